@@ -1,0 +1,46 @@
+// Package audit keeps the log of what happened at the jump host: typed events,
+// one JSON object a line, in an append-only RFC 6962 Merkle tree whose signed
+// head is published after every batch.
+//
+// # Guarantees
+//
+// Append returns nil only after the events are on disk (fdatasync), the signed
+// checkpoint that covers them has replaced the one before (write, fsync,
+// rename, fsync of the directory) and, where a witness directory is configured,
+// that checkpoint is durable there too. Events of one Append stand together and
+// in order; the sequence number is the line number, starting at 1. A failure to
+// write, sync, rename or witness is final: every later Append returns it, and
+// Failed is closed. There is no setting that makes the log fail open.
+//
+// # What lies on disk
+//
+//	DIR/events.jsonl      the log; the RFC 6962 leaf is the exact line, without its newline
+//	DIR/checkpoint        the signed tree head (C2SP tlog-checkpoint, signed note)
+//	DIR/hashes            tlog's stored hashes, 32 bytes each: a cache, rebuilt when missing or wrong
+//	DIR/lock              flock of the one writer
+//	DIR/events.cut.*      what a start cut away after a crash, as it was found
+//	WITNESS/checkpoints   every checkpoint ever signed, appended
+//
+// Every byte of events.jsonl is printable ASCII or a newline: anything else that
+// a peer sent is escaped as \uXXXX, so that no listing can carry a control byte.
+//
+// # What verifying can and can't say
+//
+// Verify needs the files and the public key. It finds any change to a record
+// that a checkpoint covers. Somebody who can write DIR can put back an older
+// log together with its older checkpoint: only the witness directory shows
+// that, so it belongs on another disk or host, and Report says up to where the
+// log is witnessed. Somebody who holds the signing key can write a new history;
+// the checkpoints already witnessed still contradict it.
+//
+// # When not to use it
+//
+// It isn't a diagnostic log (events are few, typed and permanent), not a store
+// for session contents (package recording seals those) and not a queue.
+//
+// # Sources
+//
+// RFC 6962 §2.1 (hashes), https://c2sp.org/tlog-checkpoint and
+// https://c2sp.org/signed-note (checkpoint), golang.org/x/mod/sumdb/tlog
+// (order of the stored hashes).
+package audit

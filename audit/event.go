@@ -1,0 +1,92 @@
+package audit
+
+import "time"
+
+// Schema is the value of Event.Schema. A field may be added to the schema at
+// any place (absent fields are left out of the line, so old lines stay
+// canonical); changing or removing one makes a new schema.
+const Schema = "entry.audit/v1"
+
+// MaxDetail is the most bytes of UTF-8 that a string field of an Event keeps,
+// Detail included. What is longer is cut there and ends in "…", so that no peer
+// can make a line that the log would have to refuse.
+const MaxDetail = 512
+
+// Event is one typed fact.
+//
+// No field may carry a secret, and none is of a kind that invites one: no
+// passphrase, code, seed, key, full command line, file path or contents. Names
+// that no account has are logged as UserHash, because people type passphrases
+// there. Strings that come from a peer are marked (peer) below; they are stored
+// escaped and must be quoted wherever they are shown. Every string is cut at
+// MaxDetail bytes and invalid UTF-8 becomes U+FFFD.
+//
+// Schema, Seq and Time are the log's: Append overwrites them. The server's
+// connection code fills Ref to AskedLogin; identity fills Method, Key and the
+// login types; the session fills Channel to Destination and the byte counts;
+// the admin socket fills Actor.
+type Event struct {
+	Schema string    // always Schema
+	Seq    uint64    // line number, from 1
+	Time   time.Time // UTC, when the log took the event
+	Type   Type
+
+	Ref        string // reference ID that was shown to the user
+	Conn       string // ULID of the client connection
+	Session    string // ULID of the session
+	User       string // a known account, after lookup or proof; never what was typed at a prompt
+	UserHash   string // keyed hash of a name that no account has
+	Source     string // "ip:port" of the client
+	Lab        string
+	Target     string // full name, "home.tinker"
+	Login      string // account on the target
+	AskedLogin string // (peer) the inner user name the client asked for
+
+	Method string // factors in order: "passphrase+otp", "publickey+otp"
+	Key    string // SHA256:… fingerprint of a public key
+
+	Policy     string // hash of the policy files that decided
+	Rule       string // "name (file:line)"
+	Capability string // "shell", "forward-local"
+
+	Channel     *uint32 // number of the channel within the session
+	ChannelType string  // (peer) "session", "direct-tcpip"
+	Program     string  // (peer) first word of a command, its base name only
+	Digest      string  // sha256 of the whole command or path, which stand in the sealed recording
+	Destination string  // (peer) "host:port" or socket of a forward
+
+	Reason string // short closed code, "wrong-credentials"
+	Detail string // one sentence for a person, written by entry, at most MaxDetail bytes; never an error text of a peer that could echo input
+
+	Actor     *Actor // who acted over the admin socket
+	Recording *Recording
+	Tick      *Tick
+
+	BytesDown int64 // towards the client
+	BytesUp   int64 // towards the target
+	Exit      *int  // exit status of a command
+	Until     *time.Time
+	Hash      string // hash of the thing the event is about: configuration, file, key list
+}
+
+// Actor is the peer of the admin socket, from its kernel credentials.
+type Actor struct {
+	UID      uint32
+	LoginUID uint32 // /proc/PID/loginuid; 4294967295 when unset
+	Name     string // account name of UID, "" when it has none
+}
+
+// Recording binds an event to a recording's file. Hashes are hex sha256.
+type Recording struct {
+	ID       string
+	Header   string // hash of the header, known when the session starts
+	Head     string // hash of the last segment, known when it ends
+	Segments uint32
+}
+
+// Tick is the Merkle root over the recordings that changed in one sync.
+type Tick struct {
+	Root    string // hex sha256
+	Changed int    // recordings
+	List    string // file beside the spool with the triples under Root
+}

@@ -1,0 +1,84 @@
+package audit
+
+import "slices"
+
+// Type says what happened. The set is closed: Append refuses any other value.
+type Type string
+
+// The types, by who appends them: the server's life, logins, self-service,
+// the jump, sessions, recordings, administration.
+const (
+	ServerStarted  Type = "server.started"
+	ServerStopped  Type = "server.stopped"
+	ConfigReloaded Type = "config.reloaded"
+	ConfigRefused  Type = "config.refused"
+	PolicyLoaded   Type = "policy.loaded"
+	PolicyRefused  Type = "policy.refused"
+	LogRecovered   Type = "log.recovered" // appended by Open itself
+
+	ConnectionRefused Type = "connection.refused"
+	LoginSucceeded    Type = "login.succeeded"
+	LoginFailed       Type = "login.failed"
+	LoginLocked       Type = "login.locked"
+	LoginAbandoned    Type = "login.abandoned"
+
+	PassphraseChanged     Type = "passphrase.changed"
+	AuthenticatorEnrolled Type = "authenticator.enrolled"
+	RecoveryCreated       Type = "recovery.created"
+	RecoveryUsed          Type = "recovery.used"
+
+	AccessRefused  Type = "access.refused"
+	JumpRefused    Type = "jump.refused"
+	UpstreamFailed Type = "upstream.failed"
+	HostKeyChanged Type = "hostkey.changed"
+
+	SessionStarted  Type = "session.started"
+	SessionEnded    Type = "session.ended"
+	SessionKilled   Type = "session.killed"
+	ChannelOpened   Type = "channel.opened"
+	ChannelRefused  Type = "channel.refused"
+	ChannelClosed   Type = "channel.closed"
+	ExecRequested   Type = "exec.requested"
+	ForwardOpened   Type = "forward.opened"
+	ForwardClosed   Type = "forward.closed"
+	ForwardRefused  Type = "forward.refused"
+	ListenOpened    Type = "listen.opened"
+	AlarmNestedSSH  Type = "alarm.nested-ssh"
+	RecordingTick   Type = "recording.tick"
+	RecordingFailed Type = "recording.failed"
+
+	RecordingAborted Type = "recording.aborted"
+	RecordingRead    Type = "recording.read"
+
+	UserAdded    Type = "user.added"
+	UserDisabled Type = "user.disabled"
+	UserEnabled  Type = "user.enabled"
+	UserReset    Type = "user.reset"
+	UserRemoved  Type = "user.removed"
+)
+
+var types = []Type{
+	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered,
+	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
+	PassphraseChanged, AuthenticatorEnrolled, RecoveryCreated, RecoveryUsed,
+	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
+	SessionStarted, SessionEnded, SessionKilled,
+	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
+	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH,
+	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead,
+	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved,
+}
+
+var known = func() map[Type]bool {
+	m := make(map[Type]bool, len(types))
+	for _, t := range types {
+		m[t] = true
+	}
+	return m
+}()
+
+// Types returns every type there is, grouped as they are declared.
+func Types() []Type { return slices.Clone(types) }
+
+// String returns the type as it stands in the log.
+func (t Type) String() string { return string(t) }
