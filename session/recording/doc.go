@@ -1,0 +1,2 @@
+// Package recording writes and reads recordings of sessions.
+package recording

@@ -1,0 +1,126 @@
+package recording
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what a frame holds.
+type Kind uint8
+
+// The kinds of frames. The numbers are part of the format.
+const (
+	Output   Kind = 1 // bytes the target wrote to standard output
+	Error    Kind = 2 // bytes the target wrote to standard error
+	Input    Kind = 3 // bytes the user typed; only in recordings whose header says so
+	Resize   Kind = 4 // "COLSxROWS"
+	Request  Kind = 5 // a ChannelRequest as JSON
+	Exit     Kind = 6 // an ExitStatus as JSON
+	Transfer Kind = 7 // a JSON object standing for payload that isn't kept
+	Gap      Kind = 8 // text: why something is missing from here on
+)
+
+// String returns the kind's name as it stands in design and exports.
+func (k Kind) String() string {
+	switch k {
+	case Output:
+		return "output"
+	case Error:
+		return "error"
+	case Input:
+		return "input"
+	case Resize:
+		return "resize"
+	case Request:
+		return "request"
+	case Exit:
+		return "exit"
+	case Transfer:
+		return "transfer"
+	case Gap:
+		return "gap"
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// valid reports whether k is one of the constants above.
+func (k Kind) valid() bool { return k >= Output && k <= Gap }
+
+// stream reports whether frames of this kind are pieces of a byte stream, so
+// that a long one may be cut into several.
+func (k Kind) stream() bool { return k == Output || k == Error || k == Input }
+
+// Frame is one recorded fact.
+type Frame struct {
+	At      time.Duration // since the recording's Start, in whole microseconds
+	Channel uint32        // the SSH session channel, numbered by the recorder's caller
+	Kind    Kind
+	Data    []byte // valid until the next call of Next
+}
+
+// ChannelRequest is the payload of a Request frame.
+type ChannelRequest struct {
+	Type      string            `json:"type"`                 // "pty-req", "shell", "exec", "subsystem", "env", …
+	WantReply bool              `json:"want_reply,omitempty"` //
+	Command   string            `json:"command,omitempty"`    // exec
+	Name      string            `json:"name,omitempty"`       // subsystem
+	Term      string            `json:"term,omitempty"`       // pty-req
+	Cols      uint32            `json:"cols,omitempty"`       // pty-req
+	Rows      uint32            `json:"rows,omitempty"`       // pty-req
+	Env       map[string]string `json:"env,omitempty"`        // env
+}
+
+// ExitStatus is the payload of an Exit frame: one of the two is set.
+type ExitStatus struct {
+	Status *uint32 `json:"status,omitempty"` // exit-status
+	Signal string  `json:"signal,omitempty"` // exit-signal, without "SIG"
+}
+
+const (
+	maxFrame       = 2 << 20  // bytes of one frame; an SSH packet holds 256 KiB, JSON escapes make at most six times that
+	streamFrame    = 32 << 10 // bytes of one frame of a stream; longer ones are cut
+	maxFrameHeader = 10 + 5 + 1 + 5
+)
+
+var errFrame = errors.New("malformed frame")
+
+// appendFrame appends the encoding of one frame to b.
+func appendFrame(b []byte, delta uint64, k Kind, channel uint32, p []byte) []byte {
+	b = binary.AppendUvarint(b, delta)
+	b = binary.AppendUvarint(b, uint64(channel))
+	b = append(b, byte(k))
+	b = binary.AppendUvarint(b, uint64(len(p)))
+	return append(b, p...)
+}
+
+// cutFrame decodes the frame at the start of b and returns what follows it.
+// The frame's Data aliases b. Lengths are checked before they are used.
+func cutFrame(b []byte) (delta uint64, f Frame, rest []byte, err error) {
+	delta, n := binary.Uvarint(b)
+	if n <= 0 || delta > uint64(maxDelta/time.Microsecond) {
+		return 0, f, nil, fmt.Errorf("%w: time", errFrame)
+	}
+	b = b[n:]
+	channel, n := binary.Uvarint(b)
+	if n <= 0 || channel > 1<<32-1 {
+		return 0, f, nil, fmt.Errorf("%w: channel", errFrame)
+	}
+	b = b[n:]
+	if len(b) == 0 || !Kind(b[0]).valid() {
+		return 0, f, nil, fmt.Errorf("%w: kind", errFrame)
+	}
+	k := Kind(b[0])
+	b = b[1:]
+	length, n := binary.Uvarint(b)
+	if n <= 0 || length > maxFrame || length > uint64(len(b)-n) {
+		return 0, f, nil, fmt.Errorf("%w: length", errFrame)
+	}
+	b = b[n:]
+	f = Frame{Channel: uint32(channel), Kind: k, Data: b[:length:length]}
+	return delta, f, b[length:], nil
+}
+
+// maxDelta bounds the time between two frames, so that sums can't overflow.
+const maxDelta = 10 * 365 * 24 * time.Hour
