@@ -1,0 +1,73 @@
+package ca
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Role is one use of a key: "host CA", "user CA", "host CA of home.tinker",
+// "audit key".
+type Role struct {
+	Name string
+	Key  ssh.PublicKey
+}
+
+// SharedKey tells that one key has two roles.
+type SharedKey struct {
+	Fingerprint string
+	Roles       [2]string
+}
+
+func (e *SharedKey) Error() string {
+	return fmt.Sprintf("key %s is both %s and %s: make a separate key for each", e.Fingerprint, e.Roles[0], e.Roles[1])
+}
+
+// DistinctKeys refuses, with a *SharedKey, a key that appears under two role
+// names: whoever could use it for one would have the other too. The same role
+// name twice is one role (a lab's host CA stands with each of its targets).
+// A role without a key is refused, so that a forgotten one doesn't pass.
+func DistinctKeys(roles ...Role) error {
+	seen := make(map[string]string, len(roles))
+	for _, r := range roles {
+		if r.Key == nil {
+			return fmt.Errorf("%s has no key", r.Name)
+		}
+		key := r.Key
+		if cert, ok := key.(*ssh.Certificate); ok {
+			key = cert.Key
+		}
+		wire := string(key.Marshal())
+		if other, ok := seen[wire]; ok && other != r.Name {
+			return &SharedKey{Fingerprint: Fingerprint(key), Roles: [2]string{other, r.Name}}
+		}
+		seen[wire] = r.Name
+	}
+	return nil
+}
+
+// noteEd25519 is the algorithm byte of C2SP signed-note for Ed25519.
+const noteEd25519 = 1
+
+// NoteKey returns the ed25519 key inside a C2SP note verifier
+// ("NAME+HASH+BASE64"), the audit log's public key, so that DistinctKeys can
+// compare it with SSH keys. It doesn't check the hash: the audit package does.
+func NoteKey(verifier string) (ssh.PublicKey, error) {
+	if len(verifier) > maxKeyFile {
+		return nil, fmt.Errorf("note key larger than %d bytes", maxKeyFile)
+	}
+	_, rest, _ := strings.Cut(strings.TrimSpace(verifier), "+")
+	_, encoded, ok := strings.Cut(rest, "+")
+	if !ok {
+		return nil, errors.New("not a note key (expected NAME+HASH+KEY)")
+	}
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(raw) != 1+ed25519.PublicKeySize || raw[0] != noteEd25519 {
+		return nil, errors.New("note key isn't Ed25519")
+	}
+	return ssh.NewPublicKey(ed25519.PublicKey(raw[1:]))
+}
