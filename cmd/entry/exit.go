@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Exit codes. A script can tell "no" from "broken" from "not there".
+const (
+	exitOK       = 0
+	exitFailure  = 1 // it was tried and failed
+	exitUsage    = 2 // the command line or a file it names is wrong
+	exitDenied   = 3 // the answer is no: access denied, or tests failed
+	exitNotFound = 4 // no such user, session or event
+)
+
+// exitError is an error with an exit code and, where there is one, a hint that
+// says what to do.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// failf returns an error that ends the program with code.
+func failf(code int, format string, args ...any) error {
+	return &exitError{code: code, err: fmt.Errorf(format, args...)}
+}
+
+// hinted adds what to do to err.
+func hinted(err error, hint string) error {
+	var e *exitError
+	if errors.As(err, &e) {
+		return &exitError{code: e.code, err: err, hint: hint}
+	}
+	return &exitError{code: exitFailure, err: err, hint: hint}
+}
+
+// exitCode is the exit code for err; usage errors of the command line itself
+// come from cobra without a code.
+func exitCode(err error) int {
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return exitFailure
+}

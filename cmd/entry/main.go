@@ -1,0 +1,75 @@
+// Command entry is an SSH jump host for research labs: it lets lab users reach
+// their lab's machines with a stock SSH client, decides by policy files,
+// records the inner session of `ssh -J`, and keeps an audit log that can be
+// proven.
+//
+// Each verb is in the file of its name. Wiring, the one place where packages
+// are put together, is in server.go (the running server) and paths.go (where
+// things are).
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	cmd := rootCmd()
+	cmd.SetArgs(args)
+	err := cmd.Execute()
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(os.Stderr, "entry: %v\n", err)
+	var e *exitError
+	if errors.As(err, &e) && e.hint != "" {
+		fmt.Fprintf(os.Stderr, "hint: %s\n", e.hint)
+	}
+	return exitCode(err)
+}
+
+func rootCmd() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "entry",
+		Short: "An SSH jump host that records `ssh -J`, for labs with protected data",
+		Long: `entry is an SSH jump host for research labs that hold protected data.
+
+Users come with a stock client: ssh -J entry home. entry asks for a passphrase
+and a one-time code, decides by policy files, records the session and writes an
+audit log that can be proven.
+
+Try it:          entry demo
+Set it up:       entry init --dir /etc/entry; entry check; entry serve
+Look afterwards: entry sessions ls; entry sessions play last; entry audit verify
+
+Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          usageArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().String("config", defaultConfig, "configuration `FILE`")
+	root.PersistentFlags().String("dir", "", "`DIR` made by entry init or entry demo; stands for --config DIR/entry.yaml")
+	root.MarkFlagsMutuallyExclusive("config", "dir")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
+	})
+	root.AddCommand(demoCmd(), initCmd(), checkCmd(), serveCmd(), userCmd(), sessionsCmd(), auditCmd())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	return root
+}
+
+// usageArgs makes a wrong number of arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
+		}
+		return nil
+	}
+}
