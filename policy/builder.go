@@ -1,0 +1,176 @@
+package policy
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+)
+
+const (
+	scalarNode  = yaml.ScalarNode
+	mappingNode = yaml.MappingNode
+)
+
+// builder holds what the files say until everything is known that a name may
+// refer to. It is dropped, with the YAML trees, once the policy stands.
+type builder struct {
+	docs       []*Document
+	labs       map[string]*lab
+	labOrder   []*lab
+	targets    map[string]*Target
+	targetAt   map[*Target]Value
+	subjects   map[string]*subject
+	rules      []ruleAt
+	ruleNames  map[string]Value
+	defaults   map[string]defaultLab
+	loginUsers []loginUser
+	testValues []Value
+	tests      []test
+}
+
+type ruleAt struct {
+	rule   *rule
+	at     Value
+	fields Fields
+}
+
+type defaultLab struct {
+	at  Value
+	lab *lab
+}
+
+type loginUser struct {
+	at   Value
+	user string
+	lab  *lab
+}
+
+func newBuilder() *builder {
+	return &builder{
+		labs: map[string]*lab{}, targets: map[string]*Target{}, targetAt: map[*Target]Value{},
+		subjects: map[string]*subject{}, ruleNames: map[string]Value{}, defaults: map[string]defaultLab{},
+	}
+}
+
+// readFile takes in one file; what it refers to in others is resolved by finish.
+func (b *builder) readFile(d *Document) {
+	b.docs = append(b.docs, d)
+	f := d.Root().Fields("labs", "default_lab", "rules", "tests")
+	b.readLabs(f.Get("labs"))
+	for _, e := range f.Get("default_lab").Entries() {
+		if err := ValidUser(e.Key); err != nil {
+			e.At.Errorf(codeName, "%q: %v", e.Key, err)
+			continue
+		}
+		if first, dup := b.defaults[e.Key]; dup {
+			e.At.Errorf(codeTwice, "the default lab of %q is already given at %s", e.Key, first.at.place())
+			continue
+		}
+		b.defaults[e.Key] = defaultLab{at: e.Value}
+	}
+	for _, v := range f.Get("rules").Items() {
+		b.readRule(v)
+	}
+	b.testValues = append(b.testValues, f.Get("tests").Items()...)
+}
+
+// finish resolves every reference and hands over what was read; the policy
+// isn't indexed yet and may be incomplete where there are problems.
+func (b *builder) finish() *Policy {
+	p := &Policy{labs: b.labOrder, targets: b.targets, users: map[string]*person{}, defaultLab: map[string]*lab{}}
+	for user, d := range b.defaults {
+		l := b.findLab(d.at)
+		if l == nil {
+			continue
+		}
+		if !l.has(user) {
+			d.at.Errorf(codeNotMember, "%q is neither a member nor an admin of lab %s", user, l.name)
+			continue
+		}
+		p.defaultLab[user] = l
+	}
+	for _, ra := range b.rules {
+		b.link(ra)
+		p.rules = append(p.rules, ra.rule)
+	}
+	for _, v := range b.testValues {
+		b.readTest(v)
+	}
+	return p
+}
+
+// findLab reads the name of a lab that has to exist.
+func (b *builder) findLab(v Value) *lab {
+	name, ok := v.text("the name of a lab")
+	if !ok {
+		return nil
+	}
+	l := b.labs[name]
+	if l == nil {
+		v.Errorf(codeUnknownRef, "no file defines lab %q%s", name, b.nearLab(name))
+	}
+	return l
+}
+
+func (b *builder) nearLab(name string) string {
+	names := make([]string, 0, len(b.labOrder))
+	for _, l := range b.labOrder {
+		names = append(names, l.name)
+	}
+	return didYouMean(name, names)
+}
+
+// findTarget finds a target by its full name, or reports at v.
+func (b *builder) findTarget(v Value, name string) *Target {
+	t := b.targets[name]
+	if t != nil {
+		return t
+	}
+	var all, same []string
+	for _, l := range b.labOrder {
+		for _, t := range l.targets {
+			all = append(all, t.FullName())
+			if t.Name == name {
+				same = append(same, t.FullName())
+			}
+		}
+	}
+	hint := didYouMean(name, all)
+	if len(same) > 0 {
+		hint = fmt.Sprintf("; give the full name, %s", same[0])
+	}
+	v.Errorf(codeUnknownRef, "no file defines target %q%s", name, hint)
+	return nil
+}
+
+func didYouMean(word string, known []string) string {
+	if near := nearest(word, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// problems are those of all files so far, and others; ordered by place.
+func (b *builder) problems(others Problems) Problems {
+	all := slices.Clone(others)
+	for _, d := range b.docs {
+		all = append(all, d.problems...)
+	}
+	return all.sorted()
+}
+
+func (b *builder) problemCount() int {
+	n := 0
+	for _, d := range b.docs {
+		n += len(d.problems)
+	}
+	return n
+}
+
+// place is "file:line" of v, for messages that point elsewhere.
+func (v Value) place() string { return fmt.Sprintf("%s:%d", v.file(), v.Line()) }
+
+// file is the base name of v's file.
+func (v Value) file() string { return filepath.Base(v.doc.name) }

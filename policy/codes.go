@@ -1,0 +1,54 @@
+package policy
+
+// The codes of problems are stable: they may be searched for, quoted in tickets
+// and matched by scripts. A retired one isn't given out again.
+//
+// Y codes come from reading YAML and are shared with entry.yaml.
+const (
+	CodeUnreadable = "Y001" // the file or directory can't be read, or others may write to it
+	CodeTooLarge   = "Y002" // more files, bytes or levels than are accepted
+	CodeEncoding   = "Y003" // not UTF-8, or characters that hide or reorder text
+	CodeSyntax     = "Y004" // not YAML
+	CodeEmpty      = "Y005" // a file without content
+	CodeSecondDoc  = "Y006" // a second document in a file
+	CodeIndirect   = "Y007" // anchor, alias, merge key or explicit tag
+	CodeDuplicate  = "Y008" // a key twice in one mapping
+	CodeUnknownKey = "Y009" // a key that nothing reads
+	CodeType       = "Y010" // another kind of value is wanted
+	CodeMissing    = "Y011" // a required key is missing or a list is empty
+	CodeValue      = "Y012" // the right kind of value, but not an accepted one
+)
+
+// P codes are about what the policy says.
+const (
+	codeName         = "P001" // a name of a wrong form
+	codeReserved     = "P002" // a name that already means something else
+	codeTwice        = "P003" // the same lab, target, rule or list entry twice
+	codeAddress      = "P004" // not an address
+	codePort         = "P005" // not a port, or not here
+	codeKey          = "P006" // not a public key in authorized_keys form
+	codeWeakKey      = "P007" // a key too weak to vouch for a machine
+	codeNoKey        = "P008" // an SSH target nothing vouches for
+	codeKind         = "P009" // a setting that doesn't fit the target's kind
+	codeLogin        = "P010" // not an account name
+	codeUnknownRef   = "P011" // a lab, group or target that no file defines
+	codeNotMember    = "P012" // a user who isn't in that lab
+	codeNetwork      = "P013" // not a network
+	codeCapability   = "P014" // not a capability
+	codeDestination  = "P015" // a forward's destination or port that can't be meant
+	codeWildcardFull = "P016" // an unlisted forward where everything is recorded
+	codeMisplaced    = "P017" // a setting without effect in this rule
+	codeTCPRecord    = "P018" // a recording asked of a target of kind tcp
+	codeTest         = "P019" // a test of the policy fails
+	codeTestForm     = "P020" // a test that expects nothing, or contradicts itself
+)
+
+// P1xx are warnings.
+const (
+	codeMatchesNobody  = "P101" // a rule that matches nobody, or nothing
+	codeUnreachable    = "P102" // a target that no rule opens for anybody
+	codeHalfDenied     = "P103" // download denied while the terminal stays open
+	codeNestedSSH      = "P104" // a forward to an SSH port under a full recording
+	codeStrangerLogin  = "P105" // a login map entry for a user outside the lab
+	codeIgnoredContent = "P106" // something in the policy directory that isn't read
+)

@@ -1,0 +1,124 @@
+package policy
+
+import "slices"
+
+// checkWhole looks for what only shows when everything is known.
+func (b *builder) checkWhole(p *Policy) {
+	b.checkWildcards(p)
+	opened := map[*Target]bool{}
+	for _, r := range p.rules {
+		if r.deny {
+			continue
+		}
+		for _, t := range r.targets {
+			opened[t] = true
+		}
+		for _, l := range r.targetLabs {
+			for _, t := range l.targets {
+				opened[t] = opened[t] || t.Kind == SSH || r.opensTCP()
+			}
+		}
+	}
+	for _, t := range p.sorted {
+		if !opened[t] {
+			hint := ""
+			if t.Kind == TCP {
+				hint = " (a target of kind tcp needs forward-local and record: metadata)"
+			}
+			b.targetAt[t].Warnf(codeUnreachable, "no rule opens %s to anybody%s", t.FullName(), hint)
+		}
+	}
+	for _, u := range b.loginUsers {
+		who := p.users[u.user]
+		if !u.lab.has(u.user) && (who == nil || len(who.subjects) == 0) {
+			u.at.Warnf(codeStrangerLogin, "%q is not in lab %s and no rule names them", u.user, u.lab.name)
+		}
+	}
+}
+
+// checkWildcards finds pairs of rules for the same user and target of which one
+// admits unlisted forwards and the other asks for a full recording, under which
+// those can't be admitted. Refusing the pair keeps a simple law: adding an
+// allow rule never takes access away.
+func (b *builder) checkWildcards(p *Policy) {
+	memo := map[[2]*subject]string{}
+	wildcard := func(d destination) bool { return d.wildcard() }
+	for i, r := range p.rules {
+		if r.deny || !(r.may.Has(ForwardLocal) && slices.ContainsFunc(r.local, wildcard) ||
+			r.may.Has(ForwardRemote) && slices.ContainsFunc(r.remote, wildcard)) {
+			continue
+		}
+		tried := map[int32]bool{}
+		for _, t := range r.sshTargets() {
+			for _, lists := range [...][]int32{*p.reach[t].own, *p.reach[t].lab} {
+				for _, other := range lists {
+					o := p.rules[other]
+					if tried[other] || o.deny || o.record != Full {
+						continue
+					}
+					tried[other] = true
+					if user := common(r, o, memo); user != "" {
+						b.rules[i].at.Errorf(codeWildcardFull, "rule %s admits forwards that aren't listed, but rule %s asks for a full recording of %s on %s too, which admits only listed ones; list the destinations, or separate the two",
+							r.ref.Name, o.ref, user, t.FullName())
+					}
+				}
+			}
+		}
+	}
+}
+
+func (r *rule) sshTargets() []*Target {
+	var out []*Target
+	for _, t := range r.targets {
+		if t.Kind == SSH {
+			out = append(out, t)
+		}
+	}
+	for _, l := range r.targetLabs {
+		for _, t := range l.targets {
+			if t.Kind == SSH {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// common is a user whom both rules are for, "" if there is none. Subjects recur
+// in many rules; memo keeps what pairs of them have in common.
+func common(a, b *rule, memo map[[2]*subject]string) string {
+	for _, s := range a.who {
+		for _, t := range b.who {
+			pair := [2]*subject{s, t}
+			user, known := memo[pair]
+			if !known {
+				user = s.shared(t)
+				memo[pair] = user
+			}
+			if user != "" {
+				return user
+			}
+		}
+	}
+	return ""
+}
+
+// shared is the first of t's users who is among s's too.
+func (s *subject) shared(t *subject) string {
+	if len(s.users) == 1 {
+		if slices.Contains(t.users, s.users[0]) {
+			return s.users[0]
+		}
+		return ""
+	}
+	own := make(map[string]bool, len(s.users))
+	for _, user := range s.users {
+		own[user] = true
+	}
+	for _, user := range t.users {
+		if own[user] {
+			return user
+		}
+	}
+	return ""
+}

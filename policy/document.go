@@ -1,0 +1,186 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// MaxFileSize bounds one file, in bytes: 5,000 rules take about 1.5 MiB.
+const MaxFileSize = 4 << 20
+
+// maxDepth bounds nesting; the deepest value that means anything is at 7.
+const maxDepth = 32
+
+// File is one file's name, as it should stand in messages, and its content.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Document is one YAML file being read strictly. Whatever is found wrong, here
+// and by the readers of its [Value]s, is collected in Problems. It isn't safe
+// for concurrent use.
+type Document struct {
+	name     string
+	lines    []string
+	root     *yaml.Node
+	problems Problems
+}
+
+// Read parses f: UTF-8 without control or invisible characters, exactly one
+// YAML document, no anchors, aliases, merge keys or tags, no duplicate keys, at
+// most [MaxFileSize] bytes. It always returns a Document; where the file
+// couldn't be parsed its Root isn't present, so that reading on adds no noise.
+func Read(f File) *Document {
+	d := &Document{name: f.Name}
+	if len(f.Data) > MaxFileSize {
+		d.report(0, 0, CodeTooLarge, "the file is larger than 4 MiB", false)
+		return d
+	}
+	d.lines = strings.Split(string(f.Data), "\n")
+	if !d.checkText() {
+		return d
+	}
+	d.parse(f.Data)
+	return d
+}
+
+// Problems are those found so far, ordered by place.
+func (d *Document) Problems() Problems { return d.problems.sorted() }
+
+// Root is the document's top value; absent where the file couldn't be parsed.
+func (d *Document) Root() Value { return Value{doc: d, node: d.root} }
+
+// maxProblems bounds what one hopeless file costs to report.
+const maxProblems = 500
+
+// maxSnippetLine is the longest line, in bytes, that is shown with a problem.
+const maxSnippetLine = 4096
+
+func (d *Document) report(line, col int, code, message string, warning bool) {
+	if len(d.problems) >= maxProblems {
+		return
+	}
+	p := Problem{File: d.name, Line: line, Col: col, Code: code, Message: message, Warning: warning}
+	if line > 0 && line <= len(d.lines) && len(d.lines[line-1]) <= maxSnippetLine {
+		p.Snippet = snippet(d.lines[line-1], line, col)
+	}
+	d.problems = append(d.problems, p)
+}
+
+// checkText looks for what must not stand in a reviewed file: bytes that are
+// no text, and characters that make a reviewer see something else than the
+// parser does (CVE-2021-42574).
+func (d *Document) checkText() bool {
+	for i, line := range d.lines {
+		line = strings.TrimSuffix(line, "\r")
+		col := 0
+		for at, r := range line {
+			col++
+			if r == utf8.RuneError {
+				if _, size := utf8.DecodeRuneInString(line[at:]); size <= 1 {
+					d.report(i+1, col, CodeEncoding, "not UTF-8 text", false)
+					return false
+				}
+			}
+			if r == '\t' || r == utf8.RuneError || showable(r) || r == '\ufeff' && i == 0 && at == 0 {
+				continue
+			}
+			d.report(i+1, col, CodeEncoding, "a control or invisible character; write it out or leave it out", false)
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Document) parse(data []byte) {
+	loader, err := yaml.NewLoader(bytes.NewReader(data))
+	if err != nil {
+		d.report(0, 0, CodeSyntax, "not valid YAML: "+err.Error(), false)
+		return
+	}
+	var first yaml.Node
+	switch err := loader.Load(&first); {
+	case errors.Is(err, io.EOF):
+		d.report(0, 0, CodeEmpty, "the file is empty", false)
+		return
+	case err != nil:
+		d.syntax(err)
+		return
+	}
+	var second yaml.Node
+	switch err := loader.Load(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		d.syntax(err)
+		return
+	default:
+		d.report(second.Line, max(second.Column, 1), CodeSecondDoc, "a second document; a file holds one", false)
+		return
+	}
+	if first.Kind != yaml.DocumentNode || len(first.Content) != 1 {
+		d.report(0, 0, CodeEmpty, "the file is empty", false)
+		return
+	}
+	root := first.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		d.report(0, 0, CodeEmpty, "the file is empty", false)
+		return
+	}
+	before := len(d.problems)
+	d.checkShape(root, 1)
+	if len(d.problems) == before {
+		d.root = root
+	}
+}
+
+// syntax reports a parse error at its place, in the parser's words.
+func (d *Document) syntax(err error) {
+	var le *yaml.LoadError
+	if !errors.As(err, &le) {
+		d.report(0, 0, CodeSyntax, "not valid YAML: "+err.Error(), false)
+		return
+	}
+	line, col := le.Mark.Line, le.Mark.Column
+	// A construct left open is found at the end of the file; where it began
+	// is of more help.
+	if le.ContextMark.Line > 0 && (line == 0 || strings.Contains(le.Message, "end of stream")) {
+		line, col = le.ContextMark.Line, le.ContextMark.Column
+	}
+	if line == 0 {
+		col = 0
+	}
+	message := "not valid YAML: " + le.Message
+	if le.ContextMsg != "" {
+		message += " " + le.ContextMsg
+	}
+	d.report(line, col, CodeSyntax, message, false)
+}
+
+// checkShape refuses indirection and depth throughout, before anything is
+// read: what a reviewer sees at a place is what holds there.
+func (d *Document) checkShape(n *yaml.Node, depth int) {
+	if depth > maxDepth {
+		d.report(n.Line, n.Column, CodeTooLarge, "nested too deeply", false)
+		return
+	}
+	switch {
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		d.report(n.Line, n.Column, CodeIndirect, "anchors and aliases aren't read here; write the value out", false)
+		return
+	case n.Tag == "!!merge":
+		d.report(n.Line, n.Column, CodeIndirect, "merge keys aren't read here; write the values out", false)
+		return
+	case n.Style&yaml.TaggedStyle != 0:
+		d.report(n.Line, n.Column, CodeIndirect, "tags aren't read here; leave it out", false)
+		return
+	}
+	for _, c := range n.Content {
+		d.checkShape(c, depth+1)
+	}
+}

@@ -1,0 +1,239 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// RuleRef names a rule and its place. The zero RuleRef is the default: deny.
+type RuleRef struct {
+	Name string
+	File string // base name
+	Line int
+}
+
+// String is "tinker-home (tinker.yaml:12)" or "default deny".
+func (r RuleRef) String() string {
+	if r == (RuleRef{}) {
+		return "default deny"
+	}
+	return fmt.Sprintf("%s (%s:%d)", r.Name, r.File, r.Line)
+}
+
+// Limits bound a session; zero means no limit.
+type Limits struct {
+	Session    time.Duration // from its start, however busy
+	Idle       time.Duration // without data in either direction
+	Concurrent int           // sessions of one user on one target
+}
+
+// Denied says which rule refused what. Its text is meant for the user.
+type Denied struct {
+	User, Target string     // Target is the full name
+	Capability   Capability // zero where access as a whole is refused
+	// Rule is the deny rule if ByDeny; else the rule that the grant rests on
+	// and that doesn't list the capability; zero if no rule allows anything.
+	Rule    RuleRef
+	ByDeny  bool
+	Because string // the rule's own words, may be ""
+
+	unlisted bool // the capability is there, the destination isn't
+}
+
+// Error is one line: "denied by rule …", "no rule allows alice on home.tinker
+// (default deny)", "rule … does not allow x11".
+func (d *Denied) Error() string {
+	var s string
+	switch {
+	case d.ByDeny && d.Capability == 0:
+		s = "denied by rule " + d.Rule.String()
+	case d.ByDeny:
+		s = d.Capability.String() + " denied by rule " + d.Rule.String()
+	case d.unlisted && d.Capability == ForwardRemote:
+		return fmt.Sprintf("rule %s does not list that port", d.Rule)
+	case d.unlisted:
+		return fmt.Sprintf("rule %s does not list that destination", d.Rule)
+	case d.Rule != RuleRef{}:
+		return fmt.Sprintf("rule %s does not allow %s", d.Rule, d.Capability)
+	case d.Capability != 0:
+		return fmt.Sprintf("no rule allows %s to %s on %s (default deny)", d.User, d.Capability, d.Target)
+	default:
+		return fmt.Sprintf("no rule allows %s on %s (default deny)", d.User, d.Target)
+	}
+	if d.Because != "" {
+		s += ": " + d.Because
+	}
+	return s
+}
+
+// Grant is what the policy gives one user on one target. Only [Policy.Decide]
+// makes one; the zero Grant permits nothing. It is immutable and may be copied.
+type Grant struct{ d *decision }
+
+type decision struct {
+	policy       *Policy
+	user         string
+	target       *Target
+	capabilities Capabilities
+	allow, deny  []*rule // matching ones, in file order
+	record       Record
+	recordInput  bool
+	limits       Limits
+}
+
+// Valid reports whether g permits anything at all.
+func (g Grant) Valid() bool { return g.d != nil }
+
+// User is whom the grant is for, "" for the zero Grant.
+func (g Grant) User() string {
+	if g.d == nil {
+		return ""
+	}
+	return g.d.user
+}
+
+// Target is what the grant is for, nil for the zero Grant.
+func (g Grant) Target() *Target {
+	if g.d == nil {
+		return nil
+	}
+	return g.d.target
+}
+
+// Login is the account on the target; see [Target.Login].
+func (g Grant) Login(asked string) string {
+	if g.d == nil {
+		return ""
+	}
+	return g.d.target.Login(g.d.user, asked)
+}
+
+// Capabilities are all that the grant allows.
+func (g Grant) Capabilities() Capabilities {
+	if g.d == nil {
+		return 0
+	}
+	return g.d.capabilities
+}
+
+// Allows reports whether the grant has c.
+func (g Grant) Allows(c Capability) bool { return g.Capabilities().Has(c) }
+
+// Refusal explains why g lacks c: the deny rule that took it away, or the rule
+// that the grant rests on and that doesn't list it. It is never nil; asked
+// about a capability that is there, it refuses what that capability doesn't
+// cover: a destination that isn't listed.
+func (g Grant) Refusal(c Capability) *Denied {
+	if g.d == nil {
+		return &Denied{Capability: c}
+	}
+	no := &Denied{User: g.d.user, Target: g.d.target.FullName(), Capability: c}
+	for _, r := range g.d.deny {
+		if r.may.Has(c) {
+			no.Rule, no.ByDeny, no.Because = r.ref, true, r.because
+			return no
+		}
+	}
+	if g.Allows(c) {
+		no.Rule, no.unlisted = g.RuleFor(c), true
+	} else {
+		no.Rule = g.Rule()
+	}
+	return no
+}
+
+// AllowsForward reports whether a direct-tcpip to host and port, as seen from
+// the target, may be opened. Under a full recording only listed destinations
+// may be. A TCP target has no forwards of its own: it is the destination.
+func (g Grant) AllowsForward(host string, port int) bool {
+	return g.admits(ForwardLocal, func(d destination) bool { return d.admits(host, port) })
+}
+
+// AllowsStreamLocal is AllowsForward for a direct-streamlocal to a Unix socket.
+func (g Grant) AllowsStreamLocal(name string) bool {
+	return g.admits(ForwardLocal, func(d destination) bool { return d.admitsSocket(name) })
+}
+
+// AllowsListen reports whether a tcpip-forward may listen on port of the
+// target; port 0 asks the target to choose.
+func (g Grant) AllowsListen(port int) bool {
+	return g.admits(ForwardRemote, func(d destination) bool { return d.admitsListen(port) })
+}
+
+// AllowsStreamListen is AllowsListen for a streamlocal-forward.
+func (g Grant) AllowsStreamListen(name string) bool {
+	return g.admits(ForwardRemote, func(d destination) bool { return d.admitsSocket(name) })
+}
+
+func (g Grant) admits(c Capability, want func(destination) bool) bool {
+	if !g.Allows(c) || g.d.target.Kind != SSH {
+		return false
+	}
+	for _, r := range g.d.allow {
+		if !r.may.Has(c) {
+			continue
+		}
+		if slices.ContainsFunc(r.destinations(c), func(d destination) bool {
+			return (g.d.record != Full || !d.wildcard()) && want(d)
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// Record is how much of a session has to be kept. The zero Grant says Full.
+func (g Grant) Record() Record {
+	if g.d == nil {
+		return Full
+	}
+	return g.d.record
+}
+
+// RecordInput reports whether what the user types is recorded too.
+func (g Grant) RecordInput() bool { return g.d != nil && g.d.recordInput }
+
+// Rule is the first matching allow rule in file and line order.
+func (g Grant) Rule() RuleRef {
+	if g.d == nil {
+		return RuleRef{}
+	}
+	return g.d.allow[0].ref
+}
+
+// RuleFor is the first matching rule that gives c, zero if g hasn't got it.
+func (g Grant) RuleFor(c Capability) RuleRef {
+	if g.Allows(c) {
+		for _, r := range g.d.allow {
+			if r.may.Has(c) {
+				return r.ref
+			}
+		}
+	}
+	return RuleRef{}
+}
+
+// PolicyHash is the hash of the policy that decided; see [Policy.Hash].
+func (g Grant) PolicyHash() string {
+	if g.d == nil {
+		return ""
+	}
+	return g.d.policy.hash
+}
+
+// Because is the first matching allow rule's reason, may be "".
+func (g Grant) Because() string {
+	if g.d == nil {
+		return ""
+	}
+	return g.d.allow[0].because
+}
+
+// Limits are the most generous ones of the matching rules.
+func (g Grant) Limits() Limits {
+	if g.d == nil {
+		return Limits{}
+	}
+	return g.d.limits
+}

@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Policy is a loaded, checked and tested set of files. It is immutable and safe
+// for concurrent use. [Load] and [Parse] make one.
+type Policy struct {
+	labs       []*lab // in file order
+	targets    map[string]*Target
+	rules      []*rule
+	defaultLab map[string]*lab
+	hash       string
+	warnings   Problems
+
+	// What index makes of them.
+	users      map[string]*person
+	reach      map[*Target]*reach
+	byName     map[string][]*Target // bare name → targets, sorted by full name
+	sorted     []*Target
+	everyone   []int32
+	everywhere []int32
+}
+
+// Hash is "sha256:" and the digest over the files' names and contents in hex.
+func (p *Policy) Hash() string { return p.hash }
+
+// Warnings are what was found worth a look when the policy was loaded.
+func (p *Policy) Warnings() Problems { return slices.Clone(p.warnings) }
+
+// Target finds a target by its full name.
+func (p *Policy) Target(full string) (*Target, bool) {
+	t, ok := p.targets[full]
+	return t, ok
+}
+
+// Targets are all targets, sorted by full name.
+func (p *Policy) Targets() []*Target { return slices.Clone(p.sorted) }
+
+// LabsOf are the names of the labs that user belongs to, as a member or an
+// admin, sorted.
+func (p *Policy) LabsOf(user string) []string {
+	var names []string
+	if who := p.users[user]; who != nil {
+		for _, l := range who.labs {
+			names = append(names, l.name)
+		}
+	}
+	return names
+}
+
+// TargetsOf are the targets of the user's labs and those that a rule opens to
+// the user elsewhere, sorted by full name. Being listed is no grant.
+func (p *Policy) TargetsOf(user string) []*Target {
+	who := p.users[user]
+	if who == nil {
+		return nil
+	}
+	var list []*Target
+	for _, l := range who.labs {
+		list = append(list, l.targets...)
+	}
+	list = append(list, p.granted(who)...)
+	sortTargets(list)
+	return slices.Compact(list)
+}
+
+// granted are the targets that some allow rule opens to who, from wherever;
+// sorted.
+func (p *Policy) granted(who *person) []*Target {
+	seen := map[*Target]bool{}
+	for _, s := range who.subjects {
+		for _, i := range s.rules {
+			r := p.rules[i]
+			if r.deny {
+				continue
+			}
+			for _, t := range r.targets {
+				seen[t] = true
+			}
+			for _, l := range r.targetLabs {
+				for _, t := range l.targets {
+					if t.Kind == SSH || r.opensTCP() {
+						seen[t] = true
+					}
+				}
+			}
+		}
+	}
+	list := make([]*Target, 0, len(seen))
+	for t := range seen {
+		list = append(list, t)
+	}
+	sortTargets(list)
+	return list
+}
+
+// sees reports whether t may be named to who at all: it is in one of their labs
+// or a rule opens it to them.
+func (p *Policy) sees(who *person, t *Target) bool {
+	if who == nil {
+		return false
+	}
+	if slices.ContainsFunc(who.labs, func(l *lab) bool { return l.name == t.Lab }) {
+		return true
+	}
+	var buffer [16]int32
+	return slices.ContainsFunc(p.match(buffer[:0], who, t), func(i int32) bool { return !p.rules[i].deny })
+}
+
+func sortTargets(list []*Target) {
+	slices.SortFunc(list, func(a, b *Target) int { return strings.Compare(a.FullName(), b.FullName()) })
+}

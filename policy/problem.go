@@ -1,0 +1,134 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Problem is one thing wrong with a file, at its place. Line and Col count from
+// 1, Col in characters; both are 0 where the file as a whole is meant.
+type Problem struct {
+	File      string
+	Line, Col int
+	Code      string // stable: see codes.go
+	Message   string
+	Snippet   string // the line and a caret under the column; "" without a line
+	Warning   bool   // worth a look, but nothing is refused for it
+}
+
+// Error is "file:line:col: message [CODE]" and, on lines of their own, the
+// snippet. Nothing in it can steer a terminal.
+func (p Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(printable(p.File))
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
+	}
+	b.WriteString(": ")
+	if p.Warning {
+		b.WriteString("warning: ")
+	}
+	fmt.Fprintf(&b, "%s [%s]", printable(p.Message), p.Code)
+	if p.Snippet != "" {
+		b.WriteString("\n")
+		b.WriteString(p.Snippet)
+	}
+	return b.String()
+}
+
+// Problems are all that is wrong, ordered by file, line and column.
+type Problems []Problem
+
+// maxShown bounds how many problems Error spells out: the first ones explain
+// the rest.
+const maxShown = 100
+
+// Error is every problem's Error, one after the other.
+func (ps Problems) Error() string {
+	texts := make([]string, 0, min(len(ps), maxShown)+1)
+	for i, p := range ps {
+		if i == maxShown {
+			texts = append(texts, fmt.Sprintf("and %d more", len(ps)-maxShown))
+			break
+		}
+		texts = append(texts, p.Error())
+	}
+	return strings.Join(texts, "\n")
+}
+
+// Fatal are the problems that aren't warnings, nil if there are none.
+func (ps Problems) Fatal() Problems { return ps.keep(func(p Problem) bool { return !p.Warning }) }
+
+// Warnings are the problems that are warnings, nil if there are none.
+func (ps Problems) Warnings() Problems { return ps.keep(func(p Problem) bool { return p.Warning }) }
+
+func (ps Problems) keep(want func(Problem) bool) Problems {
+	var out Problems
+	for _, p := range ps {
+		if want(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// sorted orders ps by place and drops exact repetitions.
+func (ps Problems) sorted() Problems {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),
+			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))
+	})
+	return slices.Compact(ps)
+}
+
+// snippetWidth is how many characters of a line a snippet shows: one terminal
+// line with its margin.
+const snippetWidth = 100
+
+// snippet draws line with a caret under col; a long line is cut around it.
+func snippet(line string, number, col int) string {
+	runes := []rune(strings.TrimRight(line, "\r"))
+	at := min(max(col-1, 0), len(runes))
+	start := 0
+	if at > snippetWidth-20 {
+		start = at - snippetWidth/2
+	}
+	end := min(len(runes), start+snippetWidth)
+	shown := make([]rune, 0, end-start)
+	for _, r := range runes[start:end] {
+		if r == '\t' {
+			r = ' '
+		} else if !showable(r) {
+			r = utf8.RuneError
+		}
+		shown = append(shown, r)
+	}
+	return fmt.Sprintf("%6d | %s\n       | %s^", number, string(shown), strings.Repeat(" ", at-start))
+}
+
+// printable is s with everything a terminal might obey, or that could reorder
+// what is read, written as an escape. A line end stays out too.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !showable(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if showable(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
+}
+
+// showable excludes controls, line and paragraph separators, and the
+// invisible formatting characters that can reorder or hide text.
+func showable(r rune) bool {
+	return r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+}

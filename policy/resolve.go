@@ -1,0 +1,170 @@
+package policy
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// UnknownTarget says that a user asked for something that is no target of
+// theirs; whether others have it isn't told.
+type UnknownTarget struct {
+	Name string // as asked for; may be anything
+	// Granted are full names the user could ask for instead: the targets at
+	// that address where an address or a machine's own name was given, else all
+	// that a rule opens to them. Sorted.
+	Granted []string
+	address bool
+}
+
+// maxNamed bounds how many names an error spells out, for one line of text.
+const maxNamed = 5
+
+// Error is one line of printable ASCII.
+func (e *UnknownTarget) Error() string {
+	s := fmt.Sprintf("no target %s", quote(e.Name))
+	if e.address {
+		s = fmt.Sprintf("%s is an address; ask for a target by its name", quote(e.Name))
+	}
+	if len(e.Granted) > 0 {
+		s += "; yours: " + list(e.Granted)
+	}
+	return s
+}
+
+// Ambiguous says that several of the user's labs have a target of that name.
+type Ambiguous struct {
+	Name string
+	Full []string // sorted
+}
+
+// Error is one line of printable ASCII.
+func (e *Ambiguous) Error() string {
+	return fmt.Sprintf("%s is ambiguous; ask for %s", quote(e.Name), list(e.Full))
+}
+
+func list(names []string) string {
+	if more := len(names) - maxNamed; more > 0 {
+		return strings.Join(names[:maxNamed], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// quote shows a peer's words: escaped, in ASCII, and not many of them.
+func quote(s string) string {
+	if len(s) > 64 {
+		s = s[:64] + "..."
+	}
+	return fmt.Sprintf("%+q", s)
+}
+
+// Resolve finds the target that user means by name: ASCII, upper case folded,
+// one trailing dot stripped; "home", or "home.tinker" in full. A bare name is
+// looked for in the user's own labs first, then among what rules open to them
+// elsewhere; where several labs have it, the user's default lab decides. The
+// error is [*UnknownTarget] or [*Ambiguous]. Resolving is no grant.
+func (p *Policy) Resolve(user, name string) (*Target, error) {
+	who := p.users[user]
+	key := strings.TrimSuffix(name, ".")
+	if !asciiName(key) {
+		return nil, p.unknown(who, name, key)
+	}
+	key = strings.ToLower(key)
+	if strings.Contains(key, ".") {
+		if t := p.targets[key]; t != nil && p.sees(who, t) {
+			return t, nil
+		}
+		return nil, p.unknown(who, name, key)
+	}
+	found := p.named(who, key)
+	switch len(found) {
+	case 0:
+		return nil, p.unknown(who, name, key)
+	case 1:
+		return found[0], nil
+	}
+	if l := p.defaultLab[user]; l != nil {
+		for _, t := range found {
+			if t.Lab == l.name {
+				return t, nil
+			}
+		}
+	}
+	e := &Ambiguous{Name: name}
+	for _, t := range found {
+		e.Full = append(e.Full, t.FullName())
+	}
+	return nil, e
+}
+
+// named are the targets with a bare name: of the user's labs, or, if those have
+// none, of any that a rule opens.
+func (p *Policy) named(who *person, name string) []*Target {
+	if who == nil {
+		return nil
+	}
+	var own, other []*Target
+	for _, t := range p.byName[name] {
+		if slices.ContainsFunc(who.labs, func(l *lab) bool { return l.name == t.Lab }) {
+			own = append(own, t)
+		}
+	}
+	if len(own) > 0 {
+		return own
+	}
+	for _, t := range p.byName[name] {
+		if p.sees(who, t) {
+			other = append(other, t)
+		}
+	}
+	return other
+}
+
+func (p *Policy) unknown(who *person, name, key string) error {
+	e := &UnknownTarget{Name: name}
+	host := canonicalHost(strings.TrimSuffix(strings.TrimPrefix(key, "["), "]"))
+	if _, err := netip.ParseAddr(host); err == nil {
+		e.address = true
+	}
+	if who == nil {
+		return e
+	}
+	granted := p.granted(who)
+	for _, t := range granted {
+		if t.at(host) {
+			e.Granted = append(e.Granted, t.FullName())
+		}
+	}
+	if len(e.Granted) > 0 || e.address {
+		return e
+	}
+	for _, t := range granted {
+		e.Granted = append(e.Granted, t.FullName())
+	}
+	return e
+}
+
+// at reports whether t has an address on host.
+func (t *Target) at(host string) bool {
+	return slices.ContainsFunc(t.Addresses, func(a string) bool {
+		own, _, err := net.SplitHostPort(a)
+		return err == nil && own == host
+	})
+}
+
+// maxNameLength is two labels and a dot, in bytes.
+const maxNameLength = 127
+
+func asciiName(s string) bool {
+	if s == "" || len(s) > maxNameLength {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}

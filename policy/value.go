@@ -1,0 +1,312 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Value is one value of a [Document], or the absence of one. Its readers report
+// what doesn't fit and then return a harmless value, so that one pass finds
+// every problem; on an absent Value they report nothing. An explicit null is
+// never taken for absence: it is reported as a value of the wrong kind.
+type Value struct {
+	doc  *Document
+	node *yaml.Node
+}
+
+// Present reports whether the file has this value.
+func (v Value) Present() bool { return v.node != nil }
+
+// Line is the value's line, 0 if it is absent.
+func (v Value) Line() int {
+	if v.node == nil {
+		return 0
+	}
+	return v.node.Line
+}
+
+// Errorf reports a problem at v.
+func (v Value) Errorf(code, format string, args ...any) { v.problem(code, false, format, args...) }
+
+// Warnf reports a warning at v.
+func (v Value) Warnf(code, format string, args ...any) { v.problem(code, true, format, args...) }
+
+func (v Value) problem(code string, warning bool, format string, args ...any) {
+	if v.doc == nil {
+		return
+	}
+	line, col := 0, 0
+	if v.node != nil {
+		line, col = v.node.Line, v.node.Column
+	}
+	v.doc.report(line, col, code, fmt.Sprintf(format, args...), warning)
+}
+
+// Entry is one pair of a mapping; At is the key, for reports about the name.
+type Entry struct {
+	Key   string
+	At    Value
+	Value Value
+}
+
+// Entries reads a mapping with free keys, in file order. Duplicate keys are
+// reported and left out.
+func (v Value) Entries() []Entry {
+	if !v.is(yaml.MappingNode, "a mapping (name: value)") {
+		return nil
+	}
+	out := make([]Entry, 0, len(v.node.Content)/2)
+	seen := make(map[string]int, len(v.node.Content)/2)
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		at := Value{v.doc, v.node.Content[i]}
+		key, ok := at.text("a name")
+		if !ok {
+			continue
+		}
+		if line, dup := seen[key]; dup {
+			at.Errorf(CodeDuplicate, "%q stands here twice; the first is on line %d", key, line)
+			continue
+		}
+		seen[key] = at.Line()
+		out = append(out, Entry{Key: key, At: at, Value: Value{v.doc, v.node.Content[i+1]}})
+	}
+	return out
+}
+
+// Fields is a mapping with a closed set of keys.
+type Fields struct {
+	of     Value
+	values map[string]Value
+}
+
+// Fields reads a mapping whose keys are known; any other key is reported.
+func (v Value) Fields(known ...string) Fields {
+	f := Fields{of: v, values: make(map[string]Value, len(known))}
+	for _, e := range v.Entries() {
+		if slices.Contains(known, e.Key) {
+			f.values[e.Key] = e.Value
+			continue
+		}
+		hint := "known here: " + strings.Join(known, ", ")
+		if near := nearest(e.Key, known); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		e.At.Errorf(CodeUnknownKey, "unknown key %q; %s", e.Key, hint)
+	}
+	return f
+}
+
+// Get is the value under key, absent if there is none.
+func (f Fields) Get(key string) Value {
+	if v, ok := f.values[key]; ok {
+		return v
+	}
+	return Value{doc: f.of.doc}
+}
+
+// Need is like Get, and reports an absent value at the mapping. A mapping that
+// couldn't be read is already reported; nothing is added.
+func (f Fields) Need(key string) Value {
+	v := f.Get(key)
+	if !v.Present() && f.of.Present() && f.of.node.Kind == yaml.MappingNode {
+		f.of.Errorf(CodeMissing, "%q is missing", key)
+	}
+	return v
+}
+
+// Items reads a list.
+func (v Value) Items() []Value {
+	if !v.is(yaml.SequenceNode, "a list") {
+		return nil
+	}
+	out := make([]Value, len(v.node.Content))
+	for i, n := range v.node.Content {
+		out[i] = Value{v.doc, n}
+	}
+	return out
+}
+
+// OneOrMore reads a list, or a single value as a list of one.
+func (v Value) OneOrMore() []Value {
+	if v.node != nil && v.node.Kind == yaml.ScalarNode {
+		return []Value{v}
+	}
+	return v.Items()
+}
+
+// SomeItems is Items, and reports a list without any. An empty list reads like
+// "none" and like "no restriction": it has to be said otherwise.
+func (v Value) SomeItems() []Value {
+	items := v.Items()
+	if v.node != nil && v.node.Kind == yaml.SequenceNode && len(items) == 0 {
+		v.Errorf(CodeMissing, "the list is empty; leave the key out or name something")
+	}
+	return items
+}
+
+// Text reads one line of text.
+func (v Value) Text() string {
+	s, _ := v.text("text")
+	return s
+}
+
+func (v Value) text(want string) (string, bool) {
+	if !v.is(yaml.ScalarNode, want) {
+		return "", false
+	}
+	if v.node.Tag != "!!str" {
+		v.Errorf(CodeType, "want %s, found %s; quote it if it is meant as text", want, v.found())
+		return "", false
+	}
+	s := strings.TrimRight(v.node.Value, "\n")
+	if i := strings.IndexFunc(s, func(r rune) bool { return !showable(r) }); i >= 0 {
+		v.Errorf(CodeEncoding, "want one line of text without control characters")
+		return "", false
+	}
+	return s, true
+}
+
+// Choice reads one of a closed set of words and gives its index, 0 if the value
+// is absent or wrong.
+func (v Value) Choice(words ...string) int {
+	s, ok := v.text("one of " + strings.Join(words, ", "))
+	if !ok {
+		return 0
+	}
+	i := slices.Index(words, s)
+	if i < 0 {
+		v.Errorf(CodeValue, "%q is not one of %s", s, strings.Join(words, ", "))
+		return 0
+	}
+	return i
+}
+
+// Bool reads true or false; the YAML 1.1 spellings (yes, on) are reported.
+func (v Value) Bool(def bool) bool {
+	if !v.is(yaml.ScalarNode, "true or false") {
+		return def
+	}
+	switch v.node.Value {
+	case "true", "false":
+		if v.node.Tag == "!!bool" {
+			return v.node.Value == "true"
+		}
+	}
+	v.Errorf(CodeType, "want true or false, found %s", v.found())
+	return def
+}
+
+// Int reads a decimal number from least to most.
+func (v Value) Int(def, least, most int64) int64 {
+	if !v.is(yaml.ScalarNode, "a number") {
+		return def
+	}
+	n, err := strconv.ParseInt(v.node.Value, 10, 64)
+	if v.node.Tag != "!!int" || err != nil {
+		v.Errorf(CodeType, "want a whole number, found %s", v.found())
+		return def
+	}
+	if n < least || n > most {
+		v.Errorf(CodeValue, "%d is out of range; want %d to %d", n, least, most)
+		return def
+	}
+	return n
+}
+
+// Duration reads "90s", "10m", "12h" or a combination of those.
+func (v Value) Duration(def, least, most time.Duration) time.Duration {
+	if !v.is(yaml.ScalarNode, "a duration such as 30s, 10m or 12h") {
+		return def
+	}
+	d, err := time.ParseDuration(v.node.Value)
+	if err != nil || v.node.Value == "0" && v.node.Tag != "!!int" {
+		v.Errorf(CodeType, "want a duration such as 30s, 10m or 12h, found %s", v.found())
+		return def
+	}
+	if d < least || d > most {
+		v.Errorf(CodeValue, "%s is out of range; want %s to %s", v.node.Value, short(least), short(most))
+		return def
+	}
+	return d
+}
+
+// short is d without the zero units that time.Duration prints: "12h".
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// is checks the kind of node; an absent value is silently not it.
+func (v Value) is(kind yaml.Kind, want string) bool {
+	if v.node == nil {
+		return false
+	}
+	if v.node.Kind != kind {
+		v.Errorf(CodeType, "want %s, found %s", want, v.found())
+		return false
+	}
+	return true
+}
+
+func (v Value) found() string {
+	switch v.node.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	switch v.node.Tag {
+	case "!!null":
+		return "nothing"
+	case "!!bool", "!!int", "!!float", "!!timestamp":
+		return strings.TrimPrefix(v.node.Tag, "!!") + " " + strconv.Quote(v.node.Value)
+	}
+	return strconv.Quote(v.node.Value)
+}
+
+// nearest finds the known word that a typing error may have meant.
+func nearest(word string, known []string) string {
+	best, at := "", 3 // at most two slips
+	for _, k := range known {
+		if d := distance(word, k); d < at && d < len(k) {
+			best, at = k, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance; words of 64 bytes and more are far
+// from everything.
+func distance(a, b string) int {
+	if len(a) >= 64 || len(b) >= 64 {
+		return 64
+	}
+	var row [65]int
+	for j := range len(b) + 1 {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
