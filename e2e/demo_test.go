@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// demo is `entry demo` on a directory.
+type demo struct {
+	*process
+	dir     string
+	port    int
+	command string // what it tells the user to paste
+}
+
+func startDemo(t testing.TB, dir string, port int) *demo {
+	t.Helper()
+	d := &demo{dir: dir, port: port}
+	d.process = start(t, "entry demo", command(entryBinary(t), "demo", "--dir", dir, "--listen", fmt.Sprintf("127.0.0.1:%d", port)))
+	d.waitFor(regexp.MustCompile(`(?m)^ready`))
+	m := regexp.MustCompile(`(?m)^\s*\$?\s*(ssh -F .*)$`).FindStringSubmatch(d.stdout.String())
+	if m == nil {
+		t.Fatalf("the demo prints no ssh command: %s", d.stdout.String())
+	}
+	d.command = strings.TrimSpace(m[1])
+	return d
+}
+
+// paste runs the printed command as a user pastes it into a terminal.
+func (d *demo) paste(t testing.TB) *terminal {
+	t.Helper()
+	cmd := command("sh", "-c", "exec "+d.command)
+	cmd.Env = append(cmd.Env, "HOME="+tempDir(t))
+	return onTerminal(t, cmd)
+}
+
+// stop is Ctrl-C.
+func (d *demo) stop(t testing.TB) {
+	t.Helper()
+	d.signal(syscall.SIGINT)
+	if code := d.wait(waitTimeout); code != 0 {
+		t.Fatalf("entry demo ended with %d after Ctrl-C", code)
+	}
+}
+
+// firstLogin takes a new user through the whole dialogue on a terminal and
+// leaves them at home's shell.
+func firstLogin(t testing.TB, w *terminal, p *person) {
+	t.Helper()
+	w.expect(`entry passphrase: $`)
+	w.sendLine(p.temporary)
+
+	// Each refused passphrase is answered by the rule it broke.
+	refuse := func(bad, why string) {
+		t.Helper()
+		w.expect(`New entry passphrase: $`)
+		w.sendLine(bad)
+		// entry may refuse at once or after the repetition.
+		if m := w.expect(`(?is)(` + why + `.*New entry passphrase: $|Repeat new entry passphrase: $)`); strings.Contains(m[1], "Repeat") {
+			w.sendLine(bad)
+			w.expect(`(?is)` + why + `.*New entry passphrase: $`)
+		}
+		// Step back, so that the next refusal sees the prompt again.
+		w.rewind("New entry passphrase: ")
+	}
+	refuse("short", `12 characters`)
+	refuse("password12345", `guess`)
+	refuse(p.name+p.name+p.name+"-"+p.name, `name|guess`)
+	refuse(p.temporary, `temporary`)
+
+	w.expect(`New entry passphrase: $`)
+	w.sendLine(p.chosen())
+	w.expect(`Repeat new entry passphrase: $`)
+	w.sendLine(p.chosen())
+	p.passphrase = p.chosen()
+
+	shown := w.expect(`(?s)(.*)entry one-time code: $`)[1]
+	if strings.Count(shown, "█")+strings.Count(shown, "▀")+strings.Count(shown, "▄") < 100 {
+		t.Errorf("no QR code in %q", shown)
+	}
+	m := groupedSecret.FindStringSubmatch(shown)
+	if m == nil {
+		t.Fatalf("no grouped secret in %q", shown)
+	}
+	p.phone = newAuthenticator(m[1])
+	w.sendLine(p.phone.code(t))
+
+	codes := w.expect(`(?s)((?:.*?[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}){8,}.*?: ?$)`)[1]
+	p.recovery = recoveryCode.FindAllString(codes, -1)
+	w.sendLine("yes")
+}
+
+// rewind moves expect back to the last time s was shown.
+func (w *terminal) rewind(s string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := strings.LastIndex(string(w.seen[:w.next]), s); i >= 0 {
+		w.next = i
+	}
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	dir, port := filepath.Join(tempDir(t), "demo"), freePort(t)
+	d := startDemo(t, dir, port)
+
+	want := fmt.Sprintf("ssh -F %s/ssh_config -J entry home", dir)
+	if d.command != want {
+		t.Errorf("printed command is %q, want %q", d.command, want)
+	}
+	for _, name := range []string{"ssh_config", "known_hosts", "alice.passphrase", "auditor.key", "entry.yaml"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		secret := name == "alice.passphrase" || name == "auditor.key"
+		if secret && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want 0600", name, info.Mode().Perm())
+		}
+	}
+	if known := readFile(t, filepath.Join(dir, "known_hosts")); !regexp.MustCompile(`(?m)^@cert-authority home,\*\.tinker,entry ssh-ed25519 `).MatchString(known) {
+		t.Errorf("known_hosts is %q", known)
+	}
+
+	alice := &person{t: t, name: "alice", temporary: strings.TrimSpace(readFile(t, filepath.Join(dir, "alice.passphrase")))}
+
+	w := d.paste(t)
+	firstLogin(t, w, alice)
+	w.expect(`(?i)recorded`) // the notice stands before anything home says
+	shellAnswers(w)
+	w.sendLine("exit 7")
+	if code := w.wait(); code != 7 {
+		t.Errorf("exit status %d, want 7: %q", code, w.text())
+	}
+	if len(alice.recovery) < 8 {
+		t.Errorf("recovery codes: %q", alice.recovery)
+	}
+	noWarnings(t, w)
+
+	w = d.paste(t)
+	secondLogin(t, w, alice)
+	w.sendLine("exit 7")
+	if code := w.wait(); code != 7 {
+		t.Errorf("second login: exit status %d, want 7", code)
+	}
+	noWarnings(t, w)
+
+	// The same directory carries on: host keys, accounts, log.
+	before := readFile(t, filepath.Join(dir, "known_hosts"))
+	d.stop(t)
+	d = startDemo(t, dir, port)
+	if after := readFile(t, filepath.Join(dir, "known_hosts")); after != before {
+		t.Errorf("known_hosts changed over a restart:\n%s\n%s", before, after)
+	}
+	w = d.paste(t)
+	secondLogin(t, w, alice)
+	w.sendLine("exit")
+	if code := w.wait(); code != 0 {
+		t.Errorf("login after restart: exit status %d", code)
+	}
+
+	s := &site{t: t, dir: dir, port: port}
+	if all := s.awaitSessions(3); all[0].User != "alice" || all[0].Target != "home.tinker" || all[0].State != "complete" {
+		t.Errorf("first session is %+v", all[0])
+	}
+	s.mustEntry("audit", "verify")
+}
+
+// secondLogin is every login but the first: passphrase and code, no more.
+func secondLogin(t testing.TB, w *terminal, p *person) {
+	t.Helper()
+	w.expect(`entry passphrase: $`)
+	w.sendLine(p.passphrase)
+	w.expect(`entry one-time code: $`)
+	w.sendLine(p.phone.code(t))
+	shellAnswers(w)
+	for prompt, want := range map[string]int{"passphrase: ": 1, "code: ": 1, "New entry": 0} {
+		if n := w.count(prompt); n != want {
+			t.Errorf("%q was asked %d times, want %d: %q", prompt, n, want, w.text())
+		}
+	}
+}
+
+// shellAnswers waits for a shell that works. What it prints isn't what was
+// typed, so that an echoing terminal can't pass for a shell.
+func shellAnswers(w *terminal) {
+	w.t.Helper()
+	w.sendLine("echo sh''ell-$((40+2))")
+	w.expect(`shell-42\r?\n`)
+}
+
+// noWarnings checks that the client had nothing to complain about.
+func noWarnings(t testing.TB, w *terminal) {
+	t.Helper()
+	if m := regexp.MustCompile(`(?i)warning|authenticity|fingerprint|permanently added`).FindString(w.text()); m != "" {
+		t.Errorf("the client says %q: %q", m, w.text())
+	}
+}
+
+// TestFirstLoginInOtherOrders checks first logins that don't go smoothly.
+func TestFirstLoginInOtherOrders(t *testing.T) {
+	t.Parallel()
+	s, _ := quickSite(t, rule("all", mayAll, `forward_local: ["127.0.0.1:1"]`, "record: full"))
+
+	t.Run("hanging up before the code keeps the temporary passphrase", func(t *testing.T) {
+		alice := s.add("alice")
+		var first string
+		alice.answer = func(prompt string) (string, bool) {
+			if m := groupedSecret.FindStringSubmatch(prompt); m != nil {
+				first = m[1]
+				return "", false
+			}
+			return alice.rightAnswer(prompt)
+		}
+		if c, err := s.dial(alice); err == nil {
+			c.Close()
+			t.Fatal("logged in without a code")
+		}
+		alice.passphrase, alice.answer = "", nil
+		c, err := s.dial(alice)
+		if err != nil {
+			t.Fatalf("second try: %v (asked %q)", err, alice.asked())
+		}
+		defer c.Close()
+		if alice.phone.secret == newAuthenticator(first).secret {
+			t.Error("an abandoned enrolment's secret was used again")
+		}
+	})
+	t.Run("passphrase and code in one field", func(t *testing.T) {
+		bob := s.enrolled("bob")
+		bob.answer = func(prompt string) (string, bool) {
+			if askPassphrase.MatchString(prompt) {
+				return bob.passphrase + bob.phone.code(t), true
+			}
+			return "", false
+		}
+		c, err := s.dial(bob)
+		if err != nil {
+			t.Fatalf("one field: %v (asked %q)", err, bob.asked())
+		}
+		defer c.Close()
+		if asked := bob.asked(); len(asked) != 1 {
+			t.Errorf("asked %q, want one prompt", asked)
+		}
+	})
+}

@@ -1,0 +1,316 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// site is one installation of entry as an operator has it: a directory made by
+// `entry init`, policy files, and the server.
+type site struct {
+	t    testing.TB
+	dir  string
+	port int
+	proc *process // nil while the server is down
+}
+
+// initSite makes the directory. Nothing runs yet.
+func initSite(t testing.TB) *site {
+	t.Helper()
+	s := &site{t: t, dir: filepath.Join(tempDir(t), "d"), port: freePort(t)}
+	if r := s.entry("init"); r.code != 0 {
+		t.Fatalf("entry init: %s", r)
+	}
+	s.configure(func(c map[string]any) {
+		c["listeners"] = []any{map[string]any{"address": s.addr()}}
+		// Everything runs on one loopback address here, like a lab behind one
+		// NAT: the tests of the limits set their own.
+		c["limits"] = map[string]any{"startups": "100:30:200", "per_source": 100}
+	})
+	return s
+}
+
+func (s *site) path(elem ...string) string {
+	return filepath.Join(append([]string{s.dir}, elem...)...)
+}
+
+func (s *site) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
+
+// entry runs one verb on this site's directory.
+func (s *site) entry(args ...string) result {
+	s.t.Helper()
+	return run(s.t, command(entryBinary(s.t), append(args, "--dir", s.dir)...))
+}
+
+// mustEntry is entry for a verb that has to succeed; it gives its stdout.
+func (s *site) mustEntry(args ...string) string {
+	s.t.Helper()
+	r := s.entry(args...)
+	if r.code != 0 {
+		s.t.Fatalf("entry %s: %s", strings.Join(args, " "), r)
+	}
+	return r.stdout
+}
+
+// configure edits entry.yaml as an operator would. Lost comments don't matter.
+func (s *site) configure(edit func(c map[string]any)) {
+	s.t.Helper()
+	var c map[string]any
+	if err := yaml.Unmarshal([]byte(readFile(s.t, s.path("entry.yaml"))), &c); err != nil {
+		s.t.Fatal(err)
+	}
+	edit(c)
+	out, err := yaml.Marshal(c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	writeFile(s.t, s.path("entry.yaml"), string(out))
+}
+
+// section gives a mapping of entry.yaml to edit, made if it isn't there.
+func section(c map[string]any, name string) map[string]any {
+	m, ok := c[name].(map[string]any)
+	if !ok {
+		m = map[string]any{}
+		c[name] = m
+	}
+	return m
+}
+
+// mayAll grants every capability there is.
+const mayAll = "may: [shell, exec, upload, download, forward-local, forward-remote, agent, x11]"
+
+// rule is one rule of policy for everybody in lab tinker on all its targets,
+// with the given fields.
+func rule(name string, fields ...string) string {
+	all := append([]string{"who: {labs: [tinker]}", "where: {labs: [tinker]}"}, fields...)
+	return "  - name: " + name + "\n    " + strings.Join(all, "\n    ")
+}
+
+// setPolicy writes the only policy file: lab tinker with members, the given
+// target lines and rules.
+func (s *site) setPolicy(members []string, targets []string, rules ...string) {
+	s.t.Helper()
+	dir := s.path("policy.d")
+	old, err := filepath.Glob(filepath.Join(dir, "*.y*ml"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range old {
+		if err := os.Remove(f); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	text := fmt.Sprintf("labs:\n  tinker:\n    members: [%s]\n    targets:\n%s\nrules:\n%s\n",
+		strings.Join(members, ", "), strings.Join(targets, "\n"), strings.Join(rules, "\n"))
+	writeFile(s.t, filepath.Join(dir, "tinker.yaml"), text)
+}
+
+// startHome starts the lab's home machine, which trusts this site's user CA.
+func (s *site) startHome(extra ...string) *sshd {
+	s.t.Helper()
+	return startSSHD(s.t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), extra: extra})
+}
+
+// serve starts the server and waits until it takes connections.
+func (s *site) serve() {
+	s.t.Helper()
+	s.proc = start(s.t, "entry serve", command(entryBinary(s.t), "serve", "--config", s.path("entry.yaml")))
+	s.awaitReady()
+}
+
+func (s *site) awaitReady() {
+	s.t.Helper()
+	s.proc.waitFor(regexp.MustCompile(`(?m)^ready`))
+}
+
+// stop ends the server as a service manager does and wants a clean exit.
+func (s *site) stop() {
+	s.t.Helper()
+	s.proc.signal(syscall.SIGTERM)
+	if code := s.proc.wait(waitTimeout); code != 0 {
+		s.t.Fatalf("entry serve ended with %d after SIGTERM\n%s", code, tail(s.proc.stderr.String()))
+	}
+	s.proc = nil
+}
+
+// quickSite is a running site with one home machine, for members alice and
+// bob, under the given rules.
+func quickSite(t testing.TB, rules ...string) (*site, *sshd) {
+	t.Helper()
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice", "bob"}, []string{home.target(t, "home")}, rules...)
+	s.serve()
+	return s, home
+}
+
+var temporaryPassphrase = regexp.MustCompile(`(?m)([A-Za-z0-9]+(?:-[A-Za-z0-9]+){2,})\s*$`)
+
+// add makes an account, which has a temporary passphrase and nothing else.
+func (s *site) add(name string) *person {
+	s.t.Helper()
+	out := s.mustEntry("user", "add", name)
+	m := temporaryPassphrase.FindStringSubmatch(out)
+	if m == nil {
+		s.t.Fatalf("no temporary passphrase in %q", out)
+	}
+	return &person{t: s.t, name: name, temporary: m[1]}
+}
+
+// enrolled makes an account whose owner has been through the first login.
+func (s *site) enrolled(name string) *person {
+	s.t.Helper()
+	p := s.add(name)
+	c, err := s.dial(p)
+	if err != nil {
+		s.t.Fatalf("first login of %s: %v (asked %q)", name, err, p.asked())
+	}
+	if err := c.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	if p.phone == nil || p.passphrase == "" {
+		s.t.Fatalf("first login of %s didn't enrol: asked %q", name, p.asked())
+	}
+	p.asked()
+	return p
+}
+
+// event is one line of the audit log; only what the tests look at.
+type event struct {
+	Seq        uint64
+	Time       time.Time
+	Type       string
+	Ref        string
+	Conn       string
+	Session    string
+	User       string
+	UserHash   string `json:"user_hash"`
+	Target     string
+	Login      string
+	Method     string
+	Key        string
+	Policy     string
+	Rule       string
+	Capability string
+	Program    string
+	Dest       string `json:"destination"`
+	Reason     string
+	Detail     string
+	Exit       *int
+	Recording  *struct {
+		ID       string
+		Segments uint32
+	}
+	line string
+}
+
+// events reads the audit log, of all types or the given ones.
+func (s *site) events(types ...string) []event {
+	s.t.Helper()
+	var out []event
+	for line := range strings.Lines(readFile(s.t, s.path("audit", "events.jsonl"))) {
+		if !strings.HasSuffix(line, "\n") {
+			break // being written right now
+		}
+		e := event{line: line}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			s.t.Fatalf("event %q: %v", line, err)
+		}
+		if len(types) == 0 || slices.Contains(types, e.Type) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// awaitEvent waits for an event of that type for which match holds.
+func (s *site) awaitEvent(kind string, match func(event) bool) event {
+	s.t.Helper()
+	var found event
+	ok := within(waitTimeout, func() bool {
+		for _, e := range s.events(kind) {
+			if match == nil || match(e) {
+				found = e
+				return true
+			}
+		}
+		return false
+	})
+	if !ok {
+		var all []string
+		for _, e := range s.events() {
+			all = append(all, e.line)
+		}
+		s.t.Fatalf("no matching event %s in\n%s", kind, strings.Join(all, ""))
+	}
+	return found
+}
+
+// recorded is a line of `entry sessions ls --json`.
+type recorded struct {
+	ID, User, Target, State string
+	Start                   time.Time
+	End                     *time.Time
+}
+
+// sessions lists the recordings.
+func (s *site) sessions() []recorded {
+	s.t.Helper()
+	return decodeLines[recorded](s.t, s.mustEntry("sessions", "ls", "--json"))
+}
+
+func decodeLines[T any](t testing.TB, text string) []T {
+	t.Helper()
+	var out []T
+	for line := range strings.Lines(text) {
+		var v T
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// awaitSessions waits until there are n recordings and each has ended.
+func (s *site) awaitSessions(n int) []recorded {
+	s.t.Helper()
+	var all []recorded
+	ok := within(waitTimeout, func() bool {
+		all = s.sessions()
+		return len(all) == n && !slices.ContainsFunc(all, func(r recorded) bool { return r.State == "live" })
+	})
+	if !ok {
+		s.t.Fatalf("want %d ended sessions, have %+v", n, all)
+	}
+	return all
+}
+
+// export gives one recording in the given format, opened by the auditor's key.
+func (s *site) export(id, format string) string {
+	s.t.Helper()
+	return s.mustEntry("sessions", "export", id, "--format", format, "--identity", s.path("auditor.key"))
+}
+
+// portOf is the number in host:port.
+func portOf(t testing.TB, addr net.Addr) int {
+	t.Helper()
+	a, ok := addr.(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("%v isn't a TCP address", addr)
+	}
+	return a.Port
+}

@@ -1,0 +1,301 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// way is one way of getting something out of, or into, the home machine.
+type way struct {
+	name string
+	// capability is what policy calls the right it needs, as refusals name it.
+	capability string
+	// try uses the way; its error carries what the client was told.
+	try func(t *testing.T, w *wayfarer) error
+}
+
+// wayfarer is what the ways need around the client.
+type wayfarer struct {
+	*client
+	home  *sshd
+	echo  int    // port of an echo server on the target
+	agent string // SSH_AUTH_SOCK of the user's agent, holding the key at key
+	key   string // private key file that home's authorized_keys holds
+}
+
+// ways are the ways of security.md's row "Second factor skipped".
+var ways = []way{
+	{"shell", "shell", tryShell},
+	{"exec", "exec", tryExec},
+	{"sftp", "upload", trySFTP},
+	{"scp", "exec", tryLegacySCP},
+	{"rsync", "exec", tryRsync},
+	{"local-forward", "forward-local", tryLocal},
+	{"remote-forward", "forward-remote", tryRemote},
+	{"dynamic-forward", "forward-local", tryDynamic},
+	{"agent", "agent", tryAgent},
+	{"x11", "x11", tryX11},
+	{"multiplexed", "exec", tryMultiplexed},
+	{"nested-jump", "forward-local", tryNested},
+}
+
+// newWayfarer prepares c for every way. home must let the returned key's
+// owner in without entry: pass the .pub of wayKey to startSSHD.
+func newWayfarer(t testing.TB, c *client, home *sshd, key string) *wayfarer {
+	t.Helper()
+	w := &wayfarer{client: c, home: home, echo: echoServer(t), key: key}
+	w.agent = startAgent(t, key)
+	c.appendConfig(
+		"Host inner",
+		"    HostName 127.0.0.1",
+		"    Port "+strconv.Itoa(home.port),
+		"    User "+me(t),
+		"    HostKeyAlias inner",
+		"    IdentityFile "+key,
+	)
+	known := c.path("known_hosts")
+	writeFile(t, known, readFile(t, known)+"inner "+home.hostKey+"\n")
+	return w
+}
+
+// startAgent runs an ssh-agent that holds the key.
+func startAgent(t testing.TB, key string) (socket string) {
+	t.Helper()
+	socket = filepath.Join(tempDir(t), "agent")
+	start(t, "ssh-agent", command("ssh-agent", "-D", "-a", socket))
+	eventually(t, "ssh-agent listens", func() bool {
+		_, err := os.Stat(socket)
+		return err == nil
+	})
+	add := command("ssh-add", "-q", key)
+	add.Env = append(add.Env, "SSH_AUTH_SOCK="+socket)
+	mustRun(t, add)
+	return socket
+}
+
+// told makes an error of a client that failed, or that succeeded without the
+// effect that it should have had.
+func told(r result, want string) error {
+	if r.code == 0 && strings.Contains(r.stdout, want) {
+		return nil
+	}
+	return fmt.Errorf("%s", r)
+}
+
+func tryShell(t *testing.T, w *wayfarer) error {
+	cmd := w.open("-tt")
+	cmd.Stdin = strings.NewReader("echo way-$((40+2))\nexit\n")
+	return told(run(t, cmd), "way-42")
+}
+
+// open is client.home with the login shell.
+func (w *wayfarer) open(options ...string) *exec.Cmd { return w.client.home(options) }
+
+func tryExec(t *testing.T, w *wayfarer) error {
+	return told(run(t, w.exec("echo way-$((40+2))")), "way-42")
+}
+
+// transferFiles makes a file to send and names where it goes on the target and
+// where it comes back to.
+func (w *wayfarer) transferFiles(t *testing.T) (local, remote, back string) {
+	local, back = filepath.Join(tempDir(t), "local"), filepath.Join(tempDir(t), "back")
+	remote = filepath.Join(tempDir(t), "remote")
+	writeFile(t, local, "content of "+t.Name())
+	return local, remote, back
+}
+
+// arrived tells whether the file got there, and back.
+func arrived(r result, files ...string) error {
+	for _, f := range files {
+		if _, err := os.Stat(f); err != nil {
+			return fmt.Errorf("%w: %s", err, r)
+		}
+	}
+	if r.code != 0 {
+		return fmt.Errorf("%s", r)
+	}
+	return nil
+}
+
+func trySFTP(t *testing.T, w *wayfarer) error {
+	local, remote, back := w.transferFiles(t)
+	cmd := w.command("sftp", append(append([]string{"-F", w.config, "-b", "-"}, w.jump...), w.target)...)
+	cmd.Stdin = strings.NewReader(fmt.Sprintf("put %s %s\nget %s %s\n", local, remote, remote, back))
+	// -b turns prompts off ("BatchMode yes"); the person is there to answer.
+	cmd.Args = append(cmd.Args[:1], append([]string{"-o", "BatchMode=no"}, cmd.Args[1:]...)...)
+	return arrived(run(t, cmd), remote, back)
+}
+
+func tryLegacySCP(t *testing.T, w *wayfarer) error {
+	local, remote, _ := w.transferFiles(t)
+	args := append(append([]string{"-O", "-F", w.config}, w.jump...), local, w.target+":"+remote)
+	return arrived(run(t, w.command("scp", args...)), remote)
+}
+
+func tryRsync(t *testing.T, w *wayfarer) error {
+	local, remote, _ := w.transferFiles(t)
+	return arrived(run(t, w.command("rsync", "-e", w.rsh(), local, w.target+":"+remote)), remote)
+}
+
+// rsh is the remote shell for rsync, git and sshfs as one string.
+func (c *client) rsh() string {
+	return strings.Join(append([]string{"ssh", "-F", c.config}, c.jump...), " ")
+}
+
+func tryLocal(t *testing.T, w *wayfarer) error {
+	port := freePort(t)
+	p := start(t, "ssh -L", w.open("-N", "-L", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", port, w.echo)))
+	defer p.kill()
+	return withStderr(p, tryForward(p, port))
+}
+
+func tryDynamic(t *testing.T, w *wayfarer) error {
+	port := freePort(t)
+	p := start(t, "ssh -D", w.open("-N", "-D", fmt.Sprintf("127.0.0.1:%d", port)))
+	defer p.kill()
+	var conn net.Conn
+	var err error
+	within(waitTimeout, func() bool {
+		select {
+		case <-p.exited:
+			return true
+		default:
+		}
+		conn, err = socks(fmt.Sprintf("127.0.0.1:%d", port), "127.0.0.1", w.echo)
+		// A refusal by the far end is an answer; only nobody listening yet isn't.
+		return err == nil || !strings.Contains(err.Error(), "connection refused")
+	})
+	if err != nil || conn == nil {
+		return withStderr(p, fmt.Errorf("socks: %w", err))
+	}
+	defer conn.Close()
+	return withStderr(p, roundTrip(conn))
+}
+
+// withStderr adds what the client said to err. A refused forward is reported
+// by the client a moment after the connection closes.
+func withStderr(p *process, err error) error {
+	if err == nil {
+		return nil
+	}
+	within(waitTimeout/10, func() bool { return p.stderr.String() != "" })
+	return fmt.Errorf("%w: %s", err, p.stderr.String())
+}
+
+var allocated = regexp.MustCompile(`Allocated port (\d+) for remote forward`)
+
+func tryRemote(t *testing.T, w *wayfarer) error {
+	// Port 0: the target chooses, so that nothing can be in the way.
+	p := start(t, "ssh -R", w.open("-N", "-o", "ExitOnForwardFailure=yes", "-R", fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", w.echo)))
+	defer p.kill()
+	var m []string
+	within(waitTimeout, func() bool {
+		select {
+		case <-p.exited:
+			return true
+		default:
+		}
+		m = allocated.FindStringSubmatch(p.stderr.String())
+		return m != nil
+	})
+	if m == nil {
+		return fmt.Errorf("no remote forward: %s", p.stderr.String())
+	}
+	conn, err := net.Dial("tcp", "127.0.0.1:"+m[1])
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return withStderr(p, roundTrip(conn))
+}
+
+func tryAgent(t *testing.T, w *wayfarer) error {
+	cmd := w.client.home([]string{"-A"}, "ssh-add -l")
+	cmd.Env = append(cmd.Env, "SSH_AUTH_SOCK="+w.agent)
+	return told(run(t, cmd), "SHA256:")
+}
+
+func tryX11(t *testing.T, w *wayfarer) error {
+	display, xauthority := xServer(t, "x-server-says-hello")
+	cmd := w.client.home([]string{"-Y"}, roleVar+"="+roleX11+" "+ownPath(t))
+	cmd.Env = append(cmd.Env, "DISPLAY="+display, "XAUTHORITY="+xauthority)
+	return told(run(t, cmd), "x-server-says-hello")
+}
+
+func tryMultiplexed(t *testing.T, w *wayfarer) error {
+	socket := filepath.Join(tempDir(t), "inner")
+	p := start(t, "ssh inner master", w.open("-M", "-N", "-S", socket))
+	defer p.kill()
+	if !within(waitTimeout, func() bool {
+		select {
+		case <-p.exited:
+			return true
+		default:
+		}
+		_, err := os.Stat(socket)
+		return err == nil
+	}) {
+		return fmt.Errorf("no master: %s", p.stderr.String())
+	}
+	select {
+	case <-p.exited:
+		return fmt.Errorf("no master: %s", p.stderr.String())
+	default:
+	}
+	for range 2 {
+		r := run(t, w.ssh("-S", socket, w.target, "echo way-$((40+2))"))
+		if err := told(r, "way-42"); err != nil {
+			return withStderr(p, err)
+		}
+	}
+	return nil
+}
+
+// tryNested goes through home to a second machine: SSH inside a forward, which
+// is how a recording would be evaded.
+func tryNested(t *testing.T, w *wayfarer) error {
+	jump := append([]string{}, w.jump...)
+	jump[1] += "," + w.target
+	return told(run(t, w.ssh(append(jump, "inner", "echo way-$((40+2))")...)), "way-42")
+}
+
+// plainPair is the control: the same client with stock sshd as the jump host
+// and no second factor.
+func plainPair(t testing.TB) (c *client, jump, home *sshd, key string) {
+	t.Helper()
+	dir := tempDir(t)
+	key = filepath.Join(dir, "id")
+	public := authorized(newKeyFile(t, key).PublicKey())
+	jump = startSSHD(t, sshdOptions{keys: []string{public}})
+	home = startSSHD(t, sshdOptions{keys: []string{public}})
+	writeFile(t, filepath.Join(dir, "known_hosts"), "entry "+jump.hostKey+"\nhome "+home.hostKey+"\n")
+	c = newClient(t, dir, []string{
+		"HostName 127.0.0.1", "Port " + strconv.Itoa(jump.port), "HostKeyAlias entry", "IdentityFile " + key,
+		"Host home",
+		"HostName 127.0.0.1", "Port " + strconv.Itoa(home.port), "HostKeyAlias home", "IdentityFile " + key,
+	}, nil)
+	return c, jump, home, key
+}
+
+// TestWaysThroughPlainSSHD is the control experiment: where nothing is
+// refused, every way works. Only with it do the refusals below say anything
+// about entry.
+func TestWaysThroughPlainSSHD(t *testing.T) {
+	t.Parallel()
+	c, _, home, key := plainPair(t)
+	w := newWayfarer(t, c, home, key)
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			if err := way.try(t, w); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
