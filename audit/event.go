@@ -26,67 +26,67 @@ const MaxDetail = 512
 // login types; the session fills Channel to Destination and the byte counts;
 // the admin socket fills Actor.
 type Event struct {
-	Schema string    // always Schema
-	Seq    uint64    // line number, from 1
-	Time   time.Time // UTC, when the log took the event
-	Type   Type
+	Schema string    `json:"schema"` // always Schema
+	Seq    uint64    `json:"seq"`    // line number, from 1
+	Time   time.Time `json:"time"`   // UTC, when the log took the event
+	Type   Type      `json:"type"`
 
-	Ref        string // reference ID that was shown to the user
-	Conn       string // ULID of the client connection
-	Session    string // ULID of the session
-	User       string // a known account, after lookup or proof; never what was typed at a prompt
-	UserHash   string // keyed hash of a name that no account has
-	Source     string // "ip:port" of the client
-	Lab        string
-	Target     string // full name, "home.tinker"
-	Login      string // account on the target
-	AskedLogin string // (peer) the inner user name the client asked for
+	Ref        string `json:"ref,omitempty"`       // reference ID that was shown to the user
+	Conn       string `json:"conn,omitempty"`      // ULID of the client connection
+	Session    string `json:"session,omitempty"`   // ULID of the session
+	User       string `json:"user,omitempty"`      // a known account, after lookup or proof; never what was typed at a prompt
+	UserHash   string `json:"user_hash,omitempty"` // keyed hash of a name that no account has
+	Source     string `json:"source,omitempty"`    // "ip:port" of the client
+	Lab        string `json:"lab,omitempty"`
+	Target     string `json:"target,omitempty"`      // full name, "home.tinker"
+	Login      string `json:"login,omitempty"`       // account on the target
+	AskedLogin string `json:"asked_login,omitempty"` // (peer) the inner user name the client asked for
 
-	Method string // factors in order: "passphrase+otp", "publickey+otp"
-	Key    string // SHA256:… fingerprint of a public key
+	Method string `json:"method,omitempty"` // factors in order: "passphrase+otp", "publickey+otp"
+	Key    string `json:"key,omitempty"`    // SHA256:… fingerprint of a public key
 
-	Policy     string // hash of the policy files that decided
-	Rule       string // "name (file:line)"
-	Capability string // "shell", "forward-local"
+	Policy     string `json:"policy,omitempty"`     // hash of the policy files that decided
+	Rule       string `json:"rule,omitempty"`       // "name (file:line)"
+	Capability string `json:"capability,omitempty"` // "shell", "forward-local"
 
-	Channel     *uint32 // number of the channel within the session
-	ChannelType string  // (peer) "session", "direct-tcpip"
-	Program     string  // (peer) first word of a command, its base name only
-	Digest      string  // sha256 of the whole command or path, which stand in the sealed recording
-	Destination string  // (peer) "host:port" or socket of a forward
+	Channel     *uint32 `json:"channel,omitempty"`      // number of the channel within the session
+	ChannelType string  `json:"channel_type,omitempty"` // (peer) "session", "direct-tcpip"
+	Program     string  `json:"program,omitempty"`      // (peer) first word of a command, its base name only
+	Digest      string  `json:"digest,omitempty"`       // sha256 of the whole command or path, which stand in the sealed recording
+	Destination string  `json:"destination,omitempty"`  // (peer) "host:port" or socket of a forward
 
-	Reason string // short closed code, "wrong-credentials"
-	Detail string // one sentence for a person, written by entry, at most MaxDetail bytes; never an error text of a peer that could echo input
+	Reason string `json:"reason,omitempty"` // short closed code, "wrong-credentials"
+	Detail string `json:"detail,omitempty"` // one sentence for a person, written by entry, at most MaxDetail bytes; never an error text of a peer that could echo input
 
-	Actor     *Actor // who acted over the admin socket
-	Recording *Recording
-	Tick      *Tick
+	Actor     *Actor     `json:"actor,omitempty"` // who acted over the admin socket
+	Recording *Recording `json:"recording,omitempty"`
+	Tick      *Tick      `json:"tick,omitempty"`
 
-	BytesDown int64 // towards the client
-	BytesUp   int64 // towards the target
-	Exit      *int  // exit status of a command
-	Until     *time.Time
-	Hash      string // hash of the thing the event is about: configuration, file, key list
+	BytesDown int64      `json:"bytes_down,omitempty"` // towards the client
+	BytesUp   int64      `json:"bytes_up,omitempty"`   // towards the target
+	Exit      *int       `json:"exit,omitempty"`       // exit status of a command
+	Until     *time.Time `json:"until,omitempty"`
+	Hash      string     `json:"hash,omitempty"` // hash of the thing the event is about: configuration, file, key list
 }
 
 // Actor is the peer of the admin socket, from its kernel credentials.
 type Actor struct {
-	UID      uint32
-	LoginUID uint32 // /proc/PID/loginuid; 4294967295 when unset
-	Name     string // account name of UID, "" when it has none
+	UID      uint32 `json:"uid"`
+	LoginUID uint32 `json:"login_uid"`      // /proc/PID/loginuid; 4294967295 when unset
+	Name     string `json:"name,omitempty"` // account name of UID, "" when it has none
 }
 
 // Recording binds an event to a recording's file. Hashes are hex sha256.
 type Recording struct {
-	ID       string
-	Header   string // hash of the header, known when the session starts
-	Head     string // hash of the last segment, known when it ends
-	Segments uint32
+	ID       string `json:"id"`
+	Header   string `json:"header,omitempty"` // hash of the header, known when the session starts
+	Head     string `json:"head,omitempty"`   // hash of the last segment, known when it ends
+	Segments uint32 `json:"segments,omitempty"`
 }
 
 // Tick is the Merkle root over the recordings that changed in one sync.
 type Tick struct {
-	Root    string // hex sha256
-	Changed int    // recordings
-	List    string // file beside the spool with the triples under Root
+	Root    string `json:"root"`    // hex sha256
+	Changed int    `json:"changed"` // recordings
+	List    string `json:"list"`    // file beside the spool with the triples under Root
 }

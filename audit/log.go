@@ -3,36 +3,309 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"sync"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 var (
 	// ErrClosed is returned by Append after Close.
 	ErrClosed = errors.New("audit log is closed")
-	// ErrLocked is returned by Open while another process or Log writes the directory.
+	// ErrLocked is returned by Open while another Log, of this process or
+	// another, writes the directory.
 	ErrLocked = errors.New("another writer has the audit log")
-	// ErrClock is returned while the wall clock is more than 60 s behind the last event.
-	ErrClock = errors.New("wall clock is behind the audit log")
+	// ErrClock is returned while the wall clock is more than 60 s behind the
+	// last event. Nothing was written; it isn't final.
+	ErrClock = errors.New("wall clock is behind the last audit event")
+	// ErrEvent is returned for an event that no log takes: unknown type, or a
+	// date beyond year 9999. Nothing was written; it isn't final.
+	ErrEvent = errors.New("not a valid audit event")
 )
 
-// Options are Open's.
-type Options struct {
-	Key     string           // signing key as GenerateKey returns it; required
-	Witness string           // second directory for every checkpoint; "" for none
-	Now     func() time.Time // nil means time.Now
+const (
+	// maxStepBack is how far the clock may step back between two events: NTP
+	// corrections stay below it, a clock set wrong doesn't.
+	maxStepBack = 60 * time.Second
+	// queueLen is how many calls of Append may wait beside those in the batch
+	// at work. When it is full Append blocks until there is room or its ctx
+	// ends: nothing is ever dropped.
+	queueLen = 256
+	// maxBatch is where a batch stops taking more, in bytes, so that a flood
+	// can't put off the answer to those already in it.
+	maxBatch = 1 << 20
+)
+
+// Log is the one writer of a log directory. It is safe for concurrent use.
+type Log struct {
+	now     func() time.Time
+	signer  note.Signer
+	disk    disk
+	dir     *os.Root
+	parent  *os.File // dir, for its fsync
+	locked  *os.File
+	events  *os.File
+	hashes  *os.File
+	witness *witness // nil without
+
+	queue    chan *request
+	closing  chan struct{} // closed by Close
+	stopped  chan struct{} // closed when the writer has ended
+	failed   chan struct{} // closed after err is set
+	err      error         // why failed is closed
+	closeLog func()        // once
+
+	// The writer goroutine's alone.
+	tree   tree
+	last   time.Time // of the last event
+	lines  []byte
+	stored []byte
 }
 
-// Log is the one writer of a log directory.
-type Log struct{ failed chan struct{} }
+// request is one call of Append. Its events are encoded by the caller, from
+// the comma after the time on, so that the writer only stamps and hashes.
+type request struct {
+	bodies [][]byte
+	done   chan error // buffered: the writer never waits for a caller
+}
 
-// Open opens the log in dir for writing.
-func Open(dir string, o Options) (*Log, error) { return &Log{failed: make(chan struct{})}, nil }
+// Append stores events, in order and together, and returns nil once they are
+// durable: see the package's guarantees. It sets their Schema, Seq and Time.
+//
+// It is safe for concurrent use; calls that wait at the same time share one
+// sync. It blocks while the queue is full. If ctx ends first it returns an
+// error that wraps ctx's cause, and the events may or may not reach the log.
+// It returns ErrClosed after Close, and ErrClock or ErrEvent without having
+// written anything. Any other error is final: every later Append returns it.
+func (l *Log) Append(ctx context.Context, e ...Event) error {
+	if len(e) == 0 {
+		return nil
+	}
+	r := &request{bodies: make([][]byte, len(e)), done: make(chan error, 1)}
+	for i := range e {
+		if !known[e[i].Type] {
+			return fmt.Errorf("append audit event: type %.40q: %w", e[i].Type, ErrEvent)
+		}
+		if u := e[i].Until; u != nil && !plausible(*u) {
+			return fmt.Errorf("append audit event: until %v: %w", *u, ErrEvent)
+		}
+		r.bodies[i] = e[i].appendBody(make([]byte, 0, 512))
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("append audit event: %w", context.Cause(ctx))
+	case isClosed(l.closing):
+		return ErrClosed
+	case isClosed(l.failed):
+		return l.err
+	}
+	select {
+	case l.queue <- r:
+	case <-l.closing:
+		return ErrClosed
+	case <-l.failed:
+		return l.err
+	case <-ctx.Done():
+		return fmt.Errorf("append audit event: log is busy: %w", context.Cause(ctx))
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-l.stopped:
+		select {
+		case err := <-r.done:
+			return err
+		default:
+			return ErrClosed
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("append audit event: not known to be durable: %w", context.Cause(ctx))
+	}
+}
 
-// Append stores events and returns once they are durable.
-func (l *Log) Append(ctx context.Context, e ...Event) error { return nil }
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
 
-// Failed returns a channel that is closed once the log can take nothing more.
+// plausible says whether RFC 3339 can state t.
+func plausible(t time.Time) bool { y := t.UTC().Year(); return y >= 0 && y <= 9999 }
+
+// Failed returns a channel that is closed once the log has failed for good;
+// every later Append returns the error.
 func (l *Log) Failed() <-chan struct{} { return l.failed }
 
-// Close waits for what was queued and releases the directory.
-func (l *Log) Close() error { return nil }
+// Close writes what was queued, ends the writer and releases the directory. It
+// returns the error that the log failed with, if it did. It may be called more
+// than once.
+func (l *Log) Close() error {
+	l.closeLog()
+	<-l.stopped
+	if isClosed(l.failed) {
+		return l.err
+	}
+	return nil
+}
+
+// start begins the writer, which ends with Close.
+func (l *Log) start() {
+	l.queue = make(chan *request, queueLen)
+	l.closing = make(chan struct{})
+	l.stopped = make(chan struct{})
+	l.failed = make(chan struct{})
+	l.closeLog = sync.OnceFunc(func() { close(l.closing) })
+	go l.run()
+}
+
+func (l *Log) run() {
+	defer close(l.stopped)
+	defer l.release()
+	for {
+		select {
+		case r := <-l.queue:
+			l.serve(r)
+		case <-l.closing:
+			for {
+				select {
+				case r := <-l.queue:
+					l.serve(r)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// serve writes r and everything that waits behind it as one batch.
+func (l *Log) serve(r *request) {
+	batch := []*request{r}
+	size := 0
+	for _, b := range r.bodies {
+		size += len(b)
+	}
+	for more := true; more && size < maxBatch; {
+		select {
+		case r := <-l.queue:
+			batch = append(batch, r)
+			for _, b := range r.bodies {
+				size += len(b)
+			}
+		default:
+			more = false
+		}
+	}
+	var err error
+	if isClosed(l.failed) {
+		err = l.err
+	} else {
+		err = l.commit(batch)
+	}
+	for _, r := range batch {
+		r.done <- err
+	}
+}
+
+// commit makes a batch durable and the state its own. A failure is final: after
+// a failed sync the kernel may have dropped the pages, so that a second try
+// would succeed without the data being there.
+func (l *Log) commit(batch []*request) error {
+	now := l.now().UTC()
+	if now.Before(l.last.Add(-maxStepBack)) || !plausible(now) {
+		return fmt.Errorf("append audit event: %w: it is %s, the last event's time is %s",
+			ErrClock, now.Format(time.RFC3339), l.last.Format(time.RFC3339))
+	}
+	t := l.tree
+	l.lines, l.stored = l.lines[:0], l.stored[:0]
+	store := func(h tlog.Hash) { l.stored = append(l.stored, h[:]...) }
+	for _, r := range batch {
+		for _, b := range r.bodies {
+			start := len(l.lines)
+			l.lines = appendHead(l.lines, t.size+1, now)
+			l.lines = append(l.lines, b...)
+			t.add(tlog.RecordHash(l.lines[start:]), store)
+			l.lines = append(l.lines, '\n')
+		}
+	}
+	if err := l.persist(checkpoint{size: t.size, root: t.root()}); err != nil {
+		l.err = fmt.Errorf("audit log failed: %w", err)
+		close(l.failed)
+		return l.err
+	}
+	l.tree, l.last = t, now
+	return nil
+}
+
+// persist writes the lines, then what vouches for them. The order matters to
+// Open: a record that a checkpoint covers is on disk, and a checkpoint that is
+// witnessed is in the log directory.
+func (l *Log) persist(c checkpoint) error {
+	if err := l.disk.write(l.events, l.lines); err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	if err := l.disk.sync(l.events, true); err != nil {
+		return fmt.Errorf("sync events: %w", err)
+	}
+	if err := l.disk.write(l.hashes, l.stored); err != nil { // a cache: not synced
+		return fmt.Errorf("write hashes: %w", err)
+	}
+	return l.publish(c)
+}
+
+// publish signs c, puts it in place of the checkpoint before and adds it to the
+// witness.
+func (l *Log) publish(c checkpoint) error {
+	signed, err := c.sign(l.signer)
+	if err != nil {
+		return fmt.Errorf("sign checkpoint: %w", err)
+	}
+	if err := l.replace(checkpointTemp, checkpointName, func(f *os.File) error { return l.disk.write(f, signed) }); err != nil {
+		return err
+	}
+	if l.witness == nil {
+		return nil
+	}
+	return l.witness.add(signed)
+}
+
+// replace writes a file beside name and renames it to name, durably.
+func (l *Log) replace(temp, name string, fill func(*os.File) error) error {
+	f, err := l.dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", temp, err)
+	}
+	defer f.Close() // synced before
+	if err := fill(f); err != nil {
+		return fmt.Errorf("write %s: %w", temp, err)
+	}
+	if err := l.disk.sync(f, false); err != nil {
+		return fmt.Errorf("sync %s: %w", temp, err)
+	}
+	if err := l.disk.rename(l.dir, temp, name); err != nil {
+		return fmt.Errorf("rename %s: %w", temp, err)
+	}
+	if err := l.disk.sync(l.parent, false); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	return nil
+}
+
+// release closes the files. What was acknowledged is durable already.
+func (l *Log) release() {
+	l.witness.close()
+	for _, f := range []*os.File{l.events, l.hashes, l.parent, l.locked} { // the lock last
+		if f != nil {
+			_ = f.Close() // every acknowledged write was synced
+		}
+	}
+	if l.dir != nil {
+		_ = l.dir.Close() // a directory handle
+	}
+}

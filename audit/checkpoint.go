@@ -1,0 +1,126 @@
+package audit
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// maxCheckpoint bounds a signed checkpoint, in bytes: an origin, 20 digits, a
+// hash and one Ed25519 signature fit many times.
+const maxCheckpoint = 4 << 10
+
+// checkpoint is a tree head: the first size lines have this root.
+type checkpoint struct {
+	size uint64
+	root tlog.Hash
+}
+
+// text is the body of the signed note: C2SP tlog-checkpoint's three lines.
+// tlog.FormatTree can't be used, its first line is fixed to the Go checksum
+// database's.
+func (c checkpoint) text(origin string) string {
+	return origin + "\n" + strconv.FormatUint(c.size, 10) + "\n" + base64.StdEncoding.EncodeToString(c.root[:]) + "\n"
+}
+
+func (c checkpoint) sign(s note.Signer) ([]byte, error) {
+	return note.Sign(&note.Note{Text: c.text(s.Name())}, s)
+}
+
+// parseCheckpoint reads the three lines of text. It accepts exactly what text
+// writes.
+func parseCheckpoint(text, origin string) (checkpoint, error) {
+	var c checkpoint
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 || lines[3] != "" {
+		return c, errors.New("is not three lines")
+	}
+	if lines[0] != origin {
+		return c, fmt.Errorf("is of the log %.80q, not of %q", lines[0], origin)
+	}
+	size, err := strconv.ParseUint(lines[1], 10, 63)
+	if err != nil {
+		return c, errors.New("has no valid size")
+	}
+	root, err := base64.StdEncoding.DecodeString(lines[2])
+	if err != nil || len(root) != tlog.HashSize {
+		return c, errors.New("has no valid root hash")
+	}
+	c = checkpoint{size: size, root: tlog.Hash(root)}
+	if c.text(origin) != text {
+		return c, errors.New("is not in the form that the log writes")
+	}
+	if c.size == 0 && c.root != new(tree).root() {
+		return c, errors.New("states a root for no records that is not the empty tree's")
+	}
+	return c, nil
+}
+
+// openCheckpoint verifies and parses a signed checkpoint. It accepts exactly
+// one signature, v's: cosignatures belong elsewhere.
+func openCheckpoint(msg []byte, v note.Verifier) (checkpoint, error) {
+	if len(msg) > maxCheckpoint {
+		return checkpoint{}, errors.New("is too long")
+	}
+	n, err := note.Open(msg, note.VerifierList(v))
+	var unknown *note.UnverifiedNoteError
+	var invalid *note.InvalidSignatureError
+	switch {
+	case errors.As(err, &unknown):
+		return checkpoint{}, fmt.Errorf("is not signed by the key %s+%08x", v.Name(), v.KeyHash())
+	case errors.As(err, &invalid):
+		return checkpoint{}, fmt.Errorf("does not carry a valid signature of the key %s+%08x", v.Name(), v.KeyHash())
+	case err != nil:
+		return checkpoint{}, errors.New("is not a signed note")
+	}
+	// note.Open is lenient about further signatures and base64's spare bits;
+	// a file that may be spelt in two ways could be changed without notice.
+	sig := n.Sigs[0]
+	if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil ||
+		string(msg) != n.Text+"\n— "+sig.Name+" "+sig.Base64+"\n" {
+		return checkpoint{}, errors.New("is not in the form that the log writes")
+	}
+	return parseCheckpoint(n.Text, v.Name())
+}
+
+// GenerateKey makes a key pair for a log called name, in the text form of C2SP
+// signed notes: the signer is secret, the verifier is what auditors keep. The
+// name is the log's origin, first line of every checkpoint; it holds no space
+// and no plus sign.
+func GenerateKey(name string) (signer, verifier string, err error) {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '+' || r >= 0x7f }) {
+		return "", "", fmt.Errorf("generate audit key: name %q: want printable ASCII without space and plus", name)
+	}
+	signer, verifier, err = note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return "", "", fmt.Errorf("generate audit key: %w", err)
+	}
+	return signer, verifier, nil
+}
+
+// verifierOf returns the verifier that belongs to a signer's text, which Open
+// needs to judge the checkpoint it finds. Errors don't quote the text.
+func verifierOf(signer string) (note.Verifier, error) {
+	// PRIVATE+KEY+name+hash+base64(algorithm, seed)
+	f := strings.Split(signer, "+")
+	if len(f) < 5 {
+		return nil, errors.New("malformed signing key")
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.Join(f[4:], "+"))
+	if err != nil || len(raw) != 1+ed25519.SeedSize {
+		return nil, errors.New("malformed signing key")
+	}
+	public := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
+	text, err := note.NewEd25519VerifierKey(f[2], public)
+	if err != nil {
+		return nil, errors.New("malformed signing key")
+	}
+	return note.NewVerifier(text)
+}

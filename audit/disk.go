@@ -1,0 +1,113 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+// File names within the log directory and the witness directory.
+const (
+	eventsName     = "events.jsonl"
+	checkpointName = "checkpoint"
+	checkpointTemp = "checkpoint.new"
+	hashesName     = "hashes"
+	hashesTemp     = "hashes.new"
+	lockName       = "lock"
+	cutPrefix      = "events.cut."
+	witnessName    = "checkpoints"
+)
+
+// disk is what durability depends on; tests put faults and waits in its place.
+type disk interface {
+	// write writes all of p or returns an error.
+	write(f *os.File, p []byte) error
+	// sync makes what was written to f durable; for a directory, its entries.
+	// Where only the data and the size matter, that is all it waits for.
+	sync(f *os.File, dataOnly bool) error
+	rename(dir *os.Root, from, to string) error
+}
+
+type realDisk struct{}
+
+func (realDisk) write(f *os.File, p []byte) error {
+	_, err := f.Write(p) // never short without an error
+	return err
+}
+
+func (realDisk) sync(f *os.File, dataOnly bool) error {
+	if !dataOnly {
+		return f.Sync()
+	}
+	for {
+		err := syscall.Fdatasync(int(f.Fd()))
+		if !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("fdatasync", err)
+		}
+	}
+}
+
+func (realDisk) rename(dir *os.Root, from, to string) error { return dir.Rename(from, to) }
+
+// lockWait is how long Open insists: Verify holds the lock for an instant to
+// see whether a writer lives.
+const lockWait = 200 * time.Millisecond
+
+// lock takes the directory's writer lock, or returns ErrLocked.
+func lock(dir *os.Root) (*os.File, error) {
+	f, err := dir.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err = flock(f, syscall.LOCK_EX)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Since(start) > lockWait {
+			break
+		}
+	}
+	_ = f.Close() // nothing was written to it
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, ErrLocked
+	}
+	return nil, fmt.Errorf("lock: %w", err)
+}
+
+// written says whether a writer has the directory's lock now. A directory
+// whose lock can't be read (a copy, another account) has no writer we know of.
+func written(dir *os.Root) bool {
+	f, err := dir.Open(lockName)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(flock(f, syscall.LOCK_SH), syscall.EWOULDBLOCK)
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// readSmall reads a file that must not exceed max bytes.
+func readSmall(dir *os.Root, name string, max int64) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err == nil && int64(len(p)) > max {
+		err = fmt.Errorf("%s is longer than %d bytes", name, max)
+	}
+	return p, err
+}

@@ -1,0 +1,225 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
+// largest event that the bounds on strings allow is below 100 KiB (28 strings
+// of MaxDetail bytes, six bytes for one at worst), so a longer line was not
+// written by this package; the bound stops whoever feeds one to a reader.
+const maxLine = 128 << 10
+
+// lineHead is what every line starts with.
+const lineHead = `{"schema":"` + Schema + `","seq":`
+
+// AppendJSON appends e to b in the one form that the log accepts: the fields in
+// the order of Event, absent ones left out, ASCII only, no newline. For an
+// event that Read returned it is the exact line of the log.
+func (e Event) AppendJSON(b []byte) []byte {
+	b = appendHead(b, e.Seq, e.Time)
+	return e.appendBody(b)
+}
+
+// appendHead appends a line up to its type. The writer knows sequence number
+// and time last, the caller of Append encodes the rest.
+func appendHead(b []byte, seq uint64, t time.Time) []byte {
+	b = append(b, lineHead...)
+	b = strconv.AppendUint(b, seq, 10)
+	b = append(b, `,"time":`...)
+	return appendTime(b, t)
+}
+
+// appendBody appends everything that follows the time, from the comma to the
+// closing brace.
+func (e *Event) appendBody(b []byte) []byte {
+	w := body{b}
+	w.b = append(w.b, `,"type":`...)
+	w.b = appendString(w.b, string(e.Type))
+	w.str("ref", e.Ref)
+	w.str("conn", e.Conn)
+	w.str("session", e.Session)
+	w.str("user", e.User)
+	w.str("user_hash", e.UserHash)
+	w.str("source", e.Source)
+	w.str("lab", e.Lab)
+	w.str("target", e.Target)
+	w.str("login", e.Login)
+	w.str("asked_login", e.AskedLogin)
+	w.str("method", e.Method)
+	w.str("key", e.Key)
+	w.str("policy", e.Policy)
+	w.str("rule", e.Rule)
+	w.str("capability", e.Capability)
+	if e.Channel != nil {
+		w.key("channel")
+		w.b = strconv.AppendUint(w.b, uint64(*e.Channel), 10)
+	}
+	w.str("channel_type", e.ChannelType)
+	w.str("program", e.Program)
+	w.str("digest", e.Digest)
+	w.str("destination", e.Destination)
+	w.str("reason", e.Reason)
+	w.str("detail", e.Detail)
+	if a := e.Actor; a != nil {
+		w.key("actor")
+		w.b = append(w.b, `{"uid":`...)
+		w.b = strconv.AppendUint(w.b, uint64(a.UID), 10)
+		w.b = append(w.b, `,"login_uid":`...)
+		w.b = strconv.AppendUint(w.b, uint64(a.LoginUID), 10)
+		w.str("name", a.Name)
+		w.b = append(w.b, '}')
+	}
+	if r := e.Recording; r != nil {
+		w.key("recording")
+		w.b = append(w.b, `{"id":`...)
+		w.b = appendString(w.b, r.ID)
+		w.str("header", r.Header)
+		w.str("head", r.Head)
+		w.num("segments", int64(r.Segments))
+		w.b = append(w.b, '}')
+	}
+	if t := e.Tick; t != nil {
+		w.key("tick")
+		w.b = append(w.b, `{"root":`...)
+		w.b = appendString(w.b, t.Root)
+		w.b = append(w.b, `,"changed":`...)
+		w.b = strconv.AppendInt(w.b, int64(t.Changed), 10)
+		w.b = append(w.b, `,"list":`...)
+		w.b = appendString(w.b, t.List)
+		w.b = append(w.b, '}')
+	}
+	w.num("bytes_down", e.BytesDown)
+	w.num("bytes_up", e.BytesUp)
+	if e.Exit != nil {
+		w.key("exit")
+		w.b = strconv.AppendInt(w.b, int64(*e.Exit), 10)
+	}
+	if e.Until != nil {
+		w.key("until")
+		w.b = appendTime(w.b, *e.Until)
+	}
+	w.str("hash", e.Hash)
+	return append(w.b, '}')
+}
+
+type body struct{ b []byte }
+
+func (w *body) key(name string) {
+	w.b = append(w.b, ',', '"')
+	w.b = append(w.b, name...)
+	w.b = append(w.b, '"', ':')
+}
+
+func (w *body) str(name, s string) {
+	if s != "" {
+		w.key(name)
+		w.b = appendString(w.b, s)
+	}
+}
+
+func (w *body) num(name string, n int64) {
+	if n != 0 {
+		w.key(name)
+		w.b = strconv.AppendInt(w.b, n, 10)
+	}
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	b = append(b, '"')
+	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
+	return append(b, '"')
+}
+
+// appendString appends s as a JSON string of printable ASCII: everything else,
+// and the two characters JSON reserves, as \uXXXX (RFC 8259 §7, surrogate pairs
+// above U+FFFF; quote and backslash by their two-character forms). One form for
+// each string, so that a line can be compared with its own re-encoding.
+func appendString(b []byte, s string) []byte {
+	s, cut := clip(s)
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+			i++
+		case c >= 0x20 && c < 0x7f:
+			b = append(b, c)
+			i++
+		default:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			i += n
+			if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
+				b = appendEscape(b, hi)
+				b = appendEscape(b, lo)
+			} else {
+				b = appendEscape(b, r)
+			}
+		}
+	}
+	if cut {
+		b = appendEscape(b, '…')
+	}
+	return append(b, '"')
+}
+
+func appendEscape(b []byte, r rune) []byte {
+	const hex = "0123456789abcdef"
+	return append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+}
+
+// clip returns the part of s to keep and whether the rest was cut off. What is
+// kept, with a mark of three bytes after a cut, has at most MaxDetail bytes of
+// UTF-8, each invalid byte counted as the three of U+FFFD.
+func clip(s string) (string, bool) {
+	const mark = len("…")
+	if len(s) <= MaxDetail/3 {
+		return s, false
+	}
+	size, keep := 0, 0
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		size += utf8.RuneLen(r)
+		if size > MaxDetail {
+			return s[:keep], true
+		}
+		i += n
+		if size <= MaxDetail-mark {
+			keep = i
+		}
+	}
+	return s, false
+}
+
+// decode parses one line. It accepts exactly what AppendJSON writes: a line
+// that means the same in other words (other order, spacing, escapes, repeated
+// or unknown keys) is refused, because two readers could read it differently.
+// buf is scratch space that it may use and returns grown.
+func decode(line, buf []byte) (Event, []byte, error) {
+	var e Event
+	if len(line) > maxLine {
+		return e, buf, fmt.Errorf("is longer than %d bytes", maxLine)
+	}
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, buf, errors.New("is not a JSON object of this schema")
+	}
+	if e.Schema != Schema {
+		return e, buf, fmt.Errorf("has schema %.40q instead of %q", e.Schema, Schema)
+	}
+	if !known[e.Type] {
+		return e, buf, fmt.Errorf("has the unknown type %.40q", e.Type)
+	}
+	buf = e.AppendJSON(buf[:0])
+	if !bytes.Equal(buf, line) {
+		return e, buf, errors.New("is not in the form that the log writes")
+	}
+	return e, buf, nil
+}

@@ -1,0 +1,317 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Options are Open's.
+type Options struct {
+	// Key is the signing key, as GenerateKey returns it. Required.
+	Key string
+	// Witness is a second directory that keeps every checkpoint, best on
+	// another disk or host. Empty means none. While it is set, an error from it
+	// makes Append fail: a log that claims to be witnessed is.
+	Witness string
+	// Now is the wall clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Open opens the log in dir for writing, and makes it if dir holds none. It
+// reads the whole log and recomputes its tree (about half a second for a
+// million events): it refuses, with an error that wraps *BadRecord, a log that
+// contradicts its checkpoint or a witnessed one, one whose checkpoint is gone,
+// and one that is older than its witness. It returns ErrLocked while another
+// writer has the directory, and ErrClock as Append does.
+//
+// After a crash it keeps complete lines beyond the checkpoint that continue the
+// sequence (written, though never acknowledged), and moves what follows them to
+// a file events.cut.TIME. Either, and any repair of the witness, is reported by
+// an event log.recovered before Open returns.
+func Open(dir string, o Options) (*Log, error) { return open(dir, o, realDisk{}) }
+
+func open(dir string, o Options, d disk) (_ *Log, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Log{now: o.Now, disk: d}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open audit log %s: %w", dir, err)
+			l.release()
+		}
+	}()
+	key := strings.TrimSpace(o.Key)
+	if l.signer, err = note.NewSigner(key); err != nil {
+		return nil, errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
+	}
+	v, err := verifierOf(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if l.dir, err = os.OpenRoot(dir); err != nil {
+		return nil, err
+	}
+	if l.parent, err = l.dir.Open("."); err != nil {
+		return nil, err
+	}
+	if l.locked, err = lock(l.dir); err != nil {
+		return nil, err
+	}
+	found, err := l.inspect(o.Witness, v)
+	if err != nil {
+		return nil, err
+	}
+	if l.now().Before(found.last.Add(-maxStepBack)) {
+		return nil, fmt.Errorf("%w: it is %s, the last event's time is %s", ErrClock,
+			l.now().UTC().Format(time.RFC3339), found.last.Format(time.RFC3339))
+	}
+	if err := l.repair(found); err != nil {
+		return nil, err
+	}
+	l.tree, l.last = found.replay.tree, found.last
+	if found.fresh {
+		// From now on a log without a checkpoint is one that lost it.
+		if err := l.publish(checkpoint{root: l.tree.root()}); err != nil {
+			return nil, err
+		}
+	}
+	l.start()
+	if len(found.notes) > 0 {
+		if err := l.Append(context.Background(), found.notes...); err != nil {
+			_ = l.Close() // the same error; closing the files twice is harmless
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// found is what a start finds on disk, and what it has to do about it.
+type found struct {
+	fresh      bool
+	signed     checkpoint
+	replay     replay
+	last       time.Time // of the last event that stays
+	cutAt      int64     // where the lines that stay end
+	cut        int64     // bytes beyond it
+	cacheGood  bool
+	witnessEnd int64 // end of the last whole entry of the witness
+	notes      []Event
+}
+
+func (f *found) note(reason, format string, a ...any) {
+	f.notes = append(f.notes, Event{Type: LogRecovered, Reason: reason, Detail: fmt.Sprintf(format, a...)})
+}
+
+// inspect reads everything and changes nothing but to create empty files.
+func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
+	f := &found{}
+	var err error
+	switch f.signed, err = readCheckpoint(l.dir, v); {
+	case errors.Is(err, os.ErrNotExist):
+		f.fresh = true
+		f.signed.root = f.replay.tree.root()
+	case err != nil:
+		return nil, err
+	}
+	started := false
+	if witnessDir != "" {
+		if l.witness, started, err = openWitness(witnessDir, l.dir, f.fresh, l.disk); err != nil {
+			return nil, fmt.Errorf("open witness directory: %w", err)
+		}
+		f.replay.witness = newWitnessReader(l.witness.file, v.Name())
+	}
+	flags := os.O_RDWR | os.O_APPEND
+	if f.signed.size == 0 {
+		flags |= os.O_CREATE
+	}
+	if l.events, err = l.dir.OpenFile(eventsName, flags, 0o600); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, badLine(1, 0, "is missing: there is no such file, %d records were signed", f.signed.size)
+		}
+		return nil, err
+	}
+	if l.hashes, err = l.dir.OpenFile(hashesName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+		return nil, err
+	}
+	cache := &cacheCheck{r: bufio.NewReaderSize(l.hashes, 64<<10), same: true}
+	lines := newLineReader(l.events)
+	if err := l.replaySigned(f, lines, v, cache); err != nil {
+		return nil, f.replay.explain(l.dir, f.signed, v, err)
+	}
+	if err := f.replay.finish(f.signed, v); err != nil {
+		return nil, err
+	}
+	if err := l.replayRest(f, lines, cache); err != nil {
+		return nil, err
+	}
+	f.cacheGood = cache.end()
+	if w := f.replay.witness; w != nil {
+		f.witnessEnd = w.off
+		switch {
+		case f.replay.cut:
+			f.note("witness-cut", "the witness directory's last checkpoint was incomplete and was cut away")
+		case started && !f.fresh:
+			f.note("witness-started", "the witness directory held no checkpoint; witnessed from here on")
+		case w.last.size < f.signed.size:
+			f.note("witness-behind", "the witness directory covered %d of %d signed records", w.last.size, f.signed.size)
+		}
+	}
+	return f, nil
+}
+
+// replaySigned reads the lines that the checkpoint covers. They are vouched for
+// by the root; only the last one is parsed.
+func (l *Log) replaySigned(f *found, lines *lineReader, v note.Verifier, cache *cacheCheck) error {
+	if err := f.replay.begin(); err != nil {
+		return err
+	}
+	return f.replay.walk(lines, f.signed, func(n uint64, line []byte) error {
+		if n < f.signed.size {
+			return nil
+		}
+		e, _, err := decode(line, nil)
+		if err != nil {
+			return badLine(n, 0, "%s", err)
+		}
+		f.last = e.Time
+		return nil
+	}, cache.store)
+}
+
+// replayRest reads what a crash left beyond the checkpoint: never acknowledged,
+// and not witnessed, because the witness follows the checkpoint.
+func (l *Log) replayRest(f *found, lines *lineReader, cache *cacheCheck) error {
+	last := order{last: f.last}
+	for {
+		line, err := lines.next()
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, errLong) {
+			return fmt.Errorf("read %s: %w", eventsName, err)
+		}
+		f.cutAt = lines.off
+		if err != nil {
+			break
+		}
+		if last.next(f.replay.tree.size+1, line) != nil {
+			f.cutAt -= int64(len(line)) + 1
+			break
+		}
+		f.replay.tree.add(tlog.RecordHash(line), cache.store)
+	}
+	f.last = last.last
+	info, err := l.events.Stat()
+	if err != nil {
+		return err
+	}
+	f.cut = info.Size() - f.cutAt
+	if kept := f.replay.tree.size - f.signed.size; kept > 0 {
+		f.note("kept-lines", "kept %d complete lines that no checkpoint covered, from seq %d; they had not been acknowledged", kept, f.signed.size+1)
+	}
+	return nil
+}
+
+// repair brings the files to the state that was found to be right.
+func (l *Log) repair(f *found) error {
+	if f.cut > 0 {
+		name, err := l.setAside(f)
+		if err != nil {
+			return fmt.Errorf("set aside the cut tail: %w", err)
+		}
+		if err := l.events.Truncate(f.cutAt); err != nil {
+			return err
+		}
+		f.note("cut-lines", "cut %d bytes of incomplete records off the end, kept in %s; they had not been acknowledged", f.cut, name)
+	}
+	if err := l.disk.sync(l.events, true); err != nil { // the kept lines
+		return fmt.Errorf("sync events: %w", err)
+	}
+	if !f.cacheGood {
+		if err := l.rebuildHashes(f.replay.tree.size); err != nil {
+			return fmt.Errorf("rebuild hashes: %w", err)
+		}
+	}
+	if f.replay.cut {
+		if err := l.witness.file.Truncate(f.witnessEnd); err != nil {
+			return fmt.Errorf("cut witness: %w", err)
+		}
+	}
+	return nil
+}
+
+// setAside copies the tail that is about to be cut to a file of its own.
+func (l *Log) setAside(f *found) (name string, err error) {
+	name = cutPrefix + l.now().UTC().Format("20060102T150405.000000000Z")
+	side, err := l.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer side.Close() // synced before
+	if _, err := io.Copy(side, io.NewSectionReader(l.events, f.cutAt, f.cut)); err != nil {
+		return "", err
+	}
+	if err := l.disk.sync(side, false); err != nil {
+		return "", err
+	}
+	return name, l.disk.sync(l.parent, false)
+}
+
+// rebuildHashes writes the cache anew from the first size lines.
+func (l *Log) rebuildHashes(size uint64) error {
+	if _, err := l.events.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	err := l.replace(hashesTemp, hashesName, func(f *os.File) error {
+		w := bufio.NewWriterSize(f, 64<<10)
+		lines := newLineReader(l.events)
+		var t tree
+		for t.size < size {
+			line, err := lines.next()
+			if err != nil {
+				return err
+			}
+			t.add(tlog.RecordHash(line), func(h tlog.Hash) {
+				_, _ = w.Write(h[:]) // the error stays with w until Flush
+			})
+		}
+		return w.Flush()
+	})
+	if err != nil {
+		return err
+	}
+	_ = l.hashes.Close() // the file that was replaced
+	l.hashes, err = l.dir.OpenFile(hashesName, os.O_WRONLY|os.O_APPEND, 0o600)
+	return err
+}
+
+// cacheCheck compares the hashes that a replay stores with the cache file.
+type cacheCheck struct {
+	r    *bufio.Reader
+	same bool
+}
+
+func (c *cacheCheck) store(h tlog.Hash) {
+	if !c.same {
+		return
+	}
+	var have tlog.Hash
+	_, err := io.ReadFull(c.r, have[:])
+	c.same = err == nil && have == h
+}
+
+// end says whether the cache held exactly those hashes.
+func (c *cacheCheck) end() bool {
+	_, err := c.r.Peek(1)
+	return c.same && errors.Is(err, io.EOF)
+}
