@@ -1,0 +1,231 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"entry/audit"
+	"entry/policy"
+)
+
+// UserInfo is what may be shown of an account: nothing in it is a secret.
+type UserInfo struct {
+	Name             string
+	Created          time.Time
+	LastLogin        time.Time // zero before the first
+	Disabled         bool
+	LockedUntil      time.Time // zero unless locked now
+	TemporaryExpires time.Time // zero unless a temporary passphrase waits to be used
+	PassphraseSet    time.Time // zero before the first
+	Authenticators   []DeviceInfo
+	RecoveryLeft     int // unused recovery codes
+	Keys             []Key
+}
+
+// DeviceInfo is one enrolled authenticator.
+type DeviceInfo struct {
+	Name    string
+	Created time.Time
+}
+
+// AddUser makes an account and returns its temporary passphrase, the only time.
+// It returns ErrExists for a name that is taken.
+func (a *Authenticator) AddUser(ctx context.Context, name string) (temporary string, err error) {
+	if err := policy.ValidUser(name); err != nil {
+		return "", fmt.Errorf("add user: %w", err)
+	}
+	switch _, err := a.store.Account(ctx, name); {
+	case err == nil:
+		return "", fmt.Errorf("add user %s: %w", name, ErrExists)
+	case !errors.Is(err, ErrNoAccount):
+		return "", fmt.Errorf("add user %s: %w: %w", name, ErrUnavailable, err)
+	}
+	acct := Account{ID: randomID(), Name: name, Generation: 1, Created: a.now()}
+	temporary, acct.Temporary = a.issueTemporary()
+	if err := a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
+		a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
+		return "", fmt.Errorf("add user %s: %w", name, err)
+	}
+	return temporary, nil
+}
+
+// Reset gives the account a new temporary passphrase and takes its passphrase,
+// authenticators and recovery codes away, for an owner who has lost the device.
+// Public keys stay, but are no first factor until the new passphrase is set.
+func (a *Authenticator) Reset(ctx context.Context, name string) (temporary string, err error) {
+	return a.reset(ctx, name, false)
+}
+
+// ResetPassphrase gives the account a new temporary passphrase in place of its
+// passphrase; the next login still needs a code of its authenticator.
+func (a *Authenticator) ResetPassphrase(ctx context.Context, name string) (temporary string, err error) {
+	return a.reset(ctx, name, true)
+}
+
+func (a *Authenticator) reset(ctx context.Context, name string, keep bool) (temporary string, err error) {
+	temporary, fresh := a.issueTemporary()
+	e := a.adminEvent(ctx, audit.UserReset, name, &fresh.Expires)
+	e.Detail = "passphrase, authenticators and recovery codes"
+	if keep {
+		e.Detail = "passphrase"
+	}
+	err = a.change(ctx, name, e, func(acct *Account) error {
+		acct.Passphrase, acct.PassphraseSet, acct.Temporary = "", time.Time{}, fresh
+		acct.Epoch++
+		if !keep {
+			acct.Authenticators, acct.Recovery = nil, nil
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("reset user %s: %w", name, err)
+	}
+	if err := a.clearFailures(ctx, name); err != nil {
+		return "", fmt.Errorf("reset user %s: %w", name, err)
+	}
+	return temporary, nil
+}
+
+// Disable refuses the account from now on; identities proven before fail Check.
+func (a *Authenticator) Disable(ctx context.Context, name string) error {
+	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserDisabled, name, nil), func(acct *Account) error {
+		acct.Disabled = true
+		acct.Epoch++
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("disable user %s: %w", name, err)
+	}
+	return nil
+}
+
+// Enable admits the account again and lifts the lock that wrong passphrases led
+// to, if there is one.
+func (a *Authenticator) Enable(ctx context.Context, name string) error {
+	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserEnabled, name, nil), func(acct *Account) error {
+		acct.Disabled = false
+		return nil
+	})
+	if err == nil {
+		err = a.clearFailures(ctx, name)
+	}
+	if err != nil {
+		return fmt.Errorf("enable user %s: %w", name, err)
+	}
+	return nil
+}
+
+// Remove deletes the account and all that belongs to it.
+func (a *Authenticator) Remove(ctx context.Context, name string) error {
+	acct, err := a.account(ctx, name)
+	if err == nil {
+		err = a.logged(ctx, func(ctx context.Context) error { return a.store.Delete(ctx, acct.ID, acct.Generation) },
+			a.adminEvent(ctx, audit.UserRemoved, name, nil))
+	}
+	if err != nil {
+		return fmt.Errorf("remove user %s: %w", name, err)
+	}
+	return nil
+}
+
+// Users lists all accounts, sorted by name.
+func (a *Authenticator) Users(ctx context.Context) ([]UserInfo, error) {
+	all, err := a.store.Accounts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w: %w", ErrUnavailable, err)
+	}
+	infos := make([]UserInfo, 0, len(all))
+	for _, acct := range all {
+		infos = append(infos, a.info(acct))
+	}
+	return infos, nil
+}
+
+// User shows one account, or returns ErrNoAccount.
+func (a *Authenticator) User(ctx context.Context, name string) (UserInfo, error) {
+	acct, err := a.account(ctx, name)
+	if err != nil {
+		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
+	}
+	return a.info(acct), nil
+}
+
+func (a *Authenticator) info(acct Account) UserInfo {
+	i := UserInfo{
+		Name: acct.Name, Created: acct.Created, LastLogin: acct.LastLogin, Disabled: acct.Disabled,
+		PassphraseSet: acct.PassphraseSet, Keys: acct.Keys,
+	}
+	if a.now().Before(acct.LockedUntil) {
+		i.LockedUntil = acct.LockedUntil
+	}
+	if acct.Temporary != nil {
+		i.TemporaryExpires = acct.Temporary.Expires
+	}
+	for _, d := range acct.Authenticators {
+		i.Authenticators = append(i.Authenticators, DeviceInfo{Name: d.Name, Created: d.Created})
+	}
+	for _, r := range acct.Recovery {
+		if r.Used.IsZero() {
+			i.RecoveryLeft++
+		}
+	}
+	return i
+}
+
+func (a *Authenticator) issueTemporary() (string, *Temporary) {
+	t := newTemporary()
+	return t, &Temporary{Hash: hashTemporary(t), Expires: a.now().Add(a.temp)}
+}
+
+func (a *Authenticator) account(ctx context.Context, name string) (Account, error) {
+	acct, err := a.store.Account(ctx, name)
+	if err != nil && !errors.Is(err, ErrNoAccount) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return acct, err
+}
+
+// change applies an operator's edit to the newest state of the account. A login
+// that changes the account at the same moment makes it read again.
+func (a *Authenticator) change(ctx context.Context, name string, e audit.Event, edit func(*Account) error) error {
+	const tries = 5 // each lost try means that somebody else's change went through
+	for try := 1; ; try++ {
+		acct, err := a.account(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := edit(&acct); err != nil {
+			return err
+		}
+		err = a.logged(ctx, func(ctx context.Context) error {
+			_, err := a.store.Save(ctx, acct)
+			return err
+		}, e)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrChanged) && try < tries:
+			continue
+		case errors.Is(err, ErrChanged), errors.Is(err, ErrUnavailable):
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+}
+
+func (a *Authenticator) clearFailures(ctx context.Context, name string) error {
+	acct, err := a.account(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := a.store.ClearFailures(context.WithoutCancel(ctx), acct.ID); err != nil {
+		return fmt.Errorf("%w: clear failures: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+func (a *Authenticator) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {
+	return audit.Event{Type: t, User: name, Actor: actorOf(ctx), Until: until}
+}

@@ -1,0 +1,146 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"entry/audit"
+)
+
+// Options are what an Authenticator is made of. Store, Events and Secret are
+// required.
+type Options struct {
+	Store Store
+	// Events stores events and returns once they are durable. Its error is
+	// fatal to the login or the change in hand.
+	Events func(ctx context.Context, e ...audit.Event) error
+	// Secret is 32 random bytes that live outside the database. The keys for
+	// seeds, recovery codes and unknown names are derived from it (HKDF-SHA256).
+	// Losing it means enrolling everybody anew.
+	Secret []byte
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// TempLifetime is how long a temporary passphrase is good. Zero means 240h.
+	TempLifetime time.Duration
+	// Issuer names this jump host in prompts and in authenticator apps. Empty
+	// means "entry".
+	Issuer string
+	Limits Limits
+}
+
+// Limits bound failed logins. Each zero field takes its default.
+type Limits struct {
+	// NameFailures in Window lock that name from that source for Lock.
+	// Zero means 9: three connections of three dialogues, and fewer than the 10
+	// of PCI DSS 8.3.4.
+	NameFailures int
+	// SourceFailures in Window lock the source for Lock, except for names that
+	// have logged in from there. Zero means 90.
+	SourceFailures int
+	// Window and Lock are 30 min each when zero (PCI DSS 8.3.4 asks for 30).
+	Window, Lock time.Duration
+	// AccountFailures are wrong passphrases after a right code that lock the
+	// account from everywhere for AccountWindow. Zero means 10 in 24h.
+	AccountFailures int
+	AccountWindow   time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(n *int, d int) {
+		if *n == 0 {
+			*n = d
+		}
+	}
+	span := func(t *time.Duration, d time.Duration) {
+		if *t == 0 {
+			*t = d
+		}
+	}
+	set(&l.NameFailures, 9)
+	set(&l.SourceFailures, 90)
+	set(&l.AccountFailures, 10)
+	span(&l.Window, 30*time.Minute)
+	span(&l.Lock, 30*time.Minute)
+	span(&l.AccountWindow, 24*time.Hour)
+	return l
+}
+
+func (l Limits) check() error {
+	if l.NameFailures < 1 || l.SourceFailures < 1 || l.AccountFailures < 1 ||
+		l.Window < 0 || l.Lock < 0 || l.AccountWindow < 0 {
+		return errors.New("identity: a limit is negative")
+	}
+	return nil
+}
+
+// Authenticator runs dialogues and changes accounts. It is safe for concurrent
+// use. Failures by name and source are counted in its memory, those by account
+// in the store.
+type Authenticator struct {
+	store   Store
+	events  func(context.Context, ...audit.Event) error
+	now     func() time.Time
+	temp    time.Duration
+	issuer  string
+	limits  Limits
+	keys    keys
+	hasher  *hasher
+	lockout *lockout
+	dummy   Account
+}
+
+// New returns an Authenticator, or an error that names the field that is wrong.
+func New(o Options) (*Authenticator, error) {
+	if o.Store == nil || o.Events == nil {
+		return nil, errors.New("identity: Options.Store and Options.Events are required")
+	}
+	if len(o.Secret) != secretSize {
+		return nil, fmt.Errorf("identity: Options.Secret has %d bytes, not %d", len(o.Secret), secretSize)
+	}
+	a := &Authenticator{
+		store: o.Store, events: o.Events, now: o.Now, temp: o.TempLifetime, issuer: o.Issuer,
+		limits: o.Limits.withDefaults(), hasher: newHasher(recommended),
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.temp == 0 {
+		a.temp = 240 * time.Hour
+	}
+	if a.temp < 0 {
+		return nil, errors.New("identity: Options.TempLifetime is negative")
+	}
+	if a.issuer == "" {
+		a.issuer = "entry"
+	}
+	if err := validIssuer(a.issuer); err != nil {
+		return nil, err
+	}
+	if err := a.limits.check(); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.keys, err = deriveKeys(o.Secret); err != nil {
+		return nil, err
+	}
+	if a.dummy, err = a.dummyAccount(); err != nil {
+		return nil, err
+	}
+	a.lockout = newLockout(a.limits, maxTracked)
+	return a, nil
+}
+
+// validIssuer keeps the label of the otpauth URI unambiguous.
+func validIssuer(s string) error {
+	if len(s) > 32 {
+		return errors.New("identity: Options.Issuer is longer than 32 bytes")
+	}
+	for _, r := range s {
+		if r < ' ' || r > '~' || r == ':' {
+			return errors.New("identity: Options.Issuer must be printable ASCII without a colon")
+		}
+	}
+	return nil
+}

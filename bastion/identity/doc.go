@@ -1,0 +1,58 @@
+// Package identity proves who a client is: passphrase, one-time code, public
+// key, forced reset, enrolment and lockout. It holds the whole authentication
+// dialogue and everything about accounts that an operator can change; it knows
+// nothing of targets or rules (package policy) and opens no connection.
+//
+// # What Login promises
+//
+//   - Both answers are collected and judged as one. The code is checked first;
+//     a passphrase costs an argon2id hash only when the code lies within the
+//     window. Unknown names get the same prompts, the same words, the same
+//     queries and the same work: a dummy seed and a dummy hash stand in.
+//   - A step of an authenticator is spent by one compare-and-set in the store,
+//     before the passphrase is looked at, so that it counts once over all
+//     connections, processes and nodes. Only the connection that spent it may
+//     try it again.
+//   - Passphrase, authenticator and recovery codes of an enrolment are saved in
+//     one transaction that also compares the account's generation. Until then
+//     the temporary passphrase stays valid and nothing has changed.
+//   - An Identity exists only after login.succeeded is durable.
+//   - When the store or the log fails, nobody gets in (ErrUnavailable).
+//
+// # Revocation against a login in flight
+//
+// Login compares the generation in the transaction that stores the login, then
+// appends login.succeeded, then reads the account once more. A revocation that
+// commits before that last read refuses the login (a login.failed with reason
+// "revoked" follows in the log). One that commits later can't be seen here: the
+// server registers the connection first and then calls Check, while an operator's
+// verb commits first and then ends the registered connections of the account.
+// Whatever the interleaving, one of the two sees the other.
+//
+// # What is logged before it is done
+//
+// An operator's change, and a user's, is appended before the store commits it,
+// so that no account changes without a trace; if the commit then fails, the same
+// event follows with reason "not-applied". Spending (a step, a recovery code)
+// happens first, because losing that race is normal.
+//
+// # Passphrases are bytes
+//
+// A passphrase is compared as the UTF-8 that the client sent, without Unicode
+// normalisation: the keyboard, not a file name, produces it, and keyboards send
+// composed characters. What is not valid UTF-8 (a client in Latin-1) or holds
+// control characters is refused when the passphrase is set, while its owner can
+// still choose another.
+//
+// # When not to use it
+//
+// Not for the targets' own accounts, and not to decide access: an Identity says
+// who, never what.
+//
+// # Sources
+//
+// RFC 4256 (keyboard-interactive), RFC 4226 and RFC 6238 (codes), RFC 9106 §4
+// (argon2id's second recommended option), the PHC string format, Google
+// Authenticator's Key URI Format, NIST SP 800-63B §5.1 and PCI DSS 4.0.1 §8.3.4,
+// §8.5.1 (lockout, codes that can't be replayed).
+package identity

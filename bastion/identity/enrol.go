@@ -1,0 +1,197 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"entry/audit"
+)
+
+// Bounds on the rounds that a proven client may take; the grace bounds their time.
+const (
+	maxNewPassphrases = 8 // refused or mistyped new passphrases
+	maxFirstCodes     = 5 // wrong first codes for one QR
+)
+
+// proceed takes a client whose answers were right through what the account
+// still lacks: a passphrase of its own, an authenticator.
+func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identity, error) {
+	first := "passphrase"
+	switch {
+	case d.key != "":
+		first = "publickey"
+	case v.temporary:
+		first = "temporary"
+	}
+	bare := len(acct.Authenticators) == 0
+	if !v.temporary && !v.recovery && !bare {
+		return d.finish(ctx, acct, first+"+otp")
+	}
+	d.conn.openEnrolment()
+
+	next, events := acct, []audit.Event(nil)
+	if v.temporary {
+		passphrase, err := d.newPassphrase(ctx, acct)
+		if err != nil {
+			return Identity{}, err
+		}
+		if next.Passphrase, err = d.a.hasher.hash(ctx, passphrase); err != nil {
+			return Identity{}, err
+		}
+		next.PassphraseSet, next.Temporary = d.a.now(), nil
+		events = append(events, d.event(audit.PassphraseChanged, ""))
+	}
+	if !bare && !v.recovery {
+		saved, err := d.save(ctx, next, events...)
+		if err != nil {
+			return Identity{}, err
+		}
+		return d.finish(ctx, saved, first+"+otp")
+	}
+
+	device, err := d.firstCode(ctx, acct)
+	if err != nil {
+		return Identity{}, err
+	}
+	// A recovery login means that the device is gone: whoever has it now must
+	// not keep its codes.
+	next.Authenticators = []EnrolledAuthenticator{device}
+	codes := make([]string, recoveryCount)
+	next.Recovery = nil
+	for i := range codes {
+		codes[i] = randomSymbols(recoverySymbols)
+		bareCode, _ := parseRecovery(codes[i])
+		next.Recovery = append(next.Recovery, RecoveryCode{Hash: d.a.keys.hashRecovery(acct.ID, bareCode)})
+	}
+	events = append(events, d.event(audit.AuthenticatorEnrolled, ""), d.event(audit.RecoveryCreated, ""))
+	saved, err := d.save(ctx, next, events...)
+	if err != nil {
+		return Identity{}, err
+	}
+	if err := d.showRecovery(ctx, codes); err != nil {
+		return Identity{}, err
+	}
+	if v.recovery {
+		return d.finish(ctx, saved, first+"+recovery")
+	}
+	return d.finish(ctx, saved, first+"+enrolment")
+}
+
+// save commits what the dialogue has changed, if nobody was faster.
+func (d *dialogue) save(ctx context.Context, next Account, e ...audit.Event) (Account, error) {
+	faster := verdict{
+		reason: reasonChanged,
+		text:   "Not saved: this account was changed meanwhile, by another login or an administrator. Log in with what was set there.",
+	}
+	// Looked at first, so that the log rarely has to take an event back.
+	switch now, err := d.a.store.Account(ctx, next.Name); {
+	case errors.Is(err, ErrNoAccount), err == nil && (now.ID != next.ID || now.Generation != next.Generation):
+		return Account{}, d.failed(ctx, faster)
+	case err != nil:
+		return Account{}, fmt.Errorf("%w: read account: %w", ErrUnavailable, err)
+	}
+	err := d.a.logged(ctx, func(ctx context.Context) error {
+		generation, err := d.a.store.Save(ctx, next)
+		next.Generation = generation
+		return err
+	}, e...)
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return Account{}, err
+	case errors.Is(err, ErrChanged):
+		return Account{}, d.failed(ctx, faster)
+	case err != nil:
+		return Account{}, fmt.Errorf("%w: save account: %w", ErrUnavailable, err)
+	}
+	return next, nil
+}
+
+// newPassphrase asks until two equal answers satisfy the rules.
+func (d *dialogue) newPassphrase(ctx context.Context, acct Account) (string, error) {
+	say := ""
+	for range maxNewPassphrases {
+		p, err := d.answer(ctx, say+"New "+d.a.issuer+" passphrase: ", false)
+		if err != nil {
+			return "", err
+		}
+		if say = refusePassphrase(p, acct.Name, d.a.issuer, acct.Temporary); say != "" {
+			say += " "
+			continue
+		}
+		repeat, err := d.answer(ctx, "Repeat new "+d.a.issuer+" passphrase: ", false)
+		if err != nil {
+			return "", err
+		}
+		if repeat == p {
+			return p, nil
+		}
+		say = "The two were not the same. "
+	}
+	return "", d.tooManyRounds(ctx, say)
+}
+
+// firstCode shows a fresh seed and returns its sealed authenticator once a code
+// of it has come back. Nothing is stored yet.
+func (d *dialogue) firstCode(ctx context.Context, acct Account) (EnrolledAuthenticator, error) {
+	seed := newSeed()
+	code := d.a.issuer + " one-time code: "
+	picture, err := renderQR(otpauthURI(d.a.issuer, acct.Name, seed))
+	if err != nil {
+		return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	// It starts with a newline because OpenSSH writes "(user@host) " before it.
+	prompt := "\n" + picture +
+		"Scan this with your authenticator app, or type this key into it (time-based):\n" +
+		"  " + groupedSecret(seed) + "\n" +
+		"Then type the code that the app shows.\n" + code
+	for range maxFirstCodes {
+		typed, err := d.answer(ctx, prompt, true)
+		if err != nil {
+			return EnrolledAuthenticator{}, err
+		}
+		now := d.a.now()
+		digits, _ := parseCode(typed)
+		m, err := findStep(seed, digits, now, -1, -1)
+		switch {
+		case err != nil:
+			return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case m.acceptable():
+			id := randomID()
+			return EnrolledAuthenticator{
+				ID: id, Name: "app", Sealed: d.a.keys.sealSeed(acct.ID, id, seed), Created: now, LastStep: m.step,
+			}, nil
+		case m.found:
+			prompt = driftText(m.drift) + " " + code
+		default:
+			prompt = notAccepted + " The code must come from the key shown above. " + code
+		}
+	}
+	return EnrolledAuthenticator{}, d.tooManyRounds(ctx, notAccepted+" ")
+}
+
+// tooManyRounds ends a conversation that goes nowhere. Nothing was saved.
+func (d *dialogue) tooManyRounds(ctx context.Context, say string) error {
+	if err := d.a.report(ctx, d.event(audit.LoginAbandoned, reasonRounds)); err != nil {
+		return err
+	}
+	d.notice(ctx, say+"That was tried too often. Nothing was changed, and the temporary passphrase is still valid: connect again.")
+	return ErrExhausted
+}
+
+// showRecovery shows the codes, the only time. They are saved already: a client
+// that leaves here has enrolled, and can have new codes made.
+func (d *dialogue) showRecovery(ctx context.Context, codes []string) error {
+	var b strings.Builder
+	b.WriteString("\nYour authenticator is enrolled. Recovery codes for " + d.a.issuer + ", shown only now: each stands once\n" +
+		"for a one-time code if the device is lost. Keep them away from this computer.\n")
+	for i := 0; i < len(codes); i += 2 {
+		b.WriteString("  " + codes[i] + "   " + codes[i+1] + "\n")
+	}
+	b.WriteString("Press Enter when you have kept them, to go on with " + d.a.issuer + ": ")
+	if _, err := d.ask.Ask(ctx, b.String(), true); err != nil {
+		return fmt.Errorf("%w: %w: %w", ErrAbandoned, errNoAnswer, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+
+	"entry/audit"
+)
+
+// reason is why a login failed, precise for staff; the user sees one verdict.
+type reason string
+
+const (
+	reasonUnknownUser     reason = "unknown-user"
+	reasonWrongCode       reason = "wrong-code"
+	reasonWrongPassphrase reason = "wrong-passphrase"
+	reasonCodeUsed        reason = "code-used"
+	reasonClockDrift      reason = "clock-drift"
+	reasonRecoveryUsed    reason = "recovery-code-used"
+	reasonExpired         reason = "temporary-passphrase-expired"
+	reasonDisabled        reason = "account-disabled"
+	reasonAccountLocked   reason = "account-locked"
+	reasonTooMany         reason = "too-many-failures"
+	reasonRevoked         reason = "revoked"
+	reasonChanged         reason = "account-changed"
+	reasonUnavailable     reason = "unavailable"
+	reasonEmptyAnswer     reason = "empty-answer"
+	reasonNoAnswer        reason = "no-answer"
+	reasonRounds          reason = "too-many-rounds"
+	reasonNotApplied      reason = "not-applied"
+)
+
+type actorKey struct{}
+
+// WithActor returns a context whose admin calls name who in their events.
+func WithActor(ctx context.Context, who audit.Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, who)
+}
+
+func actorOf(ctx context.Context) *audit.Actor {
+	if who, ok := ctx.Value(actorKey{}).(audit.Actor); ok {
+		return &who
+	}
+	return nil
+}
+
+// report appends events. It outlives the caller's context: what was decided
+// must reach the log even if the client has left.
+func (a *Authenticator) report(ctx context.Context, e ...audit.Event) error {
+	if err := a.events(context.WithoutCancel(ctx), e...); err != nil {
+		return fmt.Errorf("%w: append event: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// logged appends what is about to change, changes it, and says so if that
+// failed. The change sees a context that the client's leaving doesn't cancel.
+func (a *Authenticator) logged(ctx context.Context, change func(context.Context) error, e ...audit.Event) error {
+	if err := a.report(ctx, e...); err != nil {
+		return err
+	}
+	err := change(context.WithoutCancel(ctx))
+	if err == nil {
+		return nil
+	}
+	for i := range e {
+		e[i].Reason = string(reasonNotApplied)
+	}
+	if logErr := a.report(ctx, e...); logErr != nil {
+		return fmt.Errorf("%w (after: %w)", logErr, err)
+	}
+	return err
+}

@@ -1,0 +1,297 @@
+package identity
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+)
+
+// verdict is what the answers of one dialogue come to. Without a reason they
+// are right.
+type verdict struct {
+	reason reason
+	text   string // for the user; "" means "Not accepted."
+	// innocent verdicts are not counted: the answers were right once.
+	innocent    bool
+	locked      bool      // nothing was evaluated
+	accountLock time.Time // end of the account's lock that this verdict began
+
+	temporary bool // the passphrase is temporary and must be replaced
+	recovery  bool // a recovery code stood for the code
+}
+
+// codeKind is how the second answer relates to an account.
+type codeKind uint8
+
+const (
+	codeWrong    codeKind = iota
+	codeRight             // spent by this connection
+	codeUsed              // in time, but spent elsewhere
+	codeEarly             // the authenticator's clock is off; never accepted
+	codeRecovery          // an unused recovery code
+	codeNeedless          // right temporary passphrase, no authenticator yet
+)
+
+// judge evaluates both answers as one. The code goes first, being cheap, and
+// only one that lies in a window lets the passphrase be hashed.
+func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict, error) {
+	if !d.charge() {
+		return verdict{locked: true}, nil
+	}
+	now := d.a.now()
+	code, found, err := d.judgeCode(ctx, acct, in, now)
+	if err != nil {
+		return verdict{}, err
+	}
+	v, err := d.judgeBoth(ctx, acct, in, code, found, now)
+	if err == nil && d.user == "" {
+		v = verdict{reason: reasonUnknownUser} // whatever the dummy made of it
+	}
+	return v, err
+}
+
+func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found match, now time.Time) (verdict, error) {
+	isTemporary := acct.temporaryFor(in.passphrase)
+	bare := len(acct.Authenticators) == 0
+	expired := isTemporary && !now.Before(acct.Temporary.Expires)
+	switch {
+	case code == codeNeedless:
+	case bare && expired:
+		return d.expired(acct), nil
+	case bare:
+		return verdict{reason: reasonWrongPassphrase}, nil
+	case code == codeWrong:
+		return verdict{reason: reasonWrongCode}, nil
+	}
+	if now.Before(acct.LockedUntil) {
+		// Told only to a holder of a right code, who can't be guessing.
+		v := verdict{reason: reasonAccountLocked}
+		if code == codeRight || code == codeRecovery || code == codeNeedless {
+			v.text = "This account is locked until " + utc(acct.LockedUntil) + " after many wrong passphrases: wait, or ask your lab's administrator."
+		}
+		return v, nil
+	}
+	right, err := d.firstFactor(ctx, acct, in.passphrase, isTemporary)
+	if err != nil {
+		return verdict{}, err
+	}
+	if !right {
+		return d.wrongPassphrase(ctx, acct, code, now)
+	}
+	switch {
+	case code == codeUsed:
+		return verdict{reason: reasonCodeUsed, innocent: true, text: "Code already used, wait for the next one."}, nil
+	case code == codeEarly:
+		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.drift)}, nil
+	case acct.Disabled:
+		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask your lab's administrator."}, nil
+	case expired:
+		return d.expired(acct), nil
+	}
+	if code == codeRecovery {
+		if ok, err := d.spendRecovery(ctx, acct, in.code, now); err != nil || !ok {
+			return verdict{reason: reasonRecoveryUsed}, err
+		}
+	}
+	return verdict{temporary: isTemporary, recovery: code == codeRecovery}, nil
+}
+
+// firstFactor checks the passphrase; a key in use has been proven already.
+func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase string, isTemporary bool) (bool, error) {
+	switch {
+	case d.key != "" || isTemporary:
+		return true, nil
+	case acct.Passphrase == "":
+		return false, nil
+	}
+	return d.a.hasher.verify(ctx, acct.Passphrase, passphrase)
+}
+
+// wrongPassphrase counts against the account only if the code was its own:
+// strangers can't lock an owner out.
+func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, now time.Time) (verdict, error) {
+	v := verdict{reason: reasonWrongPassphrase}
+	if code != codeRight && code != codeUsed && code != codeRecovery {
+		return v, nil
+	}
+	l := d.a.limits
+	until, err := d.a.store.CountFailure(context.WithoutCancel(ctx), acct.ID, now, l.AccountFailures, l.AccountWindow)
+	if err != nil {
+		return verdict{}, fmt.Errorf("%w: count failure: %w", ErrUnavailable, err)
+	}
+	v.accountLock = until
+	return v, nil
+}
+
+// expired is said only after the right temporary passphrase (and code, if there
+// is an authenticator): to its holder, who needs to know what to do.
+func (d *dialogue) expired(acct Account) verdict {
+	if acct.Disabled {
+		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask your lab's administrator."}
+	}
+	return verdict{
+		reason: reasonExpired, innocent: true,
+		text: "This temporary passphrase expired on " + utc(acct.Temporary.Expires) + ": ask your lab's administrator for a new one.",
+	}
+}
+
+// judgeCode finds what kind of code the second answer is and spends a right one.
+func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now time.Time) (codeKind, match, error) {
+	bare := len(acct.Authenticators) == 0
+	if bare && !in.split && in.code == "" {
+		return codeNeedless, match{}, nil
+	}
+	code, _ := parseCode(in.code)
+	found, err := d.findCode(acct, code, now)
+	if err != nil {
+		return codeWrong, match{}, err
+	}
+	recovery := d.findRecovery(acct, in.code)
+	switch {
+	case bare:
+		return codeWrong, match{}, nil
+	case found.acceptable():
+		kind, err := d.spend(ctx, found)
+		return kind, found.match, err
+	case found.found:
+		return codeEarly, found.match, nil
+	case recovery:
+		return codeRecovery, match{}, nil
+	}
+	return codeWrong, match{}, nil
+}
+
+// ownMatch is a match and the authenticator it was found on.
+type ownMatch struct {
+	match
+	authenticator string
+}
+
+// findCode looks for code on all authenticators of the account; on the dummy's
+// for an account without one, so that the work is the same.
+func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch, error) {
+	holder, devices := acct.ID, acct.Authenticators
+	if len(devices) == 0 {
+		holder, devices = d.a.dummy.ID, d.a.dummy.Authenticators
+	}
+	keptAuth, keptStep := d.conn.spent()
+	var best ownMatch
+	for _, dev := range devices {
+		seed, err := d.a.keys.openSeed(holder, dev.ID, dev.Sealed)
+		if err != nil {
+			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		kept := int64(-1)
+		if dev.ID == keptAuth {
+			kept = keptStep
+		}
+		m, err := findStep(seed, code, now, dev.LastStep, kept)
+		if err != nil {
+			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if m.found && (!best.found || (m.acceptable() && !best.acceptable())) {
+			best = ownMatch{match: m, authenticator: dev.ID}
+		}
+	}
+	return best, nil
+}
+
+// spend uses the step up, before the passphrase is looked at: whatever comes of
+// this dialogue, no other connection can use the code. This one can, once more.
+func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
+	if auth, step := d.conn.spent(); auth == m.authenticator && step == m.step {
+		return codeRight, nil
+	}
+	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.step)
+	if err != nil {
+		return codeWrong, fmt.Errorf("%w: spend code: %w", ErrUnavailable, err)
+	}
+	if !won {
+		return codeUsed, nil
+	}
+	d.conn.remember(m.authenticator, m.step)
+	return codeRight, nil
+}
+
+// findRecovery looks for an unused recovery code, in constant work.
+func (d *dialogue) findRecovery(acct Account, answer string) bool {
+	code, ok := parseRecovery(answer)
+	h := d.a.keys.hashRecovery(acct.ID, code)
+	hit := 0
+	for _, r := range acct.Recovery {
+		if r.Used.IsZero() {
+			hit |= subtle.ConstantTimeCompare(r.Hash[:], h[:])
+		}
+	}
+	return ok && hit == 1
+}
+
+// spendRecovery uses a recovery code up, after the right first factor, so that
+// a mistyped passphrase doesn't cost one of ten.
+func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer string, now time.Time) (bool, error) {
+	code, _ := parseRecovery(answer)
+	won, err := d.a.store.SpendRecovery(context.WithoutCancel(ctx), acct.ID, d.a.keys.hashRecovery(acct.ID, code), now)
+	if err != nil {
+		return false, fmt.Errorf("%w: spend recovery code: %w", ErrUnavailable, err)
+	}
+	if !won {
+		return false, nil
+	}
+	return true, d.a.report(ctx, d.event(audit.RecoveryUsed, ""))
+}
+
+// temporaryFor tells whether typed is the account's temporary passphrase,
+// expired or not.
+func (a Account) temporaryFor(typed string) bool {
+	h := hashTemporary(typed)
+	want := [32]byte{}
+	if a.Temporary != nil {
+		want = a.Temporary.Hash
+	}
+	return subtle.ConstantTimeCompare(h[:], want[:]) == 1 && a.Temporary != nil
+}
+
+// admitsKey tells whether key may be the first factor: never while the
+// passphrase is temporary, because a reset must reach whoever planted a key, and
+// never without an authenticator, because then nothing would be second.
+func (a Account) admitsKey(key ssh.PublicKey) bool {
+	if key == nil || a.Disabled || a.Temporary != nil || a.Passphrase == "" || len(a.Authenticators) == 0 {
+		return false
+	}
+	print := ssh.FingerprintSHA256(key)
+	for _, k := range a.Keys {
+		if k.Fingerprint == print {
+			return true
+		}
+	}
+	return false
+}
+
+// dummyAccount stands in for unknown names: it has one of everything, and
+// nobody knows any of it. It is in no store, so nothing of it can be spent.
+func (a *Authenticator) dummyAccount() (Account, error) {
+	acct := Account{ID: randomID(), Generation: -1, Passphrase: a.hasher.dummy()}
+	dev := randomID()
+	acct.Authenticators = []EnrolledAuthenticator{{ID: dev, Sealed: a.keys.sealSeed(acct.ID, dev, newSeed())}}
+	for range recoveryCount {
+		acct.Recovery = append(acct.Recovery, RecoveryCode{Hash: a.keys.hashRecovery(acct.ID, randomSymbols(recoverySymbols))})
+	}
+	return acct, nil
+}
+
+// driftText diagnoses a clock that is steps of 30 s ahead of entry's.
+func driftText(steps int64) string {
+	way := "ahead"
+	if steps < 0 {
+		way, steps = "behind", -steps
+	}
+	return fmt.Sprintf("The clock of your authenticator is about %s %s: set it to automatic, then use a new code.",
+		minutesLeft(time.Time{}.Add(time.Duration(steps)*stepLength), time.Time{}), way)
+}
+
+func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -1,0 +1,132 @@
+package identity
+
+import (
+	"context"
+	"crypto/dsa" //nolint:staticcheck // named to be refused
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+)
+
+const (
+	maxKeys    = 32      // a user
+	maxKeyLine = 8 << 10 // bytes; an RSA key of 4096 bits has 0.8 KiB
+	maxComment = 100     // bytes
+	minRSABits = 2048
+	// maxRSABits: verifying longer keys burns CPU before anybody is proven.
+	maxRSABits = 4096
+)
+
+// ErrNoKey: the account has no key of that fingerprint.
+var ErrNoKey = errors.New("identity: no such key")
+
+// AddKey registers a public key, given as a line of authorized_keys without
+// options, as a first factor for name. It refuses certificates, DSA, and RSA
+// keys outside 2048 to 4096 bits, and returns the key's fingerprint.
+func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
+	key, err := parseKey(line)
+	if err != nil {
+		return "", fmt.Errorf("add key to %s: %w", name, err)
+	}
+	key.Added = a.now()
+	e := a.adminEvent(ctx, audit.AuthenticatorEnrolled, name, nil)
+	e.Key, e.Method, e.Detail = key.Fingerprint, "publickey", "public key added"
+	err = a.change(ctx, name, e, func(acct *Account) error {
+		if slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
+			return ErrExists
+		}
+		if len(acct.Keys) >= maxKeys {
+			return fmt.Errorf("the account has %d keys already, the most it may have", maxKeys)
+		}
+		acct.Keys = append(slices.Clone(acct.Keys), key)
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("add key %s to %s: %w", key.Fingerprint, name, err)
+	}
+	return key.Fingerprint, nil
+}
+
+// RemoveKey takes the key with that SHA256:… fingerprint away, or returns ErrNoKey.
+func (a *Authenticator) RemoveKey(ctx context.Context, name, fingerprint string) error {
+	e := a.adminEvent(ctx, audit.UserReset, name, nil)
+	e.Key, e.Method, e.Detail = fingerprint, "publickey", "public key removed"
+	err := a.change(ctx, name, e, func(acct *Account) error {
+		kept := slices.DeleteFunc(slices.Clone(acct.Keys), func(k Key) bool { return k.Fingerprint == fingerprint })
+		if len(kept) == len(acct.Keys) {
+			return ErrNoKey
+		}
+		acct.Keys = kept
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("remove key %s of %s: %w", fingerprint, name, err)
+	}
+	return nil
+}
+
+// parseKey reads one line of authorized_keys. Options are refused rather than
+// dropped: a restriction that is silently lost would grant more than was meant.
+func parseKey(line string) (Key, error) {
+	if len(line) > maxKeyLine {
+		return Key{}, fmt.Errorf("the line is longer than %d bytes", maxKeyLine)
+	}
+	pub, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+	switch {
+	case err != nil:
+		return Key{}, errors.New("not a line of authorized_keys")
+	case len(options) > 0:
+		return Key{}, errors.New("options before the key are not supported: give the bare key")
+	case strings.TrimSpace(string(rest)) != "":
+		return Key{}, errors.New("more than one line: add one key at a time")
+	}
+	if err := acceptable(pub); err != nil {
+		return Key{}, err
+	}
+	comment = strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, comment)
+	if len(comment) > maxComment {
+		comment = strings.ToValidUTF8(comment[:maxComment], "")
+	}
+	return Key{
+		Fingerprint: ssh.FingerprintSHA256(pub),
+		Line:        strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))),
+		Comment:     comment,
+	}, nil
+}
+
+func acceptable(pub ssh.PublicKey) error {
+	if _, ok := pub.(*ssh.Certificate); ok {
+		return errors.New("it is a certificate: give the plain public key")
+	}
+	switch pub.Type() {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
+		return nil
+	}
+	raw, ok := pub.(ssh.CryptoPublicKey)
+	if !ok {
+		return fmt.Errorf("keys of type %s are not supported", pub.Type())
+	}
+	switch k := raw.CryptoPublicKey().(type) {
+	case *rsa.PublicKey:
+		if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
+			return fmt.Errorf("an RSA key of %d bits: %d to %d are accepted (better: ssh-keygen -t ed25519)", n, minRSABits, maxRSABits)
+		}
+		return nil
+	case *dsa.PublicKey:
+		return errors.New("DSA keys are not accepted: make one with ssh-keygen -t ed25519")
+	}
+	return fmt.Errorf("keys of type %s are not supported", pub.Type())
+}

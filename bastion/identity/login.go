@@ -1,0 +1,310 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/policy"
+)
+
+// Login runs the dialogue with the client behind ask until it has proven who it
+// is or the connection has had its three dialogues. It blocks as long as ask
+// does; the grace is ctx's. A first factor in at.Key is used if the account
+// admits it; otherwise the passphrase is asked. Verdicts stand in the next
+// prompt, or in a last one that only asks for Enter.
+//
+// Errors: ErrAbandoned, ErrExhausted (also ErrLocked), ErrUnavailable. One Login
+// at a time per ConnState.
+func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask Asker) (Identity, error) {
+	d := &dialogue{a: a, at: at, conn: c, ask: ask, pair: pairOf(at.Name, at.Source.Addr())}
+	for {
+		if st := a.lockout.look(d.pair, a.now()); st.locked() && !st.whole {
+			return Identity{}, d.locked(ctx, st)
+		}
+		if !c.take() {
+			if d.verdict != "" {
+				d.notice(ctx, d.verdict+"That was the last try on this connection: connect again.")
+			}
+			return Identity{}, ErrExhausted
+		}
+		id, err := d.run(ctx)
+		var retry *again
+		switch {
+		case err == nil:
+			return id, nil
+		case errors.As(err, &retry):
+			d.verdict = retry.text + " "
+		default:
+			return Identity{}, d.end(ctx, err)
+		}
+	}
+}
+
+// KnowsKey tells whether key may be the first factor of name: registered, and
+// neither is the account disabled nor its passphrase temporary nor without an
+// authenticator. Any failure means no. The key need not be proven.
+func (a *Authenticator) KnowsKey(ctx context.Context, name string, key ssh.PublicKey) bool {
+	acct, _, err := a.load(ctx, name)
+	return err == nil && acct.admitsKey(key)
+}
+
+// Check tells whether id still stands: nil, ErrRevoked or ErrUnavailable. The
+// server calls it once it has registered the connection, and whenever it
+// decides something new for it; see the package documentation.
+func (a *Authenticator) Check(ctx context.Context, id Identity) error {
+	if !id.Valid() {
+		return ErrRevoked
+	}
+	acct, err := a.store.Account(ctx, id.user)
+	switch {
+	case errors.Is(err, ErrNoAccount):
+		return ErrRevoked
+	case err != nil:
+		return fmt.Errorf("%w: check %s: %w", ErrUnavailable, id.user, err)
+	case acct.ID != id.account || acct.Epoch != id.epoch || acct.Disabled:
+		return ErrRevoked
+	}
+	return nil
+}
+
+// load returns the account of a name, or the dummy after the same query.
+func (a *Authenticator) load(ctx context.Context, name string) (acct Account, known bool, err error) {
+	asked := name
+	if policy.ValidUser(name) != nil {
+		asked = "-" // no account can have it
+	}
+	acct, err = a.store.Account(ctx, asked)
+	switch {
+	case errors.Is(err, ErrNoAccount):
+		return a.dummy, false, nil
+	case err != nil:
+		return Account{}, false, fmt.Errorf("%w: read account: %w", ErrUnavailable, err)
+	}
+	return acct, true, nil
+}
+
+// again is a verdict that the next dialogue's first prompt carries.
+type again struct{ text string }
+
+func (e *again) Error() string { return "identity: " + e.text }
+
+const notAccepted = "Not accepted."
+
+// dialogue is one Login at work. It belongs to one goroutine.
+type dialogue struct {
+	a    *Authenticator
+	at   Attempt
+	conn *ConnState
+	ask  Asker
+	pair pair
+
+	verdict string   // in front of the next first prompt, with its space; or ""
+	user    string   // the account's name; "" for an unknown one
+	key     string   // fingerprint of the key in use as first factor
+	charged bool     // this dialogue is counted as failed until it succeeds
+	locks   bool     // the charge began a lock
+	barred  standing // what a charge that was not taken found
+}
+
+// answers are what a dialogue has collected.
+type answers struct {
+	passphrase string
+	code       string
+	split      bool // the code came at the end of the passphrase's field
+}
+
+// run is one dialogue. It returns *again if another may follow.
+func (d *dialogue) run(ctx context.Context) (Identity, error) {
+	d.charged, d.locks, d.key, d.user = false, false, "", ""
+	// A locked source (a NAT, say) still gets the prompts, so that names which
+	// are judged nevertheless don't stand out; blind means that this one isn't.
+	blind := !d.a.lockout.look(d.pair, d.a.now()).judged()
+
+	var (
+		acct Account
+		in   answers
+		err  error
+	)
+	if d.at.Key != nil {
+		if acct, err = d.load(ctx); err != nil {
+			return Identity{}, err
+		}
+		if acct.admitsKey(d.at.Key) {
+			d.key = ssh.FingerprintSHA256(d.at.Key)
+		}
+	}
+	if d.key == "" {
+		if in.passphrase, err = d.answer(ctx, d.verdict+d.a.issuer+" passphrase: ", false); err != nil {
+			return Identity{}, err
+		}
+		if acct, err = d.load(ctx); err != nil {
+			return Identity{}, err
+		}
+		if v, ok, err := d.judgeEarly(ctx, acct, in.passphrase, blind); err != nil || ok {
+			return d.settle(ctx, acct, v, err)
+		}
+	}
+	prefix := ""
+	if d.key != "" {
+		prefix = d.verdict
+	}
+	if in.code, err = d.answer(ctx, prefix+d.a.issuer+" one-time code: ", true); err != nil {
+		return Identity{}, err
+	}
+	v, err := d.judge(ctx, acct, in)
+	return d.settle(ctx, acct, v, err)
+}
+
+// judgeEarly judges what the first answer alone may settle: a right temporary
+// passphrase on an account without authenticator, and passphrase123456 in one
+// field. ok is false if the code has to be asked.
+func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, blind bool) (v verdict, ok bool, err error) {
+	if blind {
+		return verdict{}, false, nil
+	}
+	now := d.a.now()
+	// A temporary passphrase has 80 random bits: comparing it before anything
+	// is counted gives nobody a useful guess.
+	if t := acct.temporaryFor(answer); t && len(acct.Authenticators) == 0 && now.Before(acct.Temporary.Expires) {
+		v, err = d.judge(ctx, acct, answers{passphrase: answer})
+		return v, true, err
+	}
+	passphrase, code, split := splitAnswer(answer)
+	if !split {
+		return verdict{}, false, nil
+	}
+	// Whether the digits match shows in the next prompt, so this is a try, even
+	// if the client leaves before it.
+	if !d.charge() {
+		return verdict{}, false, nil
+	}
+	m, err := d.findCode(acct, code, now)
+	if err != nil || !m.acceptable() {
+		return verdict{}, false, err
+	}
+	v, err = d.judge(ctx, acct, answers{passphrase: passphrase, code: code, split: true})
+	return v, true, err
+}
+
+// charge counts this dialogue as a failed try until it succeeds, once. False
+// means that the name or the source is locked and nothing may be evaluated.
+func (d *dialogue) charge() bool {
+	if d.charged {
+		return true
+	}
+	before, locks := d.a.lockout.charge(d.pair, d.a.now())
+	d.charged, d.locks, d.barred = before.judged(), locks, before
+	return d.charged
+}
+
+// settle turns a verdict into an identity or into the next prompt's text.
+func (d *dialogue) settle(ctx context.Context, acct Account, v verdict, err error) (Identity, error) {
+	if err != nil {
+		return Identity{}, err
+	}
+	if v.locked {
+		return Identity{}, d.locked(ctx, d.barred)
+	}
+	if v.reason != "" {
+		return Identity{}, d.failed(ctx, v)
+	}
+	d.a.lockout.succeeded(d.pair, d.a.now())
+	d.charged = false
+	return d.proceed(ctx, acct, v)
+}
+
+// failed logs a verdict and returns it for the next prompt.
+func (d *dialogue) failed(ctx context.Context, v verdict) error {
+	if v.innocent {
+		d.refund()
+	}
+	e := []audit.Event{d.event(audit.LoginFailed, v.reason)}
+	if d.locks && d.charged {
+		e = append(e, d.event(audit.LoginLocked, reasonTooMany))
+		until := d.a.now().Add(d.a.limits.Lock)
+		e[1].Until = &until
+	}
+	if !v.accountLock.IsZero() {
+		locked := d.event(audit.LoginLocked, reasonAccountLocked)
+		locked.Until = &v.accountLock
+		e = append(e, locked)
+	}
+	if err := d.a.report(ctx, e...); err != nil {
+		return err
+	}
+	text := v.text
+	if text == "" {
+		text = notAccepted
+	}
+	return &again{text: text}
+}
+
+func (d *dialogue) refund() {
+	if d.charged {
+		d.a.lockout.refund(d.pair)
+		d.charged, d.locks = false, false
+	}
+}
+
+// finish stores and logs the login, in the order that the package documentation
+// argues for. acct has the generation that the login was judged by.
+func (d *dialogue) finish(ctx context.Context, acct Account, method string) (Identity, error) {
+	now := d.a.now()
+	keep := context.WithoutCancel(ctx)
+	changed := verdict{reason: reasonRevoked, text: "This account was changed during the login."}
+	err := d.a.store.RecordLogin(keep, acct.ID, acct.Generation, now)
+	if errors.Is(err, ErrChanged) {
+		return Identity{}, d.failed(ctx, changed)
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("%w: store login: %w", ErrUnavailable, err)
+	}
+	e := d.event(audit.LoginSucceeded, "")
+	e.Method = method
+	if err := d.a.report(ctx, e); err != nil {
+		return Identity{}, err
+	}
+	id := Identity{
+		user: acct.Name, account: acct.ID, method: method, key: d.key,
+		at: now, generation: acct.Generation, epoch: acct.Epoch,
+	}
+	switch err := d.a.Check(keep, id); {
+	case errors.Is(err, ErrRevoked):
+		return Identity{}, d.failed(ctx, changed)
+	case err != nil:
+		return Identity{}, err
+	}
+	d.conn.forget()
+	return id, nil
+}
+
+func (d *dialogue) load(ctx context.Context) (Account, error) {
+	acct, known, err := d.a.load(ctx, d.at.Name)
+	if known {
+		d.user = acct.Name
+	}
+	return acct, err
+}
+
+func (d *dialogue) event(t audit.Type, why reason) audit.Event {
+	e := audit.Event{Type: t, Conn: d.at.Conn, Source: d.at.Source.String(), User: d.user, Key: d.key, Reason: string(why)}
+	if d.user == "" {
+		e.UserHash = d.a.keys.hashName(d.at.Name)
+	}
+	return e
+}
+
+// minutesLeft rounds up, so that whoever waits that long is not told to wait
+// again.
+func minutesLeft(until, now time.Time) string {
+	n := max(1, int((until.Sub(now)+time.Minute-1)/time.Minute))
+	if n == 1 {
+		return "1 minute"
+	}
+	return fmt.Sprintf("%d minutes", n)
+}

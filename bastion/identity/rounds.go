@@ -1,0 +1,87 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"entry/audit"
+)
+
+// errNoAnswer marks an Asker's failure: the client left, or the grace ended.
+var errNoAnswer = errors.New("no answer")
+
+// answer asks one round. An empty answer and none at all end the dialogue.
+func (d *dialogue) answer(ctx context.Context, prompt string, echo bool) (string, error) {
+	s, err := d.ask.Ask(ctx, prompt, echo)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w: %w", ErrAbandoned, errNoAnswer, err)
+	}
+	if s == "" {
+		return "", ErrAbandoned
+	}
+	return s, nil
+}
+
+// notice shows text in a round of its own, which is the only place that every
+// client shows. What is answered, and whether, changes nothing.
+func (d *dialogue) notice(ctx context.Context, text string) {
+	_, _ = d.ask.Ask(ctx, text+" Press Enter to leave "+d.a.issuer+": ", true) // a courtesy: the outcome stands
+}
+
+// locked tells how long nothing will be evaluated: the same words for names that
+// exist and names that don't.
+func (d *dialogue) locked(ctx context.Context, st standing) error {
+	if d.user == "" {
+		// Not looked up while locked, except to name the account in the log.
+		if _, err := d.load(ctx); err != nil {
+			return d.end(ctx, err)
+		}
+	}
+	e := d.event(audit.LoginLocked, reasonTooMany)
+	e.Until = &st.until
+	if err := d.a.report(ctx, e); err != nil {
+		return d.end(ctx, err)
+	}
+	what := "this name from your address"
+	if st.whole {
+		what = "your address"
+	}
+	d.notice(ctx, fmt.Sprintf("%sToo many failed logins: nothing is accepted for %s for %s.",
+		d.verdict, what, minutesLeft(st.until, d.a.now())))
+	return ErrLocked
+}
+
+// end gives an error that closes the conversation its event and, where there is
+// something to say, its words. Internals stay in the error.
+func (d *dialogue) end(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, ErrExhausted):
+		return err
+	case errors.Is(err, ErrAbandoned) || ctx.Err() != nil:
+		why := reasonEmptyAnswer
+		if errors.Is(err, errNoAnswer) || ctx.Err() != nil {
+			why = reasonNoAnswer
+		}
+		if logErr := d.a.report(ctx, d.event(audit.LoginAbandoned, why)); logErr != nil {
+			return logErr
+		}
+		if !errors.Is(err, ErrAbandoned) {
+			return fmt.Errorf("%w: %w", ErrAbandoned, err)
+		}
+		return err
+	}
+	d.refund()
+	text := d.a.issuer + " can't check logins at the moment, which is not your fault: try again later."
+	if errors.Is(err, errBusy) {
+		text = d.a.issuer + " is busy checking other logins: try again in a minute."
+	}
+	if !errors.Is(err, ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if logErr := d.a.report(ctx, d.event(audit.LoginFailed, reasonUnavailable)); logErr != nil {
+		err = errors.Join(err, logErr)
+	}
+	d.notice(ctx, text)
+	return err
+}
