@@ -1,0 +1,123 @@
+package recording
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+)
+
+// ErrNoChannel is returned for a channel that isn't in the recording.
+var ErrNoChannel = errors.New("no such channel in the recording")
+
+// Channel sums up one session channel of a recording. Its strings are a peer's.
+type Channel struct {
+	Number                uint32
+	Program               string // "shell", "exec", "subsystem", or "" if nothing was started
+	Command               string // the command line, or the subsystem's name
+	PTY                   bool
+	Term                  string
+	Cols, Rows            uint32 // at the start
+	Start, End            time.Duration
+	Output, Error, Input  int64 // bytes that the recording holds
+	Resizes, Gaps, Others int
+	Exit                  *ExitStatus
+}
+
+// Channels sums up the channels that frames from next belong to, by number.
+// At the end of a cut recording it returns them with ErrTruncated.
+func Channels(next func() (Frame, error)) ([]Channel, error) {
+	found := map[uint32]*Channel{}
+	for {
+		f, err := next()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			list := slices.Collect(maps.Values(found))
+			slices.SortFunc(list, func(a, b *Channel) int { return cmp.Compare(a.Number, b.Number) })
+			all := make([]Channel, len(list))
+			for i, c := range list {
+				all[i] = *c
+			}
+			return all, err
+		}
+		c := found[f.Channel]
+		if c == nil {
+			c = &Channel{Number: f.Channel, Start: f.At}
+			found[f.Channel] = c
+		}
+		c.add(f)
+	}
+}
+
+func (c *Channel) add(f Frame) {
+	c.End = f.At
+	switch f.Kind {
+	case Output:
+		c.Output += int64(len(f.Data))
+	case Error:
+		c.Error += int64(len(f.Data))
+	case Input:
+		c.Input += int64(len(f.Data))
+	case Resize:
+		c.Resizes++
+	case Gap:
+		c.Gaps++
+	case Exit:
+		var e ExitStatus
+		if json.Unmarshal(f.Data, &e) == nil {
+			c.Exit = &e
+		}
+	case Request:
+		var r ChannelRequest
+		if json.Unmarshal(f.Data, &r) != nil {
+			c.Others++
+			return
+		}
+		switch r.Type {
+		case "pty-req":
+			c.PTY, c.Term, c.Cols, c.Rows = true, r.Term, r.Cols, r.Rows
+		case "shell":
+			c.Program = r.Type
+		case "exec":
+			c.Program, c.Command = r.Type, r.Command
+		case "subsystem":
+			c.Program, c.Command = r.Type, r.Name
+		default:
+			c.Others++
+		}
+	default:
+		c.Others++
+	}
+}
+
+// Choose returns the channel that a person most likely wants to see: the
+// first with a terminal, else the first with output, else the first.
+func Choose(list []Channel) (Channel, error) {
+	for _, fits := range []func(Channel) bool{
+		func(c Channel) bool { return c.PTY },
+		func(c Channel) bool { return c.Output+c.Error > 0 },
+		func(Channel) bool { return true },
+	} {
+		if i := slices.IndexFunc(list, fits); i >= 0 {
+			return list[i], nil
+		}
+	}
+	return Channel{}, fmt.Errorf("choose channel: %w", ErrNoChannel)
+}
+
+// String says how the channel's program ended.
+func (e *ExitStatus) String() string {
+	switch {
+	case e == nil:
+		return "no exit status"
+	case e.Status != nil:
+		return fmt.Sprintf("exit status %d", *e.Status)
+	}
+	return fmt.Sprintf("ended by signal %q", e.Signal)
+}

@@ -1,0 +1,135 @@
+//go:build unix
+
+package recording
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// file is what a recording needs of its file. Tests put faults into it.
+type file interface {
+	Write(p []byte) (int, error)
+	Sync() error
+	Close() error
+}
+
+// disk is what a spool needs of its directory.
+type disk interface {
+	// create makes a new file, which must not exist, and locks it: the lock
+	// tells readers that somebody still writes.
+	create(name string) (file, error)
+	// remove undoes create.
+	remove(name string) error
+	// list opens a file to append to and says how long it is.
+	list(name string) (file, int64, error)
+	// syncNames makes the directory's names durable.
+	syncNames() error
+	// syncAll makes everything written before the call durable; changed are
+	// the files written since the last call.
+	syncAll(changed []file) error
+	// free returns how many bytes may still be written.
+	free() (int64, error)
+	close() error
+}
+
+// directory is the real disk. Everything goes through a root, so that no name
+// leads out of the spool.
+type directory struct {
+	root *os.Root
+	// dir was opened before any recording: a failed write-back is reported
+	// once, and only to descriptors that were open when it happened.
+	dir *os.File
+}
+
+// openDirectory makes the spool's directory if need be and locks it.
+func openDirectory(path string) (*directory, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make spool: %w", err)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	d := &directory{root: root}
+	if d.dir, err = root.Open("."); err != nil {
+		return nil, errors.Join(fmt.Errorf("open spool: %w", err), root.Close())
+	}
+	if err := lock(d.dir, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrInUse
+		}
+		return nil, errors.Join(fmt.Errorf("lock spool: %w", err), d.close())
+	}
+	if err := root.MkdirAll(tickDir, 0o700); err != nil {
+		return nil, errors.Join(fmt.Errorf("make spool: %w", err), d.close())
+	}
+	if err := d.dir.Sync(); err != nil {
+		return nil, errors.Join(fmt.Errorf("make spool: %w", err), d.close())
+	}
+	return d, nil
+}
+
+func (d *directory) create(name string) (file, error) {
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// A reader holds its shared lock for an instant only.
+	if err := lock(f, unix.LOCK_EX); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (d *directory) remove(name string) error { return d.root.Remove(name) }
+
+func (d *directory) list(name string) (file, int64, error) {
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, size, nil
+}
+
+func (d *directory) syncNames() error { return d.dir.Sync() }
+
+func (d *directory) free() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(d.dir.Fd()), &st); err != nil {
+		return 0, os.NewSyscallError("fstatfs", err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil // the fields' types differ between systems
+}
+
+func (d *directory) close() error { return errors.Join(d.dir.Close(), d.root.Close()) }
+
+// lock takes a lock on f that ends with f.
+func lock(f *os.File, how int) error {
+	for {
+		err := unix.Flock(int(f.Fd()), how)
+		if !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("flock", err)
+		}
+	}
+}
+
+// beingWritten reports whether some process still writes f.
+func beingWritten(f *os.File) (bool, error) {
+	switch err := lock(f, unix.LOCK_SH|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	return false, lock(f, unix.LOCK_UN)
+}

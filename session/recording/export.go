@@ -1,0 +1,178 @@
+package recording
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// ExportRaw writes a channel's output and errors as they came, byte for byte,
+// to w, which must not be a terminal: nothing in them is made safe.
+func ExportRaw(next func() (Frame, error), w io.Writer, channel uint32) error {
+	b := bufio.NewWriterSize(w, 64<<10)
+	err := each(next, channel, func(f Frame) error {
+		if f.Kind != Output && f.Kind != Error {
+			return nil
+		}
+		_, err := b.Write(f.Data)
+		return err
+	})
+	return errors.Join(err, b.Flush())
+}
+
+// each calls f for a channel's frames.
+func each(next func() (Frame, error), channel uint32, f func(Frame) error) error {
+	for {
+		frame, err := next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if frame.Channel != channel {
+			continue
+		}
+		if err := f(frame); err != nil {
+			return fmt.Errorf("export recording: %w", err)
+		}
+	}
+}
+
+// castHeader is the first line of an asciicast v3 file.
+// Source: https://docs.asciinema.org/manual/asciicast/v3
+type castHeader struct {
+	Version   int               `json:"version"`
+	Term      castTerm          `json:"term"`
+	Timestamp int64             `json:"timestamp"`
+	Command   string            `json:"command,omitempty"`
+	Title     string            `json:"title,omitempty"`
+	Env       map[string]string `json:"env,omitempty"`
+}
+
+type castTerm struct {
+	Cols uint32 `json:"cols"`
+	Rows uint32 `json:"rows"`
+	Type string `json:"type,omitempty"`
+}
+
+// ExportAsciicast writes a channel as asciicast v3. Sequences that could act
+// outside a player (OSC, DCS, queries) are left out, so that a player in a
+// terminal is safe, too; full-screen programs stay intact. Every byte of the
+// result is printable ASCII.
+func ExportAsciicast(next func() (Frame, error), w io.Writer, h Header, c Channel) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	head := castHeader{
+		Version: 3, Term: castTerm{Cols: c.Cols, Rows: c.Rows, Type: c.Term}, Timestamp: h.Start.Unix(),
+		Command: c.Command, Title: fmt.Sprintf("%s on %s, session %s", h.User, h.Target, h.ID),
+	}
+	if head.Term.Cols == 0 || head.Term.Rows == 0 {
+		head.Term.Cols, head.Term.Rows = 80, 24 // the customary size; this channel had no terminal
+	}
+	b, err := json.Marshal(head)
+	if err != nil {
+		return fmt.Errorf("export recording: %w", err)
+	}
+	writeASCII(out, b)
+	_ = out.WriteByte('\n') // a bufio.Writer keeps its error for Flush
+	e := caster{out: out, at: c.Start}
+	e.output, e.input = sanitiseForPlayer(&e.buf), sanitiseForPlayer(&e.buf)
+	err = each(next, c.Number, e.frame)
+	if err == nil {
+		e.write(e.at, "o", e.output, nil)
+	}
+	return errors.Join(err, out.Flush())
+}
+
+// caster writes the events of an asciicast.
+type caster struct {
+	out           *bufio.Writer
+	at            time.Duration
+	buf           bytes.Buffer
+	output, input *Sanitiser
+	line          []byte
+}
+
+func (e *caster) frame(f Frame) error {
+	switch f.Kind {
+	case Output, Error:
+		e.write(f.At, "o", e.output, f.Data)
+	case Input:
+		e.write(f.At, "i", e.input, f.Data)
+	case Resize:
+		if cols, rows, ok := parseSize(f.Data); ok {
+			e.event(f.At, "r", fmt.Sprintf("%dx%d", cols, rows))
+		}
+	case Exit:
+		c := Channel{}
+		c.add(f)
+		if c.Exit != nil && c.Exit.Status != nil {
+			e.event(f.At, "x", fmt.Sprint(*c.Exit.Status))
+		} else {
+			e.event(f.At, "m", c.Exit.String())
+		}
+	case Transfer, Gap:
+		e.event(f.At, "m", noteOf(f))
+	}
+	return nil // errors of writing come from Flush
+}
+
+// write adds data as far as it makes whole characters and sequences.
+func (e *caster) write(at time.Duration, code string, s *Sanitiser, data []byte) {
+	e.buf.Reset()
+	_, _ = s.Write(data) // into a bytes.Buffer, which can't fail
+	if data == nil {
+		_ = s.Close() // the same
+	}
+	if e.buf.Len() > 0 {
+		e.event(at, code, e.buf.String())
+	}
+}
+
+func (e *caster) event(at time.Duration, code, data string) {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return // a string always marshals
+	}
+	e.line = fmt.Appendf(e.line[:0], "[%d.%06d, %q, ", (at-e.at)/time.Second, (at-e.at)%time.Second/time.Microsecond, code)
+	_, _ = e.out.Write(e.line) // a bufio.Writer keeps its error for Flush
+	writeASCII(e.out, b)
+	_, _ = e.out.WriteString("]\n")
+	e.at = at
+}
+
+// writeASCII writes JSON with everything but printable ASCII escaped.
+func writeASCII(w *bufio.Writer, b []byte) {
+	for len(b) > 0 {
+		if b[0] < utf8.RuneSelf && b[0] != 0x7f {
+			_ = w.WriteByte(b[0]) // a bufio.Writer keeps its error for Flush
+			b = b[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(b)
+		b = b[n:]
+		if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
+			_, _ = fmt.Fprintf(w, `\u%04x\u%04x`, hi, lo)
+		} else {
+			_, _ = fmt.Fprintf(w, `\u%04x`, r)
+		}
+	}
+}
+
+// quoteJSON returns JSON from a recording as printable ASCII on one line.
+func quoteJSON(b []byte) string {
+	var compact, ascii bytes.Buffer
+	if json.Compact(&compact, clip(b)) != nil {
+		return fmt.Sprintf("%+q", clip(b))
+	}
+	w := bufio.NewWriter(&ascii)
+	writeASCII(w, compact.Bytes())
+	_ = w.Flush() // into a bytes.Buffer, which can't fail
+	return ascii.String()
+}

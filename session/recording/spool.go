@@ -1,0 +1,377 @@
+package recording
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+)
+
+var (
+	// ErrStalled ends a recording that couldn't take data, or couldn't make
+	// it durable, for Options.Stall.
+	ErrStalled = errors.New("the recording can't keep up")
+	// ErrFull refuses a new recording when less than the reserve is free, and
+	// ends one that has data to write when less than half of it is.
+	ErrFull = errors.New("the spool is full")
+	// ErrQuota refuses a user's new recordings, and ends running ones, once
+	// the user's files in the spool are larger than the quota.
+	ErrQuota = errors.New("the user's spool quota is used up")
+	// ErrClosed is returned for anything that comes after Close.
+	ErrClosed = errors.New("the recording is closed")
+	// ErrInUse is returned by Open while another process has the spool.
+	ErrInUse = errors.New("another process writes this spool")
+)
+
+const (
+	defaultStall = 5 * time.Second
+	tickEvery    = time.Second // what a crash loses at most
+	recExt       = ".rec"
+	keyExt       = ".key"
+	abortedExt   = ".aborted"
+	tickDir      = "ticks"
+)
+
+// Options configures a Spool.
+type Options struct {
+	// Dir holds the recordings. It is made if need be, and wants a file
+	// system of its own: a tick syncs all of it. Required.
+	Dir string
+	// Commit is called once a tick that had changes, after they are durable.
+	// It returns once the tick itself is durable. An error ends every session.
+	// Required.
+	Commit func(context.Context, Tick) error
+	// Reserve is how many bytes must be free for a new recording. Running
+	// ones end under half of it. Zero means none.
+	Reserve int64
+	// Quota is how many bytes one user's recordings may take. Zero means no
+	// bound.
+	Quota int64
+	// Stall is how long a recording may fail to take data, or to make it
+	// durable, before it ends. Zero means 5s.
+	Stall time.Duration
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Tick is what one second changed in the whole spool.
+type Tick struct {
+	Root    [32]byte // RFC 6962 tree hash over the lines of the list
+	Changed int      // recordings changed, at least 1
+	List    string   // where ReadTick finds the list: "DAY:OFFSET:LENGTH"
+}
+
+// Spool writes recordings into one directory. It is safe for concurrent use.
+type Spool struct {
+	o      Options
+	disk   disk
+	codec  *codec
+	ctx    context.Context // cancelled by Close; given to Commit
+	cancel context.CancelFunc
+	failed chan struct{}
+	wg     sync.WaitGroup // workers, the ticker, bounded disk calls
+
+	ticking sync.Mutex // one tick at a time; taken before any other lock
+	day     tickFile   // guarded by ticking
+
+	// mu guards what follows. It may be taken while a Writer's lock is held,
+	// never the other way round, and nothing does I/O under it.
+	mu      sync.Mutex
+	work    *sync.Cond // signalled for runnable
+	err     error      // why the spool can't go on
+	closed  bool
+	stalled bool // a tick has been under way for longer than Stall
+	open    map[*Writer]struct{}
+	// runnable holds the recordings with segments to write, each at most once.
+	runnable []*Writer
+	dirty    []*Writer // have an open segment that the next tick cuts
+	changed  []*Writer // have segments written since the last tick
+	used     map[string]int64
+	counted  time.Time // when used was last counted
+}
+
+// Open opens a spool. It must be called before any session starts: errors of
+// writing back are reported only to descriptors opened before them. Call
+// Recover first. It returns ErrInUse while another process has the spool.
+func Open(o Options) (*Spool, error) {
+	if o.Dir == "" || o.Commit == nil {
+		return nil, errors.New("open spool: Dir and Commit are required")
+	}
+	d, err := openDirectory(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(o, d)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	s.wg.Add(1)
+	go s.tickEverySecond()
+	return s, nil
+}
+
+// open starts everything but the clock.
+func open(o Options, d disk) (*Spool, error) {
+	if o.Stall == 0 {
+		o.Stall = defaultStall
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c, err := newCodec()
+	if err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	s := &Spool{o: o, disk: d, codec: c, failed: make(chan struct{}), open: map[*Writer]struct{}{}}
+	s.work = sync.NewCond(&s.mu)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if o.Quota > 0 {
+		if s.used, err = usage(o.Dir); err != nil {
+			return nil, fmt.Errorf("open spool: %w", err)
+		}
+		s.counted = o.Now()
+	}
+	for range runtime.GOMAXPROCS(0) {
+		s.wg.Add(1)
+		go s.writeSegments()
+	}
+	return s, nil
+}
+
+// Create starts a recording whose key only the holders of to can open. Its
+// header and its wrapped key are durable on return. It returns ErrFull or
+// ErrQuota before it makes anything, ErrStalled if the disk takes longer than
+// Stall, and the spool's own error once that has failed.
+func (s *Spool) Create(h Header, to []age.Recipient) (*Writer, error) {
+	if err := s.admit(h.User); err != nil {
+		return nil, fmt.Errorf("start recording: %w", err)
+	}
+	h.Version = Version
+	if h.Start.IsZero() {
+		h.Start = s.o.Now()
+	}
+	w := &Writer{spool: s, id: h.ID, user: h.User, start: h.Start, failed: make(chan struct{})}
+	h.Start = h.Start.UTC().Truncate(time.Microsecond)
+	key := newKey()
+	defer clear(key)
+	wrapped, err := wrapKey(key, to)
+	if err != nil {
+		return nil, fmt.Errorf("start recording: %w", err)
+	}
+	if h.KeyCommitment, err = commitment(key, h.ID); err != nil {
+		return nil, fmt.Errorf("start recording: %w", err)
+	}
+	line, err := h.line()
+	if err != nil {
+		return nil, fmt.Errorf("start recording: %w", err)
+	}
+	w.sealer.header = sha256.Sum256(line)
+	w.headerHash, w.head, w.sealer.head = w.sealer.header, w.sealer.header, w.sealer.header
+	if w.sealer.keys, err = newRatchet(key, w.headerHash); err != nil {
+		return nil, fmt.Errorf("start recording: %w", err)
+	}
+	w.size = int64(len(line) + len(w.headerHash))
+	begin := func() error { return w.begin(append(line, w.headerHash[:]...), wrapped) }
+	if err := s.within(begin, func() { _ = w.file.Close() }); err != nil { // ErrStalled is what counts
+		return nil, fmt.Errorf("start recording: %w", err)
+	}
+	s.mu.Lock()
+	err = s.err
+	if s.closed {
+		err = ErrClosed
+	}
+	if err == nil {
+		s.open[w] = struct{}{}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start recording: %w", err), w.file.Close())
+	}
+	return w, nil
+}
+
+// begin makes the recording's files durable, in an order that never leaves
+// segments without a key.
+func (w *Writer) begin(header, key []byte) error {
+	d := w.spool.disk
+	f, err := d.create(w.id + recExt)
+	if err != nil {
+		return err
+	}
+	k, err := d.create(w.id + keyExt)
+	if err != nil {
+		return errors.Join(err, f.Close(), d.remove(w.id+recExt))
+	}
+	err = errors.Join(writeAll(f, header), writeAll(k, key), f.Sync(), k.Sync(), k.Close())
+	if err == nil {
+		err = d.syncNames()
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), d.remove(w.id+recExt), d.remove(w.id+keyExt))
+	}
+	w.file = f
+	return nil
+}
+
+// admit says whether a user's recording may start now.
+func (s *Spool) admit(user string) error {
+	free, ferr := s.disk.free()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.err != nil:
+		return s.err
+	case s.stalled:
+		return ErrStalled
+	case ferr != nil:
+		return ferr
+	case free < s.o.Reserve:
+		return ErrFull
+	case s.o.Quota == 0 || s.used[user] < s.o.Quota:
+		return nil
+	}
+	// Recordings may have been archived or removed since they were counted.
+	if now := s.o.Now(); now.Sub(s.counted) >= tickEvery {
+		s.counted = now
+		s.mu.Unlock()
+		used, err := usage(s.o.Dir)
+		s.mu.Lock()
+		if err != nil {
+			return err
+		}
+		s.used = used
+	}
+	if s.used[user] >= s.o.Quota {
+		return ErrQuota
+	}
+	return nil
+}
+
+// within runs f, which does I/O, and gives up on it after Stall. A call that
+// was given up on goes on by itself, and late is called if it succeeds after
+// all; Spool.Close waits for it.
+func (s *Spool) within(f func() error, late func()) error {
+	done, gaveUp := make(chan error), make(chan struct{})
+	s.wg.Go(func() {
+		err := f()
+		select {
+		case done <- err:
+		case <-gaveUp:
+			if err == nil {
+				late()
+			}
+		}
+	})
+	t := time.NewTimer(s.o.Stall)
+	defer t.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-t.C:
+		close(gaveUp)
+		return ErrStalled
+	}
+}
+
+// Failed returns a channel that is closed when the spool can't go on: every
+// recording in it has failed, and Create returns Err.
+func (s *Spool) Failed() <-chan struct{} { return s.failed }
+
+// Err returns why the spool failed, or nil.
+func (s *Spool) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// fail ends the spool and every recording in it, for good.
+func (s *Spool) fail(err error) {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = err
+	close(s.failed)
+	open := make([]*Writer, 0, len(s.open))
+	for w := range s.open {
+		open = append(open, w)
+	}
+	s.mu.Unlock()
+	for _, w := range open {
+		w.abandon(err)
+	}
+}
+
+// Close stops the spool once everything written is durable. Recordings must
+// be closed before; those that aren't end without a final segment, as in a
+// crash. It returns the error of the last tick, or why the spool failed.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.closed = true
+	left := make([]*Writer, 0, len(s.open))
+	for w := range s.open {
+		left = append(left, w)
+	}
+	s.mu.Unlock()
+	err := s.Err()
+	if err == nil {
+		err = s.tick()
+	}
+	for _, w := range left {
+		w.abandon(ErrClosed)
+		w.release()
+	}
+	s.cancel()
+	s.mu.Lock()
+	s.work.Broadcast()
+	s.mu.Unlock()
+	s.wg.Wait()
+	return errors.Join(err, s.day.close(), s.codec.close(), s.disk.close())
+}
+
+// writeAll writes p, going on where a short write stopped. The bytes never
+// change between tries, so that sealed data can't be sealed twice.
+func writeAll(w io.Writer, p []byte) error {
+	for len(p) > 0 {
+		n, err := w.Write(p)
+		if n < 0 || n > len(p) {
+			return io.ErrShortWrite
+		}
+		p = p[n:]
+		switch {
+		case len(p) == 0 && err == nil, n > 0 && (err == nil || errors.Is(err, io.ErrShortWrite)):
+		case err != nil:
+			return err
+		default:
+			return io.ErrNoProgress
+		}
+	}
+	return nil
+}
+
+// usage counts the bytes of every user's recordings.
+func usage(dir string) (map[string]int64, error) {
+	used := map[string]int64{}
+	infos, err := List(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, i := range infos {
+		used[i.User] += i.Size
+	}
+	return used, nil
+}

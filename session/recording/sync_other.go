@@ -1,0 +1,20 @@
+//go:build unix && !linux
+
+package recording
+
+import (
+	"errors"
+	"os"
+)
+
+// syncAll syncs file by file where the system has no syncfs. That is slower
+// for many sessions, but no weaker.
+func (d *directory) syncAll(changed []file) error {
+	for _, f := range changed {
+		// A file that was closed meanwhile was synced by its Close.
+		if err := f.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+	}
+	return d.dir.Sync()
+}

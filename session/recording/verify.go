@@ -1,0 +1,213 @@
+package recording
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+)
+
+// BadSegment names the first segment of a recording that isn't what was
+// written, or what the audit log knows.
+type BadSegment struct {
+	ID      string
+	Segment int // counted from 0; -1 is the header
+	Why     string
+}
+
+// Error implements error.
+func (e *BadSegment) Error() string {
+	if e.Segment < 0 {
+		return fmt.Sprintf("recording %s: header: %s", e.ID, e.Why)
+	}
+	return fmt.Sprintf("recording %s: segment %d: %s", e.ID, e.Segment, e.Why)
+}
+
+// Expect is what an independent witness, the audit log, knows of a recording.
+type Expect struct {
+	// Segments and Head: the hash of the chain after so many segments; after
+	// none it is the header's hash.
+	Segments uint32
+	Head     [32]byte
+	// Final says that there are exactly so many and that the last is marked
+	// final, as session.ended does.
+	Final bool
+	// Aborted says that a restart found it like this and reported so, as
+	// recording.aborted does: what a crash left behind these segments may be
+	// anything.
+	Aborted bool
+}
+
+// Verify checks a recording's chain over its ciphertext. It needs no key, and
+// works after ID.key was removed. It returns a *BadSegment for the first
+// segment that is damaged, missing, doubled, out of order, of another
+// recording, or not as expected.
+//
+// Without expectations it finds every change but one: who rewrites a whole
+// recording can compute a new chain (not new seals: OpenRecording finds that
+// with the key). So take the expectations from session.started, session.ended,
+// recording.aborted and the ticks.
+//
+// A recording without final segment is bad unless somebody still writes it or
+// Recover has marked it as aborted; then it must be as Recover found it.
+func Verify(dir, id string, expect ...Expect) (info Info, err error) {
+	f, err := openSpoolFile(dir, id, recExt)
+	if err != nil {
+		return info, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	live, err := beingWritten(f)
+	if err != nil {
+		return info, fmt.Errorf("verify recording %s: %w", id, err)
+	}
+	w, h, headerHash, err := walk(f, id)
+	if err != nil {
+		return info, err
+	}
+	info = Info{Header: h, HeaderHash: headerHash}
+	expect = slices.Clone(expect)
+	slices.SortStableFunc(expect, func(a, b Expect) int { return int(int64(a.Segments) - int64(b.Segments)) })
+	reported := false
+	good := 0 // segments up to the last expectation that held
+	check := func() error {
+		for len(expect) > 0 && expect[0].Segments == w.next {
+			e := expect[0]
+			expect = expect[1:]
+			if e.Head != w.head {
+				if w.next == 0 {
+					return &BadSegment{id, -1, "it isn't the header that the audit log knows"}
+				}
+				return &BadSegment{id, good, fmt.Sprintf("from here to segment %d it isn't what the audit log knows", w.next-1)}
+			}
+			if e.Final && !w.final {
+				return &BadSegment{id, max(0, int(w.next)-1), "the audit log knows this segment as the final one"}
+			}
+			good, reported = int(w.next), e.Aborted
+		}
+		return nil
+	}
+	var stop error
+	for {
+		if err := check(); err != nil {
+			return info, err
+		}
+		if _, stop = w.step(); stop != nil {
+			break
+		}
+	}
+	info.Segments, info.Head, info.Size = w.next, w.head, w.size
+	end := h.Start.Add(time.Duration(w.at) * time.Microsecond)
+	bad := &BadSegment{ID: id, Segment: int(w.next)}
+	switch {
+	case !errors.Is(stop, io.EOF) && !errors.Is(stop, errTorn):
+		if reported && len(expect) == 0 {
+			break // a crash can leave blocks that were never written
+		}
+		bad.Why = stop.Error()
+		return info, bad
+	case len(expect) > 0:
+		bad.Why = fmt.Sprintf("cut: the audit log knows %d segments", expect[len(expect)-1].Segments)
+		return info, bad
+	case w.final:
+		info.State, info.End = Complete, end
+		return info, nil
+	case live:
+		info.State = Live
+		return info, nil
+	}
+	info.State, info.End = StateAborted, end
+	aborted, err := readAborted(dir, id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && errors.Is(stop, errTorn):
+		bad.Why = "cut inside this segment"
+	case errors.Is(err, fs.ErrNotExist):
+		bad.Why = "cut: there is no final segment"
+	case err != nil:
+		return info, fmt.Errorf("verify recording %s: %w", id, err)
+	case !aborted.matches(w):
+		bad.Why = fmt.Sprintf("cut: a restart found %d segments", aborted.Segments)
+	default:
+		st, err := f.Stat()
+		if err != nil {
+			return info, fmt.Errorf("verify recording %s: %w", id, err)
+		}
+		if st.Size() == aborted.Size {
+			return info, nil
+		}
+		bad.Why = fmt.Sprintf("a restart found %d bytes, there are %d", aborted.Size, st.Size())
+	}
+	return info, bad
+}
+
+// walk starts reading a recording's chain.
+func walk(f *os.File, id string) (*walker, Header, [32]byte, error) {
+	h, hash, size, err := readHeader(f)
+	switch {
+	case errors.Is(err, errHeader):
+		return nil, h, hash, &BadSegment{id, -1, err.Error()}
+	case err != nil:
+		return nil, h, hash, fmt.Errorf("read recording %s: %w", id, err)
+	case h.ID != id:
+		return nil, h, hash, &BadSegment{id, -1, "it is the header of recording " + h.ID}
+	}
+	return newWalker(io.NewSectionReader(f, size, 1<<62), hash, size), h, hash, nil
+}
+
+// openSpoolFile opens one of a recording's files. It returns an error that
+// wraps fs.ErrNotExist when there is none.
+func openSpoolFile(dir, id, ext string) (*os.File, error) {
+	if !validID(id) {
+		return nil, fmt.Errorf("open recording %q: %w: not a session ID", id, fs.ErrNotExist)
+	}
+	f, err := os.OpenInRoot(dir, id+ext)
+	if err != nil {
+		return nil, fmt.Errorf("open recording %s: %w", id, err)
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open recording %s: %w", id, err), f.Close())
+	}
+	return f, nil
+}
+
+// mark is the contents of ID.aborted: what a restart found of a recording that
+// nobody had sealed.
+type mark struct {
+	Version  int       `json:"entry_aborted"`
+	ID       string    `json:"id"`
+	Segments uint32    `json:"segments"` // good ones
+	Head     string    `json:"head"`     // the hash up to there, hex
+	Size     int64     `json:"size"`     // of the file, with what follows the good ones
+	Why      string    `json:"why"`
+	Found    time.Time `json:"found"`
+}
+
+const maxMark = 4 << 10 // bytes
+
+func (m mark) matches(w *walker) bool {
+	return m.Segments == w.next && m.Head == fmt.Sprintf("%x", w.head)
+}
+
+// readAborted reads ID.aborted. It returns fs.ErrNotExist if there is none.
+func readAborted(dir, id string) (m mark, err error) {
+	f, err := openSpoolFile(dir, id, abortedExt)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b, err := io.ReadAll(io.LimitReader(f, maxMark))
+	if err != nil {
+		return m, fmt.Errorf("read mark of %s: %w", id, err)
+	}
+	if err := json.Unmarshal(b, &m); err != nil || m.ID != id || m.Version != Version {
+		return m, fmt.Errorf("read mark of %s: malformed", id)
+	}
+	return m, nil
+}
