@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"entry/bastion/identity"
+)
+
+const accountColumns = `id, name, generation, epoch, disabled, passphrase, passphrase_set,
+	temporary, temporary_until, created, last_login, failures, failures_since, locked_until`
+
+// Account implements identity.Reader: four queries in one snapshot, whether the
+// name exists or not.
+func (s *Store) Account(ctx context.Context, name string) (identity.Account, error) {
+	var a identity.Account
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		var missing error
+		found, err := scanAccount(tx.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE name = ?`, name))
+		if missing = err; err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		a = found
+		if err := readParts(ctx, tx, &a); err != nil {
+			return err
+		}
+		return missing
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return identity.Account{}, identity.ErrNoAccount
+	}
+	if err != nil {
+		return identity.Account{}, fmt.Errorf("read account: %w", err)
+	}
+	return a, nil
+}
+
+// Accounts implements identity.Reader.
+func (s *Store) Accounts(ctx context.Context) ([]identity.Account, error) {
+	var all []identity.Account
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts ORDER BY name`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			a, err := scanAccount(rows)
+			if err != nil {
+				return err
+			}
+			all = append(all, a)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for i := range all {
+			if err := readParts(ctx, tx, &all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read accounts: %w", err)
+	}
+	return all, nil
+}
+
+func (s *Store) snapshot(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer rollback(tx)
+	return f(tx)
+}
+
+func scanAccount(row interface{ Scan(...any) error }) (identity.Account, error) {
+	var (
+		a                                             identity.Account
+		set, tempUntil, created, login, since, locked int64
+		temp                                          []byte
+	)
+	if err := row.Scan(&a.ID, &a.Name, &a.Generation, &a.Epoch, &a.Disabled, &a.Passphrase, &set,
+		&temp, &tempUntil, &created, &login, &a.Failures, &since, &locked); err != nil {
+		return identity.Account{}, err
+	}
+	a.PassphraseSet, a.Created, a.LastLogin = fromMicros(set), fromMicros(created), fromMicros(login)
+	a.FailuresSince, a.LockedUntil = fromMicros(since), fromMicros(locked)
+	if temp != nil {
+		h, err := hash32(temp)
+		if err != nil {
+			return identity.Account{}, fmt.Errorf("temporary passphrase of %s: %w", a.Name, err)
+		}
+		a.Temporary = &identity.Temporary{Hash: h, Expires: fromMicros(tempUntil)}
+	}
+	return a, nil
+}
+
+func hash32(b []byte) (h [32]byte, err error) {
+	if len(b) != len(h) {
+		return h, fmt.Errorf("a stored hash has %d bytes", len(b))
+	}
+	return [32]byte(b), nil
+}
+
+// readParts fills in what belongs to a.ID.
+func readParts(ctx context.Context, tx *sql.Tx, a *identity.Account) error {
+	err := each(ctx, tx, `SELECT id, name, sealed, created, last_step FROM authenticators WHERE account = ? ORDER BY created, id`, a.ID,
+		func(rows *sql.Rows) error {
+			var (
+				d       identity.EnrolledAuthenticator
+				created int64
+			)
+			err := rows.Scan(&d.ID, &d.Name, &d.Sealed, &created, &d.LastStep)
+			d.Created = fromMicros(created)
+			a.Authenticators = append(a.Authenticators, d)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	err = each(ctx, tx, `SELECT hash, used FROM recovery_codes WHERE account = ? ORDER BY hash`, a.ID,
+		func(rows *sql.Rows) error {
+			var (
+				h    []byte
+				used int64
+			)
+			if err := rows.Scan(&h, &used); err != nil {
+				return err
+			}
+			sum, err := hash32(h)
+			a.Recovery = append(a.Recovery, identity.RecoveryCode{Hash: sum, Used: fromMicros(used)})
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	return each(ctx, tx, `SELECT fingerprint, line, comment, added FROM public_keys WHERE account = ? ORDER BY added, fingerprint`, a.ID,
+		func(rows *sql.Rows) error {
+			var (
+				k     identity.Key
+				added int64
+			)
+			err := rows.Scan(&k.Fingerprint, &k.Line, &k.Comment, &added)
+			k.Added = fromMicros(added)
+			a.Keys = append(a.Keys, k)
+			return err
+		})
+}
+
+func each(ctx context.Context, tx *sql.Tx, query, account string, f func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query, account)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+// Create implements identity.Writer.
+func (s *Store) Create(ctx context.Context, a identity.Account) error {
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		temp, until := temporary(a)
+		n, err := affected(tx.ExecContext(ctx, `INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase,
+			passphrase_set, temporary, temporary_until, created, last_login) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`,
+			a.ID, a.Name, a.Generation, a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet),
+			temp, until, micros(a.Created), micros(a.LastLogin)))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return identity.ErrExists
+		}
+		return writeParts(ctx, tx, a)
+	})
+	return named("create account", err)
+}
+
+// Save implements identity.Writer.
+func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		temp, until := temporary(a)
+		n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET generation = generation + 1, epoch = ?, disabled = ?,
+			passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ? WHERE id = ? AND generation = ?`,
+			a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet), temp, until, a.ID, a.Generation))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return identity.ErrChanged
+		}
+		return writeParts(ctx, tx, a)
+	})
+	if err != nil {
+		return 0, named("save account", err)
+	}
+	return a.Generation + 1, nil
+}
+
+// Delete implements identity.Writer.
+func (s *Store) Delete(ctx context.Context, id string, generation int64) error {
+	n, err := affected(s.write.ExecContext(ctx, `DELETE FROM accounts WHERE id = ? AND generation = ?`, id, generation))
+	if err == nil && n == 0 {
+		err = identity.ErrChanged
+	}
+	return named("delete account", err)
+}
+
+func temporary(a identity.Account) (hash []byte, until int64) {
+	if a.Temporary == nil {
+		return nil, 0
+	}
+	return a.Temporary.Hash[:], micros(a.Temporary.Expires)
+}
+
+// writeParts makes what belongs to the account equal to a's. Rows that exist
+// keep what is spent: last_step and used are not touched.
+func writeParts(ctx context.Context, tx *sql.Tx, a identity.Account) error {
+	devices, codes, keys := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, d := range a.Authenticators {
+		devices[d.ID] = true
+		n, err := affected(tx.ExecContext(ctx, `INSERT INTO authenticators (id, account, name, sealed, created, last_step) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE account = excluded.account`,
+			d.ID, a.ID, d.Name, d.Sealed, micros(d.Created), d.LastStep))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errors.New("an authenticator belongs to another account")
+		}
+	}
+	for _, r := range a.Recovery {
+		codes[string(r.Hash[:])] = true
+		if _, err := tx.ExecContext(ctx, `INSERT INTO recovery_codes (account, hash, used) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			a.ID, r.Hash[:], micros(r.Used)); err != nil {
+			return err
+		}
+	}
+	for _, k := range a.Keys {
+		keys[k.Fingerprint] = true
+		if _, err := tx.ExecContext(ctx, `INSERT INTO public_keys (account, fingerprint, line, comment, added) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			a.ID, k.Fingerprint, k.Line, k.Comment, micros(k.Added)); err != nil {
+			return err
+		}
+	}
+	var stored identity.Account
+	stored.ID = a.ID
+	if err := readParts(ctx, tx, &stored); err != nil {
+		return err
+	}
+	for _, d := range stored.Authenticators {
+		if !devices[d.ID] {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM authenticators WHERE id = ?`, d.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range stored.Recovery {
+		if !codes[string(r.Hash[:])] {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM recovery_codes WHERE account = ? AND hash = ?`, a.ID, r.Hash[:]); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range stored.Keys {
+		if !keys[k.Fingerprint] {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM public_keys WHERE account = ? AND fingerprint = ?`, a.ID, k.Fingerprint); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// SpendStep implements identity.Spender: one row, one statement.
+func (s *Store) SpendStep(ctx context.Context, authenticator string, step int64) (bool, error) {
+	n, err := affected(s.write.ExecContext(ctx, `UPDATE authenticators SET last_step = ? WHERE id = ? AND last_step < ?`, step, authenticator, step))
+	return n == 1, named("spend step", err)
+}
+
+// SpendRecovery implements identity.Spender.
+func (s *Store) SpendRecovery(ctx context.Context, account string, hash [32]byte, at time.Time) (bool, error) {
+	n, err := affected(s.write.ExecContext(ctx, `UPDATE recovery_codes SET used = ? WHERE account = ? AND hash = ? AND used = 0`,
+		micros(at), account, hash[:]))
+	return n == 1, named("spend recovery code", err)
+}
+
+// RecordLogin implements identity.Ledger.
+func (s *Store) RecordLogin(ctx context.Context, account string, generation int64, at time.Time) error {
+	n, err := affected(s.write.ExecContext(ctx, `UPDATE accounts SET last_login = ? WHERE id = ? AND generation = ? AND disabled = 0`,
+		micros(at), account, generation))
+	if err == nil && n == 0 {
+		err = identity.ErrChanged
+	}
+	return named("record login", err)
+}
+
+// CountFailure implements identity.Ledger. An account that doesn't exist counts
+// nothing.
+func (s *Store) CountFailure(ctx context.Context, account string, at time.Time, limit int, window time.Duration) (time.Time, error) {
+	var until time.Time
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		var since, locked int64
+		var failures int
+		err := tx.QueryRowContext(ctx, `SELECT failures, failures_since, locked_until FROM accounts WHERE id = ?`, account).Scan(&failures, &since, &locked)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if failures == 0 || at.Sub(fromMicros(since)) >= window {
+			failures, since = 0, micros(at)
+		}
+		failures++
+		if failures >= limit {
+			until = at.Add(window)
+			failures, since, locked = 0, 0, micros(until)
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE accounts SET failures = ?, failures_since = ?, locked_until = ? WHERE id = ?`,
+			failures, since, locked, account)
+		return err
+	})
+	if err != nil {
+		return time.Time{}, named("count failure", err)
+	}
+	return until, nil
+}
+
+// ClearFailures implements identity.Ledger.
+func (s *Store) ClearFailures(ctx context.Context, account string) error {
+	_, err := s.write.ExecContext(ctx, `UPDATE accounts SET failures = 0, failures_since = 0, locked_until = 0 WHERE id = ?`, account)
+	return named("clear failures", err)
+}
+
+func affected(r sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// named says what failed; identity's sentinels stay recognisable.
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

@@ -1,0 +1,25 @@
+// Package store keeps all durable state but the audit log: today the accounts of
+// package identity, in SQLite.
+//
+// # Guarantees
+//
+//   - Every changing call is one transaction, on disk when it returns
+//     (journal_mode=WAL, synchronous=FULL: the log is synced at each commit).
+//   - Several processes may have the same file open; writers wait for each other
+//     up to five seconds and then fail. Write transactions begin immediate, so a
+//     read inside one can't be outdated when it writes.
+//   - The schema is made by numbered migrations whose SHA-256 is stored beside
+//     them. A file written by a newer entry, or one whose applied migrations
+//     differ from those in this binary, is refused and not touched.
+//   - The file is created 0600 and refused if others may read or write it.
+//
+// # When not to use it
+//
+// Not for events (package audit) or recordings, and not on a network file
+// system: WAL needs shared memory between the processes of one machine.
+//
+// # Sources
+//
+// https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous,
+// https://www.sqlite.org/isolation.html
+package store

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"entry/bastion/identity"
+)
+
+// readers is how many connections read beside the one that writes.
+const readers = 4
+
+// Store is an open database. It implements identity.Store and is safe for
+// concurrent use.
+type Store struct {
+	// write has one connection: SQLite has one writer, and queueing for it in
+	// Go wakes up in order, where busy_timeout polls.
+	write *sql.DB
+	read  *sql.DB
+}
+
+var _ identity.Store = (*Store)(nil)
+
+// OpenSQLite opens the database file at path, creating it (0600) if it isn't
+// there, and brings its schema up to date. now is the clock for what is noted
+// about migrations; nil means time.Now. Errors: ErrNewerSchema, ErrOtherSchema,
+// and those of the file.
+func OpenSQLite(path string, now func() time.Time) (*Store, error) {
+	if now == nil {
+		now = time.Now
+	}
+	all, err := readMigrations(embedded, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return openSQLite(path, all, now)
+}
+
+func openSQLite(path string, all []migration, now func() time.Time) (s *Store, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := prepareFile(path); err != nil {
+		return nil, err
+	}
+	s = &Store{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+			s = nil
+		}
+	}()
+	if s.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate")); err != nil {
+		return s, fmt.Errorf("open database %s: %w", path, err)
+	}
+	s.write.SetMaxOpenConns(1)
+	if err := migrate(context.Background(), s.write, path, all, now()); err != nil {
+		return s, err
+	}
+	if s.read, err = sql.Open("sqlite", dsn(path, "_query_only=1")); err != nil {
+		return s, fmt.Errorf("open database %s: %w", path, err)
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	return s, nil
+}
+
+// dsn escapes the path, which may hold "?" or "%". The pragmas are applied to
+// every connection, the wait first.
+func dsn(path, more string) string {
+	u := url.URL{Scheme: "file", Path: path}
+	return "file:" + u.EscapedPath() + "?_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&" + more
+}
+
+// prepareFile makes the file, or refuses one that is not ours alone. SQLite
+// gives its -wal and -shm files the same mode.
+func prepareFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("create database: %w", err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("open database: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("open database %s: not a regular file", path)
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("open database %s: others may read it (mode %04o): chmod 600 it, and find out who has", path, info.Mode().Perm())
+	}
+	return nil
+}
+
+// Close closes the database. Calls in flight end first; later ones fail.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// change runs f in one write transaction.
+func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer rollback(tx)
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// micros is how times are stored: microseconds since 1970, 0 for the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}
