@@ -44,6 +44,13 @@ func badLine(line, seq uint64, format string, a ...any) *BadRecord {
 	return &BadRecord{File: eventsName, Line: line, Seq: seq, Why: fmt.Sprintf(format, a...)}
 }
 
+// notSigned is said of a record whose hash differs from the signed one.
+const notSigned = "is not the record that was signed: it was changed, moved or replaced"
+
+// errBack says that a line is earlier than the one before it: either of them
+// may be the one that was changed.
+var errBack = errors.New("is more than 60 s earlier than the record before it")
+
 // errRoot says that the tree so far contradicts a checkpoint of its size.
 var errRoot = errors.New("root differs")
 
@@ -161,14 +168,18 @@ func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure er
 	if bad == nil && !errors.Is(failure, errRoot) {
 		return failure
 	}
-	line, err := firstChanged(dir, c)
+	line, known, err := firstChanged(dir, c)
 	if err != nil {
 		return err
 	}
 	if line != 0 && (bad == nil || line < bad.Line) {
-		return badLine(line, seqAt(dir, line), "is not the record that was signed: it was changed, moved or replaced")
+		return badLine(line, seqAt(dir, line), notSigned)
 	}
 	if bad != nil {
+		if errors.Is(bad, errBack) && !known && bad.Line-1 > p.agreed.size {
+			bad.Why = fmt.Sprintf("line %d %s; one of them was changed", bad.Line, bad.Why)
+			bad.Line, bad.Through = bad.Line-1, bad.Line
+		}
 		return bad
 	}
 	// The checkpoint at fault: the witnessed one if it is reached, else c.
@@ -183,17 +194,15 @@ func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure er
 		}
 		to = p.next.size
 		why = fmt.Sprintf("witness checkpoint %d contradicts them: at least one was changed", p.next.number)
-		if line == 0 && p.next.size <= c.size {
-			if same, err := cacheAgrees(dir, c); err == nil && same {
-				why += " and the log signed again"
-			}
+		if known {
+			why += " and the log signed again"
 		}
 	}
 	if from > to { // nothing lies between two checkpoints that differ
 		return &BadRecord{File: witnessName, Line: p.next.number, Why: fmt.Sprintf("contradicts another signed checkpoint of %d records: two histories were signed", to)}
 	}
 	if from == to {
-		return badLine(from, seqAt(dir, from), "is not the record that was signed: it was changed, moved or replaced")
+		return badLine(from, seqAt(dir, from), notSigned)
 	}
 	return &BadRecord{File: eventsName, Line: from, Through: to, Why: why}
 }
@@ -236,20 +245,19 @@ func cacheAgrees(dir *os.Root, c checkpoint) (bool, error) {
 	return ok && t.root() == c.root, err
 }
 
-// firstChanged returns the first line whose leaf hash isn't the signed one; 0
-// when the cache can't tell or no covered line differs.
-func firstChanged(dir *os.Root, c checkpoint) (uint64, error) {
-	ok, err := cacheAgrees(dir, c)
-	if err != nil || !ok {
-		return 0, err
+// firstChanged returns the first line whose leaf hash isn't the signed one, 0
+// if none differs; known says whether the cache could tell.
+func firstChanged(dir *os.Root, c checkpoint) (changed uint64, known bool, err error) {
+	known, err = cacheAgrees(dir, c)
+	if err != nil || !known {
+		return 0, false, err
 	}
 	f, err := dir.Open(eventsName)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer f.Close()
 	lines := newLineReader(f)
-	var changed uint64
 	_, err = cachedLeaves(dir, c.size, func(n uint64, leaf tlog.Hash) bool {
 		line, err := lines.next()
 		if err != nil || tlog.RecordHash(line) != leaf {
@@ -258,7 +266,7 @@ func firstChanged(dir *os.Root, c checkpoint) (uint64, error) {
 		}
 		return true
 	})
-	return changed, err
+	return changed, true, err
 }
 
 // seqAt returns the sequence number that line n states, 0 if it states none.

@@ -236,7 +236,7 @@ func (o *order) next(n uint64, line []byte) error {
 	case e.Seq < n:
 		return badLine(n, e.Seq, "stands where seq %d belongs: it is repeated or out of order", n)
 	case e.Time.Before(o.last.Add(-maxStepBack)):
-		return badLine(n, e.Seq, "is more than 60 s earlier than the record before it")
+		return &BadRecord{File: eventsName, Line: n, Seq: e.Seq, Why: errBack.Error(), err: errBack}
 	}
 	o.last = e.Time
 	return nil

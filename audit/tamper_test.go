@@ -1,0 +1,465 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// mustBeBad wants Verify to name exactly this line of events.jsonl.
+func (p *place) mustBeBad(t *testing.T, line uint64, what string) *BadRecord {
+	t.Helper()
+	_, err := p.verify()
+	var bad *BadRecord
+	if !errors.As(err, &bad) {
+		t.Errorf("%s: want line %d named, got %v", what, line, err)
+		return &BadRecord{}
+	}
+	if bad.File != eventsName || bad.Line != line || bad.Through != 0 {
+		t.Errorf("%s: want line %d named, got: %v", what, line, err)
+	}
+	return bad
+}
+
+// lineOf maps a byte of the log to its line.
+func lineOf(log []byte, i int) uint64 { return uint64(bytes.Count(log[:i], []byte("\n"))) + 1 }
+
+// TestFlipEveryByte: with the cache of hashes beside it, each changed byte of
+// the log is found and its exact line named; without, the exact line or a range
+// around it. Each of 8 single-bit flips of every byte.
+func TestFlipEveryByte(t *testing.T) {
+	p := newPlace(t)
+	l := p.open(t)
+	for i := range 4 {
+		mustAppend(t, l, Event{Type: LoginFailed, Source: "192.0.2.7:50122"}, Event{Type: AccessRefused, User: "alice", Reason: fmt.Sprint("r", i)})
+	}
+	_ = l.Close()
+	log, hashes := p.read(t, eventsName), p.read(t, hashesName)
+	if _, err := p.verify(); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for i := range log {
+		for bit := range 8 {
+			flipped := bytes.Clone(log)
+			flipped[i] ^= 1 << bit
+			p.write(t, eventsName, flipped)
+			p.mustBeBad(t, lineOf(log, i), fmt.Sprintf("byte %d bit %d", i, bit))
+			tried++
+		}
+	}
+	if err := os.Remove(p.path(hashesName)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range log {
+		flipped := bytes.Clone(log)
+		flipped[i] ^= 1
+		p.write(t, eventsName, flipped)
+		_, err := p.verify()
+		var bad *BadRecord
+		line := lineOf(log, i)
+		if !errors.As(err, &bad) || bad.File != eventsName || bad.Line > line || max(bad.Line, bad.Through) < line {
+			t.Fatalf("without hashes, byte %d of line %d: %v", i, line, err)
+		}
+		if max(bad.Line, bad.Through)-bad.Line > 1 { // two events a checkpoint
+			t.Fatalf("without hashes, byte %d of line %d: range too wide: %v", i, line, err)
+		}
+		tried++
+	}
+	t.Logf("%d changes tried, every one named", tried)
+	p.write(t, eventsName, log)
+	p.write(t, hashesName, hashes)
+	if _, err := p.verify(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFlipEveryByteOfTheCheckpoint(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 3)
+	signed := p.read(t, checkpointName)
+	for i := range signed {
+		for bit := range 8 {
+			flipped := bytes.Clone(signed)
+			flipped[i] ^= 1 << bit
+			p.write(t, checkpointName, flipped)
+			_, err := p.verify()
+			var bad *BadRecord
+			if !errors.As(err, &bad) || bad.File != checkpointName {
+				t.Fatalf("byte %d bit %d: %v", i, bit, err)
+			}
+			if l, err := Open(p.dir, p.options()); err == nil {
+				_ = l.Close()
+				t.Fatalf("byte %d bit %d: Open accepts it", i, bit)
+			}
+		}
+	}
+	for i := range signed {
+		p.write(t, checkpointName, signed[:i])
+		if _, err := p.verify(); err == nil {
+			t.Fatalf("cut to %d bytes: accepted", i)
+		}
+	}
+	if err := os.Remove(p.path(checkpointName)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.verify(); err == nil {
+		t.Error("no checkpoint: accepted")
+	}
+	if _, err := Open(p.dir, p.options()); err == nil {
+		t.Error("no checkpoint: Open accepts it")
+	}
+}
+
+// TestFlipEveryByteOfTheHashes: the cache is no evidence; damage to it changes
+// no verdict, and the next start mends it.
+func TestFlipEveryByteOfTheHashes(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 5)
+	hashes := p.read(t, hashesName)
+	for i := 0; i <= len(hashes); i++ {
+		damaged := append(bytes.Clone(hashes[:i]), 0xff)
+		p.write(t, hashesName, damaged)
+		if _, err := p.verify(); err != nil {
+			t.Fatalf("cut at %d: %v", i, err)
+		}
+		if i%7 == 0 {
+			_ = p.open(t).Close()
+			if !bytes.Equal(p.read(t, hashesName), hashes) {
+				t.Fatalf("cut at %d: not rebuilt", i)
+			}
+		}
+	}
+	if n := len(events(t, p.dir)); n != 5 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestFlipEveryByteOfTheWitness(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 2)
+	name := filepath.Join(p.witness, witnessName)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The signature of an entry that agrees and isn't the last isn't read.
+	last := bytes.LastIndex(whole, []byte("entry.test\n2\n"))
+	for i := range whole {
+		flipped := bytes.Clone(whole)
+		flipped[i] ^= 1
+		if err := os.WriteFile(name, flipped, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.verify()
+		begin := bytes.LastIndexByte(whole[:i], '\n') + 1
+		inSignature := bytes.HasPrefix(whole[begin:], []byte("— ")) && i >= begin+len("— ") && whole[i] != '\n'
+		if err == nil && (!inSignature || i > last) {
+			t.Fatalf("byte %d (%q): accepted", i, whole[i])
+		}
+	}
+	for i := range whole {
+		if err := os.WriteFile(name, whole[:i], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rep, err := p.verify()
+		if err == nil && rep.Witnessed == 2 {
+			t.Fatalf("cut to %d bytes: %v", i, rep)
+		}
+	}
+}
+
+func TestTruncatedAtEveryByte(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 4)
+	log := p.read(t, eventsName)
+	for i := range log {
+		p.write(t, eventsName, log[:i])
+		p.mustBeBad(t, lineOf(log, i), fmt.Sprintf("cut to %d bytes", i))
+		if l, err := Open(p.dir, p.options()); err == nil {
+			_ = l.Close()
+			t.Fatalf("cut to %d bytes: Open accepts it", i)
+		}
+	}
+	if err := os.Remove(p.path(eventsName)); err != nil {
+		t.Fatal(err)
+	}
+	p.mustBeBad(t, 1, "no file")
+	if _, err := Open(p.dir, p.options()); err == nil {
+		t.Error("no file: Open accepts it")
+	}
+}
+
+// TestMovedLines: each way to rearrange whole lines, with and without the cache
+// of hashes, which isn't needed to name them.
+func TestMovedLines(t *testing.T) {
+	p, other := newPlace(t), newPlace(t)
+	p.fill(t, 6)
+	other.fill(t, 8)
+	a, b := p.lines(t), other.lines(t)
+	a[5] += "\n" // lines leaves the last newline off
+	b[7] += "\n"
+	cat := func(parts ...[]string) []byte {
+		var s string
+		for _, p := range parts {
+			s += strings.Join(p, "")
+		}
+		return []byte(s)
+	}
+	// What another log spells in the same words is no change: make them differ.
+	for i := range b {
+		b[i] = strings.Replace(b[i], "192.0.2.7", "192.0.2.8", 1)
+	}
+	cases := []struct {
+		name string
+		log  []byte
+		line uint64
+		why  string
+	}{
+		{"dropped first", cat(a[1:]), 1, "stands where seq 1 belongs"},
+		{"dropped middle", cat(a[:2], a[3:]), 3, "stands where seq 3 belongs"},
+		{"dropped last", cat(a[:5]), 6, "is missing"},
+		{"dropped all", nil, 1, "is missing"},
+		{"duplicated", cat(a[:3], a[2:]), 4, "repeated or out of order"},
+		{"duplicated last", cat(a, a[5:]), 7, "repeated or out of order"},
+		{"swapped", cat(a[:1], a[2:3], a[1:2], a[3:]), 2, "stands where seq 2 belongs"},
+		{"reversed", cat(a[5:], a[4:5], a[3:4], a[2:3], a[1:2], a[:1]), 1, "stands where seq 1 belongs"},
+		{"spliced in the middle", cat(a[:3], b[3:4], a[4:]), 4, "is not the record that was signed"},
+		{"spliced first", cat(b[:1], a[1:]), 1, "is not the record that was signed"},
+		{"spliced at the end", cat(a, b[6:7]), 7, "is covered by no checkpoint"},
+		{"spliced far end", cat(a, b[7:]), 7, "stands where seq 7 belongs"},
+		{"empty line at the end", cat(a, []string{"\n"}), 7, "is not a JSON object"},
+		{"bytes at the end", cat(a, []string{"x"}), 7, "is cut short"},
+		{"CRLF", bytes.ReplaceAll(cat(a), []byte("\n"), []byte("\r\n")), 1, "is not the record"},
+	}
+	for _, hashes := range []bool{true, false} {
+		if !hashes {
+			if err := os.Remove(p.path(hashesName)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range cases {
+			name := fmt.Sprintf("%s (hashes: %v)", c.name, hashes)
+			p.write(t, eventsName, c.log)
+			bad := p.mustBeBad(t, c.line, name)
+			if hashes && !strings.Contains(bad.Why, c.why) && c.name != "CRLF" {
+				t.Errorf("%s: %v", name, bad)
+			}
+		}
+	}
+}
+
+// TestTimeGoesBack: even somebody with the key can't make the verifier pass a
+// clock that ran backwards.
+func TestTimeGoesBack(t *testing.T) {
+	p := newPlace(t)
+	l := p.open(t)
+	mustAppend(t, l, Event{Type: ServerStarted})
+	l.last = time.Time{} // no check by the writer
+	p.step(-time.Hour)
+	mustAppend(t, l, Event{Type: ServerStopped})
+	_ = l.Close()
+	bad := p.mustBeBad(t, 2, "an hour back")
+	if !strings.Contains(bad.Why, "earlier") {
+		t.Error(bad)
+	}
+}
+
+func TestResignedByAnotherKey(t *testing.T) {
+	p, q := newPlace(t), newPlace(t)
+	p.fill(t, 3)
+	q.at = p.at
+	q.dir, q.witness = filepath.Join(t.TempDir(), "a"), ""
+	q.fill(t, 3)
+	p.write(t, eventsName, q.read(t, eventsName))
+	p.write(t, checkpointName, q.read(t, checkpointName))
+	p.write(t, hashesName, q.read(t, hashesName))
+	_, err := p.verify()
+	var bad *BadRecord
+	if !errors.As(err, &bad) || bad.File != checkpointName || !strings.Contains(bad.Why, "key") {
+		t.Fatal(err)
+	}
+}
+
+// TestResignedByTheSameKey: whoever holds the signing key can rewrite the log
+// but not what was witnessed.
+func TestResignedByTheSameKey(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 5)
+	log := bytes.Replace(p.read(t, eventsName), []byte("user3"), []byte("user9"), 1)
+	p.resign(t, log)
+	bad := p.mustBeBad(t, 4, "re-signed") // the checkpoints of 3 and 4 are witnessed
+	t.Log(bad)
+	if l, err := Open(p.dir, p.options()); err == nil {
+		_ = l.Close()
+		t.Error("Open accepts it")
+	}
+	rep, err := Verify(p.dir, VerifyOptions{PublicKey: p.verifier})
+	if err != nil || rep.String() != "5 events consistent; not witnessed" {
+		t.Errorf("without the witness: %v, %v", rep, err)
+	}
+}
+
+// resign puts log in place with a hash file and a checkpoint to match.
+func (p *place) resign(t *testing.T, log []byte) {
+	t.Helper()
+	forged := newPlace(t)
+	forged.signer, forged.witness = p.signer, ""
+	if err := os.MkdirAll(forged.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(p.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty, err := checkpoint{root: new(tree).root()}.sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged.write(t, checkpointName, empty)
+	forged.write(t, eventsName, log)
+	forged.at = p.at
+	l := forged.open(t) // keeps the lines, signs them and says so in one more
+	_ = l.Close()
+	// Take that last line off again, as the forger would.
+	var tr tree
+	for line := range bytes.Lines(log) {
+		tr.add(leafOf(line), nil)
+	}
+	signed, err := checkpoint{size: tr.size, root: tr.root()}.sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, checkpointName, signed)
+	p.write(t, eventsName, log)
+	p.write(t, hashesName, forged.read(t, hashesName))
+}
+
+func TestRollback(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 3)
+	old := map[string][]byte{}
+	for _, name := range []string{eventsName, checkpointName, hashesName} {
+		old[name] = p.read(t, name)
+	}
+	p.fill(t, 2)
+	for name, b := range old {
+		p.write(t, name, b)
+	}
+	bad := p.mustBeBad(t, 4, "rolled back")
+	if !strings.Contains(bad.Why, "older state") {
+		t.Error(bad)
+	}
+	if _, err := Open(p.dir, p.options()); !errors.As(err, &bad) {
+		t.Errorf("Open: %v", err)
+	}
+	// All gone: a new log may not start under an old witness.
+	if err := os.RemoveAll(p.dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(p.dir, p.options()); !errors.As(err, &bad) {
+		t.Errorf("Open of an emptied directory: %v", err)
+	}
+	if _, err := p.verify(); err == nil {
+		t.Error("an emptied directory verifies")
+	}
+}
+
+func TestWitnessThatStayedBehind(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 3)
+	name := filepath.Join(p.witness, witnessName)
+	old, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.fill(t, 2)
+	if err := os.WriteFile(name, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := p.verify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := events(t, p.dir)[2].Time.Format(time.RFC3339)
+	if want := "5 events consistent; not witnessed since seq 3 (" + third + ")"; rep.String() != want {
+		t.Errorf("%q, want %q", rep, want)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.verify(); err == nil {
+		t.Error("a configured witness without a file verifies")
+	}
+	rep, err = Verify(p.dir, VerifyOptions{PublicKey: p.verifier})
+	if err != nil || rep.String() != "5 events consistent; not witnessed" {
+		t.Errorf("%v, %v", rep, err)
+	}
+}
+
+func TestVerifyAnotherKeyOrNone(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 1)
+	_, other, err := GenerateKey("entry.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"", "x", p.signer, other} {
+		if _, err := Verify(p.dir, VerifyOptions{PublicKey: key}); err == nil {
+			t.Errorf("key %.20q accepted", key)
+		} else if strings.Contains(err.Error(), "PRIVATE") {
+			t.Error("the error quotes the key")
+		}
+	}
+	if _, err := Verify(t.TempDir(), VerifyOptions{PublicKey: p.verifier}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("empty directory: %v", err)
+	}
+}
+
+// FuzzVerify: arbitrary bytes in every file; Verify and Open must end, never
+// panic, and never accept a log other than the one that was signed.
+func FuzzVerify(f *testing.F) {
+	p := newPlace(f)
+	p.fill(f, 3)
+	log, signed, hashes := p.read(f, eventsName), p.read(f, checkpointName), p.read(f, hashesName)
+	wit, err := os.ReadFile(filepath.Join(p.witness, witnessName))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(log, signed, hashes, wit)
+	f.Add(log[:40], signed, hashes[:33], wit[:100])
+	f.Add([]byte("\n\n"), signed, []byte{}, []byte("entry.test\n0\n"))
+	f.Fuzz(func(t *testing.T, e, c, h, w []byte) {
+		q := newPlace(t)
+		q.signer, q.verifier = p.signer, p.verifier
+		for _, d := range []string{q.dir, q.witness} {
+			if err := os.MkdirAll(d, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		q.write(t, eventsName, e)
+		q.write(t, checkpointName, c)
+		q.write(t, hashesName, h)
+		if err := os.WriteFile(filepath.Join(q.witness, witnessName), w, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if rep, err := q.verify(); err == nil && !bytes.HasPrefix(log, e) {
+			t.Fatalf("accepted: %v\n%q", rep, e)
+		}
+		for e, err := range Read(q.dir) {
+			if err == nil && len(e.AppendJSON(nil)) > maxLine {
+				t.Fatal("a line beyond the bound was read")
+			}
+		}
+	})
+}
+
+func leafOf(line []byte) tlog.Hash { return tlog.RecordHash(bytes.TrimSuffix(line, []byte("\n"))) }
