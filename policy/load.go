@@ -60,13 +60,13 @@ func Load(dir string) (*Policy, error) {
 		if ext != ".yaml" && ext != ".yml" {
 			continue
 		}
-		data, problem := readBounded(path)
+		f, problem := ReadFile(path)
 		if problem != nil {
 			found = append(found, *problem)
 			continue
 		}
-		files = append(files, File{Name: path, Data: data})
-		if total += len(data); len(files) > maxFiles || total > maxTotalSize {
+		files = append(files, f)
+		if total += len(f.Data); len(files) > maxFiles || total > maxTotalSize {
 			return nil, append(found, fileProblem(dir, CodeTooLarge, "more than 1000 files or 32 MiB")).sorted()
 		}
 	}
@@ -122,11 +122,13 @@ func hashOf(files []File) string {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
-// readBounded reads one regular file of at most MaxFileSize.
-func readBounded(path string) ([]byte, *Problem) {
-	fail := func(code, message string) ([]byte, *Problem) {
+// ReadFile reads one regular file that not everybody may write to, up to a byte
+// more than [MaxFileSize], so that [Read] can tell. The problem is nil or says
+// why it couldn't; where the file isn't there, that is all it says.
+func ReadFile(path string) (File, *Problem) {
+	fail := func(code, message string) (File, *Problem) {
 		p := fileProblem(path, code, message)
-		return nil, &p
+		return File{}, &p
 	}
 	// Before opening it: a named pipe would block.
 	if info, err := os.Stat(path); err != nil {
@@ -150,7 +152,7 @@ func readBounded(path string) ([]byte, *Problem) {
 	if err != nil {
 		return fail(CodeUnreadable, reason(err))
 	}
-	return data, nil
+	return File{Name: path, Data: data}, nil
 }
 
 // reason is the cause without the path, which a problem names already.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -112,4 +113,20 @@ func (p *Policy) sees(who *person, t *Target) bool {
 
 func sortTargets(list []*Target) {
 	slices.SortFunc(list, func(a, b *Target) int { return strings.Compare(a.FullName(), b.FullName()) })
+}
+
+// Conflict tells whether a target has the name of the server itself, which the
+// files can't know; nil if none has. Clients couldn't tell the two apart.
+func (p *Policy) Conflict(server string) *Problem {
+	server = strings.ToLower(server)
+	taken := p.byName[server]
+	if t := p.targets[server]; t != nil {
+		taken = append(taken, t)
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	t := taken[0]
+	return &Problem{File: t.file, Line: t.line, Col: 1, Code: codeReserved,
+		Message: fmt.Sprintf("target %s has the server's own name, %q", t.FullName(), server)}
 }

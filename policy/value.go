@@ -22,6 +22,11 @@ type Value struct {
 // Present reports whether the file has this value.
 func (v Value) Present() bool { return v.node != nil }
 
+// IsEmpty reports whether the file has this value and it is the empty text.
+func (v Value) IsEmpty() bool {
+	return v.node != nil && v.node.Kind == yaml.ScalarNode && v.node.Tag == "!!str" && v.node.Value == ""
+}
+
 // Line is the value's line, 0 if it is absent.
 func (v Value) Line() int {
 	if v.node == nil {
@@ -224,7 +229,7 @@ func (v Value) Duration(def, least, most time.Duration) time.Duration {
 		return def
 	}
 	d, err := time.ParseDuration(v.node.Value)
-	if err != nil || v.node.Value == "0" && v.node.Tag != "!!int" {
+	if err != nil {
 		v.Errorf(CodeType, "want a duration such as 30s, 10m or 12h, found %s", v.found())
 		return def
 	}
@@ -233,6 +238,47 @@ func (v Value) Duration(def, least, most time.Duration) time.Duration {
 		return def
 	}
 	return d
+}
+
+// units are the sizes that a file may use; powers of 1000 are left out, because
+// half of their readers take them for powers of 1024.
+var units = []struct {
+	name  string
+	bytes int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}}
+
+// Size reads a number of bytes: "64KiB", "1GiB", or a plain number.
+func (v Value) Size(def, least, most int64) int64 {
+	const want = "a size such as 512MiB or 1GiB"
+	if !v.is(yaml.ScalarNode, want) {
+		return def
+	}
+	text, unit := v.node.Value, int64(1)
+	for _, u := range units {
+		if number, ok := strings.CutSuffix(text, u.name); ok {
+			text, unit = strings.TrimSuffix(number, " "), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || unit > 1 && v.node.Tag != "!!str" {
+		v.Errorf(CodeType, "want %s, found %s", want, v.found())
+		return def
+	}
+	if n > most/unit || n*unit < least {
+		v.Errorf(CodeValue, "%s is out of range; want %s to %s", v.node.Value, sizeText(least), sizeText(most))
+		return def
+	}
+	return n * unit
+}
+
+func sizeText(n int64) string {
+	for i := len(units) - 1; i >= 0; i-- {
+		if u := units[i]; n >= u.bytes && n%u.bytes == 0 {
+			return fmt.Sprintf("%d%s", n/u.bytes, u.name)
+		}
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // short is d without the zero units that time.Duration prints: "12h".

@@ -1,0 +1,169 @@
+package configs
+
+import (
+	"net/netip"
+	"time"
+)
+
+// FileName is the configuration's name in a directory made by init or demo.
+const FileName = "entry.yaml"
+
+// Config is a loaded, valid configuration. Every path in it is absolute: in the
+// file they are relative to its folder. Treat it as read-only.
+type Config struct {
+	// Path is the file it came from.
+	Path string
+	// Name is what host certificates and prompts call this server: lower-case
+	// DNS labels. Default "entry".
+	Name string
+	// Listeners are where clients connect; at least one.
+	Listeners []Listener
+	// Policy is the directory of the policy's files. Default "policy.d".
+	Policy    string
+	Database  Database
+	Audit     Audit
+	Recording Recording
+	Keys      Keys
+	Admin     Admin
+	Login     Login
+	Limits    Limits
+	// Drain is how long live sessions may go on after SIGTERM before they are
+	// ended with a reason. Zero ends them at once. Default 30s.
+	Drain time.Duration
+	Log   Log
+}
+
+// Listener is one TCP address that clients connect to.
+type Listener struct {
+	// Address is "host:port"; the host may be left out for all interfaces.
+	Address string
+	// Target, a full name, binds the listener to one target, for clients whose
+	// user name can't carry one. "" is the jump host itself.
+	Target string
+}
+
+// Database is where accounts and their state live.
+type Database struct {
+	// SQLite is the database file, made when missing. Default "state/entry.db".
+	SQLite string
+}
+
+// Audit is where the audit log lives and who signs it.
+type Audit struct {
+	// Directory holds the log. Default "audit".
+	Directory string
+	// Witness is a second directory for checkpoints, on another disk or host;
+	// "" for none, and then nothing tells a rolled-back log from a true one.
+	// Default "witness".
+	Witness string
+	// Key is the file with the signer, PublicKey the one with its verifier.
+	// Defaults "keys/audit.key" and "keys/audit.pub".
+	Key, PublicKey string
+}
+
+// Recording is where recordings live and who may read them.
+type Recording struct {
+	// Directory is the spool; it wants a file system of its own. Default "spool".
+	Directory string
+	// Auditors is a file of age recipients, one a line, to whom recordings are
+	// sealed. Default "keys/auditors.pub".
+	Auditors string
+	// Labs gives, for some labs, a file of recipients of their own instead.
+	Labs map[string]string
+	// Reserve is how many bytes must stay free: below that no session starts.
+	// Default 1GiB, at least 1MiB.
+	Reserve int64
+	// Quota is how many bytes one user's recordings may take; 0 is no quota.
+	// Default 0.
+	Quota int64
+	// Notice is where a session says that it is recorded. Default "pty".
+	Notice Notice
+}
+
+// Notice is how a user is told of the recording.
+type Notice uint8
+
+// The ways to tell.
+const (
+	NoticePTY    Notice = iota // one line at the start of a terminal session
+	NoticeBanner               // a banner before login
+	NoticeNone                 // not by entry
+)
+
+var noticeNames = []string{"pty", "banner", "none"}
+
+// String is the notice's word in the file.
+func (n Notice) String() string {
+	if int(n) < len(noticeNames) {
+		return noticeNames[n]
+	}
+	return "pty"
+}
+
+// Keys are the server's own.
+type Keys struct {
+	// Directory holds one stable host key a name, and their certificates.
+	// Default "keys/hosts".
+	Directory string
+	// HostCA vouches for entry's names towards clients, UserCA for users
+	// towards targets. They are never the same key.
+	// Defaults: the files "keys/host_ca" and "keys/user_ca".
+	HostCA, UserCA CA
+	// Secret is a file of random bytes that encrypts authenticators' seeds and
+	// hides unknown user names in the log. Default "keys/secret".
+	Secret string
+}
+
+// CA says where a certificate authority's key is: in File, or in the ssh-agent
+// at the socket Agent, which holds the key of the file PublicKey. A host CA
+// with PublicKey alone is offline: its certificates lie ready in Keys.Directory.
+type CA struct{ File, Agent, PublicKey string }
+
+// Offline reports whether the key can't be reached from here.
+func (c CA) Offline() bool { return c.File == "" && c.Agent == "" }
+
+// Admin is where verbs reach the running server.
+type Admin struct {
+	// Socket is a Unix socket, for its owner only. Default "admin.sock".
+	Socket string
+}
+
+// Login bounds the authentication dialogue and what follows from it.
+type Login struct {
+	// Grace is the time from connecting to the end of the dialogue. Default
+	// 120s, as in sshd.
+	Grace time.Duration
+	// EnrolmentGrace is the same once a right temporary passphrase has opened
+	// an enrolment. Default 10m.
+	EnrolmentGrace time.Duration
+	// TemporaryPassphrase is how long one is good for. Default 240h.
+	TemporaryPassphrase time.Duration
+	// ChannelsAfter is how long after its code a connection may open new
+	// channels; open ones go on. Default 12h.
+	ChannelsAfter time.Duration
+}
+
+// Limits keep one source, and all of them, from taking the server.
+type Limits struct {
+	// Startups drops connections at random while many haven't logged in.
+	// Default 10:30:100, as in sshd.
+	Startups Startups
+	// PerSource is how many connections of one address (a /64 in IPv6) may be
+	// without login at a time. Default 8.
+	PerSource int
+	// Dial bounds connecting to a target, in all. Default 10s.
+	Dial time.Duration
+	// SourceAddress are the addresses that targets see entry come from; user
+	// certificates are bound to them. None leaves certificates unbound.
+	SourceAddress []netip.Prefix
+}
+
+// Startups is sshd's MaxStartups: from Begin unauthenticated connections on,
+// Rate percent of new ones are dropped, rising to all of them at Full.
+type Startups struct{ Begin, Rate, Full int }
+
+// Log is the server's own log, for operators.
+type Log struct {
+	// Level is debug, info, warn or error. Default "info".
+	Level string
+}

@@ -1,0 +1,263 @@
+package configs
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"entry/policy"
+)
+
+// C codes are about what entry.yaml says; the Y codes of reading YAML are
+// package policy's. They are stable.
+const (
+	codeAddress  = "C001" // not an address to listen on, or the same twice
+	codePath     = "C002" // not a path
+	codeSamePath = "C003" // one path in two roles
+	codeCA       = "C004" // an authority's key in no place, or in two
+	codeName     = "C005" // a name of a wrong form
+	codeStartups = "C006" // not begin:rate:full
+	codeNetwork  = "C007" // not a network
+)
+
+// Load reads the configuration at path. The error is [policy.Problems], all of
+// them, where the file is to blame, and wraps the cause where there is none to
+// read. Nothing is written, and no file but path is read.
+func Load(path string) (*Config, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("load config %s: %w", path, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("load config: %w", err)
+	}
+	f, problem := policy.ReadFile(path)
+	if problem != nil {
+		return nil, policy.Problems{*problem}
+	}
+	doc := policy.Read(f)
+	r := reader{dir: filepath.Dir(abs), at: map[string]policy.Value{}}
+	c := r.read(doc.Root())
+	c.Path = abs
+	validate(c, r.at)
+	if found := doc.Problems(); len(found) > 0 {
+		return nil, found
+	}
+	return c, nil
+}
+
+// reader decodes one file. at remembers where each setting stands, by its
+// dotted name, so that validate can point there; what the file leaves out is
+// remembered at the mapping it would stand in.
+type reader struct {
+	dir string
+	at  map[string]policy.Value
+}
+
+func (r reader) read(root policy.Value) *Config {
+	f := root.Fields("name", "listeners", "policy", "database", "audit", "recording", "keys", "admin",
+		"login", "limits", "drain", "log")
+	c := &Config{
+		Name:   r.text(f.Get("name"), "name", "entry"),
+		Policy: r.path(f, root, "policy", "", "policy.d"),
+		Drain:  f.Get("drain").Duration(30*time.Second, 0, 24*time.Hour),
+	}
+	r.listeners(c, f.Need("listeners"))
+
+	database := f.Get("database")
+	c.Database.SQLite = r.path(database.Fields("sqlite"), or(database, root), "sqlite", "database.", "state/entry.db")
+	r.audit(&c.Audit, f.Get("audit"), root)
+	r.recording(&c.Recording, f.Get("recording"), root)
+	r.keys(&c.Keys, f.Get("keys"), root)
+	admin := f.Get("admin")
+	c.Admin.Socket = r.path(admin.Fields("socket"), or(admin, root), "socket", "admin.", "admin.sock")
+
+	login := f.Get("login").Fields("grace", "enrolment_grace", "temporary_passphrase", "channels_after")
+	c.Login = Login{
+		Grace:               login.Get("grace").Duration(120*time.Second, 10*time.Second, time.Hour),
+		EnrolmentGrace:      login.Get("enrolment_grace").Duration(10*time.Minute, time.Minute, time.Hour),
+		TemporaryPassphrase: login.Get("temporary_passphrase").Duration(240*time.Hour, time.Minute, 90*24*time.Hour),
+		ChannelsAfter:       login.Get("channels_after").Duration(12*time.Hour, time.Minute, 7*24*time.Hour),
+	}
+	r.limits(&c.Limits, f.Get("limits"))
+	level := f.Get("log").Fields("level").Get("level")
+	c.Log.Level = "info"
+	if words := []string{"debug", "info", "warn", "error"}; level.Present() {
+		c.Log.Level = words[level.Choice(words...)]
+	}
+	return c
+}
+
+func (r reader) listeners(c *Config, v policy.Value) {
+	for i, item := range v.SomeItems() {
+		f := item.Fields("address", "target")
+		key := fmt.Sprintf("listeners.%d.", i)
+		c.Listeners = append(c.Listeners, Listener{
+			Address: r.text(f.Need("address"), key+"address", ""),
+			Target:  r.text(f.Get("target"), key+"target", ""),
+		})
+	}
+}
+
+func (r reader) audit(a *Audit, v, root policy.Value) {
+	f := v.Fields("directory", "witness", "key", "public_key")
+	v = or(v, root)
+	a.Directory = r.path(f, v, "directory", "audit.", "audit")
+	a.Witness = r.optional(f, v, "witness", "audit.", "witness")
+	a.Key = r.path(f, v, "key", "audit.", "keys/audit.key")
+	a.PublicKey = r.path(f, v, "public_key", "audit.", "keys/audit.pub")
+}
+
+// Sizes beyond 1 PiB are typing errors.
+const (
+	leastReserve = 1 << 20 // bytes
+	mostBytes    = 1 << 50
+)
+
+func (r reader) recording(c *Recording, v, root policy.Value) {
+	f := v.Fields("directory", "auditors", "labs", "reserve", "quota", "notice")
+	v = or(v, root)
+	c.Directory = r.path(f, v, "directory", "recording.", "spool")
+	c.Auditors = r.path(f, v, "auditors", "recording.", "keys/auditors.pub")
+	for _, e := range f.Get("labs").Entries() {
+		if !labelForm.MatchString(e.Key) {
+			e.At.Errorf(codeName, "%q is no name of a lab", e.Key)
+			continue
+		}
+		if c.Labs == nil {
+			c.Labs = map[string]string{}
+		}
+		key := "recording.labs." + e.Key
+		r.at[key] = e.Value
+		c.Labs[e.Key] = r.resolve(e.Value, e.Value.Text())
+	}
+	c.Reserve = f.Get("reserve").Size(1<<30, leastReserve, mostBytes)
+	c.Quota = f.Get("quota").Size(0, 0, mostBytes)
+	c.Notice = Notice(f.Get("notice").Choice(noticeNames...))
+}
+
+func (r reader) keys(k *Keys, v, root policy.Value) {
+	f := v.Fields("directory", "host_ca", "user_ca", "secret")
+	v = or(v, root)
+	k.Directory = r.path(f, v, "directory", "keys.", "keys/hosts")
+	k.Secret = r.path(f, v, "secret", "keys.", "keys/secret")
+	k.HostCA = r.ca(f.Get("host_ca"), v, "keys.host_ca.", "keys/host_ca", true)
+	k.UserCA = r.ca(f.Get("user_ca"), v, "keys.user_ca.", "keys/user_ca", false)
+}
+
+func (r reader) ca(v, parent policy.Value, key, def string, mayBeOffline bool) CA {
+	if !v.Present() {
+		r.at[key+"file"] = parent
+		return CA{File: r.join(def)}
+	}
+	f := v.Fields("file", "agent", "public_key")
+	c := CA{
+		File:      r.optional(f, v, "file", key, ""),
+		Agent:     r.optional(f, v, "agent", key, ""),
+		PublicKey: r.optional(f, v, "public_key", key, ""),
+	}
+	file, agent, public := f.Get("file").Present(), f.Get("agent").Present(), f.Get("public_key").Present()
+	switch {
+	case file && !agent && !public, !file && agent && public:
+	case !file && !agent && public && mayBeOffline:
+	case mayBeOffline:
+		v.Errorf(codeCA, "give file, or agent with public_key, or public_key alone if the key is kept offline")
+	default:
+		v.Errorf(codeCA, "give file, or agent with public_key")
+	}
+	return c
+}
+
+func (r reader) limits(l *Limits, v policy.Value) {
+	f := v.Fields("startups", "per_source", "dial", "source_address")
+	l.Startups = Startups{10, 30, 100}
+	if startups := f.Get("startups"); startups.Present() {
+		if s, ok := parseStartups(startups.Text()); ok {
+			l.Startups = s
+		} else {
+			startups.Errorf(codeStartups, `want "begin:rate:full" such as "10:30:100": 1 or more connections, 1 to 100 percent, and a full that is no less than begin`)
+		}
+	}
+	l.PerSource = int(f.Get("per_source").Int(8, 1, 100_000))
+	l.Dial = f.Get("dial").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute)
+	for _, item := range f.Get("source_address").Items() {
+		s := item.Text()
+		network, err := netip.ParsePrefix(s)
+		if addr, e := netip.ParseAddr(s); e == nil && addr.Zone() == "" {
+			network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil || network != network.Masked() || network.Addr().Is4In6() {
+			item.Errorf(codeNetwork, "%q is neither an address nor a network such as 192.0.2.0/28", s)
+			continue
+		}
+		l.SourceAddress = append(l.SourceAddress, network)
+	}
+}
+
+var startupsForm = regexp.MustCompile(`^([1-9][0-9]{0,5}):([1-9][0-9]{0,2}):([1-9][0-9]{0,5})$`)
+
+func parseStartups(s string) (Startups, bool) {
+	m := startupsForm.FindStringSubmatch(s)
+	if m == nil {
+		return Startups{}, false
+	}
+	var n [3]int
+	for i := range n {
+		n[i], _ = strconv.Atoi(m[i+1]) // the form admits numbers only
+	}
+	return Startups{n[0], n[1], n[2]}, n[1] <= 100 && n[2] >= n[0]
+}
+
+func (r reader) text(v policy.Value, key, def string) string {
+	r.at[key] = v
+	if !v.Present() {
+		return def
+	}
+	return v.Text()
+}
+
+// path reads a path that has to be somewhere: def where the file is silent.
+func (r reader) path(f policy.Fields, parent policy.Value, name, prefix, def string) string {
+	v := f.Get(name)
+	if v.Present() && v.IsEmpty() {
+		v.Errorf(codePath, "the path is empty")
+	}
+	return r.optional(f, parent, name, prefix, def)
+}
+
+// optional is path, where "" says that there is none.
+func (r reader) optional(f policy.Fields, parent policy.Value, name, prefix, def string) string {
+	v := f.Get(name)
+	if !v.Present() {
+		r.at[prefix+name] = parent
+		return r.join(def)
+	}
+	r.at[prefix+name] = v
+	return r.resolve(v, v.Text())
+}
+
+func (r reader) resolve(v policy.Value, path string) string {
+	if len(path) > 0 && path[0] == '~' {
+		v.Errorf(codePath, "%q: nothing expands ~ here; write the directory out", path)
+	}
+	return r.join(path)
+}
+
+// join makes path absolute; "" stays "".
+func (r reader) join(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(r.dir, path)
+}
+
+func or(v, other policy.Value) policy.Value {
+	if v.Present() {
+		return v
+	}
+	return other
+}
