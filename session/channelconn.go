@@ -1,0 +1,184 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// readAhead bounds what is taken from a channel before anybody reads it. The
+// window of the channel is reopened as bytes are taken, so this is also how
+// far a peer can get ahead beyond x/crypto's 2 MiB.
+const (
+	readAhead  = 128 << 10 // bytes
+	readPieces = 64        // reads; a peer that sends single bytes costs a buffer each
+)
+
+// ChannelConn makes a net.Conn of a jump channel. The caller goes on serving
+// the channel's requests.
+//
+// x/crypto's channels have no deadlines, and a Read or Write that waits for
+// the peer isn't ended by closing the channel. This conn is: Close and the
+// deadlines end its Read and Write at once, whatever the peer does. For that,
+// two goroutines stand between it and the channel, one that reads ahead (up to
+// 128 KiB) and one that writes what was collected meanwhile (up to 256 KiB),
+// as Coalesce does. The reading one ends when the peer closes the channel or
+// the connection below ends; that is, it can outlive Close.
+//
+// Close delivers what was accepted, waiting for at most a second, and closes
+// the channel. CloseWrite sends EOF after the last byte. remote must be a
+// *net.TCPAddr where x/crypto is to check source-address options.
+func ChannelConn(ch ssh.Channel, local, remote net.Addr) net.Conn {
+	c := &channelConn{ch: ch, local: local, remote: remote}
+	c.changed.L = &c.mu
+	c.out.init(
+		func(b []byte) error { _, err := ch.Write(b); return err },
+		func() { _ = ch.CloseWrite() }, // the channel may be gone already
+		func() { _ = ch.Close() },
+	)
+	go c.fetch()
+	return c
+}
+
+type channelConn struct {
+	ch            ssh.Channel
+	local, remote net.Addr
+	out           writeBehind
+
+	mu       sync.Mutex
+	changed  sync.Cond // bytes, room, end, Close or deadline
+	ahead    []piece
+	held     int   // bytes in ahead
+	err      error // of the channel, after the bytes in ahead
+	closed   bool
+	deadline deadline
+}
+
+// piece is one read from the channel.
+type piece struct {
+	buf      *[]byte
+	from, to int
+}
+
+// fetch reads ahead until the channel ends. After Close it goes on and drops
+// what comes, so that the peer's CLOSE is reached.
+func (c *channelConn) fetch() {
+	n := 0
+	for {
+		b := chunkAfter(n)
+		var err error
+		n, err = c.ch.Read(*b)
+		c.mu.Lock()
+		if n > 0 && !c.closed {
+			c.ahead = append(c.ahead, piece{buf: b, to: n})
+			c.held += n
+			b = nil
+		}
+		if err != nil {
+			c.err = err
+		}
+		c.changed.Broadcast()
+		for c.full() && !c.closed {
+			c.changed.Wait()
+		}
+		c.mu.Unlock()
+		if b != nil {
+			putChunk(b)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (c *channelConn) full() bool { return c.held >= readAhead || len(c.ahead) >= readPieces }
+
+func (c *channelConn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case c.closed:
+			return 0, net.ErrClosed
+		case c.deadline.passed:
+			return 0, os.ErrDeadlineExceeded
+		case len(p) == 0:
+			return 0, nil
+		case c.held > 0:
+			return c.take(p), nil
+		case c.err != nil:
+			return 0, c.err
+		}
+		c.changed.Wait()
+	}
+}
+
+// take moves bytes from the pieces into p; mu is held.
+func (c *channelConn) take(p []byte) (n int) {
+	full := c.full()
+	for n < len(p) && len(c.ahead) > 0 {
+		a := &c.ahead[0]
+		k := copy(p[n:], (*a.buf)[a.from:a.to])
+		n += k
+		if a.from += k; a.from == a.to {
+			putChunk(a.buf)
+			c.ahead = append(c.ahead[:0], c.ahead[1:]...) // a handful of elements
+		}
+	}
+	c.held -= n
+	if full && !c.full() {
+		c.changed.Broadcast()
+	}
+	return n
+}
+
+func (c *channelConn) Write(p []byte) (int, error) {
+	n, err := c.out.queue(p)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrClosedPipe // the peer closed the channel
+	}
+	return n, err
+}
+
+func (c *channelConn) CloseWrite() error { return c.out.closeWrite() }
+
+func (c *channelConn) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return net.ErrClosed
+	}
+	c.closed = true
+	for _, a := range c.ahead {
+		putChunk(a.buf)
+	}
+	c.ahead, c.held = nil, 0
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.out.close()
+	return nil
+}
+
+func (c *channelConn) LocalAddr() net.Addr  { return c.local }
+func (c *channelConn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *channelConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+func (c *channelConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline.set(t, &c.changed)
+	return nil
+}
+
+func (c *channelConn) SetWriteDeadline(t time.Time) error {
+	c.out.setDeadline(t)
+	return nil
+}

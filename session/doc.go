@@ -1,0 +1,65 @@
+// Package session relays one authorised SSH connection, channel by channel,
+// between a client leg, on which entry is the server, and an upstream leg, on
+// which it is the client. It is the hot path: every byte of every user passes
+// Relay and two or three conns made by Coalesce and ChannelConn.
+//
+// # What passes
+//
+// What isn't in these tables is refused by its name.
+//
+//	channel, opened by the client      capability
+//	session                            none; what it runs needs one
+//	direct-tcpip                       forward-local, and the destination listed
+//	direct-streamlocal@openssh.com     forward-local, and the path listed
+//
+//	channel, opened by the target      capability, and asked for on this connection by
+//	forwarded-tcpip                    forward-remote    tcpip-forward of that port
+//	forwarded-streamlocal@openssh.com  forward-remote    streamlocal-forward of that path
+//	auth-agent@openssh.com             agent             auth-agent-req@openssh.com
+//	x11                                x11               x11-req
+//
+//	request in a session channel       when                  capability
+//	pty-req (once), env (by list)      before a program runs
+//	x11-req                            before                x11
+//	auth-agent-req@openssh.com         always                agent
+//	shell                              before                shell
+//	exec                               before                exec
+//	subsystem sftp                     before                download and upload
+//	subsystem, any other               before                exec
+//	window-change                      always
+//	signal, break, eow@openssh.com     while a program runs
+//	from the target: exit-status, exit-signal, eow@openssh.com; xon-xoff is ignored
+//
+//	global request of the client
+//	tcpip-forward and its cancelling                     forward-remote, and the port listed
+//	streamlocal-forward@openssh.com and its cancelling   forward-remote, and the path listed
+//	no-more-sessions@openssh.com                         swallowed
+//
+// Keep-alives are answered on the leg on which they come. No other global
+// request of the target is relayed, hostkeys-00@openssh.com least of all.
+//
+// # Guarantees
+//
+// Policy is asked anew for every channel, program and listen. A byte reaches
+// the client only after the recorder has taken it, and an event that says that
+// something happens is durable before it happens. If the recorder or the log
+// fails, the session ends and its users read why.
+//
+// The client gets all output before the exit status, then EOF, then CLOSE.
+// Either direction can end alone. A reader that takes nothing stops its own
+// channel, once the 2 MiB of that channel's window are full, and no other.
+//
+// A panic, a malformed payload or a flood ends or refuses the session in which
+// it happens. Nothing is logged here: errors are returned, facts appended.
+//
+// # When not to use it
+//
+// The package neither authenticates, nor dials, nor checks host keys. It relays
+// what SSH offers as channels: a `kind: tcp` target has no upstream leg.
+//
+// # Sources
+//
+// RFC 4251, 4253 and 4254; OpenSSH's PROTOCOL (eow, streamlocal,
+// no-more-sessions, hostkeys); golang.org/x/crypto/ssh v0.58.0, whose mux and
+// transport decide how a conn below it has to behave.
+package session

@@ -1,0 +1,166 @@
+package session
+
+import (
+	"net"
+	"strconv"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/policy"
+	"entry/session/recording"
+)
+
+// route is what one channel other than a session would carry.
+type route struct {
+	needs   policy.Capability
+	allowed func(policy.Grant) bool
+	to      string // destination, for the log
+	origin  string // where the target says it comes from, for the log
+	socket  bool   // to is a path: it can hold a secret and isn't told
+}
+
+// fromClient takes a channel that the client opens.
+func (r *relay) fromClient(nc ssh.NewChannel) {
+	if nc.ChannelType() == "session" {
+		r.slot(nc, true, func() { r.openSession(nc) })
+		return
+	}
+	r.slot(nc, false, func() {
+		switch nc.ChannelType() {
+		case "direct-tcpip":
+			c, ok := parseTCPChannel(nc.ExtraData())
+			r.forward(nc, r.upstream.Conn, towardsTarget, ok, route{needs: policy.ForwardLocal, to: hostPort(c.host, c.port),
+				allowed: func(g policy.Grant) bool { return g.AllowsForward(c.host, c.port) }})
+		case "direct-streamlocal@openssh.com":
+			path, ok := parseStreamLocal(nc.ExtraData())
+			r.forward(nc, r.upstream.Conn, towardsTarget, ok, route{needs: policy.ForwardLocal, to: path, socket: true,
+				allowed: func(g policy.Grant) bool { return g.AllowsStreamLocal(path) }})
+		default:
+			r.unknownChannel(nc)
+		}
+	})
+}
+
+// fromUpstream takes a channel that the target opens: only for what the client
+// asked for on this connection.
+func (r *relay) fromUpstream(nc ssh.NewChannel) {
+	r.slot(nc, false, func() {
+		switch nc.ChannelType() {
+		case "forwarded-tcpip":
+			c, ok := parseTCPChannel(nc.ExtraData())
+			asked, listening := r.listening(listen{port: c.port})
+			r.forward(nc, r.client.Conn, towardsClient, ok, route{needs: policy.ForwardRemote, to: hostPort(c.host, c.port),
+				origin:  hostPort(c.originator, int(c.origPort&maxPort)),
+				allowed: func(g policy.Grant) bool { return listening && g.AllowsListen(asked) }})
+		case "forwarded-streamlocal@openssh.com":
+			path, ok := parseForwardedStreamLocal(nc.ExtraData())
+			_, listening := r.listening(listen{socket: path})
+			r.forward(nc, r.client.Conn, towardsClient, ok, route{needs: policy.ForwardRemote, to: path, socket: true,
+				allowed: func(g policy.Grant) bool { return listening && g.AllowsStreamListen(path) }})
+		case "auth-agent@openssh.com":
+			r.mu.Lock()
+			asked := r.agent
+			r.mu.Unlock()
+			r.forward(nc, r.client.Conn, towardsClient, len(nc.ExtraData()) == 0, route{needs: policy.Agent, to: "agent",
+				allowed: func(g policy.Grant) bool { return asked && g.Allows(policy.Agent) }})
+		case "x11":
+			_, _, ok := parseX11Channel(nc.ExtraData())
+			r.mu.Lock()
+			asked := r.x11
+			r.mu.Unlock()
+			r.forward(nc, r.client.Conn, towardsClient, ok, route{needs: policy.X11, to: "x11",
+				allowed: func(g policy.Grant) bool { return asked && g.Allows(policy.X11) }})
+		default:
+			r.unknownChannel(nc)
+		}
+	})
+}
+
+// slot runs f for nc unless too many channels are open.
+func (r *relay) slot(nc ssh.NewChannel, session bool, f func()) {
+	ok, refused := r.take(session)
+	if !ok {
+		r.full(nc, session, refused)
+		return
+	}
+	r.owns(func() {
+		defer r.free(session)
+		f()
+	})
+}
+
+func (r *relay) unknownChannel(nc ssh.NewChannel) {
+	r.refuse(nc, ssh.UnknownChannelType, audit.Event{Type: audit.ChannelRefused},
+		refusal{text: "channels of type " + asciiLine(nc.ChannelType(), 64) + " are not relayed", reason: "unknown-channel"})
+}
+
+func hostPort(host string, port int) string {
+	return net.JoinHostPort(asciiLine(host, 255), strconv.Itoa(port))
+}
+
+// forward relays one channel other than a session, opened on one leg, to the
+// other one. Its payload isn't recorded; where it leads and how much went
+// through is.
+func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellFormed bool, way route) {
+	e := audit.Event{Type: audit.ForwardRefused, ChannelType: nc.ChannelType(), Capability: way.needs.String()}
+	if way.socket {
+		e.Destination, e.Digest = "unix", digest(way.to)
+	} else {
+		e.Destination = way.to
+	}
+	if !wellFormed {
+		r.refuse(nc, ssh.Prohibited, e, refusal{text: "the request is malformed", reason: "malformed"})
+		return
+	}
+	g, err := r.decide()
+	if err != nil || !way.allowed(g) {
+		e.Policy = g.PolicyHash()
+		why := undecidedOr(err, g, way.needs)
+		if err == nil && dir == towardsClient && g.Allows(way.needs) {
+			why = refusal{text: "this connection didn't ask for it", reason: "not-asked"}
+		}
+		r.refuse(nc, ssh.Prohibited, e, why)
+		return
+	}
+	e.Policy, e.Rule = g.PolicyHash(), g.RuleFor(way.needs).String()
+	far, farReqs, err := to.OpenChannel(nc.ChannelType(), nc.ExtraData())
+	if err != nil {
+		name := r.target
+		if dir == towardsClient {
+			name = "the client"
+		}
+		code, why := upstreamRefusal(name, err)
+		r.refuse(nc, code, e, why)
+		return
+	}
+	defer r.goes(func() { ssh.DiscardRequests(farReqs) })
+	id := r.number(false)
+	e.Type, e.Channel = audit.ForwardOpened, id
+	if way.origin != "" {
+		e.Detail = "from " + asciiLine(way.origin, 300)
+	}
+	fact := channelFact{Type: "channel-open", Name: e.ChannelType, Destination: asciiLine(way.to, maxSocket)}
+	if !r.event(e) || !r.frame(g, recording.Request, *id, fact) {
+		_ = far.Close() // the connection may be gone
+		rejectLate(nc)
+		return
+	}
+	p := &pipe{r: r, grant: g, opened: e, far: far, farReqs: farReqs, to: dir}
+	near, nearReqs, err := nc.Accept()
+	if err != nil { // the opener is gone
+		_ = far.Close()
+	} else {
+		defer r.goes(func() { ssh.DiscardRequests(nearReqs) })
+		p.near, p.nearReqs = near, nearReqs
+		p.own()
+	}
+	e.Type, e.Detail = audit.ForwardClosed, ""
+	e.BytesDown, e.BytesUp = p.bytes[towardsClient].Load(), p.bytes[towardsTarget].Load()
+	if p.refused.Load() {
+		e.Reason = "nested-ssh"
+	}
+	r.event(e)
+	fact.Type, fact.BytesDown, fact.BytesUp = "channel-close", e.BytesDown, e.BytesUp
+	r.frame(g, recording.Request, *id, fact)
+}

@@ -1,0 +1,163 @@
+package session
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/policy"
+)
+
+// maxListens bounds what the target listens on for one client.
+const maxListens = 64
+
+// listen is something that the target listens on for this client: a TCP port
+// or a socket. Targets report addresses in their own words ("" or "localhost"
+// or what the name stood for), so a port is one whatever its address.
+type listen struct {
+	port   int
+	socket string
+}
+
+// global answers one global request of the client.
+func (r *relay) global(req *ssh.Request) {
+	ok := false
+	var answer []byte
+	switch req.Type {
+	case "tcpip-forward":
+		ok, answer = r.listenTCP(req)
+	case "cancel-tcpip-forward":
+		_, port, valid := parseListen(req.Payload)
+		ok = valid && r.unlisten(req, listen{port: port})
+	case "streamlocal-forward@openssh.com":
+		ok = r.listenSocket(req)
+	case "cancel-streamlocal-forward@openssh.com":
+		path, valid := parseText(req.Payload, maxSocket)
+		ok = valid && r.unlisten(req, listen{socket: path})
+	case keepAlive:
+		ok = true
+	case "no-more-sessions@openssh.com":
+		// x/crypto delivers requests and channels separately: relayed, this
+		// would overtake the opening of the session and sshd would hang up.
+		ok = true
+	default:
+		r.unknown(req.Type, nil)
+	}
+	_ = req.Reply(ok, answer) // the client may be gone
+}
+
+func (r *relay) listenTCP(req *ssh.Request) (ok bool, answer []byte) {
+	host, port, valid := parseListen(req.Payload)
+	e := audit.Event{Capability: policy.ForwardRemote.String(), Destination: hostPort(host, port)}
+	if !valid {
+		r.noListen(e, refusal{text: "the request is malformed", reason: "malformed"})
+		return false, nil
+	}
+	return r.listen(req, e, listen{port: port}, func(g policy.Grant) bool { return g.AllowsListen(port) })
+}
+
+func (r *relay) listenSocket(req *ssh.Request) bool {
+	path, valid := parseText(req.Payload, maxSocket)
+	e := audit.Event{Capability: policy.ForwardRemote.String(), Destination: "unix", Digest: digest(path)}
+	if !valid || path == "" {
+		r.noListen(e, refusal{text: "the request is malformed", reason: "malformed"})
+		return false
+	}
+	ok, _ := r.listen(req, e, listen{socket: path}, func(g policy.Grant) bool { return g.AllowsStreamListen(path) })
+	return ok
+}
+
+// noListen notes a refused listen. A global request has no text in its answer:
+// the client says that forwarding failed, the log says why.
+func (r *relay) noListen(e audit.Event, why refusal) {
+	e.Type = audit.ForwardRefused
+	r.note(e, why)
+}
+
+// listen relays a request to listen and remembers what the target listens on.
+func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, allowed func(policy.Grant) bool) (ok bool, answer []byte) {
+	g, err := r.decide()
+	e.Policy = g.PolicyHash()
+	if err != nil || !allowed(g) {
+		r.noListen(e, undecidedOr(err, g, policy.ForwardRemote))
+		return false, nil
+	}
+	asked := l.port
+	settled := make(chan struct{})
+	r.mu.Lock()
+	full := len(r.listens) >= maxListens
+	if !full {
+		r.settling = settled
+	}
+	r.mu.Unlock()
+	if full {
+		r.noListen(e, refusal{text: "too many listens", reason: "limit"})
+		return false, nil
+	}
+	ok, answer, err = r.upstream.Conn.SendRequest(req.Type, true, req.Payload)
+	ok = ok && err == nil
+	if ok && l.socket == "" && l.port == 0 {
+		if len(answer) == 4 {
+			l.port = int(binary.BigEndian.Uint32(answer) & maxPort)
+		}
+		ok = l.port != 0
+	} else {
+		answer = nil
+	}
+	r.mu.Lock()
+	if ok {
+		r.listens[l] = asked
+	}
+	r.settling = nil
+	r.mu.Unlock()
+	close(settled)
+	if !ok {
+		r.noListen(e, refusal{text: r.target + " refused to listen", reason: "upstream-refused"})
+		return false, nil
+	}
+	e.Type, e.Rule = audit.ListenOpened, g.RuleFor(policy.ForwardRemote).String()
+	if l.socket == "" {
+		host, _, _ := parseListen(req.Payload)
+		e.Destination = hostPort(host, l.port)
+	}
+	return r.event(e), answer
+}
+
+// unlisten relays the cancelling of a listen that this connection asked for.
+func (r *relay) unlisten(req *ssh.Request, l listen) bool {
+	r.mu.Lock()
+	_, found := r.listens[l]
+	r.mu.Unlock()
+	if !found {
+		return false
+	}
+	ok, _, err := r.upstream.Conn.SendRequest(req.Type, true, req.Payload)
+	if err != nil || !ok {
+		return false
+	}
+	r.mu.Lock()
+	delete(r.listens, l)
+	r.mu.Unlock()
+	return true
+}
+
+// listening reports whether the target listens on l for this client, and which
+// port was asked for. The target may connect before its answer to the listen
+// has been handled here, so one that is being asked for is waited for.
+func (r *relay) listening(l listen) (asked int, ok bool) {
+	for {
+		r.mu.Lock()
+		asked, ok = r.listens[l]
+		settling := r.settling
+		r.mu.Unlock()
+		if ok || settling == nil {
+			return asked, ok
+		}
+		select {
+		case <-settling:
+		case <-r.ending:
+			return 0, false
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package session
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/policy"
+	"entry/session/recording"
+)
+
+// Leg is one authenticated SSH connection with everything that comes on it.
+// Relay and Refuse own a leg from the call on: they serve both Go channels
+// until they are closed, and close the connection.
+type Leg struct {
+	Conn     ssh.Conn
+	Channels <-chan ssh.NewChannel
+	Requests <-chan *ssh.Request
+}
+
+// Recorder keeps what a session shows. Frame copies p and is safe for
+// concurrent use; Failed is closed when nothing more can be kept, Err says why.
+type Recorder interface {
+	Frame(k recording.Kind, channel uint32, p []byte) error
+	Failed() <-chan struct{}
+	Err() error
+}
+
+// Options say how to relay one session.
+type Options struct {
+	// Decide is asked at the start and anew for every channel, start of a
+	// program and listen. A *policy.Denied refuses by name, any other error
+	// without a reason. Required; safe for concurrent use.
+	Decide func() (policy.Grant, error)
+
+	// Recorder may be nil only while grants say policy.Metadata: a grant that
+	// asks for more is then refused.
+	Recorder Recorder
+
+	// Event appends e, in which only what happened is filled in, and returns
+	// once it is durable. An error ends the session. Required; safe for
+	// concurrent use.
+	Event func(e audit.Event) error
+
+	// Ref makes the references under which refusals stand in the log. The
+	// default is 8 random letters and digits.
+	Ref func() string
+
+	// Notice is the first line of a session with a terminal, "" for none.
+	Notice string
+
+	// Env lists the environment variables that clients may set; a final *
+	// stands for any ending. Nil means LANG, LC_*, TERM, COLORTERM and
+	// GIT_PROTOCOL.
+	Env []string
+
+	MaxSessions int // session channels at once; 0 means 10, OpenSSH's MaxSessions
+	MaxOthers   int // other channels at once; 0 means 256
+
+	// OmitAfter is how much of each output of a channel without a terminal is
+	// kept; of the rest, its size and SHA-256. 0 means 64 MiB.
+	OmitAfter int64
+
+	// Where no bytes move on a leg, it is asked whether it is still there,
+	// every interval; after count unanswered intervals it isn't.
+	UpstreamKeepAlive KeepAlive // zero means 15 s × 3
+	ClientKeepAlive   KeepAlive // zero means 10 min × 3: laptops sleep
+}
+
+// KeepAlive bounds how long a silent peer is believed to be there.
+type KeepAlive struct {
+	Interval time.Duration
+	Count    int
+}
+
+// Stats are what a session came to.
+type Stats struct {
+	Sessions  int   // session channels
+	Forwards  int   // other channels
+	BytesDown int64 // payload towards the client, all channels
+	BytesUp   int64 // payload towards the target
+	Exit      *int  // last exit status that the target sent, nil if none
+}
+
+// End is why entry ends a session. Text is one line for the user, without a
+// final stop or newline; Reason a short code for the log. It is the cause with
+// which the context of Relay is cancelled, and the error that Relay returns
+// where the client didn't leave by itself.
+type End struct {
+	Text   string
+	Reason string
+
+	err error // what went wrong here, never shown to a user
+}
+
+func (e *End) Error() string {
+	if e.err != nil {
+		return fmt.Sprintf("session ended: %s: %v", e.Reason, e.err)
+	}
+	return "session ended: " + e.Reason
+}
+
+func (e *End) Unwrap() error { return e.err }
+
+// Reasons of the Ends that Relay makes itself.
+const (
+	ReasonRecording       = "recording-failed"
+	ReasonAudit           = "audit-failed"
+	ReasonUpstreamLost    = "upstream-lost"    // channels were cut
+	ReasonUpstreamClosed  = "upstream-closed"  // with no channel open
+	ReasonUpstreamTimeout = "upstream-timeout" // keep-alives unanswered
+	ReasonClientTimeout   = "client-timeout"
+	ReasonSessionLimit    = "session-limit"
+	ReasonIdleLimit       = "idle-limit"
+	ReasonFlood           = "flood"
+	ReasonDenied          = "denied" // Decide refused at the start
+	ReasonCancelled       = "cancelled"
+	ReasonInternal        = "internal-error"
+)
+
+var errOptions = errors.New("relay: Decide and Event are required")
+
+func (o *Options) fill() error {
+	if o.Decide == nil || o.Event == nil {
+		return errOptions
+	}
+	if o.Ref == nil {
+		o.Ref = newRef
+	}
+	if o.Env == nil {
+		o.Env = []string{"LANG", "LC_*", "TERM", "COLORTERM", "GIT_PROTOCOL"}
+	}
+	if o.MaxSessions <= 0 {
+		o.MaxSessions = 10
+	}
+	if o.MaxOthers <= 0 {
+		o.MaxOthers = 256
+	}
+	if o.OmitAfter <= 0 {
+		o.OmitAfter = 64 << 20
+	}
+	if o.UpstreamKeepAlive.Interval <= 0 || o.UpstreamKeepAlive.Count <= 0 {
+		o.UpstreamKeepAlive = KeepAlive{15 * time.Second, 3}
+	}
+	if o.ClientKeepAlive.Interval <= 0 || o.ClientKeepAlive.Count <= 0 {
+		o.ClientKeepAlive = KeepAlive{10 * time.Minute, 3}
+	}
+	return nil
+}
+
+// admitsEnv reports whether a client may set the variable name.
+func (o *Options) admitsEnv(name string) bool {
+	for _, pattern := range o.Env {
+		if start, ok := strings.CutSuffix(pattern, "*"); ok && strings.HasPrefix(name, start) || pattern == name {
+			return true
+		}
+	}
+	return false
+}
+
+func newRef() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}

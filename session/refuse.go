@@ -1,0 +1,132 @@
+package session
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// exitRefused is the status with which OpenSSH's client reports a
+	// connection that it couldn't make.
+	exitRefused = 255
+
+	// refuseLinger is how long a refused client is given to leave by itself;
+	// clients that multiplex stay otherwise.
+	refuseLinger = 10 * time.Second
+
+	// refuseChannels bounds the session channels that are told at once.
+	refuseChannels = 10
+)
+
+// Refuse serves an authenticated client leg for which there is no upstream,
+// and says why: a session channel that asks for a program gets one line
+// `entry: text` on standard error and exit status 255; every other channel is
+// rejected with that line. text must be short; it is cut to one ASCII line.
+//
+// It returns when the client has left, 10 s after the last channel ended
+// (or, without any, after the call), or when ctx is cancelled. The leg is
+// closed then and no goroutine is left.
+func Refuse(ctx context.Context, client Leg, text string) {
+	line := "entry: " + asciiLine(text, maxText)
+	var (
+		all    sync.WaitGroup
+		ended  = make(chan struct{}, refuseChannels)
+		stop   = make(chan struct{}) // told to every channel
+		open   int
+		linger = time.NewTimer(refuseLinger)
+		cc, cr = client.Channels, client.Requests
+	)
+	defer linger.Stop()
+	hangUp := func() {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			_ = client.Conn.Close() // the client may be gone
+		}()
+	}
+	done := ctx.Done()
+	for cc != nil || cr != nil {
+		select {
+		case nc, ok := <-cc:
+			if cc = stillOpen(cc, ok); !ok {
+				break
+			}
+			if nc.ChannelType() != "session" || open == refuseChannels {
+				_ = nc.Reject(ssh.ConnectionFailed, line) // the client may be gone
+				break
+			}
+			ch, reqs, err := nc.Accept()
+			if err != nil {
+				break
+			}
+			open++
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				refuseSession(ch, reqs, line, stop)
+				ended <- struct{}{}
+			}()
+		case req, ok := <-cr:
+			cr = stillOpen(cr, ok)
+			replyLate(req)
+		case <-ended:
+			open--
+			linger.Reset(refuseLinger)
+		case <-linger.C:
+			hangUp()
+		case <-done:
+			done = nil
+			hangUp()
+		}
+	}
+	close(stop)
+	all.Wait()
+	_ = client.Conn.Close()
+}
+
+// refuseSession waits for a request to run something and answers it with line.
+func refuseSession(ch ssh.Channel, reqs <-chan *ssh.Request, line string, stop <-chan struct{}) {
+	var told sync.WaitGroup
+	defer told.Wait()
+	pty, saying := false, false
+	for {
+		select {
+		case <-stop:
+			go ssh.DiscardRequests(reqs) // the connection is gone: it ends at once
+			return
+		case req, ok := <-reqs:
+			if !ok {
+				return
+			}
+			switch req.Type {
+			case "pty-req":
+				pty = true
+			case "shell", "exec", "subsystem":
+				if saying {
+					break
+				}
+				saying = true
+				// Accepted, so that clients print what follows and no message of their own.
+				_ = req.Reply(true, nil)
+				end := "\n"
+				if pty {
+					end = "\r\n"
+				}
+				told.Add(1)
+				go func() { // a client that takes nothing mustn't stop its own requests
+					defer told.Done()
+					_, _ = io.WriteString(ch.Stderr(), line+end) // the client may be gone
+					_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitRefused}))
+					_ = ch.CloseWrite()
+					_ = ch.Close()
+				}()
+				continue
+			}
+			_ = req.Reply(req.Type == "pty-req" || req.Type == "env" || isKeepAlive(req), nil)
+		}
+	}
+}

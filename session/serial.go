@@ -1,0 +1,64 @@
+package session
+
+import "golang.org/x/crypto/ssh"
+
+// maxPending bounds the requests that wait behind one that the target hasn't
+// answered yet. A client pipelines a handful.
+const maxPending = 64
+
+// serial handles the requests of one connection or channel one after the
+// other, as their answers must be given, without making the connection wait:
+// each in a goroutine, while its owner goes on taking requests. It is owned by
+// one goroutine, which calls next for every value of done.
+type serial struct {
+	done   chan struct{}
+	goes   func(func())
+	handle func(*ssh.Request)
+	queue  []*ssh.Request
+	busy   bool
+}
+
+func newSerial(goes func(func()), handle func(*ssh.Request)) *serial {
+	return &serial{done: make(chan struct{}, 1), goes: goes, handle: handle}
+}
+
+// push takes req. It reports false if too many wait already. A terminal being
+// resized gives many requests of which only the last one matters.
+func (s *serial) push(req *ssh.Request) bool {
+	if n := len(s.queue); n > 0 && req.Type == "window-change" && s.queue[n-1].Type == req.Type && !s.queue[n-1].WantReply {
+		s.queue[n-1] = req
+		return true
+	}
+	if len(s.queue) >= maxPending {
+		return false
+	}
+	s.queue = append(s.queue, req)
+	if !s.busy {
+		s.begin()
+	}
+	return true
+}
+
+// next goes on with what waits.
+func (s *serial) next() {
+	s.busy = false
+	if len(s.queue) > 0 {
+		s.begin()
+	}
+}
+
+func (s *serial) begin() {
+	req := s.queue[0]
+	s.queue[0] = nil
+	if s.queue = s.queue[1:]; len(s.queue) == 0 {
+		s.queue = nil
+	}
+	s.busy = true
+	s.goes(func() {
+		defer func() { s.done <- struct{}{} }()
+		s.handle(req)
+	})
+}
+
+// drop forgets what waits.
+func (s *serial) drop() { s.queue = nil }

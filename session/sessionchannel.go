@@ -1,0 +1,350 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/policy"
+	"entry/session/recording"
+)
+
+// payload is what the streams of a session channel carry.
+type payload uint8
+
+const (
+	plainPayload    payload = iota // a program's input and output
+	terminalPayload                // the same with a terminal
+	transferPayload                // the sftp subsystem
+)
+
+// stream names one direction of a session channel.
+type stream uint8
+
+const (
+	inputStream stream = iota
+	outputStream
+	errorStream
+)
+
+// sessionChannel relays one channel of type session. One goroutine (own) owns
+// it; it starts one for each stream once a program runs, and one for each
+// request, which is answered before the next one begins.
+//
+// The client gets, in this order: every byte of output, the exit status or
+// signal, EOF, CLOSE.
+type sessionChannel struct {
+	r      *relay
+	id     *uint32
+	client ssh.Channel
+	up     ssh.Channel
+
+	bytesDown, bytesUp atomic.Int64
+
+	// What requests come to. Written by handle before a program runs; own
+	// reads it when no request is being handled, everybody once one runs.
+	grant   policy.Grant
+	pty     bool
+	started bool
+	payload payload
+	failed  int // starts that were refused
+
+	// Owned by own.
+	clientReqs <-chan *ssh.Request // nil once the client closed the channel
+	upReqs     <-chan *ssh.Request // nil once the target closed it
+	todo       *serial
+	copied     chan stream   // a stream ended
+	answer     chan bool     // whether the target's connection lives
+	said       chan struct{} // the farewell is out
+	running    int           // streams
+	out        int           // of them, those towards the client
+	begun      bool          // streams were started
+	inputDone  bool
+	exit       *ssh.Request // held until the output is drained
+	exitStatus *int
+	exited     bool // the client has the exit
+	eof        bool // the client has EOF
+	closed     bool // the client has CLOSE
+	upClosed   bool // the target has CLOSE
+	asking     bool // whether the target's connection lives
+	livesOpen  bool // it did, with the channel open
+	livesAfter bool // it did, after the target closed the channel
+	gone       bool // it doesn't
+	saying     bool
+	cut        bool // the session is ending
+}
+
+// openSession relays the opening of a session channel.
+func (r *relay) openSession(nc ssh.NewChannel) {
+	defer r.free(true)
+	g, err := r.decide()
+	if err != nil {
+		r.refuse(nc, ssh.Prohibited, audit.Event{Type: audit.ChannelRefused}, undecided(err))
+		return
+	}
+	up, upReqs, err := r.upstream.Conn.OpenChannel("session", nil)
+	if err != nil {
+		code, why := upstreamRefusal(r.target, err)
+		r.refuse(nc, code, audit.Event{Type: audit.ChannelRefused}, why)
+		return
+	}
+	// Requests that nobody takes would stop the whole connection.
+	defer r.goes(func() { ssh.DiscardRequests(upReqs) })
+	s := &sessionChannel{r: r, id: r.number(true), up: up, grant: g, upReqs: upReqs}
+	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
+		!r.frame(g, recording.Request, *s.id, channelFact{Type: "channel-open", Name: "session"}) {
+		_ = up.Close() // the connection may be gone
+		rejectLate(nc)
+		return
+	}
+	client, clientReqs, err := nc.Accept()
+	if err != nil { // the client is gone
+		_ = up.Close()
+		s.finish()
+		return
+	}
+	defer r.goes(func() { ssh.DiscardRequests(clientReqs) })
+	s.client, s.clientReqs = client, clientReqs
+	s.own()
+	s.finish()
+}
+
+// upstreamRefusal is the refusal for a channel that the target didn't open.
+func upstreamRefusal(target string, err error) (ssh.RejectionReason, refusal) {
+	var no *ssh.OpenChannelError
+	if !errors.As(err, &no) {
+		return ssh.ConnectionFailed, refusal{text: "the connection to " + target + " was lost", reason: ReasonUpstreamLost}
+	}
+	code := no.Reason
+	if code < ssh.Prohibited || code > ssh.ResourceShortage {
+		code = ssh.ConnectionFailed
+	}
+	text := asciiLine(no.Message, maxText/2)
+	if text == "" {
+		text = code.String()
+	}
+	return code, refusal{text: target + ": " + text, reason: "upstream-refused"}
+}
+
+// own relays until both sides closed the channel.
+func (s *sessionChannel) own() {
+	s.todo = newSerial(s.r.goes, s.handle)
+	s.copied = make(chan stream, 3)
+	s.answer = make(chan bool, 1)
+	s.said = make(chan struct{}, 1)
+	ending := s.r.ending
+	var deliver <-chan time.Time
+	for s.clientReqs != nil || s.upReqs != nil || s.running > 0 || s.todo.busy || s.saying || s.asking {
+		select {
+		case req, ok := <-s.clientReqs:
+			switch {
+			case !ok:
+				s.clientReqs = nil
+				s.todo.drop()
+				if s.running == 0 || s.inputDone {
+					s.closeUp()
+				} else {
+					deliver = time.After(deliveryGrace) // the target has yet to take the input
+				}
+			case !s.todo.push(req):
+				s.r.end(floodEnd("requests on a channel"))
+			}
+		case <-s.todo.done:
+			if s.started && !s.begun {
+				s.begin()
+			}
+			s.todo.next()
+		case req, ok := <-s.upReqs:
+			s.fromTarget(req, ok)
+		case from := <-s.copied:
+			s.running--
+			if from != inputStream {
+				s.out--
+				break
+			}
+			s.inputDone = true
+			if s.clientReqs == nil {
+				s.closeUp()
+			}
+		case <-deliver:
+			s.closeUp()
+		case lives := <-s.answer:
+			s.asking = false
+			s.gone = !lives
+			s.livesOpen = true
+			s.livesAfter = s.upReqs == nil
+		case <-s.said:
+			s.saying, s.exited, s.eof, s.closed = false, true, true, true
+		case <-ending:
+			ending, s.cut = nil, true
+		}
+		s.settle()
+	}
+}
+
+// settle brings the channel as far towards its end as its state allows.
+func (s *sessionChannel) settle() {
+	switch {
+	case s.closed, s.saying:
+		return
+	case s.clientReqs == nil: // nobody is left to be told
+		s.closed = s.upReqs == nil
+		return
+	case s.out > 0, !s.begun && s.todo.busy: // output, or an answer, comes first
+		return
+	case s.cut:
+		s.r.mu.Lock()
+		text := s.r.cause.Text
+		s.r.mu.Unlock()
+		s.say(text)
+		return
+	case s.begun:
+		s.drainRequests()
+		s.giveExit()
+	case s.failed >= maxStarts:
+		s.say("") // each refusal has been told
+		return
+	case s.upReqs != nil:
+		return // nothing has been started yet
+	}
+	if !s.exited {
+		// The output ended and no exit status came. Either the program closed
+		// its output and runs on, or the target ended the channel without
+		// one, or the connection is gone and the user must be told so: the
+		// answer to a keep-alive tells.
+		after := s.upReqs == nil
+		switch {
+		case s.gone:
+			s.r.mu.Lock()
+			s.r.cut = true
+			s.r.mu.Unlock()
+			s.say("the connection to " + s.r.target + " was lost")
+			return
+		case s.asking:
+			return
+		case after && !s.livesAfter, !after && !s.livesOpen:
+			s.ask()
+			return
+		}
+	}
+	if !s.eof {
+		s.eof = true
+		_ = s.client.CloseWrite() // the client may be gone
+	}
+	if s.upReqs == nil {
+		s.closed = true
+		_ = s.client.Close() // the client may be gone
+		s.closeUp()
+	}
+}
+
+// drainRequests takes what the target had sent before its output ended: x/crypto
+// delivers requests and bytes separately.
+func (s *sessionChannel) drainRequests() {
+	for s.upReqs != nil {
+		select {
+		case req, ok := <-s.upReqs:
+			s.fromTarget(req, ok)
+		default:
+			return
+		}
+	}
+}
+
+func (s *sessionChannel) closeUp() {
+	if !s.upClosed {
+		s.upClosed = true
+		_ = s.up.Close() // the connection may be gone
+	}
+}
+
+// ask finds out whether the target's connection lives.
+func (s *sessionChannel) ask() {
+	s.asking = true
+	s.r.goes(func() {
+		_, _, err := s.r.upstream.Conn.SendRequest(keepAlive, true, nil)
+		s.answer <- err == nil
+	})
+}
+
+// say ends the channel from here: a line on standard error if text isn't "",
+// an exit status, EOF and CLOSE. A client that takes nothing makes it wait, so
+// it runs beside own.
+func (s *sessionChannel) say(text string) {
+	s.saying = true
+	s.closeUp()
+	eof, exited := s.eof, s.exited
+	s.r.goes(func() {
+		defer func() { s.said <- struct{}{} }()
+		if text != "" && !eof {
+			line := s.line("entry: " + asciiLine(text, maxText))
+			if s.begun && s.pty {
+				line = "\r\n" + line
+			}
+			if rec := s.r.o.Recorder; rec != nil && s.grant.Record() == policy.Full {
+				_ = rec.Frame(recording.Error, *s.id, []byte(line)) // it may be what failed
+			}
+			_, _ = io.WriteString(s.client.Stderr(), line) // the client may be gone
+		}
+		if !exited {
+			_, _ = s.client.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitEnded}))
+		}
+		if !eof {
+			_ = s.client.CloseWrite()
+		}
+		_ = s.client.Close()
+	})
+}
+
+// line ends text as the client's terminal wants it.
+func (s *sessionChannel) line(text string) string {
+	if s.pty {
+		return text + "\r\n"
+	}
+	return text + "\n"
+}
+
+// begin starts the streams of a program that the target has accepted.
+func (s *sessionChannel) begin() {
+	r := s.r
+	s.begun, s.running, s.out = true, 3, 2
+	newTap := func(k recording.Kind) *tap {
+		return newTap(r.o.Recorder, s.grant, k, *s.id, s.payload, r.o.OmitAfter)
+	}
+	stream := func(which stream, f func()) {
+		r.goes(func() {
+			defer func() { s.copied <- which }()
+			f()
+		})
+	}
+	stream(inputStream, func() {
+		r.copy(s.up, s.client, newTap(recording.Input), towardsTarget, &s.bytesUp)
+		_ = s.up.CloseWrite() // the target may have closed the channel
+	})
+	stream(outputStream, func() {
+		out := newTap(recording.Output)
+		if s.pty && r.o.Notice != "" && !r.write(s.client, []byte(r.o.Notice+"\r\n"), out) {
+			return
+		}
+		r.copy(s.client, s.up, out, towardsClient, &s.bytesDown)
+	})
+	stream(errorStream, func() {
+		r.copy(s.client.Stderr(), s.up.Stderr(), newTap(recording.Error), towardsClient, &s.bytesDown)
+	})
+}
+
+// finish notes that the channel is over.
+func (s *sessionChannel) finish() {
+	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
+	r.event(audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exitStatus})
+	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up})
+	if s.exitStatus != nil {
+		r.mu.Lock()
+		r.stats.Exit = s.exitStatus
+		r.mu.Unlock()
+	}
+}

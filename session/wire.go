@@ -1,0 +1,223 @@
+package session
+
+import (
+	"encoding/binary"
+	"strings"
+)
+
+// Bounds on what a peer may put into a payload. x/crypto stops at packets of
+// 256 KiB; these stop earlier where nothing honest is that long.
+const (
+	maxTerm      = 256       // bytes; terminfo names have at most 128
+	maxModes     = 1 << 10   // bytes; RFC 4254 §8 defines 55 modes of 5 bytes
+	maxEnvName   = 256       // bytes
+	maxEnvValue  = 8 << 10   // bytes
+	maxCommand   = 128 << 10 // bytes; Linux takes no longer argument (MAX_ARG_STRLEN)
+	maxSubsystem = 256       // bytes
+	maxHost      = 1 << 10   // bytes; DNS ends at 255
+	maxSocket    = 1 << 10   // bytes; sun_path ends at 108
+	maxSignal    = 64        // bytes
+	maxCookie    = 4 << 10   // bytes
+	maxMessage   = 4 << 10   // bytes of an exit-signal's text
+	maxPort      = 1<<16 - 1 //
+	maxCells     = 1<<16 - 1 // columns or rows; a terminal's own fields are 16 bits wide
+)
+
+// fields reads the payload of a request or channel (RFC 4251 §5). After a
+// field that isn't there, or is too long, bad is set and every further field
+// is empty. A payload is read only if it ended exactly (done).
+type fields struct {
+	rest []byte
+	bad  bool
+}
+
+func (f *fields) uint32() uint32 {
+	if f.bad || len(f.rest) < 4 {
+		f.bad = true
+		return 0
+	}
+	v := binary.BigEndian.Uint32(f.rest)
+	f.rest = f.rest[4:]
+	return v
+}
+
+func (f *fields) bool() bool {
+	if f.bad || len(f.rest) < 1 {
+		f.bad = true
+		return false
+	}
+	v := f.rest[0] != 0
+	f.rest = f.rest[1:]
+	return v
+}
+
+// text is a string of at most limit bytes.
+func (f *fields) text(limit int) string {
+	n := f.uint32()
+	if f.bad || uint64(n) > uint64(len(f.rest)) || uint64(n) > uint64(limit) {
+		f.bad = true
+		return ""
+	}
+	v := string(f.rest[:n])
+	f.rest = f.rest[n:]
+	return v
+}
+
+func (f *fields) done() bool { return !f.bad && len(f.rest) == 0 }
+
+// ptyReq is RFC 4254 §6.2.
+type ptyReq struct {
+	term       string
+	cols, rows uint32
+}
+
+func parsePty(payload []byte) (p ptyReq, ok bool) {
+	f := fields{rest: payload}
+	p.term = f.text(maxTerm)
+	p.cols, p.rows = f.uint32(), f.uint32()
+	f.uint32() // pixels
+	f.uint32()
+	f.text(maxModes)
+	return p, f.done() && p.cols <= maxCells && p.rows <= maxCells
+}
+
+// parseWindowChange is RFC 4254 §6.7.
+func parseWindowChange(payload []byte) (cols, rows uint32, ok bool) {
+	f := fields{rest: payload}
+	cols, rows = f.uint32(), f.uint32()
+	f.uint32()
+	f.uint32()
+	return cols, rows, f.done() && cols <= maxCells && rows <= maxCells
+}
+
+// parseText is a payload of one string: exec, subsystem, signal,
+// streamlocal-forward.
+func parseText(payload []byte, limit int) (s string, ok bool) {
+	f := fields{rest: payload}
+	s = f.text(limit)
+	return s, f.done()
+}
+
+// parseEnv is RFC 4254 §6.4.
+func parseEnv(payload []byte) (name, value string, ok bool) {
+	f := fields{rest: payload}
+	name, value = f.text(maxEnvName), f.text(maxEnvValue)
+	return name, value, f.done() && name != "" && !strings.ContainsAny(name, "=\x00") && !strings.Contains(value, "\x00")
+}
+
+// parseX11 is RFC 4254 §6.3.1.
+func parseX11(payload []byte) (ok bool) {
+	f := fields{rest: payload}
+	f.bool()          // single connection: the target keeps to it
+	f.text(maxTerm)   // protocol
+	f.text(maxCookie) // a secret: it is relayed and kept nowhere
+	f.uint32()        // screen
+	return f.done()
+}
+
+// parseUint32 is a payload of one number: break, exit-status.
+func parseUint32(payload []byte) (v uint32, ok bool) {
+	f := fields{rest: payload}
+	v = f.uint32()
+	return v, f.done()
+}
+
+// parseExitSignal is RFC 4254 §6.10.
+func parseExitSignal(payload []byte) (name string, ok bool) {
+	f := fields{rest: payload}
+	name = f.text(maxSignal)
+	f.bool() // core dumped
+	f.text(maxMessage)
+	f.text(maxTerm) // language
+	return name, f.done()
+}
+
+// tcpChannel is the payload of direct-tcpip and forwarded-tcpip, RFC 4254 §7.2.
+type tcpChannel struct {
+	host       string // where to; for forwarded-tcpip what was listened on
+	port       int
+	originator string
+	origPort   uint32
+}
+
+func parseTCPChannel(payload []byte) (c tcpChannel, ok bool) {
+	f := fields{rest: payload}
+	c.host = f.text(maxHost)
+	port := f.uint32()
+	c.originator = f.text(maxHost)
+	c.origPort = f.uint32()
+	c.port = int(port & maxPort)
+	return c, f.done() && port <= maxPort
+}
+
+// parseListen is the payload of tcpip-forward and its cancelling, RFC 4254 §7.1.
+func parseListen(payload []byte) (host string, port int, ok bool) {
+	f := fields{rest: payload}
+	host = f.text(maxHost)
+	n := f.uint32()
+	return host, int(n & maxPort), f.done() && n <= maxPort
+}
+
+// parseStreamLocal is direct-streamlocal@openssh.com, OpenSSH's PROTOCOL §2.4.
+func parseStreamLocal(payload []byte) (path string, ok bool) {
+	f := fields{rest: payload}
+	path = f.text(maxSocket)
+	f.text(maxHost) // reserved
+	f.uint32()      // reserved
+	return path, f.done()
+}
+
+// parseForwardedStreamLocal is forwarded-streamlocal@openssh.com.
+func parseForwardedStreamLocal(payload []byte) (path string, ok bool) {
+	f := fields{rest: payload}
+	path = f.text(maxSocket)
+	f.text(maxHost) // reserved
+	return path, f.done()
+}
+
+// parseX11Channel is RFC 4254 §6.3.2.
+func parseX11Channel(payload []byte) (from string, port uint32, ok bool) {
+	f := fields{rest: payload}
+	from = f.text(maxHost)
+	port = f.uint32()
+	return from, port, f.done()
+}
+
+// asciiLine makes one printable ASCII line of at most limit bytes from a text
+// that a peer had a part in.
+func asciiLine(s string, limit int) string {
+	var b strings.Builder
+	for i := 0; i < len(s) && b.Len() < limit; i++ {
+		switch c := s[i]; {
+		case c >= ' ' && c < 0x7f:
+			b.WriteByte(c)
+		case c == '\n' || c == '\t' || c == '\r':
+			b.WriteByte(' ')
+		default:
+			b.WriteByte('?')
+		}
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// program is a command's first word without its folders. A word that isn't
+// plainly a program's name (an assignment, a quotation) could hold a secret
+// and isn't told.
+func program(command string) string {
+	word, _, _ := strings.Cut(strings.TrimLeft(command, " \t\n"), " ")
+	word, _, _ = strings.Cut(word, "\n")
+	word, _, _ = strings.Cut(word, "\t")
+	word = strings.TrimRight(word, ";")
+	for i := 0; i < len(word); i++ {
+		switch c := word[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("/._+-[", c) >= 0:
+		default:
+			return "(compound)"
+		}
+	}
+	word = word[strings.LastIndexByte(word, '/')+1:]
+	if word == "" || len(word) > 64 {
+		return "(compound)"
+	}
+	return word
+}

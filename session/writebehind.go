@@ -1,0 +1,259 @@
+package session
+
+import (
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// batchLimit bounds what a writer may be ahead of its destination. It is
+	// eight SSH packets: enough for one Write to carry what was encrypted
+	// during the last one, and little enough to stay in the CPU's cache.
+	batchLimit = 256 << 10 // bytes
+	batchStart = 64 << 10  // bytes a batch starts with
+
+	// closeGrace bounds how long Close waits for a peer that takes nothing.
+	closeGrace = time.Second
+)
+
+var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchStart); return &b }}
+
+// writeBehind collects bytes while a write is in flight and hands them on in
+// one piece. A goroutine writes while there is something to write and ends
+// when there is nothing, so that an idle connection holds no goroutine and no
+// buffer.
+//
+// Lock order: mu is never held across write, half or full.
+type writeBehind struct {
+	write func([]byte) error // to the destination; calls are serial
+	half  func()             // ends the direction after the last byte
+	full  func()             // closes the destination
+
+	mu       sync.Mutex
+	changed  sync.Cond // room, idleness, error or deadline
+	pending  *[]byte   // accepted, not yet being written
+	running  bool      // somebody is in write, half or full
+	eof      bool      // CloseWrite was called
+	eofDone  bool
+	closed   bool // Close was called
+	fullDone bool
+	err      error // first failure, for ever
+	deadline deadline
+}
+
+func (w *writeBehind) init(write func([]byte) error, half, full func()) {
+	w.write, w.half, w.full = write, half, full
+	w.changed.L = &w.mu
+}
+
+// failure is why no byte can be accepted; mu is held.
+func (w *writeBehind) failure() error {
+	switch {
+	case w.closed, w.eof:
+		return net.ErrClosed
+	case w.err != nil:
+		return w.err
+	case w.deadline.passed:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// through writes p on the caller's own goroutine if nothing is in flight. It
+// reports whether it took p.
+func (w *writeBehind) through(p []byte) (took bool, err error) {
+	w.mu.Lock()
+	if err := w.failure(); err != nil {
+		w.mu.Unlock()
+		return true, err
+	}
+	if w.running {
+		w.mu.Unlock()
+		return false, nil
+	}
+	w.running = true
+	w.mu.Unlock()
+
+	err = w.write(p)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = false
+	w.fail(err)
+	w.start()
+	return true, err
+}
+
+// queue accepts p into the batch, waiting for room if the destination is slow.
+func (w *writeBehind) queue(p []byte) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(p) > 0 {
+		for w.failure() == nil && w.pending != nil && len(*w.pending) >= batchLimit {
+			w.changed.Wait()
+		}
+		if err := w.failure(); err != nil {
+			return n, err
+		}
+		if w.pending == nil {
+			w.pending = batches.Get().(*[]byte)
+		}
+		b := *w.pending
+		k := min(len(p), batchLimit-len(b))
+		if cap(b) < len(b)+k {
+			grown := make([]byte, len(b), batchLimit)
+			copy(grown, b)
+			b = grown
+		}
+		*w.pending = append(b, p[:k]...)
+		p, n = p[k:], n+k
+		w.start()
+	}
+	return n, nil
+}
+
+// start gives the work that is left to a goroutine; mu is held.
+func (w *writeBehind) start() {
+	if !w.running && (w.pending != nil || w.eof && !w.eofDone || w.closed && !w.fullDone) {
+		w.running = true
+		go w.run()
+	} else if !w.running {
+		w.changed.Broadcast()
+	}
+}
+
+// run writes until nothing is left to do. Its goroutine ends then, or when the
+// destination fails.
+func (w *writeBehind) run() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		switch {
+		case w.pending != nil && w.err == nil:
+			b := w.pending
+			w.pending = nil
+			w.changed.Broadcast()
+			w.mu.Unlock()
+			err := w.write(*b)
+			*b = (*b)[:0]
+			batches.Put(b)
+			w.mu.Lock()
+			w.fail(err)
+		case w.eof && !w.eofDone:
+			w.eofDone = true
+			w.mu.Unlock()
+			w.half()
+			w.mu.Lock()
+		case w.closed && !w.fullDone:
+			w.fullDone = true
+			w.mu.Unlock()
+			w.full()
+			w.mu.Lock()
+		default:
+			w.running = false
+			w.changed.Broadcast()
+			return
+		}
+	}
+}
+
+// fail notes the first failure; what was accepted can't be delivered any more.
+// mu is held.
+func (w *writeBehind) fail(err error) {
+	if err == nil || w.err != nil {
+		return
+	}
+	w.err = err
+	w.pending = nil
+	w.changed.Broadcast()
+}
+
+// closeWrite ends the direction once everything accepted is written. It
+// doesn't wait.
+func (w *writeBehind) closeWrite() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.failure(); err != nil {
+		return err
+	}
+	w.eof = true
+	w.start()
+	w.changed.Broadcast()
+	return nil
+}
+
+// close delivers what was accepted, then closes the destination. It waits
+// for that at most closeGrace and reports whether it is done.
+func (w *writeBehind) close() (done bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.start()
+	w.changed.Broadcast()
+	late := false
+	t := time.AfterFunc(closeGrace, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		late = true
+		w.changed.Broadcast()
+	})
+	defer t.Stop()
+	for w.running && !late {
+		w.changed.Wait()
+	}
+	return !w.running
+}
+
+// wait returns once nothing is in flight.
+func (w *writeBehind) wait() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.running {
+		w.changed.Wait()
+	}
+}
+
+// setDeadline bounds how long a write waits for room.
+func (w *writeBehind) setDeadline(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deadline.set(t, &w.changed)
+}
+
+// deadline is a point in time at which waiters of a condition are woken. Its
+// fields are guarded by the condition's lock.
+type deadline struct {
+	passed bool
+	round  int // counts set, so that an old timer can't speak for a new time
+	timer  *time.Timer
+}
+
+// set moves the deadline to t, the zero time being never; c.L is held.
+func (d *deadline) set(t time.Time, c *sync.Cond) {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	d.round++
+	d.passed = false
+	if t.IsZero() {
+		return
+	}
+	wait := time.Until(t)
+	if wait <= 0 {
+		d.passed = true
+		c.Broadcast()
+		return
+	}
+	round := d.round
+	d.timer = time.AfterFunc(wait, func() {
+		c.L.Lock()
+		defer c.L.Unlock()
+		if d.round == round {
+			d.passed = true
+			c.Broadcast()
+		}
+	})
+}
