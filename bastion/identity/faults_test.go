@@ -1,0 +1,37 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+// counting records which calls reach the store.
+type counting struct {
+	identity.Store
+	calls []string
+}
+
+func (c *counting) Account(ctx context.Context, name string) (identity.Account, error) {
+	c.calls = append(c.calls, "Account")
+	return c.Store.Account(ctx, name)
+}
+
+func (c *counting) SpendStep(ctx context.Context, id string, step int64) (bool, error) {
+	c.calls = append(c.calls, "SpendStep")
+	return c.Store.SpendStep(ctx, id, step)
+}
+
+func (c *counting) CountFailure(ctx context.Context, id string, at time.Time, n int, d time.Duration) (time.Time, error) {
+	c.calls = append(c.calls, "CountFailure")
+	return c.Store.CountFailure(ctx, id, at, n, d)
+}
+
+func (c *counting) SpendRecovery(ctx context.Context, id string, h [32]byte, at time.Time) (bool, error) {
+	c.calls = append(c.calls, "SpendRecovery")
+	return c.Store.SpendRecovery(ctx, id, h, at)
+}
+
+var errDisk = errors.New("disk I/O error at /secret/path")

@@ -1,0 +1,460 @@
+package identity_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+const (
+	askPass = "entry passphrase: "
+	askCode = "entry one-time code: "
+	noPass  = "Not accepted. entry passphrase: "
+	ended   = "Not accepted. That was the last try on this connection: connect again. Press Enter to leave entry: "
+)
+
+func TestFirstLogin(t *testing.T) {
+	w := newWorld(t)
+	temp, err := w.a.AddUser(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := w.mark()
+	u := &user{w: w, name: "alice"}
+	c := identity.NewConnState()
+	rounds := u.firstLogin(temp)
+	rounds[1].answer = func(string) string {
+		select {
+		case <-c.EnrolmentOpened():
+		default:
+			t.Error("the grace was not extended before the new passphrase was asked")
+		}
+		return good
+	}
+	id, err := w.loginOn(c, attempt("alice"), rounds...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.User() != "alice" || id.Method() != "temporary+enrolment" || !id.At().Equal(w.clock()) || !id.Valid() {
+		t.Errorf("identity %+v", id)
+	}
+	if len(u.recovery) != 10 {
+		t.Errorf("%d recovery codes shown", len(u.recovery))
+	}
+	w.wantLog(from, "passphrase.changed", "authenticator.enrolled", "recovery.created", "login.succeeded temporary+enrolment")
+	if err := w.a.Check(t.Context(), id); err != nil {
+		t.Errorf("check: %v", err)
+	}
+
+	// The first code is spent; from now on passphrase and code are enough.
+	w.advance(time.Minute)
+	id, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()})
+	if err != nil || id.Method() != "passphrase+otp" {
+		t.Errorf("second login: %v %q", err, id.Method())
+	}
+	// The temporary passphrase is gone.
+	w.advance(time.Minute)
+	_, err = w.login(attempt("alice"), round{askPass, temp}, round{askCode, u.code()}, round{noPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+}
+
+func TestDialogue(t *testing.T) {
+	type in struct {
+		*world
+		u *user
+	}
+	wrong := "some other phrase entirely"
+	for _, tc := range []struct {
+		name   string
+		at     string
+		rounds func(in) []round
+		method string
+		err    error
+		log    []string
+	}{
+		{
+			name: "passphrase and code",
+			rounds: func(i in) []round {
+				return []round{{askPass, good}, {askCode, i.u.code()}}
+			},
+			method: "passphrase+otp", log: []string{"login.succeeded passphrase+otp"},
+		},
+		{
+			name: "code with spaces as the app shows it",
+			rounds: func(i in) []round {
+				c := i.u.code()
+				return []round{{askPass, good}, {askCode, " " + c[:3] + " " + c[3:] + " "}}
+			},
+			method: "passphrase+otp", log: []string{"login.succeeded passphrase+otp"},
+		},
+		{
+			name: "one field",
+			rounds: func(i in) []round {
+				return []round{{askPass, good + i.u.code()}}
+			},
+			method: "passphrase+otp", log: []string{"login.succeeded passphrase+otp"},
+		},
+		{
+			name: "one field with a wrong passphrase",
+			rounds: func(i in) []round {
+				return []round{{askPass, wrong + i.u.code()}, {noPass, good + i.u.code()}}
+			},
+			method: "passphrase+otp",
+			log:    []string{"login.failed wrong-passphrase", "login.succeeded passphrase+otp"},
+		},
+		{
+			name: "six digits that are no code belong to the passphrase",
+			rounds: func(i in) []round {
+				return []round{{askPass, good + i.u.wrongCode()}, {askCode, i.u.code()}, {noPass, ""}}
+			},
+			err: identity.ErrAbandoned, log: []string{"login.failed wrong-passphrase", "login.abandoned empty-answer"},
+		},
+		{
+			name: "three failures close the connection",
+			rounds: func(i in) []round {
+				c := i.u.wrongCode()
+				return []round{{askPass, good}, {askCode, c}, {noPass, good}, {askCode, c}, {noPass, good}, {askCode, c}, {ended, ""}}
+			},
+			err: identity.ErrExhausted,
+			log: []string{"login.failed wrong-code", "login.failed wrong-code", "login.failed wrong-code"},
+		},
+		{
+			name: "unknown name, same prompts and text",
+			at:   "mallory",
+			rounds: func(i in) []round {
+				c := i.u.code()
+				return []round{{askPass, good}, {askCode, c}, {noPass, good + c}, {askCode, c}, {noPass, good}, {askCode, i.u.recovery[0]}, {ended, ""}}
+			},
+			err: identity.ErrExhausted,
+			log: []string{"login.failed unknown-user", "login.failed unknown-user", "login.failed unknown-user"},
+		},
+		{
+			name: "a name that no account can have",
+			at:   "Alice; correct horse",
+			rounds: func(i in) []round {
+				return []round{{askPass, good}, {askCode, i.u.code()}, {noPass, ""}}
+			},
+			err: identity.ErrAbandoned, log: []string{"login.failed unknown-user", "login.abandoned empty-answer"},
+		},
+		{
+			name:   "empty passphrase",
+			rounds: func(in) []round { return []round{{askPass, ""}} },
+			err:    identity.ErrAbandoned, log: []string{"login.abandoned empty-answer"},
+		},
+		{
+			name:   "empty code",
+			rounds: func(in) []round { return []round{{askPass, good}, {askCode, ""}} },
+			err:    identity.ErrAbandoned, log: []string{"login.abandoned empty-answer"},
+		},
+		{
+			name:   "client leaves",
+			rounds: func(in) []round { return []round{{askPass, good}, {askCode, io.EOF}} },
+			err:    identity.ErrAbandoned, log: []string{"login.abandoned no-answer"},
+		},
+		{
+			name: "one step early and late are accepted",
+			rounds: func(i in) []round {
+				return []round{{askPass, good}, {askCode, i.u.codeAfter(30 * time.Second)}}
+			},
+			method: "passphrase+otp", log: []string{"login.succeeded passphrase+otp"},
+		},
+		{
+			name: "a clock ten steps behind is named, not accepted",
+			rounds: func(i in) []round {
+				return []round{
+					{askPass, good}, {askCode, i.u.codeAfter(10 * 30 * time.Second)},
+					{"The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askPass, good},
+					{askCode, i.u.codeAfter(-4 * 30 * time.Second)},
+					{"The clock of your authenticator is about 2 minutes behind: set it to automatic, then use a new code. " + askPass, ""},
+				}
+			},
+			err: identity.ErrAbandoned,
+			log: []string{"login.failed clock-drift", "login.failed clock-drift", "login.abandoned empty-answer"},
+		},
+		{
+			name: "a wrong clock is not named to whoever lacks the passphrase",
+			rounds: func(i in) []round {
+				return []round{{askPass, wrong}, {askCode, i.u.codeAfter(5 * time.Minute)}, {noPass, ""}}
+			},
+			err: identity.ErrAbandoned, log: []string{"login.failed wrong-passphrase", "login.abandoned empty-answer"},
+		},
+		{
+			name: "eleven steps are just wrong",
+			rounds: func(i in) []round {
+				return []round{{askPass, good}, {askCode, i.u.codeAfter(11 * 30 * time.Second)}, {noPass, ""}}
+			},
+			err: identity.ErrAbandoned, log: []string{"login.failed wrong-code", "login.abandoned empty-answer"},
+		},
+		{
+			name: "a right code outlives a mistyped passphrase on its connection",
+			rounds: func(i in) []round {
+				c := i.u.code()
+				return []round{{askPass, wrong}, {askCode, c}, {noPass, wrong}, {askCode, c}, {noPass, good}, {askCode, func(string) string {
+					i.advance(110 * time.Second) // out of the window, within the grace
+					return c
+				}}}
+			},
+			method: "passphrase+otp",
+			log:    []string{"login.failed wrong-passphrase", "login.failed wrong-passphrase", "login.succeeded passphrase+otp"},
+		},
+		{
+			name: "an endless passphrase",
+			rounds: func(i in) []round {
+				return []round{{askPass, strings.Repeat("a", 1<<20)}, {askCode, i.u.code()}, {noPass, good}, {askCode, strings.Repeat("1", 1<<20)}, {noPass, ""}}
+			},
+			err: identity.ErrAbandoned,
+			log: []string{"login.failed wrong-passphrase", "login.failed wrong-code", "login.abandoned empty-answer"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			i := in{world: w, u: w.enrolled("alice")}
+			from := w.mark()
+			name := tc.at
+			if name == "" {
+				name = "alice"
+			}
+			id, err := w.login(attempt(name), tc.rounds(i)...)
+			if !errors.Is(err, tc.err) || id.Method() != tc.method {
+				t.Errorf("got %q, %v; want %q, %v", id.Method(), err, tc.method, tc.err)
+			}
+			w.wantLog(from, tc.log...)
+		})
+	}
+}
+
+func TestUsedCode(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	c := u.code()
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, c}); err != nil {
+		t.Fatal(err)
+	}
+	used := "Code already used, wait for the next one. "
+	from := w.mark()
+	_, err := w.login(attempt("alice"),
+		// Told only to whoever has the passphrase; white space doesn't renew it,
+		// nor does an older code that is still in the window.
+		round{askPass, "some other phrase entirely"}, round{askCode, c},
+		round{noPass, good}, round{askCode, c + " "},
+		round{used + askPass, good}, round{askCode, u.codeAfter(-30 * time.Second)},
+		round{used + "That was the last try on this connection: connect again. Press Enter to leave entry: ", ""})
+	wantErr(t, err, identity.ErrExhausted)
+	w.wantLog(from, "login.failed wrong-passphrase", "login.failed code-used", "login.failed code-used")
+
+	w.advance(30 * time.Second)
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("the next code: %v", err)
+	}
+	// A success ends the code's second life on the same connection too.
+	w.advance(time.Minute)
+	conn := identity.NewConnState()
+	c = u.code()
+	if _, err := w.loginOn(conn, attempt("alice"), round{askPass, good}, round{askCode, c}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.loginOn(conn, attempt("alice"), round{askPass, good}, round{askCode, c}, round{used + askPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+}
+
+func TestClockGoesBack(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, back := range []time.Duration{-30 * time.Second, -time.Hour} {
+		w.advance(back)
+		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()},
+			round{"Code already used, wait for the next one. " + askPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+}
+
+func TestExpiredTemporaryPassphrase(t *testing.T) {
+	w := newWorld(t)
+	temp, err := w.a.AddUser(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := w.clock().Add(240 * time.Hour)
+	w.advance(240 * time.Hour)
+	from := w.mark()
+	_, err = w.login(attempt("alice"),
+		round{askPass, "abcd-efgh-jkmn-pqrs"}, round{askCode, "123456"},
+		round{noPass, temp}, round{askCode, "123456"},
+		round{"This temporary passphrase expired on " + until.Format("2006-01-02 15:04 UTC") + ": ask your lab's administrator for a new one. " + askPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	w.wantLog(from, "login.failed wrong-passphrase", "login.failed temporary-passphrase-expired", "login.abandoned empty-answer")
+}
+
+func TestTemporaryIsTypedAsPeopleDo(t *testing.T) {
+	for name, typed := range map[string]func(string) string{
+		"upper case":    strings.ToUpper,
+		"no dashes":     func(s string) string { return strings.ReplaceAll(s, "-", "") },
+		"spaces":        func(s string) string { return " " + strings.ReplaceAll(s, "-", "  ") },
+		"look-alikes":   func(s string) string { return strings.NewReplacer("0", "O", "1", "l").Replace(s) },
+		"one per group": func(s string) string { return strings.Join(strings.Split(s, ""), " ") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			temp, err := w.a.AddUser(t.Context(), "alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.login(attempt("alice"), round{askPass, typed(temp)}, round{"New entry passphrase: ", ""})
+			wantErr(t, err, identity.ErrAbandoned)
+		})
+	}
+}
+
+func TestPassphraseResetKeepsAuthenticator(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	temp, err := w.a.ResetPassphrase(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := w.mark()
+	// The code is asked here, right temporary passphrase or not; and one field works.
+	_, err = w.login(attempt("alice"), round{askPass, temp}, round{askCode, u.wrongCode()}, round{noPass, good}, round{askCode, u.code()}, round{noPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	w.advance(time.Minute)
+	next := "seven lanterns above the harbour"
+	id, err := w.login(attempt("alice"),
+		round{askPass, temp + u.code()}, round{"New entry passphrase: ", next}, round{"Repeat new entry passphrase: ", next})
+	if err != nil || id.Method() != "temporary+otp" {
+		t.Fatalf("%q %v", id.Method(), err)
+	}
+	w.wantLog(from, "login.failed wrong-code", "login.failed wrong-passphrase", "login.abandoned empty-answer",
+		"passphrase.changed", "login.succeeded temporary+otp")
+	w.advance(time.Minute)
+	if _, err := w.login(attempt("alice"), round{askPass, next}, round{askCode, u.code()}); err != nil {
+		t.Errorf("with the new passphrase and the old authenticator: %v", err)
+	}
+}
+
+func TestDisabled(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	id, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.a.Disable(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
+	w.advance(time.Minute)
+	_, err = w.login(attempt("alice"),
+		round{askPass, "wrong wrong wrong"}, round{askCode, u.code()},
+		round{noPass, good}, round{askCode, u.code()},
+		round{"This account is disabled: ask your lab's administrator. " + askPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	if err := w.a.Enable(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Minute)
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("enabled again: %v", err)
+	}
+	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
+	if err := w.a.Check(t.Context(), identity.Identity{}); !errors.Is(err, identity.ErrRevoked) {
+		t.Errorf("the zero identity: %v", err)
+	}
+}
+
+func TestThreeDialoguesOverSeveralCalls(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled("alice")
+	c := identity.NewConnState()
+	for range 3 {
+		_, err := w.loginOn(c, attempt("alice"), round{askPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	_, err := w.loginOn(c, attempt("alice"))
+	wantErr(t, err, identity.ErrExhausted)
+}
+
+func TestUnknownNamesAreHashed(t *testing.T) {
+	w := newWorld(t)
+	typed := "my dearest passphrase 42"
+	_, err := w.login(attempt(typed), round{askPass, "x"}, round{askCode, "123456"}, round{noPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	for _, e := range w.events {
+		if s := fmt.Sprintf("%+v", e); strings.Contains(s, typed) || e.UserHash == "" || e.User != "" {
+			t.Errorf("event %s", s)
+		}
+	}
+}
+
+// TestSameWork compares what a login of a known and of an unknown name costs,
+// where it could differ: queries, and hashes.
+func TestSameWork(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	counted := &counting{Store: w.store}
+	a := w.authenticator(counted)
+	hashes := 0
+	a.OnHash(func() { hashes++ })
+	for _, answers := range [][]round{
+		{{askPass, good}, {askCode, u.wrongCode()}, {noPass, ""}},
+		{{askPass, good + u.wrongCode()}, {askCode, "abc"}, {noPass, ""}},
+		{{askPass, "abcd-efgh-jkmn-pqrs"}, {askCode, "abcd-efgh-jkmn"}, {noPass, ""}},
+	} {
+		var calls [][]string
+		for _, name := range []string{"alice", "nobody"} {
+			counted.calls = nil
+			s := &script{t: t, rounds: answers}
+			if _, err := a.Login(t.Context(), attempt(name), identity.NewConnState(), s); !errors.Is(err, identity.ErrAbandoned) {
+				t.Fatal(err)
+			}
+			calls = append(calls, counted.calls)
+		}
+		if !slices.Equal(calls[0], calls[1]) {
+			t.Errorf("known %v, unknown %v", calls[0], calls[1])
+		}
+	}
+	if hashes != 0 {
+		t.Errorf("%d passphrases were hashed without a code in the window", hashes)
+	}
+	// A code in the window costs one hash, a used one and a drifted one too.
+	for _, d := range []time.Duration{0, 0, 5 * time.Minute} {
+		before := hashes
+		s := &script{t: t, rounds: []round{{askPass, "some other phrase entirely"}, {askCode, u.codeAfter(d)}, {noPass, ""}}}
+		if _, err := a.Login(t.Context(), attempt("alice"), identity.NewConnState(), s); !errors.Is(err, identity.ErrAbandoned) {
+			t.Fatal(err)
+		}
+		if hashes != before+1 {
+			t.Errorf("%d hashes", hashes-before)
+		}
+	}
+}
+
+func TestSourcesAreCountedBySlash64(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	for i := range 9 {
+		at := attempt("alice")
+		at.Source = netip.MustParseAddrPort(fmt.Sprintf("[2001:db8::%x]:5000", i+1))
+		_, err := w.login(at, round{askPass, good}, round{askCode, u.wrongCode()}, round{"…", ""})
+		if i < 8 {
+			wantErr(t, err, identity.ErrAbandoned)
+		} else {
+			wantErr(t, err, identity.ErrLocked)
+		}
+	}
+	for addr, want := range map[string]error{"[2001:db8::ffff]:1": identity.ErrLocked, "[2001:db8:0:1::1]:1": identity.ErrAbandoned} {
+		at := attempt("alice")
+		at.Source = netip.MustParseAddrPort(addr)
+		_, err := w.login(at, round{"…", ""})
+		wantErr(t, err, want)
+	}
+}
