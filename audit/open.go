@@ -104,6 +104,7 @@ type found struct {
 	signed     checkpoint
 	replay     replay
 	last       time.Time // of the last event that stays
+	signedAt   int64     // where the lines end that the checkpoint covers
 	cutAt      int64     // where the lines that stay end
 	cut        int64     // bytes beyond it
 	cacheGood  bool
@@ -194,6 +195,7 @@ func (l *Log) replaySigned(f *found, lines *lineReader, v note.Verifier, cache *
 // replayRest reads what a crash left beyond the checkpoint: never acknowledged,
 // and not witnessed, because the witness follows the checkpoint.
 func (l *Log) replayRest(f *found, lines *lineReader, cache *cacheCheck) error {
+	f.signedAt = lines.off
 	last := order{last: f.last}
 	for {
 		line, err := lines.next()
@@ -234,7 +236,10 @@ func (l *Log) repair(f *found) error {
 		}
 		f.note("cut-lines", "cut %d bytes of incomplete records off the end, kept in %s; they had not been acknowledged", f.cut, name)
 	}
-	if err := l.disk.sync(l.events, true); err != nil { // the kept lines
+	if err := l.rewrite(f.signedAt, f.cutAt); err != nil {
+		return fmt.Errorf("rewrite the kept lines: %w", err)
+	}
+	if err := l.disk.sync(l.events, true); err != nil {
 		return fmt.Errorf("sync events: %w", err)
 	}
 	if !f.cacheGood {
@@ -248,6 +253,21 @@ func (l *Log) repair(f *found) error {
 		}
 	}
 	return nil
+}
+
+// rewrite writes the bytes from start to end over themselves. What the last
+// writer failed to sync may be in memory only, and counted as clean there: only
+// a new write makes the next sync mean them.
+func (l *Log) rewrite(start, end int64) error {
+	if start == end {
+		return nil
+	}
+	over, err := l.dir.OpenFile(eventsName, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.NewOffsetWriter(over, start), io.NewSectionReader(l.events, start, end-start))
+	return errors.Join(err, over.Close())
 }
 
 // setAside copies the tail that is about to be cut to a file of its own.

@@ -1,0 +1,87 @@
+package audit
+
+import (
+	"cmp"
+	"iter"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Query selects events. Every field that is set must match; the zero Query
+// matches everything. Text is compared exactly unless said otherwise.
+type Query struct {
+	User    string       // the account, or its hash for a name that none has
+	Target  string       // full name, or the part before the dot
+	Session string       // ULID of a session, of its recording, or of a client connection; upper or lower case
+	Ref     string       // reference ID, upper or lower case
+	Type    string       // a type, or the part before the dot: "login"
+	Source  netip.Prefix // the client's address
+	Since   time.Time    // at or after
+	Until   time.Time    // before
+}
+
+// Matches says whether e is selected.
+func (q Query) Matches(e Event) bool {
+	return (q.User == "" || q.User == e.User || q.User == e.UserHash) &&
+		(q.Target == "" || hasWord(e.Target, q.Target)) &&
+		(q.Session == "" || q.matchesSession(e)) &&
+		(q.Ref == "" || strings.EqualFold(q.Ref, e.Ref)) &&
+		(q.Type == "" || hasWord(string(e.Type), q.Type)) &&
+		(!q.Source.IsValid() || q.matchesSource(e)) &&
+		(q.Since.IsZero() || !e.Time.Before(q.Since)) &&
+		(q.Until.IsZero() || e.Time.Before(q.Until))
+}
+
+// hasWord says whether s is word, or word with something after a dot.
+func hasWord(s, word string) bool {
+	rest, ok := strings.CutPrefix(s, word)
+	return ok && (rest == "" || rest[0] == '.')
+}
+
+func (q Query) matchesSession(e Event) bool {
+	return strings.EqualFold(q.Session, e.Session) || strings.EqualFold(q.Session, e.Conn) ||
+		e.Recording != nil && strings.EqualFold(q.Session, e.Recording.ID)
+}
+
+func (q Query) matchesSource(e Event) bool {
+	at, err := netip.ParseAddrPort(e.Source)
+	return err == nil && q.Source.Contains(at.Addr().Unmap().WithZone(""))
+}
+
+// Search yields the events of the log in dir that q selects, in order. Errors
+// are as Read's.
+func Search(dir string, q Query) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for e, err := range Read(dir) {
+			if (err != nil || q.Matches(e)) && !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// ParseSource parses an address or a network in CIDR form.
+func ParseSource(s string) (netip.Prefix, error) {
+	if !strings.Contains(s, "/") {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		a = a.Unmap().WithZone("")
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}
+
+// KnownType says whether s selects any type: a type itself or the part before
+// its dot.
+func KnownType(s string) bool {
+	for _, t := range types {
+		if hasWord(string(t), cmp.Or(s, " ")) {
+			return true
+		}
+	}
+	return false
+}
