@@ -137,7 +137,7 @@ func (p *person) rightAnswer(prompt string) (string, bool) {
 	}
 	if codes := recoveryCode.FindAllString(prompt, -1); len(codes) > 1 {
 		p.recovery = codes
-		return "yes", true
+		return "", true // Enter
 	}
 	switch {
 	case askRepeat.MatchString(prompt):

@@ -1,0 +1,350 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// mistakes lets p answer the prompts of one login with the given answers, in
+// order; after the last one p gives up.
+func (p *person) mistakes(answers ...string) {
+	p.answer = func(string) (string, bool) {
+		if len(answers) == 0 {
+			return "", false
+		}
+		next := answers[0]
+		answers = answers[1:]
+		return next, true
+	}
+}
+
+func TestNobodyGetsInUnasked(t *testing.T) {
+	t.Parallel()
+	s, home := quickSite(t, recordAll())
+	alice := s.enrolled("alice")
+	c := s.client(alice)
+	for name, options := range map[string][]string{
+		"none":                   {"-o", "PreferredAuthentications=none"},
+		"batch":                  {"-o", "BatchMode=yes"},
+		"password":               {"-o", "PreferredAuthentications=password"},
+		"unknown key":            {"-o", "PreferredAuthentications=publickey", "-i", unknownKey(t)},
+		"hostbased":              {"-o", "PreferredAuthentications=hostbased"},
+		"gssapi":                 {"-o", "PreferredAuthentications=gssapi-with-mic"},
+		"none for alice+home":    {"-o", "PreferredAuthentications=none", "-l", "alice+home"},
+		"none for nobody":        {"-o", "PreferredAuthentications=none", "-l", "mallory"},
+		"none, no session":       {"-o", "PreferredAuthentications=none", "-N"},
+		"batch, as a jump":       {"-o", "BatchMode=yes", "-W", "home:22"},
+		"strange user name":      {"-o", "PreferredAuthentications=none", "-l", "a/../b;$(id)"},
+		"batch with a forward":   {"-o", "BatchMode=yes", "-N", "-L", fmt.Sprintf("127.0.0.1:%d:home:22", freePort(t))},
+		"batch with a user's -R": {"-o", "BatchMode=yes", "-N", "-R", "127.0.0.1:0:127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alice.asked()
+			r := run(t, c.ssh(append(slices.Clone(options), "entry")...))
+			if r.code != 255 || r.stdout != "" || !strings.Contains(r.stderr, "Permission denied") {
+				t.Errorf("%s", r)
+			}
+			if asked := alice.asked(); len(asked) != 0 && !strings.Contains(name, "key") {
+				t.Errorf("asked %q", asked)
+			}
+		})
+	}
+	// The whole jump with these options in the configuration file, as a script
+	// would have them.
+	c.appendConfig("Match all", "    BatchMode yes")
+	if r := run(t, c.exec("echo in")); r.code != 255 || r.stdout != "" {
+		t.Errorf("jump in batch mode: %s", r)
+	}
+	if n := home.logins(); n != 0 {
+		t.Errorf("%d logins at home", n)
+	}
+	if in := s.events("session.started"); len(in) != 0 {
+		t.Errorf("sessions: %+v", in)
+	}
+}
+
+func unknownKey(t testing.TB) string {
+	t.Helper()
+	path := tempDir(t) + "/id"
+	newKeyFile(t, path)
+	return path
+}
+
+func TestWrongAnswers(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home := s.startHome()
+	names := []string{"alice", "bob", "carol", "dave", "erin", "frank"}
+	s.setPolicy(names, []string{home.target(t, "home")}, recordAll())
+	s.serve()
+
+	notAccepted := regexp.MustCompile(`Not accepted\. entry passphrase: $`)
+	t.Run("wrong passphrase, then right with the same code", func(t *testing.T) {
+		p := s.enrolled("alice")
+		code := p.phone.code(t)
+		p.mistakes("not my passphrase", code, p.passphrase, code)
+		c, err := s.dial(p)
+		if err != nil {
+			t.Fatalf("%v: asked %q", err, p.asked())
+		}
+		defer c.Close()
+		asked := p.asked()
+		if len(asked) != 4 || !notAccepted.MatchString(asked[2]) {
+			t.Errorf("asked %q", asked)
+		}
+	})
+	t.Run("wrong code", func(t *testing.T) {
+		p := s.enrolled("bob")
+		p.mistakes(p.passphrase, p.phone.wrong(t), p.passphrase, p.phone.code(t))
+		c, err := s.dial(p)
+		if err != nil {
+			t.Fatalf("%v: asked %q", err, p.asked())
+		}
+		defer c.Close()
+		// The verdict is the same as for a wrong passphrase.
+		if asked := p.asked(); len(asked) != 4 || !notAccepted.MatchString(asked[2]) {
+			t.Errorf("asked %q", asked)
+		}
+	})
+	t.Run("a code used before", func(t *testing.T) {
+		p := s.enrolled("carol")
+		c, err := s.dial(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for _, used := range []string{p.phone.used(t), p.phone.used(t)[:3] + " " + p.phone.used(t)[3:], " " + p.phone.used(t) + " "} {
+			p.asked()
+			p.mistakes(p.passphrase, used)
+			if c, err := s.dial(p); err == nil {
+				c.Close()
+				t.Fatalf("code %q was accepted twice", used)
+			}
+			if asked := p.asked(); len(asked) != 3 || !strings.Contains(strings.ToLower(asked[2]), "already used, wait for the next one") {
+				t.Errorf("asked %q", asked)
+			}
+		}
+		// Only after a right passphrase.
+		p.mistakes("guess", p.phone.used(t))
+		if c, err := s.dial(p); err == nil {
+			c.Close()
+			t.Fatal("let in")
+		}
+		if asked := p.asked(); len(asked) != 3 || !notAccepted.MatchString(asked[2]) {
+			t.Errorf("asked %q", asked)
+		}
+	})
+	t.Run("three dialogues, then the connection closes", func(t *testing.T) {
+		p := s.enrolled("dave")
+		p.mistakes("a", "000000", "b", "000000", "c", "000000", "d", "000000", "e", "000000")
+		w := s.client(p)
+		r := run(t, w.exec("echo in"))
+		asked := p.asked()
+		if r.code != 255 || r.stdout != "" {
+			t.Errorf("%s", r)
+		}
+		if n := strings.Count(strings.Join(asked, "\n"), "passphrase: "); n != 3 {
+			t.Errorf("%d dialogues: %q", n, asked)
+		}
+	})
+	t.Run("unknown names look the same", func(t *testing.T) {
+		p := s.enrolled("erin")
+		nobody := &person{t: t, name: "mallory"}
+		for _, who := range []*person{p, nobody} {
+			who.mistakes("a wrong passphrase", "000000", "b", "000000")
+			if c, err := s.dial(who); err == nil {
+				c.Close()
+				t.Fatal("let in")
+			}
+		}
+		a, b := p.asked(), nobody.asked()
+		if !slices.Equal(a, b) {
+			t.Errorf("a known name sees %q, an unknown one %q", a, b)
+		}
+		e := s.awaitEvent("login.failed", func(e event) bool { return e.UserHash != "" })
+		if strings.Contains(e.line, "mallory") {
+			t.Errorf("an unknown name is logged in clear: %s", e.line)
+		}
+	})
+	t.Run("an empty answer ends the dialogue", func(t *testing.T) {
+		p := s.enrolled("frank")
+		p.mistakes("", "", "", "", "", "")
+		if c, err := s.dial(p); err == nil {
+			c.Close()
+			t.Fatal("let in")
+		}
+		if asked := p.asked(); len(asked) > 2 {
+			t.Errorf("asked %q", asked)
+		}
+		s.awaitEvent("login.abandoned", func(e event) bool { return e.User == "frank" || e.UserHash != "" })
+	})
+	if n := home.logins(); n != 0 {
+		t.Errorf("%d logins at home", n)
+	}
+}
+
+func TestExpiredTemporaryPassphrase(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	s.configure(func(c map[string]any) { section(c, "login")["temporary_passphrase"] = "1s" })
+	s.serve()
+	alice := s.add("alice")
+	eventually(t, "the temporary passphrase has expired", func() bool {
+		return strings.Contains(s.mustEntry("user", "show", "alice"), "expired")
+	})
+	alice.mistakes(alice.temporary, "123456")
+	if c, err := s.dial(alice); err == nil {
+		c.Close()
+		t.Fatal("let in")
+	}
+	if asked := strings.Join(alice.asked(), "\n"); !regexp.MustCompile(`(?i)temporary passphrase expired on .*administrator`).MatchString(asked) {
+		t.Errorf("asked %q", asked)
+	}
+	// A reset gives a new one, which expires as well: nothing else changes.
+	if r := s.entry("user", "reset", "alice"); r.code != 0 || strings.TrimSpace(r.stdout) == alice.temporary {
+		t.Errorf("reset: %s", r)
+	}
+	if r := s.entry("user", "reset", "nobody"); r.code != 4 {
+		t.Errorf("reset of nobody: %s", r)
+	}
+	if r := s.entry("user", "add", "alice"); r.code != 1 {
+		t.Errorf("adding alice twice: %s", r)
+	}
+	if r := s.entry("user", "add", "Not A Name"); r.code != 2 {
+		t.Errorf("adding a bad name: %s", r)
+	}
+}
+
+func TestRecoveryCode(t *testing.T) {
+	t.Parallel()
+	s, _ := quickSite(t, recordAll())
+	alice := s.enrolled("alice")
+	if len(alice.recovery) < 8 {
+		t.Fatalf("recovery codes %q", alice.recovery)
+	}
+	code, old := alice.recovery[0], alice.phone
+	first := true
+	alice.answer = func(prompt string) (string, bool) {
+		if first && askCode.MatchString(prompt) {
+			first = false
+			alice.phone = nil // the lost one
+			return code, true
+		}
+		return alice.rightAnswer(prompt)
+	}
+	c, err := s.dial(alice)
+	if err != nil {
+		t.Fatalf("%v: asked %q", err, alice.asked())
+	}
+	defer c.Close()
+	if alice.phone == nil || alice.phone.secret == old.secret {
+		t.Error("a recovery code must lead to a new authenticator")
+	}
+	alice.asked()
+	for _, used := range []string{code, old.code(t)} {
+		alice.mistakes(alice.passphrase, used)
+		if c, err := s.dial(alice); err == nil {
+			c.Close()
+			t.Errorf("%q was accepted after the recovery", used)
+		}
+	}
+	s.awaitEvent("recovery.used", nil)
+}
+
+// TestOneCodeOnce races one right code over many connections.
+func TestOneCodeOnce(t *testing.T) {
+	t.Parallel()
+	s, _ := quickSite(t, recordAll())
+	alice := s.enrolled("alice")
+	code := alice.phone.code(t)
+	const tries = 12
+	var (
+		all  sync.WaitGroup
+		mu   sync.Mutex
+		wins int
+	)
+	for range tries {
+		all.Go(func() {
+			p := &person{t: t, name: "alice"}
+			p.mistakes(alice.passphrase, code)
+			c, err := s.dial(p)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			wins++
+			mu.Unlock()
+			c.Close()
+		})
+	}
+	all.Wait()
+	if wins != 1 {
+		t.Errorf("one code let %d of %d connections in", wins, tries)
+	}
+	if n := len(s.events("login.succeeded")); n != 2 { // the enrolment and this
+		t.Errorf("%d logins in the log, want 2", n)
+	}
+}
+
+// TestLoginGrace: whoever doesn't answer is thrown out, and doesn't keep
+// others from getting in.
+func TestLoginGrace(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	s.configure(func(c map[string]any) { section(c, "login")["grace"] = "8s" })
+	s.serve()
+	var silent []net.Conn
+	for range 40 {
+		c, err := net.Dial("tcp", s.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		silent = append(silent, c)
+	}
+	began := time.Now()
+	alice := s.enrolled("alice")
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("a login beside 40 silent connections took %s", took)
+	}
+	// This one begins the dialogue and then only sits there.
+	over := make(chan struct{})
+	alice.answer = func(string) (string, bool) {
+		<-over
+		return "", false
+	}
+	ended := make(chan error, 1)
+	go func() {
+		c, err := s.dial(alice)
+		if err == nil {
+			err = c.Close()
+		}
+		ended <- err
+	}()
+	s.awaitEvent("login.abandoned", func(e event) bool { return e.User == "" || e.User == "alice" })
+	close(over)
+	if err := <-ended; err == nil {
+		t.Error("let in")
+	}
+	for _, c := range silent {
+		if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("a silent connection is still open")
+		}
+	}
+}

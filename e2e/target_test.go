@@ -1,0 +1,303 @@
+package e2e
+
+import (
+	"fmt"
+
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestTargetTrouble has one target for everything that can be wrong upstream.
+// A user gets one line that says what to do; entry never connects on trust.
+func TestTargetTrouble(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home := s.startHome()
+	other := initSite(t) // another installation, whose user CA `stranger` trusts
+	stranger := startSSHD(t, sshdOptions{userCA: other.path("keys", "user_ca.pub")})
+	frozen := s.startHome()
+	ca := newSigner(t)
+	certified := startSSHD(t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), hostCA: ca, hostName: "certified.tinker"})
+	misnamed := startSSHD(t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), hostCA: ca, hostName: "elsewhere"})
+	elsewhere := authorized(newSigner(t).PublicKey())
+	web := webServer(t, "not SSH at all")
+
+	login := "default_login: " + me(t)
+	hostCA := fmt.Sprintf("host_ca: [%q]", authorized(ca.PublicKey()))
+	s.setPolicy([]string{"alice", "bob"}, []string{
+		home.target(t, "home"),
+		targetLine("down", fmt.Sprintf("127.0.0.1:%d", freePort(t)), home.hostKey, login),
+		targetLine("changed", home.addr(), elsewhere, login),
+		targetLine("stranger", stranger.addr(), stranger.hostKey, login),
+		targetLine("account", home.addr(), home.hostKey, "default_login: no-such-account"),
+		targetLine("frozen", frozen.addr(), frozen.hostKey, login),
+		targetLine("web", fmt.Sprintf("127.0.0.1:%d", web), home.hostKey, login),
+		targetLine("certified", certified.addr(), "", hostCA, login),
+		targetLine("misnamed", misnamed.addr(), "", hostCA, login),
+		fmt.Sprintf("      spare: {address: [%q, %q], host_keys: [%q], %s}", fmt.Sprintf("127.0.0.1:%d", freePort(t)), home.addr(), home.hostKey, login),
+	}, recordAll())
+	s.configure(func(c map[string]any) { section(c, "limits")["dial"] = "2s" })
+	s.serve()
+	frozen.signal(syscall.SIGSTOP)
+	t.Cleanup(func() { frozen.signal(syscall.SIGCONT) })
+	c := s.client(s.enrolled("alice"))
+	c.master()
+
+	for name, want := range map[string]struct {
+		says  string
+		event string
+	}{
+		"down":     {`down\.tinker does not answer`, "upstream.failed"},
+		"changed":  {`host key of changed\.tinker is not the one on record`, "hostkey.changed"},
+		"stranger": {`stranger\.tinker does not accept entry's certificate`, "upstream.failed"},
+		"account":  {`account\.tinker does not accept entry's certificate for account "no-such-account"`, "upstream.failed"},
+		"frozen":   {`frozen\.tinker`, "upstream.failed"},
+		"web":      {`web\.tinker answers, but not as an SSH server`, "upstream.failed"},
+		"misnamed": {`host key of misnamed\.tinker`, "hostkey.changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, c.ssh("-J", "entry", name+".tinker", "echo in"))
+			if r.code != 255 || r.stdout != "" || !regexp.MustCompile(want.says).MatchString(r.stderr) {
+				t.Errorf("%s", r)
+			}
+			if r.took.Seconds() > 8 {
+				t.Errorf("took %s", r.took)
+			}
+			e := s.awaitEvent(want.event, func(e event) bool { return e.Target == name+".tinker" })
+			if e.Ref == "" || !strings.Contains(r.stderr, e.Ref) {
+				t.Errorf("the user can't quote the reference %q: %s", e.Ref, r.stderr)
+			}
+			// Nothing internal reaches the user.
+			for _, internal := range []string{"127.0.0.1:" + strconv.Itoa(home.port), "connection refused", "ssh: "} {
+				if strings.Contains(r.stderr, internal) {
+					t.Errorf("the user is told %q: %s", internal, r.stderr)
+				}
+			}
+		})
+	}
+	for _, name := range []string{"home", "certified.tinker", "spare.tinker"} {
+		t.Run(name, func(t *testing.T) {
+			if r := run(t, c.ssh("-J", "entry", name, "echo in")); r.code != 0 || r.stdout != "in\n" {
+				t.Errorf("%s", r)
+			}
+		})
+	}
+	t.Run("on a terminal", func(t *testing.T) {
+		w := onTerminal(t, c.ssh("-J", "entry", "changed.tinker"))
+		w.expect(`(?m)entry: [^\r\n]*not the one on record[^\r\n]*\r\n`)
+		if code := w.wait(); code != 255 {
+			t.Errorf("exit status %d: %q", code, w.text())
+		}
+	})
+	t.Run("one trouble doesn't disturb others", func(t *testing.T) {
+		shell := onTerminal(t, c.home(nil))
+		shellAnswers(shell)
+		p := start(t, "ssh frozen", c.ssh("-J", "entry", "frozen.tinker", "true"))
+		shellAnswers(shell)
+		p.wait(waitTimeout)
+		shellAnswers(shell)
+	})
+}
+
+// TestTargetDies: a target that goes away in the middle ends its sessions, in
+// words, and nobody else's.
+func TestTargetDies(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home, doomed := s.startHome(), s.startHome()
+	s.setPolicy([]string{"alice", "bob"}, []string{home.target(t, "home"), doomed.target(t, "doomed")}, recordAll())
+	s.serve()
+	c := s.client(s.enrolled("alice"))
+	c.master()
+	here := onTerminal(t, c.home(nil))
+	shellAnswers(here)
+	there := onTerminal(t, c.ssh("-J", "entry", "doomed.tinker"))
+	shellAnswers(there)
+	doomed.killSessions(t)
+	there.expect(`(?i)entry: [^\r\n]*doomed\.tinker`)
+	if code := there.wait(); code == 0 {
+		t.Error("exit status 0 although the target died")
+	}
+	shellAnswers(here)
+	s.awaitEvent("session.ended", func(e event) bool { return e.Target == "doomed.tinker" })
+}
+
+// killSessions ends sshd with all its sessions, as a power cut does. The
+// sessions run in process groups of their own.
+func (s *sshd) killSessions(t testing.TB) {
+	t.Helper()
+	for _, pid := range descendants(t, s.cmd.Process.Pid) {
+		// It may have ended already.
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	s.kill()
+}
+
+func TestTargetNames(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home := s.startHome()
+	writeFile(t, s.path("policy.d", "labs.yaml"), fmt.Sprintf(`labs:
+  tinker:
+    members: [alice, dora]
+    targets:
+%s
+  forge:
+    members: [alice, dora]
+    targets:
+%s
+  closed:
+    members: [bob]
+    targets:
+%s
+default_lab: {dora: forge}
+rules:
+  - name: members
+    who: {labs: [tinker, forge]}
+    where: {labs: [tinker, forge]}
+    may: [shell, exec]
+    record: full
+`, home.target(t, "home")+"\n"+home.target(t, "bench"), home.target(t, "home"), home.target(t, "vault")))
+	s.serve()
+	c := s.client(s.enrolled("alice"))
+	c.master()
+	for name, says := range map[string]string{
+		"nowhere":          `no target "nowhere"; yours: .*bench\.tinker`,
+		"home":             `"home" is ambiguous; ask for home\.forge, home\.tinker`,
+		"127.0.0.1":        `"127\.0\.0\.1" is an address; ask for a target by its name; yours: `,
+		"vault":            `no target "vault"`,
+		"vault.closed":     `no target|no rule allows|default deny`,
+		"home.tinker.evil": `no target`,
+		"entry":            `no target "entry"`,
+	} {
+		port := "22"
+		if name == "127.0.0.1" {
+			port = strconv.Itoa(home.port)
+		}
+		r := run(t, c.ssh("-J", "entry", "-p", port, "-o", "HostKeyAlias=home", name, "echo in"))
+		if r.code != 255 || r.stdout != "" || !regexp.MustCompile(`administratively prohibited: entry: .*(`+says+`).*\(ref \w+\)`).MatchString(r.stderr) {
+			t.Errorf("%s: %s", name, r)
+		}
+	}
+	if r := run(t, c.ssh("-J", "entry", "bench", "echo in")); strings.Contains(r.stderr, "ambiguous") {
+		t.Errorf("bench is unique: %s", r)
+	}
+	dora := s.client(s.enrolled("dora"))
+	if r := run(t, dora.exec("echo in")); r.code != 0 || r.stdout != "in\n" {
+		t.Errorf("with a default lab: %s", r)
+	}
+	s.awaitEvent("session.started", func(e event) bool { return e.Target == "home.forge" && e.User == "dora" })
+
+	// Somebody without a lab gets in, and nowhere.
+	nobody := s.client(s.enrolled("nolab"))
+	if r := run(t, nobody.exec("echo in")); r.code != 255 || r.stdout != "" {
+		t.Errorf("no lab: %s", r)
+	}
+}
+
+// TestPassthrough: the target's own prompts, its forced reset included, reach
+// the user, marked with its name; the answers stay out of all records.
+func TestPassthrough(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	target := startStubbornTarget(t)
+	s.setPolicy([]string{"alice", "bob"}, []string{
+		targetLine("home", target.addr(), target.hostKey, "auth: passthrough", "default_login: worker"),
+	}, recordAll())
+	s.serve()
+	alice := s.enrolled("alice")
+	c := s.client(alice).byHand()
+	w := onTerminal(t, c.exec("run something"))
+	answerLogin(w, alice)
+	w.expect(`\[home\.tinker\] Target password: $`)
+	w.sendLine(target.password)
+	w.expect(`\[home\.tinker\] You are required to change your password\.`)
+	w.expect(`\[home\.tinker\] New target password: $`)
+	w.sendLine(target.next)
+	w.expect(`\[home\.tinker\] Retype new target password: $`)
+	w.sendLine(target.next)
+	w.expect(`stubborn target got: run something`)
+	if code := w.wait(); code != 5 {
+		t.Errorf("exit status %d, want 5: %q", code, w.text())
+	}
+	if strings.ContainsAny(w.text(), "\x1b\a") {
+		t.Errorf("the target's control sequences reach the terminal: %q", w.text())
+	}
+	if len(target.users) != 1 || target.users[0] != "worker" {
+		t.Errorf("logged in as %q, want worker", target.users)
+	}
+	s.awaitSessions(1)
+
+	t.Run("wrong answers don't reach the target's lockout", func(t *testing.T) {
+		tries := target.tries
+		bob := s.enrolled("bob")
+		c := s.client(bob)
+		bob.answer = func(prompt string) (string, bool) {
+			if strings.Contains(prompt, "[home.tinker]") {
+				return "wrong", true
+			}
+			return bob.rightAnswer(prompt)
+		}
+		if r := run(t, c.exec("x")); r.code != 255 || strings.Contains(r.stdout, "stubborn") {
+			t.Errorf("%s", r)
+		}
+		if n := target.tries - tries; n == 0 || n > 3 {
+			t.Errorf("%d tries reached the target, want 1 to 3", n)
+		}
+	})
+	s.stop()
+	found := grepTree(t, s.dir, target.password, target.next)
+	if len(found) != 0 {
+		t.Errorf("answers to the target were kept: %q", found)
+	}
+}
+
+// TestInnerUser: the inner user name picks an account from the login map and
+// nothing else.
+func TestInnerUser(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice", "bob"}, []string{
+		targetLine("home", home.addr(), home.hostKey, fmt.Sprintf("default_login: %s", me(t)), fmt.Sprintf("logins: {alice: [%s, analysis]}", me(t))),
+	}, recordAll())
+	s.serve()
+	c := s.client(s.enrolled("alice"))
+	c.master()
+	for asked, wantLogin := range map[string]string{"bob": me(t), me(t): me(t), "-oProxyCommand=x": me(t), "analysis": "analysis"} {
+		r := run(t, c.home([]string{"-l", asked}, "id -un"))
+		if wantLogin == me(t) && (r.code != 0 || strings.TrimSpace(r.stdout) != wantLogin) {
+			t.Errorf("asked for %q: %s", asked, r)
+		}
+		// There is no such account here, so the target's refusal names it.
+		if wantLogin != me(t) && (r.code != 255 || !strings.Contains(r.stderr, strconv.Quote(wantLogin))) {
+			t.Errorf("asked for %q: %s", asked, r)
+		}
+	}
+	s.awaitEvent("session.started", func(e event) bool { return e.Login == me(t) && strings.Contains(e.line, `"bob"`) })
+}
+
+// grepTree looks for secrets in every file below dir, as they are and hex,
+// base64 or base32 encoded. It gives "file: secret" lines.
+func grepTree(t testing.TB, dir string, secrets ...string) []string {
+	t.Helper()
+	var found []string
+	eachFile(t, dir, func(path, text string) {
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range secrets {
+			for _, form := range disguises(secret) {
+				if strings.Contains(text, form) {
+					found = append(found, rel+": "+form)
+				}
+			}
+		}
+	})
+	return found
+}
