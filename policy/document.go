@@ -155,6 +155,14 @@ func (d *Document) syntax(err error) {
 	if line == 0 {
 		col = 0
 	}
+	// What is missing at the end of the file is shown where the text ends.
+	last := len(d.lines)
+	for last > 1 && strings.TrimSpace(d.lines[last-1]) == "" {
+		last--
+	}
+	if line > last {
+		line, col = last, utf8.RuneCountInString(strings.TrimRight(d.lines[last-1], "\r"))+1
+	}
 	message := "not valid YAML: " + le.Message
 	if le.ContextMsg != "" {
 		message += " " + le.ContextMsg

@@ -378,6 +378,9 @@ func (b *builder) readDestinations(r *rule, v Value, c Capability, read func(Val
 // checkEffect warns of a rule that gives nothing to anybody.
 func (b *builder) checkEffect(ra ruleAt) {
 	r := ra.rule
+	if !ra.fields.Get("who").Present() || !ra.fields.Get("where").Present() {
+		return // reported already
+	}
 	if !slices.ContainsFunc(r.who, func(s *subject) bool { return len(s.users) > 0 }) {
 		ra.fields.Get("who").Warnf(codeMatchesNobody, "rule %s is for nobody: no user is named, and the labs and groups are empty", r.ref.Name)
 	}
