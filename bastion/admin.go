@@ -1,0 +1,278 @@
+package bastion
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"entry/audit"
+	"entry/bastion/identity"
+	"entry/policy"
+)
+
+// maxAdminBody bounds a request on the admin socket.
+const maxAdminBody = 64 << 10 // bytes
+
+// unsetLoginUID is what the kernel shows for a process that no login started.
+const unsetLoginUID = ^uint32(0)
+
+// Admin is what operators do to a running server or, with no server running,
+// to its state directly: one set of operations, each audited with who did it.
+// It is safe for concurrent use.
+type Admin struct {
+	Auth   *identity.Authenticator
+	Events Events
+	Log    *zap.Logger
+	Server *Server                     // nil when no server runs
+	Reload func(context.Context) error // reads the policy again; nil when no server runs
+}
+
+// Handler serves the operations as JSON over HTTP. Every request's context
+// must hold an actor: ServeAdmin puts the socket's peer there, WithActor the
+// process itself.
+func (a *Admin) Handler() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, f func(r *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.answer(w, r, f) })
+	}
+	handle("GET /v1/users", func(r *http.Request) (any, error) { return a.Auth.Users(r.Context()) })
+	handle("GET /v1/users/{name}", func(r *http.Request) (any, error) { return a.Auth.User(r.Context(), r.PathValue("name")) })
+	handle("POST /v1/users/{name}", a.addUser)
+	handle("POST /v1/users/{name}/reset", a.resetUser)
+	handle("POST /v1/users/{name}/disable", a.change("user-disabled", a.Auth.Disable))
+	handle("POST /v1/users/{name}/enable", a.change("", a.Auth.Enable))
+	handle("DELETE /v1/users/{name}", a.change("user-removed", a.Auth.Remove))
+	handle("POST /v1/users/{name}/keys", a.addKey)
+	handle("DELETE /v1/users/{name}/keys/{fingerprint}", a.removeKey)
+	handle("GET /v1/sessions", func(*http.Request) (any, error) {
+		if a.Server == nil {
+			return []SessionInfo{}, nil
+		}
+		return a.Server.Sessions(), nil
+	})
+	handle("DELETE /v1/sessions/{id}", a.endSession)
+	handle("POST /v1/recordings/{id}/read", a.recordingRead)
+	handle("POST /v1/reload", func(r *http.Request) (any, error) {
+		if a.Reload == nil {
+			return nil, &AdminError{Status: http.StatusConflict, Text: "no server is running, so there is nothing to reload"}
+		}
+		return struct{}{}, a.Reload(r.Context())
+	})
+	return mux
+}
+
+// AdminError is an answer that an operator can act on.
+type AdminError struct {
+	Status int    `json:"-"`
+	Text   string `json:"error"`
+}
+
+func (e *AdminError) Error() string { return e.Text }
+
+// Issued is a temporary passphrase as the operator gets it, once.
+type Issued struct {
+	User       string    `json:"user"`
+	Passphrase string    `json:"temporary_passphrase"`
+	Until      time.Time `json:"until"`
+}
+
+func (a *Admin) answer(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, error)) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+	v, err := f(r)
+	if err != nil {
+		e := a.publicError(err)
+		w.WriteHeader(e.Status)
+		v = e
+	}
+	_ = json.NewEncoder(w).Encode(v) // the peer may have left
+}
+
+// publicError is what an operator reads. They are trusted with causes, except
+// for what isn't an answer at all.
+func (a *Admin) publicError(err error) *AdminError {
+	var e *AdminError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, identity.ErrNoAccount):
+		return &AdminError{http.StatusNotFound, "no such user; entry user ls shows them"}
+	case errors.Is(err, identity.ErrExists):
+		return &AdminError{http.StatusConflict, "the user exists already; entry user reset makes a new temporary passphrase"}
+	case errors.Is(err, identity.ErrChanged):
+		return &AdminError{http.StatusConflict, "the account was changed by somebody else meanwhile; look and try again"}
+	case errors.Is(err, identity.ErrNoKey):
+		return &AdminError{http.StatusNotFound, "the user has no such key; entry user show lists them"}
+	}
+	a.Log.Error("admin request failed", zap.Error(err))
+	return &AdminError{http.StatusInternalServerError, err.Error()}
+}
+
+func (a *Admin) addUser(r *http.Request) (any, error) {
+	return a.issued(r, a.Auth.AddUser)
+}
+
+func (a *Admin) resetUser(r *http.Request) (any, error) {
+	v, err := a.issued(r, a.Auth.Reset)
+	if err == nil {
+		a.endUser(r.PathValue("name"), "user-reset")
+	}
+	return v, err
+}
+
+// issued answers with a temporary passphrase and until when it is good.
+func (a *Admin) issued(r *http.Request, issue func(context.Context, string) (string, error)) (any, error) {
+	name := r.PathValue("name")
+	if err := policy.ValidUser(name); err != nil {
+		return nil, &AdminError{http.StatusBadRequest, err.Error()}
+	}
+	pass, err := issue(r.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	u, err := a.Auth.User(r.Context(), name)
+	return Issued{name, pass, u.TemporaryExpires}, err
+}
+
+// change is an operation that may take access away; then what the user has
+// open ends with it.
+func (a *Admin) change(ends string, f func(context.Context, string) error) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		if err := f(r.Context(), r.PathValue("name")); err != nil {
+			return nil, err
+		}
+		if ends != "" {
+			a.endUser(r.PathValue("name"), ends)
+		}
+		return struct{}{}, nil
+	}
+}
+
+func (a *Admin) endUser(name, reason string) {
+	if a.Server != nil {
+		a.Server.EndUser(name, reason)
+	}
+}
+
+func (a *Admin) addKey(r *http.Request) (any, error) {
+	var in struct {
+		Key string `json:"key"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		return nil, &AdminError{http.StatusBadRequest, "the request holds no key"}
+	}
+	fp, err := a.Auth.AddKey(r.Context(), r.PathValue("name"), in.Key)
+	return map[string]string{"fingerprint": fp}, err
+}
+
+func (a *Admin) removeKey(r *http.Request) (any, error) {
+	return struct{}{}, a.Auth.RemoveKey(r.Context(), r.PathValue("name"), r.PathValue("fingerprint"))
+}
+
+func (a *Admin) endSession(r *http.Request) (any, error) {
+	id := r.PathValue("id")
+	if a.Server == nil || !a.Server.EndSession(id, "an operator ended this session", "killed") {
+		return nil, &AdminError{http.StatusNotFound, "no live session has this ID; entry sessions ls shows them"}
+	}
+	return struct{}{}, a.Events.Append(r.Context(), audit.Event{Type: audit.SessionKilled, Session: id, Actor: actorOf(r.Context())})
+}
+
+// recordingRead notes that somebody reads a recording, before they do.
+func (a *Admin) recordingRead(r *http.Request) (any, error) {
+	var in struct {
+		Verb string `json:"verb"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		return nil, &AdminError{http.StatusBadRequest, "the request doesn't say what is done"}
+	}
+	return struct{}{}, a.Events.Append(r.Context(), audit.Event{Type: audit.RecordingRead, Session: clip(r.PathValue("id")), Detail: clip(in.Verb), Actor: actorOf(r.Context())})
+}
+
+// actorKey keeps the peer of the admin socket beside identity's own note of it,
+// for the events that the server itself appends.
+type actorKey struct{}
+
+// WithActor says on whose behalf ctx's operations are done.
+func WithActor(ctx context.Context, a audit.Actor) context.Context {
+	return context.WithValue(identity.WithActor(ctx, a), actorKey{}, &a)
+}
+
+func actorOf(ctx context.Context) *audit.Actor {
+	a, _ := ctx.Value(actorKey{}).(*audit.Actor)
+	return a
+}
+
+// Process is the actor that the process pid of account uid is.
+func Process(uid uint32, pid int32) audit.Actor {
+	a := audit.Actor{UID: uid, LoginUID: unsetLoginUID}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid)); err == nil {
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32); err == nil {
+			a.LoginUID = uint32(n)
+		}
+	}
+	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+		a.Name = u.Username
+	}
+	return a
+}
+
+// ServeAdmin answers on the admin socket until l is closed. Only root and the
+// server's own account are served; the kernel says who the peer is.
+func (a *Admin) ServeAdmin(l net.Listener) error {
+	own := uint32(os.Geteuid())
+	srv := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          zap.NewStdLog(a.Log),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			act := actorOf(r.Context())
+			if act == nil || act.UID != 0 && act.UID != own {
+				w.WriteHeader(http.StatusForbidden)
+				_ = json.NewEncoder(w).Encode(&AdminError{Text: "only root and the server's own account may use the admin socket"})
+				return
+			}
+			a.Handler().ServeHTTP(w, r)
+		}),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			cred, err := peer(c)
+			if err != nil {
+				a.Log.Error("admin peer", zap.Error(err))
+				return ctx // without an actor nothing is served
+			}
+			return WithActor(ctx, Process(cred.Uid, cred.Pid))
+		},
+	}
+	err := srv.Serve(l)
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// peer is who connected, from the kernel (SO_PEERCRED).
+func peer(c net.Conn) (*unix.Ucred, error) {
+	uc, ok := c.(*net.UnixConn)
+	if !ok {
+		return nil, errors.New("not a unix socket")
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var cred *unix.Ucred
+	var cerr error
+	if err := raw.Control(func(fd uintptr) { cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return nil, err
+	}
+	return cred, cerr
+}

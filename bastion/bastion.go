@@ -1,0 +1,285 @@
+package bastion
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"filippo.io/age"
+	gliderlabs "github.com/gliderlabs/ssh"
+	"github.com/oklog/ulid/v2"
+	"go.uber.org/zap"
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/bastion/ca"
+	"entry/bastion/identity"
+	"entry/policy"
+	"entry/session"
+	"entry/session/recording"
+)
+
+// Events is the audit log. *audit.Log implements it.
+type Events interface {
+	// Append returns once the events are durable.
+	Append(ctx context.Context, e ...audit.Event) error
+	// Failed is closed when the log can't go on.
+	Failed() <-chan struct{}
+}
+
+// Options holds what a Server needs. Fields without a default are required.
+type Options struct {
+	Name     string // of the jump host, in prompts and its host certificate; default "entry"
+	Policy   *policy.Policy
+	Auth     *identity.Authenticator
+	Events   Events
+	Spool    *recording.Spool
+	Auditors func(lab string) []age.Recipient // who may read a lab's recordings; at least one
+	HostKeys *ca.HostKeys
+	UserCA   *ca.UserCA
+	Log      *zap.Logger
+	Now      func() time.Time // default time.Now
+
+	Startups       Startups      // default 10:30:100
+	PerSource      int           // unauthenticated connections of one source; default 8
+	Grace          time.Duration // to the end of the login dialogue; default 120 s, as sshd
+	EnrolmentGrace time.Duration // once a right temporary passphrase opened enrolment; default 10 min
+	ChannelsFor    time.Duration // after its code a client connection opens no new channel; default 12 h
+	DialTimeout    time.Duration // TCP and SSH handshake with a target; default 10 s
+	SourceAddress  []string      // entry's own addresses for upstream certificates; none = no restriction
+	Notice         Notice        // how users are told what is recorded; default on a pty
+}
+
+// Notice says how users are told what is recorded and who may read it.
+type Notice uint8
+
+const (
+	NoticePTY    Notice = iota // the first line of a pty session
+	NoticeBanner               // a banner of the inner connection, for clients without a pty too
+	NoticeNone
+)
+
+// Server is the jump host. Make one with New; it is safe for concurrent use.
+type Server struct {
+	o         Options
+	log       *zap.Logger
+	now       func() time.Time
+	own       []ssh.Signer
+	policy    atomic.Pointer[policy.Policy]
+	admission *admission
+	refusals  *refusals
+	live      *registry
+
+	ctx    context.Context // ends all connections; cancelled by Shutdown's end
+	cancel context.CancelCauseFunc
+	conns  sync.WaitGroup
+
+	mu        sync.Mutex // guards listeners and closing
+	listeners []net.Listener
+	closing   bool
+}
+
+// ErrClosed is returned by Serve after Shutdown.
+var ErrClosed = errors.New("server closed")
+
+// New checks o and returns a server that doesn't listen yet.
+func New(o Options) (*Server, error) {
+	switch {
+	case o.Policy == nil, o.Auth == nil, o.Events == nil, o.Spool == nil, o.Auditors == nil, o.HostKeys == nil, o.UserCA == nil, o.Log == nil:
+		return nil, errors.New("new server: a required option is missing")
+	}
+	if o.Name == "" {
+		o.Name = "entry"
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	defaultTo(&o.Grace, 120*time.Second)
+	defaultTo(&o.EnrolmentGrace, 10*time.Minute)
+	defaultTo(&o.ChannelsFor, 12*time.Hour)
+	defaultTo(&o.DialTimeout, 10*time.Second)
+	own, err := o.HostKeys.Signers(o.Name)
+	if err != nil {
+		return nil, fmt.Errorf("host key of %s: %w", o.Name, err)
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s := &Server{o: o, log: o.Log, now: o.Now, own: own, live: newRegistry(), refusals: newRefusals(),
+		admission: newAdmission(o.Startups, o.PerSource, o.Now), ctx: ctx, cancel: cancel}
+	s.policy.Store(o.Policy)
+	return s, nil
+}
+
+func defaultTo(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}
+
+// Serve accepts connections on l until Shutdown, whatever closes l, or a
+// failure of the audit log. A connection on it leads to the named target
+// where target is set. It blocks; call it once per listener.
+func (s *Server) Serve(l net.Listener, target string) error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.listeners = append(s.listeners, l)
+	s.mu.Unlock()
+	loop := &gliderlabs.Server{
+		// Never used: each connection is taken over below. Without one the
+		// accept loop would make a random RSA key.
+		HostSigners: []gliderlabs.Signer{s.own[len(s.own)-1]},
+		ConnCallback: func(_ gliderlabs.Context, nc net.Conn) net.Conn {
+			s.takeOver(nc, target)
+			return nil // the loop closes nc
+		},
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- loop.Serve(l) }()
+	select {
+	case err := <-failed:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closing {
+			return ErrClosed
+		}
+		return fmt.Errorf("accept: %w", err)
+	case <-s.o.Events.Failed():
+		s.stopListening()
+		<-failed
+		s.live.endAll(&session.End{Text: "the audit log can't be written; the session was ended so that nothing goes unrecorded", Reason: "audit-failed"})
+		return errors.New("audit log failed")
+	}
+}
+
+// takeOver runs one client connection from its first byte to its end.
+func (s *Server) takeOver(nc net.Conn, target string) {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return
+	}
+	s.conns.Add(1)
+	s.mu.Unlock()
+	defer s.conns.Done()
+	source, err := netip.ParseAddrPort(nc.RemoteAddr().String())
+	if err != nil {
+		s.log.Error("connection without an address", zap.Error(err))
+		return
+	}
+	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
+	defer s.recoverFrom("client connection", source, nc)
+	t, why := s.admission.enter(source.Addr())
+	if t == nil {
+		s.connectionRefused(source, why)
+		return
+	}
+	defer t.leave(false)
+	id := s.newID()
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	defer stop()
+	c, err := s.authenticate(ctx, nc, id, source, target, t)
+	if err != nil {
+		s.refuseUnauthenticated(id, source, err)
+		return
+	}
+	t.leave(true)
+	c.serve(ctx)
+}
+
+// recoverFrom is deferred: it ends one connection instead of the server. What
+// panicked is a defect, so it is logged with its stack and never shown.
+func (s *Server) recoverFrom(what string, source netip.AddrPort, conn io.Closer) {
+	if r := recover(); r != nil {
+		conn.Close()
+		s.log.Error("panic", zap.String("in", what), zap.String("source", source.String()), zap.Any("panic", r), zap.Stack("stack"))
+	}
+}
+
+// Policy is the policy in force.
+func (s *Server) Policy() *policy.Policy { return s.policy.Load() }
+
+// SetPolicy puts p in force for everything that is decided from now on, and
+// ends the live sessions that lost their grant. Each new channel of the others
+// is decided under p.
+func (s *Server) SetPolicy(p *policy.Policy) {
+	s.policy.Store(p)
+	for _, l := range s.live.all() {
+		if _, err := l.decide(); err != nil {
+			l.end(&session.End{Text: userText(err), Reason: "policy-changed"})
+		}
+	}
+}
+
+// EndUser ends every live session and client connection of user.
+func (s *Server) EndUser(user, reason string) {
+	s.live.endUser(user, &session.End{Text: "your access was changed by an operator", Reason: reason})
+}
+
+// Shutdown stops accepting, waits for live sessions until ctx ends, then ends
+// the rest with a word to their users. It returns the number it had to end.
+func (s *Server) Shutdown(ctx context.Context) int {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.stopListening()
+	s.live.wait(ctx)
+	n := s.live.endAll(&session.End{Text: "the jump host is shutting down", Reason: "shutdown"})
+	ended, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	s.live.wait(ended)
+	s.cancel(ErrClosed)
+	gone := make(chan struct{})
+	go func() { s.conns.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-time.After(endTimeout):
+		s.log.Error("connections didn't end in time; leaving them")
+	}
+	return n
+}
+
+func (s *Server) stopListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.listeners {
+		l.Close()
+	}
+}
+
+// append writes events that no connection waits for. A failure ends the server
+// through Events.Failed.
+func (s *Server) append(e ...audit.Event) {
+	if err := s.o.Events.Append(context.Background(), e...); err != nil {
+		s.log.Error("append events", zap.Error(err))
+	}
+}
+
+// newID is a ULID: sortable by time, unguessable in its random half.
+func (s *Server) newID() string {
+	return ulid.MustNew(ulid.Timestamp(s.now()), rand.Reader).String()
+}
+
+// newRef is a short reference that a user can read to an operator, who finds
+// it in the audit log.
+func newRef() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+func connFields(id string, source netip.AddrPort, err error) []zap.Field {
+	return []zap.Field{zap.String("conn", id), zap.String("source", source.String()), zap.Error(err)}
+}

@@ -1,0 +1,40 @@
+package bastion
+
+import (
+	"context"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/bastion/identity"
+	"entry/policy"
+)
+
+// openDirect opens the target that the whole client connection leads to
+// (`ssh alice+home@entry`, or a listener bound to one target), inside the
+// login dialogue that has just succeeded: the target's banner and its own
+// prompts can still be passed on there.
+func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.KeyboardInteractiveChallenge) {
+	c := &client{s: l.s, id: l.id, source: l.source, who: who, target: l.target}
+	o := &opening{s: l.s, conn: l.id, source: l.source, who: who, revoked: c.revoked}
+	l.direct = o
+	grant, r := c.authorise(l.target, sshPort)
+	if r == nil && grant.Target().Kind != policy.SSH {
+		r = &refusal{why: "kind", lab: grant.Target().Lab, target: grant.Target().FullName(),
+			text: grant.Target().FullName() + " is no SSH machine; reach it with -L or -D through entry"}
+	}
+	if r == nil {
+		o.grant = grant
+		o.tcp, r = l.s.dial(l.ctx, grant)
+	}
+	if r != nil {
+		o.failed = c.noted(*r)
+		return
+	}
+	o.open(l.ctx, "", l.pre, ask)
+}
+
+// direct relays the client connection itself.
+func (c *client) direct(ctx context.Context) {
+	defer c.opened.close()
+	c.opened.run(ctx, c.leg)
+}

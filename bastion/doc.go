@@ -1,0 +1,34 @@
+// Package bastion is the server: it accepts client connections, proves who
+// they are, decides where they may go, dials the target and hands both ends
+// to session.Relay. It is the one place where the lower layers meet.
+//
+// The data goes one way:
+//
+//	net.Conn → identity proof → policy.Request → policy.Grant → dial → session.Relay → recording and audit log
+//
+// and the files follow it:
+//
+//	admission.go   who may open a connection at all (MaxStartups, per source)
+//	handshake.go   the client connection's SSH handshake and login dialogue
+//	client.go      what an authenticated client connection may ask for
+//	jump.go        `ssh -J entry home`: names, originators, the inner connection
+//	tcp.go         targets of kind tcp over -L and -D
+//	direct.go      `ssh alice+home@entry` and listeners bound to one target
+//	upstream.go    SSH from entry to the target: host key, certificate, passthrough
+//	live.go        one live session: recording, events, relay, end
+//	registry.go    all live sessions; revocation and drain
+//	portal.go      `ssh entry`
+//	admin.go       the admin socket, and the same operations without a server
+//
+// Guarantees:
+//   - Nothing opens before login.succeeded is durable, and no channel of a
+//     session is confirmed before its session.started is durable.
+//   - Whatever isn't a named target is never dialled.
+//   - A session that can't be recorded as its grant demands doesn't start, and
+//     one whose recorder or log fails ends, saying so.
+//   - A user is told what to do and a reference; causes go to the log.
+//
+// gliderlabs/ssh is used as the accept loop only: its handshake skips
+// authentication when no handler is set and can't carry the login dialogue, so
+// every connection is taken over in ConnCallback.
+package bastion

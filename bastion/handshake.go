@@ -1,0 +1,293 @@
+package bastion
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/bastion/identity"
+	"entry/session"
+)
+
+// maxAuthTries is what x/crypto counts: every offered key is one. The
+// dialogues are counted by identity (three a connection).
+const maxAuthTries = 24
+
+// kexGrace bounds everything before the first authentication request, so that
+// sockets which send a byte a second can't hold the startup slots for the
+// whole login grace.
+const kexGrace = 20 * time.Second
+
+var (
+	errRefused = errors.New("login refused")
+	errRenamed = errors.New("user name changed during login")
+)
+
+// proofKey is where a proven identity travels from the callback that proved it
+// to the connection: Permissions.ExtraData, which x/crypto keeps only from the
+// final, successful method.
+type proofKey struct{}
+
+// login is one client connection until it is authenticated. Its callbacks run
+// one at a time, on the handshake's goroutine.
+type login struct {
+	s      *Server
+	ctx    context.Context
+	conn   net.Conn
+	id     string
+	source netip.AddrPort
+	bound  string
+	state  *identity.ConnState
+	ticket *ticket
+
+	pre    ssh.ServerPreAuthConn
+	first  string   // the name of the first request; never changes after it
+	target string   // after the last +, or the listener's
+	direct *opening // of that target
+
+	mu    sync.Mutex // guards timer and ended
+	timer *time.Timer
+	ended bool
+}
+
+// authenticate runs the SSH handshake and the login dialogue on nc. It closes
+// nc unless it returns a connection.
+func (s *Server) authenticate(ctx context.Context, nc net.Conn, id string, source netip.AddrPort, bound string, t *ticket) (*client, error) {
+	l := &login{s: s, ctx: ctx, conn: nc, id: id, source: source, bound: bound, state: identity.NewConnState(), ticket: t}
+	l.grace(kexGrace)
+	defer l.endGrace()
+
+	vc, peer, err := exchangeVersion(session.Coalesce(nc))
+	if err != nil {
+		nc.Close() // the peer is gone or no SSH client
+		return nil, err
+	}
+	sc, chans, reqs, err := ssh.NewServerConn(vc, l.config(peer))
+	if err != nil { // NewServerConn has closed nc
+		if l.direct != nil {
+			l.direct.close()
+		}
+		return nil, err
+	}
+	who, ok := sc.Permissions.ExtraData[proofKey{}].(identity.Identity)
+	if !ok || !who.Valid() || (l.direct == nil) != (l.target == "") {
+		sc.Close()
+		return nil, errors.New("handshake ended without a proven identity")
+	}
+	return &client{s: s, id: id, source: source, target: l.target, who: who, opened: l.direct,
+		leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs}}, nil
+}
+
+func (l *login) config(peer []byte) *ssh.ServerConfig {
+	c := &ssh.ServerConfig{
+		Config:                    algorithms(peer),
+		ServerVersion:             version,
+		MaxAuthTries:              maxAuthTries,
+		PublicKeyAuthAlgorithms:   publicKeyAlgorithms,
+		PublicKeyCallback:         l.offered,
+		VerifiedPublicKeyCallback: l.proven,
+		KeyboardInteractiveCallback: func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			return l.dialogue(m, ask, nil)
+		},
+		PreAuthConnCallback: func(c ssh.ServerPreAuthConn) { l.pre = c },
+		// Called once, at the first request, whatever its method.
+		BannerCallback: func(m ssh.ConnMetadata) string {
+			l.begin(m.User())
+			return ""
+		},
+		AuthLogCallback: func(m ssh.ConnMetadata, _ string, _ error) {
+			if m.User() != l.first {
+				l.conn.Close() // a name that changes drops the connection, whatever the method
+			}
+		},
+	}
+	for _, k := range l.s.hostSigners() {
+		c.AddHostKey(k)
+	}
+	return c
+}
+
+// begin notes the name that the whole login is for and starts the grace.
+func (l *login) begin(user string) {
+	l.first = user
+	l.grace(l.s.o.Grace)
+	l.target = l.bound
+}
+
+// name splits what the client calls its user: `alice+home` names a target too.
+func (l *login) name(m ssh.ConnMetadata) (string, error) {
+	if m.User() != l.first {
+		l.conn.Close()
+		return "", errRenamed
+	}
+	user := l.first
+	if i := strings.LastIndexByte(user, '+'); i >= 0 && l.bound == "" {
+		l.target = user[i+1:]
+		user = user[:i]
+	}
+	return user, nil
+}
+
+// offered is asked about every key the client offers. It proves nothing.
+func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	user, err := l.name(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := usableKey(key); err != nil {
+		return nil, err
+	}
+	if !l.s.o.Auth.KnowsKey(l.ctx, user, key) {
+		return nil, errRefused
+	}
+	return nil, nil
+}
+
+// proven runs after the client has signed with a key that offered accepted.
+// The key is the first factor; the code follows in the dialogue.
+func (l *login) proven(m ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	if _, err := l.name(m); err != nil {
+		return nil, err
+	}
+	return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
+		KeyboardInteractiveCallback: func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			return l.dialogue(m, ask, key)
+		},
+	}}
+}
+
+// usableKey refuses certificates (users carry none: their keys are listed by
+// name) and keys whose verification burns CPU before login.
+func usableKey(key ssh.PublicKey) error {
+	if _, ok := key.(*ssh.Certificate); ok {
+		return errors.New("certificates are not accepted from users")
+	}
+	if ck, ok := key.(ssh.CryptoPublicKey); ok {
+		if r, ok := ck.CryptoPublicKey().(*rsa.PublicKey); ok && r.N.BitLen() > maxRSABits {
+			return fmt.Errorf("RSA key of %d bits", r.N.BitLen())
+		}
+	}
+	return nil
+}
+
+// dialogue runs the login dialogue; key is the first factor where it is set.
+func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge, key ssh.PublicKey) (*ssh.Permissions, error) {
+	user, err := l.name(m)
+	if err != nil {
+		return nil, err
+	}
+	stop := l.extendForEnrolment()
+	defer stop()
+	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, l.state, asker(ask))
+	switch {
+	case err == nil:
+		if l.target != "" {
+			l.openDirect(m, who, ask)
+			if l.direct.denied {
+				return nil, &ssh.PartialSuccessError{}
+			}
+		}
+		return &ssh.Permissions{ExtraData: map[any]any{proofKey{}: who}}, nil
+	case errors.Is(err, identity.ErrUnavailable):
+		l.s.log.Error("login unavailable", connFields(l.id, l.source, err)...)
+		l.banner("entry: logins can't be checked right now. Nothing is wrong with your account; try again in some minutes.")
+		return nil, &ssh.PartialSuccessError{} // no further method: the connection closes
+	case errors.Is(err, identity.ErrExhausted):
+		return nil, &ssh.PartialSuccessError{}
+	default:
+		return nil, errRefused
+	}
+}
+
+// banner shows one line before the end of authentication. Clients may hide
+// it, so it never carries what a prompt could.
+func (l *login) banner(text string) {
+	if l.pre != nil {
+		_ = l.pre.SendAuthBanner(text + "\r\n") // the peer may be gone: then there is nobody to tell
+	}
+}
+
+// extendForEnrolment gives the connection its long grace once a right
+// temporary passphrase has opened the enrolment. The returned function ends
+// the wait for that.
+func (l *login) extendForEnrolment() (stop func()) {
+	ctx, cancel := context.WithCancel(l.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-l.state.EnrolmentOpened():
+			if l.ticket.enrol() {
+				l.grace(l.s.o.EnrolmentGrace)
+			}
+		case <-ctx.Done():
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// grace closes the connection after d, counted from now.
+func (l *login) grace(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
+	}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.timer = time.AfterFunc(d, func() { l.conn.Close() })
+}
+
+func (l *login) endGrace() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	l.timer.Stop()
+}
+
+// asker carries one prompt a round over keyboard-interactive. Everything is in
+// the prompt: clients cut, escape or hide instructions.
+type asker ssh.KeyboardInteractiveChallenge
+
+func (a asker) Ask(ctx context.Context, prompt string, echo bool) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	answers, err := a("", "", []string{prompt}, []bool{echo})
+	if err != nil {
+		return "", fmt.Errorf("ask: %w", err)
+	}
+	if len(answers) != 1 {
+		return "", errors.New("ask: not one answer")
+	}
+	return answers[0], nil
+}
+
+// refuseUnauthenticated notes why a connection came to nothing. Causes are for
+// the log; identity has already written the audit events of dialogues.
+func (s *Server) refuseUnauthenticated(id string, source netip.AddrPort, err error) {
+	s.log.Debug("connection ended before login", connFields(id, source, err)...)
+}
+
+// connectionRefused is an event at most once a minute for a source and reason:
+// a flood must not become a flood of durable writes.
+func (s *Server) connectionRefused(source netip.AddrPort, reason string) {
+	n, due := s.refusals.note(sourceOf(source.Addr()), reason, s.now())
+	if !due {
+		return
+	}
+	s.append(audit.Event{Type: audit.ConnectionRefused, Source: source.String(), Reason: reason, Detail: fmt.Sprintf("%d refused since the last such event", n)})
+}
+
+// hostSigners are entry's own host key and its certificate.
+func (s *Server) hostSigners() []ssh.Signer { return s.own }

@@ -1,0 +1,256 @@
+package bastion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/bastion/ca"
+	"entry/policy"
+	"entry/session"
+)
+
+// passthroughTries is how often the target's own prompts are answered for one
+// inner connection. The upstream connection is closed after that, or several
+// clients' retries would reach the target's faillock.
+const passthroughTries = 3
+
+const (
+	maxBanner  = 8 << 10 // bytes of the target's banner passed on
+	maxPrompts = 16      // prompts in one round of the target's
+	maxPrompt  = 4 << 10 // bytes of one of them
+)
+
+// dial opens TCP to the grant's target, trying its addresses in order. It
+// takes a grant, so that nothing can be dialled that policy didn't grant.
+func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refusal) {
+	if !g.Valid() {
+		return nil, &refusal{why: "no-grant", text: "not permitted"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.DialTimeout)
+	defer cancel()
+	t := g.Target()
+	var d net.Dialer
+	var errs []error
+	for _, a := range t.Addresses {
+		nc, err := d.DialContext(ctx, "tcp", a)
+		if err == nil {
+			return nc, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, &refusal{why: "unreachable", event: audit.UpstreamFailed, detail: errors.Join(errs...).Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(),
+		text: fmt.Sprintf("%s does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's coordinator", t.FullName())}
+}
+
+// upstream is the SSH handshake with a target over tcp, which it closes unless
+// it returns a leg.
+type upstream struct {
+	s       *Server
+	tcp     net.Conn
+	grant   policy.Grant
+	login   string
+	user    string
+	session string
+	pre     ssh.ServerPreAuthConn            // of the inner connection, for the target's banner; may be nil
+	ask     ssh.KeyboardInteractiveChallenge // of the inner connection, for the target's prompts; nil without passthrough
+
+	checked bool // the host key was right
+	offered bool // the certificate, or an answer, was put to the target
+}
+
+// open returns the authenticated leg, or what to tell the user. denied says
+// that the target refused the user's own answers.
+func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *refusal) {
+	t := u.grant.Target()
+	fail := func(r refusal, cause error) *refusal {
+		r.lab, r.target, r.rule, r.policy = t.Lab, t.FullName(), u.grant.Rule().String(), u.grant.PolicyHash()
+		if r.event == "" {
+			r.event = audit.UpstreamFailed
+		}
+		if cause != nil {
+			r.detail = cause.Error()
+		}
+		return &r
+	}
+	verifier, err := ca.NewHostVerifier(ca.HostPins{Target: t.FullName(), Keys: t.HostKeys, CAs: t.HostCAs, Now: u.s.now})
+	if err != nil {
+		u.tcp.Close()
+		return leg, false, fail(refusal{why: "host-key-unknown", text: "entry has no host key to check " + t.FullName() + " against; tell your operator"}, err)
+	}
+	method, limit, err := u.method()
+	if err != nil {
+		u.tcp.Close()
+		return leg, false, fail(refusal{why: "certificate", text: "entry could not make a certificate for " + t.FullName() + "; tell your operator"}, err)
+	}
+	cfg := &ssh.ClientConfig{
+		Config:        algorithms([]byte(version)),
+		User:          u.login,
+		Auth:          []ssh.AuthMethod{method},
+		ClientVersion: version,
+		HostKeyCallback: func(address string, remote net.Addr, key ssh.PublicKey) error {
+			err := verifier.Check(address, remote, key)
+			u.checked = err == nil
+			return err
+		},
+		HostKeyAlgorithms: verifier.Algorithms(),
+		BannerCallback:    u.banner,
+	}
+	cfg.Ciphers = append(slices.Clone(cfg.Ciphers), ctr...) // older targets may lack GCM; here the client is entry and prefers it
+	stop := context.AfterFunc(ctx, func() { u.tcp.Close() })
+	defer stop()
+	// Real time: it bounds I/O, not validity.
+	if err := u.tcp.SetDeadline(time.Now().Add(limit)); err != nil {
+		u.tcp.Close()
+		return leg, false, fail(refusal{why: "unreachable", text: t.FullName() + " hung up; try again in some minutes"}, err)
+	}
+	conn, chans, reqs, err := ssh.NewClientConn(session.Coalesce(u.tcp), u.tcp.RemoteAddr().String(), cfg)
+	if err == nil {
+		err = u.tcp.SetDeadline(time.Time{})
+		if err == nil {
+			return session.Leg{Conn: conn, Channels: chans, Requests: reqs}, false, nil
+		}
+	}
+	u.tcp.Close()
+	var changed *ca.HostKeyChanged
+	switch {
+	case errors.As(err, &changed):
+		return leg, false, fail(refusal{why: "host-key", event: audit.HostKeyChanged,
+			text: fmt.Sprintf("the host key of %s is not the one on record, so entry does not connect. Tell your operator; nothing you can do at your side makes it safe", t.FullName())}, err)
+	case !u.checked:
+		return leg, false, fail(refusal{why: "handshake", text: t.FullName() + " answers, but not as an SSH server that entry can talk to; tell your operator"}, err)
+	case u.offered && t.Auth == policy.Passthrough:
+		return leg, true, fail(refusal{why: "target-refused-login", text: t.FullName() + " did not accept the answers"}, err)
+	case u.offered:
+		return leg, false, fail(refusal{why: "certificate-refused",
+			text: fmt.Sprintf("%s does not accept entry's certificate for account %q; ask your operator whether the account exists there and whether it trusts entry's user CA", t.FullName(), u.login)}, err)
+	default:
+		return leg, false, fail(refusal{why: "handshake", text: t.FullName() + " hung up during login; try again in some minutes"}, err)
+	}
+}
+
+// method is the one way entry logs in at the target, and how long the
+// handshake may take with it.
+func (u *upstream) method() (ssh.AuthMethod, time.Duration, error) {
+	if u.grant.Target().Auth == policy.Passthrough {
+		if u.ask == nil {
+			return nil, 0, errors.New("no prompts can be passed to this client")
+		}
+		return ssh.RetryableAuthMethod(ssh.KeyboardInteractive(u.relay), passthroughTries), u.s.o.Grace, nil
+	}
+	// One certificate for this connection, made when the target asks for it.
+	m := ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
+		u.offered = true
+		signer, err := u.s.o.UserCA.Issue(ca.UserRequest{
+			Principal:     u.login,
+			KeyID:         ca.KeyID(u.user, u.session),
+			SourceAddress: u.s.o.SourceAddress,
+			Extensions:    extensions(u.grant),
+			Now:           u.s.now(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return []ssh.Signer{signer}, nil
+	})
+	return m, u.s.o.DialTimeout, nil
+}
+
+// extensions are those that the grant's capabilities need, and no others.
+func extensions(g policy.Grant) ca.Extensions {
+	var e ca.Extensions
+	if g.Allows(policy.Shell) || g.Allows(policy.Exec) {
+		e |= ca.PermitPTY
+	}
+	if g.Allows(policy.ForwardLocal) || g.Allows(policy.ForwardRemote) {
+		e |= ca.PermitPortForwarding
+	}
+	if g.Allows(policy.Agent) {
+		e |= ca.PermitAgentForwarding
+	}
+	if g.Allows(policy.X11) {
+		e |= ca.PermitX11Forwarding
+	}
+	return e
+}
+
+// banner passes the target's banner on, marked with its name.
+func (u *upstream) banner(text string) error {
+	if u.pre == nil || text == "" {
+		return nil
+	}
+	if len(text) > maxBanner {
+		text = text[:maxBanner]
+	}
+	prefix := "[" + u.grant.Target().FullName() + "] "
+	lines := strings.Split(strings.TrimRight(plainText(text), "\n"), "\n")
+	return u.pre.SendAuthBanner(prefix + strings.Join(lines, "\r\n"+prefix) + "\r\n")
+}
+
+// relay asks the inner client what the target asks. Answers go through memory
+// only: they are neither recorded nor logged.
+func (u *upstream) relay(name, instruction string, questions []string, echos []bool) ([]string, error) {
+	if len(questions) > maxPrompts {
+		return nil, errors.New("target asks too many questions at once")
+	}
+	prefix := "[" + u.grant.Target().FullName() + "] "
+	asked := make([]string, len(questions))
+	for i, q := range questions {
+		asked[i] = prefix + prompt(q)
+	}
+	if said := strings.TrimSpace(prompt(name) + " " + prompt(instruction)); said != "" {
+		said = prefix + said + "\n"
+		if len(asked) > 0 {
+			// In the prompt, because clients cut and escape instructions.
+			asked[0] = "\n" + said + asked[0]
+			said = ""
+		}
+		instruction = said
+	} else {
+		instruction = ""
+	}
+	// A round without questions, often the last one, carries only a text.
+	answers, err := u.ask("", instruction, asked, echos)
+	if err != nil {
+		return nil, fmt.Errorf("ask the client: %w", err)
+	}
+	if len(questions) > 0 {
+		u.offered = true
+	}
+	return answers, nil
+}
+
+func prompt(s string) string {
+	if len(s) > maxPrompt {
+		s = s[:maxPrompt]
+	}
+	return plainText(s)
+}
+
+// plainText keeps printable text and line feeds of what a target sends before
+// a terminal is open, so that it can't draw entry's own prompts.
+func plainText(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case r == '\t':
+			return ' '
+		case r == '\r', r < 0x20, r >= 0x7f && r < 0xa0, bidi(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}
+
+// bidi reports the characters that reorder what is shown around them.
+func bidi(r rune) bool {
+	return r == 0x061c || r >= 0x200e && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff
+}
