@@ -18,6 +18,9 @@ const (
 	// clients that multiplex stay otherwise.
 	refuseLinger = 10 * time.Second
 
+	// refuseTotal bounds the whole, however many channels a client opens.
+	refuseTotal = time.Minute
+
 	// refuseChannels bounds the session channels that are told at once.
 	refuseChannels = 10
 )
@@ -28,19 +31,20 @@ const (
 // rejected with that line. text must be short; it is cut to one ASCII line.
 //
 // It returns when the client has left, 10 s after the last channel ended
-// (or, without any, after the call), or when ctx is cancelled. The leg is
-// closed then and no goroutine is left.
+// (or, without any, after the call), after a minute in any case, or when ctx is
+// cancelled. The leg is closed then and no goroutine is left.
 func Refuse(ctx context.Context, client Leg, text string) {
 	line := "entry: " + asciiLine(text, maxText)
 	var (
 		all    sync.WaitGroup
 		ended  = make(chan struct{}, refuseChannels)
-		stop   = make(chan struct{}) // told to every channel
 		open   int
 		linger = time.NewTimer(refuseLinger)
 		cc, cr = client.Channels, client.Requests
 	)
 	defer linger.Stop()
+	ctx, cancel := context.WithTimeout(ctx, refuseTotal)
+	defer cancel()
 	hangUp := func() {
 		all.Add(1)
 		go func() {
@@ -67,7 +71,7 @@ func Refuse(ctx context.Context, client Leg, text string) {
 			all.Add(1)
 			go func() {
 				defer all.Done()
-				refuseSession(ch, reqs, line, stop)
+				refuseSession(ch, reqs, line)
 				ended <- struct{}{}
 			}()
 		case req, ok := <-cr:
@@ -83,50 +87,41 @@ func Refuse(ctx context.Context, client Leg, text string) {
 			hangUp()
 		}
 	}
-	close(stop)
 	all.Wait()
-	_ = client.Conn.Close()
+	_ = client.Conn.Close() // it is closed already if it wasn't the client who left
 }
 
 // refuseSession waits for a request to run something and answers it with line.
-func refuseSession(ch ssh.Channel, reqs <-chan *ssh.Request, line string, stop <-chan struct{}) {
+// It ends when the client closes the channel or the connection ends.
+func refuseSession(ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
 	var told sync.WaitGroup
 	defer told.Wait()
 	pty, saying := false, false
-	for {
-		select {
-		case <-stop:
-			go ssh.DiscardRequests(reqs) // the connection is gone: it ends at once
-			return
-		case req, ok := <-reqs:
-			if !ok {
-				return
+	for req := range reqs {
+		switch req.Type {
+		case "pty-req":
+			pty = true
+		case "shell", "exec", "subsystem":
+			if saying {
+				break
 			}
-			switch req.Type {
-			case "pty-req":
-				pty = true
-			case "shell", "exec", "subsystem":
-				if saying {
-					break
-				}
-				saying = true
-				// Accepted, so that clients print what follows and no message of their own.
-				_ = req.Reply(true, nil)
-				end := "\n"
-				if pty {
-					end = "\r\n"
-				}
-				told.Add(1)
-				go func() { // a client that takes nothing mustn't stop its own requests
-					defer told.Done()
-					_, _ = io.WriteString(ch.Stderr(), line+end) // the client may be gone
-					_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitRefused}))
-					_ = ch.CloseWrite()
-					_ = ch.Close()
-				}()
-				continue
+			saying = true
+			// Accepted, so that clients print what follows and no message of their own.
+			_ = req.Reply(true, nil)
+			end := "\n"
+			if pty {
+				end = "\r\n"
 			}
-			_ = req.Reply(req.Type == "pty-req" || req.Type == "env" || isKeepAlive(req), nil)
+			told.Add(1)
+			go func() { // a client that takes nothing mustn't stop its own requests
+				defer told.Done()
+				_, _ = io.WriteString(ch.Stderr(), line+end) // the client may be gone
+				_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitRefused}))
+				_ = ch.CloseWrite()
+				_ = ch.Close()
+			}()
+			continue
 		}
+		_ = req.Reply(req.Type == "pty-req" || req.Type == "env" || isKeepAlive(req), nil)
 	}
 }

@@ -1,0 +1,287 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/policy"
+)
+
+// Every way to move a byte, and the capability it needs.
+func TestEveryWayNeedsItsCapability(t *testing.T) {
+	ways := []struct {
+		name string
+		need []policy.Capability
+		try  func(r *rig) bool
+	}{
+		{"shell", caps(policy.Shell), func(r *rig) bool { return r.open().request(r.t, "shell", nil) }},
+		{"exec", caps(policy.Exec), func(r *rig) bool { return r.open().request(r.t, "exec", "id") }},
+		{"subsystem sftp", caps(policy.Upload, policy.Download), func(r *rig) bool { return r.open().request(r.t, "subsystem", "sftp") }},
+		{"other subsystem", caps(policy.Exec), func(r *rig) bool { return r.open().request(r.t, "subsystem", "netconf") }},
+		{"direct-tcpip", caps(policy.ForwardLocal), func(r *rig) bool { return r.opens("direct-tcpip", tcpPayload("localhost", 8888)) }},
+		{"direct-streamlocal", caps(policy.ForwardLocal), func(r *rig) bool {
+			return r.opens("direct-streamlocal@openssh.com", ssh.Marshal(struct {
+				Path, Reserved string
+				N              uint32
+			}{"/run/app/sock", "", 0}))
+		}},
+		{"tcpip-forward", caps(policy.ForwardRemote), func(r *rig) bool { return r.asks("tcpip-forward", listenPayload("localhost", 8080)) }},
+		{"streamlocal-forward", caps(policy.ForwardRemote), func(r *rig) bool {
+			return r.asks("streamlocal-forward@openssh.com", ssh.Marshal(struct{ P string }{"/run/lab/sock"}))
+		}},
+		{"agent", caps(policy.Agent), func(r *rig) bool { return r.open().request(r.t, "auth-agent-req@openssh.com", nil) }},
+		{"x11", caps(policy.X11), func(r *rig) bool { return r.open().request(r.t, "x11-req", x11Request) }},
+	}
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			for c := policy.Shell; c <= policy.X11; c++ {
+				// Everything but c: the way is open exactly if it doesn't need c.
+				rule := strings.ReplaceAll(mayAll, c.String(), "")
+				rule = strings.NewReplacer("[, ", "[", ", ,", ",", ", ]", "]").Replace(rule)
+				switch c {
+				case policy.ForwardLocal:
+					rule = strings.Replace(rule, `forward_local: ["*", "/run/*"]`, "", 1)
+				case policy.ForwardRemote:
+					rule = strings.Replace(rule, `forward_remote: [0, 8080, "/run/lab/*"]`, "", 1)
+				case policy.Download:
+					rule = strings.NewReplacer("shell, ", "", "exec, ", "").Replace(rule) // they bring it
+				}
+				r := newRig(t, rule, nil)
+				r.serveAll()
+				g, err := decider(policyOf(t, rule))()
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := true
+				for _, need := range way.need {
+					want = want && g.Allows(need)
+				}
+				if got := way.try(r); got != want {
+					t.Errorf("without %v: %v, want %v", c, got, want)
+				}
+				if refused := len(r.seen(audit.ChannelRefused)) + len(r.seen(audit.ForwardRefused)); (refused == 0) != want {
+					t.Errorf("without %v: %d refusals in the log", c, refused)
+				}
+				r.client.Conn.Close()
+				r.wait()
+			}
+		})
+	}
+}
+
+func caps(c ...policy.Capability) []policy.Capability { return c }
+
+var x11Request = ssh.Marshal(struct {
+	Single        bool
+	Proto, Cookie string
+	Screen        uint32
+}{false, "MIT-MAGIC-COOKIE-1", "c0ffee", 0})
+
+func tcpPayload(host string, port uint32) []byte {
+	return ssh.Marshal(struct {
+		Host  string
+		Port  uint32
+		Orig  string
+		OPort uint32
+	}{host, port, "192.0.2.7", 5555})
+}
+
+func listenPayload(host string, port uint32) []byte {
+	return ssh.Marshal(struct {
+		Host string
+		Port uint32
+	}{host, port})
+}
+
+// opens reports whether a channel of the user opens. It is closed at once.
+func (r *rig) opens(kind string, payload []byte) bool {
+	r.t.Helper()
+	ch, reqs, err := r.client.Conn.OpenChannel(kind, payload)
+	if err != nil {
+		var no *ssh.OpenChannelError
+		if !errors.As(err, &no) {
+			r.t.Fatal(err)
+		}
+		return false
+	}
+	go ssh.DiscardRequests(reqs)
+	ch.Close()
+	return true
+}
+
+// asks reports whether a global request of the user is granted.
+func (r *rig) asks(name string, payload []byte) bool {
+	r.t.Helper()
+	ok, _, err := r.client.Conn.SendRequest(name, true, payload)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return ok
+}
+
+// serveAll is a target that accepts whatever it is asked.
+func (r *rig) serveAll() {
+	go func() {
+		for req := range r.target.Requests {
+			_ = req.Reply(true, nil)
+		}
+	}()
+	go func() {
+		for nc := range r.target.Channels {
+			ch, reqs, err := nc.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				for req := range reqs {
+					_ = req.Reply(true, nil)
+				}
+			}()
+			go func() {
+				_, _ = io.Copy(ch, ch)
+				_ = ch.Close()
+			}()
+		}
+	}()
+}
+
+func TestARefusedProgramSaysWhyAndHangsNothing(t *testing.T) {
+	const line = "entry: rule tinker-home (tinker.yaml:10) does not allow exec (ref ref00000)"
+	for _, c := range []struct {
+		name       string
+		pty, reply bool
+		end        string
+	}{
+		{"asked for an answer", false, true, "\n"},
+		{"with a terminal", true, true, "\r\n"},
+		{"asked for none", false, false, "\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, "may: [shell]\nrecord: full", nil)
+			r.serveAll()
+			u := r.open()
+			if c.pty {
+				u.request(t, "pty-req", testPty)
+			}
+			if ok, _ := u.SendRequest("exec", c.reply, ssh.Marshal(struct{ S string }{"id"})); ok {
+				t.Fatal("exec was granted")
+			}
+			until(t, "the line", func() bool { return u.stderr() != "" })
+			if u.stderr() != line+c.end {
+				t.Errorf("stderr %q", u.stderr())
+			}
+			if !c.reply { // nothing but the end of the channel can tell this client
+				if u.ends(t); u.exit != exitEnded {
+					t.Errorf("status %d", u.exit)
+				}
+				return
+			}
+			// The channel can still be used for what is allowed.
+			if !u.request(t, "shell", nil) {
+				t.Error("shell was refused after exec was")
+			}
+			e := r.seen(audit.ChannelRefused)
+			if len(e) != 1 || e[0].Capability != "exec" || e[0].Rule != "tinker-home (tinker.yaml:10)" || e[0].Ref != "ref00000" || e[0].Program != "id" {
+				t.Errorf("channel.refused %+v", e)
+			}
+		})
+	}
+}
+
+func TestAChannelIsClosedAfterThreeRefusedStarts(t *testing.T) {
+	r := newRig(t, "may: [shell]\nrecord: full", nil)
+	r.serveAll()
+	u := r.open()
+	for range 3 {
+		u.request(t, "exec", "id")
+	}
+	if u.ends(t); u.exit != exitEnded || strings.Count(u.stderr(), "\n") != 3 {
+		t.Errorf("status %d, stderr %q", u.exit, u.stderr())
+	}
+}
+
+func TestARefusedForwardSaysWhyInOneLine(t *testing.T) {
+	r := newRig(t, mayAllRecorded, nil)
+	r.serveAll()
+	_, _, err := r.client.Conn.OpenChannel("direct-tcpip", tcpPayload("db.internal", 5432))
+	var no *ssh.OpenChannelError
+	if !errors.As(err, &no) || no.Reason != ssh.Prohibited || no.Message != "entry: rule tinker-home (tinker.yaml:10) does not list that destination (ref ref00000)" {
+		t.Errorf("refusal %v", err)
+	}
+	e := r.seen(audit.ForwardRefused)
+	if len(e) != 1 || e[0].Destination != "db.internal:5432" || e[0].Capability != "forward-local" || e[0].Reason != "denied" {
+		t.Errorf("forward.refused %+v", e)
+	}
+}
+
+func TestUnknownThingsAreRefusedByName(t *testing.T) {
+	r := newRig(t, mayAll, nil)
+	r.serveAll()
+	_, _, err := r.client.Conn.OpenChannel("tun@openssh.com\x1b", nil)
+	var no *ssh.OpenChannelError
+	if !errors.As(err, &no) || no.Reason != ssh.UnknownChannelType || !strings.Contains(no.Message, "channels of type tun@openssh.com? are not relayed") {
+		t.Errorf("refusal %v", err)
+	}
+	if r.asks("hostkeys-prove-00@openssh.com", nil) {
+		t.Error("hostkeys-prove-00@openssh.com was granted")
+	}
+	u := r.open()
+	for range 3 {
+		if u.request(t, "winadj@putty.projects.tartarus.org", nil) {
+			t.Error("winadj was granted")
+		}
+	}
+	if n := len(r.seen(audit.ChannelRefused)); n != 3 { // one for each name
+		t.Errorf("%d refusals in the log: %+v", n, r.seen(audit.ChannelRefused))
+	}
+}
+
+func TestDecideIsAskedAnew(t *testing.T) {
+	p := policyOf(t, mayAll)
+	denied := &policy.Denied{User: "alice", Target: "home.tinker"}
+	revoked := make(chan struct{})
+	r := newRig(t, mayAll, func(o *Options) {
+		o.Decide = func() (policy.Grant, error) {
+			select {
+			case <-revoked:
+				return policy.Grant{}, denied
+			default:
+				return decider(p)()
+			}
+		}
+	})
+	r.serveAll()
+	u := r.open()
+	close(revoked)
+	if u.request(t, "shell", nil) {
+		t.Error("a shell started after the grant was gone")
+	}
+	if _, _, err := r.client.Conn.OpenChannel("session", nil); err == nil || !strings.Contains(err.Error(), "no rule allows alice on home.tinker (default deny)") {
+		t.Errorf("a session opened after the grant was gone: %v", err)
+	}
+	if r.asks("tcpip-forward", listenPayload("", 8080)) {
+		t.Error("a listen was granted after the grant was gone")
+	}
+}
+
+func TestWithoutARecorderNothingRecordedOpens(t *testing.T) {
+	r := newRig(t, mayAllRecorded, func(o *Options) { o.Recorder = nil })
+	r.wait()
+	wantEnd(t, r.err, ReasonDenied)
+}
+
+func TestEnvironmentGoesByTheList(t *testing.T) {
+	r := newRig(t, mayAll, nil)
+	r.serveAll()
+	u := r.open()
+	for name, want := range map[string]bool{"LANG": true, "LC_ALL": true, "GIT_PROTOCOL": true, "LD_PRELOAD": false, "LANGUAGE": false, "": false} {
+		if got := u.request(t, "env", struct{ N, V string }{name, "x"}); got != want {
+			t.Errorf("env %s: %v", name, got)
+		}
+	}
+}
