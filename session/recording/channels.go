@@ -17,6 +17,8 @@ var ErrNoChannel = errors.New("no such channel in the recording")
 // Channel sums up one session channel of a recording. Its strings are a peer's.
 type Channel struct {
 	Number                uint32
+	Type                  string // as opened: "session", "direct-tcpip", …; "" if that wasn't recorded
+	Destination           string // of a forward
 	Program               string // "shell", "exec", "subsystem", or "" if nothing was started
 	Command               string // the command line, or the subsystem's name
 	PTY                   bool
@@ -74,12 +76,17 @@ func (c *Channel) add(f Frame) {
 			c.Exit = &e
 		}
 	case Request:
-		var r ChannelRequest
+		var r struct {
+			ChannelRequest
+			Destination string `json:"destination"`
+		}
 		if json.Unmarshal(f.Data, &r) != nil {
 			c.Others++
 			return
 		}
 		switch r.Type {
+		case "channel-open":
+			c.Type, c.Destination = r.Name, r.Destination
 		case "pty-req":
 			c.PTY, c.Term, c.Cols, c.Rows = true, r.Term, r.Cols, r.Rows
 		case "shell":
