@@ -141,11 +141,11 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account) (EnrolledAuthent
 	if err != nil {
 		return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	// It starts with a newline because OpenSSH writes "(user@host) " before it.
+	// It starts with a newline because OpenSSH writes "(user@host) " before it; the
+	// 21 lines of the picture and the 3 below it just fill a terminal of 24.
 	prompt := "\n" + picture +
-		"Scan this with your authenticator app, or type this key into it (time-based):\n" +
-		"  " + groupedSecret(seed) + "\n" +
-		"Then type the code that the app shows.\n" + code
+		"Scan this with your authenticator app, or type the key into it (time-based):\n" +
+		"  " + groupedSecret(seed) + "\n" + code
 	for range maxFirstCodes {
 		typed, err := d.answer(ctx, prompt, true)
 		if err != nil {

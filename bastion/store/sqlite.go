@@ -19,6 +19,10 @@ import (
 // readers is how many connections read beside the one that writes.
 const readers = 4
 
+// busyWait is how long a writer waits for another process's transaction. Ours
+// take milliseconds; whoever holds one longer is a shell or a backup gone wrong.
+const busyWait = 5 * time.Second
+
 // Store is an open database. It implements identity.Store and is safe for
 // concurrent use.
 type Store struct {
@@ -42,10 +46,10 @@ func OpenSQLite(path string, now func() time.Time) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openSQLite(path, all, now)
+	return openSQLite(path, all, busyWait, now)
 }
 
-func openSQLite(path string, all []migration, now func() time.Time) (s *Store, err error) {
+func openSQLite(path string, all []migration, wait time.Duration, now func() time.Time) (s *Store, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -59,14 +63,14 @@ func openSQLite(path string, all []migration, now func() time.Time) (s *Store, e
 			s = nil
 		}
 	}()
-	if s.write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate")); err != nil {
+	if s.write, err = sql.Open("sqlite", dsn(path, wait, "_txlock=immediate")); err != nil {
 		return s, fmt.Errorf("open database %s: %w", path, err)
 	}
 	s.write.SetMaxOpenConns(1)
 	if err := migrate(context.Background(), s.write, path, all, now()); err != nil {
 		return s, err
 	}
-	if s.read, err = sql.Open("sqlite", dsn(path, "_query_only=1")); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(path, wait, "_query_only=1")); err != nil {
 		return s, fmt.Errorf("open database %s: %w", path, err)
 	}
 	s.read.SetMaxOpenConns(readers)
@@ -76,9 +80,10 @@ func openSQLite(path string, all []migration, now func() time.Time) (s *Store, e
 
 // dsn escapes the path, which may hold "?" or "%". The pragmas are applied to
 // every connection, the wait first.
-func dsn(path, more string) string {
+func dsn(path string, wait time.Duration, more string) string {
 	u := url.URL{Scheme: "file", Path: path}
-	return "file:" + u.EscapedPath() + "?_busy_timeout=5000&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&" + more
+	return fmt.Sprintf("file:%s?_busy_timeout=%d&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=1&%s",
+		u.EscapedPath(), wait.Milliseconds(), more)
 }
 
 // prepareFile makes the file, or refuses one that is not ours alone. SQLite

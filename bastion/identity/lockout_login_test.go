@@ -1,0 +1,210 @@
+package identity_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+const lockedText = "Too many failed logins: nothing is accepted for this name from your address for %s. Press Enter to leave entry: "
+
+// fail runs n failed dialogues, three a connection, up to the lock if it comes.
+func (w *world) fail(name string, source netip.AddrPort, code string, n int) {
+	w.t.Helper()
+	for n > 0 {
+		in := answering{}
+		for range min(n, 3) {
+			in = append(in, "some other phrase entirely", code)
+		}
+		at := attempt(name)
+		at.Source = source
+		if _, err := w.a.Login(w.t.Context(), at, identity.NewConnState(), &in); err == nil {
+			w.t.Fatal("got in")
+		}
+		n -= 3
+	}
+}
+
+func TestLockoutSaysHowLong(t *testing.T) {
+	for _, name := range []string{"alice", "nobody"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			u := w.enrolled("alice")
+			wrong := u.wrongCode()
+			w.fail(name, home, wrong, 8)
+			from := w.mark()
+			_, err := w.login(attempt(name), round{askPass, good}, round{askCode, wrong},
+				round{"Not accepted. " + fmt.Sprintf(lockedText, "30 minutes"), good})
+			wantErr(t, err, identity.ErrLocked)
+			wantErr(t, err, identity.ErrExhausted)
+			why := "wrong-code"
+			if name == "nobody" {
+				why = "unknown-user"
+			}
+			w.wantLog(from, "login.failed "+why, "login.locked too-many-failures", "login.locked too-many-failures")
+
+			// Right answers are not evaluated either, and don't lengthen it.
+			w.advance(28*time.Minute + time.Second)
+			_, err = w.login(attempt(name), round{fmt.Sprintf(lockedText, "2 minutes"), good})
+			wantErr(t, err, identity.ErrLocked)
+			at := attempt(name)
+			at.Source = netip.MustParseAddrPort("198.51.100.1:1")
+			_, err = w.login(at, round{askPass, ""}) // from elsewhere nothing is locked
+			wantErr(t, err, identity.ErrAbandoned)
+			w.advance(2 * time.Minute)
+			_, err = w.login(attempt(name), round{askPass, ""})
+			wantErr(t, err, identity.ErrAbandoned)
+		})
+	}
+}
+
+func TestEmptyAnswersAreNotCounted(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	for range 40 {
+		_, err := w.login(attempt("alice"), round{askPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+		_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGuessingCodesInOneField: whether the digits at the end match shows in the
+// next prompt, so leaving there is counted.
+func TestGuessingCodesInOneField(t *testing.T) {
+	for _, name := range []string{"alice", "nobody"} {
+		w := newWorld(t)
+		u := w.enrolled("alice")
+		for range 9 {
+			_, err := w.login(attempt(name), round{askPass, "guess" + u.wrongCode()}, round{askCode, ""})
+			wantErr(t, err, identity.ErrAbandoned)
+		}
+		_, err := w.login(attempt(name), round{fmt.Sprintf(lockedText, "30 minutes"), ""})
+		wantErr(t, err, identity.ErrLocked)
+	}
+}
+
+func TestSuccessForgivesOwnFailures(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	for range 4 {
+		w.fail("alice", home, u.wrongCode(), 8)
+		if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(time.Minute)
+	}
+}
+
+// TestSharedSource: somebody behind the same NAT burns the source's limit. Who
+// has logged in from there still can; for all others, known or not, the prompts
+// come and nothing is evaluated.
+func TestSharedSource(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.enrolled("alice"), &user{w: w, name: "bob"}
+	temp, err := w.a.AddUser(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := attempt("bob")
+	from.Source = netip.MustParseAddrPort("203.0.113.5:99")
+	if _, err := w.login(from, bob.firstLogin(temp)...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		w.fail(fmt.Sprintf("name%d", i), home, "000000", 3)
+	}
+	w.advance(time.Minute)
+	text := "Too many failed logins: nothing is accepted for your address for 29 minutes. Press Enter to leave entry: "
+	_, err = w.login(attempt("nobody"), round{askPass, good}, round{askCode, "123456"}, round{text, ""})
+	wantErr(t, err, identity.ErrLocked)
+	_, err = w.login(attempt("bob"), round{askPass, good}, round{askCode, bob.code()}, round{text, ""})
+	wantErr(t, err, identity.ErrLocked)
+	_, err = w.login(attempt("bob"), round{askPass, good + bob.code()}, round{askCode, bob.code()}, round{text, ""})
+	wantErr(t, err, identity.ErrLocked)
+	if _, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, alice.code()}); err != nil {
+		t.Errorf("who has logged in from there: %v", err)
+	}
+	// Nothing was evaluated for bob: his code is still good.
+	if _, err = w.login(from, round{askPass, good}, round{askCode, bob.code()}); err != nil {
+		t.Errorf("bob from his own address: %v", err)
+	}
+}
+
+func TestAccountLock(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	var until time.Time
+	for i := range 10 {
+		at := attempt("alice")
+		at.Source = netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:1", i))
+		_, err := w.login(at, round{askPass, "some other phrase entirely"}, round{askCode, u.code()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+		until = w.clock().Add(24 * time.Hour)
+		w.advance(time.Minute)
+	}
+	if got := w.events[len(w.events)-2]; got.Reason != "account-locked" || !got.Until.Equal(until) {
+		t.Errorf("event %+v", got)
+	}
+	// Told to a holder of the authenticator, whatever the passphrase; nobody else.
+	text := "This account is locked until " + until.Format("2006-01-02 15:04 UTC") + " after many wrong passphrases: wait, or ask your lab's administrator. "
+	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.wrongCode()},
+		round{noPass, "some other phrase entirely"}, round{askCode, u.code()},
+		round{text + askPass, good}, round{askCode, u.code()},
+		round{text + "That was the last try on this connection: connect again. Press Enter to leave entry: ", ""})
+	wantErr(t, err, identity.ErrExhausted)
+	if err := w.a.Enable(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Minute)
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("after the operator's enable: %v", err)
+	}
+}
+
+func TestConfirm(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	id, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirm := func(want error, rounds ...round) {
+		t.Helper()
+		s := &script{t: t, rounds: rounds}
+		if err := w.a.Confirm(t.Context(), id, attempt(""), s); want == nil && err != nil {
+			t.Error(err)
+		} else if want != nil {
+			wantErr(t, err, want)
+		}
+		if len(s.seen) != len(rounds) {
+			t.Errorf("%d rounds", len(s.seen))
+		}
+	}
+	from := w.mark()
+	confirm(nil, round{askPass, good})
+	confirm(identity.ErrAbandoned, round{askPass, ""})
+	confirm(identity.ErrRefused, round{askPass, good + u.code()}, round{"Not accepted. Press Enter to leave entry: ", ""})
+	w.wantLog(from, "login.abandoned empty-answer", "login.failed wrong-passphrase")
+	for range 8 {
+		confirm(identity.ErrRefused, round{askPass, "no"}, round{"…", ""})
+	}
+	confirm(identity.ErrLocked, round{fmt.Sprintf(lockedText, "30 minutes"), ""})
+	w.advance(31 * time.Minute)
+	// The tenth also locks the account: its code was right when it logged in.
+	confirm(identity.ErrRefused, round{askPass, "no"}, round{"…", ""})
+	confirm(identity.ErrRefused, round{askPass, good}, round{"…", ""})
+	if err := w.a.Disable(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	confirm(identity.ErrRevoked, round{askPass, good})
+	if err := w.a.Confirm(t.Context(), identity.Identity{}, attempt("alice"), &script{t: t}); err == nil {
+		t.Error("nobody was confirmed")
+	}
+}

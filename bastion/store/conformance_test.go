@@ -1,0 +1,285 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+var day = time.Date(2026, 3, 1, 12, 0, 0, 123000, time.UTC)
+
+func full(name string) identity.Account {
+	id := "id-" + name
+	return identity.Account{
+		ID: id, Name: name, Generation: 1, Epoch: 2, Disabled: true,
+		Passphrase: "$argon2id$", PassphraseSet: day, Temporary: &identity.Temporary{Hash: [32]byte{1}, Expires: day.Add(time.Hour)},
+		Authenticators: []identity.EnrolledAuthenticator{
+			{ID: id + "-d1", Name: "phone", Sealed: []byte{1, 2, 3}, Created: day, LastStep: 5},
+			{ID: id + "-d2", Name: "tablet", Sealed: []byte{4}, Created: day.Add(time.Second), LastStep: 6},
+		},
+		Recovery: []identity.RecoveryCode{{Hash: [32]byte{7}}, {Hash: [32]byte{8}, Used: day}},
+		Keys:     []identity.Key{{Fingerprint: "SHA256:x", Line: "ssh-ed25519 AAAA", Comment: "laptop", Added: day}},
+		Created:  day, LastLogin: day.Add(time.Minute),
+	}
+}
+
+// conformance is what every implementation of identity.Store must do. handles
+// returns n stores over the same fresh database, as n processes would have it.
+func conformance(t *testing.T, handles func(t *testing.T, n int) []identity.Store) {
+	one := func(t *testing.T) identity.Store { t.Helper(); return handles(t, 1)[0] }
+	create := func(t *testing.T, s identity.Store, a identity.Account) {
+		t.Helper()
+		if err := s.Create(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(t *testing.T, s identity.Store, name string) identity.Account {
+		t.Helper()
+		a, err := s.Account(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	is := func(t *testing.T, got, want error) {
+		t.Helper()
+		if !errors.Is(got, want) {
+			t.Errorf("error %v, not %v", got, want)
+		}
+	}
+
+	t.Run("what is created is read back", func(t *testing.T) {
+		s := one(t)
+		if _, err := s.Account(t.Context(), "alice"); !errors.Is(err, identity.ErrNoAccount) {
+			t.Errorf("before: %v", err)
+		}
+		want, bare := full("alice"), identity.Account{ID: "b", Name: "bob", Generation: 1, Created: day}
+		create(t, s, want)
+		create(t, s, bare)
+		if got := read(t, s, "alice"); !reflect.DeepEqual(got, want) {
+			t.Errorf("\n got %+v\nwant %+v", got, want)
+		}
+		all, err := s.Accounts(t.Context())
+		if err != nil || !reflect.DeepEqual(all, []identity.Account{want, bare}) {
+			t.Errorf("%+v %v", all, err)
+		}
+		is(t, s.Create(t.Context(), identity.Account{ID: "other", Name: "alice", Generation: 1}), identity.ErrExists)
+		is(t, s.Create(t.Context(), identity.Account{ID: want.ID, Name: "carol", Generation: 1}), identity.ErrExists)
+	})
+
+	t.Run("save compares the generation and spares what is spent", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		a := read(t, s, "alice")
+		if ok, err := s.SpendStep(t.Context(), "id-alice-d1", 50); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if ok, err := s.SpendRecovery(t.Context(), a.ID, [32]byte{7}, day); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		a.Disabled, a.Temporary, a.Passphrase, a.Epoch = false, nil, "other", 9
+		a.Authenticators[0].Name = "old phone"
+		a.Authenticators = append(a.Authenticators[:1], identity.EnrolledAuthenticator{ID: "d3", Name: "new", Sealed: []byte{9}, Created: day.Add(time.Hour), LastStep: 1})
+		a.Keys = nil
+		a.Recovery = append(a.Recovery[:1], identity.RecoveryCode{Hash: [32]byte{9}})
+		g, err := s.Save(t.Context(), a)
+		if err != nil || g != 2 {
+			t.Fatal(g, err)
+		}
+		want := a
+		want.Generation, want.Authenticators[0].LastStep, want.Recovery[0].Used = 2, 50, day
+		if got := read(t, s, "alice"); !reflect.DeepEqual(got, want) {
+			t.Errorf("\n got %+v\nwant %+v", got, want)
+		}
+		a.Generation = 1
+		_, err = s.Save(t.Context(), a)
+		is(t, err, identity.ErrChanged)
+		a.ID = "nobody"
+		_, err = s.Save(t.Context(), a)
+		is(t, err, identity.ErrChanged)
+	})
+
+	t.Run("a failed save changes nothing", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		create(t, s, full("bob"))
+		a := read(t, s, "alice")
+		a.Passphrase, a.Authenticators[1].ID = "other", "id-bob-d1"
+		if _, err := s.Save(t.Context(), a); err == nil {
+			t.Error("an authenticator was taken from another account")
+		}
+		if got := read(t, s, "alice"); !reflect.DeepEqual(got, full("alice")) {
+			t.Errorf("%+v", got)
+		}
+		if got := read(t, s, "bob"); !reflect.DeepEqual(got, full("bob")) {
+			t.Errorf("%+v", got)
+		}
+	})
+
+	t.Run("delete takes everything along", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		is(t, s.Delete(t.Context(), "id-alice", 7), identity.ErrChanged)
+		if err := s.Delete(t.Context(), "id-alice", 1); err != nil {
+			t.Fatal(err)
+		}
+		is(t, s.Delete(t.Context(), "id-alice", 1), identity.ErrChanged)
+		if ok, err := s.SpendStep(t.Context(), "id-alice-d1", 99); err != nil || ok {
+			t.Error(ok, err)
+		}
+		create(t, s, identity.Account{ID: "id-alice", Name: "alice", Generation: 1, Created: day})
+		if a := read(t, s, "alice"); len(a.Authenticators)+len(a.Keys)+len(a.Recovery) != 0 {
+			t.Errorf("%+v", a)
+		}
+	})
+
+	t.Run("a step is spent once, and none before it", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		for i, c := range []struct {
+			step int64
+			want bool
+		}{{5, false}, {7, true}, {7, false}, {6, false}, {8, true}} {
+			if ok, err := s.SpendStep(t.Context(), "id-alice-d1", c.step); err != nil || ok != c.want {
+				t.Errorf("%d: %v %v", i, ok, err)
+			}
+		}
+		if ok, err := s.SpendStep(t.Context(), "unknown", 1); err != nil || ok {
+			t.Error(ok, err)
+		}
+	})
+
+	t.Run("a recovery code is spent once", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		for i, c := range []struct {
+			account string
+			hash    byte
+			want    bool
+		}{{"id-bob", 7, false}, {"id-alice", 7, true}, {"id-alice", 7, false}, {"id-alice", 8, false}, {"id-alice", 9, false}} {
+			if ok, err := s.SpendRecovery(t.Context(), c.account, [32]byte{c.hash}, day); err != nil || ok != c.want {
+				t.Errorf("%d: %v %v", i, ok, err)
+			}
+		}
+	})
+
+	t.Run("parallel spending and saving, two handles", func(t *testing.T) {
+		h := handles(t, 2)
+		create(t, h[0], full("alice"))
+		var steps, saves, codes atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				s := h[i%2]
+				if ok, err := s.SpendStep(t.Context(), "id-alice-d2", 1000); err != nil {
+					t.Error(err)
+				} else if ok {
+					steps.Add(1)
+				}
+				if ok, err := s.SpendRecovery(t.Context(), "id-alice", [32]byte{7}, day); err != nil {
+					t.Error(err)
+				} else if ok {
+					codes.Add(1)
+				}
+				switch _, err := s.Save(t.Context(), full("alice")); {
+				case err == nil:
+					saves.Add(1)
+				case !errors.Is(err, identity.ErrChanged):
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if steps.Load() != 1 || saves.Load() != 1 || codes.Load() != 1 {
+			t.Errorf("%d steps, %d saves, %d codes", steps.Load(), saves.Load(), codes.Load())
+		}
+	})
+
+	t.Run("record login", func(t *testing.T) {
+		s := one(t)
+		a := full("alice")
+		create(t, s, a)
+		is(t, s.RecordLogin(t.Context(), a.ID, 1, day), identity.ErrChanged) // disabled
+		a.Disabled = false
+		if _, err := s.Save(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		is(t, s.RecordLogin(t.Context(), a.ID, 1, day), identity.ErrChanged)
+		later := day.Add(time.Hour)
+		if err := s.RecordLogin(t.Context(), a.ID, 2, later); err != nil {
+			t.Error(err)
+		}
+		if got := read(t, s, "alice"); !got.LastLogin.Equal(later) || got.Generation != 2 {
+			t.Errorf("%+v", got)
+		}
+	})
+
+	t.Run("failures lock, age and are cleared", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		count := func(at time.Time, want time.Time) {
+			t.Helper()
+			if until, err := s.CountFailure(t.Context(), "id-alice", at, 3, time.Hour); err != nil || !until.Equal(want) {
+				t.Errorf("until %v, want %v; %v", until, want, err)
+			}
+		}
+		count(day, time.Time{})
+		count(day.Add(time.Minute), time.Time{})
+		count(day.Add(time.Hour), time.Time{}) // a new window
+		count(day.Add(time.Hour), time.Time{})
+		end := day.Add(time.Hour + 2*time.Minute + time.Hour)
+		count(day.Add(time.Hour+2*time.Minute), end)
+		if got := read(t, s, "alice"); !got.LockedUntil.Equal(end) || got.Generation != 1 {
+			t.Errorf("%+v", got)
+		}
+		if err := s.ClearFailures(t.Context(), "id-alice"); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, s, "alice"); !got.LockedUntil.IsZero() || got.Failures != 0 {
+			t.Errorf("%+v", got)
+		}
+		if until, err := s.CountFailure(t.Context(), "nobody", day, 1, time.Hour); err != nil || !until.IsZero() {
+			t.Errorf("unknown account: %v %v", until, err)
+		}
+	})
+
+	t.Run("no failure is lost in parallel", func(t *testing.T) {
+		h := handles(t, 2)
+		create(t, h[0], full("alice"))
+		var wg sync.WaitGroup
+		for i := range 60 {
+			wg.Go(func() {
+				if _, err := h[i%2].CountFailure(t.Context(), "id-alice", day, 1000, time.Hour); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := read(t, h[1], "alice"); got.Failures != 60 {
+			t.Errorf("%d counted", got.Failures)
+		}
+	})
+
+	t.Run("readers don't wait for writers", func(t *testing.T) {
+		h := handles(t, 2)
+		create(t, h[0], full("alice"))
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				name := fmt.Sprintf("user%d", i)
+				if i%2 == 0 {
+					create(t, h[0], full(name))
+				} else if _, err := h[1].Account(t.Context(), "alice"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
