@@ -195,7 +195,7 @@ func noWarnings(t testing.TB, w *terminal) {
 // TestFirstLoginInOtherOrders checks first logins that don't go smoothly.
 func TestFirstLoginInOtherOrders(t *testing.T) {
 	t.Parallel()
-	s, _ := quickSite(t, rule("all", mayAll, `forward_local: ["127.0.0.1:1"]`, "record: full"))
+	s, _ := quickSite(t, recordAll())
 
 	t.Run("hanging up before the code keeps the temporary passphrase", func(t *testing.T) {
 		alice := s.add("alice")

@@ -72,7 +72,7 @@ func (c asciicast) shown(code string) string {
 
 func TestSessionEvidence(t *testing.T) {
 	t.Parallel()
-	s, _ := quickSite(t, rule("all", mayAll, `forward_local: ["127.0.0.1:1"]`, "record: full"))
+	s, _ := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	c := s.client(alice)
 
@@ -222,7 +222,7 @@ func positions(n int) []int {
 
 func TestTamperedEvidence(t *testing.T) {
 	t.Parallel()
-	s, _ := quickSite(t, rule("all", mayAll, `forward_local: ["127.0.0.1:1"]`, "record: full"))
+	s, _ := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	c.master()
 	mustRun(t, c.exec("head -c 200000 /dev/urandom | base64; sleep 1.2; echo the end"))

@@ -8,12 +8,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -37,6 +40,14 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(playRole(role))
 	}
+	flag.Parse()
+	if !given("test.parallel") {
+		// Tests wait for programs more than they compute.
+		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			os.Exit(2)
+		}
+	}
 	code := m.Run()
 	if dir := buildDir(); dir != "" {
 		if err := os.RemoveAll(dir); err != nil {
@@ -44,6 +55,12 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// given tells whether the command line sets a flag.
+func given(name string) (yes bool) {
+	flag.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
+	return yes
 }
 
 var built struct {
@@ -130,9 +147,10 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-// within reports whether cond holds before d has passed.
+// within reports whether cond holds before d has passed. A condition that
+// starts processes is asked less often.
 func within(d time.Duration, cond func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(max(20*time.Millisecond, d/1000))
 	defer tick.Stop()
 	deadline := time.After(d)
 	for {

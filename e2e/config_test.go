@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestMalformedConfig: every mistake is named with its place, all at once, by
+// `check` and `serve` alike, and nothing is started.
+func TestMalformedConfig(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	file := s.path("entry.yaml")
+	good := readFile(t, file)
+	for name, c := range map[string]struct {
+		text string
+		want []string // the first lines of each problem
+	}{
+		"unknown key":     {good + "listenrs: []\n", []string{`unknown key "listenrs".* \[Y009\]`}},
+		"bad duration":    {good + "drain: soon\n", []string{` \[Y0\d\d\]`}},
+		"twice":           {good + "name: a\nname: b\n", []string{`"name" .*\[Y008\]`}},
+		"no YAML":         {"listeners: [\n", []string{` \[Y004\]`}},
+		"empty":           {"", []string{` \[Y005\]`}},
+		"second document": {good + "---\nname: other\n", []string{` \[Y006\]`}},
+		"no listeners":    {"name: entry\n", []string{`listeners.* \[Y011\]`}},
+		"bad address":     {"listeners: [{address: nowhere}]\n", []string{`"nowhere": want host:port or :port \[C001\]`}},
+		"two mistakes":    {"listeners: [{address: nowhere}]\nlog: {level: loud}\n", []string{` \[C001\]`, ` \[Y012\]`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			writeFile(t, file, c.text)
+			for _, verb := range []string{"check", "serve"} {
+				r := run(t, command(entryBinary(t), verb, "--config", file))
+				if r.code != 2 || r.stdout != "" || !strings.HasPrefix(r.stderr, "entry: ") {
+					t.Errorf("%s: %s", verb, r)
+				}
+				for _, want := range c.want {
+					line := regexp.MustCompile(`(?m)^(entry: )?` + regexp.QuoteMeta(file) + `(:\d+:\d+)?: .*` + want + `$`)
+					if !line.MatchString(r.stderr) {
+						t.Errorf("%s doesn't say %q: %s", verb, want, r)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestMalformedPolicy pins what an operator reads about each mistake.
+func TestMalformedPolicy(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	file := s.path("policy.d", "tinker.yaml")
+	key := authorized(newSigner(t).PublicKey())
+	const labs = "labs:\n  tinker:\n    members: [alice]\n    targets:\n"
+	home := targetLine("home", "127.0.0.1:22", key) + "\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"no host key":      {labs + "      home: {address: \"127.0.0.1:22\"}\n", `home\.tinker has neither host_keys nor host_ca.*\[P\d+\]`},
+		"no such right":    {labs + home + "rules:\n  - name: a\n    who: {labs: [tinker]}\n    where: {labs: [tinker]}\n    may: [shel]\n", `"shel" is no capability; did you mean "shell"\?`},
+		"no such lab":      {labs + home + "rules:\n  - name: a\n    who: {labs: [tinkr]}\n    where: {labs: [tinker]}\n    may: [shell]\n", `no file defines lab "tinkr"`},
+		"unlisted forward": {labs + home + "rules:\n  - name: a\n    who: {labs: [tinker]}\n    where: {labs: [tinker]}\n    may: [forward-local]\n    record: full\n", `forward_local`},
+		"wildcard":         {labs + home + "rules:\n  - name: a\n    who: {labs: [tinker]}\n    where: {labs: [tinker]}\n    may: [forward-local]\n    forward_local: [\"*\"]\n    record: full\n", `a wildcard under record: full`},
+		"failing test":     {labs + home + "tests:\n  - {user: alice, target: home.tinker, may: [shell]}\n", `test failed: expected alice .*no rule allows`},
+		"tab":              {"labs:\n\ttinker: {}\n", `\[Y004\]`},
+		"a secret inside":  {labs + home + "password: hunter2\n", `unknown key "password"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			writeFile(t, file, c.text)
+			r := s.entry("check")
+			first, rest, _ := strings.Cut(r.stderr, "\n")
+			if r.code != 2 || r.stdout != "" || !regexp.MustCompile(`^entry: `+regexp.QuoteMeta(file)+`:\d+:\d+: .*`+c.want).MatchString(first) {
+				t.Errorf("%s", r)
+			}
+			// The place is shown, with a caret.
+			if !regexp.MustCompile(`(?m)^ *\d+ \| .*\n +\| +\^`).MatchString(rest) {
+				t.Errorf("no snippet: %s", r)
+			}
+			if r := run(t, command(entryBinary(t), "serve", "--config", s.path("entry.yaml"))); r.code == 0 || r.stdout != "" {
+				t.Errorf("serve: %s", r)
+			}
+		})
+	}
+}
+
+// TestStartUpRefusals: what serve can't work with stops it before it listens.
+func TestStartUpRefusals(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(s *site){
+		"the user CA's key is gone": func(s *site) { remove(s.t, s.path("keys", "user_ca")) },
+		"the host CA's key is no key": func(s *site) {
+			writeFile(s.t, s.path("keys", "host_ca"), "nonsense\n")
+		},
+		"one key for both CAs": func(s *site) {
+			writeFile(s.t, s.path("keys", "host_ca"), readFile(s.t, s.path("keys", "user_ca")))
+		},
+		"no auditor": func(s *site) { writeFile(s.t, s.path("keys", "auditors.pub"), "# nobody\n") },
+		"a key that others can read": func(s *site) {
+			if err := os.Chmod(s.path("keys", "user_ca"), 0o644); err != nil {
+				s.t.Fatal(err)
+			}
+		},
+		"a log that was tampered with": func(s *site) {
+			s.add("zoe")
+			file := s.path("audit", "events.jsonl")
+			flip(s.t, file, len(readFile(s.t, file))/2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := initSite(t)
+			spoil(s)
+			r := run(t, command(entryBinary(t), "serve", "--config", s.path("entry.yaml")))
+			if r.code == 0 || strings.Contains(r.stdout, "ready") || !strings.Contains(r.stderr, "entry: ") {
+				t.Errorf("%s", r)
+			}
+		})
+	}
+	t.Run("a second server on the same directory", func(t *testing.T) {
+		s, _ := quickSite(t, recordAll())
+		s.configure(func(c map[string]any) {
+			c["listeners"] = []any{map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", freePort(t))}}
+		})
+		r := run(t, command(entryBinary(t), "serve", "--config", s.path("entry.yaml")))
+		if r.code != 1 || strings.Contains(r.stdout, "ready") {
+			t.Errorf("%s", r)
+		}
+	})
+	t.Run("init keeps what is there", func(t *testing.T) {
+		s := initSite(t)
+		before := readFile(t, s.path("keys", "user_ca.pub"))
+		if r := s.entry("init"); r.code == 0 && readFile(t, s.path("keys", "user_ca.pub")) != before {
+			t.Errorf("init replaced a key: %s", r)
+		}
+	})
+	t.Run("usage", func(t *testing.T) {
+		for _, args := range [][]string{{"frobnicate"}, {"serve", "--frobnicate"}, {"user", "add"}, {"sessions", "export"}} {
+			if r := run(t, command(entryBinary(t), args...)); r.code != 2 || r.stdout != "" {
+				t.Errorf("%q: %s", args, r)
+			}
+		}
+		if r := run(t, command(entryBinary(t), "check", "--config", filepath.Join(tempDir(t), "none.yaml"))); r.code != 2 {
+			t.Errorf("no configuration: %s", r)
+		}
+	})
+	t.Run("modes", func(t *testing.T) {
+		s := initSite(t)
+		for _, name := range []string{"keys/user_ca", "keys/host_ca", "keys/audit.key", "keys/secret", "auditor.key"} {
+			info, err := os.Stat(s.path(name))
+			if err != nil {
+				t.Error(err)
+			} else if info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s has mode %v", name, info.Mode().Perm())
+			}
+		}
+	})
+}
+
+func remove(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
