@@ -131,8 +131,9 @@ func (r reader) recording(c *Recording, v, root policy.Value) {
 		if c.Labs == nil {
 			c.Labs = map[string]string{}
 		}
-		key := "recording.labs." + e.Key
-		r.at[key] = e.Value
+		if e.Value.IsEmpty() {
+			e.Value.Errorf(codePath, "the path is empty")
+		}
 		c.Labs[e.Key] = r.resolve(e.Value, e.Value.Text())
 	}
 	c.Reserve = f.Get("reserve").Size(1<<30, leastReserve, mostBytes)
