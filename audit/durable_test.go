@@ -117,14 +117,18 @@ func TestGroupCommit(t *testing.T) {
 		}
 		gated = true
 		var wg sync.WaitGroup
-		for range 1 + queueLen {
-			wg.Go(func() {
-				if err := l.Append(t.Context(), Event{Type: LoginFailed}); err != nil {
-					t.Error(err)
-				}
-			})
+		enqueue := func(n int) {
+			for range n {
+				wg.Go(func() {
+					if err := l.Append(t.Context(), Event{Type: LoginFailed}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			synctest.Wait()
 		}
-		synctest.Wait() // one at work, the queue full
+		enqueue(1) // at work
+		enqueue(queueLen)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		left := errors.New("left")
 		over := make(chan error, 1)

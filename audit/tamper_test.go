@@ -31,7 +31,7 @@ func lineOf(log []byte, i int) uint64 { return uint64(bytes.Count(log[:i], []byt
 
 // TestFlipEveryByte: with the cache of hashes beside it, each changed byte of
 // the log is found and its exact line named; without, the exact line or a range
-// around it. Each of 8 single-bit flips of every byte.
+// around it. The bits: a digit's neighbour, a letter's case, out of ASCII.
 func TestFlipEveryByte(t *testing.T) {
 	p := newPlace(t)
 	l := p.open(t)
@@ -45,7 +45,7 @@ func TestFlipEveryByte(t *testing.T) {
 	}
 	tried := 0
 	for i := range log {
-		for bit := range 8 {
+		for _, bit := range []int{0, 5, 7} {
 			flipped := bytes.Clone(log)
 			flipped[i] ^= 1 << bit
 			p.write(t, eventsName, flipped)
@@ -84,7 +84,7 @@ func TestFlipEveryByteOfTheCheckpoint(t *testing.T) {
 	p.fill(t, 3)
 	signed := p.read(t, checkpointName)
 	for i := range signed {
-		for bit := range 8 {
+		for _, bit := range []int{0, 5, 7} {
 			flipped := bytes.Clone(signed)
 			flipped[i] ^= 1 << bit
 			p.write(t, checkpointName, flipped)
