@@ -34,8 +34,8 @@ func (c Capability) String() string {
 	return capabilityNames[c]
 }
 
-// ParseCapability finds a capability by its name.
-func ParseCapability(name string) (Capability, bool) {
+// parseCapability finds a capability by its name.
+func parseCapability(name string) (Capability, bool) {
 	for c := Shell; c <= X11; c++ {
 		if capabilityNames[c] == name {
 			return c, true
@@ -49,8 +49,8 @@ type Capabilities uint16
 
 const allCapabilities = Capabilities(1<<(X11+1) - 1<<Shell)
 
-// CapabilitiesOf makes a set.
-func CapabilitiesOf(list ...Capability) Capabilities {
+// capabilitiesOf makes a set.
+func capabilitiesOf(list ...Capability) Capabilities {
 	var s Capabilities
 	for _, c := range list {
 		s = s.With(c)

@@ -7,10 +7,10 @@ import (
 
 // Request asks for one user's access to one target.
 type Request struct {
-	User   string  // proved, not merely claimed
-	Target *Target // one of a Policy's; found again by its full name
-	Source netip.Addr
-	Time   time.Time
+	User   string     // proved, not merely claimed
+	Target *Target    // one of a Policy's; found again by its full name
+	Source netip.Addr // the client's; the zero Addr is in no network
+	Time   time.Time  // when access would begin
 }
 
 // Decide gathers the rules that match r; see the package's documentation for
@@ -18,14 +18,14 @@ type Request struct {
 // capability. Decide is deterministic and safe for concurrent use; its cost
 // grows with the rules that speak of both the user and the target.
 func (p *Policy) Decide(r Request) (Grant, error) {
-	if r.Target == nil {
-		return Grant{}, &Denied{User: r.User}
+	if r.Target == nil || ValidUser(r.User) != nil {
+		return Grant{}, &Denied{} // what no user can be called isn't repeated
 	}
 	no := &Denied{User: r.User, Target: r.Target.FullName()}
 	// A session may hold a target of the policy before a reload: the name
 	// decides, and this policy's idea of it.
 	t := p.targets[no.Target]
-	if t == nil || ValidUser(r.User) != nil {
+	if t == nil {
 		return Grant{}, no
 	}
 	var buffer [16]int32
@@ -79,7 +79,7 @@ func (d *decision) combine() {
 	}
 	if d.target.Kind == TCP {
 		// There is nothing on it but the stream itself.
-		d.capabilities &= CapabilitiesOf(ForwardLocal)
+		d.capabilities &= capabilitiesOf(ForwardLocal)
 	}
 }
 

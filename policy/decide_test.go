@@ -94,7 +94,7 @@ func TestDecide(t *testing.T) {
 		{"tcp needs metadata", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [shell, forward-local], forward_local: [\"localhost:80\"]}", "alice", "bench.tinker", "", "no rule allows alice on bench.tinker (default deny)"},
 		{"tcp has the forward only", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [shell, forward-local], record: metadata}", "alice", "bench.tinker", "", "forward-local"},
 		{"tcp denied", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [forward-local], record: metadata}\n- {name: b, deny: true, where: {labs: [tinker]}, may: [forward-local]}", "alice", "bench.tinker", "", "denied by rule b (b.yaml:3)"},
-		{"a name that can't be a user's", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [shell]}", "Alice", "home.tinker", "", "no rule allows Alice on home.tinker (default deny)"},
+		{"a name that can't be a user's", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [shell]}", "Alice", "home.tinker", "", "no rule allows this (default deny)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			rules := "rules:\n- " + tc.rules

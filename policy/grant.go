@@ -28,9 +28,10 @@ type Limits struct {
 	Concurrent int           // sessions of one user on one target
 }
 
-// Denied says which rule refused what. Its text is meant for the user.
+// Denied says which rule refused what. Its text is meant for the user: one line
+// without control characters, in UTF-8 as far as the policy's own words are.
 type Denied struct {
-	User, Target string     // Target is the full name
+	User, Target string     // Target is the full name; both may be "" where there is none
 	Capability   Capability // zero where access as a whole is refused
 	// Rule is the deny rule if ByDeny; else the rule that the grant rests on
 	// and that doesn't list the capability; zero if no rule allows anything.
@@ -56,8 +57,10 @@ func (d *Denied) Error() string {
 		return fmt.Sprintf("rule %s does not list that destination", d.Rule)
 	case d.Rule != RuleRef{}:
 		return fmt.Sprintf("rule %s does not allow %s", d.Rule, d.Capability)
+	case d.User == "" || d.Target == "":
+		return "no rule allows this (default deny)"
 	case d.Capability != 0:
-		return fmt.Sprintf("no rule allows %s to %s on %s (default deny)", d.User, d.Capability, d.Target)
+		return fmt.Sprintf("no rule allows %s %s on %s (default deny)", d.User, d.Capability, d.Target)
 	default:
 		return fmt.Sprintf("no rule allows %s on %s (default deny)", d.User, d.Target)
 	}

@@ -100,6 +100,9 @@ func build(files []File, found Problems) (*Policy, error) {
 	if len(found.Fatal()) > 0 {
 		return nil, found
 	}
+	for _, l := range p.labs {
+		l.at = Value{} // or the files' trees would stay in memory
+	}
 	p.hash = hashOf(files)
 	p.warnings = found
 	return p, nil

@@ -155,3 +155,13 @@ func TestLoadOfNoDirectory(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// The trees of the files are many times the policy's size.
+func TestPolicyLetsGoOfItsFiles(t *testing.T) {
+	p := parse(t, labsYAML)
+	for _, l := range p.labs {
+		if l.at.doc != nil || l.at.node != nil {
+			t.Errorf("lab %s holds on to its file", l.name)
+		}
+	}
+}

@@ -75,7 +75,7 @@ func drawRule(t *rapid.T, deny bool) model {
 
 func (m model) yaml(i int) string {
 	flow := func(names []string) string { return "[" + strings.Join(names, ", ") + "]" }
-	may := strings.ReplaceAll(CapabilitiesOf(m.may...).String(), ", ", ",")
+	may := strings.ReplaceAll(capabilitiesOf(m.may...).String(), ", ", ",")
 	groups := ""
 	if m.group {
 		groups = ", groups: [one/stewards]"
@@ -118,13 +118,13 @@ func expected(rules []model, user, target, source string) Capabilities {
 			continue
 		}
 		if m.deny {
-			deny |= CapabilitiesOf(m.may...)
+			deny |= capabilitiesOf(m.may...)
 		} else {
-			allow |= CapabilitiesOf(m.may...).implied()
+			allow |= capabilitiesOf(m.may...).implied()
 		}
 	}
 	if target == "tool.one" {
-		allow &= CapabilitiesOf(ForwardLocal)
+		allow &= capabilitiesOf(ForwardLocal)
 	}
 	return allow &^ deny
 }
@@ -218,8 +218,8 @@ func TestDenyAlwaysWins(t *testing.T) {
 			return
 		}
 		every(t, p, func(user, target, source string, g Grant, err error) {
-			if deny.matches(user, target, source) && g.Capabilities()&CapabilitiesOf(deny.may...) != 0 {
-				t.Fatalf("%s on %s has %s in spite of a rule that denies %s", user, target, g.Capabilities(), CapabilitiesOf(deny.may...))
+			if deny.matches(user, target, source) && g.Capabilities()&capabilitiesOf(deny.may...) != 0 {
+				t.Fatalf("%s on %s has %s in spite of a rule that denies %s", user, target, g.Capabilities(), capabilitiesOf(deny.may...))
 			}
 		})
 	})

@@ -149,7 +149,7 @@ func readCapabilities(v Value) Capabilities {
 		if !ok {
 			continue
 		}
-		c, ok := ParseCapability(s)
+		c, ok := parseCapability(s)
 		switch {
 		case !ok:
 			names := capabilityNames[Shell:]
