@@ -1,0 +1,91 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// killHelper names the variable that turns this test binary into a writer.
+const killHelper = "ENTRY_AUDIT_TEST_WRITER"
+
+// TestKillHelper isn't a test: TestKill runs it as a process to kill. It
+// appends from several goroutines and prints each acknowledged reference.
+func TestKillHelper(t *testing.T) {
+	args := strings.Split(os.Getenv(killHelper), "\n")
+	if len(args) != 3 {
+		return
+	}
+	l, err := Open(args[0], Options{Key: args[2], Witness: args[1]})
+	if err != nil {
+		fmt.Println("open:", err)
+		os.Exit(1)
+	}
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				ref := fmt.Sprintf("%d-%d-%d", os.Getpid(), w, i)
+				if err := l.Append(context.Background(), Event{Type: LoginFailed, Ref: ref}); err != nil {
+					fmt.Println("append:", err)
+					os.Exit(1)
+				}
+				_, _ = os.Stdout.WriteString("ack " + ref + "\n") // the reader may be gone
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestKill kills a busy writer 20 times at random moments. Every start accepts
+// what the one before left, the log verifies, and no acknowledged event is gone.
+func TestKill(t *testing.T) {
+	p := newPlace(t)
+	acked := map[string]bool{}
+	for range 20 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKillHelper$")
+		cmd.Env = append(os.Environ(), killHelper+"="+p.dir+"\n"+p.witness+"\n"+p.signer)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		left := 1 + rand.IntN(60)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			ref, ok := strings.CutPrefix(lines.Text(), "ack ")
+			if !ok {
+				t.Error(lines.Text())
+			}
+			acked[ref] = true
+			if left--; left == 0 {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		_ = cmd.Wait() // killed
+	}
+	p.at = time.Now()
+	_ = p.open(t).Close()
+	rep, err := p.verify()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := len(acked)
+	for _, e := range events(t, p.dir) {
+		delete(acked, e.Ref)
+	}
+	if len(acked) > 0 {
+		t.Errorf("%d of %d acknowledged events are gone", len(acked), total)
+	}
+	t.Logf("%d acknowledged; %v", total, rep)
+}
