@@ -28,7 +28,7 @@ func TestBadFilesPinTheirText(t *testing.T) {
 			if !ok {
 				t.Fatalf("error %v of type %T, want Problems", err, err)
 			}
-			if len(problems.Fatal()) == 0 {
+			if len(problems.fatal()) == 0 {
 				t.Fatal("only warnings")
 			}
 			got := err.Error() + "\n"

@@ -29,7 +29,7 @@ func FuzzParse(f *testing.F) {
 		p, err := Parse(File{Name: "f.yaml", Data: data})
 		if err != nil {
 			problems, ok := err.(Problems)
-			if !ok || len(problems.Fatal()) == 0 || p != nil {
+			if !ok || len(problems.fatal()) == 0 || p != nil {
 				t.Fatalf("error %v of type %T", err, err)
 			}
 			lines := strings.Count(string(data), "\n") + 1

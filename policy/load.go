@@ -89,7 +89,7 @@ func build(files []File, found Problems) (*Policy, error) {
 		b.readFile(Read(f))
 	}
 	p := b.finish()
-	if len(b.problems(found).Fatal()) == 0 {
+	if len(b.problems(found).fatal()) == 0 {
 		p.index()
 		b.checkWhole(p)
 		for _, t := range b.tests {
@@ -97,7 +97,7 @@ func build(files []File, found Problems) (*Policy, error) {
 		}
 	}
 	found = b.problems(found)
-	if len(found.Fatal()) > 0 {
+	if len(found.fatal()) > 0 {
 		return nil, found
 	}
 	for _, l := range p.labs {

@@ -60,16 +60,11 @@ func (ps Problems) Error() string {
 	return strings.Join(texts, "\n")
 }
 
-// Fatal are the problems that aren't warnings, nil if there are none.
-func (ps Problems) Fatal() Problems { return ps.keep(func(p Problem) bool { return !p.Warning }) }
-
-// Warnings are the problems that are warnings, nil if there are none.
-func (ps Problems) Warnings() Problems { return ps.keep(func(p Problem) bool { return p.Warning }) }
-
-func (ps Problems) keep(want func(Problem) bool) Problems {
+// fatal are the problems that aren't warnings, nil if there are none.
+func (ps Problems) fatal() Problems {
 	var out Problems
 	for _, p := range ps {
-		if want(p) {
+		if !p.Warning {
 			out = append(out, p)
 		}
 	}

@@ -169,7 +169,7 @@ func every(t *rapid.T, p *Policy, f func(user, target, source string, g Grant, e
 func legal(t *rapid.T, rules []model) *Policy {
 	p, err := modelPolicy(rules)
 	if problems, ok := err.(Problems); ok {
-		for _, q := range problems.Fatal() {
+		for _, q := range problems.fatal() {
 			if q.Code != codeWildcardFull {
 				t.Fatalf("%v", err)
 			}
