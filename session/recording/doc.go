@@ -1,2 +1,107 @@
-// Package recording writes and reads recordings of sessions.
+// Package recording writes and reads recordings of sessions: what a user saw
+// and did on a target, so that the holders of an auditor's key, and nobody
+// else, can replay it, and anybody can check that nothing was changed.
+//
+// Don't use it for payload of file transfers, which would fill the spool with
+// the lab's data, nor as an event log: package audit is that.
+//
+// # Guarantees
+//
+//   - What Frame accepted is durable after the next tick, one second later at
+//     most plus the time a sync takes. Tick's commitment comes after the sync,
+//     never before. A crash loses at most what came after the last tick.
+//   - A recording that can't take data for Options.Stall, or whose write fails,
+//     ends, and says so by Failed. A sync or a commit that fails ends all of
+//     them: the system reports a failed write-back once, and doesn't say whose
+//     it was. No failure is ever passed over.
+//   - Sealed bytes are written as they are or not at all: after a short write
+//     the rest of the same bytes follows; a counter is never used twice.
+//   - Under Options.Reserve no recording starts, and under half of it those
+//     with data to write end, sealed.
+//   - An idle recording holds its file and a few hundred bytes, no buffer and
+//     no goroutine. Frame copies; a pool of GOMAXPROCS workers compresses,
+//     seals and writes. At most 192 KiB of frames wait in memory for each
+//     recording that is busy; then Frame blocks.
+//   - Reading is bounded whatever the file says, and nothing is repaired.
+//
+// What a recording can't say: the order between output and errors, and between
+// data and requests, which SSH doesn't define either.
+//
+// # Files
+//
+// All are in one directory, mode 0600. ID is the session's ULID.
+//
+//	ID.rec      the recording; a process that writes it holds flock(2) on it
+//	ID.key      its key, an age file (https://c2sp.org/age) over 32 bytes, for
+//	            the lab's auditors. Not part of any digest: it can be wrapped
+//	            anew, and removing it shreds the recording while the chain
+//	            stays verifiable. Durable before the first segment
+//	ID.aborted  JSON: what a restart found of a recording without final segment
+//	ticks/DAY   the lists of changes of that UTC day, one after the other
+//
+// # ID.rec, version 1
+//
+// Integers are big-endian. hash is SHA-256; || joins bytes.
+//
+//	header line   JSON of Header in this package's form, starting
+//	              {"entry_recording":1, and ending in LF; at most 16 KiB
+//	header hash   32 bytes: hash(header line with its LF)
+//	segment 0
+//	segment 1 …   the last one has the final flag; nothing follows it
+//
+// A segment:
+//
+//	offset size
+//	0      4    "ERS1"
+//	4      1    flags: 1 is final, others are errors
+//	5      4    index, from 0
+//	9      8    µs from Header.Start to the cut; never falls
+//	17     4    n, 16 ≤ n ≤ about 2.1 MiB
+//	21     n    AES-256-GCM ciphertext and 16-byte tag
+//	21+n   4    n again, so that a listing can read the last segment alone
+//	25+n   32   chain hash: hash(0x01 || previous || bytes 0 to 25+n), where
+//	            previous is the chain hash before, for segment 0 the header hash
+//
+// The chain runs over ciphertext, so that it is checked without a key. Its last
+// hash, the recording's head, goes into session.ended, heads on the way into
+// ticks, the header hash into session.started: together they tell every
+// change, also one by somebody who computed a new chain.
+//
+// # Keys
+//
+//	K           32 random bytes, what ID.key holds
+//	commitment  HKDF(K, salt ID, "entry/recording/v1 key commitment"), in the
+//	            header as hex; checked before anything is opened
+//	state 0     HKDF(K, salt header hash, "entry/recording/v1 chain")
+//	key i       HKDF-Expand(state i, "entry/recording/v1 segment")
+//	state i+1   HKDF-Expand(state i, "entry/recording/v1 next")
+//
+// HKDF is RFC 5869 with SHA-256 and 32 bytes of output. K and each state and
+// key are overwritten once the next is derived: who breaks into the running
+// process can read what follows, not what was sealed before. (Go may have
+// copied them; this is best effort.)
+//
+// Segment i is sealed as in STREAM (https://eprint.iacr.org/2015/189):
+//
+//	nonce       11-byte counter i || final flag, 1 byte
+//	additional  header hash || previous chain hash || bytes 0 to 21
+//	plaintext   zstd (RFC 8878) of the frames, or nothing if there are none;
+//	            at most 2 MiB + 64 KiB of frames
+//
+// # Frames
+//
+// Frames follow each other without padding, and never cross a segment. uvarint
+// is encoding/binary's (as in Protocol Buffers).
+//
+//	uvarint   µs since the frame before, for the first one since Header.Start
+//	uvarint   channel, 32 bits
+//	1 byte    Kind
+//	uvarint   length, at most 2 MiB
+//	          as many bytes
+//
+// # Ticks
+//
+// A list has one line for each recording that got segments since the last
+// tick, sorted by ID: "ID SEGMENTS HEAD\n", the head in hex. Its root is the
+// Merkle tree hash of RFC 6962, section 2.1, over the lines with their LF.
 package recording

@@ -1,0 +1,354 @@
+package main
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"entry/session/recording"
+)
+
+func sessionsCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sessions",
+		Short: "List, verify, replay and export recorded sessions",
+		Long: `Recordings are sealed: listing and verifying them needs no key, replaying and
+exporting them needs an auditor's identity (--identity; with --dir, DIR/auditor.key
+if it is there). A running server notes each reading in the audit log; readings
+without one, or on a copy elsewhere, can't be traced.
+
+SESSION is an ID, the unambiguous start of one, or "last". Times are UTC.`,
+		Example: `  entry sessions ls --user alice --since 7d
+  entry sessions show last
+  entry sessions play last -x 2 --identity auditor.key
+  entry sessions export 01JQ8Z3M6W --format text`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsExportCmd())
+	return cmd
+}
+
+// sessionLine is a recording as --json has it.
+type sessionLine struct {
+	ID       string          `json:"id"`
+	User     string          `json:"user"`
+	Lab      string          `json:"lab,omitempty"`
+	Target   string          `json:"target"`
+	Login    string          `json:"login,omitempty"`
+	Source   string          `json:"source,omitempty"`
+	Rule     string          `json:"rule,omitempty"`
+	Policy   string          `json:"policy,omitempty"`
+	Start    time.Time       `json:"start,omitzero"`
+	End      time.Time       `json:"end,omitzero"`
+	State    recording.State `json:"state"`
+	Segments uint32          `json:"segments"`
+	Bytes    int64           `json:"bytes"`
+	Input    bool            `json:"input"`
+}
+
+func lineOf(i recording.Info) sessionLine {
+	return sessionLine{
+		ID: i.ID, User: i.User, Lab: i.Lab, Target: i.Target, Login: i.Login, Source: i.Source, Rule: i.Rule, Policy: i.Policy,
+		Start: i.Start, End: i.End, State: i.State, Segments: i.Segments, Bytes: i.Size, Input: i.Input,
+	}
+}
+
+func sessionsLsCmd() *cobra.Command {
+	var user, target, since string
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List recorded sessions, oldest first",
+		Long: `List recorded sessions, oldest first. The state is complete, live, aborted (a
+crash or a full disk ended it), or damaged. What ls shows is as the files say;
+entry sessions show and entry audit verify check it.`,
+		Example: `  entry sessions ls
+  entry sessions ls --user alice --target home.tinker --since 24h --json`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, err := parseWhen(since, time.Now())
+			if err != nil {
+				return failf(exitUsage, "--since %w", err)
+			}
+			_, list, err := recordings(cmd)
+			if err != nil {
+				return err
+			}
+			list = slices.DeleteFunc(list, func(i recording.Info) bool {
+				return user != "" && i.User != user || i.Start.Before(from) ||
+					target != "" && i.Target != target && !strings.HasPrefix(i.Target, target+".")
+			})
+			return printSessions(cmd.OutOrStdout(), list, asJSON(cmd))
+		},
+	}
+	cmd.Flags().StringVar(&user, "user", "", "only this user's (`NAME`)")
+	cmd.Flags().StringVar(&target, "target", "", "only on this target (`NAME`, home or home.tinker)")
+	cmd.Flags().StringVar(&since, "since", "", "only those that started since this `TIME`: 2026-03-01, 90m, 24h, 7d")
+	cmd.Flags().Bool("json", false, "one JSON object a line")
+	return cmd
+}
+
+func printSessions(out io.Writer, list []recording.Info, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(out)
+		for _, i := range list {
+			if err := enc.Encode(lineOf(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tUSER\tTARGET\tSTART\tEND\tSTATE\tSIZE")
+	for _, i := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, quoteWord(i.User), quoteWord(i.Target), utc(i.Start), utc(i.End), i.State, bytesOf(i.Size))
+	}
+	return w.Flush()
+}
+
+// recordings lists the spool that the command's flags name.
+func recordings(cmd *cobra.Command) (dir string, list []recording.Info, err error) {
+	if dir, err = spoolDir(cmd); err != nil {
+		return "", nil, err
+	}
+	list, err = recording.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dir, nil, nil // nothing was recorded yet
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = hinted(err, "run this as root or as the server's own account")
+	}
+	return dir, list, err
+}
+
+// findRecording resolves what a person typed for a session.
+func findRecording(cmd *cobra.Command, name string) (dir string, info recording.Info, err error) {
+	dir, list, err := recordings(cmd)
+	if err != nil {
+		return dir, info, err
+	}
+	if name == "last" && len(list) > 0 {
+		return dir, list[len(list)-1], nil
+	}
+	var fits []recording.Info
+	for _, i := range list {
+		if name != "" && strings.HasPrefix(i.ID, strings.ToUpper(name)) {
+			fits = append(fits, i)
+		}
+	}
+	switch len(fits) {
+	case 0:
+		return dir, info, hinted(failf(exitNotFound, "no recorded session %q", name), "entry sessions ls lists them")
+	case 1:
+		return dir, fits[0], nil
+	}
+	return dir, info, hinted(failf(exitUsage, "%q is the start of %d session IDs", name, len(fits)),
+		fmt.Sprintf("the first two are %s and %s", fits[0].ID, fits[1].ID))
+}
+
+// errNoIdentity says that no identity was given, nor is there a usual one.
+var errNoIdentity = errors.New("recordings are sealed: this needs an auditor's identity")
+
+// identities reads the auditor's identity that --identity names, or the one in
+// --dir.
+func identities(cmd *cobra.Command) ([]age.Identity, error) {
+	path, err := cmd.Flags().GetString("identity")
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		dir, err := cmd.Flags().GetString("dir")
+		if err != nil {
+			return nil, err
+		}
+		path = filepath.Join(dir, "auditor.key")
+		if _, err := os.Stat(path); dir == "" || errors.Is(err, fs.ErrNotExist) {
+			return nil, hinted(&exitError{code: exitUsage, err: errNoIdentity}, "name the file with --identity KEYFILE")
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	defer f.Close() // only read
+	ids, err := recording.ParseIdentities(f)
+	if err != nil {
+		return nil, failf(exitUsage, "%s: %w", path, err)
+	}
+	return ids, nil
+}
+
+func identityFlag(cmd *cobra.Command) {
+	cmd.Flags().String("identity", "", "an auditor's age identity (`KEYFILE`)")
+}
+
+// sealedError gives what recording says about reading its exit code and hint.
+func sealedError(err error) error {
+	switch {
+	case errors.Is(err, recording.ErrKey):
+		return hinted(&exitError{code: exitDenied, err: err}, "this identity isn't one the recording was sealed for, or its .key file was changed")
+	case errors.Is(err, recording.ErrShredded):
+		return hinted(&exitError{code: exitNotFound, err: err}, "its chain can still be verified: entry sessions show")
+	case errors.Is(err, recording.ErrNoChannel):
+		return hinted(&exitError{code: exitNotFound, err: err}, "entry sessions show lists the channels")
+	case errors.Is(err, fs.ErrNotExist):
+		return &exitError{code: exitNotFound, err: err}
+	}
+	return err
+}
+
+func sessionsShowCmd() *cobra.Command {
+	var verify bool
+	cmd := &cobra.Command{
+		Use:   "show SESSION",
+		Short: "Show and verify one recorded session",
+		Long: `Show all that is known of a session, and verify its recording: the chain over
+every sealed byte, held against what the audit log says of it. With an auditor's
+identity, its channels and commands, too, and the seals. A recording that isn't
+what was written is named by its first bad segment, and the exit code is 1.`,
+		Example: `  entry sessions show last
+  entry sessions show 01JQ8Z3M6W --identity auditor.key --json`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, info, err := findRecording(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			v, verr := sessionVerdict{info: info}, error(nil)
+			if verify {
+				v, verr = verifySession(cmd, dir, info)
+			}
+			var list []recording.Channel
+			ids, err := identities(cmd)
+			switch {
+			case errors.Is(err, errNoIdentity):
+			case err != nil:
+				return err
+			default:
+				if err := noteRead(cmd, info.ID, "show"); err != nil {
+					return err
+				}
+				var cerr error
+				list, cerr = channelsOf(dir, info.ID, ids)
+				if errors.Is(cerr, recording.ErrTruncated) {
+					cerr = nil // the verdict says so
+				}
+				verr = errors.Join(verr, sealedError(cerr))
+			}
+			if err := v.print(cmd.OutOrStdout(), list, asJSON(cmd), verr); err != nil {
+				return err
+			}
+			return verr
+		},
+	}
+	identityFlag(cmd)
+	cmd.Flags().Bool("json", false, "one JSON object")
+	cmd.Flags().BoolVar(&verify, "verify", true, "verify the recording, which reads all of it")
+	return cmd
+}
+
+// channelsOf reads a recording for what its channels are.
+func channelsOf(dir, id string, ids []age.Identity) (_ []recording.Channel, err error) {
+	r, err := recording.OpenRecording(dir, id, ids...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return recording.Channels(r.Next)
+}
+
+// channelLine is a channel as --json has it.
+type channelLine struct {
+	Number  uint32  `json:"channel"`
+	Type    string  `json:"type,omitempty"`
+	Program string  `json:"program,omitempty"`
+	Command string  `json:"command,omitempty"`
+	To      string  `json:"destination,omitempty"`
+	PTY     bool    `json:"pty"`
+	Term    string  `json:"term,omitempty"`
+	Cols    uint32  `json:"cols,omitempty"`
+	Rows    uint32  `json:"rows,omitempty"`
+	Start   float64 `json:"start"` // seconds since the session's
+	End     float64 `json:"end"`
+	Output  int64   `json:"output_bytes"`
+	Error   int64   `json:"error_bytes"`
+	Input   int64   `json:"input_bytes"`
+	Gaps    int     `json:"gaps,omitempty"`
+	Exit    *uint32 `json:"exit,omitempty"`
+	Signal  string  `json:"signal,omitempty"`
+}
+
+func channelLines(list []recording.Channel) []channelLine {
+	out := make([]channelLine, len(list))
+	for i, c := range list {
+		out[i] = channelLine{
+			Number: c.Number, Type: c.Type, Program: c.Program, Command: c.Command, To: c.Destination, PTY: c.PTY, Term: c.Term, Cols: c.Cols, Rows: c.Rows,
+			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Gaps: c.Gaps,
+		}
+		if c.Exit != nil {
+			out[i].Exit, out[i].Signal = c.Exit.Status, c.Exit.Signal
+		}
+	}
+	return out
+}
+
+// describeChannel says in one line what a channel was. What the user or the
+// target chose is quoted.
+func describeChannel(c recording.Channel) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", c.Number)
+	switch {
+	case c.Program != "":
+		b.WriteString(" " + c.Program)
+	case c.Type != "":
+		b.WriteString(" " + quoteWord(c.Type))
+	}
+	if c.Command != "" {
+		fmt.Fprintf(&b, " %+q", c.Command)
+	}
+	if c.Destination != "" {
+		b.WriteString(" to " + quoteWord(c.Destination))
+	}
+	if c.PTY {
+		fmt.Fprintf(&b, ", terminal %s %dx%d", quoteWord(c.Term), c.Cols, c.Rows)
+	}
+	fmt.Fprintf(&b, ", %s out", bytesOf(c.Output+c.Error))
+	if c.Gaps > 0 {
+		fmt.Fprintf(&b, ", %d gaps", c.Gaps)
+	}
+	if c.Program != "" {
+		b.WriteString(", " + c.Exit.String())
+	}
+	return b.String()
+}
+
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}
+
+func bytesOf(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d B", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%d kB", n/1000)
+	}
+	return fmt.Sprintf("%d MB", n/1_000_000)
+}
+
+func hexOf(h [32]byte) string { return hex.EncodeToString(h[:]) }

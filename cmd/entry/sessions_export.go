@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"entry/session/recording"
+)
+
+// exportFormats are what --format takes.
+var exportFormats = map[string]func(*recording.Reader, io.Writer, recording.Channel) error{
+	"asciicast-v3": func(r *recording.Reader, w io.Writer, c recording.Channel) error {
+		return recording.ExportAsciicast(r.Next, w, r.Header(), c)
+	},
+	"text": func(r *recording.Reader, w io.Writer, c recording.Channel) error {
+		return recording.ExportText(r.Next, w, c.Number)
+	},
+	"raw": func(r *recording.Reader, w io.Writer, c recording.Channel) error {
+		return recording.ExportRaw(r.Next, w, c.Number)
+	},
+}
+
+func sessionsExportCmd() *cobra.Command {
+	var format, output string
+	var channel int64
+	cmd := &cobra.Command{
+		Use:   "export SESSION",
+		Short: "Write a recorded session in another format",
+		Long: `Write one channel of a session to standard output or a file:
+
+  asciicast-v3  for the asciinema player and its kin, with the timing
+  text          what a person read: lines without colours, edits carried out
+  raw           the bytes as they came; never to a terminal, since they may do
+                anything to it
+
+Without --channel it is the first channel with a terminal, else the first with
+output. A file that is there already is not overwritten.`,
+		Example: `  entry sessions export last --format text | less
+  entry sessions export 01JQ8Z3M6W --format asciicast-v3 -o session.cast
+  entry sessions export last --format raw > session.bytes`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			export := exportFormats[format]
+			if export == nil {
+				return failf(exitUsage, "--format %q: want asciicast-v3, text or raw", format)
+			}
+			if format == "raw" && output == "" && isTerminal(cmd.OutOrStdout()) {
+				return hinted(failf(exitUsage, "raw output could do anything to this terminal"), "write it to a file with -o FILE, or use entry sessions play")
+			}
+			return withChannel(cmd, args[0], "export", channel, func(r *recording.Reader, c recording.Channel) (err error) {
+				out := cmd.OutOrStdout()
+				if output != "" {
+					f, ferr := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+					if ferr != nil {
+						return ferr
+					}
+					defer func() { err = errors.Join(err, f.Close()) }()
+					out = f
+				}
+				if err := cutNote(cmd.ErrOrStderr(), export(r, out, c)); err != nil {
+					return fmt.Errorf("export: %w", err)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "asciicast-v3", "asciicast-v3, text or raw (`NAME`)")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write instead of standard output")
+	cmd.Flags().Int64Var(&channel, "channel", -1, "`NUMBER` of the channel")
+	identityFlag(cmd)
+	return cmd
+}
