@@ -184,7 +184,7 @@ func (a *Admin) endSession(r *http.Request) (any, error) {
 	if a.Server == nil || !a.Server.EndSession(id, "an operator ended this session", "killed") {
 		return nil, &AdminError{http.StatusNotFound, "no live session has this ID; entry sessions ls shows them"}
 	}
-	return struct{}{}, a.Events.Append(r.Context(), audit.Event{Type: audit.SessionKilled, Session: id, Actor: actorOf(r.Context())})
+	return struct{}{}, a.Events.Append(r.Context(), ByActor(r.Context(), audit.Event{Type: audit.SessionKilled, Session: id}))
 }
 
 // recordingRead notes that somebody reads a recording, before they do.
@@ -195,7 +195,7 @@ func (a *Admin) recordingRead(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		return nil, &AdminError{http.StatusBadRequest, "the request doesn't say what is done"}
 	}
-	return struct{}{}, a.Events.Append(r.Context(), audit.Event{Type: audit.RecordingRead, Session: clip(r.PathValue("id")), Detail: clip(in.Verb), Actor: actorOf(r.Context())})
+	return struct{}{}, a.Events.Append(r.Context(), ByActor(r.Context(), audit.Event{Type: audit.RecordingRead, Session: clip(r.PathValue("id")), Detail: clip(in.Verb)}))
 }
 
 // actorKey keeps the peer of the admin socket beside identity's own note of it,
@@ -210,6 +210,12 @@ func WithActor(ctx context.Context, a audit.Actor) context.Context {
 func actorOf(ctx context.Context) *audit.Actor {
 	a, _ := ctx.Value(actorKey{}).(*audit.Actor)
 	return a
+}
+
+// ByActor is e with the actor of ctx.
+func ByActor(ctx context.Context, e audit.Event) audit.Event {
+	e.Actor = actorOf(ctx)
+	return e
 }
 
 // Process is the actor that the process pid of account uid is.

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"entry/configs"
+)
+
+// defaultConfig is where packages put the configuration.
+const defaultConfig = "/etc/entry/entry.yaml"
+
+// configFile is the file that --config or --dir names.
+func configFile(cmd *cobra.Command) (string, error) {
+	dir, err := cmd.Flags().GetString("dir")
+	if err != nil {
+		return "", err
+	}
+	if dir != "" {
+		return filepath.Join(dir, "entry.yaml"), nil
+	}
+	return cmd.Flags().GetString("config")
+}
+
+// loadConfig reads the configuration that --config or --dir names.
+func loadConfig(cmd *cobra.Command) (*configs.Config, error) {
+	file, err := configFile(cmd)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := configs.Load(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hinted(failf(exitUsage, "no configuration at %s", file), "name one with --config FILE or --dir DIR; entry init --dir DIR makes one, entry demo a whole demonstration")
+	}
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	return cfg, nil
+}
+
+// spoolDir is where recordings are.
+func spoolDir(cmd *cobra.Command) (string, error) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return "", err
+	}
+	return cfg.Recording.Directory, nil
+}
+
+// auditDirs are the log's directory, the witness directory ("" without one)
+// and the text of the log's public key.
+func auditDirs(cmd *cobra.Command) (dir, witness, publicKey string, err error) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return "", "", "", err
+	}
+	key, err := readKeyText(cfg.Audit.PublicKey)
+	if err != nil {
+		return "", "", "", err
+	}
+	return cfg.Audit.Directory, cfg.Audit.Witness, key, nil
+}
