@@ -99,7 +99,10 @@ func (c *conn) join(nc net.Conn, ch ssh.Channel, requests <-chan *ssh.Request) {
 	for req := range requests {
 		reply(req, false, nil)
 	}
-	nc.Close() // the channel is closed; a copy that waits for nc ends
+	// The channel is closed: nothing more can go to it, while what came from it
+	// may still be on its way to nc. An error means that nc is closed already.
+	_ = nc.SetReadDeadline(time.Now())
+	_ = nc.SetWriteDeadline(time.Now().Add(dialTime))
 }
 
 // listenTCP is RFC 4254 §7.1. As sshd with GatewayPorts no, it listens on

@@ -1,6 +1,7 @@
 package demohome
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -229,7 +230,7 @@ func (s *session) subsystem(payload []byte) (bool, func()) {
 	return true, func() {
 		s.conn.run(func() {
 			status := uint32(0)
-			if err := server.Serve(); err != nil && err != io.EOF {
+			if err := server.Serve(); err != nil && !errors.Is(err, io.EOF) {
 				s.conn.server.log(fmt.Sprintf("sftp: %v", err))
 				status = 1
 			}

@@ -26,6 +26,10 @@ func openTerminal(cols, rows uint32, modes string) (*terminal, error) {
 	if err != nil {
 		return nil, err
 	}
+	if master, err = pollable(master); err != nil {
+		_ = slave.Close() // nothing was written to it
+		return nil, err
+	}
 	t := &terminal{master: master, slave: slave, name: slave.Name()}
 	if err := t.setModes(parseModes(modes)); err != nil {
 		t.close()
@@ -49,8 +53,23 @@ func (t *terminal) close() {
 func (t *terminal) closeSlave() { _ = t.slave.Close() }
 
 func (t *terminal) resize(cols, rows uint32) bool {
-	size := &pty.Winsize{Cols: uint16(min(cols, maxSide)), Rows: uint16(min(rows, maxSide))}
-	return pty.Setsize(t.master, size) == nil
+	size := &unix.Winsize{Col: uint16(min(cols, maxSide)), Row: uint16(min(rows, maxSide))}
+	return control(t.master, func(fd int) error { return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size) }) == nil
+}
+
+// pollable takes f over and returns it in non-blocking mode: creack/pty leaves
+// descriptors blocking, and closing such a file unblocks no read.
+func pollable(f *os.File) (*os.File, error) {
+	defer func() { _ = f.Close() }() // the duplicate lives on
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd) // unused
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // sendBreak does what the break request means on a serial line; on a pty the

@@ -1,0 +1,197 @@
+package demohome
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	"entry/bastion/ca"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const everything = ca.PermitPTY | ca.PermitPortForwarding | ca.PermitAgentForwarding | ca.PermitX11Forwarding
+
+// world is one running server with its CA and a folder for clients.
+type world struct {
+	t      *testing.T
+	server *Server
+	addr   *net.TCPAddr
+	home   string
+	dir    string
+	users  *ca.UserCA
+}
+
+func start(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, home: t.TempDir(), dir: shortDir(t)}
+	authority, err := ca.GenerateFile(filepath.Join(w.dir, "user_ca"), "user CA")
+	check(t, err)
+	w.users, err = ca.NewUserCA(authority)
+	check(t, err)
+	t.Setenv("SHELL", "/bin/bash")
+	w.server, err = New(Options{HostKey: hostKey(t), UserCA: w.users.PublicKey(), Home: w.home, Log: func(line string) { t.Log(line) }})
+	check(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	w.addr = l.Addr().(*net.TCPAddr)
+	done := make(chan error, 1)
+	go func() { done <- w.server.Serve(l) }()
+	t.Cleanup(func() {
+		check(t, w.server.Close())
+		check(t, <-done)
+	})
+	return w
+}
+
+func hostKey(t *testing.T) ssh.Signer {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	check(t, err)
+	signer, err := ssh.NewSignerFromKey(private)
+	check(t, err)
+	return signer
+}
+
+func (w *world) issue(r ca.UserRequest) ssh.Signer {
+	w.t.Helper()
+	if r.Now.IsZero() {
+		r.Now = time.Now()
+	}
+	signer, err := w.users.Issue(r)
+	check(w.t, err)
+	return signer
+}
+
+// agent serves one signer to the OpenSSH client, whose certificate never
+// stands in a file.
+func (w *world) agent(signer ssh.Signer) string {
+	w.t.Helper()
+	path := filepath.Join(shortDir(w.t), "a")
+	l, err := net.Listen("unix", path)
+	check(w.t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			// Clients close their connection when they end, which ends this.
+			go func() { defer nc.Close(); _ = agent.ServeAgent(oneKey{signer: signer}, nc) }()
+		}
+	}()
+	w.t.Cleanup(func() { l.Close(); <-done })
+	return path
+}
+
+// oneKey is an agent over one ssh.Signer.
+type oneKey struct {
+	agent.Agent // the rest of the interface, never called
+	signer      ssh.Signer
+}
+
+func (a oneKey) List() ([]*agent.Key, error) {
+	key := a.signer.PublicKey()
+	return []*agent.Key{{Format: key.Type(), Blob: key.Marshal(), Comment: "test certificate"}}, nil
+}
+
+func (a oneKey) Sign(_ ssh.PublicKey, data []byte) (*ssh.Signature, error) {
+	return a.signer.Sign(rand.Reader, data)
+}
+
+// ssh writes an ssh_config for login and returns the common arguments.
+func (w *world) config(signer ssh.Signer, login string, extra ...string) string {
+	w.t.Helper()
+	lines := append([]string{
+		"Host home", "HostName 127.0.0.1", "Port " + strconv.Itoa(w.addr.Port), "User " + login,
+		"StrictHostKeyChecking no", "UserKnownHostsFile /dev/null", "GlobalKnownHostsFile /dev/null", "LogLevel ERROR",
+		"IdentityAgent " + w.agent(signer), "PreferredAuthentications publickey", "BatchMode yes",
+	}, extra...)
+	path := filepath.Join(shortDir(w.t), "config")
+	check(w.t, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	return path
+}
+
+// result of one client program.
+type ran struct {
+	out, err string
+	code     int
+}
+
+// run runs a client to its end, which a deadline makes sure of.
+func run(t *testing.T, stdin, name string, args ...string) ran {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s %q: %v", name, args, err)
+	}
+	return ran{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+func (w *world) ssh(extensions ca.Extensions, stdin string, args ...string) ran {
+	w.t.Helper()
+	config := w.config(w.issue(ca.UserRequest{Principal: "alice", Extensions: extensions}), "alice")
+	return run(w.t, stdin, "ssh", append([]string{"-F", config}, args...)...)
+}
+
+// dial logs in with this program's own client.
+func (w *world) dial(login string, signer ssh.Signer) (*ssh.Client, error) {
+	return ssh.Dial("tcp", w.addr.String(), &ssh.ClientConfig{
+		User: login, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	})
+}
+
+// shortDir is a folder whose sockets fit in sockaddr_un.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "dh")
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for a condition that no channel announces, such as another
+// program's end.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
