@@ -2,7 +2,6 @@ package configs
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,7 +20,6 @@ const (
 	codeCA       = "C004" // an authority's key in no place, or in two
 	codeName     = "C005" // a name of a wrong form
 	codeStartups = "C006" // not begin:rate:full
-	codeNetwork  = "C007" // not a network
 )
 
 // Load reads the configuration at path. The error is [policy.Problems], all of
@@ -186,16 +184,9 @@ func (r reader) limits(l *Limits, v policy.Value) {
 	l.PerSource = int(f.Get("per_source").Int(8, 1, 100_000))
 	l.Dial = f.Get("dial").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute)
 	for _, item := range f.Get("source_address").Items() {
-		s := item.Text()
-		network, err := netip.ParsePrefix(s)
-		if addr, e := netip.ParseAddr(s); e == nil && addr.Zone() == "" {
-			network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		if network, ok := item.Network(); ok {
+			l.SourceAddress = append(l.SourceAddress, network)
 		}
-		if err != nil || network != network.Masked() || network.Addr().Is4In6() {
-			item.Errorf(codeNetwork, "%q is neither an address nor a network such as 192.0.2.0/28", s)
-			continue
-		}
-		l.SourceAddress = append(l.SourceAddress, network)
 	}
 }
 

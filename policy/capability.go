@@ -144,13 +144,12 @@ const (
 	Full                   // and everything that was shown
 )
 
+var recordNames = []string{Metadata: "metadata", Manifest: "manifest", Full: "full"}
+
 // String is "metadata", "manifest" or "full".
 func (r Record) String() string {
-	switch r {
-	case Metadata:
-		return "metadata"
-	case Manifest:
-		return "manifest"
+	if int(r) < len(recordNames) {
+		return recordNames[r]
 	}
-	return "full"
+	return recordNames[Full]
 }

@@ -33,14 +33,13 @@ const (
 	codeLogin        = "P010" // not an account name
 	codeUnknownRef   = "P011" // a lab, group or target that no file defines
 	codeNotMember    = "P012" // a user who isn't in that lab
-	codeNetwork      = "P013" // not a network
-	codeCapability   = "P014" // not a capability
-	codeDestination  = "P015" // a forward's destination or port that can't be meant
-	codeWildcardFull = "P016" // an unlisted forward where everything is recorded
-	codeMisplaced    = "P017" // a setting without effect in this rule
-	codeTCPRecord    = "P018" // a recording asked of a target of kind tcp
-	codeTest         = "P019" // a test of the policy fails
-	codeTestForm     = "P020" // a test that expects nothing, or contradicts itself
+	codeCapability   = "P013" // not a capability
+	codeDestination  = "P014" // a forward's destination or port that can't be meant
+	codeWildcardFull = "P015" // an unlisted forward where everything is recorded
+	codeMisplaced    = "P016" // a setting without effect in this rule
+	codeTCPRecord    = "P017" // a recording asked of a target of kind tcp
+	codeTest         = "P018" // a test of the policy fails
+	codeTestForm     = "P019" // a test that expects nothing, or contradicts itself
 )
 
 // P1xx are warnings.

@@ -10,13 +10,8 @@ func (b *builder) checkWhole(p *Policy) {
 		if r.deny {
 			continue
 		}
-		for _, t := range r.targets {
+		for _, t := range r.opens() {
 			opened[t] = true
-		}
-		for _, l := range r.targetLabs {
-			for _, t := range l.targets {
-				opened[t] = opened[t] || t.Kind == SSH || r.opensTCP()
-			}
 		}
 	}
 	for _, t := range p.sorted {
@@ -49,7 +44,10 @@ func (b *builder) checkWildcards(p *Policy) {
 			continue
 		}
 		tried := map[int32]bool{}
-		for _, t := range r.sshTargets() {
+		for _, t := range r.opens() {
+			if t.Kind != SSH {
+				continue
+			}
 			for _, lists := range [...][]int32{*p.reach[t].own, *p.reach[t].lab} {
 				for _, other := range lists {
 					o := p.rules[other]
@@ -65,23 +63,6 @@ func (b *builder) checkWildcards(p *Policy) {
 			}
 		}
 	}
-}
-
-func (r *rule) sshTargets() []*Target {
-	var out []*Target
-	for _, t := range r.targets {
-		if t.Kind == SSH {
-			out = append(out, t)
-		}
-	}
-	for _, l := range r.targetLabs {
-		for _, t := range l.targets {
-			if t.Kind == SSH {
-				out = append(out, t)
-			}
-		}
-	}
-	return out
 }
 
 // common is a user whom both rules are for, "" if there is none. Subjects recur

@@ -78,15 +78,8 @@ func (p *Policy) granted(who *person) []*Target {
 			if r.deny {
 				continue
 			}
-			for _, t := range r.targets {
+			for _, t := range r.opens() {
 				seen[t] = true
-			}
-			for _, l := range r.targetLabs {
-				for _, t := range l.targets {
-					if t.Kind == SSH || r.opensTCP() {
-						seen[t] = true
-					}
-				}
 			}
 		}
 	}

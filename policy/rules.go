@@ -170,14 +170,9 @@ func readCapabilities(v Value) Capabilities {
 func readNetworks(v Value) []netip.Prefix {
 	var out []netip.Prefix
 	for _, item := range v.SomeItems() {
-		s, ok := item.text(`a network such as "192.0.2.0/24"`)
-		if !ok {
-			continue
-		}
-		network, problem := parseNetwork(s)
+		network, ok := item.Network()
 		switch {
-		case problem != "":
-			item.Errorf(codeNetwork, "%q: %s", s, problem)
+		case !ok:
 		case slices.Contains(out, network):
 			item.Errorf(codeTwice, "%s stands in this list twice", network)
 		default:
@@ -185,20 +180,6 @@ func readNetworks(v Value) []netip.Prefix {
 		}
 	}
 	return out
-}
-
-func parseNetwork(s string) (network netip.Prefix, problem string) {
-	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" && !addr.Is4In6() {
-		return netip.PrefixFrom(addr, addr.BitLen()), ""
-	}
-	network, err := netip.ParsePrefix(s)
-	switch {
-	case err != nil || network.Addr().Is4In6():
-		return network, "want a network such as 192.0.2.0/24 or 2001:db8::/32, or one address"
-	case network != network.Masked():
-		return network, "bits are set beyond the prefix; the network is " + network.Masked().String()
-	}
-	return network, ""
 }
 
 // link resolves what a rule refers to, once all files are read, and checks what
@@ -322,19 +303,26 @@ func (b *builder) linkWhere(r *rule, where Value) {
 	}
 }
 
-// reachesSSH reports whether a forward from an SSH target is possible at all
-// under r: rules for TCP targets alone need no destinations.
-func (r *rule) reachesSSH() bool {
-	isSSH := func(t *Target) bool { return t.Kind == SSH }
-	return slices.ContainsFunc(r.targets, isSSH) ||
-		slices.ContainsFunc(r.targetLabs, func(l *lab) bool { return slices.ContainsFunc(l.targets, isSSH) })
+// opens are the targets that an allow rule lets its users through to: those it
+// names, and of the labs it names all but the ones of kind tcp that it can't.
+func (r *rule) opens() []*Target {
+	out := slices.Clone(r.targets)
+	for _, l := range r.targetLabs {
+		for _, t := range l.targets {
+			if t.Kind == SSH || r.opensTCP() {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
 }
 
 func (b *builder) linkForwards(r *rule, f Fields) {
 	local, remote := f.Get("forward_local"), f.Get("forward_remote")
 	r.local = b.readDestinations(r, local, ForwardLocal, readDestination)
 	r.remote = b.readDestinations(r, remote, ForwardRemote, readListen)
-	if !r.reachesSSH() {
+	// TCP targets are destinations themselves; rules for them alone list none.
+	if !slices.ContainsFunc(r.opens(), func(t *Target) bool { return t.Kind == SSH }) {
 		return
 	}
 	if r.may.Has(ForwardLocal) && !local.Present() {

@@ -33,7 +33,7 @@ func (b *builder) readTest(v Value) {
 	if text := f.Get("from").Text(); text != "" {
 		addr, err := netip.ParseAddr(text)
 		if err != nil {
-			f.Get("from").Errorf(codeNetwork, "%q is no address", text)
+			f.Get("from").Errorf(CodeValue, "%q is no address", text)
 		}
 		t.request.Source = addr
 	}

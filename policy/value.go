@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -279,6 +280,28 @@ func sizeText(n int64) string {
 		}
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// Network reads "192.0.2.0/24", "2001:db8::/32" or a single address. One way to
+// write each: no bits beyond the prefix, no IPv4 inside IPv6, no zone.
+func (v Value) Network() (netip.Prefix, bool) {
+	s, ok := v.text(`a network such as "192.0.2.0/24"`)
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" && !addr.Is4In6() {
+		return netip.PrefixFrom(addr, addr.BitLen()), true
+	}
+	network, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil || network.Addr().Is4In6():
+		v.Errorf(CodeValue, "%q: want a network such as 192.0.2.0/24 or 2001:db8::/32, or one address", s)
+	case network != network.Masked():
+		v.Errorf(CodeValue, "%q: bits are set beyond the prefix; the network is %s", s, network.Masked())
+	default:
+		return network, true
+	}
+	return netip.Prefix{}, false
 }
 
 // short is d without the zero units that time.Duration prints: "12h".
