@@ -40,13 +40,13 @@ func (a *Authenticator) AddUser(ctx context.Context, name string) (temporary str
 	case err == nil:
 		return "", fmt.Errorf("add user %s: %w", name, ErrExists)
 	case !errors.Is(err, ErrNoAccount):
-		return "", fmt.Errorf("add user %s: %w: %w", name, ErrUnavailable, err)
+		return "", fmt.Errorf("add user %s: %w", name, storeFailed(err))
 	}
 	acct := Account{ID: randomID(), Name: name, Generation: 1, Created: a.now()}
 	temporary, acct.Temporary = a.issueTemporary()
 	if err := a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
 		a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
-		return "", fmt.Errorf("add user %s: %w", name, err)
+		return "", fmt.Errorf("add user %s: %w", name, storeFailed(err))
 	}
 	return temporary, nil
 }
@@ -125,7 +125,7 @@ func (a *Authenticator) Remove(ctx context.Context, name string) error {
 			a.adminEvent(ctx, audit.UserRemoved, name, nil))
 	}
 	if err != nil {
-		return fmt.Errorf("remove user %s: %w", name, err)
+		return fmt.Errorf("remove user %s: %w", name, storeFailed(err))
 	}
 	return nil
 }
@@ -181,10 +181,7 @@ func (a *Authenticator) issueTemporary() (string, *Temporary) {
 
 func (a *Authenticator) account(ctx context.Context, name string) (Account, error) {
 	acct, err := a.store.Account(ctx, name)
-	if err != nil && !errors.Is(err, ErrNoAccount) {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return acct, err
+	return acct, storeFailed(err)
 }
 
 // change applies an operator's edit to the newest state of the account. A login
@@ -203,16 +200,20 @@ func (a *Authenticator) change(ctx context.Context, name string, e audit.Event, 
 			_, err := a.store.Save(ctx, acct)
 			return err
 		}, e)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, ErrChanged) && try < tries:
-			continue
-		case errors.Is(err, ErrChanged), errors.Is(err, ErrUnavailable):
+		if !errors.Is(err, ErrChanged) || try == tries {
+			return storeFailed(err)
+		}
+	}
+}
+
+// storeFailed marks what is no answer of a Store as ErrUnavailable.
+func storeFailed(err error) error {
+	for _, answer := range []error{nil, ErrNoAccount, ErrExists, ErrChanged, ErrUnavailable} {
+		if errors.Is(err, answer) {
 			return err
 		}
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 func (a *Authenticator) clearFailures(ctx context.Context, name string) error {

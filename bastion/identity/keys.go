@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/dsa" //nolint:staticcheck // named to be refused
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -114,19 +113,15 @@ func acceptable(pub ssh.PublicKey) error {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
 		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return nil
-	}
-	raw, ok := pub.(ssh.CryptoPublicKey)
-	if !ok {
-		return fmt.Errorf("keys of type %s are not supported", pub.Type())
-	}
-	switch k := raw.CryptoPublicKey().(type) {
-	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
-			return fmt.Errorf("an RSA key of %d bits: %d to %d are accepted (better: ssh-keygen -t ed25519)", n, minRSABits, maxRSABits)
+	case ssh.KeyAlgoRSA:
+		if raw, ok := pub.(ssh.CryptoPublicKey); ok {
+			if k, ok := raw.CryptoPublicKey().(*rsa.PublicKey); ok {
+				if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
+					return fmt.Errorf("an RSA key of %d bits: %d to %d are accepted (better: ssh-keygen -t ed25519)", n, minRSABits, maxRSABits)
+				}
+				return nil
+			}
 		}
-		return nil
-	case *dsa.PublicKey:
-		return errors.New("DSA keys are not accepted: make one with ssh-keygen -t ed25519")
 	}
-	return fmt.Errorf("keys of type %s are not supported", pub.Type())
+	return fmt.Errorf("keys of type %s are not accepted: make one with ssh-keygen -t ed25519", pub.Type())
 }

@@ -5,9 +5,9 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -117,19 +117,6 @@ func TestAddKeyRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := edKey(t)
-	small, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // to be refused
-	if err != nil {
-		t.Fatal(err)
-	}
-	smallPub, err := ssh.NewPublicKey(&small.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	huge := &rsa.PublicKey{N: small.N.Lsh(small.N, 8000), E: 65537}
-	hugePub := ssh.Marshal(struct {
-		Name string
-		E, N []byte
-	}{"ssh-rsa", []byte{1, 0, 1}, append([]byte{0}, huge.N.Bytes()...)})
 	cert := &ssh.Certificate{Key: k.pub, CertType: ssh.UserCert, ValidPrincipals: []string{"alice"}, ValidBefore: ssh.CertTimeInfinity}
 	if err := cert.SignCert(rand.Reader, k.signer); err != nil {
 		t.Fatal(err)
@@ -138,13 +125,23 @@ func TestAddKeyRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dsa := "ssh-dss AAAAB3NzaC1kc3MAAACBAOJKq1LJlYVKdsmk6lTaGxkSMvhcUiwqMeDZt5rmFHfLzBAgGSLTKKzVzm0qOdVZPr5JwTdYRaEAPNO1MXvDMKpxgYaVAGVP6o2jgYAn7i0WyMMk4VVJUpPXiUsRnJkrTFJ"
+	number := func(bits uint) *big.Int { return new(big.Int).SetBit(big.NewInt(5), int(bits)-1, 1) }
+	rsaLine := func(bits uint) string {
+		return "ssh-rsa " + base64.StdEncoding.EncodeToString(ssh.Marshal(struct {
+			Name string
+			E, N *big.Int
+		}{"ssh-rsa", big.NewInt(65537), number(bits)}))
+	}
+	dsa := "ssh-dss " + base64.StdEncoding.EncodeToString(ssh.Marshal(struct {
+		Name       string
+		P, Q, G, Y *big.Int
+	}{"ssh-dss", number(1024), number(160), number(1000), number(1000)}))
 	for name, tc := range map[string]struct{ line, want string }{
 		"empty":       {"", "not a line of authorized_keys"},
 		"private":     {"-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "not a line of authorized_keys"},
-		"dsa":         {dsa, "not a line of authorized_keys"},
-		"small rsa":   {string(ssh.MarshalAuthorizedKey(smallPub)), "2048 to 4096"},
-		"huge rsa":    {"ssh-rsa " + base64.StdEncoding.EncodeToString(hugePub), ""},
+		"dsa":         {dsa, "keys of type ssh-dss are not accepted"},
+		"small rsa":   {rsaLine(1024), "an RSA key of 1024 bits: 2048 to 4096"},
+		"huge rsa":    {rsaLine(8192), "an RSA key of 8192 bits"},
 		"certificate": {string(ssh.MarshalAuthorizedKey(cert)), "certificate"},
 		"options":     {`command="ls" ` + k.line, "options"},
 		"two lines":   {k.line + keyOf(t, ec).line, "more than one line"},
@@ -160,6 +157,9 @@ func TestAddKeyRefuses(t *testing.T) {
 	if _, err := w.a.AddKey(t.Context(), "alice", keyOf(t, ec).line); err != nil {
 		t.Error(err)
 	}
+	if _, err := w.a.AddKey(t.Context(), "alice", rsaLine(4096)); err != nil {
+		t.Error(err)
+	}
 	line := strings.TrimSpace(k.line) + " alice@\x1b[31mlaptop\u202e"
 	if _, err := w.a.AddKey(t.Context(), "alice", line); err != nil {
 		t.Error(err)
@@ -168,7 +168,7 @@ func TestAddKeyRefuses(t *testing.T) {
 		t.Errorf("twice: %v", err)
 	}
 	info, err := w.a.User(t.Context(), "alice")
-	if err != nil || len(info.Keys) != 2 {
+	if err != nil || len(info.Keys) != 3 {
 		t.Fatalf("%+v %v", info, err)
 	}
 	for _, i := range info.Keys {

@@ -2,19 +2,21 @@ package identity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go"
+	"github.com/ccojocar/zxcvbn-go/matching"
 )
 
 const (
 	minCharacters = 12
 	minScore      = 3 // of zxcvbn's 0 to 4
 	// scoredRunes bounds zxcvbn, whose matching grows with the square of the
-	// length. What is strong in its first part is strong as a whole.
-	scoredRunes = 100
+	// length.
+	scoredRunes = 64
 )
 
 // refusePassphrase names the rule that p breaks as a new passphrase of user, as
@@ -41,12 +43,41 @@ func refusePassphrase(p, user, issuer string, old *Temporary) string {
 	if n := utf8.RuneCountInString(p); n < minCharacters {
 		return fmt.Sprintf("Refused: it has %d characters, and %d are needed.", n, minCharacters)
 	}
-	scored := p
-	if r := []rune(p); len(r) > scoredRunes {
-		scored = string(r[:scoredRunes])
-	}
-	if s := zxcvbn.PasswordStrength(scored, []string{user, issuer, "entry", "home"}).Score; s < minScore {
+	if s := strength(p, user, issuer); s < minScore {
 		return fmt.Sprintf("Refused: too easy to guess (strength %d of 4, and %d is needed); use several unrelated words.", s, minScore)
 	}
 	return ""
+}
+
+// strength is zxcvbn's score of p, 0 to 4, with two corrections. zxcvbn sees
+// repeated characters but not repeated words: a repetition is worth its unit. And
+// its search through l33t spellings is exponential in their kinds (seconds for
+// 64 characters), so the plain spellings are scored instead and the worst counts.
+func strength(p, user, issuer string) int {
+	r := unit([]rune(p))
+	s := string(r[:min(len(r), scoredRunes)])
+	score := 4
+	for _, form := range []string{s, plainI.Replace(strings.ToLower(s)), plainL.Replace(strings.ToLower(s))} {
+		score = min(score, zxcvbn.PasswordStrength(form, []string{user, issuer, "entry", "home"}, matching.FilterL33tMatcher).Score)
+	}
+	return score
+}
+
+var (
+	plainI = strings.NewReplacer(append([]string{"1", "i", "!", "i", "|", "i"}, plain...)...)
+	plainL = strings.NewReplacer(append([]string{"1", "l", "!", "l", "|", "l"}, plain...)...)
+	plain  = []string{
+		"4", "a", "@", "a", "8", "b", "(", "c", "[", "c", "{", "c", "<", "c", "3", "e", "6", "g", "9", "g",
+		"0", "o", "5", "s", "$", "s", "7", "t", "+", "t", "%", "x", "2", "z",
+	}
+)
+
+// unit is the shortest part of r whose repetition is r, the last one perhaps cut.
+func unit(r []rune) []rune {
+	for n := 1; n <= len(r)/2; n++ {
+		if slices.Equal(r[n:], r[:len(r)-n]) {
+			return r[:n]
+		}
+	}
+	return r
 }

@@ -45,7 +45,7 @@ func (s *Store) Accounts(ctx context.Context) ([]identity.Account, error) {
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
+		defer closeRows(rows)
 		for rows.Next() {
 			a, err := scanAccount(rows)
 			if err != nil {
@@ -157,11 +157,16 @@ func each(ctx context.Context, tx *sql.Tx, query, account string, f func(*sql.Ro
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer closeRows(rows)
 	for rows.Next() {
 		if err := f(rows); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+// closeRows frees what a query holds.
+func closeRows(rows *sql.Rows) {
+	_ = rows.Close() // what can fail has shown in rows.Err or the error in hand
 }

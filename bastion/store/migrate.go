@@ -102,7 +102,7 @@ func applied(ctx context.Context, tx *sql.Tx, path string, all []migration) (int
 	if err != nil {
 		return 0, fmt.Errorf("migrate %s: %w", path, err)
 	}
-	defer rows.Close()
+	defer closeRows(rows)
 	done := 0
 	for rows.Next() {
 		var (

@@ -1,0 +1,49 @@
+package identity
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestPassphraseRules(t *testing.T) {
+	old := &Temporary{Hash: hashTemporary("abcd-efgh-jkmn-pqrs")}
+	for _, tc := range []struct{ p, want string }{
+		{"three quiet otters paddle north", ""},
+		{"kX9#mQ2$vL7!", ""},
+		{"tre stille otere padler nordover ø", ""},
+		{"日本語の合言葉は長いほうが良い", ""},
+		{strings.Repeat("a", 11), "11 characters"},
+		{"øøøøøøøøøøø", "11 characters"},
+		{"", "0 characters"},
+		{strings.Repeat("a", 1025), "longer than 1024 bytes"},
+		{"ABCDEFGHJKMNPQRS", "temporary"},
+		{"alice", "user name"},
+		{"ALICE1234567", "user name"},
+		{"alicealicealice", "user name"},
+		{"quiet\x00otters paddle", "control character"},
+		{"quiet\x1b[Aotters paddle", "control character"},
+		{"quiet \xe5tters paddle north", "UTF-8"},
+		{"aaaaaaaaaaaaaaaa", "too easy"},
+		{"passwordpassword", "too easy"},
+		{"p4$$w0rdp4$$w0rd", "too easy"},
+		{"P@ssw0rd!234", "too easy"},
+		{"qwertyuiop123", "too easy"},
+		{strings.Repeat("1234567890", 10), "too easy"},
+		{strings.Repeat("aB3", 40), "too easy"},
+		{strings.Repeat("qwertyuiop", 9) + "qwe", "too easy"},
+		{"19991231 19991231", "too easy"},
+	} {
+		got := refusePassphrase(tc.p, "alice", "entry", old)
+		if (tc.want == "") != (got == "") || !strings.Contains(got, tc.want) {
+			t.Errorf("%q: %q, want %q", tc.p, got, tc.want)
+		}
+	}
+}
+
+// BenchmarkRefusePassphrase has the input that costs zxcvbn's own search for
+// l33t spellings seconds.
+func BenchmarkRefusePassphrase(b *testing.B) {
+	for b.Loop() {
+		refusePassphrase(strings.Repeat("a4@8({[<369!1|0$57+%2z", 46)+"x", "alice", "entry", nil)
+	}
+}
