@@ -1,0 +1,181 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers is the order of the packages, lowest first. A package imports only
+// packages of lower layers: an edge that needs another order changes this
+// table in the same commit, where a reviewer sees it.
+var layers = [][]string{
+	{"policy", "audit", "session/recording", "session/transfer", "session/rfb"},
+	{"session", "bastion/identity", "bastion/ca", "configs"},
+	{"bastion"},
+	{"bastion/store", "audit/console", "cmd/entry/demohome"},
+	{"cmd/entry", "e2e"},
+}
+
+// codecs are the modules that the lowest layer may import beside the standard
+// library: one codec each. x/sys/unix is the kernel's interface, not a codec.
+var codecs = map[string][]string{
+	"policy":            {"go.yaml.in/yaml/v4"},
+	"audit":             {"golang.org/x/mod/sumdb"},
+	"session/recording": {"github.com/klauspost/compress", "filippo.io/age", "golang.org/x/sys/unix"},
+	"session/transfer":  {},
+	"session/rfb":       {},
+}
+
+// only says which packages may import a module themselves, and from which
+// layer up. A nil list means every package from that layer.
+var only = []struct {
+	module   string
+	layer    int
+	packages []string
+}{
+	{"golang.org/x/crypto/ssh", 1, nil},
+	{"github.com/gliderlabs/ssh", 2, []string{"bastion"}},
+	{"github.com/pquerna/otp", 1, []string{"bastion/identity"}},
+	{"modernc.org/sqlite", 3, []string{"bastion/store"}},
+	{"github.com/jackc/pgx", 3, []string{"bastion/store"}},
+	{"database/sql", 3, []string{"bastion/store"}},
+	{"go.uber.org/zap", 2, nil},
+	{"log", 2, nil},
+	{"log/slog", 2, nil},
+	{"github.com/pkg/sftp", 3, []string{"cmd/entry/demohome"}},
+	{"github.com/creack/pty", 3, []string{"cmd/entry/demohome", "cmd/entry", "e2e"}},
+}
+
+// folders are the top-level ones; hidden ones but .ci are the tools' own.
+var folders = []string{".ci", "audit", "bastion", "cmd", "configs", "e2e", "policy", "session"}
+
+// listed is what `go list -json` says of one package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func goList(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports"}, args...)...)
+	cmd.Dir = ".."
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %q: %v\n%s", args, err, errs.String())
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// layerOf returns the layer of a package of this module, or -1.
+func layerOf(name string) int {
+	return slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, name) })
+}
+
+// inside reports whether an import path is module or a package below it.
+func inside(path, module string) bool {
+	return path == module || strings.HasPrefix(path, module+"/")
+}
+
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	for _, p := range goList(t, "-deps", "./...") {
+		name, ours := strings.CutPrefix(p.ImportPath, "entry/")
+		if !ours {
+			continue
+		}
+		layer := layerOf(name)
+		if layer < 0 {
+			t.Errorf("%s stands in no layer: give it one in layers_test.go", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if to, ours := strings.CutPrefix(imported, "entry/"); ours {
+				if at := layerOf(to); at >= layer {
+					t.Errorf("%s (layer %d) imports %s (layer %d): imports go strictly downward", name, layer, to, at)
+				}
+				if to == "cmd/entry/demohome" && name != "cmd/entry" {
+					t.Errorf("%s imports %s, which is the demo's alone", name, to)
+				}
+				continue
+			}
+			checkForeign(t, name, layer, imported)
+		}
+	}
+}
+
+// checkForeign holds one import of something that isn't ours to the rules.
+func checkForeign(t *testing.T, name string, layer int, imported string) {
+	t.Helper()
+	if host, _, _ := strings.Cut(imported, "/"); layer == 0 && strings.Contains(host, ".") &&
+		!slices.ContainsFunc(codecs[name], func(c string) bool { return inside(imported, c) }) {
+		t.Errorf("%s (layer 0) imports %s: only the standard library and its codec %v may stand there", name, imported, codecs[name])
+	}
+	for _, rule := range only {
+		// "log" is the package alone; the others are modules with packages.
+		if imported != rule.module && (rule.module == "log" || !inside(imported, rule.module)) {
+			continue
+		}
+		if layer < rule.layer {
+			t.Errorf("%s (layer %d) imports %s, which starts at layer %d", name, layer, imported, rule.layer)
+		}
+		if rule.packages != nil && !slices.Contains(rule.packages, name) {
+			t.Errorf("%s imports %s, which belongs to %v", name, imported, rule.packages)
+		}
+	}
+}
+
+// What is only linked counts as well: a driver or SSH reached through another
+// module would pass a check of direct imports.
+func TestLowestLayerLinksNoSSH(t *testing.T) {
+	t.Parallel()
+	for _, name := range layers[0] {
+		if _, err := os.Stat("../" + name); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		for _, p := range goList(t, "-deps", "./"+name) {
+			for _, module := range []string{"golang.org/x/crypto/ssh", "github.com/gliderlabs/ssh", "database/sql", "go.uber.org/zap"} {
+				if inside(p.ImportPath, module) {
+					t.Errorf("%s links %s", name, p.ImportPath)
+				}
+			}
+		}
+	}
+}
+
+func TestTopLevelFolders(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, e := range entries {
+		name := e.Name()
+		if !e.IsDir() || strings.HasPrefix(name, ".") && name != ".ci" || name == "demo" {
+			continue // demo is the state of `make demo`, which git ignores
+		}
+		found[name] = true
+	}
+	if got := slices.Sorted(maps.Keys(found)); !slices.Equal(got, folders) {
+		t.Errorf("top-level folders are %v, not %v", got, folders)
+	}
+}
