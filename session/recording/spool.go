@@ -314,7 +314,8 @@ func (s *Spool) fail(err error) {
 
 // Close stops the spool once everything written is durable. Recordings must
 // be closed before; those that aren't end without a final segment, as in a
-// crash. It returns the error of the last tick, or why the spool failed.
+// crash. It waits for calls to the disk that are under way, and returns the
+// error of the last tick, or why the spool failed.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	if s.closed {

@@ -16,5 +16,9 @@ func (d *directory) syncAll(changed []file) error {
 			return err
 		}
 	}
-	return d.dir.Sync()
+	ticks, err := d.root.Open(tickDir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ticks.Sync(), ticks.Close(), d.dir.Sync())
 }

@@ -222,7 +222,7 @@ func (w *Writer) abandonLocked(err error) {
 		return
 	}
 	w.broken = true
-	if w.ended == ErrClosed { //nolint:errorlint // set by Close as it is
+	if errors.Is(w.ended, ErrClosed) { // Close is under way, and can't end well now
 		w.ended = nil
 		err = errors.Join(ErrClosed, err)
 	}

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"entry/audit"
+	"entry/session/recording"
+)
+
+// recorded is a directory as entry init makes it, with two sessions recorded
+// and in the log: one sealed, one that a crash cut.
+type recorded struct {
+	t           *testing.T
+	dir         string
+	sealed, cut string // IDs
+}
+
+func newRecorded(t *testing.T) recorded {
+	t.Helper()
+	r := recorded{t: t, dir: filepath.Join(t.TempDir(), "d"), sealed: "01JQ8Z3M6W0000000000000001", cut: "01JQ8Z3M6X0000000000000002"}
+	must(t, initDir(r.dir, "127.0.0.1:2222"))
+	key, err := os.ReadFile(filepath.Join(r.dir, "keys", "audit.key"))
+	must(t, err)
+	log, err := audit.Open(filepath.Join(r.dir, "audit"), audit.Options{Key: string(key), Witness: filepath.Join(r.dir, "witness")})
+	must(t, err)
+	spool, err := recording.Open(recording.Options{Dir: filepath.Join(r.dir, "spool"), Commit: func(ctx context.Context, tick recording.Tick) error {
+		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hexOf(tick.Root), Changed: tick.Changed, List: tick.List}})
+	}})
+	must(t, err)
+	pub, err := os.Open(filepath.Join(r.dir, "keys", "auditors.pub"))
+	must(t, err)
+	to, err := recording.ParseRecipients(pub)
+	must(t, errors.Join(err, pub.Close()))
+	start := time.Now().Add(-time.Minute)
+	begin := func(id, user string) *recording.Writer {
+		w, err := spool.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start}, to)
+		must(t, err)
+		must(t, log.Append(t.Context(), audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hexOf(w.HeaderHash())}}))
+		return w
+	}
+	w := begin(r.sealed, "alice")
+	for _, f := range []struct {
+		k    recording.Kind
+		ch   uint32
+		data string
+	}{
+		{recording.Request, 0, `{"type":"exec","command":"id; printf '\u001b]0;x\u0007'"}`},
+		{recording.Output, 0, "uid=1000(alice)\n"},
+		{recording.Exit, 0, `{"status":3}`},
+		{recording.Request, 1, `{"type":"pty-req","term":"xterm","cols":100,"rows":30}`},
+		{recording.Request, 1, `{"type":"shell"}`},
+		{recording.Output, 1, "$ lss\b \b\x1b]52;c;cm0gLXJm\a\x1b[6n -l\r\n\x1b[31mred\x1b[0m\r\n"},
+		{recording.Resize, 1, "120x40"},
+		{recording.Exit, 1, `{"status":7}`},
+	} {
+		must(t, w.Frame(f.k, f.ch, []byte(f.data)))
+	}
+	sum, err := w.Close()
+	must(t, err)
+	must(t, log.Append(t.Context(), audit.Event{Type: audit.SessionEnded, Session: r.sealed, User: "alice", Recording: &audit.Recording{ID: r.sealed, Head: hexOf(sum.Head), Segments: sum.Segments}}))
+	w = begin(r.cut, "bob")
+	must(t, w.Frame(recording.Output, 0, []byte("before the crash\n")))
+	must(t, spool.Close()) // without closing the recording, as in a crash
+	_, err = recording.Recover(filepath.Join(r.dir, "spool"), func(a recording.Aborted) error {
+		return log.Append(t.Context(), audit.Event{Type: audit.RecordingAborted, Session: a.ID, Recording: &audit.Recording{ID: a.ID, Head: hexOf(a.Head), Segments: a.Segments}})
+	})
+	must(t, errors.Join(err, log.Close()))
+	return r
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs entry sessions.
+func (r recorded) run(args ...string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	cmd := rootCmd()
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	cmd.SetArgs(append([]string{"sessions", "--dir", r.dir}, args...))
+	err := cmd.ExecuteContext(r.t.Context())
+	if err == nil {
+		return out.String(), errs.String(), exitOK
+	}
+	return out.String(), errs.String() + err.Error(), exitCode(err)
+}
+
+func (r recorded) file(id, ext string) string { return filepath.Join(r.dir, "spool", id+ext) }
+
+func (r recorded) verifyAll() (spoolReport, error) {
+	return verifyRecordings(filepath.Join(r.dir, "audit"), filepath.Join(r.dir, "spool"))
+}
+
+func TestSessionsLs(t *testing.T) {
+	r := newRecorded(t)
+	out, _, code := r.run("ls", "--json")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != exitOK || len(lines) != 2 {
+		t.Fatalf("%d: %q", code, out)
+	}
+	for i, want := range []map[string]any{
+		{"id": r.sealed, "user": "alice", "target": "home.tinker", "state": "complete"},
+		{"id": r.cut, "user": "bob", "target": "home.tinker", "state": "aborted"},
+	} {
+		var got map[string]any
+		must(t, json.Unmarshal([]byte(lines[i]), &got))
+		for k, v := range want {
+			if got[k] != v {
+				t.Errorf("line %d: %s = %v, want %v", i, k, got[k], v)
+			}
+		}
+		for _, k := range []string{"start", "end"} {
+			if _, err := time.Parse(time.RFC3339Nano, got[k].(string)); err != nil {
+				t.Errorf("line %d: %s: %v", i, k, err)
+			}
+		}
+	}
+	for args, want := range map[string]int{
+		"": 3, "--user alice": 2, "--user eve": 1, "--target home": 3, "--target home.tinker": 3, "--target hom": 1, "--since 24h": 3, "--since 10s": 1,
+	} {
+		out, _, code := r.run(append([]string{"ls"}, strings.Fields(args)...)...)
+		if n := strings.Count(out, "\n"); code != exitOK || n != want {
+			t.Errorf("ls %s: %d lines, exit %d; want %d\n%s", args, n, code, want, out)
+		}
+	}
+	if _, _, code := r.run("ls", "--since", "yesterday"); code != exitUsage {
+		t.Errorf("a bad time: exit %d", code)
+	}
+}
+
+func TestSessionsShow(t *testing.T) {
+	r := newRecorded(t)
+	out, errs, code := r.run("show", "01jq8z3m6w")
+	for _, want := range []string{"alice", "home.tinker", "complete", "yes, against the audit log", `0 exec "id; printf '\x1b]0;x\a'"`, "exit status 3", "1 shell, terminal xterm 100x30", "exit status 7"} {
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("exit %d, %s lacks %q in\n%s", code, errs, want, out)
+		}
+	}
+	out, _, code = r.run("show", "last", "--json")
+	var got struct {
+		ID       string
+		State    string
+		Verified bool
+	}
+	must(t, json.Unmarshal([]byte(out), &got))
+	if code != exitOK || got.ID != r.cut || got.State != "aborted" || !got.Verified {
+		t.Errorf("exit %d, %+v", code, got)
+	}
+	must(t, os.Rename(filepath.Join(r.dir, "auditor.key"), filepath.Join(r.dir, "elsewhere")))
+	if out, _, code := r.run("show", r.sealed); code != exitOK || strings.Contains(out, "channels") || !strings.Contains(out, "yes, against") {
+		t.Errorf("without an identity: exit %d\n%s", code, out)
+	}
+	must(t, os.Remove(r.file(r.sealed, ".key")))
+	if out, _, code := r.run("show", r.sealed); code != exitOK || !strings.Contains(out, "yes, against") {
+		t.Errorf("shredded: exit %d\n%s", code, out)
+	}
+}
+
+func TestSessionsNames(t *testing.T) {
+	r := newRecorded(t)
+	for name, want := range map[string]int{r.sealed: exitOK, "last": exitOK, "01JQ8Z3M6X": exitOK, "01JQ": exitUsage, "nobody": exitNotFound, "": exitNotFound, "../x": exitNotFound} {
+		if _, errs, code := r.run("show", name); code != want {
+			t.Errorf("show %q: exit %d, want %d: %s", name, code, want, errs)
+		}
+	}
+	empty := recorded{t: t, dir: filepath.Join(t.TempDir(), "d")}
+	must(t, initDir(empty.dir, "127.0.0.1:2222"))
+	if _, _, code := empty.run("show", "last"); code != exitNotFound {
+		t.Errorf("last of none: exit %d", code)
+	}
+	if out, _, code := empty.run("ls", "--json"); code != exitOK || out != "" {
+		t.Errorf("ls of none: exit %d, %q", code, out)
+	}
+}
+
+func TestSessionsPlay(t *testing.T) {
+	r := newRecorded(t)
+	out, errs, code := r.run("play", r.sealed, "-x", "2", "--idle", "1s")
+	if want := "$ lss\b \b -l\r\n\x1b[31mred\x1b[0m\r\n"; code != exitOK || out != want {
+		t.Errorf("exit %d, played %q, want %q", code, out, want)
+	}
+	for _, want := range []string{"alice on home.tinker", "resized to 120x40", "exit status 7"} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("notes %q lack %q", errs, want)
+		}
+	}
+	if out, _, code := r.run("play", r.sealed, "--channel", "0"); code != exitOK || out != "uid=1000(alice)\n" {
+		t.Errorf("channel 0: exit %d, %q", code, out)
+	}
+	if out, errs, code := r.run("play", "last"); code != exitOK || out != "before the crash\n" || !strings.Contains(errs, "cut") {
+		t.Errorf("a cut recording: exit %d, %q, %q", code, out, errs)
+	}
+	for name, tc := range map[string]struct {
+		args []string
+		want int
+	}{
+		"no such channel": {[]string{"play", r.sealed, "--channel", "9"}, exitNotFound},
+		"speed":           {[]string{"play", r.sealed, "-x", "0"}, exitUsage},
+		"no identity":     {[]string{"play", r.sealed, "--identity", "/nonexistent"}, exitUsage},
+		"not an identity": {[]string{"play", r.sealed, "--identity", filepath.Join(r.dir, "entry.yaml")}, exitUsage},
+		"no session":      {[]string{"play"}, exitUsage},
+		"no such session": {[]string{"play", "01ZZ"}, exitNotFound},
+	} {
+		if _, errs, code := r.run(tc.args...); code != tc.want {
+			t.Errorf("%s: exit %d, want %d: %s", name, code, tc.want, errs)
+		}
+	}
+	stranger, _, err := recording.GenerateIdentity()
+	must(t, err)
+	file := filepath.Join(r.dir, "stranger")
+	must(t, os.WriteFile(file, []byte(stranger+"\n"), 0o600))
+	if out, errs, code := r.run("play", r.sealed, "--identity", file); code != exitDenied || out != "" || strings.Contains(errs, stranger) {
+		t.Errorf("a stranger's identity: exit %d, %q, %q", code, out, errs)
+	}
+	must(t, os.Remove(r.file(r.sealed, ".key")))
+	if _, errs, code := r.run("play", r.sealed); code != exitNotFound || !strings.Contains(errs, "removed") {
+		t.Errorf("shredded: exit %d, %q", code, errs)
+	}
+	must(t, os.Remove(filepath.Join(r.dir, "auditor.key")))
+	if _, _, code := r.run("play", "last"); code != exitUsage {
+		t.Errorf("without an identity: exit %d", code)
+	}
+}
+
+func TestSessionsExport(t *testing.T) {
+	r := newRecorded(t)
+	out, _, code := r.run("export", r.sealed)
+	first, rest, _ := strings.Cut(out, "\n")
+	var head struct {
+		Version int
+		Term    struct{ Cols, Rows int }
+	}
+	must(t, json.Unmarshal([]byte(first), &head))
+	if code != exitOK || head.Version != 3 || head.Term.Cols != 100 || !strings.Contains(rest, `"r", "120x40"]`) || !strings.HasSuffix(rest, "\"x\", \"7\"]\n") || strings.Contains(rest, "cm0g") {
+		t.Errorf("asciicast: exit %d\n%s", code, out)
+	}
+	if out, _, code := r.run("export", r.sealed, "--format", "text"); code != exitOK || !strings.HasPrefix(out, "$ ls -l\nred\n") {
+		t.Errorf("text: exit %d\n%s", code, out)
+	}
+	file := filepath.Join(r.dir, "bytes")
+	for want := range 2 {
+		if _, errs, code := r.run("export", r.sealed, "--format", "raw", "-o", file); code != want {
+			t.Errorf("raw: exit %d, want %d: %s", code, want, errs)
+		}
+	}
+	raw, err := os.ReadFile(file)
+	must(t, err)
+	if want := "$ lss\b \b\x1b]52;c;cm0gLXJm\a\x1b[6n -l\r\n\x1b[31mred\x1b[0m\r\n"; string(raw) != want {
+		t.Errorf("raw: %q", raw)
+	}
+	if _, _, code := r.run("export", r.sealed, "--format", "gif"); code != exitUsage {
+		t.Errorf("an unknown format: exit %d", code)
+	}
+}
+
+func TestTamperedRecordingsAreNamed(t *testing.T) {
+	r := newRecorded(t)
+	if rep, err := r.verifyAll(); err != nil || rep.Recordings != 2 || rep.Live != 0 {
+		t.Fatalf("untouched: %v, %v", rep, err)
+	}
+	all, err := os.ReadFile(r.file(r.sealed, ".rec"))
+	must(t, err)
+	try := func(name string, data []byte) {
+		t.Helper()
+		must(t, os.WriteFile(r.file(r.sealed, ".rec"), data, 0o600))
+		if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), r.sealed) {
+			t.Errorf("%s: verifying all says %v", name, err)
+		}
+		if out, _, code := r.run("show", r.sealed); code != exitFailure || !strings.Contains(out, "NO: ") {
+			t.Errorf("%s: show exits %d\n%s", name, code, out)
+		}
+	}
+	for _, i := range []int{0, len(all) / 3, len(all) / 2, len(all) - 1} {
+		bad := bytes.Clone(all)
+		bad[i] ^= 1
+		try("flipped", bad)
+	}
+	try("cut", all[:len(all)-9])
+	// A cut that is made to look like a crash.
+	_, err = recording.Recover(filepath.Join(r.dir, "spool"), nil)
+	must(t, err)
+	try("cut and marked as aborted", all[:len(all)-9])
+	must(t, os.Remove(r.file(r.sealed, ".aborted")))
+	other, err := os.ReadFile(r.file(r.cut, ".rec"))
+	must(t, err)
+	try("replaced", other)
+	must(t, os.Remove(r.file(r.sealed, ".rec")))
+	if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("removed: %v", err)
+	}
+	must(t, os.WriteFile(r.file(r.sealed, ".rec"), all, 0o600))
+	planted := "01JQ8Z3M6Y0000000000000003"
+	must(t, os.WriteFile(r.file(planted, ".rec"), all, 0o600))
+	if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), planted) {
+		t.Errorf("planted: %v", err)
+	}
+	must(t, os.Remove(r.file(planted, ".rec")))
+	ticks, err := filepath.Glob(filepath.Join(r.dir, "spool", "ticks", "*"))
+	must(t, err)
+	list, err := os.ReadFile(ticks[0])
+	must(t, err)
+	list[len(list)-2] ^= 1
+	must(t, os.WriteFile(ticks[0], list, 0o600))
+	if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), "tick") {
+		t.Errorf("a changed list: %v", err)
+	}
+}
