@@ -118,12 +118,6 @@ func (c *ConnState) take() bool {
 	return true
 }
 
-func (c *ConnState) left() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return dialoguesPerConn - c.dialogues
-}
-
 // remember keeps a step that this connection has spent; forget drops it, once
 // a login has succeeded with it: a later confirmation needs a fresh code.
 func (c *ConnState) remember(auth string, step int64) {
