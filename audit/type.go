@@ -26,6 +26,8 @@ const (
 	AuthenticatorEnrolled Type = "authenticator.enrolled"
 	RecoveryCreated       Type = "recovery.created"
 	RecoveryUsed          Type = "recovery.used"
+	KeyAdded              Type = "key.added"
+	KeyRemoved            Type = "key.removed"
 
 	AccessRefused  Type = "access.refused"
 	JumpRefused    Type = "jump.refused"
@@ -60,7 +62,7 @@ const (
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
-	PassphraseChanged, AuthenticatorEnrolled, RecoveryCreated, RecoveryUsed,
+	PassphraseChanged, AuthenticatorEnrolled, RecoveryCreated, RecoveryUsed, KeyAdded, KeyRemoved,
 	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
 	SessionStarted, SessionEnded, SessionKilled,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,

@@ -92,6 +92,7 @@ func TestOriginator(t *testing.T) {
 		{"127.0.0.2", 65535, originatorForeign},
 		{"::1", 65535, originatorForeign},
 		{"localhost", 65535, originatorForeign},
+		{"0.0.0.0", 0, originatorForeign}, // PuTTY's proxy
 		{"192.0.2.1", 65535, originatorRefused},
 		{"::ffff:192.0.2.1", 65535, originatorRefused},
 		{"", 65535, originatorRefused},
@@ -107,8 +108,10 @@ func TestOriginator(t *testing.T) {
 func TestPlainText(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"Password: ", "Password: "},
-		{"\x1b[2Jentry passphrase: ", "[2Jentry passphrase: "},
-		{"a\x9b31mb\x07", "a?31mb"},
+		{"\x1b[2Jentry passphrase: ", "entry passphrase: "},
+		{"\x1b]0;owned\x07Password: ", "Password: "},
+		{"\x1b]0;never ended", ""},
+		{"a\x9b31mb\x07", "ab"},
 		{"a\u202eb\u0085c", "abc"},
 		{"line\r\nnext", "line\nnext"},
 	}

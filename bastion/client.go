@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -186,7 +187,18 @@ func (s *Server) noted(r refusal, e audit.Event) string {
 
 // refuse rejects a channel with one ASCII line.
 func (c *client) refuse(nch ssh.NewChannel, reason ssh.RejectionReason, r refusal) {
-	_ = nch.Reject(reason, "entry: "+c.noted(r)) // the client may be gone
+	_ = nch.Reject(reason, "entry: "+ascii(c.noted(r))) // the client may be gone
+}
+
+// ascii is s as OpenSSH shows it in a refused channel: it would print anything
+// else as octal numbers.
+func ascii(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r >= 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // clip bounds a peer's string for the log.

@@ -49,7 +49,8 @@ func originatorOf(m directTCPIP) originator {
 		return originatorForeign
 	}
 	a, err := netip.ParseAddr(host)
-	if err != nil || !a.Unmap().IsLoopback() {
+	// PuTTY says 0.0.0.0 for its own connections: nothing is known then.
+	if err != nil || !a.Unmap().IsLoopback() && !a.Unmap().IsUnspecified() {
 		return originatorRefused
 	}
 	if a.Unmap() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) && (m.OriginatorPort == 65535 || m.OriginatorPort == 22) {

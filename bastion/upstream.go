@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
@@ -234,7 +235,7 @@ func prompt(s string) string {
 	return plainText(s)
 }
 
-// plainText keeps printable text and line feeds of what a target sends before
+// plainText keeps printable text and line feeds, without escape sequences, of what a target sends before
 // a terminal is open, so that it can't draw entry's own prompts.
 func plainText(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -247,7 +248,7 @@ func plainText(s string) string {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(s, "?"))
+	}, strings.ToValidUTF8(ansi.Strip(s), "?"))
 }
 
 // bidi reports the characters that reorder what is shown around them.

@@ -25,7 +25,7 @@ func FromAgent(socket, publicKey string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &agentSigner{socket: socket, key: key}
+	s := &agentSigner{socket: socket, key: key, limit: agentDeadline}
 	if err := s.holds(); err != nil {
 		return nil, err
 	}
@@ -37,6 +37,7 @@ func FromAgent(socket, publicKey string) (*Authority, error) {
 type agentSigner struct {
 	socket string
 	key    ssh.PublicKey
+	limit  time.Duration // of one exchange
 }
 
 func (s *agentSigner) PublicKey() ssh.PublicKey { return s.key }
@@ -96,8 +97,8 @@ func (s *agentSigner) holds() error {
 }
 
 func (s *agentSigner) ask(do func(agent.ExtendedAgent) error) error {
-	deadline := time.Now().Add(agentDeadline)
-	conn, err := net.DialTimeout("unix", s.socket, agentDeadline)
+	deadline := time.Now().Add(s.limit)
+	conn, err := net.DialTimeout("unix", s.socket, s.limit)
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) {
@@ -113,7 +114,7 @@ func (s *agentSigner) ask(do func(agent.ExtendedAgent) error) error {
 	// The agent package keeps no chain of causes, so the clock tells a silent
 	// agent from one that refused.
 	if err != nil && !time.Now().Before(deadline) {
-		return fmt.Errorf("no answer within %s", agentDeadline)
+		return fmt.Errorf("no answer within %s", s.limit)
 	}
 	return err
 }

@@ -12,22 +12,22 @@ import (
 
 // UserInfo is what may be shown of an account: nothing in it is a secret.
 type UserInfo struct {
-	Name             string
-	Created          time.Time
-	LastLogin        time.Time // zero before the first
-	Disabled         bool
-	LockedUntil      time.Time // zero unless locked now
-	TemporaryExpires time.Time // zero unless a temporary passphrase waits to be used
-	PassphraseSet    time.Time // zero before the first
-	Authenticators   []DeviceInfo
-	RecoveryLeft     int // unused recovery codes
-	Keys             []Key
+	Name             string       `json:"user"`
+	Created          time.Time    `json:"created"`
+	LastLogin        time.Time    `json:"last_login,omitzero"` // zero before the first
+	Disabled         bool         `json:"disabled"`
+	LockedUntil      time.Time    `json:"locked_until,omitzero"`      // zero unless locked now
+	TemporaryExpires time.Time    `json:"temporary_expires,omitzero"` // zero unless a temporary passphrase waits to be used
+	PassphraseSet    time.Time    `json:"passphrase_set,omitzero"`    // zero before the first
+	Authenticators   []DeviceInfo `json:"authenticators"`
+	RecoveryLeft     int          `json:"recovery_left"` // unused recovery codes
+	Keys             []Key        `json:"keys"`
 }
 
 // DeviceInfo is one enrolled authenticator.
 type DeviceInfo struct {
-	Name    string
-	Created time.Time
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
 }
 
 // AddUser makes an account and returns its temporary passphrase, the only time.

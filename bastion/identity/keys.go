@@ -35,8 +35,8 @@ func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerpr
 		return "", fmt.Errorf("add key to %s: %w", name, err)
 	}
 	key.Added = a.now()
-	e := a.adminEvent(ctx, audit.AuthenticatorEnrolled, name, nil)
-	e.Key, e.Method, e.Detail = key.Fingerprint, "publickey", "public key added"
+	e := a.adminEvent(ctx, audit.KeyAdded, name, nil)
+	e.Key = key.Fingerprint
 	err = a.change(ctx, name, e, func(acct *Account) error {
 		if slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
 			return ErrExists
@@ -55,8 +55,8 @@ func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerpr
 
 // RemoveKey takes the key with that SHA256:… fingerprint away, or returns ErrNoKey.
 func (a *Authenticator) RemoveKey(ctx context.Context, name, fingerprint string) error {
-	e := a.adminEvent(ctx, audit.UserReset, name, nil)
-	e.Key, e.Method, e.Detail = fingerprint, "publickey", "public key removed"
+	e := a.adminEvent(ctx, audit.KeyRemoved, name, nil)
+	e.Key = fingerprint
 	err := a.change(ctx, name, e, func(acct *Account) error {
 		kept := slices.DeleteFunc(slices.Clone(acct.Keys), func(k Key) bool { return k.Fingerprint == fingerprint })
 		if len(kept) == len(acct.Keys) {

@@ -69,10 +69,10 @@ type RecoveryCode struct {
 
 // Key is a public key that may be the first factor.
 type Key struct {
-	Fingerprint string // SHA256:…
-	Line        string // type and base64, as in authorized_keys
-	Comment     string
-	Added       time.Time
+	Fingerprint string    `json:"fingerprint"` // SHA256:…
+	Line        string    `json:"line"`        // type and base64, as in authorized_keys
+	Comment     string    `json:"comment"`
+	Added       time.Time `json:"added"`
 }
 
 // Reader reads accounts.

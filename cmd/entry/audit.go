@@ -129,22 +129,24 @@ are in the log as hashes only, since people type passphrases there.`,
 }
 
 func auditVerifyCmd() *cobra.Command {
-	var key, witness string
+	var key, witness, spool string
 	var growing bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that no record was changed, and say up to where it is witnessed",
 		Long: `Recompute the log from its lines and hold it against the signed checkpoint and
 every checkpoint in the witness directory. A log that isn't what was written is
-named by its first bad record, and the exit code is 1.
+named by its first bad record, and the exit code is 1. Then hold every recording
+against the log: a changed, cut, swapped or missing one is named. No key that
+opens recordings is needed.
 
 "witnessed up to" means that a checkpoint in the second directory covers the
 record: somebody who could change this machine's files alone can't have taken it
 away. "not witnessed since" means that records after that one could be missing
 without a trace, if somebody put back an older log with its checkpoint.
 
-Only the files and the public key are needed, on any machine: --log, --witness
-and --public-key name copies. Take the copy of the checkpoint before the copy of
+Only the files and the public key are needed, on any machine: --log, --witness,
+--public-key and --recordings name copies. Take the copy of the checkpoint before the copy of
 the events; with --growing, records beyond it are no fault.`,
 		Example: `  entry audit verify
   entry audit verify --log copy/audit --witness copy/witness --public-key audit.pub`,
@@ -155,17 +157,29 @@ the events; with --growing, records beyond it are no fault.`,
 				return err
 			}
 			o.Growing = growing
+			if !cmd.Flags().Changed("log") {
+				if spool, err = spoolDir(cmd); err != nil {
+					return err
+				}
+			}
 			rep, err := audit.Verify(dir, o)
+			var kept spoolReport
+			if err == nil && spool != "" {
+				kept, err = verifyRecordings(dir, spool)
+			}
 			asJSON, jerr := cmd.Flags().GetBool("json")
 			if jerr != nil {
 				return jerr
 			}
 			if asJSON {
-				if werr := writeVerdict(cmd.OutOrStdout(), rep, err); werr != nil {
+				if werr := writeVerdict(cmd.OutOrStdout(), rep, kept, err); werr != nil {
 					return werr
 				}
 			} else if err == nil {
 				fmt.Fprintln(cmd.OutOrStdout(), rep)
+				if spool != "" {
+					fmt.Fprintln(cmd.OutOrStdout(), kept)
+				}
 			}
 			var bad *audit.BadRecord
 			if errors.As(err, &bad) {
@@ -176,6 +190,7 @@ the events; with --growing, records beyond it are no fault.`,
 	}
 	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
 	cmd.Flags().StringVar(&witness, "witness", "", "`DIR` of witnessed checkpoints, with --log")
+	cmd.Flags().StringVar(&spool, "recordings", "", "`DIR` of recordings to hold against the log, with --log")
 	cmd.Flags().BoolVar(&growing, "growing", false, "the log is a copy made while the server wrote it")
 	return cmd
 }
@@ -313,6 +328,7 @@ type verdict struct {
 	Witnessed   uint64     `json:"witnessed,omitempty"`
 	WitnessedAt *time.Time `json:"witnessed_at,omitempty"`
 	Unsigned    int64      `json:"unsigned_bytes,omitempty"`
+	Recordings  int        `json:"recordings,omitempty"` // consistent with the log
 	File        string     `json:"file,omitempty"`
 	Line        uint64     `json:"line,omitempty"`
 	Through     uint64     `json:"through,omitempty"`
@@ -320,8 +336,8 @@ type verdict struct {
 	Why         string     `json:"why,omitempty"`
 }
 
-func writeVerdict(w io.Writer, rep audit.Report, err error) error {
-	v := verdict{Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned}
+func writeVerdict(w io.Writer, rep audit.Report, kept spoolReport, err error) error {
+	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned}
 	if rep.Events > 0 {
 		v.Last = &rep.Last
 	}

@@ -5,8 +5,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
-	"entry/policy"
 )
 
 func checkCmd() *cobra.Command {
@@ -21,9 +19,9 @@ func checkCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := policy.Load(cfg.Policy)
+			p, err := loadPolicy(cfg)
 			if err != nil {
-				return &exitError{code: exitUsage, err: err}
+				return err
 			}
 			for _, w := range p.Warnings() {
 				fmt.Fprintln(os.Stderr, w.Error())

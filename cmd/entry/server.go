@@ -18,7 +18,6 @@ import (
 	"entry/audit"
 	"entry/bastion"
 	"entry/configs"
-	"entry/policy"
 	"entry/session/recording"
 )
 
@@ -40,9 +39,9 @@ type server struct {
 // newServer opens all state and checks all keys, in an order that leaves
 // nothing half done: what can be refused is refused before the first session.
 func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *server, err error) {
-	p, err := policy.Load(cfg.Policy)
+	p, err := loadPolicy(cfg)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, err
 	}
 	k, err := loadKeys(cfg, p)
 	if err != nil {
@@ -123,7 +122,7 @@ func (s *server) reload(ctx context.Context) error {
 	if err != nil {
 		return refuse(audit.ConfigRefused, "configuration", err)
 	}
-	p, err := policy.Load(cfg.Policy)
+	p, err := loadPolicy(cfg)
 	if err != nil {
 		return refuse(audit.PolicyRefused, "policy", err)
 	}
