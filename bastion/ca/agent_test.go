@@ -1,0 +1,141 @@
+package ca
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// agentAt serves keys on socket until the returned function is called.
+func agentAt(t *testing.T, socket string, keys agent.Agent) (stop func()) {
+	t.Helper()
+	l, err := net.Listen("unix", socket)
+	check(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { defer nc.Close(); _ = agent.ServeAgent(keys, nc) })
+		}
+	})
+	var once sync.Once
+	stop = func() { once.Do(func() { l.Close(); serving.Wait() }) }
+	t.Cleanup(stop)
+	return stop
+}
+
+func publicFile(t *testing.T, private any) string {
+	t.Helper()
+	signer, err := ssh.NewSignerFromKey(private)
+	check(t, err)
+	path := filepath.Join(t.TempDir(), "ca.pub")
+	check(t, os.WriteFile(path, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644))
+	return path
+}
+
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ca")
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+func TestAgent(t *testing.T) {
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	check(t, err)
+	for name, private := range map[string]any{"ed25519": &ed, "rsa": rsaKey(t, 2048)} {
+		t.Run(name, func(t *testing.T) {
+			socket := filepath.Join(shortDir(t), "a")
+			keys := agent.NewKeyring()
+			check(t, keys.Add(agent.AddedKey{PrivateKey: private}))
+			stop := agentAt(t, socket, keys)
+			a, err := FromAgent(socket, publicFile(t, private))
+			check(t, err)
+			u, err := NewUserCA(a)
+			check(t, err)
+			issue := func() error {
+				signer, err := u.Issue(UserRequest{Principal: "alice", Now: noon})
+				if err == nil {
+					_, err = UserCheck{CA: u.PublicKey(), Login: "alice", Now: noon}.Verify(signer.PublicKey())
+				}
+				return err
+			}
+			check(t, issue())
+			stop()
+			refused(t, issue(), "sign with agent "+socket)
+			agentAt(t, socket, keys)
+			check(t, issue()) // connected anew
+			check(t, keys.RemoveAll())
+			refused(t, issue(), Fingerprint(a.PublicKey()))
+		})
+	}
+}
+
+func TestAgentWithoutTheKey(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	check(t, err)
+	public := publicFile(t, &private)
+	socket := filepath.Join(shortDir(t), "a")
+	_, err = FromAgent(socket, public)
+	refused(t, err, "no such file")
+	keys := agent.NewKeyring()
+	agentAt(t, socket, keys)
+	_, err = FromAgent(socket, public)
+	refused(t, err, "holds no keys (or is locked)")
+	check(t, keys.Add(agent.AddedKey{PrivateKey: rsaKey(t, 2048)}))
+	_, err = FromAgent(socket, public)
+	refused(t, err, "add it with ssh-add")
+	_, err = FromAgent(socket, filepath.Join(t.TempDir(), "absent.pub"))
+	refused(t, err, "load public key")
+}
+
+// liar answers with a signature by another key.
+type liar struct {
+	agent.Agent
+	key, other ssh.Signer
+}
+
+func (l liar) List() ([]*agent.Key, error) {
+	k := l.key.PublicKey()
+	return []*agent.Key{{Format: k.Type(), Blob: k.Marshal()}}, nil
+}
+
+func (l liar) Sign(_ ssh.PublicKey, data []byte) (*ssh.Signature, error) {
+	return l.other.Sign(rand.Reader, data)
+}
+
+func TestAgentThatLies(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "a")
+	key := newSigner(t)
+	agentAt(t, socket, liar{key: key, other: newSigner(t)})
+	path := filepath.Join(t.TempDir(), "ca.pub")
+	check(t, os.WriteFile(path, ssh.MarshalAuthorizedKey(key.PublicKey()), 0o644))
+	a, err := FromAgent(socket, path)
+	check(t, err)
+	u, err := NewUserCA(a)
+	check(t, err)
+	_, err = u.Issue(UserRequest{Principal: "alice", Now: noon})
+	refused(t, err, "signature isn't by key")
+}
+
+func TestAgentThatHangs(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "a")
+	l, err := net.Listen("unix", socket)
+	check(t, err)
+	defer l.Close() // never accepts; the kernel lets clients connect
+	s := &agentSigner{socket: socket, key: newSigner(t).PublicKey(), limit: 50 * time.Millisecond}
+	_, err = s.Sign(rand.Reader, []byte("data"))
+	refused(t, err, "no answer within 50ms")
+}

@@ -1,0 +1,236 @@
+package ca
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func TestLoadFile(t *testing.T) {
+	dir := t.TempDir()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	check(t, err)
+	path := func(name string) string { return filepath.Join(dir, name) }
+
+	writeKey(t, path("good"), private, "")
+	a, err := LoadFile(path("good"))
+	check(t, err)
+	public, err := ssh.NewPublicKey(private.Public())
+	check(t, err)
+	if !sameKey(a.PublicKey(), public) || a.Origin() != path("good") {
+		t.Errorf("loaded %s from %s", Fingerprint(a.PublicKey()), a.Origin())
+	}
+
+	writeKey(t, path("rsa"), rsaKey(t, 2048), "")
+	_, err = LoadFile(path("rsa"))
+	check(t, err)
+
+	writeKey(t, path("group"), private, "")
+	check(t, os.Chmod(path("group"), 0o640))
+	_, err = LoadFile(path("group"))
+	refused(t, err, "(mode 0640): run chmod 600 "+path("group"))
+	if !errors.Is(err, ErrExposed) {
+		t.Errorf("%v isn't ErrExposed", err)
+	}
+
+	writeKey(t, path("locked"), private, "open sesame")
+	_, err = LoadFile(path("locked"))
+	refused(t, err, "passphrase")
+	if !errors.Is(err, ErrPassphraseProtected) {
+		t.Errorf("%v isn't ErrPassphraseProtected", err)
+	}
+
+	check(t, os.WriteFile(path("other"), []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600))
+	_, err = LoadFile(path("other"))
+	refused(t, err, "convert it with ssh-keygen -p")
+	check(t, os.WriteFile(path("text"), []byte("hunter2"), 0o600))
+	_, err = LoadFile(path("text"))
+	refused(t, err, "no private key")
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the error quotes the file: %v", err)
+	}
+	check(t, os.WriteFile(path("huge"), make([]byte, maxKeyFile+1), 0o600))
+	_, err = LoadFile(path("huge"))
+	refused(t, err, "larger than")
+	_, err = LoadFile(dir)
+	refused(t, err, "not a regular file")
+	_, err = LoadFile(path("absent"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestGenerateFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "host_ca")
+	a, err := GenerateFile(path, "the host CA")
+	check(t, err)
+	info, err := os.Stat(path)
+	check(t, err)
+	if info.Mode() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	public, err := LoadPublic(path + ".pub")
+	check(t, err)
+	if !sameKey(public, a.PublicKey()) {
+		t.Error("the .pub file holds another key")
+	}
+	before, err := os.ReadFile(path)
+	check(t, err)
+	if _, err := GenerateFile(path, "again"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v", err)
+	}
+	after, err := os.ReadFile(path)
+	check(t, err)
+	if string(before) != string(after) {
+		t.Error("an existing key was replaced")
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	check(t, err)
+	if len(entries) != 2 {
+		t.Errorf("left behind: %v", entries)
+	}
+	// OpenSSH reads what was written.
+	out, err := exec.Command("ssh-keygen", "-y", "-f", path).Output()
+	check(t, err)
+	if !strings.HasPrefix(string(out), strings.TrimSpace(line(a.PublicKey()))) {
+		t.Errorf("ssh-keygen -y says %s", out)
+	}
+}
+
+// One authority has one purpose, whichever constructor comes first.
+func TestAuthorityHasOnePurpose(t *testing.T) {
+	a, _ := authority(t, "ca")
+	_, err := NewHostCA(a)
+	check(t, err)
+	if _, err := NewUserCA(a); !errors.Is(err, ErrClaimed) {
+		t.Errorf("got %v", err)
+	}
+	b, _ := authority(t, "ca")
+	_, err = NewUserCA(b)
+	check(t, err)
+	if _, err := NewHostCA(b); !errors.Is(err, ErrClaimed) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := NewUserCA(nil); err == nil {
+		t.Error("no authority was accepted")
+	}
+	if _, err := NewHostCA(&Authority{}); err == nil {
+		t.Error("the zero authority was accepted")
+	}
+}
+
+func TestDistinctKeys(t *testing.T) {
+	host, user, lab := newSigner(t).PublicKey(), newSigner(t).PublicKey(), newSigner(t).PublicKey()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	check(t, err)
+	audit, err := ssh.NewPublicKey(private.Public())
+	check(t, err)
+	good := []Role{{"host CA", host}, {"user CA", user}, {"a target's host CA", lab}, {"a target's host CA", lab}, {"audit key", audit}}
+	check(t, DistinctKeys(good...))
+	for i := range good {
+		for j := range good {
+			if good[i].Name == good[j].Name {
+				continue
+			}
+			bad := append([]Role{}, good...)
+			bad[j].Key = good[i].Key
+			err := DistinctKeys(bad...)
+			var shared *SharedKey
+			if !errors.As(err, &shared) || shared.Fingerprint != Fingerprint(good[i].Key) {
+				t.Errorf("%s with the key of %s: got %v", good[j].Name, good[i].Name, err)
+			}
+		}
+	}
+	refused(t, DistinctKeys(Role{"host CA", nil}), "host CA has no key")
+}
+
+func TestParsePublic(t *testing.T) {
+	key := newSigner(t).PublicKey()
+	weak, err := ssh.NewPublicKey(rsaKey(t, 1024).Public())
+	check(t, err)
+	cert := certify(t, &ssh.Certificate{CertType: ssh.HostCert, ValidPrincipals: []string{"x"}}, newSigner(t))
+	got, err := ParsePublic("  " + line(key))
+	check(t, err)
+	if !sameKey(got, key) {
+		t.Error("another key came back")
+	}
+	for _, tc := range []struct{ text, want string }{
+		{"", "not a public key"},
+		{"ssh-ed25519 AAAA", "not a public key"},
+		{`from="10.0.0.1" ` + line(key), "options"},
+		{line(key) + line(key), "more than one"},
+		{line(weak), "RSA key of 1024 bits"},
+		{line(cert), "a certificate"},
+		{strings.Repeat("x", maxKeyFile+1), "larger than"},
+	} {
+		_, err := ParsePublic(tc.text)
+		refused(t, err, tc.want)
+	}
+}
+
+func TestKnownHostsCA(t *testing.T) {
+	key := newSigner(t).PublicKey()
+	text, err := KnownHostsCA(key, "home", "*.tinker", "entry")
+	check(t, err)
+	marker, hosts, got, comment, _, err := ssh.ParseKnownHosts([]byte(text))
+	check(t, err)
+	if marker != "cert-authority" || strings.Join(hosts, " ") != "home *.tinker entry" || !sameKey(got, key) || comment != "entry host CA" {
+		t.Errorf("got %q", text)
+	}
+	for _, bad := range []string{"", "*", "*.*", "?", "Home", "home,*", "!home", "a b", "home\n", "ho\x1bme", "[home]:22"} {
+		if text, err := KnownHostsCA(key, bad); err == nil {
+			t.Errorf("%q gave %q", bad, text)
+		}
+	}
+	if _, err := KnownHostsCA(key); err == nil {
+		t.Error("no pattern was accepted")
+	}
+}
+
+func FuzzParsePrivate(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "k")
+	_, err := GenerateFile(path, "k")
+	check(f, err)
+	data, err := os.ReadFile(path)
+	check(f, err)
+	f.Add(data)
+	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if signer, err := parsePrivate(data); err == nil && signer.PublicKey() == nil {
+			t.Fatal("a signer without a key")
+		}
+	})
+}
+
+func FuzzParsePublic(f *testing.F) {
+	f.Add(line(newSigner(f).PublicKey()))
+	f.Add("ecdsa-sha2-nistp256 AAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		key, err := ParsePublic(text)
+		if err != nil {
+			return
+		}
+		again, err := ParsePublic(line(key))
+		if err != nil || !sameKey(key, again) {
+			t.Fatalf("%q doesn't survive a round trip: %v", text, err)
+		}
+	})
+}
+
+func FuzzNoteKey(f *testing.F) {
+	f.Add("entry+12345678+AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	f.Add("a+b")
+	f.Fuzz(func(t *testing.T, text string) {
+		if key, err := NoteKey(text); err == nil && key.Type() != ssh.KeyAlgoED25519 {
+			t.Fatalf("%q gave a %s", text, key.Type())
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package ca
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/ssh"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func refused(t testing.TB, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("got %v, want an error with %q", err, text)
+	}
+}
+
+func newSigner(t testing.TB) ssh.Signer {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	check(t, err)
+	signer, err := ssh.NewSignerFromKey(private)
+	check(t, err)
+	return signer
+}
+
+// authority makes a CA file and returns it with its path.
+func authority(t testing.TB, name string) (*Authority, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	a, err := GenerateFile(path, name)
+	check(t, err)
+	return a, path
+}
+
+func userCA(t testing.TB) *UserCA {
+	t.Helper()
+	a, _ := authority(t, "user_ca")
+	u, err := NewUserCA(a)
+	check(t, err)
+	return u
+}
+
+func hostCA(t testing.TB) *HostCA {
+	t.Helper()
+	a, _ := authority(t, "host_ca")
+	h, err := NewHostCA(a)
+	check(t, err)
+	return h
+}
+
+// certify signs what no CA of this package would.
+func certify(t testing.TB, cert *ssh.Certificate, by ssh.Signer) *ssh.Certificate {
+	t.Helper()
+	if cert.Key == nil {
+		cert.Key = newSigner(t).PublicKey()
+	}
+	check(t, cert.SignCert(rand.Reader, by))
+	return cert
+}
+
+func line(key ssh.PublicKey) string { return string(ssh.MarshalAuthorizedKey(key)) }
+
+func writeKey(t testing.TB, path string, private any, passphrase string) {
+	t.Helper()
+	var block *pem.Block
+	var err error
+	if passphrase == "" {
+		block, err = ssh.MarshalPrivateKey(private, "test")
+	} else {
+		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
+	}
+	check(t, err)
+	check(t, os.WriteFile(path, pem.EncodeToMemory(block), 0o600))
+}
+
+func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	check(t, err)
+	return key
+}
