@@ -111,9 +111,9 @@ func printSessions(out io.Writer, list []recording.Info, asJSON bool) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tUSER\tTARGET\tSTART\tEND\tSTATE\tSIZE")
+	_, _ = fmt.Fprintln(w, "ID\tUSER\tTARGET\tSTART\tEND\tSTATE\tSIZE") // Flush returns what goes wrong
 	for _, i := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, quoteWord(i.User), quoteWord(i.Target), utc(i.Start), utc(i.End), i.State, bytesOf(i.Size))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, quoteWord(i.User), quoteWord(i.Target), utc(i.Start), utc(i.End), i.State, bytesOf(i.Size))
 	}
 	return w.Flush()
 }
@@ -182,7 +182,7 @@ func identities(cmd *cobra.Command) ([]age.Identity, error) {
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	defer f.Close() // only read
+	defer func() { _ = f.Close() }() // only read
 	ids, err := recording.ParseIdentities(f)
 	if err != nil {
 		return nil, failf(exitUsage, "%s: %w", path, err)
@@ -197,8 +197,6 @@ func identityFlag(cmd *cobra.Command) {
 // sealedError gives what recording says about reading its exit code and hint.
 func sealedError(err error) error {
 	switch {
-	case errors.Is(err, recording.ErrKey):
-		return hinted(&exitError{code: exitDenied, err: err}, "this identity isn't one the recording was sealed for, or its .key file was changed")
 	case errors.Is(err, recording.ErrShredded):
 		return hinted(&exitError{code: exitNotFound, err: err}, "its chain can still be verified: entry sessions show")
 	case errors.Is(err, recording.ErrNoChannel):

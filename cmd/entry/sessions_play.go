@@ -59,7 +59,8 @@ func play(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o record
 	out, note := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	o.Channel, o.Notes = c.Number, note
 	h := r.Header()
-	fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, quoteWord(h.User), quoteWord(h.Target), utc(h.Start), describeChannel(c))
+	// Notes that can't be written don't stop the replay.
+	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, quoteWord(h.User), quoteWord(h.Target), utc(h.Start), describeChannel(c))
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	defer stop(nil)
 	signals := make(chan os.Signal, 1)
@@ -75,7 +76,7 @@ func play(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o record
 	terminal := isTerminal(out)
 	if terminal {
 		// Whatever the recording left switched on ends with it.
-		defer fmt.Fprint(out, "\x1b[0m\r\n")
+		defer func() { _, _ = io.WriteString(out, "\x1b[0m\r\n") }() // the terminal may be gone
 	} else {
 		o.Sleep = func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
 	}
@@ -92,7 +93,7 @@ func cutNote(w io.Writer, err error) error {
 	if !errors.Is(err, recording.ErrTruncated) {
 		return err
 	}
-	fmt.Fprintf(w, "\r\nentry: note: %v: it is still running, or something ended it; entry sessions show says which\n", err)
+	_, _ = fmt.Fprintf(w, "\r\nentry: note: %v: it is still running, or something ended it; entry sessions show says which\n", err) // as above
 	return nil
 }
 

@@ -251,7 +251,7 @@ func (v sessionVerdict) print(out io.Writer, list []recording.Channel, asJSON bo
 		return json.NewEncoder(out).Encode(line)
 	}
 	i := v.info
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) // whose Flush returns what goes wrong
 	for _, row := range [][2]string{
 		{"session", i.ID}, {"user", i.User}, {"lab", i.Lab}, {"target", i.Target}, {"login", i.Login}, {"source", i.Source},
 		{"rule", i.Rule}, {"policy", i.Policy}, {"start", utc(i.Start)}, {"end", utc(i.End)}, {"state", string(i.State)},
@@ -260,11 +260,11 @@ func (v sessionVerdict) print(out io.Writer, list []recording.Channel, asJSON bo
 		{"failed", v.failed}, {"verified", v.verdict(verr)},
 	} {
 		if row[1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
+			_, _ = fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
 		}
 	}
 	for n, c := range list {
-		fmt.Fprintf(w, "%s\t%s\n", map[bool]string{true: "channels", false: ""}[n == 0], describeChannel(c))
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", map[bool]string{true: "channels", false: ""}[n == 0], describeChannel(c))
 	}
 	return w.Flush()
 }
