@@ -128,7 +128,7 @@ func TestOperatorWinsOverALogin(t *testing.T) {
 	if err := w.a.Disable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	w.wantLog(from, "authenticator.enrolled publickey", "user.disabled", "user.disabled not-applied", "user.disabled")
+	w.wantLog(from, "key.added", "user.disabled", "user.disabled not-applied", "user.disabled")
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || !info.Disabled || len(info.Keys) != 1 {
 		t.Errorf("%+v %v", info, err)
 	}

@@ -158,7 +158,7 @@ func TestEnrolmentLosesAtTheCommit(t *testing.T) {
 	rounds[4] = round{"Not saved: …", ""}
 	_, err = w.login(attempt("alice"), rounds...)
 	wantErr(t, err, identity.ErrAbandoned)
-	w.wantLog(from, "authenticator.enrolled publickey", "passphrase.changed", "authenticator.enrolled", "recovery.created",
+	w.wantLog(from, "key.added", "passphrase.changed", "authenticator.enrolled", "recovery.created",
 		"passphrase.changed not-applied", "authenticator.enrolled not-applied", "recovery.created not-applied",
 		"login.failed account-changed", "login.abandoned empty-answer")
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || len(info.Authenticators) != 0 || info.TemporaryExpires.IsZero() {
