@@ -197,6 +197,8 @@ func identityFlag(cmd *cobra.Command) {
 // sealedError gives what recording says about reading its exit code and hint.
 func sealedError(err error) error {
 	switch {
+	case errors.Is(err, recording.ErrKey):
+		return hinted(&exitError{code: exitDenied, err: err}, "this identity isn't one the recording was sealed for, or its .key file was changed")
 	case errors.Is(err, recording.ErrShredded):
 		return hinted(&exitError{code: exitNotFound, err: err}, "its chain can still be verified: entry sessions show")
 	case errors.Is(err, recording.ErrNoChannel):

@@ -32,8 +32,8 @@ func sessionsExportCmd() *cobra.Command {
 		Short: "Write a recorded session in another format",
 		Long: `Write one channel of a session to standard output or a file:
 
-  asciicast-v3  for the asciinema player and its kin, with the timing; played in
-                a terminal, it may do anything to it, in a browser it can't
+  asciicast-v3  for the asciinema player and its kin, with the timing and
+                without what could act outside a player
   text          what a person read: lines without colours, edits carried out
   raw           the bytes as they came; never to a terminal, since they may do
                 anything to it

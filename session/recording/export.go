@@ -62,10 +62,10 @@ type castTerm struct {
 	Type string `json:"type,omitempty"`
 }
 
-// ExportAsciicast writes a channel as asciicast v3, with its output unchanged
-// but for bytes that aren't UTF-8, which the format can't hold: they become
-// U+FFFD. The file itself is printable ASCII; a player in a terminal would do
-// with that terminal whatever the session did with the user's.
+// ExportAsciicast writes a channel as asciicast v3. Sequences that could act
+// outside a player (OSC, DCS, queries) are left out, so that a player in a
+// terminal is safe, too; full-screen programs stay intact. Every byte of the
+// result is printable ASCII.
 func ExportAsciicast(next func() (Frame, error), w io.Writer, h Header, c Channel) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	head := castHeader{
@@ -82,37 +82,29 @@ func ExportAsciicast(next func() (Frame, error), w io.Writer, h Header, c Channe
 	writeASCII(out, b)
 	_ = out.WriteByte('\n') // a bufio.Writer keeps its error for Flush
 	e := caster{out: out, at: c.Start}
+	e.output, e.input = sanitiseForPlayer(&e.buf), sanitiseForPlayer(&e.buf)
 	err = each(next, c.Number, e.frame)
-	for _, s := range []*stream{&e.output, &e.errors, &e.input} {
-		if len(s.carry) > 0 {
-			e.event(e.at, s.code, "\uFFFD")
-		}
+	if err == nil {
+		e.write(e.at, "o", e.output, nil)
 	}
 	return errors.Join(err, out.Flush())
 }
 
 // caster writes the events of an asciicast.
 type caster struct {
-	out                   *bufio.Writer
-	at                    time.Duration
-	output, errors, input stream
-	line                  []byte
-}
-
-// stream is one of the byte streams that are joined into events.
-type stream struct {
-	code  string
-	carry []byte // the start of a rune that the next frame goes on with
+	out           *bufio.Writer
+	at            time.Duration
+	buf           bytes.Buffer
+	output, input *Sanitiser
+	line          []byte
 }
 
 func (e *caster) frame(f Frame) error {
 	switch f.Kind {
-	case Output:
-		e.write(&e.output, "o", f)
-	case Error:
-		e.write(&e.errors, "o", f)
+	case Output, Error:
+		e.write(f.At, "o", e.output, f.Data)
 	case Input:
-		e.write(&e.input, "i", f)
+		e.write(f.At, "i", e.input, f.Data)
 	case Resize:
 		if cols, rows, ok := parseSize(f.Data); ok {
 			e.event(f.At, "r", fmt.Sprintf("%dx%d", cols, rows))
@@ -131,22 +123,16 @@ func (e *caster) frame(f Frame) error {
 	return nil // errors of writing come from Flush
 }
 
-// write adds a frame as far as it makes whole characters.
-func (e *caster) write(s *stream, code string, f Frame) {
-	data := append(s.carry, f.Data...)
-	whole := len(data)
-	for i := 1; i < utf8.UTFMax && i <= len(data); i++ {
-		if b := data[len(data)-i]; utf8.RuneStart(b) {
-			if !utf8.FullRune(data[len(data)-i:]) {
-				whole = len(data) - i
-			}
-			break
-		}
+// write adds data as far as it makes whole characters and sequences.
+func (e *caster) write(at time.Duration, code string, s *Sanitiser, data []byte) {
+	e.buf.Reset()
+	_, _ = s.Write(data) // into a bytes.Buffer, which can't fail
+	if data == nil {
+		_ = s.Close() // the same
 	}
-	if whole > 0 {
-		e.event(f.At, code, string(data[:whole]))
+	if e.buf.Len() > 0 {
+		e.event(at, code, e.buf.String())
 	}
-	s.code, s.carry = code, bytes.Clone(data[whole:])
 }
 
 func (e *caster) event(at time.Duration, code, data string) {

@@ -3,6 +3,7 @@ package recording
 import (
 	"bytes"
 	"io"
+	"strconv"
 	"unicode"
 	"unicode/utf8"
 )
@@ -23,6 +24,7 @@ import (
 // The zero Sanitiser isn't usable; call Sanitise. It isn't safe for concurrent use.
 type Sanitiser struct {
 	w      io.Writer
+	player bool
 	state  func(*Sanitiser, byte) bool // reports whether it took the byte
 	seq    []byte                      // parameters and intermediates of the sequence so far
 	over   bool                        // the sequence is longer than any sane one
@@ -41,6 +43,11 @@ const (
 // Sanitise returns a writer that passes to w only what is safe on a terminal.
 // Close it to write what it still holds; it doesn't close w.
 func Sanitise(w io.Writer) *Sanitiser { return &Sanitiser{w: w} }
+
+// sanitiseForPlayer also passes what a program on a full screen needs and an
+// emulator handles without effect outside itself: the alternate screen,
+// scrolling, the cursor's visibility and line-drawing characters.
+func sanitiseForPlayer(w io.Writer) *Sanitiser { return &Sanitiser{w: w, player: true} }
 
 // Write implements io.Writer.
 func (s *Sanitiser) Write(p []byte) (int, error) {
@@ -106,6 +113,10 @@ func (s *Sanitiser) control(b byte) {
 		s.out = append(s.out, b)
 	case '\v', '\f':
 		s.out = append(s.out, '\n') // as terminals do
+	case 0x0e, 0x0f: // SO, SI
+		if s.player {
+			s.out = append(s.out, b)
+		}
 	}
 }
 
@@ -151,6 +162,9 @@ func (s *Sanitiser) escape(b byte) bool {
 		return b == 0x7f
 	case len(s.seq) > 0: // intermediates came before
 		s.state = nil
+		if s.player && !s.over && len(s.seq) == 1 && (s.seq[0] == '(' || s.seq[0] == ')') && (b == '0' || b == 'A' || b == 'B') {
+			s.out = append(s.out, 0x1b, s.seq[0], b)
+		}
 	case b == '[':
 		s.state = (*Sanitiser).csi
 	case b == ']', b == 'P', b == 'X', b == '^', b == '_':
@@ -158,7 +172,7 @@ func (s *Sanitiser) escape(b byte) bool {
 	default:
 		s.state = nil
 		switch {
-		case b == '7', b == '8':
+		case b == '7', b == '8', s.player && (b == 'D' || b == 'E' || b == 'M' || b == 'H'):
 			s.out = append(s.out, 0x1b, b)
 		case b == 'D':
 			s.out = append(s.out, '\n')
@@ -220,12 +234,28 @@ func (s *Sanitiser) dispatch(final byte) {
 	case final == 'm' && plain(s.seq, true),
 		bytes.IndexByte([]byte("ABCDEFGHIZKXP@LM`adef"), final) >= 0 && plain(s.seq, false),
 		// Erasing the scrollback would erase the auditor's.
-		final == 'J' && plain(s.seq, false) && bytes.IndexByte(s.seq, '3') < 0,
-		(final == 's' || final == 'u') && len(s.seq) == 0:
-		s.out = append(s.out, 0x1b, '[')
-		s.out = append(s.out, s.seq...)
-		s.out = append(s.out, final)
+		final == 'J' && plain(s.seq, false) && !bytes.ContainsRune(s.seq, '3'),
+		(final == 's' || final == 'u') && len(s.seq) == 0,
+		s.player && (final == 'r' || final == 'S' || final == 'T') && plain(s.seq, false):
+		s.pass(s.seq, final)
+	case s.player && (final == 'h' || final == 'l') && len(s.seq) > 1 && s.seq[0] == '?' && plain(s.seq[1:], false):
+		var keep [][]byte
+		for _, m := range bytes.Split(s.seq[1:], []byte(";")) {
+			switch n, _ := strconv.Atoi(string(m)); n {
+			case 6, 7, 25, 47, 1047, 1048, 1049:
+				keep = append(keep, m)
+			}
+		}
+		if len(keep) > 0 {
+			s.pass(append([]byte("?"), bytes.Join(keep, []byte(";"))...), final)
+		}
 	}
+}
+
+func (s *Sanitiser) pass(seq []byte, final byte) {
+	s.out = append(s.out, 0x1b, '[')
+	s.out = append(s.out, seq...)
+	s.out = append(s.out, final)
 }
 
 // plain reports whether seq is numbers of sane length between semicolons, or
