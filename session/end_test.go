@@ -1,0 +1,350 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/policy"
+	"entry/session/recording"
+)
+
+// waits runs something on the target until the user's side ends.
+func waits(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) { _, _ = io.Copy(io.Discard, ch) }
+
+// running is a rig in which a program runs.
+func running(t testing.TB, rule string, pty bool, change func(*Options)) (*rig, *userChannel) {
+	t.Helper()
+	r := newRig(t, rule, change)
+	r.serve(program2(waits), nil)
+	u := r.open()
+	if pty && !u.request(t, "pty-req", testPty) {
+		t.Fatal("pty-req was refused")
+	}
+	if !u.request(t, "shell", nil) {
+		t.Fatal("shell was refused")
+	}
+	return r, u
+}
+
+func TestAnEndIsTold(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		pty  bool
+		want string
+	}{
+		{"with a terminal", true, "\r\nentry: your access was revoked\r\n"},
+		{"without", false, "entry: your access was revoked\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, u := running(t, mayAllRecorded, c.pty, nil)
+			idle := r.open() // nothing runs on this one
+			r.cancel(&End{Text: "your access was revoked", Reason: "revoked"})
+			if u.ends(t); u.stderr() != c.want || u.exit != exitEnded {
+				t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
+			}
+			if idle.ends(t); idle.stderr() != "entry: your access was revoked\n" || idle.exit != exitEnded {
+				t.Errorf("the idle channel: stderr %q, status %d", idle.stderr(), idle.exit)
+			}
+			r.wait()
+			wantEnd(t, r.err, "revoked")
+			if !strings.Contains(r.rec.text(recording.Error), "your access was revoked") {
+				t.Error("the text wasn't recorded")
+			}
+		})
+	}
+}
+
+func TestAnEndWithoutACauseOfOurs(t *testing.T) {
+	r, u := running(t, mayAll, false, nil)
+	r.cancel(errors.New("secret internals"))
+	if u.ends(t); strings.Contains(u.stderr(), "secret") || u.exit != exitEnded {
+		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
+	}
+	r.wait()
+	wantEnd(t, r.err, ReasonCancelled)
+}
+
+// The user reads nothing and answers nothing, the target floods.
+func TestAnEndIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, mayAll, nil)
+		r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+			for {
+				if _, err := ch.Write(make([]byte, 32<<10)); err != nil {
+					return
+				}
+			}
+		}), nil)
+		ch, reqs, err := r.client.Conn.OpenChannel("session", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go ssh.DiscardRequests(reqs)
+		if ok, err := ch.SendRequest("shell", true, nil); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		synctest.Wait() // all windows are full
+		r.toClient.stop()
+		began := time.Now()
+		r.cancel(&End{Text: "over", Reason: "killed"})
+		<-r.done
+		if d := time.Since(began); d > farewellGrace+time.Second {
+			t.Errorf("the end took %v", d)
+		}
+		wantEnd(t, r.err, "killed")
+	})
+}
+
+func TestTheTargetGoesAway(t *testing.T) {
+	r, u := running(t, mayAllRecorded, true, nil)
+	r.target.Conn.Close()
+	if u.ends(t); u.stderr() != "\r\nentry: the connection to home.tinker was lost\r\n" || u.exit != exitEnded {
+		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
+	}
+	r.wait()
+	wantEnd(t, r.err, ReasonUpstreamLost)
+}
+
+// What the target had sent before it went away still arrives.
+func TestTheTargetGoesAwayAfterItsWork(t *testing.T) {
+	r := newRig(t, mayAllRecorded, nil)
+	r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+		_, _ = ch.Write(make([]byte, 1<<20))
+		exitWith(ch, 5)
+		_ = r.target.Conn.Close()
+	}), nil)
+	u := r.open()
+	u.request(t, "exec", "reboot")
+	if u.ends(t); len(u.stdout()) != 1<<20 || u.exit != 5 || u.stderr() != "" {
+		t.Errorf("%d bytes, status %d, stderr %q", len(u.stdout()), u.exit, u.stderr())
+	}
+	r.wait()
+	wantEnd(t, r.err, ReasonUpstreamClosed)
+}
+
+func TestTheTargetStopsAnswering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, u := running(t, mayAll, false, nil)
+		synctest.Wait()
+		r.toTarget.stop()
+		began := time.Now()
+		<-u.closed
+		if d := time.Since(began); d < 45*time.Second || d > 61*time.Second {
+			t.Errorf("told after %v", d)
+		}
+		if u.stderr() != "entry: home.tinker stopped answering\n" {
+			t.Errorf("stderr %q", u.stderr())
+		}
+		<-r.done
+		wantEnd(t, r.err, ReasonUpstreamTimeout)
+	})
+}
+
+func TestTheClientStopsAnswering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := running(t, mayAll, false, nil)
+		synctest.Wait()
+		r.toClient.stop()
+		began := time.Now()
+		<-r.done
+		if d := time.Since(began); d < 30*time.Minute || d > 41*time.Minute {
+			t.Errorf("gone after %v", d)
+		}
+		wantEnd(t, r.err, ReasonClientTimeout)
+	})
+}
+
+// A quiet session with both peers there outlives any number of keep-alives.
+func TestAQuietSessionLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, u := running(t, mayAll, false, nil)
+		time.Sleep(24 * time.Hour)
+		if _, err := io.WriteString(u, "still here"); err != nil {
+			t.Error(err)
+		}
+		r.client.Conn.Close()
+		<-r.done
+		if r.err != nil {
+			t.Errorf("Relay = %v", r.err)
+		}
+	})
+}
+
+func TestLimitsOfTheGrant(t *testing.T) {
+	for _, c := range []struct {
+		name, limit, reason, text string
+		after                     time.Duration
+		types                     bool
+	}{
+		{"session", "limits: {session: 8h}", ReasonSessionLimit, "entry: sessions on home.tinker end after 8h0m0s\n", 8 * time.Hour, true},
+		{"idle", "limits: {idle: 30m}", ReasonIdleLimit, "entry: nothing was sent or received for 30m0s\n", 30 * time.Minute, false},
+		{"not idle", "limits: {idle: 30m, session: 2h}", ReasonSessionLimit, "entry: sessions on home.tinker end after 2h0m0s\n", 2 * time.Hour, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				r, u := running(t, mayAll+"\n"+c.limit, false, nil)
+				if c.types {
+					go func() {
+						for {
+							if _, err := u.Write([]byte("x")); err != nil {
+								return
+							}
+							time.Sleep(10 * time.Minute)
+						}
+					}()
+				}
+				<-u.closed
+				if d := time.Since(began); d < c.after || d > c.after+time.Minute {
+					t.Errorf("ended after %v", d)
+				}
+				if u.stderr() != c.text {
+					t.Errorf("stderr %q", u.stderr())
+				}
+				<-r.done
+				wantEnd(t, r.err, c.reason)
+				time.Sleep(11 * time.Minute) // the writer finds out
+			})
+		})
+	}
+}
+
+func TestTheRecorderFails(t *testing.T) {
+	full := errors.New("no space left on device")
+	for _, c := range []struct {
+		name string
+		fail func(*rig)
+	}{
+		{"by itself", func(r *rig) { r.rec.fail(full) }},
+		{"at a frame", func(r *rig) {
+			r.rec.mu.Lock()
+			r.rec.err = full
+			r.rec.mu.Unlock()
+			_, _ = io.WriteString(r.open(), "x")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, mayAllRecorded, nil)
+			r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+				_, _ = io.Copy(ch, ch)
+			}), nil)
+			u := r.open()
+			u.request(t, "shell", nil)
+			if c.name == "at a frame" {
+				r.rec.mu.Lock()
+				r.rec.err = full
+				r.rec.mu.Unlock()
+				_, _ = io.WriteString(u, "unrecorded")
+			} else {
+				c.fail(r)
+			}
+			if u.ends(t); u.stderr() != "entry: the recording can't go on\n" || u.stdout() != "" {
+				t.Errorf("stderr %q, stdout %q", u.stderr(), u.stdout())
+			}
+			r.wait()
+			wantEnd(t, r.err, ReasonRecording)
+			if !errors.Is(r.err, full) {
+				t.Errorf("Relay = %v", r.err)
+			}
+			if len(r.seen(audit.RecordingFailed)) != 1 {
+				t.Error("no recording.failed")
+			}
+		})
+	}
+}
+
+// Every byte is with the recorder before the client can have it.
+func TestRecordedOrNotDelivered(t *testing.T) {
+	var r *rig
+	var u *userChannel
+	r = newRig(t, mayAllRecorded, nil)
+	r.rec.before = func(k recording.Kind, p []byte) {
+		if k == recording.Output && u != nil && strings.Contains(u.stdout(), string(p)) {
+			t.Errorf("%q was delivered first", p)
+		}
+	}
+	r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+		for _, s := range []string{"one", "two", "three"} {
+			_, _ = io.WriteString(ch, s)
+		}
+		exitWith(ch, 0)
+	}), nil)
+	u = r.open()
+	u.request(t, "shell", nil)
+	if u.ends(t); u.stdout() != r.rec.text(recording.Output) {
+		t.Errorf("delivered %q, recorded %q", u.stdout(), r.rec.text(recording.Output))
+	}
+}
+
+func TestTheLogFails(t *testing.T) {
+	broken := errors.New("disk on fire")
+	failing := make(chan struct{})
+	r := newRig(t, mayAll, func(o *Options) {
+		event := o.Event
+		o.Event = func(e audit.Event) error {
+			select {
+			case <-failing:
+				return broken
+			default:
+				return event(e)
+			}
+		}
+	})
+	r.serve(program2(waits), nil)
+	u := r.open()
+	close(failing)
+	u.request(t, "shell", nil)
+	if u.ends(t); u.stderr() != "entry: the audit log can't be written\n" {
+		t.Errorf("stderr %q", u.stderr())
+	}
+	r.wait()
+	if wantEnd(t, r.err, ReasonAudit); !errors.Is(r.err, broken) {
+		t.Errorf("Relay = %v", r.err)
+	}
+}
+
+func TestAPanicEndsThisSessionOnly(t *testing.T) {
+	armed := make(chan struct{})
+	p := policyOf(t, mayAll)
+	r := newRig(t, mayAll, func(o *Options) {
+		o.Decide = func() (policy.Grant, error) {
+			select {
+			case <-armed:
+				panic("a bug")
+			default:
+				return decider(p)()
+			}
+		}
+	})
+	r.serve(program2(waits), nil)
+	u := r.open()
+	close(armed)
+	_, _ = u.SendRequest("shell", false, nil)
+	if u.ends(t); u.stderr() != "entry: internal error\n" {
+		t.Errorf("stderr %q", u.stderr())
+	}
+	r.wait()
+	if wantEnd(t, r.err, ReasonInternal); !strings.Contains(r.err.Error(), "a bug") {
+		t.Errorf("Relay = %v", r.err)
+	}
+}
+
+func TestOptionsAreRequired(t *testing.T) {
+	a, b := memPipe()
+	user, client := connect(t, a, b)
+	c, d := memPipe()
+	upstream, target := connect(t, c, d)
+	if _, err := Relay(context.Background(), client, upstream, Options{}); !errors.Is(err, errOptions) {
+		t.Errorf("Relay = %v", err)
+	}
+	user.Conn.Wait()
+	target.Conn.Wait()
+}
