@@ -261,7 +261,7 @@ func TestCoalesceKeepsTheStream(t *testing.T) {
 				n, err := out.Read(p)
 				got = append(got, p[:n]...)
 				if err != nil {
-					if err != io.EOF {
+					if !errors.Is(err, io.EOF) {
 						t.Error(err)
 					}
 					break

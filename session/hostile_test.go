@@ -1,0 +1,413 @@
+package session
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+)
+
+// huge says that 4 GiB follow, and nothing does.
+var huge = []byte{0xff, 0xff, 0xff, 0xff}
+
+func TestMalformedPayloadsAreRefused(t *testing.T) {
+	pty := ssh.Marshal(testPty)
+	for _, c := range []struct {
+		request string
+		payload []byte
+	}{
+		{"pty-req", huge},
+		{"pty-req", nil},
+		{"pty-req", pty[:len(pty)-1]},
+		{"pty-req", append(pty[:len(pty):len(pty)], 0)},
+		{"pty-req", ssh.Marshal(ptyPayload{"xterm", 80, 24, 0, 0, strings.Repeat("m", maxModes+1)})},
+		{"pty-req", ssh.Marshal(ptyPayload{"xterm", 1 << 20, 24, 0, 0, ""})},
+		{"env", huge},
+		{"env", ssh.Marshal(struct{ N, V string }{"LC_ALL", "a\x00b"})},
+		{"exec", huge},
+		{"exec", nil},
+		{"exec", ssh.Marshal(struct{ C string }{strings.Repeat("x", maxCommand+1)})},
+		{"shell", []byte("x")},
+		{"subsystem", huge},
+		{"x11-req", huge},
+		{"auth-agent-req@openssh.com", []byte("x")},
+		{"window-change", huge},
+		{"signal", huge}, // and out of order
+		{"break", nil},
+		{"exit-status", []byte{0, 0, 0, 0}}, // not a client's to send
+		{strings.Repeat("r", 30_000), nil},
+	} {
+		name := c.request
+		if len(name) > 40 {
+			name = "a long name"
+		}
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, mayAllRecorded, nil)
+			r.serveAll()
+			u := r.open()
+			if u.request(t, c.request, c.payload) {
+				t.Error("it was granted")
+			}
+			if !u.request(t, "pty-req", testPty) { // the session goes on
+				t.Error("a good request was refused afterwards")
+			}
+		})
+	}
+	for _, kind := range []string{"direct-tcpip", "direct-streamlocal@openssh.com"} {
+		r := newRig(t, mayAll, nil)
+		r.serveAll()
+		for _, payload := range [][]byte{nil, huge, append(tcpPayload("localhost", 1<<16), 0), tcpPayload("localhost", 1<<16)} {
+			if r.opens(kind, payload) {
+				t.Errorf("%s opened with %x", kind, payload)
+			}
+		}
+	}
+	r := newRig(t, mayAll, nil)
+	r.serveAll()
+	for _, name := range []string{"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "cancel-streamlocal-forward@openssh.com"} {
+		for _, payload := range [][]byte{nil, huge, listenPayload("", 1<<16)} {
+			if r.asks(name, payload) {
+				t.Errorf("%s was granted with %x", name, payload)
+			}
+		}
+	}
+}
+
+// The target never answers: what doesn't need its answer goes on, and leaving
+// takes no longer than usual.
+func TestATargetThatNeverAnswersARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, mayAll, nil)
+		resized := make(chan struct{}, 100)
+		r.serve(func(_ ssh.Channel, reqs <-chan *ssh.Request) {
+			for req := range reqs {
+				if req.Type == "window-change" {
+					resized <- struct{}{}
+				}
+				if req.Type == "pty-req" {
+					_ = req.Reply(true, nil)
+				}
+			}
+		}, nil)
+		u := r.open()
+		if !u.request(t, "pty-req", testPty) {
+			t.Fatal("pty-req was refused")
+		}
+		go u.SendRequest("shell", true, nil)
+		synctest.Wait()
+		for range 1000 { // they wait behind the shell, as one
+			if _, err := u.SendRequest("window-change", false, ssh.Marshal(struct{ C, R, W, H uint32 }{80, 25, 0, 0})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !r.asks(keepAlive, nil) {
+			t.Error("a keep-alive wasn't answered")
+		}
+		second := r.open()
+		if !second.request(t, "pty-req", testPty) {
+			t.Error("another channel was stopped")
+		}
+		began := time.Now()
+		r.client.Conn.Close()
+		<-r.done
+		if d := time.Since(began); d > deliveryGrace+time.Second {
+			t.Errorf("leaving took %v", d)
+		}
+		if r.err != nil {
+			t.Errorf("Relay = %v", r.err)
+		}
+	})
+}
+
+func TestAFloodOfRequestsEndsTheSession(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		flood func(*rig, *userChannel) error
+	}{
+		{"on a channel", func(_ *rig, u *userChannel) error {
+			_, err := u.SendRequest("env", false, ssh.Marshal(struct{ N, V string }{"LANG", "C"}))
+			return err
+		}},
+		{"global", func(r *rig, _ *userChannel) error {
+			_, _, err := r.client.Conn.SendRequest("tcpip-forward", false, listenPayload("", 8080))
+			return err
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, mayAll, nil)
+			go func() { // answers nothing
+				for range r.target.Requests {
+				}
+			}()
+			go func() {
+				for nc := range r.target.Channels {
+					_, reqs, err := nc.Accept()
+					if err == nil {
+						go func() {
+							for range reqs {
+							}
+						}()
+					}
+				}
+			}()
+			u := r.open()
+			go u.SendRequest("shell", true, nil)
+			for range 100_000 {
+				if c.flood(r, u) != nil {
+					break
+				}
+			}
+			r.wait()
+			wantEnd(t, r.err, ReasonFlood)
+		})
+	}
+}
+
+func TestChannelsAreLimited(t *testing.T) {
+	r := newRig(t, mayAll, func(o *Options) { o.MaxSessions, o.MaxOthers = 3, 2 })
+	r.serveAll()
+	var open []ssh.Channel
+	try := func(kind string, payload []byte) bool {
+		ch, reqs, err := r.client.Conn.OpenChannel(kind, payload)
+		if err != nil {
+			if !strings.Contains(err.Error(), "no more than") {
+				t.Errorf("refusal %v", err)
+			}
+			return false
+		}
+		go ssh.DiscardRequests(reqs)
+		open = append(open, ch)
+		return true
+	}
+	for i := range 100 {
+		if got := try("session", nil); got != (i < 3) {
+			t.Fatalf("session channel %d: %v", i, got)
+		}
+		if got := try("direct-tcpip", tcpPayload("localhost", 80)); got != (i < 2) {
+			t.Fatalf("forward %d: %v", i, got)
+		}
+	}
+	if n := len(r.seen(audit.ChannelRefused)); n > 20 {
+		t.Errorf("195 refusals gave %d events", n)
+	}
+	for _, ch := range open {
+		_ = ch.Close()
+	}
+	until(t, "room again", func() bool {
+		ch, reqs, err := r.client.Conn.OpenChannel("session", nil)
+		if err == nil {
+			go ssh.DiscardRequests(reqs)
+			_ = ch.Close()
+		}
+		return err == nil
+	})
+}
+
+// A reader that takes nothing stops its own channel and no other.
+func TestASlowReaderStopsOnlyItself(t *testing.T) {
+	r := newRig(t, mayAllRecorded, nil)
+	r.serve(program2(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
+		if command, _ := parseText(req.Payload, 100); command == "flood" {
+			for {
+				if _, err := ch.Write(make([]byte, 32<<10)); err != nil {
+					return
+				}
+			}
+		}
+		b := make([]byte, 1)
+		for {
+			if _, err := ch.Read(b); err != nil {
+				return
+			}
+			_, _ = ch.Write(b)
+		}
+	}), nil)
+	slow, reqs, err := r.client.Conn.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go ssh.DiscardRequests(reqs)
+	if ok, err := slow.SendRequest("exec", true, ssh.Marshal(struct{ C string }{"flood"})); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	quick := r.open()
+	quick.request(t, "exec", "echo")
+	for i := range 50 {
+		_, _ = quick.Write([]byte("k"))
+		until(t, "the echo", func() bool { return len(quick.stdout()) == i+1 })
+	}
+	// The flooded channel's own signals and sizes pass as well.
+	if _, err := slow.SendRequest("signal", false, ssh.Marshal(struct{ S string }{"INT"})); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
+	r := newRig(t, mayAllRecorded, func(o *Options) { o.OmitAfter = 100_000 })
+	text := strings.Repeat("0123456789", 50_000)
+	r.serve(program2(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
+		_, _ = ch.Write([]byte(text))
+		exitWith(ch, 0)
+	}), nil)
+	u := r.open()
+	u.request(t, "exec", "tar c .")
+	if u.ends(t); u.stdout() != text {
+		t.Errorf("%d bytes delivered", len(u.stdout()))
+	}
+	if got := r.rec.text(1); got != text[:100_000] {
+		t.Errorf("%d bytes recorded", len(got))
+	}
+	want := `{"stream":"output","omitted_bytes":400000,"sha256":"` + strings.TrimPrefix(digest(text[100_000:]), "sha256:") + `"}`
+	if got := r.rec.text(7); got != want {
+		t.Errorf("transfer %s, want %s", got, want)
+	}
+	// A terminal's output is kept whatever its length.
+	u = r.open()
+	u.request(t, "pty-req", testPty)
+	u.request(t, "shell", nil)
+	u.ends(t)
+	if got := r.rec.text(1); got != text[:100_000]+text {
+		t.Errorf("%d bytes recorded of both", len(got))
+	}
+}
+
+func TestSFTPIsCountedNotKept(t *testing.T) {
+	r := newRig(t, mayAllRecorded+"\nrecord_input: true", nil)
+	r.serveAll()
+	u := r.open()
+	if !u.request(t, "subsystem", "sftp") {
+		t.Fatal("sftp was refused")
+	}
+	_, _ = u.Write([]byte("a file's contents"))
+	_ = u.CloseWrite()
+	u.ends(t)
+	sum := strings.TrimPrefix(digest("a file's contents"), "sha256:")
+	for _, stream := range []string{"input", "output"} {
+		if want := `{"stream":"` + stream + `","omitted_bytes":17,"sha256":"` + sum + `"}`; !strings.Contains(r.rec.text(7), want) {
+			t.Errorf("transfers %s", r.rec.text(7))
+		}
+	}
+	if got := r.rec.text(1) + r.rec.text(3); got != "" {
+		t.Errorf("payload was recorded: %q", got)
+	}
+	e := r.seen(audit.ExecRequested)
+	if len(e) != 1 || e[0].Program != "sftp" {
+		t.Errorf("exec.requested %+v", e)
+	}
+}
+
+func TestInputIsRecordedWherePolicySaysSo(t *testing.T) {
+	r := newRig(t, mayAllRecorded+"\nrecord_input: true", nil)
+	r.serve(program2(waits), nil)
+	u := r.open()
+	u.request(t, "pty-req", testPty)
+	u.request(t, "shell", nil)
+	_, _ = u.Write([]byte("ls\r"))
+	until(t, "the input", func() bool { return r.rec.text(3) == "ls\r" })
+}
+
+// Truncated anywhere, a payload is refused; no parser reads past its end.
+func TestTruncatedPayloads(t *testing.T) {
+	for name, c := range parsers {
+		for i := range c.good {
+			if c.parse(c.good[:i]) && name != "shell" {
+				t.Errorf("%s accepts %d of %d bytes", name, i, len(c.good))
+			}
+		}
+		if !c.parse(c.good) {
+			t.Errorf("%s refuses a good payload", name)
+		}
+		if c.parse(append(c.good[:len(c.good):len(c.good)], 0)) {
+			t.Errorf("%s accepts a byte too many", name)
+		}
+	}
+}
+
+type parser struct {
+	good  []byte
+	parse func([]byte) bool
+}
+
+var parsers = map[string]parser{
+	"pty-req":       {ssh.Marshal(testPty), func(b []byte) bool { _, ok := parsePty(b); return ok }},
+	"window-change": {ssh.Marshal(struct{ C, R, W, H uint32 }{80, 24, 0, 0}), func(b []byte) bool { _, _, ok := parseWindowChange(b); return ok }},
+	"text":          {ssh.Marshal(struct{ S string }{"id"}), func(b []byte) bool { _, ok := parseText(b, maxCommand); return ok }},
+	"env":           {ssh.Marshal(struct{ N, V string }{"LANG", "C"}), func(b []byte) bool { _, _, ok := parseEnv(b); return ok }},
+	"x11-req":       {x11Request, parseX11},
+	"uint32":        {binary.BigEndian.AppendUint32(nil, 7), func(b []byte) bool { _, ok := parseUint32(b); return ok }},
+	"exit-signal": {ssh.Marshal(struct {
+		N    string
+		C    bool
+		M, L string
+	}{"TERM", false, "", ""}), func(b []byte) bool { _, ok := parseExitSignal(b); return ok }},
+	"tcp channel": {tcpPayload("localhost", 22), func(b []byte) bool { _, ok := parseTCPChannel(b); return ok }},
+	"listen":      {listenPayload("", 0), func(b []byte) bool { _, _, ok := parseListen(b); return ok }},
+	"streamlocal": {ssh.Marshal(struct {
+		P, R string
+		N    uint32
+	}{"/s", "", 0}), func(b []byte) bool { _, ok := parseStreamLocal(b); return ok }},
+	"forwarded streamlocal": {ssh.Marshal(struct{ P, R string }{"/s", ""}), func(b []byte) bool { _, ok := parseForwardedStreamLocal(b); return ok }},
+	"x11 channel": {ssh.Marshal(struct {
+		A string
+		P uint32
+	}{"::1", 6010}), func(b []byte) bool { _, _, ok := parseX11Channel(b); return ok }},
+}
+
+func FuzzPayloads(f *testing.F) {
+	for _, c := range parsers {
+		f.Add(c.good)
+	}
+	f.Add(huge)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, c := range parsers {
+			c.parse(b)
+		}
+		if p, ok := parsePty(b); ok && (p.cols > maxCells || len(p.term) > maxTerm) {
+			t.Errorf("pty %+v", p)
+		}
+		if s, ok := parseText(b, 10); ok && len(s) > 10 {
+			t.Errorf("text of %d bytes", len(s))
+		}
+		if c, ok := parseTCPChannel(b); ok && (c.port < 0 || c.port > maxPort) {
+			t.Errorf("port %d", c.port)
+		}
+		line := asciiLine(string(b), 50)
+		if len(line) > 50 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("line %q", line)
+		}
+		for _, c := range []byte(program(string(b))) {
+			if c < '(' || c > 'z' {
+				t.Errorf("program %q", program(string(b)))
+			}
+		}
+	})
+}
+
+func TestProgramTellsNoSecret(t *testing.T) {
+	for command, want := range map[string]string{
+		"ls -l":                                "ls",
+		"/usr/bin/rsync --server":              "rsync",
+		"  git-upload-pack 'x'":                "git-upload-pack",
+		"PASSWORD=hunter2 mysql":               "(compound)",
+		"TOKEN=/etc/secret cmd":                "(compound)",
+		"'hunter2'":                            "(compound)",
+		"$(cat x)":                             "(compound)",
+		"":                                     "(compound)",
+		"true;false":                           "(compound)",
+		strings.Repeat("a", 65):                "(compound)",
+		"cd /tmp; ls":                          "cd",
+		"scp\t-t .":                            "scp",
+		"[ -e x ]":                             "[",
+		"\x1b[31mred":                          "(compound)",
+		"/opt/thinlinc/bin/thinlinc-login xyz": "thinlinc-login",
+	} {
+		if got := program(command); got != want {
+			t.Errorf("program(%q) = %q, want %q", command, got, want)
+		}
+	}
+}
