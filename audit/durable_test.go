@@ -180,7 +180,7 @@ func TestFaultIsFinal(t *testing.T) {
 				if !errors.Is(err, errno) {
 					t.Fatalf("Append: %v", err)
 				}
-				if again := l.Append(t.Context(), Event{Type: LoginFailed}); again != err { //nolint:errorlint // the very same
+				if again := l.Append(t.Context(), Event{Type: LoginFailed}); !errors.Is(again, err) {
 					t.Errorf("the next Append: %v", again)
 				}
 				if !isClosed(l.Failed()) {

@@ -161,7 +161,6 @@ type refusal struct {
 	why    string // short closed code for the log
 	event  audit.Type
 	detail string // cause, for the log
-	reason ssh.RejectionReason
 
 	lab, target, rule, policy, capability, destination, channel, digest string
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -24,8 +25,8 @@ func TestBadFilesPinTheirText(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = Parse(File{Name: filepath.Base(path), Data: data})
-			problems, ok := err.(Problems)
-			if !ok {
+			var problems Problems
+			if !errors.As(err, &problems) {
 				t.Fatalf("error %v of type %T, want Problems", err, err)
 			}
 			if len(problems.fatal()) == 0 {

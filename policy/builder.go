@@ -24,7 +24,7 @@ type builder struct {
 	subjects   map[string]*subject
 	rules      []ruleAt
 	ruleNames  map[string]Value
-	defaults   map[string]defaultLab
+	defaults   map[string]Value // by user
 	loginUsers []loginUser
 	testValues []Value
 	tests      []test
@@ -36,11 +36,6 @@ type ruleAt struct {
 	fields Fields
 }
 
-type defaultLab struct {
-	at  Value
-	lab *lab
-}
-
 type loginUser struct {
 	at   Value
 	user string
@@ -50,7 +45,7 @@ type loginUser struct {
 func newBuilder() *builder {
 	return &builder{
 		labs: map[string]*lab{}, targets: map[string]*Target{}, targetAt: map[*Target]Value{},
-		subjects: map[string]*subject{}, ruleNames: map[string]Value{}, defaults: map[string]defaultLab{},
+		subjects: map[string]*subject{}, ruleNames: map[string]Value{}, defaults: map[string]Value{},
 	}
 }
 
@@ -65,10 +60,10 @@ func (b *builder) readFile(d *Document) {
 			continue
 		}
 		if first, dup := b.defaults[e.Key]; dup {
-			e.At.Errorf(codeTwice, "the default lab of %q is already given at %s", e.Key, first.at.place())
+			e.At.Errorf(codeTwice, "the default lab of %q is already given at %s", e.Key, first.place())
 			continue
 		}
-		b.defaults[e.Key] = defaultLab{at: e.Value}
+		b.defaults[e.Key] = e.Value
 	}
 	for _, v := range f.Get("rules").Items() {
 		b.readRule(v)
@@ -80,13 +75,13 @@ func (b *builder) readFile(d *Document) {
 // isn't indexed yet and may be incomplete where there are problems.
 func (b *builder) finish() *Policy {
 	p := &Policy{labs: b.labOrder, targets: b.targets, users: map[string]*person{}, defaultLab: map[string]*lab{}}
-	for user, d := range b.defaults {
-		l := b.findLab(d.at)
+	for user, at := range b.defaults {
+		l := b.findLab(at)
 		if l == nil {
 			continue
 		}
 		if !l.has(user) {
-			d.at.Errorf(codeNotMember, "%q is neither a member nor an admin of lab %s", user, l.name)
+			at.Errorf(codeNotMember, "%q is neither a member nor an admin of lab %s", user, l.name)
 			continue
 		}
 		p.defaultLab[user] = l

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Parse(File{Name: "f.yaml", Data: data})
 		if err != nil {
-			problems, ok := err.(Problems)
-			if !ok || len(problems.fatal()) == 0 || p != nil {
+			var problems Problems
+			if !errors.As(err, &problems) || len(problems.fatal()) == 0 || p != nil {
 				t.Fatalf("error %v of type %T", err, err)
 			}
 			lines := strings.Count(string(data), "\n") + 1

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -168,7 +169,7 @@ func every(t *rapid.T, p *Policy, f func(user, target, source string, g Grant, e
 // wildcard beside a full recording is the only one that may occur here.
 func legal(t *rapid.T, rules []model) *Policy {
 	p, err := modelPolicy(rules)
-	if problems, ok := err.(Problems); ok {
+	if problems := (Problems)(nil); errors.As(err, &problems) {
 		for _, q := range problems.fatal() {
 			if q.Code != codeWildcardFull {
 				t.Fatalf("%v", err)

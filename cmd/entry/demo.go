@@ -90,7 +90,7 @@ func demo(ctx context.Context, dir, listen string) error {
 	if err != nil {
 		return err
 	}
-	defer home.Close()
+	defer func() { _ = home.Close() }() // waits for its sessions; nothing of it is kept
 	if err := demoClientFiles(dir, host, port); err != nil {
 		return err
 	}

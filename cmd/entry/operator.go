@@ -144,6 +144,5 @@ func noteRead(cmd *cobra.Command, id, verb string) error {
 		fmt.Fprintln(os.Stderr, "entry: note: no server is running, so the audit log won't show this reading")
 		return nil
 	}
-	defer o.Close()
-	return o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(id)+"/read", map[string]string{"verb": verb}, nil)
+	return errors.Join(o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(id)+"/read", map[string]string{"verb": verb}, nil), o.Close())
 }
