@@ -156,7 +156,7 @@ func (s *Server) Serve(l net.Listener, target string) error {
 		return fmt.Errorf("accept: %w", err)
 	case <-s.o.Events.Failed():
 		s.stopListening()
-		_ = <-failed // the loop ends because its listener was closed; that error says nothing
+		s.log.Debug("accept loop ended", zap.Error(<-failed))
 		s.live.endAll(&session.End{Text: "the audit log can't be written; the session was ended so that nothing goes unrecorded", Reason: "audit-failed"})
 		return errors.New("audit log failed")
 	}
