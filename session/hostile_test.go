@@ -50,7 +50,13 @@ func TestMalformedPayloadsAreRefused(t *testing.T) {
 			r := newRig(t, mayAllRecorded, nil)
 			r.serveAll()
 			u := r.open()
-			if u.request(t, c.request, c.payload) {
+			granted := u.request(t, c.request, c.payload)
+			if c.request == "exec" || c.request == "subsystem" { // refused by a line
+				if u.ends(t); u.exit != exitEnded || u.stderr() == "" {
+					t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
+				}
+				u = r.open()
+			} else if granted {
 				t.Error("it was granted")
 			}
 			if !u.request(t, "pty-req", testPty) { // the session goes on

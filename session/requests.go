@@ -17,8 +17,9 @@ const (
 	// OpenSSH's client gives 255 for its own failures.
 	exitEnded = 254
 
-	// maxStarts bounds how often a client may try to start something. PuTTY
-	// tries the sftp subsystem and then a command, on the same channel.
+	// maxStarts bounds how often a client may ask for something that the
+	// target refuses to run. PuTTY tries the sftp subsystem and then a
+	// command, on the same channel.
 	maxStarts = 3
 )
 
@@ -28,6 +29,7 @@ type phase uint8
 const (
 	before phase = 1 << iota // no program runs yet
 	during                   // one does
+	after                    // none will: the channel is being closed
 	always = before | during
 )
 
@@ -56,15 +58,18 @@ func (s *sessionChannel) handle(req *ssh.Request) {
 	ok := false
 	if known, found := requests[req.Type]; !found {
 		s.r.unknown(req.Type, s.id)
-	} else if now := s.phase(); known.when&now != 0 {
+	} else if known.when&s.phase() != 0 {
 		ok = known.handle(s, req)
 	}
 	_ = req.Reply(ok, nil) // the client may be gone
 }
 
 func (s *sessionChannel) phase() phase {
-	if s.started {
+	switch {
+	case s.started:
 		return during
+	case s.failed >= maxStarts:
+		return after
 	}
 	return before
 }
@@ -185,7 +190,7 @@ func (s *sessionChannel) askShell(req *ssh.Request) bool {
 func (s *sessionChannel) askExec(req *ssh.Request) bool {
 	command, ok := parseText(req.Payload, maxCommand)
 	if !ok {
-		return s.refuseStart(req, audit.Event{Capability: policy.Exec.String()},
+		return s.refuseStart(audit.Event{Capability: policy.Exec.String()},
 			refusal{text: fmt.Sprintf("the command is malformed or longer than %d bytes", maxCommand), reason: "malformed"})
 	}
 	return s.startProgram(req, start{needs: []policy.Capability{policy.Exec}, command: command, program: program(command)})
@@ -194,7 +199,7 @@ func (s *sessionChannel) askExec(req *ssh.Request) bool {
 func (s *sessionChannel) askSubsystem(req *ssh.Request) bool {
 	name, ok := parseText(req.Payload, maxSubsystem)
 	if !ok {
-		return s.refuseStart(req, audit.Event{}, refusal{text: "the subsystem's name is malformed", reason: "malformed"})
+		return s.refuseStart(audit.Event{}, refusal{text: "the subsystem's name is malformed", reason: "malformed"})
 	}
 	st := start{needs: []policy.Capability{policy.Exec}, command: name, program: program(name), subsystem: name}
 	if name == "sftp" {
@@ -224,7 +229,7 @@ func (s *sessionChannel) startProgram(req *ssh.Request, st start) bool {
 		e.Capability = c.String()
 		if err != nil || !g.Allows(c) {
 			e.Policy = g.PolicyHash()
-			return s.refuseStart(req, e, undecidedOr(err, g, c))
+			return s.refuseStart(e, undecidedOr(err, g, c))
 		}
 		e.Rule, e.Policy = g.RuleFor(c).String(), g.PolicyHash()
 	}
@@ -259,16 +264,15 @@ func (s *sessionChannel) startProgram(req *ssh.Request, st start) bool {
 	return true
 }
 
-// refuseStart says why on the client's standard error, before the failure
-// that makes many clients leave. The channel stays open for another try unless
-// the client asked for no answer: then only closing it can tell.
-func (s *sessionChannel) refuseStart(req *ssh.Request, e audit.Event, why refusal) bool {
+// refuseStart ends the channel with a line on the client's standard error that
+// says why. The request itself is granted, if that is what its answer can be
+// called: OpenSSH's client exits on a failure without printing what came before
+// it.
+func (s *sessionChannel) refuseStart(e audit.Event, why refusal) bool {
 	e.Type, e.Channel, e.ChannelType = audit.ChannelRefused, s.id, "session"
 	s.tell(s.r.note(e, why))
-	if s.failed++; !req.WantReply {
-		s.failed = maxStarts
-	}
-	return false
+	s.failed = maxStarts
+	return true
 }
 
 // digest is how a command or path stands in the log.

@@ -1,0 +1,293 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/session/recording"
+)
+
+// bridge is the real thing on both sides: OpenSSH's client, entry's relay,
+// OpenSSH's server.
+type bridge struct {
+	t    *testing.T
+	dir  string
+	port int
+	rec  *fakeRecorder
+}
+
+// startSSHD runs sshd as this user on a loopback port and returns how to log in.
+func startSSHD(t *testing.T, dir string) (addr string, signer ssh.Signer) {
+	t.Helper()
+	write := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key := func() (ssh.Signer, []byte) {
+		_, k, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, err := ssh.MarshalPrivateKey(k, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := ssh.NewSignerFromKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, pem.EncodeToMemory(block)
+	}
+	_, host := key()
+	signer, _ = key()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	config := write("sshd_config", []byte(fmt.Sprintf(`Port %s
+ListenAddress 127.0.0.1
+HostKey %s
+AuthorizedKeysFile %s
+StrictModes no
+UsePAM no
+PidFile none
+PermitRootLogin yes
+AcceptEnv LANG LC_* GIT_PROTOCOL
+Subsystem sftp internal-sftp
+`, port, write("host_key", host), write("authorized_keys", ssh.MarshalAuthorizedKey(signer.PublicKey())))))
+	if os.Geteuid() == 0 {
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // Debian's sshd insists
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", config)
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("sshd (Debian: openssh-server): %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("sshd:\n%s", log.String())
+		}
+	})
+	until(t, "sshd listens", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return addr, signer
+}
+
+// newBridge accepts OpenSSH clients and relays each to sshd under rule.
+func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
+	t.Helper()
+	b := &bridge{t: t, dir: t.TempDir(), rec: newRecorder()}
+	addr, signer := startSSHD(t, b.dir)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.port = l.Addr().(*net.TCPAddr).Port
+	o := Options{Decide: decider(policyOf(t, rule)), Recorder: b.rec, Event: func(audit.Event) error { return nil }, Ref: func() string { return "ref00000" }}
+	if change != nil {
+		change(&o)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	serve := func(c net.Conn) error {
+		defer c.Close()
+		config := &ssh.ServerConfig{NoClientAuth: true, ServerVersion: testVersion}
+		config.AddHostKey(hostKey)
+		cc, chans, reqs, err := ssh.NewServerConn(Coalesce(c), config)
+		if err != nil {
+			return err
+		}
+		u, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		uc, uchans, ureqs, err := ssh.NewClientConn(Coalesce(u), addr, &ssh.ClientConfig{User: me.Username, ClientVersion: testVersion,
+			Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
+		if err != nil {
+			return err
+		}
+		_, err = Relay(ctx, Leg{cc, chans, reqs}, Leg{uc, uchans, ureqs}, o)
+		return err
+	}
+	go func() {
+		defer close(done)
+		var served []chan struct{}
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				break
+			}
+			end := make(chan struct{})
+			served = append(served, end)
+			go func() {
+				defer close(end)
+				if err := serve(c); err != nil && ctx.Err() == nil {
+					t.Errorf("relay: %v", err)
+				}
+			}()
+		}
+		for _, end := range served {
+			<-end
+		}
+	}()
+	t.Cleanup(func() { cancel(); l.Close(); <-done })
+	return b
+}
+
+// command is OpenSSH's client on its way through the relay.
+func (b *bridge) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	flags := []string{"-F", "none", "-o", "HostName=127.0.0.1", "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes"}
+	port := []string{"-p", fmt.Sprint(b.port)}
+	if program != "ssh" {
+		port[0] = "-P"
+	}
+	return exec.CommandContext(ctx, program, append(append(flags, port...), args...)...)
+}
+
+// run runs an OpenSSH client to its end.
+func (b *bridge) run(stdin string, program string, args ...string) (stdout, stderr string, status int) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := b.command(ctx, program, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, err bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &err
+	if e := cmd.Run(); e != nil && cmd.ProcessState == nil {
+		b.t.Fatalf("%s (Debian: openssh-client): %v", program, e)
+	}
+	if ctx.Err() != nil {
+		b.t.Fatalf("%s %v hangs; stderr %q", program, args, err.String())
+	}
+	return out.String(), err.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestOpenSSHOnBothSides(t *testing.T) {
+	b := newBridge(t, mayAllRecorded, func(o *Options) { o.Notice = "entry: recorded" })
+	for _, c := range []struct {
+		name, stdin    string
+		args           []string
+		stdout, stderr string
+		status         int
+	}{
+		{"exit status", "", []string{"x", "echo out; echo err >&2; exit 7"}, "out\n", "err\n", 7},
+		{"input", "one\ntwo\n", []string{"x", "cat; echo end"}, "one\ntwo\nend\n", "", 0},
+		{"shell by input", "exit 3\n", []string{"-T", "x"}, "", "", 3},
+		{"terminal", "", []string{"-tt", "x", "test -t 0 && stty size"}, "entry: recorded\r\n0 0\r\n", "", 0},
+		{"killed by a signal", "", []string{"x", "kill -TERM $$"}, "", "", 255},
+		{"output closed early", "", []string{"x", "exec >&- 2>&-; sleep 0.3; exit 4"}, "", "", 4},
+		{"environment", "", []string{"-o", "SetEnv=LC_TEST=yes", "x", "echo $LC_TEST"}, "yes\n", "", 0},
+		{"much output", "", []string{"x", "head -c 3000000 /dev/zero | tr '\\0' x"}, strings.Repeat("x", 3_000_000), "", 0},
+		{"no such subsystem", "", []string{"-s", "x", "nothing"}, "", "entry: home.tinker refused", 255},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			stdout, stderr, status := b.run(c.stdin, "ssh", c.args...)
+			if c.name == "no such subsystem" { // OpenSSH has words of its own here
+				stderr = c.stderr
+			}
+			if stdout != c.stdout || stderr != c.stderr || status != c.status {
+				t.Errorf("stdout %.200q, stderr %q, status %d", stdout, stderr, status)
+			}
+		})
+	}
+}
+
+// `ssh home yes | head -1`: the end of head must reach yes.
+func TestOpenSSHEndsWithItsReader(t *testing.T) {
+	b := newBridge(t, mayAllRecorded, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := b.command(ctx, "ssh", "x", "yes")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 2)
+	if _, err := out.Read(line); err != nil || string(line) != "y\n" {
+		t.Errorf("%q %v", line, err)
+	}
+	began := time.Now()
+	out.Close()
+	_ = cmd.Wait() // its status is of no interest
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("it ended after %v", d)
+	}
+}
+
+func TestOpenSSHIsToldOfARefusal(t *testing.T) {
+	b := newBridge(t, "may: [shell, forward-local]\nforward_local: [\"localhost:8888\"]\nrecord: full", nil)
+	const line = "entry: rule tinker-home (tinker.yaml:10) does not allow "
+	if _, stderr, status := b.run("", "ssh", "x", "id"); !strings.Contains(stderr, line+"exec (ref ref00000)\n") || status != exitEnded {
+		t.Errorf("exec: stderr %q, status %d", stderr, status)
+	}
+	if _, stderr, status := b.run("", "sftp", "x:/etc/hostname", b.dir); !strings.Contains(stderr, line+"upload (ref ref00000)\n") || status == 0 {
+		t.Errorf("sftp: stderr %q, status %d", stderr, status)
+	}
+	if _, stderr, status := b.run("", "ssh", "-v", "-W", "localhost:9999", "x"); !strings.Contains(stderr, "entry: rule tinker-home (tinker.yaml:10) does not list that destination (ref ref00000)") || status == 0 {
+		t.Errorf("-W: stderr %q, status %d", stderr, status)
+	}
+	if _, stderr, status := b.run("", "ssh", "-o", "ExitOnForwardFailure=yes", "-R", "8080:localhost:80", "x", "true"); !strings.Contains(stderr, "forwarding failed") || status != 255 {
+		t.Errorf("-R: stderr %q, status %d", stderr, status)
+	}
+}
+
+func TestOpenSSHCopiesFiles(t *testing.T) {
+	b := newBridge(t, mayAllRecorded, nil)
+	want := bytes.Repeat([]byte("0123456789abcde\n"), 200_000)
+	from := filepath.Join(b.dir, "from")
+	if err := os.WriteFile(from, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, protocol := range []string{"-O", "-s"} {
+		up, down := filepath.Join(b.dir, "up"+protocol), filepath.Join(b.dir, "down"+protocol)
+		for _, pair := range [][2]string{{from, "x:" + up}, {"x:" + up, down}} {
+			if _, stderr, status := b.run("", "scp", protocol, pair[0], pair[1]); status != 0 {
+				t.Fatalf("scp %s %v: %s", protocol, pair, stderr)
+			}
+		}
+		if got, err := os.ReadFile(down); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("scp %s: %d bytes came back, %v", protocol, len(got), err)
+		}
+	}
+	if !strings.Contains(b.rec.text(recording.Transfer), `"sha256"`) {
+		t.Error("sftp left no digest in the recording")
+	}
+}
