@@ -37,5 +37,5 @@ func TestAgent(t *testing.T) {
 	s.awaitEvent("channel.refused", func(e event) bool {
 		return e.Capability == "agent" && strings.HasPrefix(e.Rule, "without-agent (")
 	})
-	s.awaitEvent("channel.opened", func(e event) bool { return strings.Contains(e.line, "auth-agent@openssh.com") })
+	s.awaitEvent("forward.opened", func(e event) bool { return e.Capability == "agent" && e.Target == "home.tinker" })
 }

@@ -102,13 +102,25 @@ func (c *client) home(options []string, remote ...string) *exec.Cmd {
 func (c *client) exec(remote string) *exec.Cmd { return c.home(nil, remote) }
 
 // master keeps one authenticated connection to the jump host open, over which
-// every later -J goes: one code serves a whole test.
-func (c *client) master() {
+// every later -J goes: one code serves a whole test. Refusals of a jump are
+// shown on its stderr.
+func (c *client) master() *process {
 	c.t.Helper()
 	socket := c.path("m")
 	c.multiplex("entry", socket)
 	p := start(c.t, "ssh master", c.ssh("-M", "-N", "-S", socket, "entry"))
 	awaitMaster(c, p, socket, "entry")
+	return p
+}
+
+// jumpTo runs ssh through a master connection and adds what the master said
+// meanwhile, where OpenSSH shows why a jump was refused.
+func (c *client) jumpTo(master *process, args ...string) result {
+	c.t.Helper()
+	before := len(master.stderr.String())
+	r := run(c.t, c.ssh(append(append([]string{}, c.jump...), args...)...))
+	r.stderr += master.stderr.String()[before:]
+	return r
 }
 
 // multiplex makes connections to host use the master at socket.

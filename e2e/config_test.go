@@ -57,7 +57,7 @@ func TestMalformedPolicy(t *testing.T) {
 	const labs = "labs:\n  tinker:\n    members: [alice]\n    targets:\n"
 	home := targetLine("home", "127.0.0.1:22", key) + "\n"
 	for name, c := range map[string]struct{ text, want string }{
-		"no host key":      {labs + "      home: {address: \"127.0.0.1:22\"}\n", `home\.tinker has neither host_keys nor host_ca.*\[P\d+\]`},
+		"no host key":      {labs + "      home: {address: \"127.0.0.1:22\"}\n", `home\.tinker has neither host_keys nor host_ca`},
 		"no such right":    {labs + home + "rules:\n  - name: a\n    who: {labs: [tinker]}\n    where: {labs: [tinker]}\n    may: [shel]\n", `"shel" is no capability; did you mean "shell"\?`},
 		"no such lab":      {labs + home + "rules:\n  - name: a\n    who: {labs: [tinkr]}\n    where: {labs: [tinker]}\n    may: [shell]\n", `no file defines lab "tinkr"`},
 		"unlisted forward": {labs + home + "rules:\n  - name: a\n    who: {labs: [tinker]}\n    where: {labs: [tinker]}\n    may: [forward-local]\n    record: full\n", `forward_local`},
@@ -69,13 +69,10 @@ func TestMalformedPolicy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			writeFile(t, file, c.text)
 			r := s.entry("check")
-			first, rest, _ := strings.Cut(r.stderr, "\n")
-			if r.code != 2 || r.stdout != "" || !regexp.MustCompile(`^entry: `+regexp.QuoteMeta(file)+`:\d+:\d+: .*`+c.want).MatchString(first) {
+			// The place is shown, with a caret. Warnings may stand beside it.
+			message := `(?m)^(entry: )?` + regexp.QuoteMeta(file) + `:\d+:\d+: .*` + c.want + `.*\n *\d+ \| .*\n +\| *\^`
+			if r.code != 2 || r.stdout != "" || !regexp.MustCompile(message).MatchString(r.stderr) {
 				t.Errorf("%s", r)
-			}
-			// The place is shown, with a caret.
-			if !regexp.MustCompile(`(?m)^ *\d+ \| .*\n +\| +\^`).MatchString(rest) {
-				t.Errorf("no snippet: %s", r)
 			}
 			if r := run(t, command(entryBinary(t), "serve", "--config", s.path("entry.yaml"))); r.code == 0 || r.stdout != "" {
 				t.Errorf("serve: %s", r)

@@ -25,6 +25,8 @@ func TestForwards(t *testing.T) {
 			home.target(t, "home"),
 			fmt.Sprintf("      workbench: {kind: tcp, address: \"127.0.0.1:%d\", ports: [80]}", web),
 		},
+		// Of a tcp target only metadata can be recorded.
+		strings.Replace(rule("workbench", "may: [forward-local]", "record: metadata"), "where: {labs: [tinker]}", "where: {targets: [workbench.tinker]}", 1),
 		rule("all", mayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "localhost:%d", "127.0.0.1:%d"]`, listed, listed, dead), fmt.Sprintf("forward_remote: [0, %d]", fixed), "record: full"))
 	s.serve()
 	c := s.client(s.enrolled("alice"))
@@ -33,7 +35,7 @@ func TestForwards(t *testing.T) {
 	forward := func(t *testing.T, options ...string) *process {
 		t.Helper()
 		p := start(t, "ssh -N", c.home(append([]string{"-N"}, options...)))
-		t.Cleanup(p.kill)
+		t.Cleanup(p.end)
 		return p
 	}
 	t.Run("-L listed", func(t *testing.T) {
@@ -123,7 +125,7 @@ func TestForwards(t *testing.T) {
 	t.Run("kind tcp by -L", func(t *testing.T) {
 		port := freePort(t)
 		p := start(t, "ssh -L workbench", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:workbench:80", port), "-S", "none", "entry"))
-		t.Cleanup(p.kill)
+		t.Cleanup(p.end)
 		awaitListener(t, p, port)
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
@@ -135,7 +137,7 @@ func TestForwards(t *testing.T) {
 		port := freePort(t)
 		bob := s.client(s.enrolled("bob"))
 		p := start(t, "ssh -D entry", bob.ssh("-N", "-M", "-S", bob.path("m"), "-D", fmt.Sprintf("127.0.0.1:%d", port), "entry"))
-		t.Cleanup(p.kill)
+		t.Cleanup(p.end)
 		awaitListener(t, p, port)
 		for _, name := range []string{"workbench", "workbench.tinker"} {
 			conn, err := socks(fmt.Sprintf("127.0.0.1:%d", port), name, 80)

@@ -362,6 +362,24 @@ func (p *process) wait(timeout time.Duration) int {
 	}
 }
 
+// end asks the program to stop and waits until it has. A client that is asked
+// says goodbye; one that is killed behind a master connection is noticed by
+// OpenSSH's master only when something else happens.
+func (p *process) end() {
+	p.t.Helper()
+	eventually(p.t, p.name+" ends", func() bool {
+		// More than once: OpenSSH before 9.3 misses a signal that arrives just
+		// before it waits for input. ESRCH says that it has ended by itself.
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-p.exited:
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+}
+
 // kill ends the program without warning.
 func (p *process) kill() {
 	p.t.Helper()

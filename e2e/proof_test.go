@@ -61,25 +61,39 @@ func TestKeyAsFirstFactor(t *testing.T) {
 		}
 	})
 	t.Run("offered, not proven", func(t *testing.T) {
-		// Offer alice's key, sign with another: the passphrase is asked as if
-		// there had been no key.
-		for name, methods := range map[string][]ssh.AuthMethod{
-			"alice's key, mallory's signature":             {ssh.PublicKeys(liar{key.PublicKey(), newSigner(t)})},
-			"mallory's key proven after alice's was shown": {ssh.PublicKeys(liar{key.PublicKey(), newSigner(t)}, newSigner(t))},
-			"mallory's key proven before alice's is shown": {ssh.PublicKeys(newSigner(t), liar{key.PublicKey(), newSigner(t)})},
+		// OpenSSH offers a key of which it has the public half only, hears that
+		// it would do, and can't sign. Then it goes on to what it can prove.
+		half := filepath.Join(tempDir(t), "half")
+		writeFile(t, half+".pub", authorized(key.PublicKey())+"\n")
+		mallory := unknownKey(t)
+		alice.mistakes() // gives up at the first prompt
+		for name, options := range map[string][]string{
+			"alice's key":                       {"IdentityFile " + half},
+			"alice's key, then mallory's":       {"IdentityFile " + half, "IdentityFile " + mallory},
+			"mallory's key first, then alice's": {"IdentityFile " + mallory, "IdentityFile " + half},
 		} {
 			alice.asked()
-			alice.mistakes() // gives up at the first prompt
-			c, err := s.dialAs("alice", append(methods, alice.keyboard())...)
-			if err == nil {
-				c.Close()
-				t.Fatalf("%s: let in", name)
+			r := run(t, s.client(alice, options...).ssh("-v", "entry"))
+			if !strings.Contains(r.stderr, "Server accepts key: "+half) {
+				t.Fatalf("%s was never offered: %s", name, r)
 			}
-			if asked := alice.asked(); len(asked) != 1 || !askPassphrase.MatchString(asked[0]) {
+			if asked := alice.asked(); r.code != 255 || len(asked) == 0 || !askPassphrase.MatchString(asked[0]) {
 				t.Errorf("%s: asked %q, want the passphrase first", name, asked)
 			}
 		}
 		alice.answer = nil
+	})
+	t.Run("a signature by another key", func(t *testing.T) {
+		alice.asked()
+		if c, err := s.dialAs("alice", ssh.PublicKeys(liar{key.PublicKey(), newSigner(t)}), alice.keyboard()); err == nil {
+			c.Close()
+			t.Error("let in")
+		}
+		for _, prompt := range alice.asked() {
+			if !askPassphrase.MatchString(prompt) {
+				t.Errorf("asked %q", prompt)
+			}
+		}
 	})
 	t.Run("the victim's key, finished by another method", func(t *testing.T) {
 		bob.asked()
@@ -158,12 +172,7 @@ func TestRevoked(t *testing.T) {
 		if code := w.wait(); code == 0 {
 			t.Errorf("%s: exit status 0", verb)
 		}
-		p.answer = func(prompt string) (string, bool) {
-			if groupedSecret.MatchString(prompt) || askNew.MatchString(prompt) {
-				return "", false
-			}
-			return p.rightAnswer(prompt)
-		}
+		p.mistakes(p.passphrase, p.phone.code(t))
 		if c, err := s.dial(p); err == nil {
 			c.Close()
 			t.Errorf("%s: got in again", verb)

@@ -300,3 +300,21 @@ func (s *site) export(id, format string) string {
 	s.t.Helper()
 	return s.mustEntry("sessions", "export", id, "--format", format, "--identity", s.path("auditor.key"))
 }
+
+// exportAll joins the text of all channels of a recording that have output.
+func (s *site) exportAll(id string) string {
+	s.t.Helper()
+	var shown struct {
+		Channels []struct {
+			Number uint32 `json:"channel"`
+		}
+	}
+	if err := json.Unmarshal([]byte(s.mustEntry("sessions", "show", id, "--json", "--identity", s.path("auditor.key"))), &shown); err != nil {
+		s.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, c := range shown.Channels {
+		b.WriteString(s.mustEntry("sessions", "export", id, "--format", "text", "--channel", fmt.Sprint(c.Number), "--identity", s.path("auditor.key")))
+	}
+	return b.String()
+}

@@ -45,7 +45,7 @@ func TestTargetTrouble(t *testing.T) {
 	frozen.signal(syscall.SIGSTOP)
 	t.Cleanup(func() { frozen.signal(syscall.SIGCONT) })
 	c := s.client(s.enrolled("alice"))
-	c.master()
+	master := c.master()
 
 	for name, want := range map[string]struct {
 		says  string
@@ -60,7 +60,7 @@ func TestTargetTrouble(t *testing.T) {
 		"misnamed": {`host key of misnamed\.tinker`, "hostkey.changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := run(t, c.ssh("-J", "entry", name+".tinker", "echo in"))
+			r := c.jumpTo(master, name+".tinker", "echo in")
 			if r.code != 255 || r.stdout != "" || !regexp.MustCompile(want.says).MatchString(r.stderr) {
 				t.Errorf("%s", r)
 			}
@@ -164,7 +164,7 @@ rules:
 `, home.target(t, "home")+"\n"+home.target(t, "bench"), home.target(t, "home"), home.target(t, "vault")))
 	s.serve()
 	c := s.client(s.enrolled("alice"))
-	c.master()
+	master := c.master()
 	for name, says := range map[string]string{
 		"nowhere":          `no target "nowhere"; yours: .*bench\.tinker`,
 		"home":             `"home" is ambiguous; ask for home\.forge, home\.tinker`,
@@ -172,18 +172,17 @@ rules:
 		"vault":            `no target "vault"`,
 		"vault.closed":     `no target|no rule allows|default deny`,
 		"home.tinker.evil": `no target`,
-		"entry":            `no target "entry"`,
 	} {
 		port := "22"
 		if name == "127.0.0.1" {
 			port = strconv.Itoa(home.port)
 		}
-		r := run(t, c.ssh("-J", "entry", "-p", port, "-o", "HostKeyAlias=home", name, "echo in"))
+		r := c.jumpTo(master, "-p", port, "-o", "HostKeyAlias=home", name, "echo in")
 		if r.code != 255 || r.stdout != "" || !regexp.MustCompile(`administratively prohibited: entry: .*(`+says+`).*\(ref \w+\)`).MatchString(r.stderr) {
 			t.Errorf("%s: %s", name, r)
 		}
 	}
-	if r := run(t, c.ssh("-J", "entry", "bench", "echo in")); strings.Contains(r.stderr, "ambiguous") {
+	if r := c.jumpTo(master, "-o", "HostKeyAlias=bench.tinker", "bench", "echo in"); strings.Contains(r.stderr, "ambiguous") {
 		t.Errorf("bench is unique: %s", r)
 	}
 	dora := s.client(s.enrolled("dora"))
@@ -213,7 +212,7 @@ func TestPassthrough(t *testing.T) {
 	c := s.client(alice).byHand()
 	w := onTerminal(t, c.exec("run something"))
 	answerLogin(w, alice)
-	w.expect(`\[home\.tinker\] Target password: $`)
+	w.expect(`\[home\.tinker\] .*Target password: $`)
 	w.sendLine(target.password)
 	w.expect(`\[home\.tinker\] You are required to change your password\.`)
 	w.expect(`\[home\.tinker\] New target password: $`)

@@ -152,14 +152,14 @@ func (c *client) rsh() string {
 func tryLocal(t *testing.T, w *wayfarer) error {
 	port := freePort(t)
 	p := start(t, "ssh -L", w.open("-N", "-L", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", port, w.echo)))
-	defer p.kill()
+	defer p.end()
 	return withStderr(p, tryForward(p, port))
 }
 
 func tryDynamic(t *testing.T, w *wayfarer) error {
 	port := freePort(t)
 	p := start(t, "ssh -D", w.open("-N", "-D", fmt.Sprintf("127.0.0.1:%d", port)))
-	defer p.kill()
+	defer p.end()
 	var conn net.Conn
 	var err error
 	within(waitTimeout, func() bool {
@@ -194,7 +194,7 @@ var allocated = regexp.MustCompile(`Allocated port (\d+) for remote forward`)
 func tryRemote(t *testing.T, w *wayfarer) error {
 	// Port 0: the target chooses, so that nothing can be in the way.
 	p := start(t, "ssh -R", w.open("-N", "-o", "ExitOnForwardFailure=yes", "-R", fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", w.echo)))
-	defer p.kill()
+	defer p.end()
 	var m []string
 	within(waitTimeout, func() bool {
 		select {
@@ -232,7 +232,7 @@ func tryX11(t *testing.T, w *wayfarer) error {
 func tryMultiplexed(t *testing.T, w *wayfarer) error {
 	socket := filepath.Join(tempDir(t), "inner")
 	p := start(t, "ssh inner master", w.open("-M", "-N", "-S", socket))
-	defer p.kill()
+	defer p.end()
 	if !within(waitTimeout, func() bool {
 		select {
 		case <-p.exited:
