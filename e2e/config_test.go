@@ -33,7 +33,7 @@ func TestMalformedConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			writeFile(t, file, c.text)
 			for _, verb := range []string{"check", "serve"} {
-				r := run(t, command(entryBinary(t), verb, "--config", file))
+				r := run(t, command(built, verb, "--config", file))
 				if r.code != 2 || r.stdout != "" || !strings.HasPrefix(r.stderr, "entry: ") {
 					t.Errorf("%s: %s", verb, r)
 				}
@@ -74,7 +74,7 @@ func TestMalformedPolicy(t *testing.T) {
 			if r.code != 2 || r.stdout != "" || !regexp.MustCompile(message).MatchString(r.stderr) {
 				t.Errorf("%s", r)
 			}
-			if r := run(t, command(entryBinary(t), "serve", "--config", s.path("entry.yaml"))); r.code == 0 || r.stdout != "" {
+			if r := run(t, command(built, "serve", "--config", s.path("entry.yaml"))); r.code == 0 || r.stdout != "" {
 				t.Errorf("serve: %s", r)
 			}
 		})
@@ -107,7 +107,7 @@ func TestStartUpRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := initSite(t)
 			spoil(s)
-			r := run(t, command(entryBinary(t), "serve", "--config", s.path("entry.yaml")))
+			r := run(t, command(built, "serve", "--config", s.path("entry.yaml")))
 			if r.code == 0 || strings.Contains(r.stdout, "ready") || !strings.Contains(r.stderr, "entry: ") {
 				t.Errorf("%s", r)
 			}
@@ -118,7 +118,7 @@ func TestStartUpRefusals(t *testing.T) {
 		s.configure(func(c map[string]any) {
 			c["listeners"] = []any{map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", freePort(t))}}
 		})
-		r := run(t, command(entryBinary(t), "serve", "--config", s.path("entry.yaml")))
+		r := run(t, command(built, "serve", "--config", s.path("entry.yaml")))
 		if r.code != 1 || strings.Contains(r.stdout, "ready") {
 			t.Errorf("%s", r)
 		}
@@ -132,11 +132,11 @@ func TestStartUpRefusals(t *testing.T) {
 	})
 	t.Run("usage", func(t *testing.T) {
 		for _, args := range [][]string{{"frobnicate"}, {"serve", "--frobnicate"}, {"user", "add"}, {"sessions", "export"}} {
-			if r := run(t, command(entryBinary(t), args...)); r.code != 2 || r.stdout != "" {
+			if r := run(t, command(built, args...)); r.code != 2 || r.stdout != "" {
 				t.Errorf("%q: %s", args, r)
 			}
 		}
-		if r := run(t, command(entryBinary(t), "check", "--config", filepath.Join(tempDir(t), "none.yaml"))); r.code != 2 {
+		if r := run(t, command(built, "check", "--config", filepath.Join(tempDir(t), "none.yaml"))); r.code != 2 {
 			t.Errorf("no configuration: %s", r)
 		}
 	})

@@ -21,7 +21,7 @@ type demo struct {
 func startDemo(t testing.TB, dir string, port int) *demo {
 	t.Helper()
 	d := &demo{dir: dir, port: port}
-	d.process = start(t, "entry demo", command(entryBinary(t), "demo", "--dir", dir, "--listen", fmt.Sprintf("127.0.0.1:%d", port)))
+	d.process = start(t, "entry demo", command(built, "demo", "--dir", dir, "--listen", fmt.Sprintf("127.0.0.1:%d", port)))
 	d.waitFor(regexp.MustCompile(`(?m)^ready`))
 	m := regexp.MustCompile(`(?m)^\s*\$?\s*(ssh -F .*)$`).FindStringSubmatch(d.stdout.String())
 	if m == nil {

@@ -134,7 +134,7 @@ func TestSessionEvidence(t *testing.T) {
 		if out := s.export(rec.ID, "raw"); !strings.Contains(out, "cols\x1b]0;a title\aour") {
 			t.Errorf("raw is %q", out)
 		}
-		on := onTerminal(t, command(entryBinary(t), "sessions", "export", rec.ID, "--format", "raw", "--identity", s.path("auditor.key"), "--dir", s.dir))
+		on := onTerminal(t, command(built, "sessions", "export", rec.ID, "--format", "raw", "--identity", s.path("auditor.key"), "--dir", s.dir))
 		on.expect(`(?i)terminal`)
 		if code := on.wait(); code == 0 {
 			t.Error("raw output went to a terminal")
@@ -144,7 +144,7 @@ func TestSessionEvidence(t *testing.T) {
 		}
 	})
 	t.Run("play", func(t *testing.T) {
-		on := onTerminal(t, command(entryBinary(t), "sessions", "play", rec.ID, "--identity", s.path("auditor.key"), "--dir", s.dir))
+		on := onTerminal(t, command(built, "sessions", "play", rec.ID, "--identity", s.path("auditor.key"), "--dir", s.dir))
 		on.expect(`shell-42`)
 		on.expect(`30 100`)
 		if code := on.wait(); code != 0 {

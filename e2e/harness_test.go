@@ -48,47 +48,36 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 	}
-	code := m.Run()
-	if dir := buildDir(); dir != "" {
-		if err := os.RemoveAll(dir); err != nil {
-			fmt.Fprintln(os.Stderr, "e2e: remove build directory:", err)
-		}
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
 	}
 	os.Exit(code)
+}
+
+// built is the path of the program under test.
+var built string
+
+// buildAndRun builds ./cmd/entry once, as a user would build it, and runs the
+// tests on it.
+func buildAndRun(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "entry-e2e-bin")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	built = filepath.Join(dir, "entry")
+	if out, err := exec.Command("go", "build", "-o", built, "../cmd/entry").CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("go build ./cmd/entry: %w\n%s", err, out)
+	}
+	return m.Run(), nil
 }
 
 // given tells whether the command line sets a flag.
 func given(name string) (yes bool) {
 	flag.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
 	return yes
-}
-
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-func buildDir() string { return built.dir }
-
-// entryBinary builds ./cmd/entry once per run, as a user would build it, and
-// gives its path.
-func entryBinary(t testing.TB) string {
-	t.Helper()
-	built.once.Do(func() {
-		built.dir, built.err = os.MkdirTemp("", "entry-e2e-bin")
-		if built.err != nil {
-			return
-		}
-		out, err := exec.Command("go", "build", "-o", filepath.Join(built.dir, "entry"), "../cmd/entry").CombinedOutput()
-		if err != nil {
-			built.err = fmt.Errorf("go build ./cmd/entry: %w\n%s", err, out)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return filepath.Join(built.dir, "entry")
 }
 
 // tempDir is t.TempDir with a short name: socket paths end at 107 bytes, and

@@ -50,7 +50,7 @@ func (s *site) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
 // entry runs one verb on this site's directory.
 func (s *site) entry(args ...string) result {
 	s.t.Helper()
-	return run(s.t, command(entryBinary(s.t), append(args, "--dir", s.dir)...))
+	return run(s.t, command(built, append(args, "--dir", s.dir)...))
 }
 
 // mustEntry is entry for a verb that has to succeed; it gives its stdout.
@@ -126,7 +126,7 @@ func (s *site) startHome(extra ...string) *sshd {
 // serve starts the server and waits until it takes connections.
 func (s *site) serve() {
 	s.t.Helper()
-	s.proc = start(s.t, "entry serve", command(entryBinary(s.t), "serve", "--config", s.path("entry.yaml")))
+	s.proc = start(s.t, "entry serve", command(built, "serve", "--config", s.path("entry.yaml")))
 	s.awaitReady()
 }
 
