@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -62,7 +63,7 @@ func build(tb testing.TB, w way) *world {
 			if err != nil {
 				return
 			}
-			go program2(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
+			go accepting(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
 				switch command, _ := parseText(req.Payload, 100); command {
 				case "send":
 					b := make([]byte, 32<<10)
@@ -323,4 +324,60 @@ func BenchmarkCoalesce(b *testing.B) {
 		c = append(c, u)
 	}
 	b.ReportMetric(median(c).Seconds()/median(n).Seconds(), "cpu-vs-naive")
+}
+
+// BenchmarkIdleMemory: what an idle session with a shell costs entry, a user
+// behind a jump channel. The user's and the target's ends are in this process
+// too: the same number of direct connections is taken off for them, which
+// leaves one outer user's end in.
+func BenchmarkIdleMemory(b *testing.B) {
+	const n = 100
+	held := func() float64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapInuse + m.StackInuse)
+	}
+	idle := func(w way) (bytes, goroutines float64) {
+		before, g := held(), runtime.NumGoroutine()
+		var all []*world
+		for range n {
+			x := build(b, w)
+			ch, reqs, err := x.user.OpenChannel("session", nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			go ssh.DiscardRequests(reqs)
+			if ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ S string }{"echo"})); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+			p := make([]byte, 4_000) // a screen, then silence; a pty gives no more at once
+			if _, err := ch.Write(p); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(ch, p); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := ch.Write(p[:1]); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(ch, p[:1]); err != nil {
+				b.Fatal(err)
+			}
+			all = append(all, x)
+		}
+		bytes, goroutines = (held()-before)/n, float64(runtime.NumGoroutine()-g)/n
+		for _, x := range all {
+			x.close()
+		}
+		return bytes, goroutines
+	}
+	for b.Loop() {
+		direct, g := idle(jumpWays[0])
+		entry, h := idle(jumpWays[2])
+		b.ReportMetric((entry-direct)/1e3, "kB/session")
+		b.ReportMetric(h-g, "goroutines/session")
+		b.ReportMetric(entry/direct, "times-direct")
+	}
 }

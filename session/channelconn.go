@@ -39,7 +39,7 @@ func ChannelConn(ch ssh.Channel, local, remote net.Addr) net.Conn {
 	c.out.init(
 		func(b []byte) error { _, err := ch.Write(b); return err },
 		func() { _ = ch.CloseWrite() }, // the channel may be gone already
-		func() { _ = ch.Close() },
+		func() { _ = ch.Close() },      // likewise
 	)
 	go c.fetch()
 	return c
@@ -73,6 +73,9 @@ func (c *channelConn) fetch() {
 		b := chunkAfter(n)
 		var err error
 		n, err = c.ch.Read(*b)
+		if n > 0 {
+			err = nil // it comes again once everything was read; see relay.copy
+		}
 		c.mu.Lock()
 		if n > 0 && !c.closed {
 			c.ahead = append(c.ahead, piece{buf: b, to: n})

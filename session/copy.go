@@ -32,7 +32,9 @@ func (r *relay) copy(dst io.Writer, src io.Reader, t *tap, to direction, count *
 			r.wrote(to)
 		}
 		putChunk(b)
-		if err != nil || failed != nil {
+		// Bytes may come with an error: x/crypto reports that way that it could
+		// not open the window. What the peer had sent is still there to be read.
+		if n == 0 && err != nil || failed != nil {
 			break
 		}
 	}

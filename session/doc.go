@@ -52,6 +52,25 @@
 // A panic, a malformed payload or a flood ends or refuses the session in which
 // it happens. Nothing is logged here: errors are returned, facts appended.
 //
+// # What is noted
+//
+// Events: channel.opened, channel.refused and channel.closed for sessions;
+// exec.requested for every shell, command and subsystem, by the program's name
+// and a digest; forward.opened, forward.refused and forward.closed with byte
+// counts for every other channel; listen.opened; alarm.nested-ssh;
+// recording.failed. A refusal carries the reference that the user reads. The
+// answer to a refused listen has no room for one: there only the log says why.
+//
+// Frames, unless the grant says metadata: Request for what a channel is, asks
+// and comes to ("channel-open", "pty-req", "exec", "channel-close"), Resize,
+// Exit, and Transfer for bytes that aren't kept. Output, Error and Input are
+// kept under a full recording. A forward's payload never is, nor the secret of
+// an x11-req.
+//
+// A program that policy refuses is granted to the client, as far as its answer
+// goes, says why on standard error and exits with status 254: OpenSSH's client
+// prints nothing that came before a failure.
+//
 // # When not to use it
 //
 // The package neither authenticates, nor dials, nor checks host keys. It relays

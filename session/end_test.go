@@ -23,7 +23,7 @@ func waits(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) { _, _ = io.Co
 func running(t testing.TB, rule string, pty bool, change func(*Options)) (*rig, *userChannel) {
 	t.Helper()
 	r := newRig(t, rule, change)
-	r.serve(program2(waits), nil)
+	r.serve(accepting(waits), nil)
 	u := r.open()
 	if pty && !u.request(t, "pty-req", testPty) {
 		t.Fatal("pty-req was refused")
@@ -76,7 +76,7 @@ func TestAnEndWithoutACauseOfOurs(t *testing.T) {
 func TestAnEndIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, mayAll, nil)
-		r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+		r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
 			for {
 				if _, err := ch.Write(make([]byte, 32<<10)); err != nil {
 					return
@@ -116,7 +116,7 @@ func TestTheTargetGoesAway(t *testing.T) {
 // What the target had sent before it went away still arrives.
 func TestTheTargetGoesAwayAfterItsWork(t *testing.T) {
 	r := newRig(t, mayAllRecorded, nil)
-	r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+	r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
 		_, _ = ch.Write(make([]byte, 1<<20))
 		exitWith(ch, 5)
 		_ = r.target.Conn.Close()
@@ -221,37 +221,22 @@ func TestTheRecorderFails(t *testing.T) {
 	full := errors.New("no space left on device")
 	for _, c := range []struct {
 		name string
-		fail func(*rig)
+		fail func(*rig, *userChannel)
 	}{
-		{"by itself", func(r *rig) { r.rec.fail(full) }},
-		{"at a frame", func(r *rig) {
-			r.rec.mu.Lock()
-			r.rec.err = full
-			r.rec.mu.Unlock()
-			_, _ = io.WriteString(r.open(), "x")
-		}},
+		{"by itself", func(r *rig, _ *userChannel) { r.rec.fail(full); close(r.rec.failed) }},
+		{"at a frame", func(r *rig, u *userChannel) { r.rec.fail(full); _, _ = io.WriteString(u, "unrecorded") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, mayAllRecorded, nil)
-			r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
-				_, _ = io.Copy(ch, ch)
-			}), nil)
+			r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) { _, _ = io.Copy(ch, ch) }), nil)
 			u := r.open()
 			u.request(t, "shell", nil)
-			if c.name == "at a frame" {
-				r.rec.mu.Lock()
-				r.rec.err = full
-				r.rec.mu.Unlock()
-				_, _ = io.WriteString(u, "unrecorded")
-			} else {
-				c.fail(r)
-			}
+			c.fail(r, u)
 			if u.ends(t); u.stderr() != "entry: the recording can't go on\n" || u.stdout() != "" {
 				t.Errorf("stderr %q, stdout %q", u.stderr(), u.stdout())
 			}
 			r.wait()
-			wantEnd(t, r.err, ReasonRecording)
-			if !errors.Is(r.err, full) {
+			if wantEnd(t, r.err, ReasonRecording); !errors.Is(r.err, full) {
 				t.Errorf("Relay = %v", r.err)
 			}
 			if len(r.seen(audit.RecordingFailed)) != 1 {
@@ -271,7 +256,7 @@ func TestRecordedOrNotDelivered(t *testing.T) {
 			t.Errorf("%q was delivered first", p)
 		}
 	}
-	r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+	r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
 		for _, s := range []string{"one", "two", "three"} {
 			_, _ = io.WriteString(ch, s)
 		}
@@ -298,7 +283,7 @@ func TestTheLogFails(t *testing.T) {
 			}
 		}
 	})
-	r.serve(program2(waits), nil)
+	r.serve(accepting(waits), nil)
 	u := r.open()
 	close(failing)
 	u.request(t, "shell", nil)
@@ -324,7 +309,7 @@ func TestAPanicEndsThisSessionOnly(t *testing.T) {
 			}
 		}
 	})
-	r.serve(program2(waits), nil)
+	r.serve(accepting(waits), nil)
 	u := r.open()
 	close(armed)
 	_, _ = u.SendRequest("shell", false, nil)

@@ -149,7 +149,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 	p := &pipe{r: r, grant: g, opened: e, far: far, farReqs: farReqs, to: dir}
 	near, nearReqs, err := nc.Accept()
 	if err != nil { // the opener is gone
-		_ = far.Close()
+		_ = far.Close() // it may be gone too
 	} else {
 		defer r.goes(func() { ssh.DiscardRequests(nearReqs) })
 		p.near, p.nearReqs = near, nearReqs

@@ -79,7 +79,8 @@ func (p *pipe) own() {
 	}
 }
 
-// close closes both sides. Either may be gone already; no CLOSE is sent twice.
+// close closes both sides. An error says that one is gone or was sent CLOSE
+// already.
 func (p *pipe) close() {
 	_ = p.near.Close()
 	_ = p.far.Close()

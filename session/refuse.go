@@ -94,6 +94,7 @@ func Refuse(ctx context.Context, client Leg, text string) {
 // refuseSession waits for a request to run something and answers it with line.
 // It ends when the client closes the channel or the connection ends.
 func refuseSession(ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
+	// Errors say that the client is gone, which ends reqs too.
 	var told sync.WaitGroup
 	defer told.Wait()
 	pty, saying := false, false
@@ -115,7 +116,7 @@ func refuseSession(ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
 			told.Add(1)
 			go func() { // a client that takes nothing mustn't stop its own requests
 				defer told.Done()
-				_, _ = io.WriteString(ch.Stderr(), line+end) // the client may be gone
+				_, _ = io.WriteString(ch.Stderr(), line+end)
 				_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitRefused}))
 				_ = ch.CloseWrite()
 				_ = ch.Close()

@@ -104,7 +104,10 @@ func (r *relay) begin() (policy.Limits, error) {
 	return g.Limits(), nil
 }
 
-var errUnrecorded = errors.New("recording is required but isn't running")
+var (
+	errUnrecorded = errors.New("recording is required but isn't running")
+	errRecorder   = errors.New("the recorder gave up without a reason")
+)
 
 // decide asks policy anew. A grant that wants a recording is none without one.
 func (r *relay) decide() (policy.Grant, error) {
@@ -198,6 +201,9 @@ func (r *relay) unrecorded(err error) {
 	r.mu.Lock()
 	first := r.cause == nil
 	r.mu.Unlock()
+	if err == nil {
+		err = errRecorder
+	}
 	r.end(&End{Text: "the recording can't go on", Reason: ReasonRecording, err: fmt.Errorf("record: %w", err)})
 	if first {
 		r.event(audit.Event{Type: audit.RecordingFailed, Reason: ReasonRecording})
@@ -333,7 +339,7 @@ func (r *relay) finish() {
 	defer late.Stop()
 	idle := make(chan struct{})
 	r.goes(func() { r.channels.Wait(); close(idle) })
-	hangUp := func() {
+	hangUp := func() { // either may be gone already
 		r.goes(func() { _ = r.upstream.Conn.Close() })
 		r.goes(func() { _ = r.client.Conn.Close() })
 	}

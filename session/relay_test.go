@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestExecRelaysOutputThenExitThenEOFThenClose(t *testing.T) {
 	r := newRig(t, mayAllRecorded, nil)
-	r.serve(program2(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
+	r.serve(accepting(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
 		// The status goes out first: entry must hold it.
 		_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ S uint32 }{7}))
 		_, _ = io.WriteString(ch.Stderr(), "warning\n")
@@ -121,7 +121,7 @@ func TestEndOfAChannel(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, mayAllRecorded, nil)
-			r.serve(program2(c.body), nil)
+			r.serve(accepting(c.body), nil)
 			u := r.open()
 			if !u.request(t, "shell", nil) {
 				t.Fatal("shell was refused")
@@ -140,7 +140,7 @@ func TestEndOfAChannel(t *testing.T) {
 
 func TestInputEndsAlone(t *testing.T) {
 	r := newRig(t, mayAllRecorded, nil)
-	r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+	r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
 		b, _ := io.ReadAll(ch)
 		ch.Write(b)
 		exitWith(ch, 0)
@@ -159,7 +159,7 @@ func TestInputEndsAlone(t *testing.T) {
 
 func TestEOWReachesTheTarget(t *testing.T) {
 	r := newRig(t, mayAllRecorded, nil)
-	r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, rest <-chan *ssh.Request) {
+	r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, rest <-chan *ssh.Request) {
 		stop := make(chan struct{})
 		go func() {
 			for req := range rest {
@@ -191,7 +191,7 @@ func TestEOWReachesTheTarget(t *testing.T) {
 
 func TestNoticeComesFirstAndIsRecorded(t *testing.T) {
 	r := newRig(t, mayAllRecorded, func(o *Options) { o.Notice = "entry: this session is recorded" })
-	r.serve(program2(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+	r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
 		io.WriteString(ch, "$ ")
 		exitWith(ch, 0)
 	}), nil)

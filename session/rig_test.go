@@ -1,13 +1,10 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -21,87 +18,6 @@ import (
 	"entry/policy"
 	"entry/session/recording"
 )
-
-// memConn is one end of a buffered in-memory pipe: SSH peers both begin by
-// writing, which net.Pipe can't do, and a bubble of synctest can't do sockets.
-type memConn struct {
-	in, out *memHalf
-}
-
-type memHalf struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	buf     []byte
-	eof     bool
-	stopped bool // takes nothing, like a peer whose network is gone
-}
-
-func memPipe() (net.Conn, net.Conn) {
-	a, b := &memHalf{}, &memHalf{}
-	a.changed.L, b.changed.L = &a.mu, &b.mu
-	return &memConn{a, b}, &memConn{b, a}
-}
-
-const memLimit = 256 << 10
-
-func (h *memHalf) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.eof = true
-	h.changed.Broadcast()
-}
-
-func (c *memConn) Read(p []byte) (int, error) {
-	h := c.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.buf) == 0 || h.stopped {
-		if h.eof {
-			return 0, io.EOF
-		}
-		h.changed.Wait()
-	}
-	n := copy(p, h.buf)
-	if h.buf = h.buf[n:]; len(h.buf) == 0 {
-		h.buf = nil
-	}
-	h.changed.Broadcast()
-	return n, nil
-}
-
-func (c *memConn) Write(p []byte) (n int, err error) {
-	h := c.out
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for n < len(p) {
-		if h.eof {
-			return n, io.ErrClosedPipe
-		}
-		if room := memLimit - len(h.buf); room > 0 {
-			k := min(room, len(p)-n)
-			h.buf = append(h.buf, p[n:n+k]...)
-			n += k
-			h.changed.Broadcast()
-		} else {
-			h.changed.Wait()
-		}
-	}
-	return n, nil
-}
-
-func (c *memConn) Close() error                     { c.in.close(); c.out.close(); return nil }
-func (c *memConn) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 22} }
-func (c *memConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711} }
-func (c *memConn) SetDeadline(time.Time) error      { return nil }
-func (c *memConn) SetReadDeadline(time.Time) error  { return nil }
-func (c *memConn) SetWriteDeadline(time.Time) error { return nil }
-
-// stop makes the peer of c deaf: what c writes stays where it is.
-func (c *memConn) stop() {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	c.out.stopped = true
-}
 
 // hostKey signs for every server of the tests.
 var hostKey = func() ssh.Signer {
@@ -230,11 +146,11 @@ func (f *fakeRecorder) Err() error {
 	return f.err
 }
 
+// fail makes every frame from now on fail.
 func (f *fakeRecorder) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
-	close(f.failed)
 }
 
 // text joins what was recorded of kind.
@@ -351,8 +267,9 @@ func (r *rig) serve(handle func(ssh.Channel, <-chan *ssh.Request), globals func(
 	}()
 }
 
-// target program: accepts everything and runs body once something is started.
-func program2(body func(ch ssh.Channel, started *ssh.Request, rest <-chan *ssh.Request)) func(ssh.Channel, <-chan *ssh.Request) {
+// accepting is a target that grants every request and runs body once a program
+// is asked for.
+func accepting(body func(ch ssh.Channel, started *ssh.Request, rest <-chan *ssh.Request)) func(ssh.Channel, <-chan *ssh.Request) {
 	return func(ch ssh.Channel, reqs <-chan *ssh.Request) {
 		for req := range reqs {
 			_ = req.Reply(true, nil)
@@ -373,132 +290,6 @@ func exitWith(ch ssh.Channel, status uint32) {
 	_ = ch.Close()
 }
 
-// open opens a session channel as the user.
-func (r *rig) open() *userChannel {
-	r.t.Helper()
-	ch, reqs, err := r.client.Conn.OpenChannel("session", nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return collect(ch, reqs)
-}
-
-// userChannel is a session channel at the user's end, with all that came on it.
-type userChannel struct {
-	ssh.Channel
-	mu       sync.Mutex
-	out, err bytes.Buffer
-	order    []string // "out", "err", "eof", requests, "close"; runs of one kind once
-	exit     int      // −1 until exit-status
-	signal   string
-	closed   chan struct{}
-}
-
-func collect(ch ssh.Channel, reqs <-chan *ssh.Request) *userChannel {
-	u := &userChannel{Channel: ch, exit: -1, closed: make(chan struct{})}
-	var both sync.WaitGroup
-	both.Add(2)
-	pull := func(r io.Reader, into *bytes.Buffer, name string) {
-		defer both.Done()
-		b := make([]byte, 32<<10)
-		for {
-			n, err := r.Read(b)
-			u.mu.Lock()
-			into.Write(b[:n])
-			u.mu.Unlock()
-			if n > 0 {
-				u.note(name)
-			}
-			if err != nil {
-				return
-			}
-		}
-	}
-	go pull(ch, &u.out, "out")
-	go pull(ch.Stderr(), &u.err, "err")
-	go func() {
-		for req := range reqs {
-			u.note(req.Type)
-			switch req.Type {
-			case "exit-status":
-				v, _ := parseUint32(req.Payload)
-				u.mu.Lock()
-				u.exit = int(v)
-				u.mu.Unlock()
-			case "exit-signal":
-				name, _ := parseExitSignal(req.Payload)
-				u.mu.Lock()
-				u.signal = name
-				u.mu.Unlock()
-			}
-			_ = req.Reply(false, nil)
-		}
-		both.Wait()
-		u.note("close")
-		close(u.closed)
-	}()
-	return u
-}
-
-func (u *userChannel) note(what string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if n := len(u.order); n == 0 || u.order[n-1] != what {
-		u.order = append(u.order, what)
-	}
-}
-
-// ends waits until the channel is closed from entry's side.
-func (u *userChannel) ends(t testing.TB) *userChannel {
-	t.Helper()
-	select {
-	case <-u.closed:
-	case <-time.After(10 * time.Second):
-		t.Fatalf("the channel stays open; it has %q %q %v", u.stdout(), u.stderr(), u.order)
-	}
-	return u
-}
-
-func (u *userChannel) stdout() string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.out.String()
-}
-
-func (u *userChannel) stderr() string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.err.String()
-}
-
-func (u *userChannel) request(t testing.TB, name string, payload any) bool {
-	t.Helper()
-	var b []byte
-	switch p := payload.(type) {
-	case nil:
-	case []byte:
-		b = p
-	case string:
-		b = ssh.Marshal(struct{ S string }{p})
-	default:
-		b = ssh.Marshal(p)
-	}
-	ok, err := u.SendRequest(name, true, b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		t.Fatal(err)
-	}
-	return ok && err == nil
-}
-
-type ptyPayload struct {
-	Term       string
-	Cols, Rows uint32
-	W, H       uint32
-	Modes      string
-}
-
-var testPty = ptyPayload{"xterm", 80, 24, 0, 0, "\x35\x00\x00\x00\x01\x00"}
-
 // until waits for a condition that another goroutine brings about.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -516,5 +307,3 @@ func wantEnd(t testing.TB, err error, reason string) {
 		t.Fatalf("Relay = %v, want an End for %s", err, reason)
 	}
 }
-
-func (r *rig) String() string { return fmt.Sprint(r.events) }

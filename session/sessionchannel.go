@@ -103,7 +103,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	}
 	client, clientReqs, err := nc.Accept()
 	if err != nil { // the client is gone
-		_ = up.Close()
+		_ = up.Close() // it may be gone too
 		s.finish()
 		return
 	}
@@ -278,7 +278,7 @@ func (s *sessionChannel) say(text string) {
 	s.saying = true
 	s.closeUp()
 	eof, exited := s.eof, s.exited
-	s.r.goes(func() {
+	s.r.goes(func() { // errors say that the client is gone, which ends the channel too
 		defer func() { s.said <- struct{}{} }()
 		if text != "" && !eof {
 			line := s.line("entry: " + asciiLine(text, maxText))
@@ -288,7 +288,7 @@ func (s *sessionChannel) say(text string) {
 			if rec := s.r.o.Recorder; rec != nil && s.grant.Record() == policy.Full {
 				_ = rec.Frame(recording.Error, *s.id, []byte(line)) // it may be what failed
 			}
-			_, _ = io.WriteString(s.client.Stderr(), line) // the client may be gone
+			_, _ = io.WriteString(s.client.Stderr(), line)
 		}
 		if !exited {
 			_, _ = s.client.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitEnded}))
