@@ -16,12 +16,16 @@ type UserInfo struct {
 	Created          time.Time    `json:"created"`
 	LastLogin        time.Time    `json:"last_login,omitzero"` // zero before the first
 	Disabled         bool         `json:"disabled"`
+	Ends             time.Time    `json:"ends,omitzero"`              // last moment of the account; zero for none
+	InactiveAfter    time.Time    `json:"inactive_after,omitzero"`    // when it expires unless somebody logs in; may be past
 	LockedUntil      time.Time    `json:"locked_until,omitzero"`      // zero unless locked now
 	TemporaryExpires time.Time    `json:"temporary_expires,omitzero"` // zero unless a temporary passphrase waits to be used
 	PassphraseSet    time.Time    `json:"passphrase_set,omitzero"`    // zero before the first
 	Authenticators   []DeviceInfo `json:"authenticators"`
 	RecoveryLeft     int          `json:"recovery_left"` // unused recovery codes
 	Keys             []Key        `json:"keys"`
+
+	PendingReset *PendingReset `json:"pending_reset,omitempty"` // waits for a second operator
 }
 
 // DeviceInfo is one enrolled authenticator.
@@ -155,7 +159,9 @@ func (a *Authenticator) User(ctx context.Context, name string) (UserInfo, error)
 func (a *Authenticator) info(acct Account) UserInfo {
 	i := UserInfo{
 		Name: acct.Name, Created: acct.Created, LastLogin: acct.LastLogin, Disabled: acct.Disabled,
-		PassphraseSet: acct.PassphraseSet, Keys: acct.Keys,
+		PassphraseSet: acct.PassphraseSet,
+		// Never nil: readers of the JSON get lists.
+		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
 	}
 	if a.now().Before(acct.LockedUntil) {
 		i.LockedUntil = acct.LockedUntil

@@ -28,6 +28,23 @@ type Options struct {
 	// means "entry".
 	Issuer string
 	Limits Limits
+	// Remember is how long key + code stand for the key alone.
+	Remember Remember
+	// TouchIsCode lets the touch of a security key (sk-…) stand for the code,
+	// beside the passphrase. See touch.go for what that proves.
+	TouchIsCode bool
+	// Inactivity is how long an account may go without a login before it
+	// expires. Zero means 180 days; negative means for ever.
+	Inactivity time.Duration
+	// PassphraseAge is how old a passphrase may become before a login asks for a
+	// new one. Zero means any age.
+	PassphraseAge time.Duration
+	// ResetNeedsTwo makes Reset and ResetPassphrase wait for ConfirmReset by a
+	// second operator.
+	ResetNeedsTwo bool
+	// Notify hears of what users should know about their accounts, after it is
+	// durable. It must not block: logins wait for it. Nil drops notices.
+	Notify func(context.Context, Notice)
 }
 
 // Limits bound failed logins. Each zero field takes its default.
@@ -89,6 +106,13 @@ type Authenticator struct {
 	hasher  *hasher
 	lockout *lockout
 	dummy   Account
+
+	remembering   Remember
+	touchIsCode   bool
+	inactivity    time.Duration // 0 for never
+	passphraseAge time.Duration // 0 for any
+	resetNeedsTwo bool
+	notice        func(context.Context, Notice)
 }
 
 // New returns an Authenticator, or an error that names the field that is wrong.
@@ -102,6 +126,8 @@ func New(o Options) (*Authenticator, error) {
 	a := &Authenticator{
 		store: o.Store, events: o.Events, now: o.Now, temp: o.TempLifetime, issuer: o.Issuer,
 		limits: o.Limits.withDefaults(), hasher: newHasher(recommended),
+		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode, inactivity: max(o.Inactivity, 0),
+		passphraseAge: o.PassphraseAge, resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify,
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -111,6 +137,15 @@ func New(o Options) (*Authenticator, error) {
 	}
 	if a.temp < 0 {
 		return nil, errors.New("identity: Options.TempLifetime is negative")
+	}
+	if o.Inactivity == 0 {
+		a.inactivity = 180 * 24 * time.Hour
+	}
+	if a.passphraseAge < 0 {
+		return nil, errors.New("identity: Options.PassphraseAge is negative")
+	}
+	if err := a.remembering.check(); err != nil {
+		return nil, err
 	}
 	if a.issuer == "" {
 		a.issuer = "entry"

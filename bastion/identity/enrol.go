@@ -144,7 +144,7 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account) (EnrolledAuthent
 	// It starts with a newline because OpenSSH writes "(user@host) " before it; the
 	// 21 lines of the picture and the 3 below it just fill a terminal of 24.
 	prompt := "\n" + picture +
-		"Scan this with your authenticator app, or type the key into it (time-based):\n" +
+		"Scan with an authenticator app, or type this key into it; then enter its code.\n" +
 		"  " + groupedSecret(seed) + "\n" + code
 	for range maxFirstCodes {
 		typed, err := d.answer(ctx, prompt, true)
@@ -176,7 +176,7 @@ func (d *dialogue) tooManyRounds(ctx context.Context, say string) error {
 	if err := d.a.report(ctx, d.event(audit.LoginAbandoned, reasonRounds)); err != nil {
 		return err
 	}
-	d.notice(ctx, say+"That was tried too often. Nothing was changed, and the temporary passphrase is still valid: connect again.")
+	d.notice(ctx, say+"That was tried too often. Nothing was saved: connect again and start over.")
 	return ErrExhausted
 }
 
@@ -184,8 +184,9 @@ func (d *dialogue) tooManyRounds(ctx context.Context, say string) error {
 // that leaves here has enrolled, and can have new codes made.
 func (d *dialogue) showRecovery(ctx context.Context, codes []string) error {
 	var b strings.Builder
-	b.WriteString("\nYour authenticator is enrolled. Recovery codes for " + d.a.issuer + ", shown only now: each stands once\n" +
-		"for a one-time code if the device is lost. Keep them away from this computer.\n")
+	b.WriteString("\nYour authenticator is enrolled. These are your recovery codes for " + d.a.issuer + ":\n" +
+		"if you lose the device, each stands once for a one-time code. They are shown\n" +
+		"only now; keep them, but not on this computer.\n")
 	for i := 0; i < len(codes); i += 2 {
 		b.WriteString("  " + codes[i] + "   " + codes[i+1] + "\n")
 	}

@@ -27,10 +27,10 @@ func TestNewPassphraseIsRefusedByRule(t *testing.T) {
 		{askPass, temp},
 		{ask, "short"},
 		{"Refused: it has 5 characters, and 12 are needed. " + ask, "passwordpassword"},
-		{"Refused: too easy to guess (strength 0 of 4, and 3 is needed); use several unrelated words. " + ask, strings.ToUpper(temp)},
+		{"Refused: it is too easy to guess; use several unrelated words. " + ask, strings.ToUpper(temp)},
 		{"Refused: it is the temporary passphrase. " + ask, "alice1alice2"},
 		{"Refused: it is your user name, or little more than that. " + ask, strings.Repeat("x y ", 300)},
-		{"Refused: longer than 1024 bytes. " + ask, "three quiet otters \xe5 north"},
+		{"Refused: it is longer than 1024 bytes. " + ask, "three quiet otters \xe5 north"},
 		{"Refused: your client did not send it as UTF-8, so other clients could not repeat it; use plain letters, digits and signs. " + ask, good},
 		{"Repeat new entry passphrase: ", good + "!"},
 		{"The two were not the same. " + ask, good},
@@ -51,7 +51,7 @@ func TestRoundsAreBounded(t *testing.T) {
 	for range 8 {
 		rounds = append(rounds, round{"…New entry passphrase: ", "short"})
 	}
-	over := round{"…That was tried too often. Nothing was changed, and the temporary passphrase is still valid: connect again. Press Enter to leave entry: ", ""}
+	over := round{"…That was tried too often. Nothing was saved: connect again and start over. Press Enter to leave entry: ", ""}
 	_, err = w.login(attempt("alice"), append(rounds, over)...)
 	wantErr(t, err, identity.ErrExhausted)
 

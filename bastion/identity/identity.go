@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,6 +58,7 @@ type Identity struct {
 	at         time.Time
 	generation int64
 	epoch      int64
+	warnings   string // lines; a slice would make Identity incomparable
 }
 
 // Valid tells whether Login made i.
@@ -66,16 +68,26 @@ func (i Identity) Valid() bool { return i.account != "" }
 func (i Identity) User() string { return i.user }
 
 // Method names the factors in order: "passphrase+otp", "publickey+otp",
-// "temporary+otp", "temporary+enrolment", "passphrase+recovery",
-// "publickey+recovery".
+// "publickey+remembered", "passphrase+sk", "temporary+otp",
+// "temporary+enrolment", "passphrase+recovery", "publickey+recovery".
 func (i Identity) Method() string { return i.method }
 
 // Key is the SHA256:… fingerprint of the key that was the first factor, or "".
 func (i Identity) Key() string { return i.key }
 
 // At is when the code was accepted: the start of the time for which the
-// connection may open channels.
+// connection may open channels. For a remembered key it is the time of the code
+// that the key was remembered by.
 func (i Identity) At() time.Time { return i.at }
+
+// Warnings are sentences for the user about what is about to end: the account,
+// the passphrase. They are ASCII.
+func (i Identity) Warnings() []string {
+	if i.warnings == "" {
+		return nil
+	}
+	return strings.Split(i.warnings, "\n")
+}
 
 // Generation is the account's generation at the login.
 func (i Identity) Generation() int64 { return i.generation }

@@ -26,9 +26,20 @@ const (
 // ErrNoKey: the account has no key of that fingerprint.
 var ErrNoKey = errors.New("identity: no such key")
 
+// KeyRefused is why a key can't become a first factor, as a clause for whoever
+// offered it.
+type KeyRefused struct{ Text string }
+
+func (e *KeyRefused) Error() string { return e.Text }
+
+func refuseKey(format string, args ...any) error {
+	return &KeyRefused{Text: fmt.Sprintf(format, args...)}
+}
+
 // AddKey registers a public key, given as a line of authorized_keys without
 // options, as a first factor for name. It refuses certificates, DSA, and RSA
-// keys outside 2048 to 4096 bits, and returns the key's fingerprint.
+// keys outside 2048 to 4096 bits with a *KeyRefused, as it does a key that the
+// account has, and returns the key's fingerprint.
 func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
 	key, err := parseKey(line)
 	if err != nil {
@@ -39,10 +50,10 @@ func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerpr
 	e.Key = key.Fingerprint
 	err = a.change(ctx, name, e, func(acct *Account) error {
 		if slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
-			return ErrExists
+			return refuseKey("the account has this key already")
 		}
 		if len(acct.Keys) >= maxKeys {
-			return fmt.Errorf("the account has %d keys already, the most it may have", maxKeys)
+			return refuseKey("the account has %d keys already, the most it may have", maxKeys)
 		}
 		acct.Keys = append(slices.Clone(acct.Keys), key)
 		return nil
@@ -75,16 +86,16 @@ func (a *Authenticator) RemoveKey(ctx context.Context, name, fingerprint string)
 // dropped: a restriction that is silently lost would grant more than was meant.
 func parseKey(line string) (Key, error) {
 	if len(line) > maxKeyLine {
-		return Key{}, fmt.Errorf("the line is longer than %d bytes", maxKeyLine)
+		return Key{}, refuseKey("the line is longer than %d bytes", maxKeyLine)
 	}
 	pub, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 	switch {
 	case err != nil:
-		return Key{}, errors.New("not a line of authorized_keys")
+		return Key{}, refuseKey("it is no public key: give one line as in id_ed25519.pub")
 	case len(options) > 0:
-		return Key{}, errors.New("options before the key are not supported: give the bare key")
+		return Key{}, refuseKey("options before the key are not supported: give the bare key")
 	case strings.TrimSpace(string(rest)) != "":
-		return Key{}, errors.New("more than one line: add one key at a time")
+		return Key{}, refuseKey("more than one line: add one key at a time")
 	}
 	if err := acceptable(pub); err != nil {
 		return Key{}, err
@@ -107,7 +118,7 @@ func parseKey(line string) (Key, error) {
 
 func acceptable(pub ssh.PublicKey) error {
 	if _, ok := pub.(*ssh.Certificate); ok {
-		return errors.New("it is a certificate: give the plain public key")
+		return refuseKey("it is a certificate: give the plain public key")
 	}
 	switch pub.Type() {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
@@ -117,11 +128,11 @@ func acceptable(pub ssh.PublicKey) error {
 		if raw, ok := pub.(ssh.CryptoPublicKey); ok {
 			if k, ok := raw.CryptoPublicKey().(*rsa.PublicKey); ok {
 				if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
-					return fmt.Errorf("an RSA key of %d bits: %d to %d are accepted (better: ssh-keygen -t ed25519)", n, minRSABits, maxRSABits)
+					return refuseKey("an RSA key of %d bits: %d to %d are accepted (better: ssh-keygen -t ed25519)", n, minRSABits, maxRSABits)
 				}
 				return nil
 			}
 		}
 	}
-	return fmt.Errorf("keys of type %s are not accepted: make one with ssh-keygen -t ed25519", pub.Type())
+	return refuseKey("keys of type %s are not accepted: make one with ssh-keygen -t ed25519", pub.Type())
 }

@@ -137,8 +137,8 @@ func TestAddKeyRefuses(t *testing.T) {
 		P, Q, G, Y *big.Int
 	}{"ssh-dss", number(1024), number(160), number(1000), number(1000)}))
 	for name, tc := range map[string]struct{ line, want string }{
-		"empty":       {"", "not a line of authorized_keys"},
-		"private":     {"-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "not a line of authorized_keys"},
+		"empty":       {"", "it is no public key"},
+		"private":     {"-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "it is no public key"},
 		"dsa":         {dsa, "keys of type ssh-dss are not accepted"},
 		"small rsa":   {rsaLine(1024), "an RSA key of 1024 bits: 2048 to 4096"},
 		"huge rsa":    {rsaLine(8192), "an RSA key of 8192 bits"},
@@ -149,7 +149,8 @@ func TestAddKeyRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := w.a.AddKey(t.Context(), "alice", tc.line)
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
+			var refused *identity.KeyRefused
+			if !errors.As(err, &refused) || !strings.Contains(refused.Text, tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
 		})
@@ -164,7 +165,7 @@ func TestAddKeyRefuses(t *testing.T) {
 	if _, err := w.a.AddKey(t.Context(), "alice", line); err != nil {
 		t.Error(err)
 	}
-	if _, err := w.a.AddKey(t.Context(), "alice", k.line); !errors.Is(err, identity.ErrExists) {
+	if _, err := w.a.AddKey(t.Context(), "alice", k.line); err == nil || !strings.HasSuffix(err.Error(), "the account has this key already") {
 		t.Errorf("twice: %v", err)
 	}
 	info, err := w.a.User(t.Context(), "alice")

@@ -24,7 +24,7 @@ const (
 // points) except for the upper bound.
 func refusePassphrase(p, user, issuer string, old *Temporary) string {
 	if len(p) > maxPassphrase {
-		return fmt.Sprintf("Refused: longer than %d bytes.", maxPassphrase)
+		return fmt.Sprintf("Refused: it is longer than %d bytes.", maxPassphrase)
 	}
 	if !utf8.ValidString(p) {
 		return "Refused: your client did not send it as UTF-8, so other clients could not repeat it; use plain letters, digits and signs."
@@ -43,8 +43,8 @@ func refusePassphrase(p, user, issuer string, old *Temporary) string {
 	if n := utf8.RuneCountInString(p); n < minCharacters {
 		return fmt.Sprintf("Refused: it has %d characters, and %d are needed.", n, minCharacters)
 	}
-	if s := strength(p, user, issuer); s < minScore {
-		return fmt.Sprintf("Refused: too easy to guess (strength %d of 4, and %d is needed); use several unrelated words.", s, minScore)
+	if strength(p, user, issuer) < minScore {
+		return "Refused: it is too easy to guess; use several unrelated words."
 	}
 	return ""
 }

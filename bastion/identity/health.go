@@ -1,0 +1,39 @@
+package identity
+
+import (
+	"context"
+	"time"
+)
+
+// LoginInfo is one login that succeeded.
+type LoginInfo struct {
+	At     time.Time `json:"at"`
+	Source string    `json:"source"` // IP address
+	Method string    `json:"method"` // as Identity.Method
+}
+
+// DeviceHealth is one authenticator and how well it keeps time.
+type DeviceHealth struct {
+	Name    string        `json:"name"`
+	Created time.Time     `json:"created"`
+	Used    time.Time     `json:"used,omitzero"` // last code; zero if none since it was enrolled
+	Drift   time.Duration `json:"drift"`         // how far its clock was ahead then, in whole steps of 30 s
+}
+
+// Health is what an account's owner may want to know when something doesn't
+// work. Zero times mean never.
+type Health struct {
+	Devices           []DeviceHealth `json:"devices"`
+	RecoveryLeft      int            `json:"recovery_left"` // unused recovery codes
+	LockedUntil       time.Time      `json:"locked_until,omitzero"`
+	PassphraseSet     time.Time      `json:"passphrase_set,omitzero"`
+	PassphraseExpires time.Time      `json:"passphrase_expires,omitzero"`
+	AccountEnds       time.Time      `json:"account_ends,omitzero"`
+	InactiveAfter     time.Time      `json:"inactive_after,omitzero"` // when it expires unless somebody logs in
+	LastLogins        []LoginInfo    `json:"last_logins"`             // the newest first
+}
+
+// Health tells the holder of id how the account stands.
+func (a *Authenticator) Health(ctx context.Context, id Identity) (Health, error) {
+	return Health{}, ErrUnavailable
+}

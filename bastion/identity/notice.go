@@ -1,0 +1,43 @@
+package identity
+
+import (
+	"context"
+	"time"
+)
+
+// NoticeKind says what a notice is about.
+type NoticeKind string
+
+// The kinds: everything that strengthens, renews or takes away access.
+const (
+	NoticeDeviceAdded       NoticeKind = "authenticator-added"
+	NoticeDeviceRemoved     NoticeKind = "authenticator-removed"
+	NoticePassphraseChanged NoticeKind = "passphrase-changed"
+	NoticeRecoveryCreated   NoticeKind = "recovery-codes-created"
+	NoticeRecoveryUsed      NoticeKind = "recovery-code-used"
+	NoticeKeyAdded          NoticeKind = "key-added"
+	NoticeKeyRemoved        NoticeKind = "key-removed"
+	NoticeInvited           NoticeKind = "invited"
+	NoticeReset             NoticeKind = "reset"
+	NoticeDisabled          NoticeKind = "disabled"
+	NoticeEnabled           NoticeKind = "enabled"
+	NoticeEndChanged        NoticeKind = "end-changed"
+)
+
+// Notice tells a user what happened to the account. It holds no secret.
+type Notice struct {
+	User   string     `json:"user"`
+	Kind   NoticeKind `json:"kind"`
+	At     time.Time  `json:"at"`
+	Source string     `json:"source,omitempty"` // IP address of the client; "" for an operator's act
+	Detail string     `json:"detail,omitempty"` // a device's name, a key's fingerprint, a date
+}
+
+// notify hands a notice on, once what it tells is durable.
+func (a *Authenticator) notify(ctx context.Context, n Notice) {
+	if a.notice == nil {
+		return
+	}
+	n.At = a.now()
+	a.notice(context.WithoutCancel(ctx), n)
+}
