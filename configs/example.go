@@ -9,6 +9,12 @@ import (
 //go:embed entry.yaml
 var example string
 
+// ExamplePolicy is a commented policy file of one lab. Its targets don't exist:
+// it is for reading and editing.
+//
+//go:embed policy.d/tinker.yaml
+var ExamplePolicy string
+
 const exampleListener = `  - address: "127.0.0.1:2222"` + "\n"
 
 // InitYAML is the commented entry.yaml for a new directory: the example in this

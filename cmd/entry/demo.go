@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -34,11 +35,12 @@ this process and on loopback only, and print the command to log in with.
 The home machine is the demo's own small SSH server. It runs an ordinary shell
 of YOUR account, in a folder of the demo's directory.
 
-Run it again on the same directory and it carries on with the same state.`,
-		Example: "  entry demo\n  entry demo --dir /tmp/d --listen 127.0.0.1:2222",
+Everything lies in ./demo, or where --dir says. Run it again on the same
+directory and it carries on with the same state.`,
+		Example: "  entry demo\n  entry demo --dir /tmp/demo --listen 127.0.0.1:2200",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := cmd.Flags().GetString("dir")
+			dir, err := dirOnly(cmd)
 			if err != nil {
 				return err
 			}
@@ -65,10 +67,10 @@ func demo(ctx context.Context, dir, listen string) error {
 	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return hinted(failf(exitUsage, "listen: %w", err), "give it as 127.0.0.1:2222")
+		return hinted(failf(exitUsage, "--listen %q is no address with a port", listen), "give it as 127.0.0.1:2222")
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return hinted(failf(exitUsage, "listen: %s is not a loopback address", host), "the demo is for this machine only; entry init makes a real installation")
+		return hinted(failf(exitUsage, "--listen %q is not a loopback address", listen), "the demo is for this machine only; entry init makes a real installation")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "entry.yaml")); errors.Is(err, fs.ErrNotExist) {
 		if err := initDir(dir, listen); err != nil {
@@ -98,7 +100,7 @@ func demo(ctx context.Context, dir, listen string) error {
 	if err != nil {
 		return err
 	}
-	first, err := demoAccount(self(ctx), dir, s.state.auth)
+	first, err := demoAccount(self(ctx), dir, s.state.auth, here.Login.TemporaryPassphrase)
 	if err != nil {
 		return errors.Join(err, s.close())
 	}
@@ -118,9 +120,10 @@ func withoutPlain(all []configs.Listener) []configs.Listener {
 
 // demoReady tells scripts with its first word, and people with the rest.
 func demoReady(dir, listen string, first bool) {
-	ask := "It asks for alice's passphrase and a code."
+	ask := "It asks for the passphrase that you set and a code from your authenticator app."
 	if first {
-		ask = "Temporary passphrase, for the first login:\n\n    " + strings.TrimSpace(readOr(passphraseFile(dir), "?"))
+		ask = "Temporary passphrase, for the first login:\n\n    " + strings.TrimSpace(readOr(passphraseFile(dir), "?")) +
+			"\n\nYou will choose your own passphrase and scan a QR code with an authenticator app."
 	}
 	fmt.Printf(`ready %s
 
@@ -132,12 +135,33 @@ In another terminal, log in as alice:
 
 Afterwards, see what security staff see:
 
-    entry sessions ls --dir %[4]s
-    entry sessions play last --dir %[4]s
-    entry audit verify --dir %[4]s
+    %[5]s sessions ls --dir %[4]s
+    %[5]s sessions play last --dir %[4]s
+    %[5]s audit verify --dir %[4]s
 
 Stop the demo with Ctrl-C; run it again and it carries on.
-`, listen, shellWord(filepath.Join(dir, "ssh_config")), ask, shellWord(dir))
+`, listen, shellWord(filepath.Join(dir, "ssh_config")), ask, shellWord(dir), shellWord(program()))
+}
+
+// program is how a shell in another directory calls this program.
+func program() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "entry"
+	}
+	if found, err := exec.LookPath("entry"); err == nil && sameFile(found, path) {
+		return "entry"
+	}
+	return path
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 func passphraseFile(dir string) string { return filepath.Join(dir, demoUser+".passphrase") }
@@ -158,10 +182,9 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// demoAccount makes alice, or gives her a new temporary passphrase when the
-// old one expired before she used it. It tells whether her first login is
-// still to come.
-func demoAccount(ctx context.Context, dir string, auth *identity.Authenticator) (first bool, err error) {
+// demoAccount makes alice, or gives her a new temporary passphrase when the one
+// in the file is good no more. It tells whether her first login is still to come.
+func demoAccount(ctx context.Context, dir string, auth *identity.Authenticator, lifetime time.Duration) (first bool, err error) {
 	u, err := auth.User(ctx, demoUser)
 	var pass string
 	switch {
@@ -171,15 +194,22 @@ func demoAccount(ctx context.Context, dir string, auth *identity.Authenticator) 
 		return false, err
 	case u.TemporaryExpires.IsZero():
 		return false, nil
-	case u.TemporaryExpires.Before(time.Now()):
-		pass, err = auth.Reset(ctx, demoUser)
-	default:
+	case passphraseStands(dir, u.TemporaryExpires, lifetime):
 		return true, nil
+	default:
+		pass, err = auth.Reset(ctx, demoUser)
 	}
 	if err != nil {
 		return false, err
 	}
 	return true, replaceFile(passphraseFile(dir), pass+"\n", 0o600)
+}
+
+// passphraseStands tells whether the file has the temporary passphrase that
+// expires then: it hasn't if entry user reset has issued one since it was written.
+func passphraseStands(dir string, expires time.Time, lifetime time.Duration) bool {
+	fi, err := os.Stat(passphraseFile(dir))
+	return err == nil && time.Now().Before(expires) && !fi.ModTime().Before(expires.Add(-lifetime))
 }
 
 // demoClientFiles writes what a user's client needs: the one known_hosts line,

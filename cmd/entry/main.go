@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -44,10 +46,11 @@ and a one-time code, decides by policy files, records the session and writes an
 audit log that can be proven.
 
 Try it:          entry demo
-Set it up:       entry init --dir /etc/entry; entry check; entry serve
+Set it up:       entry init --dir /etc/entry, then as it says
 Look afterwards: entry sessions ls; entry sessions play last; entry audit verify
 
 Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usageArgs(cobra.NoArgs),
@@ -55,7 +58,13 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
 	}
 	root.PersistentFlags().String("config", defaultConfig, "configuration `FILE`")
 	root.PersistentFlags().String("dir", "", "`DIR` made by entry init or entry demo; stands for --config DIR/entry.yaml")
-	root.MarkFlagsMutuallyExclusive("config", "dir")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("config") && cmd.Flags().Changed("dir") {
+			return failf(exitUsage, "--config and --dir both name the configuration: give one of them")
+		}
+		return nil
+	}
+	root.SetVersionTemplate("entry {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
 	})
@@ -64,12 +73,34 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
 	return root
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
+// version is what the Go tool recorded of the build.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "of an unknown build"
+}
+
+// usageArgs makes a wrong number of arguments a usage error that shows the
+// right form.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
+		err := check(cmd, args)
+		if err == nil {
+			return nil
 		}
-		return nil
+		if !cmd.HasSubCommands() {
+			err = fmt.Errorf("want: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		}
+		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
 	}
+}
+
+// dirOnly is the --dir of a verb that makes a directory and so has no use for
+// a configuration.
+func dirOnly(cmd *cobra.Command) (string, error) {
+	if cmd.Flags().Changed("config") {
+		return "", hinted(failf(exitUsage, "%s makes a directory with its own configuration", cmd.Name()), "name it with --dir DIR")
+	}
+	return cmd.Flags().GetString("dir")
 }

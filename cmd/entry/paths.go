@@ -33,7 +33,7 @@ func loadConfig(cmd *cobra.Command) (*configs.Config, error) {
 	}
 	cfg, err := configs.Load(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hinted(failf(exitUsage, "no configuration at %s", file), "name one with --config FILE or --dir DIR; entry init --dir DIR makes one, entry demo a whole demonstration")
+		return nil, hinted(failf(exitUsage, "no configuration at %s", file), "name yours with --config FILE or --dir DIR, or make one with entry init --dir DIR")
 	}
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}

@@ -15,15 +15,17 @@ func serveCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the jump host",
-		Long: `Run the jump host until SIGTERM, which stops accepting, lets live sessions end
-for the time that drain says, and seals their recordings.
+		Long: `Run the jump host until SIGTERM or Ctrl-C. Then it accepts no more connections,
+gives live sessions the time that "drain" in the configuration says, and seals
+their recordings.
 
-SIGHUP reads the policy files again. A bad policy leaves the last good one in
-force, and the log says so; sessions that lost their grant end.
+SIGHUP reads the policy files again (entry check tells beforehand whether they
+are good). A bad policy leaves the last good one in force, and the log says so;
+sessions that lost their grant end. Other changes in entry.yaml need a restart.
 
 A line starting "ready" on standard output says that connections are accepted;
-the log is on standard error.`,
-		Example: "  entry serve --config /etc/entry/entry.yaml",
+the server's own log is on standard error, one JSON object a line.`,
+		Example: "  entry serve --dir /etc/entry\n  entry serve --config /etc/entry/entry.yaml",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd)
@@ -63,7 +65,8 @@ func newLogger(cfg *configs.Config) (*zap.Logger, error) {
 	}
 	c := zap.NewProductionConfig()
 	c.Level = zap.NewAtomicLevelAt(level)
-	c.Sampling = nil // a log line that isn't written can't be found
+	c.Sampling = nil           // a log line that isn't written can't be found
+	c.DisableStacktrace = true // a refused request is no defect; a panic brings its own
 	c.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	return c.Build()
 }

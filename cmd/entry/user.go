@@ -25,21 +25,33 @@ func userCmd() *cobra.Command {
 		Long: `Users are accounts at entry: a passphrase and an authenticator. What they may
 reach is in the policy files, not here.
 
-Changes go to the running server, which writes them to the audit log with your
-account; with no server running, this program writes them itself.`,
+Run these as root or as the account of the server. Changes go to the running
+server, which writes them to the audit log with your name. With no server
+running, this program writes them itself: then run it as the server's account,
+or the server can't open the files that it leaves.
+
+Times are UTC.`,
 		Example: `  entry user add alice
   entry user ls
-  entry user reset alice`,
+  entry user reset alice      lost the passphrase or the device
+  entry user disable alice    has left`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().Bool("json", false, "one JSON object a line")
 	cmd.AddCommand(
-		issueCmd("add USER", "Add a user and print the temporary passphrase", ""),
-		issueCmd("reset USER", "Give a user a new temporary passphrase; passphrase and authenticators are removed", "/reset"),
-		changeCmd("disable USER", "Disable a user and end what they have open", http.MethodPost, "/disable"),
-		changeCmd("enable USER", "Enable a disabled user", http.MethodPost, "/enable"),
-		changeCmd("rm USER", "Remove a user; their recordings and events stay", http.MethodDelete, ""),
+		issueCmd("add USER", "", "Add a user and print a temporary passphrase",
+			`Add a user and print a temporary passphrase: alone on standard output, and with
+what to do with it on standard error. Give it to the user over a way that others
+can't read. At the first login the user chooses a passphrase and enrols an
+authenticator.`),
+		issueCmd("reset USER", "/reset", "Give a user who lost passphrase or device a new start",
+			`Print a new temporary passphrase for a user who lost the passphrase or the device.
+The old passphrase, the authenticators and the recovery codes are removed, and
+what the user has open ends. Make sure that it is the user who asks.`),
+		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable"),
+		changeCmd("enable USER", "Admit a disabled user again, and lift a lock after many wrong passphrases", http.MethodPost, "/enable"),
+		changeCmd("rm USER", "Remove a user and end what they have open; recordings and events stay", http.MethodDelete, ""),
 		userLsCmd(), userShowCmd(), userKeyCmd(),
 	)
 	return cmd
@@ -70,8 +82,8 @@ func userPath(name string) (string, error) {
 	return "/v1/users/" + url.PathEscape(name), nil
 }
 
-func issueCmd(use, short, suffix string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: usageArgs(cobra.ExactArgs(1)),
+func issueCmd(use, suffix, short, long string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Long: long, Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := userPath(args[0])
 			if err != nil {
@@ -86,8 +98,8 @@ func issueCmd(use, short, suffix string) *cobra.Command {
 					return json.NewEncoder(os.Stdout).Encode(in)
 				}
 				fmt.Println(in.Passphrase)
-				fmt.Fprintf(os.Stderr, "The line above is %s's temporary passphrase, good until %s. It is shown this once.\nAt the first login %s sets a passphrase and enrols an authenticator.\n",
-					in.User, in.Until.Local().Format("2006-01-02 15:04"), in.User)
+				fmt.Fprintf(os.Stderr, "This is %s's temporary passphrase, shown only now and good until %s UTC.\nAt the first login %[1]s chooses a passphrase and enrols an authenticator.\n",
+					in.User, when(in.Until))
 				if suffix == "" {
 					warnWithoutLab(cfg, in.User)
 				}
@@ -100,7 +112,7 @@ func issueCmd(use, short, suffix string) *cobra.Command {
 func warnWithoutLab(cfg *configs.Config, user string) {
 	p, err := policy.Load(cfg.Policy)
 	if err == nil && len(p.LabsOf(user)) == 0 {
-		fmt.Fprintf(os.Stderr, "Note: no lab in %s has %s as a member yet, so a login leads nowhere.\n", cfg.Policy, user)
+		fmt.Fprintf(os.Stderr, "warning: %s is in no lab, so a login leads nowhere: add them to a lab's members in %s\n", user, cfg.Policy)
 	}
 }
 
@@ -121,7 +133,7 @@ func userKeyCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Add or remove a user's public keys", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
-		&cobra.Command{Use: "add USER FILE", Short: "Add the public key in FILE as a first factor; the code is still asked", Args: usageArgs(cobra.ExactArgs(2)),
+		&cobra.Command{Use: "add USER FILE", Short: "Let a public key, FILE, stand for the passphrase; the code is still asked", Args: usageArgs(cobra.ExactArgs(2)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				path, err := userPath(args[0])
 				if err != nil {
@@ -129,7 +141,7 @@ func userKeyCmd() *cobra.Command {
 				}
 				line, err := readKeyText(args[1])
 				if err != nil {
-					return &exitError{code: exitUsage, err: err}
+					return failf(exitUsage, "read public key: %w", err)
 				}
 				return withOperator(cmd, func(_ *configs.Config, o *operator) error {
 					var out struct {
@@ -142,7 +154,7 @@ func userKeyCmd() *cobra.Command {
 					return nil
 				})
 			}},
-		&cobra.Command{Use: "rm USER FINGERPRINT", Short: "Remove a public key", Args: usageArgs(cobra.ExactArgs(2)),
+		&cobra.Command{Use: "rm USER FINGERPRINT", Short: "Remove a public key; entry user show lists them", Args: usageArgs(cobra.ExactArgs(2)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				path, err := userPath(args[0])
 				if err != nil {
@@ -192,7 +204,7 @@ func userShowCmd() *cobra.Command {
 				if asJSON(cmd) {
 					return json.NewEncoder(os.Stdout).Encode(u)
 				}
-				fmt.Printf("user            %s\nstate           %s\nlast login      %s\n", u.Name, userState(u), when(u.LastLogin))
+				fmt.Printf("user            %s\nstate           %s\ncreated         %s\nlast login      %s\n", u.Name, userState(u), when(u.Created), when(u.LastLogin))
 				for _, a := range u.Authenticators {
 					fmt.Printf("authenticator   %q, since %s\n", a.Name, when(a.Created))
 				}
@@ -201,11 +213,18 @@ func userShowCmd() *cobra.Command {
 				}
 				fmt.Printf("recovery codes  %d left\n", u.RecoveryLeft)
 				if p, err := policy.Load(cfg.Policy); err == nil {
-					fmt.Printf("labs            %s\n", strings.Join(p.LabsOf(u.Name), ", "))
+					fmt.Printf("labs            %s\n", orNone(p.LabsOf(u.Name)))
 				}
 				return nil
 			})
 		}}
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
 }
 
 // userState is the one word that an operator looks for.
@@ -218,16 +237,17 @@ func userState(u identity.UserInfo) string {
 	case u.TemporaryExpires.IsZero():
 		return "active"
 	case u.TemporaryExpires.Before(time.Now()):
-		return "temporary passphrase expired"
+		return "temporary passphrase expired on " + when(u.TemporaryExpires)
 	}
-	return "invited until " + when(u.TemporaryExpires)
+	return "temporary passphrase until " + when(u.TemporaryExpires)
 }
 
+// when is t in UTC, to the minute.
 func when(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return t.Local().Format("2006-01-02 15:04")
+	return t.UTC().Format("2006-01-02 15:04")
 }
 
 func asJSON(cmd *cobra.Command) bool {
