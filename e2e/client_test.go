@@ -119,6 +119,10 @@ func (c *client) jumpTo(master *process, args ...string) result {
 	c.t.Helper()
 	before := len(master.stderr.String())
 	r := run(c.t, c.ssh(append(append([]string{}, c.jump...), args...)...))
+	if strings.Contains(r.stderr, "Stdio forwarding request failed") {
+		// The master says why, in its own time.
+		eventually(c.t, "the master says why", func() bool { return strings.Contains(master.stderr.String()[before:], "open failed") })
+	}
 	r.stderr += master.stderr.String()[before:]
 	return r
 }

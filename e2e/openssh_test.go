@@ -55,7 +55,8 @@ func TestShell(t *testing.T) {
 	w.expect(`term=xterm-256color user=` + me(t) + ` home=` + regexp.QuoteMeta(home.home) + `\r\n`)
 
 	// Terminal modes: Ctrl-C reaches the program as a signal, echo can be off.
-	w.sendLine("echo read''y; sleep 60")
+	// A program of its own, so that no shell is between two jobs just then.
+	w.sendLine(`sh -c 'echo read""y; exec sleep 60'`)
 	w.expect(`ready\r\n`)
 	w.send("\x03")
 	w.expect(`\^C[^$#]*[$#] $`)
