@@ -18,7 +18,7 @@ import (
 // table in the same commit, where a reviewer sees it.
 var layers = [][]string{
 	{"policy", "audit", "session/recording", "session/transfer", "session/rfb"},
-	{"session", "bastion/identity", "bastion/ca", "configs"},
+	{"session", "bastion/identity", "bastion/ca", "bastion/realm", "configs"},
 	{"bastion"},
 	{"bastion/store", "audit/console", "cmd/entry/demohome"},
 	{"cmd/entry", "e2e"},
@@ -44,6 +44,7 @@ var only = []struct {
 	{"golang.org/x/crypto/ssh", 1, nil},
 	{"github.com/gliderlabs/ssh", 2, []string{"bastion"}},
 	{"github.com/pquerna/otp", 1, []string{"bastion/identity"}},
+	{"github.com/go-ldap/ldap", 1, []string{"bastion/realm"}},
 	{"modernc.org/sqlite", 3, []string{"bastion/store"}},
 	{"github.com/jackc/pgx", 3, []string{"bastion/store"}},
 	{"database/sql", 3, []string{"bastion/store"}},

@@ -1,0 +1,87 @@
+package realm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+const (
+	maxGroups     = 1000 // more are an error, not a shorter list: a rule may name the last one
+	maxGroupBytes = 512  // of one name
+	// noAttributes asks for entries without their contents (RFC 4511 §4.5.1.8).
+	noAttributes = "1.1"
+)
+
+// search returns at most limit entries and no references to other servers; one
+// that goes on after limit is an error.
+func (q *query) search(base string, scope int, filter string, limit int, attribute string) ([]*ldap.Entry, error) {
+	seconds := max(1, int(q.r.o.Timeout.Seconds()))
+	request := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, limit, seconds, false, filter, []string{attribute}, nil)
+	request.EnforceSizeLimit = true
+	found, err := q.conn.Search(request)
+	// The directory says that it cut the list. With all that was asked for in
+	// hand that is no failure: two entries where one may be are answer enough.
+	if err != nil && !(ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) && found != nil && len(found.Entries) == limit) {
+		return nil, err
+	}
+	return found.Entries, nil
+}
+
+// ownAttribute is what is read of the user's own entry.
+func (r *Realm) ownAttribute() string {
+	if g := r.o.Groups; g != nil && g.Filter == "" {
+		return orElse(g.Attribute, "memberOf")
+	}
+	return noAttributes
+}
+
+// readGroups collects the user's groups. own is the user's entry, read with
+// ownAttribute where that has them.
+func (q *query) readGroups(user, dn string, own *ldap.Entry) ([]string, error) {
+	g := q.r.o.Groups
+	if g == nil {
+		return nil, nil
+	}
+	entries, attribute := []*ldap.Entry{own}, q.r.ownAttribute()
+	if g.Filter != "" {
+		attribute = orElse(g.Attribute, "cn")
+		filter, err := q.r.groups.filter(user, dn)
+		if err != nil {
+			return nil, err
+		}
+		// One more than is taken, so that a longer list shows.
+		if entries, err = q.search(g.Base, ldap.ScopeWholeSubtree, filter, maxGroups+1, attribute); err != nil {
+			return nil, fmt.Errorf("search groups: %w", err)
+		}
+	}
+	var names []string
+	for _, e := range entries {
+		for _, a := range e.Attributes {
+			name, option, _ := strings.Cut(a.Name, ";")
+			if !strings.EqualFold(name, attribute) {
+				continue
+			}
+			if strings.HasPrefix(strings.ToLower(option), "range=") {
+				return nil, errors.New("the directory gives the groups in ranges, because the user is in too many")
+			}
+			names = append(names, a.Values...)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > maxGroups {
+		return nil, fmt.Errorf("the user is in more than %d groups", maxGroups)
+	}
+	for _, n := range names {
+		if n == "" || len(n) > maxGroupBytes || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
+			return nil, errors.New("the directory gives a group a name that is empty, too long or unprintable")
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,330 @@
+package realm
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// ErrUnavailable is what Check returns when the directory gave no answer that
+// counts: unreachable, too slow, not the one its certificate should name,
+// misconfigured, or malformed. The cause is for the log, never for the client.
+var ErrUnavailable = errors.New("realm: the directory can't be asked")
+
+const (
+	defaultTimeout = 5 * time.Second
+	maxName        = 256  // bytes of a user name; far above what any directory has
+	maxPassphrase  = 1024 // bytes, identity's own bound
+	maxSecretFile  = 4 << 10
+	maxCAFile      = 1 << 20
+)
+
+// Options are what a Realm is made of. Name, URL and one of BindDN and Search
+// are required.
+type Options struct {
+	// Name is what users know the directory by, in texts: printable ASCII.
+	Name string
+	// Where tells users where they change their passphrase, as the object of
+	// "at": "https://accounts.example.org". Empty means "the directory NAME".
+	Where string
+	// URL is ldaps://host[:636] or ldap://host[:389]. The latter needs StartTLS
+	// unless host is a loopback address or localhost.
+	URL string
+	// StartTLS upgrades an ldap:// connection before anything else is sent.
+	StartTLS bool
+	// CAFile holds the PEM certificates that the server's must chain to. Empty
+	// means the system's.
+	CAFile string
+	// ServerName is the name in the server's certificate. Empty means the
+	// host of URL.
+	ServerName string
+	// BindDN makes the name that a user binds with, {user} being theirs:
+	// "uid={user},ou=people,dc=example,dc=org", or for Active Directory
+	// "{user}@example.org".
+	BindDN string
+	// Search finds the entry to bind as, where its DN can't be told from the name.
+	Search *Search
+	// Groups reads the user's groups. Nil reads none.
+	Groups *Groups
+	// Timeout bounds a whole Check. Zero means 5s.
+	Timeout time.Duration
+	// Now stamps the groups. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Search looks for the one entry of a user below Base.
+type Search struct {
+	Base string
+	// Filter has {user} in it: "(uid={user})", "(sAMAccountName={user})".
+	Filter string
+	// BindDN and the first line of PasswordFile are the account that searches;
+	// without both the search is anonymous. The file is read at each Check, so
+	// that it can be replaced, and must be readable to its owner alone.
+	BindDN       string
+	PasswordFile string
+}
+
+// Groups tells where group names stand.
+type Groups struct {
+	// Base and Filter find the entries to read: {user} and {dn} stand for the
+	// name and the DN of the user, as in "(member={dn})". Both empty mean the
+	// user's own entry.
+	Base, Filter string
+	// Attribute of those entries has the names. Empty means "memberOf" in the
+	// user's own entry, and "cn" in those that Filter finds.
+	Attribute string
+}
+
+// Realm asks one directory. It is safe for concurrent use and holds no
+// connection between calls.
+type Realm struct {
+	o        Options
+	secure   bool   // ldaps
+	address  string // host:port
+	loopback bool   // the only place where it may go without TLS
+	tls      *tls.Config
+	bind     template // of BindDN
+	find     template // of Search.Filter
+	groups   template // of Groups.Filter
+}
+
+// New checks o and reads CAFile. It opens no connection.
+func New(o Options) (*Realm, error) {
+	r := &Realm{o: o}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("realm %s: %w", printable(o.Name), err)
+	}
+	return r, nil
+}
+
+func (r *Realm) check() error {
+	o := &r.o
+	if o.Name == "" || o.Name != printable(o.Name) || len(o.Name) > 64 || len(o.Where) > 200 || o.Where != printable(o.Where) {
+		return errors.New("the name and where to change passphrases are short printable ASCII")
+	}
+	if o.Where == "" {
+		o.Where = "the directory " + o.Name
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Timeout < 0 {
+		return errors.New("the timeout is negative")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if err := r.checkURL(); err != nil {
+		return err
+	}
+	if err := r.checkTLS(); err != nil {
+		return err
+	}
+	return r.checkTemplates()
+}
+
+func (r *Realm) checkURL() error {
+	u, err := url.Parse(r.o.URL)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("the URL must be ldaps://HOST or ldap://HOST, with a port at most")
+	}
+	port := u.Port()
+	switch u.Scheme {
+	case "ldaps":
+		if r.o.StartTLS {
+			return errors.New("StartTLS belongs to ldap://; ldaps:// has TLS from the start")
+		}
+		r.secure = true
+		port = orElse(port, ldap.DefaultLdapsPort)
+	case "ldap":
+		port = orElse(port, ldap.DefaultLdapPort)
+		r.loopback = !r.o.StartTLS
+		if r.loopback && !isLoopback(u.Hostname()) {
+			return errors.New("plain ldap:// would send passphrases in clear: use ldaps://, or StartTLS (without either only a loopback address is taken)")
+		}
+	default:
+		return errors.New("the URL must begin with ldaps:// or ldap://")
+	}
+	r.address = net.JoinHostPort(u.Hostname(), port)
+	r.o.ServerName = orElse(r.o.ServerName, u.Hostname())
+	return nil
+}
+
+// Where tells users where the passphrase is changed.
+func (r *Realm) Where() string { return r.o.Where }
+
+// Check asks the directory whether passphrase is user's. It blocks for at most
+// the timeout, or until ctx is done.
+//
+// ok means that it is; groups are those of the user then, sorted, as they stood
+// at fetched. Not ok without an error means wrong credentials. Errors:
+// ErrUnavailable; *BarredError where the directory knows the account and lets
+// it nowhere.
+func (r *Realm) Check(ctx context.Context, user, passphrase string) (ok bool, groups []string, fetched time.Time, err error) {
+	if !askable(user) || passphrase == "" || len(passphrase) > maxPassphrase || strings.IndexByte(passphrase, 0) >= 0 {
+		return false, nil, time.Time{}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
+	defer cancel()
+	q, err := r.open(ctx)
+	if err != nil {
+		return false, nil, time.Time{}, r.unavailable("connect", err)
+	}
+	defer q.close()
+	if r.o.Search != nil {
+		ok, groups, err = q.searchThenBind(user, passphrase)
+	} else {
+		ok, groups, err = q.bindThenRead(user, passphrase)
+	}
+	var barred *BarredError
+	switch {
+	case errors.As(err, &barred):
+		return false, nil, time.Time{}, barred
+	case err != nil:
+		if cause := context.Cause(ctx); cause != nil {
+			err = errors.Join(cause, err)
+		}
+		return false, nil, time.Time{}, r.unavailable("ask", err)
+	case !ok:
+		return false, nil, time.Time{}, nil
+	}
+	return true, groups, r.o.Now(), nil
+}
+
+func (r *Realm) unavailable(what string, err error) error {
+	return fmt.Errorf("%w: %s %s: %w", ErrUnavailable, what, r.o.Name, err)
+}
+
+// searchThenBind reads everything as the searching account, the user's groups
+// included, because users may often not read them; the user's bind is last.
+func (q *query) searchThenBind(user, passphrase string) (bool, []string, error) {
+	r := q.r
+	if r.o.Search.BindDN != "" {
+		password, err := readSecret(r.o.Search.PasswordFile)
+		if err != nil {
+			return false, nil, err
+		}
+		if err := q.conn.Bind(r.o.Search.BindDN, password); err != nil {
+			return false, nil, fmt.Errorf("bind the searching account: %w", err)
+		}
+	}
+	filter, err := r.find.filter(user, "")
+	if err != nil {
+		return false, nil, err
+	}
+	found, err := q.search(r.o.Search.Base, ldap.ScopeWholeSubtree, filter, 2, r.ownAttribute())
+	if err != nil {
+		return false, nil, fmt.Errorf("search the user: %w", err)
+	}
+	switch len(found) {
+	case 0:
+		return false, nil, nil
+	case 1:
+	default:
+		return false, nil, r.barred(barAmbiguous, false)
+	}
+	dn := found[0].DN
+	if dn == "" {
+		return false, nil, errors.New("the directory found an entry without a name") // binding as "" is binding as nobody
+	}
+	groups, err := q.readGroups(user, dn, found[0])
+	if err != nil {
+		return false, nil, err
+	}
+	ok, err := q.bindUser(dn, passphrase)
+	if err != nil || !ok {
+		return false, nil, err
+	}
+	return true, groups, nil
+}
+
+// bindThenRead binds as the user and reads the groups with the user's own rights.
+func (q *query) bindThenRead(user, passphrase string) (bool, []string, error) {
+	r := q.r
+	name, err := r.bind.dn(user)
+	if err != nil {
+		return false, nil, nil // a name that can't be in such a template is nobody's
+	}
+	ok, err := q.bindUser(name, passphrase)
+	if err != nil || !ok {
+		return false, nil, err
+	}
+	var own *ldap.Entry
+	if attr := r.ownAttribute(); attr != noAttributes {
+		found, err := q.search(name, ldap.ScopeBaseObject, "(objectClass=*)", 1, attr)
+		if err != nil {
+			return false, nil, fmt.Errorf("read the user's entry: %w", err)
+		}
+		if len(found) != 1 {
+			return false, nil, errors.New("the user's entry can't be read by the user")
+		}
+		own = found[0]
+	}
+	groups, err := q.readGroups(user, name, own)
+	return err == nil, groups, err
+}
+
+// askable keeps out what no directory has as a name, before any network.
+func askable(user string) bool {
+	return user != "" && len(user) <= maxName && utf8.ValidString(user) && !strings.ContainsFunc(user, unicode.IsControl)
+}
+
+// readSecret returns the first line of a file that only its owner may read.
+func readSecret(path string) (string, error) {
+	data, err := readFile(path, maxSecretFile, true)
+	if err != nil {
+		return "", fmt.Errorf("read the password file: %w", err)
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	if line = strings.TrimSuffix(line, "\r"); line == "" {
+		return "", fmt.Errorf("the password file %s begins with an empty line", path)
+	}
+	return line, nil
+}
+
+func readFile(path string, limit int64, private bool) (data []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if private && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s may be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return data, err
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// printable is s without what would not be printable ASCII.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return -1
+		}
+		return c
+	}, s)
+}

@@ -1,0 +1,396 @@
+package realm_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"entry/bastion/realm"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// program finds what Debian keeps out of an ordinary account's PATH.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	t.Fatalf("%s is missing: run e2e/tools", name)
+	return ""
+}
+
+// authority makes certificates.
+type authority struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	file string
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{t: t, file: filepath.Join(t.TempDir(), "ca.pem")}
+	a.cert, a.key = a.make("test CA", nil, time.Hour)
+	a.write(a.file, "CERTIFICATE", a.cert.Raw)
+	return a
+}
+
+func (a *authority) make(name string, sans []string, life time.Duration) (*x509.Certificate, *ecdsa.PrivateKey) {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(life),
+		IsCA: sans == nil, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	for _, san := range sans {
+		if ip := net.ParseIP(san); ip != nil {
+			c.IPAddresses = append(c.IPAddresses, ip)
+		} else {
+			c.DNSNames = append(c.DNSNames, san)
+		}
+	}
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = c, key
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if c, err = x509.ParseCertificate(raw); err != nil {
+		a.t.Fatal(err)
+	}
+	return c, key
+}
+
+func (a *authority) write(path, kind string, der []byte) {
+	a.t.Helper()
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// server writes a server's certificate and key into dir.
+func (a *authority) server(dir string, life time.Duration, sans ...string) (cert, key string) {
+	a.t.Helper()
+	c, k := a.make(sans[0], sans, life)
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	a.write(cert, "CERTIFICATE", c.Raw)
+	a.write(key, "PRIVATE KEY", der)
+	return cert, key
+}
+
+const people = `dn: dc=example,dc=org
+objectClass: dcObject
+objectClass: organization
+o: example
+dc: example
+
+dn: ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=more,ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: more
+
+dn: ou=groups,dc=example,dc=org
+objectClass: organizationalUnit
+ou: groups
+
+dn: ou=policies,dc=example,dc=org
+objectClass: organizationalUnit
+ou: policies
+
+dn: cn=strict,ou=policies,dc=example,dc=org
+objectClass: person
+objectClass: pwdPolicy
+cn: strict
+sn: strict
+pwdAttribute: userPassword
+pwdLockout: TRUE
+pwdMaxFailure: 3
+pwdMustChange: TRUE
+pwdMaxAge: 31536000
+
+dn: uid=reader,dc=example,dc=org
+objectClass: account
+objectClass: simpleSecurityObject
+uid: reader
+userPassword: reader's secret
+
+dn: uid=alice,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: alice
+cn: Alice
+sn: A
+userPassword: alice's phrase
+memberOf: cn=tinker,ou=groups,dc=example,dc=org
+memberOf: cn=beamline,ou=groups,dc=example,dc=org
+
+dn: uid=a*(b)\2C c\\,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: a*(b), c\
+cn: Odd
+sn: Odd
+userPassword: odd phrase
+
+dn: uid=twin,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: twin
+cn: Twin
+sn: T
+userPassword: twin phrase
+
+dn: uid=twin,ou=more,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: twin
+cn: Twin
+sn: T
+userPassword: twin phrase
+
+dn: uid=mute,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: mute
+cn: Mute
+sn: M
+
+dn: uid=lock,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: lock
+cn: Lock
+sn: L
+userPassword: lock phrase
+
+dn: uid=reset,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: reset
+cn: Reset
+sn: R
+userPassword: reset phrase
+pwdReset: TRUE
+
+dn: uid=old,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: old
+cn: Old
+sn: O
+userPassword: old phrase
+pwdChangedTime: 20010101000000Z
+
+dn: cn=tinker,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: tinker
+member: uid=alice,ou=people,dc=example,dc=org
+member: uid=a*(b)\2C c\\,ou=people,dc=example,dc=org
+
+dn: cn=beamline,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: beamline
+member: uid=alice,ou=people,dc=example,dc=org
+
+dn: ou=elsewhere,dc=example,dc=org
+objectClass: referral
+objectClass: extensibleObject
+ou: elsewhere
+ref: ldap://192.0.2.1/ou=people,dc=example,dc=net
+
+`
+
+// directory is a slapd of the test's own.
+type directory struct {
+	t      *testing.T
+	ca     *authority
+	plain  string // ldap:// address
+	secure string // ldaps:// address
+	stop   func()
+	log    *output
+}
+
+// output collects what a process says.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// binds counts the binds that slapd has seen for a DN.
+func (d *directory) binds(dn string) int {
+	return strings.Count(d.log.String(), `BIND dn="`+dn+`" method=128`)
+}
+
+// freePort is one that nobody listened on a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func newDirectory(t *testing.T, sans ...string) *directory {
+	t.Helper()
+	if len(sans) == 0 {
+		sans = []string{"ldap.example.org", "127.0.0.1"}
+	}
+	dir := t.TempDir()
+	d := &directory{t: t, ca: newAuthority(t), log: &output{}}
+	cert, key := d.ca.server(dir, time.Hour, sans...)
+	conf := filepath.Join(dir, "slapd.conf")
+	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload ppolicy
+moduleload memberof
+pidfile %[1]s/pid
+TLSCertificateFile %[2]s
+TLSCertificateKeyFile %[3]s
+disallow bind_anon
+require bind
+access to attrs=userPassword by anonymous auth by * none
+access to dn.subtree="ou=groups,dc=example,dc=org" by dn.exact="uid=reader,dc=example,dc=org" read by users read by * none
+access to * by users read by * none
+database mdb
+suffix "dc=example,dc=org"
+rootdn "cn=root,dc=example,dc=org"
+directory %[1]s/db
+overlay memberof
+overlay ppolicy
+ppolicy_default "cn=strict,ou=policies,dc=example,dc=org"
+ppolicy_use_lockout
+`, dir, cert, key)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	add := exec.Command(program(t, "slapadd"), "-f", conf)
+	add.Stdin = strings.NewReader(people)
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("slapadd: %v\n%s", err, out)
+	}
+	plain, secure := freePort(t), freePort(t)
+	d.plain, d.secure = "127.0.0.1:"+plain, "127.0.0.1:"+secure
+	ctx, cancel := context.WithCancel(context.Background())
+	// 256 logs each operation.
+	cmd := exec.CommandContext(ctx, program(t, "slapd"), "-f", conf, "-d", "256",
+		"-h", "ldap://"+d.plain+"/ ldaps://"+d.secure+"/")
+	cmd.Stderr = d.log
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }() // it is killed: its status says nothing
+	d.stop = sync.OnceFunc(func() { cancel(); <-ended })
+	t.Cleanup(d.stop)
+	for _, address := range []string{d.plain, d.secure} {
+		for {
+			if c, err := net.Dial("tcp", address); err == nil {
+				c.Close()
+				break
+			}
+			select {
+			case <-ended:
+				t.Fatalf("slapd ended:\n%s", d.log)
+			case <-t.Context().Done():
+				t.Fatal("slapd didn't start")
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}
+	return d
+}
+
+// password writes a password file.
+func password(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var fetched = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const template = "uid={user},ou=people,dc=example,dc=org"
+
+// byTemplate is a realm that binds by a DN template over ldaps.
+func (d *directory) byTemplate() realm.Options {
+	return realm.Options{
+		Name: "duo", Where: "https://duo.example.org", URL: "ldaps://" + d.secure, CAFile: d.ca.file, BindDN: template,
+		Timeout: 20 * time.Second, Now: func() time.Time { return fetched },
+	}
+}
+
+// bySearch is one that searches first, over StartTLS.
+func (d *directory) bySearch() realm.Options {
+	o := d.byTemplate()
+	o.URL, o.StartTLS, o.ServerName, o.BindDN = "ldap://"+d.plain, true, "ldap.example.org", ""
+	o.Search = &realm.Search{
+		Base: "dc=example,dc=org", Filter: "(&(objectClass=inetOrgPerson)(uid={user}))",
+		BindDN: "uid=reader,dc=example,dc=org", PasswordFile: password(d.t, "reader's secret"),
+	}
+	return o
+}
+
+func open(t *testing.T, o realm.Options) *realm.Realm {
+	t.Helper()
+	r, err := realm.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
