@@ -1,0 +1,249 @@
+package guide
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Facts are what files and guides are made of. Nothing in them is a secret.
+type Facts struct {
+	// Name is what prompts and the host certificate call the jump host: "entry".
+	Name string
+	// Server is the address that users dial, Port its port (0 means 22).
+	Server string
+	Port   int
+	// User is the account's name at the jump host.
+	User string
+	// HostCA is the public key that vouches for the jump host and its targets,
+	// in authorized_keys form; a comment after it is ignored.
+	HostCA string
+	// Targets are the user's, in the order in which they are listed.
+	Targets []Target
+	// LoginTime is how long the dialogue may take; a client's own timeout must
+	// not be shorter. Zero means 120 s.
+	LoginTime time.Duration
+	// Remembered is how long key + code from one network need no further code;
+	// zero where that is off.
+	Remembered time.Duration
+	// Invited is how long the temporary passphrase is good; zero leaves it out.
+	Invited time.Duration
+	// Contact says whom to ask, as a phrase: "the service desk, desk@example.org".
+	// Empty means the lab's coordinator.
+	Contact string
+	// Multiplex adds connection sharing to the OpenSSH file. OpenSSH for Windows
+	// hasn't got it.
+	Multiplex bool
+}
+
+// Target is one machine or service that the user may reach.
+type Target struct {
+	// Name is the shortest that means this target to this user, Full the one
+	// that is unique: "home", "home.tinker".
+	Name, Full string
+	Kind       Kind
+	// Ports are what a client may name; for SSH besides 22.
+	Ports []int
+	// Login is the account on an SSH target.
+	Login string
+	// Recorded says what is kept of a session, as a sentence. Empty where
+	// nothing is known.
+	Recorded string
+	// Denied says why the user can't go there now. Such a target gets no
+	// configuration, but the guide lists it.
+	Denied string
+}
+
+// Kind is what a target speaks.
+type Kind uint8
+
+// The kinds of target.
+const (
+	SSH Kind = iota // reached with a jump, port 22
+	TCP             // reached by name over -L and -D
+)
+
+// sshPort is where the jump host answers for every SSH target.
+const sshPort = 22
+
+// defaultLoginTime is sshd's LoginGraceTime.
+const defaultLoginTime = 120 * time.Second
+
+// word is all that a name may hold: what every format takes without escaping,
+// and none of what any takes for a wildcard or an option.
+var word = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@-]{0,254}$`)
+
+// address also admits IPv6.
+var address = regexp.MustCompile(`^[A-Za-z0-9:][A-Za-z0-9.:-]{0,254}$`)
+
+// check names the first thing in f that no file may hold.
+func (f Facts) check() error {
+	words := [][2]string{{"name", f.Name}, {"user", f.User}}
+	for _, t := range f.Targets {
+		words = append(words, [2]string{"target", t.Name}, [2]string{"target", t.Full})
+		if t.Kind == SSH && t.Denied == "" {
+			words = append(words, [2]string{"login on " + t.Full, t.Login})
+		}
+		for _, p := range t.Ports {
+			if p < 1 || p > 65535 {
+				return fmt.Errorf("guide: port %d of %s", p, t.Full)
+			}
+		}
+		if err := checkText("what is said of "+t.Full, t.Recorded, t.Denied); err != nil {
+			return err
+		}
+	}
+	for _, w := range words {
+		if !word.MatchString(w[1]) {
+			return fmt.Errorf("guide: %s %+q can't stand in a configuration file", w[0], w[1])
+		}
+	}
+	if !address.MatchString(f.Server) {
+		return fmt.Errorf("guide: server %+q is no host name or address", f.Server)
+	}
+	if f.Port < 0 || f.Port > 65535 {
+		return fmt.Errorf("guide: port %d", f.Port)
+	}
+	if _, _, err := f.hostCA(); err != nil {
+		return err
+	}
+	return checkText("contact", f.Contact)
+}
+
+// checkText refuses what could act on a terminal or turn text around.
+func checkText(what string, texts ...string) error {
+	for _, s := range texts {
+		if !utf8.ValidString(s) || len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return fmt.Errorf("guide: %s holds something that can't be shown", what)
+		}
+	}
+	return nil
+}
+
+// hostCA splits the key into its algorithm and its base64 blob.
+func (f Facts) hostCA() (algorithm, blob string, err error) {
+	fields := strings.Fields(f.HostCA)
+	if len(fields) < 2 || !word.MatchString(fields[0]) {
+		return "", "", errors.New("guide: the host CA is no public key")
+	}
+	// The blob repeats the algorithm as its first string (RFC 4253 §6.6).
+	raw, err := base64.StdEncoding.Strict().DecodeString(fields[1])
+	if n := len(fields[0]); err != nil || len(raw) < 4+n || binary.BigEndian.Uint32(raw) != uint32(n) || string(raw[4:4+n]) != fields[0] {
+		return "", "", errors.New("guide: the host CA is no public key")
+	}
+	return fields[0], fields[1], nil
+}
+
+// Fingerprint is the host CA's, as every client shows one: SHA256:….
+func (f Facts) Fingerprint() (string, error) {
+	_, blob, err := f.hostCA()
+	if err != nil {
+		return "", err
+	}
+	raw, err := base64.StdEncoding.DecodeString(blob)
+	if err != nil {
+		return "", fmt.Errorf("guide: host CA: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]), nil
+}
+
+// patterns are the names that the host CA speaks for, to this user.
+func (f Facts) patterns() []string {
+	out := []string{f.Name}
+	seen := map[string]bool{f.Name: true}
+	add := func(s string) {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	for _, t := range f.Targets {
+		if t.Kind != SSH {
+			continue
+		}
+		add(t.Name)
+		if _, lab, ok := strings.Cut(t.Full, "."); ok {
+			add("*." + lab)
+		}
+	}
+	return out
+}
+
+// knownHosts is the one line that spares every host-key question.
+func (f Facts) knownHosts() string {
+	algorithm, blob, err := f.hostCA()
+	if err != nil {
+		return ""
+	}
+	return "@cert-authority " + strings.Join(f.patterns(), ",") + " " + algorithm + " " + blob + " " + f.Name + " host CA"
+}
+
+func (f Facts) port() int {
+	if f.Port == 0 {
+		return sshPort
+	}
+	return f.Port
+}
+
+func (f Facts) loginSeconds() int {
+	if f.LoginTime == 0 {
+		return int(defaultLoginTime / time.Second)
+	}
+	return int(f.LoginTime / time.Second)
+}
+
+// reachable are the targets of a kind that the user may use now.
+func (f Facts) reachable(k Kind) []Target {
+	var out []Target
+	for _, t := range f.Targets {
+		if t.Kind == k && t.Denied == "" {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// command is the user's one command: to the first machine, or to the portal.
+func (f Facts) command() string {
+	if m := f.reachable(SSH); len(m) > 0 {
+		return "ssh -J " + f.Name + " " + m[0].Name
+	}
+	return "ssh " + f.Name
+}
+
+// contact is whom to ask.
+func (f Facts) contact() string {
+	if f.Contact == "" {
+		return "your lab's coordinator"
+	}
+	return f.Contact
+}
+
+// localPort is where a forward to port p listens on the user's own machine:
+// ordinary accounts can't listen below 1024.
+func localPort(p int) int {
+	if p < 1024 {
+		return p + 8000
+	}
+	return p
+}
+
+// hours says a duration as people do.
+func hours(d time.Duration) string {
+	n, unit := int(d/time.Hour), "hour"
+	if n >= 48 && n%24 == 0 {
+		n, unit = n/24, "day"
+	}
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
