@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -128,6 +129,8 @@ are in the log as hashes only, since people type passphrases there.`,
 	return cmd
 }
 
+const noLogYet = "the log is made when entry serve first starts"
+
 func auditVerifyCmd() *cobra.Command {
 	var key, witness, spool string
 	var growing bool
@@ -146,8 +149,8 @@ away. "not witnessed since" means that records after that one could be missing
 without a trace, if somebody put back an older log with its checkpoint.
 
 Only the files and the public key are needed, on any machine: --log, --witness,
---public-key and --recordings name copies. Take the copy of the checkpoint before the copy of
-the events; with --growing, records beyond it are no fault.`,
+--public-key and --recordings name copies. Take the copy of the checkpoint
+before the copy of the events; with --growing, records beyond it are no fault.`,
 		Example: `  entry audit verify
   entry audit verify --log copy/audit --witness copy/witness --public-key audit.pub`,
 		Args: usageArgs(cobra.NoArgs),
@@ -161,6 +164,9 @@ the events; with --growing, records beyond it are no fault.`,
 				if spool, err = spoolDir(cmd); err != nil {
 					return err
 				}
+			}
+			if !exists(filepath.Join(dir, "events.jsonl")) && (o.Witness == "" || !exists(filepath.Join(o.Witness, "checkpoints"))) {
+				return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", dir), noLogYet)
 			}
 			rep, err := audit.Verify(dir, o)
 			var kept spoolReport
@@ -250,7 +256,7 @@ func listEvents(cmd *cobra.Command, list iter.Seq2[audit.Event, error]) (n int, 
 		case errors.Is(err, context.Canceled):
 			return n, nil
 		case errors.Is(err, fs.ErrNotExist):
-			return n, hinted(&exitError{code: exitNotFound, err: err}, "the log is made when entry serve first starts")
+			return n, hinted(&exitError{code: exitNotFound, err: err}, noLogYet)
 		case err != nil:
 			return n, err
 		}

@@ -51,7 +51,7 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			for _, w := range checkWarnings(cfg, p) {
 				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
-			fmt.Printf("ok: %d targets, policy %s\n", len(p.Targets()), p.Hash())
+			fmt.Printf("ok: %s, policy %s\n", count(len(p.Targets()), "target"), p.Hash())
 			fmt.Print("For users' known_hosts:\n", line)
 			return nil
 		},
@@ -113,6 +113,14 @@ func knownHostsLine(cfg *configs.Config, p *policy.Policy) (string, error) {
 	slices.Sort(names)
 	slices.Sort(labs)
 	return ca.KnownHostsCA(host.PublicKey(), append(slices.Concat(slices.Compact(names), slices.Compact(labs)), cfg.Name)...)
+}
+
+// count is n things in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func exists(path string) bool {
