@@ -19,6 +19,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/policy"
+	"entry/session"
 )
 
 // maxAdminBody bounds a request on the admin socket.
@@ -89,7 +90,9 @@ type Issued struct {
 
 func (a *Admin) answer(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, error)) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
-	v, err := f(r)
+	// What was begun is finished, audited and answered for, whether or not the
+	// operator waits: an access half taken away would be no revocation.
+	v, err := f(r.WithContext(context.WithoutCancel(r.Context())))
 	if err != nil {
 		e := a.publicError(err)
 		w.WriteHeader(e.Status)
@@ -124,9 +127,7 @@ func (a *Admin) addUser(r *http.Request) (any, error) {
 
 func (a *Admin) resetUser(r *http.Request) (any, error) {
 	v, err := a.issued(r, a.Auth.Reset)
-	if err == nil {
-		a.endUser(r.PathValue("name"), "user-reset")
-	}
+	a.endUser(r.PathValue("name"), "user-reset")
 	return v, err
 }
 
@@ -148,16 +149,16 @@ func (a *Admin) issued(r *http.Request, issue func(context.Context, string) (str
 // open ends with it.
 func (a *Admin) change(ends string, f func(context.Context, string) error) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
-		if err := f(r.Context(), r.PathValue("name")); err != nil {
-			return nil, err
-		}
+		err := f(r.Context(), r.PathValue("name"))
 		if ends != "" {
 			a.endUser(r.PathValue("name"), ends)
 		}
-		return struct{}{}, nil
+		return struct{}{}, err
 	}
 }
 
+// endUser ends what no longer stands. It is called after a failure too: the
+// account may have been changed before something else went wrong.
 func (a *Admin) endUser(name, reason string) {
 	if a.Server != nil {
 		a.Server.EndUser(name, reason)
@@ -172,19 +173,32 @@ func (a *Admin) addKey(r *http.Request) (any, error) {
 		return nil, &AdminError{http.StatusBadRequest, "the request holds no key"}
 	}
 	fp, err := a.Auth.AddKey(r.Context(), r.PathValue("name"), in.Key)
+	var refused *identity.KeyRefused
+	if errors.As(err, &refused) {
+		return nil, &AdminError{http.StatusBadRequest, refused.Text}
+	}
 	return map[string]string{"fingerprint": fp}, err
 }
 
+// removeKey also ends what was opened with the key: it may have been stolen.
 func (a *Admin) removeKey(r *http.Request) (any, error) {
-	return struct{}{}, a.Auth.RemoveKey(r.Context(), r.PathValue("name"), r.PathValue("fingerprint"))
+	return a.change("key-removed", func(ctx context.Context, name string) error {
+		return a.Auth.RemoveKey(ctx, name, r.PathValue("fingerprint"))
+	})(r)
 }
 
 func (a *Admin) endSession(r *http.Request) (any, error) {
-	id := r.PathValue("id")
-	if a.Server == nil || !a.Server.EndSession(id, "an operator ended this session", "killed") {
+	if a.Server == nil {
+		return nil, &AdminError{http.StatusConflict, "no server is running, so there is no live session"}
+	}
+	found := a.Server.endSession(r.PathValue("id"), &session.End{Text: "an operator ended this session", Reason: "killed"}, func(e audit.Event) error {
+		e.Type = audit.SessionKilled
+		return a.Events.Append(r.Context(), ByActor(r.Context(), e))
+	})
+	if errors.Is(found, errNoSession) {
 		return nil, &AdminError{http.StatusNotFound, "no live session has this ID; entry sessions ls shows them"}
 	}
-	return struct{}{}, a.Events.Append(r.Context(), ByActor(r.Context(), audit.Event{Type: audit.SessionKilled, Session: id}))
+	return struct{}{}, found
 }
 
 // recordingRead notes that somebody reads a recording, before they do.
@@ -235,11 +249,13 @@ func Process(uid uint32, pid int32) audit.Actor {
 // ServeAdmin answers on the admin socket until l is closed. Only root and the
 // server's own account are served; the kernel says who the peer is.
 func (a *Admin) ServeAdmin(l net.Listener) error {
-	own := uint32(os.Geteuid())
+	own, handler := uint32(os.Geteuid()), a.Handler()
 	srv := &http.Server{
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		ErrorLog:          zap.NewStdLog(a.Log),
+		ReadTimeout:    10 * time.Second,
+		WriteTimeout:   time.Minute,
+		IdleTimeout:    time.Minute,
+		MaxHeaderBytes: maxAdminBody,
+		ErrorLog:       zap.NewStdLog(a.Log),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			act := actorOf(r.Context())
 			if act == nil || act.UID != 0 && act.UID != own {
@@ -247,7 +263,7 @@ func (a *Admin) ServeAdmin(l net.Listener) error {
 				_ = json.NewEncoder(w).Encode(&AdminError{Text: "only root and the server's own account may use the admin socket"})
 				return
 			}
-			a.Handler().ServeHTTP(w, r)
+			handler.ServeHTTP(w, r)
 		}),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			cred, err := peer(c)
@@ -259,6 +275,12 @@ func (a *Admin) ServeAdmin(l net.Listener) error {
 		},
 	}
 	err := srv.Serve(l)
+	// What is being answered may finish; clients that only hold on may not.
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	if serr := srv.Shutdown(ctx); serr != nil {
+		err = errors.Join(err, srv.Close())
+	}
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

@@ -83,6 +83,8 @@ type Server struct {
 	cancel context.CancelCauseFunc
 	conns  sync.WaitGroup
 
+	swapping sync.Mutex // serialises SetPolicy; taken before every other lock
+
 	mu        sync.Mutex // guards listeners and closing
 	listeners []net.Listener
 	closing   bool
@@ -215,15 +217,19 @@ func (s *Server) Policy() *policy.Policy { return s.policy.Load() }
 // ends the live sessions that lost their grant. Each new channel of the others
 // is decided under p.
 func (s *Server) SetPolicy(p *policy.Policy) {
+	s.swapping.Lock()
+	defer s.swapping.Unlock()
 	s.policy.Store(p)
-	for _, l := range s.live.all() {
-		if _, err := l.decide(); err != nil {
-			l.end(&session.End{Text: userText(err), Reason: "policy-changed"})
+	for _, x := range s.live.all() {
+		if err := x.stands(p); err != nil {
+			x.end(&session.End{Text: userText(err), Reason: "policy-changed"})
 		}
 	}
 }
 
-// EndUser ends every live session and client connection of user.
+// EndUser ends the live sessions and client connections of user whose login no
+// longer stands, because the account was changed since. It returns when they
+// have ended, after a few seconds at most.
 func (s *Server) EndUser(user, reason string) {
 	s.live.endUser(user, &session.End{Text: "your access was changed by an operator", Reason: reason})
 }
@@ -235,7 +241,20 @@ func (s *Server) Shutdown(ctx context.Context) int {
 	s.closing = true
 	s.mu.Unlock()
 	s.stopListening()
+	// Serve watches the log no more.
+	drained := make(chan struct{})
+	ctx, cancelDrain := context.WithCancel(ctx)
+	go func() {
+		defer close(drained)
+		select {
+		case <-s.o.Events.Failed():
+			cancelDrain()
+		case <-ctx.Done():
+		}
+	}()
 	s.live.wait(ctx)
+	cancelDrain()
+	<-drained
 	n := s.live.endAll(&session.End{Text: "the jump host is shutting down", Reason: "shutdown"})
 	ended, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
@@ -249,6 +268,13 @@ func (s *Server) Shutdown(ctx context.Context) int {
 		s.log.Error("connections didn't end in time; leaving them")
 	}
 	return n
+}
+
+// draining tells whether Shutdown has begun.
+func (s *Server) draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
 }
 
 func (s *Server) stopListening() {

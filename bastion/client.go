@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -30,23 +31,33 @@ type client struct {
 	id     string
 	source netip.AddrPort
 	who    identity.Identity
-	target string // what the whole connection leads to; empty for a jump host connection
-	opened *opening
+	opened *opening // the target that the whole connection leads to; nil for a jump host connection
 	leg    session.Leg
 
-	slots chan struct{} // a place for each open jump or tcp channel
-	wg    sync.WaitGroup
+	slots   chan struct{} // a place for each open jump or tcp channel
+	refused atomic.Int64  // channels, with an event each
+	wg      sync.WaitGroup
 }
+
+// errClientLeft ends what a client connection leaves behind.
+var errClientLeft = &session.End{Text: "the connection to entry ended", Reason: "closed"}
 
 // serve runs the connection until it ends, and everything that it started.
 func (c *client) serve(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer c.wg.Wait()
-	defer cancel()
+	defer cancel(errClientLeft)
 	defer c.leg.Conn.Close()
 	done := c.s.live.connected(c)
 	defer done()
-	if c.target != "" {
+	// Registered first, then checked: whoever takes access away changes the
+	// account first and ends what is registered then, so one of the two sees
+	// the other.
+	if err := c.revoked(); err != nil {
+		c.noted(refusal{why: "revoked", event: audit.AccessRefused})
+		return
+	}
+	if c.opened != nil {
 		c.direct(ctx)
 		return
 	}
@@ -54,30 +65,56 @@ func (c *client) serve(ctx context.Context) {
 	c.goes(func() { c.requests() })
 	c.goes(func() { c.keepAlive(ctx) })
 	portals := make(chan struct{}, maxPortal)
+	seldom := counts{}
 	for nch := range c.leg.Channels {
+		refuse := func(reason ssh.RejectionReason, r refusal) {
+			r.channel = nch.ChannelType()
+			if seldom.due(r.why) {
+				c.refuse(nch, reason, r)
+				return
+			}
+			_ = nch.Reject(reason, "entry: "+ascii(r.text)) // the client may be gone
+		}
+		slots, open := c.slots, c.jump
 		switch t := nch.ChannelType(); {
 		case c.expired():
-			c.refuse(nch, ssh.Prohibited, refusal{why: "code-too-old", text: "your login is too old for new channels; connect again"})
+			refuse(ssh.Prohibited, refusal{why: "code-too-old", text: loginTooOld})
+			continue
+		case c.s.draining():
+			refuse(ssh.ResourceShortage, refusal{why: "draining", text: "entry is about to restart; connect again in a minute"})
+			continue
 		case t == "direct-tcpip":
-			if !c.take(c.slots, nch) {
-				continue
-			}
-			c.goes(func() {
-				defer func() { <-c.slots }()
-				c.jump(ctx, nch)
-			})
 		case t == "session":
-			if !c.take(portals, nch) {
-				continue
-			}
+			slots, open = portals, c.portal
+		default:
+			refuse(ssh.UnknownChannelType, refusal{why: "channel-type", text: fmt.Sprintf("%q is not offered on the connection to entry itself", clip(t))})
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
 			c.goes(func() {
-				defer func() { <-portals }()
-				c.portal(ctx, nch)
+				defer func() { <-slots }()
+				open(ctx, nch)
 			})
 		default:
-			c.refuse(nch, ssh.UnknownChannelType, refusal{why: "channel-type", text: fmt.Sprintf("%q is not offered on the connection to entry itself", clip(t)), channel: t})
+			refuse(ssh.ResourceShortage, refusal{why: "too-many-channels", text: "too many channels are open on this connection"})
 		}
 	}
+}
+
+// counts says which refusals get an event where a client could cause any
+// number of them without waiting: the 1st, 2nd, 4th, 8th … of a kind.
+type counts map[string]int
+
+// maxKinds bounds the names that a client makes up.
+const maxKinds = 64
+
+func (n counts) due(kind string) bool {
+	if _, ok := n[kind]; !ok && len(n) >= maxKinds {
+		kind = "" // all the others
+	}
+	n[kind]++
+	return n[kind]&(n[kind]-1) == 0
 }
 
 // goes runs f on its own goroutine; serve waits for it. A panic ends the
@@ -91,33 +128,30 @@ func (c *client) goes(f func()) {
 	}()
 }
 
-// take reserves a slot, or refuses the channel when there is none.
-func (c *client) take(slots chan struct{}, nch ssh.NewChannel) bool {
-	select {
-	case slots <- struct{}{}:
-		return true
-	default:
-		c.refuse(nch, ssh.ResourceShortage, refusal{why: "too-many-channels", text: "too many channels are open on this connection"})
-		return false
-	}
-}
-
 // expired tells whether the connection's code is too old for new channels.
 func (c *client) expired() bool {
 	return c.s.now().Sub(c.who.At()) > c.s.o.ChannelsFor
 }
 
 // requests answers the connection's global requests: nothing is forwarded on
-// the client connection itself.
+// the client connection itself. It goes on until the connection ends, because
+// a request that nobody takes would stop everything else on it.
 func (c *client) requests() {
+	seldom := counts{}
 	for r := range c.leg.Requests {
-		ok := r.Type == "keepalive@openssh.com"
-		if !ok && r.WantReply {
-			c.s.log.Debug("global request refused: " + fmt.Sprintf("%q", clip(r.Type)))
+		if r.Type == "keepalive@openssh.com" {
+			reply(r, true)
+			continue
 		}
-		if err := r.Reply(ok, nil); err != nil {
-			return
+		// OpenSSH's own courtesies need no answer and no event.
+		if r.WantReply && seldom.due(r.Type) {
+			e := refusal{why: "unknown-request", event: audit.ChannelRefused, channel: r.Type}
+			if strings.Contains(r.Type, "-forward") {
+				e.why, e.event = "listen", audit.ForwardRefused
+			}
+			c.noted(e)
 		}
+		reply(r, false)
 	}
 }
 
@@ -182,6 +216,27 @@ func (s *Server) noted(r refusal, e audit.Event) string {
 	e.Destination, e.ChannelType, e.Digest = clip(r.destination), clip(r.channel), r.digest
 	s.append(e)
 	return fmt.Sprintf("%s (ref %s)", r.text, e.Ref)
+}
+
+const (
+	freeRefusals = 256                   // on one connection, answered at once
+	refusalPause = 10 * time.Millisecond // longer with each one after those…
+	longestPause = 10 * time.Second      // …up to this
+)
+
+// slowRefusal makes a client wait that is refused again and again: every
+// refusal is a durable event, and nobody may write the log full with them.
+func (c *client) slowRefusal(ctx context.Context) {
+	n := c.refused.Add(1) - freeRefusals
+	if n <= 0 {
+		return
+	}
+	t := time.NewTimer(min(longestPause, time.Duration(n)*refusalPause))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // refuse rejects a channel with one ASCII line.

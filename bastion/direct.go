@@ -14,8 +14,8 @@ import (
 // login dialogue that has just succeeded: the target's banner and its own
 // prompts can still be passed on there.
 func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.KeyboardInteractiveChallenge) {
-	c := &client{s: l.s, id: l.id, source: l.source, who: who, target: l.target}
-	o := &opening{s: l.s, conn: l.id, source: l.source, who: who, revoked: c.revoked}
+	c := &client{s: l.s, id: l.id, source: l.source, who: who}
+	o := &opening{c: c}
 	l.direct = o
 	grant, r := c.authorise(l.target, sshPort)
 	if r == nil && grant.Target().Kind != policy.SSH {
@@ -27,6 +27,7 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 		o.tcp, r = l.s.dial(l.ctx, grant)
 	}
 	if r != nil {
+		r.destination = clip(l.target)
 		o.failed = c.noted(*r)
 		return
 	}

@@ -52,6 +52,7 @@ type login struct {
 	pre    ssh.ServerPreAuthConn
 	first  string   // the name of the first request; never changes after it
 	target string   // after the last +, or the listener's
+	toward bool     // the connection leads to target, even if that is ""
 	direct *opening // of that target
 
 	mu    sync.Mutex // guards timer and ended
@@ -71,19 +72,23 @@ func (s *Server) authenticate(ctx context.Context, nc net.Conn, id string, sourc
 		nc.Close() // the peer is gone or no SSH client
 		return nil, err
 	}
-	sc, chans, reqs, err := ssh.NewServerConn(vc, l.config(peer))
-	if err != nil { // NewServerConn has closed nc
-		if l.direct != nil {
+	authenticated := false
+	defer func() { // also when something panics
+		if !authenticated && l.direct != nil {
 			l.direct.close()
 		}
+	}()
+	sc, chans, reqs, err := ssh.NewServerConn(vc, l.config(peer))
+	if err != nil { // NewServerConn has closed nc
 		return nil, err
 	}
 	who, ok := sc.Permissions.ExtraData[proofKey{}].(identity.Identity)
-	if !ok || !who.Valid() || (l.direct == nil) != (l.target == "") {
+	if !ok || !who.Valid() || (l.direct != nil) != l.toward {
 		sc.Close()
 		return nil, errors.New("handshake ended without a proven identity")
 	}
-	return &client{s: s, id: id, source: source, target: l.target, who: who, opened: l.direct,
+	authenticated = true
+	return &client{s: s, id: id, source: source, who: who, opened: l.direct,
 		leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs}}, nil
 }
 
@@ -120,7 +125,7 @@ func (l *login) config(peer []byte) *ssh.ServerConfig {
 func (l *login) begin(user string) {
 	l.first = user
 	l.grace(l.s.o.Grace)
-	l.target = l.bound
+	l.target, l.toward = l.bound, l.bound != ""
 }
 
 // name splits what the client calls its user: `alice+home` names a target too.
@@ -131,7 +136,7 @@ func (l *login) name(m ssh.ConnMetadata) (string, error) {
 	}
 	user := l.first
 	if i := strings.LastIndexByte(user, '+'); i >= 0 && l.bound == "" {
-		l.target = user[i+1:]
+		l.target, l.toward = user[i+1:], true
 		user = user[:i]
 	}
 	return user, nil
@@ -190,7 +195,7 @@ func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChalleng
 	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, l.state, asker(ask))
 	switch {
 	case err == nil:
-		if l.target != "" {
+		if l.toward {
 			l.openDirect(m, who, ask)
 			if l.direct.denied {
 				return nil, &ssh.PartialSuccessError{}

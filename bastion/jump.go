@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -63,60 +64,106 @@ func originatorOf(m directTCPIP) originator {
 // only the target that policy knows by that name.
 func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	var m directTCPIP
+	refuse := func(reason ssh.RejectionReason, r refusal) {
+		c.slowRefusal(ctx)
+		r.destination = destination(m)
+		c.refuse(nch, reason, r)
+	}
 	if err := ssh.Unmarshal(nch.ExtraData(), &m); err != nil {
-		c.refuse(nch, ssh.ConnectionFailed, refusal{why: "malformed", text: "malformed request to open a forward"})
+		m = directTCPIP{}
+		refuse(ssh.ConnectionFailed, refusal{why: "malformed", text: "malformed request to open a forward"})
 		return
 	}
 	from := originatorOf(m)
 	if from == originatorRefused {
-		c.refuse(nch, ssh.Prohibited, refusal{why: "originator", destination: destination(m),
+		refuse(ssh.Prohibited, refusal{why: "originator",
 			text: "a forward must come from your own machine (127.0.0.1), not from another one through it"})
 		return
 	}
-	grant, r := c.authorise(m.Host, int(m.Port))
+	grant, r := c.authorise(m.Host, m.Port)
 	if r != nil {
-		r.destination = destination(m)
-		c.refuse(nch, ssh.Prohibited, *r)
+		refuse(ssh.Prohibited, *r)
 		return
+	}
+	var signers []ssh.Signer
+	if grant.Target().Kind == policy.SSH {
+		// Before the channel is accepted: later there is no way to say why not.
+		if signers, r = c.hostKeys(grant); r != nil {
+			refuse(ssh.ConnectionFailed, *r)
+			return
+		}
 	}
 	tc, r := c.s.dial(ctx, grant)
 	if r != nil {
-		c.refuse(nch, ssh.ConnectionFailed, *r)
+		refuse(ssh.ConnectionFailed, *r)
 		return
 	}
 	if grant.Target().Kind == policy.TCP {
 		c.forward(ctx, nch, grant, tc, int(m.Port))
 		return
 	}
-	ch, reqs, err := nch.Accept()
+	inner, closed, err := c.accept(nch)
 	if err != nil {
 		tc.Close()
 		return
 	}
-	c.goes(func() { ssh.DiscardRequests(reqs) })
-	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: sshPort}
-	inner := session.ChannelConn(ch, local, net.TCPAddrFromAddrPort(c.source))
-	defer inner.Close()
+	defer func() { inner.Close(); <-closed }()
 	stop := context.AfterFunc(ctx, func() { inner.Close() })
 	defer stop()
-	c.inner(ctx, inner, grant, tc, from)
+	c.inner(ctx, inner, signers, grant, tc, from)
 }
 
-func destination(m directTCPIP) string { return fmt.Sprintf("%s:%d", clip(m.Host), m.Port) }
+// accept opens nch as a conn. closed is closed when the client, too, has
+// closed the channel: until then its place stays taken, or a client that never
+// answers a CLOSE could pile up channels.
+func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct{}, err error) {
+	ch, reqs, err := nch.Accept()
+	if err != nil {
+		return nil, nil, err
+	}
+	gone := make(chan struct{})
+	c.goes(func() {
+		defer close(gone)
+		ssh.DiscardRequests(reqs)
+	})
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: sshPort}
+	return session.ChannelConn(ch, local, net.TCPAddrFromAddrPort(c.source)), gone, nil
+}
+
+// hostKeys are what a target shows to clients.
+func (c *client) hostKeys(g policy.Grant) ([]ssh.Signer, *refusal) {
+	t := g.Target()
+	signers, err := c.s.o.HostKeys.Signers(t.FullName(), t.Name)
+	if err != nil {
+		c.s.log.Error("host key for "+t.FullName(), connFields(c.id, c.source, err)...)
+		return nil, &refusal{why: "no-host-key", lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
+			text: "entry has no valid host key for " + t.FullName() + "; tell your operator"}
+	}
+	return signers, nil
+}
+
+// destination is what was asked for, as the log has it; "" for nothing.
+func destination(m directTCPIP) string {
+	if m == (directTCPIP{}) {
+		return ""
+	}
+	return net.JoinHostPort(clip(m.Host), strconv.FormatUint(uint64(m.Port), 10))
+}
 
 // authorise resolves what the client calls the target and decides.
-func (c *client) authorise(name string, port int) (policy.Grant, *refusal) {
+func (c *client) authorise(name string, asked uint32) (policy.Grant, *refusal) {
 	if err := c.revoked(); err != nil {
-		return policy.Grant{}, &refusal{why: "revoked", text: userText(err)}
+		return policy.Grant{}, &refusal{why: "revoked", event: audit.AccessRefused, text: userText(err)}
 	}
 	p := c.s.policy.Load()
 	t, err := p.Resolve(c.who.User(), name)
 	if err != nil {
 		return policy.Grant{}, &refusal{why: "unknown-target", policy: p.Hash(), text: resolveText(err)}
 	}
-	if !t.Serves(port) {
-		return policy.Grant{}, &refusal{why: "port", lab: t.Lab, target: t.FullName(),
-			text: fmt.Sprintf("%s is reached on port %s, not %d", t.FullName(), portList(t), port)}
+	// On the wire a port has 32 bits; no number that wraps round may fit.
+	if asked > math.MaxUint16 || !t.Serves(int(asked)) {
+		return policy.Grant{}, &refusal{why: "port", lab: t.Lab, target: t.FullName(), policy: p.Hash(),
+			text: fmt.Sprintf("%s is reached on port %s, not %d", t.FullName(), portList(t), asked)}
 	}
 	return c.decide(p, t)
 }
@@ -178,24 +225,25 @@ func portList(t *policy.Target) string {
 // inner serves SSH on the jump channel with the target's own key, and opens
 // the target within its authentication: there the user name is known, the
 // target's banner can be passed on, and so can its own prompts.
-func (c *client) inner(ctx context.Context, nc net.Conn, grant policy.Grant, tc net.Conn, from originator) {
-	signers, err := c.s.o.HostKeys.Signers(grant.Target().FullName(), grant.Target().Name)
-	if err != nil {
-		c.s.log.Error("host key for "+grant.Target().FullName(), connFields(c.id, c.source, err)...)
-		tc.Close()
-		return
-	}
-	o := &opening{s: c.s, conn: c.id, source: c.source, who: c.who, grant: grant, tcp: tc, revoked: c.revoked}
+func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, grant policy.Grant, tc net.Conn, from originator) {
+	o := &opening{c: c, grant: grant, tcp: tc}
 	defer o.close()
 	timer := time.AfterFunc(c.s.o.Grace, func() { nc.Close() })
 	defer timer.Stop()
+	var sc *ssh.ServerConn
+	var chans <-chan ssh.NewChannel
+	var reqs <-chan *ssh.Request
 	vc, peer, err := exchangeVersion(session.Coalesce(nc))
-	if err != nil {
-		return
+	if err == nil {
+		sc, chans, reqs, err = ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, from))
 	}
-	sc, chans, reqs, err := ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, from))
 	if err != nil {
 		c.s.log.Debug("inner handshake", connFields(c.id, c.source, err)...)
+		if o.live == nil && o.failed == "" {
+			t := grant.Target()
+			c.noted(refusal{why: "inner-handshake", lab: t.Lab, target: t.FullName(), rule: grant.Rule().String(), policy: grant.PolicyHash(),
+				detail: "the SSH connection inside the jump ended before its login"})
+		}
 		return
 	}
 	timer.Stop()
@@ -206,16 +254,26 @@ func (c *client) inner(ctx context.Context, nc net.Conn, grant policy.Grant, tc 
 // policy: nil, or a *session.End for the user.
 func (c *client) revoked() error {
 	if c.expired() {
-		return &session.End{Text: "your login is too old for new channels; connect again", Reason: "code-too-old"}
+		return &session.End{Text: loginTooOld, Reason: "code-too-old"}
 	}
-	if err := c.s.o.Auth.Check(c.s.ctx, c.who); err != nil {
-		if !errors.Is(err, identity.ErrRevoked) {
-			c.s.log.Error("check identity", connFields(c.id, c.source, err)...)
-		}
+	return c.stands()
+}
+
+// stands tells whether the login itself still holds: nil, or a *session.End
+// for the user.
+func (c *client) stands() error {
+	err := c.s.o.Auth.Check(c.s.ctx, c.who)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, identity.ErrRevoked):
 		return &session.End{Text: "your access was changed; connect again", Reason: "revoked"}
 	}
-	return nil
+	c.s.log.Error("check identity", connFields(c.id, c.source, err)...)
+	return &session.End{Text: "entry can't check your access right now, so nothing new opens; try again in some minutes", Reason: "unavailable"}
 }
+
+const loginTooOld = "your login is too old for new channels; connect again"
 
 // innerConfig is the inner connection's authentication. Behind the client
 // itself any method succeeds, because the client connection has proven who

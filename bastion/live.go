@@ -14,7 +14,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
-	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
 	"entry/session/recording"
@@ -26,13 +25,9 @@ const endTimeout = 5 * time.Second
 // opening is one target being opened for one connection. Its open runs at most
 // once, inside the connection's authentication; run follows when that ended.
 type opening struct {
-	s       *Server
-	conn    string // ULID of the client connection
-	source  netip.AddrPort
-	who     identity.Identity
-	grant   policy.Grant
-	tcp     net.Conn
-	revoked func() error // what else ends the connection's rights; asked before each channel
+	c     *client
+	grant policy.Grant
+	tcp   net.Conn
 
 	live   *live
 	failed string // for the user, when there is no live session
@@ -42,26 +37,26 @@ type opening struct {
 // open dials SSH, starts the recording and appends session.started, all before
 // the inner connection's authentication succeeds.
 func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) {
-	g := o.grant
-	id := o.s.newID()
+	g, s := o.grant, o.c.s
+	id := s.newID()
 	login := g.Login(asked)
-	u := &upstream{s: o.s, tcp: o.tcp, grant: g, login: login, user: o.who.User(), session: id, pre: pre, ask: ask}
+	u := &upstream{s: s, tcp: o.tcp, grant: g, login: login, user: o.c.who.User(), session: id, pre: pre, ask: ask}
 	if g.Target().Auth != policy.Passthrough {
 		u.ask = nil
 	}
 	leg, denied, r := u.open(ctx)
-	base := audit.Event{Conn: o.conn, Session: id, User: o.who.User(), Source: o.source.String(), Login: login, AskedLogin: clip(asked)}
+	base := audit.Event{Conn: o.c.id, Session: id, User: o.c.who.User(), Source: o.c.source.String(), Login: login, AskedLogin: clip(asked)}
 	if r == nil {
 		o.live, r = o.start(id, login, asked, leg)
 	}
 	if r != nil {
-		o.failed, o.denied = o.s.noted(*r, base), denied
+		o.failed, o.denied = s.noted(*r, base), denied
 		if denied && pre != nil {
 			_ = pre.SendAuthBanner("entry: " + o.failed + "\r\n")
 		}
 		return
 	}
-	if o.s.o.Notice == NoticeBanner && pre != nil {
+	if s.o.Notice == NoticeBanner && pre != nil {
 		_ = pre.SendAuthBanner(notice(g) + "\r\n") // the client may have left
 	}
 }
@@ -88,8 +83,8 @@ func (o *opening) run(ctx context.Context, client session.Leg) {
 // live is one live session.
 type live struct {
 	s        *Server
+	c        *client // on which it was opened
 	id       string
-	conn     string
 	user     string
 	source   netip.AddrPort
 	login    string
@@ -97,7 +92,6 @@ type live struct {
 	grant    policy.Grant // at its start; each channel is decided anew
 	upstream session.Leg
 	recorder *recording.Writer // nil when the grant asks for metadata only
-	revoked  func() error
 	started  time.Time
 
 	cancel context.CancelCauseFunc
@@ -105,55 +99,62 @@ type live struct {
 	once   sync.Once // finish
 }
 
-// start begins the recording and the session's entry in the log and registry.
-// It closes leg unless it returns a session.
+// start enters the session in the registry, begins its recording and appends
+// session.started, in this order: a session that is refused leaves no
+// recording behind that the log knows nothing of. It closes leg unless it
+// returns a session.
 func (o *opening) start(id, login, asked string, leg session.Leg) (*live, *refusal) {
-	g, t := o.grant, o.grant.Target()
-	fail := func(why, text string, cause error) (*live, *refusal) {
+	g, t, s := o.grant, o.grant.Target(), o.c.s
+	l := &live{s: s, c: o.c, id: id, user: o.c.who.User(), source: o.c.source, login: login, asked: asked, grant: g, upstream: leg, started: s.now()}
+	l.ctx, l.cancel = context.WithCancelCause(s.ctx)
+	refuse := func(why string, event audit.Type, text string, cause error) (*live, *refusal) {
+		l.cancel(nil)
 		leg.Conn.Close()
-		return nil, &refusal{why: why, text: text, event: audit.RecordingFailed, detail: cause.Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash()}
+		r := refusal{why: why, text: text, event: event, lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash()}
+		if cause != nil {
+			r.detail = cause.Error()
+		}
+		return nil, &r
 	}
-	l := &live{s: o.s, id: id, conn: o.conn, user: o.who.User(), source: o.source, login: login, asked: asked, grant: g, upstream: leg, revoked: o.revoked, started: o.s.now()}
-	l.ctx, l.cancel = context.WithCancelCause(o.s.ctx)
+	if most := g.Limits().Concurrent; !s.live.addSession(l, most) {
+		return refuse("concurrent", audit.AccessRefused,
+			fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first", most, t.FullName(), g.Rule()), nil)
+	}
+	refuseListed := func(why string, event audit.Type, text string, cause error) (*live, *refusal) {
+		s.live.remove(l)
+		return refuse(why, event, text, cause)
+	}
+	// Registered first, then asked again: whoever takes access away changes the
+	// account or the policy first and ends what is registered then, so one of
+	// the two sees the other.
+	if _, err := l.decide(); err != nil {
+		return refuseListed("revoked", audit.AccessRefused, userText(err), nil)
+	}
 	e := l.event(audit.SessionStarted)
 	e.Rule, e.Policy, e.Capability = g.Rule().String(), g.PolicyHash(), g.Capabilities().String()
 	e.Detail = "record: " + g.Record().String()
 	if g.Record() != policy.Metadata {
-		w, err := o.s.o.Spool.Create(recording.Header{
-			ID: id, User: l.user, Lab: t.Lab, Target: t.FullName(), Login: login, Source: o.source.String(),
+		w, err := s.o.Spool.Create(recording.Header{
+			ID: id, User: l.user, Lab: t.Lab, Target: t.FullName(), Login: login, Source: l.source.String(),
 			Rule: g.Rule().String(), Policy: g.PolicyHash(), Start: l.started, Input: g.RecordInput(), Notice: notice(g),
-		}, o.s.o.Auditors(t.Lab))
+		}, s.o.Auditors(t.Lab))
 		switch {
 		case errors.Is(err, recording.ErrFull):
-			return fail("recorder-full", "the disk for recordings is full, so nothing can be started; tell your operator", err)
+			return refuseListed("recorder-full", audit.RecordingFailed, "the disk for recordings is full, so nothing can be started; tell your operator", err)
 		case errors.Is(err, recording.ErrQuota):
-			return fail("recorder-quota", "your recordings have reached their quota; ask your operator to archive them", err)
+			return refuseListed("recorder-quota", audit.RecordingFailed, "your recordings have reached their quota; ask your operator to archive them", err)
 		case err != nil:
-			return fail("recorder", "this session could not be recorded, so it was not started; tell your operator", err)
+			return refuseListed("recorder", audit.RecordingFailed, "this session could not be recorded, so it was not started; tell your operator", err)
 		}
 		l.recorder = w
 		h := w.HeaderHash()
 		e.Recording = &audit.Recording{ID: id, Header: hex.EncodeToString(h[:])}
 	}
-	if !o.s.live.addSession(l, g.Limits().Concurrent) {
+	// Whatever ends the session meanwhile: an event that may or may not have
+	// reached the log would be a start without an end.
+	if err := s.o.Events.Append(context.WithoutCancel(l.ctx), e); err != nil {
 		l.discard()
-		leg.Conn.Close()
-		return nil, &refusal{why: "concurrent", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
-			text: fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first", g.Limits().Concurrent, t.FullName(), g.Rule())}
-	}
-	// Registered first, then checked: whoever takes access away changes the
-	// account first and ends what is registered then, so one of the two sees
-	// the other.
-	if err := l.revoked(); err != nil {
-		o.s.live.remove(l)
-		l.discard()
-		leg.Conn.Close()
-		return nil, &refusal{why: "revoked", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), text: userText(err)}
-	}
-	if err := o.s.o.Events.Append(l.ctx, e); err != nil {
-		o.s.live.remove(l)
-		l.discard()
-		return fail("audit", "the audit log can't be written, so nothing was started; tell your operator", err)
+		return refuseListed("audit", audit.RecordingFailed, "the audit log can't be written, so nothing was started; tell your operator", err)
 	}
 	return l, nil
 }
@@ -169,16 +170,20 @@ func (l *live) discard() {
 
 // event is an event of this session.
 func (l *live) event(t audit.Type) audit.Event {
-	return audit.Event{Type: t, Conn: l.conn, Session: l.id, User: l.user, Source: l.source.String(),
+	return audit.Event{Type: t, Conn: l.c.id, Session: l.id, User: l.user, Source: l.source.String(),
 		Lab: l.grant.Target().Lab, Target: l.grant.Target().FullName(), Login: l.login, AskedLogin: clip(l.asked)}
 }
 
-// decide asks policy again, under whatever policy is in force now.
+// decide asks again whether and how something new may open, under whatever
+// policy is in force now.
 func (l *live) decide() (policy.Grant, error) {
-	if err := l.revoked(); err != nil {
+	if err := l.c.revoked(); err != nil {
 		return policy.Grant{}, err
 	}
-	p := l.s.policy.Load()
+	return l.granted(l.s.policy.Load())
+}
+
+func (l *live) granted(p *policy.Policy) (policy.Grant, error) {
 	t, ok := p.Target(l.grant.Target().FullName())
 	if !ok {
 		return policy.Grant{}, &policy.Denied{User: l.user, Target: l.grant.Target().FullName()}
@@ -186,7 +191,17 @@ func (l *live) decide() (policy.Grant, error) {
 	return p.Decide(policy.Request{User: l.user, Target: t, Source: l.source.Addr(), Time: l.s.now()})
 }
 
-func (l *live) owner() string { return l.user }
+// stands tells whether the session may go on under p. Its age is no reason
+// against it: what runs may run on, only nothing new opens.
+func (l *live) stands(p *policy.Policy) error {
+	g, err := l.granted(p)
+	if err == nil && g.Record() != policy.Metadata && l.grant.Record() == policy.Metadata {
+		return &session.End{Text: "sessions on " + g.Target().FullName() + " are recorded from now on; connect again", Reason: "policy-changed"}
+	}
+	return err
+}
+
+func (l *live) by() *client { return l.c }
 
 // end ends the session and tells its user why.
 func (l *live) end(e *session.End) { l.cancel(e) }

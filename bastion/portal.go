@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit"
 	"entry/policy"
 )
 
@@ -26,10 +27,14 @@ func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 	if err != nil {
 		return
 	}
+	// Until the client has closed the channel too, its place stays taken; what
+	// it still asks for needs no answer any more.
+	defer ssh.DiscardRequests(reqs)
 	defer ch.Close()
 	stop := context.AfterFunc(ctx, func() { ch.Close() })
 	defer stop()
 	eol := "\n"
+	seldom := counts{}
 	for r := range reqs {
 		switch r.Type {
 		case "pty-req":
@@ -44,10 +49,21 @@ func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 				continue
 			}
 			reply(r, true)
-			status := c.verb(lines{ch, eol}, lines{ch.Stderr(), eol}, strings.Fields(m.Command))
-			c.exit(ch, status, reqs)
+			exit(ch, c.verb(lines{ch, eol}, lines{ch.Stderr(), eol}, strings.Fields(m.Command)))
+			return
+		case "subsystem":
+			// Accepted, so that clients show what follows and not a message of
+			// their own.
+			reply(r, true)
+			text := c.noted(refusal{why: "subsystem", event: audit.ChannelRefused, channel: "session",
+				text: fmt.Sprintf("there are no files here; go through to your machine, for example: sftp -J %s home", c.s.o.Name)})
+			lines{ch.Stderr(), eol}.printf("entry: %s", ascii(text))
+			exit(ch, exitUsage)
 			return
 		default:
+			if r.WantReply && seldom.due(r.Type) {
+				c.noted(refusal{why: "unknown-request", event: audit.ChannelRefused, channel: r.Type})
+			}
 			reply(r, false)
 		}
 	}
@@ -58,13 +74,12 @@ func reply(r *ssh.Request, ok bool) {
 }
 
 // exit ends a portal session in the order that clients expect: exit-status,
-// EOF, CLOSE. Requests still on their way are answered by the CLOSE.
-func (c *client) exit(ch ssh.Channel, status uint32, reqs <-chan *ssh.Request) {
-	c.goes(func() { ssh.DiscardRequests(reqs) })
+// EOF, and CLOSE by the caller.
+func exit(ch ssh.Channel, status uint32) {
 	if _, err := ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status})); err != nil {
 		return
 	}
-	_ = ch.CloseWrite() // CLOSE follows at once
+	_ = ch.CloseWrite() // the client may have left; CLOSE follows at once
 }
 
 // lines writes whole lines with the line ending that the client's terminal

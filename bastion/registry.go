@@ -2,12 +2,15 @@ package bastion
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"entry/audit"
+	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
 )
@@ -15,8 +18,8 @@ import (
 // revocable is whatever was opened under a grant and must end with it: a
 // session (*live), or one connection to a tcp target (*tcpForward).
 type revocable interface {
-	owner() string
-	decide() (policy.Grant, error)
+	by() *client                 // the connection it was opened on
+	stands(*policy.Policy) error // whether it may go on under that policy
 	end(*session.End)
 }
 
@@ -105,25 +108,53 @@ func (r *registry) endAll(e *session.End) int {
 	return len(all)
 }
 
-// endUser ends what is open for user, then the user's client connections once
-// the sessions had time to say why.
+// endUser ends what is open for user on connections whose login no longer
+// stands, then those connections once the sessions had time to say why.
 func (r *registry) endUser(user string, e *session.End) {
-	for _, x := range r.all() {
-		if x.owner() == user {
+	r.mu.Lock()
+	var gone []*client
+	for c := range r.clients {
+		if c.who.User() == user {
+			gone = append(gone, c)
+		}
+	}
+	var open []revocable
+	for x := range r.open {
+		if x.by().who.User() == user {
+			open = append(open, x)
+		}
+	}
+	r.mu.Unlock()
+	holds := map[identity.Identity]bool{} // a question to the store for each login
+	revoked := func(c *client) bool {
+		ok, asked := holds[c.who]
+		if !asked {
+			ok = c.stands() == nil
+			holds[c.who] = ok
+		}
+		return !ok
+	}
+	ended := map[revocable]bool{}
+	for _, x := range open {
+		if revoked(x.by()) {
+			ended[x] = true
 			x.end(e)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
-	r.until(ctx, func(x revocable) bool { return x.owner() == user })
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c := range r.clients {
-		if c.who.User() == user {
-			// Close is one close(2) on a socket: it doesn't wait for the peer.
-			c.leg.Conn.Close()
+	r.until(ctx, func(x revocable) bool { return ended[x] })
+	var closing sync.WaitGroup
+	for _, c := range gone {
+		if revoked(c) {
+			closing.Add(1)
+			go func() { // it waits a second for a client that takes nothing
+				defer closing.Done()
+				c.leg.Conn.Close()
+			}()
 		}
 	}
+	closing.Wait()
 }
 
 // wait blocks until nothing is open or ctx ends.
@@ -170,14 +201,18 @@ func (s *Server) Sessions() []SessionInfo {
 	return out
 }
 
-// EndSession ends the live session with this ID and tells its user; false when
-// there is none.
-func (s *Server) EndSession(id, text, reason string) bool {
+var errNoSession = errors.New("no such live session")
+
+// endSession ends the live session with this ID and tells its user, once note
+// has put it on record. It returns errNoSession when there is none.
+func (s *Server) endSession(id string, e *session.End, note func(audit.Event) error) error {
 	for _, l := range s.live.sessions() {
-		if l.id == id {
-			l.end(&session.End{Text: text, Reason: reason})
-			return true
+		if l.id != id {
+			continue
 		}
+		err := note(l.event(audit.SessionKilled))
+		l.end(e) // even if the log has failed: then nothing may go on
+		return err
 	}
-	return false
+	return errNoSession
 }

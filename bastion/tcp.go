@@ -1,12 +1,14 @@
 package bastion
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -19,10 +21,6 @@ import (
 // 32,640 bytes fits one SSH packet with its framing.
 const pipeChunk = 32_640
 
-// errNestedSSH ends a forward that turned out to be SSH where recording is
-// required: nothing inside it could be recorded.
-var errNestedSSH = errors.New("SSH inside a forward")
-
 // tcpForward is one connection to a target of kind tcp: the lab's workbench,
 // reached by name over -L or -D. Its bytes are counted, not recorded.
 type tcpForward struct {
@@ -31,119 +29,205 @@ type tcpForward struct {
 	stop  context.CancelCauseFunc
 }
 
-func (f *tcpForward) owner() string { return f.c.who.User() }
+func (f *tcpForward) by() *client { return f.c }
 
-func (f *tcpForward) decide() (policy.Grant, error) {
-	if err := f.c.revoked(); err != nil {
-		return policy.Grant{}, err
-	}
-	p := f.c.s.policy.Load()
-	no := &policy.Denied{User: f.owner(), Target: f.grant.Target().FullName(), Capability: policy.ForwardLocal}
+// stands tells whether the connection may go on under p.
+func (f *tcpForward) stands(p *policy.Policy) error {
+	no := &policy.Denied{User: f.c.who.User(), Target: f.grant.Target().FullName(), Capability: policy.ForwardLocal}
 	t, ok := p.Target(no.Target)
 	if !ok {
-		return policy.Grant{}, no
+		return no
 	}
 	if _, r := f.c.decide(p, t); r != nil {
-		return policy.Grant{}, no
+		return no
 	}
-	return f.grant, nil
+	return nil
 }
 
 func (f *tcpForward) end(e *session.End) { f.stop(e) }
+
+// limit ends the forward when its grant's time is over. touched is to be
+// called whenever bytes move, release at the end.
+func (f *tcpForward) limit() (touched, release func()) {
+	l, name := f.grant.Limits(), f.grant.Target().FullName()
+	touched, release = func() {}, func() {}
+	if l.Session > 0 {
+		t := time.AfterFunc(l.Session, func() {
+			f.end(&session.End{Text: fmt.Sprintf("connections to %s end after %s", name, l.Session), Reason: session.ReasonSessionLimit})
+		})
+		release = func() { t.Stop() }
+	}
+	if l.Idle > 0 {
+		t := time.AfterFunc(l.Idle, func() {
+			f.end(&session.End{Text: fmt.Sprintf("nothing was sent or received for %s", l.Idle), Reason: session.ReasonIdleLimit})
+		})
+		also := release
+		touched, release = func() { t.Reset(l.Idle) }, func() { t.Stop(); also() }
+	}
+	return touched, release
+}
 
 // forward carries nch to the tcp target at tc, and returns when both ends are
 // done. The events bracket it: forward.opened is durable before the client
 // sees the channel open.
 func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant, tc net.Conn, port int) {
+	var closed <-chan struct{} // set once the channel is open
+	defer func() {
+		if closed != nil {
+			<-closed
+		}
+	}()
 	defer tc.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	f := &tcpForward{c: c, grant: g, stop: cancel}
 	c.s.live.add(f)
 	defer c.s.live.remove(f)
-	// Registered first, then checked again: see opening.start.
-	if _, err := f.decide(); err != nil {
-		c.refuse(nch, ssh.Prohibited, refusal{why: "revoked", event: audit.AccessRefused, lab: g.Target().Lab, target: g.Target().FullName(), text: userText(err)})
+	t := g.Target()
+	no := refusal{event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: g.RuleFor(policy.ForwardLocal).String(), policy: g.PolicyHash(),
+		destination: net.JoinHostPort(t.FullName(), strconv.Itoa(port))}
+	if g.Record() != policy.Metadata { // policy has no such grant; nothing here could record it
+		no.why, no.text = "not-recorded", t.FullName()+" can't be recorded as its rule demands; tell your operator"
+		c.refuse(nch, ssh.Prohibited, no)
 		return
 	}
-	e := audit.Event{Type: audit.ForwardOpened, Conn: c.id, User: c.who.User(), Source: c.source.String(), Lab: g.Target().Lab, Target: g.Target().FullName(),
-		Rule: g.RuleFor(policy.ForwardLocal).String(), Policy: g.PolicyHash(), Capability: policy.ForwardLocal.String(), ChannelType: "direct-tcpip",
-		Destination: net.JoinHostPort(g.Target().FullName(), strconv.Itoa(port))}
-	if err := c.s.o.Events.Append(ctx, e); err != nil {
-		_ = nch.Reject(ssh.ConnectionFailed, "entry: the audit log can't be written, so nothing was opened; tell your operator")
+	// Registered first, then asked again: see opening.start.
+	err := c.revoked()
+	if err == nil {
+		err = f.stands(c.s.policy.Load())
+	}
+	if err != nil {
+		no.why, no.text = "revoked", userText(err)
+		c.refuse(nch, ssh.Prohibited, no)
 		return
 	}
-	ch, reqs, err := nch.Accept()
+	e := audit.Event{Type: audit.ForwardOpened, Conn: c.id, User: c.who.User(), Source: c.source.String(), Lab: no.lab, Target: no.target,
+		Rule: no.rule, Policy: no.policy, Capability: policy.ForwardLocal.String(), ChannelType: "direct-tcpip", Destination: no.destination}
+	if err := c.s.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
+		_ = nch.Reject(ssh.ConnectionFailed, "entry: the audit log can't be written, so nothing was opened; tell your operator") // the client may be gone
+		return
+	}
+	var up, down int64
+	defer func() {
+		e.Type, e.BytesUp, e.BytesDown, e.Reason = audit.ForwardClosed, up, down, "closed"
+		var end *session.End
+		switch {
+		case errors.As(context.Cause(ctx), &end):
+			e.Reason, e.Detail = end.Reason, end.Text
+		case err != nil:
+			e.Reason, e.Detail = "failed", clip(err.Error())
+		}
+		c.s.append(e)
+	}()
+	near, gone, err := c.accept(nch)
 	if err != nil {
 		return
 	}
-	c.goes(func() { ssh.DiscardRequests(reqs) })
-	stop := context.AfterFunc(ctx, func() { ch.Close(); tc.Close() })
+	closed = gone
+	defer near.Close()
+	stop := context.AfterFunc(ctx, func() { near.Close(); tc.Close() })
 	defer stop()
-	up, down, err := pipe(ch, tc, func() error {
-		alarm := e
-		alarm.Type = audit.AlarmNestedSSH
-		c.s.append(alarm)
-		if g.Record() == policy.Full {
-			return errNestedSSH
+	touched, release := f.limit()
+	defer release()
+	alarmed := make(chan struct{}, 1)
+	up, down, err = pipe(near, tc, closed, touched, func() {
+		select {
+		case alarmed <- struct{}{}:
+			alarm := e
+			alarm.Type, alarm.Reason = audit.AlarmNestedSSH, "noticed"
+			c.s.append(alarm)
+		default: // the other direction was first
 		}
-		return nil
 	})
-	e.Type, e.BytesUp, e.BytesDown, e.Reason = audit.ForwardClosed, up, down, "closed"
-	var end *session.End
-	switch {
-	case errors.As(context.Cause(ctx), &end):
-		e.Reason, e.Detail = end.Reason, end.Text
-	case errors.Is(err, errNestedSSH):
-		e.Reason = "nested-ssh"
-	case err != nil:
-		e.Reason, e.Detail = "failed", clip(err.Error())
-	}
-	c.s.append(e)
 }
 
 // pipe copies both ways, passes each end of data on, and closes both when both
-// are done or one failed. nested is asked when the target speaks SSH.
-func pipe(ch ssh.Channel, tc net.Conn, nested func() error) (up, down int64, err error) {
-	upErr := make(chan error, 1)
+// are done, one failed, or the client has closed the channel and what it sent
+// is delivered. nested is called for each direction that begins as SSH does.
+func pipe(near, far net.Conn, closed <-chan struct{}, touched, nested func()) (up, down int64, err error) {
+	type result struct {
+		n   int64
+		err error
+	}
+	sent := make(chan result, 1)
+	finished := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		var err error
-		up, err = copyChunks(tc, ch, nil)
-		if half, ok := tc.(interface{ CloseWrite() error }); ok && err == nil {
-			err = half.CloseWrite()
+		defer close(done)
+		n, err := copyChunks(far, near, touched, nested)
+		if err == nil {
+			err = closeWrite(far)
 		}
-		if err != nil {
-			tc.Close()
-		}
-		upErr <- err
-	}()
-	down, err = copyChunks(ch, tc, nested)
-	if err == nil {
-		err = ch.CloseWrite()
-	}
-	if err != nil {
-		tc.Close()
-		ch.Close()
-	}
-	if uerr := <-upErr; err == nil {
-		err = uerr
-	}
-	ch.Close()
-	return up, down, err
-}
-
-// copyChunks copies until the end of src. greeting, where set, is asked when
-// src begins as an SSH peer does.
-func copyChunks(dst io.Writer, src io.Reader, greeting func() error) (n int64, err error) {
-	buf := make([]byte, pipeChunk)
-	for {
-		m, rerr := src.Read(buf)
-		if n == 0 && greeting != nil && bytes.HasPrefix(buf[:m], []byte("SSH-2.0-")) {
-			if err := greeting(); err != nil {
-				return n, err
+		sent <- result{n, err}
+		if err == nil {
+			select {
+			case <-closed:
+			case <-finished:
 			}
 		}
+		far.Close()
+	}()
+	down, err = copyChunks(near, far, touched, nested)
+	if err == nil {
+		err = closeWrite(near)
+	}
+	if err != nil {
+		near.Close()
+		far.Close()
+	}
+	r := <-sent
+	close(finished)
+	<-done
+	if r.err != nil { // the copy from a connection closed above says less
+		err = r.err
+	}
+	if isClosed(closed) {
+		err = nil // the client left; whatever failed then failed because of it
+	}
+	return r.n, down, err
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// greetings are how an SSH peer begins (RFC 4253 §4.2, §5.1).
+var greetings = [...]string{"SSH-2.0-", "SSH-1.99-"}
+
+// copyChunks copies until the end of src. It calls greeted when src begins as
+// an SSH peer does, in however many pieces.
+func copyChunks(dst io.Writer, src io.Reader, touched, greeted func()) (n int64, err error) {
+	buf := make([]byte, pipeChunk)
+	head, looking := "", true
+	for {
+		m, rerr := src.Read(buf)
 		if m > 0 {
+			touched()
+			if looking {
+				head += string(buf[:min(m, len(greetings[1])-len(head))])
+				begun := false
+				for _, g := range greetings {
+					if strings.HasPrefix(head, g) {
+						greeted()
+						begun = false
+						break
+					}
+					begun = begun || strings.HasPrefix(g, head)
+				}
+				looking = begun
+			}
 			if _, err := dst.Write(buf[:m]); err != nil {
 				return n, err
 			}

@@ -24,10 +24,14 @@ import (
 const passthroughTries = 3
 
 const (
-	maxBanner  = 8 << 10 // bytes of the target's banner passed on
+	maxBanner  = 8 << 10 // bytes of all the target's banners passed on
+	maxRounds  = 32      // of the target's prompts, all tries together
 	maxPrompts = 16      // prompts in one round of the target's
 	maxPrompt  = 4 << 10 // bytes of one of them
 )
+
+// minAttempt is the least time that an address of a target gets to answer.
+const minAttempt = 500 * time.Millisecond
 
 // dial opens TCP to the grant's target, trying its addresses in order. It
 // takes a grant, so that nothing can be dialled that policy didn't grant.
@@ -38,17 +42,20 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refusal) 
 	ctx, cancel := context.WithTimeout(ctx, s.o.DialTimeout)
 	defer cancel()
 	t := g.Target()
-	var d net.Dialer
 	var errs []error
-	for _, a := range t.Addresses {
+	end := time.Now().Add(s.o.DialTimeout)
+	for i, a := range t.Addresses {
+		// Each gets its share of what is left: one that swallows packets must
+		// not use up the time of the others.
+		d := net.Dialer{Timeout: max(minAttempt, time.Until(end)/time.Duration(len(t.Addresses)-i))}
 		nc, err := d.DialContext(ctx, "tcp", a)
 		if err == nil {
 			return nc, nil
 		}
 		errs = append(errs, err)
 	}
-	return nil, &refusal{why: "unreachable", event: audit.UpstreamFailed, detail: errors.Join(errs...).Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(),
-		text: fmt.Sprintf("%s does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's coordinator", t.FullName())}
+	return nil, &refusal{why: "unreachable", event: audit.UpstreamFailed, detail: errors.Join(errs...).Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
+		text: t.FullName() + " does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's coordinator"}
 }
 
 // upstream is the SSH handshake with a target over tcp, which it closes unless
@@ -63,8 +70,10 @@ type upstream struct {
 	pre     ssh.ServerPreAuthConn            // of the inner connection, for the target's banner; may be nil
 	ask     ssh.KeyboardInteractiveChallenge // of the inner connection, for the target's prompts; nil without passthrough
 
-	checked bool // the host key was right
-	offered bool // the certificate, or an answer, was put to the target
+	checked  bool // the host key was right
+	offered  bool // the certificate, or an answer, was put to the target
+	bannered int  // bytes of banners passed on
+	rounds   int  // of prompts passed on
 }
 
 // open returns the authenticated leg, or what to tell the user. denied says
@@ -128,7 +137,9 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 	case !u.checked:
 		return leg, false, fail(refusal{why: "handshake", text: t.FullName() + " answers, but not as an SSH server that entry can talk to; tell your operator"}, err)
 	case u.offered && t.Auth == policy.Passthrough:
-		return leg, true, fail(refusal{why: "target-refused-login", text: t.FullName() + " did not accept the answers"}, err)
+		// Not the target's own words: it has the user's answers and could
+		// repeat them into the log.
+		return leg, true, fail(refusal{why: "target-refused-login", text: t.FullName() + " did not accept the answers"}, nil)
 	case u.offered:
 		return leg, false, fail(refusal{why: "certificate-refused",
 			text: fmt.Sprintf("%s does not accept entry's certificate for account %q; ask your operator whether the account exists there and whether it trusts entry's user CA", t.FullName(), u.login)}, err)
@@ -184,38 +195,41 @@ func extensions(g policy.Grant) ca.Extensions {
 
 // banner passes the target's banner on, marked with its name.
 func (u *upstream) banner(text string) error {
+	if len(text) > maxBanner-u.bannered {
+		text = text[:maxBanner-u.bannered]
+	}
 	if u.pre == nil || text == "" {
 		return nil
 	}
-	if len(text) > maxBanner {
-		text = text[:maxBanner]
-	}
+	u.bannered += len(text)
+	return u.pre.SendAuthBanner(strings.ReplaceAll(u.marked(text), "\n", "\r\n") + "\r\n")
+}
+
+// marked is text of the target's as clients may see it: every line begins with
+// the target's name, so that none can pass for one of entry's.
+func (u *upstream) marked(text string) string {
 	prefix := "[" + u.grant.Target().FullName() + "] "
-	lines := strings.Split(strings.TrimRight(plainText(text), "\n"), "\n")
-	return u.pre.SendAuthBanner(prefix + strings.Join(lines, "\r\n"+prefix) + "\r\n")
+	return prefix + strings.ReplaceAll(strings.TrimRight(plainText(text), "\n"), "\n", "\n"+prefix)
 }
 
 // relay asks the inner client what the target asks. Answers go through memory
 // only: they are neither recorded nor logged.
 func (u *upstream) relay(name, instruction string, questions []string, echos []bool) ([]string, error) {
-	if len(questions) > maxPrompts {
-		return nil, errors.New("target asks too many questions at once")
+	if u.rounds++; u.rounds > maxRounds || len(questions) > maxPrompts {
+		return nil, errors.New("target asks too many questions")
 	}
-	prefix := "[" + u.grant.Target().FullName() + "] "
 	asked := make([]string, len(questions))
 	for i, q := range questions {
-		asked[i] = prefix + prompt(q)
+		asked[i] = u.marked(bounded(q))
 	}
-	if said := strings.TrimSpace(prompt(name) + " " + prompt(instruction)); said != "" {
-		said = prefix + said + "\n"
+	instruction = strings.TrimSpace(plainText(bounded(name) + "\n" + bounded(instruction)))
+	if instruction != "" {
+		instruction = u.marked(instruction) + "\n"
 		if len(asked) > 0 {
 			// In the prompt, because clients cut and escape instructions.
-			asked[0] = "\n" + said + asked[0]
-			said = ""
+			asked[0] = "\n" + instruction + asked[0]
+			instruction = ""
 		}
-		instruction = said
-	} else {
-		instruction = ""
 	}
 	// A round without questions, often the last one, carries only a text.
 	answers, err := u.ask("", instruction, asked, echos)
@@ -228,12 +242,7 @@ func (u *upstream) relay(name, instruction string, questions []string, echos []b
 	return answers, nil
 }
 
-func prompt(s string) string {
-	if len(s) > maxPrompt {
-		s = s[:maxPrompt]
-	}
-	return plainText(s)
-}
+func bounded(s string) string { return s[:min(len(s), maxPrompt)] }
 
 // plainText keeps printable text and line feeds, without escape sequences, of what a target sends before
 // a terminal is open, so that it can't draw entry's own prompts.

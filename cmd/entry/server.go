@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,7 +34,12 @@ type server struct {
 	bastion *bastion.Server
 	admin   *bastion.Admin
 	socket  net.Listener
+	served  chan struct{}  // closed when the admin socket answers no more; nil before it does
 	listen  []net.Listener // one for each of cfg.Listeners
+
+	// reloading is held from reading the files to putting them in force, so
+	// that of two reloads at once the older one can't come last.
+	reloading sync.Mutex
 }
 
 // newServer opens all state and checks all keys, in an order that leaves
@@ -113,6 +119,8 @@ func (s *server) commitTick(ctx context.Context, t recording.Tick) error {
 // leaves the last good one in force. What else changed in entry.yaml waits for
 // a restart.
 func (s *server) reload(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	refuse := func(t audit.Type, what string, err error) error {
 		s.log.Error(what+" refused; the last good one stays in force", zap.Error(err))
 		aerr := s.state.log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: t, Policy: s.bastion.Policy().Hash(), Detail: "the " + what + " has problems; the last good one stays in force"}))
@@ -143,46 +151,72 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	failed := make(chan error, len(s.cfg.Listeners)+1)
-	for i, l := range s.listen {
-		go func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) }()
-	}
+	// Before any user can connect: what fails here ends nobody's session.
 	if s.socket, err = listenAdmin(s.cfg.Admin.Socket); err != nil {
 		return err
 	}
+	failed := make(chan error, len(s.cfg.Listeners)+1)
+	s.served = make(chan struct{})
 	go func() {
+		defer close(s.served)
 		if err := s.admin.ServeAdmin(s.socket); err != nil {
 			failed <- fmt.Errorf("admin socket: %w", err)
 		}
 	}()
+	for i, l := range s.listen {
+		go func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) }()
+	}
 	ready()
 	for {
 		select {
 		case <-ctx.Done():
-			return s.drain("shutdown")
+			s.drain("shutdown", signals)
+			return nil
 		case err := <-failed:
-			return errors.Join(err, s.drain("failure"))
+			s.drain("failure", signals)
+			return err
 		case <-s.spool.Failed():
-			return errors.Join(fmt.Errorf("recordings: %w", s.spool.Err()), s.drain("failure"))
+			s.drain("failure", signals)
+			return fmt.Errorf("recordings: %w", s.spool.Err())
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				_ = s.reload(self(ctx)) // logged and audited there; the last good policy stays
+				s.hangup(ctx)
 				continue
 			}
-			return s.drain(sig.String())
+			s.drain(sig.String(), signals)
+			return nil
 		}
 	}
 }
 
+// hangup answers SIGHUP.
+func (s *server) hangup(ctx context.Context) {
+	_ = s.reload(self(ctx)) // logged and audited there; the last good policy stays
+}
+
 // drain ends the server: no new connections, then a time for live sessions to
-// end by themselves, then the rest with a word to their users.
-func (s *server) drain(why string) error {
+// end by themselves, then the rest with a word to their users. Meanwhile
+// SIGHUP still takes access away, and a second signal to end is obeyed at once.
+func (s *server) drain(why string, signals <-chan os.Signal) {
 	s.log.Info("draining", zap.String("why", why), zap.Duration("at most", s.cfg.Drain))
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain)
 	defer cancel()
-	ended := s.bastion.Shutdown(ctx)
-	s.log.Info("drained", zap.Int("sessions ended", ended))
-	return nil
+	drained := make(chan int, 1)
+	go func() { drained <- s.bastion.Shutdown(ctx) }()
+	for {
+		select {
+		case ended := <-drained:
+			s.log.Info("drained", zap.Int("sessions ended", ended))
+			return
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				s.hangup(context.Background())
+				continue
+			}
+			s.log.Info("told again to end; ending live sessions", zap.String("why", sig.String()))
+			cancel()
+		}
+	}
 }
 
 // close seals what is open: recordings first, because their last tick goes to
@@ -196,6 +230,9 @@ func (s *server) close() error {
 	}
 	if s.socket != nil {
 		errs = append(errs, s.socket.Close())
+		if s.served != nil {
+			<-s.served // what an operator was promised is in the log before it closes
+		}
 	}
 	if s.spool != nil {
 		errs = append(errs, s.spool.Close())
@@ -216,16 +253,31 @@ func (s *server) close() error {
 // listenAdmin opens the admin socket for its owner only. A socket that a crash
 // left behind is replaced; the writer's lock is held, so no server uses it.
 func listenAdmin(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	fi, err := os.Lstat(path)
+	if err == nil && fi.Mode().Type() != fs.ModeSocket {
+		return nil, hinted(fmt.Errorf("admin socket: %s is there already and no socket", path), "set admin.socket to a path of its own")
+	}
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
-	old := syscall.Umask(0o177)
-	defer syscall.Umask(old)
-	l, err := net.Listen("unix", path)
+	// On Linux the file gets the socket's own mode. A umask would do it too, but
+	// for everything else that the process makes meanwhile as well.
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		err := c.Control(func(fd uintptr) { failed = syscall.Fchmod(int(fd), adminSocketMode) })
+		return errors.Join(err, failed)
+	}}
+	l, err := lc.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, hinted(fmt.Errorf("admin socket: %w", err), "its folder must exist, and the whole path be under 108 bytes")
 	}
-	return l, os.Chmod(path, adminSocketMode)
+	if err := os.Chmod(path, adminSocketMode); err != nil { // a default ACL of the folder may have widened it
+		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), l.Close())
+	}
+	return l, nil
 }
 
 // noticeOf is the configuration's word in the server's terms.

@@ -1,0 +1,539 @@
+package bastion_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/pquerna/otp/totp"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/bastion"
+	"entry/bastion/ca"
+	"entry/bastion/identity"
+	"entry/bastion/store"
+	"entry/policy"
+	"entry/session/recording"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// soon bounds waiting for what should hold at once.
+const soon = 20 * time.Second
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// eventually waits until ok holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(soon)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("%s: not within %s", what, soon)
+		case <-tick.C:
+		}
+	}
+}
+
+// finishes runs f and fails if it doesn't return.
+func finishes(t testing.TB, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-time.After(soon):
+		t.Fatalf("%s: not within %s", what, soon)
+	}
+}
+
+// clock is the site's time: it stands still until a test moves it.
+type siteClock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *siteClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *siteClock) advance(d time.Duration) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+	return c.t
+}
+
+var errLog = errors.New("no space left on device")
+
+// logbook is an audit log in memory that tests read and break.
+type logbook struct {
+	mu     sync.Mutex
+	events []audit.Event
+	refuse func(audit.Event) bool // these can't be written
+	before func(audit.Event)      // runs outside mu ahead of each event
+	failed chan struct{}
+}
+
+func (l *logbook) Append(ctx context.Context, all ...audit.Event) error {
+	l.mu.Lock()
+	before, refuse := l.before, l.refuse
+	l.mu.Unlock()
+	for _, e := range all {
+		if before != nil {
+			before(e)
+		}
+		if refuse != nil && refuse(e) {
+			return errLog
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, all...)
+	return nil
+}
+
+func (l *logbook) Failed() <-chan struct{} { return l.failed }
+
+func (l *logbook) all(types ...audit.Type) []audit.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []audit.Event
+	for _, e := range l.events {
+		if len(types) == 0 || slices.Contains(types, e.Type) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (l *logbook) set(f func(*logbook)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f(l)
+}
+
+// await waits for an event of that type and reason and returns the latest.
+func (l *logbook) await(t testing.TB, typ audit.Type, reason string) audit.Event {
+	t.Helper()
+	var e audit.Event
+	eventually(t, fmt.Sprintf("event %s %s", typ, reason), func() bool {
+		for _, x := range l.all(typ) {
+			if reason == "" || x.Reason == reason {
+				e = x
+			}
+		}
+		return e.Type != ""
+	})
+	return e
+}
+
+const siteSecret = "0123456789abcdef0123456789abcdef"
+
+// enrolled is a database with accounts that have a passphrase and an
+// authenticator, made once: hashing is meant to be slow.
+var enrolled struct {
+	once  sync.Once
+	db    []byte
+	seeds map[string]string // user → seed in base32
+	keys  map[string]ssh.Signer
+	at    time.Time
+	err   error
+}
+
+const passphrase = "three quiet otters paddle north"
+
+var users = []string{"alice", "bob"}
+
+func newKey() ssh.Signer {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	s, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+var secretLine = regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)$`)
+
+// enrol takes a fresh account through its first login.
+type enrol struct {
+	temporary string
+	clock     *siteClock
+	seed      string
+}
+
+func (e *enrol) Ask(_ context.Context, prompt string, _ bool) (string, error) {
+	switch m := secretLine.FindStringSubmatch(prompt); {
+	case m != nil:
+		e.seed = strings.ReplaceAll(m[1], " ", "")
+		return totp.GenerateCode(e.seed, e.clock.now())
+	case strings.HasSuffix(prompt, "ew entry passphrase: "):
+		return passphrase, nil
+	case strings.HasSuffix(prompt, "entry passphrase: "):
+		return e.temporary, nil
+	}
+	return "", nil // Enter
+}
+
+func enrolAll(dir string) error {
+	clock := &siteClock{t: time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC)}
+	st, err := store.OpenSQLite(filepath.Join(dir, "entry.db"), clock.now)
+	if err != nil {
+		return err
+	}
+	auth, err := identity.New(identity.Options{Store: st, Secret: []byte(siteSecret), Now: clock.now,
+		Events: func(context.Context, ...audit.Event) error { return nil }})
+	if err != nil {
+		return errors.Join(err, st.Close())
+	}
+	enrolled.seeds, enrolled.keys = map[string]string{}, map[string]ssh.Signer{}
+	for i, u := range users {
+		e := &enrol{clock: clock}
+		if e.temporary, err = auth.AddUser(context.Background(), u); err != nil {
+			return err
+		}
+		if _, err = auth.Login(context.Background(), identity.Attempt{Name: u, Conn: fmt.Sprint(i)}, identity.NewConnState(), e); err != nil {
+			return err
+		}
+		if _, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(e.seed); err != nil {
+			return err
+		}
+		enrolled.seeds[u], enrolled.keys[u] = e.seed, newKey()
+		if _, err := auth.AddKey(context.Background(), u, string(ssh.MarshalAuthorizedKey(enrolled.keys[u].PublicKey()))); err != nil {
+			return err
+		}
+	}
+	enrolled.at = clock.now()
+	if err := st.Close(); err != nil {
+		return err
+	}
+	enrolled.db, err = os.ReadFile(filepath.Join(dir, "entry.db"))
+	return err
+}
+
+// site is a whole jump host in this process, with one target machine.
+type site struct {
+	t      testing.TB
+	clock  *siteClock
+	log    *logbook
+	store  *store.Store
+	auth   *identity.Authenticator
+	spool  *recording.Spool
+	dir    string
+	hostCA ssh.PublicKey
+	hosts  *ca.HostKeys
+	userCA *ca.UserCA
+	home   *machine
+	server *bastion.Server
+	addr   string
+	admin  *bastion.Admin
+	served chan error
+	extra  string // more of the policy's targets and rules
+}
+
+// options change what newSite makes.
+type options struct {
+	options func(*bastion.Options)
+	policy  func(*site) string // instead of the usual one
+	bound   string             // the listener leads to this target
+}
+
+// usual is a policy under which alice and bob may do everything on home.
+func usual(s *site) string { return s.policyText("", "") }
+
+// policyText is the usual policy with more targets, and more or other limits
+// in the rule.
+func (s *site) policyText(targets, rule string) string {
+	return fmt.Sprintf(`labs:
+  tinker:
+    members: [alice, bob]
+    targets:
+      home: {address: %q, host_keys: [%q], default_login: worker, logins: {alice: [worker, analysis]}}
+%srules:
+  - name: all
+    who: {labs: [tinker]}
+    where: {targets: [home.tinker]}
+    may: [shell, exec, upload, download]
+    record: full
+%s`, s.home.addr, s.home.key(), targets, rule)
+}
+
+func parsePolicy(t testing.TB, text string) *policy.Policy {
+	t.Helper()
+	p, err := policy.Parse(policy.File{Name: "tinker.yaml", Data: []byte(text)})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return p
+}
+
+func newSite(t *testing.T, o options) *site {
+	t.Helper()
+	enrolled.once.Do(func() {
+		dir, err := os.MkdirTemp("", "bastion")
+		if err == nil {
+			err = enrolAll(dir)
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+		enrolled.err = err
+	})
+	if enrolled.err != nil {
+		t.Fatal(enrolled.err)
+	}
+	dir := t.TempDir()
+	s := &site{t: t, dir: dir, clock: &siteClock{t: enrolled.at}, log: &logbook{failed: make(chan struct{})}, served: make(chan error, 1)}
+	for _, d := range []string{"hosts", "spool"} {
+		must[struct{}](t)(struct{}{}, os.Mkdir(filepath.Join(dir, d), 0o700))
+	}
+	db := filepath.Join(dir, "entry.db")
+	must[struct{}](t)(struct{}{}, os.WriteFile(db, enrolled.db, 0o600))
+	s.store = must[*store.Store](t)(store.OpenSQLite(db, s.clock.now))
+	t.Cleanup(func() {
+		if err := s.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.auth = must[*identity.Authenticator](t)(identity.New(identity.Options{Store: s.store, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.now}))
+
+	host := must[*ca.Authority](t)(ca.GenerateFile(filepath.Join(dir, "host_ca"), ""))
+	user := must[*ca.Authority](t)(ca.GenerateFile(filepath.Join(dir, "user_ca"), ""))
+	hostCA := must[*ca.HostCA](t)(ca.NewHostCA(host))
+	s.hostCA = hostCA.PublicKey()
+	s.userCA = must[*ca.UserCA](t)(ca.NewUserCA(user))
+	s.hosts = must[*ca.HostKeys](t)(ca.OpenHostKeys(ca.HostKeysOptions{Dir: filepath.Join(dir, "hosts"), CA: hostCA, Now: s.clock.now}))
+	t.Cleanup(func() {
+		if err := s.hosts.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.spool = must[*recording.Spool](t)(recording.Open(recording.Options{Dir: filepath.Join(dir, "spool"), Commit: func(context.Context, recording.Tick) error { return nil }}))
+	t.Cleanup(func() {
+		if err := s.spool.Close(); err != nil && !errors.Is(err, recording.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	_, recipient, err := recording.GenerateIdentity()
+	auditors := must[[]age.Recipient](t)(recording.ParseRecipients(strings.NewReader(must[string](t)(recipient, err))))
+
+	s.home = startMachine(t, s)
+	text := usual
+	if o.policy != nil {
+		text = o.policy
+	}
+	bo := bastion.Options{
+		Policy: parsePolicy(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool,
+		Auditors: func(string) []age.Recipient { return auditors },
+		HostKeys: s.hosts, UserCA: s.userCA, Log: zap.NewNop(), Now: s.clock.now,
+		Startups: bastion.Startups{Begin: 200, Rate: 30, Full: 300}, PerSource: 100, DialTimeout: 2 * time.Second, Notice: bastion.NoticeNone,
+	}
+	if o.options != nil {
+		o.options(&bo)
+	}
+	s.server = must[*bastion.Server](t)(bastion.New(bo))
+	s.admin = &bastion.Admin{Auth: s.auth, Events: s.log, Log: zap.NewNop(), Server: s.server}
+	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	s.addr = l.Addr().String()
+	go func() { s.served <- s.server.Serve(l, o.bound) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		finishes(t, "shutdown", func() { s.server.Shutdown(ctx); <-s.served })
+	})
+	return s
+}
+
+// code is user's next one-time code. The clock moves a step, so that it is a
+// new one.
+func (s *site) code(user string) string {
+	s.t.Helper()
+	return must[string](s.t)(totp.GenerateCode(enrolled.seeds[user], s.clock.advance(30*time.Second)))
+}
+
+// hostCheck accepts what entry's host CA vouches for.
+func (s *site) hostCheck() ssh.HostKeyCallback {
+	c := &ssh.CertChecker{Clock: s.clock.now, IsHostAuthority: func(k ssh.PublicKey, _ string) bool { return bytes.Equal(k.Marshal(), s.hostCA.Marshal()) }}
+	return c.CheckHostKey
+}
+
+// config logs user in with their key and code.
+func (s *site) config(name string) *ssh.ClientConfig {
+	user, _, _ := strings.Cut(name, "+")
+	return &ssh.ClientConfig{
+		User: name, HostKeyCallback: s.hostCheck(), ClientVersion: "SSH-2.0-OpenSSH_9.2p1",
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(enrolled.keys[user]), ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
+			answers := make([]string, len(questions))
+			for i, q := range questions {
+				if strings.HasSuffix(q, "entry one-time code: ") {
+					answers[i] = s.code(user)
+				}
+			}
+			return answers, nil
+		})},
+	}
+}
+
+// client is an authenticated connection to entry.
+type client struct {
+	ssh.Conn
+	s        *site
+	channels <-chan ssh.NewChannel
+	requests <-chan *ssh.Request
+}
+
+func (s *site) tryDial(c *ssh.ClientConfig) (*client, error) {
+	nc, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		return nil, err
+	}
+	conn, chans, reqs, err := ssh.NewClientConn(nc, "entry:22", c)
+	if err != nil {
+		return nil, err
+	}
+	go ssh.DiscardRequests(reqs)
+	s.t.Cleanup(func() { conn.Close() })
+	return &client{Conn: conn, s: s, channels: chans, requests: reqs}, nil
+}
+
+// login logs name in and fails the test if it can't.
+func (s *site) login(name string) *client {
+	s.t.Helper()
+	return must[*client](s.t)(s.tryDial(s.config(name)))
+}
+
+// forward is what a direct-tcpip channel asks for.
+type forward struct {
+	Host           string
+	Port           uint32
+	Originator     string
+	OriginatorPort uint32
+}
+
+func jumpTo(host string, port uint32) forward { return forward{host, port, "127.0.0.1", 65535} }
+
+func (c *client) open(f forward) (ssh.Channel, error) {
+	ch, reqs, err := c.OpenChannel("direct-tcpip", ssh.Marshal(f))
+	if err != nil {
+		return nil, err
+	}
+	go ssh.DiscardRequests(reqs)
+	return ch, nil
+}
+
+// refused opens f and returns why it was refused.
+func (c *client) refused(f forward) string {
+	c.s.t.Helper()
+	ch, err := c.open(f)
+	if err == nil {
+		ch.Close()
+		c.s.t.Fatalf("%+v was opened", f)
+	}
+	var e *ssh.OpenChannelError
+	if !errors.As(err, &e) {
+		c.s.t.Fatalf("%+v: %v", f, err)
+	}
+	return e.Message
+}
+
+// channelConn is a channel as a net.Conn, without deadlines.
+type channelConn struct{ ssh.Channel }
+
+func (channelConn) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+func (channelConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+func (channelConn) SetDeadline(time.Time) error      { return nil }
+func (channelConn) SetReadDeadline(time.Time) error  { return nil }
+func (channelConn) SetWriteDeadline(time.Time) error { return nil }
+
+// inner speaks SSH inside a jump to host, as `ssh -J` does.
+func (c *client) inner(host string, cfg *ssh.ClientConfig) (*ssh.Client, error) {
+	ch, err := c.open(jumpTo(host, 22))
+	if err != nil {
+		return nil, err
+	}
+	if cfg == nil {
+		cfg = &ssh.ClientConfig{User: "whoever"}
+	}
+	cfg.HostKeyCallback = c.s.hostCheck()
+	conn, chans, reqs, err := ssh.NewClientConn(channelConn{ch}, host+":22", cfg)
+	if err != nil {
+		return nil, err
+	}
+	sc := ssh.NewClient(conn, chans, reqs)
+	c.s.t.Cleanup(func() { sc.Close() })
+	return sc, nil
+}
+
+func (c *client) jump(host string) *ssh.Client {
+	c.s.t.Helper()
+	return must[*ssh.Client](c.s.t)(c.inner(host, nil))
+}
+
+// run runs a command and returns what came back.
+func run(t testing.TB, c *ssh.Client, command string) (stdout, stderr string, err error) {
+	t.Helper()
+	sess, err := c.NewSession()
+	if err != nil {
+		return "", "", err
+	}
+	defer sess.Close()
+	var out, errs bytes.Buffer
+	sess.Stdout, sess.Stderr = &out, &errs
+	finishes(t, command, func() { err = sess.Run(command) })
+	return out.String(), errs.String(), err
+}
+
+// begin starts a command that goes on until the session ends, and returns what
+// it says on standard error then.
+func begin(t testing.TB, c *ssh.Client) (stderr func() string) {
+	t.Helper()
+	sess := must[*ssh.Session](t)(c.NewSession())
+	out := must[io.Reader](t)(sess.StdoutPipe())
+	errs := must[io.Reader](t)(sess.StderrPipe())
+	must[struct{}](t)(struct{}{}, sess.Start("wait"))
+	line := make([]byte, 8)
+	if _, err := io.ReadFull(out, line); err != nil || string(line) != "waiting\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return func() string {
+		var b []byte
+		finishes(t, "the session's end", func() { b, _ = io.ReadAll(errs) })
+		return string(b)
+	}
+}
