@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/user"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -41,6 +43,9 @@ func openOperator(cfg *configs.Config) (*operator, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, hinted(fmt.Errorf("admin socket: %w", err), "run this as root or as the server's own account")
 	}
+	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
+		return nil, err
+	}
 	st, err := openState(cfg)
 	if errors.Is(err, audit.ErrLocked) {
 		return nil, hinted(errors.New("a server is running, but its admin socket doesn't answer"), "check admin.socket in the configuration; if the server is just starting, try again")
@@ -50,6 +55,25 @@ func openOperator(cfg *configs.Config) (*operator, error) {
 	}
 	admin := &bastion.Admin{Auth: st.auth, Events: st.log, Log: zap.NewNop()}
 	return &operator{do: inProcess(admin.Handler()), closing: st.Close}, nil
+}
+
+// ownAccount refuses to work in the server's place as another account than the
+// one that owns its files: root would leave new ones that the server can't open.
+func ownAccount(dir string, euid int) error {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return nil // opening it says so
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == euid {
+		return nil
+	}
+	owner := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(owner); err == nil {
+		owner = u.Username
+	}
+	return hinted(failf(exitUsage, "no server is running, and its files belong to account %s", owner),
+		"start the server first, or run this as that account (runuser -u "+owner+" -- entry …)")
 }
 
 // dialOperator connects to the running server only.
