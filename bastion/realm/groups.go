@@ -18,16 +18,16 @@ const (
 	noAttributes = "1.1"
 )
 
-// search returns at most limit entries and no references to other servers; one
-// that goes on after limit is an error.
+// search returns at most limit entries, and no references to other servers.
 func (q *query) search(base string, scope int, filter string, limit int, attribute string) ([]*ldap.Entry, error) {
 	seconds := max(1, int(q.r.o.Timeout.Seconds()))
 	request := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, limit, seconds, false, filter, []string{attribute}, nil)
 	request.EnforceSizeLimit = true
 	found, err := q.conn.Search(request)
-	// The directory says that it cut the list. With all that was asked for in
+	// The list was cut, by the directory or here. With all that was asked for in
 	// hand that is no failure: two entries where one may be are answer enough.
-	if err != nil && !(ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) && found != nil && len(found.Entries) == limit) {
+	cut := ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) || errors.Is(err, ldap.ErrSizeLimitExceeded)
+	if err != nil && (!cut || found == nil || len(found.Entries) != limit) {
 		return nil, err
 	}
 	return found.Entries, nil

@@ -179,7 +179,7 @@ func (r *Realm) Check(ctx context.Context, user, passphrase string) (ok bool, gr
 	defer cancel()
 	q, err := r.open(ctx)
 	if err != nil {
-		return false, nil, time.Time{}, r.unavailable("connect", err)
+		return false, nil, time.Time{}, r.unavailable(ctx, "connect", err)
 	}
 	defer q.close()
 	if r.o.Search != nil {
@@ -192,17 +192,18 @@ func (r *Realm) Check(ctx context.Context, user, passphrase string) (ok bool, gr
 	case errors.As(err, &barred):
 		return false, nil, time.Time{}, barred
 	case err != nil:
-		if cause := context.Cause(ctx); cause != nil {
-			err = errors.Join(cause, err)
-		}
-		return false, nil, time.Time{}, r.unavailable("ask", err)
+		return false, nil, time.Time{}, r.unavailable(ctx, "ask", err)
 	case !ok:
 		return false, nil, time.Time{}, nil
 	}
 	return true, groups, r.o.Now(), nil
 }
 
-func (r *Realm) unavailable(what string, err error) error {
+// unavailable adds why the time was up, which the library's errors don't tell.
+func (r *Realm) unavailable(ctx context.Context, what string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = errors.Join(cause, err)
+	}
 	return fmt.Errorf("%w: %s %s: %w", ErrUnavailable, what, r.o.Name, err)
 }
 
