@@ -24,10 +24,13 @@ const (
 
 	PassphraseChanged     Type = "passphrase.changed"
 	AuthenticatorEnrolled Type = "authenticator.enrolled"
+	AuthenticatorRemoved  Type = "authenticator.removed"
 	RecoveryCreated       Type = "recovery.created"
 	RecoveryUsed          Type = "recovery.used"
 	KeyAdded              Type = "key.added"
 	KeyRemoved            Type = "key.removed"
+	KeyRemembered         Type = "key.remembered" // key and code were given; until Until the key stands for both
+	KeyForgotten          Type = "key.forgotten"
 
 	AccessRefused  Type = "access.refused"
 	JumpRefused    Type = "jump.refused"
@@ -57,18 +60,24 @@ const (
 	UserEnabled  Type = "user.enabled"
 	UserReset    Type = "user.reset"
 	UserRemoved  Type = "user.removed"
+	UserInvited  Type = "user.invited"
+	UserImported Type = "user.imported"
+	UserChanged  Type = "user.changed" // Detail says what
+
+	UserResetRequested Type = "user.reset-requested" // by the first of two operators
 )
 
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
-	PassphraseChanged, AuthenticatorEnrolled, RecoveryCreated, RecoveryUsed, KeyAdded, KeyRemoved,
+	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
+	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten,
 	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
 	SessionStarted, SessionEnded, SessionKilled,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH,
 	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead,
-	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved,
+	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserResetRequested,
 }
 
 var known = func() map[Type]bool {

@@ -109,7 +109,7 @@ func (a *Authenticator) Disable(ctx context.Context, name string) error {
 // to, if there is one.
 func (a *Authenticator) Enable(ctx context.Context, name string) error {
 	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserEnabled, name, nil), func(acct *Account) error {
-		acct.Disabled = false
+		acct.Disabled, acct.ActiveSince = false, a.now()
 		return nil
 	})
 	if err == nil {

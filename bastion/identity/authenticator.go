@@ -93,8 +93,8 @@ func (l Limits) check() error {
 }
 
 // Authenticator runs dialogues and changes accounts. It is safe for concurrent
-// use. Failures by name and source are counted in its memory, those by account
-// in the store.
+// use. All it counts is in the store: any number of Authenticators, in any
+// number of processes, may work on one database.
 type Authenticator struct {
 	store   Store
 	events  func(context.Context, ...audit.Event) error
@@ -163,7 +163,7 @@ func New(o Options) (*Authenticator, error) {
 	if a.dummy, err = a.dummyAccount(); err != nil {
 		return nil, err
 	}
-	a.lockout = newLockout(a.limits, maxTracked)
+	a.lockout = &lockout{limits: a.limits, store: o.Store, key: a.keys.tallies}
 	return a, nil
 }
 

@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Confirm asks the client behind ask for the passphrase of id, once, where
@@ -18,8 +17,12 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 		return ErrRevoked
 	}
 	at.Name, at.Key = id.user, nil
-	d := &dialogue{a: a, at: at, conn: NewConnState(), ask: ask, pair: pairOf(id.user, at.Source.Addr()), user: id.user}
-	if st := a.lockout.look(d.pair, a.now()); !st.judged() {
+	d := &dialogue{a: a, at: at, conn: NewConnState(), ask: ask, pair: a.lockout.pairOf(id.user, at.Source.Addr()), user: id.user}
+	st, err := a.lockout.look(ctx, d.pair, a.now())
+	if err != nil {
+		return d.end(ctx, err)
+	}
+	if !st.judged() {
 		return d.locked(ctx, st)
 	}
 	typed, err := d.answer(ctx, a.issuer+" passphrase: ", false)
@@ -36,18 +39,20 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 }
 
 func (d *dialogue) confirm(ctx context.Context, id Identity, typed string) error {
-	if !d.charge() {
+	if ok, err := d.charge(ctx); err != nil {
+		return err
+	} else if !ok {
 		return d.locked(ctx, d.barred)
 	}
 	now := d.a.now()
-	acct, err := d.a.store.Account(ctx, id.user)
-	gone := errors.Is(err, ErrNoAccount) || (err == nil && (acct.ID != id.account || acct.Epoch != id.epoch || acct.Disabled))
-	switch {
-	case gone:
-		d.refund()
-		return ErrRevoked
-	case err != nil:
-		return fmt.Errorf("%w: read account: %w", ErrUnavailable, err)
+	acct, err := d.a.owned(ctx, id)
+	if errors.Is(err, ErrRevoked) {
+		if err := d.refund(ctx); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
 	}
 	v := verdict{reason: reasonAccountLocked}
 	if !now.Before(acct.LockedUntil) {
@@ -56,8 +61,7 @@ func (d *dialogue) confirm(ctx context.Context, id Identity, typed string) error
 			return err
 		}
 		if right {
-			d.a.lockout.succeeded(d.pair, now)
-			return nil
+			return d.succeeded(ctx)
 		}
 		if v, err = d.wrongPassphrase(ctx, acct, codeRight, now); err != nil {
 			return err

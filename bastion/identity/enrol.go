@@ -15,25 +15,36 @@ const (
 	maxFirstCodes     = 5 // wrong first codes for one QR
 )
 
+// firstDevice is the name of the authenticator that a login enrols.
+const firstDevice = "app"
+
 // proceed takes a client whose answers were right through what the account
 // still lacks: a passphrase of its own, an authenticator.
 func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identity, error) {
 	first := "passphrase"
+	second := "+otp"
 	switch {
+	case d.touched:
+		second = "+sk"
 	case d.key != "":
 		first = "publickey"
 	case v.temporary:
 		first = "temporary"
 	}
 	bare := len(acct.Authenticators) == 0
-	if !v.temporary && !v.recovery && !bare {
-		return d.finish(ctx, acct, first+"+otp")
+	if !v.temporary && !v.aged && !v.recovery && !bare {
+		acct, err := d.rehash(ctx, acct, v.typed)
+		if err != nil {
+			return Identity{}, err
+		}
+		return d.finish(ctx, acct, first+second)
 	}
 	d.conn.openEnrolment()
 
 	next, events := acct, []audit.Event(nil)
-	if v.temporary {
-		passphrase, err := d.newPassphrase(ctx, acct)
+	told := []NoticeKind{}
+	if v.temporary || v.aged {
+		passphrase, err := d.newPassphrase(ctx, acct, v.typed)
 		if err != nil {
 			return Identity{}, err
 		}
@@ -42,41 +53,51 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		}
 		next.PassphraseSet, next.Temporary = d.a.now(), nil
 		events = append(events, d.event(audit.PassphraseChanged, ""))
+		told = append(told, NoticePassphraseChanged)
 	}
 	if !bare && !v.recovery {
 		saved, err := d.save(ctx, next, events...)
 		if err != nil {
 			return Identity{}, err
 		}
-		return d.finish(ctx, saved, first+"+otp")
+		d.tell(ctx, NoticePassphraseChanged, "")
+		return d.finish(ctx, saved, first+second)
 	}
 
-	device, err := d.firstCode(ctx, acct)
+	device, err := d.firstCode(ctx, acct, firstDevice)
 	if err != nil {
 		return Identity{}, err
 	}
 	// A recovery login means that the device is gone: whoever has it now must
 	// not keep its codes.
 	next.Authenticators = []EnrolledAuthenticator{device}
-	codes := make([]string, recoveryCount)
-	next.Recovery = nil
-	for i := range codes {
-		codes[i] = randomSymbols(recoverySymbols)
-		bareCode, _ := parseRecovery(codes[i])
-		next.Recovery = append(next.Recovery, RecoveryCode{Hash: d.a.keys.hashRecovery(acct.ID, bareCode)})
-	}
+	var codes []string
+	codes, next.Recovery = d.a.newRecovery(acct.ID)
 	events = append(events, d.event(audit.AuthenticatorEnrolled, ""), d.event(audit.RecoveryCreated, ""))
 	saved, err := d.save(ctx, next, events...)
 	if err != nil {
 		return Identity{}, err
 	}
-	if err := d.showRecovery(ctx, codes); err != nil {
+	for _, kind := range append(told, NoticeDeviceAdded) {
+		d.tell(ctx, kind, "")
+	}
+	if err := d.showRecovery(ctx, codes, "Your authenticator is enrolled. "); err != nil {
 		return Identity{}, err
 	}
 	if v.recovery {
 		return d.finish(ctx, saved, first+"+recovery")
 	}
 	return d.finish(ctx, saved, first+"+enrolment")
+}
+
+// newRecovery makes a list of recovery codes and what is stored of them.
+func (a *Authenticator) newRecovery(account string) (codes []string, stored []RecoveryCode) {
+	for range recoveryCount {
+		code := randomSymbols(recoverySymbols)
+		symbols, _ := parseRecovery(code) // what was just made has the form
+		codes, stored = append(codes, code), append(stored, RecoveryCode{Hash: a.keys.hashRecovery(account, symbols)})
+	}
+	return codes, stored
 }
 
 // save commits what the dialogue has changed, if nobody was faster.
@@ -108,8 +129,9 @@ func (d *dialogue) save(ctx context.Context, next Account, e ...audit.Event) (Ac
 	return next, nil
 }
 
-// newPassphrase asks until two equal answers satisfy the rules.
-func (d *dialogue) newPassphrase(ctx context.Context, acct Account) (string, error) {
+// newPassphrase asks until two equal answers satisfy the rules. old is the
+// passphrase that is to be replaced; "" where it isn't known.
+func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old string) (string, error) {
 	say := ""
 	for range maxNewPassphrases {
 		p, err := d.answer(ctx, say+"New "+d.a.issuer+" passphrase: ", false)
@@ -118,6 +140,10 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account) (string, err
 		}
 		if say = refusePassphrase(p, acct.Name, d.a.issuer, acct.Temporary); say != "" {
 			say += " "
+			continue
+		}
+		if p == old {
+			say = "Refused: it is the old one. "
 			continue
 		}
 		repeat, err := d.answer(ctx, "Repeat new "+d.a.issuer+" passphrase: ", false)
@@ -134,7 +160,7 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account) (string, err
 
 // firstCode shows a fresh seed and returns its sealed authenticator once a code
 // of it has come back. Nothing is stored yet.
-func (d *dialogue) firstCode(ctx context.Context, acct Account) (EnrolledAuthenticator, error) {
+func (d *dialogue) firstCode(ctx context.Context, acct Account, name string) (EnrolledAuthenticator, error) {
 	seed := newSeed()
 	code := d.a.issuer + " one-time code: "
 	picture, err := renderQR(otpauthURI(d.a.issuer, acct.Name, seed))
@@ -160,7 +186,7 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account) (EnrolledAuthent
 		case m.acceptable():
 			id := randomID()
 			return EnrolledAuthenticator{
-				ID: id, Name: "app", Sealed: d.a.keys.sealSeed(acct.ID, id, seed), Created: now, LastStep: m.step,
+				ID: id, Name: name, Sealed: d.a.keys.sealSeed(acct.ID, id, seed), Created: now, LastStep: m.step, Used: now,
 			}, nil
 		case m.found:
 			prompt = driftText(m.drift) + " " + code
@@ -173,6 +199,9 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account) (EnrolledAuthent
 
 // tooManyRounds ends a conversation that goes nowhere. Nothing was saved.
 func (d *dialogue) tooManyRounds(ctx context.Context, say string) error {
+	if d.serving {
+		return &Refusal{Text: say + "That was tried too often, and nothing was changed."}
+	}
 	if err := d.a.report(ctx, d.event(audit.LoginAbandoned, reasonRounds)); err != nil {
 		return err
 	}
@@ -182,9 +211,9 @@ func (d *dialogue) tooManyRounds(ctx context.Context, say string) error {
 
 // showRecovery shows the codes, the only time. They are saved already: a client
 // that leaves here has enrolled, and can have new codes made.
-func (d *dialogue) showRecovery(ctx context.Context, codes []string) error {
+func (d *dialogue) showRecovery(ctx context.Context, codes []string, say string) error {
 	var b strings.Builder
-	b.WriteString("\nYour authenticator is enrolled. These are your recovery codes for " + d.a.issuer + ":\n" +
+	b.WriteString("\n" + say + "These are your recovery codes for " + d.a.issuer + ":\n" +
 		"if you lose the device, each stands once for a one-time code. They are shown\n" +
 		"only now; keep them, but not on this computer.\n")
 	for i := 0; i < len(codes); i += 2 {

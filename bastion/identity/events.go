@@ -19,6 +19,8 @@ const (
 	reasonRecoveryUsed    reason = "recovery-code-used"
 	reasonExpired         reason = "temporary-passphrase-expired"
 	reasonDisabled        reason = "account-disabled"
+	reasonEnded           reason = "account-ended"
+	reasonInactive        reason = "account-inactive"
 	reasonAccountLocked   reason = "account-locked"
 	reasonTooMany         reason = "too-many-failures"
 	reasonRevoked         reason = "revoked"

@@ -19,9 +19,19 @@ func (c *counting) Account(ctx context.Context, name string) (identity.Account, 
 	return c.Store.Account(ctx, name)
 }
 
-func (c *counting) SpendStep(ctx context.Context, id string, step int64) (bool, error) {
+func (c *counting) Tallies(ctx context.Context, keys ...identity.TallyKey) ([]identity.Tally, error) {
+	c.calls = append(c.calls, "Tallies")
+	return c.Store.Tallies(ctx, keys...)
+}
+
+func (c *counting) Count(ctx context.Context, at time.Time, edit func([]identity.Tally) bool, keys ...identity.TallyKey) error {
+	c.calls = append(c.calls, "Count")
+	return c.Store.Count(ctx, at, edit, keys...)
+}
+
+func (c *counting) SpendStep(ctx context.Context, id string, step int64, at time.Time) (bool, error) {
 	c.calls = append(c.calls, "SpendStep")
-	return c.Store.SpendStep(ctx, id, step)
+	return c.Store.SpendStep(ctx, id, step, at)
 }
 
 func (c *counting) CountFailure(ctx context.Context, id string, at time.Time, n int, d time.Duration) (time.Time, error) {

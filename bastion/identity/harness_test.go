@@ -30,19 +30,26 @@ type world struct {
 	store  *store.Store
 	path   string
 	secret []byte
+	with   func(*identity.Options) // what differs from the defaults
 
-	mu     sync.Mutex
-	now    time.Time
-	events []audit.Event
-	broken error
+	mu      sync.Mutex
+	now     time.Time
+	events  []audit.Event
+	notices []identity.Notice
+	broken  error
 	// before runs ahead of each append, outside mu.
 	before func(audit.Event)
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, func(*identity.Options) {})
+}
+
+func newWorldWith(t *testing.T, with func(*identity.Options)) *world {
+	t.Helper()
 	w := &world{
-		t: t, now: time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC), path: filepath.Join(t.TempDir(), "entry.db"),
+		t: t, with: with, now: time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC), path: filepath.Join(t.TempDir(), "entry.db"),
 		secret: []byte("0123456789abcdef0123456789abcdef"),
 	}
 	s, err := store.OpenSQLite(w.path, w.clock)
@@ -61,7 +68,9 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) authenticator(s identity.Store) *identity.Authenticator {
 	w.t.Helper()
-	a, err := identity.New(identity.Options{Store: s, Events: w.append, Secret: w.secret, Now: w.clock})
+	o := identity.Options{Store: s, Events: w.append, Secret: w.secret, Now: w.clock, Notify: w.notify}
+	w.with(&o)
+	a, err := identity.New(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -97,6 +106,31 @@ func (w *world) append(_ context.Context, e ...audit.Event) error {
 	defer w.mu.Unlock()
 	w.events = append(w.events, e...)
 	return nil
+}
+
+func (w *world) notify(_ context.Context, n identity.Notice) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.notices = append(w.notices, n)
+}
+
+// wantNotices compares the kinds and details of what users were told since the
+// last call.
+func (w *world) wantNotices(want ...string) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var got []string
+	for _, n := range w.notices {
+		if n.User == "" || !n.At.Equal(w.now) {
+			w.t.Errorf("notice %+v", n)
+		}
+		got = append(got, strings.TrimSpace(string(n.Kind)+" "+n.Detail))
+	}
+	w.notices = nil
+	if !slices.Equal(got, want) {
+		w.t.Errorf("notices:\n got %q\nwant %q", got, want)
+	}
 }
 
 // log is every event so far as "type reason", from the nth on.
@@ -237,7 +271,37 @@ func (w *world) enrolled(name string) *user {
 		w.t.Fatalf("first login: %v %q", err, id.Method())
 	}
 	w.advance(time.Minute)
+	w.notices = nil
 	return u
+}
+
+// in logs the user in with passphrase and code, and moves the clock on.
+func (u *user) in() identity.Identity {
+	u.w.t.Helper()
+	id, err := u.w.login(attempt(u.name), round{askPass, good}, round{askCode, u.code()})
+	if err != nil {
+		u.w.t.Fatal(err)
+	}
+	u.w.advance(time.Minute)
+	return id
+}
+
+// withKey registers a key and returns an attempt that has proven it.
+func (u *user) withKey() (identity.Attempt, testKey) {
+	u.w.t.Helper()
+	k := edKey(u.w.t)
+	if _, err := u.w.a.AddKey(u.w.t.Context(), u.name, k.line); err != nil {
+		u.w.t.Fatal(err)
+	}
+	at := attempt(u.name)
+	at.Key = k.pub
+	return at, k
+}
+
+// from is at from another address.
+func from(at identity.Attempt, addr string) identity.Attempt {
+	at.Source = netip.AddrPortFrom(netip.MustParseAddr(addr), 4000)
+	return at
 }
 
 func (u *user) firstLogin(temp string) []round {

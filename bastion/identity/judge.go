@@ -22,7 +22,10 @@ type verdict struct {
 	accountLock time.Time // end of the account's lock that this verdict began
 
 	temporary bool // the passphrase is temporary and must be replaced
+	aged      bool // the passphrase is right but too old, and must be replaced
 	recovery  bool // a recovery code stood for the code
+	// typed is the right passphrase; "" where a key stood for it.
+	typed string
 }
 
 // codeKind is how the second answer relates to an account.
@@ -35,16 +38,20 @@ const (
 	codeEarly             // the authenticator's clock is off; never accepted
 	codeRecovery          // an unused recovery code
 	codeNeedless          // right temporary passphrase, no authenticator yet
+	codeTouch             // a security key was touched, and that stands for it
 )
 
 // judge evaluates both answers as one. The code goes first, being cheap, and
 // only one that lies in a window lets the passphrase be hashed.
 func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict, error) {
-	if !d.charge() {
-		return verdict{locked: true}, nil
+	if ok, err := d.charge(ctx); err != nil || !ok {
+		return verdict{locked: true}, err
 	}
 	now := d.a.now()
-	code, found, err := d.judgeCode(ctx, acct, in, now)
+	code, found, err := codeTouch, match{}, error(nil)
+	if !d.touched {
+		code, found, err = d.judgeCode(ctx, acct, in, now)
+	}
 	if err != nil {
 		return verdict{}, err
 	}
@@ -71,7 +78,7 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	if now.Before(acct.LockedUntil) {
 		// Told only to a holder of a right code, who can't be guessing.
 		v := verdict{reason: reasonAccountLocked}
-		if code == codeRight || code == codeRecovery || code == codeNeedless {
+		if code != codeUsed && code != codeEarly {
 			v.text = "This account is locked until " + utc(acct.LockedUntil) + " after many wrong passphrases: wait, or ask your lab's administrator."
 		}
 		return v, nil
@@ -88,8 +95,8 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		return verdict{reason: reasonCodeUsed, innocent: true, text: "Code already used, wait for the next one."}, nil
 	case code == codeEarly:
 		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.drift)}, nil
-	case acct.Disabled:
-		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask your lab's administrator."}, nil
+	case d.a.unfit(acct, now).reason != "":
+		return d.a.unfit(acct, now), nil
 	case expired:
 		return d.expired(acct), nil
 	}
@@ -98,13 +105,17 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 			return verdict{reason: reasonRecoveryUsed}, err
 		}
 	}
-	return verdict{temporary: isTemporary, recovery: code == codeRecovery}, nil
+	v := verdict{temporary: isTemporary, recovery: code == codeRecovery}
+	if !isTemporary && (d.key == "" || d.touched) {
+		v.typed, v.aged = in.passphrase, d.a.aged(acct, now)
+	}
+	return v, nil
 }
 
 // firstFactor checks the passphrase; a key in use has been proven already.
 func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase string, isTemporary bool) (bool, error) {
 	switch {
-	case d.key != "" || isTemporary:
+	case isTemporary || (d.key != "" && !d.touched):
 		return true, nil
 	case acct.Passphrase == "":
 		return false, nil
@@ -116,7 +127,7 @@ func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase str
 // strangers can't lock an owner out.
 func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, now time.Time) (verdict, error) {
 	v := verdict{reason: reasonWrongPassphrase}
-	if code != codeRight && code != codeUsed && code != codeRecovery {
+	if code == codeWrong || code == codeEarly || code == codeNeedless {
 		return v, nil
 	}
 	l := d.a.limits
@@ -131,8 +142,8 @@ func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeK
 // expired is said only after the right temporary passphrase (and code, if there
 // is an authenticator): to its holder, who needs to know what to do.
 func (d *dialogue) expired(acct Account) verdict {
-	if acct.Disabled {
-		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask your lab's administrator."}
+	if v := d.a.unfit(acct, d.a.now()); v.reason != "" {
+		return v
 	}
 	return verdict{
 		reason: reasonExpired, innocent: true,
@@ -207,7 +218,7 @@ func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
 	if auth, step := d.conn.spent(); auth == m.authenticator && step == m.step {
 		return codeRight, nil
 	}
-	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.step)
+	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.step, d.a.now())
 	if err != nil {
 		return codeWrong, fmt.Errorf("%w: spend code: %w", ErrUnavailable, err)
 	}
@@ -242,7 +253,11 @@ func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer strin
 	if !won {
 		return false, nil
 	}
-	return true, d.a.report(ctx, d.event(audit.RecoveryUsed, ""))
+	if err := d.a.report(ctx, d.event(audit.RecoveryUsed, "")); err != nil {
+		return false, err
+	}
+	d.tell(ctx, NoticeRecoveryUsed, "")
+	return true, nil
 }
 
 // temporaryFor tells whether typed is the account's temporary passphrase,
@@ -256,15 +271,16 @@ func (a Account) temporaryFor(typed string) bool {
 	return subtle.ConstantTimeCompare(h[:], want[:]) == 1 && a.Temporary != nil
 }
 
-// admitsKey tells whether key may be the first factor: never while the
-// passphrase is temporary, because a reset must reach whoever planted a key, and
-// never without an authenticator, because then nothing would be second.
-func (a Account) admitsKey(key ssh.PublicKey) bool {
-	if key == nil || a.Disabled || a.Temporary != nil || a.Passphrase == "" || len(a.Authenticators) == 0 {
+// admitsKey tells whether key may be the first factor of acct: never while the
+// passphrase is temporary or too old, because a reset must reach whoever planted
+// a key, and never without an authenticator, because then nothing would be second.
+func (a *Authenticator) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
+	if key == nil || a.unfit(acct, now).reason != "" || acct.Temporary != nil || acct.Passphrase == "" ||
+		len(acct.Authenticators) == 0 || a.aged(acct, now) {
 		return false
 	}
 	print := ssh.FingerprintSHA256(key)
-	for _, k := range a.Keys {
+	for _, k := range acct.Keys {
 		if k.Fingerprint == print {
 			return true
 		}

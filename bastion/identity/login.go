@@ -21,9 +21,13 @@ import (
 // Errors: ErrAbandoned, ErrExhausted (also ErrLocked), ErrUnavailable. One Login
 // at a time per ConnState.
 func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask Asker) (Identity, error) {
-	d := &dialogue{a: a, at: at, conn: c, ask: ask, pair: pairOf(at.Name, at.Source.Addr())}
+	d := &dialogue{a: a, at: at, conn: c, ask: ask, pair: a.lockout.pairOf(at.Name, at.Source.Addr())}
 	for {
-		if st := a.lockout.look(d.pair, a.now()); st.locked() && !st.whole {
+		st, err := a.lockout.look(ctx, d.pair, a.now())
+		if err != nil {
+			return Identity{}, d.end(ctx, err)
+		}
+		if st.locked() && !st.whole {
 			return Identity{}, d.locked(ctx, st)
 		}
 		if !c.take() {
@@ -32,7 +36,9 @@ func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask
 			}
 			return Identity{}, ErrExhausted
 		}
-		id, err := d.run(ctx)
+		// A locked source (a NAT, say) still gets the prompts, so that names which
+		// are judged nevertheless don't stand out; blind means that this one isn't.
+		id, err := d.run(ctx, !st.judged())
 		var retry *again
 		switch {
 		case err == nil:
@@ -50,26 +56,32 @@ func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask
 // authenticator. Any failure means no. The key need not be proven.
 func (a *Authenticator) KnowsKey(ctx context.Context, name string, key ssh.PublicKey) bool {
 	acct, _, err := a.load(ctx, name)
-	return err == nil && acct.admitsKey(key)
+	return err == nil && a.admitsKey(acct, key, a.now())
 }
 
 // Check tells whether id still stands: nil, ErrRevoked or ErrUnavailable. The
 // server calls it once it has registered the connection, and whenever it
 // decides something new for it; see the package documentation.
 func (a *Authenticator) Check(ctx context.Context, id Identity) error {
+	_, err := a.owned(ctx, id)
+	return err
+}
+
+// owned returns the account of id while id stands, or ErrRevoked.
+func (a *Authenticator) owned(ctx context.Context, id Identity) (Account, error) {
 	if !id.Valid() {
-		return ErrRevoked
+		return Account{}, ErrRevoked
 	}
 	acct, err := a.store.Account(ctx, id.user)
 	switch {
 	case errors.Is(err, ErrNoAccount):
-		return ErrRevoked
+		return Account{}, ErrRevoked
 	case err != nil:
-		return fmt.Errorf("%w: check %s: %w", ErrUnavailable, id.user, err)
-	case acct.ID != id.account || acct.Epoch != id.epoch || acct.Disabled:
-		return ErrRevoked
+		return Account{}, fmt.Errorf("%w: check %s: %w", ErrUnavailable, id.user, err)
+	case acct.ID != id.account || acct.Epoch != id.epoch || a.unfit(acct, a.now()).reason != "":
+		return Account{}, ErrRevoked
 	}
-	return nil
+	return acct, nil
 }
 
 // load returns the account of a name, or the dummy after the same query.
@@ -106,8 +118,10 @@ type dialogue struct {
 	verdict string   // in front of the next first prompt, with its space; or ""
 	user    string   // the account's name; "" for an unknown one
 	key     string   // fingerprint of the key in use as first factor
+	touched bool     // the key's touch stands for the code, so the passphrase is asked
 	charged bool     // this dialogue is counted as failed until it succeeds
 	locks   bool     // the charge began a lock
+	serving bool     // a command inside a connection, not a login
 	barred  standing // what a charge that was not taken found
 }
 
@@ -119,12 +133,8 @@ type answers struct {
 }
 
 // run is one dialogue. It returns *again if another may follow.
-func (d *dialogue) run(ctx context.Context) (Identity, error) {
-	d.charged, d.locks, d.key, d.user = false, false, "", ""
-	// A locked source (a NAT, say) still gets the prompts, so that names which
-	// are judged nevertheless don't stand out; blind means that this one isn't.
-	blind := !d.a.lockout.look(d.pair, d.a.now()).judged()
-
+func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
+	d.charged, d.locks, d.key, d.user, d.touched = false, false, "", "", false
 	var (
 		acct Account
 		in   answers
@@ -134,9 +144,17 @@ func (d *dialogue) run(ctx context.Context) (Identity, error) {
 		if acct, err = d.load(ctx); err != nil {
 			return Identity{}, err
 		}
-		if acct.admitsKey(d.at.Key) {
+		if d.a.admitsKey(acct, d.at.Key, d.a.now()) {
 			d.key = ssh.FingerprintSHA256(d.at.Key)
+			d.touched = d.a.touchIsCode && touches(d.at.Key)
 		}
+	}
+	if d.touched {
+		if in.passphrase, err = d.answer(ctx, d.verdict+d.a.issuer+" passphrase: ", false); err != nil {
+			return Identity{}, err
+		}
+		v, err := d.judge(ctx, acct, in)
+		return d.settle(ctx, acct, v, err)
 	}
 	if d.key == "" {
 		if in.passphrase, err = d.answer(ctx, d.verdict+d.a.issuer+" passphrase: ", false); err != nil {
@@ -180,8 +198,8 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, 
 	}
 	// Whether the digits match shows in the next prompt, so this is a try, even
 	// if the client leaves before it.
-	if !d.charge() {
-		return verdict{}, false, nil
+	if ok, err := d.charge(ctx); err != nil || !ok {
+		return verdict{}, false, err
 	}
 	m, err := d.findCode(acct, code, now)
 	if err != nil || !m.acceptable() {
@@ -193,13 +211,16 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, 
 
 // charge counts this dialogue as a failed try until it succeeds, once. False
 // means that the name or the source is locked and nothing may be evaluated.
-func (d *dialogue) charge() bool {
+func (d *dialogue) charge(ctx context.Context) (bool, error) {
 	if d.charged {
-		return true
+		return true, nil
 	}
-	before, locks := d.a.lockout.charge(d.pair, d.a.now())
+	before, locks, err := d.a.lockout.charge(ctx, d.pair, d.a.now())
+	if err != nil {
+		return false, err
+	}
 	d.charged, d.locks, d.barred = before.judged(), locks, before
-	return d.charged
+	return d.charged, nil
 }
 
 // settle turns a verdict into an identity or into the next prompt's text.
@@ -213,15 +234,18 @@ func (d *dialogue) settle(ctx context.Context, acct Account, v verdict, err erro
 	if v.reason != "" {
 		return Identity{}, d.failed(ctx, v)
 	}
-	d.a.lockout.succeeded(d.pair, d.a.now())
-	d.charged = false
+	if err := d.succeeded(ctx); err != nil {
+		return Identity{}, err
+	}
 	return d.proceed(ctx, acct, v)
 }
 
 // failed logs a verdict and returns it for the next prompt.
 func (d *dialogue) failed(ctx context.Context, v verdict) error {
 	if v.innocent {
-		d.refund()
+		if err := d.refund(ctx); err != nil {
+			return err
+		}
 	}
 	e := []audit.Event{d.event(audit.LoginFailed, v.reason)}
 	if d.locks && d.charged {
@@ -244,43 +268,17 @@ func (d *dialogue) failed(ctx context.Context, v verdict) error {
 	return &again{text: text}
 }
 
-func (d *dialogue) refund() {
-	if d.charged {
-		d.a.lockout.refund(d.pair)
-		d.charged, d.locks = false, false
-	}
+func (d *dialogue) succeeded(ctx context.Context) error {
+	d.charged, d.locks = false, false
+	return d.a.lockout.succeeded(ctx, d.pair, d.a.now())
 }
 
-// finish stores and logs the login, in the order that the package documentation
-// argues for. acct has the generation that the login was judged by.
-func (d *dialogue) finish(ctx context.Context, acct Account, method string) (Identity, error) {
-	now := d.a.now()
-	keep := context.WithoutCancel(ctx)
-	changed := verdict{reason: reasonRevoked, text: "This account was changed during the login."}
-	err := d.a.store.RecordLogin(keep, acct.ID, acct.Generation, now)
-	if errors.Is(err, ErrChanged) {
-		return Identity{}, d.failed(ctx, changed)
+func (d *dialogue) refund(ctx context.Context) error {
+	if !d.charged {
+		return nil
 	}
-	if err != nil {
-		return Identity{}, fmt.Errorf("%w: store login: %w", ErrUnavailable, err)
-	}
-	e := d.event(audit.LoginSucceeded, "")
-	e.Method = method
-	if err := d.a.report(ctx, e); err != nil {
-		return Identity{}, err
-	}
-	id := Identity{
-		user: acct.Name, account: acct.ID, method: method, key: d.key,
-		at: now, generation: acct.Generation, epoch: acct.Epoch,
-	}
-	switch err := d.a.Check(keep, id); {
-	case errors.Is(err, ErrRevoked):
-		return Identity{}, d.failed(ctx, changed)
-	case err != nil:
-		return Identity{}, err
-	}
-	d.conn.forget()
-	return id, nil
+	d.charged, d.locks = false, false
+	return d.a.lockout.refund(ctx, d.pair, d.a.now())
 }
 
 func (d *dialogue) load(ctx context.Context) (Account, error) {

@@ -41,3 +41,8 @@ func (a *Authenticator) notify(ctx context.Context, n Notice) {
 	n.At = a.now()
 	a.notice(context.WithoutCancel(ctx), n)
 }
+
+// tell is notify from within a dialogue.
+func (d *dialogue) tell(ctx context.Context, kind NoticeKind, detail string) {
+	d.a.notify(ctx, Notice{User: d.user, Kind: kind, Source: d.address(), Detail: detail})
+}

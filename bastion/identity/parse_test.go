@@ -300,46 +300,99 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-func TestTableIsBounded(t *testing.T) {
-	l := newLockout(Limits{}.withDefaults(), 4)
-	now := time.Unix(1_700_000_000, 0)
-	src := netip.MustParseAddr("192.0.2.7")
-	for range 9 {
-		l.charge(pairOf("alice", src), now)
+// memory is a Counter for one goroutine.
+type memory map[TallyKey]Tally
+
+func (m memory) Tallies(_ context.Context, keys ...TallyKey) (all []Tally, _ error) {
+	for _, k := range keys {
+		all = append(all, m[k])
 	}
-	for _, n := range []string{"a", "b", "c"} {
-		l.charge(pairOf(n, src), now)
+	return all, nil
+}
+
+func (m memory) Count(ctx context.Context, _ time.Time, edit func([]Tally) bool, keys ...TallyKey) error {
+	all, err := m.Tallies(ctx, keys...)
+	if err == nil && edit(all) {
+		for i, k := range keys {
+			m[k] = all[i]
+		}
 	}
-	if !l.look(pairOf("alice", src), now).locked() || len(l.pairs.items) != 4 || l.pairs.order.Len() != 4 {
-		t.Error("a full table lost its lock")
-	}
-	l.charge(pairOf("d", src), now)
-	if l.look(pairOf("alice", src), now).locked() || len(l.pairs.items) != 4 || l.pairs.order.Len() != 4 {
-		t.Error("the oldest entry didn't make room")
-	}
+	return err
 }
 
 func TestRefundUndoesItsOwnLock(t *testing.T) {
-	l := newLockout(Limits{NameFailures: 2}.withDefaults(), 4)
+	l := &lockout{limits: Limits{NameFailures: 2}.withDefaults(), store: memory{}}
 	now := time.Unix(1_700_000_000, 0)
-	p := pairOf("alice", netip.MustParseAddr("192.0.2.7"))
-	l.charge(p, now)
-	if _, locks := l.charge(p, now); !locks {
-		t.Error("no lock")
+	p := l.pairOf("alice", netip.MustParseAddr("192.0.2.7"))
+	charge := func(want bool) {
+		t.Helper()
+		if _, locks, err := l.charge(t.Context(), p, now); err != nil || locks != want {
+			t.Errorf("locks %v, %v", locks, err)
+		}
 	}
-	l.refund(p)
-	if st := l.look(p, now); st.locked() {
+	look := func(at time.Time) standing {
+		t.Helper()
+		st, err := l.look(t.Context(), p, at)
+		if err != nil {
+			t.Error(err)
+		}
+		return st
+	}
+	charge(false)
+	charge(true)
+	if err := l.refund(t.Context(), p, now); err != nil {
+		t.Error(err)
+	}
+	if st := look(now); st.locked() {
 		t.Errorf("%+v", st)
 	}
-	l.charge(p, now)
-	if st := l.look(p, now.Add(29*time.Minute)); !st.locked() || st.judged() {
+	charge(true)
+	if st := look(now.Add(29 * time.Minute)); !st.locked() || st.judged() {
 		t.Errorf("%+v", st)
 	}
-	if st := l.look(p, now.Add(30*time.Minute)); st.locked() {
+	if st := look(now.Add(30 * time.Minute)); st.locked() {
 		t.Errorf("%+v", st)
 	}
-	if st := l.look(p, now.Add(-time.Hour)); !st.locked() {
+	if st := look(now.Add(-time.Hour)); !st.locked() {
 		t.Error("a clock that went back lifted the lock")
+	}
+}
+
+// TestTalliesAreKeptAsLongAsTheySay: a tally may be pruned at its Keep, so that
+// must not come before its window, its lock or its trust has ended.
+func TestTalliesAreKeptAsLongAsTheySay(t *testing.T) {
+	m := memory{}
+	l := &lockout{limits: Limits{NameFailures: 2, Window: time.Hour, Lock: 2 * time.Hour}.withDefaults(), store: m}
+	now := time.Unix(1_700_000_000, 0)
+	p := l.pairOf("alice", netip.MustParseAddr("192.0.2.7"))
+	want := func(mine, all time.Duration) {
+		t.Helper()
+		if a, b := m[p.mine].Keep.Sub(now), m[p.all].Keep.Sub(now); a != mine || b != all {
+			t.Errorf("kept for %v and %v, want %v and %v", a, b, mine, all)
+		}
+	}
+	for _, mine := range []time.Duration{time.Hour, 2 * time.Hour} {
+		if _, _, err := l.charge(t.Context(), p, now); err != nil {
+			t.Fatal(err)
+		}
+		want(mine, time.Hour)
+	}
+	if err := l.succeeded(t.Context(), p, now); err != nil {
+		t.Fatal(err)
+	}
+	want(trustFor, time.Hour)
+}
+
+func TestTallyKeysHideNames(t *testing.T) {
+	l := &lockout{key: []byte("one")}
+	other := &lockout{key: []byte("two")}
+	a := netip.MustParseAddr("192.0.2.7")
+	if l.pairOf("alice", a) != l.pairOf("alice", netip.MustParseAddr("::ffff:192.0.2.7")) {
+		t.Error("an IPv4 client behind an IPv6 socket is another source")
+	}
+	if l.pairOf("alice", a).mine == l.pairOf("bob", a).mine || l.pairOf("alice", a).all != l.pairOf("bob", a).all ||
+		l.pairOf("alice", a) == other.pairOf("alice", a) {
+		t.Error("keys")
 	}
 }
 

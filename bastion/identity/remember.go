@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
 )
 
 // Remember says how long a key that was proven together with a code stands for
@@ -78,17 +83,120 @@ type RememberedKey struct {
 // False without an error means that the dialogue has to be had. The only error
 // is ErrUnavailable. at.Key must be proven, not just offered.
 func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, bool, error) {
-	return Identity{}, false, nil
+	network := a.remembering.network(at.Source.Addr())
+	if a.remembering.Lifetime < 0 || at.Key == nil || !network.IsValid() {
+		return Identity{}, false, nil
+	}
+	now := a.now()
+	d := &dialogue{a: a, at: at, conn: NewConnState(), pair: a.lockout.pairOf(at.Name, at.Source.Addr()), key: ssh.FingerprintSHA256(at.Key)}
+	acct, err := d.load(ctx)
+	if err != nil {
+		return Identity{}, false, err
+	}
+	r, ok := a.remembrance(acct, d.key, network, now)
+	if !ok || !a.admitsKey(acct, at.Key, now) || now.Before(acct.LockedUntil) {
+		return Identity{}, false, nil
+	}
+	// Nothing is evaluated while a lock holds, and the dialogue says how long.
+	if st, err := a.lockout.look(ctx, d.pair, now); err != nil || !st.judged() {
+		return Identity{}, false, err
+	}
+	const method = "publickey+remembered"
+	until := a.until(r)
+	id, err := d.admit(ctx, acct, Identity{method: method, at: r.Since}, &until, func(ctx context.Context) error {
+		return a.store.RecordRemembered(ctx, acct.ID, acct.Generation, d.loginInfo(now, method), r)
+	})
+	if errors.Is(err, ErrRevoked) {
+		// Taken away at this very moment; the dialogue says what there is to say.
+		return Identity{}, false, a.report(ctx, d.event(audit.LoginFailed, reasonRevoked))
+	}
+	return id, err == nil, err
+}
+
+// remembrance is what is remembered of a key from a network now. The network is
+// compared as a whole: under a narrower setting what was remembered of a wider
+// one counts no more.
+func (a *Authenticator) remembrance(acct Account, fingerprint string, network netip.Prefix, now time.Time) (Remembrance, bool) {
+	for _, r := range acct.Remembered {
+		if r.Fingerprint == fingerprint && r.Network == network && a.counts(r, now) {
+			return r, true
+		}
+	}
+	return Remembrance{}, false
+}
+
+// until is the end of r under the lifetime of today.
+func (a *Authenticator) until(r Remembrance) time.Time {
+	if short := r.Since.Add(a.remembering.Lifetime); short.Before(r.Until) {
+		return short
+	}
+	return r.Until
+}
+
+// counts tells whether r still stands for a code. A clock that went back to
+// before the code proves nothing about how old it is.
+func (a *Authenticator) counts(r Remembrance, now time.Time) bool {
+	return a.remembering.Lifetime > 0 && !now.Before(r.Since) && now.Before(a.until(r))
+}
+
+// remembrance is what a login by key and code, or key and touch, leaves behind:
+// nil for every other login.
+func (d *dialogue) remembrance(method string, now time.Time) *Remembrance {
+	network := d.a.remembering.network(d.at.Source.Addr())
+	if d.a.remembering.Lifetime < 0 || d.key == "" || !network.IsValid() {
+		return nil
+	}
+	r := &Remembrance{Fingerprint: d.key, Network: network, Since: now, Until: now.Add(d.a.remembering.Lifetime)}
+	switch method {
+	case "publickey+otp":
+		r.Authenticator, _ = d.conn.spent()
+	case "passphrase+sk":
+	default:
+		return nil
+	}
+	return r
 }
 
 // RememberedKeys lists what stands for a code now, the newest first.
 func (a *Authenticator) RememberedKeys(ctx context.Context, id Identity) ([]RememberedKey, error) {
-	return nil, ErrUnavailable
+	acct, err := a.owned(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var all []RememberedKey
+	for _, r := range acct.Remembered {
+		if !a.counts(r, a.now()) {
+			continue
+		}
+		k := RememberedKey{Fingerprint: r.Fingerprint, Network: r.Network, Since: r.Since, Until: a.until(r), Used: r.Used}
+		for _, own := range acct.Keys {
+			if own.Fingerprint == r.Fingerprint {
+				k.Comment = own.Comment
+			}
+		}
+		all = append(all, k)
+	}
+	return all, nil
 }
 
 // Forget ends what is remembered of the key with that fingerprint, from every
 // network, or of all keys if it is empty. It returns ErrNoKey if there was
 // nothing. No code is asked: it takes access away.
 func (a *Authenticator) Forget(ctx context.Context, id Identity, fingerprint string) error {
-	return ErrUnavailable
+	acct, err := a.owned(ctx, id)
+	if err != nil {
+		return err
+	}
+	var events []audit.Event
+	for _, r := range acct.Remembered {
+		if (fingerprint == "" || r.Fingerprint == fingerprint) && a.counts(r, a.now()) &&
+			!slices.ContainsFunc(events, func(e audit.Event) bool { return e.Key == r.Fingerprint }) {
+			events = append(events, audit.Event{Type: audit.KeyForgotten, User: acct.Name, Key: r.Fingerprint})
+		}
+	}
+	if len(events) == 0 {
+		return ErrNoKey
+	}
+	err = a.logged(ctx, func(ctx context.Context) error { return a.store.Forget(ctx, acct.ID, fingerprint) }, events...)
+	return storeFailed(err)
 }

@@ -71,7 +71,7 @@ func (d *dialogue) end(ctx context.Context, err error) error {
 		}
 		return err
 	}
-	d.refund()
+	_ = d.refund(ctx) // the store may be what failed; then this try stays counted
 	text := d.a.issuer + " can't check logins at the moment, which is not your fault: try again later."
 	if errors.Is(err, errBusy) {
 		text = d.a.issuer + " is busy checking other logins: try again in a minute."

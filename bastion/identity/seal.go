@@ -21,6 +21,7 @@ type keys struct {
 	seeds    cipher.AEAD
 	recovery []byte
 	names    []byte
+	tallies  []byte
 }
 
 func deriveKeys(secret []byte) (keys, error) {
@@ -39,6 +40,10 @@ func deriveKeys(secret []byte) (keys, error) {
 	if err != nil {
 		return keys{}, fmt.Errorf("derive name key: %w", err)
 	}
+	tallies, err := derive("failures")
+	if err != nil {
+		return keys{}, fmt.Errorf("derive tally key: %w", err)
+	}
 	block, err := aes.NewCipher(seed)
 	if err != nil {
 		return keys{}, fmt.Errorf("seed cipher: %w", err)
@@ -47,7 +52,7 @@ func deriveKeys(secret []byte) (keys, error) {
 	if err != nil {
 		return keys{}, fmt.Errorf("seed cipher: %w", err)
 	}
-	return keys{seeds: aead, recovery: recovery, names: names}, nil
+	return keys{seeds: aead, recovery: recovery, names: names, tallies: tallies}, nil
 }
 
 // seedContext binds a sealed seed to its row: moved to another account or

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -27,14 +28,23 @@ type Account struct {
 	// under an older one are no longer valid.
 	Epoch    int64
 	Disabled bool
+	Ends     time.Time // last moment of the account; zero for none
+	// ActiveSince is when an operator enabled it last; zero if never.
+	ActiveSince time.Time
 
-	Passphrase    string     // argon2id in PHC form; "" while only a temporary one exists
+	// Passphrase is argon2id in PHC form, or what crypt(3) made of an imported one
+	// until its first login; "" while only a temporary one exists.
+	Passphrase    string
 	PassphraseSet time.Time  // zero without one
 	Temporary     *Temporary // nil when there is none
 
 	Authenticators []EnrolledAuthenticator
 	Recovery       []RecoveryCode
 	Keys           []Key
+	// Remembered is written only through Ledger, ignored by Create and Save but
+	// for what they take away.
+	Remembered []Remembrance
+	Pending    *PendingReset // nil when no reset waits for a second operator
 
 	Created   time.Time
 	LastLogin time.Time // zero before the first
@@ -59,6 +69,9 @@ type EnrolledAuthenticator struct {
 	Sealed   []byte // nonce and AES-256-GCM of the seed
 	Created  time.Time
 	LastStep int64 // the newest spent step; Save never changes it for an ID that exists
+	// Used is when LastStep was spent, zero if that was before it was noted; Save
+	// never changes it for an ID that exists.
+	Used time.Time
 }
 
 // RecoveryCode is one code of the printed list.
@@ -75,6 +88,15 @@ type Key struct {
 	Added       time.Time `json:"added"`
 }
 
+// Remembrance is a key that stands for key and code from one network.
+type Remembrance struct {
+	Fingerprint   string
+	Network       netip.Prefix
+	Authenticator string // ID, of the code; "" where a touch stood for it
+	Since, Until  time.Time
+	Used          time.Time // last login by it; zero before the first
+}
+
 // Reader reads accounts.
 type Reader interface {
 	// Account returns the account of that name in one consistent snapshot, or
@@ -82,6 +104,8 @@ type Reader interface {
 	Account(ctx context.Context, name string) (Account, error)
 	// Accounts returns all of them, sorted by name.
 	Accounts(ctx context.Context) ([]Account, error)
+	// LastLogins returns the newest logins of the account, at most 20.
+	LastLogins(ctx context.Context, account string) ([]LoginInfo, error)
 }
 
 // Writer changes accounts. Each call is one transaction, durable on return.
@@ -90,7 +114,9 @@ type Writer interface {
 	Create(ctx context.Context, a Account) error
 	// Save makes the stored account equal to a, except for its name, Created,
 	// LastLogin, the ledger, and what is spent, provided that the stored
-	// generation is a.Generation; it returns the new one, or ErrChanged.
+	// generation is a.Generation; it returns the new one, or ErrChanged. What was
+	// remembered is forgotten in the same transaction if the epoch or the time of
+	// the passphrase changes, or if its key or its authenticator goes.
 	Save(ctx context.Context, a Account) (generation int64, err error)
 	// Delete removes the account and all that belongs to it, or ErrChanged.
 	Delete(ctx context.Context, id string, generation int64) error
@@ -99,23 +125,57 @@ type Writer interface {
 // Spender uses up what counts once. Over all processes on the database, one
 // caller gets true.
 type Spender interface {
-	// SpendStep raises the authenticator's last step to step if it is lower.
-	SpendStep(ctx context.Context, authenticator string, step int64) (bool, error)
+	// SpendStep raises the authenticator's last step to step if it is lower, and
+	// notes that this was at.
+	SpendStep(ctx context.Context, authenticator string, step int64, at time.Time) (bool, error)
 	// SpendRecovery marks an unused recovery code of the account as used.
 	SpendRecovery(ctx context.Context, account string, hash [32]byte, at time.Time) (bool, error)
 }
 
 // Ledger keeps what happened to accounts. It never changes the generation.
 type Ledger interface {
-	// RecordLogin stores the time of a login if the account still has that
-	// generation and is not disabled, or returns ErrChanged.
-	RecordLogin(ctx context.Context, account string, generation int64, at time.Time) error
+	// RecordLogin stores a login if the account still has that generation and is
+	// not disabled, or returns ErrChanged. remember, where set, is stored with it
+	// in place of what was remembered of that key and network.
+	RecordLogin(ctx context.Context, account string, generation int64, l LoginInfo, remember *Remembrance) error
+	// RecordRemembered is RecordLogin by a remembered key: it also returns
+	// ErrChanged if r was forgotten or renewed meanwhile, and notes its use.
+	RecordRemembered(ctx context.Context, account string, generation int64, l LoginInfo, r Remembrance) error
+	// Forget ends what is remembered of the key, or of all keys if fingerprint is
+	// empty.
+	Forget(ctx context.Context, account, fingerprint string) error
 	// CountFailure adds a failure to the window that began at most window ago
 	// (or begins one), and locks the account until at+window when there are
 	// limit of them. It returns the lock's end, zero without a lock.
 	CountFailure(ctx context.Context, account string, at time.Time, limit int, window time.Duration) (until time.Time, err error)
 	// ClearFailures forgets failures and lock.
 	ClearFailures(ctx context.Context, account string) error
+	// LowerSteps lowers the last steps of the account's authenticators to step,
+	// where they are higher.
+	LowerSteps(ctx context.Context, account string, step int64) error
+}
+
+// TallyKey names one tally: a keyed hash.
+type TallyKey [16]byte
+
+// Tally is what one (name, source) or one source has done.
+type Tally struct {
+	Failures int
+	Since    time.Time // of the first failure in the window
+	Locked   time.Time // end of the lock; zero for none
+	Trusted  time.Time // last login; zero for none
+	Keep     time.Time // until when the tally says anything
+}
+
+// Counter keeps tallies, over all processes on the database. Their number is
+// bounded: those past their Keep go, and then those that have least of it left.
+type Counter interface {
+	// Tallies returns the tally of each key, zero for one that is not known.
+	Tallies(ctx context.Context, keys ...TallyKey) ([]Tally, error)
+	// Count reads the tallies of keys, lets edit change them and stores the
+	// result, all in one transaction; nothing is stored if edit returns false.
+	// edit is called once and must not block.
+	Count(ctx context.Context, at time.Time, edit func([]Tally) bool, keys ...TallyKey) error
 }
 
 // Store is the durable state of identity. Implementations are safe for
@@ -125,4 +185,5 @@ type Store interface {
 	Writer
 	Spender
 	Ledger
+	Counter
 }

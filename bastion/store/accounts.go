@@ -10,9 +10,10 @@ import (
 )
 
 const accountColumns = `id, name, generation, epoch, disabled, passphrase, passphrase_set,
-	temporary, temporary_until, created, last_login, failures, failures_since, locked_until`
+	temporary, temporary_until, created, last_login, failures, failures_since, locked_until,
+	ends, active_since, reset_asked, reset_passphrase_only, reset_uid, reset_login_uid, reset_by`
 
-// Account implements identity.Reader: four queries in one snapshot, whether the
+// Account implements identity.Reader: five queries in one snapshot, whether the
 // name exists or not.
 func (s *Store) Account(ctx context.Context, name string) (identity.Account, error) {
 	var a identity.Account
@@ -82,11 +83,19 @@ func scanAccount(row interface{ Scan(...any) error }) (identity.Account, error) 
 	var (
 		a                                             identity.Account
 		set, tempUntil, created, login, since, locked int64
+		ends, active, asked                           int64
 		temp                                          []byte
+		reset                                         identity.PendingReset
 	)
 	if err := row.Scan(&a.ID, &a.Name, &a.Generation, &a.Epoch, &a.Disabled, &a.Passphrase, &set,
-		&temp, &tempUntil, &created, &login, &a.Failures, &since, &locked); err != nil {
+		&temp, &tempUntil, &created, &login, &a.Failures, &since, &locked,
+		&ends, &active, &asked, &reset.PassphraseOnly, &reset.By.UID, &reset.By.LoginUID, &reset.By.Name); err != nil {
 		return identity.Account{}, err
+	}
+	a.Ends, a.ActiveSince = fromMicros(ends), fromMicros(active)
+	if asked != 0 {
+		reset.Asked = fromMicros(asked)
+		a.Pending = &reset
 	}
 	a.PassphraseSet, a.Created, a.LastLogin = fromMicros(set), fromMicros(created), fromMicros(login)
 	a.FailuresSince, a.LockedUntil = fromMicros(since), fromMicros(locked)
@@ -109,14 +118,14 @@ func hash32(b []byte) (h [32]byte, err error) {
 
 // readParts fills in what belongs to a.ID.
 func readParts(ctx context.Context, tx *sql.Tx, a *identity.Account) error {
-	err := each(ctx, tx, `SELECT id, name, sealed, created, last_step FROM authenticators WHERE account = ? ORDER BY created, id`, a.ID,
+	err := each(ctx, tx, `SELECT id, name, sealed, created, last_step, used FROM authenticators WHERE account = ? ORDER BY created, id`, a.ID,
 		func(rows *sql.Rows) error {
 			var (
-				d       identity.EnrolledAuthenticator
-				created int64
+				d             identity.EnrolledAuthenticator
+				created, used int64
 			)
-			err := rows.Scan(&d.ID, &d.Name, &d.Sealed, &created, &d.LastStep)
-			d.Created = fromMicros(created)
+			err := rows.Scan(&d.ID, &d.Name, &d.Sealed, &created, &d.LastStep, &used)
+			d.Created, d.Used = fromMicros(created), fromMicros(used)
 			a.Authenticators = append(a.Authenticators, d)
 			return err
 		})
@@ -139,7 +148,7 @@ func readParts(ctx context.Context, tx *sql.Tx, a *identity.Account) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, tx, `SELECT fingerprint, line, comment, added FROM public_keys WHERE account = ? ORDER BY added, fingerprint`, a.ID,
+	err = each(ctx, tx, `SELECT fingerprint, line, comment, added FROM public_keys WHERE account = ? ORDER BY added, fingerprint`, a.ID,
 		func(rows *sql.Rows) error {
 			var (
 				k     identity.Key
@@ -148,6 +157,16 @@ func readParts(ctx context.Context, tx *sql.Tx, a *identity.Account) error {
 			err := rows.Scan(&k.Fingerprint, &k.Line, &k.Comment, &added)
 			k.Added = fromMicros(added)
 			a.Keys = append(a.Keys, k)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	return each(ctx, tx, `SELECT fingerprint, network, coalesce(authenticator, ''), since, until, used FROM remembered_keys
+		WHERE account = ? ORDER BY since DESC, fingerprint, network`, a.ID,
+		func(rows *sql.Rows) error {
+			r, err := scanRemembered(rows)
+			a.Remembered = append(a.Remembered, r)
 			return err
 		})
 }

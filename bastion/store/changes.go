@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"entry/bastion/identity"
 )
@@ -15,10 +14,10 @@ func (s *Store) Create(ctx context.Context, a identity.Account) error {
 	err := s.change(ctx, func(tx *sql.Tx) error {
 		temp, until := temporary(a)
 		n, err := affected(tx.ExecContext(ctx, `INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase,
-			passphrase_set, temporary, temporary_until, created, last_login) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`,
+			passphrase_set, temporary, temporary_until, created, last_login, ends, active_since)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			a.ID, a.Name, a.Generation, a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet),
-			temp, until, micros(a.Created), micros(a.LastLogin)))
+			temp, until, micros(a.Created), micros(a.LastLogin), micros(a.Ends), micros(a.ActiveSince)))
 		if err != nil {
 			return err
 		}
@@ -34,9 +33,23 @@ func (s *Store) Create(ctx context.Context, a identity.Account) error {
 func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
 	err := s.change(ctx, func(tx *sql.Tx) error {
 		temp, until := temporary(a)
+		reset := identity.PendingReset{}
+		if a.Pending != nil {
+			reset = *a.Pending
+		}
+		// If the account turns out to have changed, this is rolled back.
+		if _, err := tx.ExecContext(ctx, `DELETE FROM remembered_keys WHERE account = ?1
+			AND EXISTS (SELECT 1 FROM accounts WHERE id = ?1 AND (epoch <> ?2 OR passphrase_set <> ?3))`,
+			a.ID, a.Epoch, micros(a.PassphraseSet)); err != nil {
+			return err
+		}
 		n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET generation = generation + 1, epoch = ?, disabled = ?,
-			passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ? WHERE id = ? AND generation = ?`,
-			a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet), temp, until, a.ID, a.Generation))
+			passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ?, ends = ?, active_since = ?,
+			reset_asked = ?, reset_passphrase_only = ?, reset_uid = ?, reset_login_uid = ?, reset_by = ?
+			WHERE id = ? AND generation = ?`,
+			a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet), temp, until, micros(a.Ends), micros(a.ActiveSince),
+			micros(reset.Asked), reset.PassphraseOnly, reset.By.UID, reset.By.LoginUID, reset.By.Name,
+			a.ID, a.Generation))
 		if err != nil {
 			return err
 		}
@@ -73,9 +86,9 @@ func writeParts(ctx context.Context, tx *sql.Tx, a identity.Account) error {
 	devices, codes, keys := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, d := range a.Authenticators {
 		devices[d.ID] = true
-		n, err := affected(tx.ExecContext(ctx, `INSERT INTO authenticators (id, account, name, sealed, created, last_step) VALUES (?, ?, ?, ?, ?, ?)
+		n, err := affected(tx.ExecContext(ctx, `INSERT INTO authenticators (id, account, name, sealed, created, last_step, used) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE account = excluded.account`,
-			d.ID, a.ID, d.Name, d.Sealed, micros(d.Created), d.LastStep))
+			d.ID, a.ID, d.Name, d.Sealed, micros(d.Created), d.LastStep, micros(d.Used)))
 		if err != nil {
 			return err
 		}
@@ -124,67 +137,6 @@ func writeParts(ctx context.Context, tx *sql.Tx, a identity.Account) error {
 		}
 	}
 	return nil
-}
-
-// SpendStep implements identity.Spender: one row, one statement.
-func (s *Store) SpendStep(ctx context.Context, authenticator string, step int64) (bool, error) {
-	n, err := affected(s.write.ExecContext(ctx, `UPDATE authenticators SET last_step = ? WHERE id = ? AND last_step < ?`, step, authenticator, step))
-	return n == 1, named("spend step", err)
-}
-
-// SpendRecovery implements identity.Spender.
-func (s *Store) SpendRecovery(ctx context.Context, account string, hash [32]byte, at time.Time) (bool, error) {
-	n, err := affected(s.write.ExecContext(ctx, `UPDATE recovery_codes SET used = ? WHERE account = ? AND hash = ? AND used = 0`,
-		micros(at), account, hash[:]))
-	return n == 1, named("spend recovery code", err)
-}
-
-// RecordLogin implements identity.Ledger.
-func (s *Store) RecordLogin(ctx context.Context, account string, generation int64, at time.Time) error {
-	n, err := affected(s.write.ExecContext(ctx, `UPDATE accounts SET last_login = ? WHERE id = ? AND generation = ? AND disabled = 0`,
-		micros(at), account, generation))
-	if err == nil && n == 0 {
-		err = identity.ErrChanged
-	}
-	return named("record login", err)
-}
-
-// CountFailure implements identity.Ledger. An account that doesn't exist counts
-// nothing.
-func (s *Store) CountFailure(ctx context.Context, account string, at time.Time, limit int, window time.Duration) (time.Time, error) {
-	var until time.Time
-	err := s.change(ctx, func(tx *sql.Tx) error {
-		var since, locked int64
-		var failures int
-		err := tx.QueryRowContext(ctx, `SELECT failures, failures_since, locked_until FROM accounts WHERE id = ?`, account).Scan(&failures, &since, &locked)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if failures == 0 || at.Sub(fromMicros(since)) >= window {
-			failures, since = 0, micros(at)
-		}
-		failures++
-		if failures >= limit {
-			until = at.Add(window)
-			failures, since, locked = 0, 0, micros(until)
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE accounts SET failures = ?, failures_since = ?, locked_until = ? WHERE id = ?`,
-			failures, since, locked, account)
-		return err
-	})
-	if err != nil {
-		return time.Time{}, named("count failure", err)
-	}
-	return until, nil
-}
-
-// ClearFailures implements identity.Ledger.
-func (s *Store) ClearFailures(ctx context.Context, account string) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE accounts SET failures = 0, failures_since = 0, locked_until = 0 WHERE id = ?`, account)
-	return named("clear failures", err)
 }
 
 func affected(r sql.Result, err error) (int64, error) {

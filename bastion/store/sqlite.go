@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
@@ -30,6 +31,8 @@ type Store struct {
 	// Go wakes up in order, where busy_timeout polls.
 	write *sql.DB
 	read  *sql.DB
+
+	counted atomic.Int64 // calls of Count
 }
 
 var _ identity.Store = (*Store)(nil)

@@ -212,14 +212,19 @@ func TestClosedAndLocked(t *testing.T) {
 		_, errAccount := s.Account(ctx, "alice")
 		_, errAccounts := s.Accounts(ctx)
 		_, errSave := s.Save(ctx, full("alice"))
-		_, errStep := s.SpendStep(ctx, "id-alice-d1", 99)
+		_, errStep := s.SpendStep(ctx, "id-alice-d1", 99, day)
 		_, errCode := s.SpendRecovery(ctx, "id-alice", [32]byte{7}, day)
 		_, errCount := s.CountFailure(ctx, "id-alice", day, 1, time.Hour)
+		_, errLogins := s.LastLogins(ctx, "id-alice")
+		_, errTallies := s.Tallies(ctx, identity.TallyKey{1})
 		return map[string]error{
-			"read Account": errAccount, "read Accounts": errAccounts,
+			"read LastLogins": errLogins, "read Tallies": errTallies, "LowerSteps": s.LowerSteps(ctx, "id-alice", 1),
+			"Forget": s.Forget(ctx, "id-alice", ""), "Count": s.Count(ctx, day, func([]identity.Tally) bool { return true }, identity.TallyKey{1}),
+			"RecordRemembered": s.RecordRemembered(ctx, "id-alice", 1, identity.LoginInfo{At: day}, identity.Remembrance{}),
+			"read Account":     errAccount, "read Accounts": errAccounts,
 			"Create": s.Create(ctx, full("bob")), "Save": errSave, "Delete": s.Delete(ctx, "id-alice", 1),
 			"SpendStep": errStep, "SpendRecovery": errCode, "CountFailure": errCount,
-			"RecordLogin": s.RecordLogin(ctx, "id-alice", 1, day), "ClearFailures": s.ClearFailures(ctx, "id-alice"),
+			"RecordLogin": s.RecordLogin(ctx, "id-alice", 1, identity.LoginInfo{At: day}, nil), "ClearFailures": s.ClearFailures(ctx, "id-alice"),
 		}
 	}
 	answered := func(err error) bool {

@@ -1,0 +1,69 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"entry/audit"
+)
+
+// finish stores and logs the login, in the order that the package documentation
+// argues for. acct has the generation that the login was judged by.
+func (d *dialogue) finish(ctx context.Context, acct Account, method string) (Identity, error) {
+	now := d.a.now()
+	r := d.remembrance(method, now)
+	record := func(ctx context.Context) error {
+		return d.a.store.RecordLogin(ctx, acct.ID, acct.Generation, d.loginInfo(now, method), r)
+	}
+	if r != nil {
+		e := d.event(audit.KeyRemembered, "")
+		e.Until = &r.Until
+		plain := record
+		record = func(ctx context.Context) error { return d.a.logged(ctx, plain, e) }
+	}
+	id, err := d.admit(ctx, acct, Identity{method: method, at: now}, nil, record)
+	if errors.Is(err, ErrRevoked) {
+		return Identity{}, d.failed(ctx, verdict{reason: reasonRevoked, text: "This account was changed during the login."})
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	d.conn.forget()
+	return id, nil
+}
+
+// admit records a login and returns the identity that it proves. It returns
+// ErrRevoked if the account has changed since it was read.
+func (d *dialogue) admit(ctx context.Context, acct Account, id Identity, until *time.Time, record func(context.Context) error) (Identity, error) {
+	keep := context.WithoutCancel(ctx)
+	err := record(keep)
+	switch {
+	case errors.Is(err, ErrChanged):
+		return Identity{}, ErrRevoked
+	case errors.Is(err, ErrUnavailable):
+		return Identity{}, err
+	case err != nil:
+		return Identity{}, fmt.Errorf("%w: store login: %w", ErrUnavailable, err)
+	}
+	e := d.event(audit.LoginSucceeded, "")
+	e.Method, e.Until = id.method, until
+	if err := d.a.report(ctx, e); err != nil {
+		return Identity{}, err
+	}
+	id.user, id.account, id.key = acct.Name, acct.ID, d.key
+	id.generation, id.epoch = acct.Generation, acct.Epoch
+	id.warnings = d.a.warnings(acct, d.a.now())
+	if err := d.a.Check(keep, id); err != nil {
+		return Identity{}, err
+	}
+	return id, nil
+}
+
+func (d *dialogue) loginInfo(at time.Time, method string) LoginInfo {
+	return LoginInfo{At: at, Source: d.address(), Method: method}
+}
+
+// address is where the client is, without its port.
+func (d *dialogue) address() string { return d.at.Source.Addr().Unmap().String() }
