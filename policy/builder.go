@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
 
 const (
-	scalarNode  = yaml.ScalarNode
-	mappingNode = yaml.MappingNode
+	scalarNode   = yaml.ScalarNode
+	mappingNode  = yaml.MappingNode
+	sequenceNode = yaml.SequenceNode
 )
 
 // builder holds what the files say until everything is known that a name may
@@ -28,6 +30,7 @@ type builder struct {
 	loginUsers []loginUser
 	testValues []Value
 	tests      []test
+	places     map[string]*time.Location // time zones by name
 }
 
 type ruleAt struct {
@@ -46,6 +49,7 @@ func newBuilder() *builder {
 	return &builder{
 		labs: map[string]*lab{}, targets: map[string]*Target{}, targetAt: map[*Target]Value{},
 		subjects: map[string]*subject{}, ruleNames: map[string]Value{}, defaults: map[string]Value{},
+		places: map[string]*time.Location{},
 	}
 }
 
@@ -74,7 +78,7 @@ func (b *builder) readFile(d *Document) {
 // finish resolves every reference and hands over what was read; the policy
 // isn't indexed yet and may be incomplete where there are problems.
 func (b *builder) finish() *Policy {
-	p := &Policy{labs: b.labOrder, targets: b.targets, users: map[string]*person{}, defaultLab: map[string]*lab{}}
+	p := &Policy{labs: b.labOrder, targets: b.targets, users: map[string]*person{}, realms: map[string]*realm{}, defaultLab: map[string]*lab{}}
 	for user, at := range b.defaults {
 		l := b.findLab(at)
 		if l == nil {

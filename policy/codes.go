@@ -40,6 +40,9 @@ const (
 	codeTCPRecord    = "P017" // a recording asked of a target of kind tcp
 	codeTest         = "P018" // a test of the policy fails
 	codeTestForm     = "P019" // a test that expects nothing, or contradicts itself
+	codeTime         = "P020" // not a day, hour, time or time zone
+	codeNever        = "P021" // a time that no clock or calendar ever shows
+	codeQuorum       = "P022" // an approval that can't come about
 )
 
 // P1xx are warnings.

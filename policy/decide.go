@@ -2,15 +2,29 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
-// Request asks for one user's access to one target.
+// Request asks for one user's access to one target. What isn't known is left
+// zero: it then meets no condition of an allow rule, and every one of a deny
+// rule.
 type Request struct {
 	User   string     // proved, not merely claimed
+	Realm  string     // what vouched for the user, as the configuration calls it
+	Groups []string   // the user's groups in that realm
 	Target *Target    // one of a Policy's; found again by its full name
 	Source netip.Addr // the client's; the zero Addr is in no network
-	Time   time.Time  // when access would begin
+	Time   time.Time  // when access would begin, or is decided anew
+	// Began is when a session that is decided anew began, zero where access
+	// would begin. The age of the last code is measured there: a code is asked
+	// for what is opened, not for what goes on.
+	Began  time.Time
+	Method string    // the login's factors: "passphrase+otp", "publickey+remembered"
+	CodeAt time.Time // when the user's last one-time code was accepted
+	// Approvals are those given to this user for this target from this source,
+	// by whatever rule; at most 64 are looked at.
+	Approvals []Approval
 }
 
 // Decide gathers the rules that match r; see the package's documentation for
@@ -28,39 +42,43 @@ func (p *Policy) Decide(r Request) (Grant, error) {
 	if t == nil {
 		return Grant{}, no
 	}
+	d := &decision{policy: p, request: r, target: t}
 	var buffer [16]int32
-	d := &decision{policy: p, user: r.User, target: t}
-	for _, i := range p.match(buffer[:0], p.users[r.User], t) {
-		if rule := p.rules[i]; !rule.matchesSource(r.Source) {
-			continue
-		} else if rule.deny {
-			d.deny = append(d.deny, rule)
-		} else {
-			d.allow = append(d.allow, rule)
-		}
+	for _, i := range p.match(buffer[:0], d.asker(), t) {
+		d.consider(p.rules[i])
 	}
 	for _, rule := range d.deny {
 		if rule.whole {
-			no.Rule, no.ByDeny, no.Because = rule.ref, true, rule.because
-			return Grant{}, no
+			return Grant{}, no.by(rule)
 		}
-	}
-	if len(d.allow) == 0 {
-		return Grant{}, no
 	}
 	d.combine()
-	given := d.capabilities
 	for _, rule := range d.deny {
 		d.capabilities &^= rule.may
-		if d.capabilities == 0 {
-			no.Rule, no.ByDeny, no.Because = rule.ref, true, rule.because
-			return Grant{}, no
-		}
 	}
-	if given == 0 {
-		return Grant{}, no
+	if d.capabilities != 0 {
+		return Grant{d}, nil
 	}
-	return Grant{d}, nil
+	return Grant{}, d.explain(no)
+}
+
+// consider sorts a rule that speaks of the user and the target.
+func (d *decision) consider(r *rule) {
+	switch failed := r.failed(&d.request); {
+	case r.deny && failed == 0:
+		d.deny = append(d.deny, r)
+	case r.deny:
+	case failed == 0:
+		d.allow = append(d.allow, r)
+	case failed == ClauseApproval:
+		d.waiting = append(d.waiting, r)
+	case failed != ClauseFrom && d.near == nil:
+		d.near, d.nearBy = r, failed
+	}
+}
+
+func (d *decision) asker() asker {
+	return asker{who: d.policy.users[d.request.User], realm: d.request.Realm, groups: d.request.Groups}
 }
 
 // combine merges the allow rules.
@@ -71,22 +89,48 @@ func (d *decision) combine() {
 		d.recordInput = d.recordInput || r.recordInput
 		if i == 0 {
 			d.limits = r.limits
-			continue
+		} else {
+			d.limits = d.limits.generous(r.limits)
 		}
-		d.limits.Session = generous(d.limits.Session, r.limits.Session)
-		d.limits.Idle = generous(d.limits.Idle, r.limits.Idle)
-		d.limits.Concurrent = generous(d.limits.Concurrent, r.limits.Concurrent)
 	}
-	if d.target.Kind == TCP {
-		// There is nothing on it but the stream itself.
-		d.capabilities &= capabilitiesOf(ForwardLocal)
-	}
+	d.capabilities &= d.target.offers()
 }
 
-// generous is the larger of two limits, of which 0 is none.
-func generous[T int | time.Duration](a, b T) T {
-	if a == 0 || b == 0 {
-		return 0
+// offers is what there is to be had on t.
+func (t *Target) offers() Capabilities {
+	if t.Kind == TCP {
+		return capabilitiesOf(ForwardLocal) // the stream itself
 	}
-	return max(a, b)
+	return allCapabilities
+}
+
+// explain fills in why there is nothing: what an approval would open, who took
+// it away, or what was missing.
+func (d *decision) explain(no *Denied) *Denied {
+	var denied Capabilities
+	for _, r := range d.deny {
+		denied |= r.may
+	}
+	open := d.target.offers() &^ denied
+	for _, r := range d.waiting {
+		if r.may&open != 0 {
+			q := r.quorum(&d.request)
+			no.Approval = &q
+			return no
+		}
+	}
+	var wanted Capabilities
+	for _, r := range slices.Concat(d.allow, d.waiting) {
+		wanted |= r.may & d.target.offers()
+	}
+	for _, r := range d.deny {
+		if wanted != 0 && wanted&^r.may == 0 {
+			return no.by(r) // took the last of it
+		}
+		wanted &^= r.may
+	}
+	if d.near != nil && d.near.may&open != 0 {
+		no.near, no.nearBy = d.near.ref, d.nearBy
+	}
+	return no
 }

@@ -21,13 +21,6 @@ func (r RuleRef) String() string {
 	return fmt.Sprintf("%s (%s:%d)", r.Name, r.File, r.Line)
 }
 
-// Limits bound a session; zero means no limit.
-type Limits struct {
-	Session    time.Duration // from its start, however busy
-	Idle       time.Duration // without data in either direction
-	Concurrent int           // sessions of one user on one target
-}
-
 // Denied says which rule refused what. Its text is meant for the user: one line
 // without control characters, in UTF-8 as far as the policy's own words are.
 type Denied struct {
@@ -38,21 +31,38 @@ type Denied struct {
 	Rule    RuleRef
 	ByDeny  bool
 	Because string // the rule's own words, may be ""
+	// Approval is not nil where other people's approval would open what is
+	// refused.
+	Approval *Quorum
 
-	unlisted bool // the capability is there, the destination isn't
+	unlisted bool    // the capability is there, the destination isn't
+	near     RuleRef // a rule that would have matched but for nearBy
+	nearBy   Clause
+}
+
+// by makes no the work of a deny rule.
+func (no *Denied) by(r *rule) *Denied {
+	no.Rule, no.ByDeny, no.Because = r.ref, true, r.because
+	return no
 }
 
 // Error is one line: "denied by rule …", "no rule allows alice on home.tinker
-// (default deny)", "rule … does not allow x11".
+// (default deny)", "rule … does not allow x11", "rule … needs the approval of …".
 func (d *Denied) Error() string {
 	var s string
 	switch {
+	case d.Approval != nil && d.Capability == 0:
+		return fmt.Sprintf("rule %s needs the approval of %s", d.Approval.Rule, d.Approval)
+	case d.Approval != nil:
+		return fmt.Sprintf("rule %s needs the approval of %s for %s", d.Approval.Rule, d.Approval, d.Capability)
 	case d.ByDeny && d.Capability == 0:
 		s = "denied by rule " + d.Rule.String()
 	case d.ByDeny:
 		s = d.Capability.String() + " denied by rule " + d.Rule.String()
 	case d.unlisted && d.Capability == ForwardRemote:
 		return fmt.Sprintf("rule %s does not list that port", d.Rule)
+	case d.unlisted && d.Capability == Exec:
+		return fmt.Sprintf("rule %s does not list that command", d.Rule)
 	case d.unlisted:
 		return fmt.Sprintf("rule %s does not list that destination", d.Rule)
 	case d.Rule != RuleRef{}:
@@ -62,12 +72,24 @@ func (d *Denied) Error() string {
 	case d.Capability != 0:
 		return fmt.Sprintf("no rule allows %s %s on %s (default deny)", d.User, d.Capability, d.Target)
 	default:
-		return fmt.Sprintf("no rule allows %s on %s (default deny)", d.User, d.Target)
+		return fmt.Sprintf("no rule allows %s on %s (default deny)", d.User, d.Target) + d.missed()
 	}
 	if d.Because != "" {
 		s += ": " + d.Because
 	}
 	return s
+}
+
+// missed tells what a rule lacked to match, if that is something to wait for or
+// to do.
+func (d *Denied) missed() string {
+	switch d.nearBy {
+	case ClauseWhen, ClauseValid:
+		return fmt.Sprintf("; rule %s would at another time", d.near)
+	case ClauseMFA:
+		return fmt.Sprintf("; rule %s would after a fresh login with what it asks for", d.near)
+	}
+	return ""
 }
 
 // Grant is what the policy gives one user on one target. Only [Policy.Decide]
@@ -76,10 +98,13 @@ type Grant struct{ d *decision }
 
 type decision struct {
 	policy       *Policy
-	user         string
+	request      Request
 	target       *Target
 	capabilities Capabilities
 	allow, deny  []*rule // matching ones, in file order
+	waiting      []*rule // allow rules that match but for an approval, in file order
+	near         *rule   // the first allow rule that failed by nearBy alone
+	nearBy       Clause
 	record       Record
 	recordInput  bool
 	limits       Limits
@@ -93,7 +118,7 @@ func (g Grant) User() string {
 	if g.d == nil {
 		return ""
 	}
-	return g.d.user
+	return g.d.request.User
 }
 
 // Target is what the grant is for, nil for the zero Grant.
@@ -109,7 +134,7 @@ func (g Grant) Login(asked string) string {
 	if g.d == nil {
 		return ""
 	}
-	return g.d.target.Login(g.d.user, asked)
+	return g.d.target.Login(g.d.request.User, asked)
 }
 
 // Capabilities are all that the grant allows.
@@ -126,16 +151,22 @@ func (g Grant) Allows(c Capability) bool { return g.Capabilities().Has(c) }
 // Refusal explains why g lacks c: the deny rule that took it away, or the rule
 // that the grant rests on and that doesn't list it. It is never nil; asked
 // about a capability that is there, it refuses what that capability doesn't
-// cover: a destination that isn't listed.
+// cover: a destination or a command that isn't listed.
 func (g Grant) Refusal(c Capability) *Denied {
 	if g.d == nil {
 		return &Denied{Capability: c}
 	}
-	no := &Denied{User: g.d.user, Target: g.d.target.FullName(), Capability: c}
+	no := &Denied{User: g.d.request.User, Target: g.d.target.FullName(), Capability: c}
 	for _, r := range g.d.deny {
 		if r.may.Has(c) {
-			no.Rule, no.ByDeny, no.Because = r.ref, true, r.because
-			return no
+			return no.by(r)
+		}
+	}
+	for _, r := range g.d.waiting {
+		if r.may.Has(c) && g.d.target.offers().Has(c) && (!g.Allows(c) || r.listing(c)) {
+			q := r.quorum(&g.d.request)
+			no.Approval = &q
+			break
 		}
 	}
 	if g.Allows(c) {
@@ -144,6 +175,14 @@ func (g Grant) Refusal(c Capability) *Denied {
 		no.Rule = g.Rule()
 	}
 	return no
+}
+
+// AllowsExec reports whether command, as the client sent it, may be run: by a
+// rule that gives exec without a list, or lists exactly that command.
+func (g Grant) AllowsExec(command string) bool {
+	return g.Allows(Exec) && slices.ContainsFunc(g.d.allow, func(r *rule) bool {
+		return r.may.Has(Exec) && (r.commands == nil || slices.Contains(r.commands, command))
+	})
 }
 
 // AllowsForward reports whether a direct-tcpip to host and port, as seen from
@@ -239,4 +278,43 @@ func (g Grant) Limits() Limits {
 		return Limits{}
 	}
 	return g.d.limits
+}
+
+// Egress is how many bytes the lab lets go towards one user in a day, over all
+// its targets; 0 is no limit.
+func (g Grant) Egress() int64 {
+	if g.d == nil || g.d.target.lab == nil {
+		return 0
+	}
+	return g.d.target.lab.egress
+}
+
+// Retention is how long the lab wants its recordings kept, 0 for the site's own
+// rule.
+func (g Grant) Retention() time.Duration {
+	if g.d == nil || g.d.target.lab == nil {
+		return 0
+	}
+	return g.d.target.lab.retention
+}
+
+// Approval is the one that g rests on: of the first rule with approval that
+// gives something no rule gives without. Its By are who approved. It is zero
+// where g needs none.
+func (g Grant) Approval() Quorum {
+	if g.d == nil {
+		return Quorum{}
+	}
+	var free Capabilities
+	for _, r := range g.d.allow {
+		if r.approval == nil {
+			free |= r.may
+		}
+	}
+	for _, r := range g.d.allow {
+		if r.approval != nil && r.may&g.d.capabilities&^free != 0 {
+			return r.quorum(&g.d.request)
+		}
+	}
+	return Quorum{}
 }

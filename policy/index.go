@@ -12,6 +12,12 @@ type person struct {
 	subjects []*subject
 }
 
+// realm is what rules say of those whom one realm vouches for.
+type realm struct {
+	all    *subject // nil if no rule speaks of all of them
+	groups map[string]*subject
+}
+
 // reach holds the lists of rules that open or close one target, by its name and
 // by its lab and kind.
 type reach struct{ own, lab *[]int32 }
@@ -69,6 +75,12 @@ func (p *Policy) indexWho() {
 			p.everyone = append(p.everyone, id)
 		}
 		for _, s := range r.who {
+			if s.realm {
+				p.addRealm(s)
+				if r.deny {
+					p.realmDeny = appendOnce(p.realmDeny, id)
+				}
+			}
 			if len(s.rules) == 0 {
 				for _, user := range s.users {
 					who := p.person(user)
@@ -77,6 +89,20 @@ func (p *Policy) indexWho() {
 			}
 			s.rules = appendOnce(s.rules, id)
 		}
+	}
+}
+
+func (p *Policy) addRealm(s *subject) {
+	name, group, grouped := strings.Cut(strings.TrimPrefix(s.name, "realm "), "/")
+	r := p.realms[name]
+	if r == nil {
+		r = &realm{groups: map[string]*subject{}}
+		p.realms[name] = r
+	}
+	if grouped {
+		r.groups[group] = s
+	} else {
+		r.all = s
 	}
 }
 
@@ -97,22 +123,69 @@ func appendOnce(list []int32, id int32) []int32 {
 	return append(list, id)
 }
 
-// match appends the indexes of the rules that speak of both who and t, sorted
-// and each once. A nil who is a user the files don't know: only rules for
-// everyone match.
-func (p *Policy) match(dst []int32, who *person, t *Target) []int32 {
+// asker is whom rules may speak of, as far as a request tells. Without a realm
+// it may be any: deny rules for realms are then for this user too.
+type asker struct {
+	who    *person // nil for a user the files don't know
+	realm  string
+	groups []string
+}
+
+// labs are those that the files put a in, sorted by name.
+func (a asker) labs() []*lab {
+	if a.who == nil {
+		return nil
+	}
+	return a.who.labs
+}
+
+// subjects are those through which rules speak of a, but for deny rules that
+// hold because a's realm isn't known.
+func (p *Policy) subjects(a asker) []*subject {
+	var out []*subject
+	if a.who != nil {
+		out = append(out, a.who.subjects...)
+	}
+	if r := p.realms[a.realm]; r != nil {
+		if r.all != nil {
+			out = append(out, r.all)
+		}
+		for _, g := range a.groups {
+			if s := r.groups[g]; s != nil {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// match appends the indexes of the rules that speak of both a and t, sorted and
+// each once.
+func (p *Policy) match(dst []int32, a asker, t *Target) []int32 {
 	reach := p.reach[t]
 	if reach == nil {
 		return dst
 	}
-	targets := [...][]int32{*reach.own, *reach.lab, p.everywhere}
-	for _, rules := range targets {
+	vouched := p.realms[a.realm]
+	for _, rules := range [...][]int32{*reach.own, *reach.lab, p.everywhere} {
 		dst = intersect(dst, p.everyone, rules)
-		if who == nil {
-			continue
+		if a.who != nil {
+			for _, s := range a.who.subjects {
+				dst = intersect(dst, s.rules, rules)
+			}
 		}
-		for _, s := range who.subjects {
-			dst = intersect(dst, s.rules, rules)
+		switch {
+		case a.realm == "":
+			dst = intersect(dst, p.realmDeny, rules)
+		case vouched != nil:
+			if vouched.all != nil {
+				dst = intersect(dst, vouched.all.rules, rules)
+			}
+			for _, g := range a.groups {
+				if s := vouched.groups[g]; s != nil {
+					dst = intersect(dst, s.rules, rules)
+				}
+			}
 		}
 	}
 	slices.Sort(dst)

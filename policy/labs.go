@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // lab is one lab while the files are being read and in the finished policy.
@@ -16,6 +17,9 @@ type lab struct {
 	people  map[string]bool // members and admins
 	groups  map[string][]string
 	targets []*Target // in file order
+
+	egress    int64         // bytes towards a user and day from the whole lab; 0 for no limit
+	retention time.Duration // of its recordings; 0 for the site's
 }
 
 // has reports whether user belongs to the lab, in whatever role.
@@ -39,6 +43,9 @@ func (b *builder) readLabs(v Value) {
 			e.At.Errorf(codeName, "lab %q: %v", e.Key, err)
 			continue
 		}
+		if why, ok := reservedLabs[e.Key]; ok {
+			e.At.Errorf(codeReserved, "a lab can't be named %q: %s", e.Key, why)
+		}
 		if first, dup := b.labs[e.Key]; dup {
 			e.At.Errorf(codeTwice, "lab %q is already defined at %s", e.Key, first.at.place())
 			continue
@@ -51,7 +58,9 @@ func (b *builder) readLabs(v Value) {
 }
 
 func (b *builder) readLab(l *lab, v Value) {
-	f := v.Fields("members", "groups", "admins", "targets")
+	f := v.Fields("members", "groups", "admins", "targets", "egress", "retention")
+	l.egress = f.Get("egress").Fields("user_day").Need("user_day").Size(0, 1, maxByteLimit)
+	l.retention = f.Get("retention").Days(0, 1, 36500)
 	l.members = readUsers(f.Get("members").Items())
 	l.admins = readUsers(f.Get("admins").Items())
 	for _, user := range slices.Concat(l.members, l.admins) {
@@ -110,7 +119,7 @@ func (b *builder) readTarget(l *lab, e Entry) {
 	if why, ok := reserved[e.Key]; ok {
 		e.At.Errorf(codeReserved, "a target can't be named %q: %s", e.Key, why)
 	}
-	t := &Target{Name: e.Key, Lab: l.name, file: e.At.file(), line: e.At.Line()}
+	t := &Target{Name: e.Key, Lab: l.name, file: e.At.file(), line: e.At.Line(), lab: l}
 	l.targets = append(l.targets, t)
 	b.targets[t.FullName()] = t
 	b.targetAt[t] = e.At

@@ -21,6 +21,11 @@ var reserved = map[string]string{
 	"localhost": "every machine calls itself that",
 }
 
+// reservedLabs are names that a lab can't have.
+var reservedLabs = map[string]string{
+	"pub": "the files with its targets' host keys would be taken for public keys, which end in .pub",
+}
+
 // ValidUser tells what is wrong with name as a user's name, or returns nil.
 // The form is [a-z][a-z0-9._-]{0,31}. The error doesn't repeat the name:
 // people type passphrases at user prompts.

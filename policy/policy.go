@@ -18,6 +18,8 @@ type Policy struct {
 
 	// What index makes of them.
 	users      map[string]*person
+	realms     map[string]*realm
+	realmDeny  []int32 // deny rules for some realm
 	reach      map[*Target]*reach
 	byName     map[string][]*Target // bare name → targets, sorted by full name
 	sorted     []*Target
@@ -53,26 +55,33 @@ func (p *Policy) LabsOf(user string) []string {
 }
 
 // TargetsOf are the targets of the user's labs and those that a rule opens to
-// the user elsewhere, sorted by full name. Being listed is no grant.
-func (p *Policy) TargetsOf(user string) []*Target {
-	who := p.users[user]
-	if who == nil {
-		return nil
-	}
+// the user elsewhere, sorted by full name. Being listed is no grant. realm is
+// as for [Policy.Resolve].
+func (p *Policy) TargetsOf(user string, realm ...string) []*Target {
+	a := p.asker(user, realm)
 	var list []*Target
-	for _, l := range who.labs {
+	for _, l := range a.labs() {
 		list = append(list, l.targets...)
 	}
-	list = append(list, p.granted(who)...)
+	list = append(list, p.granted(a)...)
 	sortTargets(list)
 	return slices.Compact(list)
 }
 
-// granted are the targets that some allow rule opens to who, from wherever;
+// asker is user in a realm with its groups.
+func (p *Policy) asker(user string, realm []string) asker {
+	a := asker{who: p.users[user]}
+	if len(realm) > 0 {
+		a.realm, a.groups = realm[0], realm[1:]
+	}
+	return a
+}
+
+// granted are the targets that some allow rule opens to a, from wherever;
 // sorted.
-func (p *Policy) granted(who *person) []*Target {
+func (p *Policy) granted(a asker) []*Target {
 	seen := map[*Target]bool{}
-	for _, s := range who.subjects {
+	for _, s := range p.subjects(a) {
 		for _, i := range s.rules {
 			r := p.rules[i]
 			if r.deny {
@@ -91,17 +100,14 @@ func (p *Policy) granted(who *person) []*Target {
 	return list
 }
 
-// sees reports whether t may be named to who at all: it is in one of their labs
+// sees reports whether t may be named to a at all: it is in one of their labs
 // or a rule opens it to them.
-func (p *Policy) sees(who *person, t *Target) bool {
-	if who == nil {
-		return false
-	}
-	if slices.ContainsFunc(who.labs, func(l *lab) bool { return l.name == t.Lab }) {
+func (p *Policy) sees(a asker, t *Target) bool {
+	if slices.ContainsFunc(a.labs(), func(l *lab) bool { return l.name == t.Lab }) {
 		return true
 	}
 	var buffer [16]int32
-	return slices.ContainsFunc(p.match(buffer[:0], who, t), func(i int32) bool { return !p.rules[i].deny })
+	return slices.ContainsFunc(p.match(buffer[:0], a, t), func(i int32) bool { return !p.rules[i].deny })
 }
 
 func sortTargets(list []*Target) {

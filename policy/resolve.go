@@ -65,8 +65,11 @@ func quote(s string) string {
 // looked for in the user's own labs first, then among what rules open to them
 // elsewhere; where several labs have it, the user's default lab decides. The
 // error is [*UnknownTarget] or [*Ambiguous]. Resolving is no grant.
-func (p *Policy) Resolve(user, name string) (*Target, error) {
-	who := p.users[user]
+//
+// realm is the name of the realm that vouched for the user, then the groups
+// that the user has there; it may be left out.
+func (p *Policy) Resolve(user, name string, realm ...string) (*Target, error) {
+	who := p.asker(user, realm)
 	key := strings.TrimSuffix(name, ".")
 	if !asciiName(key) {
 		return nil, p.unknown(who, name, key)
@@ -101,13 +104,10 @@ func (p *Policy) Resolve(user, name string) (*Target, error) {
 
 // named are the targets with a bare name: of the user's labs, or, if those have
 // none, of any that a rule opens.
-func (p *Policy) named(who *person, name string) []*Target {
-	if who == nil {
-		return nil
-	}
+func (p *Policy) named(who asker, name string) []*Target {
 	var own, other []*Target
 	for _, t := range p.byName[name] {
-		if slices.ContainsFunc(who.labs, func(l *lab) bool { return l.name == t.Lab }) {
+		if slices.ContainsFunc(who.labs(), func(l *lab) bool { return l.name == t.Lab }) {
 			own = append(own, t)
 		}
 	}
@@ -122,14 +122,11 @@ func (p *Policy) named(who *person, name string) []*Target {
 	return other
 }
 
-func (p *Policy) unknown(who *person, name, key string) error {
+func (p *Policy) unknown(who asker, name, key string) error {
 	e := &UnknownTarget{Name: name}
 	host := canonicalHost(strings.TrimSuffix(strings.TrimPrefix(key, "["), "]"))
 	if _, err := netip.ParseAddr(host); err == nil {
 		e.address = true
-	}
-	if who == nil {
-		return e
 	}
 	granted := p.granted(who)
 	for _, t := range granted {

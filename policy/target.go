@@ -28,6 +28,7 @@ type Target struct {
 
 	file string // base name
 	line int
+	lab  *lab
 }
 
 // FullName is the name that is unique across labs: "home.tinker".

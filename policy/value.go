@@ -241,6 +241,25 @@ func (v Value) Duration(def, least, most time.Duration) time.Duration {
 	return d
 }
 
+// Days reads "90d" as a whole number of days.
+func (v Value) Days(def time.Duration, least, most int64) time.Duration {
+	const want = "a number of days such as 90d"
+	if !v.is(yaml.ScalarNode, want) {
+		return def
+	}
+	number, ok := strings.CutSuffix(v.node.Value, "d")
+	n, err := strconv.ParseInt(number, 10, 32)
+	if !ok || err != nil {
+		v.Errorf(CodeType, "want %s, found %s", want, v.found())
+		return def
+	}
+	if n < least || n > most {
+		v.Errorf(CodeValue, "%s is out of range; want %dd to %dd", v.node.Value, least, most)
+		return def
+	}
+	return time.Duration(n) * 24 * time.Hour
+}
+
 // units are the sizes that a file may use; powers of 1000 are left out, because
 // half of their readers take them for powers of 1024.
 var units = []struct {

@@ -1,0 +1,109 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// subject is one entry of somebody's `who`: a user, a lab's members or a group.
+// Rules share them, so that a rule for a lab of thousands costs one entry.
+type subject struct {
+	name  string // "alice", "lab tinker", "group tinker/stewards", "realm uni", "realm uni/physics"
+	realm bool   // whom a realm vouches for, or one of its groups; the files don't know the users
+	users []string
+	rules []int32 // the rules for it, in increasing order
+}
+
+func (b *builder) linkWho(r *rule, who Value) {
+	r.everyone = r.deny && !who.Present()
+	f := who.Fields("users", "labs", "groups", "realms")
+	for _, user := range readUsers(f.Get("users").Items()) {
+		r.who = append(r.who, b.subject(user, []string{user}))
+	}
+	for _, item := range f.Get("labs").Items() {
+		if l := b.findLab(item); l != nil {
+			r.who = appendSubject(r.who, item, b.subject("lab "+l.name, l.members))
+		}
+	}
+	for _, item := range f.Get("groups").Items() {
+		if s := b.findGroup(item); s != nil {
+			r.who = appendSubject(r.who, item, s)
+		}
+	}
+	for _, item := range f.Get("realms").Items() {
+		if s := b.readRealm(item); s != nil {
+			r.who = appendSubject(r.who, item, s)
+		}
+	}
+	if who.Present() && who.node.Kind == mappingNode && len(who.node.Content) == 0 {
+		who.Errorf(CodeMissing, "say whom the rule is for: users, labs, groups or realms")
+	}
+}
+
+// subject is the one of that name, made when it is first asked for.
+func (b *builder) subject(name string, users []string) *subject {
+	s := b.subjects[name]
+	if s == nil {
+		s = &subject{name: name, users: users}
+		b.subjects[name] = s
+	}
+	return s
+}
+
+func appendSubject(who []*subject, at Value, s *subject) []*subject {
+	if slices.Contains(who, s) {
+		at.Errorf(codeTwice, "%q stands in this list twice", at.node.Value)
+		return who
+	}
+	return append(who, s)
+}
+
+// findGroup reads "lab/group", which has to exist.
+func (b *builder) findGroup(v Value) *subject {
+	s, ok := v.text(`a group such as "tinker/stewards"`)
+	if !ok {
+		return nil
+	}
+	labName, groupName, ok := strings.Cut(s, "/")
+	if !ok {
+		v.Errorf(codeUnknownRef, `%q is no group; want "lab/group"`, s)
+		return nil
+	}
+	l := b.labs[labName]
+	if l == nil {
+		v.Errorf(codeUnknownRef, "no file defines lab %q%s", labName, b.nearLab(labName))
+		return nil
+	}
+	users, ok := l.group(groupName)
+	if !ok {
+		v.Errorf(codeUnknownRef, "lab %s has no group %q%s", labName, groupName, didYouMean(groupName, slices.Sorted(maps.Keys(l.groups))))
+		return nil
+	}
+	return b.subject("group "+s, users)
+}
+
+// maxRealmGroup bounds the name of a realm's group, in bytes: a directory's
+// names are long.
+const maxRealmGroup = 512
+
+// readRealm reads "uni", or "uni/GROUP" with whatever the realm calls a group.
+// Neither is known to the files.
+func (b *builder) readRealm(v Value) *subject {
+	s, ok := v.text(`a realm such as "uni"`)
+	if !ok {
+		return nil
+	}
+	realm, group, grouped := strings.Cut(s, "/")
+	if err := validLabel(realm); err != nil {
+		v.Errorf(codeName, "realm %q: %v", realm, err)
+		return nil
+	}
+	if grouped && (group == "" || len(group) > maxRealmGroup) {
+		v.Errorf(codeName, "a realm's group has a name of 1 to %d bytes after the slash", maxRealmGroup)
+		return nil
+	}
+	subject := b.subject("realm "+s, nil)
+	subject.realm = true
+	return subject
+}
