@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -35,5 +36,25 @@ type Health struct {
 
 // Health tells the holder of id how the account stands.
 func (a *Authenticator) Health(ctx context.Context, id Identity) (Health, error) {
-	return Health{}, ErrUnavailable
+	acct, err := a.owned(ctx, id)
+	if err != nil {
+		return Health{}, err
+	}
+	logins, err := a.store.LastLogins(ctx, acct.ID)
+	if err != nil {
+		return Health{}, fmt.Errorf("%w: read logins: %w", ErrUnavailable, err)
+	}
+	info := a.info(acct)
+	h := Health{
+		RecoveryLeft: info.RecoveryLeft, LockedUntil: info.LockedUntil, PassphraseSet: acct.PassphraseSet,
+		PassphraseExpires: a.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.inactiveAfter(acct), LastLogins: logins,
+	}
+	for _, e := range acct.Authenticators {
+		dev := DeviceHealth{Name: e.Name, Created: e.Created, Used: e.Used}
+		if !e.Used.IsZero() {
+			dev.Drift = time.Duration(e.LastStep-stepAt(e.Used)) * stepLength
+		}
+		h.Devices = append(h.Devices, dev)
+	}
+	return h, nil
 }

@@ -28,6 +28,9 @@ type verdict struct {
 	typed string
 }
 
+// usedCode is said only after a right passphrase, or inside a connection.
+var usedCode = verdict{reason: reasonCodeUsed, innocent: true, text: "Code already used, wait for the next one."}
+
 // codeKind is how the second answer relates to an account.
 type codeKind uint8
 
@@ -92,7 +95,7 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	}
 	switch {
 	case code == codeUsed:
-		return verdict{reason: reasonCodeUsed, innocent: true, text: "Code already used, wait for the next one."}, nil
+		return usedCode, nil
 	case code == codeEarly:
 		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.drift)}, nil
 	case d.a.unfit(acct, now).reason != "":

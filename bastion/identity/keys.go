@@ -49,19 +49,26 @@ func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerpr
 	e := a.adminEvent(ctx, audit.KeyAdded, name, nil)
 	e.Key = key.Fingerprint
 	err = a.change(ctx, name, e, func(acct *Account) error {
-		if slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
-			return refuseKey("the account has this key already")
-		}
-		if len(acct.Keys) >= maxKeys {
-			return refuseKey("the account has %d keys already, the most it may have", maxKeys)
-		}
-		acct.Keys = append(slices.Clone(acct.Keys), key)
-		return nil
+		keys, err := withKey(acct.Keys, key)
+		acct.Keys = keys
+		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("add key %s to %s: %w", key.Fingerprint, name, err)
 	}
+	a.notify(ctx, Notice{User: name, Kind: NoticeKeyAdded, Detail: key.Fingerprint})
 	return key.Fingerprint, nil
+}
+
+// withKey returns keys with one more, or a *KeyRefused.
+func withKey(keys []Key, key Key) ([]Key, error) {
+	if slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
+		return nil, refuseKey("the account has this key already")
+	}
+	if len(keys) >= maxKeys {
+		return nil, refuseKey("the account has %d keys already, the most it may have", maxKeys)
+	}
+	return append(slices.Clone(keys), key), nil
 }
 
 // RemoveKey takes the key with that SHA256:… fingerprint away, or returns ErrNoKey.
@@ -79,6 +86,7 @@ func (a *Authenticator) RemoveKey(ctx context.Context, name, fingerprint string)
 	if err != nil {
 		return fmt.Errorf("remove key %s of %s: %w", fingerprint, name, err)
 	}
+	a.notify(ctx, Notice{User: name, Kind: NoticeKeyRemoved, Detail: fingerprint})
 	return nil
 }
 

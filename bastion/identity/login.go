@@ -290,7 +290,10 @@ func (d *dialogue) load(ctx context.Context) (Account, error) {
 }
 
 func (d *dialogue) event(t audit.Type, why reason) audit.Event {
-	e := audit.Event{Type: t, Conn: d.at.Conn, Source: d.at.Source.String(), User: d.user, Key: d.key, Reason: string(why)}
+	e := audit.Event{Type: t, Conn: d.at.Conn, User: d.user, Key: d.key, Reason: string(why)}
+	if d.at.Source.IsValid() {
+		e.Source = d.at.Source.String()
+	}
 	if d.user == "" {
 		e.UserHash = d.a.keys.hashName(d.at.Name)
 	}

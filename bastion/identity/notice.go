@@ -44,5 +44,9 @@ func (a *Authenticator) notify(ctx context.Context, n Notice) {
 
 // tell is notify from within a dialogue.
 func (d *dialogue) tell(ctx context.Context, kind NoticeKind, detail string) {
-	d.a.notify(ctx, Notice{User: d.user, Kind: kind, Source: d.address(), Detail: detail})
+	n := Notice{User: d.user, Kind: kind, Detail: detail}
+	if d.at.Source.IsValid() {
+		n.Source = d.address()
+	}
+	d.a.notify(ctx, n)
 }

@@ -30,11 +30,103 @@ type Refusal struct{ Text string }
 func (r *Refusal) Error() string { return r.Text }
 
 // Fresh asks the holder of id for a code that was not used yet, at most three
-// times. The limits of Login apply, and a code of the login itself is used.
-// at is the client connection's attempt; its name and key are not used.
+// times. The limits of Login apply, and a code of the login itself is used; a
+// recovery code doesn't do, because whoever needs one has to enrol anew, by
+// logging in with it. at is the client connection's attempt; its name and key
+// are not used.
 //
 // Errors: ErrRefused, ErrAbandoned, ErrLocked, ErrRevoked, ErrUnavailable; what
 // there is to say has been said through ask.
 func (a *Authenticator) Fresh(ctx context.Context, id Identity, at Attempt, ask Asker) (Proof, error) {
-	return Proof{}, ErrUnavailable
+	if !id.Valid() {
+		return Proof{}, ErrRevoked
+	}
+	d := a.serve(id, at, ask)
+	for range dialoguesPerConn {
+		st, err := a.lockout.look(ctx, d.pair, a.now())
+		if err != nil {
+			return Proof{}, d.end(ctx, err)
+		}
+		if !st.judged() {
+			return Proof{}, d.locked(ctx, st)
+		}
+		var retry *again
+		switch err := d.fresh(ctx, id); {
+		case err == nil:
+			return Proof{id: id, at: d.at, until: a.now().Add(proofLifetime), spent: new(atomic.Bool)}, nil
+		case errors.As(err, &retry):
+			d.verdict = retry.text + " "
+		case errors.Is(err, ErrRevoked):
+			return Proof{}, err
+		default:
+			return Proof{}, d.end(ctx, err)
+		}
+	}
+	d.notice(ctx, d.verdict+"That was the last try.")
+	return Proof{}, ErrRefused
+}
+
+// serve is a dialogue inside a connection whose user is proven.
+func (a *Authenticator) serve(id Identity, at Attempt, ask Asker) *dialogue {
+	at.Name, at.Key = id.user, nil
+	return &dialogue{
+		a: a, at: at, conn: NewConnState(), ask: ask, pair: a.lockout.pairOf(id.user, at.Source.Addr()), user: id.user, serving: true,
+	}
+}
+
+// fresh asks for one code and judges it. It returns *again if another may follow.
+func (d *dialogue) fresh(ctx context.Context, id Identity) error {
+	d.charged, d.locks = false, false
+	typed, err := d.answer(ctx, d.verdict+d.a.issuer+" one-time code: ", true)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.charge(ctx); err != nil {
+		return err
+	} else if !ok {
+		return d.locked(ctx, d.barred)
+	}
+	acct, err := d.a.owned(ctx, id)
+	if errors.Is(err, ErrRevoked) {
+		if err := d.refund(ctx); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	now := d.a.now()
+	kind, found, err := d.judgeCode(ctx, acct, answers{code: typed}, now)
+	if err != nil {
+		return err
+	}
+	v := verdict{reason: reasonWrongCode}
+	switch {
+	case now.Before(acct.LockedUntil):
+		v = verdict{reason: reasonAccountLocked}
+	case kind == codeRight:
+		d.conn.forget() // it stands for this command, and for nothing after it
+		return d.succeeded(ctx)
+	case kind == codeUsed:
+		v = usedCode
+	case kind == codeEarly:
+		v = verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.drift)}
+	case kind == codeRecovery:
+		v.text = "A recovery code is for logging in: that enrols a new device. Here a code of your authenticator is needed."
+	}
+	return d.failed(ctx, v)
+}
+
+// take uses the proof up and returns the account and a dialogue for what it
+// admits.
+func (a *Authenticator) take(ctx context.Context, p Proof, ask Asker) (*dialogue, Account, error) {
+	left := p.until.Sub(a.now())
+	if p.spent == nil || p.spent.Swap(true) || left <= 0 || left > proofLifetime {
+		return nil, Account{}, ErrProof
+	}
+	acct, err := a.owned(ctx, p.id)
+	if err != nil {
+		return nil, Account{}, err
+	}
+	return a.serve(p.id, p.at, ask), acct, nil
 }

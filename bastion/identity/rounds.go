@@ -26,7 +26,11 @@ func (d *dialogue) answer(ctx context.Context, prompt string, echo bool) (string
 // notice shows text in a round of its own, which is the only place that every
 // client shows. What is answered, and whether, changes nothing.
 func (d *dialogue) notice(ctx context.Context, text string) {
-	_, _ = d.ask.Ask(ctx, text+" Press Enter to leave "+d.a.issuer+": ", true) // a courtesy: the outcome stands
+	leave := " Press Enter to leave "
+	if d.serving {
+		leave = " Press Enter to go back to "
+	}
+	_, _ = d.ask.Ask(ctx, text+leave+d.a.issuer+": ", true) // a courtesy: the outcome stands
 }
 
 // locked tells how long nothing will be evaluated: the same words for names that
@@ -58,6 +62,8 @@ func (d *dialogue) end(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrExhausted):
 		return err
+	case d.serving && errors.Is(err, ErrAbandoned):
+		return err // no login was
 	case errors.Is(err, ErrAbandoned) || ctx.Err() != nil:
 		why := reasonEmptyAnswer
 		if errors.Is(err, errNoAnswer) || ctx.Err() != nil {

@@ -3,10 +3,15 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"entry/audit"
 )
 
-// What self-service returns besides *Refusal (text for the user), ErrProof,
-// ErrRevoked, ErrChanged, ErrAbandoned, ErrLocked and ErrUnavailable.
+// What self-service returns besides *Refusal and *KeyRefused (text for the
+// user), ErrProof, ErrRevoked, ErrAbandoned, ErrLocked and ErrUnavailable.
 var (
 	// ErrNoDevice: the account has no authenticator of that name.
 	ErrNoDevice = errors.New("identity: no such authenticator")
@@ -14,37 +19,196 @@ var (
 	ErrLastDevice = errors.New("identity: the last authenticator can't be removed")
 )
 
+const (
+	maxDevices    = 8  // a user; each costs 21 codes a try
+	maxDeviceName = 32 // bytes
+)
+
 // Enroll adds another authenticator under a name: a QR code through ask, and its
 // first code confirms it. Device is 1 to 32 letters, digits, spaces or ._- and
-// not the name of another one (ErrExists).
+// not the name of another one (*Refusal).
 func (a *Authenticator) Enroll(ctx context.Context, p Proof, device string, ask Asker) error {
-	return ErrUnavailable
+	d, acct, err := a.take(ctx, p, ask)
+	if err != nil {
+		return err
+	}
+	device = strings.TrimSpace(device)
+	taken := slices.ContainsFunc(acct.Authenticators, func(e EnrolledAuthenticator) bool { return strings.EqualFold(e.Name, device) })
+	switch {
+	case !validDevice(device):
+		return &Refusal{fmt.Sprintf("The name of a device has 1 to %d letters (a to z), digits, spaces or ._- in it.", maxDeviceName)}
+	case taken:
+		return &Refusal{"You have a device of this name already: give another name."}
+	case len(acct.Authenticators) >= maxDevices:
+		return &Refusal{fmt.Sprintf("You have %d devices, the most there may be: remove one first.", maxDevices)}
+	}
+	added, err := d.firstCode(ctx, acct, device)
+	if err != nil {
+		return err
+	}
+	next := acct
+	next.Authenticators = append(slices.Clone(acct.Authenticators), added)
+	return d.commit(ctx, next, audit.AuthenticatorEnrolled, NoticeDeviceAdded, device)
+}
+
+func validDevice(s string) bool {
+	return s != "" && len(s) <= maxDeviceName && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(" ._-", r)
+	})
 }
 
 // RemoveDevice takes an authenticator away, and what was remembered by its codes,
 // but never the last one.
 func (a *Authenticator) RemoveDevice(ctx context.Context, p Proof, device string) error {
-	return ErrUnavailable
+	d, acct, err := a.take(ctx, p, nil)
+	if err != nil {
+		return err
+	}
+	device = strings.TrimSpace(device)
+	next := acct
+	next.Authenticators = slices.DeleteFunc(slices.Clone(acct.Authenticators), func(e EnrolledAuthenticator) bool {
+		return strings.EqualFold(e.Name, device)
+	})
+	switch len(next.Authenticators) {
+	case len(acct.Authenticators):
+		return ErrNoDevice
+	case 0:
+		return ErrLastDevice
+	}
+	return d.commit(ctx, next, audit.AuthenticatorRemoved, NoticeDeviceRemoved, device)
 }
 
-// ChangePassphrase asks for the passphrase, then twice for a new one. Remembered
-// keys are forgotten.
+// ChangePassphrase asks for the passphrase, at most three times, then twice for
+// a new one. Remembered keys are forgotten. A wrong passphrase counts against
+// the account, because a right code went before it.
 func (a *Authenticator) ChangePassphrase(ctx context.Context, p Proof, ask Asker) error {
-	return ErrUnavailable
+	d, acct, err := a.take(ctx, p, ask)
+	if err != nil {
+		return err
+	}
+	old, err := d.oldPassphrase(ctx, acct)
+	if err != nil {
+		return err
+	}
+	passphrase, err := d.newPassphrase(ctx, acct, old)
+	if err != nil {
+		return err
+	}
+	next := acct
+	if next.Passphrase, err = a.hasher.hash(ctx, passphrase); err != nil {
+		return unavailable(err)
+	}
+	next.PassphraseSet = a.now()
+	return d.commit(ctx, next, audit.PassphraseChanged, NoticePassphraseChanged, "")
+}
+
+func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, error) {
+	for range dialoguesPerConn {
+		d.charged, d.locks = false, false
+		typed, err := d.answer(ctx, d.verdict+"Current "+d.a.issuer+" passphrase: ", false)
+		if err != nil {
+			return "", err
+		}
+		if ok, err := d.charge(ctx); err != nil {
+			return "", err
+		} else if !ok {
+			return "", d.locked(ctx, d.barred)
+		}
+		right, err := d.firstFactor(ctx, acct, typed, false)
+		if err != nil {
+			_ = d.refund(ctx) // the store may be what failed; then this try stays counted
+			return "", unavailable(err)
+		}
+		if right {
+			return typed, d.succeeded(ctx)
+		}
+		v, err := d.wrongPassphrase(ctx, acct, codeRight, d.a.now())
+		if err != nil {
+			return "", err
+		}
+		var said *again
+		if err := d.failed(ctx, v); !errors.As(err, &said) {
+			return "", err
+		}
+		d.verdict = said.text + " "
+	}
+	return "", &Refusal{"Not accepted. Nothing was changed."}
 }
 
 // NewRecovery replaces the recovery codes and shows the new ones through ask.
 func (a *Authenticator) NewRecovery(ctx context.Context, p Proof, ask Asker) error {
-	return ErrUnavailable
+	d, acct, err := a.take(ctx, p, ask)
+	if err != nil {
+		return err
+	}
+	next := acct
+	var codes []string
+	codes, next.Recovery = a.newRecovery(acct.ID)
+	if err := d.commit(ctx, next, audit.RecoveryCreated, NoticeRecoveryCreated, ""); err != nil {
+		return err
+	}
+	return d.showRecovery(ctx, codes, "The old recovery codes are worth nothing now. ")
 }
 
 // AddOwnKey registers a public key as AddKey does.
 func (a *Authenticator) AddOwnKey(ctx context.Context, p Proof, line string) (fingerprint string, err error) {
-	return "", ErrUnavailable
+	d, acct, err := a.take(ctx, p, nil)
+	if err != nil {
+		return "", err
+	}
+	key, err := parseKey(line)
+	if err != nil {
+		return "", err
+	}
+	key.Added = a.now()
+	next := acct
+	if next.Keys, err = withKey(acct.Keys, key); err != nil {
+		return "", err
+	}
+	d.key = key.Fingerprint
+	return key.Fingerprint, d.commit(ctx, next, audit.KeyAdded, NoticeKeyAdded, key.Fingerprint)
 }
 
 // RemoveOwnKey takes a key away, and what is remembered of it, or returns
 // ErrNoKey. No code is asked: it takes access away.
 func (a *Authenticator) RemoveOwnKey(ctx context.Context, id Identity, fingerprint string) error {
-	return ErrUnavailable
+	acct, err := a.owned(ctx, id)
+	if err != nil {
+		return err
+	}
+	next := acct
+	next.Keys = slices.DeleteFunc(slices.Clone(acct.Keys), func(k Key) bool { return k.Fingerprint == fingerprint })
+	if len(next.Keys) == len(acct.Keys) {
+		return ErrNoKey
+	}
+	d := &dialogue{a: a, user: acct.Name, key: fingerprint}
+	return d.commit(ctx, next, audit.KeyRemoved, NoticeKeyRemoved, fingerprint)
+}
+
+// commit saves what a command has changed, logged before and told after.
+func (d *dialogue) commit(ctx context.Context, next Account, t audit.Type, kind NoticeKind, detail string) error {
+	e := d.event(t, "")
+	if kind == NoticeDeviceAdded || kind == NoticeDeviceRemoved {
+		e.Detail = detail
+	}
+	err := d.a.logged(ctx, func(ctx context.Context) error {
+		_, err := d.a.store.Save(ctx, next)
+		return err
+	}, e)
+	switch {
+	case errors.Is(err, ErrChanged):
+		return &Refusal{"Not saved: this account was changed meanwhile, elsewhere or by an administrator. Look, and try again."}
+	case err != nil:
+		return unavailable(err)
+	}
+	d.tell(ctx, kind, detail)
+	return nil
+}
+
+// unavailable marks an error as ErrUnavailable, once.
+func unavailable(err error) error {
+	if errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
