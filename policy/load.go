@@ -93,7 +93,7 @@ func build(files []File, found Problems) (*Policy, error) {
 		p.index()
 		b.checkWhole(p)
 		for _, t := range b.tests {
-			t.run(p)
+			t.try(p)
 		}
 	}
 	found = b.problems(found)

@@ -154,11 +154,9 @@ func (b *builder) readValid(v Value) period {
 	if v.Present() && v.node.Kind == mappingNode && !from.Present() && !until.Present() {
 		v.Errorf(CodeMissing, "say from when, until when, or both")
 	}
-	place := b.readZone(zone)
-	known := place != nil || zone.Present()
 	var p period
-	p.from, _ = readMoment(from, place, known, false)
-	p.until, _ = readMoment(until, place, known, true)
+	p.from, _ = b.readMoment(from, zone, false)
+	p.until, _ = b.readMoment(until, zone, true)
 	if !p.from.IsZero() && !p.until.IsZero() && !p.from.Before(p.until) {
 		until.Errorf(codeNever, "this ends before it begins")
 	}
@@ -168,21 +166,21 @@ func (b *builder) readValid(v Value) period {
 // momentForms are the ways to write a moment without its offset from UTC.
 var momentForms = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05"}
 
-// readMoment reads "2026-03-02", "2026-03-02 08:00" on the clock of place, or
-// "2026-03-02T08:00:00+01:00" anywhere. A date alone is the whole day: until it
-// means until its end. known is false where a zone is missing altogether.
-func readMoment(v Value, place *time.Location, known, end bool) (time.Time, bool) {
+// readMoment reads "2026-03-02", "2026-03-02 08:00" on the clock of zone, or
+// "2026-03-02T08:00:00+01:00" without one. A date alone is the whole day: as an
+// end it means the day's.
+func (b *builder) readMoment(v, zone Value, end bool) (time.Time, bool) {
 	const want = `a date such as 2026-03-02, or "2026-03-02 08:00"`
+	in := b.readZone(zone)
+	if in == nil {
+		in = time.UTC // to find more problems
+	}
 	if !v.is(scalarNode, want) {
 		return time.Time{}, false
 	}
 	s := v.node.Value
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, momentInRange(v, t)
-	}
-	in := place
-	if in == nil {
-		in = time.UTC
 	}
 	for _, form := range momentForms {
 		t, err := time.ParseInLocation(form, s, in)
@@ -192,7 +190,7 @@ func readMoment(v Value, place *time.Location, known, end bool) (time.Time, bool
 		switch {
 		case err != nil:
 			v.Errorf(codeNever, "%q never occurs: no calendar has that day or hour", s)
-		case !known:
+		case !zone.Present():
 			v.Errorf(CodeMissing, "whose clock is meant? add zone: Europe/Oslo, say, or zone: UTC, beside it")
 		case form != time.DateOnly && t.Format(form) != s:
 			v.Errorf(codeNever, "%q never occurs: the clock is put forward over it", s)

@@ -1,25 +1,59 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // A policy's tests say in the files what has to come out. They run before every
-// load; one that fails refuses it.
+// load; one that fails refuses it. They must come out the same on every day, so
+// a test without `at` is asked at no time: rules with windows or a period can't
+// allow anything then.
 
 type test struct {
 	request     Request
+	approvedBy  []string
 	fields      Fields
 	may, mayNot Capabilities
+	run, runNot []string
 	denied      bool
+	approval    bool // expected to be missing
 	record      Record
 }
 
 func (b *builder) readTest(v Value) {
-	f := v.Fields("user", "target", "from", "may", "may_not", "denied", "record")
+	f := v.Fields("user", "realm", "realm_groups", "target", "from", "at", "zone", "method", "code_age", "approved_by",
+		"may", "may_not", "run", "run_not", "denied", "approval", "record")
 	t := test{fields: f}
+	b.readSituation(&t, f)
+	t.may, t.mayNot = readCapabilities(f.Get("may")), readCapabilities(f.Get("may_not"))
+	t.run, t.runNot = readCommands(f.Get("run"), allCapabilities&^capabilitiesOf(Shell)), readCommands(f.Get("run_not"), allCapabilities&^capabilitiesOf(Shell))
+	t.denied = f.Get("denied").Bool(false)
+	t.approval = f.Get("approval").Bool(false)
+	t.record = readRecord(f.Get("record"))
+	if both := t.may & t.mayNot; both != 0 {
+		f.Get("may_not").Errorf(codeTestForm, "%s can't be expected both to be allowed and not", both)
+	}
+	allowing := false
+	for _, key := range []string{"may", "may_not", "run", "run_not", "record"} {
+		allowing = allowing || f.Get(key).Present()
+	}
+	switch {
+	case t.denied && (allowing || t.approval):
+		f.Get("denied").Errorf(codeTestForm, "denied: true leaves nothing else to expect")
+	case t.approval && allowing:
+		f.Get("approval").Errorf(codeTestForm, "approval: true expects that nothing is allowed before; it leaves nothing else to expect")
+	case !t.denied && !t.approval && !allowing && v.Present() && v.node.Kind == mappingNode:
+		v.Errorf(codeTestForm, "the test expects nothing; say may, may_not, run, run_not, record, approval: true or denied: true")
+	}
+	b.tests = append(b.tests, t)
+}
+
+// readSituation reads what a test asks.
+func (b *builder) readSituation(t *test, f Fields) {
 	user := f.Need("user")
 	t.request.User = user.Text()
 	if err := ValidUser(t.request.User); err != nil && t.request.User != "" {
@@ -37,25 +71,43 @@ func (b *builder) readTest(v Value) {
 		}
 		t.request.Source = addr
 	}
-	t.may, t.mayNot = readCapabilities(f.Get("may")), readCapabilities(f.Get("may_not"))
-	t.denied = f.Get("denied").Bool(false)
-	t.record = readRecord(f.Get("record"))
-	if both := t.may & t.mayNot; both != 0 {
-		f.Get("may_not").Errorf(codeTestForm, "%s can't be expected both to be allowed and not", both)
+	t.request.Realm = f.Get("realm").Text()
+	for _, group := range f.Get("realm_groups").SomeItems() {
+		t.request.Groups = append(t.request.Groups, group.Text())
 	}
-	switch allowing := f.Get("may").Present() || f.Get("may_not").Present() || f.Get("record").Present(); {
-	case t.denied && allowing:
-		f.Get("denied").Errorf(codeTestForm, "denied: true leaves nothing else to expect")
-	case !t.denied && !allowing && v.Present() && v.node.Kind == mappingNode:
-		v.Errorf(codeTestForm, "the test expects nothing; say may, may_not, record or denied: true")
+	t.request.Time, _ = b.readMoment(f.Get("at"), f.Get("zone"), false)
+	t.request.Method = f.Get("method").Text()
+	age := f.Get("code_age").Duration(0, 0, 365*24*time.Hour)
+	t.approvedBy = readUsers(f.Get("approved_by").SomeItems())
+	for _, key := range []string{"method", "code_age", "approved_by"} {
+		if v := f.Get(key); v.Present() && !f.Get("at").Present() {
+			v.Errorf(codeTestForm, "a login or an approval has a time; say at which the test is, with at")
+		}
 	}
-	b.tests = append(b.tests, t)
+	if t.request.Method != "" {
+		t.request.CodeAt = t.request.Time.Add(-age)
+	}
 }
 
-// run decides and reports, at the expectation that isn't met, what was decided
+// approvals are what the test's approvers would give, by whatever rule.
+func (t test) approvals(p *Policy) []Approval {
+	var out []Approval
+	d := decision{policy: p, request: t.request}
+	for _, i := range p.match(nil, d.asker(), t.request.Target) {
+		for _, by := range t.approvedBy {
+			if r := p.rules[i]; r.approval != nil {
+				out = append(out, Approval{By: by, Rule: r.ref.Name, At: t.request.Time, Until: t.request.Time.Add(r.approval.lasts)})
+			}
+		}
+	}
+	return out
+}
+
+// try decides and reports, at the expectation that isn't met, what was decided
 // instead and by which rule. A user who is denied altogether has, rightly, none
 // of what may_not lists.
-func (t test) run(p *Policy) {
+func (t test) try(p *Policy) {
+	t.request.Approvals = t.approvals(p)
 	g, err := p.Decide(t.request)
 	who := fmt.Sprintf("%s on %s", t.request.User, t.request.Target.FullName())
 	if t.denied && err == nil {
@@ -73,6 +125,26 @@ func (t test) run(p *Policy) {
 		if g.Allows(c) {
 			t.fields.Get("may_not").Errorf(codeTest, "test failed: expected %s not to have %s; allowed by rule %s", who, c, g.RuleFor(c))
 		}
+	}
+	for _, command := range t.run {
+		if err != nil {
+			t.fields.Get("run").Errorf(codeTest, "test failed: expected that %s may run %q; %v", who, command, err)
+		} else if !g.AllowsExec(command) {
+			t.fields.Get("run").Errorf(codeTest, "test failed: expected that %s may run %q; %v", who, command, g.Refusal(Exec))
+		}
+	}
+	for _, command := range t.runNot {
+		if g.AllowsExec(command) {
+			t.fields.Get("run_not").Errorf(codeTest, "test failed: expected that %s may not run %q; allowed by rule %s", who, command, g.RuleFor(Exec))
+		}
+	}
+	var no *Denied
+	if waits := errors.As(err, &no) && no.Approval != nil; t.approval && err == nil {
+		t.fields.Get("approval").Errorf(codeTest, "test failed: expected %s to wait for approval; allowed %s by %s", who, g.Capabilities(), rulesOf(g))
+	} else if t.approval && !waits {
+		t.fields.Get("approval").Errorf(codeTest, "test failed: expected %s to wait for approval; %v", who, err)
+	} else if t.denied && waits {
+		t.fields.Get("denied").Errorf(codeTest, "test failed: expected %s to be denied; %v", who, err)
 	}
 	record := t.fields.Get("record")
 	switch {
