@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
@@ -52,6 +53,31 @@ type Options struct {
 	// default is 8 random letters and digits.
 	Ref func() string
 
+	// Stands is asked instead of Decide on a recheck: whether what runs may run
+	// on. It differs where what is open may outlive the right to open more. Nil
+	// means Decide; safe for concurrent use.
+	Stands func() (policy.Grant, error)
+
+	// Recheck says that what Stands answers may have changed. If it then
+	// refuses, the session ends: with the *End that it returned, or with the
+	// refusal's text and ReasonPolicyChanged. Where the grant covers less than
+	// before, what rests on the rest ends with ReasonCapabilityLost, and the
+	// session goes on: programs and forwards, listens, agent and X11. Values
+	// that come while one is being acted on count as one; closing it is the end
+	// of rechecks. Nil: there are none.
+	Recheck <-chan struct{}
+
+	// Messages are lines for the user. Each is shown, and recorded, on every
+	// session channel with a terminal in which a program runs, and nowhere
+	// else. Taking one never waits for a user: whoever has eight unread ones
+	// misses the next. Closing it is the end of messages. Nil: there are none.
+	Messages <-chan string
+
+	// BudgetDown and BudgetUp bound the bytes towards the client and towards
+	// the target, of all channels and before they are recorded or written;
+	// entry's own lines don't count. Nil: no bound.
+	BudgetDown, BudgetUp Budget
+
 	// Notice is the first line of a session with a terminal, "" for none.
 	Notice string
 
@@ -79,6 +105,24 @@ type KeepAlive struct {
 	Count    int
 }
 
+// Budget is what may still be moved in one direction, by this session and
+// maybe others. It is asked for blocks of 64 KiB to 1 MiB, of which chunks are
+// then taken at the price of one atomic operation. It is safe for concurrent
+// use.
+type Budget interface {
+	// Take takes up to want bytes out of the budget and returns how many it
+	// took: at least one, or an error. The channel that needed them then ends:
+	// with the text and reason of an *End (ReasonBudget is meant for it), with
+	// those of a *policy.Denied, or with "can't be checked". ctx is done when
+	// the session ends.
+	Take(ctx context.Context, want int64) (int64, error)
+
+	// Return puts n bytes back that weren't moved: at the end of the session,
+	// and when nothing was moved for an interval of UpstreamKeepAlive. It
+	// doesn't block for long; its failure is the budget's own matter.
+	Return(n int64)
+}
+
 // Stats are what a session came to.
 type Stats struct {
 	Sessions  int   // session channels
@@ -88,7 +132,7 @@ type Stats struct {
 	Exit      *int  // last exit status that the target sent, nil if none
 }
 
-// End is why entry ends a session. Text is one line for the user, without a
+// End is why entry ends a session, or a channel of it. Text is one line for the user, without a
 // final stop or newline; Reason a short code for the log. It is the cause with
 // which the context of Relay is cancelled, and the error that Relay returns
 // where the client didn't leave by itself.
@@ -119,9 +163,16 @@ const (
 	ReasonSessionLimit    = "session-limit"
 	ReasonIdleLimit       = "idle-limit"
 	ReasonFlood           = "flood"
-	ReasonDenied          = "denied" // Decide refused at the start
+	ReasonDenied          = "denied"         // Decide refused at the start
+	ReasonPolicyChanged   = "policy-changed" // a recheck refused
 	ReasonCancelled       = "cancelled"
 	ReasonInternal        = "internal-error"
+)
+
+// Reasons for which a channel ends while its session goes on.
+const (
+	ReasonCapabilityLost = "capability-lost" // a recheck found it
+	ReasonBudget         = "budget-spent"    // for the Ends that a Budget returns
 )
 
 var errOptions = errors.New("relay: Decide and Event are required")
@@ -129,6 +180,9 @@ var errOptions = errors.New("relay: Decide and Event are required")
 func (o *Options) fill() error {
 	if o.Decide == nil || o.Event == nil {
 		return errOptions
+	}
+	if o.Stands == nil {
+		o.Stands = o.Decide
 	}
 	if o.Ref == nil {
 		o.Ref = newRef
