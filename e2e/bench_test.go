@@ -29,10 +29,10 @@ type rig struct {
 	pid    int    // of the jump host
 }
 
-func newRig(b *testing.B, name string, c *client, pid int, options ...string) *rig {
+func newRig(b *testing.B, name string, c *client, pid int) *rig {
 	b.Helper()
 	r := &rig{name: name, client: c, pid: pid, socket: filepath.Join(tempDir(b), "inner")}
-	p := start(b, "ssh master "+name, c.home(append(options, "-M", "-N", "-S", r.socket)))
+	p := start(b, "ssh master "+name, c.home([]string{"-M", "-N", "-S", r.socket}))
 	awaitMaster(c, p, r.socket, c.target)
 	return r
 }
@@ -44,12 +44,15 @@ func (r *rig) exec(options []string, remote string) *exec.Cmd {
 }
 
 // rigs are a plain jump host and entry, recording in full.
-func rigs(b *testing.B, options ...string) (plain, through *rig) {
+func rigs(b *testing.B, config ...string) (plain, through *rig) {
 	b.Helper()
 	c, jump, _, _ := plainPair(b)
-	plain = newRig(b, "plain", c, jump.cmd.Process.Pid, options...)
+	c.appendConfig(config...)
+	plain = newRig(b, "plain", c, jump.cmd.Process.Pid)
 	s, _ := quickSite(b, recordAll())
-	through = newRig(b, "entry", s.client(s.enrolled("alice")), s.proc.cmd.Process.Pid, options...)
+	c = s.client(s.enrolled("alice"))
+	c.appendConfig(config...)
+	through = newRig(b, "entry", c, s.proc.cmd.Process.Pid)
 	return plain, through
 }
 
@@ -87,11 +90,12 @@ func BenchmarkDownload(b *testing.B) {
 			{"random", "cat " + random},
 		} {
 			b.Run("cipher="+cipher+"/data="+data.name, func(b *testing.B) {
-				var options []string
+				var config []string
 				if cipher != "default" {
-					options = []string{"-c", cipher}
+					// For both connections of a jump.
+					config = []string{"Match all", "    Ciphers " + cipher}
 				}
-				plain, through := rigs(b, options...)
+				plain, through := rigs(b, config...)
 				type cost struct{ wall, cpu time.Duration }
 				costs := make(map[*rig]cost)
 				rounds := 0

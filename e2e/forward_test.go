@@ -20,6 +20,7 @@ func TestForwards(t *testing.T) {
 	listed, unlisted := echoServer(t), echoServer(t)
 	web := webServer(t, "the workbench says hello")
 	fixed, dead := freePort(t), freePort(t)
+	sockets := tempDir(t)
 	s.setPolicy([]string{"alice", "bob"},
 		[]string{
 			home.target(t, "home"),
@@ -27,7 +28,7 @@ func TestForwards(t *testing.T) {
 		},
 		// Of a tcp target only metadata can be recorded.
 		strings.Replace(rule("workbench", "may: [forward-local]", "record: metadata"), "where: {labs: [tinker]}", "where: {targets: [workbench.tinker]}", 1),
-		rule("all", mayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "localhost:%d", "127.0.0.1:%d"]`, listed, listed, dead), fmt.Sprintf("forward_remote: [0, %d]", fixed), "record: full"))
+		rule("all", mayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "localhost:%d", "127.0.0.1:%d", "%s/service"]`, listed, listed, dead, sockets), fmt.Sprintf("forward_remote: [0, %d, %q]", fixed, sockets+"/back"), "record: full"))
 	s.serve()
 	c := s.client(s.enrolled("alice"))
 	c.master()
@@ -113,10 +114,30 @@ func TestForwards(t *testing.T) {
 		}
 	})
 	t.Run("unix sockets", func(t *testing.T) {
-		socket := filepath.Join(tempDir(t), "s")
-		r := run(t, c.home([]string{"-o", "ExitOnForwardFailure=yes", "-R", socket + ":127.0.0.1:1"}, "true"))
-		if r.code == 0 || fileExists(socket) {
-			t.Errorf("a unix socket that no rule lists: %s", r)
+		l, err := net.Listen("unix", filepath.Join(sockets, "service"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve(t, l, func(c net.Conn) { _, _ = io.Copy(c, c) }) // the far end sees an early end
+		port := freePort(t)
+		p := forward(t, "-L", fmt.Sprintf("127.0.0.1:%d:%s/service", port, sockets))
+		if err := tryForward(p, port); err != nil {
+			t.Errorf("-L to a listed socket: %v", err)
+		}
+		p = forward(t, "-o", "ExitOnForwardFailure=yes", "-R", fmt.Sprintf("%s/back:127.0.0.1:%d", sockets, listed))
+		var conn net.Conn
+		eventually(t, "home listens on its socket", func() bool {
+			conn, err = net.Dial("unix", filepath.Join(sockets, "back"))
+			return err == nil
+		})
+		defer conn.Close()
+		if err := roundTrip(conn); err != nil {
+			t.Errorf("-R from a listed socket: %v: %s", err, p.stderr.String())
+		}
+		unlisted := filepath.Join(tempDir(t), "s")
+		r := run(t, c.home([]string{"-o", "ExitOnForwardFailure=yes", "-R", unlisted + ":127.0.0.1:1"}, "true"))
+		if r.code == 0 || fileExists(unlisted) {
+			t.Errorf("a socket that no rule lists: %s", r)
 		}
 	})
 

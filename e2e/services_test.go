@@ -157,8 +157,14 @@ func startStubbornTarget(t testing.TB) *stubbornTarget {
 	s.hostKey = authorized(key.PublicKey())
 	config := &ssh.ServerConfig{KeyboardInteractiveCallback: s.dialogue, MaxAuthTries: 6}
 	config.AddHostKey(key)
+	s.port = serveSSH(t, config, answerExec)
+	return s
+}
+
+// serveSSH is an SSH server that knows only sessions, and gives its port.
+func serveSSH(t testing.TB, config *ssh.ServerConfig, session func(ssh.Channel, <-chan *ssh.Request)) (port int) {
+	t.Helper()
 	l, port := listenLocal(t)
-	s.port = port
 	serve(t, l, func(c net.Conn) {
 		conn, chans, reqs, err := ssh.NewServerConn(c, config)
 		if err != nil {
@@ -171,14 +177,14 @@ func startStubbornTarget(t testing.TB) *stubbornTarget {
 				_ = ch.Reject(ssh.UnknownChannelType, "sessions only")
 				continue
 			}
-			session, requests, err := ch.Accept()
+			channel, requests, err := ch.Accept()
 			if err != nil {
 				return
 			}
-			go answerExec(session, requests)
+			go session(channel, requests)
 		}
 	})
-	return s
+	return port
 }
 
 func (s *stubbornTarget) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
@@ -241,6 +247,54 @@ func answerExec(ch ssh.Channel, requests <-chan *ssh.Request) {
 		_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{5}))
 		return
 	}
+}
+
+// startSignalTarget is a machine whose programs wait for a signal or a break,
+// name it and die of it. sshd run by root takes no signals for root's sessions.
+// It trusts the user CA whose public key is given.
+func startSignalTarget(t testing.TB, userCA string) (addr, hostKey string) {
+	t.Helper()
+	ca, _, _, _, err := ssh.ParseAuthorizedKey([]byte(userCA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := &ssh.CertChecker{IsUserAuthority: func(key ssh.PublicKey) bool { return bytes.Equal(key.Marshal(), ca.Marshal()) }}
+	config := &ssh.ServerConfig{PublicKeyCallback: check.Authenticate}
+	key := newSigner(t)
+	config.AddHostKey(key)
+	port := serveSSH(t, config, func(ch ssh.Channel, requests <-chan *ssh.Request) {
+		defer ch.Close()
+		for r := range requests {
+			var name string
+			switch r.Type {
+			case "exec":
+				_ = r.Reply(true, nil) // the client may be gone
+				_, _ = io.WriteString(ch, "ready\n")
+				continue
+			case "signal":
+				var m struct{ Name string }
+				if err := ssh.Unmarshal(r.Payload, &m); err != nil {
+					return
+				}
+				name = m.Name
+			case "break":
+				name = "break"
+				_ = r.Reply(true, nil)
+			default:
+				_ = r.Reply(false, nil)
+				continue
+			}
+			_, _ = fmt.Fprintf(ch, "got %s\n", name)
+			_, _ = ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
+				Signal     string
+				CoreDumped bool
+				Message    string
+				Language   string
+			}{"TERM", true, "died of " + name, ""}))
+			return
+		}
+	})
+	return fmt.Sprintf("127.0.0.1:%d", port), authorized(key.PublicKey())
 }
 
 // ownPath is this test binary, which plays small roles (roles_test.go).

@@ -64,7 +64,7 @@ func TestTargetTrouble(t *testing.T) {
 			if r.code != 255 || r.stdout != "" || !regexp.MustCompile(want.says).MatchString(r.stderr) {
 				t.Errorf("%s", r)
 			}
-			if r.took.Seconds() > 8 {
+			if r.took.Seconds() > 15 {
 				t.Errorf("took %s", r.took)
 			}
 			e := s.awaitEvent(want.event, func(e event) bool { return e.Target == name+".tinker" })

@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"bufio"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// dialFrom logs p in from another loopback address, as somebody elsewhere.
+func (s *site) dialFrom(source string, p *person) (*ssh.Client, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	tcp, err := d.Dial("tcp", s.addr())
+	if err != nil {
+		return nil, err
+	}
+	conn, chans, reqs, err := ssh.NewClientConn(tcp, "entry:22", s.clientConfig(p.name, p.keyboard()))
+	if err != nil {
+		return nil, err
+	}
+	return ssh.NewClient(conn, chans, reqs), nil
+}
+
+// TestLockout: nine wrong dialogues lock the name from that address, in the
+// same words whether the name exists or not. Its owner gets in from elsewhere.
+func TestLockout(t *testing.T) {
+	t.Parallel()
+	s, _ := quickSite(t, recordAll())
+	alice := s.enrolled("alice")
+	told := make(map[string][]string)
+	for source, name := range map[string]string{"127.0.0.2": "alice", "127.0.0.3": "mallory"} {
+		for range 3 {
+			p := &person{t: t, name: name}
+			p.mistakes("guess 1", "000000", "guess 2", "000001", "guess 3", "000002", "")
+			if c, err := s.dialFrom(source, p); err == nil {
+				c.Close()
+				t.Fatal("let in")
+			}
+		}
+		p := &person{t: t, name: name}
+		if name == "alice" {
+			p.mistakes(alice.passphrase, alice.phone.code(t)) // right, but too late
+		}
+		if c, err := s.dialFrom(source, p); err == nil {
+			c.Close()
+			t.Errorf("%s is let in while locked", name)
+		}
+		told[name] = p.asked()
+	}
+	if len(told["alice"]) == 0 || !strings.Contains(told["alice"][0], "Too many failed logins") {
+		t.Errorf("the owner is told %q", told["alice"])
+	}
+	if !slices.Equal(told["alice"], told["mallory"]) {
+		t.Errorf("a known name is told %q, an unknown one %q", told["alice"], told["mallory"])
+	}
+	c, err := s.dialFrom("127.0.0.4", alice)
+	if err != nil {
+		t.Fatalf("the owner is locked out everywhere: %v (asked %q)", err, alice.asked())
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	s.awaitEvent("login.locked", func(e event) bool { return e.User == "alice" })
+}
+
+// TestUnauthenticatedConnections: one source may hold eight of them, as with
+// sshd; others aren't kept out by it.
+func TestUnauthenticatedConnections(t *testing.T) {
+	t.Parallel()
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	s.configure(func(c map[string]any) { delete(c, "limits") })
+	s.serve()
+	greeted := func(source string) bool {
+		t.Helper()
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+		c, err := d.Dial("tcp", s.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() }) // entry may have closed it
+		if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(c).ReadString('\n')
+		return err == nil && strings.HasPrefix(line, "SSH-2.0-")
+	}
+	for i := range 8 {
+		if !greeted("127.0.0.2") {
+			t.Fatalf("connection %d was dropped", i+1)
+		}
+	}
+	if greeted("127.0.0.2") {
+		t.Error("a ninth connection was taken")
+	}
+	if !greeted("127.0.0.3") {
+		t.Error("another source is kept out")
+	}
+	s.awaitEvent("connection.refused", nil)
+}
