@@ -53,4 +53,7 @@ const (
 	codeNestedSSH      = "P104" // a forward to an SSH port under a full recording
 	codeStrangerLogin  = "P105" // a login map entry for a user outside the lab
 	codeIgnoredContent = "P106" // something in the policy directory that isn't read
+	codeShadowed       = "P107" // a rule that another one leaves without effect
+	codeNeverHolds     = "P108" // windows that lie outside the rule's period
+	codeLapsed         = "P109" // a rule whose period is over
 )

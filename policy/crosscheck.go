@@ -6,8 +6,18 @@ import "slices"
 func (b *builder) checkWhole(p *Policy) {
 	b.checkWildcards(p)
 	opened := map[*Target]bool{}
-	for _, r := range p.rules {
-		if r.deny {
+	for i, r := range p.rules {
+		by := p.shadow(i)
+		switch {
+		case by == nil:
+		case by.deny && !r.deny:
+			b.rules[i].at.Warnf(codeShadowed, "rule %s never gives anything: rule %s denies all of it", r.ref.Name, by.ref)
+		case r.deny:
+			b.rules[i].at.Warnf(codeShadowed, "rule %s takes nothing away: rule %s denies all of it already", r.ref.Name, by.ref)
+		default:
+			b.rules[i].at.Warnf(codeShadowed, "rule %s adds nothing: rule %s gives all of it", r.ref.Name, by.ref)
+		}
+		if r.deny || !r.forSomebody() || by != nil && by.deny {
 			continue
 		}
 		for _, t := range r.opens() {

@@ -30,6 +30,8 @@ type Document struct {
 	lines    []string
 	root     *yaml.Node
 	problems Problems
+
+	errors, warnings int // met, whether kept or not
 }
 
 // Read parses f: UTF-8 without control or invisible characters, exactly one
@@ -56,21 +58,32 @@ func (d *Document) Problems() Problems { return d.problems.sorted() }
 // Root is the document's top value; absent where the file couldn't be parsed.
 func (d *Document) Root() Value { return Value{doc: d, node: d.root} }
 
-// maxProblems bounds what one hopeless file costs to report.
-const maxProblems = 500
+// maxProblems bounds what one hopeless file costs to report. Warnings have a
+// bound of their own: they must never keep a problem out.
+const (
+	maxProblems = 500
+	maxWarnings = 200
+)
 
 // maxSnippetLine is the longest line, in bytes, that is shown with a problem.
 const maxSnippetLine = 4096
 
 func (d *Document) report(line, col int, code, message string, warning bool) {
-	if len(d.problems) >= maxProblems {
-		return
+	count, most := &d.errors, maxProblems
+	if warning {
+		count, most = &d.warnings, maxWarnings
 	}
+	if *count++; *count <= most {
+		d.problems = append(d.problems, d.problem(line, col, code, message, warning))
+	}
+}
+
+func (d *Document) problem(line, col int, code, message string, warning bool) Problem {
 	p := Problem{File: d.name, Line: line, Col: col, Code: code, Message: message, Warning: warning}
 	if line > 0 && line <= len(d.lines) && len(d.lines[line-1]) <= maxSnippetLine {
 		p.Snippet = snippet(d.lines[line-1], line, col)
 	}
-	d.problems = append(d.problems, p)
+	return p
 }
 
 // checkText looks for what must not stand in a reviewed file: bytes that are

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Policy is a loaded, checked and tested set of files. It is immutable and safe
@@ -32,6 +33,18 @@ func (p *Policy) Hash() string { return p.hash }
 
 // Warnings are what was found worth a look when the policy was loaded.
 func (p *Policy) Warnings() Problems { return slices.Clone(p.warnings) }
+
+// Lapsed are warnings of the rules that are over at now: nothing is wrong with
+// them, but the next reader will wonder.
+func (p *Policy) Lapsed(now time.Time) Problems {
+	var out Problems
+	for _, r := range p.rules {
+		if until := r.valid.until; !until.IsZero() && !now.Before(until) {
+			out = append(out, r.lapsed)
+		}
+	}
+	return out.sorted()
+}
 
 // Target finds a target by its full name.
 func (p *Policy) Target(full string) (*Target, bool) {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -32,10 +33,11 @@ func (b *builder) readWhen(v Value) schedule {
 		f := item.Fields("days", "hours", "zone")
 		place := b.readZone(f.Need("zone"))
 		days := readDays(f.Get("days"))
+		stretches := readHours(f.Get("hours"))
 		if place == nil || days == 0 {
 			continue
 		}
-		for _, hours := range readHours(f.Get("hours")) {
+		for _, hours := range stretches {
 			w := window{days: days, from: hours[0], to: hours[1], place: place}
 			if slices.ContainsFunc(out, func(o window) bool { return o.same(w) }) {
 				item.Errorf(codeTwice, "this window stands in the list twice")
@@ -161,6 +163,19 @@ func (b *builder) readValid(v Value) period {
 		until.Errorf(codeNever, "this ends before it begins")
 	}
 	return p
+}
+
+// checkTimes warns of windows that the period leaves out.
+func (r *rule) checkTimes(when, valid Value) {
+	if r.when != nil && !r.valid.from.IsZero() {
+		if _, ok := r.start(r.valid.from); !ok {
+			when.Warnf(codeNeverHolds, "rule %s never holds: none of these windows lies in the period under valid", r.ref.Name)
+		}
+	}
+	if until := r.valid.until; !until.IsZero() {
+		line, col := valid.at()
+		r.lapsed = valid.doc.problem(line, col, codeLapsed, fmt.Sprintf("rule %s is over since %s", r.ref.Name, until.Format("2006-01-02 15:04 MST")), true)
+	}
 }
 
 // momentForms are the ways to write a moment without its offset from UTC.
@@ -289,7 +304,7 @@ func (b *builder) readApproval(v Value) *approval {
 	a.lasts = f.Need("for").Duration(0, time.Minute, 31*24*time.Hour)
 	a.wait = f.Get("wait").Duration(15*time.Minute, time.Second, 12*time.Hour)
 	if len(a.approvers) > 0 && len(a.people) < a.need {
-		f.Get("approvers").Errorf(codeQuorum, "%d must approve, but these are only %d people", a.need, len(a.people))
+		f.Get("approvers").Errorf(codeQuorum, "%d people must approve, of %d that there are", a.need, len(a.people))
 	}
 	return a
 }

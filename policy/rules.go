@@ -29,6 +29,9 @@ type rule struct {
 	recordInput   bool
 	limits        Limits
 	because       string
+
+	// lapsed is what to say of r once its period is over.
+	lapsed Problem
 }
 
 // maxBecause keeps a reason on one line of a refusal, in characters.
@@ -68,6 +71,7 @@ func (b *builder) readRule(v Value) {
 	r.deny = f.Get("deny").Bool(false)
 	r.from = readNetworks(f.Get("from"))
 	r.times = b.readTimes(f.Get("when"), f.Get("valid"))
+	r.checkTimes(f.Get("when"), f.Get("valid"))
 	r.may = readCapabilities(f.Get("may"))
 	if because := f.Get("because"); because.Present() {
 		r.because = because.Text()
@@ -173,11 +177,16 @@ func (b *builder) link(ra ruleAt) {
 	}
 }
 
+// forSomebody reports whether r speaks of anybody at all.
+func (r *rule) forSomebody() bool {
+	return r.everyone || slices.ContainsFunc(r.who, func(s *subject) bool { return s.realm || len(s.users) > 0 })
+}
+
 // checkEffect warns of a rule that speaks of nobody, or of nothing.
 func (b *builder) checkEffect(ra ruleAt) {
 	r := ra.rule
 	who, where := ra.fields.Get("who"), ra.fields.Get("where")
-	if who.Present() && !slices.ContainsFunc(r.who, func(s *subject) bool { return s.realm || len(s.users) > 0 }) {
+	if who.Present() && !r.forSomebody() {
 		who.Warnf(codeMatchesNobody, "rule %s is for nobody: no user is named, and the labs and groups are empty", r.ref.Name)
 	}
 	if where.Present() && len(r.targets) == 0 && !slices.ContainsFunc(r.targetLabs, func(l *lab) bool { return len(l.targets) > 0 }) {

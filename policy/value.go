@@ -46,11 +46,16 @@ func (v Value) problem(code string, warning bool, format string, args ...any) {
 	if v.doc == nil {
 		return
 	}
-	line, col := 0, 0
-	if v.node != nil {
-		line, col = v.node.Line, v.node.Column
-	}
+	line, col := v.at()
 	v.doc.report(line, col, code, fmt.Sprintf(format, args...), warning)
+}
+
+// at is v's place, 0, 0 where it is absent.
+func (v Value) at() (line, col int) {
+	if v.node == nil {
+		return 0, 0
+	}
+	return v.node.Line, v.node.Column
 }
 
 // Entry is one pair of a mapping; At is the key, for reports about the name.

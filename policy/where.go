@@ -43,13 +43,13 @@ func (b *builder) linkWhere(r *rule, where Value) {
 	}
 }
 
-// opens are the targets that an allow rule lets its users through to: those it
-// names, and of the labs it names all but the ones of kind tcp that it can't.
+// opens are the targets that r speaks of: those it names, and of the labs it
+// names all but the ones of kind tcp that an allow rule can't open.
 func (r *rule) opens() []*Target {
 	out := slices.Clone(r.targets)
 	for _, l := range r.targetLabs {
 		for _, t := range l.targets {
-			if t.Kind == SSH || r.opensTCP() {
+			if t.Kind == SSH || r.deny || r.opensTCP() {
 				out = append(out, t)
 			}
 		}
