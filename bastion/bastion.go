@@ -57,6 +57,12 @@ type Options struct {
 	DialTimeout    time.Duration // TCP and SSH handshake with a target; default 10 s
 	SourceAddress  []string      // entry's own addresses for upstream certificates; none = no restriction
 	Notice         Notice        // how users are told what is recorded; default on a pty
+
+	Address    string        // what users dial, "host" or "host:port", for their files; default Name
+	Remembered time.Duration // how long a key needs no code, as users' files and guides tell; 0 = not told
+	Contact    string        // whom users ask, as a phrase; default their lab's coordinator
+	History    History       // of the audit log, for the portal's list of sessions; nil = live ones only
+	PortalIdle time.Duration // a portal session ends without an answer for that long; default 10 min
 }
 
 // Notice says how users are told what is recorded and who may read it.
@@ -78,6 +84,7 @@ type Server struct {
 	admission *admission
 	refusals  *refusals
 	live      *registry
+	reading   chan struct{} // a place for the one portal session that reads the log
 
 	ctx    context.Context // ends all connections; cancelled by Shutdown's end
 	cancel context.CancelCauseFunc
@@ -109,12 +116,13 @@ func New(o Options) (*Server, error) {
 	defaultTo(&o.EnrolmentGrace, 10*time.Minute)
 	defaultTo(&o.ChannelsFor, 12*time.Hour)
 	defaultTo(&o.DialTimeout, 10*time.Second)
+	defaultTo(&o.PortalIdle, portalIdle)
 	own, err := o.HostKeys.Signers(o.Name)
 	if err != nil {
 		return nil, fmt.Errorf("host key of %s: %w", o.Name, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Server{o: o, log: o.Log, now: o.Now, own: own, live: newRegistry(), refusals: newRefusals(),
+	s := &Server{o: o, log: o.Log, now: o.Now, own: own, live: newRegistry(), refusals: newRefusals(), reading: make(chan struct{}, 1),
 		admission: newAdmission(o.Startups, o.PerSource, o.Now), ctx: ctx, cancel: cancel}
 	s.policy.Store(o.Policy)
 	return s, nil

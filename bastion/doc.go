@@ -17,7 +17,7 @@
 //	upstream.go    SSH from entry to the target: host key, certificate, passthrough
 //	live.go        one live session: recording, events, relay, end
 //	registry.go    all live sessions; revocation and drain
-//	portal.go      `ssh entry`
+//	portal.go      `ssh entry`: its channel; portal_*.go are its terminal and its commands
 //	admin.go       the admin socket, and the same operations without a server
 //
 // Guarantees:

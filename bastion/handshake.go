@@ -15,6 +15,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity"
+	"entry/policy"
 	"entry/session"
 )
 
@@ -158,16 +159,53 @@ func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions
 }
 
 // proven runs after the client has signed with a key that offered accepted.
-// The key is the first factor; the code follows in the dialogue.
+// The key is the first factor; the code follows in the dialogue, unless one
+// that was given with this key from this network still stands.
 func (l *login) proven(m ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
-	if _, err := l.name(m); err != nil {
+	user, err := l.name(m)
+	if err != nil {
 		return nil, err
+	}
+	through := l.passesThrough(user)
+	if !through {
+		if p, done, err := l.remembered(m, user, key, nil); done {
+			return p, err
+		}
 	}
 	return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
 		KeyboardInteractiveCallback: func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			if through {
+				if p, done, err := l.remembered(m, user, key, ask); done {
+					return p, err
+				}
+			}
 			return l.dialogue(m, ask, key)
 		},
 	}}
+}
+
+// remembered logs the holder of key in if no code is needed now; done is false
+// where the dialogue has to be had.
+func (l *login) remembered(m ssh.ConnMetadata, user string, key ssh.PublicKey, ask ssh.KeyboardInteractiveChallenge) (p *ssh.Permissions, done bool, err error) {
+	if _, err := l.name(m); err != nil {
+		return nil, true, err
+	}
+	who, ok, err := l.s.o.Auth.Remembered(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key})
+	if err == nil && !ok {
+		return nil, false, nil
+	}
+	p, err = l.settle(m, who, err, ask)
+	return p, true, err
+}
+
+// passesThrough tells whether the connection leads to a target whose own
+// prompts reach the client: then somebody has to be asked, remembered or not.
+func (l *login) passesThrough(user string) bool {
+	if !l.toward {
+		return false
+	}
+	t, err := l.s.policy.Load().Resolve(user, l.target)
+	return err == nil && t.Auth == policy.Passthrough
 }
 
 // usableKey refuses certificates (users carry none: their keys are listed by
@@ -193,6 +231,12 @@ func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChalleng
 	stop := l.extendForEnrolment()
 	defer stop()
 	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, l.state, asker(ask))
+	return l.settle(m, who, err, ask)
+}
+
+// settle turns what identity said into what x/crypto takes. Only here does a
+// proven identity become a connection's.
+func (l *login) settle(m ssh.ConnMetadata, who identity.Identity, err error, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 	switch {
 	case err == nil:
 		if l.toward {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -221,9 +222,14 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	if l.recorder != nil {
 		o.Recorder = l.recorder
 	}
-	if l.s.o.Notice == NoticePTY {
-		o.Notice = notice(l.grant)
+	var said []string
+	for _, w := range l.c.who.Warnings() {
+		said = append(said, "entry: "+w)
 	}
+	if l.s.o.Notice == NoticePTY {
+		said = append(said, notice(l.grant))
+	}
+	o.Notice = strings.Join(said, "\r\n")
 	stats, err := session.Relay(l.ctx, client, l.upstream, o)
 	l.finish(stats, err)
 }

@@ -5,23 +5,21 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
-	"entry/policy"
 )
 
 // maxCommand bounds what a portal session may ask to run.
 const maxCommand = 1 << 10 // bytes
 
-const (
-	exitOK    = 0
-	exitUsage = 2
-)
+// portalIdle is how long a portal session waits for an answer.
+const portalIdle = 10 * time.Minute
 
-// portal answers one session channel on a connection to entry itself: it
-// shows where its user may go. There is no shell.
+// portal answers one session channel on a connection to entry itself: the
+// commands of the user's own account. There is no shell of the machine.
 func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 	ch, reqs, err := nch.Accept()
 	if err != nil {
@@ -31,15 +29,21 @@ func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 	// it still asks for needs no answer any more.
 	defer ssh.DiscardRequests(reqs)
 	defer ch.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stop := context.AfterFunc(ctx, func() { ch.Close() })
 	defer stop()
-	eol := "\n"
+	var pty *ptyRequest
 	seldom := counts{}
 	for r := range reqs {
 		switch r.Type {
 		case "pty-req":
-			eol = "\r\n"
-			reply(r, true)
+			var m ptyRequest
+			ok := ssh.Unmarshal(r.Payload, &m) == nil
+			if ok {
+				pty = &m
+			}
+			reply(r, ok)
 		case "env", "window-change":
 			reply(r, true)
 		case "shell", "exec":
@@ -49,7 +53,7 @@ func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 				continue
 			}
 			reply(r, true)
-			exit(ch, c.verb(lines{ch, eol}, lines{ch.Stderr(), eol}, strings.Fields(m.Command)))
+			c.sitDown(ctx, cancel, ch, reqs, pty, strings.Fields(m.Command))
 			return
 		case "subsystem":
 			// Accepted, so that clients show what follows and not a message of
@@ -57,7 +61,7 @@ func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 			reply(r, true)
 			text := c.noted(refusal{why: "subsystem", event: audit.ChannelRefused, channel: "session",
 				text: fmt.Sprintf("there are no files here; go through to your machine, for example: sftp -J %s home", c.s.o.Name)})
-			lines{ch.Stderr(), eol}.printf("entry: %s", ascii(text))
+			lines{ch.Stderr(), "\n"}.printf("entry: %s", ascii(text))
 			exit(ch, exitUsage)
 			return
 		default:
@@ -67,6 +71,63 @@ func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 			reply(r, false)
 		}
 	}
+}
+
+// sitDown runs one command, or the portal's shell where there is none, and
+// answers requests meanwhile. cancel ends what the command waits for.
+func (c *client) sitDown(ctx context.Context, cancel func(), ch ssh.Channel, reqs <-chan *ssh.Request, pty *ptyRequest, args []string) {
+	local, remote := c.leg.Conn.LocalAddr(), c.leg.Conn.RemoteAddr()
+	d := newDesk(ch, pty, local, remote, c.s.o.PortalIdle)
+	defer d.in.Close()
+	done := make(chan uint32, 1)
+	gone := false
+	c.goes(func() {
+		status := uint32(exitFailed)
+		defer func() { done <- status }()
+		status = c.serveDesk(ctx, d, args)
+	})
+	for {
+		select {
+		case status := <-done:
+			if !gone {
+				exit(ch, status)
+			}
+			return
+		case r, ok := <-reqs:
+			if !ok {
+				// The client has closed the channel: nobody answers any more.
+				gone, reqs = true, nil
+				cancel()
+				d.in.Close()
+				continue
+			}
+			if r.Type == "window-change" {
+				var m windowChange
+				if ssh.Unmarshal(r.Payload, &m) == nil {
+					d.size(m.Columns, m.Rows)
+				}
+			}
+			reply(r, r.Type == "window-change")
+		}
+	}
+}
+
+// serveDesk is what a user at d gets: the command, the shell at a terminal, or
+// the overview without one.
+func (c *client) serveDesk(ctx context.Context, d *desk, args []string) uint32 {
+	for _, w := range c.who.Warnings() {
+		d.errs.printf("entry: %s", w)
+	}
+	switch {
+	case len(args) > 0:
+		return c.do(ctx, d, args)
+	case d.pty:
+		return c.shell(ctx, d)
+	}
+	d.out.printf("You are logged in to %s as %s. There is no shell here; it leads to your lab:", c.s.o.Name, c.who.User())
+	c.targets(d.out)
+	d.out.printf("More: ssh %s help", c.s.o.Name)
+	return exitOK
 }
 
 func reply(r *ssh.Request, ok bool) {
@@ -91,48 +152,4 @@ type lines struct {
 
 func (l lines) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.w, format+l.eol, args...) // the client may have left
-}
-
-// verb runs one portal command and returns its exit status.
-func (c *client) verb(out, errs lines, args []string) uint32 {
-	switch {
-	case len(args) == 0:
-		out.printf("You are logged in to %s as %s. There is no shell here; it leads to your lab:", c.s.o.Name, c.who.User())
-		c.targets(out)
-		return exitOK
-	case len(args) == 1 && args[0] == "targets":
-		c.targets(out)
-		return exitOK
-	case args[0] == "help":
-		out.printf("ssh %s            where you may go, and how", c.s.o.Name)
-		out.printf("ssh %s targets    the same as a list", c.s.o.Name)
-		return exitOK
-	}
-	errs.printf("entry: no such command; try: ssh %s help", c.s.o.Name)
-	return exitUsage
-}
-
-// targets lists the user's targets, how each is reached, and why one isn't.
-func (c *client) targets(out lines) {
-	p := c.s.policy.Load()
-	all := p.TargetsOf(c.who.User())
-	if len(all) == 0 {
-		out.printf("  You are in no lab yet. Ask your lab's coordinator to add you.")
-		return
-	}
-	for _, t := range all {
-		name := t.Name
-		if r, err := p.Resolve(c.who.User(), t.Name); err != nil || r != t {
-			name = t.FullName()
-		}
-		how := fmt.Sprintf("ssh -J %s %s", c.s.o.Name, name)
-		if t.Kind == policy.TCP && len(t.Ports) > 0 {
-			how = fmt.Sprintf("ssh -N -L %d:%s:%d %s", t.Ports[0], name, t.Ports[0], c.s.o.Name)
-		}
-		// Shown, not asked for: a listing is no access, so it makes no event.
-		if _, err := p.Decide(policy.Request{User: c.who.User(), Target: t, Source: c.source.Addr(), Time: c.s.now()}); err != nil {
-			how = userText(err)
-		}
-		out.printf("  %-24s %s", t.FullName(), how)
-	}
 }

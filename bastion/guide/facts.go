@@ -61,6 +61,15 @@ type Target struct {
 	Denied string
 }
 
+// Forward is the command that brings a TCP target's first port to the user's own
+// machine, through the jump host of that name.
+func (t Target) Forward(through string) string {
+	if len(t.Ports) == 0 {
+		return "ssh -N -D " + fmt.Sprint(socksPort) + " " + through
+	}
+	return fmt.Sprintf("ssh -N -L %d:%s:%d %s", localPort(t.Ports[0]), t.Name, t.Ports[0], through)
+}
+
 // Kind is what a target speaks.
 type Kind uint8
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -84,6 +85,10 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 		Startups:  bastion.Startups{Begin: cfg.Limits.Startups.Begin, Rate: cfg.Limits.Startups.Rate, Full: cfg.Limits.Startups.Full},
 		PerSource: cfg.Limits.PerSource, Grace: cfg.Login.Grace, EnrolmentGrace: cfg.Login.EnrolmentGrace, ChannelsFor: cfg.Login.ChannelsAfter,
 		DialTimeout: cfg.Limits.Dial, SourceAddress: texts(cfg.Limits.SourceAddress), Notice: noticeOf(cfg.Recording.Notice),
+		Address: dialled(cfg),
+		History: func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
+			return audit.Tail(ctx, cfg.Audit.Directory, n, false)
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -278,6 +283,21 @@ func listenAdmin(path string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), l.Close())
 	}
 	return l, nil
+}
+
+// dialled is the address that users' files name: the first listener of the
+// jump host itself, if that says where it is; else "", its name.
+func dialled(cfg *configs.Config) string {
+	for _, l := range cfg.Listeners {
+		host, _, err := net.SplitHostPort(l.Address)
+		if l.Target != "" || err != nil || host == "" {
+			continue
+		}
+		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+			return l.Address
+		}
+	}
+	return ""
 }
 
 // noticeOf is the configuration's word in the server's terms.

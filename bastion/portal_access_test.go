@@ -1,0 +1,205 @@
+package bastion_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+)
+
+// codeOf is a code that was not used yet.
+func (s *site) codeOf(seed string) string {
+	s.t.Helper()
+	return must[string](s.t)(totp.GenerateCode(seed, s.clock.advance(30*time.Second)))
+}
+
+func TestEnrollASecondDevice(t *testing.T) {
+	s := portalSite(t)
+	c := s.login("alice")
+	k := c.talk("enroll tablet")
+	k.answer("entry one-time code: ", s.code("alice"))
+	shown := k.await("code")
+	m := regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)\r?$`).FindStringSubmatch(shown)
+	for tries := 0; m == nil && tries < 5; tries++ {
+		shown += k.await(": ")
+		m = regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)\r?$`).FindStringSubmatch(shown)
+	}
+	if m == nil {
+		t.Fatalf("no secret in %q", k.all())
+	}
+	seed := strings.ReplaceAll(m[1], " ", "")
+	k.say(s.codeOf(seed))
+	k.await("Enrolled: tablet.")
+	if status := k.ends(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	s.log.await(t, audit.AuthenticatorEnrolled, "")
+	if out, _, status := c.verb("", "enroll list"); status != 0 || !strings.Contains(out, "tablet") || strings.Count(out, "\n") != 2 {
+		t.Errorf("status %d: %q", status, out)
+	}
+	out, errs, status := c.verb(s.codeOf(seed)+"\n", "enroll remove tablet")
+	if status != 0 || !strings.Contains(out, "Removed: tablet.") {
+		t.Errorf("status %d: %q %q", status, out, errs)
+	}
+	if _, errs, status := c.verb(s.code("alice")+"\n", "enroll remove 1"); status != 1 || !strings.Contains(errs, "only authenticator") {
+		t.Errorf("status %d: %q", status, errs)
+	}
+	if _, _, status := c.verb("", "enroll remove nothing"); status != 4 {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestPasswd(t *testing.T) {
+	s := portalSite(t)
+	c := s.login("alice")
+	const fresh = "seven loud herons wade south"
+	k := c.talk("passwd")
+	k.answer("entry one-time code: ", s.code("alice"))
+	k.answer("passphrase: ", passphrase)
+	k.answer("passphrase: ", fresh)
+	k.answer("passphrase: ", fresh)
+	k.await("Your passphrase is changed.")
+	if status := k.ends(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	if strings.Contains(k.all(), fresh) || strings.Contains(k.all(), passphrase) {
+		t.Error("a passphrase was echoed")
+	}
+	s.log.await(t, audit.PassphraseChanged, "")
+	for p, ok := range map[string]bool{passphrase: false, fresh: true} {
+		cfg := s.config("alice")
+		cfg.Auth = []ssh.AuthMethod{ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+			answers := make([]string, len(q))
+			for i := range q {
+				answers[i] = p
+				if strings.HasSuffix(q[i], "code: ") {
+					answers[i] = s.code("alice")
+				}
+			}
+			return answers, nil
+		})}
+		c, err := s.tryDial(cfg)
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", p, err)
+		}
+		if err == nil {
+			c.Close()
+		}
+	}
+	for _, e := range s.log.all() {
+		if text := fmt.Sprintf("%+v", e); strings.Contains(text, "herons") || strings.Contains(text, "otters") {
+			t.Errorf("a passphrase is in the log: %s", text)
+		}
+	}
+}
+
+func TestRecoveryCodes(t *testing.T) {
+	s := portalSite(t)
+	c := s.login("alice")
+	k := c.talk("recovery")
+	k.answer("entry one-time code: ", s.code("alice"))
+	shown := k.await(": ")
+	for tries := 0; !strings.Contains(shown, "-") && tries < 4; tries++ {
+		shown += k.await(": ")
+	}
+	codes := regexp.MustCompile(`\b[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}\b`).FindAllString(k.all(), -1)
+	if len(codes) < 8 {
+		t.Fatalf("%d codes in %q", len(codes), k.all())
+	}
+	k.say("")
+	k.await("your recovery codes now")
+	if status := k.ends(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	s.log.await(t, audit.RecoveryCreated, "")
+}
+
+func TestKeysRememberedAndForgotten(t *testing.T) {
+	s := portalSite(t)
+	first := s.login("alice") // key and code
+	key := newKey()
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+	out, errs, status := first.verb(line+" laptop\n"+s.code("alice")+"\n", "keys add")
+	if status != 0 || !strings.Contains(out, ssh.FingerprintSHA256(key.PublicKey())) {
+		t.Fatalf("status %d: %q %q", status, out, errs)
+	}
+	s.log.await(t, audit.KeyAdded, "")
+
+	asked := 0
+	cfg := s.config("alice")
+	cfg.Auth = []ssh.AuthMethod{ssh.PublicKeys(key), ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+		answers := make([]string, len(q))
+		for i := range q {
+			asked++
+			answers[i] = s.code("alice")
+		}
+		return answers, nil
+	})}
+	login := func(want int) *client {
+		t.Helper()
+		asked = 0
+		c := must[*client](t)(s.tryDial(cfg))
+		if asked != want {
+			t.Errorf("asked %d times, want %d", asked, want)
+		}
+		return c
+	}
+	login(1) // key and code, remembered from now on
+	c := login(0)
+	if out, _, err := run(t, c.jump("home"), "say hello"); err == nil || !strings.Contains(out, "hello") {
+		t.Errorf("%q, %v", out, err) // say ends with 3
+	}
+	if e := s.log.all(audit.LoginSucceeded); e[len(e)-1].Method != "publickey+remembered" {
+		t.Errorf("%+v", e[len(e)-1])
+	}
+	// A remembered key leads to one target as well, and each change of access
+	// still asks for a code.
+	cfg.User = "alice+home"
+	direct := login(0)
+	direct.Close()
+	cfg.User = "alice"
+	if _, _, status := c.verb("\n", "recovery"); status == 0 {
+		t.Error("recovery codes without a code")
+	}
+
+	fingerprint := ssh.FingerprintSHA256(key.PublicKey())
+	out, _, status = c.verb("", "keys")
+	if status != 0 || !strings.Contains(out, fingerprint+" ssh-ed25519 laptop") || !strings.Contains(out, "127.0.0.1/32") {
+		t.Errorf("status %d: %q", status, out)
+	}
+	if _, errs, status := c.verb("", "keys forget SHA256:nothing"); status != 4 || !strings.Contains(errs, "no such key") {
+		t.Errorf("status %d: %q", status, errs)
+	}
+	if _, errs, status := c.verb("", "keys forget "+fingerprint); status != 0 {
+		t.Errorf("status %d: %q", status, errs)
+	}
+	login(1)
+	if _, errs, status := c.verb("", "keys remove "+fingerprint); status != 0 {
+		t.Errorf("status %d: %q", status, errs)
+	}
+	s.log.await(t, audit.KeyRemoved, "")
+	if _, err := s.tryDial(cfg); err == nil {
+		t.Error("a removed key logs in")
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	s := portalSite(t)
+	c := s.login("alice")
+	out, errs, status := c.verb("", "doctor")
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d: %q %q", status, out, errs)
+	}
+	for _, want := range []string{"alice at 2026-03-01", "connected from 127.0.0.1", "ok: authenticator ", "recovery codes are left", "ok: logins are not locked", "ok: passphrase set on 2026-03-01",
+		"from 127.0.0.1 with publickey+otp", "ssh -J entry home", "denied: no rule allows alice on desktop.tinker"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %q", want, out)
+		}
+	}
+}

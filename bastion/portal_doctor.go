@@ -1,0 +1,108 @@
+package bastion
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// soonEnds is how long before its end a date is something to look at.
+const soonEnds = 14 * 24 * time.Hour
+
+// findings are what the doctor says, each with a word in front: nothing is told
+// by its place or colour alone.
+type findings struct {
+	out  lines
+	sick bool
+}
+
+func (f *findings) ok(format string, args ...any)   { f.out.printf("ok: "+format, args...) }
+func (f *findings) look(format string, args ...any) { f.out.printf("look: "+format, args...) }
+func (f *findings) problem(format string, args ...any) {
+	f.sick = true
+	f.out.printf("problem: "+format, args...)
+}
+
+// until reports a date that something ends on; zero means never.
+func (f *findings) until(what string, end, now time.Time, todo string) {
+	switch left := end.Sub(now); {
+	case end.IsZero():
+	case left <= 0:
+		f.problem("%s ended on %s. %s", what, moment(end), todo)
+	case left < soonEnds:
+		f.look("%s ends on %s. %s", what, moment(end), todo)
+	default:
+		f.ok("%s ends on %s", what, moment(end))
+	}
+}
+
+// verbDoctor shows what stands in the user's way, and what soon will.
+func (c *client) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
+	if len(args) > 0 {
+		return c.misused(d, "doctor")
+	}
+	now := c.s.now()
+	h, err := c.s.o.Auth.Health(ctx, c.who)
+	if err != nil {
+		return c.failed(d, "doctor", err)
+	}
+	d.out.printf("%s at %s, connected from %s", c.who.User(), moment(now), c.source.Addr())
+	f := &findings{out: d.out}
+	for _, w := range c.who.Warnings() {
+		f.look("%s", w)
+	}
+	for _, a := range h.Devices {
+		name := printable(a.Name)
+		switch {
+		case a.Used.IsZero():
+			f.ok("authenticator %s, enrolled %s, not used yet", name, moment(a.Created))
+		case a.Drift != 0:
+			f.look("authenticator %s: its clock is %s. Set the device to automatic time; further off than 30 s it isn't accepted", name, drift(a.Drift))
+		default:
+			f.ok("authenticator %s, last code %s, its clock is right", name, moment(a.Used))
+		}
+	}
+	if len(h.Devices) == 1 {
+		f.look("you have one authenticator. A second device helps when it is lost: %s", c.says(d, "enroll"))
+	}
+	switch {
+	case h.RecoveryLeft == 0:
+		f.problem("no recovery code is left. Make new ones: %s", c.says(d, "recovery"))
+	case h.RecoveryLeft <= 3:
+		f.look("%d recovery codes are left. New ones: %s", h.RecoveryLeft, c.says(d, "recovery"))
+	default:
+		f.ok("%d recovery codes are left", h.RecoveryLeft)
+	}
+	if now.Before(h.LockedUntil) {
+		f.problem("logins are locked until %s after too many failures", moment(h.LockedUntil))
+	} else {
+		f.ok("logins are not locked")
+	}
+	if !h.PassphraseSet.IsZero() {
+		f.ok("passphrase set on %s", moment(h.PassphraseSet))
+	}
+	f.until("your passphrase", h.PassphraseExpires, now, "A new one: "+c.says(d, "passwd"))
+	f.until("your account", h.AccountEnds, now, "Ask your lab's coordinator.")
+	if !h.InactiveAfter.IsZero() {
+		f.ok("the account would end of disuse on %s; each login moves that", moment(h.InactiveAfter))
+	}
+	d.out.printf("Last logins:")
+	for _, l := range h.LastLogins {
+		d.out.printf("  %s from %s with %s", moment(l.At), l.Source, l.Method)
+	}
+	d.out.printf("If one of these wasn't you: %s, and tell your operator.", c.says(d, "passwd"))
+	d.out.printf("Targets:")
+	c.targets(d.out)
+	if f.sick {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// drift says how a device's clock stands.
+func drift(by time.Duration) string {
+	if by < 0 {
+		return fmt.Sprintf("about %d s behind", int(-by/time.Second))
+	}
+	return fmt.Sprintf("about %d s ahead", int(by/time.Second))
+}

@@ -1,0 +1,129 @@
+package bastion
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"entry/audit"
+	"entry/bastion/guide"
+)
+
+const (
+	// historyEvents bounds what one look into the log reads: its newest events,
+	// some megabytes.
+	historyEvents = 20_000
+	// historyShown bounds the list.
+	historyShown = 50
+)
+
+// History yields the newest n events of the audit log, oldest first. It reads
+// from the log's end, so that its cost doesn't grow with the log.
+type History func(ctx context.Context, n int) iter.Seq2[audit.Event, error]
+
+// verbTargets lists where the user may go.
+func (c *client) verbTargets(_ context.Context, d *desk, args []string) uint32 {
+	if len(args) > 0 {
+		return c.misused(d, "targets")
+	}
+	c.targets(d.out)
+	return exitOK
+}
+
+// targets lists the user's targets, how each is reached, and why one isn't.
+func (c *client) targets(out lines) {
+	all := GuideTargets(c.s.policy.Load(), c.who.User(), c.source.Addr(), c.s.now())
+	if len(all) == 0 {
+		out.printf("  You are in no lab yet. Ask your lab's coordinator to add you.")
+		return
+	}
+	for _, t := range all {
+		how := "ssh -J " + c.s.o.Name + " " + t.Name
+		switch {
+		case t.Denied != "":
+			how = "denied: " + t.Denied
+		case t.Kind == guide.TCP:
+			how = t.Forward(c.s.o.Name)
+		}
+		out.printf("  %-24s %s", t.Full, how)
+	}
+}
+
+// pastSession is one of the user's sessions as the log tells it.
+type pastSession struct {
+	id, target, source, end string
+	started, ended          time.Time
+}
+
+// verbSessions lists the user's own sessions: those that live, and what the
+// newest part of the audit log knows of others.
+func (c *client) verbSessions(ctx context.Context, d *desk, args []string) uint32 {
+	if len(args) > 0 {
+		return c.misused(d, "sessions")
+	}
+	live := map[string]bool{}
+	for _, s := range c.s.Sessions() {
+		if s.User == c.who.User() {
+			live[s.ID] = true
+			d.out.printf("live   %s  %-20s from %s, ID %s", moment(s.Started), s.Target, s.Source, s.ID)
+		}
+	}
+	past, err := c.past(ctx)
+	if err != nil {
+		return c.failed(d, "sessions", err)
+	}
+	shown := 0
+	for i := len(past) - 1; i >= 0 && shown < historyShown; i-- {
+		p := past[i]
+		if live[p.id] {
+			continue
+		}
+		shown++
+		lasted := "its end isn't in the log"
+		if !p.ended.IsZero() {
+			lasted = "lasted " + p.ended.Sub(p.started).Round(time.Second).String() + ", " + p.end
+		}
+		d.out.printf("ended  %s  %-20s from %s, %s, ID %s", moment(p.started), p.target, p.source, lasted, p.id)
+	}
+	if len(live) == 0 && shown == 0 {
+		d.out.printf("No session of yours in the newest part of the log.")
+	}
+	return exitOK
+}
+
+// past reads the user's sessions from the log, oldest first. One portal session
+// reads at a time: it costs what no user should cost others.
+func (c *client) past(ctx context.Context) ([]pastSession, error) {
+	if c.s.o.History == nil {
+		return nil, nil
+	}
+	select {
+	case c.s.reading <- struct{}{}:
+		defer func() { <-c.s.reading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	var all []pastSession
+	at := map[string]int{}
+	for e, err := range c.s.o.History(ctx, historyEvents) {
+		if err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if e.User != c.who.User() {
+			continue
+		}
+		switch e.Type {
+		case audit.SessionStarted:
+			at[e.Session] = len(all)
+			all = append(all, pastSession{id: e.Session, target: e.Target, source: e.Source, started: e.Time})
+		case audit.SessionEnded:
+			if i, ok := at[e.Session]; ok {
+				all[i].ended, all[i].end = e.Time, e.Reason
+			}
+		}
+	}
+	return all, nil
+}

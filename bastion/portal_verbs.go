@@ -1,0 +1,235 @@
+package bastion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"entry/bastion/identity"
+)
+
+// A portal command's exit statuses, the same as those of the program's verbs.
+const (
+	exitOK       = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitDenied   = 3
+	exitNotFound = 4
+)
+
+// verb is one portal command.
+type verb struct {
+	name  string
+	short string   // what it does, for the overview
+	usage []string // one line a form, without "ssh entry "
+	more  string   // what else to know
+	run   func(c *client, ctx context.Context, d *desk, args []string) uint32
+}
+
+// verbs are numbered in this order wherever a person chooses.
+func verbs() []verb {
+	return []verb{
+		{name: "targets", short: "where you may go, and how", usage: []string{"targets"}, run: (*client).verbTargets},
+		{name: "sessions", short: "your sessions, live and past", usage: []string{"sessions"}, run: (*client).verbSessions},
+		{name: "config", short: "ready files for OpenSSH, PuTTY, WinSCP, MobaXterm, VS Code, a browser",
+			usage: []string{"config", "config openssh|known_hosts|putty|winscp|mobaxterm|vscode|browser"},
+			more:  "Save what it prints: ssh %[1]s config openssh > entry.conf. The file says where it goes.", run: (*client).verbConfig},
+		{name: "doctor", short: "what stands in your way: clocks, locks, dates, logins, targets", usage: []string{"doctor"},
+			more: "Exit status 1 says that something needs doing.", run: (*client).verbDoctor},
+		{name: "keys", short: "your public keys, and those that need no code for now",
+			usage: []string{"keys", "keys add [KEY]", "keys remove NUMBER|FINGERPRINT", "keys forget [NUMBER|FINGERPRINT|all]"},
+			more:  "KEY is the line in a file like id_ed25519.pub: ssh -t %[1]s keys add \"$(cat ~/.ssh/id_ed25519.pub)\". Without it the line is asked for, or read from the standard input. `add` asks for a one-time code; `remove` and `forget` don't, and act at once.", run: (*client).verbKeys},
+		{name: "enroll", short: "another authenticator, for a second device or a new phone",
+			usage: []string{"enroll [NAME]", "enroll list", "enroll remove NUMBER|NAME"},
+			more:  "Asks for a one-time code of a device that you have. The last one can't be removed.", run: (*client).verbEnroll},
+		{name: "passwd", short: "a new passphrase", usage: []string{"passwd"}, more: "Asks for a one-time code and the old passphrase. Keys that need no code for now are forgotten.", run: (*client).verbPasswd},
+		{name: "recovery", short: "new recovery codes; the old ones stop working", usage: []string{"recovery"}, more: "Asks for a one-time code.", run: (*client).verbRecovery},
+	}
+}
+
+// do runs one portal command and returns its exit status. Each is checked
+// anew: a portal session may be older than what took its user's access away.
+func (c *client) do(ctx context.Context, d *desk, args []string) uint32 {
+	if err := c.revoked(); err != nil {
+		d.errs.printf("entry: %s", userText(err))
+		return exitDenied
+	}
+	name, rest := args[0], args[1:]
+	if name == "help" || name == "--help" || name == "-h" || name == "?" {
+		return c.help(d, rest)
+	}
+	for _, v := range verbs() {
+		if v.name != name {
+			continue
+		}
+		if len(rest) > 0 && (rest[0] == "--help" || rest[0] == "-h" || rest[0] == "help") {
+			return c.help(d, []string{name})
+		}
+		return v.run(c, ctx, d, rest)
+	}
+	d.errs.printf("entry: no such command; try: %s", c.says(d, "help"))
+	return exitUsage
+}
+
+// says is how a command is given: in the portal's own shell, or with ssh.
+func (c *client) says(d *desk, command string) string {
+	if d.shell {
+		return command
+	}
+	return "ssh " + c.s.o.Name + " " + command
+}
+
+func (c *client) help(d *desk, args []string) uint32 {
+	all := verbs()
+	if len(args) == 0 {
+		for _, v := range all {
+			d.out.printf("%-28s %s", c.says(d, v.name), v.short)
+		}
+		d.out.printf("%-28s %s", c.says(d, "help COMMAND"), "more about one of them")
+		if d.shell {
+			d.out.printf("%-28s %s", "quit", "leave")
+		}
+		d.out.printf("Exit status: 0 done, 1 failed, 2 not understood, 3 refused, 4 not found.")
+		return exitOK
+	}
+	for _, v := range all {
+		if v.name == args[0] {
+			d.out.printf("%s: %s", v.name, v.short)
+			for _, u := range v.usage {
+				d.out.printf("    %s", c.says(d, u))
+			}
+			if v.more != "" {
+				d.out.printf("%s", strings.ReplaceAll(v.more, "%[1]s", c.s.o.Name))
+			}
+			return exitOK
+		}
+	}
+	d.errs.printf("entry: no such command; try: %s", c.says(d, "help"))
+	return exitNotFound
+}
+
+// misused tells how a verb is used.
+func (c *client) misused(d *desk, name string) uint32 {
+	for _, v := range verbs() {
+		if v.name == name {
+			d.errs.printf("entry: use: %s", c.says(d, strings.Join(v.usage, "\n         "+c.says(d, ""))))
+		}
+	}
+	return exitUsage
+}
+
+// shell is the portal for a person at a terminal: numbered choices and line
+// prompts, nothing that moves the cursor, nothing that only a colour says.
+func (c *client) shell(ctx context.Context, d *desk) uint32 {
+	d.shell = true
+	d.out.printf("You are logged in to %s as %s. Nothing here is recorded but what you change.", c.s.o.Name, c.who.User())
+	c.targets(d.out)
+	d.out.printf("")
+	all := verbs()
+	for i, v := range all {
+		d.out.printf("%d. %s: %s", i+1, v.name, v.short)
+	}
+	d.out.printf("Type a number or a word; help explains, quit leaves.")
+	for {
+		line, err := d.Ask(ctx, c.s.o.Name+"> ", true)
+		if err != nil {
+			if errors.Is(err, errIdle) {
+				return exitFailed
+			}
+			d.out.printf("")
+			return exitOK
+		}
+		args := strings.Fields(line)
+		switch {
+		case len(args) == 0:
+			continue
+		case args[0] == "quit" || args[0] == "exit" || args[0] == "logout":
+			return exitOK
+		}
+		if n, err := strconv.Atoi(args[0]); err == nil && n >= 1 && n <= len(all) {
+			args[0] = all[n-1].name
+		}
+		c.do(ctx, d, args) // its status is for scripts
+		if ctx.Err() != nil {
+			return exitFailed
+		}
+	}
+}
+
+// failed tells the user why identity didn't do something, and returns the exit
+// status. Causes go to the log.
+func (c *client) failed(d *desk, what string, err error) uint32 {
+	text, status := "", uint32(exitFailed)
+	var refusal *identity.Refusal
+	var key *identity.KeyRefused
+	switch {
+	case errors.As(err, &refusal):
+		text = refusal.Text
+	case errors.As(err, &key):
+		text = "the key was refused: " + key.Text
+	case errors.Is(err, errIdle):
+		return exitFailed // said
+	case errors.Is(err, identity.ErrRefused), errors.Is(err, identity.ErrExhausted):
+		text, status = "not accepted, so nothing was changed.", exitDenied
+	case errors.Is(err, identity.ErrAbandoned):
+		text = "no answer, so nothing was changed."
+	case errors.Is(err, identity.ErrProof):
+		text = "that took too long, so nothing was changed. Start again: the code is good for two minutes."
+	case errors.Is(err, identity.ErrRevoked):
+		text, status = "your access was changed; connect again.", exitDenied
+	case errors.Is(err, identity.ErrChanged):
+		text = "your account was changed at the same time from elsewhere. Look, and start again."
+	case errors.Is(err, identity.ErrNoDevice):
+		text, status = "you have no authenticator of that name.", exitNotFound
+	case errors.Is(err, identity.ErrLastDevice):
+		text = "it is your only authenticator. Enroll another one first."
+	case errors.Is(err, identity.ErrExists):
+		text = "there is one of that name already."
+	case errors.Is(err, identity.ErrNoKey):
+		text, status = "you have no such key.", exitNotFound
+	default:
+		c.s.log.Error("portal: "+what, connFields(c.id, c.source, err)...)
+		text = "that can't be done right now. It isn't your fault; try again in some minutes."
+	}
+	d.errs.printf("entry: %s", strings.TrimSpace(text))
+	return status
+}
+
+// fresh asks for a code that was not used yet. What strengthens or renews
+// access needs one, however the connection was opened.
+func (c *client) fresh(ctx context.Context, d *desk) (identity.Proof, error) {
+	return c.s.o.Auth.Fresh(ctx, c.who, identity.Attempt{Name: c.who.User(), Source: c.source, Conn: c.id}, d)
+}
+
+// choose turns a number from a list, or a name in it, into an index. With no
+// argument and a terminal it asks.
+func (c *client) choose(ctx context.Context, d *desk, args []string, question string, names []string) (int, error) {
+	answer := strings.Join(args, " ")
+	if answer == "" && d.pty {
+		for i, n := range names {
+			d.out.printf("%d. %s", i+1, n)
+		}
+		var err error
+		if answer, err = d.Ask(ctx, question+" Number, or Enter for none: ", true); err != nil {
+			return 0, fmt.Errorf("%w: %w", identity.ErrAbandoned, err)
+		}
+		answer = strings.TrimSpace(answer)
+	}
+	if answer == "" {
+		return 0, identity.ErrAbandoned
+	}
+	if n, err := strconv.Atoi(answer); err == nil && n >= 1 && n <= len(names) {
+		return n - 1, nil
+	}
+	for i, n := range names {
+		if n == answer || strings.HasPrefix(n, answer+" ") {
+			return i, nil
+		}
+	}
+	return 0, errNoChoice
+}
+
+// errNoChoice: the list has nothing of that number or name.
+var errNoChoice = errors.New("no such choice")
