@@ -1,0 +1,232 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	defaultTimeout = 10 * time.Second // of one try
+	defaultRetries = 2
+	maxRetries     = 10
+	firstPause     = 500 * time.Millisecond // doubles with each retry
+	maxPause       = 8 * time.Second
+	maxFile        = 1 << 20  // bytes of a CA file
+	maxHeaders     = 16 << 10 // bytes of a headers file, and of an answer's headers
+)
+
+// Endpoint is where to POST, and how patiently.
+type Endpoint struct {
+	// URL is https://…, or http://… on a loopback address.
+	URL string
+	// HeadersFile holds further headers, one "Name: value" a line, for API keys.
+	// It must be readable to its owner alone, and is read at each request, so
+	// that a key can be replaced. Empty means none.
+	HeadersFile string
+	// CAFile holds the PEM certificates that the server's must chain to. Empty
+	// means the system's.
+	CAFile string
+	// Timeout bounds one try. Zero means 10s.
+	Timeout time.Duration
+	// Retries is how many further tries follow a timeout or a 5xx answer, after
+	// pauses of 0.5s, 1s, 2s … 8s. Zero means 2, negative none, 10 is the most.
+	Retries int
+}
+
+// poster POSTs to an Endpoint. It is safe for concurrent use and keeps no
+// connection: messages are rare, and a kept one would have to be closed.
+type poster struct {
+	e         Endpoint
+	transport http.RoundTripper
+}
+
+func newPoster(e Endpoint) (*poster, error) {
+	u, err := url.Parse(e.URL)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		return nil, errors.New("the URL must be https://HOST/PATH, without a user or password in it")
+	}
+	local := u.Scheme == "http"
+	switch {
+	case local && !isLoopback(u.Hostname()):
+		return nil, errors.New("plain http:// would send codes in clear: use https:// (http:// is only taken for a loopback address)")
+	case !local && u.Scheme != "https":
+		return nil, errors.New("the URL must begin with https://")
+	case local && e.CAFile != "":
+		return nil, errors.New("a CA file without TLS has no meaning: use https://")
+	}
+	if e.Timeout == 0 {
+		e.Timeout = defaultTimeout
+	}
+	if e.Retries == 0 {
+		e.Retries = defaultRetries
+	}
+	if e.Retries = max(e.Retries, 0); e.Timeout < 0 || e.Retries > maxRetries {
+		return nil, fmt.Errorf("the timeout must be positive, and there can be %d retries", maxRetries)
+	}
+	if _, err := readHeaders(e.HeadersFile); err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{}
+	if local {
+		dialer.Control = onlyLoopback
+	}
+	t := &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHeaders,
+	}
+	if e.CAFile != "" {
+		pem, err := readFile(e.CAFile, maxFile, false)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA file: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the CA file %s holds no certificate", e.CAFile)
+		}
+	}
+	return &poster{e: e, transport: t}, nil
+}
+
+// onlyLoopback is asked with the address itself: localhost may lead anywhere.
+func onlyLoopback(_, address string, _ syscall.RawConn) error {
+	if host, _, err := net.SplitHostPort(address); err != nil || !isLoopback(host) {
+		return errors.New("plain http:// led away from this machine")
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.Unmap().IsLoopback())
+}
+
+// errAgain marks what another try may mend.
+var errAgain = errors.New("no answer yet")
+
+// post sends body until it was taken (a 2xx answer), the retries are used up, or
+// ctx is done.
+func (p *poster) post(ctx context.Context, contentType string, body []byte) error {
+	pause := firstPause
+	for try := 0; ; try++ {
+		err := p.once(ctx, contentType, body)
+		if err == nil || !errors.Is(err, errAgain) || try == p.e.Retries {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(context.Cause(ctx), err)
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+func (p *poster) once(ctx context.Context, contentType string, body []byte) error {
+	headers, err := readHeaders(p.e.HeadersFile)
+	if err != nil {
+		return err
+	}
+	try, cancel := context.WithTimeout(ctx, p.e.Timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(try, http.MethodPost, p.e.URL, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("make the request") // the error quotes the URL
+	}
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("User-Agent", "entry")
+	for _, h := range headers {
+		r.Header.Set(h[0], h[1])
+	}
+	// RoundTrip follows no redirect, and its errors don't quote the URL.
+	answer, err := p.transport.RoundTrip(r)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errors.Join(context.Cause(ctx), err)
+	case err != nil && (try.Err() != nil || isTimeout(err)):
+		return fmt.Errorf("%w within %v", errAgain, p.e.Timeout)
+	case err != nil:
+		return fmt.Errorf("post: %w", err)
+	}
+	_ = answer.Body.Close() // nothing in it counts, so nothing of it is read
+	switch code := answer.StatusCode; {
+	case code >= 200 && code < 300:
+		return nil
+	case code >= 500:
+		return fmt.Errorf("%w: status %d", errAgain, code)
+	default:
+		return fmt.Errorf("post: refused with status %d", code)
+	}
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 §5.6.2
+
+// readHeaders returns the names and values of a headers file. Errors quote
+// nothing of it.
+func readHeaders(path string) ([][2]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := readFile(path, maxHeaders, true)
+	if err != nil {
+		return nil, fmt.Errorf("read the headers file: %w", err)
+	}
+	var headers [][2]string
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		if !ok || !headerName.MatchString(name) || value == "" || strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+			return nil, fmt.Errorf("the headers file %s: line %d is not \"Name: value\"", path, n)
+		}
+		headers = append(headers, [2]string{name, value})
+	}
+	return headers, nil
+}
+
+func readFile(path string, limit int64, private bool) (data []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if private && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s may be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return data, err
+}
