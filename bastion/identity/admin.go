@@ -52,43 +52,7 @@ func (a *Authenticator) AddUser(ctx context.Context, name string) (temporary str
 		a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
 		return "", fmt.Errorf("add user %s: %w", name, storeFailed(err))
 	}
-	return temporary, nil
-}
-
-// Reset gives the account a new temporary passphrase and takes its passphrase,
-// authenticators and recovery codes away, for an owner who has lost the device.
-// Public keys stay, but are no first factor until the new passphrase is set.
-func (a *Authenticator) Reset(ctx context.Context, name string) (temporary string, err error) {
-	return a.reset(ctx, name, false)
-}
-
-// ResetPassphrase gives the account a new temporary passphrase in place of its
-// passphrase; the next login still needs a code of its authenticator.
-func (a *Authenticator) ResetPassphrase(ctx context.Context, name string) (temporary string, err error) {
-	return a.reset(ctx, name, true)
-}
-
-func (a *Authenticator) reset(ctx context.Context, name string, keep bool) (temporary string, err error) {
-	temporary, fresh := a.issueTemporary()
-	e := a.adminEvent(ctx, audit.UserReset, name, &fresh.Expires)
-	e.Detail = "passphrase, authenticators and recovery codes"
-	if keep {
-		e.Detail = "passphrase"
-	}
-	err = a.change(ctx, name, e, func(acct *Account) error {
-		acct.Passphrase, acct.PassphraseSet, acct.Temporary = "", time.Time{}, fresh
-		acct.Epoch++
-		if !keep {
-			acct.Authenticators, acct.Recovery = nil, nil
-		}
-		return nil
-	})
-	if err != nil {
-		return "", fmt.Errorf("reset user %s: %w", name, err)
-	}
-	if err := a.clearFailures(ctx, name); err != nil {
-		return "", fmt.Errorf("reset user %s: %w", name, err)
-	}
+	a.notify(ctx, Notice{User: name, Kind: NoticeInvited, Detail: "until " + utc(acct.Temporary.Expires)})
 	return temporary, nil
 }
 
@@ -102,11 +66,13 @@ func (a *Authenticator) Disable(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("disable user %s: %w", name, err)
 	}
+	a.notify(ctx, Notice{User: name, Kind: NoticeDisabled})
 	return nil
 }
 
-// Enable admits the account again and lifts the lock that wrong passphrases led
-// to, if there is one.
+// Enable admits the account again, starts its time without a login anew, and
+// lifts the lock that wrong passphrases led to, if there is one. It doesn't move
+// the account's end (SetEnd).
 func (a *Authenticator) Enable(ctx context.Context, name string) error {
 	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserEnabled, name, nil), func(acct *Account) error {
 		acct.Disabled, acct.ActiveSince = false, a.now()
@@ -118,6 +84,7 @@ func (a *Authenticator) Enable(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("enable user %s: %w", name, err)
 	}
+	a.notify(ctx, Notice{User: name, Kind: NoticeEnabled})
 	return nil
 }
 
@@ -159,7 +126,7 @@ func (a *Authenticator) User(ctx context.Context, name string) (UserInfo, error)
 func (a *Authenticator) info(acct Account) UserInfo {
 	i := UserInfo{
 		Name: acct.Name, Created: acct.Created, LastLogin: acct.LastLogin, Disabled: acct.Disabled,
-		PassphraseSet: acct.PassphraseSet,
+		PassphraseSet: acct.PassphraseSet, Ends: acct.Ends, InactiveAfter: a.inactiveAfter(acct), PendingReset: a.pending(acct),
 		// Never nil: readers of the JSON get lists.
 		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
 	}

@@ -38,7 +38,7 @@ func TestAddUser(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 	info, err := w.a.User(ctx, "alice")
-	if err != nil || !reflect.DeepEqual(info, identity.UserInfo{Name: "alice", Created: w.clock().Truncate(time.Microsecond), TemporaryExpires: want, Authenticators: []identity.DeviceInfo{}, Keys: []identity.Key{}}) {
+	if err != nil || !reflect.DeepEqual(info, identity.UserInfo{Name: "alice", Created: w.clock().Truncate(time.Microsecond), TemporaryExpires: want, InactiveAfter: w.clock().Add(180 * 24 * time.Hour), Authenticators: []identity.DeviceInfo{}, Keys: []identity.Key{}}) {
 		t.Errorf("%+v %v", info, err)
 	}
 	if _, err := w.a.User(ctx, "nobody"); !errors.Is(err, identity.ErrNoAccount) {

@@ -46,7 +46,7 @@ type hasher struct {
 	params params
 	turn   chan struct{}
 	wait   time.Duration
-	// hashed, where set, hears of every computed hash: tests count them.
+	// hashed, where set, hears of every turn taken: tests count hashes by it.
 	hashed func()
 }
 
@@ -54,7 +54,8 @@ func newHasher(p params) *hasher {
 	return &hasher{params: p, turn: make(chan struct{}, atOnce), wait: queueDeadline}
 }
 
-func (h *hasher) key(ctx context.Context, passphrase string, salt []byte, p params) ([]byte, error) {
+// slot waits for a turn at hashing, which ends with release.
+func (h *hasher) slot(ctx context.Context) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.wait, errBusy)
 	defer cancel()
 	select {
@@ -62,10 +63,18 @@ func (h *hasher) key(ctx context.Context, passphrase string, salt []byte, p para
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	defer func() { <-h.turn }()
 	if h.hashed != nil {
 		h.hashed()
 	}
+	return func() { <-h.turn }, nil
+}
+
+func (h *hasher) key(ctx context.Context, passphrase string, salt []byte, p params) ([]byte, error) {
+	release, err := h.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	return argon2.IDKey([]byte(passphrase), salt, p.time, p.memory, p.threads, hashSize), nil
 }
 
@@ -83,6 +92,9 @@ func (h *hasher) hash(ctx context.Context, passphrase string) (string, error) {
 // verify tells whether passphrase belongs to phc. A passphrase that is too long
 // is wrong, at the same cost.
 func (h *hasher) verify(ctx context.Context, phc, passphrase string) (bool, error) {
+	if isCrypt(phc) {
+		return h.verifyCrypt(ctx, phc, passphrase)
+	}
 	p, salt, want, err := parsePHC(phc)
 	if err != nil {
 		return false, err

@@ -1,6 +1,22 @@
 package identity
 
-import "context"
+import (
+	"context"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"strings"
+
+	"entry/audit"
+	"entry/policy"
+)
+
+const (
+	maxImported    = 64 << 10 // bytes of a .google_authenticator file; real ones have 0.3 KiB
+	minSeed        = 10       // bytes; what google-authenticator made for years
+	maxSeed        = 64       // bytes; the block of SHA-1
+	importedDevice = "imported"
+)
 
 // Imported is an account of another system.
 type Imported struct {
@@ -20,14 +36,132 @@ type ImportResult struct {
 // Import makes accounts that need no new enrolment: the first login with the old
 // passphrase and a code of the old authenticator re-hashes the passphrase. An
 // account that exists is left alone. One that can't be taken over is reported
-// and doesn't stop the others; the error is ErrUnavailable.
+// and doesn't stop the others; the error is ErrUnavailable, and the results up
+// to there come with it.
 func (a *Authenticator) Import(ctx context.Context, all []Imported) ([]ImportResult, error) {
-	return nil, ErrUnavailable
+	results := make([]ImportResult, 0, len(all))
+	for _, in := range all {
+		r, err := a.importOne(ctx, in)
+		if errors.Is(err, ErrUnavailable) {
+			return results, fmt.Errorf("import user: %w", err)
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+func (a *Authenticator) importOne(ctx context.Context, in Imported) (ImportResult, error) {
+	r := ImportResult{Name: in.Name}
+	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
+	if err := policy.ValidUser(in.Name); err != nil {
+		note("not added: %v", err)
+		return r, nil
+	}
+	acct := Account{ID: randomID(), Name: in.Name, Generation: 1, Created: a.now()}
+	for _, seed := range in.Seeds {
+		if len(seed) < minSeed || len(seed) > maxSeed || len(acct.Authenticators) == maxDevices {
+			note("an authenticator was left out: its seed has %d bytes, or it is one too many", len(seed))
+			continue
+		}
+		name := importedDevice
+		if n := len(acct.Authenticators); n > 0 {
+			name = fmt.Sprintf("%s %d", importedDevice, n+1)
+		}
+		id := randomID()
+		acct.Authenticators = append(acct.Authenticators, EnrolledAuthenticator{
+			// What was spent elsewhere isn't known: nothing up to now counts here.
+			ID: id, Name: name, Sealed: a.keys.sealSeed(acct.ID, id, seed), Created: a.now(), LastStep: stepAt(a.now()) + acceptedDrift,
+		})
+	}
+	if in.Crypt != "" {
+		if _, err := parseCrypt(in.Crypt); err != nil {
+			note("the passphrase was left out: %v", err)
+		} else {
+			acct.Passphrase, acct.PassphraseSet = in.Crypt, a.now()
+		}
+	}
+	for _, line := range in.KeyLines {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, err := parseKey(line)
+		if err == nil {
+			key.Added = a.now()
+			var keys []Key
+			if keys, err = withKey(acct.Keys, key); err == nil {
+				acct.Keys = keys
+			}
+		}
+		if err != nil {
+			note("a key was left out: %v", err)
+		}
+	}
+	next := a.completeImport(&acct)
+	if len(acct.Authenticators)+len(acct.Keys) == 0 {
+		note("not added: nothing of it can be taken over; entry user invite %s makes the account", in.Name)
+		return r, nil
+	}
+	err := storeFailed(a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
+		a.adminEvent(ctx, audit.UserImported, in.Name, nil)))
+	switch {
+	case errors.Is(err, ErrExists):
+		note("not added: the account exists")
+		return r, nil
+	case err != nil:
+		return r, err
+	}
+	r.Added = true
+	note("%s", next)
+	return r, nil
+}
+
+// completeImport takes away what is of no use alone and says what the account
+// still needs: a passphrase without an authenticator opens nothing.
+func (a *Authenticator) completeImport(acct *Account) (next string) {
+	switch {
+	case len(acct.Authenticators) == 0:
+		acct.Passphrase = ""
+		return "no authenticator came along: entry user invite " + acct.Name + " gives a temporary passphrase for the first login"
+	case acct.Passphrase == "":
+		return "no passphrase came along: a reset of the passphrase alone gives a temporary one"
+	}
+	return "logs in with the old passphrase and authenticator; ssh " + a.issuer + " recovery makes recovery codes"
 }
 
 // ParseGoogleAuthenticator returns the seed of a .google_authenticator file, or
-// a *Refusal that says why its codes can't be taken over. Emergency codes are
-// not.
+// a *Refusal that says why its codes can't be taken over. Emergency codes and
+// what the file says of spent codes are left behind. The format is
+// google-authenticator-libpam's FILEFORMAT: the seed in base32, lines of options
+// that begin with a quote and a space, then emergency codes.
 func ParseGoogleAuthenticator(text string) (seed []byte, err error) {
-	return nil, &Refusal{Text: "not a .google_authenticator file"}
+	if len(text) > maxImported {
+		return nil, &Refusal{"the file is too long for a .google_authenticator"}
+	}
+	first, rest, _ := strings.Cut(text, "\n")
+	first = strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(first), " ", ""))
+	seed, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(first, "="))
+	if err != nil || len(seed) < minSeed || len(seed) > maxSeed {
+		return nil, &Refusal{fmt.Sprintf("its first line is no seed of %d to %d bytes in base32", minSeed, maxSeed)}
+	}
+	timed := false
+	for line := range strings.Lines(rest) {
+		option, ok := strings.CutPrefix(strings.TrimSpace(line), `" `)
+		if !ok {
+			continue
+		}
+		f := strings.Fields(option)
+		switch {
+		case len(f) == 0:
+		case f[0] == "TOTP_AUTH":
+			timed = true
+		case f[0] == "HOTP_COUNTER":
+			return nil, &Refusal{"its codes are counted (HOTP), not timed"}
+		case f[0] == "STEP_SIZE" && (len(f) != 2 || f[1] != "30"):
+			return nil, &Refusal{"its codes don't change every 30 seconds"}
+		}
+	}
+	if !timed {
+		return nil, &Refusal{"it doesn't say that its codes are timed (TOTP_AUTH)"}
+	}
+	return seed, nil
 }

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"entry/audit"
@@ -18,6 +19,9 @@ var (
 	ErrNothingPending = errors.New("identity: no reset of this account waits to be confirmed")
 )
 
+// unsetLoginUID is what the kernel shows for a process that no login started.
+const unsetLoginUID = ^uint32(0)
+
 // confirmWithin is how long a reset waits for a second operator.
 const confirmWithin = 24 * time.Hour
 
@@ -28,9 +32,70 @@ type PendingReset struct {
 	PassphraseOnly bool        `json:"passphrase_only"` // as ResetPassphrase, not Reset
 }
 
+// askForReset notes what the operator behind ctx wants, in place of what any
+// asked for before.
+func (a *Authenticator) askForReset(ctx context.Context, name string, keep bool) error {
+	who := actorOf(ctx)
+	if who == nil || who.LoginUID == unsetLoginUID {
+		return ErrSameOperator
+	}
+	now := a.now()
+	until := now.Add(confirmWithin)
+	e := a.adminEvent(ctx, audit.UserResetRequested, name, &until)
+	e.Detail = resetScope(keep)
+	err := a.change(ctx, name, e, func(acct *Account) error {
+		acct.Pending = &PendingReset{By: *who, Asked: now, PassphraseOnly: keep}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return ErrNeedsSecond
+}
+
 // ConfirmReset carries out the reset that another operator asked for within 24 h
 // and returns the temporary passphrase. The two must differ in uid and in
-// loginuid. Errors: ErrNothingPending, ErrSameOperator, ErrNoAccount.
+// loginuid, and both must have a loginuid: without one (no PAM session) nobody
+// can tell who is behind the uid. Errors: ErrNothingPending, ErrSameOperator,
+// ErrNoAccount, ErrUnavailable.
 func (a *Authenticator) ConfirmReset(ctx context.Context, name string) (temporary string, err error) {
-	return "", ErrUnavailable
+	who := actorOf(ctx)
+	var pending *PendingReset
+	acct, err := a.account(ctx, name)
+	if err == nil {
+		pending, err = a.confirmable(acct, who)
+	}
+	if err == nil {
+		temporary, err = a.reset(ctx, name, pending.PassphraseOnly, func(acct Account) error {
+			now, err := a.confirmable(acct, who)
+			if err == nil && *now != *pending {
+				err = ErrChanged // another one was asked for meanwhile
+			}
+			return err
+		})
+	}
+	if err != nil {
+		return "", fmt.Errorf("confirm reset of user %s: %w", name, err)
+	}
+	return temporary, nil
+}
+
+// confirmable returns the reset of acct that waits, if who may confirm it.
+func (a *Authenticator) confirmable(acct Account, who *audit.Actor) (*PendingReset, error) {
+	p := a.pending(acct)
+	switch {
+	case p == nil:
+		return nil, ErrNothingPending
+	case who == nil || who.LoginUID == unsetLoginUID || who.UID == p.By.UID || who.LoginUID == p.By.LoginUID:
+		return nil, ErrSameOperator
+	}
+	return p, nil
+}
+
+// pending is the reset of acct that still can be confirmed, or nil.
+func (a *Authenticator) pending(acct Account) *PendingReset {
+	if p := acct.Pending; p != nil && a.now().Before(p.Asked.Add(confirmWithin)) && !a.now().Before(p.Asked) {
+		return p
+	}
+	return nil
 }
