@@ -18,7 +18,7 @@ import (
 // table in the same commit, where a reviewer sees it.
 var layers = [][]string{
 	{"policy", "audit", "session/recording", "session/transfer", "session/rfb"},
-	{"session", "bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "configs"},
+	{"session", "bastion/identity", "bastion/ca", "bastion/guide", "bastion/realm", "bastion/gateway", "configs"},
 	{"bastion"},
 	{"bastion/store", "audit/console", "cmd/entry/demohome"},
 	{"cmd/entry", "e2e"},

@@ -6,7 +6,10 @@ import (
 )
 
 // PuTTY's own numbers, as its settings.c stores them.
-const puttyProxySSH = 6 // "SSH to proxy and use port forwarding"
+const (
+	puttyProxySSH = 6 // "SSH to proxy and use port forwarding"
+	puttyProxyDNS = 2 // "Do DNS name lookup at proxy end: Yes"
+)
 
 const puttyKey = `HKEY_CURRENT_USER\Software\SimonTatham\PuTTY\`
 
@@ -56,6 +59,7 @@ func putty(f Facts) string {
 			regString("ProxyHost", f.Name),
 			regNumber("ProxyPort", f.port()),
 			regString("ProxyUsername", f.User),
+			regNumber("ProxyDNS", puttyProxyDNS), // the name means something at the jump host only
 		)
 	}
 	if web := f.reachable(TCP); len(web) > 0 {
