@@ -266,7 +266,6 @@ type site struct {
 	addr   string
 	admin  *bastion.Admin
 	served chan error
-	extra  string // more of the policy's targets and rules
 }
 
 // options change what newSite makes.
@@ -415,7 +414,6 @@ type client struct {
 	ssh.Conn
 	s        *site
 	channels <-chan ssh.NewChannel
-	requests <-chan *ssh.Request
 }
 
 func (s *site) tryDial(c *ssh.ClientConfig) (*client, error) {
@@ -429,13 +427,20 @@ func (s *site) tryDial(c *ssh.ClientConfig) (*client, error) {
 	}
 	go ssh.DiscardRequests(reqs)
 	s.t.Cleanup(func() { conn.Close() })
-	return &client{Conn: conn, s: s, channels: chans, requests: reqs}, nil
+	return &client{Conn: conn, s: s, channels: chans}, nil
 }
 
 // login logs name in and fails the test if it can't.
 func (s *site) login(name string) *client {
 	s.t.Helper()
 	return must[*client](s.t)(s.tryDial(s.config(name)))
+}
+
+// whole is a connection that leads to a target as a whole.
+func (c *client) whole() *ssh.Client {
+	none := make(chan *ssh.Request) // they are discarded already
+	close(none)
+	return ssh.NewClient(c.Conn, c.channels, none)
 }
 
 // forward is what a direct-tcpip channel asks for.

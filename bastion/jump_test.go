@@ -1,9 +1,19 @@
 package bastion_test
 
 import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/bastion"
 )
 
 func TestJump(t *testing.T) {
@@ -21,5 +31,331 @@ func TestJump(t *testing.T) {
 	if start.Conn != login.Conn || start.Session != end.Session || start.Recording == nil || start.Recording.Header == "" ||
 		end.Recording == nil || end.Recording.Segments == 0 || end.Reason != "closed" || start.Login != "worker" || start.AskedLogin != "whoever" {
 		t.Errorf("login, session and recording don't bind:\n%+v\n%+v\n%+v", login, start, end)
+	}
+}
+
+// refusedWith holds a refusal to what a user may read and to its event.
+func (s *site) refusedWith(t *testing.T, said string, typ audit.Type, reason string) audit.Event {
+	t.Helper()
+	e := s.log.await(t, typ, reason)
+	if e.Ref == "" || !strings.Contains(said, "(ref "+e.Ref+")") {
+		t.Errorf("%q doesn't have the reference %q of %s %s", said, e.Ref, typ, reason)
+	}
+	for _, r := range said {
+		if r < ' ' || r > '~' {
+			t.Errorf("%q isn't one line of ASCII", said)
+			break
+		}
+	}
+	for _, internal := range []string{s.home.addr, s.dir, errLog.Error(), "ssh:", "dial tcp", "sql"} {
+		if strings.Contains(said, internal) {
+			t.Errorf("the user is told %q: %q", internal, said)
+		}
+	}
+	return e
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c := s.login("alice")
+	for _, name := range []string{"home", "HOME", "home.", "home.tinker", "Home.Tinker."} {
+		ch, err := c.open(jumpTo(name, 22))
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		ch.Close()
+	}
+	before := 5 // each of them ended before its login
+	eventually(t, "their ends", func() bool { return len(s.log.all(audit.JumpRefused)) == before })
+	names := []string{"", ".", "home..", "home.tinker.x", "hömé", "h\u200bome", "home\x00", "home\n", "127.0.0.1", "::1", "[::1]", "entry", "localhost",
+		"tinker", "home.other", "home/../x", strings.Repeat("h", 300), "alice+home", "\x1b[2Jhome"}
+	for _, name := range names {
+		before++
+		said := c.refused(jumpTo(name, 22))
+		eventually(t, "its event", func() bool { return len(s.log.all(audit.JumpRefused)) == before })
+		e := s.refusedWith(t, said, audit.JumpRefused, "unknown-target")
+		if e.User != "alice" || len(e.Destination) > 300 {
+			t.Errorf("%q: %+v", name, e)
+		}
+	}
+	if _, logins := s.home.count(); len(logins) != 0 {
+		t.Errorf("logins at home: %q", logins)
+	}
+}
+
+// A port has 32 bits on the wire; 22 + 2^16 must not pass for 22.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c := s.login("alice")
+	for _, port := range []uint32{0, 23, 22 + 1<<16, 22 + 1<<31, 1<<32 - 1} {
+		s.refusedWith(t, c.refused(jumpTo("home", port)), audit.JumpRefused, "port")
+	}
+	if n, _ := s.home.count(); n != 0 {
+		t.Errorf("%d connections to home", n)
+	}
+}
+
+func TestOriginators(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c := s.login("alice")
+	for _, o := range []string{"192.0.2.1", "", "entry", "::ffff:192.0.2.1", "\x00"} {
+		s.refusedWith(t, c.refused(forward{"home", 22, o, 65535}), audit.JumpRefused, "originator")
+	}
+	// Some local program behind a forwarded port: the passphrase once more.
+	for _, tt := range []struct {
+		answer string
+		ok     bool
+	}{{"wrong horse battery", false}, {passphrase, true}} {
+		ch, err := c.open(forward{"home", 22, "127.0.0.1", 50000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var asked []string
+		cfg := &ssh.ClientConfig{User: "bob", HostKeyCallback: s.hostCheck(), Auth: []ssh.AuthMethod{
+			ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+				asked = append(asked, q...)
+				out := make([]string, len(q))
+				for i := range out {
+					out[i] = tt.answer
+				}
+				return out, nil
+			})}}
+		conn, chans, reqs, err := ssh.NewClientConn(channelConn{ch}, "home:22", cfg)
+		if (err == nil) != tt.ok || len(asked) == 0 || asked[0] != "entry passphrase: " {
+			t.Errorf("%q: %v, asked %q", tt.answer, err, asked)
+		}
+		if err == nil {
+			out, _, _ := run(t, ssh.NewClient(conn, chans, reqs), "say in")
+			if out != "in" {
+				t.Errorf("%q", out)
+			}
+			conn.Close()
+		}
+		ch.Close()
+	}
+	for _, e := range s.log.all(audit.SessionStarted, audit.LoginFailed) {
+		if e.User != "alice" {
+			t.Errorf("the inner name became an identity: %+v", e)
+		}
+	}
+	if _, logins := s.home.count(); len(logins) != 1 {
+		t.Errorf("logins at home: %q", logins)
+	}
+}
+
+func TestInnerNameIsAskedForNotBelieved(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c := s.login("alice")
+	for asked, want := range map[string]string{"analysis": "analysis", "root": "worker", "worker,root": "worker", "": "worker", "\x1b]0;x\x07": "worker"} {
+		inner := must[*ssh.Client](t)(c.inner("home", &ssh.ClientConfig{User: asked}))
+		if out, _, err := run(t, inner, "say in"); out != "in" {
+			t.Errorf("%q: %q, %v", asked, out, err)
+		}
+		inner.Close()
+		_, logins := s.home.count()
+		if got := logins[len(logins)-1]; got != want {
+			t.Errorf("asked for %q, logged in as %q, want %q", asked, got, want)
+		}
+	}
+}
+
+func TestMalformedRequestToJump(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c := s.login("alice")
+	whole := ssh.Marshal(jumpTo("home", 22))
+	for n := range len(whole) {
+		_, _, err := c.OpenChannel("direct-tcpip", whole[:n])
+		var refused *ssh.OpenChannelError
+		if !errors.As(err, &refused) {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+	}
+	if e := s.log.await(t, audit.JumpRefused, "malformed"); e.Ref == "" {
+		t.Errorf("%+v", e)
+	}
+}
+
+// A client that opens channels and leaves them alone takes its own places, and
+// its refusals don't fill the log.
+func TestChannelFlood(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c, bob := s.login("alice"), s.login("bob")
+	var held []ssh.Channel
+	for {
+		ch, err := c.open(jumpTo("home", 22))
+		if err != nil {
+			break
+		}
+		if held = append(held, ch); len(held) > 1000 {
+			t.Fatal("no bound")
+		}
+	}
+	for range 200 {
+		c.refused(jumpTo("home", 22))
+	}
+	if n := len(s.log.all(audit.JumpRefused)); n < 2 || n > 10 {
+		t.Errorf("%d events for 201 refusals in a row", n)
+	}
+	for range 200 {
+		if _, _, err := c.OpenChannel("x11", nil); err == nil {
+			t.Fatal("a display is taken")
+		}
+		if ok, _, err := c.SendRequest("tcpip-forward", true, ssh.Marshal(struct {
+			Host string
+			Port uint32
+		}{"127.0.0.1", 0})); ok || err != nil {
+			t.Fatalf("%v, %v", ok, err)
+		}
+	}
+	for _, e := range []struct {
+		typ    audit.Type
+		reason string
+	}{{audit.JumpRefused, "channel-type"}, {audit.ForwardRefused, "listen"}} {
+		got := s.log.await(t, e.typ, e.reason)
+		if got.Ref == "" || got.ChannelType == "" {
+			t.Errorf("%+v", got)
+		}
+	}
+	if n := len(s.log.all()); n > 40 {
+		t.Errorf("%d events", n)
+	}
+	if out, _, err := run(t, bob.jump("home"), "say in"); out != "in" {
+		t.Errorf("somebody else: %q, %v", out, err)
+	}
+	for _, ch := range held {
+		ch.Close()
+	}
+	eventually(t, "places are given back", func() bool {
+		ch, err := c.open(jumpTo("home", 22))
+		if err == nil {
+			ch.Close()
+		}
+		return err == nil
+	})
+}
+
+// What is refused one by one gets an event each, and takes longer and longer.
+func TestRefusalsOneByOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c := s.login("alice")
+	for range 256 {
+		c.refused(jumpTo("nowhere", 22))
+	}
+	began := time.Now()
+	for range 20 {
+		c.refused(jumpTo("nowhere", 22))
+	}
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("20 refusals after many took %s", took)
+	}
+	if n := len(s.log.all(audit.JumpRefused)); n != 276 {
+		t.Errorf("%d events for 276 refusals", n)
+	}
+}
+
+// A jump whose SSH never begins is given up after the grace, with an event,
+// and leaves nothing open at the target.
+func TestInnerConnectionStalls(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{options: func(o *bastion.Options) { o.Grace = time.Second }})
+	c := s.login("alice")
+	for _, says := range []string{"", "GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "SSH-2.0-x\r\n" + strings.Repeat("\xff", 4096)} {
+		n := len(s.log.all(audit.JumpRefused))
+		ch, err := c.open(jumpTo("home", 22))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ch.Write([]byte(says)); err != nil {
+			t.Fatal(err)
+		}
+		finishes(t, "the channel's end", func() {
+			b := make([]byte, 1<<16)
+			for err == nil {
+				_, err = ch.Read(b)
+			}
+		})
+		eventually(t, "its event", func() bool { return len(s.log.all(audit.JumpRefused)) == n+1 })
+		if e := s.log.await(t, audit.JumpRefused, "inner-handshake"); e.Target != "home.tinker" || e.Ref == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	eventually(t, "nothing is open at home", func() bool { return s.home.open() == 0 })
+}
+
+// Without a key for the target's name entry refuses before it accepts: later
+// the client would only see the channel close.
+func TestNoHostKey(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	if err := os.WriteFile(filepath.Join(s.dir, "hosts", "home.tinker"), []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := s.login("alice")
+	s.refusedWith(t, c.refused(jumpTo("home", 22)), audit.JumpRefused, "no-host-key")
+	if n, _ := s.home.count(); n != 0 {
+		t.Errorf("%d connections to home", n)
+	}
+}
+
+// One target that doesn't answer holds up nobody on the same connection.
+func TestSilentTarget(t *testing.T) {
+	t.Parallel()
+	var deaf *machine
+	s := newSite(t, options{policy: func(s *site) string {
+		deaf = startMachine(t, s)
+		deaf.set(func(m *machine) { m.silent = true })
+		return strings.Replace(s.policyText("      deaf: {address: \""+deaf.addr+"\", host_keys: [\""+deaf.key()+"\"], default_login: worker}\n", ""), "[home.tinker]", "[home.tinker, deaf.tinker]", 1)
+	}})
+	c := s.login("alice")
+	var stalled sync.WaitGroup
+	stalled.Add(1)
+	var said string
+	go func() {
+		defer stalled.Done()
+		inner, err := c.inner("deaf", nil)
+		if err != nil {
+			said = err.Error()
+			return
+		}
+		_, said, _ = run(t, inner, "say in")
+		inner.Close()
+	}()
+	eventually(t, "the stalled dial", func() bool { return deaf.open() == 1 })
+	began := time.Now()
+	if out, _, err := run(t, c.jump("home"), "say in"); out != "in" {
+		t.Fatalf("%q, %v", out, err)
+	}
+	if took := time.Since(began); took > 1500*time.Millisecond {
+		t.Errorf("it took %s", took)
+	}
+	finishes(t, "the stalled one's end", stalled.Wait)
+	s.refusedWith(t, strings.TrimSuffix(said, "\n"), audit.UpstreamFailed, "handshake")
+	eventually(t, "nothing is open", func() bool { return deaf.open() == 0 })
+}
+
+func TestTargetDown(t *testing.T) {
+	t.Parallel()
+	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	down := l.Addr().String()
+	l.Close()
+	s := newSite(t, options{policy: func(s *site) string {
+		return strings.Replace(s.policyText("", ""), "address: \""+s.home.addr+"\"", "address: [\""+down+"\"]", 1)
+	}})
+	e := s.refusedWith(t, s.login("alice").refused(jumpTo("home", 22)), audit.UpstreamFailed, "unreachable")
+	if e.Rule == "" || e.Policy == "" || e.Destination != "home:22" {
+		t.Errorf("%+v", e)
+	}
+	// The next address is tried.
+	s.server.SetPolicy(parsePolicy(t, strings.Replace(s.policyText("", ""), "address: \""+s.home.addr+"\"", "address: [\""+down+"\", \""+s.home.addr+"\"]", 1)))
+	if out, _, err := run(t, s.login("alice").jump("home"), "say in"); out != "in" {
+		t.Errorf("%q, %v", out, err)
 	}
 }

@@ -48,7 +48,7 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 	leg, denied, r := u.open(ctx)
 	base := audit.Event{Conn: o.c.id, Session: id, User: o.c.who.User(), Source: o.c.source.String(), Login: login, AskedLogin: clip(asked)}
 	if r == nil {
-		o.live, r = o.start(id, login, asked, leg)
+		r = o.start(id, login, asked, leg)
 	}
 	if r != nil {
 		o.failed, o.denied = s.noted(*r, base), denied
@@ -102,26 +102,28 @@ type live struct {
 
 // start enters the session in the registry, begins its recording and appends
 // session.started, in this order: a session that is refused leaves no
-// recording behind that the log knows nothing of. It closes leg unless it
-// returns a session.
-func (o *opening) start(id, login, asked string, leg session.Leg) (*live, *refusal) {
+// recording behind that the log knows nothing of. It sets o.live, or closes leg
+// and returns why not.
+func (o *opening) start(id, login, asked string, leg session.Leg) *refusal {
 	g, t, s := o.grant, o.grant.Target(), o.c.s
 	l := &live{s: s, c: o.c, id: id, user: o.c.who.User(), source: o.c.source, login: login, asked: asked, grant: g, upstream: leg, started: s.now()}
 	l.ctx, l.cancel = context.WithCancelCause(s.ctx)
-	refuse := func(why string, event audit.Type, text string, cause error) (*live, *refusal) {
+	refuse := func(why string, event audit.Type, text string, cause error) *refusal {
+		o.live = nil
 		l.cancel(nil)
 		leg.Conn.Close()
 		r := refusal{why: why, text: text, event: event, lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash()}
 		if cause != nil {
 			r.detail = cause.Error()
 		}
-		return nil, &r
+		return &r
 	}
 	if most := g.Limits().Concurrent; !s.live.addSession(l, most) {
 		return refuse("concurrent", audit.AccessRefused,
 			fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first", most, t.FullName(), g.Rule()), nil)
 	}
-	refuseListed := func(why string, event audit.Type, text string, cause error) (*live, *refusal) {
+	o.live = l // from here on close ends it, whatever goes wrong
+	refuseListed := func(why string, event audit.Type, text string, cause error) *refusal {
 		s.live.remove(l)
 		return refuse(why, event, text, cause)
 	}
@@ -157,7 +159,7 @@ func (o *opening) start(id, login, asked string, leg session.Leg) (*live, *refus
 		l.discard()
 		return refuseListed("audit", audit.RecordingFailed, "the audit log can't be written, so nothing was started; tell your operator", err)
 	}
-	return l, nil
+	return nil
 }
 
 // discard ends a recording that nothing was written to.

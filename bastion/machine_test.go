@@ -22,7 +22,8 @@ type machine struct {
 	mu       sync.Mutex
 	dialogue func(ssh.ConnMetadata, ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) // instead of certificates
 	banner   string
-	silent   bool // accepts, and says nothing
+	silent   bool   // accepts, and says nothing
+	greet    func() // runs while somebody logs in
 	accepted int
 	logins   []string
 	conns    map[net.Conn]bool
@@ -88,7 +89,7 @@ func startMachine(t testing.TB, s *site) *machine {
 
 func (m *machine) serve(nc net.Conn, s *site) {
 	m.mu.Lock()
-	silent, dialogue, banner := m.silent, m.dialogue, m.banner
+	silent, dialogue, banner, greet := m.silent, m.dialogue, m.banner, m.greet
 	m.mu.Unlock()
 	if silent {
 		_, _ = io.Copy(io.Discard, nc)
@@ -96,8 +97,13 @@ func (m *machine) serve(nc net.Conn, s *site) {
 	}
 	checker := &ssh.CertChecker{Clock: s.clock.now, IsUserAuthority: func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), s.userCA.PublicKey().Marshal()) }}
 	cfg := &ssh.ServerConfig{
-		ServerVersion:     "SSH-2.0-OpenSSH_9.2p1 machine",
-		BannerCallback:    func(ssh.ConnMetadata) string { return banner },
+		ServerVersion: "SSH-2.0-OpenSSH_9.2p1 machine",
+		BannerCallback: func(ssh.ConnMetadata) string {
+			if greet != nil {
+				greet()
+			}
+			return banner
+		},
 		PublicKeyCallback: checker.Authenticate,
 	}
 	if dialogue != nil {

@@ -1,0 +1,180 @@
+package bastion_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/audit"
+	"entry/bastion"
+)
+
+func TestAdminOperations(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	key := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(newKey().PublicKey())))
+	body := func(field, value string) string { return fmt.Sprintf("{%q:%q}", field, value) }
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"GET", "/v1/users", "", 200, `"user":"alice"`},
+		{"GET", "/v1/users/alice", "", 200, `"user":"alice"`},
+		{"GET", "/v1/users/nobody", "", 404, "no such user"},
+		{"POST", "/v1/users/dora", "", 200, `"temporary_passphrase":`},
+		{"POST", "/v1/users/dora", "", 409, "the user exists already"},
+		{"POST", "/v1/users/Dora", "", 400, "a user name is"},
+		{"POST", "/v1/users/a%2Fb", "", 400, "a user name is"},
+		{"POST", "/v1/users/nobody/reset", "", 404, "no such user"},
+		{"POST", "/v1/users/dora/keys", body("key", key), 200, `"fingerprint":"SHA256:`},
+		{"POST", "/v1/users/dora/keys", body("key", key), 400, "has this key already"},
+		{"POST", "/v1/users/dora/keys", body("key", "ssh-dss AAAA"), 400, ""},
+		{"POST", "/v1/users/dora/keys", "{", 400, "the request holds no key"},
+		{"POST", "/v1/users/dora/keys", body("key", strings.Repeat("x", 100_000)), 400, ""},
+		{"DELETE", "/v1/users/dora/keys/SHA256:none", "", 404, "no such key"},
+		{"POST", "/v1/users/dora/disable", "", 200, ""},
+		{"POST", "/v1/users/dora/enable", "", 200, ""},
+		{"DELETE", "/v1/users/dora", "", 200, ""},
+		{"DELETE", "/v1/users/dora", "", 404, "no such user"},
+		{"GET", "/v1/sessions", "", 200, ""},
+		{"DELETE", "/v1/sessions/none", "", 404, "no live session"},
+		{"POST", "/v1/recordings/01X/read", body("verb", "play"), 200, ""},
+		{"POST", "/v1/recordings/01X/read", "", 400, ""},
+		{"POST", "/v1/reload", "", 409, "no server"},
+		{"GET", "/v1/nothing", "", 404, ""},
+		{"PUT", "/v1/users/dora", "", 405, ""},
+	} {
+		status, answer := s.operate(tt.method, tt.path, tt.body)
+		if status != tt.status || !strings.Contains(answer, tt.says) {
+			t.Errorf("%s %s: %d %s", tt.method, tt.path, status, answer)
+		}
+	}
+	for _, e := range s.log.all() {
+		if e.Actor == nil || e.Actor.Name != "root" {
+			t.Errorf("nobody did %+v", e)
+		}
+	}
+}
+
+// An operation goes on when the operator hangs up in the middle: it can't be
+// half done, or done without a trace.
+func TestOperatorHangsUp(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	said := begin(t, s.login("alice").jump("home"))
+	ctx, hangUp := context.WithCancel(bastion.WithActor(context.Background(), audit.Actor{Name: "root"}))
+	s.log.set(func(l *logbook) {
+		l.before = func(e audit.Event) {
+			if e.Type == audit.UserReset || e.Type == audit.SessionKilled {
+				hangUp()
+			}
+		}
+	})
+	w := httptest.NewRecorder()
+	s.admin.Handler().ServeHTTP(w, httptest.NewRequest("POST", "/v1/users/alice/reset", nil).WithContext(ctx))
+	if w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if text := said(); !strings.Contains(text, "your access was changed") {
+		t.Errorf("%q", text)
+	}
+	s.idle(t, 0)
+}
+
+func TestKill(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	said := begin(t, s.login("alice").jump("home"))
+	status, answer := s.operate("GET", "/v1/sessions", "")
+	var list []bastion.SessionInfo
+	if err := json.Unmarshal([]byte(answer), &list); err != nil || status != 200 || len(list) != 1 || list[0].User != "alice" || list[0].Target != "home.tinker" {
+		t.Fatalf("%d %s, %v", status, answer, err)
+	}
+	if status, answer := s.operate("DELETE", "/v1/sessions/"+list[0].ID, ""); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	if text := said(); !strings.Contains(text, "an operator ended this session") {
+		t.Errorf("%q", text)
+	}
+	killed, ended := s.log.await(t, audit.SessionKilled, ""), s.log.await(t, audit.SessionEnded, "killed")
+	if killed.Actor == nil || killed.Session != ended.Session || killed.User != "alice" || killed.Target != "home.tinker" {
+		t.Errorf("%+v\n%+v", killed, ended)
+	}
+}
+
+// A log that can't be written refuses what an operator does, but never keeps
+// a session alive that was to end.
+func TestKillWithoutALog(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	begin(t, s.login("alice").jump("home"))
+	id := s.server.Sessions()[0].ID
+	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Actor != nil } })
+	if status, _ := s.operate("DELETE", "/v1/sessions/"+id, ""); status != 500 {
+		t.Errorf("%d", status)
+	}
+	if status, _ := s.operate("POST", "/v1/users/bob/disable", ""); status != 500 {
+		t.Errorf("%d", status)
+	}
+	if u, err := s.auth.User(t.Context(), "bob"); err != nil || u.Disabled {
+		t.Errorf("%+v, %v", u, err)
+	}
+	s.idle(t, 0)
+}
+
+// The kernel says who is at the socket: without that nothing is served.
+func TestAdminSocket(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	dir := must[string](t)(os.MkdirTemp("", "adm"))
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	serve := func(network, address string) (string, func()) {
+		l := must[net.Listener](t)(net.Listen(network, address))
+		served := make(chan error, 1)
+		go func() { served <- s.admin.ServeAdmin(l) }()
+		return l.Addr().String(), func() {
+			l.Close()
+			finishes(t, "the socket's end", func() {
+				if err := <-served; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	get := func(network, address string) (int, string) {
+		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, address)
+		}}}
+		r := must[*http.Response](t)(c.Get("http://entry/v1/users"))
+		defer r.Body.Close()
+		return r.StatusCode, string(must[[]byte](t)(io.ReadAll(r.Body)))
+	}
+	path, stop := serve("unix", filepath.Join(dir, "s"))
+	if code, text := get("unix", path); code != 200 || !strings.Contains(text, "alice") {
+		t.Errorf("%d %s", code, text)
+	}
+	// Somebody who only holds on doesn't keep the server from ending.
+	idle := must[net.Conn](t)(net.Dial("unix", path))
+	defer idle.Close()
+	if _, err := io.WriteString(idle, "POST /v1/users/alice/keys HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	address, stop := serve("tcp", "127.0.0.1:0")
+	if code, text := get("tcp", address); code != 403 || strings.Contains(text, "alice") {
+		t.Errorf("%d %s", code, text)
+	}
+	stop()
+}
