@@ -200,13 +200,13 @@ func TestFirstLoginInOtherOrders(t *testing.T) {
 	t.Run("hanging up before the code keeps the temporary passphrase", func(t *testing.T) {
 		alice := s.add("alice")
 		var first string
-		alice.answer = func(prompt string) (string, bool) {
+		alice.answering(func(prompt string) (string, bool) {
 			if m := groupedSecret.FindStringSubmatch(prompt); m != nil {
 				first = m[1]
 				return "", false
 			}
 			return alice.rightAnswer(prompt)
-		}
+		})
 		if c, err := s.dial(alice); err == nil {
 			c.Close()
 			t.Fatal("logged in without a code")
@@ -223,12 +223,12 @@ func TestFirstLoginInOtherOrders(t *testing.T) {
 	})
 	t.Run("passphrase and code in one field", func(t *testing.T) {
 		bob := s.enrolled("bob")
-		bob.answer = func(prompt string) (string, bool) {
+		bob.answering(func(prompt string) (string, bool) {
 			if askPassphrase.MatchString(prompt) {
 				return bob.passphrase + bob.phone.code(t), true
 			}
 			return "", false
-		}
+		})
 		c, err := s.dial(bob)
 		if err != nil {
 			t.Fatalf("one field: %v (asked %q)", err, bob.asked())

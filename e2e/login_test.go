@@ -17,14 +17,14 @@ import (
 // mistakes lets p answer the prompts of one login with the given answers, in
 // order; after the last one p gives up.
 func (p *person) mistakes(answers ...string) {
-	p.answer = func(string) (string, bool) {
+	p.answering(func(string) (string, bool) {
 		if len(answers) == 0 {
 			return "", false
 		}
 		next := answers[0]
 		answers = answers[1:]
 		return next, true
-	}
+	})
 }
 
 func TestNobodyGetsInUnasked(t *testing.T) {
@@ -244,14 +244,14 @@ func TestRecoveryCode(t *testing.T) {
 	}
 	code, old := alice.recovery[0], alice.phone
 	first := true
-	alice.answer = func(prompt string) (string, bool) {
+	alice.answering(func(prompt string) (string, bool) {
 		if first && askCode.MatchString(prompt) {
 			first = false
 			alice.phone = nil // the lost one
 			return code, true
 		}
 		return alice.rightAnswer(prompt)
-	}
+	})
 	c, err := s.dial(alice)
 	if err != nil {
 		t.Fatalf("%v: asked %q", err, alice.asked())
@@ -331,10 +331,10 @@ func TestLoginGrace(t *testing.T) {
 	}
 	// This one begins the dialogue and then only sits there.
 	over := make(chan struct{})
-	alice.answer = func(string) (string, bool) {
+	alice.answering(func(string) (string, bool) {
 		<-over
 		return "", false
-	}
+	})
 	ended := make(chan error, 1)
 	go func() {
 		c, err := s.dial(alice)

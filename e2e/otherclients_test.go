@@ -168,7 +168,7 @@ func TestForwardedJump(t *testing.T) {
 	if asked := alice.asked(); len(asked) != 1 || !regexp.MustCompile(`entry passphrase: $`).MatchString(asked[0]) {
 		t.Errorf("inner connection asked %q", asked)
 	}
-	alice.answer = func(string) (string, bool) { return "not the passphrase", true }
+	alice.answering(func(string) (string, bool) { return "not the passphrase", true })
 	if r := inner(); r.code != 255 || strings.Contains(r.stdout, "at-2") {
 		t.Errorf("wrong passphrase: %s", r)
 	}

@@ -109,21 +109,27 @@ type person struct {
 	phone      *authenticator
 	recovery   []string
 
-	// answer overrides what the person types at a prompt; ok false presses
-	// Ctrl-C. Nil answers everything rightly.
-	answer func(prompt string) (text string, ok bool)
+	mu      sync.Mutex                         // guards what follows
+	answer  func(prompt string) (string, bool) // see answering
+	prompts []string                           // every prompt that reached this person
+}
 
-	mu      sync.Mutex
-	prompts []string // every prompt that reached this person
+// answering overrides what the person types at a prompt; false presses Ctrl-C.
+// Nil answers everything rightly again.
+func (p *person) answering(f func(prompt string) (text string, ok bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = f
 }
 
 // reply is what the person types at prompt.
 func (p *person) reply(prompt string) (string, bool) {
 	p.mu.Lock()
 	p.prompts = append(p.prompts, prompt)
+	answer := p.answer
 	p.mu.Unlock()
-	if p.answer != nil {
-		return p.answer(prompt)
+	if answer != nil {
+		return answer(prompt)
 	}
 	return p.rightAnswer(prompt)
 }

@@ -169,7 +169,7 @@ func TestPortalRecovery(t *testing.T) {
 		in   bool
 	}{{alice.recovery[0], false}, {codes[0], true}} {
 		first := true
-		alice.answer = func(prompt string) (string, bool) {
+		alice.answering(func(prompt string) (string, bool) {
 			if askCode.MatchString(prompt) && !groupedSecret.MatchString(prompt) {
 				if !first {
 					return "", false
@@ -178,7 +178,7 @@ func TestPortalRecovery(t *testing.T) {
 				return x.code, true
 			}
 			return alice.rightAnswer(prompt)
-		}
+		})
 		conn, err := s.dial(alice)
 		if (err == nil) != x.in {
 			t.Fatalf("%v: asked %q", err, alice.asked())

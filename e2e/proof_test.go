@@ -81,7 +81,7 @@ func TestKeyAsFirstFactor(t *testing.T) {
 				t.Errorf("%s: asked %q, want the passphrase first", name, asked)
 			}
 		}
-		alice.answer = nil
+		alice.answering(nil)
 	})
 	t.Run("a signature by another key", func(t *testing.T) {
 		alice.asked()

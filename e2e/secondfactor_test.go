@@ -65,7 +65,7 @@ func TestMatrixResetPending(t *testing.T) {
 	alice := s.enrolled("alice")
 	alice.passphrase, alice.temporary = "", strings.TrimSpace(s.mustEntry("user", "reset", "alice"))
 	for _, code := range []string{"", alice.phone.code(t)} {
-		alice.answer = func(prompt string) (string, bool) {
+		alice.answering(func(prompt string) (string, bool) {
 			switch {
 			case askNew.MatchString(prompt):
 				return "", true // an unattended client answers everything with nothing
@@ -75,7 +75,7 @@ func TestMatrixResetPending(t *testing.T) {
 				return code, true // an old authenticator's
 			}
 			return "", true
-		}
+		})
 		refusedEverywhere(t, s, home, wayfarer(s.client(alice)))
 	}
 }
@@ -86,7 +86,7 @@ func TestMatrixNoAuthenticator(t *testing.T) {
 	t.Parallel()
 	s, home, wayfarer := matrixSite(t, everything)
 	alice := s.add("alice")
-	alice.answer = func(prompt string) (string, bool) {
+	alice.answering(func(prompt string) (string, bool) {
 		switch {
 		case groupedSecret.MatchString(prompt):
 			return "", true
@@ -96,7 +96,7 @@ func TestMatrixNoAuthenticator(t *testing.T) {
 			return alice.temporary, true
 		}
 		return "", true
-	}
+	})
 	refusedEverywhere(t, s, home, wayfarer(s.client(alice)))
 }
 

@@ -235,12 +235,12 @@ func TestPassthrough(t *testing.T) {
 		tries := target.tries
 		bob := s.enrolled("bob")
 		c := s.client(bob)
-		bob.answer = func(prompt string) (string, bool) {
+		bob.answering(func(prompt string) (string, bool) {
 			if strings.Contains(prompt, "[home.tinker]") {
 				return "wrong", true
 			}
 			return bob.rightAnswer(prompt)
-		}
+		})
 		if r := run(t, c.exec("x")); r.code != 255 || strings.Contains(r.stdout, "stubborn") {
 			t.Errorf("%s", r)
 		}
