@@ -211,7 +211,8 @@ func TestFirstLoginInOtherOrders(t *testing.T) {
 			c.Close()
 			t.Fatal("logged in without a code")
 		}
-		alice.passphrase, alice.answer = "", nil
+		alice.passphrase = ""
+		alice.answering(nil)
 		c, err := s.dial(alice)
 		if err != nil {
 			t.Fatalf("second try: %v (asked %q)", err, alice.asked())
