@@ -16,6 +16,10 @@ type Config struct {
 	// Name is what host certificates and prompts call this server: lower-case
 	// DNS labels. Default "entry".
 	Name string
+	// Address is what users dial, "host" or "host:port", in the files and guides
+	// that they get. "", the default, takes the first listener that says where it
+	// is, else Name.
+	Address string
 	// Listeners are where clients connect; at least one.
 	Listeners []Listener
 	// Policy is the directory of the policy's files. Default "policy.d".
@@ -26,6 +30,15 @@ type Config struct {
 	Keys      Keys
 	Admin     Admin
 	Login     Login
+	// Realms are directories that check the first factor of the accounts that an
+	// operator gave to them, by unique name. None by default.
+	Realms []Realm
+	// SMS is the gateway that carries codes; nil for none.
+	SMS *SMS
+	// Notices says how users hear of changes to their accounts; nil if they don't.
+	Notices   *Notices
+	Guides    Guides
+	Operators Operators
 	Limits    Limits
 	// Drain is how long live sessions may go on after SIGTERM before they are
 	// ended with a reason. Zero ends them at once. Default 30s.
@@ -141,6 +154,34 @@ type Login struct {
 	// ChannelsAfter is how long after its code a connection may open new
 	// channels; open ones go on. Default 12h.
 	ChannelsAfter time.Duration
+	// Remembered is how long key + code stand for the key alone.
+	Remembered Remembered
+	// TouchIsCode lets the touch of a security key (sk-…) stand for the code,
+	// beside the passphrase. Default false.
+	TouchIsCode bool
+	// Inactivity is how long an account may go without a login before it
+	// expires; 0 is for ever. Default 4320h, which is 180 days.
+	Inactivity time.Duration
+	// PassphraseAge is how old a passphrase may become before a login asks for a
+	// new one; 0, the default, is any age.
+	PassphraseAge time.Duration
+}
+
+// Remembered bounds remembered keys.
+type Remembered struct {
+	// Lifetime counts from the code; 0 turns remembering off. Default 12h, which
+	// is the most.
+	Lifetime time.Duration
+	// IPv4 and IPv6 are the prefix lengths of a network that counts as the same.
+	// Defaults 32 and 64.
+	IPv4, IPv6 int
+}
+
+// Operators says what operators may do alone.
+type Operators struct {
+	// ResetNeedsTwo makes `entry user reset` wait for a second operator. Default
+	// false.
+	ResetNeedsTwo bool
 }
 
 // Limits keep one source, and all of them, from taking the server.

@@ -20,6 +20,10 @@ const (
 	codeCA       = "C004" // an authority's key in no place, or in two
 	codeName     = "C005" // a name of a wrong form
 	codeStartups = "C006" // not begin:rate:full
+	codeURL      = "C007" // a URL of a wrong form, or one that sends secrets in clear
+	codeOneOf    = "C008" // too many or too few of settings that belong together
+	codeHole     = "C009" // a template without what is to be filled in
+	codeSpan     = "C010" // a time too short to live with
 )
 
 // Load reads the configuration at path. The error is [policy.Problems], all of
@@ -57,12 +61,13 @@ type reader struct {
 }
 
 func (r reader) read(root policy.Value) *Config {
-	f := root.Fields("name", "listeners", "policy", "database", "audit", "recording", "keys", "admin",
-		"login", "limits", "drain", "log")
+	f := root.Fields("name", "address", "listeners", "policy", "database", "audit", "recording", "keys", "admin",
+		"login", "realms", "sms", "notices", "guides", "operators", "limits", "drain", "log")
 	c := &Config{
-		Name:   r.text(f.Get("name"), "name", "entry"),
-		Policy: r.path(f, root, "policy", "", "policy.d"),
-		Drain:  f.Get("drain").Duration(30*time.Second, 0, 24*time.Hour),
+		Name:    r.text(f.Get("name"), "name", "entry"),
+		Address: r.text(f.Get("address"), "address", ""),
+		Policy:  r.path(f, root, "policy", "", "policy.d"),
+		Drain:   f.Get("drain").Duration(30*time.Second, 0, 24*time.Hour),
 	}
 	r.listeners(c, f.Need("listeners"))
 
@@ -74,13 +79,12 @@ func (r reader) read(root policy.Value) *Config {
 	admin := f.Get("admin")
 	c.Admin.Socket = r.path(admin.Fields("socket"), or(admin, root), "socket", "admin.", "admin.sock")
 
-	login := f.Get("login").Fields("grace", "enrolment_grace", "temporary_passphrase", "channels_after")
-	c.Login = Login{
-		Grace:               login.Get("grace").Duration(120*time.Second, 10*time.Second, time.Hour),
-		EnrolmentGrace:      login.Get("enrolment_grace").Duration(10*time.Minute, time.Minute, time.Hour),
-		TemporaryPassphrase: login.Get("temporary_passphrase").Duration(240*time.Hour, time.Minute, 90*24*time.Hour),
-		ChannelsAfter:       login.Get("channels_after").Duration(12*time.Hour, time.Minute, 7*24*time.Hour),
-	}
+	c.Login = r.login(f.Get("login"))
+	r.realms(c, f.Get("realms"))
+	c.SMS = r.sms(f.Get("sms"))
+	c.Notices = r.notices(f.Get("notices"))
+	c.Guides = r.guides(or(f.Get("guides"), root), f.Get("guides").Fields("directory", "contact"))
+	c.Operators.ResetNeedsTwo = f.Get("operators").Fields("reset_needs_two").Get("reset_needs_two").Bool(false)
 	r.limits(&c.Limits, f.Get("limits"))
 	level := f.Get("log").Fields("level").Get("level")
 	c.Log.Level = "info"

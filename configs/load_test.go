@@ -26,6 +26,7 @@ func write(t *testing.T, text string) string {
 func TestLoadReadsEverySetting(t *testing.T) {
 	path := write(t, `
 name: gate.lab.example
+address: gate.lab.example:22
 listeners:
   - address: ":22"
   - {address: "[::1]:2301", target: desktop.tinker}
@@ -39,7 +40,19 @@ keys:
   user_ca: {agent: /run/ca.sock, public_key: k/user_ca.pub}
   secret: k/s
 admin: {socket: /run/entry.sock}
-login: {grace: 60s, enrolment_grace: 5m, temporary_passphrase: 48h, channels_after: 8h30m}
+login: {grace: 60s, enrolment_grace: 5m, temporary_passphrase: 48h, channels_after: 8h30m, remembered_keys: {lifetime: 4h, ipv4: 24, ipv6: 56},
+  touch_is_code: true, inactivity: 0s, passphrase_age: 8760h}
+realms:
+  - name: duo
+    where: https://accounts.example
+    ldap: {url: "ldap://ldap.example", start_tls: true, ca: k/ldap.pem, server_name: ldap, bind_dn: "uid={user},o=x", timeout: 2s,
+      groups: {base: o=g, filter: "(member={dn})", attribute: cn}}
+  - name: other
+    ldap: {url: "ldaps://ldap2.example:6360", search: {base: o=x, filter: "(uid={user})", bind_dn: cn=entry, password_file: k/ldap}, groups: {}}
+sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0}
+notices: {webhook: {url: "http://127.0.0.1:8080/", retries: 1}}
+guides: {directory: /srv/guides, contact: "the desk, desk@example.org"}
+operators: {reset_needs_two: true}
 limits: {startups: "20:50:200", per_source: 4, dial: 2s, source_address: [192.0.2.7, "2001:db8::/64"]}
 drain: 0s
 log: {level: debug}
@@ -52,6 +65,7 @@ log: {level: debug}
 	want := &configs.Config{
 		Path: path, Name: "gate.lab.example",
 		Listeners: []configs.Listener{{Address: ":22"}, {Address: "[::1]:2301", Target: "desktop.tinker"}},
+		Address:   "gate.lab.example:22",
 		Policy:    "/etc/entry/policy",
 		Database:  configs.Database{SQLite: in("db/x.db")},
 		Audit:     configs.Audit{Directory: in("a"), Key: in("k/a"), PublicKey: in("k/a.pub")},
@@ -61,7 +75,19 @@ log: {level: debug}
 			UserCA: configs.CA{Agent: "/run/ca.sock", PublicKey: in("k/user_ca.pub")}, Secret: in("k/s")},
 		Admin: configs.Admin{Socket: "/run/entry.sock"},
 		Login: configs.Login{Grace: time.Minute, EnrolmentGrace: 5 * time.Minute, TemporaryPassphrase: 48 * time.Hour,
-			ChannelsAfter: 8*time.Hour + 30*time.Minute},
+			ChannelsAfter: 8*time.Hour + 30*time.Minute, Remembered: configs.Remembered{Lifetime: 4 * time.Hour, IPv4: 24, IPv6: 56},
+			TouchIsCode: true, PassphraseAge: 8760 * time.Hour},
+		Realms: []configs.Realm{
+			{Name: "duo", Where: "https://accounts.example", LDAP: configs.LDAP{URL: "ldap://ldap.example", StartTLS: true, CA: in("k/ldap.pem"), ServerName: "ldap",
+				BindDN: "uid={user},o=x", Timeout: 2 * time.Second, Groups: &configs.Groups{Base: "o=g", Filter: "(member={dn})", Attribute: "cn"}}},
+			{Name: "other", LDAP: configs.LDAP{URL: "ldaps://ldap2.example:6360", Timeout: 5 * time.Second, Groups: &configs.Groups{},
+				Search: &configs.Search{Base: "o=x", Filter: "(uid={user})", BindDN: "cn=entry", PasswordFile: in("k/ldap")}}},
+		},
+		SMS: &configs.SMS{Body: "to={number}&text={text}", Endpoint: configs.Endpoint{URL: "https://sms.example/send",
+			HeadersFile: in("k/sms"), CA: in("k/sms.pem"), Timeout: 3 * time.Second}},
+		Notices:   &configs.Notices{Webhook: &configs.Endpoint{URL: "http://127.0.0.1:8080/", Timeout: 10 * time.Second, Retries: 1}},
+		Guides:    configs.Guides{Directory: "/srv/guides", Contact: "the desk, desk@example.org"},
+		Operators: configs.Operators{ResetNeedsTwo: true},
 		Limits: configs.Limits{Startups: configs.Startups{Begin: 20, Rate: 50, Full: 200}, PerSource: 4, Dial: 2 * time.Second,
 			SourceAddress: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/64")}},
 		Log: configs.Log{Level: "debug"},

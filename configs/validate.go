@@ -29,6 +29,11 @@ func validate(c *Config, at map[string]policy.Value) {
 	if v := at["name"]; !nameForm.MatchString(c.Name) || len(c.Name) > 253 {
 		v.Errorf(codeName, "%q is no name; want lower-case letters, digits and dashes, with dots between labels", c.Name)
 	}
+	if v := at["address"]; v.Present() && c.Address != "" {
+		if problem := checkDialled(c.Address); problem != "" {
+			v.Errorf(codeAddress, "%q: %s", c.Address, problem)
+		}
+	}
 	seen := map[string]int{}
 	for i, l := range c.Listeners {
 		v := at[fmt.Sprintf("listeners.%d.address", i)]
@@ -79,7 +84,7 @@ func checkPaths(c *Config, at map[string]policy.Value) {
 		"keys.directory": c.Keys.Directory, "keys.secret": c.Keys.Secret,
 		"keys.host_ca.file": c.Keys.HostCA.File, "keys.host_ca.public_key": c.Keys.HostCA.PublicKey,
 		"keys.user_ca.file": c.Keys.UserCA.File, "keys.user_ca.public_key": c.Keys.UserCA.PublicKey,
-		"admin.socket": c.Admin.Socket,
+		"admin.socket": c.Admin.Socket, "guides.directory": c.Guides.Directory,
 	}
 	// In the order of the file the later one is to blame; names settle the rest.
 	order := slices.SortedFunc(maps.Keys(roles), func(a, b string) int {
@@ -99,6 +104,12 @@ func checkPaths(c *Config, at map[string]policy.Value) {
 			continue
 		}
 		taken[filepath.Clean(path)] = role
+	}
+	for _, role := range order {
+		if c.Guides.Directory != "" && role != "guides.directory" && below(roles[role], c.Guides.Directory) {
+			at["guides.directory"].Errorf(codeSamePath, "%s lies inside guides.directory, which is there to be served to everybody", role)
+			break
+		}
 	}
 	for _, inner := range []string{"audit.witness", "recording.directory"} {
 		if below(roles[inner], c.Audit.Directory) {

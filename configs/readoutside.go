@@ -1,0 +1,230 @@
+package configs
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"entry/policy"
+)
+
+// The holes of templates.
+const (
+	holeUser   = "{user}"
+	holeNumber = "{number}"
+	holeText   = "{text}"
+)
+
+// mostSpan is ten years: more is a typing error.
+const mostSpan = 87_600 * time.Hour
+
+func (r reader) login(v policy.Value) Login {
+	f := v.Fields("grace", "enrolment_grace", "temporary_passphrase", "channels_after", "remembered_keys", "touch_is_code", "inactivity", "passphrase_age")
+	keys := f.Get("remembered_keys").Fields("lifetime", "ipv4", "ipv6")
+	return Login{
+		Grace:               f.Get("grace").Duration(120*time.Second, 10*time.Second, time.Hour),
+		EnrolmentGrace:      f.Get("enrolment_grace").Duration(10*time.Minute, time.Minute, time.Hour),
+		TemporaryPassphrase: f.Get("temporary_passphrase").Duration(240*time.Hour, time.Minute, 90*24*time.Hour),
+		ChannelsAfter:       f.Get("channels_after").Duration(12*time.Hour, time.Minute, 7*24*time.Hour),
+		Remembered: Remembered{
+			Lifetime: keys.Get("lifetime").Duration(12*time.Hour, 0, 12*time.Hour),
+			IPv4:     int(keys.Get("ipv4").Int(32, 8, 32)),
+			IPv6:     int(keys.Get("ipv6").Int(64, 16, 128)),
+		},
+		TouchIsCode:   f.Get("touch_is_code").Bool(false),
+		Inactivity:    orNever(f.Get("inactivity"), 4320*time.Hour, 24*time.Hour),
+		PassphraseAge: orNever(f.Get("passphrase_age"), 0, 24*time.Hour),
+	}
+}
+
+// orNever reads a span that 0 turns off: anything else below least would lock
+// everybody out.
+func orNever(v policy.Value, def, least time.Duration) time.Duration {
+	d := v.Duration(def, 0, mostSpan)
+	if d > 0 && d < least {
+		v.Errorf(codeSpan, "%s would end accounts between two logins; want %dh or more, or 0 for never", d, int(least/time.Hour))
+	}
+	return d
+}
+
+func (r reader) realms(c *Config, v policy.Value) {
+	if !v.Present() {
+		return
+	}
+	first := map[string]int{}
+	for i, item := range v.SomeItems() {
+		f := item.Fields("name", "where", "ldap")
+		name := f.Need("name")
+		realm := Realm{Name: name.Text(), Where: f.Get("where").Text(), LDAP: r.ldap(f.Need("ldap"), fmt.Sprintf("realms.%d.ldap.", i))}
+		if name.Present() && !labelForm.MatchString(realm.Name) {
+			name.Errorf(codeName, "%q is no name of a realm; want lower-case letters, digits and dashes", realm.Name)
+		} else if line, dup := first[realm.Name]; dup {
+			name.Errorf(codeName, "realm %q stands here twice; the first is on line %d", realm.Name, line)
+		} else {
+			first[realm.Name] = name.Line()
+		}
+		c.Realms = append(c.Realms, realm)
+	}
+}
+
+func (r reader) ldap(v policy.Value, key string) LDAP {
+	f := v.Fields("url", "start_tls", "ca", "server_name", "bind_dn", "search", "groups", "timeout")
+	l := LDAP{
+		URL: f.Need("url").Text(), StartTLS: f.Get("start_tls").Bool(false), CA: r.optional(f, v, "ca", key, ""),
+		ServerName: f.Get("server_name").Text(), BindDN: f.Get("bind_dn").Text(),
+		Timeout: f.Get("timeout").Duration(5*time.Second, 100*time.Millisecond, time.Minute),
+	}
+	checkDirectory(f.Get("url"), l)
+	if dn := f.Get("bind_dn"); dn.Present() {
+		needHoles(dn, holeUser)
+	}
+	if s := f.Get("search"); s.Present() {
+		l.Search = r.search(s, key+"search.")
+	}
+	if f.Get("bind_dn").Present() == f.Get("search").Present() && v.Present() {
+		v.Errorf(codeOneOf, "give either bind_dn, if a user's name says it all, or search")
+	}
+	if g := f.Get("groups"); g.Present() {
+		gf := g.Fields("base", "filter", "attribute")
+		l.Groups = &Groups{Base: gf.Get("base").Text(), Filter: gf.Get("filter").Text(), Attribute: gf.Get("attribute").Text()}
+		if gf.Get("base").Present() != gf.Get("filter").Present() {
+			g.Errorf(codeOneOf, "give base and filter together, or neither for the user's own entry")
+		}
+	}
+	return l
+}
+
+func (r reader) search(v policy.Value, key string) *Search {
+	f := v.Fields("base", "filter", "bind_dn", "password_file")
+	s := &Search{Base: f.Need("base").Text(), Filter: f.Need("filter").Text(),
+		BindDN: f.Get("bind_dn").Text(), PasswordFile: r.optional(f, v, "password_file", key, "")}
+	if filter := f.Get("filter"); filter.Present() {
+		needHoles(filter, holeUser)
+	}
+	if (s.BindDN == "") != (s.PasswordFile == "") {
+		v.Errorf(codeOneOf, "give bind_dn and password_file together, or neither to search anonymously")
+	}
+	return s
+}
+
+func (r reader) sms(v policy.Value) *SMS {
+	if !v.Present() {
+		return nil
+	}
+	f := v.Fields(append(slices.Clone(endpointFields), "body")...)
+	s := &SMS{Endpoint: r.endpoint(f, v, "sms."), Body: f.Need("body").Text()}
+	if body := f.Get("body"); body.Present() {
+		needHoles(body, holeNumber, holeText)
+	}
+	return s
+}
+
+func (r reader) notices(v policy.Value) *Notices {
+	if !v.Present() {
+		return nil
+	}
+	f := v.Fields("command", "timeout", "webhook")
+	n := &Notices{}
+	command, webhook := f.Get("command"), f.Get("webhook")
+	for _, item := range command.Items() {
+		n.Command = append(n.Command, item.Text())
+	}
+	if command.Present() && (len(n.Command) == 0 || !filepath.IsAbs(n.Command[0])) {
+		command.Errorf(codePath, "want a list that begins with a program's absolute path")
+	}
+	if command.Present() {
+		n.Timeout = f.Get("timeout").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute)
+	} else if t := f.Get("timeout"); t.Present() {
+		t.Errorf(codeOneOf, "timeout belongs to command; a webhook has its own")
+	}
+	if webhook.Present() {
+		e := r.endpoint(webhook.Fields(endpointFields...), webhook, "notices.webhook.")
+		n.Webhook = &e
+	}
+	if command.Present() == webhook.Present() {
+		v.Errorf(codeOneOf, "give either command or webhook")
+	}
+	return n
+}
+
+var endpointFields = []string{"url", "headers_file", "ca", "timeout", "retries"}
+
+func (r reader) endpoint(f policy.Fields, parent policy.Value, key string) Endpoint {
+	e := Endpoint{
+		URL: f.Need("url").Text(), HeadersFile: r.optional(f, parent, "headers_file", key, ""), CA: r.optional(f, parent, "ca", key, ""),
+		Timeout: f.Get("timeout").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute),
+		Retries: int(f.Get("retries").Int(2, 0, 10)),
+	}
+	checkEndpoint(f.Get("url"), e.URL)
+	return e
+}
+
+func (r reader) guides(v policy.Value, f policy.Fields) Guides {
+	return Guides{Directory: r.optional(f, v, "directory", "guides.", ""), Contact: f.Get("contact").Text()}
+}
+
+// needHoles reports a template that would say the same of everybody.
+func needHoles(v policy.Value, holes ...string) {
+	for _, hole := range holes {
+		if !strings.Contains(v.Text(), hole) {
+			v.Errorf(codeHole, "%s is missing in it", hole)
+		}
+	}
+}
+
+// checkDirectory keeps passphrases off the wire: TLS, or this machine.
+func checkDirectory(v policy.Value, l LDAP) {
+	if !v.Present() {
+		return
+	}
+	u, err := url.Parse(l.URL)
+	switch {
+	case err != nil || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "ldap" && u.Scheme != "ldaps":
+		v.Errorf(codeURL, "want ldaps://HOST or ldap://HOST, with a port at most")
+	case u.Scheme == "ldaps" && l.StartTLS:
+		v.Errorf(codeURL, "start_tls belongs to ldap://; ldaps:// has TLS from the start")
+	case u.Scheme == "ldap" && !l.StartTLS && !isLoopback(u.Hostname()):
+		v.Errorf(codeURL, "plain ldap:// would send passphrases in clear: use ldaps:// or start_tls: true")
+	}
+}
+
+// checkEndpoint does the same for codes. The URL isn't quoted back: it may hold
+// a key.
+func checkEndpoint(v policy.Value, text string) {
+	if !v.Present() {
+		return
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https":
+		v.Errorf(codeURL, "want https://HOST/PATH, without a user or password in it")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		v.Errorf(codeURL, "plain http:// would send this in clear: use https://")
+	}
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// checkDialled accepts "host" and "host:port".
+func checkDialled(address string) string {
+	host := address
+	if strings.Contains(address, ":") {
+		h, _, err := net.SplitHostPort(address)
+		if problem := checkListen(address); err != nil || problem != "" {
+			return "want host or host:port, as users type it"
+		}
+		host = h
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() || err != nil && !nameForm.MatchString(host) {
+		return "want a host name or an address that users can reach, with a port at most"
+	}
+	return ""
+}
