@@ -1,0 +1,98 @@
+package bastion
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/bastion/identity"
+)
+
+// A socket that says nothing, or a byte a second, is gone when the key
+// exchange's time is over, not the whole login's.
+func TestKeyExchangeGrace(t *testing.T) {
+	for name, every := range map[string]time.Duration{"silent": 0, "a byte a second": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Server{o: Options{Grace: 120 * time.Second}, now: time.Now}
+				near, far := net.Pipe()
+				defer far.Close()
+				go func() { // takes entry's version
+					b := make([]byte, 1024)
+					for {
+						if _, err := far.Read(b); err != nil {
+							return
+						}
+					}
+				}()
+				if every > 0 {
+					go func() {
+						for _, b := range []byte("SSH-2.0-" + string(make([]byte, 240))) {
+							if _, err := far.Write([]byte{b}); err != nil {
+								return
+							}
+							time.Sleep(every) // in the bubble's time
+						}
+					}()
+				}
+				began := time.Now()
+				c, err := s.authenticate(context.Background(), near, "id", netip.MustParseAddrPort("127.0.0.1:1"), "", &ticket{})
+				if c != nil || err == nil {
+					t.Fatal("authenticated")
+				}
+				if took := time.Since(began); took != kexGrace {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}
+
+// The time for enrolment counts from when a right temporary passphrase opened
+// it, once, and no timer outlives the login.
+func TestEnrolmentGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{o: Options{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}, admission: newAdmission(Startups{}, 0, time.Now)}
+		tk, _ := s.admission.enter(netip.MustParseAddr("127.0.0.1"))
+		near, far := net.Pipe()
+		defer far.Close()
+		l := &login{s: s, ctx: context.Background(), conn: near, state: identity.NewConnState(), ticket: tk}
+		l.begin("alice")
+		time.Sleep(100 * time.Second)
+		l.grace(s.o.EnrolmentGrace)
+		closed := make(chan time.Time)
+		began := time.Now()
+		go func() {
+			_, _ = far.Read(make([]byte, 1))
+			closed <- time.Now()
+		}()
+		if at := <-closed; at.Sub(began) != 10*time.Minute {
+			t.Errorf("closed after %s", at.Sub(began))
+		}
+		l.grace(time.Hour)
+		l.endGrace()
+		l.grace(time.Hour) // after the end it begins nothing
+		if l.timer.Stop() {
+			t.Error("a timer is left")
+		}
+	})
+}
+
+// A client makes up any number of names: what is remembered of them is bounded.
+func TestCounts(t *testing.T) {
+	n := counts{}
+	events := 0
+	for i := range 100_000 {
+		if n.due(string(ssh.Marshal(struct{ N uint32 }{uint32(i)}))) {
+			events++
+		}
+	}
+	if len(n) > maxKinds+1 || events > maxKinds+20 {
+		t.Errorf("%d kinds, %d events", len(n), events)
+	}
+}

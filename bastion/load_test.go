@@ -1,0 +1,97 @@
+package bastion_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"entry/audit"
+	"entry/session/recording"
+)
+
+// Sessions begin and end while the policy changes, an account is disabled and
+// at last the server shuts down: each has one start and one end, and nothing is
+// left.
+func TestUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	with := parsePolicy(t, usual(s))
+	without := parsePolicy(t, strings.Replace(usual(s), "[alice, bob]", "[bob]", 1))
+	stop := make(chan struct{})
+	began := make(chan struct{}, 1)
+	s.log.set(func(l *logbook) {
+		l.before = func(e audit.Event) {
+			if e.Type == audit.SessionStarted {
+				select {
+				case began <- struct{}{}:
+				default:
+				}
+			}
+		}
+	})
+	var all sync.WaitGroup
+	worker := func(f func()) {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					f()
+				}
+			}
+		}()
+	}
+	for _, c := range []*client{s.login("alice"), s.login("alice"), s.login("bob"), s.login("bob")} {
+		worker(func() {
+			inner, err := c.inner("home", nil) // refused, or cut, as it comes
+			if err != nil {
+				return
+			}
+			defer inner.Close()
+			if sess, err := inner.NewSession(); err == nil {
+				_ = sess.Run("say in")
+			}
+		})
+	}
+	worker(func() { // each time a session begins
+		select {
+		case <-began:
+		case <-stop:
+		}
+		s.server.SetPolicy(without)
+		s.server.SetPolicy(with)
+	})
+	eventually(t, "some sessions", func() bool { return len(s.log.all(audit.SessionEnded)) > 12 })
+	s.operate("POST", "/v1/users/alice/disable", "")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	finishes(t, "shutdown", func() { s.server.Shutdown(ctx) })
+	close(stop)
+	finishes(t, "everything", all.Wait)
+	starts, ends := map[string]int{}, map[string]int{}
+	for _, e := range s.log.all(audit.SessionStarted) {
+		starts[e.Session]++
+	}
+	for _, e := range s.log.all(audit.SessionEnded) {
+		ends[e.Session]++
+	}
+	for id := range starts {
+		if starts[id] != 1 || ends[id] != 1 {
+			t.Errorf("%s: %d starts, %d ends", id, starts[id], ends[id])
+		}
+	}
+	if len(starts) != len(ends) {
+		t.Errorf("%d sessions started, %d ended", len(starts), len(ends))
+	}
+	for _, r := range must[[]recording.Info](t)(recording.List(s.dir + "/spool")) {
+		if starts[r.Header.ID] != 1 {
+			t.Errorf("a recording of no session: %s", r.Header.ID)
+		}
+	}
+	s.idle(t, 0)
+}
