@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // largeSite is 10,000 users in 200 labs with 1,000 targets and 5,000 rules:
@@ -105,6 +106,57 @@ func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		if _, err := Parse(f); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	f := largeSite()
+	old, err := Parse(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	changed := strings.ReplaceAll(string(f.Data), "[shell, exec, upload], record: full", "[shell, exec], record: full")
+	now, err := Parse(File{Name: f.Name, Data: []byte(changed)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bc := range []struct {
+		name string
+		b    *Policy
+		none bool
+	}{{"equal", old, true}, {"every rule changed", now, false}} {
+		b.Run(bc.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if none := len(Diff(old, bc.b)) == 0; none != bc.none {
+					b.Fatalf("no changes: %v", none)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkExplain(b *testing.B) {
+	p, err := Parse(largeSite())
+	if err != nil {
+		b.Fatal(err)
+	}
+	target, _ := p.Target("t3.lab84")
+	for b.Loop() {
+		p.Explain(Request{User: "u4217", Target: target, Source: netip.MustParseAddr("192.0.2.7")})
+	}
+}
+
+func BenchmarkWhoCan(b *testing.B) {
+	p, err := Parse(largeSite())
+	if err != nil {
+		b.Fatal(err)
+	}
+	target, _ := p.Target("t3.lab84")
+	for b.Loop() {
+		if got := p.WhoCan(target, Download, time.Time{}, netip.MustParseAddr("192.0.2.7")); len(got) == 0 {
+			b.Fatal("nobody")
 		}
 	}
 }

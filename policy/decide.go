@@ -25,6 +25,8 @@ type Request struct {
 	// Approvals are those given to this user for this target from this source,
 	// by whatever rule; at most 64 are looked at.
 	Approvals []Approval
+
+	anyLogin bool // whatever mfa asks for is there
 }
 
 // Decide gathers the rules that match r; see the package's documentation for
@@ -42,24 +44,41 @@ func (p *Policy) Decide(r Request) (Grant, error) {
 	if t == nil {
 		return Grant{}, no
 	}
-	d := &decision{policy: p, request: r, target: t}
-	var buffer [16]int32
-	for _, i := range p.match(buffer[:0], d.asker(), t) {
-		d.consider(p.rules[i])
-	}
+	d := p.gather(r, t)
 	for _, rule := range d.deny {
 		if rule.whole {
 			return Grant{}, no.by(rule)
 		}
 	}
-	d.combine()
-	for _, rule := range d.deny {
-		d.capabilities &^= rule.may
-	}
 	if d.capabilities != 0 {
 		return Grant{d}, nil
 	}
 	return Grant{}, d.explain(no)
+}
+
+// gather finds the rules that match r and combines them.
+func (p *Policy) gather(r Request, t *Target) *decision {
+	d := &decision{policy: p, request: r, target: t}
+	var buffer [16]int32
+	for _, i := range p.match(buffer[:0], d.asker(), t) {
+		d.consider(p.rules[i])
+	}
+	d.combine()
+	return d
+}
+
+// quorumFor is the approval that would give c, nil if none would.
+func (d *decision) quorumFor(c Capability) *Quorum {
+	if !d.target.offers().Has(c) || slices.ContainsFunc(d.deny, func(r *rule) bool { return r.may.Has(c) }) {
+		return nil
+	}
+	for _, r := range d.waiting {
+		if r.may.Has(c) {
+			q := r.quorum(&d.request)
+			return &q
+		}
+	}
+	return nil
 }
 
 // consider sorts a rule that speaks of the user and the target.
@@ -81,19 +100,28 @@ func (d *decision) asker() asker {
 	return asker{who: d.policy.users[d.request.User], realm: d.request.Realm, groups: d.request.Groups}
 }
 
-// combine merges the allow rules.
+// combine merges the rules. One of which deny rules leave nothing relaxes no
+// limit, but its recording still holds: denying never makes less be seen.
 func (d *decision) combine() {
-	for i, r := range d.allow {
+	for _, r := range d.allow {
 		d.capabilities |= r.may
 		d.record = max(d.record, r.record)
 		d.recordInput = d.recordInput || r.recordInput
-		if i == 0 {
-			d.limits = r.limits
-		} else {
+	}
+	d.capabilities &= d.target.offers()
+	for _, r := range d.deny {
+		d.capabilities &^= r.may
+	}
+	first := true
+	for _, r := range d.allow {
+		switch {
+		case r.may&d.capabilities == 0:
+		case first:
+			d.limits, first = r.limits, false
+		default:
 			d.limits = d.limits.generous(r.limits)
 		}
 	}
-	d.capabilities &= d.target.offers()
 }
 
 // offers is what there is to be had on t.

@@ -19,8 +19,8 @@
 //     can be carried away (a deny rule that names download still takes it);
 //   - the strictest `record` and `record_input` of the matching rules hold, and
 //     a rule that states none asks for a full recording;
-//   - of each limit the most generous one holds, and a rule that states no
-//     limit sets none.
+//   - of each limit the most generous one holds of the rules that give
+//     something, and a rule that states no limit sets none.
 //
 // So adding an allow rule never takes access away. The one combination where
 // it could, an unlisted forward that a second rule's full recording would cut

@@ -162,12 +162,8 @@ func (g Grant) Refusal(c Capability) *Denied {
 			return no.by(r)
 		}
 	}
-	for _, r := range g.d.waiting {
-		if r.may.Has(c) && g.d.target.offers().Has(c) && (!g.Allows(c) || r.listing(c)) {
-			q := r.quorum(&g.d.request)
-			no.Approval = &q
-			break
-		}
+	if !g.Allows(c) || listed(c) {
+		no.Approval = g.d.quorumFor(c)
 	}
 	if g.Allows(c) {
 		no.Rule, no.unlisted = g.RuleFor(c), true

@@ -48,8 +48,5 @@ func (b *builder) readDestinations(r *rule, v Value, c Capability, read func(Val
 	return out
 }
 
-// listing reports whether r may cover something under c that other rules don't:
-// its own destinations or commands.
-func (r *rule) listing(c Capability) bool {
-	return c == Exec || c == ForwardLocal || c == ForwardRemote
-}
+// listed reports whether a rule may limit c to what it lists.
+func listed(c Capability) bool { return c == Exec || c == ForwardLocal || c == ForwardRemote }

@@ -1,0 +1,247 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Aspect is what a [Change] is about.
+type Aspect uint8
+
+// The aspects, in the order in which changes are listed.
+const (
+	Gains      Aspect = iota + 1 // a capability that wasn't there at all
+	Loses                        // a capability that is gone altogether
+	Widens                       // a capability under fewer conditions
+	Narrows                      // a capability under more conditions
+	Shifts                       // a capability under other conditions
+	Lists                        // the commands, destinations or ports of a capability
+	Recording                    // what is recorded
+	Limiting                     // limits of sessions and bytes
+	LoggingIn                    // the accounts on the target
+	Reaching                     // where the target is and what vouches for it
+	LabKeeping                   // a lab's egress or retention
+)
+
+var aspectNames = [...]string{"", "gains", "loses", "widens", "narrows", "shifts", "lists", "recording", "limits", "logins", "target", "lab"}
+
+// String is one word, stable for scripts.
+func (a Aspect) String() string {
+	if int(a) >= len(aspectNames) {
+		return ""
+	}
+	return aspectNames[a]
+}
+
+// Change is one difference between two policies for some people on some
+// targets: every pair of them.
+type Change struct {
+	Aspect     Aspect
+	Users      []string   // sorted; "realm uni" for whom no file names; empty where nobody in particular is meant
+	Targets    []string   // full names, sorted; the lab's name for LabKeeping
+	Capability Capability // zero where the change is about none
+	Old, New   string     // in words: under which conditions, what is listed; "" for nothing
+}
+
+// maxUsersShown keeps the list of a lab's members on a line.
+const maxUsersShown = 3
+
+// String is one line for a person.
+func (c Change) String() string {
+	targets, users := list(c.Targets), people(c.Users)
+	verb := func(one, many string) string {
+		if len(c.Users) == 1 {
+			return one
+		}
+		return many
+	}
+	switch c.Aspect {
+	case Gains:
+		return fmt.Sprintf("%s %s %s on %s%s", users, verb("gains", "gain"), c.Capability, targets, unless(c.New))
+	case Loses:
+		return fmt.Sprintf("%s %s %s on %s%s", users, verb("loses", "lose"), c.Capability, targets, unless(c.Old))
+	case Widens, Narrows, Shifts:
+		return fmt.Sprintf("%s: %s on %s %s: %s, was %s", users, c.Capability, targets, c.Aspect, c.New, c.Old)
+	case Lists:
+		return fmt.Sprintf("%s: %s on %s reaches %s, was %s", users, c.Capability, targets, c.New, c.Old)
+	case Reaching:
+		return fmt.Sprintf("%s: %s, was %s", targets, orNothing(c.New), orNothing(c.Old))
+	case LabKeeping:
+		return fmt.Sprintf("lab %s: %s, was %s", targets, orNothing(c.New), orNothing(c.Old))
+	}
+	return fmt.Sprintf("%s: %s on %s: %s, was %s", users, c.Aspect, targets, orNothing(c.New), orNothing(c.Old))
+}
+
+func people(users []string) string {
+	if len(users) == 0 {
+		return "everybody else"
+	}
+	if more := len(users) - maxUsersShown; more > 1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(users[:maxUsersShown], ", "), more)
+	}
+	return strings.Join(users, ", ")
+}
+
+func unless(conditions string) string {
+	if conditions == always {
+		return ""
+	}
+	return " (" + conditions + ")"
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// Diff lists what is different under b, for every user and target of either.
+// Conditions are compared as they are written, not by when they happen to be
+// met: two policies without a difference decide alike on every request, but
+// for the names, places and reasons of rules. Of two spellings of the same
+// conditions in one rule and in several, a difference may be listed that isn't
+// one. A user in several groups of a realm is looked at in each by itself.
+func Diff(a, b *Policy) []Change {
+	d := &differ{a: a, b: b, found: map[string]*Change{}}
+	d.targets()
+	d.access()
+	out := d.grouped()
+	slices.SortFunc(out, func(x, y Change) int {
+		return cmp.Or(slices.Compare(x.Targets, y.Targets), slices.Compare(x.Users, y.Users), cmp.Compare(x.Aspect, y.Aspect),
+			cmp.Compare(x.Capability, y.Capability), cmp.Compare(x.Old, y.Old), cmp.Compare(x.New, y.New))
+	})
+	return out
+}
+
+type differ struct {
+	a, b    *Policy
+	classes [][]string     // targets of which the same rules speak
+	class   map[string]int // by full name
+	order   []string
+	found   map[string]*Change // by everything but the targets
+}
+
+// add notes a change of users on targets; those that differ only in their
+// targets become one.
+func (d *differ) add(c Change) {
+	key := fmt.Sprintf("%d\x00%d\x00%s\x00%s\x00%s", c.Aspect, c.Capability, c.Old, c.New, strings.Join(c.Users, "\x00"))
+	if known := d.found[key]; known != nil {
+		known.Targets = append(known.Targets, c.Targets...)
+		return
+	}
+	d.order = append(d.order, key)
+	d.found[key] = &c
+}
+
+// grouped joins the changes that differ only in their users.
+func (d *differ) grouped() []Change {
+	at := map[string]int{}
+	var out []Change
+	for _, key := range d.order {
+		c := *d.found[key]
+		slices.Sort(c.Targets)
+		c.Targets = slices.Compact(c.Targets)
+		same := fmt.Sprintf("%d\x00%d\x00%s\x00%s\x00%v\x00%s", c.Aspect, c.Capability, c.Old, c.New, len(c.Users) > 0, strings.Join(c.Targets, "\x00"))
+		if i, known := at[same]; known {
+			out[i].Users = append(out[i].Users, c.Users...)
+			continue
+		}
+		at[same] = len(out)
+		c.Users = slices.Clone(c.Users)
+		out = append(out, c)
+	}
+	for i := range out {
+		slices.Sort(out[i].Users)
+		out[i].Users = slices.Compact(out[i].Users)
+	}
+	return out
+}
+
+// targets compares what isn't about access: labs, and targets of both.
+func (d *differ) targets() {
+	labs := map[string][2]*lab{}
+	for i, p := range []*Policy{d.a, d.b} {
+		for _, l := range p.labs {
+			pair := labs[l.name]
+			pair[i] = l
+			labs[l.name] = pair
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(labs)) {
+		if old, now := labs[name][0].words(), labs[name][1].words(); old != now {
+			d.add(Change{Aspect: LabKeeping, Targets: []string{name}, Old: old, New: now})
+		}
+	}
+	for _, t := range d.a.sorted {
+		now := d.b.targets[t.FullName()]
+		if now == nil {
+			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, Old: t.words()})
+			continue
+		}
+		if t.words() != now.words() {
+			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, Old: t.words(), New: now.words()})
+		}
+		d.logins(t, now)
+	}
+	for _, t := range d.b.sorted {
+		if d.a.targets[t.FullName()] == nil {
+			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, New: t.words()})
+		}
+	}
+}
+
+func (d *differ) logins(old, now *Target) {
+	if old.DefaultLogin != now.DefaultLogin {
+		d.add(Change{Aspect: LoggingIn, Targets: []string{old.FullName()}, Old: old.DefaultLogin, New: now.DefaultLogin})
+	}
+	users := map[string]bool{}
+	for user := range old.Logins {
+		users[user] = true
+	}
+	for user := range now.Logins {
+		users[user] = true
+	}
+	for _, user := range slices.Sorted(maps.Keys(users)) {
+		if was, is := strings.Join(old.Logins[user], ", "), strings.Join(now.Logins[user], ", "); was != is {
+			d.add(Change{Aspect: LoggingIn, Users: []string{user}, Targets: []string{old.FullName()}, Old: was, New: is})
+		}
+	}
+}
+
+// words are what a lab keeps, "" for a lab that isn't there or keeps nothing of
+// its own.
+func (l *lab) words() string {
+	if l == nil {
+		return ""
+	}
+	var out []string
+	if l.egress != 0 {
+		out = append(out, "egress of "+sizeText(l.egress)+" a user and day")
+	}
+	if l.retention != 0 {
+		out = append(out, "retention of "+short(l.retention))
+	}
+	return strings.Join(out, ", ")
+}
+
+// words are where t is and what vouches for it.
+func (t *Target) words() string {
+	out := []string{t.Kind.String() + " at " + strings.Join(t.Addresses, ", ")}
+	if len(t.Ports) > 0 {
+		out = append(out, "ports "+strings.Trim(fmt.Sprint(t.Ports), "[]"))
+	}
+	if t.Kind == SSH {
+		if len(t.HostKeys) > 0 {
+			out = append(out, "host keys "+strings.Join(t.HostKeys, ", "))
+		}
+		if len(t.HostCAs) > 0 {
+			out = append(out, "host_ca "+strings.Join(t.HostCAs, ", "))
+		}
+		out = append(out, t.Auth.String())
+	}
+	return strings.Join(out, "; ")
+}
