@@ -31,6 +31,8 @@ const (
 	KeyRemoved            Type = "key.removed"
 	KeyRemembered         Type = "key.remembered" // key and code were given; until Until the key stands for both
 	KeyForgotten          Type = "key.forgotten"
+	SMSSent               Type = "sms.sent"   // the gateway has taken a code
+	SMSFailed             Type = "sms.failed" // none was sent, or the gateway didn't take it
 
 	AccessRefused  Type = "access.refused"
 	JumpRefused    Type = "jump.refused"
@@ -55,6 +57,12 @@ const (
 	RecordingAborted Type = "recording.aborted"
 	RecordingRead    Type = "recording.read"
 
+	ApprovalRequested Type = "approval.requested"
+	ApprovalGiven     Type = "approval.given"
+	ApprovalMissing   Type = "approval.missing" // nobody approved in time, or the user left
+	BudgetWarning     Type = "budget.warning"   // 80 % of it
+	BudgetSpent       Type = "budget.spent"
+
 	UserAdded    Type = "user.added"
 	UserDisabled Type = "user.disabled"
 	UserEnabled  Type = "user.enabled"
@@ -65,19 +73,21 @@ const (
 	UserChanged  Type = "user.changed" // Detail says what
 
 	UserResetRequested Type = "user.reset-requested" // by the first of two operators
+	NoticeLost         Type = "notice.lost"          // User was not told of a change to the account; Reason says why
 )
 
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
-	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten,
+	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, SMSSent, SMSFailed,
 	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
 	SessionStarted, SessionEnded, SessionKilled,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH,
 	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead,
-	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserResetRequested,
+	ApprovalRequested, ApprovalGiven, ApprovalMissing, BudgetWarning, BudgetSpent,
+	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserResetRequested, NoticeLost,
 }
 
 var known = func() map[Type]bool {

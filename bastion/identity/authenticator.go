@@ -42,6 +42,9 @@ type Options struct {
 	// ResetNeedsTwo makes Reset and ResetPassphrase wait for ConfirmReset by a
 	// second operator.
 	ResetNeedsTwo bool
+	// Realms are the directories that may judge passphrases, by name. A name is
+	// 1 to 64 printable ASCII characters. The map must not change.
+	Realms map[string]FirstFactor
 	// Notify hears of what users should know about their accounts, after it is
 	// durable. It must not block: logins wait for it. Nil drops notices.
 	Notify func(context.Context, Notice)
@@ -113,6 +116,7 @@ type Authenticator struct {
 	passphraseAge time.Duration // 0 for any
 	resetNeedsTwo bool
 	notice        func(context.Context, Notice)
+	realms        map[string]FirstFactor
 }
 
 // New returns an Authenticator, or an error that names the field that is wrong.
@@ -127,7 +131,7 @@ func New(o Options) (*Authenticator, error) {
 		store: o.Store, events: o.Events, now: o.Now, temp: o.TempLifetime, issuer: o.Issuer,
 		limits: o.Limits.withDefaults(), hasher: newHasher(recommended),
 		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode, inactivity: max(o.Inactivity, 0),
-		passphraseAge: o.PassphraseAge, resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify,
+		passphraseAge: o.PassphraseAge, resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -155,6 +159,11 @@ func New(o Options) (*Authenticator, error) {
 	}
 	if err := a.limits.check(); err != nil {
 		return nil, err
+	}
+	for name, realm := range a.realms {
+		if realm == nil || !validRealm(name) {
+			return nil, errors.New("identity: a name in Options.Realms is empty, too long or not printable ASCII")
+		}
 	}
 	var err error
 	if a.keys, err = deriveKeys(o.Secret); err != nil {

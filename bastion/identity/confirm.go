@@ -56,21 +56,22 @@ func (d *dialogue) confirm(ctx context.Context, id Identity, typed string) error
 	}
 	v := verdict{reason: reasonAccountLocked}
 	if !now.Before(acct.LockedUntil) {
-		right, err := d.firstFactor(ctx, acct, typed, false)
-		if err != nil {
+		if v, err = d.firstFactor(ctx, acct, typed, codeRight); err != nil {
 			return err
 		}
-		if right {
+		if v.reason == "" {
 			return d.succeeded(ctx)
 		}
-		if v, err = d.wrongPassphrase(ctx, acct, codeRight, now); err != nil {
-			return err
+		if v.reason == reasonWrongPassphrase {
+			if v, err = d.wrongPassphrase(ctx, acct, codeRight, now); err != nil {
+				return err
+			}
 		}
 	}
 	var said *again
 	if err := d.failed(ctx, v); !errors.As(err, &said) {
 		return err
 	}
-	d.notice(ctx, notAccepted)
+	d.notice(ctx, said.text)
 	return ErrRefused
 }

@@ -26,7 +26,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 	switch {
 	case d.touched:
 		second = "+sk"
-	case d.key != "":
+	case d.keyStands(acct):
 		first = "publickey"
 	case v.temporary:
 		first = "temporary"
@@ -43,7 +43,12 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 
 	next, events := acct, []audit.Event(nil)
 	told := []NoticeKind{}
-	if v.temporary || v.aged {
+	if v.temporary && acct.Realm != "" {
+		next.Temporary = nil // the directory has the passphrase
+		used := d.event(audit.UserChanged, "")
+		used.Detail = "temporary passphrase used up"
+		events = append(events, used)
+	} else if v.temporary || v.aged {
 		passphrase, err := d.newPassphrase(ctx, acct, v.typed)
 		if err != nil {
 			return Identity{}, err
@@ -60,7 +65,9 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		if err != nil {
 			return Identity{}, err
 		}
-		d.tell(ctx, NoticePassphraseChanged, "")
+		for _, kind := range told {
+			d.tell(ctx, kind, "")
+		}
 		return d.finish(ctx, saved, first+second)
 	}
 

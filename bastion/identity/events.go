@@ -25,6 +25,8 @@ const (
 	reasonTooMany         reason = "too-many-failures"
 	reasonRevoked         reason = "revoked"
 	reasonChanged         reason = "account-changed"
+	reasonBarred          reason = "barred-by-directory"
+	reasonDirectory       reason = "directory-unavailable"
 	reasonUnavailable     reason = "unavailable"
 	reasonEmptyAnswer     reason = "empty-answer"
 	reasonNoAnswer        reason = "no-answer"

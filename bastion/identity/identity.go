@@ -59,6 +59,8 @@ type Identity struct {
 	generation int64
 	epoch      int64
 	warnings   string // lines; a slice would make Identity incomparable
+	realm      string
+	member     membership
 }
 
 // Valid tells whether Login made i.
@@ -87,6 +89,19 @@ func (i Identity) Warnings() []string {
 		return nil
 	}
 	return strings.Split(i.warnings, "\n")
+}
+
+// Realm names the directory that has the account's passphrase, or "".
+func (i Identity) Realm() string { return i.realm }
+
+// Groups are the user's groups in the realm and when the directory gave them.
+// Both are zero where it wasn't asked at this login: for a remembered key, for
+// a temporary passphrase, and without a realm.
+func (i Identity) Groups() (names []string, fetched time.Time) {
+	if i.member.groups != "" {
+		names = strings.Split(i.member.groups, "\n")
+	}
+	return names, i.member.fetched
 }
 
 // Generation is the account's generation at the login.

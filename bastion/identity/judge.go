@@ -24,7 +24,7 @@ type verdict struct {
 	temporary bool // the passphrase is temporary and must be replaced
 	aged      bool // the passphrase is right but too old, and must be replaced
 	recovery  bool // a recovery code stood for the code
-	// typed is the right passphrase; "" where a key stood for it.
+	// typed is the right passphrase; "" where a key or a directory stood for it.
 	typed string
 }
 
@@ -86,12 +86,20 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		}
 		return v, nil
 	}
-	right, err := d.firstFactor(ctx, acct, in.passphrase, isTemporary)
-	if err != nil {
-		return verdict{}, err
-	}
-	if !right {
-		return d.wrongPassphrase(ctx, acct, code, now)
+	if !isTemporary && !d.keyStands(acct) {
+		first, err := d.firstFactor(ctx, acct, in.passphrase, code)
+		if err != nil {
+			return verdict{}, err
+		}
+		if first.reason == reasonWrongPassphrase {
+			return d.wrongPassphrase(ctx, acct, code, now)
+		}
+		if first.reason != "" {
+			if code == codeUsed && !first.innocent {
+				first.text = "" // neither factor is proven
+			}
+			return first, nil
+		}
 	}
 	switch {
 	case code == codeUsed:
@@ -109,21 +117,10 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		}
 	}
 	v := verdict{temporary: isTemporary, recovery: code == codeRecovery}
-	if !isTemporary && (d.key == "" || d.touched) {
+	if !isTemporary && !d.keyStands(acct) && acct.Realm == "" {
 		v.typed, v.aged = in.passphrase, d.a.aged(acct, now)
 	}
 	return v, nil
-}
-
-// firstFactor checks the passphrase; a key in use has been proven already.
-func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase string, isTemporary bool) (bool, error) {
-	switch {
-	case isTemporary || (d.key != "" && !d.touched):
-		return true, nil
-	case acct.Passphrase == "":
-		return false, nil
-	}
-	return d.a.hasher.verify(ctx, acct.Passphrase, passphrase)
 }
 
 // wrongPassphrase counts against the account only if the code was its own:
@@ -278,7 +275,7 @@ func (a Account) temporaryFor(typed string) bool {
 // passphrase is temporary or too old, because a reset must reach whoever planted
 // a key, and never without an authenticator, because then nothing would be second.
 func (a *Authenticator) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
-	if key == nil || a.unfit(acct, now).reason != "" || acct.Temporary != nil || acct.Passphrase == "" ||
+	if key == nil || a.unfit(acct, now).reason != "" || acct.Temporary != nil || (acct.Passphrase == "" && acct.Realm == "") ||
 		len(acct.Authenticators) == 0 || a.aged(acct, now) {
 		return false
 	}

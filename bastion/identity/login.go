@@ -115,13 +115,14 @@ type dialogue struct {
 	ask  Asker
 	pair pair
 
-	verdict string   // in front of the next first prompt, with its space; or ""
-	user    string   // the account's name; "" for an unknown one
-	key     string   // fingerprint of the key in use as first factor
-	touched bool     // the key's touch stands for the code, so the passphrase is asked
-	charged bool     // this dialogue is counted as failed until it succeeds
-	locks   bool     // the charge began a lock
-	serving bool     // a command inside a connection, not a login
+	verdict string // in front of the next first prompt, with its space; or ""
+	user    string // the account's name; "" for an unknown one
+	key     string // fingerprint of the key in use as first factor
+	touched bool   // the key's touch stands for the code, so the passphrase is asked
+	charged bool   // this dialogue is counted as failed until it succeeds
+	locks   bool   // the charge began a lock
+	serving bool   // a command inside a connection, not a login
+	member  membership
 	barred  standing // what a charge that was not taken found
 }
 
@@ -135,6 +136,7 @@ type answers struct {
 // run is one dialogue. It returns *again if another may follow.
 func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 	d.charged, d.locks, d.key, d.user, d.touched = false, false, "", "", false
+	d.member = membership{}
 	var (
 		acct Account
 		in   answers
@@ -156,7 +158,7 @@ func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 		v, err := d.judge(ctx, acct, in)
 		return d.settle(ctx, acct, v, err)
 	}
-	if d.key == "" {
+	if !d.keyStands(acct) {
 		if in.passphrase, err = d.answer(ctx, d.verdict+d.a.issuer+" passphrase: ", false); err != nil {
 			return Identity{}, err
 		}
@@ -168,7 +170,7 @@ func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 		}
 	}
 	prefix := ""
-	if d.key != "" {
+	if d.keyStands(acct) {
 		prefix = d.verdict
 	}
 	if in.code, err = d.answer(ctx, prefix+d.a.issuer+" one-time code: ", true); err != nil {

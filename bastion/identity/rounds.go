@@ -79,13 +79,19 @@ func (d *dialogue) end(ctx context.Context, err error) error {
 	}
 	_ = d.refund(ctx) // the store may be what failed; then this try stays counted
 	text := d.a.issuer + " can't check logins at the moment, which is not your fault: try again later."
-	if errors.Is(err, errBusy) {
+	why := reasonUnavailable
+	var down *directoryDown
+	switch {
+	case errors.Is(err, errBusy):
 		text = d.a.issuer + " is busy checking other logins: try again in a minute."
+	case errors.As(err, &down):
+		why = reasonDirectory
+		text = "The directory " + down.realm + " that knows your passphrase can't be asked right now, which is not your fault: try again later."
 	}
 	if !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if logErr := d.a.report(ctx, d.event(audit.LoginFailed, reasonUnavailable)); logErr != nil {
+	if logErr := d.a.report(ctx, d.event(audit.LoginFailed, why)); logErr != nil {
 		err = errors.Join(err, logErr)
 	}
 	d.notice(ctx, text)

@@ -80,10 +80,14 @@ func (a *Authenticator) RemoveDevice(ctx context.Context, p Proof, device string
 
 // ChangePassphrase asks for the passphrase, at most three times, then twice for
 // a new one. Remembered keys are forgotten. A wrong passphrase counts against
-// the account, because a right code went before it.
+// the account, because a right code went before it. An account of a directory
+// is told where to go instead (*Refusal).
 func (a *Authenticator) ChangePassphrase(ctx context.Context, p Proof, ask Asker) error {
 	d, acct, err := a.take(ctx, p, ask)
 	if err != nil {
+		return err
+	}
+	if err := a.ownPassphrase(acct); err != nil {
 		return err
 	}
 	old, err := d.oldPassphrase(ctx, acct)
@@ -114,12 +118,12 @@ func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, err
 		} else if !ok {
 			return "", d.locked(ctx, d.barred)
 		}
-		right, err := d.firstFactor(ctx, acct, typed, false)
+		first, err := d.firstFactor(ctx, acct, typed, codeRight)
 		if err != nil {
 			_ = d.refund(ctx) // the store may be what failed; then this try stays counted
 			return "", unavailable(err)
 		}
-		if right {
+		if first.reason == "" {
 			return typed, d.succeeded(ctx)
 		}
 		v, err := d.wrongPassphrase(ctx, acct, codeRight, d.a.now())

@@ -37,6 +37,12 @@ type Account struct {
 	Passphrase    string
 	PassphraseSet time.Time  // zero without one
 	Temporary     *Temporary // nil when there is none
+	// Realm names the directory that judges the passphrase instead; "" for none.
+	Realm string
+	// Phone is where codes go by SMS, in E.164; "" for nowhere. CodeBySMS says
+	// that they do, as long as there is no authenticator.
+	Phone     string
+	CodeBySMS bool
 
 	Authenticators []EnrolledAuthenticator
 	Recovery       []RecoveryCode

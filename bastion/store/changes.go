@@ -14,10 +14,11 @@ func (s *Store) Create(ctx context.Context, a identity.Account) error {
 	err := s.change(ctx, func(tx *sql.Tx) error {
 		temp, until := temporary(a)
 		n, err := affected(tx.ExecContext(ctx, `INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase,
-			passphrase_set, temporary, temporary_until, created, last_login, ends, active_since)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			passphrase_set, temporary, temporary_until, created, last_login, ends, active_since, realm, phone, code_by_sms)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 			a.ID, a.Name, a.Generation, a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet),
-			temp, until, micros(a.Created), micros(a.LastLogin), micros(a.Ends), micros(a.ActiveSince)))
+			temp, until, micros(a.Created), micros(a.LastLogin), micros(a.Ends), micros(a.ActiveSince),
+			a.Realm, a.Phone, a.CodeBySMS))
 		if err != nil {
 			return err
 		}
@@ -45,10 +46,12 @@ func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
 		}
 		n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET generation = generation + 1, epoch = ?, disabled = ?,
 			passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ?, ends = ?, active_since = ?,
-			reset_asked = ?, reset_passphrase_only = ?, reset_uid = ?, reset_login_uid = ?, reset_by = ?
+			reset_asked = ?, reset_passphrase_only = ?, reset_uid = ?, reset_login_uid = ?, reset_by = ?,
+			realm = ?, phone = ?, code_by_sms = ?
 			WHERE id = ? AND generation = ?`,
 			a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet), temp, until, micros(a.Ends), micros(a.ActiveSince),
 			micros(reset.Asked), reset.PassphraseOnly, reset.By.UID, reset.By.LoginUID, reset.By.Name,
+			a.Realm, a.Phone, a.CodeBySMS,
 			a.ID, a.Generation))
 		if err != nil {
 			return err

@@ -1,0 +1,151 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"entry/audit"
+)
+
+// FirstFactor judges passphrases of accounts that live in somebody else's
+// directory. It is safe for concurrent use.
+type FirstFactor interface {
+	// Check asks once whether passphrase is user's; ok without an error means
+	// that it is, with the user's groups as they stood at fetched. Not ok without
+	// an error means a wrong passphrase. An error that has Barred (see barred)
+	// says why the directory lets the account nowhere; every other one means
+	// that it gave no answer.
+	Check(ctx context.Context, user, passphrase string) (ok bool, groups []string, fetched time.Time, err error)
+	// Where tells users where they change the passphrase, as the object of "at".
+	Where() string
+}
+
+// barred is an error of a directory that knows the account and doesn't let it
+// in: one sentence for its owner, and whether it is only said after a right
+// passphrase.
+type barred interface {
+	error
+	Barred() (text string, right bool)
+}
+
+// directoryDown is a directory that gave no answer. It is an ErrUnavailable.
+type directoryDown struct {
+	realm string
+	cause error
+}
+
+func (e *directoryDown) Error() string {
+	return fmt.Sprintf("identity: the directory %s can't be asked: %v", e.realm, e.cause)
+}
+
+func (e *directoryDown) Unwrap() []error { return []error{ErrUnavailable, e.cause} }
+
+// membership is what a directory said of a user, beside yes.
+type membership struct {
+	groups  string // lines; a slice would make Identity incomparable
+	fetched time.Time
+}
+
+// firstFactor judges the passphrase, or returns a verdict without a reason for a
+// key that stands in its place. What a directory is asked, it is asked once a
+// dialogue, and only for a code that lies in its window: judge calls it then.
+func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase string, code codeKind) (verdict, error) {
+	wrong := verdict{reason: reasonWrongPassphrase}
+	if acct.Realm != "" {
+		// A temporary passphrase that waits to be used locks every other way in, and
+		// a code that was never good proves nothing that a directory should be
+		// troubled for.
+		if acct.Temporary != nil || code == codeEarly {
+			return wrong, nil
+		}
+		return d.askDirectory(ctx, acct, passphrase)
+	}
+	if acct.Passphrase == "" {
+		return wrong, nil
+	}
+	right, err := d.a.hasher.verify(ctx, acct.Passphrase, passphrase)
+	if err != nil || !right {
+		return wrong, err
+	}
+	return verdict{}, nil
+}
+
+// askDirectory asks the account's directory, once.
+func (d *dialogue) askDirectory(ctx context.Context, acct Account, passphrase string) (verdict, error) {
+	realm, ok := d.a.realms[acct.Realm]
+	if !ok {
+		return verdict{}, &directoryDown{acct.Realm, errors.New("it is not configured")}
+	}
+	right, groups, fetched, err := realm.Check(ctx, acct.Name, passphrase)
+	var no barred
+	switch {
+	case errors.As(err, &no):
+		text, innocent := no.Barred()
+		return verdict{reason: reasonBarred, innocent: innocent, text: text}, nil
+	case err != nil && ctx.Err() != nil:
+		return verdict{}, err // the client left: d.end knows
+	case err != nil:
+		return verdict{}, &directoryDown{acct.Realm, err}
+	case !right:
+		return verdict{reason: reasonWrongPassphrase}, nil
+	}
+	// A name with a line break would become two.
+	groups = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == "" || strings.ContainsAny(g, "\r\n") })
+	d.member = membership{groups: strings.Join(groups, "\n"), fetched: fetched}
+	return verdict{}, nil
+}
+
+// validRealm keeps the names of realms fit for prompts.
+func validRealm(name string) bool {
+	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// keyStands tells whether a proven key is the whole first factor. A directory is
+// asked beside it, so that whoever it has let go isn't let in by a key; the key
+// can be remembered then like any other.
+func (d *dialogue) keyStands(acct Account) bool {
+	return d.key != "" && !d.touched && acct.Realm == ""
+}
+
+// ownPassphrase returns a *Refusal for an account whose passphrase is kept by a
+// directory, which says where to go.
+func (a *Authenticator) ownPassphrase(acct Account) error {
+	if acct.Realm == "" {
+		return nil
+	}
+	where := "the directory " + acct.Realm
+	if realm, ok := a.realms[acct.Realm]; ok {
+		where = realm.Where()
+	}
+	return &Refusal{"Your passphrase is not kept by " + a.issuer + ": change it at " + where + "."}
+}
+
+// SetRealm lets a directory judge the passphrase of name from now on, or, with
+// an empty realm, entry itself. Identities proven before fail Check, and the
+// account's own passphrase is dropped: an account that comes back needs Reset.
+// A realm that isn't configured is a *Refusal.
+func (a *Authenticator) SetRealm(ctx context.Context, name, realm string) error {
+	if _, ok := a.realms[realm]; !ok && realm != "" {
+		return &Refusal{"No realm of that name is configured."}
+	}
+	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
+	e.Detail = "passphrase judged by the directory " + realm
+	if realm == "" {
+		e.Detail = "passphrase judged by " + a.issuer
+	}
+	err := a.change(ctx, name, e, func(acct *Account) error {
+		if acct.Realm != realm {
+			acct.Realm, acct.Passphrase, acct.PassphraseSet = realm, "", time.Time{}
+			acct.Epoch++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("set realm of user %s: %w", name, err)
+	}
+	return nil
+}
