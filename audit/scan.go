@@ -1,0 +1,204 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Scan yields the events of some types, in order and in bounded memory, about
+// ten times as fast as Read: for whoever goes through a whole log and needs
+// little of it. Only Seq, Time, Type, Conn, Session, User, Source, Target,
+// Method, Rule, Capability, Reason, Approver and Until of an event are set. Lines of
+// other types are passed over unread. A line in a form that the log doesn't
+// write is yielded as a *BadRecord if it would be of those types as far as it
+// can be told, and reading goes on; any other error ends the sequence. It
+// proves nothing: that is Verify's.
+func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		f, err := openEvents(dir)
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		defer f.Close()
+		s := scanner{types: types, seen: map[string]string{}}
+		lines := newLineReader(f)
+		for n := uint64(1); ; n++ {
+			line, err := lines.next()
+			switch {
+			case errors.Is(err, io.EOF), errors.Is(err, errCut):
+				return
+			case errors.Is(err, errLong):
+				if !yield(Event{}, badLine(n, 0, "%s", err)) || lines.skip() != nil {
+					return
+				}
+				continue
+			case err != nil:
+				yield(Event{}, fmt.Errorf("read %s: %w", eventsName, err))
+				return
+			}
+			e, wanted, err := s.event(line)
+			if err != nil {
+				e, err = Event{}, badLine(n, statedSeq(line), "%s", err)
+			} else if !wanted {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// scanner reads lines of the log's one form by looking for the next quote. What
+// doesn't fit is left to decode.
+type scanner struct {
+	types []Type
+	seen  map[string]string // texts that recur are kept once
+	buf   []byte
+}
+
+// maxSeen bounds how many texts are kept, and maxSeenText their bytes.
+const (
+	maxSeen     = 1 << 16
+	maxSeenText = 128
+)
+
+func (s *scanner) text(b []byte) string {
+	if t, ok := s.seen[string(b)]; ok {
+		return t
+	}
+	t := string(b)
+	if len(s.seen) < maxSeen && len(t) <= maxSeenText {
+		s.seen[t] = t
+	}
+	return t
+}
+
+// event reads a line; wanted is false for one of another type.
+func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
+	if e, wanted, ok := s.fast(line); ok {
+		return e, wanted, nil
+	}
+	e, s.buf, err = decode(line, s.buf)
+	if err != nil {
+		return Event{}, true, err
+	}
+	return Event{Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
+		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Until: e.Until}, slices.Contains(s.types, e.Type), nil
+}
+
+// fast reads a line without escapes in what is asked for; ok is false where it
+// meets anything that it doesn't know for sure.
+func (s *scanner) fast(line []byte) (e Event, wanted, ok bool) {
+	rest, ok := bytes.CutPrefix(line, []byte(lineHead))
+	if !ok {
+		return e, false, false
+	}
+	number, rest, ok := bytes.Cut(rest, []byte(`,"time":"`))
+	if !ok {
+		return e, false, false
+	}
+	seq, err := strconv.ParseUint(string(number), 10, 64)
+	moment, rest, ok := bytes.Cut(rest, []byte(`","type":"`))
+	if err != nil || !ok {
+		return e, false, false
+	}
+	kind, rest, ok := bytes.Cut(rest, []byte{'"'})
+	if !ok {
+		return e, false, false
+	}
+	if e.Type = Type(s.text(kind)); !slices.Contains(s.types, e.Type) {
+		return e, false, known[e.Type]
+	}
+	if e.Time, err = time.Parse(time.RFC3339Nano, string(moment)); err != nil {
+		return e, false, false
+	}
+	e.Seq = seq
+	for {
+		if len(rest) == 1 && rest[0] == '}' {
+			return e, true, true
+		}
+		key, value, ok := cutKey(rest)
+		if !ok {
+			return e, false, false
+		}
+		if len(value) == 0 || value[0] != '"' {
+			if rest, ok = skipValue(value); !ok {
+				return e, false, false
+			}
+			continue
+		}
+		end := bytes.IndexByte(value[1:], '"') + 1
+		if end == 0 {
+			return e, false, false
+		}
+		word := value[1:end]
+		if bytes.IndexByte(word, '\\') >= 0 {
+			return e, false, false
+		}
+		rest = value[end+1:]
+		switch string(key) {
+		case "conn":
+			e.Conn = string(word)
+		case "session":
+			e.Session = string(word)
+		case "user":
+			e.User = s.text(word)
+		case "source":
+			e.Source = string(word)
+		case "target":
+			e.Target = s.text(word)
+		case "method":
+			e.Method = s.text(word)
+		case "rule":
+			e.Rule = s.text(word)
+		case "capability":
+			e.Capability = s.text(word)
+		case "reason":
+			e.Reason = s.text(word)
+		case "approver":
+			e.Approver = s.text(word)
+		case "until":
+			until, err := time.Parse(time.RFC3339Nano, string(word))
+			if err != nil {
+				return e, false, false
+			}
+			e.Until = &until
+		}
+	}
+}
+
+// cutKey cuts `,"key":` off b.
+func cutKey(b []byte) (key, rest []byte, ok bool) {
+	b, ok = bytes.CutPrefix(b, []byte(`,"`))
+	if !ok {
+		return nil, nil, false
+	}
+	return bytes.Cut(b, []byte(`":`))
+}
+
+// skipValue cuts a number or an object, of which the log's hold no others, off
+// b.
+func skipValue(b []byte) (rest []byte, ok bool) {
+	if len(b) > 0 && b[0] == '{' {
+		// A brace in an object's text is rare enough for decode.
+		end := bytes.IndexByte(b, '}')
+		if end < 0 || bytes.IndexByte(b[1:end], '{') >= 0 || bytes.IndexByte(b[:end], '\\') >= 0 || bytes.Count(b[:end], []byte{'"'})%2 != 0 {
+			return nil, false
+		}
+		return b[end+1:], true
+	}
+	for i, c := range b {
+		if (c < '0' || c > '9') && c != '-' {
+			return b[i:], i > 0
+		}
+	}
+	return nil, false
+}
