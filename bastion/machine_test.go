@@ -138,7 +138,7 @@ func (m *machine) session(ch ssh.Channel, reqs <-chan *ssh.Request) {
 	for r := range reqs {
 		var c struct{ Command string }
 		if r.Type != "exec" || ssh.Unmarshal(r.Payload, &c) != nil {
-			_ = r.Reply(false, nil)
+			_ = r.Reply(r.Type == "pty-req", nil)
 			continue
 		}
 		_ = r.Reply(true, nil)

@@ -1,6 +1,8 @@
 package bastion_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -20,6 +22,7 @@ func (s *site) codeOf(seed string) string {
 }
 
 func TestEnrollASecondDevice(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	k := c.talk("enroll tablet")
@@ -56,6 +59,7 @@ func TestEnrollASecondDevice(t *testing.T) {
 }
 
 func TestPasswd(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	const fresh = "seven loud herons wade south"
@@ -100,6 +104,7 @@ func TestPasswd(t *testing.T) {
 }
 
 func TestRecoveryCodes(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	k := c.talk("recovery")
@@ -121,6 +126,7 @@ func TestRecoveryCodes(t *testing.T) {
 }
 
 func TestKeysRememberedAndForgotten(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	first := s.login("alice") // key and code
 	key := newKey()
@@ -189,7 +195,71 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 	}
 }
 
+// What is about to end is the first thing that a user reads, wherever that is.
+func TestWarningsComeFirst(t *testing.T) {
+	t.Parallel()
+	s := portalSite(t)
+	must[struct{}](t)(struct{}{}, s.auth.SetEnd(context.Background(), "alice", s.clock.now().Add(5*24*time.Hour)))
+	c := s.login("alice")
+	out, errs, _ := c.verb("", "targets")
+	if !strings.HasPrefix(errs, "entry: ") || !strings.Contains(errs, "2026-03-06") || strings.Contains(out, "2026-03-06") {
+		t.Errorf("%q %q", out, errs)
+	}
+	warning := strings.TrimSpace(errs)
+	if got := c.talk("").await("entry> "); !strings.HasPrefix(got, warning) {
+		t.Errorf("%q doesn't begin with %q", got, warning)
+	}
+	home := must[*ssh.Session](t)(c.jump("home").NewSession())
+	defer home.Close()
+	must[struct{}](t)(struct{}{}, home.RequestPty("xterm", 24, 80, nil))
+	shown, err := home.Output("say hello")
+	if statusOf(t, err) != 3 || !strings.HasPrefix(string(shown), warning) {
+		t.Errorf("%q doesn't begin with %q", shown, warning)
+	}
+	if out, _, status := c.verb("", "doctor"); status != 0 || !strings.Contains(out, "look: your account ends on 2026-03-06") {
+		t.Errorf("status %d: %q", status, out)
+	}
+}
+
+// A remembered key spares entry's questions, not the target's own.
+func TestRememberedKeyAndPassthrough(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{policy: passthrough})
+	s.home.set(func(m *machine) {
+		m.dialogue = func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			answers, err := ask("", "", []string{"Password: "}, []bool{false})
+			if err == nil && (len(answers) != 1 || answers[0] != "hers") {
+				err = errors.New("wrong")
+			}
+			return nil, err
+		}
+	})
+	s.login("alice").Close()
+	var asked []string
+	answer := "hers"
+	cfg := s.config("alice+home")
+	cfg.Auth = []ssh.AuthMethod{cfg.Auth[0], ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+		asked = append(asked, q...)
+		answers := make([]string, len(q))
+		for i := range q {
+			answers[i] = answer
+		}
+		return answers, nil
+	})}
+	c := must[*client](t)(s.tryDial(cfg))
+	if got := strings.Join(asked, "|"); got != "[home.tinker] Password: " {
+		t.Errorf("asked %q", got)
+	}
+	c.Close()
+	answer = "not hers"
+	if c, err := s.tryDial(cfg); err == nil {
+		c.Close()
+		t.Error("in without the target's consent")
+	}
+}
+
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	out, errs, status := c.verb("", "doctor")

@@ -48,7 +48,7 @@ func GuideTargets(p *policy.Policy, user string, source netip.Addr, at time.Time
 // facts are what is known of this server and this user, for ready files.
 func (c *client) facts() (guide.Facts, error) {
 	o := &c.s.o
-	f := guide.Facts{Name: o.Name, Server: o.Name, User: c.who.User(), LoginTime: o.Grace, Remembered: o.Remembered, Contact: o.Contact,
+	f := guide.Facts{Name: o.Name, Server: o.Name, User: c.who.User(), LoginTime: o.Grace, Remembered: max(0, o.Remembered), Contact: o.Contact,
 		// OpenSSH for Windows has no connection sharing.
 		Multiplex: !strings.Contains(string(c.leg.Conn.ClientVersion()), "Windows"),
 		Targets:   GuideTargets(c.s.policy.Load(), c.who.User(), c.source.Addr(), c.s.now())}

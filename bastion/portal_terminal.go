@@ -166,6 +166,7 @@ func (d *desk) askPlainly(prompt string, echo bool) (string, error) {
 
 // line reads one line of the input. A last line without an end is one.
 func (d *desk) line() (string, error) {
+	var buf [1 << 10]byte
 	for {
 		if i := bytes.IndexByte(d.held, '\n'); i >= 0 {
 			line := string(bytes.TrimSuffix(d.held[:i], []byte("\r")))
@@ -175,8 +176,7 @@ func (d *desk) line() (string, error) {
 		if len(d.held) >= maxInputLine {
 			return "", errors.New("line too long")
 		}
-		buf := make([]byte, maxInputLine-len(d.held))
-		n, err := d.in.Read(buf)
+		n, err := d.in.Read(buf[:min(len(buf), maxInputLine-len(d.held))])
 		d.held = append(d.held, buf[:n]...)
 		if n > 0 {
 			continue

@@ -163,6 +163,7 @@ func (k *talk) ends() int {
 }
 
 func TestPortalVerbs(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	for _, x := range []struct {
@@ -216,6 +217,7 @@ func TestPortalVerbs(t *testing.T) {
 }
 
 func TestOwnSessionsAreListed(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	bob := s.login("bob")
 	home := bob.jump("home")
@@ -246,6 +248,7 @@ func TestOwnSessionsAreListed(t *testing.T) {
 }
 
 func TestPortalAtATerminal(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	k := c.talk("")
@@ -295,6 +298,7 @@ func TestPortalAtATerminal(t *testing.T) {
 }
 
 func TestPortalEndsWhenNobodyAnswers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, options{options: func(o *bastion.Options) { o.PortalIdle = 100 * time.Millisecond }})
 	c := s.login("alice")
 	k := c.talk("")
@@ -315,6 +319,7 @@ func TestPortalEndsWhenNobodyAnswers(t *testing.T) {
 }
 
 func TestPortalInputIsBounded(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	_, errs, status := c.verb(strings.Repeat("A", 100<<10), "keys add")
@@ -338,6 +343,7 @@ func TestPortalInputIsBounded(t *testing.T) {
 // A client that goes away in the middle of a question leaves nothing behind;
 // goleak looks at the end of all tests.
 func TestPortalClientLeaves(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	k := c.talk("keys add")
@@ -352,6 +358,7 @@ func TestPortalClientLeaves(t *testing.T) {
 }
 
 func TestPortalChangesNothingWithoutACode(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	c := s.login("alice")
 	key := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(newKey().PublicKey())))
@@ -374,6 +381,7 @@ func TestPortalChangesNothingWithoutACode(t *testing.T) {
 
 // What `config openssh` prints is what ssh reads.
 func TestConfigIsReadByOpenSSH(t *testing.T) {
+	t.Parallel()
 	s := portalSite(t)
 	out, _, _ := s.login("alice").verb("", "config openssh")
 	path := filepath.Join(t.TempDir(), "entry.conf")
