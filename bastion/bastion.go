@@ -59,7 +59,7 @@ type Options struct {
 	Notice         Notice        // how users are told what is recorded; default on a pty
 
 	Address    string        // what users dial, "host" or "host:port", for their files; default Name
-	Remembered time.Duration // how long a key needs no code, as users' files and guides tell; 0 = not told
+	Remembered time.Duration // how long a key needs no code, as users' files tell; default 12 h, as in identity; < 0 = off
 	Contact    string        // whom users ask, as a phrase; default their lab's coordinator
 	History    History       // of the audit log, for the portal's list of sessions; nil = live ones only
 	PortalIdle time.Duration // a portal session ends without an answer for that long; default 10 min
@@ -117,6 +117,7 @@ func New(o Options) (*Server, error) {
 	defaultTo(&o.ChannelsFor, 12*time.Hour)
 	defaultTo(&o.DialTimeout, 10*time.Second)
 	defaultTo(&o.PortalIdle, portalIdle)
+	defaultTo(&o.Remembered, 12*time.Hour)
 	own, err := o.HostKeys.Signers(o.Name)
 	if err != nil {
 		return nil, fmt.Errorf("host key of %s: %w", o.Name, err)
