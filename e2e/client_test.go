@@ -113,6 +113,13 @@ func (c *client) master() *process {
 	return p
 }
 
+// nudge makes the master look around. OpenSSH's master notices a client that
+// was killed by its own parent only when something else happens.
+func (c *client) nudge() {
+	c.t.Helper()
+	mustRun(c.t, c.ssh("-S", c.path("m"), "-O", "check", "entry"))
+}
+
 // jumpTo runs ssh through a master connection and adds what the master said
 // meanwhile, where OpenSSH shows why a jump was refused.
 func (c *client) jumpTo(master *process, args ...string) result {

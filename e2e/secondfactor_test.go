@@ -225,6 +225,10 @@ func TestMatrixRecorded(t *testing.T) {
 			}
 		})
 		recordings++
+		within(waitTimeout, func() bool {
+			c.nudge()
+			return len(s.events("session.ended")) >= recordings
+		})
 		all := s.awaitSessions(recordings)
 		last := all[0]
 		for _, r := range all {
