@@ -17,7 +17,25 @@
 //     one transaction that also compares the account's generation. Until then
 //     the temporary passphrase stays valid and nothing has changed.
 //   - An Identity exists only after login.succeeded is durable.
+//   - Failures by (name, source) and by source are counted in the store before
+//     anything is judged, so that the limits hold over all processes on one
+//     database, and over their restarts. The tallies' names are keyed hashes.
 //   - When the store or the log fails, nobody gets in (ErrUnavailable).
+//
+// # Remembered keys
+//
+// A public key that was proven together with a code stands for both, from the
+// same network, until 12 h after that code. Its identities carry the time of the
+// code, so that no chain of connections outlives it. It goes with whatever it was
+// proven by, in the transaction that takes that away: the key, the authenticator
+// of the code, the passphrase it was beside, the account's epoch. While a lock
+// holds, it is not looked at.
+//
+// # What takes a fresh code
+//
+// Inside a connection, whatever strengthens or renews access needs a Proof: a
+// code given for that one command. What takes access away needs none. Users are
+// told (Options.Notify) of every such change, whoever made it.
 //
 // # Revocation against a login in flight
 //
@@ -52,7 +70,8 @@
 // # Sources
 //
 // RFC 4256 (keyboard-interactive), RFC 4226 and RFC 6238 (codes), RFC 9106 §4
-// (argon2id's second recommended option), the PHC string format, Google
-// Authenticator's Key URI Format, NIST SP 800-63B §5.1 and PCI DSS 4.0.1 §8.3.4,
-// §8.5.1 (lockout, codes that can't be replayed).
+// (argon2id's second recommended option), the PHC string format, crypt(5) (hashes
+// that are imported), Google Authenticator's Key URI Format and file format, NIST
+// SP 800-63B §5.1 and PCI DSS 4.0.1 §8.3.4, §8.5.1 (lockout, codes that can't be
+// replayed).
 package identity

@@ -338,6 +338,7 @@ func TestNewRecoveryCodes(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	w.wantLog(mark, "login.failed wrong-code", "recovery.used", "authenticator.enrolled", "recovery.created", "login.succeeded passphrase+recovery")
 	w.wantNotices("recovery-code-used", "authenticator-added")
 }
 

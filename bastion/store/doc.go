@@ -8,6 +8,7 @@
 //   - Several processes may have the same file open; writers wait for each other
 //     up to five seconds and then fail. Write transactions begin immediate, so a
 //     read inside one can't be outdated when it writes.
+//   - Failures are counted in a table of bounded size: see maxTallies.
 //   - The schema is made by numbered migrations whose SHA-256 is stored beside
 //     them. A file written by a newer entry, or one whose applied migrations
 //     differ from those in this binary, is refused and not touched.

@@ -1,0 +1,169 @@
+package identity_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"entry/audit"
+	"entry/bastion/identity"
+)
+
+// What libxcrypt's crypt(3) makes of good (SHA-512) and of other (yescrypt).
+const (
+	goodCrypt  = "$6$hYp3Rk2s$zEfalLFKHC8xeD9snbL7B8dz88IMH/F6R/k0GLfOCKlesL9QINLV.cgfjc30S70YKRzVz0.1m8NKG5gMXbe6m/"
+	otherCrypt = "$y$j9T$gQ1sU/Zp6m.xkQ2v$pfU2VY5kGqrtlXEF/p0AL1UfGXxxkrovWqDWYIFTei/"
+)
+
+func TestImport(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled("carol")
+	k := edKey(t)
+	seed := []byte("12345678901234567890")
+	ctx := identity.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
+	mark := w.mark()
+	results, err := w.a.Import(ctx, []identity.Imported{
+		{Name: "alice", Seeds: [][]byte{seed}, Crypt: goodCrypt, KeyLines: []string{"", "# laptop", k.line, `command="ls" ` + k.line, "nonsense"}},
+		{Name: "bob", Seeds: [][]byte{seed[:9], seed, seed[:10]}, Crypt: otherCrypt},
+		{Name: "carol", Seeds: [][]byte{seed}, Crypt: goodCrypt},
+		{Name: "Not A Name", Seeds: [][]byte{seed}},
+		{Name: "dave", Seeds: [][]byte{seed}, Crypt: "$1$abc$BXBqpb9BZcZhXLgbee.0s/"},
+		{Name: "erin", Crypt: goodCrypt, KeyLines: []string{k.line}},
+		{Name: "frank", Crypt: goodCrypt},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []struct {
+		name  string
+		added bool
+		notes []string
+	}{
+		{"alice", true, []string{"a key was left out: options before", "a key was left out: it is no public key", "logs in with the old passphrase"}},
+		{"bob", true, []string{"its seed has 9 bytes", "logs in with the old passphrase"}},
+		{"carol", false, []string{"not added: the account exists"}},
+		{"Not A Name", false, []string{"not added"}},
+		{"dave", true, []string{"the passphrase was left out: its hash is MD5", "no passphrase came along"}},
+		{"erin", true, []string{"no authenticator came along: entry user invite erin"}},
+		{"frank", false, []string{"not added: nothing of it"}},
+	}
+	for i, r := range results {
+		ok := r.Name == want[i].name && r.Added == want[i].added && len(r.Notes) == len(want[i].notes)
+		for n, note := range r.Notes {
+			ok = ok && n < len(want[i].notes) && strings.Contains(note, want[i].notes[n])
+		}
+		if !ok {
+			t.Errorf("%+v, want %+v", r, want[i])
+		}
+	}
+	if len(results) != len(want) {
+		t.Fatalf("%d results", len(results))
+	}
+	w.wantLog(mark, "user.imported", "user.imported", "user.imported", "user.imported not-applied", "user.imported", "user.imported")
+	if e := w.events[mark]; e.User != "alice" || e.Actor.LoginUID != 8 {
+		t.Errorf("event %+v", e)
+	}
+
+	// Codes of now may have been used where they come from.
+	u := &user{w: w, name: "alice", seed: seed}
+	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.codeAfter(30 * time.Second)},
+		round{"Code already used, wait for the next one. " + askPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	w.advance(time.Minute)
+	mark = w.mark()
+	id, err := w.login(attempt("alice"), round{askPass, other}, round{askCode, u.code()}, round{noPass, good}, round{askCode, u.code()})
+	if err != nil || id.Method() != "passphrase+otp" {
+		t.Fatalf("%q %v", id.Method(), err)
+	}
+	w.wantLog(mark, "login.failed wrong-passphrase", "passphrase.changed", "login.succeeded passphrase+otp")
+	acct, err := w.store.Account(t.Context(), "alice")
+	if err != nil || !strings.HasPrefix(acct.Passphrase, "$argon2id$") || len(acct.Authenticators) != 1 || len(acct.Keys) != 1 {
+		t.Errorf("%+v %v", acct, err)
+	}
+	w.advance(time.Minute)
+	mark = w.mark()
+	u.in()
+	w.wantLog(mark, "login.succeeded passphrase+otp")
+	u.name = "bob"
+	if _, err := w.login(attempt("bob"), round{askPass, other + u.code()}); err != nil {
+		t.Errorf("one field, yescrypt: %v", err)
+	}
+	if _, signal, _, err := w.a.Invite(t.Context(), "erin"); err != nil || signal == "" {
+		t.Errorf("invite after an import without authenticator: %v", err)
+	}
+	temp, err := w.a.ResetPassphrase(t.Context(), "dave")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Minute)
+	if _, err := w.login(attempt("dave"), round{askPass, temp + u.code()}, round{"New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other}); err != nil {
+		t.Error(err)
+	}
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.a.Import(ctx, []identity.Imported{{Name: "gina", Seeds: [][]byte{seed}, Crypt: goodCrypt}}); !errors.Is(err, identity.ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
+func TestNoImportedSecretIsLogged(t *testing.T) {
+	w := newWorld(t)
+	results, err := w.a.Import(t.Context(), []identity.Imported{
+		{Name: "alice", Seeds: [][]byte{[]byte("12345678901234567890"), []byte("short")}, Crypt: goodCrypt, KeyLines: []string{"canary-key-text"}},
+		{Name: "bob", Seeds: [][]byte{[]byte("12345678901234567890")}, Crypt: strings.Replace(goodCrypt, "$6$", "$7$", 1)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := ""
+	for _, r := range results {
+		all += strings.Join(r.Notes, "\n")
+	}
+	for _, e := range w.events {
+		all += e.Detail + e.Reason
+	}
+	for _, s := range []string{goodCrypt[10:], "canary", "1234567890", "GEZDGNBV"} {
+		if strings.Contains(all, s) {
+			t.Errorf("%q stands in a note or an event", s)
+		}
+	}
+}
+
+func TestParseGoogleAuthenticator(t *testing.T) {
+	const seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	for name, c := range map[string]struct{ text, refused string }{
+		"as the tool writes it": {text: seed + "\n\" RATE_LIMIT 3 30\n\" WINDOW_SIZE 17\n\" DISALLOW_REUSE\n\" TOTP_AUTH\n12345678\n87654321\n"},
+		"lower case, grouped":   {text: strings.ToLower("gezd gnbv gy3t qojq gezd gnbv gy3t qojq") + "\r\n\" TOTP_AUTH\r\n"},
+		"step of 30":            {text: seed + "\n\" STEP_SIZE 30\n\" TOTP_AUTH"},
+		"step of 60":            {seed + "\n\" TOTP_AUTH\n\" STEP_SIZE 60\n", "30 seconds"},
+		"counted":               {seed + "\n\" HOTP_COUNTER 1\n", "HOTP"},
+		"neither":               {seed + "\n12345678\n", "TOTP_AUTH"},
+		"empty":                 {"", "first line"},
+		"short":                 {"GEZDGNBV\n\" TOTP_AUTH\n", "first line"},
+		"long":                  {strings.Repeat(seed, 4) + "\n\" TOTP_AUTH\n", "first line"},
+		"no base32":             {"0189" + seed + "\n\" TOTP_AUTH\n", "first line"},
+		"endless":               {seed + strings.Repeat("\n", 70<<10), "too long"},
+	} {
+		got, err := identity.ParseGoogleAuthenticator(c.text)
+		if c.refused != "" {
+			wantRefusal(t, err, c.refused)
+			continue
+		}
+		if err != nil || string(got) != "12345678901234567890" {
+			t.Errorf("%s: %q %v", name, got, err)
+		}
+	}
+}
+
+func FuzzParseGoogleAuthenticator(f *testing.F) {
+	f.Add("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n\" STEP_SIZE 30\n\" TOTP_AUTH\n12345678\n")
+	f.Add("\n\" \n\"")
+	f.Fuzz(func(t *testing.T, s string) {
+		seed, err := identity.ParseGoogleAuthenticator(s)
+		if (err == nil) != (len(seed) >= 10 && len(seed) <= 64) {
+			t.Errorf("%q: %x %v", s, seed, err)
+		}
+	})
+}
