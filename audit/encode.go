@@ -53,6 +53,7 @@ func (e *Event) appendBody(b []byte) []byte {
 	w.str("target", e.Target)
 	w.str("login", e.Login)
 	w.str("asked_login", e.AskedLogin)
+	w.str("approver", e.Approver)
 	w.str("method", e.Method)
 	w.str("key", e.Key)
 	w.str("policy", e.Policy)

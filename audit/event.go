@@ -41,6 +41,7 @@ type Event struct {
 	Target     string `json:"target,omitempty"`      // full name, "home.tinker"
 	Login      string `json:"login,omitempty"`       // account on the target
 	AskedLogin string `json:"asked_login,omitempty"` // (peer) the inner user name the client asked for
+	Approver   string `json:"approver,omitempty"`    // known accounts that approved, "carol, dave"
 
 	Method string `json:"method,omitempty"` // factors in order: "passphrase+otp", "publickey+otp"
 	Key    string `json:"key,omitempty"`    // SHA256:… fingerprint of a public key

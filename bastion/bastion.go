@@ -84,6 +84,7 @@ type Server struct {
 	admission *admission
 	refusals  *refusals
 	live      *registry
+	approvals *approvals
 	reading   chan struct{} // a place for the one portal session that reads the log
 
 	ctx    context.Context // ends all connections; cancelled by Shutdown's end
@@ -123,7 +124,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("host key of %s: %w", o.Name, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Server{o: o, log: o.Log, now: o.Now, own: own, live: newRegistry(), refusals: newRefusals(), reading: make(chan struct{}, 1),
+	s := &Server{o: o, log: o.Log, now: o.Now, own: own, live: newRegistry(), approvals: newApprovals(o.Now), refusals: newRefusals(), reading: make(chan struct{}, 1),
 		admission: newAdmission(o.Startups, o.PerSource, o.Now), ctx: ctx, cancel: cancel}
 	s.policy.Store(o.Policy)
 	return s, nil
@@ -231,8 +232,10 @@ func (s *Server) SetPolicy(p *policy.Policy) {
 	s.policy.Store(p)
 	for _, x := range s.live.all() {
 		if err := x.stands(p); err != nil {
-			x.end(&session.End{Text: userText(err), Reason: "policy-changed"})
+			x.end(&session.End{Text: userText(err), Reason: session.ReasonPolicyChanged})
+			continue
 		}
+		x.recheck()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity"
+	"entry/policy"
 	"entry/session"
 )
 
@@ -195,6 +196,9 @@ type refusal struct {
 	why    string // short closed code for the log
 	event  audit.Type
 	detail string // cause, for the log
+
+	quorum   *policy.Quorum // the approval that would change it, if one would
+	waitsFor *policy.Target // of that approval
 
 	lab, target, rule, policy, capability, destination, channel, digest string
 }

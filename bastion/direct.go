@@ -18,12 +18,16 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 	o := &opening{c: c}
 	l.direct = o
 	grant, r := c.authorise(l.target, sshPort)
+	if r != nil && r.quorum != nil {
+		l.grace(l.s.o.Grace + r.quorum.Wait)
+		grant, r = c.await(l.ctx, r.waitsFor, *r.quorum, l.say)
+	}
 	if r == nil && grant.Target().Kind != policy.SSH {
 		r = &refusal{why: "kind", lab: grant.Target().Lab, target: grant.Target().FullName(),
 			text: grant.Target().FullName() + " is no SSH machine; reach it with -L or -D through entry"}
 	}
 	if r == nil {
-		o.grant = grant
+		o.grant, o.target = grant, grant.Target()
 		o.tcp, r = l.s.dial(l.ctx, grant)
 	}
 	if r != nil {

@@ -265,6 +265,18 @@ func (l *login) banner(text string) {
 	}
 }
 
+// say shows the user a line before the end of authentication; "" shows nothing
+// and keeps the connection alive.
+func (l *login) say(text string) error {
+	if l.pre == nil {
+		return errRefused
+	}
+	if text != "" {
+		text += "\r\n"
+	}
+	return l.pre.SendAuthBanner(text)
+}
+
 // extendForEnrolment gives the connection its long grace once a right
 // temporary passphrase has opened the enrolment. The returned function ends
 // the wait for that.

@@ -81,36 +81,51 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 		return
 	}
 	grant, r := c.authorise(m.Host, m.Port)
-	if r != nil {
+	var waits *policy.Quorum
+	if r != nil && r.quorum != nil {
+		waits = r.quorum
+		if r.waitsFor.Kind == policy.TCP {
+			// Nothing can be shown on a channel that isn't open yet: the
+			// approver is found under "waits" in the portal.
+			grant, r = c.await(ctx, r.waitsFor, *r.quorum, func(string) error { return ctx.Err() })
+			waits = nil
+		}
+	}
+	if r != nil && waits == nil {
 		refuse(ssh.Prohibited, *r)
 		return
 	}
+	o := &opening{c: c, grant: grant, target: grant.Target(), waits: waits}
+	if waits != nil {
+		o.target = r.waitsFor
+	}
 	var signers []ssh.Signer
-	if grant.Target().Kind == policy.SSH {
+	if o.target.Kind == policy.SSH {
 		// Before the channel is accepted: later there is no way to say why not.
-		if signers, r = c.hostKeys(grant); r != nil {
+		if signers, r = c.hostKeys(o.target); r != nil {
 			refuse(ssh.ConnectionFailed, *r)
 			return
 		}
 	}
-	tc, r := c.s.dial(ctx, grant)
-	if r != nil {
-		refuse(ssh.ConnectionFailed, *r)
-		return
+	if waits == nil {
+		if o.tcp, r = c.s.dial(ctx, grant); r != nil {
+			refuse(ssh.ConnectionFailed, *r)
+			return
+		}
 	}
-	if grant.Target().Kind == policy.TCP {
-		c.forward(ctx, nch, grant, tc, int(m.Port))
+	if o.target.Kind == policy.TCP {
+		c.forward(ctx, nch, grant, o.tcp, int(m.Port))
 		return
 	}
 	inner, closed, err := c.accept(nch)
 	if err != nil {
-		tc.Close()
+		o.close()
 		return
 	}
 	defer func() { inner.Close(); <-closed }()
 	stop := context.AfterFunc(ctx, func() { inner.Close() })
 	defer stop()
-	c.inner(ctx, inner, signers, grant, tc, from)
+	c.inner(ctx, inner, signers, o, from)
 }
 
 // accept opens nch as a conn. closed is closed when the client, too, has
@@ -131,12 +146,11 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 }
 
 // hostKeys are what a target shows to clients.
-func (c *client) hostKeys(g policy.Grant) ([]ssh.Signer, *refusal) {
-	t := g.Target()
+func (c *client) hostKeys(t *policy.Target) ([]ssh.Signer, *refusal) {
 	signers, err := c.s.o.HostKeys.Signers(t.FullName(), t.Name)
 	if err != nil {
 		c.s.log.Error("host key for "+t.FullName(), connFields(c.id, c.source, err)...)
-		return nil, &refusal{why: "no-host-key", lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
+		return nil, &refusal{why: "no-host-key", lab: t.Lab, target: t.FullName(),
 			text: "entry has no valid host key for " + t.FullName() + "; tell your operator"}
 	}
 	return signers, nil
@@ -170,21 +184,28 @@ func (c *client) authorise(name string, asked uint32) (policy.Grant, *refusal) {
 
 // decide asks policy for what the user may do on t now.
 func (c *client) decide(p *policy.Policy, t *policy.Target) (policy.Grant, *refusal) {
-	g, err := p.Decide(policy.Request{User: c.who.User(), Target: t, Source: c.source.Addr(), Time: c.s.now()})
+	g, err := p.Decide(c.request(t, time.Time{}))
 	if err != nil {
 		r := refusal{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(), text: userText(err)}
 		var d *policy.Denied
 		if errors.As(err, &d) {
-			r.rule = d.Rule.String()
+			r.rule, r.quorum, r.waitsFor = d.Rule.String(), d.Approval, t
 		}
 		return policy.Grant{}, &r
 	}
 	if t.Kind == policy.TCP && !g.Allows(policy.ForwardLocal) {
 		d := g.Refusal(policy.ForwardLocal)
 		return policy.Grant{}, &refusal{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(),
-			rule: d.Rule.String(), capability: policy.ForwardLocal.String(), text: userText(d)}
+			rule: d.Rule.String(), capability: policy.ForwardLocal.String(), text: userText(d), quorum: d.Approval, waitsFor: t}
 	}
 	return g, nil
+}
+
+// request is what policy is asked about this connection. began is when a
+// session that is decided anew began, zero for something new.
+func (c *client) request(t *policy.Target, began time.Time) policy.Request {
+	return policy.Request{User: c.who.User(), Target: t, Source: c.source.Addr(), Time: c.s.now(), Began: began,
+		Method: c.who.Method(), CodeAt: c.who.At(), Approvals: c.s.approvals.of(c.seat(t))}
 }
 
 // userText is what a user may read of a policy error. Policy's own error types
@@ -225,10 +246,13 @@ func portList(t *policy.Target) string {
 // inner serves SSH on the jump channel with the target's own key, and opens
 // the target within its authentication: there the user name is known, the
 // target's banner can be passed on, and so can its own prompts.
-func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, grant policy.Grant, tc net.Conn, from originator) {
-	o := &opening{c: c, grant: grant, tcp: tc}
+func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o *opening, from originator) {
 	defer o.close()
-	timer := time.AfterFunc(c.s.o.Grace, func() { nc.Close() })
+	grace := c.s.o.Grace
+	if o.waits != nil {
+		grace += o.waits.Wait
+	}
+	timer := time.AfterFunc(grace, func() { nc.Close() })
 	defer timer.Stop()
 	var sc *ssh.ServerConn
 	var chans <-chan ssh.NewChannel
@@ -240,8 +264,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, g
 	if err != nil {
 		c.s.log.Debug("inner handshake", connFields(c.id, c.source, err)...)
 		if o.live == nil && o.failed == "" {
-			t := grant.Target()
-			c.noted(refusal{why: "inner-handshake", lab: t.Lab, target: t.FullName(), rule: grant.Rule().String(), policy: grant.PolicyHash(),
+			c.noted(refusal{why: "inner-handshake", lab: o.target.Lab, target: o.target.FullName(), rule: o.grant.Rule().String(), policy: o.grant.PolicyHash(),
 				detail: "the SSH connection inside the jump ended before its login"})
 		}
 		return
@@ -299,7 +322,7 @@ func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Sig
 	for _, k := range signers {
 		cfg.AddHostKey(k)
 	}
-	passthrough := o.grant.Target().Auth == policy.Passthrough
+	passthrough := o.target.Auth == policy.Passthrough
 	cfg.KeyboardInteractiveCallback = func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 		if from == originatorForeign {
 			if err := c.s.o.Auth.Confirm(ctx, c.who, identity.Attempt{Source: c.source, Conn: c.id}, asker(ask)); err != nil {

@@ -26,9 +26,11 @@ const endTimeout = 5 * time.Second
 // opening is one target being opened for one connection. Its open runs at most
 // once, inside the connection's authentication; run follows when that ended.
 type opening struct {
-	c     *client
-	grant policy.Grant
-	tcp   net.Conn
+	c      *client
+	target *policy.Target
+	waits  *policy.Quorum // whose approval comes before the grant
+	grant  policy.Grant   // invalid while it waits
+	tcp    net.Conn       // dialled with the grant
 
 	live   *live
 	failed string // for the user, when there is no live session
@@ -38,7 +40,11 @@ type opening struct {
 // open dials SSH, starts the recording and appends session.started, all before
 // the inner connection's authentication succeeds.
 func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) {
-	g, s := o.grant, o.c.s
+	s := o.c.s
+	if o.waits != nil && !o.approved(ctx, pre) {
+		return
+	}
+	g := o.grant
 	id := s.newID()
 	login := g.Login(asked)
 	u := &upstream{s: s, tcp: o.tcp, grant: g, login: login, user: o.c.who.User(), session: id, pre: pre, ask: ask}
@@ -60,6 +66,25 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 	if s.o.Notice == NoticeBanner && pre != nil {
 		_ = pre.SendAuthBanner(notice(g) + "\r\n") // the client may have left
 	}
+}
+
+// approved waits for the approval, then dials.
+func (o *opening) approved(ctx context.Context, pre ssh.ServerPreAuthConn) bool {
+	var r *refusal
+	o.grant, r = o.c.await(ctx, o.target, *o.waits, func(text string) error {
+		if text != "" {
+			text += "\r\n"
+		}
+		return pre.SendAuthBanner(text)
+	})
+	if r == nil {
+		o.target = o.grant.Target()
+		o.tcp, r = o.c.s.dial(ctx, o.grant)
+	}
+	if r != nil {
+		o.failed = o.c.noted(*r)
+	}
+	return r == nil
 }
 
 // close ends what was opened and never ran.
@@ -95,6 +120,7 @@ type live struct {
 	recorder *recording.Writer // nil when the grant asks for metadata only
 	started  time.Time
 
+	watch  *watch
 	cancel context.CancelCauseFunc
 	ctx    context.Context
 	once   sync.Once // finish
@@ -106,7 +132,7 @@ type live struct {
 // and returns why not.
 func (o *opening) start(id, login, asked string, leg session.Leg) *refusal {
 	g, t, s := o.grant, o.grant.Target(), o.c.s
-	l := &live{s: s, c: o.c, id: id, user: o.c.who.User(), source: o.c.source, login: login, asked: asked, grant: g, upstream: leg, started: s.now()}
+	l := &live{s: s, c: o.c, id: id, user: o.c.who.User(), source: o.c.source, login: login, asked: asked, grant: g, upstream: leg, started: s.now(), watch: newWatch()}
 	l.ctx, l.cancel = context.WithCancelCause(s.ctx)
 	refuse := func(why string, event audit.Type, text string, cause error) *refusal {
 		o.live = nil
@@ -136,6 +162,7 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *refusal {
 	e := l.event(audit.SessionStarted)
 	e.Rule, e.Policy, e.Capability = g.Rule().String(), g.PolicyHash(), g.Capabilities().String()
 	e.Detail = "record: " + g.Record().String()
+	e.Approver = strings.Join(g.Approval().By, ", ")
 	if g.Record() != policy.Metadata {
 		w, err := s.o.Spool.Create(recording.Header{
 			ID: id, User: l.user, Lab: t.Lab, Target: t.FullName(), Login: login, Source: l.source.String(),
@@ -191,18 +218,28 @@ func (l *live) granted(p *policy.Policy) (policy.Grant, error) {
 	if !ok {
 		return policy.Grant{}, &policy.Denied{User: l.user, Target: l.grant.Target().FullName()}
 	}
-	return p.Decide(policy.Request{User: l.user, Target: t, Source: l.source.Addr(), Time: l.s.now()})
+	return p.Decide(l.c.request(t, l.started))
 }
 
 // stands tells whether the session may go on under p. Its age is no reason
 // against it: what runs may run on, only nothing new opens.
 func (l *live) stands(p *policy.Policy) error {
-	g, err := l.granted(p)
-	if err == nil && g.Record() != policy.Metadata && l.grant.Record() == policy.Metadata {
-		return &session.End{Text: "sessions on " + g.Target().FullName() + " are recorded from now on; connect again", Reason: "policy-changed"}
-	}
+	_, err := l.goesOn(p)
 	return err
 }
+
+// goesOn is the grant under which the session may go on.
+func (l *live) goesOn(p *policy.Policy) (policy.Grant, error) {
+	g, err := l.granted(p)
+	if err == nil && g.Record() != policy.Metadata && l.grant.Record() == policy.Metadata {
+		return g, &session.End{Text: "sessions on " + g.Target().FullName() + " are recorded from now on; connect again", Reason: session.ReasonPolicyChanged}
+	}
+	return g, err
+}
+
+// recheck has the session decided anew: what lost its grant ends, and what lost
+// a capability loses that one.
+func (l *live) recheck() { l.watch.policyChanged() }
 
 func (l *live) by() *client { return l.c }
 
@@ -232,6 +269,10 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 		said = append(said, notice(l.grant))
 	}
 	o.Notice = strings.Join(said, "\r\n")
+	o.Stands = func() (policy.Grant, error) { return l.goesOn(l.s.policy.Load()) }
+	l.watch.options(&o)
+	go l.watch.run(l.ctx, l.s.now, o.Stands)
+	defer func() { <-l.watch.done }()
 	stats, err := session.Relay(l.ctx, client, l.upstream, o)
 	l.finish(stats, err)
 }

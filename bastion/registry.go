@@ -21,6 +21,7 @@ type revocable interface {
 	by() *client                 // the connection it was opened on
 	stands(*policy.Policy) error // whether it may go on under that policy
 	end(*session.End)
+	recheck() // a new policy is in force, under which it stands
 }
 
 // registry knows everything that is open under a grant, and every client

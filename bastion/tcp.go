@@ -46,6 +46,9 @@ func (f *tcpForward) stands(p *policy.Policy) error {
 
 func (f *tcpForward) end(e *session.End) { f.stop(e) }
 
+// recheck has nothing to do: a forward has one capability, and stands has it.
+func (f *tcpForward) recheck() {}
+
 // limit ends the forward when its grant's time is over. touched is to be
 // called whenever bytes move, release at the end.
 func (f *tcpForward) limit() (touched, release func()) {
