@@ -2,6 +2,7 @@ package bastion
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -42,7 +43,7 @@ func FuzzDeskLines(f *testing.F) {
 				t.Fatalf("a line of %d bytes, %d held", len(line), len(d.held))
 			}
 			if err != nil {
-				if err == io.EOF && len(bytes.TrimRight(rest, "\r\n")) != 0 {
+				if errors.Is(err, io.EOF) && len(bytes.TrimRight(rest, "\r\n")) != 0 {
 					t.Fatalf("%q was lost", rest)
 				}
 				break
