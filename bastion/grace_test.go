@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,8 +22,11 @@ func TestKeyExchangeGrace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &Server{o: Options{Grace: 120 * time.Second}, now: time.Now}
 				near, far := net.Pipe()
-				defer far.Close()
+				var peer sync.WaitGroup
+				defer func() { far.Close(); peer.Wait() }()
+				peer.Add(2)
 				go func() { // takes entry's version
+					defer peer.Done()
 					b := make([]byte, 1024)
 					for {
 						if _, err := far.Read(b); err != nil {
@@ -30,16 +34,18 @@ func TestKeyExchangeGrace(t *testing.T) {
 						}
 					}
 				}()
-				if every > 0 {
-					go func() {
-						for _, b := range []byte("SSH-2.0-" + string(make([]byte, 240))) {
-							if _, err := far.Write([]byte{b}); err != nil {
-								return
-							}
-							time.Sleep(every) // in the bubble's time
+				go func() {
+					defer peer.Done()
+					if every == 0 {
+						return
+					}
+					for _, b := range []byte("SSH-2.0-" + string(make([]byte, 240))) {
+						if _, err := far.Write([]byte{b}); err != nil {
+							return
 						}
-					}()
-				}
+						time.Sleep(every) // in the bubble's time
+					}
+				}()
 				began := time.Now()
 				c, err := s.authenticate(context.Background(), near, "id", netip.MustParseAddrPort("127.0.0.1:1"), "", &ticket{})
 				if c != nil || err == nil {

@@ -47,14 +47,31 @@ func TestUnderLoad(t *testing.T) {
 		}()
 	}
 	for _, c := range []*client{s.login("alice"), s.login("alice"), s.login("bob"), s.login("bob")} {
+		gone := make(chan struct{})
+		go func() { defer close(gone); _ = c.Wait() }()
 		worker(func() {
-			inner, err := c.inner("home", nil) // refused, or cut, as it comes
-			if err != nil {
-				return
-			}
-			defer inner.Close()
-			if sess, err := inner.NewSession(); err == nil {
-				_ = sess.Run("say in")
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				inner, err := c.inner("home", nil) // refused, or cut, as it comes
+				if err != nil {
+					return
+				}
+				defer inner.Close()
+				if sess, err := inner.NewSession(); err == nil {
+					_ = sess.Run("say in")
+				}
+			}()
+			// Not for ever where the connection ends: x/crypto's OpenChannel never
+			// returns if that happens at the wrong moment.
+			select {
+			case <-done:
+			case <-gone:
+				select {
+				case <-done:
+				case <-time.After(time.Second):
+				}
+				<-stop
 			}
 		})
 	}
