@@ -34,8 +34,8 @@ func (c Capability) String() string {
 	return capabilityNames[c]
 }
 
-// parseCapability finds a capability by its name.
-func parseCapability(name string) (Capability, bool) {
+// ParseCapability finds a capability by its name.
+func ParseCapability(name string) (Capability, bool) {
 	for c := Shell; c <= X11; c++ {
 		if capabilityNames[c] == name {
 			return c, true

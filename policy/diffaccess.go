@@ -228,14 +228,28 @@ func (p *Policy) view(a asker, target string) view {
 		}
 		return r.record.String()
 	}, func(o, r *rule) bool { return o.record >= r.record && (o.recordInput || !r.recordInput) })
-	// Which limits hold under a deny rule depends on what is left of each rule.
-	limits, same := func(r *rule) string { return r.limits.String() }, func(_, _ *rule) bool { return true }
-	if len(deny) > 0 {
-		limits = func(r *rule) string { return r.limits.String() + " for " + (r.may & t.offers()).String() }
-		same = func(o, r *rule) bool { return r.may&t.offers()&^o.may == 0 }
-	}
-	v.limits = terms(allow, limits, func(o, r *rule) bool { return same(o, r) && o.limits.generous(r.limits) == o.limits })
+	v.limits = limitTerms(allow, deny, t.offers())
 	return v
+}
+
+// limitTerms are the limits of the rules that give something. Under a deny rule
+// that doesn't always hold it depends on what each rule gives.
+func limitTerms(allow, deny []*rule, offers Capabilities) string {
+	sometimes := false
+	for _, d := range deny {
+		if d.words() == "" {
+			offers &^= d.may
+		} else {
+			sometimes = true
+		}
+	}
+	allow = slices.DeleteFunc(slices.Clone(allow), func(r *rule) bool { return r.may&offers == 0 })
+	say, same := func(r *rule) string { return r.limits.String() }, func(_, _ *rule) bool { return true }
+	if sometimes && slices.ContainsFunc(allow, func(r *rule) bool { return r.limits != allow[0].limits }) {
+		say = func(r *rule) string { return r.limits.String() + " for " + (r.may & offers).String() }
+		same = func(o, r *rule) bool { return r.may&offers&^o.may == 0 }
+	}
+	return terms(allow, say, func(o, r *rule) bool { return same(o, r) && o.limits.generous(r.limits) == o.limits })
 }
 
 // accessTo works out under which conditions there is c, and what it covers.

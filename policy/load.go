@@ -103,7 +103,7 @@ func build(files []File, found Problems) (*Policy, error) {
 	for _, l := range p.labs {
 		l.at = Value{} // or the files' trees would stay in memory
 	}
-	p.hash = hashOf(files)
+	p.hash, p.tests = hashOf(files), len(b.tests)
 	p.warnings = found
 	return p, nil
 }

@@ -16,6 +16,7 @@ type Policy struct {
 	defaultLab map[string]*lab
 	hash       string
 	warnings   Problems
+	tests      int
 
 	// What index makes of them.
 	users      map[string]*person
@@ -45,6 +46,12 @@ func (p *Policy) Lapsed(now time.Time) Problems {
 	}
 	return out.sorted()
 }
+
+// Rules is how many rules there are.
+func (p *Policy) Rules() int { return len(p.rules) }
+
+// Tests is how many tests the files hold; all of them passed.
+func (p *Policy) Tests() int { return p.tests }
 
 // Target finds a target by its full name.
 func (p *Policy) Target(full string) (*Target, bool) {

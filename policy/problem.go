@@ -71,6 +71,12 @@ func (ps Problems) fatal() Problems {
 	return out
 }
 
+// OnlyTests reports whether failed tests are all that is wrong.
+func (ps Problems) OnlyTests() bool {
+	fatal := ps.fatal()
+	return len(fatal) > 0 && !slices.ContainsFunc(fatal, func(p Problem) bool { return p.Code != codeTest })
+}
+
 // sorted orders ps by place and drops exact repetitions.
 func (ps Problems) sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {

@@ -125,7 +125,7 @@ func readCapabilities(v Value) Capabilities {
 		if !ok {
 			continue
 		}
-		c, ok := parseCapability(s)
+		c, ok := ParseCapability(s)
 		switch {
 		case !ok:
 			names := capabilityNames[Shell:]

@@ -89,25 +89,11 @@ func (b *builder) readSituation(t *test, f Fields) {
 	}
 }
 
-// approvals are what the test's approvers would give, by whatever rule.
-func (t test) approvals(p *Policy) []Approval {
-	var out []Approval
-	d := decision{policy: p, request: t.request}
-	for _, i := range p.match(nil, d.asker(), t.request.Target) {
-		for _, by := range t.approvedBy {
-			if r := p.rules[i]; r.approval != nil {
-				out = append(out, Approval{By: by, Rule: r.ref.Name, At: t.request.Time, Until: t.request.Time.Add(r.approval.lasts)})
-			}
-		}
-	}
-	return out
-}
-
 // try decides and reports, at the expectation that isn't met, what was decided
 // instead and by which rule. A user who is denied altogether has, rightly, none
 // of what may_not lists.
 func (t test) try(p *Policy) {
-	t.request.Approvals = t.approvals(p)
+	t.request.Approvals = p.Supposed(t.request, t.approvedBy...)
 	g, err := p.Decide(t.request)
 	who := fmt.Sprintf("%s on %s", t.request.User, t.request.Target.FullName())
 	if t.denied && err == nil {
