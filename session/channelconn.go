@@ -70,7 +70,7 @@ type piece struct {
 func (c *channelConn) fetch() {
 	n := 0
 	for {
-		b := chunkAfter(n)
+		b := chunkAfter(n, maxChunk)
 		var err error
 		n, err = c.ch.Read(*b)
 		if n > 0 {

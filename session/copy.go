@@ -14,44 +14,38 @@ const (
 	towardsTarget
 )
 
-// copy relays bytes from src to dst until one of them ends, and records them
-// first. When the session is ending it stops after what it has in hand.
-func (r *relay) copy(dst io.Writer, src io.Reader, t *tap, to direction, count *atomic.Int64) {
-	for n := 0; !r.over(); {
-		b := chunkAfter(n)
-		var err, failed error
+// copy relays bytes from src to dst until one of them ends, in pieces of at
+// most most bytes: counted against the budget, then recorded, then sent. When
+// the session or the lease is ending it stops after what it has in hand.
+func (r *relay) copy(dst *outlet, src io.Reader, most int, to direction, count *atomic.Int64, l *lease) {
+	defer dst.end()
+	for n := 0; !r.over() && !l.over(); {
+		b := chunkAfter(n, most)
+		var err error
 		n, err = src.Read(*b)
-		if n > 0 && !r.over() {
-			r.moved(to, n, count)
-			if kept := t.keep((*b)[:n]); kept != nil {
-				r.unrecorded(kept)
-				putChunk(b)
-				return
-			}
-			_, failed = dst.Write((*b)[:n])
-			r.wrote(to)
+		ok := true
+		if n > 0 && !r.over() && !l.over() {
+			ok = r.pass(dst, (*b)[:n], to, count, l)
 		}
 		putChunk(b)
 		// Bytes may come with an error: x/crypto reports that way that it could
 		// not open the window. What the peer had sent is still there to be read.
-		if n == 0 && err != nil || failed != nil {
-			break
+		if n == 0 && err != nil || !ok {
+			return
 		}
-	}
-	if err := t.close(); err != nil {
-		r.unrecorded(err)
 	}
 }
 
-// write records p and sends it; entry's own words take the same way as the
-// target's.
-func (r *relay) write(dst io.Writer, p []byte, t *tap) bool {
-	if err := t.keep(p); err != nil {
-		r.unrecorded(err)
+// pass relays p and reports whether the stream can go on.
+func (r *relay) pass(dst *outlet, p []byte, to direction, count *atomic.Int64, l *lease) bool {
+	if err := r.may[to].take(lifetime{r}, len(p)); err != nil {
+		l.end(r.o.Ref(), unbudgeted(err), "")
 		return false
 	}
-	_, err := dst.Write(p)
-	return err == nil
+	r.moved(to, len(p), count)
+	ok := dst.put(p)
+	r.wrote(to)
+	return ok
 }
 
 // moved counts n bytes that were read; it shows that their sender lives.

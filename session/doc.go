@@ -23,9 +23,9 @@
 //	x11-req                            before                x11
 //	auth-agent-req@openssh.com         always                agent
 //	shell                              before                shell
-//	exec                               before                exec
+//	exec                               before                exec, and the command if they are listed
 //	subsystem sftp                     before                download and upload
-//	subsystem, any other               before                exec
+//	subsystem, any other               before                exec, as a command of its name
 //	window-change                      always
 //	signal, break, eow@openssh.com     while a program runs
 //	from the target: exit-status, exit-signal, eow@openssh.com; xon-xoff is ignored
@@ -49,6 +49,17 @@
 // Either direction can end alone. A reader that takes nothing stops its own
 // channel, once the 2 MiB of that channel's window are full, and no other.
 //
+// When policy changes (Options.Recheck), all that runs is asked about again.
+// A program or forward that the new grant doesn't cover moves no more bytes
+// from then on but those in hand, whatever its peers do; a program is sent HUP
+// and TERM and its user reads why. A recheck sees what is being opened while it
+// runs. The same way ends the channel whose bytes no budget covers: every byte
+// is taken out of its budget before it is recorded, and recorded before it is
+// written.
+//
+// A message for the user comes between what a program writes to its terminal,
+// never inside an escape sequence or a character.
+//
 // A panic, a malformed payload or a flood ends or refuses the session in which
 // it happens. Nothing is logged here: errors are returned, facts appended.
 //
@@ -57,8 +68,10 @@
 // Events: channel.opened, channel.refused and channel.closed for sessions;
 // exec.requested for every shell, command and subsystem, by the program's name
 // and a digest; forward.opened, forward.refused and forward.closed with byte
-// counts for every other channel; listen.opened; alarm.nested-ssh;
-// recording.failed. A refusal carries the reference that the user reads. The
+// counts for every other channel, for a listen, and for agent or X11 as such,
+// that a recheck took away; listen.opened; alarm.nested-ssh; recording.failed.
+// Where entry ended a channel by itself its closing has a reason and a
+// reference. A refusal carries the reference that the user reads. The
 // answer to a refused listen has no room for one: there only the log says why.
 //
 // Frames, unless the grant says metadata: Request for what a channel is, asks

@@ -42,6 +42,11 @@ func (r *relay) fromClient(nc ssh.NewChannel) {
 	})
 }
 
+const (
+	agentChannel = "auth-agent@openssh.com"
+	x11Channel   = "x11"
+)
+
 // fromUpstream takes a channel that the target opens: only for what the client
 // asked for on this connection.
 func (r *relay) fromUpstream(nc ssh.NewChannel) {
@@ -58,13 +63,13 @@ func (r *relay) fromUpstream(nc ssh.NewChannel) {
 			_, listening := r.listening(listen{socket: path})
 			r.forward(nc, r.client.Conn, towardsClient, ok, route{needs: policy.ForwardRemote, to: path, socket: true,
 				allowed: func(g policy.Grant) bool { return listening && g.AllowsStreamListen(path) }})
-		case "auth-agent@openssh.com":
+		case agentChannel:
 			r.mu.Lock()
 			asked := r.agent
 			r.mu.Unlock()
 			r.forward(nc, r.client.Conn, towardsClient, len(nc.ExtraData()) == 0, route{needs: policy.Agent, to: "agent",
 				allowed: func(g policy.Grant) bool { return asked && g.Allows(policy.Agent) }})
-		case "x11":
+		case x11Channel:
 			_, _, ok := parseX11Channel(nc.ExtraData())
 			r.mu.Lock()
 			asked := r.x11
@@ -113,6 +118,13 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		r.refuse(nc, ssh.Prohibited, e, refusal{text: "the request is malformed", reason: "malformed"})
 		return
 	}
+	l := newLease(func(g policy.Grant) policy.Capability {
+		if way.allowed(g) {
+			return 0
+		}
+		return way.needs
+	})
+	age := r.age()
 	g, err := r.decide()
 	if err != nil || !way.allowed(g) {
 		e.Policy = g.PolicyHash()
@@ -123,6 +135,8 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		r.refuse(nc, ssh.Prohibited, e, why)
 		return
 	}
+	r.stand(age, func() { r.leases[l] = struct{}{} })
+	defer r.leave(l)
 	e.Policy, e.Rule = g.PolicyHash(), g.RuleFor(way.needs).String()
 	far, farReqs, err := to.OpenChannel(nc.ChannelType(), nc.ExtraData())
 	if err != nil {
@@ -146,7 +160,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		rejectLate(nc)
 		return
 	}
-	p := &pipe{r: r, grant: g, opened: e, far: far, farReqs: farReqs, to: dir}
+	p := &pipe{r: r, grant: g, lease: l, opened: e, fact: fact, far: far, farReqs: farReqs, to: dir}
 	near, nearReqs, err := nc.Accept()
 	if err != nil { // the opener is gone
 		_ = far.Close() // it may be gone too
@@ -155,12 +169,5 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		p.near, p.nearReqs = near, nearReqs
 		p.own()
 	}
-	e.Type, e.Detail = audit.ForwardClosed, ""
-	e.BytesDown, e.BytesUp = p.bytes[towardsClient].Load(), p.bytes[towardsTarget].Load()
-	if p.refused.Load() {
-		e.Reason = "nested-ssh"
-	}
-	r.event(e)
-	fact.Type, fact.BytesDown, fact.BytesUp = "channel-close", e.BytesDown, e.BytesUp
-	r.frame(g, recording.Request, *id, fact)
+	p.closed()
 }

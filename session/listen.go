@@ -20,6 +20,40 @@ type listen struct {
 	socket string
 }
 
+// listening is how a listen was asked for.
+type listening struct {
+	asked int    // port; 0 let the target choose
+	bind  string // address
+}
+
+func (l listen) allowed(g policy.Grant, asked int) bool {
+	if l.socket != "" {
+		return g.AllowsStreamListen(l.socket)
+	}
+	return g.AllowsListen(asked)
+}
+
+// event names l for the log.
+func (l listen) event(x listening) audit.Event {
+	if l.socket != "" {
+		return audit.Event{Capability: policy.ForwardRemote.String(), Destination: "unix", Digest: digest(l.socket)}
+	}
+	return audit.Event{Capability: policy.ForwardRemote.String(), Destination: hostPort(x.bind, l.port)}
+}
+
+// cancelListen has the target listen no more. If it doesn't, what comes is
+// refused all the same.
+func (r *relay) cancelListen(l listen, x listening) {
+	name, payload := "cancel-tcpip-forward", ssh.Marshal(struct {
+		Host string
+		Port uint32
+	}{x.bind, uint32(l.port)})
+	if l.socket != "" {
+		name, payload = "cancel-streamlocal-forward@openssh.com", ssh.Marshal(struct{ Path string }{l.socket})
+	}
+	_, _, _ = r.upstream.Conn.SendRequest(name, true, payload)
+}
+
 // global answers one global request of the client.
 func (r *relay) global(req *ssh.Request) {
 	ok := false
@@ -49,22 +83,24 @@ func (r *relay) global(req *ssh.Request) {
 
 func (r *relay) listenTCP(req *ssh.Request) (ok bool, answer []byte) {
 	host, port, valid := parseListen(req.Payload)
-	e := audit.Event{Capability: policy.ForwardRemote.String(), Destination: hostPort(host, port)}
+	l := listen{port: port}
+	e := l.event(listening{bind: host})
 	if !valid {
 		r.noListen(e, refusal{text: "the request is malformed", reason: "malformed"})
 		return false, nil
 	}
-	return r.listen(req, e, listen{port: port}, func(g policy.Grant) bool { return g.AllowsListen(port) })
+	return r.listen(req, e, l, listening{asked: port, bind: host})
 }
 
 func (r *relay) listenSocket(req *ssh.Request) bool {
 	path, valid := parseText(req.Payload, maxSocket)
+	l := listen{socket: path}
 	e := audit.Event{Capability: policy.ForwardRemote.String(), Destination: "unix", Digest: digest(path)}
 	if !valid || path == "" {
 		r.noListen(e, refusal{text: "the request is malformed", reason: "malformed"})
 		return false
 	}
-	ok, _ := r.listen(req, e, listen{socket: path}, func(g policy.Grant) bool { return g.AllowsStreamListen(path) })
+	ok, _ := r.listen(req, e, l, listening{})
 	return ok
 }
 
@@ -76,14 +112,14 @@ func (r *relay) noListen(e audit.Event, why refusal) {
 }
 
 // listen relays a request to listen and remembers what the target listens on.
-func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, allowed func(policy.Grant) bool) (ok bool, answer []byte) {
+func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (ok bool, answer []byte) {
+	age := r.age()
 	g, err := r.decide()
 	e.Policy = g.PolicyHash()
-	if err != nil || !allowed(g) {
+	if err != nil || !l.allowed(g, x.asked) {
 		r.noListen(e, undecidedOr(err, g, policy.ForwardRemote))
 		return false, nil
 	}
-	asked := l.port
 	settled := make(chan struct{})
 	r.mu.Lock()
 	full := len(r.listens) >= maxListens
@@ -105,12 +141,12 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, allowed func(p
 	} else {
 		answer = nil
 	}
-	r.mu.Lock()
-	if ok {
-		r.listens[l] = asked
-	}
-	r.settling = nil
-	r.mu.Unlock()
+	r.stand(age, func() {
+		if ok {
+			r.listens[l] = x
+		}
+		r.settling = nil
+	})
 	close(settled)
 	if !ok {
 		r.noListen(e, refusal{text: r.target + " refused to listen", reason: "upstream-refused"})
@@ -118,8 +154,7 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, allowed func(p
 	}
 	e.Type, e.Rule = audit.ListenOpened, g.RuleFor(policy.ForwardRemote).String()
 	if l.socket == "" {
-		host, _, _ := parseListen(req.Payload)
-		e.Destination = hostPort(host, l.port)
+		e.Destination = hostPort(x.bind, l.port)
 	}
 	return r.event(e), answer
 }
@@ -148,11 +183,11 @@ func (r *relay) unlisten(req *ssh.Request, l listen) bool {
 func (r *relay) listening(l listen) (asked int, ok bool) {
 	for {
 		r.mu.Lock()
-		asked, ok = r.listens[l]
+		x, ok := r.listens[l]
 		settling := r.settling
 		r.mu.Unlock()
 		if ok || settling == nil {
-			return asked, ok
+			return x.asked, ok
 		}
 		select {
 		case <-settling:

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/policy"
+	"entry/session/recording"
 )
 
 // pipe relays the bytes of a channel that isn't a session. near is the side
@@ -19,12 +21,15 @@ type pipe struct {
 	grant    policy.Grant
 	opened   audit.Event
 	near     ssh.Channel
+	lease    *lease
 	nearReqs <-chan *ssh.Request
 	far      ssh.Channel
 	farReqs  <-chan *ssh.Request
 	to       direction // of what near sends
 
 	bytes   [2]atomic.Int64 // by direction
+	fact    channelFact
+	noted   sync.Once
 	alarmed atomic.Bool
 	refused atomic.Bool
 }
@@ -36,8 +41,8 @@ func (p *pipe) own() {
 	start := func(dst, src ssh.Channel, to direction) {
 		p.r.goes(func() {
 			defer func() { copied <- to }()
-			p.r.copy(dst, &sniffer{p: p, src: src}, nil, to, &p.bytes[to])
-			if p.refused.Load() {
+			p.r.copy(p.r.newOutlet(dst, nil), &sniffer{p: p, src: src}, bulkChunk, to, &p.bytes[to], p.lease)
+			if p.refused.Load() || p.lease.over() {
 				p.close()
 				return
 			}
@@ -47,7 +52,7 @@ func (p *pipe) own() {
 	start(p.far, p.near, p.to)
 	start(p.near, p.far, 1-p.to)
 
-	ending := p.r.ending
+	ending, lost := p.r.ending, p.lease.ended
 	var fromNear, fromFar bool // nothing more comes
 	var late <-chan time.Time
 	for !fromNear || !fromFar || p.nearReqs != nil || p.farReqs != nil {
@@ -66,6 +71,10 @@ func (p *pipe) own() {
 		case <-ending:
 			ending = nil
 			p.close()
+		case <-lost:
+			lost = nil
+			p.close()
+			p.closed()
 		}
 		// A side that closed the channel takes nothing any more. The other one
 		// gets what is still on its way, for a while, then CLOSE as well.
@@ -77,6 +86,23 @@ func (p *pipe) own() {
 			late = time.After(deliveryGrace)
 		}
 	}
+}
+
+// closed notes, once, that the forward is over.
+func (p *pipe) closed() {
+	p.noted.Do(func() {
+		e := p.opened
+		e.Type, e.Detail = audit.ForwardClosed, ""
+		e.BytesDown, e.BytesUp = p.bytes[towardsClient].Load(), p.bytes[towardsTarget].Load()
+		if p.refused.Load() {
+			e.Reason = "nested-ssh"
+		} else {
+			p.lease.fill(&e)
+		}
+		p.r.event(e)
+		p.fact.Type, p.fact.BytesDown, p.fact.BytesUp = "channel-close", e.BytesDown, e.BytesUp
+		p.r.frame(p.grant, recording.Request, *e.Channel, p.fact)
+	})
 }
 
 // close closes both sides. An error says that one is gone or was sent CLOSE

@@ -24,9 +24,12 @@ func deniedBy(d *policy.Denied) refusal {
 // undecided is the refusal for an error of decide.
 func undecided(err error) refusal {
 	var d *policy.Denied
+	var why *End
 	switch {
 	case errors.As(err, &d):
 		return deniedBy(d)
+	case errors.As(err, &why):
+		return refusal{text: why.Text, reason: why.Reason}
 	case errors.Is(err, errUnrecorded):
 		return refusal{text: userText(err), reason: "not-recorded"}
 	}
@@ -37,6 +40,13 @@ func undecided(err error) refusal {
 // reference under which it stands in the log.
 func (r *relay) note(e audit.Event, why refusal) string {
 	e.Ref = r.o.Ref()
+	why.fill(&e)
+	r.event(e)
+	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.text, maxText), e.Ref)
+}
+
+// fill says in e why.
+func (why refusal) fill(e *audit.Event) {
 	e.Reason = why.reason
 	e.Detail = asciiLine(why.text, audit.MaxDetail)
 	if why.denied != nil {
@@ -45,8 +55,6 @@ func (r *relay) note(e audit.Event, why refusal) string {
 			e.Capability = why.denied.Capability.String()
 		}
 	}
-	r.event(e)
-	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.text, maxText), e.Ref)
 }
 
 // refuse rejects nc by name.

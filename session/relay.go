@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"entry/audit"
 	"entry/policy"
 )
@@ -38,7 +36,9 @@ const (
 // then is lost.
 func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) {
 	r := &relay{o: o, client: client, upstream: upstream, ending: make(chan struct{}), upGone: make(chan struct{}),
-		freed: make(chan struct{}, 1), listens: map[listen]int{}, told: map[string]bool{}, start: time.Now()}
+		freed: make(chan struct{}, 1), again: make(chan struct{}, 1), leases: map[*lease]struct{}{}, listens: map[listen]listening{},
+		terminals: map[chan string]struct{}{}, told: map[string]bool{}, start: time.Now()}
+	r.may[towardsClient].budget, r.may[towardsTarget].budget = o.BudgetDown, o.BudgetUp
 	err := r.o.fill()
 	var limits policy.Limits
 	if err == nil {
@@ -50,6 +50,7 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 		r.guard(func() { r.serve(ctx, limits) })
 	}
 	r.finish()
+	r.guard(r.giveBack)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
@@ -70,6 +71,7 @@ type relay struct {
 	ending chan struct{} // closed once cause is set: everything stops
 	upGone chan struct{} // closed once the upstream connection is gone
 	freed  chan struct{} // a channel ended
+	again  chan struct{} // a recheck is due
 
 	all      sync.WaitGroup // every goroutine
 	channels sync.WaitGroup // goroutines that own a channel; only serve adds
@@ -79,6 +81,7 @@ type relay struct {
 	down, up atomic.Int64 // bytes, all channels
 	movedUp  atomic.Uint64
 	movedCli atomic.Uint64
+	may      [2]allowance // bytes, by direction
 
 	mu          sync.Mutex // guards what follows; never held across I/O
 	cause       *End
@@ -87,10 +90,13 @@ type relay struct {
 	sessions    int            // open or opening
 	others      int            // open or opening
 	overflow    map[string]int // refused for a limit, by channel type
-	listens     map[listen]int // what the target listens on for this client, and the port asked for
-	settling    chan struct{}  // closed when the listen being asked for is answered
-	agent, x11  bool           // asked for and granted
-	cut         bool           // a channel lost its upstream
+	rechecks    uint64
+	leases      map[*lease]struct{}
+	terminals   map[chan string]struct{} // where messages are heard
+	listens     map[listen]listening     // what the target listens on for this client
+	settling    chan struct{}            // closed when the listen being asked for is answered
+	agent, x11  bool                     // asked for and granted
+	cut         bool                     // a channel lost its upstream
 	told        map[string]bool
 }
 
@@ -110,8 +116,10 @@ var (
 )
 
 // decide asks policy anew. A grant that wants a recording is none without one.
-func (r *relay) decide() (policy.Grant, error) {
-	g, err := r.o.Decide()
+func (r *relay) decide() (policy.Grant, error) { return r.granted(r.o.Decide) }
+
+func (r *relay) granted(by func() (policy.Grant, error)) (policy.Grant, error) {
+	g, err := by()
 	switch {
 	case err != nil:
 		return policy.Grant{}, err
@@ -126,9 +134,12 @@ func (r *relay) decide() (policy.Grant, error) {
 // userText is what a user may read of an error of decide.
 func userText(err error) string {
 	var denied *policy.Denied
+	var why *End
 	switch {
 	case errors.As(err, &denied):
 		return denied.Error()
+	case errors.As(err, &why):
+		return why.Text
 	case errors.Is(err, errUnrecorded):
 		return errUnrecorded.Error() + "; reconnect to start one"
 	}
@@ -233,6 +244,9 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 	if r.o.Recorder != nil {
 		recorder = r.o.Recorder.Failed()
 	}
+	recheck, again, rechecked := r.o.Recheck, r.again, make(chan struct{}, 1)
+	messages := r.o.Messages
+	var movedBefore int64
 	globals := newSerial(r.goes, r.global)
 	upChannels, upRequests := r.upstream.Channels, r.upstream.Requests
 	for {
@@ -244,6 +258,27 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 		case <-recorder:
 			recorder = nil
 			r.unrecorded(r.o.Recorder.Err())
+
+		case _, ok := <-recheck:
+			if !ok {
+				recheck = nil
+				continue
+			}
+			r.wantRecheck()
+		case <-again:
+			again = nil
+			r.goes(func() {
+				defer func() { rechecked <- struct{}{} }()
+				r.recheck()
+			})
+		case <-rechecked:
+			again = r.again
+		case text, ok := <-messages:
+			if !ok {
+				messages = nil
+				continue
+			}
+			r.announce(text)
 
 		case nc, ok := <-r.client.Channels:
 			if !ok {
@@ -283,6 +318,11 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 			}
 
 		case <-upPulse.tick():
+			moved := r.down.Load() + r.up.Load()
+			if moved == movedBefore {
+				r.goes(r.giveBack)
+			}
+			movedBefore = moved
 			if upPulse.beat() {
 				r.end(&End{Text: r.target + " stopped answering", Reason: ReasonUpstreamTimeout})
 			}
@@ -305,95 +345,5 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 				idleTimer.Reset(limits.Idle - quiet)
 			}
 		}
-	}
-}
-
-func floodEnd(of string) *End {
-	return &End{Text: "too many " + of + " at once", Reason: ReasonFlood}
-}
-
-// upstreamGone ends the session once no channel is open any more. Until then
-// the channels deliver what the target had sent.
-func (r *relay) upstreamGone() {
-	r.mu.Lock()
-	open, cut := r.sessions+r.others, r.cut
-	r.mu.Unlock()
-	switch {
-	case open > 0:
-	case cut:
-		r.end(&End{Text: "the connection to " + r.target + " was lost", Reason: ReasonUpstreamLost})
-	default:
-		r.end(&End{Text: r.target + " closed the connection", Reason: ReasonUpstreamClosed})
-	}
-}
-
-// finish serves both legs until they and every goroutine are gone.
-func (r *relay) finish() {
-	grace := deliveryGrace
-	if r.over() {
-		grace = farewellGrace
-		// Only this ends the reads from the target; the client is told first.
-		r.goes(func() { _ = r.upstream.Conn.Close() }) // it may be gone already
-	}
-	late := time.NewTimer(grace)
-	defer late.Stop()
-	idle := make(chan struct{})
-	r.goes(func() { r.channels.Wait(); close(idle) })
-	hangUp := func() { // either may be gone already
-		r.goes(func() { _ = r.upstream.Conn.Close() })
-		r.goes(func() { _ = r.client.Conn.Close() })
-	}
-	cc, cr, uc, ur := r.client.Channels, r.client.Requests, r.upstream.Channels, r.upstream.Requests
-	for cc != nil || cr != nil || uc != nil || ur != nil {
-		select {
-		case <-idle:
-			idle = nil
-			hangUp()
-		case <-late.C:
-			hangUp()
-		case nc, ok := <-cc:
-			cc = stillOpen(cc, ok)
-			rejectLate(nc)
-		case nc, ok := <-uc:
-			uc = stillOpen(uc, ok)
-			rejectLate(nc)
-			if !ok {
-				r.closeUpGone()
-			}
-		case req, ok := <-cr:
-			cr = stillOpen(cr, ok)
-			replyLate(req)
-		case req, ok := <-ur:
-			ur = stillOpen(ur, ok)
-			replyLate(req)
-		}
-	}
-	r.all.Wait()
-}
-
-func (r *relay) closeUpGone() {
-	select {
-	case <-r.upGone: // serve did
-	default:
-		close(r.upGone)
-	}
-}
-
-func stillOpen[T any](c <-chan T, ok bool) <-chan T {
-	if ok {
-		return c
-	}
-	return nil
-}
-
-func rejectLate(nc ssh.NewChannel) {
-	if nc != nil {
-		_ = nc.Reject(ssh.ResourceShortage, "entry: the session is ending") // the peer may be gone
-	}
-}
-
-func replyLate(req *ssh.Request) {
-	if req != nil {
-		_ = req.Reply(isKeepAlive(req), nil) // the peer may be gone
 	}
 }

@@ -132,22 +132,20 @@ func (s *sessionChannel) askEOW(req *ssh.Request) bool {
 }
 
 func (s *sessionChannel) askAgent(req *ssh.Request) bool {
+	age := s.r.age()
 	if len(req.Payload) != 0 || !s.permit(policy.Agent) || !s.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply}) {
 		return false
 	}
-	s.r.mu.Lock()
-	s.r.agent = true // before the target can open the first channel
-	s.r.mu.Unlock()
+	s.r.stand(age, func() { s.r.agent = true }) // before the target can open the first channel
 	return s.pass(req)
 }
 
 func (s *sessionChannel) askX11(req *ssh.Request) bool {
+	age := s.r.age()
 	if !parseX11(req.Payload) || !s.permit(policy.X11) || !s.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply}) {
 		return false
 	}
-	s.r.mu.Lock()
-	s.r.x11 = true
-	s.r.mu.Unlock()
+	s.r.stand(age, func() { s.r.x11 = true })
 	return s.pass(req)
 }
 
@@ -180,7 +178,7 @@ func (s *sessionChannel) tell(text string) {
 	if s.grant.Record() == policy.Full && !s.keep(recording.Error, line) {
 		return
 	}
-	_, _ = s.client.Stderr().Write(line) // the client may be gone
+	s.stderr.say(line)
 }
 
 func (s *sessionChannel) askShell(req *ssh.Request) bool {
@@ -209,7 +207,8 @@ func (s *sessionChannel) askSubsystem(req *ssh.Request) bool {
 	return s.startProgram(req, st)
 }
 
-// start is something to be run on the target.
+// start is something to be run on the target. A subsystem other than sftp
+// needs what a command of its name would.
 type start struct {
 	needs     []policy.Capability
 	command   string // "" for the shell
@@ -218,22 +217,34 @@ type start struct {
 	transfer  bool
 }
 
+// lacks is the first capability that st needs and g doesn't give, 0 if none.
+func (st start) lacks(g policy.Grant) policy.Capability {
+	for _, c := range st.needs {
+		if !g.Allows(c) || c == policy.Exec && !g.AllowsExec(st.command) {
+			return c
+		}
+	}
+	return 0
+}
+
 // startProgram relays shell, exec and subsystem.
 func (s *sessionChannel) startProgram(req *ssh.Request, st start) bool {
 	e := audit.Event{Type: audit.ExecRequested, Channel: s.id, ChannelType: "session", Program: st.program}
 	if st.command != "" {
 		e.Digest = digest(st.command)
 	}
+	age := s.r.age()
 	g, err := s.r.decide()
-	for _, c := range st.needs {
+	e.Policy = g.PolicyHash()
+	if c := st.lacks(g); err != nil || c != 0 {
 		e.Capability = c.String()
-		if err != nil || !g.Allows(c) {
-			e.Policy = g.PolicyHash()
-			return s.refuseStart(e, undecidedOr(err, g, c))
-		}
-		e.Rule, e.Policy = g.RuleFor(c).String(), g.PolicyHash()
+		return s.refuseStart(e, undecidedOr(err, g, c))
 	}
+	last := st.needs[len(st.needs)-1]
+	e.Capability, e.Rule = last.String(), g.RuleFor(last).String()
 	s.grant = g
+	s.lease.lacks = st.lacks
+	s.r.stand(age, func() { s.r.leases[s.lease] = struct{}{} })
 	if !s.r.event(e) {
 		return false
 	}
@@ -245,6 +256,7 @@ func (s *sessionChannel) startProgram(req *ssh.Request, st start) bool {
 		return false
 	}
 	if ok, err := s.up.SendRequest(req.Type, true, req.Payload); err != nil || !ok {
+		s.r.leave(s.lease)
 		s.failed++
 		if !req.WantReply {
 			s.failed = maxStarts // nobody would tell the client otherwise

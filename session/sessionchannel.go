@@ -2,7 +2,7 @@ package session
 
 import (
 	"errors"
-	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,8 +40,11 @@ const (
 type sessionChannel struct {
 	r      *relay
 	id     *uint32
+	lease  *lease
 	client ssh.Channel
 	up     ssh.Channel
+
+	stdout, stderr *outlet // towards the client
 
 	bytesDown, bytesUp atomic.Int64
 
@@ -60,6 +63,9 @@ type sessionChannel struct {
 	copied     chan stream   // a stream ended
 	answer     chan bool     // whether the target's connection lives
 	said       chan struct{} // the farewell is out
+	shown      chan struct{} // a message is
+	messages   chan string
+	listen     <-chan string // messages, nil while none is taken
 	running    int           // streams
 	out        int           // of them, those towards the client
 	begun      bool          // streams were started
@@ -75,7 +81,10 @@ type sessionChannel struct {
 	livesAfter bool // it did, after the target closed the channel
 	gone       bool // it doesn't
 	saying     bool
+	showing    bool
 	cut        bool // the session is ending
+	lost       bool // the lease ended
+	noted      sync.Once
 }
 
 // openSession relays the opening of a session channel.
@@ -94,7 +103,8 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	}
 	// Requests that nobody takes would stop the whole connection.
 	defer r.goes(func() { ssh.DiscardRequests(upReqs) })
-	s := &sessionChannel{r: r, id: r.number(true), up: up, grant: g, upReqs: upReqs}
+	s := &sessionChannel{r: r, id: r.number(true), lease: newLease(nil), up: up, grant: g, upReqs: upReqs}
+	defer r.leave(s.lease)
 	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
 		!r.frame(g, recording.Request, *s.id, channelFact{Type: "channel-open", Name: "session"}) {
 		_ = up.Close() // the connection may be gone
@@ -109,6 +119,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	}
 	defer r.goes(func() { ssh.DiscardRequests(clientReqs) })
 	s.client, s.clientReqs = client, clientReqs
+	s.stdout, s.stderr = r.newOutlet(client, nil), r.newOutlet(client.Stderr(), nil)
 	s.own()
 	s.finish()
 }
@@ -136,9 +147,10 @@ func (s *sessionChannel) own() {
 	s.copied = make(chan stream, 3)
 	s.answer = make(chan bool, 1)
 	s.said = make(chan struct{}, 1)
-	ending := s.r.ending
-	var deliver <-chan time.Time
-	for s.clientReqs != nil || s.upReqs != nil || s.running > 0 || s.todo.busy || s.saying || s.asking {
+	s.shown = make(chan struct{}, 1)
+	ending, ended := s.r.ending, s.lease.ended
+	var deliver, late <-chan time.Time
+	for s.clientReqs != nil || s.upReqs != nil || s.running > 0 || s.todo.busy || s.saying || s.asking || s.showing {
 		select {
 		case req, ok := <-s.clientReqs:
 			switch {
@@ -163,7 +175,9 @@ func (s *sessionChannel) own() {
 		case from := <-s.copied:
 			s.running--
 			if from != inputStream {
-				s.out--
+				if s.out--; s.out == 0 {
+					s.deafen()
+				}
 				break
 			}
 			s.inputDone = true
@@ -179,6 +193,19 @@ func (s *sessionChannel) own() {
 			s.livesAfter = s.upReqs == nil
 		case <-s.said:
 			s.saying, s.exited, s.eof, s.closed = false, true, true, true
+		case text := <-s.listen:
+			s.show(text)
+		case <-s.shown:
+			s.showing = false
+			if s.out > 0 {
+				s.listen = s.messages
+			}
+		case <-ended:
+			ended, s.lost = nil, true
+			s.stopProgram()
+			late = time.After(farewellGrace)
+		case <-late: // a client that takes nothing hears nothing
+			s.r.goes(func() { _ = s.client.Close() })
 		case <-ending:
 			ending, s.cut = nil, true
 		}
@@ -193,6 +220,9 @@ func (s *sessionChannel) settle() {
 		return
 	case s.clientReqs == nil: // nobody is left to be told
 		s.closed = s.upReqs == nil
+		return
+	case s.lost && (s.begun || !s.todo.busy): // the target may not even answer any more
+		s.say(s.lease.line())
 		return
 	case s.out > 0, !s.begun && s.todo.busy: // output, or an answer, comes first
 		return
@@ -212,10 +242,13 @@ func (s *sessionChannel) settle() {
 		return // nothing has been started yet
 	}
 	if !s.exited {
-		// The output ended and no exit status came. Either the program closed
-		// its output and runs on, or the target ended the channel without
-		// one, or the connection is gone and the user must be told so: the
-		// answer to a keep-alive tells.
+		// The output ended and no exit status came. Either the target ended the
+		// channel without one, or the connection is gone and the user must be
+		// told so: the answer to a keep-alive tells. Or one follows. To EOF,
+		// OpenSSH answers CLOSE if its own input has ended, and x/crypto answers
+		// that at once, after which no exit status can be sent: then EOF waits
+		// for it. With the input open EOF goes first, because the program may
+		// have closed its output and wait for what the client makes of that.
 		after := s.upReqs == nil
 		switch {
 		case s.gone:
@@ -228,6 +261,8 @@ func (s *sessionChannel) settle() {
 			return
 		case after && !s.livesAfter, !after && !s.livesOpen:
 			s.ask()
+			return
+		case !after && s.inputDone:
 			return
 		}
 	}
@@ -255,6 +290,17 @@ func (s *sessionChannel) drainRequests() {
 	}
 }
 
+// stopProgram ends what runs. Without a terminal it would not notice that its
+// channel is closed before it reads or writes.
+func (s *sessionChannel) stopProgram() {
+	if s.begun && !s.upClosed {
+		for _, signal := range []string{"HUP", "TERM"} {
+			_, _ = s.up.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{signal})) // the connection may be gone
+		}
+	}
+	s.closeUp()
+}
+
 func (s *sessionChannel) closeUp() {
 	if !s.upClosed {
 		s.upClosed = true
@@ -277,7 +323,7 @@ func (s *sessionChannel) ask() {
 func (s *sessionChannel) say(text string) {
 	s.saying = true
 	s.closeUp()
-	eof, exited := s.eof, s.exited
+	eof, exited, lost := s.eof, s.exited, s.lost
 	s.r.goes(func() { // errors say that the client is gone, which ends the channel too
 		defer func() { s.said <- struct{}{} }()
 		if text != "" && !eof {
@@ -288,7 +334,10 @@ func (s *sessionChannel) say(text string) {
 			if rec := s.r.o.Recorder; rec != nil && s.grant.Record() == policy.Full {
 				_ = rec.Frame(recording.Error, *s.id, []byte(line)) // it may be what failed
 			}
-			_, _ = io.WriteString(s.client.Stderr(), line)
+			if lost {
+				s.finish() // what happened is noted before it is told
+			}
+			s.stderr.say([]byte(line))
 		}
 		if !exited {
 			_, _ = s.client.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitEnded}))
@@ -306,45 +355,4 @@ func (s *sessionChannel) line(text string) string {
 		return text + "\r\n"
 	}
 	return text + "\n"
-}
-
-// begin starts the streams of a program that the target has accepted.
-func (s *sessionChannel) begin() {
-	r := s.r
-	s.begun, s.running, s.out = true, 3, 2
-	newTap := func(k recording.Kind) *tap {
-		return newTap(r.o.Recorder, s.grant, k, *s.id, s.payload, r.o.OmitAfter)
-	}
-	stream := func(which stream, f func()) {
-		r.goes(func() {
-			defer func() { s.copied <- which }()
-			f()
-		})
-	}
-	stream(inputStream, func() {
-		r.copy(s.up, s.client, newTap(recording.Input), towardsTarget, &s.bytesUp)
-		_ = s.up.CloseWrite() // the target may have closed the channel
-	})
-	stream(outputStream, func() {
-		out := newTap(recording.Output)
-		if s.pty && r.o.Notice != "" && !r.write(s.client, []byte(r.o.Notice+"\r\n"), out) {
-			return
-		}
-		r.copy(s.client, s.up, out, towardsClient, &s.bytesDown)
-	})
-	stream(errorStream, func() {
-		r.copy(s.client.Stderr(), s.up.Stderr(), newTap(recording.Error), towardsClient, &s.bytesDown)
-	})
-}
-
-// finish notes that the channel is over.
-func (s *sessionChannel) finish() {
-	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
-	r.event(audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exitStatus})
-	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up})
-	if s.exitStatus != nil {
-		r.mu.Lock()
-		r.stats.Exit = s.exitStatus
-		r.mu.Unlock()
-	}
 }

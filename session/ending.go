@@ -1,0 +1,97 @@
+package session
+
+import (
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func floodEnd(of string) *End {
+	return &End{Text: "too many " + of + " at once", Reason: ReasonFlood}
+}
+
+// upstreamGone ends the session once no channel is open any more. Until then
+// the channels deliver what the target had sent.
+func (r *relay) upstreamGone() {
+	r.mu.Lock()
+	open, cut := r.sessions+r.others, r.cut
+	r.mu.Unlock()
+	switch {
+	case open > 0:
+	case cut:
+		r.end(&End{Text: "the connection to " + r.target + " was lost", Reason: ReasonUpstreamLost})
+	default:
+		r.end(&End{Text: r.target + " closed the connection", Reason: ReasonUpstreamClosed})
+	}
+}
+
+// finish serves both legs until they and every goroutine are gone.
+func (r *relay) finish() {
+	grace := deliveryGrace
+	if r.over() {
+		grace = farewellGrace
+		// Only this ends the reads from the target; the client is told first.
+		r.goes(func() { _ = r.upstream.Conn.Close() }) // it may be gone already
+	}
+	late := time.NewTimer(grace)
+	defer late.Stop()
+	idle := make(chan struct{})
+	r.goes(func() { r.channels.Wait(); close(idle) })
+	hangUp := func() { // either may be gone already
+		r.goes(func() { _ = r.upstream.Conn.Close() })
+		r.goes(func() { _ = r.client.Conn.Close() })
+	}
+	cc, cr, uc, ur := r.client.Channels, r.client.Requests, r.upstream.Channels, r.upstream.Requests
+	for cc != nil || cr != nil || uc != nil || ur != nil {
+		select {
+		case <-idle:
+			idle = nil
+			hangUp()
+		case <-late.C:
+			hangUp()
+		case nc, ok := <-cc:
+			cc = stillOpen(cc, ok)
+			rejectLate(nc)
+		case nc, ok := <-uc:
+			uc = stillOpen(uc, ok)
+			rejectLate(nc)
+			if !ok {
+				r.closeUpGone()
+			}
+		case req, ok := <-cr:
+			cr = stillOpen(cr, ok)
+			replyLate(req)
+		case req, ok := <-ur:
+			ur = stillOpen(ur, ok)
+			replyLate(req)
+		}
+	}
+	r.all.Wait()
+}
+
+func (r *relay) closeUpGone() {
+	select {
+	case <-r.upGone: // serve did
+	default:
+		close(r.upGone)
+	}
+}
+
+func stillOpen[T any](c <-chan T, ok bool) <-chan T {
+	if ok {
+		return c
+	}
+	return nil
+}
+
+func rejectLate(nc ssh.NewChannel) {
+	if nc != nil {
+		_ = nc.Reject(ssh.ResourceShortage, "entry: the session is ending") // the peer may be gone
+	}
+}
+
+func replyLate(req *ssh.Request) {
+	if req != nil {
+		_ = req.Reply(isKeepAlive(req), nil) // the peer may be gone
+	}
+}

@@ -1,0 +1,46 @@
+package session
+
+// maxUnread is how many messages wait for a user who takes none.
+const maxUnread = 8
+
+// announce hands a line for the user to every terminal that has room for it.
+func (r *relay) announce(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for t := range r.terminals {
+		select {
+		case t <- text:
+		default: // maxUnread are waiting already
+		}
+	}
+}
+
+// hear has s take messages from now on, if it has a terminal and a program.
+func (s *sessionChannel) hear() {
+	if s.payload != terminalPayload {
+		return
+	}
+	s.messages = make(chan string, maxUnread)
+	s.listen = s.messages
+	s.r.mu.Lock()
+	s.r.terminals[s.messages] = struct{}{}
+	s.r.mu.Unlock()
+}
+
+// deafen undoes hear.
+func (s *sessionChannel) deafen() {
+	s.listen = nil
+	s.r.mu.Lock()
+	delete(s.r.terminals, s.messages)
+	s.r.mu.Unlock()
+}
+
+// show shows text. A user who takes nothing makes it wait, so it runs beside
+// own, one at a time.
+func (s *sessionChannel) show(text string) {
+	s.listen, s.showing = nil, true
+	s.r.goes(func() {
+		defer func() { s.shown <- struct{}{} }()
+		s.stdout.show([]byte("\r\n" + s.line("entry: "+asciiLine(text, maxText))))
+	})
+}

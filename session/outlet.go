@@ -1,0 +1,150 @@
+package session
+
+import (
+	"bytes"
+	"io"
+	"unicode/utf8"
+)
+
+// outlet is one stream on its way out of entry: what goes through it is
+// recorded first, and goes in one order into both.
+type outlet struct {
+	r *relay
+	w io.Writer
+
+	// turn holds a token while somebody is in Frame or Write, and guards what
+	// follows. x/crypto keeps one packet for each stream of a channel, so that
+	// two writers would spoil each other's. Who waits here can wait for a peer:
+	// with a sync.Mutex, tests could not tell that from work.
+	turn chan struct{}
+
+	tap     *tap
+	screen  bool   // a terminal, whose latest bytes are in tail
+	tail    []byte // at most maxTail
+	waiting []byte // lines that came inside an escape sequence
+	ended   bool
+}
+
+func (r *relay) newOutlet(w io.Writer, t *tap) *outlet {
+	return &outlet{r: r, w: w, tap: t, turn: make(chan struct{}, 1)}
+}
+
+// maxTail is where an escape sequence is looked for: terminals' own limits
+// are in that range, and few programs send longer ones.
+const maxTail = 256 // bytes
+
+// put records p and sends it on, in pieces of maxChunk. It reports whether the
+// stream can go on: not if the recorder failed, which ends the session, or the
+// peer is gone.
+func (o *outlet) put(p []byte) bool {
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
+	return o.write(p) && (o.waiting == nil || o.inside() || o.flush())
+}
+
+// write is put with the turn held.
+func (o *outlet) write(p []byte) bool {
+	if err := o.tap.keep(p); err != nil {
+		o.r.unrecorded(err)
+		return false
+	}
+	if o.screen {
+		o.remember(p)
+	}
+	for len(p) > 0 {
+		n := min(len(p), maxChunk)
+		if _, err := o.w.Write(p[:n]); err != nil {
+			return false
+		}
+		p = p[n:]
+	}
+	return true
+}
+
+// flush shows the lines that waited; the turn is held.
+func (o *outlet) flush() bool {
+	p := o.waiting
+	o.waiting = nil
+	return o.write(p)
+}
+
+// say sends entry's own p, unrecorded.
+func (o *outlet) say(p []byte) {
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
+	_, _ = o.w.Write(p) // the peer may be gone
+}
+
+// show puts a line between what a program shows, as wall(1) does: where the
+// program's output stands inside an escape sequence or a character, with what
+// comes next.
+func (o *outlet) show(line []byte) {
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
+	if o.ended {
+		return
+	}
+	o.waiting = append(o.waiting, line...)
+	if !o.inside() {
+		o.flush()
+	}
+}
+
+// end records what stands for the bytes that weren't kept. Nothing is shown
+// after it.
+func (o *outlet) end() {
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
+	if err := o.tap.close(); err != nil {
+		o.r.unrecorded(err)
+	}
+	o.tap, o.ended = nil, true
+}
+
+func (o *outlet) remember(p []byte) {
+	if len(p) >= maxTail {
+		o.tail = append(o.tail[:0], p[len(p)-maxTail:]...)
+		return
+	}
+	if over := len(o.tail) + len(p) - maxTail; over > 0 {
+		o.tail = append(o.tail[:0], o.tail[over:]...)
+	}
+	o.tail = append(o.tail, p...)
+}
+
+// inside reports whether the terminal is within an escape sequence (ECMA-48
+// §5.3, §5.4, §5.6) or a character of several bytes.
+func (o *outlet) inside() bool {
+	if n := len(o.tail); n > 0 && o.tail[n-1] >= utf8.RuneSelf {
+		start := n - 1
+		for start > max(0, n-utf8.UTFMax) && !utf8.RuneStart(o.tail[start]) {
+			start--
+		}
+		if !utf8.FullRune(o.tail[start:]) {
+			return true
+		}
+	}
+	i := bytes.LastIndexByte(o.tail, esc)
+	if i < 0 {
+		return false
+	}
+	rest := o.tail[i+1:]
+	if len(rest) == 0 {
+		return true
+	}
+	switch body := rest[1:]; rest[0] {
+	case '[': // CSI: parameters and intermediates up to a final byte
+		return !bytes.ContainsFunc(body, func(c rune) bool { return c >= '@' || c == can || c == sub })
+	case ']', 'P', 'X', '^', '_': // OSC, DCS, SOS, PM, APC: up to BEL or ESC \
+		return !bytes.ContainsFunc(body, func(c rune) bool { return c == bel || c == can || c == sub })
+	default: // nF: intermediates up to a final byte
+		return !bytes.ContainsFunc(rest, func(c rune) bool { return c < ' ' || c > '/' })
+	}
+}
+
+const (
+	esc = 0x1b
+	bel = 0x07
+	can = 0x18
+	sub = 0x1a
+)

@@ -1,0 +1,57 @@
+package session
+
+import (
+	"entry/audit"
+	"entry/session/recording"
+)
+
+// begin starts the streams of a program that the target has accepted.
+func (s *sessionChannel) begin() {
+	r := s.r
+	s.begun, s.running, s.out = true, 3, 2
+	newTap := func(k recording.Kind) *tap {
+		return newTap(r.o.Recorder, s.grant, k, *s.id, s.payload, r.o.OmitAfter)
+	}
+	most := bulkChunk
+	if s.payload == terminalPayload {
+		most = middleChunk
+	}
+	s.stdout.tap, s.stdout.screen = newTap(recording.Output), s.payload == terminalPayload
+	s.stderr.tap = newTap(recording.Error)
+	s.hear()
+	stream := func(which stream, f func()) {
+		r.goes(func() {
+			defer func() { s.copied <- which }()
+			f()
+		})
+	}
+	stream(inputStream, func() {
+		r.copy(r.newOutlet(s.up, newTap(recording.Input)), s.client, most, towardsTarget, &s.bytesUp, s.lease)
+		_ = s.up.CloseWrite() // the target may have closed the channel
+	})
+	stream(outputStream, func() {
+		if s.pty && r.o.Notice != "" && !s.stdout.put([]byte(r.o.Notice+"\r\n")) {
+			return
+		}
+		r.copy(s.stdout, s.up, most, towardsClient, &s.bytesDown, s.lease)
+	})
+	stream(errorStream, func() {
+		r.copy(s.stderr, s.up.Stderr(), most, towardsClient, &s.bytesDown, s.lease)
+	})
+}
+
+// finish notes, once, that the channel is over.
+func (s *sessionChannel) finish() { s.noted.Do(s.note) }
+
+func (s *sessionChannel) note() {
+	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
+	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exitStatus}
+	s.lease.fill(&e)
+	r.event(e)
+	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up})
+	if s.exitStatus != nil {
+		r.mu.Lock()
+		r.stats.Exit = s.exitStatus
+		r.mu.Unlock()
+	}
+}
