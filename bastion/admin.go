@@ -35,8 +35,10 @@ type Admin struct {
 	Auth   *identity.Authenticator
 	Events Events
 	Log    *zap.Logger
-	Server *Server                     // nil when no server runs
-	Reload func(context.Context) error // reads the policy again; nil when no server runs
+	Server *Server        // nil when no server runs
+	Policy *policy.Policy // what invitations are checked against when no server runs
+
+	Control PolicyControl // nil when no server runs
 }
 
 // Handler serves the operations as JSON over HTTP. Every request's context
@@ -50,7 +52,7 @@ func (a *Admin) Handler() http.Handler {
 	handle("GET /v1/users", func(r *http.Request) (any, error) { return a.Auth.Users(r.Context()) })
 	handle("GET /v1/users/{name}", func(r *http.Request) (any, error) { return a.Auth.User(r.Context(), r.PathValue("name")) })
 	handle("POST /v1/users/{name}", a.addUser)
-	handle("POST /v1/users/{name}/reset", a.resetUser)
+	a.userHandlers(handle)
 	handle("POST /v1/users/{name}/disable", a.change("user-disabled", a.Auth.Disable))
 	handle("POST /v1/users/{name}/enable", a.change("", a.Auth.Enable))
 	handle("DELETE /v1/users/{name}", a.change("user-removed", a.Auth.Remove))
@@ -64,12 +66,7 @@ func (a *Admin) Handler() http.Handler {
 	})
 	handle("DELETE /v1/sessions/{id}", a.endSession)
 	handle("POST /v1/recordings/{id}/read", a.recordingRead)
-	handle("POST /v1/reload", func(r *http.Request) (any, error) {
-		if a.Reload == nil {
-			return nil, &AdminError{Status: http.StatusConflict, Text: "no server is running, so there is nothing to reload"}
-		}
-		return struct{}{}, a.Reload(r.Context())
-	})
+	a.policyHandlers(handle)
 	return mux
 }
 
@@ -123,12 +120,6 @@ func (a *Admin) publicError(err error) *AdminError {
 
 func (a *Admin) addUser(r *http.Request) (any, error) {
 	return a.issued(r, a.Auth.AddUser)
-}
-
-func (a *Admin) resetUser(r *http.Request) (any, error) {
-	v, err := a.issued(r, a.Auth.Reset)
-	a.endUser(r.PathValue("name"), "user-reset")
-	return v, err
 }
 
 // issued answers with a temporary passphrase and until when it is good.

@@ -43,6 +43,7 @@ type Options struct {
 	Auth     *identity.Authenticator
 	Events   Events
 	Spool    *recording.Spool
+	Usage    Usage                            // bytes moved by day
 	Auditors func(lab string) []age.Recipient // who may read a lab's recordings; at least one
 	HostKeys *ca.HostKeys
 	UserCA   *ca.UserCA
@@ -104,7 +105,7 @@ var ErrClosed = errors.New("server closed")
 // New checks o and returns a server that doesn't listen yet.
 func New(o Options) (*Server, error) {
 	switch {
-	case o.Policy == nil, o.Auth == nil, o.Events == nil, o.Spool == nil, o.Auditors == nil, o.HostKeys == nil, o.UserCA == nil, o.Log == nil:
+	case o.Policy == nil, o.Auth == nil, o.Events == nil, o.Spool == nil, o.Usage == nil, o.Auditors == nil, o.HostKeys == nil, o.UserCA == nil, o.Log == nil:
 		return nil, errors.New("new server: a required option is missing")
 	}
 	if o.Name == "" {

@@ -365,7 +365,7 @@ func newSite(t *testing.T, o options) *site {
 		text = o.policy
 	}
 	bo := bastion.Options{
-		Policy: parsePolicy(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool,
+		Policy: parsePolicy(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool, Usage: s.store,
 		Auditors: func(string) []age.Recipient { return auditors },
 		HostKeys: s.hosts, UserCA: s.userCA, Log: zap.NewNop(), Now: s.clock.now,
 		Startups: bastion.Startups{Begin: 200, Rate: 30, Full: 300}, PerSource: 100, DialTimeout: 2 * time.Second, Notice: bastion.NoticeNone,

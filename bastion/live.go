@@ -271,6 +271,15 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	o.Notice = strings.Join(said, "\r\n")
 	o.Stands = func() (policy.Grant, error) { return l.goesOn(l.s.policy.Load()) }
 	l.watch.options(&o)
+	down, up := l.s.newBudgets(l.grant, l.event)
+	defer down.close()
+	defer up.close()
+	if down != nil {
+		o.BudgetDown = down
+	}
+	if up != nil {
+		o.BudgetUp = up
+	}
 	go l.watch.run(l.ctx, l.s.now, o.Stands)
 	defer func() { <-l.watch.done }()
 	stats, err := session.Relay(l.ctx, client, l.upstream, o)

@@ -193,11 +193,15 @@ type SessionInfo struct {
 	Rule    string    `json:"rule"`
 }
 
+func (l *live) info() SessionInfo {
+	return SessionInfo{ID: l.id, User: l.user, Target: l.grant.Target().FullName(), Source: l.source.String(), Started: l.started.UTC(), Rule: l.grant.Rule().String()}
+}
+
 // Sessions lists the live sessions, oldest first.
 func (s *Server) Sessions() []SessionInfo {
 	var out []SessionInfo
 	for _, l := range s.live.sessions() {
-		out = append(out, SessionInfo{ID: l.id, User: l.user, Target: l.grant.Target().FullName(), Source: l.source.String(), Started: l.started.UTC(), Rule: l.grant.Rule().String()})
+		out = append(out, l.info())
 	}
 	return out
 }

@@ -230,6 +230,7 @@ func TestConcurrent(t *testing.T) {
 		}()
 	}
 	eventually(t, "six refusals", func() bool { return len(refused) == 6 })
+	eventually(t, "two programs", func() bool { return len(s.log.all(audit.ExecRequested)) == 2 })
 	s.idle(t, 2)
 	// A refused session leaves no recording that the log knows nothing of.
 	if list := must[[]recording.Info](t)(recording.List(s.dir + "/spool")); len(list) != 2 {

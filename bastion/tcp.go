@@ -115,7 +115,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 		e.Type, e.BytesUp, e.BytesDown, e.Reason = audit.ForwardClosed, up, down, "closed"
 		var end *session.End
 		switch {
-		case errors.As(context.Cause(ctx), &end):
+		case errors.As(context.Cause(ctx), &end), errors.As(err, &end):
 			e.Reason, e.Detail = end.Reason, end.Text
 		case err != nil:
 			e.Reason, e.Detail = "failed", clip(err.Error())
@@ -132,8 +132,11 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	defer stop()
 	touched, release := f.limit()
 	defer release()
+	budgetDown, budgetUp := c.s.newBudgets(g, func(t audit.Type) audit.Event { b := e; b.Type = t; return b })
+	defer budgetDown.close()
+	defer budgetUp.close()
 	alarmed := make(chan struct{}, 1)
-	up, down, err = pipe(near, tc, closed, touched, func() {
+	up, down, err = pipe(near, tc, closed, budgetDown.meter(ctx, touched), budgetUp.meter(ctx, touched), func() {
 		select {
 		case alarmed <- struct{}{}:
 			alarm := e
@@ -147,7 +150,8 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 // pipe copies both ways, passes each end of data on, and closes both when both
 // are done, one failed, or the client has closed the channel and what it sent
 // is delivered. nested is called for each direction that begins as SSH does.
-func pipe(near, far net.Conn, closed <-chan struct{}, touched, nested func()) (up, down int64, err error) {
+// meterDown and meterUp are asked before bytes are passed on.
+func pipe(near, far net.Conn, closed <-chan struct{}, meterDown, meterUp func(n int) error, nested func()) (up, down int64, err error) {
 	type result struct {
 		n   int64
 		err error
@@ -157,7 +161,7 @@ func pipe(near, far net.Conn, closed <-chan struct{}, touched, nested func()) (u
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		n, err := copyChunks(far, near, touched, nested)
+		n, err := copyChunks(far, near, meterUp, nested)
 		if err == nil {
 			err = closeWrite(far)
 		}
@@ -170,7 +174,7 @@ func pipe(near, far net.Conn, closed <-chan struct{}, touched, nested func()) (u
 		}
 		far.Close()
 	}()
-	down, err = copyChunks(near, far, touched, nested)
+	down, err = copyChunks(near, far, meterDown, nested)
 	if err == nil {
 		err = closeWrite(near)
 	}
@@ -211,13 +215,15 @@ var greetings = [...]string{"SSH-2.0-", "SSH-1.99-"}
 
 // copyChunks copies until the end of src. It calls greeted when src begins as
 // an SSH peer does, in however many pieces.
-func copyChunks(dst io.Writer, src io.Reader, touched, greeted func()) (n int64, err error) {
+func copyChunks(dst io.Writer, src io.Reader, meter func(int) error, greeted func()) (n int64, err error) {
 	buf := make([]byte, pipeChunk)
 	head, looking := "", true
 	for {
 		m, rerr := src.Read(buf)
 		if m > 0 {
-			touched()
+			if err := meter(m); err != nil {
+				return n, err
+			}
 			if looking {
 				head += string(buf[:min(m, len(greetings[1])-len(head))])
 				begun := false

@@ -68,7 +68,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(demoCmd(), initCmd(), checkCmd(), serveCmd(), userCmd(), sessionsCmd(), auditCmd())
+	root.AddCommand(demoCmd(), initCmd(), checkCmd(), serveCmd(), userCmd(), sessionsCmd(), auditCmd(), policyCmd(), approveCmd())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -23,6 +23,7 @@ import (
 	"entry/audit"
 	"entry/bastion"
 	"entry/configs"
+	"entry/policy"
 )
 
 // operatorTimeout bounds one operation, argon2 and ended sessions included.
@@ -46,14 +47,15 @@ func openOperator(cfg *configs.Config) (*operator, error) {
 	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
 		return nil, err
 	}
-	st, err := openState(cfg)
+	st, err := openState(cfg, func(text string, cause error) { fmt.Fprintf(os.Stderr, "entry: note: %s: %v\n", text, cause) })
 	if errors.Is(err, audit.ErrLocked) {
 		return nil, hinted(errors.New("a server is running, but its admin socket doesn't answer"), "check admin.socket in the configuration; if the server is just starting, try again")
 	}
 	if err != nil {
 		return nil, err
 	}
-	admin := &bastion.Admin{Auth: st.auth, Events: st.log, Log: zap.NewNop()}
+	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
+	admin := &bastion.Admin{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p}
 	return &operator{do: inProcess(admin.Handler()), closing: st.Close}, nil
 }
 

@@ -1,18 +1,43 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
 
 	"entry/configs"
 	"entry/policy"
 )
+
+func policyCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Check, explain, compare and rehearse the policy",
+		Long: `The policy is a directory of text files that say who may do what, where and
+when. These verbs change nothing and need no running server: they read the
+files, and replay also reads the audit log.`,
+		Example: `  entry policy validate
+  entry policy explain alice home --may download
+  entry policy diff /etc/entry/policy.d new
+  entry policy replay --since 30d new`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().Bool("json", false, "one JSON object a line")
+	cmd.AddCommand(policyValidateCmd(), policyTestCmd(), policyExplainCmd(), policyWhoCanCmd(), policyDiffCmd(), policyReplayCmd(), policyCodesCmd(), policyApplyCmd())
+	return cmd
+}
 
 // loadPolicy reads the policy files, runs their tests, and holds them against
 // the configuration, which they can't know.
 func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, &exitError{code: policyCode(err), err: err}
 	}
 	if problem := p.Conflict(cfg.Name); problem != nil {
 		return nil, &exitError{code: exitUsage, err: problem}
@@ -26,4 +51,83 @@ func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
 		}
 	}
 	return p, nil
+}
+
+// policyCode tells failed tests from files that can't be used at all.
+func policyCode(err error) int {
+	var problems policy.Problems
+	if errors.As(err, &problems) && problems.OnlyTests() {
+		return exitDenied
+	}
+	return exitUsage
+}
+
+// policyOf reads the policy in a directory or in files, or the configuration's
+// if none are named.
+func policyOf(cmd *cobra.Command, paths []string) (*policy.Policy, error) {
+	if len(paths) == 0 {
+		cfg, err := loadConfig(cmd)
+		if err != nil {
+			return nil, err
+		}
+		return loadPolicy(cfg)
+	}
+	p, err := readPolicy(paths)
+	if err != nil {
+		return nil, &exitError{code: policyCode(err), err: err}
+	}
+	return p, nil
+}
+
+func readPolicy(paths []string) (*policy.Policy, error) {
+	if len(paths) == 1 {
+		if info, err := os.Stat(paths[0]); err == nil && info.IsDir() {
+			return policy.Load(paths[0])
+		}
+	}
+	var files []policy.File
+	var problems policy.Problems
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return nil, fmt.Errorf("%s is a directory: name one directory, or files", path)
+		}
+		f, problem := policy.ReadFile(path)
+		if problem != nil {
+			problems = append(problems, *problem)
+			continue
+		}
+		files = append(files, f)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return policy.Parse(files...)
+}
+
+// policyFlag adds --policy to a verb whose arguments are something else.
+func policyFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("policy", "", "`DIR` or file of the policy, instead of the configuration's")
+}
+
+// flagPaths is a path given by a flag, or none.
+func flagPaths(path string) []string {
+	if path == "" {
+		return nil
+	}
+	return []string{path}
+}
+
+// jsonLines returns an encoder for --json, nil without it.
+func jsonLines(cmd *cobra.Command) (*json.Encoder, error) {
+	on, err := cmd.Flags().GetBool("json")
+	if err != nil || !on {
+		return nil, err
+	}
+	return newLines(cmd.OutOrStdout()), nil
+}
+
+func newLines(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
 }

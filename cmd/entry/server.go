@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"iter"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"sync"
@@ -67,7 +66,7 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 		}
 		s.listen = append(s.listen, l)
 	}
-	if s.state, err = openState(cfg); err != nil {
+	if s.state, err = openState(cfg, s.lostNotice); err != nil {
 		if errors.Is(err, audit.ErrLocked) {
 			return nil, hinted(errors.New("another process is writing this audit log"), "one server, or one operator's verb, may run at a time")
 		}
@@ -80,12 +79,12 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	s.bastion, err = bastion.New(bastion.Options{
-		Name: cfg.Name, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Auditors: k.auditorsOf,
+		Name: cfg.Name, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Auditors: k.auditorsOf,
 		HostKeys: k.hosts, UserCA: k.user, Log: log,
 		Startups:  bastion.Startups{Begin: cfg.Limits.Startups.Begin, Rate: cfg.Limits.Startups.Rate, Full: cfg.Limits.Startups.Full},
 		PerSource: cfg.Limits.PerSource, Grace: cfg.Login.Grace, EnrolmentGrace: cfg.Login.EnrolmentGrace, ChannelsFor: cfg.Login.ChannelsAfter,
 		DialTimeout: cfg.Limits.Dial, SourceAddress: texts(cfg.Limits.SourceAddress), Notice: noticeOf(cfg.Recording.Notice),
-		Address: dialled(cfg),
+		Address: dialled(cfg), Remembered: orOff(cfg.Login.Remembered.Lifetime), Contact: cfg.Guides.Contact,
 		History: func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
 			return audit.Tail(ctx, cfg.Audit.Directory, n, false)
 		},
@@ -93,11 +92,14 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 	if err != nil {
 		return nil, err
 	}
-	s.admin = &bastion.Admin{Auth: s.state.auth, Events: s.state.log, Log: log, Server: s.bastion, Reload: s.reload}
+	s.admin = &bastion.Admin{Auth: s.state.auth, Events: s.state.log, Log: log, Server: s.bastion, Control: s}
 	err = s.state.log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		bastion.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
 	return s, err
 }
+
+// lostNotice says in the server's own log what the audit log has as an event.
+func (s *server) lostNotice(text string, cause error) { s.log.Error(text, zap.Error(cause)) }
 
 // recoverSpool reports what a crash left behind before anything is recorded.
 func (s *server) recoverSpool(ctx context.Context) error {
@@ -118,36 +120,6 @@ func (s *server) recoverSpool(ctx context.Context) error {
 // commitTick puts a tick's Merkle root into the audit log.
 func (s *server) commitTick(ctx context.Context, t recording.Tick) error {
 	return s.state.log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(t.Root[:]), Changed: t.Changed, List: t.List}})
-}
-
-// reload reads the policy again, and entry.yaml for where it is. A bad one
-// leaves the last good one in force. What else changed in entry.yaml waits for
-// a restart.
-func (s *server) reload(ctx context.Context) error {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	refuse := func(t audit.Type, what string, err error) error {
-		s.log.Error(what+" refused; the last good one stays in force", zap.Error(err))
-		aerr := s.state.log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: t, Policy: s.bastion.Policy().Hash(), Detail: "the " + what + " has problems; the last good one stays in force"}))
-		return errors.Join(&bastion.AdminError{Status: http.StatusBadRequest, Text: err.Error()}, aerr)
-	}
-	cfg, err := configs.Load(s.cfg.Path)
-	if err != nil {
-		return refuse(audit.ConfigRefused, "configuration", err)
-	}
-	p, err := loadPolicy(cfg)
-	if err != nil {
-		return refuse(audit.PolicyRefused, "policy", err)
-	}
-	if _, err := loadKeys(s.cfg, p); err != nil {
-		return refuse(audit.PolicyRefused, "policy", err)
-	}
-	if err := s.state.log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()})); err != nil {
-		return err
-	}
-	s.bastion.SetPolicy(p)
-	s.log.Info("policy loaded", zap.String("hash", p.Hash()))
-	return nil
 }
 
 // run calls ready and serves until a signal or a failure.
@@ -194,11 +166,6 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 	}
 }
 
-// hangup answers SIGHUP.
-func (s *server) hangup(ctx context.Context) {
-	_ = s.reload(self(ctx)) // logged and audited there; the last good policy stays
-}
-
 // drain ends the server: no new connections, then a time for live sessions to
 // end by themselves, then the rest with a word to their users. Meanwhile
 // SIGHUP still takes access away, and a second signal to end is obeyed at once.
@@ -243,6 +210,7 @@ func (s *server) close() error {
 		errs = append(errs, s.spool.Close())
 	}
 	if s.state != nil {
+		errs = append(errs, s.state.settle()) // nobody is left who could change an account
 		if s.bastion != nil {
 			ctx, cancel := context.WithTimeout(self(context.Background()), 10*time.Second)
 			defer cancel()
@@ -285,9 +253,13 @@ func listenAdmin(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// dialled is the address that users' files name: the first listener of the
-// jump host itself, if that says where it is; else "", its name.
+// dialled is the address that users' files name: the one that is configured, or
+// the first listener of the jump host itself, if that says where it is; else "",
+// its name.
 func dialled(cfg *configs.Config) string {
+	if cfg.Address != "" {
+		return cfg.Address
+	}
 	for _, l := range cfg.Listeners {
 		host, _, err := net.SplitHostPort(l.Address)
 		if l.Target != "" || err != nil || host == "" {

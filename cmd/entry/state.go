@@ -11,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/bastion/gateway"
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
@@ -26,14 +27,16 @@ const secretSize = 32 // bytes
 // both need: the audit log, of which they are then the one writer, and the
 // accounts.
 type state struct {
-	log   *audit.Log
-	store *store.Store
-	auth  *identity.Authenticator
+	log     *audit.Log
+	store   *store.Store
+	auth    *identity.Authenticator
+	notices *gateway.Notices // nil where nobody is told, and once settled
 }
 
 // openState takes the writer's lock. It returns audit.ErrLocked while another
-// process holds it.
-func openState(cfg *configs.Config) (*state, error) {
+// process holds it. tell hears, in words and with the cause, of notices to users
+// that got lost.
+func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err error) {
 	key, err := readKeyText(cfg.Audit.Key)
 	if err != nil {
 		return nil, err
@@ -42,25 +45,55 @@ func openState(cfg *configs.Config) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness})
-	if err != nil {
+	s := &state{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.log, err = audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness}); err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
-	st, err := store.OpenSQLite(cfg.Database.SQLite, time.Now)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), log.Close())
+	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
 	}
-	auth, err := identity.New(identity.Options{
-		Store: st, Events: log.Append, Secret: secret,
+	if s.notices, err = openNotices(cfg, s.log, tell); err != nil {
+		return nil, err
+	}
+	s.auth, err = identity.New(identity.Options{
+		Store: s.store, Events: s.log.Append, Secret: secret,
 		TempLifetime: cfg.Login.TemporaryPassphrase, Issuer: cfg.Name,
+		Remember:    identity.Remember{Lifetime: orOff(cfg.Login.Remembered.Lifetime), Bits4: cfg.Login.Remembered.IPv4, Bits6: cfg.Login.Remembered.IPv6},
+		TouchIsCode: cfg.Login.TouchIsCode, Inactivity: orOff(cfg.Login.Inactivity), PassphraseAge: cfg.Login.PassphraseAge,
+		ResetNeedsTwo: cfg.Operators.ResetNeedsTwo, Notify: notifier(s.notices),
 	})
-	if err != nil {
-		return nil, errors.Join(err, st.Close(), log.Close())
-	}
-	return &state{log: log, store: st, auth: auth}, nil
+	return s, err
 }
 
-func (s *state) Close() error { return errors.Join(s.store.Close(), s.log.Close()) }
+// settle delivers the notices that still wait, or says that they are lost. It
+// comes after the last change and before the log closes.
+func (s *state) settle() error {
+	if s.notices == nil {
+		return nil
+	}
+	n := s.notices
+	s.notices = nil
+	ctx, cancel := context.WithTimeoutCause(context.Background(), noticesLast, errors.New("they took too long"))
+	defer cancel()
+	return n.Close(ctx)
+}
+
+// Close ends what is open, the log last.
+func (s *state) Close() error {
+	errs := []error{s.settle()}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.log != nil {
+		errs = append(errs, s.log.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // self is this process as an actor.
 func self(ctx context.Context) context.Context {

@@ -6,14 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"entry/bastion"
-	"entry/bastion/identity"
 	"entry/configs"
 	"entry/policy"
 )
@@ -31,27 +28,28 @@ running, this program writes them itself: then run it as the server's account,
 or the server can't open the files that it leaves.
 
 Times are UTC.`,
-		Example: `  entry user add alice
+		Example: `  entry user invite alice --lab tinker
   entry user ls
-  entry user reset alice      lost the passphrase or the device
-  entry user disable alice    has left`,
+  entry user reset alice             lost the passphrase or the device
+  entry user end alice 2027-06-30    leaves on that day
+  entry user disable alice           has left`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().Bool("json", false, "one JSON object a line")
 	cmd.AddCommand(
-		issueCmd("add USER", "", "Add a user and print a temporary passphrase",
+		issueCmd("add USER", "Add a user and print a temporary passphrase",
 			`Add a user and print a temporary passphrase: alone on standard output, and with
 what to do with it on standard error. Give it to the user over a way that others
 can't read. At the first login the user chooses a passphrase and enrols an
 authenticator.`),
-		issueCmd("reset USER", "/reset", "Give a user who lost passphrase or device a new start",
-			`Print a new temporary passphrase for a user who lost the passphrase or the device.
-The old passphrase, the authenticators and the recovery codes are removed, and
-what the user has open ends. Make sure that it is the user who asks.`),
+		inviteCmd(), importCmd(),
+		resetCmd(), confirmCmd(),
 		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable"),
 		changeCmd("enable USER", "Admit a disabled user again, and lift a lock after many wrong passphrases", http.MethodPost, "/enable"),
 		changeCmd("rm USER", "Remove a user and end what they have open; recordings and events stay", http.MethodDelete, ""),
+		changeCmd("reset-step USER", "Accept codes again after this machine's clock was ahead", http.MethodPost, "/reset-step"),
+		endCmd(),
 		userLsCmd(), userShowCmd(), userKeyCmd(),
 	)
 	return cmd
@@ -82,7 +80,7 @@ func userPath(name string) (string, error) {
 	return "/v1/users/" + url.PathEscape(name), nil
 }
 
-func issueCmd(use, suffix, short, long string) *cobra.Command {
+func issueCmd(use, short, long string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Long: long, Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := userPath(args[0])
@@ -90,22 +88,32 @@ func issueCmd(use, suffix, short, long string) *cobra.Command {
 				return err
 			}
 			return withOperator(cmd, func(cfg *configs.Config, o *operator) error {
-				var in bastion.Issued
-				if err := o.call(cmd.Context(), http.MethodPost, path+suffix, nil, &in); err != nil {
-					return err
+				user, err := issue(cmd, o, path, nil)
+				if err == nil && !asJSON(cmd) {
+					sayFirstLogin(user)
+					warnWithoutLab(cfg, user)
 				}
-				if asJSON(cmd) {
-					return json.NewEncoder(os.Stdout).Encode(in)
-				}
-				fmt.Println(in.Passphrase)
-				fmt.Fprintf(os.Stderr, "This is %s's temporary passphrase, shown only now and good until %s UTC.\nAt the first login %[1]s chooses a passphrase and enrols an authenticator.\n",
-					in.User, when(in.Until))
-				if suffix == "" {
-					warnWithoutLab(cfg, in.User)
-				}
-				return nil
+				return err
 			})
 		}}
+}
+
+// issue has a temporary passphrase made by the operation at path and prints it.
+func issue(cmd *cobra.Command, o *operator, path string, in any) (user string, err error) {
+	var out bastion.Issued
+	if err := o.call(cmd.Context(), http.MethodPost, path, in, &out); err != nil {
+		return "", err
+	}
+	if asJSON(cmd) {
+		return out.User, json.NewEncoder(os.Stdout).Encode(out)
+	}
+	fmt.Println(out.Passphrase)
+	fmt.Fprintf(os.Stderr, "This is %s's temporary passphrase, shown only now and good until %s UTC.\n", out.User, when(out.Until))
+	return out.User, nil
+}
+
+func sayFirstLogin(user string) {
+	fmt.Fprintf(os.Stderr, "At the first login %s chooses a passphrase and enrols an authenticator.\n", user)
 }
 
 // warnWithoutLab says when policy leads a new user nowhere.
@@ -166,80 +174,6 @@ func userKeyCmd() *cobra.Command {
 			}},
 	)
 	return cmd
-}
-
-func userLsCmd() *cobra.Command {
-	return &cobra.Command{Use: "ls", Short: "List users", Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
-				var users []identity.UserInfo
-				if err := o.call(cmd.Context(), http.MethodGet, "/v1/users", nil, &users); err != nil {
-					return err
-				}
-				if asJSON(cmd) {
-					return eachJSON(users)
-				}
-				w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "USER\tSTATE\tAUTHENTICATORS\tKEYS\tLAST LOGIN")
-				for _, u := range users {
-					fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", u.Name, userState(u), len(u.Authenticators), len(u.Keys), when(u.LastLogin))
-				}
-				return w.Flush()
-			})
-		}}
-}
-
-func userShowCmd() *cobra.Command {
-	return &cobra.Command{Use: "show USER", Short: "Show one user", Args: usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := userPath(args[0])
-			if err != nil {
-				return err
-			}
-			return withOperator(cmd, func(cfg *configs.Config, o *operator) error {
-				var u identity.UserInfo
-				if err := o.call(cmd.Context(), http.MethodGet, path, nil, &u); err != nil {
-					return err
-				}
-				if asJSON(cmd) {
-					return json.NewEncoder(os.Stdout).Encode(u)
-				}
-				fmt.Printf("user            %s\nstate           %s\ncreated         %s\nlast login      %s\n", u.Name, userState(u), when(u.Created), when(u.LastLogin))
-				for _, a := range u.Authenticators {
-					fmt.Printf("authenticator   %q, since %s\n", a.Name, when(a.Created))
-				}
-				for _, k := range u.Keys {
-					fmt.Printf("key             %s %q\n", k.Fingerprint, k.Comment)
-				}
-				fmt.Printf("recovery codes  %d left\n", u.RecoveryLeft)
-				if p, err := policy.Load(cfg.Policy); err == nil {
-					fmt.Printf("labs            %s\n", orNone(p.LabsOf(u.Name)))
-				}
-				return nil
-			})
-		}}
-}
-
-func orNone(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
-}
-
-// userState is the one word that an operator looks for.
-func userState(u identity.UserInfo) string {
-	switch {
-	case u.Disabled:
-		return "disabled"
-	case u.LockedUntil.After(time.Now()):
-		return "locked until " + when(u.LockedUntil)
-	case u.TemporaryExpires.IsZero():
-		return "active"
-	case u.TemporaryExpires.Before(time.Now()):
-		return "temporary passphrase expired on " + when(u.TemporaryExpires)
-	}
-	return "temporary passphrase until " + when(u.TemporaryExpires)
 }
 
 // when is t in UTC, to the minute.

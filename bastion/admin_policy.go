@@ -1,0 +1,84 @@
+package bastion
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"entry/policy"
+)
+
+// PolicyControl reads the policy files and puts them in force, for operators.
+type PolicyControl interface {
+	// Preview reads and tests the files and changes nothing.
+	Preview(ctx context.Context) (PolicyPreview, error)
+	// Apply puts the files in force if they still have this hash.
+	Apply(ctx context.Context, hash string) error
+}
+
+// PolicyPreview is what the policy files would do to what is live.
+type PolicyPreview struct {
+	Hash     string        `json:"hash"`
+	InForce  string        `json:"in_force"` // hash of the policy in force
+	Warnings []string      `json:"warnings"`
+	Live     int           `json:"live"` // sessions
+	Ends     []SessionInfo `json:"ends"` // of them, those that would end
+}
+
+// policyHandlers are the operations on policy and approvals.
+func (a *Admin) policyHandlers(handle func(string, func(*http.Request) (any, error))) {
+	noServer := &AdminError{Status: http.StatusConflict, Text: "no server is running; it reads the policy when it starts"}
+	handle("GET /v1/policy/preview", func(r *http.Request) (any, error) {
+		if a.Control == nil {
+			return nil, noServer
+		}
+		return a.Control.Preview(r.Context())
+	})
+	handle("POST /v1/policy/apply", func(r *http.Request) (any, error) {
+		var in struct {
+			Hash string `json:"hash"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Hash == "" {
+			return nil, &AdminError{http.StatusBadRequest, "the request doesn't say which policy"}
+		}
+		if a.Control == nil {
+			return nil, noServer
+		}
+		return struct{}{}, a.Control.Apply(r.Context(), in.Hash)
+	})
+	handle("GET /v1/approvals", func(*http.Request) (any, error) {
+		if a.Server == nil {
+			return []ApprovalRequest{}, nil
+		}
+		return a.Server.Approvals(), nil
+	})
+	handle("POST /v1/approvals/{id}", func(r *http.Request) (any, error) {
+		act := actorOf(r.Context())
+		if a.Server == nil || act == nil {
+			return nil, &AdminError{http.StatusNotFound, "nobody waits under this ID"}
+		}
+		// The kernel says which account this is; it approves under that name.
+		done, err := a.Server.Approve(r.Context(), r.PathValue("id"), act.Name)
+		switch {
+		case errors.Is(err, ErrNoRequest):
+			return nil, &AdminError{http.StatusNotFound, "nobody waits under this ID; entry approve lists who does"}
+		case errors.Is(err, ErrNotApprover):
+			return nil, &AdminError{http.StatusForbidden, "the rule doesn't name the account " + printable(act.Name) + " as an approver of this request"}
+		}
+		return done, err
+	})
+}
+
+// WouldEnd are the live sessions that would end under p, and how many there
+// are in all.
+func (s *Server) WouldEnd(p *policy.Policy) (ends []SessionInfo, all int) {
+	ends = []SessionInfo{}
+	sessions := s.live.sessions()
+	for _, l := range sessions {
+		if l.stands(p) != nil {
+			ends = append(ends, l.info())
+		}
+	}
+	return ends, len(sessions)
+}

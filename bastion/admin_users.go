@@ -1,0 +1,191 @@
+package bastion
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"entry/bastion/identity"
+	"entry/policy"
+)
+
+// userHandlers are what operators do to accounts beyond adding and removing
+// them.
+func (a *Admin) userHandlers(handle func(string, func(*http.Request) (any, error))) {
+	handle("POST /v1/users/{name}/invite", a.inviteUser)
+	handle("DELETE /v1/users/{name}/invite", a.revokeInvitation)
+	handle("POST /v1/users/{name}/reset", a.resetUser)
+	handle("POST /v1/users/{name}/confirm", a.confirmReset)
+	handle("POST /v1/users/{name}/reset-step", a.change("", a.Auth.ResetStep))
+	handle("POST /v1/users/{name}/end", a.endAccount)
+	handle("POST /v1/import", a.importUsers)
+}
+
+// Invitation is a temporary passphrase in two halves, for two channels, as the
+// operator gets it, once. It is typed as one, First before Second.
+type Invitation struct {
+	User   string    `json:"user"`
+	First  string    `json:"first_half"`
+	Second string    `json:"second_half"`
+	Until  time.Time `json:"until"`
+	Labs   []string  `json:"labs"` // that the policy in force makes the user a member of
+}
+
+// inviteUser makes or renews an account that nobody has used, for a member of
+// some lab, or of the lab that the request names. It never writes policy.
+func (a *Admin) inviteUser(r *http.Request) (any, error) {
+	name := r.PathValue("name")
+	var in struct {
+		Lab string `json:"lab"`
+	}
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	if err := policy.ValidUser(name); err != nil {
+		return nil, &AdminError{http.StatusBadRequest, err.Error()}
+	}
+	labs, err := a.labsOf(name, in.Lab)
+	if err != nil {
+		return nil, err
+	}
+	first, second, until, err := a.Auth.Invite(r.Context(), name)
+	var refused *identity.Refusal
+	switch {
+	case errors.Is(err, identity.ErrExists):
+		return nil, &AdminError{http.StatusConflict, "the user has logged in already; entry user reset makes a new start"}
+	case errors.As(err, &refused):
+		return nil, &AdminError{http.StatusConflict, refused.Text}
+	case err != nil:
+		return nil, err
+	}
+	a.endUser(name, "invitation-renewed") // the halves of the old one may be in wrong hands
+	return Invitation{User: name, First: first, Second: second, Until: until, Labs: labs}, nil
+}
+
+// labsOf are the user's labs by the policy in force, lab among them if it is
+// named.
+func (a *Admin) labsOf(user, lab string) ([]string, error) {
+	p := a.Policy
+	if a.Server != nil {
+		p = a.Server.Policy()
+	}
+	if p == nil {
+		return nil, errors.New("invite: there is no policy to ask")
+	}
+	const then = "add them to its members in the policy, then entry check and, if a server runs, a reload"
+	labs := p.LabsOf(user)
+	if len(labs) == 0 && lab == "" {
+		return nil, &AdminError{http.StatusForbidden, user + " is in no lab, so a login would lead nowhere: " + strings.Replace(then, "its", "a lab's", 1)}
+	}
+	for _, l := range labs {
+		if l == lab {
+			return labs, nil
+		}
+	}
+	if lab != "" {
+		return nil, &AdminError{http.StatusForbidden, fmt.Sprintf("%s is not in lab %s: %s", user, clip(lab), then)}
+	}
+	return labs, nil
+}
+
+// revokeInvitation disables an account that nobody has used yet.
+func (a *Admin) revokeInvitation(r *http.Request) (any, error) {
+	name := r.PathValue("name")
+	u, err := a.Auth.User(r.Context(), name)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.TemporaryExpires.IsZero() || !u.PassphraseSet.IsZero() || !u.LastLogin.IsZero() || len(u.Authenticators) > 0:
+		return nil, &AdminError{http.StatusConflict, "the user has logged in already, so there is no invitation to revoke; entry user disable takes the access away"}
+	}
+	return a.change("user-disabled", a.Auth.Disable)(r)
+}
+
+// resetUser gives a user a new start, or notes that this operator wants it.
+func (a *Admin) resetUser(r *http.Request) (any, error) {
+	var in struct {
+		PassphraseOnly bool `json:"passphrase_only"`
+	}
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	reset := a.Auth.Reset
+	if in.PassphraseOnly {
+		reset = a.Auth.ResetPassphrase
+	}
+	v, err := a.issued(r, reset)
+	if errors.Is(err, identity.ErrNeedsSecond) {
+		return nil, &AdminError{http.StatusForbidden, "the reset is noted and waits for a second operator: within 24 hours, somebody else runs entry user confirm " + r.PathValue("name")}
+	}
+	a.endUser(r.PathValue("name"), "user-reset")
+	return v, secondOperator(err)
+}
+
+// confirmReset carries out what another operator asked for.
+func (a *Admin) confirmReset(r *http.Request) (any, error) {
+	v, err := a.issued(r, a.Auth.ConfirmReset)
+	if err == nil {
+		a.endUser(r.PathValue("name"), "user-reset")
+	}
+	return v, secondOperator(err)
+}
+
+func secondOperator(err error) error {
+	switch {
+	case errors.Is(err, identity.ErrSameOperator):
+		return &AdminError{http.StatusForbidden, "a reset needs two operators here, each with an account and a login of their own (sudo from their own SSH session, not a shared one)"}
+	case errors.Is(err, identity.ErrNothingPending):
+		return &AdminError{http.StatusNotFound, "no reset waits to be confirmed, or its 24 hours are over; entry user reset asks for one"}
+	}
+	return err
+}
+
+// endAccount sets or takes away the last moment of an account.
+func (a *Admin) endAccount(r *http.Request) (any, error) {
+	var in struct {
+		Ends time.Time `json:"ends,omitzero"`
+	}
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	name := r.PathValue("name")
+	err := a.Auth.SetEnd(r.Context(), name, in.Ends)
+	if a.Server != nil && !in.Ends.IsZero() && !a.Server.now().Before(in.Ends) {
+		a.endUser(name, "account-ended")
+	}
+	return struct{}{}, err
+}
+
+// ImportRequest are accounts of another system. With DryRun nothing is changed.
+type ImportRequest struct {
+	Users  []identity.Imported `json:"users"`
+	DryRun bool                `json:"dry_run"`
+}
+
+func (a *Admin) importUsers(r *http.Request) (any, error) {
+	var in ImportRequest
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	if in.DryRun {
+		return a.Auth.CheckImport(r.Context(), in.Users)
+	}
+	return a.Auth.Import(r.Context(), in.Users)
+}
+
+// decode reads a request's JSON body; an empty body is an empty object.
+func decode(r *http.Request, v any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	var tooLong *http.MaxBytesError
+	switch err := d.Decode(v); {
+	case errors.As(err, &tooLong):
+		return &AdminError{http.StatusBadRequest, fmt.Sprintf("the request is longer than %d KiB", tooLong.Limit>>10)}
+	case err != nil && r.ContentLength != 0:
+		return &AdminError{http.StatusBadRequest, "the request isn't what this server expects; are program and server of one version?"}
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"entry/audit"
+	"entry/bastion"
+	"entry/bastion/gateway"
+	"entry/bastion/identity"
+	"entry/configs"
+)
+
+// noticesLast bounds how long the end waits for notices that still wait to go
+// out: a command or a webhook with all its tries.
+const noticesLast = 15 * time.Second
+
+// openNotices starts what tells users of changes to their accounts; nil where
+// nobody is told. Whatever gets lost becomes an event of log, and tell hears of
+// it in words.
+func openNotices(cfg *configs.Config, log *audit.Log, tell func(string, error)) (*gateway.Notices, error) {
+	if cfg.Notices == nil {
+		return nil, nil
+	}
+	o := gateway.NoticesOptions{Command: cfg.Notices.Command, Timeout: cfg.Notices.Timeout, Lost: func(l gateway.Loss) {
+		ctx := self(context.Background())
+		what := fmt.Sprintf("%s, the last was %s", count(l.Count, "notice"), l.Last.Kind)
+		err := log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.NoticeLost, User: l.Last.User, Reason: l.Reason, Detail: what}))
+		tell(fmt.Sprintf("users were not told of changes to their accounts (%s, to %s)", what, l.Last.User), errors.Join(l.Err, err))
+	}}
+	if cfg.Notices.Webhook != nil {
+		e := endpoint(*cfg.Notices.Webhook)
+		o.Webhook = &e
+	}
+	n, err := gateway.NewNotices(o)
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	return n, nil
+}
+
+// notifier is how identity reaches n, which may be nil.
+func notifier(n *gateway.Notices) func(context.Context, identity.Notice) {
+	if n == nil {
+		return nil
+	}
+	return func(_ context.Context, v identity.Notice) {
+		n.Send(gateway.Notice{User: v.User, Kind: string(v.Kind), At: v.At, Source: v.Source, Detail: v.Detail})
+	}
+}
+
+// endpoint is the configuration's address in the gateway's terms.
+func endpoint(e configs.Endpoint) gateway.Endpoint {
+	if e.Retries == 0 {
+		e.Retries = -1 // zero would mean the default there
+	}
+	return gateway.Endpoint{URL: e.URL, HeadersFile: e.HeadersFile, CAFile: e.CA, Timeout: e.Timeout, Retries: e.Retries}
+}
+
+// orOff is d where zero turns something off, for options where zero means the
+// default and a negative one turns it off.
+func orOff(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"entry/bastion"
+)
+
+func policyApplyCmd() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Put the policy files in force on the running server",
+		Long: `Have the running server read and test the policy files and put them in force.
+
+Live sessions that would end are named first, and you are asked; --yes doesn't
+ask. A bad policy leaves the last good one in force. The audit log shows the
+hash and who applied it. SIGHUP does the same without asking, but refuses a
+policy that would end more than 10 % of the live sessions.`,
+		Example: "  entry policy apply\n  entry policy apply --yes",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			o, err := runningServer(cmd)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				if cerr := o.Close(); err == nil {
+					err = cerr
+				}
+			}()
+			var v bastion.PolicyPreview
+			if err := o.call(cmd.Context(), http.MethodGet, "/v1/policy/preview", nil, &v); err != nil {
+				return err
+			}
+			if asJSON(cmd) {
+				if err := json.NewEncoder(os.Stdout).Encode(v); err != nil {
+					return err
+				}
+			} else {
+				showPreview(v)
+			}
+			if len(v.Ends) > 0 && !yes {
+				if ok, err := asked("End them and apply? [y/N] "); err != nil || !ok {
+					return failf(exitDenied, "nothing was applied")
+				}
+			}
+			if err := o.call(cmd.Context(), http.MethodPost, "/v1/policy/apply", map[string]string{"hash": v.Hash}, nil); err != nil {
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "in force: %s\n", v.Hash)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	return cmd
+}
+
+// showPreview says what applying would do, in people's terms.
+func showPreview(v bastion.PolicyPreview) {
+	for _, w := range v.Warnings {
+		fmt.Fprintln(os.Stderr, w)
+	}
+	if v.Hash == v.InForce {
+		fmt.Println("These files are in force already.")
+	}
+	fmt.Printf("%d of %d live sessions would end.\n", len(v.Ends), v.Live)
+	for _, s := range v.Ends {
+		fmt.Printf("  %s  %s on %s from %s, since %s\n", s.ID, s.User, s.Target, s.Source, s.Started.Format("2006-01-02 15:04 UTC"))
+	}
+}
+
+// asked asks on the terminal; without one the answer is no.
+func asked(question string) (bool, error) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return false, nil
+	}
+	fmt.Print(question)
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(line), "y"), err
+}
+
+// runningServer connects to the running server, for verbs that mean nothing
+// without one.
+func runningServer(cmd *cobra.Command) (*operator, error) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return nil, err
+	}
+	o, err := dialOperator(cfg)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("no server answers at %s", cfg.Admin.Socket), "start it with entry serve; it reads the policy then")
+	}
+	return o, nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"entry/bastion"
+	"entry/configs"
+)
+
+func inviteCmd() *cobra.Command {
+	var lab, guideDir string
+	var revoke bool
+	cmd := &cobra.Command{
+		Use:   "invite USER",
+		Short: "Invite a user: a temporary passphrase in two halves, and a personal guide",
+		Long: `Invite a user whom the policy makes a member of a lab; --lab says of which. The
+policy isn't changed.
+
+Printed once: a temporary passphrase in two halves. Send each over a channel of
+its own, such as mail and Signal; the user types them as one, the first half
+first. Whoever has one half has nothing.
+
+The guide is a page (and the same as plain text) with the user's one command,
+their client's files and the fingerprints, and no secret. It goes to --guide DIR,
+or to guides.directory of the configuration under a name that can't be guessed,
+for a web server to serve.
+
+Run it again to make a new invitation in place of the old one, as long as the
+user hasn't logged in. --revoke takes it back.`,
+		Example: "  entry user invite alice --lab tinker\n  entry user invite alice --lab tinker --guide .\n  entry user invite alice --revoke",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := userPath(args[0])
+			if err != nil {
+				return err
+			}
+			if revoke && (lab != "" || guideDir != "") {
+				return failf(exitUsage, "--revoke takes the invitation back as a whole: leave --lab and --guide out")
+			}
+			return withOperator(cmd, func(cfg *configs.Config, o *operator) error {
+				if revoke {
+					if err := o.call(cmd.Context(), http.MethodDelete, path+"/invite", nil, nil); err != nil {
+						return err
+					}
+					return removeGuides(cfg.Guides.Directory, args[0])
+				}
+				return invite(cmd, cfg, o, path, args[0], lab, guideDir)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&lab, "lab", "", "the `LAB` that the user has to be a member of")
+	cmd.Flags().StringVar(&guideDir, "guide", "", "write the guide to `DIR`")
+	cmd.Flags().BoolVar(&revoke, "revoke", false, "take the invitation back; the account is disabled")
+	return cmd
+}
+
+// invited is what an invitation prints as JSON.
+type invited struct {
+	bastion.Invitation
+	Guides []string `json:"guides"`
+}
+
+// invite makes the guide first: what can't be written is known before the halves
+// are shown, which are shown only once.
+func invite(cmd *cobra.Command, cfg *configs.Config, o *operator, path, user, lab, guideDir string) error {
+	pages, err := makeGuides(cfg, user)
+	if err != nil {
+		return err
+	}
+	var in bastion.Invitation
+	if err := o.call(cmd.Context(), http.MethodPost, path+"/invite", map[string]string{"lab": lab}, &in); err != nil {
+		return err
+	}
+	files, failed := putGuides(cfg, user, guideDir, pages)
+	if asJSON(cmd) {
+		return errors.Join(json.NewEncoder(os.Stdout).Encode(invited{in, files}), failed)
+	}
+	fmt.Printf("first half, by mail:     %s\nsecond half, by Signal:  %s\n", in.First, in.Second)
+	for _, f := range files {
+		fmt.Printf("guide:                   %s\n", f)
+	}
+	fmt.Fprintf(os.Stderr, `These are the halves of %[1]s's temporary passphrase, shown only now and good
+until %[2]s UTC. Send each over its own channel; %[1]s types both as one, the
+first half first. The guide holds no secret and may go with either.
+`, in.User, when(in.Until))
+	return failed
+}
+
+// page is one form of a guide, ready to be written.
+type page struct {
+	suffix string // of the file: ".html"
+	body   bytes.Buffer
+}
+
+// putGuides writes the pages to dir, or in place of the user's older ones to
+// the configuration's folder, and returns their paths. Without either there is
+// nothing to do.
+func putGuides(cfg *configs.Config, user, dir string, pages []*page) (files []string, err error) {
+	files = []string{} // never null in JSON
+	base := user
+	if dir == "" {
+		if dir = cfg.Guides.Directory; dir == "" {
+			return files, nil
+		}
+		if err := removeGuides(dir, user); err != nil {
+			return files, err
+		}
+		base = user + "-" + strings.ToLower(rand.Text())
+	}
+	for _, p := range pages {
+		file := filepath.Join(dir, base+p.suffix)
+		if err := createFile(file, p.body.String(), 0o644); err != nil {
+			return files, hinted(fmt.Errorf("the invitation stands, but its guide can't be written: %w", err),
+				"give another folder: entry user invite "+user+" --guide DIR makes a new invitation")
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// guideName is what a user's guides are called in the configuration's folder:
+// 128 random bits keep anybody from finding out who is invited.
+var guideName = regexp.MustCompile(`^(.+)-[a-z2-7]{26}\.(html|txt)$`)
+
+// removeGuides removes a user's guides from the configuration's folder.
+func removeGuides(dir, user string) error {
+	if dir == "" {
+		return nil
+	}
+	all, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("guides: %w", err)
+	}
+	for _, e := range all {
+		if m := guideName.FindStringSubmatch(e.Name()); m != nil && m[1] == user {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("guides: %w", err)
+			}
+		}
+	}
+	return nil
+}

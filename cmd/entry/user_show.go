@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"entry/audit"
+	"entry/bastion/identity"
+	"entry/configs"
+	"entry/policy"
+)
+
+func userLsCmd() *cobra.Command {
+	return &cobra.Command{Use: "ls", Short: "List users", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+				var users []identity.UserInfo
+				if err := o.call(cmd.Context(), http.MethodGet, "/v1/users", nil, &users); err != nil {
+					return err
+				}
+				if asJSON(cmd) {
+					return eachJSON(users)
+				}
+				w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "USER\tSTATE\tAUTHENTICATORS\tKEYS\tLAST LOGIN")
+				for _, u := range users {
+					fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", u.Name, userState(u), len(u.Authenticators), len(u.Keys), when(u.LastLogin))
+				}
+				return w.Flush()
+			})
+		}}
+}
+
+func userShowCmd() *cobra.Command {
+	return &cobra.Command{Use: "show USER", Short: "Show one user", Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := userPath(args[0])
+			if err != nil {
+				return err
+			}
+			return withOperator(cmd, func(cfg *configs.Config, o *operator) error {
+				var u identity.UserInfo
+				if err := o.call(cmd.Context(), http.MethodGet, path, nil, &u); err != nil {
+					return err
+				}
+				if asJSON(cmd) {
+					return json.NewEncoder(os.Stdout).Encode(u)
+				}
+				fmt.Printf("user            %s\nstate           %s\ncreated         %s\nlast login      %s\n", u.Name, userState(u), when(u.Created), when(u.LastLogin))
+				for _, a := range u.Authenticators {
+					fmt.Printf("authenticator   %q, since %s\n", a.Name, when(a.Created))
+				}
+				for _, k := range u.Keys {
+					fmt.Printf("key             %s %q\n", k.Fingerprint, k.Comment)
+				}
+				fmt.Printf("recovery codes  %d left\n", u.RecoveryLeft)
+				showDates(u)
+				if p, err := policy.Load(cfg.Policy); err == nil {
+					fmt.Printf("labs            %s\n", orNone(p.LabsOf(u.Name)))
+				}
+				return nil
+			})
+		}}
+}
+
+// showDates prints what is known of an account's future.
+func showDates(u identity.UserInfo) {
+	line := func(name string, t time.Time) {
+		if !t.IsZero() {
+			fmt.Printf("%-15s %s\n", name, when(t))
+		}
+	}
+	line("passphrase set", u.PassphraseSet)
+	line("ends", u.Ends)
+	line("expires unused", u.InactiveAfter)
+	if p := u.PendingReset; p != nil {
+		fmt.Printf("reset           asked for by %s on %s; entry user confirm %s carries it out\n", actorName(p.By), when(p.Asked), u.Name)
+	}
+}
+
+// actorName is an operator's account.
+func actorName(a audit.Actor) string {
+	if a.Name != "" {
+		return a.Name
+	}
+	return fmt.Sprintf("uid %d", a.UID)
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// userState is the one word that an operator looks for.
+func userState(u identity.UserInfo) string {
+	now := time.Now()
+	switch {
+	case u.Disabled:
+		return "disabled"
+	case !u.Ends.IsZero() && !now.Before(u.Ends):
+		return "ended on " + when(u.Ends)
+	case !u.InactiveAfter.IsZero() && !now.Before(u.InactiveAfter):
+		return "expired unused on " + when(u.InactiveAfter)
+	case u.LockedUntil.After(now):
+		return "locked until " + when(u.LockedUntil)
+	case u.TemporaryExpires.IsZero():
+		return "active"
+	case u.TemporaryExpires.Before(now):
+		return "temporary passphrase expired on " + when(u.TemporaryExpires)
+	}
+	return "temporary passphrase until " + when(u.TemporaryExpires)
+}
