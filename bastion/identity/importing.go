@@ -20,10 +20,10 @@ const (
 
 // Imported is an account of another system.
 type Imported struct {
-	Name     string
-	Seeds    [][]byte // TOTP seeds: SHA-1, six digits, 30 s
-	Crypt    string   // crypt(3) hash as in /etc/shadow; "" for none
-	KeyLines []string // lines of authorized_keys; empty lines and comments are skipped
+	Name     string   `json:"user"`
+	Seeds    [][]byte `json:"seeds,omitempty"`     // TOTP seeds: SHA-1, six digits, 30 s
+	Crypt    string   `json:"crypt,omitempty"`     // crypt(3) hash as in /etc/shadow; "" for none
+	KeyLines []string `json:"key_lines,omitempty"` // lines of authorized_keys; empty lines and comments are skipped
 }
 
 // ImportResult is what became of one Imported.
@@ -39,9 +39,37 @@ type ImportResult struct {
 // and doesn't stop the others; the error is ErrUnavailable, and the results up
 // to there come with it.
 func (a *Authenticator) Import(ctx context.Context, all []Imported) ([]ImportResult, error) {
+	return a.importAll(ctx, all, func(acct Account) error {
+		// Looked up first, so that the log doesn't announce what can't be.
+		if err := a.vacant(ctx, acct); err != nil {
+			return err
+		}
+		return a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
+			a.adminEvent(ctx, audit.UserImported, acct.Name, nil))
+	})
+}
+
+// CheckImport says what Import would do now, and changes nothing.
+func (a *Authenticator) CheckImport(ctx context.Context, all []Imported) ([]ImportResult, error) {
+	return a.importAll(ctx, all, func(acct Account) error { return a.vacant(ctx, acct) })
+}
+
+// vacant returns ErrExists if the name of acct is taken.
+func (a *Authenticator) vacant(ctx context.Context, acct Account) error {
+	_, err := a.store.Account(ctx, acct.Name)
+	switch {
+	case err == nil:
+		return ErrExists
+	case errors.Is(err, ErrNoAccount):
+		return nil
+	}
+	return err
+}
+
+func (a *Authenticator) importAll(ctx context.Context, all []Imported, create func(Account) error) ([]ImportResult, error) {
 	results := make([]ImportResult, 0, len(all))
 	for _, in := range all {
-		r, err := a.importOne(ctx, in)
+		r, err := a.importOne(in, create)
 		if errors.Is(err, ErrUnavailable) {
 			return results, fmt.Errorf("import user: %w", err)
 		}
@@ -50,7 +78,7 @@ func (a *Authenticator) Import(ctx context.Context, all []Imported) ([]ImportRes
 	return results, nil
 }
 
-func (a *Authenticator) importOne(ctx context.Context, in Imported) (ImportResult, error) {
+func (a *Authenticator) importOne(in Imported, create func(Account) error) (ImportResult, error) {
 	r := ImportResult{Name: in.Name}
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	if err := policy.ValidUser(in.Name); err != nil {
@@ -101,8 +129,7 @@ func (a *Authenticator) importOne(ctx context.Context, in Imported) (ImportResul
 		note("not added: nothing of it can be taken over; entry user invite %s makes the account", in.Name)
 		return r, nil
 	}
-	err := storeFailed(a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
-		a.adminEvent(ctx, audit.UserImported, in.Name, nil)))
+	err := storeFailed(create(acct))
 	switch {
 	case errors.Is(err, ErrExists):
 		note("not added: the account exists")
@@ -123,7 +150,7 @@ func (a *Authenticator) completeImport(acct *Account) (next string) {
 		acct.Passphrase = ""
 		return "no authenticator came along: entry user invite " + acct.Name + " gives a temporary passphrase for the first login"
 	case acct.Passphrase == "":
-		return "no passphrase came along: a reset of the passphrase alone gives a temporary one"
+		return "no passphrase came along: entry user reset " + acct.Name + " --keep-authenticators gives a temporary one"
 	}
 	return "logs in with the old passphrase and authenticator; ssh " + a.issuer + " recovery makes recovery codes"
 }
