@@ -58,7 +58,7 @@ func TestPolicyVerbs(t *testing.T) {
 	}{
 		{"validate " + good, exitOK, "ok: 1 rules, 1 targets, 1 tests, policy sha256:", ""},
 		{"validate " + broken, exitUsage, "", ""},
-		{"validate --json " + broken, exitUsage, `"line":10,"col":1,"code":"Y009","message":"unknown key \"nonsense\"`, ""},
+		{"validate --json " + broken, exitUsage, `"line":9,"col":1,"code":"Y009","message":"unknown key \"nonsense\"`, ""},
 		{"validate " + failing, exitDenied, "", ""},
 		{"validate " + over, exitOK, "ok:", "warning: rule beamtime is over since 2020-01-02 00:00 UTC [P109]"},
 		{"validate " + filepath.Join(t.TempDir(), "none.yaml"), exitUsage, "", ""},
