@@ -24,8 +24,8 @@ func TestExamplesLoad(t *testing.T) {
 	if w := p.Warnings(); len(w) > 0 {
 		t.Errorf("warnings:\n%v", w)
 	}
-	if got := len(p.Targets()); got != 3 {
-		t.Errorf("%d targets, want 3", got)
+	if got := len(p.Targets()); got != 5 {
+		t.Errorf("%d targets, want 5", got)
 	}
 }
 
