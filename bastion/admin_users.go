@@ -1,6 +1,7 @@
 package bastion
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ func (a *Admin) userHandlers(handle func(string, func(*http.Request) (any, error
 	handle("POST /v1/users/{name}/confirm", a.confirmReset)
 	handle("POST /v1/users/{name}/reset-step", a.change("", a.Auth.ResetStep))
 	handle("POST /v1/users/{name}/end", a.endAccount)
+	handle("POST /v1/users/{name}/realm", a.setRealm)
 	handle("POST /v1/import", a.importUsers)
 }
 
@@ -52,14 +54,11 @@ func (a *Admin) inviteUser(r *http.Request) (any, error) {
 		return nil, err
 	}
 	first, second, until, err := a.Auth.Invite(r.Context(), name)
-	var refused *identity.Refusal
-	switch {
-	case errors.Is(err, identity.ErrExists):
+	if errors.Is(err, identity.ErrExists) {
 		return nil, &AdminError{http.StatusConflict, "the user has logged in already; entry user reset makes a new start"}
-	case errors.As(err, &refused):
-		return nil, &AdminError{http.StatusConflict, refused.Text}
-	case err != nil:
-		return nil, err
+	}
+	if err != nil {
+		return nil, said(err)
 	}
 	a.endUser(name, "invitation-renewed") // the halves of the old one may be in wrong hands
 	return Invitation{User: name, First: first, Second: second, Until: until, Labs: labs}, nil
@@ -157,6 +156,29 @@ func (a *Admin) endAccount(r *http.Request) (any, error) {
 		a.endUser(name, "account-ended")
 	}
 	return struct{}{}, err
+}
+
+// setRealm says who judges the user's passphrase. What the user has open ends: it
+// was opened under another one.
+func (a *Admin) setRealm(r *http.Request) (any, error) {
+	var in struct {
+		Realm string `json:"realm"`
+	}
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	return a.change("realm-changed", func(ctx context.Context, name string) error {
+		return said(a.Auth.SetRealm(ctx, name, in.Realm))
+	})(r)
+}
+
+// said makes an answer of what identity refuses in words.
+func said(err error) error {
+	var refused *identity.Refusal
+	if errors.As(err, &refused) {
+		return &AdminError{http.StatusConflict, refused.Text}
+	}
+	return err
 }
 
 // ImportRequest are accounts of another system. With DryRun nothing is changed.

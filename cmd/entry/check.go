@@ -41,6 +41,9 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			if err := checkSecrets(cfg); err != nil {
 				return err
 			}
+			if err := checkOutside(cfg); err != nil {
+				return err
+			}
 			line, err := knownHostsLine(cfg, p)
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"time"
 
 	"entry/audit"
@@ -24,21 +25,46 @@ func openNotices(cfg *configs.Config, log *audit.Log, tell func(string, error)) 
 	if cfg.Notices == nil {
 		return nil, nil
 	}
-	o := gateway.NoticesOptions{Command: cfg.Notices.Command, Timeout: cfg.Notices.Timeout, Lost: func(l gateway.Loss) {
+	n, err := gateway.NewNotices(noticesOptions(cfg, func(l gateway.Loss) {
 		ctx := self(context.Background())
 		what := fmt.Sprintf("%s, the last was %s", count(l.Count, "notice"), l.Last.Kind)
 		err := log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.NoticeLost, User: l.Last.User, Reason: l.Reason, Detail: what}))
 		tell(fmt.Sprintf("users were not told of changes to their accounts (%s, to %s)", what, l.Last.User), errors.Join(l.Err, err))
-	}}
-	if cfg.Notices.Webhook != nil {
-		e := endpoint(*cfg.Notices.Webhook)
-		o.Webhook = &e
-	}
-	n, err := gateway.NewNotices(o)
+	}))
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
 	return n, nil
+}
+
+func noticesOptions(cfg *configs.Config, lost func(gateway.Loss)) gateway.NoticesOptions {
+	o := gateway.NoticesOptions{Command: cfg.Notices.Command, Timeout: cfg.Notices.Timeout, Lost: lost}
+	if cfg.Notices.Webhook != nil {
+		e := endpoint(*cfg.Notices.Webhook)
+		o.Webhook = &e
+	}
+	return o
+}
+
+// checkNotices is what openNotices would refuse, and whether the command is
+// there.
+func checkNotices(cfg *configs.Config) error {
+	if cfg.Notices == nil {
+		return nil
+	}
+	n, err := gateway.NewNotices(noticesOptions(cfg, func(gateway.Loss) {}))
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	if err := n.Close(context.Background()); err != nil { // nothing was sent, so nothing waits
+		return err
+	}
+	if len(cfg.Notices.Command) > 0 {
+		if _, err := exec.LookPath(cfg.Notices.Command[0]); err != nil {
+			return failf(exitUsage, "notices.command: %w", err)
+		}
+	}
+	return nil
 }
 
 // notifier is how identity reaches n, which may be nil.

@@ -45,6 +45,10 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if err != nil {
 		return nil, err
 	}
+	realms, err := openRealms(cfg)
+	if err != nil {
+		return nil, err
+	}
 	s := &state{}
 	defer func() {
 		if err != nil {
@@ -65,7 +69,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		TempLifetime: cfg.Login.TemporaryPassphrase, Issuer: cfg.Name,
 		Remember:    identity.Remember{Lifetime: orOff(cfg.Login.Remembered.Lifetime), Bits4: cfg.Login.Remembered.IPv4, Bits6: cfg.Login.Remembered.IPv6},
 		TouchIsCode: cfg.Login.TouchIsCode, Inactivity: orOff(cfg.Login.Inactivity), PassphraseAge: cfg.Login.PassphraseAge,
-		ResetNeedsTwo: cfg.Operators.ResetNeedsTwo, Notify: notifier(s.notices),
+		ResetNeedsTwo: cfg.Operators.ResetNeedsTwo, Realms: realms, Notify: notifier(s.notices),
 	})
 	return s, err
 }

@@ -61,6 +61,9 @@ func userShowCmd() *cobra.Command {
 					fmt.Printf("key             %s %q\n", k.Fingerprint, k.Comment)
 				}
 				fmt.Printf("recovery codes  %d left\n", u.RecoveryLeft)
+				if u.Realm != "" {
+					fmt.Printf("passphrase      judged by the directory %s\n", u.Realm)
+				}
 				showDates(u)
 				if p, err := policy.Load(cfg.Policy); err == nil {
 					fmt.Printf("labs            %s\n", orNone(p.LabsOf(u.Name)))
