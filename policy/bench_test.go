@@ -160,3 +160,36 @@ func BenchmarkWhoCan(b *testing.B) {
 		}
 	}
 }
+
+// Every condition there is, on each of 25 rules of which all speak of the user.
+func BenchmarkDecideConditions(b *testing.B) {
+	text := string(largeSite().Data)
+	text = strings.ReplaceAll(text, "may: [shell, exec, upload], record: full, because: work}",
+		"may: [shell, exec, upload], when: [{days: [mon-fri], hours: \"06:00-20:00\", zone: Europe/Oslo}, {days: [sat], zone: UTC}], valid: {until: 2030-01-01, zone: UTC}, "+
+			"mfa: {methods: [otp], max_age: 12h}, approval: {approvers: [chief], for: 4h}}")
+	p, err := Parse(File{Name: "large.yaml", Data: []byte(text)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	r := Request{User: "u4200", Source: netip.MustParseAddr("192.0.2.7"), Time: now, Method: "passphrase+otp", CodeAt: now}
+	r.Target, _ = p.Target("t3.lab84")
+	r.Approvals = p.Supposed(r, "chief")
+	g, err := p.Decide(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("decide", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = p.Decide(r) // only the time matters
+		}
+	})
+	b.Run("until", func(b *testing.B) {
+		for b.Loop() {
+			if g.Until().IsZero() || g.NextChange().IsZero() {
+				b.Fatal("no end")
+			}
+		}
+	})
+}

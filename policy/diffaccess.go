@@ -191,7 +191,7 @@ func compareViews(old, now view) []Change {
 // direction tells whether c came to be given under fewer or more conditions.
 func direction(old, now view, c Capability) Aspect {
 	within := func(inner, outer view) bool {
-		return inner.denies[c] == outer.denies[c] && !slices.ContainsFunc(inner.terms[c], func(r *rule) bool {
+		return (outer.denies[c] == "" || inner.denies[c] == outer.denies[c]) && !slices.ContainsFunc(inner.terms[c], func(r *rule) bool {
 			return !slices.ContainsFunc(outer.terms[c], func(o *rule) bool { return o.covers(&r.conditions) || o.words() == r.words() })
 		})
 	}
@@ -222,7 +222,7 @@ func (p *Policy) view(a asker, target string) view {
 	for _, c := range t.offers().List() {
 		v.accessTo(c, allow, deny)
 	}
-	v.record = terms(allow, func(r *rule) string {
+	v.record = uniform(allow, func(r *rule) string {
 		if r.recordInput {
 			return r.record.String() + " with input"
 		}
@@ -249,7 +249,7 @@ func limitTerms(allow, deny []*rule, offers Capabilities) string {
 		say = func(r *rule) string { return r.limits.String() + " for " + (r.may & offers).String() }
 		same = func(o, r *rule) bool { return r.may&offers&^o.may == 0 }
 	}
-	return terms(allow, say, func(o, r *rule) bool { return same(o, r) && o.limits.generous(r.limits) == o.limits })
+	return uniform(allow, say, func(o, r *rule) bool { return same(o, r) && o.limits.generous(r.limits) == o.limits })
 }
 
 // accessTo works out under which conditions there is c, and what it covers.
@@ -266,13 +266,14 @@ func (v *view) accessTo(c Capability, allow, deny []*rule) {
 	either := func(_, _ *rule) bool { return true }
 	v.terms[c] = gives
 	v.denies[c] = terms(takes, nothing, either)
-	v.access[c] = terms(gives, nothing, either)
+	all := terms(gives, nothing, either)
+	v.access[c] = all
 	if v.denies[c] != "" {
 		v.access[c] += ", but not " + v.denies[c]
 	}
 	switch c {
 	case Exec:
-		v.lists[c] = entries(gives, func(r *rule) []string {
+		v.lists[c] = entries(gives, all, func(r *rule) []string {
 			if r.commands == nil {
 				return []string{"any command"}
 			}
@@ -283,7 +284,7 @@ func (v *view) accessTo(c Capability, allow, deny []*rule) {
 			return out
 		})
 	case ForwardLocal, ForwardRemote:
-		v.lists[c] = entries(gives, func(r *rule) []string {
+		v.lists[c] = entries(gives, all, func(r *rule) []string {
 			var out []string
 			for _, d := range r.destinations(c) {
 				out = append(out, d.words())
@@ -309,8 +310,18 @@ func terms(rules []*rule, say func(*rule) string, outweighs func(o, r *rule) boo
 	return joined(out)
 }
 
-// entries are what rules list, each with the conditions under which it does.
-func entries(rules []*rule, of func(*rule) []string) string {
+// uniform is terms, without conditions where all rules say the same: whenever
+// something is given, that holds.
+func uniform(rules []*rule, say func(*rule) string, outweighs func(o, r *rule) bool) string {
+	if len(rules) > 0 && !slices.ContainsFunc(rules, func(r *rule) bool { return say(r) != say(rules[0]) }) {
+		return say(rules[0])
+	}
+	return terms(rules, say, outweighs)
+}
+
+// entries are what rules list, each with the conditions under which it does if
+// those aren't the ones of all, under which there is the capability.
+func entries(rules []*rule, all string, of func(*rule) []string) string {
 	under := map[string][]*rule{}
 	for _, r := range rules {
 		for _, entry := range of(r) {
@@ -320,7 +331,7 @@ func entries(rules []*rule, of func(*rule) []string) string {
 	var out []string
 	for entry, rules := range under {
 		conditions := terms(rules, func(*rule) string { return "" }, func(_, _ *rule) bool { return true })
-		if conditions == always {
+		if conditions == all {
 			conditions = ""
 		}
 		out = append(out, term(entry, conditions))

@@ -253,7 +253,7 @@ func lawTweak(t *rapid.T, rule string) string {
 	tweaks := [][2]string{{"[id]", "[id, uptime]"}, {"exec: [id, uptime]", "exec: [uptime]"}, {`["db:1"]`, `["db:2"]`}, {`, "db:2"`, ""},
 		{"session: 1h", "session: 2h"}, {"record: metadata", "record: manifest"}, {", record_input: true", ""}, {"192.0.2.0/24", "192.0.3.0/24"}, {", 203.0.113.0/24", ""},
 		{"08:00-18:00", "08:00-12:00"}, {"max_age: 1h", "max_age: 2h"}, {"[otp]", "[publickey]"}, {"need: 2, ", ""}, {"[agent]", "[agent, upload]"}, {"until: 2026-03-03", "until: 2026-03-02"},
-		{", limits:", ", because: x, limits:"}, {", mfa: {max_age: 2h}", ""}, {", approval: {approvers: [cid, dot], for: 4h}", ""},
+		{"name: r", "name: rr"}, {", mfa: {max_age: 2h}", ""}, {", approval: {approvers: [cid, dot], for: 4h}", ""},
 	}
 	tweaks = slices.DeleteFunc(tweaks, func(w [2]string) bool { return !strings.Contains(rule, w[0]) })
 	if len(tweaks) == 0 {
