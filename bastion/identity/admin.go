@@ -17,6 +17,8 @@ type UserInfo struct {
 	LastLogin        time.Time    `json:"last_login,omitzero"` // zero before the first
 	Disabled         bool         `json:"disabled"`
 	Realm            string       `json:"realm,omitempty"`            // the directory that has the passphrase
+	Phone            string       `json:"phone,omitempty"`            // for codes by SMS
+	CodeBySMS        bool         `json:"code_by_sms,omitempty"`      // codes go there while there is no authenticator
 	Ends             time.Time    `json:"ends,omitzero"`              // last moment of the account; zero for none
 	InactiveAfter    time.Time    `json:"inactive_after,omitzero"`    // when it expires unless somebody logs in; may be past
 	LockedUntil      time.Time    `json:"locked_until,omitzero"`      // zero unless locked now
@@ -127,7 +129,7 @@ func (a *Authenticator) User(ctx context.Context, name string) (UserInfo, error)
 func (a *Authenticator) info(acct Account) UserInfo {
 	i := UserInfo{
 		Name: acct.Name, Created: acct.Created, LastLogin: acct.LastLogin, Disabled: acct.Disabled,
-		PassphraseSet: acct.PassphraseSet, Realm: acct.Realm, Ends: acct.Ends, InactiveAfter: a.inactiveAfter(acct), PendingReset: a.pending(acct),
+		PassphraseSet: acct.PassphraseSet, Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.inactiveAfter(acct), PendingReset: a.pending(acct),
 		// Never nil: readers of the JSON get lists.
 		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
 	}

@@ -45,6 +45,10 @@ type Options struct {
 	// Realms are the directories that may judge passphrases, by name. A name is
 	// 1 to 64 printable ASCII characters. The map must not change.
 	Realms map[string]FirstFactor
+	// Texter sends codes by SMS to accounts that an operator has given a number.
+	// Nil sends none, and such accounts don't get in. With one, every dialogue
+	// counts as a try once its passphrase is answered and costs one hash.
+	Texter Texter
 	// Notify hears of what users should know about their accounts, after it is
 	// durable. It must not block: logins wait for it. Nil drops notices.
 	Notify func(context.Context, Notice)
@@ -117,6 +121,8 @@ type Authenticator struct {
 	resetNeedsTwo bool
 	notice        func(context.Context, Notice)
 	realms        map[string]FirstFactor
+	texter        Texter
+	sending       chan struct{} // holds one token for each code that is being sent
 }
 
 // New returns an Authenticator, or an error that names the field that is wrong.
@@ -132,6 +138,7 @@ func New(o Options) (*Authenticator, error) {
 		limits: o.Limits.withDefaults(), hasher: newHasher(recommended),
 		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode, inactivity: max(o.Inactivity, 0),
 		passphraseAge: o.PassphraseAge, resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
+		texter: o.Texter, sending: make(chan struct{}, smsAtOnce),
 	}
 	if a.now == nil {
 		a.now = time.Now

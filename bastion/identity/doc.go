@@ -31,6 +31,27 @@
 // of the code, the passphrase it was beside, the account's epoch. While a lock
 // holds, it is not looked at.
 //
+// # First factors from elsewhere
+//
+// An account of a realm has its passphrase in a directory. It is asked once a
+// dialogue, for a code that lies in its window; the first enrolment still takes a
+// temporary passphrase of entry. A key doesn't stand for such a passphrase, so
+// that whoever the directory has let go is out when the last remembered key has
+// run out, after 12 h at most.
+//
+// # Codes by SMS
+//
+// For accounts with a number that an operator has set, and no authenticator, the
+// passphrase is judged while the code is asked, and a right one has a code sent:
+// six digits, two minutes, on that connection only, five an hour. Prompts never
+// tell. Where a gateway is configured, every dialogue therefore counts as a try
+// and costs one hash as soon as its passphrase is answered, whoever the name
+// belongs to; sending goes on beside it. Why no code came is said only to who
+// gave a right passphrase. A realm's directory has to be asked before a code by
+// SMS, so a stranger can have wrong binds counted there, within the limits that
+// count here; and while it is down, its accounts with codes by SMS are told so
+// before any code.
+//
 // # What takes a fresh code
 //
 // Inside a connection, whatever strengthens or renews access needs a Proof: a

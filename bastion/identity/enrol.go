@@ -31,7 +31,10 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 	case v.temporary:
 		first = "temporary"
 	}
-	bare := len(acct.Authenticators) == 0
+	if d.a.bySMS(acct) && !d.touched {
+		second = "+sms"
+	}
+	bare := d.a.bare(acct)
 	if !v.temporary && !v.aged && !v.recovery && !bare {
 		acct, err := d.rehash(ctx, acct, v.typed)
 		if err != nil {
@@ -77,7 +80,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 	}
 	// A recovery login means that the device is gone: whoever has it now must
 	// not keep its codes.
-	next.Authenticators = []EnrolledAuthenticator{device}
+	next.Authenticators, next.CodeBySMS = []EnrolledAuthenticator{device}, false
 	var codes []string
 	codes, next.Recovery = d.a.newRecovery(acct.ID)
 	events = append(events, d.event(audit.AuthenticatorEnrolled, ""), d.event(audit.RecoveryCreated, ""))

@@ -1,6 +1,9 @@
 package identity
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // MakeCheap gives a's passphrases costs that tests can pay a thousand times.
 // Nothing outside tests can reach it.
@@ -33,4 +36,15 @@ func CodeAt(seed []byte, t time.Time) string {
 		panic(err)
 	}
 	return c
+}
+
+// Settle waits until no code is being sent, and lets them be sent again.
+func (a *Authenticator) Settle(ctx context.Context) error {
+	if err := a.Close(ctx); err != nil {
+		return err
+	}
+	for range smsAtOnce {
+		<-a.sending
+	}
+	return nil
 }

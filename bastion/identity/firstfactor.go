@@ -53,8 +53,13 @@ type membership struct {
 // firstFactor judges the passphrase, or returns a verdict without a reason for a
 // key that stands in its place. What a directory is asked, it is asked once a
 // dialogue, and only for a code that lies in its window: judge calls it then.
+// Where the code goes by SMS it has been asked already, see ahead.
 func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase string, code codeKind) (verdict, error) {
 	wrong := verdict{reason: reasonWrongPassphrase}
+	if h := d.ahead; h != nil && h.judged {
+		d.member = h.member
+		return h.first, nil // judge has waited for it
+	}
 	if acct.Realm != "" {
 		// A temporary passphrase that waits to be used locks every other way in, and
 		// a code that was never good proves nothing that a directory should be
@@ -62,7 +67,9 @@ func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase str
 		if acct.Temporary != nil || code == codeEarly {
 			return wrong, nil
 		}
-		return d.askDirectory(ctx, acct, passphrase)
+		v, member, err := d.a.askDirectory(ctx, acct, passphrase)
+		d.member = member
+		return v, err
 	}
 	if acct.Passphrase == "" {
 		return wrong, nil
@@ -75,28 +82,27 @@ func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase str
 }
 
 // askDirectory asks the account's directory, once.
-func (d *dialogue) askDirectory(ctx context.Context, acct Account, passphrase string) (verdict, error) {
-	realm, ok := d.a.realms[acct.Realm]
+func (a *Authenticator) askDirectory(ctx context.Context, acct Account, passphrase string) (verdict, membership, error) {
+	realm, ok := a.realms[acct.Realm]
 	if !ok {
-		return verdict{}, &directoryDown{acct.Realm, errors.New("it is not configured")}
+		return verdict{}, membership{}, &directoryDown{acct.Realm, errors.New("it is not configured")}
 	}
 	right, groups, fetched, err := realm.Check(ctx, acct.Name, passphrase)
 	var no barred
 	switch {
 	case errors.As(err, &no):
 		text, innocent := no.Barred()
-		return verdict{reason: reasonBarred, innocent: innocent, text: text}, nil
+		return verdict{reason: reasonBarred, innocent: innocent, text: text}, membership{}, nil
 	case err != nil && ctx.Err() != nil:
-		return verdict{}, err // the client left: d.end knows
+		return verdict{}, membership{}, err // the client left: d.end knows
 	case err != nil:
-		return verdict{}, &directoryDown{acct.Realm, err}
+		return verdict{}, membership{}, &directoryDown{acct.Realm, err}
 	case !right:
-		return verdict{reason: reasonWrongPassphrase}, nil
+		return verdict{reason: reasonWrongPassphrase}, membership{}, nil
 	}
 	// A name with a line break would become two.
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == "" || strings.ContainsAny(g, "\r\n") })
-	d.member = membership{groups: strings.Join(groups, "\n"), fetched: fetched}
-	return verdict{}, nil
+	return verdict{}, membership{groups: strings.Join(groups, "\n"), fetched: fetched}, nil
 }
 
 // validRealm keeps the names of realms fit for prompts.

@@ -70,7 +70,7 @@ func (i Identity) Valid() bool { return i.account != "" }
 func (i Identity) User() string { return i.user }
 
 // Method names the factors in order: "passphrase+otp", "publickey+otp",
-// "publickey+remembered", "passphrase+sk", "temporary+otp",
+// "passphrase+sms", "publickey+sms", "publickey+remembered", "passphrase+sk", "temporary+otp",
 // "temporary+enrolment", "passphrase+recovery", "publickey+recovery".
 func (i Identity) Method() string { return i.method }
 
@@ -120,12 +120,16 @@ type ConnState struct {
 	spentAuth string // authenticator of the step spent here; "" for none
 	spentStep int64
 
-	once   sync.Once
-	opened chan struct{}
+	text texted
+
+	once, await     sync.Once
+	opened, awaited chan struct{}
 }
 
 // NewConnState returns the state of a connection that has done nothing yet.
-func NewConnState() *ConnState { return &ConnState{opened: make(chan struct{})} }
+func NewConnState() *ConnState {
+	return &ConnState{opened: make(chan struct{}), awaited: make(chan struct{})}
+}
 
 // EnrolmentOpened is closed once a right temporary passphrase or recovery code
 // opened a reset or an enrolment, which takes people longer than a login: the
@@ -153,7 +157,11 @@ func (c *ConnState) remember(auth string, step int64) {
 	c.mu.Unlock()
 }
 
-func (c *ConnState) forget() { c.remember("", 0) }
+func (c *ConnState) forget() {
+	c.mu.Lock()
+	c.spentAuth, c.spentStep, c.text = "", 0, texted{}
+	c.mu.Unlock()
+}
 
 func (c *ConnState) spent() (auth string, step int64) {
 	c.mu.Lock()

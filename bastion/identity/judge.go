@@ -50,6 +50,9 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 	if ok, err := d.charge(ctx); err != nil || !ok {
 		return verdict{locked: true}, err
 	}
+	if err := d.ahead.wait(); err != nil {
+		return verdict{}, err
+	}
 	now := d.a.now()
 	code, found, err := codeTouch, match{}, error(nil)
 	if !d.touched {
@@ -67,22 +70,25 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 
 func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
-	bare := len(acct.Authenticators) == 0
+	bare := d.a.bare(acct)
 	expired := isTemporary && !now.Before(acct.Temporary.Expires)
 	switch {
 	case code == codeNeedless:
-	case bare && expired:
+	case (bare || d.a.bySMS(acct)) && expired:
 		return d.expired(acct), nil
 	case bare:
 		return verdict{reason: reasonWrongPassphrase}, nil
 	case code == codeWrong:
+		if say := d.textProblem(acct, in.passphrase); say != "" {
+			return verdict{reason: reasonNoText, innocent: true, text: say}, nil
+		}
 		return verdict{reason: reasonWrongCode}, nil
 	}
 	if now.Before(acct.LockedUntil) {
 		// Told only to a holder of a right code, who can't be guessing.
 		v := verdict{reason: reasonAccountLocked}
 		if code != codeUsed && code != codeEarly {
-			v.text = "This account is locked until " + utc(acct.LockedUntil) + " after many wrong passphrases: wait, or ask your lab's administrator."
+			v.text = lockedText(acct)
 		}
 		return v, nil
 	}
@@ -153,7 +159,7 @@ func (d *dialogue) expired(acct Account) verdict {
 
 // judgeCode finds what kind of code the second answer is and spends a right one.
 func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now time.Time) (codeKind, match, error) {
-	bare := len(acct.Authenticators) == 0
+	bare := d.a.bare(acct)
 	if bare && !in.split && in.code == "" {
 		return codeNeedless, match{}, nil
 	}
@@ -165,6 +171,10 @@ func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now 
 	recovery := d.findRecovery(acct, in.code)
 	switch {
 	case bare:
+		return codeWrong, match{}, nil
+	case d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now):
+		return codeRight, match{}, nil
+	case d.a.bySMS(acct) && !recovery:
 		return codeWrong, match{}, nil
 	case found.acceptable():
 		kind, err := d.spend(ctx, found)
@@ -276,7 +286,7 @@ func (a Account) temporaryFor(typed string) bool {
 // a key, and never without an authenticator, because then nothing would be second.
 func (a *Authenticator) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
 	if key == nil || a.unfit(acct, now).reason != "" || acct.Temporary != nil || (acct.Passphrase == "" && acct.Realm == "") ||
-		len(acct.Authenticators) == 0 || a.aged(acct, now) {
+		a.bare(acct) || a.aged(acct, now) {
 		return false
 	}
 	print := ssh.FingerprintSHA256(key)
@@ -308,6 +318,10 @@ func driftText(steps int64) string {
 	}
 	return fmt.Sprintf("The clock of your authenticator is about %s %s: set it to automatic, then use a new code.",
 		minutesLeft(time.Time{}.Add(time.Duration(steps)*stepLength), time.Time{}), way)
+}
+
+func lockedText(acct Account) string {
+	return "This account is locked until " + utc(acct.LockedUntil) + " after many wrong passphrases: wait, or ask your lab's administrator."
 }
 
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

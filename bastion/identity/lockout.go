@@ -42,13 +42,14 @@ type lockout struct {
 
 // pairOf hashes under a key: what was typed as a name may be a passphrase.
 func (l *lockout) pairOf(name string, a netip.Addr) pair {
-	hash := func(text string) TallyKey {
-		m := hmac.New(sha256.New, l.key)
-		m.Write([]byte(text))
-		return TallyKey(m.Sum(nil)[:len(TallyKey{})])
-	}
 	source := sourceOf(a).String() // never holds a "|"
-	return pair{mine: hash("pair|" + source + "|" + name), all: hash("source|" + source)}
+	return pair{mine: l.hash("pair|" + source + "|" + name), all: l.hash("source|" + source)}
+}
+
+func (l *lockout) hash(text string) TallyKey {
+	m := hmac.New(sha256.New, l.key)
+	m.Write([]byte(text))
+	return TallyKey(m.Sum(nil)[:len(TallyKey{})])
 }
 
 // standing is what the tallies say about a (name, source) now.

@@ -123,6 +123,8 @@ type dialogue struct {
 	locks   bool   // the charge began a lock
 	serving bool   // a command inside a connection, not a login
 	member  membership
+	texted  bool     // a command has sent its code
+	ahead   *ahead   // nil where no code can go by SMS
 	barred  standing // what a charge that was not taken found
 }
 
@@ -136,7 +138,7 @@ type answers struct {
 // run is one dialogue. It returns *again if another may follow.
 func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 	d.charged, d.locks, d.key, d.user, d.touched = false, false, "", "", false
-	d.member = membership{}
+	d.member, d.ahead = membership{}, nil
 	var (
 		acct Account
 		in   answers
@@ -169,11 +171,22 @@ func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 			return d.settle(ctx, acct, v, err)
 		}
 	}
+	if d.ahead, err = d.judgeAhead(ctx, acct, in.passphrase, blind); err != nil {
+		return Identity{}, err
+	}
+	if d.ahead != nil {
+		defer func() { <-d.ahead.done }()
+	}
 	prefix := ""
 	if d.keyStands(acct) {
 		prefix = d.verdict
 	}
 	if in.code, err = d.answer(ctx, prefix+d.a.issuer+" one-time code: ", true); err != nil {
+		if d.ahead.wait() == nil && !errors.Is(err, errNoAnswer) {
+			if say := d.textProblem(acct, in.passphrase); say != "" {
+				d.notice(ctx, say) // an empty answer is how people give up waiting
+			}
+		}
 		return Identity{}, err
 	}
 	v, err := d.judge(ctx, acct, in)
@@ -190,7 +203,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, 
 	now := d.a.now()
 	// A temporary passphrase has 80 random bits: comparing it before anything
 	// is counted gives nobody a useful guess.
-	if t := acct.temporaryFor(answer); t && len(acct.Authenticators) == 0 && now.Before(acct.Temporary.Expires) {
+	if t := acct.temporaryFor(answer); t && d.a.bare(acct) && now.Before(acct.Temporary.Expires) {
 		v, err = d.judge(ctx, acct, answers{passphrase: answer})
 		return v, true, err
 	}

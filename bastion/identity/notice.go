@@ -22,6 +22,7 @@ const (
 	NoticeDisabled          NoticeKind = "disabled"
 	NoticeEnabled           NoticeKind = "enabled"
 	NoticeEndChanged        NoticeKind = "end-changed"
+	NoticePhoneChanged      NoticeKind = "phone-changed"
 )
 
 // Notice tells a user what happened to the account. It holds no secret.

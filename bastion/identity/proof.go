@@ -30,7 +30,7 @@ type Refusal struct{ Text string }
 func (r *Refusal) Error() string { return r.Text }
 
 // Fresh asks the holder of id for a code that was not used yet, at most three
-// times. The limits of Login apply, and a code of the login itself is used; a
+// times; where codes go by SMS, one is sent. The limits of Login apply, and a code of the login itself is used; a
 // recovery code doesn't do, because whoever needs one has to enrol anew, by
 // logging in with it. at is the client connection's attempt; its name and key
 // are not used.
@@ -56,7 +56,7 @@ func (a *Authenticator) Fresh(ctx context.Context, id Identity, at Attempt, ask 
 			return Proof{id: id, at: d.at, until: a.now().Add(proofLifetime), spent: new(atomic.Bool)}, nil
 		case errors.As(err, &retry):
 			d.verdict = retry.text + " "
-		case errors.Is(err, ErrRevoked):
+		case errors.Is(err, ErrRevoked), errors.Is(err, ErrRefused):
 			return Proof{}, err
 		default:
 			return Proof{}, d.end(ctx, err)
@@ -77,6 +77,9 @@ func (a *Authenticator) serve(id Identity, at Attempt, ask Asker) *dialogue {
 // fresh asks for one code and judges it. It returns *again if another may follow.
 func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 	d.charged, d.locks = false, false
+	if err := d.textFresh(ctx, id); err != nil {
+		return err
+	}
 	typed, err := d.answer(ctx, d.verdict+d.a.issuer+" one-time code: ", true)
 	if err != nil {
 		return err

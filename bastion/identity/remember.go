@@ -148,7 +148,7 @@ func (d *dialogue) remembrance(method string, now time.Time) *Remembrance {
 	}
 	r := &Remembrance{Fingerprint: d.key, Network: network, Since: now, Until: now.Add(d.a.remembering.Lifetime)}
 	switch method {
-	case "publickey+otp", "passphrase+otp": // the latter with a key: see keyStands
+	case "publickey+otp", "passphrase+otp", "publickey+sms", "passphrase+sms": // the latter with a key: see keyStands
 		r.Authenticator, _ = d.conn.spent()
 	case "passphrase+sk":
 	default:

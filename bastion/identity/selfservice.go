@@ -47,7 +47,9 @@ func (a *Authenticator) Enroll(ctx context.Context, p Proof, device string, ask 
 		return err
 	}
 	next := acct
-	next.Authenticators = append(slices.Clone(acct.Authenticators), added)
+	// From now on the app gives the codes: nothing that can be sent elsewhere
+	// stands beside it.
+	next.Authenticators, next.CodeBySMS = append(slices.Clone(acct.Authenticators), added), false
 	return d.commit(ctx, next, audit.AuthenticatorEnrolled, NoticeDeviceAdded, device)
 }
 

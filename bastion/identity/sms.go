@@ -1,0 +1,288 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"math/big"
+	"regexp"
+	"time"
+
+	"entry/audit"
+)
+
+// Texter hands a text for a number in E.164 to an SMS gateway. It is safe for
+// concurrent use and returns nil once the gateway has taken the text.
+type Texter interface {
+	Send(ctx context.Context, number, text string) error
+}
+
+const (
+	// smsLifetime is how long a code by SMS is good, on its own connection.
+	smsLifetime = 2 * time.Minute
+	// smsPerHour bounds what somebody with the passphrase can have sent to its
+	// owner, in any hour, over all processes.
+	smsPerHour = 5
+	// smsTimeout bounds handing one code to the gateway, retries included.
+	smsTimeout = time.Minute
+	// smsAtOnce bounds the hand-overs of a process. One more fails and says so.
+	smsAtOnce = 16
+)
+
+// phoneNumber is E.164, with the shortest numbers that any country has.
+var phoneNumber = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+
+// bySMS tells whether the account's codes go by SMS: an operator has said so,
+// and its owner has no authenticator yet.
+func (a *Authenticator) bySMS(acct Account) bool {
+	return a.texter != nil && acct.CodeBySMS && acct.Phone != "" && len(acct.Authenticators) == 0
+}
+
+// bare tells whether the account has nothing that gives codes.
+func (a *Authenticator) bare(acct Account) bool {
+	return len(acct.Authenticators) == 0 && !a.bySMS(acct)
+}
+
+// SetPhone sets the number that codes may be sent to ("" for none), and whether
+// they are while the account has no authenticator. Only an operator can: a
+// number that its user could change would be no second factor. Identities proven
+// before fail Check where this changes where codes go. What can't be set is a
+// *Refusal.
+func (a *Authenticator) SetPhone(ctx context.Context, name, number string, codes bool) error {
+	switch {
+	case number != "" && !phoneNumber.MatchString(number):
+		return &Refusal{"The number must have the form +46701234567: a plus sign, country code and number, digits only."}
+	case codes && number == "":
+		return &Refusal{"Codes by SMS need a number."}
+	case codes && a.texter == nil:
+		return &Refusal{"No SMS gateway is configured."}
+	}
+	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
+	e.Detail = "no number for codes by SMS"
+	if number != "" {
+		e.Detail = fmt.Sprintf("number for codes %s, used: %t", shortened(number), codes)
+	}
+	err := a.change(ctx, name, e, func(acct *Account) error {
+		if acct.Phone != number || acct.CodeBySMS != codes {
+			acct.Phone, acct.CodeBySMS = number, codes
+			acct.Epoch++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("set phone of user %s: %w", name, err)
+	}
+	a.notify(ctx, Notice{User: name, Kind: NoticePhoneChanged, Detail: e.Detail})
+	return nil
+}
+
+// shortened is a number as far as a log needs it.
+func shortened(number string) string { return "ending in " + number[max(0, len(number)-2):] }
+
+// Close waits until no code is being handed to the gateway. After it none is
+// sent; if ctx is done first, it returns an error and nothing has changed.
+func (a *Authenticator) Close(ctx context.Context) error {
+	for n := range smsAtOnce {
+		select {
+		case a.sending <- struct{}{}:
+		case <-ctx.Done():
+			for range n {
+				<-a.sending
+			}
+			return fmt.Errorf("identity: codes are still being sent: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// texted is a code sent by SMS, as its connection remembers it: nowhere else
+// could it be used, so it is stored nowhere else.
+type texted struct {
+	account string
+	code    string
+	until   time.Time
+	problem string // why none was sent, for the user; "" while that isn't known
+}
+
+// beginText notes a new code unless one for the account is still good.
+func (c *ConnState) beginText(account string, now time.Time) (code string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.text; t.account == account && t.problem == "" && now.Before(t.until) {
+		return "", false
+	}
+	c.text = texted{account: account, code: randomCode(), until: now.Add(smsLifetime)}
+	return c.text.code, true
+}
+
+// failText takes a code back that was not sent.
+func (c *ConnState) failText(code, problem string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.text.code == code {
+		c.text.code, c.text.problem = "", problem
+	}
+}
+
+// wasTexted tells whether code was sent for the account on this connection, at
+// most two minutes ago. A login that succeeds forgets it.
+func (c *ConnState) wasTexted(account, code string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.text
+	left := t.until.Sub(now)
+	return t.account == account && t.code != "" && left > 0 && left <= smsLifetime &&
+		subtle.ConstantTimeCompare([]byte(t.code), []byte(code)) == 1
+}
+
+// textProblem is why no code came, for the holder of the passphrase.
+func (c *ConnState) textProblem(account string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.text.account != account {
+		return ""
+	}
+	return c.text.problem
+}
+
+// noText notes why the account gets no code.
+func (c *ConnState) noText(account, problem string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text = texted{account: account, problem: problem}
+}
+
+// CodeAwaited is closed once a code is asked for that may have to arrive by SMS:
+// the server then extends the grace to 300 s. Where a gateway is configured
+// that is so for every name, because what differs would tell who has a right
+// passphrase.
+func (c *ConnState) CodeAwaited() <-chan struct{} { return c.awaited }
+
+func (c *ConnState) awaitCode() { c.await.Do(func() { close(c.awaited) }) }
+
+// randomCode is six digits, each of the million as likely.
+func randomCode() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		panic("identity: crypto/rand failed: " + err.Error()) // it ends the process instead
+	}
+	return fmt.Sprintf("%06d", n)
+}
+
+// text sends a code to the owner of acct, who has proven the first factor, unless
+// one is under way on this connection. It returns at once: how long a gateway
+// takes must not show. e names the dialogue.
+func (a *Authenticator) text(ctx context.Context, c *ConnState, acct Account, e audit.Event) {
+	now := a.now()
+	switch v := a.unfit(acct, now); {
+	case v.reason != "":
+		c.noText(acct.ID, v.text)
+		return
+	case now.Before(acct.LockedUntil):
+		c.noText(acct.ID, lockedText(acct))
+		return
+	}
+	code, ok := c.beginText(acct.ID, now)
+	if !ok {
+		return
+	}
+	select {
+	case a.sending <- struct{}{}:
+	default:
+		a.textFailed(ctx, c, acct, code, e, errBusyGateway)
+		return
+	}
+	go func() { // ends within smsTimeout; Close waits for it
+		defer func() { <-a.sending }()
+		if err := a.hand(context.WithoutCancel(ctx), acct, code, e); err != nil {
+			a.textFailed(ctx, c, acct, code, e, err)
+		}
+	}()
+}
+
+var (
+	errTooManyTexts = errors.New("too many codes in an hour")
+	errBusyGateway  = errors.New("too many codes are being sent")
+	errGateway      = errors.New("the gateway has not taken it")
+)
+
+// hand gives a code to the gateway, if the account has one left in this hour.
+func (a *Authenticator) hand(ctx context.Context, acct Account, code string, e audit.Event) error {
+	ctx, cancel := context.WithTimeout(ctx, smsTimeout)
+	defer cancel()
+	if err := a.takeText(ctx, acct.ID); err != nil {
+		return err
+	}
+	text := a.issuer + " one-time code: " + code + " (good for 2 minutes). Nobody will ask you for it but " + a.issuer + " itself."
+	if err := a.texter.Send(ctx, acct.Phone, text); err != nil {
+		return errGateway // its own words are for who wired it: here they may quote the number
+	}
+	e.Type, e.Detail = audit.SMSSent, "to the number "+shortened(acct.Phone)
+	return a.report(ctx, e)
+}
+
+func (a *Authenticator) textFailed(ctx context.Context, c *ConnState, acct Account, code string, e audit.Event, err error) {
+	problem, why := "The SMS with your code could not be sent, which is not your fault: try again later, or ask your lab's administrator.", reasonGateway
+	switch {
+	case errors.Is(err, errTooManyTexts):
+		problem, why = fmt.Sprintf("%d codes were sent to you within an hour, the most there may be: wait, or ask your lab's administrator.", smsPerHour), reasonTooManyTexts
+	case errors.Is(err, errBusyGateway):
+		why = reasonBusy
+	case errors.Is(err, ErrUnavailable):
+		why = reasonUnavailable
+	}
+	c.failText(code, problem)
+	e.Type, e.Reason, e.Detail = audit.SMSFailed, string(why), "to the number "+shortened(acct.Phone)
+	_ = a.report(ctx, e) // if the log fails, the login fails by it too: nothing was sent, and nobody gets in
+}
+
+// takeText uses up one of the account's codes of this hour. Each holds a place
+// for an hour, so that no hour sees more, wherever it begins.
+func (a *Authenticator) takeText(ctx context.Context, account string) error {
+	now := a.now()
+	keys := make([]TallyKey, smsPerHour)
+	for i := range keys {
+		keys[i] = a.lockout.hash(fmt.Sprintf("sms|%s|%d", account, i))
+	}
+	taken := false
+	err := a.store.Count(ctx, now, func(places []Tally) bool {
+		for i := range places {
+			if !now.Before(places[i].Locked) {
+				end := now.Add(time.Hour)
+				places[i] = Tally{Failures: 1, Since: now, Locked: end, Keep: end}
+				taken = true
+				break
+			}
+		}
+		return taken
+	}, keys...)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: count codes: %w", ErrUnavailable, err)
+	case !taken:
+		return errTooManyTexts
+	}
+	return nil
+}
+
+// textFresh sends a code to the holder of id inside a connection, once a command,
+// where codes go by SMS. Here nothing has to be hidden: it waits for the gateway.
+func (d *dialogue) textFresh(ctx context.Context, id Identity) error {
+	if d.a.texter == nil || d.texted {
+		return nil
+	}
+	d.texted = true
+	acct, err := d.a.owned(ctx, id)
+	if err != nil || !d.a.bySMS(acct) {
+		return err
+	}
+	code, _ := d.conn.beginText(acct.ID, d.a.now())
+	if err := d.a.hand(ctx, acct, code, d.event("", "")); err != nil {
+		d.a.textFailed(ctx, d.conn, acct, code, d.event("", ""), err)
+		d.notice(ctx, d.conn.textProblem(acct.ID))
+		return ErrRefused
+	}
+	return nil
+}
