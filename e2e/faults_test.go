@@ -194,8 +194,14 @@ func TestSIGHUP(t *testing.T) {
 	}
 	shellAnswers(w)
 
+	// A slip in a file shouldn't throw everybody out: SIGHUP refuses that, and
+	// an operator who means it says so.
 	s.setPolicy([]string{"bob"}, targets, rule("narrow", "may: [shell]", "record: full"))
+	refused := len(s.events("policy.refused"))
 	s.proc.signal(syscall.SIGHUP)
+	eventually(t, "ending every session is refused", func() bool { return len(s.events("policy.refused")) > refused })
+	shellAnswers(w)
+	s.mustEntry("policy", "apply", "--yes")
 	w.expect(`entry: [^\r\n]+\r\n`)
 	if code := w.wait(); code == 0 {
 		t.Error("a session without a grant ended with 0")

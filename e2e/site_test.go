@@ -126,7 +126,15 @@ func (s *site) startHome(extra ...string) *sshd {
 // serve starts the server and waits until it takes connections.
 func (s *site) serve() {
 	s.t.Helper()
-	s.proc = start(s.t, "entry serve", command(built, "serve", "--config", s.path("entry.yaml")))
+	p := start(s.t, "entry serve", command(built, "serve", "--config", s.path("entry.yaml")))
+	s.proc = p
+	s.t.Cleanup(func() {
+		// One connection's panic doesn't end the server, but it is never fine;
+		// a data race is reported when the run builds with -race.
+		if m := regexp.MustCompile(`panic|DATA RACE`).FindString(p.stderr.String()); m != "" {
+			s.t.Errorf("the server's log has %q", m)
+		}
+	})
 	s.awaitReady()
 }
 
