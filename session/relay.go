@@ -22,6 +22,10 @@ const (
 	// sent before it left.
 	deliveryGrace = 2 * time.Second
 
+	// exitGrace is how long the end of a program's output is kept from the
+	// client while its exit status may follow.
+	exitGrace = 2 * time.Second
+
 	maxText = 400 // bytes of one line to a user; OpenSSH's log line holds 1 KiB
 )
 

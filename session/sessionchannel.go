@@ -72,14 +72,16 @@ type sessionChannel struct {
 	inputDone  bool
 	exit       *ssh.Request // held until the output is drained
 	exitStatus *int
-	exited     bool // the client has the exit
-	eof        bool // the client has EOF
-	closed     bool // the client has CLOSE
-	upClosed   bool // the target has CLOSE
-	asking     bool // whether the target's connection lives
-	livesOpen  bool // it did, with the channel open
-	livesAfter bool // it did, after the target closed the channel
-	gone       bool // it doesn't
+	exited     bool             // the client has the exit
+	eof        bool             // the client has EOF
+	closed     bool             // the client has CLOSE
+	upClosed   bool             // the target has CLOSE
+	asking     bool             // whether the target's connection lives
+	waited     bool             // exitGrace is over
+	patience   <-chan time.Time // until then
+	livesOpen  bool             // it did, with the channel open
+	livesAfter bool             // it did, after the target closed the channel
+	gone       bool             // it doesn't
 	saying     bool
 	showing    bool
 	cut        bool // the session is ending
@@ -184,6 +186,8 @@ func (s *sessionChannel) own() {
 			if s.clientReqs == nil {
 				s.closeUp()
 			}
+		case <-s.patience:
+			s.patience, s.waited = nil, true
 		case <-deliver:
 			s.closeUp()
 		case lives := <-s.answer:
@@ -244,11 +248,12 @@ func (s *sessionChannel) settle() {
 	if !s.exited {
 		// The output ended and no exit status came. Either the target ended the
 		// channel without one, or the connection is gone and the user must be
-		// told so: the answer to a keep-alive tells. Or one follows. To EOF,
-		// OpenSSH answers CLOSE if its own input has ended, and x/crypto answers
-		// that at once, after which no exit status can be sent: then EOF waits
-		// for it. With the input open EOF goes first, because the program may
-		// have closed its output and wait for what the client makes of that.
+		// told so: the answer to a keep-alive tells. Or one follows, mostly
+		// within a millisecond. To EOF, PuTTY answers CLOSE, and OpenSSH does so
+		// if its own input has ended; x/crypto answers that at once, after which
+		// no exit status can be sent. So EOF waits for it: for good if the input
+		// has ended, else for exitGrace, because the program may have closed its
+		// output and wait for what the client makes of that.
 		after := s.upReqs == nil
 		switch {
 		case s.gone:
@@ -258,6 +263,11 @@ func (s *sessionChannel) settle() {
 			s.say("the connection to " + s.r.target + " was lost")
 			return
 		case s.asking:
+			return
+		case !after && !s.waited:
+			if s.patience == nil {
+				s.patience = time.After(exitGrace)
+			}
 			return
 		case after && !s.livesAfter, !after && !s.livesOpen:
 			s.ask()
