@@ -277,20 +277,32 @@ func (l *login) say(text string) error {
 	return l.pre.SendAuthBanner(text)
 }
 
+// smsGrace is the time from the passphrase to the end of the dialogue where the
+// code may have to arrive by SMS.
+const smsGrace = 300 * time.Second
+
 // extendForEnrolment gives the connection its long grace once a right
-// temporary passphrase has opened the enrolment. The returned function ends
-// the wait for that.
+// temporary passphrase has opened the enrolment, and a longer one while a code
+// by SMS may be under way. The returned function ends the wait for that.
 func (l *login) extendForEnrolment() (stop func()) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		select {
-		case <-l.state.EnrolmentOpened():
-			if l.ticket.enrol() {
-				l.grace(l.s.o.EnrolmentGrace)
+		awaited := l.state.CodeAwaited()
+		for {
+			select {
+			case <-l.state.EnrolmentOpened():
+				if l.ticket.enrol() {
+					l.grace(l.s.o.EnrolmentGrace)
+				}
+				return
+			case <-awaited:
+				awaited = nil
+				l.grace(max(l.s.o.Grace, smsGrace))
+			case <-ctx.Done():
+				return
 			}
-		case <-ctx.Done():
 		}
 	}()
 	return func() { cancel(); <-done }
