@@ -61,7 +61,7 @@ type Options struct {
 
 	Address    string        // what users dial, "host" or "host:port", for their files; default Name
 	Remembered time.Duration // how long a key needs no code, as users' files tell; default 12 h, as in identity; < 0 = off
-	Contact    string        // whom users ask, as a phrase; default their lab's coordinator
+	Contact    string        // whom users ask, as a phrase; default their lab's administrator
 	History    History       // of the audit log, for the portal's list of sessions; nil = live ones only
 	PortalIdle time.Duration // a portal session ends without an answer for that long; default 10 min
 }
@@ -231,6 +231,7 @@ func (s *Server) SetPolicy(p *policy.Policy) {
 	s.swapping.Lock()
 	defer s.swapping.Unlock()
 	s.policy.Store(p)
+	s.approvals.look(func(seat) bool { return true })
 	for _, x := range s.live.all() {
 		if err := x.stands(p); err != nil {
 			x.end(&session.End{Text: userText(err), Reason: session.ReasonPolicyChanged})
@@ -244,6 +245,7 @@ func (s *Server) SetPolicy(p *policy.Policy) {
 // longer stands, because the account was changed since. It returns when they
 // have ended, after a few seconds at most.
 func (s *Server) EndUser(user, reason string) {
+	s.approvals.look(func(o seat) bool { return o.user == user })
 	s.live.endUser(user, &session.End{Text: "your access was changed by an operator", Reason: reason})
 }
 

@@ -41,7 +41,7 @@ type opening struct {
 // the inner connection's authentication succeeds.
 func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) {
 	s := o.c.s
-	if o.waits != nil && !o.approved(ctx, pre) {
+	if o.waits != nil && !o.approved(ctx, pre, ask) {
 		return
 	}
 	g := o.grant
@@ -69,14 +69,9 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 }
 
 // approved waits for the approval, then dials.
-func (o *opening) approved(ctx context.Context, pre ssh.ServerPreAuthConn) bool {
+func (o *opening) approved(ctx context.Context, pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) bool {
 	var r *refusal
-	o.grant, r = o.c.await(ctx, o.target, *o.waits, func(text string) error {
-		if text != "" {
-			text += "\r\n"
-		}
-		return pre.SendAuthBanner(text)
-	})
+	o.grant, r = o.c.await(ctx, o.target, *o.waits, saying(pre, ask))
 	if r == nil {
 		o.target = o.grant.Target()
 		o.tcp, r = o.c.s.dial(ctx, o.grant)
@@ -318,14 +313,14 @@ func (l *live) finish(st session.Stats, err error) {
 // notice is the one line that tells a user what is recorded and who may read
 // it.
 func notice(g policy.Grant) string {
-	who := "the auditors of " + g.Target().Lab
+	target, who := g.Target().FullName(), "the auditors of "+g.Target().Lab
 	switch {
 	case g.Record() == policy.Metadata:
-		return fmt.Sprintf("entry logs when and where you connect to %s; the content is not recorded.", g.Target().FullName())
+		return fmt.Sprintf("entry logs when and from where you use %s, not what you do there.", target)
 	case g.Record() == policy.Manifest:
-		return fmt.Sprintf("entry records the commands and file transfers of this session on %s; %s may read them.", g.Target().FullName(), who)
+		return fmt.Sprintf("entry records which commands and transfers you start on %s; %s may read them.", target, who)
 	case g.RecordInput():
-		return fmt.Sprintf("entry records this session on %s: output, commands and EVERYTHING YOU TYPE, passwords too; %s may replay it.", g.Target().FullName(), who)
+		return fmt.Sprintf("entry records all that %s shows here AND ALL YOU TYPE, passwords too; %s may replay it.", target, who)
 	}
-	return fmt.Sprintf("entry records this session on %s: output and commands, not what you type; %s may replay it.", g.Target().FullName(), who)
+	return fmt.Sprintf("entry records all that %s shows here; %s may replay it.", target, who)
 }

@@ -82,7 +82,7 @@ func (c *client) verbDoctor(ctx context.Context, d *desk, args []string) uint32 
 		f.ok("passphrase set on %s", moment(h.PassphraseSet))
 	}
 	f.until("your passphrase", h.PassphraseExpires, now, "A new one: "+c.says(d, "passwd"))
-	f.until("your account", h.AccountEnds, now, "Ask your lab's coordinator.")
+	f.until("your account", h.AccountEnds, now, "Ask your lab's administrator.")
 	if !h.InactiveAfter.IsZero() {
 		f.ok("the account would end of disuse on %s; each login moves that", moment(h.InactiveAfter))
 	}

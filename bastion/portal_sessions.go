@@ -34,7 +34,7 @@ func (c *client) verbTargets(_ context.Context, d *desk, args []string) uint32 {
 func (c *client) targets(out lines) {
 	all := GuideTargets(c.s.policy.Load(), c.who.User(), c.source.Addr(), c.s.now())
 	if len(all) == 0 {
-		out.printf("  You are in no lab yet. Ask your lab's coordinator to add you.")
+		out.printf("  You are in no lab yet. Ask your lab's administrator to add you.")
 		return
 	}
 	for _, t := range all {

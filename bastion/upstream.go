@@ -55,7 +55,7 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refusal) 
 		errs = append(errs, err)
 	}
 	return nil, &refusal{why: "unreachable", event: audit.UpstreamFailed, detail: errors.Join(errs...).Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
-		text: t.FullName() + " does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's coordinator"}
+		text: t.FullName() + " does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's administrator"}
 }
 
 // upstream is the SSH handshake with a target over tcp, which it closes unless

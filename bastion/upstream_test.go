@@ -237,7 +237,7 @@ func TestBanner(t *testing.T) {
 	if out, _, err := run(t, inner, "say in"); out != "in" {
 		t.Errorf("%q, %v", out, err)
 	}
-	if len(got) != 2 || len(got[0]) > 9000 || !strings.HasPrefix(got[0], "banner: [home.tinker] b") || !strings.HasPrefix(got[1], "banner: entry records this session") {
+	if len(got) != 2 || len(got[0]) > 9000 || !strings.HasPrefix(got[0], "banner: [home.tinker] b") || !strings.HasPrefix(got[1], "banner: entry records all that home.tinker shows here") {
 		t.Errorf("%d banners: %.100q", len(got), got)
 	}
 }

@@ -76,6 +76,6 @@ type Guides struct {
 	// Directory is where invitations put personal guides, for a web server to
 	// serve; "" for none. Default "".
 	Directory string
-	// Contact says whom users ask, as a phrase; "" is their lab's coordinator.
+	// Contact says whom users ask, as a phrase; "" is their lab's administrator.
 	Contact string
 }

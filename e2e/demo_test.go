@@ -121,7 +121,7 @@ func TestDemo(t *testing.T) {
 
 	w := d.paste(t)
 	firstLogin(t, w, alice)
-	w.expect(`entry records this session`) // the notice stands before anything home says
+	w.expect(`entry records all that home\.tinker shows here`) // the notice stands before anything home says
 	shellAnswers(w)
 	w.sendLine("exit 7")
 	if code := w.wait(); code != 7 {

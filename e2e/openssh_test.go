@@ -43,7 +43,7 @@ func TestShell(t *testing.T) {
 	w.sendLine(alice.passphrase)
 	w.expect(`entry one-time code: $`)
 	w.sendLine(alice.phone.code(t))
-	w.expect(`entry records this session[^\r\n]*\r\n`) // one line, before anything of the target's
+	w.expect(`entry records all that home\.tinker shows here[^\r\n]*\r\n`) // one line, before anything of the target's
 	shellAnswers(w)
 
 	w.sendLine("stty size; tty")

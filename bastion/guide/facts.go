@@ -36,7 +36,7 @@ type Facts struct {
 	// Invited is how long the temporary passphrase is good; zero leaves it out.
 	Invited time.Duration
 	// Contact says whom to ask, as a phrase: "the service desk, desk@example.org".
-	// Empty means the lab's coordinator.
+	// Empty means the lab's administrator.
 	Contact string
 	// Multiplex adds connection sharing to the OpenSSH file. OpenSSH for Windows
 	// hasn't got it.
@@ -231,7 +231,7 @@ func (f Facts) command() string {
 // contact is whom to ask.
 func (f Facts) contact() string {
 	if f.Contact == "" {
-		return "your lab's coordinator"
+		return "your lab's administrator"
 	}
 	return f.Contact
 }

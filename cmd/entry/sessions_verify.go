@@ -145,6 +145,9 @@ type spoolReport struct{ Recordings, Live int }
 // String says it in words.
 func (r spoolReport) String() string {
 	s := fmt.Sprintf("%d recordings consistent with the log", r.Recordings)
+	if r.Recordings == 1 {
+		s = "1 recording consistent with the log"
+	}
 	if r.Live > 0 {
 		s += fmt.Sprintf(", %d of them live", r.Live)
 	}
