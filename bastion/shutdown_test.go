@@ -2,6 +2,7 @@ package bastion_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestShutdownDrains(t *testing.T) {
 		t.Errorf("%d sessions had to be ended", n)
 	}
 	finishes(t, "idle connections", func() { _ = c.Wait(); _ = idle.Wait() })
-	if err := <-s.served; err != bastion.ErrClosed {
+	if err := <-s.served; !errors.Is(err, bastion.ErrClosed) {
 		t.Error(err)
 	}
 	s.served <- nil
@@ -113,7 +114,7 @@ func TestLogFails(t *testing.T) {
 			if !draining {
 				var err error
 				finishes(t, "serving", func() { err = <-s.served })
-				if err == nil || err == bastion.ErrClosed {
+				if err == nil || errors.Is(err, bastion.ErrClosed) {
 					t.Errorf("%v", err)
 				}
 				s.served <- nil

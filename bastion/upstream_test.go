@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -68,7 +69,7 @@ func TestTargetCannotPoseAsEntry(t *testing.T) {
 			t.Errorf("a line without the target's name: %q", line)
 		}
 	}
-	if strings.ContainsAny(all, "\x1b\x07\x9b\u0085\u202e") {
+	if !utf8.ValidString(all) || strings.ContainsAny(all, "\x1b\x07\u009b\u0085\u202e") {
 		t.Errorf("%q", all)
 	}
 	if !strings.Contains(all, "[home.tinker] Password: ") {

@@ -1,0 +1,146 @@
+package bastion_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// client is an authenticated connection to entry.
+type client struct {
+	ssh.Conn
+	s        *site
+	channels <-chan ssh.NewChannel
+}
+
+func (s *site) tryDial(c *ssh.ClientConfig) (*client, error) {
+	nc, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		return nil, err
+	}
+	conn, chans, reqs, err := ssh.NewClientConn(nc, "entry:22", c)
+	if err != nil {
+		return nil, err
+	}
+	go ssh.DiscardRequests(reqs)
+	s.t.Cleanup(func() { conn.Close() })
+	return &client{Conn: conn, s: s, channels: chans}, nil
+}
+
+// login logs name in and fails the test if it can't.
+func (s *site) login(name string) *client {
+	s.t.Helper()
+	return must[*client](s.t)(s.tryDial(s.config(name)))
+}
+
+// whole is a connection that leads to a target as a whole.
+func (c *client) whole() *ssh.Client {
+	none := make(chan *ssh.Request) // they are discarded already
+	close(none)
+	return ssh.NewClient(c.Conn, c.channels, none)
+}
+
+// forward is what a direct-tcpip channel asks for.
+type forward struct {
+	Host           string
+	Port           uint32
+	Originator     string
+	OriginatorPort uint32
+}
+
+func jumpTo(host string, port uint32) forward { return forward{host, port, "127.0.0.1", 65535} }
+
+func (c *client) open(f forward) (ssh.Channel, error) {
+	ch, reqs, err := c.OpenChannel("direct-tcpip", ssh.Marshal(f))
+	if err != nil {
+		return nil, err
+	}
+	go ssh.DiscardRequests(reqs)
+	return ch, nil
+}
+
+// refused opens f and returns why it was refused.
+func (c *client) refused(f forward) string {
+	c.s.t.Helper()
+	ch, err := c.open(f)
+	if err == nil {
+		ch.Close()
+		c.s.t.Fatalf("%+v was opened", f)
+	}
+	var e *ssh.OpenChannelError
+	if !errors.As(err, &e) {
+		c.s.t.Fatalf("%+v: %v", f, err)
+	}
+	return e.Message
+}
+
+// channelConn is a channel as a net.Conn, without deadlines.
+type channelConn struct{ ssh.Channel }
+
+func (channelConn) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+func (channelConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+func (channelConn) SetDeadline(time.Time) error      { return nil }
+func (channelConn) SetReadDeadline(time.Time) error  { return nil }
+func (channelConn) SetWriteDeadline(time.Time) error { return nil }
+
+// inner speaks SSH inside a jump to host, as `ssh -J` does.
+func (c *client) inner(host string, cfg *ssh.ClientConfig) (*ssh.Client, error) {
+	ch, err := c.open(jumpTo(host, 22))
+	if err != nil {
+		return nil, err
+	}
+	if cfg == nil {
+		cfg = &ssh.ClientConfig{User: "whoever"}
+	}
+	cfg.HostKeyCallback = c.s.hostCheck()
+	conn, chans, reqs, err := ssh.NewClientConn(channelConn{ch}, host+":22", cfg)
+	if err != nil {
+		return nil, err
+	}
+	sc := ssh.NewClient(conn, chans, reqs)
+	c.s.t.Cleanup(func() { sc.Close() })
+	return sc, nil
+}
+
+func (c *client) jump(host string) *ssh.Client {
+	c.s.t.Helper()
+	return must[*ssh.Client](c.s.t)(c.inner(host, nil))
+}
+
+// run runs a command and returns what came back.
+func run(t testing.TB, c *ssh.Client, command string) (stdout, stderr string, err error) {
+	t.Helper()
+	sess, err := c.NewSession()
+	if err != nil {
+		return "", "", err
+	}
+	defer sess.Close()
+	var out, errs bytes.Buffer
+	sess.Stdout, sess.Stderr = &out, &errs
+	finishes(t, command, func() { err = sess.Run(command) })
+	return out.String(), errs.String(), err
+}
+
+// begin starts a command that goes on until the session ends, and returns what
+// it says on standard error then.
+func begin(t testing.TB, c *ssh.Client) (stderr func() string) {
+	t.Helper()
+	sess := must[*ssh.Session](t)(c.NewSession())
+	out := must[io.Reader](t)(sess.StdoutPipe())
+	errs := must[io.Reader](t)(sess.StderrPipe())
+	must[struct{}](t)(struct{}{}, sess.Start("wait"))
+	line := make([]byte, 8)
+	if _, err := io.ReadFull(out, line); err != nil || string(line) != "waiting\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return func() string {
+		var b []byte
+		finishes(t, "the session's end", func() { b, _ = io.ReadAll(errs) })
+		return string(b)
+	}
+}
