@@ -102,7 +102,8 @@ func orNothing(s string) string {
 // Diff lists what is different under b, for every user and target of either.
 // Conditions are compared as they are written, not by when they happen to be
 // met: two policies without a difference decide alike on every request, but
-// for the names, places and reasons of rules. Of two spellings of the same
+// for the names, places and reasons of rules (an approval that was given is
+// bound to its rule's name). Of two spellings of the same
 // conditions in one rule and in several, a difference may be listed that isn't
 // one. A user in several groups of a realm is looked at in each by itself.
 func Diff(a, b *Policy) []Change {

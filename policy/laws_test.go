@@ -60,9 +60,16 @@ func lawPolicy(t *rapid.T, rules []string) *Policy {
 	return p
 }
 
-// lawRequests are all requests of the world, of which the key is all but the
-// target's own data.
-func lawRequests(p *Policy) map[string]Request {
+// lawRequests are all requests of the world, without and with approvals by
+// whatever rule of the policies asks; the first one's targets are asked for.
+func lawRequests(ps ...*Policy) map[string]Request {
+	p := ps[0]
+	names := map[string]bool{}
+	for _, p := range ps {
+		for _, rule := range p.rules {
+			names[rule.ref.Name] = true
+		}
+	}
 	out := map[string]Request{}
 	day := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC) // a Monday
 	for _, user := range []string{"ann", "ben", "eve"} {
@@ -84,9 +91,9 @@ func lawRequests(p *Policy) map[string]Request {
 							r.Realm, r.Method, r.CodeAt = "", "publickey+remembered", r.Time.Add(-time.Minute)
 						}
 						out[fmt.Sprint(user, target, source, hour, login)] = r
-						for _, rule := range p.rules {
+						for _, name := range slices.Sorted(maps.Keys(names)) {
 							for i, by := range []string{"ann", "ben", "cid"} {
-								r.Approvals = append(r.Approvals, Approval{By: by, Rule: rule.ref.Name, At: r.Time.Add(-time.Hour), Until: r.Time.Add(time.Duration(i+1) * time.Hour)})
+								r.Approvals = append(r.Approvals, Approval{By: by, Rule: name, At: r.Time.Add(-time.Hour), Until: r.Time.Add(time.Duration(i+1) * time.Hour)})
 							}
 						}
 						out[fmt.Sprint(user, target, source, hour, login, "approved")] = r
@@ -292,7 +299,7 @@ func TestDiffIsComplete(t *testing.T) {
 		if len(changes) != len(Diff(b, a)) {
 			t.Fatalf("%d changes, back again %d", len(changes), len(Diff(b, a)))
 		}
-		for key, r := range lawRequests(b) {
+		for key, r := range lawRequests(b, a) {
 			old, now := decided(a, r), decided(b, r)
 			if old == now {
 				continue
