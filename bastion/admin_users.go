@@ -23,6 +23,7 @@ func (a *Admin) userHandlers(handle func(string, func(*http.Request) (any, error
 	handle("POST /v1/users/{name}/reset-step", a.change("", a.Auth.ResetStep))
 	handle("POST /v1/users/{name}/end", a.endAccount)
 	handle("POST /v1/users/{name}/realm", a.setRealm)
+	handle("POST /v1/users/{name}/phone", a.setPhone)
 	handle("POST /v1/import", a.importUsers)
 }
 
@@ -169,6 +170,20 @@ func (a *Admin) setRealm(r *http.Request) (any, error) {
 	}
 	return a.change("realm-changed", func(ctx context.Context, name string) error {
 		return said(a.Auth.SetRealm(ctx, name, in.Realm))
+	})(r)
+}
+
+// setPhone says where codes for the user go by SMS; an empty number stops them.
+// What the user has open ends: it was opened under another second factor.
+func (a *Admin) setPhone(r *http.Request) (any, error) {
+	var in struct {
+		Number string `json:"number"`
+	}
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	return a.change("phone-changed", func(ctx context.Context, name string) error {
+		return said(a.Auth.SetPhone(ctx, name, in.Number, in.Number != ""))
 	})(r)
 }
 

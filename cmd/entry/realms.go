@@ -1,6 +1,7 @@
 package main
 
 import (
+	"entry/bastion/gateway"
 	"entry/bastion/identity"
 	"entry/bastion/realm"
 	"entry/configs"
@@ -27,9 +28,24 @@ func openRealms(cfg *configs.Config) (map[string]identity.FirstFactor, error) {
 	return all, nil
 }
 
+// openTexter makes what sends codes by SMS; nil without a gateway.
+func openTexter(cfg *configs.Config) (identity.Texter, error) {
+	if cfg.SMS == nil {
+		return nil, nil
+	}
+	s, err := gateway.NewSMS(gateway.SMSOptions{Endpoint: endpoint(cfg.SMS.Endpoint), Body: cfg.SMS.Body})
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	return s, nil
+}
+
 // checkOutside is what serve would refuse of the settings for what is outside.
 func checkOutside(cfg *configs.Config) error {
 	if _, err := openRealms(cfg); err != nil {
+		return err
+	}
+	if _, err := openTexter(cfg); err != nil {
 		return err
 	}
 	return checkNotices(cfg)

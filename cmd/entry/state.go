@@ -30,7 +30,8 @@ type state struct {
 	log     *audit.Log
 	store   *store.Store
 	auth    *identity.Authenticator
-	notices *gateway.Notices // nil where nobody is told, and once settled
+	notices *gateway.Notices // nil where nobody is told
+	settled bool
 }
 
 // openState takes the writer's lock. It returns audit.ErrLocked while another
@@ -46,6 +47,10 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		return nil, err
 	}
 	realms, err := openRealms(cfg)
+	if err != nil {
+		return nil, err
+	}
+	texter, err := openTexter(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -69,22 +74,26 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		TempLifetime: cfg.Login.TemporaryPassphrase, Issuer: cfg.Name,
 		Remember:    identity.Remember{Lifetime: orOff(cfg.Login.Remembered.Lifetime), Bits4: cfg.Login.Remembered.IPv4, Bits6: cfg.Login.Remembered.IPv6},
 		TouchIsCode: cfg.Login.TouchIsCode, Inactivity: orOff(cfg.Login.Inactivity), PassphraseAge: cfg.Login.PassphraseAge,
-		ResetNeedsTwo: cfg.Operators.ResetNeedsTwo, Realms: realms, Notify: notifier(s.notices),
+		ResetNeedsTwo: cfg.Operators.ResetNeedsTwo, Realms: realms, Texter: texter, Notify: notifier(s.notices),
 	})
 	return s, err
 }
 
-// settle delivers the notices that still wait, or says that they are lost. It
-// comes after the last change and before the log closes.
+// settle waits for codes that are being sent and delivers the notices that still
+// wait, or says that they are lost. It comes after the last change and before
+// the log closes; only the first call does anything.
 func (s *state) settle() error {
-	if s.notices == nil {
+	if s.auth == nil || s.settled {
 		return nil
 	}
-	n := s.notices
-	s.notices = nil
+	s.settled = true
 	ctx, cancel := context.WithTimeoutCause(context.Background(), noticesLast, errors.New("they took too long"))
 	defer cancel()
-	return n.Close(ctx)
+	err := s.auth.Close(ctx)
+	if s.notices != nil {
+		err = errors.Join(err, s.notices.Close(ctx))
+	}
+	return err
 }
 
 // Close ends what is open, the log last.

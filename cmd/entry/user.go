@@ -49,7 +49,7 @@ authenticator.`),
 		changeCmd("enable USER", "Admit a disabled user again, and lift a lock after many wrong passphrases", http.MethodPost, "/enable"),
 		changeCmd("rm USER", "Remove a user and end what they have open; recordings and events stay", http.MethodDelete, ""),
 		changeCmd("reset-step USER", "Accept codes again after this machine's clock was ahead", http.MethodPost, "/reset-step"),
-		endCmd(), realmCmd(),
+		endCmd(), phoneCmd(), realmCmd(),
 		userLsCmd(), userShowCmd(), userKeyCmd(),
 	)
 	return cmd

@@ -61,6 +61,9 @@ func userShowCmd() *cobra.Command {
 					fmt.Printf("key             %s %q\n", k.Fingerprint, k.Comment)
 				}
 				fmt.Printf("recovery codes  %d left\n", u.RecoveryLeft)
+				if u.Phone != "" {
+					fmt.Printf("phone           %s, %s\n", u.Phone, phoneUse(u))
+				}
 				if u.Realm != "" {
 					fmt.Printf("passphrase      judged by the directory %s\n", u.Realm)
 				}
@@ -71,6 +74,14 @@ func userShowCmd() *cobra.Command {
 				return nil
 			})
 		}}
+}
+
+// phoneUse says whether codes go to the user's number.
+func phoneUse(u identity.UserInfo) string {
+	if u.CodeBySMS && len(u.Authenticators) == 0 {
+		return "where codes go by SMS"
+	}
+	return "not used: codes come from an authenticator"
 }
 
 // showDates prints what is known of an account's future.
