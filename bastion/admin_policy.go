@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os/user"
+	"strconv"
 
+	"entry/audit"
 	"entry/policy"
 )
 
@@ -58,16 +61,30 @@ func (a *Admin) policyHandlers(handle func(string, func(*http.Request) (any, err
 		if a.Server == nil || act == nil {
 			return nil, &AdminError{http.StatusNotFound, "nobody waits under this ID"}
 		}
-		// The kernel says which account this is; it approves under that name.
-		done, err := a.Server.Approve(r.Context(), r.PathValue("id"), act.Name)
+		who := personOf(act)
+		done, err := a.Server.Approve(r.Context(), r.PathValue("id"), who)
 		switch {
 		case errors.Is(err, ErrNoRequest):
 			return nil, &AdminError{http.StatusNotFound, "nobody waits under this ID; entry approve lists who does"}
 		case errors.Is(err, ErrNotApprover):
-			return nil, &AdminError{http.StatusForbidden, "the rule doesn't name the account " + printable(act.Name) + " as an approver of this request"}
+			return nil, &AdminError{http.StatusForbidden, "the rule doesn't name the account " + printable(who) + " as an approver of this request, or the request is its own"}
 		}
 		return done, err
 	})
+}
+
+// personOf is the account of whoever is behind the socket, as the kernel tells
+// it. Only root and the server's own account get to it, so that of somebody who
+// became one of them it is the account they logged in to.
+func personOf(a *audit.Actor) string {
+	if a.LoginUID == unsetLoginUID || a.LoginUID == a.UID {
+		return a.Name
+	}
+	u, err := user.LookupId(strconv.FormatUint(uint64(a.LoginUID), 10))
+	if err != nil {
+		return "" // nobody: no rule names it
+	}
+	return u.Username
 }
 
 // WouldEnd are the live sessions that would end under p, and how many there

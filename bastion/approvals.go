@@ -12,17 +12,13 @@ import (
 	"time"
 
 	"entry/audit"
-	"entry/bastion/identity"
 	"entry/policy"
 )
 
 const (
-	maxWaiting = 1000 // requests at a time; past it a new one is refused
-	maxGiven   = 4096 // approvals remembered; past it the ones that end first are forgotten
-
-	// waitBeat keeps a waiting client's connection alive, with an empty banner
-	// that prints nothing.
-	waitBeat = 5 * time.Second
+	maxRequests    = 1000 // open at a time; past it a new one is refused
+	maxWaitingEach = 8    // connections of one user that wait, so that one can't use up the others' places
+	maxGiven       = 4096 // approvals remembered; past it the ones that end first are forgotten
 )
 
 // Errors of Approve.
@@ -37,28 +33,36 @@ type seat struct {
 	source       netip.Addr
 }
 
-// approvals holds who waits for whom, and what was approved. It lives in
-// memory: after a restart everybody asks again, which can only refuse. It is
-// safe for concurrent use.
+// approvals holds who waits for whom, and what was approved. It lives in the
+// memory of one server: after a restart, and at another server, everybody asks
+// again, which can only refuse. It is safe for concurrent use.
 type approvals struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	waiting map[string]*waiter // by ID
-	given   map[seat][]policy.Approval
+	mu       sync.Mutex // never held across I/O
+	requests map[string]*request
+	given    map[seat][]policy.Approval
 }
 
-// waiter is one user who waits.
+// request is what approvers see: one seat that asks by one rule, however many
+// connections wait for it. The book's mu guards it.
+type request struct {
+	id      string
+	seat    seat
+	quorum  policy.Quorum // as last decided
+	until   time.Time
+	waiters map[*waiter]struct{}
+}
+
+// waiter is one connection that waits. wake has a value when it should look
+// again: an approval came, the policy or its user's account changed.
 type waiter struct {
-	id     string
-	seat   seat
-	quorum policy.Quorum
-	until  time.Time
-	more   chan struct{} // has a value when an approval came
+	request *request
+	wake    chan struct{}
 }
 
 func newApprovals(now func() time.Time) *approvals {
-	return &approvals{now: now, waiting: map[string]*waiter{}, given: map[seat][]policy.Approval{}}
+	return &approvals{now: now, requests: map[string]*request{}, given: map[seat][]policy.Approval{}}
 }
 
 // of are the approvals in force for s.
@@ -75,47 +79,103 @@ func (a *approvals) of(s seat) []policy.Approval {
 	return slices.Clone(kept)
 }
 
-// wait enters a request, or returns false when too many wait.
-func (a *approvals) wait(id string, s seat, q policy.Quorum) (*waiter, bool) {
+// wait has one more connection wait by q. It joins the request that the seat
+// has by that rule; fresh is true where it made one. ok is false when too many
+// wait already.
+func (a *approvals) wait(s seat, q policy.Quorum) (w *waiter, fresh, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.waiting) >= maxWaiting {
-		return nil, false
+	var r *request
+	mine := 0
+	for _, o := range a.requests {
+		if o.seat.user == s.user {
+			mine += len(o.waiters)
+		}
+		if o.seat == s && o.quorum.Rule.Name == q.Rule.Name {
+			r = o
+		}
 	}
-	w := &waiter{id: id, seat: s, quorum: q, until: a.now().Add(q.Wait), more: make(chan struct{}, 1)}
-	a.waiting[id] = w
-	return w, true
+	if mine >= maxWaitingEach || r == nil && len(a.requests) >= maxRequests {
+		return nil, false, false
+	}
+	if r == nil {
+		r, fresh = &request{id: newRef(), seat: s, waiters: map[*waiter]struct{}{}}, true
+		a.requests[r.id] = r
+	}
+	r.quorum = q
+	if until := a.now().Add(q.Wait); until.After(r.until) {
+		r.until = until
+	}
+	w = &waiter{request: r, wake: make(chan struct{}, 1)}
+	r.waiters[w] = struct{}{}
+	return w, fresh, true
 }
 
+// leave ends w's waiting; a request for which nobody waits is gone.
 func (a *approvals) leave(w *waiter) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.waiting, w.id)
+	delete(w.request.waiters, w)
+	if len(w.request.waiters) == 0 {
+		delete(a.requests, w.request.id)
+	}
 }
 
-// find is the request with this ID.
-func (a *approvals) find(id string) (*waiter, bool) {
+// asked is the request that s has by the rule, if there is one.
+func (a *approvals) asked(s seat, rule string) (ApprovalRequest, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	w, ok := a.waiting[strings.ToLower(id)]
-	return w, ok
+	for _, r := range a.requests {
+		if r.seat == s && r.quorum.Rule.Name == rule {
+			return a.shown(r), true
+		}
+	}
+	return ApprovalRequest{}, false
 }
 
-// give notes an approval and wakes everybody whom it may concern.
-func (a *approvals) give(w *waiter, by string) {
+// find is the request with this ID as it is now, if by may approve it.
+func (a *approvals) find(id, by string) (ApprovalRequest, policy.Quorum, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r, ok := a.requests[strings.ToLower(id)]
+	if !ok {
+		return ApprovalRequest{}, policy.Quorum{}, ErrNoRequest
+	}
+	if !r.quorum.Admits(by) {
+		return ApprovalRequest{}, policy.Quorum{}, ErrNotApprover
+	}
+	return a.shown(r), r.quorum, nil
+}
+
+// give notes that by approves s's access by q, and has everybody look again
+// whom it may concern. Somebody's later approval stands for their earlier one.
+func (a *approvals) give(s seat, q policy.Quorum, by string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
-	if n := a.count(); n >= maxGiven {
+	kept := slices.DeleteFunc(a.given[s], func(x policy.Approval) bool { return x.By == by && x.Rule == q.Rule.Name })
+	if a.count() >= maxGiven {
 		a.forget()
 	}
-	a.given[w.seat] = append(a.given[w.seat], policy.Approval{By: by, Rule: w.quorum.Rule.Name, At: now, Until: now.Add(w.quorum.For)})
-	for _, o := range a.waiting {
-		if o.seat == w.seat {
-			select {
-			case o.more <- struct{}{}:
-			default: // it has yet to look at the one before
-			}
+	a.given[s] = append(kept, policy.Approval{By: by, Rule: q.Rule.Name, At: now, Until: now.Add(q.For)})
+	a.wake(func(o seat) bool { return o == s })
+}
+
+// look has everybody look again whose seat is of the kind.
+func (a *approvals) look(kind func(seat) bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wake(kind)
+}
+
+// wake is look with a.mu held.
+func (a *approvals) wake(kind func(seat) bool) {
+	for _, r := range a.requests {
+		if !kind(r.seat) {
+			continue
+		}
+		for w := range r.waiters {
+			signal(w.wake)
 		}
 	}
 }
@@ -132,6 +192,9 @@ func (a *approvals) forget() {
 	var first seat
 	var end time.Time
 	for s, g := range a.given {
+		if len(g) == 0 {
+			continue
+		}
 		if u := slices.MaxFunc(g, func(x, y policy.Approval) int { return x.Until.Compare(y.Until) }).Until; end.IsZero() || u.Before(end) {
 			first, end = s, u
 		}
@@ -152,173 +215,65 @@ type ApprovalRequest struct {
 	By        []string  `json:"approved_by"`
 	For       string    `json:"for"`
 	Until     time.Time `json:"waits_until"`
+
+	seat seat
+}
+
+// shown is r as it is now. The caller holds a.mu.
+func (a *approvals) shown(r *request) ApprovalRequest {
+	q := r.quorum
+	out := ApprovalRequest{ID: r.id, User: r.seat.user, Target: r.seat.target, Source: r.seat.source.String(), Rule: q.Rule.String(), Because: q.Because,
+		Approvers: q.Approvers, Need: q.Need, By: []string{}, For: q.For.String(), Until: r.until.UTC(), seat: r.seat}
+	now := a.now()
+	for _, x := range a.given[r.seat] {
+		if x.Rule == q.Rule.Name && now.Before(x.Until) && q.Admits(x.By) {
+			out.By = append(out.By, x.By)
+		}
+	}
+	slices.Sort(out.By)
+	return out
+}
+
+// list is who waits and may be shown, longest first.
+func (a *approvals) list(show func(policy.Quorum) bool) []ApprovalRequest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := []ApprovalRequest{}
+	for _, r := range a.requests {
+		if show(r.quorum) {
+			out = append(out, a.shown(r))
+		}
+	}
+	slices.SortFunc(out, func(x, y ApprovalRequest) int { return cmp.Or(x.Until.Compare(y.Until), strings.Compare(x.ID, y.ID)) })
+	return out
 }
 
 // Approvals lists who waits, longest first.
 func (s *Server) Approvals() []ApprovalRequest {
-	s.approvals.mu.Lock()
-	all := make([]*waiter, 0, len(s.approvals.waiting))
-	for _, w := range s.approvals.waiting {
-		all = append(all, w)
-	}
-	s.approvals.mu.Unlock()
-	slices.SortFunc(all, func(x, y *waiter) int { return cmp.Or(x.until.Compare(y.until), strings.Compare(x.id, y.id)) })
-	out := make([]ApprovalRequest, 0, len(all))
-	for _, w := range all {
-		out = append(out, s.shown(w))
-	}
-	return out
-}
-
-func (s *Server) shown(w *waiter) ApprovalRequest {
-	r := ApprovalRequest{ID: w.id, User: w.seat.user, Target: w.seat.target, Source: w.seat.source.String(), Rule: w.quorum.Rule.String(), Because: w.quorum.Because,
-		Approvers: w.quorum.Approvers, Need: w.quorum.Need, By: []string{}, For: w.quorum.For.String(), Until: w.until.UTC()}
-	for _, x := range s.approvals.of(w.seat) {
-		if x.Rule == w.quorum.Rule.Name && !slices.Contains(r.By, x.By) {
-			r.By = append(r.By, x.By)
-		}
-	}
-	return r
+	return s.approvals.list(func(policy.Quorum) bool { return true })
 }
 
 // Approve gives by's approval to the request with this ID. by is proven: a
-// user of the portal after a fresh code, or the account behind the admin
+// user of the portal after a fresh code, or the person behind the admin
 // socket. The event is durable first; both names stand in it. Errors:
 // ErrNoRequest, ErrNotApprover, and those of the log.
 func (s *Server) Approve(ctx context.Context, id, by string) (ApprovalRequest, error) {
-	w, ok := s.approvals.find(id)
-	if !ok {
-		return ApprovalRequest{}, ErrNoRequest
+	r, q, err := s.approvals.find(id, by)
+	if err != nil {
+		return ApprovalRequest{}, err
 	}
-	if !w.quorum.Admits(by) {
-		return ApprovalRequest{}, ErrNotApprover
-	}
-	until := s.now().Add(w.quorum.For)
-	e := ByActor(ctx, audit.Event{Type: audit.ApprovalGiven, Ref: w.id, User: w.seat.user, Approver: by, Target: w.seat.target, Source: w.seat.source.String(),
-		Rule: w.quorum.Rule.String(), Until: &until})
+	until := s.now().Add(q.For).UTC()
+	e := ByActor(ctx, audit.Event{Type: audit.ApprovalGiven, Ref: r.ID, User: r.User, Approver: by, Target: r.Target, Source: r.Source,
+		Rule: r.Rule, Until: &until})
 	if err := s.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
 		return ApprovalRequest{}, fmt.Errorf("append approval: %w", err)
 	}
-	s.approvals.give(w, by)
-	return s.shown(w), nil
-}
-
-// await keeps the user waiting until enough people have approved, and returns
-// the grant that policy gives then. say shows a line to the user and, with "",
-// keeps the connection alive; its error says that the user has left. Nobody is
-// waiting for a target that is denied for another reason meanwhile.
-func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, say func(string) error) (policy.Grant, *refusal) {
-	s := c.s
-	w, ok := s.approvals.wait(newRef(), c.seat(t), q)
-	refuse := func(why, text string) (policy.Grant, *refusal) {
-		return policy.Grant{}, &refusal{why: why, event: audit.ApprovalMissing, lab: t.Lab, target: t.FullName(), rule: q.Rule.String(), text: text}
+	// Whoever waited may have left meanwhile; the approval stands for when they
+	// come back.
+	s.approvals.give(r.seat, q, by)
+	if !slices.Contains(r.By, by) {
+		r.By = append(r.By, by)
+		slices.Sort(r.By)
 	}
-	if !ok {
-		return refuse("too-many-waiting", "too many people wait for approval right now; try again later")
-	}
-	defer s.approvals.leave(w)
-	e := audit.Event{Type: audit.ApprovalRequested, Ref: w.id, Conn: c.id, User: c.who.User(), Source: c.source.String(), Lab: t.Lab, Target: t.FullName(),
-		Rule: q.Rule.String(), Until: &w.until, Detail: "needs " + q.String()}
-	if err := s.o.Events.Append(ctx, e); err != nil {
-		return refuse("audit", "the audit log can't be written, so nothing was started; tell your operator")
-	}
-	text := fmt.Sprintf("entry: %s needs the approval of %s. Waiting until %s; keep this open. They approve with: ssh %s approve %s",
-		t.FullName(), q, moment(w.until), s.o.Name, w.id)
-	if q.Because != "" {
-		text += " (" + q.Because + ")"
-	}
-	if say(text) != nil {
-		return refuse("left", "the client left")
-	}
-	end := time.NewTimer(q.Wait)
-	defer end.Stop()
-	beat := time.NewTicker(waitBeat)
-	defer beat.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return refuse("left", "the client left")
-		case <-end.C:
-			return refuse("not-approved", fmt.Sprintf("nobody of %s approved in time; ask them and connect again", q))
-		case <-beat.C:
-			if say("") != nil {
-				return refuse("left", "the client left")
-			}
-		case <-w.more:
-			if err := c.revoked(); err != nil {
-				return policy.Grant{}, &refusal{why: "revoked", event: audit.AccessRefused, text: userText(err)}
-			}
-			g, r := c.decideAgain(t)
-			if r == nil || r.quorum == nil {
-				if r == nil && say("entry: approved") != nil {
-					return refuse("left", "the client left")
-				}
-				return g, r
-			}
-			if say(fmt.Sprintf("entry: approved by %s; more are needed", strings.Join(r.quorum.By, ", "))) != nil {
-				return refuse("left", "the client left")
-			}
-		}
-	}
-}
-
-func (c *client) seat(t *policy.Target) seat {
-	return seat{user: c.who.User(), target: t.FullName(), source: c.source.Addr()}
-}
-
-// decideAgain decides on t, as the policy in force knows it.
-func (c *client) decideAgain(t *policy.Target) (policy.Grant, *refusal) {
-	p := c.s.policy.Load()
-	now, ok := p.Target(t.FullName())
-	if !ok {
-		return policy.Grant{}, &refusal{why: "denied", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), policy: p.Hash(), text: t.FullName() + " is no longer in the policy"}
-	}
-	return c.decide(p, now)
-}
-
-// verbApprove lists who waits for this user's approval, or gives it.
-func (c *client) verbApprove(ctx context.Context, d *desk, args []string) uint32 {
-	if len(args) > 1 {
-		return c.misused(d, "approve")
-	}
-	if len(args) == 0 {
-		return c.waitingForMe(d)
-	}
-	w, ok := c.s.approvals.find(args[0])
-	if !ok || !w.quorum.Admits(c.who.User()) {
-		// The same words for both: a request is its approvers' business.
-		d.errs.printf("entry: no request of that ID waits for you; see: %s", c.says(d, "approve"))
-		return exitNotFound
-	}
-	r := c.s.shown(w)
-	d.out.printf("%s wants to reach %s from %s, by rule %s. Your approval holds for %s.", r.User, r.Target, r.Source, printable(r.Rule), r.For)
-	if _, err := c.fresh(ctx, d); err != nil {
-		return c.failed(d, "approve", err)
-	}
-	done, err := c.s.Approve(ctx, r.ID, c.who.User())
-	switch {
-	case errors.Is(err, ErrNoRequest):
-		d.errs.printf("entry: the request is over; nothing was approved")
-		return exitNotFound
-	case err != nil:
-		return c.failed(d, "approve", fmt.Errorf("%w: %w", identity.ErrUnavailable, err))
-	}
-	d.out.printf("Approved: %d of %d.", len(done.By), done.Need)
-	return exitOK
-}
-
-func (c *client) waitingForMe(d *desk) uint32 {
-	n := 0
-	for _, r := range c.s.Approvals() {
-		w, ok := c.s.approvals.find(r.ID)
-		if !ok || !w.quorum.Admits(c.who.User()) {
-			continue
-		}
-		n++
-		d.out.printf("%s  %s to %s from %s, waits until %s, approved by %d of %d", r.ID, r.User, r.Target, r.Source, moment(r.Until), len(r.By), r.Need)
-	}
-	if n == 0 {
-		d.out.printf("Nobody waits for your approval.")
-	}
-	return exitOK
+	return r, nil
 }

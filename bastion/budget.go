@@ -3,6 +3,7 @@ package bastion
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,13 +26,39 @@ type Usage interface {
 
 const (
 	// A day's bytes are reserved in blocks, so that the database isn't asked
-	// for each chunk: a sixteenth of what the limit is, between these. A crash
-	// counts a block that was reserved as moved.
-	leastReserve = 1 << 20  // bytes
+	// for each chunk: a sixty-fourth of what the limit is, between these. A
+	// crash counts a block that was reserved as moved.
+	leastReserve = 64 << 10 // bytes; less is never asked for
 	mostReserve  = 64 << 20 // bytes
 
 	budgetWarns = 80 // percent of a limit
 )
+
+// budgets are the brakes of one session, or of one connection to a tcp target.
+type budgets struct{ down, up *budget }
+
+// newBudgets are the brakes under g. event makes the events about them.
+func (s *Server) newBudgets(g policy.Grant, event func(audit.Type) audit.Event) *budgets {
+	full := g.Target().FullName()
+	b := &budgets{down: &budget{s: s, event: event, what: "from " + full}, up: &budget{s: s, event: event, what: "to " + full}}
+	b.adapt(g)
+	return b
+}
+
+// adapt puts the limits of g in force for what is moved from now on. What was
+// moved before counts for the limit of the session.
+func (b *budgets) adapt(g policy.Grant) {
+	l, t, user := g.Limits(), g.Target(), g.User()
+	lab := dayBudget{owner: "lab " + user + " " + t.Lab, limit: g.Egress(), words: "your lab's limit for today"}
+	b.down.adapt(l.SessionDown, dayBudget{owner: "down " + user + " " + t.FullName(), limit: l.DayDown, words: "your limit for today"}, lab)
+	b.up.adapt(l.SessionUp, dayBudget{owner: "up " + user + " " + t.FullName(), limit: l.DayUp, words: "your limit for today"})
+}
+
+// close gives back what was reserved and not moved.
+func (b *budgets) close() {
+	b.down.close()
+	b.up.close()
+}
 
 // budget is a session's brake in one direction: its own limit, its user's on
 // the target that day, and the lab's. It is a brake, not data-loss prevention:
@@ -43,42 +70,52 @@ type budget struct {
 
 	mu     sync.Mutex // one Take or Return at a time; held across the store's transaction
 	limit  int64      // of the session; 0 is none
-	moved  int64
+	moved  int64      // or taken to be
 	warned bool
-	spent  bool
+	spent  bool // and said so
 	days   []*dayBudget
 }
 
-// dayBudget is one limit of a day, and what this session has reserved of it.
+// dayBudget is one limit of a day, and what this session has of it.
 type dayBudget struct {
 	owner string
 	limit int64
 	words string // whose limit, for the user
-	day   time.Time
-	left  int64
+
+	day  time.Time
+	left int64 // reserved, not taken
+	out  int64 // taken that day
 }
 
-// newBudgets are the brakes of a session under g, nil where it has none.
-func (s *Server) newBudgets(g policy.Grant, event func(audit.Type) audit.Event) (down, up *budget) {
-	l, t, user := g.Limits(), g.Target(), g.User()
-	direction := func(what, owner string, own, day int64) *budget {
-		b := &budget{s: s, event: event, what: what + " " + t.FullName(), limit: own}
-		if day > 0 {
-			b.days = append(b.days, &dayBudget{owner: owner + " " + user + " " + t.FullName(), limit: day, words: "your limit for today"})
+// adapt puts other limits in force; those of days that are 0 are none.
+func (b *budget) adapt(session int64, days ...dayBudget) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if session != b.limit {
+		b.limit, b.warned, b.spent = session, false, false
+	}
+	var kept []*dayBudget
+	for _, d := range days {
+		i := slices.IndexFunc(b.days, func(o *dayBudget) bool { return o.owner == d.owner })
+		switch {
+		case d.limit <= 0:
+			continue
+		case i >= 0:
+			if b.days[i].limit != d.limit {
+				b.days[i].limit, b.spent = d.limit, false
+				b.release(b.days[i]) // a block of the new size is next
+			}
+			kept = append(kept, b.days[i])
+		default:
+			kept = append(kept, &d)
 		}
-		return b
 	}
-	down, up = direction("from", "down", l.SessionDown, l.DayDown), direction("to", "up", l.SessionUp, l.DayUp)
-	if lab := g.Egress(); lab > 0 {
-		down.days = append(down.days, &dayBudget{owner: "lab " + user + " " + t.Lab, limit: lab, words: "your lab's limit for today"})
+	for _, d := range b.days {
+		if !slices.Contains(kept, d) {
+			b.release(d)
+		}
 	}
-	if down.limit == 0 && len(down.days) == 0 {
-		down = nil
-	}
-	if up.limit == 0 && len(up.days) == 0 {
-		up = nil
-	}
-	return down, up
+	b.days = kept
 }
 
 // Take takes up to want bytes; the error is an *session.End that says which
@@ -96,17 +133,18 @@ func (b *budget) Take(ctx context.Context, want int64) (int64, error) {
 	for _, d := range b.days {
 		if !d.day.Equal(today) {
 			b.release(d)
-			d.day = today
+			d.day, d.out, b.spent = today, 0, false
 		}
 		if d.left < n {
-			block := min(max(d.limit/16, leastReserve), mostReserve)
+			block := min(max(d.limit/64, leastReserve), mostReserve)
 			got, total, err := b.s.o.Usage.Reserve(ctx, today, d.owner, max(block, n-d.left), d.limit)
 			if err != nil {
 				b.s.log.Error("reserve bytes", zap.Error(err))
 				return 0, &session.End{Text: "entry can't count what is moved right now, so nothing more is", Reason: session.ReasonBudget}
 			}
 			d.left += got
-			if mark := d.limit / 100 * budgetWarns; total >= mark && total-got < mark {
+			// Only one session sees the sum pass the mark.
+			if mark := percent(d.limit); total >= mark && total-got < mark {
 				b.warn(d.words, d.limit)
 			}
 		}
@@ -116,45 +154,53 @@ func (b *budget) Take(ctx context.Context, want int64) (int64, error) {
 	}
 	for _, d := range b.days {
 		d.left -= n
+		d.out += n
 	}
 	b.moved += n
-	if b.limit > 0 && !b.warned && b.moved >= b.limit/100*budgetWarns {
+	if b.limit > 0 && !b.warned && b.moved >= percent(b.limit) {
 		b.warned = true
 		b.warn("the limit of one session", b.limit)
 	}
 	return n, nil
 }
 
-// Return gives back bytes that were taken and not moved.
+// percent is where users' operators are warned of a limit.
+func percent(limit int64) int64 { return limit/100*budgetWarns + limit%100*budgetWarns/100 }
+
+// Return gives back bytes that were taken and not moved, and what is reserved
+// beside them: nothing moves right now, and others may need it.
 func (b *budget) Return(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.moved -= n
 	for _, d := range b.days {
-		d.left += n
+		back := min(n, d.out) // no more than was taken that day
+		d.out -= back
+		d.left += back
+		b.release(d)
 	}
 }
 
-// meter spends what a tcp forward moves, chunk by chunk; b may be nil.
+// meter spends what a tcp forward moves, chunk by chunk.
 func (b *budget) meter(ctx context.Context, touched func()) func(int) error {
 	return func(n int) error {
 		touched()
-		for b != nil && n > 0 {
-			got, err := b.Take(ctx, int64(n))
+		taken := int64(0)
+		for taken < int64(n) {
+			got, err := b.Take(ctx, int64(n)-taken)
 			if err != nil {
+				if taken > 0 {
+					b.Return(taken)
+				}
 				return err
 			}
-			n -= int(got)
+			taken += got
 		}
 		return nil
 	}
 }
 
-// close gives back what was reserved and not moved.
 func (b *budget) close() {
-	if b == nil {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, d := range b.days {

@@ -18,13 +18,17 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 	o := &opening{c: c}
 	l.direct = o
 	grant, r := c.authorise(l.target, sshPort)
-	if r != nil && r.quorum != nil {
+	if r != nil && r.quorum != nil && r.waitsFor.Kind == policy.SSH {
+		// Who waits has logged in: it takes no place from those who haven't.
+		l.ticket.leave(true)
 		l.grace(l.s.o.Grace + r.quorum.Wait)
-		grant, r = c.await(l.ctx, r.waitsFor, *r.quorum, l.say)
+		grant, r = c.await(l.ctx, r.waitsFor, *r.quorum, saying(l.pre, ask))
 	}
-	if r == nil && grant.Target().Kind != policy.SSH {
-		r = &refusal{why: "kind", lab: grant.Target().Lab, target: grant.Target().FullName(),
-			text: grant.Target().FullName() + " is no SSH machine; reach it with -L or -D through entry"}
+	switch {
+	case r == nil && grant.Target().Kind != policy.SSH:
+		r = noMachine(grant.Target())
+	case r != nil && r.quorum != nil:
+		r = noMachine(r.waitsFor)
 	}
 	if r == nil {
 		o.grant, o.target = grant, grant.Target()
@@ -36,6 +40,10 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 		return
 	}
 	o.open(l.ctx, "", l.pre, ask)
+}
+
+func noMachine(t *policy.Target) *refusal {
+	return &refusal{why: "kind", lab: t.Lab, target: t.FullName(), text: t.FullName() + " is no SSH machine; reach it with -L or -D through entry"}
 }
 
 // direct relays the client connection itself.

@@ -265,16 +265,24 @@ func (l *login) banner(text string) {
 	}
 }
 
-// say shows the user a line before the end of authentication; "" shows nothing
-// and keeps the connection alive.
-func (l *login) say(text string) error {
-	if l.pre == nil {
-		return errRefused
+// saying shows lines to a client whose authentication isn't over; "" shows
+// nothing and keeps the connection alive. ask may be nil.
+func saying(pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) func(string) error {
+	return func(text string) error {
+		switch {
+		case pre == nil:
+			return errRefused
+		case text == "":
+			return pre.SendAuthBanner("")
+		}
+		if err := pre.SendAuthBanner(text + "\r\n"); err != nil || ask == nil {
+			return err
+		}
+		// PuTTY keeps banners until something else follows: a round without
+		// questions, which every client answers by itself.
+		_, err := ask("", "", nil, nil)
+		return err
 	}
-	if text != "" {
-		text += "\r\n"
-	}
-	return l.pre.SendAuthBanner(text)
 }
 
 // smsGrace is the time from the passphrase to the end of the dialogue where the

@@ -82,14 +82,15 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	}
 	grant, r := c.authorise(m.Host, m.Port)
 	var waits *policy.Quorum
-	if r != nil && r.quorum != nil {
-		waits = r.quorum
-		if r.waitsFor.Kind == policy.TCP {
-			// Nothing can be shown on a channel that isn't open yet: the
-			// approver is found under "waits" in the portal.
-			grant, r = c.await(ctx, r.waitsFor, *r.quorum, func(string) error { return ctx.Err() })
-			waits = nil
-		}
+	switch {
+	case r == nil || r.quorum == nil:
+	case r.waitsFor.Kind == policy.SSH:
+		waits = r.quorum // there, banners can say so
+	case from == originatorClient:
+		// -W has but this one channel: it stays until it may open.
+		grant, r = c.await(ctx, r.waitsFor, *r.quorum, func(string) error { return ctx.Err() })
+	default:
+		r = c.askAside(ctx, r.waitsFor, *r.quorum)
 	}
 	if r != nil && waits == nil {
 		refuse(ssh.Prohibited, *r)
@@ -170,7 +171,7 @@ func (c *client) authorise(name string, asked uint32) (policy.Grant, *refusal) {
 		return policy.Grant{}, &refusal{why: "revoked", event: audit.AccessRefused, text: userText(err)}
 	}
 	p := c.s.policy.Load()
-	t, err := p.Resolve(c.who.User(), name)
+	t, err := p.Resolve(c.who.User(), name, c.realm()...)
 	if err != nil {
 		return policy.Grant{}, &refusal{why: "unknown-target", policy: p.Hash(), text: resolveText(err)}
 	}
@@ -204,8 +205,19 @@ func (c *client) decide(p *policy.Policy, t *policy.Target) (policy.Grant, *refu
 // request is what policy is asked about this connection. began is when a
 // session that is decided anew began, zero for something new.
 func (c *client) request(t *policy.Target, began time.Time) policy.Request {
-	return policy.Request{User: c.who.User(), Target: t, Source: c.source.Addr(), Time: c.s.now(), Began: began,
+	groups, _ := c.who.Groups()
+	return policy.Request{User: c.who.User(), Realm: c.who.Realm(), Groups: groups, Target: t, Source: c.source.Addr(), Time: c.s.now(), Began: began,
 		Method: c.who.Method(), CodeAt: c.who.At(), Approvals: c.s.approvals.of(c.seat(t))}
+}
+
+// realm is what policy resolves names with: the realm that vouched for the
+// user, then the user's groups there.
+func (c *client) realm() []string {
+	if c.who.Realm() == "" {
+		return nil
+	}
+	groups, _ := c.who.Groups()
+	return append([]string{c.who.Realm()}, groups...)
 }
 
 // userText is what a user may read of a policy error. Policy's own error types

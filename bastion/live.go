@@ -264,19 +264,26 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 		said = append(said, notice(l.grant))
 	}
 	o.Notice = strings.Join(said, "\r\n")
-	o.Stands = func() (policy.Grant, error) { return l.goesOn(l.s.policy.Load()) }
+	b := l.s.newBudgets(l.grant, l.event)
+	defer b.close()
+	o.BudgetDown, o.BudgetUp = b.down, b.up
+	var mu sync.Mutex // the relay and the watch both ask
+	last := l.grant
+	o.Stands = func() (policy.Grant, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		p := l.s.policy.Load()
+		g, err := l.goesOn(p)
+		if err != nil {
+			return g, ending(last, p.Hash(), err)
+		}
+		last = g
+		b.adapt(g)
+		return g, nil
+	}
 	l.watch.options(&o)
-	down, up := l.s.newBudgets(l.grant, l.event)
-	defer down.close()
-	defer up.close()
-	if down != nil {
-		o.BudgetDown = down
-	}
-	if up != nil {
-		o.BudgetUp = up
-	}
 	go l.watch.run(l.ctx, l.s.now, o.Stands)
-	defer func() { <-l.watch.done }()
+	defer func() { l.cancel(nil); <-l.watch.done }()
 	stats, err := session.Relay(l.ctx, client, l.upstream, o)
 	l.finish(stats, err)
 }

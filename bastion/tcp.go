@@ -25,29 +25,56 @@ const pipeChunk = 32_640
 // reached by name over -L or -D. Its bytes are counted, not recorded.
 type tcpForward struct {
 	c     *client
-	grant policy.Grant
+	grant policy.Grant // at its start
+	began time.Time
 	stop  context.CancelCauseFunc
+	watch *watch
 }
 
 func (f *tcpForward) by() *client { return f.c }
 
 // stands tells whether the connection may go on under p.
 func (f *tcpForward) stands(p *policy.Policy) error {
+	_, err := f.granted(p)
+	return err
+}
+
+func (f *tcpForward) granted(p *policy.Policy) (policy.Grant, error) {
 	no := &policy.Denied{User: f.c.who.User(), Target: f.grant.Target().FullName(), Capability: policy.ForwardLocal}
 	t, ok := p.Target(no.Target)
-	if !ok {
-		return no
+	if !ok || t.Kind != policy.TCP {
+		return policy.Grant{}, no
 	}
-	if _, r := f.c.decide(p, t); r != nil {
-		return no
+	g, err := p.Decide(f.c.request(t, f.began))
+	if err == nil && !g.Allows(policy.ForwardLocal) {
+		err = g.Refusal(policy.ForwardLocal)
 	}
-	return nil
+	return g, err
+}
+
+// follow ends the forward once it has no grant any more. Nothing can be said
+// on it; the event tells why.
+func (f *tcpForward) follow(ctx context.Context, b *budgets) {
+	last := f.grant
+	f.watch.run(ctx, f.c.s.now, func() (policy.Grant, error) {
+		p := f.c.s.policy.Load()
+		g, err := f.granted(p)
+		if err == nil {
+			last = g
+			b.adapt(g)
+			return g, nil
+		}
+		err = ending(last, p.Hash(), err)
+		end := &session.End{Text: userText(err), Reason: session.ReasonPolicyChanged}
+		errors.As(err, &end)
+		f.end(end)
+		return g, err
+	})
 }
 
 func (f *tcpForward) end(e *session.End) { f.stop(e) }
 
-// recheck has nothing to do: a forward has one capability, and stands has it.
-func (f *tcpForward) recheck() {}
+func (f *tcpForward) recheck() { f.watch.policyChanged() }
 
 // limit ends the forward when its grant's time is over. touched is to be
 // called whenever bytes move, release at the end.
@@ -83,7 +110,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	defer tc.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := &tcpForward{c: c, grant: g, stop: cancel}
+	f := &tcpForward{c: c, grant: g, began: c.s.now(), stop: cancel, watch: newWatch()}
 	c.s.live.add(f)
 	defer c.s.live.remove(f)
 	t := g.Target()
@@ -132,11 +159,13 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	defer stop()
 	touched, release := f.limit()
 	defer release()
-	budgetDown, budgetUp := c.s.newBudgets(g, func(t audit.Type) audit.Event { b := e; b.Type = t; return b })
-	defer budgetDown.close()
-	defer budgetUp.close()
+	opened := e
+	b := c.s.newBudgets(g, func(t audit.Type) audit.Event { e := opened; e.Type = t; return e })
+	defer b.close()
+	go f.follow(ctx, b)
+	defer func() { cancel(nil); <-f.watch.done }()
 	alarmed := make(chan struct{}, 1)
-	up, down, err = pipe(near, tc, closed, budgetDown.meter(ctx, touched), budgetUp.meter(ctx, touched), func() {
+	up, down, err = pipe(near, tc, closed, b.down.meter(ctx, touched), b.up.meter(ctx, touched), func() {
 		select {
 		case alarmed <- struct{}{}:
 			alarm := e

@@ -2,6 +2,7 @@ package bastion
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,19 @@ import (
 
 // warnings are how long before a session's end its user is told.
 var warnings = []time.Duration{10 * time.Minute, time.Minute}
+
+const (
+	// watchPause is the least time between two looks: never a busy loop,
+	// whatever the policy says.
+	watchPause = time.Second
+
+	// watchMost is the most: timers don't run while a machine is suspended, and
+	// don't know when its clock is set.
+	watchMost = time.Minute
+)
+
+// reasonTime is the reason of an end that time brought, and no new policy.
+const reasonTime = "time-over"
 
 // watch follows one live session against the policy: it warns before the end
 // that a window, a period or an approval sets, and has the relay ask again when
@@ -44,12 +58,17 @@ func (w *watch) run(ctx context.Context, now func() time.Time, granted func() (p
 	warned := time.Duration(-1) // the shortest notice given for the end in end
 	var end time.Time
 	for {
+		at := now()
 		g, err := granted()
 		if err != nil {
-			signal(w.recheck) // the relay ends the session and says why
-			return
+			// The relay ends the session and says why. Should the policy give it
+			// back before that, the watch goes on.
+			signal(w.recheck)
+			if !w.sleep(ctx, now, at) {
+				return
+			}
+			continue
 		}
-		at := now()
 		if until := g.Until(); !until.Equal(end) {
 			end, warned = until, -1
 		}
@@ -70,7 +89,7 @@ func (w *watch) run(ctx context.Context, now func() time.Time, granted func() (p
 				}
 			}
 		}
-		if !w.sleep(ctx, at, next) {
+		if !w.sleep(ctx, now, next) {
 			return
 		}
 	}
@@ -79,9 +98,9 @@ func (w *watch) run(ctx context.Context, now func() time.Time, granted func() (p
 // tell warns the user. It never blocks: whoever has unread messages knows.
 func (w *watch) tell(g policy.Grant, left time.Duration) {
 	minutes := int((left + time.Minute - 1) / time.Minute)
-	text := fmt.Sprintf("entry: access to %s ends in %d minutes", g.Target().FullName(), minutes)
+	text := fmt.Sprintf("access to %s ends in %d minutes", g.Target().FullName(), minutes)
 	if minutes == 1 {
-		text = fmt.Sprintf("entry: access to %s ends in 1 minute", g.Target().FullName())
+		text = fmt.Sprintf("access to %s ends in 1 minute", g.Target().FullName())
 	}
 	if why := g.Because(); why != "" {
 		text += " (" + why + ")"
@@ -92,26 +111,51 @@ func (w *watch) tell(g policy.Grant, left time.Duration) {
 	}
 }
 
-// sleep waits for next, a new policy, or the end; false is the end. What
-// changes at next is found by the relay's own question.
-func (w *watch) sleep(ctx context.Context, at, next time.Time) bool {
-	var ring <-chan time.Time
-	if !next.IsZero() {
-		t := time.NewTimer(max(next.Sub(at), time.Second)) // never a busy loop, whatever the policy says
-		defer t.Stop()
-		ring = t.C
+// sleep waits for next, which is never if it is zero, for a new policy, or for
+// the end; false is the end.
+func (w *watch) sleep(ctx context.Context, now func() time.Time, next time.Time) bool {
+	for {
+		pause := watchMost
+		if !next.IsZero() {
+			pause = min(pause, max(next.Sub(now()), watchPause))
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return false
+		case <-w.poke:
+			t.Stop()
+		case <-t.C:
+			if next.IsZero() || now().Before(next) {
+				continue // nothing has changed
+			}
+		}
+		signal(w.recheck)
+		return true
 	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-ring:
-	case <-w.poke:
-	}
-	signal(w.recheck)
-	return true
 }
 
 // options puts the watch into the relay's options.
 func (w *watch) options(o *session.Options) {
 	o.Messages, o.Recheck = w.messages, w.recheck
+}
+
+// ending is the end that err, policy's answer under the policy called hash,
+// means for what last stood under was: by time where the policy is the same.
+func ending(was policy.Grant, hash string, err error) error {
+	var no *policy.Denied
+	if !errors.As(err, &no) || was.PolicyHash() != hash {
+		return err
+	}
+	text := "the time for " + was.Target().FullName() + " is over"
+	switch {
+	case no.Approval != nil:
+		text = "the approval for " + was.Target().FullName() + " is over; connect again to ask for another"
+	case no.ByDeny:
+		text += ": " + no.Error()
+	case was.Because() != "":
+		text += " (" + was.Because() + ")"
+	}
+	return &session.End{Text: text, Reason: reasonTime}
 }
