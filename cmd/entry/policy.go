@@ -37,7 +37,7 @@ files, and replay also reads the audit log.`,
 func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
-		return nil, &exitError{code: policyCode(err), err: err}
+		return nil, &exitError{code: exitUsage, err: err}
 	}
 	if problem := p.Conflict(cfg.Name); problem != nil {
 		return nil, &exitError{code: exitUsage, err: problem}
@@ -70,7 +70,11 @@ func policyOf(cmd *cobra.Command, paths []string) (*policy.Policy, error) {
 		if err != nil {
 			return nil, err
 		}
-		return loadPolicy(cfg)
+		p, err := loadPolicy(cfg)
+		if err != nil {
+			return nil, &exitError{code: policyCode(err), err: err}
+		}
+		return p, nil
 	}
 	p, err := readPolicy(paths)
 	if err != nil {
