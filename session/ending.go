@@ -1,6 +1,7 @@
 package session
 
 import (
+	"io"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -66,7 +67,40 @@ func (r *relay) finish() {
 			replyLate(req)
 		}
 	}
+	close(r.hungUp)
 	r.all.Wait()
+}
+
+// open opens a channel on conn, one of the legs. x/crypto's OpenChannel never
+// returns when it is called in the moment in which the connection ends, between
+// the end of the open channels and that of the connection itself: so the end is
+// waited for beside it, and such a call is left behind.
+func (r *relay) open(conn ssh.Conn, name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	type result struct {
+		ch   ssh.Channel
+		reqs <-chan *ssh.Request
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		ch, reqs, err := conn.OpenChannel(name, data)
+		done <- result{ch, reqs, err}
+	}()
+	gone := r.hungUp
+	if conn == r.upstream.Conn {
+		gone = r.upGone
+	}
+	select {
+	case o := <-done:
+		return o.ch, o.reqs, o.err
+	case <-gone:
+	}
+	select {
+	case o := <-done: // both at once: what was opened is told by its own end
+		return o.ch, o.reqs, o.err
+	default:
+		return nil, nil, io.ErrUnexpectedEOF
+	}
 }
 
 func (r *relay) closeUpGone() {

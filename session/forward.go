@@ -138,7 +138,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 	r.stand(age, func() { r.leases[l] = struct{}{} })
 	defer r.leave(l)
 	e.Policy, e.Rule = g.PolicyHash(), g.RuleFor(way.needs).String()
-	far, farReqs, err := to.OpenChannel(nc.ChannelType(), nc.ExtraData())
+	far, farReqs, err := r.open(to, nc.ChannelType(), nc.ExtraData())
 	if err != nil {
 		name := r.target
 		if dir == towardsClient {

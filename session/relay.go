@@ -39,7 +39,7 @@ const (
 // seconds to take it. What the target sent and the client has not taken by
 // then is lost.
 func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) {
-	r := &relay{o: o, client: client, upstream: upstream, ending: make(chan struct{}), upGone: make(chan struct{}),
+	r := &relay{o: o, client: client, upstream: upstream, ending: make(chan struct{}), upGone: make(chan struct{}), hungUp: make(chan struct{}),
 		freed: make(chan struct{}, 1), again: make(chan struct{}, 1), leases: map[*lease]struct{}{}, listens: map[listen]listening{},
 		terminals: map[chan string]struct{}{}, told: map[string]bool{}, start: time.Now()}
 	r.may[towardsClient].budget, r.may[towardsTarget].budget = o.BudgetDown, o.BudgetUp
@@ -74,6 +74,7 @@ type relay struct {
 
 	ending chan struct{} // closed once cause is set: everything stops
 	upGone chan struct{} // closed once the upstream connection is gone
+	hungUp chan struct{} // closed once both are
 	freed  chan struct{} // a channel ended
 	again  chan struct{} // a recheck is due
 

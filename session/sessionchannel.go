@@ -97,7 +97,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		r.refuse(nc, ssh.Prohibited, audit.Event{Type: audit.ChannelRefused}, undecided(err))
 		return
 	}
-	up, upReqs, err := r.upstream.Conn.OpenChannel("session", nil)
+	up, upReqs, err := r.open(r.upstream.Conn, "session", nil)
 	if err != nil {
 		code, why := upstreamRefusal(r.target, err)
 		r.refuse(nc, code, audit.Event{Type: audit.ChannelRefused}, why)
