@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -80,6 +81,8 @@ func (a *Authenticator) owned(ctx context.Context, id Identity) (Account, error)
 		return Account{}, fmt.Errorf("%w: check %s: %w", ErrUnavailable, id.user, err)
 	case acct.ID != id.account || acct.Epoch != id.epoch || a.unfit(acct, a.now()).reason != "":
 		return Account{}, ErrRevoked
+	case id.key != "" && !slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == id.key }):
+		return Account{}, ErrRevoked // what a key opened ends with the key
 	}
 	return acct, nil
 }
