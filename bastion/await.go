@@ -130,20 +130,19 @@ func (c *client) askAside(ctx context.Context, t *policy.Target, q policy.Quorum
 	if !open {
 		entered := make(chan *refusal, 1)
 		c.goes(func() {
-			_, no := c.await(ctx, t, q, func(text string) error {
-				select {
-				case entered <- nil: // the first line: the request is there
-				default:
+			told := false
+			_, no := c.await(ctx, t, q, func(string) error {
+				if !told { // the request is there
+					told = true
+					entered <- nil
 				}
 				return ctx.Err()
 			})
-			if no == nil {
-				return
-			}
-			select {
-			case entered <- no:
-			default: // nobody to be told; what it came to is on record
+			switch {
+			case no != nil && told:
 				c.noted(*no)
+			case !told:
+				entered <- no
 			}
 		})
 		select {

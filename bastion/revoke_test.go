@@ -16,8 +16,12 @@ import (
 
 // operate does one operation as an operator would.
 func (s *site) operate(method, path, body string) (status int, answer string) {
+	return s.operateAs(audit.Actor{UID: 0, Name: "root"}, method, path, body)
+}
+
+func (s *site) operateAs(who audit.Actor, method, path, body string) (status int, answer string) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r = r.WithContext(bastion.WithActor(r.Context(), audit.Actor{UID: 0, Name: "root"}))
+	r = r.WithContext(bastion.WithActor(r.Context(), who))
 	w := httptest.NewRecorder()
 	s.admin.Handler().ServeHTTP(w, r)
 	return w.Code, w.Body.String()
