@@ -56,6 +56,7 @@ const (
 
 	RecordingAborted Type = "recording.aborted"
 	RecordingRead    Type = "recording.read"
+	RecordingRemoved Type = "recording.removed" // is about to be, by its lab's retention
 
 	ApprovalRequested Type = "approval.requested"
 	ApprovalGiven     Type = "approval.given"
@@ -85,7 +86,7 @@ var types = []Type{
 	SessionStarted, SessionEnded, SessionKilled,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH,
-	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead,
+	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved,
 	ApprovalRequested, ApprovalGiven, ApprovalMissing, BudgetWarning, BudgetSpent,
 	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserResetRequested, NoticeLost,
 }

@@ -19,7 +19,9 @@ import (
 // fourEyes is a policy under which somebody has to approve; rule is the
 // approval's fields.
 func fourEyes(approval string) func(*site) string {
-	return func(s *site) string { return s.policyText("", "    approval: {"+approval+"}\n    because: data leaves here\n") }
+	return func(s *site) string {
+		return s.policyText("", "    approval: {"+approval+"}\n    because: data leaves here\n")
+	}
 }
 
 const byBob = "approvers: [bob], for: 1h, wait: 10m"

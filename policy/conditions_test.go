@@ -394,10 +394,10 @@ rules:
 	if got, want := g.Limits(), (Limits{SessionDown: 2 << 30, SessionUp: 10, DayDown: 2 << 30}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if g.Egress() != 20<<30 || g.Retention() != 365*24*time.Hour {
-		t.Errorf("egress %d, retention %s", g.Egress(), g.Retention())
+	if g.Egress() != 20<<30 || p.Retention("tinker") != 365*24*time.Hour || p.Retention("other") != 0 {
+		t.Errorf("egress %d, retention %s", g.Egress(), p.Retention("tinker"))
 	}
-	if z := (Grant{}); z.Egress() != 0 || z.Retention() != 0 || !z.Until().IsZero() || !z.NextChange().IsZero() || !z.Approval().Zero() {
+	if z := (Grant{}); z.Egress() != 0 || !z.Until().IsZero() || !z.NextChange().IsZero() || !z.Approval().Zero() {
 		t.Error("the zero Grant has limits of its own")
 	}
 	if !slices.Contains(g.Capabilities().List(), Upload) {

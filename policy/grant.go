@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // RuleRef names a rule and its place. The zero RuleRef is the default: deny.
@@ -283,15 +282,6 @@ func (g Grant) Egress() int64 {
 		return 0
 	}
 	return g.d.target.lab.egress
-}
-
-// Retention is how long the lab wants its recordings kept, 0 for the site's own
-// rule.
-func (g Grant) Retention() time.Duration {
-	if g.d == nil || g.d.target.lab == nil {
-		return 0
-	}
-	return g.d.target.lab.retention
 }
 
 // Approval is the one that g rests on: of the first rule with approval that

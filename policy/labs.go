@@ -19,7 +19,7 @@ type lab struct {
 	targets []*Target // in file order
 
 	egress    int64         // bytes towards a user and day from the whole lab; 0 for no limit
-	retention time.Duration // of its recordings; 0 for the site's
+	retention time.Duration // of its recordings; 0 for ever
 }
 
 // has reports whether user belongs to the lab, in whatever role.

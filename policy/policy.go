@@ -62,6 +62,17 @@ func (p *Policy) Target(full string) (*Target, bool) {
 // Targets are all targets, sorted by full name.
 func (p *Policy) Targets() []*Target { return slices.Clone(p.sorted) }
 
+// Retention is how long the lab of that name wants its recordings kept from
+// their end on, 0 where no file says so.
+func (p *Policy) Retention(name string) time.Duration {
+	for _, l := range p.labs {
+		if l.name == name {
+			return l.retention
+		}
+	}
+	return 0
+}
+
 // LabsOf are the names of the labs that user belongs to, as a member or an
 // admin, sorted.
 func (p *Policy) LabsOf(user string) []string {

@@ -143,6 +143,7 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 	for i, l := range s.listen {
 		go func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) }()
 	}
+	defer s.keepRetention(ctx)()
 	ready()
 	for {
 		select {

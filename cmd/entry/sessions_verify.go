@@ -24,6 +24,8 @@ type evidence struct {
 	// headless says that a restart found it without a whole header: the crash
 	// came before the session started.
 	headless bool
+	// removed says that its lab's retention was over: it may be gone.
+	removed bool
 }
 
 // verify holds a recording against the evidence. The end of a recording that
@@ -90,6 +92,8 @@ func gather(logDir, spool, only string) (map[string]*evidence, error) {
 				default:
 					of(r.ID).expect = append(of(r.ID).expect, x)
 				}
+			case audit.RecordingRemoved:
+				of(r.ID).removed = true
 			}
 		}
 		if e.Type == audit.RecordingFailed && found[e.Session] != nil {
@@ -140,7 +144,7 @@ func hash32(s string) (h [32]byte, err error) {
 }
 
 // spoolReport is what verifyRecordings found.
-type spoolReport struct{ Recordings, Live int }
+type spoolReport struct{ Recordings, Live, Removed int }
 
 // String says it in words.
 func (r spoolReport) String() string {
@@ -150,6 +154,9 @@ func (r spoolReport) String() string {
 	}
 	if r.Live > 0 {
 		s += fmt.Sprintf(", %d of them live", r.Live)
+	}
+	if r.Removed > 0 {
+		s += fmt.Sprintf("; %d removed after their lab's retention", r.Removed)
 	}
 	return s
 }
@@ -190,7 +197,11 @@ func verifyRecordings(logDir, spool string) (rep spoolReport, err error) {
 			rep.Live++
 		}
 	}
-	for id := range known {
+	for id, e := range known {
+		if e.removed {
+			rep.Removed++
+			continue
+		}
 		// One that started after the listing is there by now.
 		if _, err := recording.Verify(spool, id); errors.Is(err, fs.ErrNotExist) {
 			bad = append(bad, fmt.Errorf("recording %s: it is missing from the spool", id))
