@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -57,8 +58,8 @@ func TestSignals(t *testing.T) {
 			if err != nil || string(got) != "got "+name+"\n" {
 				t.Errorf("the program says %q, %v", got, err)
 			}
-			exit, ok := session.Wait().(*ssh.ExitError)
-			if !ok || exit.Signal() != "TERM" || exit.Msg() != "died of "+name {
+			var exit *ssh.ExitError
+			if err := session.Wait(); !errors.As(err, &exit) || exit.Signal() != "TERM" || exit.Msg() != "died of "+name {
 				t.Errorf("it ended with %v", exit)
 			}
 		})
