@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,6 +33,7 @@ type sshdOptions struct {
 	keys     []string // authorized_keys lines, for use without entry
 	hostCA   ssh.Signer
 	hostName string   // principal of the host certificate, with hostCA
+	before   []string // lines of sshd_config that overrule the ones below
 	extra    []string // more lines for sshd_config
 }
 
@@ -55,7 +57,7 @@ func startSSHD(t testing.TB, o sshdOptions) *sshd {
 	}
 	signer := newKeyFile(t, filepath.Join(s.dir, "host_key"))
 	s.hostKey = authorized(signer.PublicKey())
-	lines := []string{
+	lines := append(slices.Clone(o.before), []string{
 		"ListenAddress 127.0.0.1:" + strconv.Itoa(s.port),
 		"HostKey " + filepath.Join(s.dir, "host_key"),
 		"PidFile none",
@@ -75,7 +77,7 @@ func startSSHD(t testing.TB, o sshdOptions) *sshd {
 		"MaxStartups 200",
 		"PrintMotd no",
 		fmt.Sprintf("SetEnv HOME=%s XAUTHORITY=%s", s.home, filepath.Join(s.home, "xauthority")),
-	}
+	}...)
 	if o.userCA != "" {
 		lines = append(lines, "TrustedUserCAKeys "+o.userCA)
 	}

@@ -1,0 +1,131 @@
+package bastion
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"entry/audit"
+	"entry/bastion/identity"
+	"entry/bastion/store"
+)
+
+// operators are some who share one server; each request has its own actor, as
+// the admin socket's peer.
+type operators struct {
+	t       *testing.T
+	handler http.Handler
+	events  []audit.Event
+}
+
+func newOperators(t *testing.T, o identity.Options) *operators {
+	t.Helper()
+	st, err := store.OpenSQLite(filepath.Join(t.TempDir(), "entry.db"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ops := &operators{t: t}
+	o.Store, o.Secret = st, bytes.Repeat([]byte{7}, 32)
+	o.Events = func(_ context.Context, e ...audit.Event) error {
+		ops.events = append(ops.events, e...)
+		return nil
+	}
+	auth, err := identity.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops.handler = (&Admin{Auth: auth, Log: zap.NewNop()}).Handler()
+	return ops
+}
+
+// ask does one operation as an account under a login, and gives its status and
+// what it says.
+func (o *operators) ask(uid, login uint32, method, path, body string) (int, string) {
+	o.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r = r.WithContext(WithActor(o.t.Context(), audit.Actor{UID: uid, LoginUID: login}))
+	w := httptest.NewRecorder()
+	o.handler.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// TestTwoOperatorsReset: one asks, another confirms, and both stand in the log.
+// The same person under another account, or the same account under another
+// login, is no second one.
+func TestTwoOperatorsReset(t *testing.T) {
+	o := newOperators(t, identity.Options{ResetNeedsTwo: true})
+	const users = "/v1/users/alice"
+	if code, text := o.ask(1, 1, "POST", users, ""); code != http.StatusOK {
+		t.Fatal(text)
+	}
+	if code, text := o.ask(2, 2, "POST", users+"/confirm", ""); code != http.StatusNotFound || !strings.Contains(text, "no reset waits") {
+		t.Errorf("nothing to confirm: %d %s", code, text)
+	}
+	code, text := o.ask(1, 1, "POST", users+"/reset", "")
+	if code != http.StatusForbidden || !strings.Contains(text, "entry user confirm alice") || strings.Contains(text, "temporary") {
+		t.Errorf("the first: %d %s", code, text)
+	}
+	for _, who := range [][2]uint32{{1, 1}, {1, 2}, {0, 1}, {2, unsetLoginUID}} {
+		if code, text := o.ask(who[0], who[1], "POST", users+"/confirm", ""); code != http.StatusForbidden || !strings.Contains(text, "a reset needs two operators") {
+			t.Errorf("uid %d, login %d confirms: %d %s", who[0], who[1], code, text)
+		}
+	}
+	var shown identity.UserInfo
+	if _, text := o.ask(1, 1, "GET", users, ""); json.Unmarshal([]byte(text), &shown) != nil || shown.PendingReset == nil || shown.PendingReset.By.UID != 1 {
+		t.Errorf("shown %s", text)
+	}
+	code, text = o.ask(0, 2, "POST", users+"/confirm", "")
+	var out Issued
+	if err := json.Unmarshal([]byte(text), &out); code != http.StatusOK || err != nil || len(out.Passphrase) != 19 || time.Until(out.Until) < 239*time.Hour {
+		t.Errorf("the second: %d %s", code, text)
+	}
+	if code, _ := o.ask(0, 3, "POST", users+"/confirm", ""); code != http.StatusNotFound {
+		t.Errorf("confirmed twice: %d", code)
+	}
+	var log []string
+	for _, e := range o.events[1:] {
+		log = append(log, string(e.Type))
+	}
+	if got := strings.Join(log, " "); got != "user.reset-requested user.reset" || o.events[1].Actor.UID != 1 || o.events[2].Actor.LoginUID != 2 {
+		t.Errorf("log %s: %+v", got, o.events)
+	}
+}
+
+// TestAdminRequestsAreBounded: what no verb sends is refused in words, and
+// changes nothing.
+func TestAdminRequestsAreBounded(t *testing.T) {
+	o := newOperators(t, identity.Options{})
+	if code, text := o.ask(1, 1, "POST", "/v1/users/alice", ""); code != http.StatusOK {
+		t.Fatal(text)
+	}
+	for path, body := range map[string]string{
+		"/v1/users/alice/reset": `{"passphrase_only": "yes"}`,
+		"/v1/users/alice/end":   `{"until": "2027-01-01T00:00:00Z"}`,
+		"/v1/users/alice/realm": `["duo"]`,
+		"/v1/users/alice/phone": `{`,
+		"/v1/import":            `{"users": [{"user": "` + strings.Repeat("a", maxAdminBody) + `"}]}`,
+	} {
+		if code, text := o.ask(1, 1, "POST", path, body); code != http.StatusBadRequest || !strings.Contains(text, `"error"`) {
+			t.Errorf("%s: %d %s", path, code, text)
+		}
+	}
+	if len(o.events) != 1 {
+		t.Errorf("events %+v", o.events)
+	}
+	if code, text := o.ask(1, 1, "POST", "/v1/users/alice/invite", ""); code != http.StatusInternalServerError || !strings.Contains(text, "no policy") {
+		t.Errorf("an invitation without a policy: %d %s", code, text)
+	}
+}
