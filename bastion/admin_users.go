@@ -117,30 +117,35 @@ func (a *Admin) resetUser(r *http.Request) (any, error) {
 		reset = a.Auth.ResetPassphrase
 	}
 	v, err := a.issued(r, reset)
-	if errors.Is(err, identity.ErrNeedsSecond) {
-		return nil, &AdminError{http.StatusForbidden, "the reset is noted and waits for a second operator: within 24 hours, somebody else runs entry user confirm " + r.PathValue("name")}
+	if no := secondOperator(err, r.PathValue("name")); no != nil {
+		return nil, no // nothing was taken away, so nothing ends
 	}
 	a.endUser(r.PathValue("name"), "user-reset")
-	return v, secondOperator(err)
+	return v, err
 }
 
 // confirmReset carries out what another operator asked for.
 func (a *Admin) confirmReset(r *http.Request) (any, error) {
 	v, err := a.issued(r, a.Auth.ConfirmReset)
-	if err == nil {
-		a.endUser(r.PathValue("name"), "user-reset")
+	if no := secondOperator(err, r.PathValue("name")); no != nil {
+		return nil, no
 	}
-	return v, secondOperator(err)
+	a.endUser(r.PathValue("name"), "user-reset")
+	return v, err
 }
 
-func secondOperator(err error) error {
+// secondOperator is the answer to a reset that one operator can't carry out; nil
+// for every other outcome.
+func secondOperator(err error, name string) error {
 	switch {
+	case errors.Is(err, identity.ErrNeedsSecond):
+		return &AdminError{http.StatusForbidden, "the reset is noted and waits for a second operator: within 24 hours, somebody else runs entry user confirm " + name}
 	case errors.Is(err, identity.ErrSameOperator):
 		return &AdminError{http.StatusForbidden, "a reset needs two operators here, each with an account and a login of their own (sudo from their own SSH session, not a shared one)"}
 	case errors.Is(err, identity.ErrNothingPending):
 		return &AdminError{http.StatusNotFound, "no reset waits to be confirmed, or its 24 hours are over; entry user reset asks for one"}
 	}
-	return err
+	return nil
 }
 
 // endAccount sets or takes away the last moment of an account.
@@ -168,9 +173,7 @@ func (a *Admin) setRealm(r *http.Request) (any, error) {
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	return a.change("realm-changed", func(ctx context.Context, name string) error {
-		return said(a.Auth.SetRealm(ctx, name, in.Realm))
-	})(r)
+	return a.unlessRefused(r, "realm-changed", func(ctx context.Context, name string) error { return a.Auth.SetRealm(ctx, name, in.Realm) })
 }
 
 // setPhone says where codes for the user go by SMS; an empty number stops them.
@@ -182,9 +185,20 @@ func (a *Admin) setPhone(r *http.Request) (any, error) {
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	return a.change("phone-changed", func(ctx context.Context, name string) error {
-		return said(a.Auth.SetPhone(ctx, name, in.Number, in.Number != ""))
-	})(r)
+	return a.unlessRefused(r, "phone-changed", func(ctx context.Context, name string) error {
+		return a.Auth.SetPhone(ctx, name, in.Number, in.Number != "")
+	})
+}
+
+// unlessRefused is change for what identity may refuse in words: then nothing
+// was changed, and nothing ends.
+func (a *Admin) unlessRefused(r *http.Request, ends string, f func(context.Context, string) error) (any, error) {
+	err := f(r.Context(), r.PathValue("name"))
+	var refused *identity.Refusal
+	if !errors.As(err, &refused) {
+		a.endUser(r.PathValue("name"), ends)
+	}
+	return struct{}{}, said(err)
 }
 
 // said makes an answer of what identity refuses in words.

@@ -23,7 +23,7 @@ import (
 )
 
 // maxOldFile bounds one file of another system.
-const maxOldFile = 32 << 10 // bytes; a request to the server has to hold two of them
+const maxOldFile = 16 << 10 // bytes; a request to the server holds up to two of them, escaped
 
 // maxShadow bounds a shadow file: some thousand accounts.
 const maxShadow = 4 << 20 // bytes

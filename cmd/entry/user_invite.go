@@ -121,7 +121,11 @@ func putGuides(cfg *configs.Config, user, dir string, pages []*page) (files []st
 	}
 	for _, p := range pages {
 		file := filepath.Join(dir, base+p.suffix)
-		if err := createFile(file, p.body.String(), 0o644); err != nil {
+		err := createFile(file, p.body.String(), 0o644)
+		if err == nil {
+			err = os.Chmod(file, 0o644) // whatever the umask: a web server reads it
+		}
+		if err != nil {
 			return files, hinted(fmt.Errorf("the invitation stands, but its guide can't be written: %w", err),
 				"give another folder: entry user invite "+user+" --guide DIR makes a new invitation")
 		}

@@ -29,9 +29,9 @@ func userLsCmd() *cobra.Command {
 					return eachJSON(users)
 				}
 				w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "USER\tSTATE\tAUTHENTICATORS\tKEYS\tLAST LOGIN")
+				fmt.Fprintln(w, "USER\tSTATE\tAUTHENTICATORS\tKEYS\tLAST LOGIN\tENDS\tREALM")
 				for _, u := range users {
-					fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", u.Name, userState(u), len(u.Authenticators), len(u.Keys), when(u.LastLogin))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", u.Name, userState(u), devices(u), len(u.Keys), when(u.LastLogin), when(u.Ends), orNone(realmOf(u)))
 				}
 				return w.Flush()
 			})
@@ -74,6 +74,21 @@ func userShowCmd() *cobra.Command {
 				return nil
 			})
 		}}
+}
+
+// devices is how many authenticators there are, or that codes go by SMS.
+func devices(u identity.UserInfo) string {
+	if u.CodeBySMS && len(u.Authenticators) == 0 {
+		return "SMS"
+	}
+	return fmt.Sprint(len(u.Authenticators))
+}
+
+func realmOf(u identity.UserInfo) []string {
+	if u.Realm == "" {
+		return nil
+	}
+	return []string{u.Realm}
 }
 
 // phoneUse says whether codes go to the user's number.
@@ -126,6 +141,8 @@ func userState(u identity.UserInfo) string {
 		return "expired unused on " + when(u.InactiveAfter)
 	case u.LockedUntil.After(now):
 		return "locked until " + when(u.LockedUntil)
+	case u.PendingReset != nil:
+		return "reset waits for a second operator"
 	case u.TemporaryExpires.IsZero():
 		return "active"
 	case u.TemporaryExpires.Before(now):
