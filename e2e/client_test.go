@@ -75,7 +75,8 @@ func (c *client) appendConfig(lines ...string) {
 // command runs any program as this user.
 func (c *client) command(name string, args ...string) *exec.Cmd {
 	cmd := command(name, args...)
-	cmd.Env = append(cmd.Env, "HOME="+c.dir)
+	// PuTTY's programs look for the account's real home unless they are told.
+	cmd.Env = append(cmd.Env, "HOME="+c.dir, "PUTTYDIR="+c.path(".putty"))
 	cmd.Env = append(cmd.Env, c.env...)
 	return cmd
 }

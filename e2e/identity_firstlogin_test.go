@@ -228,7 +228,7 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("revoking what was used: %s", r)
 	}
 
-	page := mustRun(t, command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+	page := mustRun(t, s.client(alice).command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir="+tempDir(t), "--dump-dom", "file://"+m[3])).stdout
 	for _, text := range []string{"ssh -J entry home", "alice", ssh.FingerprintSHA256(publicKey(t, s.path("keys", "host_ca.pub"))), "Windows", strconv.Itoa(s.port)} {
 		if !strings.Contains(page, text) || text != "Windows" && !strings.Contains(readFile(t, m[4]), text) {
