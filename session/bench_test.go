@@ -327,57 +327,73 @@ func BenchmarkCoalesce(b *testing.B) {
 }
 
 // BenchmarkIdleMemory: what an idle session with a shell costs entry, a user
-// behind a jump channel. The user's and the target's ends are in this process
-// too: the same number of direct connections is taken off for them, which
-// leaves one outer user's end in.
+// behind a jump channel: after a screenful, and after much output. The user's
+// and the target's ends are in this process too: the same number of direct
+// connections is taken off for them, which leaves one outer user's end in.
 func BenchmarkIdleMemory(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		shown int // bytes, before silence
+	}{{"screen", 4_000}, {"flood", 4 << 20}} {
+		b.Run("shown="+c.name, func(b *testing.B) {
+			for b.Loop() {
+				direct, entry := idleSessions(b, jumpWays[0], c.shown), idleSessions(b, jumpWays[2], c.shown)
+				b.ReportMetric((entry.heap-direct.heap+entry.stacks-direct.stacks)/1e3, "kB/session")
+				b.ReportMetric((entry.stacks-direct.stacks)/1e3, "stacks-kB/session")
+				b.ReportMetric(entry.goroutines-direct.goroutines, "goroutines/session")
+				b.ReportMetric((entry.heap+entry.stacks)/(direct.heap+direct.stacks), "times-direct")
+			}
+		})
+	}
+}
+
+// held is what a session holds, in bytes.
+type held struct{ heap, stacks, goroutines float64 }
+
+func idleSessions(b *testing.B, w way, shown int) held {
 	const n = 100
-	held := func() float64 {
+	now := func() held {
 		runtime.GC()
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return float64(m.HeapInuse + m.StackInuse)
+		return held{float64(m.HeapInuse), float64(m.StackInuse), float64(runtime.NumGoroutine())}
 	}
-	idle := func(w way) (bytes, goroutines float64) {
-		before, g := held(), runtime.NumGoroutine()
-		var all []*world
-		for range n {
-			x := build(b, w)
-			ch, reqs, err := x.user.OpenChannel("session", nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			go ssh.DiscardRequests(reqs)
-			if ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ S string }{"echo"})); !ok || err != nil {
+	before := now()
+	var all []*world
+	for range n {
+		x := build(b, w)
+		ch, reqs, err := x.user.OpenChannel("session", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		go ssh.DiscardRequests(reqs)
+		for _, ask := range []struct {
+			name    string
+			payload []byte
+		}{{"pty-req", ssh.Marshal(testPty)}, {"exec", ssh.Marshal(struct{ S string }{"echo"})}} {
+			if ok, err := ch.SendRequest(ask.name, true, ask.payload); !ok || err != nil {
 				b.Fatal(ok, err)
 			}
-			p := make([]byte, 4_000) // a screen, then silence; a pty gives no more at once
+		}
+		go func() { _, _ = ch.Write(make([]byte, shown)) }()
+		if _, err := io.CopyN(io.Discard, ch, int64(shown)); err != nil {
+			b.Fatal(err)
+		}
+		p := make([]byte, 1)
+		for range 3 { // typing again
 			if _, err := ch.Write(p); err != nil {
 				b.Fatal(err)
 			}
 			if _, err := io.ReadFull(ch, p); err != nil {
 				b.Fatal(err)
 			}
-			if _, err := ch.Write(p[:1]); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := io.ReadFull(ch, p[:1]); err != nil {
-				b.Fatal(err)
-			}
-			all = append(all, x)
 		}
-		bytes, goroutines = (held()-before)/n, float64(runtime.NumGoroutine()-g)/n
-		for _, x := range all {
-			x.close()
-		}
-		return bytes, goroutines
+		all = append(all, x)
 	}
-	for b.Loop() {
-		direct, g := idle(jumpWays[0])
-		entry, h := idle(jumpWays[2])
-		b.ReportMetric((entry-direct)/1e3, "kB/session")
-		b.ReportMetric(h-g, "goroutines/session")
-		b.ReportMetric(entry/direct, "times-direct")
+	after := now()
+	for _, x := range all {
+		x.close()
 	}
+	return held{(after.heap - before.heap) / n, (after.stacks - before.stacks) / n, (after.goroutines - before.goroutines) / n}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -37,6 +38,7 @@ type socketReader struct {
 	raw   syscall.RawConn
 	once  func(fd uintptr) bool // try, bound once
 	ahead window
+	hot   bool  // the last read brought more than typing does
 	err   error // of the last try
 }
 
@@ -47,6 +49,9 @@ func (r *socketReader) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ahead.buf == nil {
+		if r.hot {
+			runtime.Gosched() // what was read goes on its way first, and more comes in meanwhile
+		}
 		r.err = nil
 		if err := r.raw.Read(r.once); err != nil {
 			return 0, err
@@ -66,7 +71,7 @@ func (r *socketReader) try(fd uintptr) bool {
 		n, err := syscall.Read(int(fd), *b)
 		switch {
 		case n > 0:
-			r.ahead = window{buf: b, to: n}
+			r.ahead, r.hot = window{buf: b, to: n}, n > bulkWrite
 			return true
 		case errors.Is(err, syscall.EINTR):
 			continue
