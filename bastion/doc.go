@@ -16,9 +16,13 @@
 //	direct.go      `ssh alice+home@entry` and listeners bound to one target
 //	upstream.go    SSH from entry to the target: host key, certificate, passthrough
 //	live.go        one live session: recording, events, relay, end
+//	watch.go       a live session follows its grant: warnings, ends, rechecks
+//	budget.go      brakes on bytes, by session and day
+//	approvals.go   who waits for whose approval; await.go is the waiting
 //	registry.go    all live sessions; revocation and drain
 //	portal.go      `ssh entry`: its channel; portal_*.go are its terminal and its commands
-//	admin.go       the admin socket, and the same operations without a server
+//	admin.go       the admin socket, and the same operations without a server;
+//	               admin_*.go are those on users and on the policy
 //
 // Guarantees:
 //   - Nothing opens before login.succeeded is durable, and no channel of a
