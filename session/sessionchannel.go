@@ -301,7 +301,8 @@ func (s *sessionChannel) drainRequests() {
 }
 
 // stopProgram ends what runs. Without a terminal it would not notice that its
-// channel is closed before it reads or writes.
+// channel is closed before it reads or writes. sshd takes signals since 7.9,
+// and not for root: there such a program runs on, with nobody at its end.
 func (s *sessionChannel) stopProgram() {
 	if s.begun && !s.upClosed {
 		for _, signal := range []string{"HUP", "TERM"} {
