@@ -80,14 +80,25 @@ func finishes(t testing.TB, what string, f func()) {
 
 // clock is the site's time: it stands still until a test moves it.
 type siteClock struct {
-	mu sync.Mutex
-	t  time.Time
+	mu    sync.Mutex
+	t     time.Time
+	since time.Time // it goes on by itself since then, if it does
 }
 
 func (c *siteClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.since.IsZero() {
+		return c.t.Add(time.Since(c.since))
+	}
 	return c.t
+}
+
+// starts has the clock go on by itself, too.
+func (c *siteClock) starts() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since = time.Now()
 }
 
 func (c *siteClock) advance(d time.Duration) time.Time {

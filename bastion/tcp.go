@@ -72,6 +72,19 @@ func (f *tcpForward) follow(ctx context.Context, b *budgets) {
 	})
 }
 
+// spends is meter, and ends the forward with its error: once the ends are
+// closed, nobody could tell why.
+func (f *tcpForward) spends(meter func(int) error) func(int) error {
+	return func(n int) error {
+		err := meter(n)
+		var why *session.End
+		if errors.As(err, &why) {
+			f.end(why)
+		}
+		return err
+	}
+}
+
 func (f *tcpForward) end(e *session.End) { f.stop(e) }
 
 func (f *tcpForward) recheck() { f.watch.policyChanged() }
@@ -165,7 +178,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	go f.follow(ctx, b)
 	defer func() { cancel(nil); <-f.watch.done }()
 	alarmed := make(chan struct{}, 1)
-	up, down, err = pipe(near, tc, closed, b.down.meter(ctx, touched), b.up.meter(ctx, touched), func() {
+	up, down, err = pipe(near, tc, closed, f.spends(b.down.meter(ctx, touched)), f.spends(b.up.meter(ctx, touched)), func() {
 		select {
 		case alarmed <- struct{}{}:
 			alarm := e
