@@ -357,7 +357,7 @@ func idleSessions(b *testing.B, w way, shown int) held {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return held{float64(m.HeapInuse), float64(m.StackInuse), float64(runtime.NumGoroutine())}
+		return held{float64(m.HeapAlloc), float64(m.StackInuse), float64(runtime.NumGoroutine())}
 	}
 	before := now()
 	var all []*world
