@@ -50,6 +50,7 @@ func serve(ctx context.Context, cfg *configs.Config, log *zap.Logger, ready func
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	tuneMemory()
 	s, err := newServer(self(ctx), cfg, log)
 	if err != nil {
 		return err
