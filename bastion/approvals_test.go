@@ -81,6 +81,13 @@ func (s *site) triesWhole(user string) *attempt {
 	a := &attempt{done: make(chan struct{})}
 	cfg := s.config(user + "+home")
 	cfg.BannerCallback = a.show
+	cfg.Auth[1] = ssh.KeyboardInteractive(func(_, said string, questions []string, _ []bool) ([]string, error) {
+		answers := make([]string, len(questions))
+		for i := range answers {
+			answers[i] = s.code(user)
+		}
+		return answers, a.show(said)
+	})
 	go func() {
 		defer close(a.done)
 		var c *client

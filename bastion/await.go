@@ -10,8 +10,9 @@ import (
 	"entry/policy"
 )
 
-// waitBeat keeps a waiting client's connection alive, with an empty banner
-// that prints nothing, and finds out whether the client is still there.
+// waitBeat is how often something that isn't shown is sent to who waits: it
+// keeps the connection alive for clients that give up a silent server
+// (OpenSSH's ServerAliveInterval), and finds out whether they are still there.
 const waitBeat = 5 * time.Second
 
 // await keeps the user waiting until enough people have approved, and returns
@@ -25,7 +26,7 @@ func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, s
 	}
 	w, r := c.ask(ctx, t, q, func(id string, until time.Time) error {
 		return say(fmt.Sprintf("entry: %s needs the approval of %s%s. Waiting until %s; keep this open. They approve with: ssh %s approve %s",
-			t.FullName(), q, because(q), moment(until), c.s.o.Name, id))
+			t.FullName(), clip(q.String()), because(q), moment(until), c.s.o.Name, id))
 	})
 	if r != nil {
 		return policy.Grant{}, r
@@ -41,7 +42,7 @@ func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, s
 		case <-ctx.Done():
 			return left()
 		case <-end.C:
-			return policy.Grant{}, c.unapproved(t, q, "not-approved", fmt.Sprintf("%s didn't approve in time; ask them and connect again", q))
+			return policy.Grant{}, c.unapproved(t, q, "not-approved", fmt.Sprintf("%s didn't approve in time; ask them and connect again", clip(q.String())))
 		case <-beat.C:
 			if say("") != nil {
 				return left()
@@ -65,7 +66,7 @@ func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, s
 			c.s.approvals.leave(w)
 			q = *r.quorum
 			next, r := c.ask(ctx, t, q, func(id string, until time.Time) error {
-				return say(fmt.Sprintf("entry: the policy changed: %s now needs the approval of %s%s. They approve with: ssh %s approve %s", t.FullName(), q, because(q), c.s.o.Name, id))
+				return say(fmt.Sprintf("entry: the policy changed: %s now needs the approval of %s%s. They approve with: ssh %s approve %s", t.FullName(), clip(q.String()), because(q), c.s.o.Name, id))
 			})
 			if r != nil {
 				return policy.Grant{}, r
@@ -158,7 +159,7 @@ func (c *client) askAside(ctx context.Context, t *policy.Target, q policy.Quorum
 	}
 	return &refusal{why: "needs-approval", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: q.Rule.String(), policy: c.s.policy.Load().Hash(),
 		text: fmt.Sprintf("%s needs the approval of %s%s; try again once they have given it, until %s, with: ssh %s approve %s",
-			t.FullName(), q, because(q), moment(r.Until), c.s.o.Name, r.ID)}
+			t.FullName(), clip(q.String()), because(q), moment(r.Until), c.s.o.Name, r.ID)}
 }
 
 func (c *client) seat(t *policy.Target) seat {

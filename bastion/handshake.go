@@ -266,22 +266,32 @@ func (l *login) banner(text string) {
 }
 
 // saying shows lines to a client whose authentication isn't over; "" shows
-// nothing and keeps the connection alive. ask may be nil.
+// nothing and keeps the connection alive. Where something was asked, they go
+// the same way, in rounds without questions, which clients answer by
+// themselves: PuTTY keeps banners back until the asking is over, and an answer
+// tells that somebody is there. Else they are banners. ask may be nil.
 func saying(pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) func(string) error {
-	return func(text string) error {
-		switch {
-		case pre == nil:
-			return errRefused
-		case text == "":
-			return pre.SendAuthBanner("")
-		}
-		if err := pre.SendAuthBanner(text + "\r\n"); err != nil || ask == nil {
+	if pre == nil {
+		return func(string) error { return errRefused }
+	}
+	dropbear := strings.HasPrefix(string(pre.ClientVersion()), "SSH-2.0-dropbear")
+	if ask != nil {
+		return func(text string) error {
+			if dropbear && text != "" {
+				text += "\n" // it adds none
+			}
+			_, err := ask("", text, nil, nil)
 			return err
 		}
-		// PuTTY keeps banners until something else follows: a round without
-		// questions, which every client answers by itself.
-		_, err := ask("", "", nil, nil)
-		return err
+	}
+	return func(text string) error {
+		switch {
+		case text != "":
+			text += "\r\n"
+		case dropbear:
+			return nil // it shows a line for an empty banner
+		}
+		return pre.SendAuthBanner(text)
 	}
 }
 
