@@ -49,6 +49,9 @@ policy that would end more than 10 % of the live sessions.`,
 				showPreview(v)
 			}
 			if len(v.Ends) > 0 && !yes {
+				if !term.IsTerminal(int(os.Stdin.Fd())) {
+					return hinted(failf(exitDenied, "nothing was applied: there is no terminal to ask on"), "--yes ends the sessions above and applies")
+				}
 				if ok, err := asked("End them and apply? [y/N] "); err != nil || !ok {
 					return failf(exitDenied, "nothing was applied")
 				}
@@ -78,12 +81,9 @@ func showPreview(v bastion.PolicyPreview) {
 	}
 }
 
-// asked asks on the terminal; without one the answer is no.
+// asked asks on the terminal.
 func asked(question string) (bool, error) {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return false, nil
-	}
-	fmt.Print(question)
+	fmt.Fprint(os.Stderr, question)
 	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	return strings.EqualFold(strings.TrimSpace(line), "y"), err
 }
