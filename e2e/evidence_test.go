@@ -79,7 +79,7 @@ func TestSessionEvidence(t *testing.T) {
 	w := onTerminal(t, c.home(nil))
 	shellAnswers(w)
 	w.resize(100, 30)
-	w.sendLine(`printf 'col%s\033]0;a title\007our\n' s; stty size`)
+	w.sendLine(`printf 'col%s\033]0;a title\007our\n' s; until stty size | grep -x '30 100'; do :; done`)
 	w.expect(`30 100\r?\n`)
 	w.sendLine("exit 7")
 	if code := w.wait(); code != 7 {

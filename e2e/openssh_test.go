@@ -48,8 +48,9 @@ func TestShell(t *testing.T) {
 
 	w.sendLine("stty size; tty")
 	w.expect(`24 80\r\n/dev/pts/\d+\r\n`)
+	// What is typed in the same moment may get there before the new size.
 	w.resize(132, 50)
-	w.sendLine("stty size")
+	w.sendLine("until stty size | grep -x '50 132'; do :; done")
 	w.expect(`50 132\r\n`)
 	w.sendLine("echo term=$TERM user=$(id -un) home=$HOME")
 	w.expect(`term=xterm-256color user=` + me(t) + ` home=` + regexp.QuoteMeta(home.home) + `\r\n`)

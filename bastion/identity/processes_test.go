@@ -203,32 +203,3 @@ func TestLockIsReachedOverProcesses(t *testing.T) {
 		wantErr(t, err, identity.ErrLocked)
 	}
 }
-
-// TestRefusalsTakeTheSameTime compares the medians of refusing a known and an
-// unknown name, turn by turn so that a busy machine slows both down alike.
-func TestRefusalsTakeTheSameTime(t *testing.T) {
-	w := newWorldWith(t, func(o *identity.Options) { o.Limits = identity.Limits{NameFailures: 1e6, SourceFailures: 1e6} })
-	u := w.enrolled("alice")
-	u.withKey()
-	code := u.wrongCode()
-	const tries = 500
-	took := map[string][]time.Duration{}
-	for range tries {
-		for _, name := range []string{"alice", "nobody"} {
-			in := answering{"some other phrase entirely", code}
-			start := time.Now()
-			_, err := w.a.Login(t.Context(), attempt(name), identity.NewConnState(), &in)
-			took[name] = append(took[name], time.Since(start))
-			wantErr(t, err, identity.ErrAbandoned)
-		}
-	}
-	median := func(name string) time.Duration {
-		slices.Sort(took[name])
-		return took[name][tries/2]
-	}
-	known, unknown := median("alice"), median("nobody")
-	t.Logf("known %v, unknown %v", known, unknown)
-	if d := (known - unknown).Abs(); d >= time.Millisecond {
-		t.Errorf("the medians differ by %v", d)
-	}
-}
