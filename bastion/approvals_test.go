@@ -498,3 +498,52 @@ func TestApprovalWithoutALog(t *testing.T) {
 	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Type == audit.ApprovalRequested } })
 	s.login("alice").tries().out(t, "the audit log can't be written")
 }
+
+// An approval may give more than what its user has without it: they ask in the
+// portal.
+func TestAskForMore(t *testing.T) {
+	t.Parallel()
+	forMore := func(wait string) func(*site) string {
+		return func(s *site) string {
+			return strings.Replace(s.policyText("", ""), "may: [shell, exec, upload, download]", "may: [agent]", 1) + `  - name: out
+    who: {labs: [tinker]}
+    where: {targets: [home.tinker]}
+    may: [exec]
+    approval: {approvers: [bob], for: 1h, wait: ` + wait + `}
+`
+		}
+	}
+	s := newSite(t, options{policy: forMore("1s")})
+	c := s.login("alice")
+	if _, said, err := run(t, c.jump("home"), "say in"); err == nil || !strings.Contains(said, "rule out (tinker.yaml:12) needs the approval of bob for exec") {
+		t.Errorf("%q, %v", said, err)
+	}
+	if out, said, status := c.verb("", "ask home"); status != 3 || !strings.HasPrefix(out, "entry: home.tinker needs the approval of bob. Waiting until ") ||
+		!strings.HasPrefix(said, "entry: bob didn't approve in time") {
+		t.Errorf("%q %q %d", out, said, status)
+	}
+	s.server.SetPolicy(parsePolicy(t, forMore("10m")(s)))
+	var out string
+	status := make(chan int, 1)
+	go func() {
+		var code int
+		out, _, code = c.verb("", "ask home.tinker")
+		status <- code
+	}()
+	s.approve(t, s.waiting(t, 1)[0].ID, "bob")
+	if code := <-status; code != 0 || !strings.HasSuffix(out, "entry: approved by bob\n") {
+		t.Errorf("%q %d", out, code)
+	}
+	if out, said, _ := run(t, c.jump("home"), "say in"); out != "in" {
+		t.Errorf("%q %q", out, said)
+	}
+	if out, _, status := c.verb("", "ask home"); status != 0 || out != "home.tinker needs nobody's approval.\n" {
+		t.Errorf("%q %d", out, status)
+	}
+	if _, said, status := c.verb("", "ask nowhere"); status != 4 || !strings.Contains(said, "no target") {
+		t.Errorf("%q %d", said, status)
+	}
+	if _, _, status := c.verb("", "ask"); status != 2 {
+		t.Errorf("%d", status)
+	}
+}

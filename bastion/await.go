@@ -21,6 +21,11 @@ const waitBeat = 5 * time.Second
 // asked for is decided anew at every approval, every new policy, every change
 // of the user's account and every beat.
 func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, say func(string) error) (policy.Grant, *refusal) {
+	return c.awaitAs(ctx, t, q, say, func() (policy.Grant, *refusal) { return c.decideAgain(t) })
+}
+
+// awaitAs is await for what decide decides.
+func (c *client) awaitAs(ctx context.Context, t *policy.Target, q policy.Quorum, say func(string) error, decide func() (policy.Grant, *refusal)) (policy.Grant, *refusal) {
 	left := func() (policy.Grant, *refusal) {
 		return policy.Grant{}, c.unapproved(t, q, "left", "the client left before anybody approved")
 	}
@@ -52,7 +57,7 @@ func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, s
 				return policy.Grant{}, &refusal{why: "revoked", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), text: userText(err)}
 			}
 		}
-		g, r := c.decideAgain(t)
+		g, r := decide()
 		switch {
 		case r == nil:
 			if say("entry: approved by "+strings.Join(g.Approval().By, ", ")) != nil {

@@ -32,6 +32,23 @@
 //     one whose recorder or log fails ends, saying so.
 //   - A user is told what to do and a reference; causes go to the log.
 //
+// What is live follows its grant. It is decided anew at every reload and at
+// every moment at which time may change something; it ends within two seconds
+// of what ends it, approvals included: what runs by one ends with it. Of a
+// channel whose capability is gone only that one ends.
+//
+// Approvals live in one server's memory, bound to user, target, rule and source
+// address. A restart forgets them, and so who waits asks again. Where an
+// approval would give more than the user has without it, nobody waits when
+// connecting: `ssh entry ask` asks.
+//
+// Budgets count all bytes of every channel, in the direction they have. They are
+// brakes, not data-loss prevention: what a screen shows can be copied by hand.
+// A day is one of UTC. Its bytes are reserved in the store in blocks before they
+// are moved, so that sessions side by side, on all servers of one database,
+// never move more than the limit; a crash counts what was reserved, at most
+// 64 MiB a session, as moved. A reload's limits hold for what is live.
+//
 // gliderlabs/ssh is used as the accept loop only: its handshake skips
 // authentication when no handler is set and can't carry the login dialogue, so
 // every connection is taken over in ConnCallback.

@@ -9,6 +9,59 @@ import (
 	"entry/policy"
 )
 
+// verbAsk asks for an approval beforehand, and for one that gives more than
+// what the user has without it: nobody would be waiting for that.
+func (c *client) verbAsk(ctx context.Context, d *desk, args []string) uint32 {
+	if len(args) != 1 {
+		return c.misused(d, "ask")
+	}
+	t, err := c.s.policy.Load().Resolve(c.who.User(), args[0], c.realm()...)
+	if err != nil {
+		d.errs.printf("entry: %s", printable(resolveText(err)))
+		return exitNotFound
+	}
+	decide := func() (policy.Grant, *refusal) {
+		g, r := c.decideAgain(t)
+		if r == nil {
+			if q := more(g); q != nil {
+				return g, &refusal{quorum: q, waitsFor: t}
+			}
+		}
+		return g, r
+	}
+	_, r := decide()
+	switch {
+	case r == nil:
+		d.out.printf("%s needs nobody's approval.", t.FullName())
+		return exitOK
+	case r.quorum == nil:
+		d.errs.printf("entry: %s", printable(c.noted(*r)))
+		return exitDenied
+	}
+	_, r = c.awaitAs(ctx, t, *r.quorum, func(text string) error {
+		if text != "" {
+			d.out.printf("%s", printable(text))
+		}
+		return ctx.Err()
+	}, decide)
+	if r != nil {
+		d.errs.printf("entry: %s", printable(c.noted(*r)))
+		return exitDenied
+	}
+	return exitOK
+}
+
+// more is the approval that would give something that g hasn't got; nil where
+// none would.
+func more(g policy.Grant) *policy.Quorum {
+	for c := policy.Shell; c <= policy.X11; c++ {
+		if q := g.Refusal(c).Approval; q != nil && !g.Allows(c) {
+			return q
+		}
+	}
+	return nil
+}
+
 // verbApprove lists who waits for this user's approval, or gives it.
 func (c *client) verbApprove(ctx context.Context, d *desk, args []string) uint32 {
 	if len(args) > 1 {

@@ -21,7 +21,9 @@ their recordings.
 
 SIGHUP reads the policy files again (entry check tells beforehand whether they
 are good). A bad policy leaves the last good one in force, and the log says so;
-sessions that lost their grant end. Other changes in entry.yaml need a restart.
+sessions that lost their grant end. One that would end more than 10 % of the live
+sessions is refused too: entry policy apply names them and asks. Other changes in
+entry.yaml need a restart.
 
 A line starting "ready" on standard output says that connections are accepted;
 the server's own log is on standard error, one JSON object a line.`,

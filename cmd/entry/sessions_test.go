@@ -25,13 +25,18 @@ type recorded struct {
 
 func newRecorded(t *testing.T) recorded {
 	t.Helper()
+	return newRecordedAt(t, time.Now().Add(-time.Minute))
+}
+
+func newRecordedAt(t *testing.T, start time.Time) recorded {
+	t.Helper()
 	r := recorded{t: t, dir: filepath.Join(t.TempDir(), "d"), sealed: "01JQ8Z3M6W0000000000000001", cut: "01JQ8Z3M6X0000000000000002"}
 	must(t, initDir(r.dir, "127.0.0.1:2222"))
 	key, err := os.ReadFile(filepath.Join(r.dir, "keys", "audit.key"))
 	must(t, err)
 	log, err := audit.Open(filepath.Join(r.dir, "audit"), audit.Options{Key: string(key), Witness: filepath.Join(r.dir, "witness")})
 	must(t, err)
-	spool, err := recording.Open(recording.Options{Dir: filepath.Join(r.dir, "spool"), Commit: func(ctx context.Context, tick recording.Tick) error {
+	spool, err := recording.Open(recording.Options{Dir: filepath.Join(r.dir, "spool"), Now: func() time.Time { return start.Add(time.Minute) }, Commit: func(ctx context.Context, tick recording.Tick) error {
 		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hexOf(tick.Root), Changed: tick.Changed, List: tick.List}})
 	}})
 	must(t, err)
@@ -39,7 +44,6 @@ func newRecorded(t *testing.T) recorded {
 	must(t, err)
 	to, err := recording.ParseRecipients(pub)
 	must(t, errors.Join(err, pub.Close()))
-	start := time.Now().Add(-time.Minute)
 	begin := func(id, user string) *recording.Writer {
 		w, err := spool.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start}, to)
 		must(t, err)
