@@ -110,12 +110,18 @@ func TestNobodyApproves(t *testing.T) {
 		w.expect(`(?i)store key in cache\?.*\) $`)
 		w.sendLine("y")
 		answerLogin(w, alice)
-		w.expect(waits.String()) // while it waits
+		// It marks and breaks lines of a server's.
+		w.expect(`entry: home\.tinker needs the approval of carol \(data leaves here\)\. `)
+		waitsNow(t, s)
+		w.expect(`(?i)press return to begin session`)
+		w.sendLine("")
 		w.expect(regexp.QuoteMeta(over))
 		if code := w.wait(); code != 255 {
 			t.Errorf("exit status %d: %q", code, w.text())
 		}
-		quietWait(t, w.text())
+		if n := w.count("-- Keyboard-interactive authentication prompts from server"); n != 1 {
+			t.Errorf("it is told %d times that the server asks: %q", n, w.text())
+		}
 	})
 	t.Run("dropbear", func(t *testing.T) {
 		c := s.client(alice).byHand()
@@ -125,6 +131,7 @@ func TestNobodyApproves(t *testing.T) {
 		w := onTerminal(t, c.command("dbclient", "-y", "-p", strconv.Itoa(s.port), "alice+home@127.0.0.1", "echo in"))
 		answerLogin(w, alice)
 		w.expect(waits.String())
+		waitsNow(t, s)
 		w.expect(regexp.QuoteMeta(over))
 		if code := w.wait(); code != 255 {
 			t.Errorf("exit status %d: %q", code, w.text())
@@ -136,6 +143,14 @@ func TestNobodyApproves(t *testing.T) {
 	}
 	if out := s.mustEntry("approve"); out != "Nobody waits for approval.\n" {
 		t.Errorf("%q", out)
+	}
+}
+
+// waitsNow wants alice to be waiting still: she was told in time.
+func waitsNow(t *testing.T, s *site) {
+	t.Helper()
+	if out := s.mustEntry("approve"); !strings.Contains(out, "alice on home.tinker") {
+		t.Errorf("told too late; who waits: %q", out)
 	}
 }
 
