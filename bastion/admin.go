@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
-	"entry/session"
 )
 
 // maxAdminBody bounds a request on the admin socket.
@@ -182,7 +182,7 @@ func (a *Admin) endSession(r *http.Request) (any, error) {
 	if a.Server == nil {
 		return nil, &AdminError{http.StatusConflict, "no server is running, so there is no live session"}
 	}
-	found := a.Server.endSession(r.PathValue("id"), &session.End{Text: "an operator ended this session", Reason: "killed"}, func(e audit.Event) error {
+	found := a.Server.endSession(r.PathValue("id"), &refusal.Error{Text: "an operator ended this session", Code: "killed"}, func(e audit.Event) error {
 		e.Type = audit.SessionKilled
 		return a.Events.Append(r.Context(), ByActor(r.Context(), e))
 	})

@@ -20,13 +20,13 @@ const waitBeat = 5 * time.Second
 // keeps the connection alive; its error says that the user has left. What is
 // asked for is decided anew at every approval, every new policy, every change
 // of the user's account and every beat.
-func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, say func(string) error) (policy.Grant, *refusal) {
-	return c.awaitAs(ctx, t, q, say, func() (policy.Grant, *refusal) { return c.decideAgain(t) })
+func (c *client) await(ctx context.Context, t *policy.Target, q policy.Quorum, say func(string) error) (policy.Grant, *refused) {
+	return c.awaitAs(ctx, t, q, say, func() (policy.Grant, *refused) { return c.decideAgain(t) })
 }
 
 // awaitAs is await for what decide decides.
-func (c *client) awaitAs(ctx context.Context, t *policy.Target, q policy.Quorum, say func(string) error, decide func() (policy.Grant, *refusal)) (policy.Grant, *refusal) {
-	left := func() (policy.Grant, *refusal) {
+func (c *client) awaitAs(ctx context.Context, t *policy.Target, q policy.Quorum, say func(string) error, decide func() (policy.Grant, *refused)) (policy.Grant, *refused) {
+	left := func() (policy.Grant, *refused) {
 		return policy.Grant{}, c.unapproved(t, q, "left", "the client left before anybody approved")
 	}
 	w, r := c.ask(ctx, t, q, func(id string, until time.Time) error {
@@ -54,7 +54,7 @@ func (c *client) awaitAs(ctx context.Context, t *policy.Target, q policy.Quorum,
 			}
 		case <-w.wake:
 			if err := c.revoked(); err != nil {
-				return policy.Grant{}, &refusal{why: "revoked", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), text: userText(err)}
+				return policy.Grant{}, &refused{why: "revoked", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), text: userText(err)}
 			}
 		}
 		g, r := decide()
@@ -100,7 +100,7 @@ func because(q policy.Quorum) string {
 
 // ask enters a request, puts it on record if it is a new one, and has tell say
 // it to the user. The caller ends the waiting.
-func (c *client) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tell func(id string, until time.Time) error) (*waiter, *refusal) {
+func (c *client) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tell func(id string, until time.Time) error) (*waiter, *refused) {
 	s := c.s
 	w, fresh, ok := s.approvals.wait(c.seat(t), q)
 	if !ok {
@@ -123,18 +123,18 @@ func (c *client) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tel
 }
 
 // unapproved is the refusal of what nobody approved.
-func (c *client) unapproved(t *policy.Target, q policy.Quorum, why, text string) *refusal {
-	return &refusal{why: why, event: audit.ApprovalMissing, lab: t.Lab, target: t.FullName(), rule: q.Rule.String(), policy: c.s.policy.Load().Hash(), text: text}
+func (c *client) unapproved(t *policy.Target, q policy.Quorum, why, text string) *refused {
+	return &refused{why: why, event: audit.ApprovalMissing, lab: t.Lab, target: t.FullName(), rule: q.Rule.String(), policy: c.s.policy.Load().Hash(), text: text}
 }
 
 // askAside enters a request that waits beside the channel that needs it, as
 // long as the connection and the rule's wait last, and returns the refusal of
 // that channel: only a refusal can say anything to the user of a forward. With
 // the approval given, the next try goes through.
-func (c *client) askAside(ctx context.Context, t *policy.Target, q policy.Quorum) *refusal {
+func (c *client) askAside(ctx context.Context, t *policy.Target, q policy.Quorum) *refused {
 	r, open := c.s.approvals.asked(c.seat(t), q.Rule.Name)
 	if !open {
-		entered := make(chan *refusal, 1)
+		entered := make(chan *refused, 1)
 		c.goes(func() {
 			told := false
 			_, no := c.await(ctx, t, q, func(string) error {
@@ -162,7 +162,7 @@ func (c *client) askAside(ctx context.Context, t *policy.Target, q policy.Quorum
 			return c.unapproved(t, q, "left", "nobody approved yet; try again")
 		}
 	}
-	return &refusal{why: "needs-approval", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: q.Rule.String(), policy: c.s.policy.Load().Hash(),
+	return &refused{why: "needs-approval", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: q.Rule.String(), policy: c.s.policy.Load().Hash(),
 		text: fmt.Sprintf("%s needs the approval of %s%s; try again once they have given it, until %s, with: ssh %s approve %s",
 			t.FullName(), clip(q.String()), because(q), moment(r.Until), c.s.o.Name, r.ID)}
 }
@@ -172,11 +172,11 @@ func (c *client) seat(t *policy.Target) seat {
 }
 
 // decideAgain decides on t, as the policy in force knows it.
-func (c *client) decideAgain(t *policy.Target) (policy.Grant, *refusal) {
+func (c *client) decideAgain(t *policy.Target) (policy.Grant, *refused) {
 	p := c.s.policy.Load()
 	now, ok := p.Target(t.FullName())
 	if !ok {
-		return policy.Grant{}, &refusal{why: "denied", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), policy: p.Hash(), text: t.FullName() + " is no longer in the policy"}
+		return policy.Grant{}, &refused{why: "denied", event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), policy: p.Hash(), text: t.FullName() + " is no longer in the policy"}
 	}
 	return c.decide(p, now)
 }

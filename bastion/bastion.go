@@ -21,10 +21,10 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/bastion/ca"
 	"entry/bastion/identity"
 	"entry/policy"
-	"entry/session"
 	"entry/session/recording"
 )
 
@@ -170,7 +170,7 @@ func (s *Server) Serve(l net.Listener, target string) error {
 	case <-s.o.Events.Failed():
 		s.stopListening()
 		s.log.Debug("accept loop ended", zap.Error(<-failed))
-		s.live.endAll(&session.End{Text: "the audit log can't be written; the session was ended so that nothing goes unrecorded", Reason: "audit-failed"})
+		s.live.endAll(&refusal.Error{Text: "the audit log can't be written; the session was ended so that nothing goes unrecorded", Code: "audit-failed"})
 		return errors.New("audit log failed")
 	}
 }
@@ -234,7 +234,7 @@ func (s *Server) SetPolicy(p *policy.Policy) {
 	s.approvals.look(func(seat) bool { return true })
 	for _, x := range s.live.all() {
 		if err := x.stands(p); err != nil {
-			x.end(&session.End{Text: userText(err), Reason: session.ReasonPolicyChanged})
+			x.end(&refusal.Error{Text: userText(err), Code: refusal.PolicyChanged})
 			continue
 		}
 		x.recheck()
@@ -246,7 +246,7 @@ func (s *Server) SetPolicy(p *policy.Policy) {
 // have ended, after a few seconds at most.
 func (s *Server) EndUser(user, reason string) {
 	s.approvals.look(func(o seat) bool { return o.user == user })
-	s.live.endUser(user, &session.End{Text: "your access was changed by an operator", Reason: reason})
+	s.live.endUser(user, &refusal.Error{Text: "your access was changed by an operator", Code: refusal.Code(reason)})
 }
 
 // Shutdown stops accepting, waits for live sessions until ctx ends, then ends
@@ -270,7 +270,7 @@ func (s *Server) Shutdown(ctx context.Context) int {
 	s.live.wait(ctx)
 	cancelDrain()
 	<-drained
-	n := s.live.endAll(&session.End{Text: "the jump host is shutting down", Reason: "shutdown"})
+	n := s.live.endAll(&refusal.Error{Text: "the jump host is shutting down", Code: "shutdown"})
 	ended, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	s.live.wait(ended)

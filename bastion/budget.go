@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
-	"entry/session"
 )
 
 // Usage keeps how many bytes were moved on a day (UTC), over restarts and all
@@ -118,7 +118,7 @@ func (b *budget) adapt(session int64, days ...dayBudget) {
 	b.days = kept
 }
 
-// Take takes up to want bytes; the error is an *session.End that says which
+// Take takes up to want bytes; the error is an *refusal.Error that says which
 // limit is reached and when it starts anew.
 func (b *budget) Take(ctx context.Context, want int64) (int64, error) {
 	b.mu.Lock()
@@ -140,7 +140,7 @@ func (b *budget) Take(ctx context.Context, want int64) (int64, error) {
 			got, total, err := b.s.o.Usage.Reserve(ctx, today, d.owner, max(block, n-d.left), d.limit)
 			if err != nil {
 				b.s.log.Error("reserve bytes", zap.Error(err))
-				return 0, &session.End{Text: "entry can't count what is moved right now, so nothing more is", Reason: session.ReasonBudget}
+				return 0, &refusal.Error{Text: "entry can't count what is moved right now, so nothing more is", Code: refusal.Budget}
 			}
 			d.left += got
 			// Only one session sees the sum pass the mark.
@@ -230,10 +230,10 @@ func (b *budget) end(whose string, limit int64, then string) error {
 	if !b.spent {
 		b.spent = true
 		e := b.event(audit.BudgetSpent)
-		e.Reason, e.Detail = session.ReasonBudget, fmt.Sprintf("%s %s: %s", whose, b.what, bytesText(limit))
+		e.Reason, e.Detail = refusal.Budget.String(), fmt.Sprintf("%s %s: %s", whose, b.what, bytesText(limit))
 		b.s.append(e)
 	}
-	return &session.End{Text: fmt.Sprintf("%s %s, %s, is reached; %s", whose, b.what, bytesText(limit), then), Reason: session.ReasonBudget}
+	return &refusal.Error{Text: fmt.Sprintf("%s %s, %s, is reached; %s", whose, b.what, bytesText(limit), then), Code: refusal.Budget}
 }
 
 // bytesText is a size in words.

@@ -11,8 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
-	"entry/session"
 )
 
 // ledger is Usage in memory.
@@ -122,7 +122,7 @@ func drain(b *budget, want int64) (sum int64, said string) {
 	for {
 		n, err := b.Take(context.Background(), want)
 		sum += n
-		var end *session.End
+		var end *refusal.Error
 		if errors.As(err, &end) {
 			return sum, end.Text
 		}
@@ -349,7 +349,7 @@ func TestMeterGivesBack(t *testing.T) {
 	if err := meter(900); err != nil {
 		t.Fatal(err)
 	}
-	var end *session.End
+	var end *refusal.Error
 	if err := meter(200); !errors.As(err, &end) {
 		t.Errorf("%v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
@@ -41,7 +42,7 @@ type client struct {
 }
 
 // errClientLeft ends what a client connection leaves behind.
-var errClientLeft = &session.End{Text: "the connection to entry ended", Reason: "closed"}
+var errClientLeft = &refusal.Error{Text: "the connection to entry ended", Code: "closed"}
 
 // serve runs the connection until it ends, and everything that it started.
 func (c *client) serve(ctx context.Context) {
@@ -55,7 +56,7 @@ func (c *client) serve(ctx context.Context) {
 	// account first and ends what is registered then, so one of the two sees
 	// the other.
 	if err := c.revoked(); err != nil {
-		c.noted(refusal{why: "revoked", event: audit.AccessRefused})
+		c.noted(refused{why: "revoked", event: audit.AccessRefused})
 		return
 	}
 	if c.opened != nil {
@@ -68,7 +69,7 @@ func (c *client) serve(ctx context.Context) {
 	portals := make(chan struct{}, maxPortal)
 	seldom := counts{}
 	for nch := range c.leg.Channels {
-		refuse := func(reason ssh.RejectionReason, r refusal) {
+		refuse := func(reason ssh.RejectionReason, r refused) {
 			r.channel = nch.ChannelType()
 			if seldom.due(r.why) {
 				c.refuse(nch, reason, r)
@@ -79,16 +80,16 @@ func (c *client) serve(ctx context.Context) {
 		slots, open := c.slots, c.jump
 		switch t := nch.ChannelType(); {
 		case c.expired():
-			refuse(ssh.Prohibited, refusal{why: "code-too-old", text: loginTooOld})
+			refuse(ssh.Prohibited, refused{why: "code-too-old", text: loginTooOld})
 			continue
 		case c.s.draining():
-			refuse(ssh.ResourceShortage, refusal{why: "draining", text: "entry is about to restart; connect again in a minute"})
+			refuse(ssh.ResourceShortage, refused{why: "draining", text: "entry is about to restart; connect again in a minute"})
 			continue
 		case t == "direct-tcpip":
 		case t == "session":
 			slots, open = portals, c.portal
 		default:
-			refuse(ssh.UnknownChannelType, refusal{why: "channel-type", text: fmt.Sprintf("%q is not offered on the connection to entry itself", clip(t))})
+			refuse(ssh.UnknownChannelType, refused{why: "channel-type", text: fmt.Sprintf("%q is not offered on the connection to entry itself", clip(t))})
 			continue
 		}
 		select {
@@ -98,7 +99,7 @@ func (c *client) serve(ctx context.Context) {
 				open(ctx, nch)
 			})
 		default:
-			refuse(ssh.ResourceShortage, refusal{why: "too-many-channels", text: "too many channels are open on this connection"})
+			refuse(ssh.ResourceShortage, refused{why: "too-many-channels", text: "too many channels are open on this connection"})
 		}
 	}
 }
@@ -146,7 +147,7 @@ func (c *client) requests() {
 		}
 		// OpenSSH's own courtesies need no answer and no event.
 		if r.WantReply && seldom.due(r.Type) {
-			e := refusal{why: "unknown-request", event: audit.ChannelRefused, channel: r.Type}
+			e := refused{why: "unknown-request", event: audit.ChannelRefused, channel: r.Type}
 			if strings.Contains(r.Type, "-forward") {
 				e.why, e.event = "listen", audit.ForwardRefused
 			}
@@ -190,8 +191,8 @@ func (c *client) keepAlive(ctx context.Context) {
 	}
 }
 
-// refusal is one refusal: what the user reads and what the log gets.
-type refusal struct {
+// refused is one refusal: what the user reads and what the log gets.
+type refused struct {
 	text   string // for the user: one ASCII line, says what to do, no internals
 	why    string // short closed code for the log
 	event  audit.Type
@@ -205,11 +206,11 @@ type refusal struct {
 
 // noted appends the refusal's event and returns its text with the reference
 // under which it stands in the log.
-func (c *client) noted(r refusal) string {
+func (c *client) noted(r refused) string {
 	return c.s.noted(r, audit.Event{Conn: c.id, User: c.who.User(), Source: c.source.String()})
 }
 
-func (s *Server) noted(r refusal, e audit.Event) string {
+func (s *Server) noted(r refused, e audit.Event) string {
 	e.Ref = newRef()
 	e.Type = r.event
 	if e.Type == "" {
@@ -244,7 +245,7 @@ func (c *client) slowRefusal(ctx context.Context) {
 }
 
 // refuse rejects a channel with one ASCII line.
-func (c *client) refuse(nch ssh.NewChannel, reason ssh.RejectionReason, r refusal) {
+func (c *client) refuse(nch ssh.NewChannel, reason ssh.RejectionReason, r refused) {
 	_ = nch.Reject(reason, "entry: "+ascii(c.noted(r))) // the client may be gone
 }
 

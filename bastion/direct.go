@@ -42,8 +42,8 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 	o.open(l.ctx, "", l.pre, ask)
 }
 
-func noMachine(t *policy.Target) *refusal {
-	return &refusal{why: "kind", lab: t.Lab, target: t.FullName(), text: t.FullName() + " is no SSH machine; reach it with -L or -D through entry"}
+func noMachine(t *policy.Target) *refused {
+	return &refused{why: "kind", lab: t.Lab, target: t.FullName(), text: t.FullName() + " is no SSH machine; reach it with -L or -D through entry"}
 }
 
 // direct relays the client connection itself.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
@@ -64,19 +65,19 @@ func originatorOf(m directTCPIP) originator {
 // only the target that policy knows by that name.
 func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	var m directTCPIP
-	refuse := func(reason ssh.RejectionReason, r refusal) {
+	refuse := func(reason ssh.RejectionReason, r refused) {
 		c.slowRefusal(ctx)
 		r.destination = destination(m)
 		c.refuse(nch, reason, r)
 	}
 	if err := ssh.Unmarshal(nch.ExtraData(), &m); err != nil {
 		m = directTCPIP{}
-		refuse(ssh.ConnectionFailed, refusal{why: "malformed", text: "malformed request to open a forward"})
+		refuse(ssh.ConnectionFailed, refused{why: "malformed", text: "malformed request to open a forward"})
 		return
 	}
 	from := originatorOf(m)
 	if from == originatorRefused {
-		refuse(ssh.Prohibited, refusal{why: "originator",
+		refuse(ssh.Prohibited, refused{why: "originator",
 			text: "a forward must come from your own machine (127.0.0.1), not from another one through it"})
 		return
 	}
@@ -147,11 +148,11 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 }
 
 // hostKeys are what a target shows to clients.
-func (c *client) hostKeys(t *policy.Target) ([]ssh.Signer, *refusal) {
+func (c *client) hostKeys(t *policy.Target) ([]ssh.Signer, *refused) {
 	signers, err := c.s.o.HostKeys.Signers(t.FullName(), t.Name)
 	if err != nil {
 		c.s.log.Error("host key for "+t.FullName(), connFields(c.id, c.source, err)...)
-		return nil, &refusal{why: "no-host-key", lab: t.Lab, target: t.FullName(),
+		return nil, &refused{why: "no-host-key", lab: t.Lab, target: t.FullName(),
 			text: "entry has no valid host key for " + t.FullName() + "; tell your operator"}
 	}
 	return signers, nil
@@ -166,28 +167,28 @@ func destination(m directTCPIP) string {
 }
 
 // authorise resolves what the client calls the target and decides.
-func (c *client) authorise(name string, asked uint32) (policy.Grant, *refusal) {
+func (c *client) authorise(name string, asked uint32) (policy.Grant, *refused) {
 	if err := c.revoked(); err != nil {
-		return policy.Grant{}, &refusal{why: "revoked", event: audit.AccessRefused, text: userText(err)}
+		return policy.Grant{}, &refused{why: "revoked", event: audit.AccessRefused, text: userText(err)}
 	}
 	p := c.s.policy.Load()
 	t, err := p.Resolve(c.who.User(), name, c.realm()...)
 	if err != nil {
-		return policy.Grant{}, &refusal{why: "unknown-target", policy: p.Hash(), text: resolveText(err)}
+		return policy.Grant{}, &refused{why: "unknown-target", policy: p.Hash(), text: resolveText(err)}
 	}
 	// On the wire a port has 32 bits; no number that wraps round may fit.
 	if asked > math.MaxUint16 || !t.Serves(int(asked)) {
-		return policy.Grant{}, &refusal{why: "port", lab: t.Lab, target: t.FullName(), policy: p.Hash(),
+		return policy.Grant{}, &refused{why: "port", lab: t.Lab, target: t.FullName(), policy: p.Hash(),
 			text: fmt.Sprintf("%s is reached on port %s, not %d", t.FullName(), portList(t), asked)}
 	}
 	return c.decide(p, t)
 }
 
 // decide asks policy for what the user may do on t now.
-func (c *client) decide(p *policy.Policy, t *policy.Target) (policy.Grant, *refusal) {
+func (c *client) decide(p *policy.Policy, t *policy.Target) (policy.Grant, *refused) {
 	g, err := p.Decide(c.request(t, time.Time{}))
 	if err != nil {
-		r := refusal{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(), text: userText(err)}
+		r := refused{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(), text: userText(err)}
 		var d *policy.Denied
 		if errors.As(err, &d) {
 			r.rule, r.quorum, r.waitsFor = d.Rule.String(), d.Approval, t
@@ -196,7 +197,7 @@ func (c *client) decide(p *policy.Policy, t *policy.Target) (policy.Grant, *refu
 	}
 	if t.Kind == policy.TCP && !g.Allows(policy.ForwardLocal) {
 		d := g.Refusal(policy.ForwardLocal)
-		return policy.Grant{}, &refusal{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(),
+		return policy.Grant{}, &refused{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(),
 			rule: d.Rule.String(), capability: policy.ForwardLocal.String(), text: userText(d), quorum: d.Approval, waitsFor: t}
 	}
 	return g, nil
@@ -224,7 +225,7 @@ func (c *client) realm() []string {
 // are written for users; anything else isn't shown.
 func userText(err error) string {
 	var d *policy.Denied
-	var e *session.End
+	var e *refusal.Error
 	switch {
 	case errors.As(err, &d):
 		return d.Error()
@@ -276,7 +277,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	if err != nil {
 		c.s.log.Debug("inner handshake", connFields(c.id, c.source, err)...)
 		if o.live == nil && o.failed == "" {
-			c.noted(refusal{why: "inner-handshake", lab: o.target.Lab, target: o.target.FullName(), rule: o.grant.Rule().String(), policy: o.grant.PolicyHash(),
+			c.noted(refused{why: "inner-handshake", lab: o.target.Lab, target: o.target.FullName(), rule: o.grant.Rule().String(), policy: o.grant.PolicyHash(),
 				detail: "the SSH connection inside the jump ended before its login"})
 		}
 		return
@@ -286,15 +287,15 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 }
 
 // revoked is asked before anything new opens on this connection, besides
-// policy: nil, or a *session.End for the user.
+// policy: nil, or a *refusal.Error for the user.
 func (c *client) revoked() error {
 	if c.expired() {
-		return &session.End{Text: loginTooOld, Reason: "code-too-old"}
+		return &refusal.Error{Text: loginTooOld, Code: "code-too-old"}
 	}
 	return c.stands()
 }
 
-// stands tells whether the login itself still holds: nil, or a *session.End
+// stands tells whether the login itself still holds: nil, or a *refusal.Error
 // for the user.
 func (c *client) stands() error {
 	err := c.s.o.Auth.Check(c.s.ctx, c.who)
@@ -302,10 +303,10 @@ func (c *client) stands() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, identity.ErrRevoked):
-		return &session.End{Text: "your access was changed; connect again", Reason: "revoked"}
+		return &refusal.Error{Text: "your access was changed; connect again", Code: "revoked"}
 	}
 	c.s.log.Error("check identity", connFields(c.id, c.source, err)...)
-	return &session.End{Text: "entry can't check your access right now, so nothing new opens; try again in some minutes", Reason: "unavailable"}
+	return &refusal.Error{Text: "entry can't check your access right now, so nothing new opens; try again in some minutes", Code: "unavailable"}
 }
 
 const loginTooOld = "your login is too old for new channels; connect again"

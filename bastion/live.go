@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session"
 	"entry/session/recording"
@@ -70,7 +71,7 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 
 // approved waits for the approval, then dials.
 func (o *opening) approved(ctx context.Context, pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) bool {
-	var r *refusal
+	var r *refused
 	o.grant, r = o.c.await(ctx, o.target, *o.waits, saying(pre, ask))
 	if r == nil {
 		o.target = o.grant.Target()
@@ -125,15 +126,15 @@ type live struct {
 // session.started, in this order: a session that is refused leaves no
 // recording behind that the log knows nothing of. It sets o.live, or closes leg
 // and returns why not.
-func (o *opening) start(id, login, asked string, leg session.Leg) *refusal {
+func (o *opening) start(id, login, asked string, leg session.Leg) *refused {
 	g, t, s := o.grant, o.grant.Target(), o.c.s
 	l := &live{s: s, c: o.c, id: id, user: o.c.who.User(), source: o.c.source, login: login, asked: asked, grant: g, upstream: leg, started: s.now(), watch: newWatch()}
 	l.ctx, l.cancel = context.WithCancelCause(s.ctx)
-	refuse := func(why string, event audit.Type, text string, cause error) *refusal {
+	refuse := func(why string, event audit.Type, text string, cause error) *refused {
 		o.live = nil
 		l.cancel(nil)
 		leg.Conn.Close()
-		r := refusal{why: why, text: text, event: event, lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash()}
+		r := refused{why: why, text: text, event: event, lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash()}
 		if cause != nil {
 			r.detail = cause.Error()
 		}
@@ -144,7 +145,7 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *refusal {
 			fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first", most, t.FullName(), g.Rule()), nil)
 	}
 	o.live = l // from here on close ends it, whatever goes wrong
-	refuseListed := func(why string, event audit.Type, text string, cause error) *refusal {
+	refuseListed := func(why string, event audit.Type, text string, cause error) *refused {
 		s.live.remove(l)
 		return refuse(why, event, text, cause)
 	}
@@ -227,7 +228,7 @@ func (l *live) stands(p *policy.Policy) error {
 func (l *live) goesOn(p *policy.Policy) (policy.Grant, error) {
 	g, err := l.granted(p)
 	if err == nil && g.Record() != policy.Metadata && l.grant.Record() == policy.Metadata {
-		return g, &session.End{Text: "sessions on " + g.Target().FullName() + " are recorded from now on; connect again", Reason: session.ReasonPolicyChanged}
+		return g, &refusal.Error{Text: "sessions on " + g.Target().FullName() + " are recorded from now on; connect again", Code: refusal.PolicyChanged}
 	}
 	return g, err
 }
@@ -239,7 +240,7 @@ func (l *live) recheck() { l.watch.policyChanged() }
 func (l *live) by() *client { return l.c }
 
 // end ends the session and tells its user why.
-func (l *live) end(e *session.End) { l.cancel(e) }
+func (l *live) end(e *refusal.Error) { l.cancel(e) }
 
 // run relays until the session is over and writes its end.
 func (l *live) run(ctx context.Context, client session.Leg) {
@@ -296,10 +297,10 @@ func (l *live) finish(st session.Stats, err error) {
 		e := l.event(audit.SessionEnded)
 		e.BytesDown, e.BytesUp = st.BytesDown, st.BytesUp
 		e.Reason = "closed"
-		var end *session.End
+		var end *refusal.Error
 		switch {
 		case errors.As(err, &end):
-			e.Reason, e.Detail = end.Reason, end.Text
+			e.Reason, e.Detail = end.Code.String(), end.Text
 		case err != nil:
 			e.Reason, e.Detail = "failed", clip(err.Error())
 		}

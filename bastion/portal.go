@@ -59,14 +59,14 @@ func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
 			// Accepted, so that clients show what follows and not a message of
 			// their own.
 			reply(r, true)
-			text := c.noted(refusal{why: "subsystem", event: audit.ChannelRefused, channel: "session",
+			text := c.noted(refused{why: "subsystem", event: audit.ChannelRefused, channel: "session",
 				text: fmt.Sprintf("there are no files here; go through to your machine, for example: sftp -J %s home", c.s.o.Name)})
 			lines{ch.Stderr(), "\n"}.printf("entry: %s", ascii(text))
 			exit(ch, exitUsage)
 			return
 		default:
 			if r.WantReply && seldom.due(r.Type) {
-				c.noted(refusal{why: "unknown-request", event: audit.ChannelRefused, channel: r.Type})
+				c.noted(refused{why: "unknown-request", event: audit.ChannelRefused, channel: r.Type})
 			}
 			reply(r, false)
 		}

@@ -20,11 +20,11 @@ func (c *client) verbAsk(ctx context.Context, d *desk, args []string) uint32 {
 		d.errs.printf("entry: %s", printable(resolveText(err)))
 		return exitNotFound
 	}
-	decide := func() (policy.Grant, *refusal) {
+	decide := func() (policy.Grant, *refused) {
 		g, r := c.decideAgain(t)
 		if r == nil {
 			if q := more(g); q != nil {
-				return g, &refusal{quorum: q, waitsFor: t}
+				return g, &refused{quorum: q, waitsFor: t}
 			}
 		}
 		return g, r

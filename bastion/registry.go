@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
-	"entry/session"
 )
 
 // revocable is whatever was opened under a grant and must end with it: a
@@ -20,7 +20,7 @@ import (
 type revocable interface {
 	by() *client                 // the connection it was opened on
 	stands(*policy.Policy) error // whether it may go on under that policy
-	end(*session.End)
+	end(*refusal.Error)
 	recheck() // a new policy is in force, under which it stands
 }
 
@@ -101,7 +101,7 @@ func (r *registry) sessions() []*live {
 }
 
 // endAll ends everything open and returns how much there was.
-func (r *registry) endAll(e *session.End) int {
+func (r *registry) endAll(e *refusal.Error) int {
 	all := r.all()
 	for _, x := range all {
 		x.end(e)
@@ -111,7 +111,7 @@ func (r *registry) endAll(e *session.End) int {
 
 // endUser ends what is open for user on connections whose login no longer
 // stands, then those connections once the sessions had time to say why.
-func (r *registry) endUser(user string, e *session.End) {
+func (r *registry) endUser(user string, e *refusal.Error) {
 	r.mu.Lock()
 	var gone []*client
 	for c := range r.clients {
@@ -210,7 +210,7 @@ var errNoSession = errors.New("no such live session")
 
 // endSession ends the live session with this ID and tells its user, once note
 // has put it on record. It returns errNoSession when there is none.
-func (s *Server) endSession(id string, e *session.End, note func(audit.Event) error) error {
+func (s *Server) endSession(id string, e *refusal.Error, note func(audit.Event) error) error {
 	for _, l := range s.live.sessions() {
 		if l.id != id {
 			continue

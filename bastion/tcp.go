@@ -13,8 +13,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
-	"entry/session"
 )
 
 // pipeChunk is one read of a tcp forward, in bytes. An inner packet of at most
@@ -65,8 +65,11 @@ func (f *tcpForward) follow(ctx context.Context, b *budgets) {
 			return g, nil
 		}
 		err = ending(last, p.Hash(), err)
-		end := &session.End{Text: userText(err), Reason: session.ReasonPolicyChanged}
-		errors.As(err, &end)
+		var no *policy.Denied
+		end := refusal.Of(err)
+		if errors.As(err, &no) {
+			end = &refusal.Error{Text: no.Error(), Code: refusal.PolicyChanged}
+		}
 		f.end(end)
 		return g, err
 	})
@@ -77,7 +80,7 @@ func (f *tcpForward) follow(ctx context.Context, b *budgets) {
 func (f *tcpForward) spends(meter func(int) error) func(int) error {
 	return func(n int) error {
 		err := meter(n)
-		var why *session.End
+		var why *refusal.Error
 		if errors.As(err, &why) {
 			f.end(why)
 		}
@@ -85,7 +88,7 @@ func (f *tcpForward) spends(meter func(int) error) func(int) error {
 	}
 }
 
-func (f *tcpForward) end(e *session.End) { f.stop(e) }
+func (f *tcpForward) end(e *refusal.Error) { f.stop(e) }
 
 func (f *tcpForward) recheck() { f.watch.policyChanged() }
 
@@ -96,13 +99,13 @@ func (f *tcpForward) limit() (touched, release func()) {
 	touched, release = func() {}, func() {}
 	if l.Session > 0 {
 		t := time.AfterFunc(l.Session, func() {
-			f.end(&session.End{Text: fmt.Sprintf("connections to %s end after %s", name, l.Session), Reason: session.ReasonSessionLimit})
+			f.end(&refusal.Error{Text: fmt.Sprintf("connections to %s end after %s", name, l.Session), Code: refusal.SessionLimit})
 		})
 		release = func() { t.Stop() }
 	}
 	if l.Idle > 0 {
 		t := time.AfterFunc(l.Idle, func() {
-			f.end(&session.End{Text: fmt.Sprintf("nothing was sent or received for %s", l.Idle), Reason: session.ReasonIdleLimit})
+			f.end(&refusal.Error{Text: fmt.Sprintf("nothing was sent or received for %s", l.Idle), Code: refusal.IdleLimit})
 		})
 		also := release
 		touched, release = func() { t.Reset(l.Idle) }, func() { t.Stop(); also() }
@@ -127,7 +130,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	c.s.live.add(f)
 	defer c.s.live.remove(f)
 	t := g.Target()
-	no := refusal{event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: g.RuleFor(policy.ForwardLocal).String(), policy: g.PolicyHash(),
+	no := refused{event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: g.RuleFor(policy.ForwardLocal).String(), policy: g.PolicyHash(),
 		destination: net.JoinHostPort(t.FullName(), strconv.Itoa(port))}
 	if g.Record() != policy.Metadata { // policy has no such grant; nothing here could record it
 		no.why, no.text = "not-recorded", t.FullName()+" can't be recorded as its rule demands; tell your operator"
@@ -153,10 +156,10 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	var up, down int64
 	defer func() {
 		e.Type, e.BytesUp, e.BytesDown, e.Reason = audit.ForwardClosed, up, down, "closed"
-		var end *session.End
+		var end *refusal.Error
 		switch {
 		case errors.As(context.Cause(ctx), &end), errors.As(err, &end):
-			e.Reason, e.Detail = end.Reason, end.Text
+			e.Reason, e.Detail = end.Code.String(), end.Text
 		case err != nil:
 			e.Reason, e.Detail = "failed", clip(err.Error())
 		}

@@ -35,9 +35,9 @@ const minAttempt = 500 * time.Millisecond
 
 // dial opens TCP to the grant's target, trying its addresses in order. It
 // takes a grant, so that nothing can be dialled that policy didn't grant.
-func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refusal) {
+func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refused) {
 	if !g.Valid() {
-		return nil, &refusal{why: "no-grant", text: "not permitted"}
+		return nil, &refused{why: "no-grant", text: "not permitted"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.o.DialTimeout)
 	defer cancel()
@@ -54,7 +54,7 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refusal) 
 		}
 		errs = append(errs, err)
 	}
-	return nil, &refusal{why: "unreachable", event: audit.UpstreamFailed, detail: errors.Join(errs...).Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
+	return nil, &refused{why: "unreachable", event: audit.UpstreamFailed, detail: errors.Join(errs...).Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
 		text: t.FullName() + " does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's administrator"}
 }
 
@@ -78,9 +78,9 @@ type upstream struct {
 
 // open returns the authenticated leg, or what to tell the user. denied says
 // that the target refused the user's own answers.
-func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *refusal) {
+func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *refused) {
 	t := u.grant.Target()
-	fail := func(r refusal, cause error) *refusal {
+	fail := func(r refused, cause error) *refused {
 		r.lab, r.target, r.rule, r.policy = t.Lab, t.FullName(), u.grant.Rule().String(), u.grant.PolicyHash()
 		if r.event == "" {
 			r.event = audit.UpstreamFailed
@@ -93,12 +93,12 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 	verifier, err := ca.NewHostVerifier(ca.HostPins{Target: t.FullName(), Keys: t.HostKeys, CAs: t.HostCAs, Now: u.s.now})
 	if err != nil {
 		u.tcp.Close()
-		return leg, false, fail(refusal{why: "host-key-unknown", text: "entry has no host key to check " + t.FullName() + " against; tell your operator"}, err)
+		return leg, false, fail(refused{why: "host-key-unknown", text: "entry has no host key to check " + t.FullName() + " against; tell your operator"}, err)
 	}
 	method, limit, err := u.method()
 	if err != nil {
 		u.tcp.Close()
-		return leg, false, fail(refusal{why: "certificate", text: "entry could not make a certificate for " + t.FullName() + "; tell your operator"}, err)
+		return leg, false, fail(refused{why: "certificate", text: "entry could not make a certificate for " + t.FullName() + "; tell your operator"}, err)
 	}
 	cfg := &ssh.ClientConfig{
 		Config:        algorithms([]byte(version)),
@@ -119,7 +119,7 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 	// Real time: it bounds I/O, not validity.
 	if err := u.tcp.SetDeadline(time.Now().Add(limit)); err != nil {
 		u.tcp.Close()
-		return leg, false, fail(refusal{why: "unreachable", text: t.FullName() + " hung up; try again in some minutes"}, err)
+		return leg, false, fail(refused{why: "unreachable", text: t.FullName() + " hung up; try again in some minutes"}, err)
 	}
 	conn, chans, reqs, err := ssh.NewClientConn(session.Coalesce(u.tcp), u.tcp.RemoteAddr().String(), cfg)
 	if err == nil {
@@ -132,19 +132,19 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 	var changed *ca.HostKeyChanged
 	switch {
 	case errors.As(err, &changed):
-		return leg, false, fail(refusal{why: "host-key", event: audit.HostKeyChanged,
+		return leg, false, fail(refused{why: "host-key", event: audit.HostKeyChanged,
 			text: fmt.Sprintf("the host key of %s is not the one on record, so entry does not connect. Tell your operator; nothing you can do at your side makes it safe", t.FullName())}, err)
 	case !u.checked:
-		return leg, false, fail(refusal{why: "handshake", text: t.FullName() + " answers, but not as an SSH server that entry can talk to; tell your operator"}, err)
+		return leg, false, fail(refused{why: "handshake", text: t.FullName() + " answers, but not as an SSH server that entry can talk to; tell your operator"}, err)
 	case u.offered && t.Auth == policy.Passthrough:
 		// Not the target's own words: it has the user's answers and could
 		// repeat them into the log.
-		return leg, true, fail(refusal{why: "target-refused-login", text: t.FullName() + " did not accept the answers"}, nil)
+		return leg, true, fail(refused{why: "target-refused-login", text: t.FullName() + " did not accept the answers"}, nil)
 	case u.offered:
-		return leg, false, fail(refusal{why: "certificate-refused",
+		return leg, false, fail(refused{why: "certificate-refused",
 			text: fmt.Sprintf("%s does not accept entry's certificate for account %q; ask your operator whether the account exists there and whether it trusts entry's user CA", t.FullName(), u.login)}, err)
 	default:
-		return leg, false, fail(refusal{why: "handshake", text: t.FullName() + " hung up during login; try again in some minutes"}, err)
+		return leg, false, fail(refused{why: "handshake", text: t.FullName() + " hung up during login; try again in some minutes"}, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session"
 )
@@ -157,5 +158,5 @@ func ending(was policy.Grant, hash string, err error) error {
 	case was.Because() != "":
 		text += " (" + was.Because() + ")"
 	}
-	return &session.End{Text: text, Reason: reasonTime}
+	return &refusal.Error{Text: text, Code: reasonTime}
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"slices"
+
+	"entry/audit/refusal"
 )
 
 // RuleRef names a rule and its place. The zero RuleRef is the default: deny.
@@ -303,4 +305,13 @@ func (g Grant) Approval() Quorum {
 		}
 	}
 	return Quorum{}
+}
+
+// As makes a *refusal.Error of d for errors.As: its text is for users.
+func (d *Denied) As(target any) bool {
+	e, ok := target.(**refusal.Error)
+	if ok {
+		*e = &refusal.Error{Code: refusal.Denied, Text: d.Error(), Cause: d}
+	}
+	return ok
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
@@ -84,16 +85,16 @@ func (r *relay) giveBack() {
 }
 
 // unbudgeted is the refusal for an error of Take.
-func unbudgeted(err error) refusal {
-	var why *End
+func unbudgeted(err error) *refusal.Error {
 	var denied *policy.Denied
+	var why *refusal.Error
 	switch {
-	case errors.As(err, &why):
-		return refusal{text: why.Text, reason: why.Reason}
 	case errors.As(err, &denied):
-		return refusal{text: denied.Error(), reason: ReasonBudget, denied: denied}
+		return &refusal.Error{Text: denied.Error(), Code: refusal.Budget, Cause: denied}
+	case errors.As(err, &why):
+		return why
 	}
-	return refusal{text: "how much may still be moved can't be checked right now", reason: "unavailable"}
+	return &refusal.Error{Text: "how much may still be moved can't be checked right now", Code: refusal.Unavailable, Cause: err}
 }
 
 // lifetime is a context that is done once the session is ending.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -25,7 +26,7 @@ type purse struct {
 }
 
 func newPurse(bytes int64) *purse {
-	return &purse{left: bytes, empty: &End{Text: "today's 1 MB towards this client are used up", Reason: ReasonBudget}}
+	return &purse{left: bytes, empty: &refusal.Error{Text: "today's 1 MB towards this client are used up", Code: refusal.Budget}}
 }
 
 func (p *purse) Take(ctx context.Context, want int64) (int64, error) {
@@ -94,10 +95,10 @@ func TestASpentBudgetEndsTheTransfer(t *testing.T) {
 		reason  string
 		err     error
 	}{
-		{"a shell", true, "shell", nil, "\r\nentry: today's 1 MB towards this client are used up (ref ref00000)\r\n", ReasonBudget, nil},
-		{"a command", false, "exec", "cat file", "entry: today's 1 MB towards this client are used up (ref ref00000)\n", ReasonBudget, nil},
-		{"sftp", false, "subsystem", "sftp", "entry: today's 1 MB towards this client are used up (ref ref00000)\n", ReasonBudget, nil},
-		{"a denial", false, "exec", "cat file", "entry: no rule allows alice on home.tinker (default deny) (ref ref00000)\n", ReasonBudget,
+		{"a shell", true, "shell", nil, "\r\nentry: today's 1 MB towards this client are used up (ref ref00000)\r\n", refusal.Budget.String(), nil},
+		{"a command", false, "exec", "cat file", "entry: today's 1 MB towards this client are used up (ref ref00000)\n", refusal.Budget.String(), nil},
+		{"sftp", false, "subsystem", "sftp", "entry: today's 1 MB towards this client are used up (ref ref00000)\n", refusal.Budget.String(), nil},
+		{"a denial", false, "exec", "cat file", "entry: no rule allows alice on home.tinker (default deny) (ref ref00000)\n", refusal.Budget.String(),
 			&policy.Denied{User: "alice", Target: "home.tinker"}},
 		{"a budget that fails", false, "exec", "cat file", "entry: how much may still be moved can't be checked right now (ref ref00000)\n", "unavailable",
 			errors.New("secret internals")},
@@ -150,7 +151,7 @@ func TestASpentBudgetEndsAForward(t *testing.T) {
 		t.Errorf("%d bytes came back, %v", len(b), err)
 	}
 	until(t, "forward.closed", func() bool { return len(r.seen(audit.ForwardClosed)) == 1 })
-	if e := r.seen(audit.ForwardClosed)[0]; e.Reason != ReasonBudget || e.BytesUp > 100_000 || e.Destination != "localhost:8888" || e.Policy == "" {
+	if e := r.seen(audit.ForwardClosed)[0]; e.Reason != refusal.Budget.String() || e.BytesUp > 100_000 || e.Destination != "localhost:8888" || e.Policy == "" {
 		t.Errorf("forward.closed %+v", e)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
@@ -288,7 +289,7 @@ func TestDecideIsAskedAnew(t *testing.T) {
 func TestWithoutARecorderNothingRecordedOpens(t *testing.T) {
 	r := newRig(t, mayAllRecorded, func(o *Options) { o.Recorder = nil })
 	r.wait()
-	wantEnd(t, r.err, ReasonDenied)
+	wantEnd(t, r.err, refusal.Denied)
 }
 
 func TestEnvironmentGoesByTheList(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -46,7 +47,7 @@ func TestAnEndIsTold(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r, u := running(t, mayAllRecorded, c.pty, nil)
 			idle := r.open() // nothing runs on this one
-			r.cancel(&End{Text: "your access was revoked", Reason: "revoked"})
+			r.cancel(&refusal.Error{Text: "your access was revoked", Code: "revoked"})
 			if u.ends(t); u.stderr() != c.want || u.exit != exitEnded {
 				t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 			}
@@ -69,7 +70,7 @@ func TestAnEndWithoutACauseOfOurs(t *testing.T) {
 		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 	}
 	r.wait()
-	wantEnd(t, r.err, ReasonCancelled)
+	wantEnd(t, r.err, refusal.Cancelled)
 }
 
 // The user reads nothing and answers nothing, the target floods.
@@ -94,7 +95,7 @@ func TestAnEndIsBounded(t *testing.T) {
 		synctest.Wait() // all windows are full
 		r.toClient.stop()
 		began := time.Now()
-		r.cancel(&End{Text: "over", Reason: "killed"})
+		r.cancel(&refusal.Error{Text: "over", Code: "killed"})
 		<-r.done
 		if d := time.Since(began); d > farewellGrace+time.Second {
 			t.Errorf("the end took %v", d)
@@ -110,7 +111,7 @@ func TestTheTargetGoesAway(t *testing.T) {
 		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 	}
 	r.wait()
-	wantEnd(t, r.err, ReasonUpstreamLost)
+	wantEnd(t, r.err, refusal.UpstreamLost)
 }
 
 // What the target had sent before it went away still arrives.
@@ -127,7 +128,7 @@ func TestTheTargetGoesAwayAfterItsWork(t *testing.T) {
 		t.Errorf("%d bytes, status %d, stderr %q", len(u.stdout()), u.exit, u.stderr())
 	}
 	r.wait()
-	wantEnd(t, r.err, ReasonUpstreamClosed)
+	wantEnd(t, r.err, refusal.UpstreamClosed)
 }
 
 func TestTheTargetStopsAnswering(t *testing.T) {
@@ -144,7 +145,7 @@ func TestTheTargetStopsAnswering(t *testing.T) {
 			t.Errorf("stderr %q", u.stderr())
 		}
 		<-r.done
-		wantEnd(t, r.err, ReasonUpstreamTimeout)
+		wantEnd(t, r.err, refusal.UpstreamTimeout)
 	})
 }
 
@@ -158,7 +159,7 @@ func TestTheClientStopsAnswering(t *testing.T) {
 		if d := time.Since(began); d < 30*time.Minute || d > 41*time.Minute {
 			t.Errorf("gone after %v", d)
 		}
-		wantEnd(t, r.err, ReasonClientTimeout)
+		wantEnd(t, r.err, refusal.ClientTimeout)
 	})
 }
 
@@ -180,13 +181,15 @@ func TestAQuietSessionLives(t *testing.T) {
 
 func TestLimitsOfTheGrant(t *testing.T) {
 	for _, c := range []struct {
-		name, limit, reason, text string
-		after                     time.Duration
-		types                     bool
+		name, limit string
+		reason      refusal.Code
+		text        string
+		after       time.Duration
+		types       bool
 	}{
-		{"session", "limits: {session: 8h}", ReasonSessionLimit, "entry: sessions on home.tinker end after 8h0m0s\n", 8 * time.Hour, true},
-		{"idle", "limits: {idle: 30m}", ReasonIdleLimit, "entry: nothing was sent or received for 30m0s\n", 30 * time.Minute, false},
-		{"not idle", "limits: {idle: 30m, session: 2h}", ReasonSessionLimit, "entry: sessions on home.tinker end after 2h0m0s\n", 2 * time.Hour, true},
+		{"session", "limits: {session: 8h}", refusal.SessionLimit, "entry: sessions on home.tinker end after 8h0m0s\n", 8 * time.Hour, true},
+		{"idle", "limits: {idle: 30m}", refusal.IdleLimit, "entry: nothing was sent or received for 30m0s\n", 30 * time.Minute, false},
+		{"not idle", "limits: {idle: 30m, session: 2h}", refusal.SessionLimit, "entry: sessions on home.tinker end after 2h0m0s\n", 2 * time.Hour, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -236,7 +239,7 @@ func TestTheRecorderFails(t *testing.T) {
 				t.Errorf("stderr %q, stdout %q", u.stderr(), u.stdout())
 			}
 			r.wait()
-			if wantEnd(t, r.err, ReasonRecording); !errors.Is(r.err, full) {
+			if wantEnd(t, r.err, refusal.Recording); !errors.Is(r.err, full) {
 				t.Errorf("Relay = %v", r.err)
 			}
 			if len(r.seen(audit.RecordingFailed)) != 1 {
@@ -291,7 +294,7 @@ func TestTheLogFails(t *testing.T) {
 		t.Errorf("stderr %q", u.stderr())
 	}
 	r.wait()
-	if wantEnd(t, r.err, ReasonAudit); !errors.Is(r.err, broken) {
+	if wantEnd(t, r.err, refusal.Audit); !errors.Is(r.err, broken) {
 		t.Errorf("Relay = %v", r.err)
 	}
 }
@@ -317,7 +320,7 @@ func TestAPanicEndsThisSessionOnly(t *testing.T) {
 		t.Errorf("stderr %q", u.stderr())
 	}
 	r.wait()
-	if wantEnd(t, r.err, ReasonInternal); !strings.Contains(r.err.Error(), "a bug") {
+	if wantEnd(t, r.err, refusal.Internal); !strings.Contains(r.err.Error(), "a bug") {
 		t.Errorf("Relay = %v", r.err)
 	}
 }

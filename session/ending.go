@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/audit/refusal"
 )
 
-func floodEnd(of string) *End {
-	return &End{Text: "too many " + of + " at once", Reason: ReasonFlood}
+func floodEnd(of string) *refusal.Error {
+	return &refusal.Error{Text: "too many " + of + " at once", Code: refusal.Flood}
 }
 
 // upstreamGone ends the session once no channel is open any more. Until then
@@ -20,9 +22,9 @@ func (r *relay) upstreamGone() {
 	switch {
 	case open > 0:
 	case cut:
-		r.end(&End{Text: "the connection to " + r.target + " was lost", Reason: ReasonUpstreamLost})
+		r.end(&refusal.Error{Text: "the connection to " + r.target + " was lost", Code: refusal.UpstreamLost})
 	default:
-		r.end(&End{Text: r.target + " closed the connection", Reason: ReasonUpstreamClosed})
+		r.end(&refusal.Error{Text: r.target + " closed the connection", Code: refusal.UpstreamClosed})
 	}
 }
 

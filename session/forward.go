@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -97,7 +98,7 @@ func (r *relay) slot(nc ssh.NewChannel, session bool, f func()) {
 
 func (r *relay) unknownChannel(nc ssh.NewChannel) {
 	r.refuse(nc, ssh.UnknownChannelType, audit.Event{Type: audit.ChannelRefused},
-		refusal{text: "channels of type " + asciiLine(nc.ChannelType(), 64) + " are not relayed", reason: "unknown-channel"})
+		&refusal.Error{Text: "channels of type " + asciiLine(nc.ChannelType(), 64) + " are not relayed", Code: "unknown-channel"})
 }
 
 func hostPort(host string, port int) string {
@@ -115,7 +116,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		e.Destination = way.to
 	}
 	if !wellFormed {
-		r.refuse(nc, ssh.Prohibited, e, refusal{text: "the request is malformed", reason: "malformed"})
+		r.refuse(nc, ssh.Prohibited, e, &refusal.Error{Text: "the request is malformed", Code: "malformed"})
 		return
 	}
 	l := newLease(func(g policy.Grant) policy.Capability {
@@ -130,7 +131,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		e.Policy = g.PolicyHash()
 		why := undecidedOr(err, g, way.needs)
 		if err == nil && dir == towardsClient && g.Allows(way.needs) {
-			why = refusal{text: "this connection didn't ask for it", reason: "not-asked"}
+			why = &refusal.Error{Text: "this connection didn't ask for it", Code: "not-asked"}
 		}
 		r.refuse(nc, ssh.Prohibited, e, why)
 		return

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 )
 
 // huge says that 4 GiB follow, and nothing does.
@@ -168,7 +169,7 @@ func TestAFloodOfRequestsEndsTheSession(t *testing.T) {
 				}
 			}
 			r.wait()
-			wantEnd(t, r.err, ReasonFlood)
+			wantEnd(t, r.err, refusal.Flood)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
@@ -15,7 +16,7 @@ type lease struct {
 
 	once  sync.Once
 	ended chan struct{} // closed once what follows is set
-	why   refusal
+	why   *refusal.Error
 	ref   string
 	hash  string // of the policy that ended it, may be ""
 }
@@ -25,7 +26,7 @@ func newLease(lacks func(policy.Grant) policy.Capability) *lease {
 }
 
 // end ends what rests on l; the first reason counts.
-func (l *lease) end(ref string, why refusal, hash string) {
+func (l *lease) end(ref string, why *refusal.Error, hash string) {
 	l.once.Do(func() {
 		l.ref, l.why, l.hash = ref, why, hash
 		close(l.ended)
@@ -48,12 +49,12 @@ func (l *lease) fill(e *audit.Event) {
 		if l.hash != "" {
 			e.Policy = l.hash
 		}
-		l.why.fill(e)
+		fill(e, l.why)
 	}
 }
 
 // line is what the user reads of the end of l.
-func (l *lease) line() string { return fmt.Sprintf("%s (ref %s)", l.why.text, l.ref) }
+func (l *lease) line() string { return fmt.Sprintf("%s (ref %s)", l.why.Text, l.ref) }
 
 // leave forgets l.
 func (r *relay) leave(l *lease) {

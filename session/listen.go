@@ -6,6 +6,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
@@ -86,7 +87,7 @@ func (r *relay) listenTCP(req *ssh.Request) (ok bool, answer []byte) {
 	l := listen{port: port}
 	e := l.event(listening{bind: host})
 	if !valid {
-		r.noListen(e, refusal{text: "the request is malformed", reason: "malformed"})
+		r.noListen(e, &refusal.Error{Text: "the request is malformed", Code: "malformed"})
 		return false, nil
 	}
 	return r.listen(req, e, l, listening{asked: port, bind: host})
@@ -97,7 +98,7 @@ func (r *relay) listenSocket(req *ssh.Request) bool {
 	l := listen{socket: path}
 	e := audit.Event{Capability: policy.ForwardRemote.String(), Destination: "unix", Digest: digest(path)}
 	if !valid || path == "" {
-		r.noListen(e, refusal{text: "the request is malformed", reason: "malformed"})
+		r.noListen(e, &refusal.Error{Text: "the request is malformed", Code: "malformed"})
 		return false
 	}
 	ok, _ := r.listen(req, e, l, listening{})
@@ -106,7 +107,7 @@ func (r *relay) listenSocket(req *ssh.Request) bool {
 
 // noListen notes a refused listen. A global request has no text in its answer:
 // the client says that forwarding failed, the log says why.
-func (r *relay) noListen(e audit.Event, why refusal) {
+func (r *relay) noListen(e audit.Event, why *refusal.Error) {
 	e.Type = audit.ForwardRefused
 	r.note(e, why)
 }
@@ -128,7 +129,7 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (
 	}
 	r.mu.Unlock()
 	if full {
-		r.noListen(e, refusal{text: "too many listens", reason: "limit"})
+		r.noListen(e, &refusal.Error{Text: "too many listens", Code: "limit"})
 		return false, nil
 	}
 	ok, answer, err = r.upstream.Conn.SendRequest(req.Type, true, req.Payload)
@@ -149,7 +150,7 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (
 	})
 	close(settled)
 	if !ok {
-		r.noListen(e, refusal{text: r.target + " refused to listen", reason: "upstream-refused"})
+		r.noListen(e, &refusal.Error{Text: r.target + " refused to listen", Code: "upstream-refused"})
 		return false, nil
 	}
 	e.Type, e.Rule = audit.ListenOpened, g.RuleFor(policy.ForwardRemote).String()

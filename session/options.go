@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -59,9 +58,9 @@ type Options struct {
 	Stands func() (policy.Grant, error)
 
 	// Recheck says that what Stands answers may have changed. If it then
-	// refuses, the session ends: with the *End that it returned, or with the
-	// refusal's text and ReasonPolicyChanged. Where the grant covers less than
-	// before, what rests on the rest ends with ReasonCapabilityLost, and the
+	// refuses, the session ends: with the *refusal.Error that it returned, or with the
+	// refusal's text and refusal.PolicyChanged. Where the grant covers less than
+	// before, what rests on the rest ends with refusal.CapabilityLost, and the
 	// session goes on: programs and forwards, listens, agent and X11. Values
 	// that come while one is being acted on count as one; closing it is the end
 	// of rechecks. Nil: there are none.
@@ -112,7 +111,7 @@ type KeepAlive struct {
 type Budget interface {
 	// Take takes up to want bytes out of the budget and returns how many it
 	// took: at least one, or an error. The channel that needed them then ends:
-	// with the text and reason of an *End (ReasonBudget is meant for it), with
+	// with the text and reason of an *refusal.Error (refusal.Budget is meant for it), with
 	// those of a *policy.Denied, or with "can't be checked". ctx is done when
 	// the session ends.
 	Take(ctx context.Context, want int64) (int64, error)
@@ -131,49 +130,6 @@ type Stats struct {
 	BytesUp   int64 // payload towards the target
 	Exit      *int  // last exit status that the target sent, nil if none
 }
-
-// End is why entry ends a session, or a channel of it. Text is one line for the user, without a
-// final stop or newline; Reason a short code for the log. It is the cause with
-// which the context of Relay is cancelled, and the error that Relay returns
-// where the client didn't leave by itself.
-type End struct {
-	Text   string
-	Reason string
-
-	err error // what went wrong here, never shown to a user
-}
-
-func (e *End) Error() string {
-	if e.err != nil {
-		return fmt.Sprintf("session ended: %s: %v", e.Reason, e.err)
-	}
-	return "session ended: " + e.Reason
-}
-
-func (e *End) Unwrap() error { return e.err }
-
-// Reasons of the Ends that Relay makes itself.
-const (
-	ReasonRecording       = "recording-failed"
-	ReasonAudit           = "audit-failed"
-	ReasonUpstreamLost    = "upstream-lost"    // channels were cut
-	ReasonUpstreamClosed  = "upstream-closed"  // with no channel open
-	ReasonUpstreamTimeout = "upstream-timeout" // keep-alives unanswered
-	ReasonClientTimeout   = "client-timeout"
-	ReasonSessionLimit    = "session-limit"
-	ReasonIdleLimit       = "idle-limit"
-	ReasonFlood           = "flood"
-	ReasonDenied          = "denied"         // Decide refused at the start
-	ReasonPolicyChanged   = "policy-changed" // a recheck refused
-	ReasonCancelled       = "cancelled"
-	ReasonInternal        = "internal-error"
-)
-
-// Reasons for which a channel ends while its session goes on.
-const (
-	ReasonCapabilityLost = "capability-lost" // a recheck found it
-	ReasonBudget         = "budget-spent"    // for the Ends that a Budget returns
-)
 
 var errOptions = errors.New("relay: Decide and Event are required")
 

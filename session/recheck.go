@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
@@ -79,21 +80,22 @@ func (r *relay) recheck() {
 	}
 	for _, b := range gone {
 		b.event.Type, b.event.Ref, b.event.Policy = audit.ForwardClosed, r.o.Ref(), g.PolicyHash()
-		capabilityLost(g, b.c).fill(&b.event)
+		fill(&b.event, capabilityLost(g, b.c))
 		r.event(b.event)
 	}
 }
 
-func capabilityLost(g policy.Grant, c policy.Capability) refusal {
+func capabilityLost(g policy.Grant, c policy.Capability) *refusal.Error {
 	d := g.Refusal(c)
-	return refusal{text: "the policy changed: " + d.Error(), reason: ReasonCapabilityLost, denied: d}
+	return &refusal.Error{Text: "the policy changed: " + d.Error(), Code: refusal.CapabilityLost, Cause: d}
 }
 
 // revoked is the end of a session whose grant is gone.
-func revoked(err error) *End {
-	var why *End
-	if errors.As(err, &why) {
+func revoked(err error) *refusal.Error {
+	var denied *policy.Denied
+	var why *refusal.Error
+	if !errors.As(err, &denied) && errors.As(err, &why) {
 		return why
 	}
-	return &End{Text: "the policy changed: " + userText(err), Reason: ReasonPolicyChanged, err: err}
+	return &refusal.Error{Text: "the policy changed: " + refusal.Of(err).Text, Code: refusal.PolicyChanged, Cause: err}
 }

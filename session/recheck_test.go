@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -57,7 +58,7 @@ func TestARecheckThatRefusesEndsTheSession(t *testing.T) {
 			t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 		}
 		r.wait()
-		wantEnd(t, r.err, ReasonPolicyChanged)
+		wantEnd(t, r.err, refusal.PolicyChanged)
 		if d := time.Since(began); d >= 2*time.Second {
 			t.Errorf("the end took %v", d)
 		}
@@ -66,7 +67,7 @@ func TestARecheckThatRefusesEndsTheSession(t *testing.T) {
 
 func TestARecheckAsksWhetherTheSessionStands(t *testing.T) {
 	change := make(chan struct{})
-	var stands atomic.Pointer[End]
+	var stands atomic.Pointer[refusal.Error]
 	r, u := running(t, mayAll, false, func(o *Options) {
 		decide := o.Decide
 		o.Recheck = change
@@ -81,7 +82,7 @@ func TestARecheckAsksWhetherTheSessionStands(t *testing.T) {
 	if u.request(t, "window-change", struct{ A, B, C, D uint32 }{1, 1, 0, 0}) {
 		t.Error("a terminal that isn't there was resized")
 	}
-	stands.Store(&End{Text: "your access was changed", Reason: "revoked"})
+	stands.Store(&refusal.Error{Text: "your access was changed", Code: "revoked"})
 	change <- struct{}{}
 	if u.ends(t); u.stderr() != "entry: your access was changed\n" {
 		t.Errorf("stderr %q", u.stderr())
@@ -151,7 +152,7 @@ func TestALostCapabilityEndsWhatRestsOnIt(t *testing.T) {
 				t.Error("the line wasn't recorded")
 			}
 			e := r.seen(audit.ChannelClosed)
-			if len(e) == 0 || e[0].Reason != ReasonCapabilityLost || e[0].Capability != c.lost || e[0].Ref != "ref00000" || e[0].Policy != x.inUse.Load().Hash() {
+			if len(e) == 0 || e[0].Reason != refusal.CapabilityLost.String() || e[0].Capability != c.lost || e[0].Ref != "ref00000" || e[0].Policy != x.inUse.Load().Hash() {
 				t.Errorf("channel.closed %+v", e)
 			}
 			if a, b := <-signals, <-signals; a != "signal HUP" || b != "signal TERM" {
@@ -183,7 +184,7 @@ func TestALostForwardEndsAndOthersGoOn(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 	until(t, "forward.closed", func() bool { return len(r.seen(audit.ForwardClosed)) == 1 })
-	if e := r.seen(audit.ForwardClosed)[0]; e.Reason != ReasonCapabilityLost || e.Destination != "localhost:5432" || e.Capability != "forward-local" ||
+	if e := r.seen(audit.ForwardClosed)[0]; e.Reason != refusal.CapabilityLost.String() || e.Destination != "localhost:5432" || e.Capability != "forward-local" ||
 		e.Detail != "the policy changed: rule tinker-home (tinker.yaml:10) does not list that destination" {
 		t.Errorf("forward.closed %+v", e)
 	}
@@ -228,7 +229,7 @@ func TestLostListensAgentAndX11(t *testing.T) {
 	until(t, "four ends", func() bool { return len(r.seen(audit.ForwardClosed)) == 4 })
 	ends := map[string]int{}
 	for _, e := range r.seen(audit.ForwardClosed) {
-		if e.Reason != ReasonCapabilityLost || e.Ref != "ref00000" {
+		if e.Reason != refusal.CapabilityLost.String() || e.Ref != "ref00000" {
 			t.Errorf("%+v", e)
 		}
 		ends[e.Capability]++
@@ -268,7 +269,7 @@ func TestARecheckSeesWhatIsBeingOpened(t *testing.T) {
 	if u.ends(t); u.exit != exitEnded || !strings.Contains(u.stderr(), "does not allow exec") {
 		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 	}
-	if e := r.seen(audit.ChannelClosed); len(e) != 1 || e[0].Reason != ReasonCapabilityLost {
+	if e := r.seen(audit.ChannelClosed); len(e) != 1 || e[0].Reason != refusal.CapabilityLost.String() {
 		t.Errorf("channel.closed %+v", e)
 	}
 }
@@ -335,7 +336,7 @@ func TestALostProgramStopsWithoutAnybodysHelp(t *testing.T) {
 			t.Errorf("the end took %v", d)
 		}
 		synctest.Wait()
-		if e := r.seen(audit.ChannelClosed); len(e) != 1 || e[0].Reason != ReasonCapabilityLost {
+		if e := r.seen(audit.ChannelClosed); len(e) != 1 || e[0].Reason != refusal.CapabilityLost.String() {
 			t.Errorf("channel.closed %+v", e)
 		}
 	})
@@ -374,7 +375,7 @@ func TestAnEndFromDecideIsToldAsItIs(t *testing.T) {
 		decide := o.Decide
 		o.Decide = func() (policy.Grant, error) {
 			if old.Load() {
-				return policy.Grant{}, &End{Text: "your login is too old", Reason: "code-too-old"}
+				return policy.Grant{}, &refusal.Error{Text: "your login is too old", Code: "code-too-old"}
 			}
 			return decide()
 		}

@@ -7,58 +7,34 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
-// refusal is one refusal: what the log gets and what the user reads.
-type refusal struct {
-	text   string
-	reason string // short closed code
-	denied *policy.Denied
-}
-
-func deniedBy(d *policy.Denied) refusal {
-	return refusal{text: d.Error(), reason: "denied", denied: d}
-}
-
-// undecided is the refusal for an error of decide.
-func undecided(err error) refusal {
-	var d *policy.Denied
-	var why *End
-	switch {
-	case errors.As(err, &d):
-		return deniedBy(d)
-	case errors.As(err, &why):
-		return refusal{text: why.Text, reason: why.Reason}
-	case errors.Is(err, errUnrecorded):
-		return refusal{text: userText(err), reason: "not-recorded"}
-	}
-	return refusal{text: userText(err), reason: "unavailable"}
-}
-
 // note appends the refusal as e and returns the line for the user, with the
 // reference under which it stands in the log.
-func (r *relay) note(e audit.Event, why refusal) string {
+func (r *relay) note(e audit.Event, why *refusal.Error) string {
 	e.Ref = r.o.Ref()
-	why.fill(&e)
+	fill(&e, why)
 	r.event(e)
-	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.text, maxText), e.Ref)
+	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.Text, maxText), e.Ref)
 }
 
 // fill says in e why.
-func (why refusal) fill(e *audit.Event) {
-	e.Reason = why.reason
-	e.Detail = asciiLine(why.text, audit.MaxDetail)
-	if why.denied != nil {
-		e.Rule = why.denied.Rule.String()
-		if why.denied.Capability != 0 {
-			e.Capability = why.denied.Capability.String()
+func fill(e *audit.Event, why *refusal.Error) {
+	e.Reason = why.Code.String()
+	e.Detail = asciiLine(why.Text, audit.MaxDetail)
+	var d *policy.Denied
+	if errors.As(why.Cause, &d) {
+		e.Rule = d.Rule.String()
+		if d.Capability != 0 {
+			e.Capability = d.Capability.String()
 		}
 	}
 }
 
 // refuse rejects nc by name.
-func (r *relay) refuse(nc ssh.NewChannel, code ssh.RejectionReason, e audit.Event, why refusal) {
+func (r *relay) refuse(nc ssh.NewChannel, code ssh.RejectionReason, e audit.Event, why *refusal.Error) {
 	e.ChannelType = asciiLine(nc.ChannelType(), 64)
 	_ = nc.Reject(code, r.note(e, why)) // the peer may be gone
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
@@ -32,9 +33,9 @@ const (
 // Relay relays one authorised connection between the client leg, on which
 // entry is the server, and the upstream leg, on which it is the client. It
 // returns when the session is over: nil if the client left by itself, else an
-// *End. All goroutines it started are done by then and both legs are closed.
+// *refusal.Error. All goroutines it started are done by then and both legs are closed.
 //
-// Cancelling ctx ends the session: its cause, if it is an *End, is what the
+// Cancelling ctx ends the session: its cause, if it is an *refusal.Error, is what the
 // users of open session channels read on standard error. They have a few
 // seconds to take it. What the target sent and the client has not taken by
 // then is lost.
@@ -89,7 +90,7 @@ type relay struct {
 	may      [2]allowance // bytes, by direction
 
 	mu          sync.Mutex // guards what follows; never held across I/O
-	cause       *End
+	cause       *refusal.Error
 	stats       Stats
 	nextChannel uint32
 	sessions    int            // open or opening
@@ -109,14 +110,14 @@ type relay struct {
 func (r *relay) begin() (policy.Limits, error) {
 	g, err := r.decide()
 	if err != nil {
-		return policy.Limits{}, &End{Text: userText(err), Reason: ReasonDenied, err: err}
+		return policy.Limits{}, &refusal.Error{Text: refusal.Of(err).Text, Code: refusal.Denied, Cause: err}
 	}
 	r.target = g.Target().FullName()
 	return g.Limits(), nil
 }
 
 var (
-	errUnrecorded = errors.New("recording is required but isn't running")
+	errUnrecorded = &refusal.Error{Code: "not-recorded", Text: "recording is required but isn't running; reconnect to start one"}
 	errRecorder   = errors.New("the recorder gave up without a reason")
 )
 
@@ -134,21 +135,6 @@ func (r *relay) granted(by func() (policy.Grant, error)) (policy.Grant, error) {
 		return policy.Grant{}, errUnrecorded
 	}
 	return g, nil
-}
-
-// userText is what a user may read of an error of decide.
-func userText(err error) string {
-	var denied *policy.Denied
-	var why *End
-	switch {
-	case errors.As(err, &denied):
-		return denied.Error()
-	case errors.As(err, &why):
-		return why.Text
-	case errors.Is(err, errUnrecorded):
-		return errUnrecorded.Error() + "; reconnect to start one"
-	}
-	return "access can't be checked right now"
 }
 
 // goes runs f in a goroutine that Relay waits for. A panic ends this session
@@ -173,7 +159,7 @@ func (r *relay) owns(f func()) {
 func (r *relay) guard(f func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.end(&End{Text: "internal error", Reason: ReasonInternal, err: fmt.Errorf("panic: %v\n%s", v, debug.Stack())})
+			r.end(&refusal.Error{Text: "internal error", Code: refusal.Internal, Cause: fmt.Errorf("panic: %v\n%s", v, debug.Stack())})
 		}
 	}()
 	f()
@@ -181,9 +167,9 @@ func (r *relay) guard(f func()) {
 
 // end ends the session; the first cause counts.
 func (r *relay) end(err error) {
-	var why *End
+	var why *refusal.Error
 	if !errors.As(err, &why) {
-		why = &End{Text: "the session was ended", Reason: ReasonCancelled, err: err}
+		why = &refusal.Error{Text: "the session was ended", Code: refusal.Cancelled, Cause: err}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -206,7 +192,7 @@ func (r *relay) over() bool {
 // event appends e; without it being durable nothing goes on.
 func (r *relay) event(e audit.Event) bool {
 	if err := r.o.Event(e); err != nil {
-		r.end(&End{Text: "the audit log can't be written", Reason: ReasonAudit, err: fmt.Errorf("append %s: %w", e.Type, err)})
+		r.end(&refusal.Error{Text: "the audit log can't be written", Code: refusal.Audit, Cause: fmt.Errorf("append %s: %w", e.Type, err)})
 		return false
 	}
 	return true
@@ -220,9 +206,9 @@ func (r *relay) unrecorded(err error) {
 	if err == nil {
 		err = errRecorder
 	}
-	r.end(&End{Text: "the recording can't go on", Reason: ReasonRecording, err: fmt.Errorf("record: %w", err)})
+	r.end(&refusal.Error{Text: "the recording can't go on", Code: refusal.Recording, Cause: fmt.Errorf("record: %w", err)})
 	if first {
-		r.event(audit.Event{Type: audit.RecordingFailed, Reason: ReasonRecording})
+		r.event(audit.Event{Type: audit.RecordingFailed, Reason: refusal.Recording.String()})
 	}
 }
 
@@ -329,23 +315,23 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 			}
 			movedBefore = moved
 			if upPulse.beat() {
-				r.end(&End{Text: r.target + " stopped answering", Reason: ReasonUpstreamTimeout})
+				r.end(&refusal.Error{Text: r.target + " stopped answering", Code: refusal.UpstreamTimeout})
 			}
 		case <-upPulse.answered:
 			upPulse.alive()
 		case <-clientPulse.tick():
 			if clientPulse.beat() {
-				r.end(&End{Text: "this client stopped answering", Reason: ReasonClientTimeout})
+				r.end(&refusal.Error{Text: "this client stopped answering", Code: refusal.ClientTimeout})
 			}
 		case <-clientPulse.answered:
 			clientPulse.alive()
 
 		case <-session:
-			r.end(&End{Text: fmt.Sprintf("sessions on %s end after %s", r.target, limits.Session), Reason: ReasonSessionLimit})
+			r.end(&refusal.Error{Text: fmt.Sprintf("sessions on %s end after %s", r.target, limits.Session), Code: refusal.SessionLimit})
 		case <-idle:
 			quiet := time.Since(r.start) - time.Duration(r.lastByte.Load())
 			if quiet >= limits.Idle {
-				r.end(&End{Text: fmt.Sprintf("nothing was sent or received for %s", limits.Idle), Reason: ReasonIdleLimit})
+				r.end(&refusal.Error{Text: fmt.Sprintf("nothing was sent or received for %s", limits.Idle), Code: refusal.IdleLimit})
 			} else {
 				idleTimer.Reset(limits.Idle - quiet)
 			}

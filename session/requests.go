@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -161,11 +162,12 @@ func (s *sessionChannel) permit(c policy.Capability) bool {
 	return false
 }
 
-func undecidedOr(err error, g policy.Grant, c policy.Capability) refusal {
+// undecidedOr is the refusal for an error of decide, or else for c.
+func undecidedOr(err error, g policy.Grant, c policy.Capability) *refusal.Error {
 	if err != nil {
-		return undecided(err)
+		return refusal.Of(err)
 	}
-	return deniedBy(g.Refusal(c))
+	return refusal.Of(g.Refusal(c))
 }
 
 // tell puts a line on the client's standard error, as long as no program
@@ -189,7 +191,7 @@ func (s *sessionChannel) askExec(req *ssh.Request) bool {
 	command, ok := parseText(req.Payload, maxCommand)
 	if !ok {
 		return s.refuseStart(audit.Event{Capability: policy.Exec.String()},
-			refusal{text: fmt.Sprintf("the command is malformed or longer than %d bytes", maxCommand), reason: "malformed"})
+			&refusal.Error{Text: fmt.Sprintf("the command is malformed or longer than %d bytes", maxCommand), Code: "malformed"})
 	}
 	return s.startProgram(req, start{needs: []policy.Capability{policy.Exec}, command: command, program: program(command)})
 }
@@ -197,7 +199,7 @@ func (s *sessionChannel) askExec(req *ssh.Request) bool {
 func (s *sessionChannel) askSubsystem(req *ssh.Request) bool {
 	name, ok := parseText(req.Payload, maxSubsystem)
 	if !ok {
-		return s.refuseStart(audit.Event{}, refusal{text: "the subsystem's name is malformed", reason: "malformed"})
+		return s.refuseStart(audit.Event{}, &refusal.Error{Text: "the subsystem's name is malformed", Code: "malformed"})
 	}
 	st := start{needs: []policy.Capability{policy.Exec}, command: name, program: program(name), subsystem: name}
 	if name == "sftp" {
@@ -280,7 +282,7 @@ func (s *sessionChannel) startProgram(req *ssh.Request, st start) bool {
 // says why. The request itself is granted, if that is what its answer can be
 // called: OpenSSH's client exits on a failure without printing what came before
 // it.
-func (s *sessionChannel) refuseStart(e audit.Event, why refusal) bool {
+func (s *sessionChannel) refuseStart(e audit.Event, why *refusal.Error) bool {
 	e.Type, e.Channel, e.ChannelType = audit.ChannelRefused, s.id, "session"
 	s.tell(s.r.note(e, why))
 	s.failed = maxStarts

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -300,10 +301,10 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func wantEnd(t testing.TB, err error, reason string) {
+func wantEnd(t testing.TB, err error, reason refusal.Code) {
 	t.Helper()
-	var end *End
-	if !errors.As(err, &end) || end.Reason != reason {
+	var end *refusal.Error
+	if !errors.As(err, &end) || end.Code != reason {
 		t.Fatalf("Relay = %v, want an End for %s", err, reason)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -94,7 +95,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	defer r.free(true)
 	g, err := r.decide()
 	if err != nil {
-		r.refuse(nc, ssh.Prohibited, audit.Event{Type: audit.ChannelRefused}, undecided(err))
+		r.refuse(nc, ssh.Prohibited, audit.Event{Type: audit.ChannelRefused}, refusal.Of(err))
 		return
 	}
 	up, upReqs, err := r.open(r.upstream.Conn, "session", nil)
@@ -127,10 +128,10 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 }
 
 // upstreamRefusal is the refusal for a channel that the target didn't open.
-func upstreamRefusal(target string, err error) (ssh.RejectionReason, refusal) {
+func upstreamRefusal(target string, err error) (ssh.RejectionReason, *refusal.Error) {
 	var no *ssh.OpenChannelError
 	if !errors.As(err, &no) {
-		return ssh.ConnectionFailed, refusal{text: "the connection to " + target + " was lost", reason: ReasonUpstreamLost}
+		return ssh.ConnectionFailed, &refusal.Error{Text: "the connection to " + target + " was lost", Code: refusal.UpstreamLost}
 	}
 	code := no.Reason
 	if code < ssh.Prohibited || code > ssh.ResourceShortage {
@@ -140,7 +141,7 @@ func upstreamRefusal(target string, err error) (ssh.RejectionReason, refusal) {
 	if text == "" {
 		text = code.String()
 	}
-	return code, refusal{text: target + ": " + text, reason: "upstream-refused"}
+	return code, &refusal.Error{Text: target + ": " + text, Code: "upstream-refused"}
 }
 
 // own relays until both sides closed the channel.
