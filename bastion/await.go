@@ -135,7 +135,7 @@ func (c *client) askAside(ctx context.Context, t *policy.Target, q policy.Quorum
 	r, open := c.s.approvals.asked(c.seat(t), q.Rule.Name)
 	if !open {
 		entered := make(chan *refused, 1)
-		c.goes(func() {
+		c.group.Go("wait for approval", func() {
 			told := false
 			_, no := c.await(ctx, t, q, func(string) error {
 				if !told { // the request is there

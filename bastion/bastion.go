@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -25,6 +24,7 @@ import (
 	"entry/bastion/ca"
 	"entry/bastion/identity"
 	"entry/policy"
+	"entry/session/group"
 	"entry/session/recording"
 )
 
@@ -158,7 +158,7 @@ func (s *Server) Serve(l net.Listener, target string) error {
 		},
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- loop.Serve(l) }()
+	group.Vital("accept loop", func() { failed <- loop.Serve(l) })
 	select {
 	case err := <-failed:
 		s.mu.Lock()
@@ -191,7 +191,21 @@ func (s *Server) takeOver(nc net.Conn, target string) {
 		return
 	}
 	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-	defer s.recoverFrom("client connection", source, nc)
+	// A panic ends this connection instead of the server. What panicked is a
+	// defect, so it is logged with its stack and never shown.
+	g := group.New(s.ctx, func(p *group.Panic) {
+		nc.Close()
+		s.log.Error("panic", zap.String("source", source.String()), zap.Error(p))
+	})
+	stop := context.AfterFunc(g.Context(), func() { nc.Close() })
+	defer stop()
+	g.Run("client connection", func() { s.connection(g, nc, source, target) })
+	g.Cancel(errClientLeft)
+	g.Wait()
+}
+
+// connection is one client connection, whose goroutines are g.
+func (s *Server) connection(g *group.Group, nc net.Conn, source netip.AddrPort, target string) {
 	t, why := s.admission.enter(source.Addr())
 	if t == nil {
 		s.connectionRefused(source, why)
@@ -199,26 +213,13 @@ func (s *Server) takeOver(nc net.Conn, target string) {
 	}
 	defer t.leave(false)
 	id := s.newID()
-	ctx, cancel := context.WithCancel(s.ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { nc.Close() })
-	defer stop()
-	c, err := s.authenticate(ctx, nc, id, source, target, t)
+	c, err := s.authenticate(g, nc, id, source, target, t)
 	if err != nil {
 		s.refuseUnauthenticated(id, source, err)
 		return
 	}
 	t.leave(true)
-	c.serve(ctx)
-}
-
-// recoverFrom is deferred: it ends one connection instead of the server. What
-// panicked is a defect, so it is logged with its stack and never shown.
-func (s *Server) recoverFrom(what string, source netip.AddrPort, conn io.Closer) {
-	if r := recover(); r != nil {
-		conn.Close()
-		s.log.Error("panic", zap.String("in", what), zap.String("source", source.String()), zap.Any("panic", r), zap.Stack("stack"))
-	}
+	c.serve(g.Context())
 }
 
 // Policy is the policy in force.
@@ -257,16 +258,14 @@ func (s *Server) Shutdown(ctx context.Context) int {
 	s.mu.Unlock()
 	s.stopListening()
 	// Serve watches the log no more.
-	drained := make(chan struct{})
 	ctx, cancelDrain := context.WithCancel(ctx)
-	go func() {
-		defer close(drained)
+	drained := group.Vital("drain", func() {
 		select {
 		case <-s.o.Events.Failed():
 			cancelDrain()
 		case <-ctx.Done():
 		}
-	}()
+	})
 	s.live.wait(ctx)
 	cancelDrain()
 	<-drained
@@ -275,10 +274,8 @@ func (s *Server) Shutdown(ctx context.Context) int {
 	defer cancel()
 	s.live.wait(ended)
 	s.cancel(ErrClosed)
-	gone := make(chan struct{})
-	go func() { s.conns.Wait(); close(gone) }()
 	select {
-	case <-gone:
+	case <-group.Vital("shutdown", s.conns.Wait):
 	case <-time.After(endTimeout):
 		s.log.Error("connections didn't end in time; leaving them")
 	}

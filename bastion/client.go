@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
+	"entry/session/group"
 )
 
 const (
@@ -38,7 +38,7 @@ type client struct {
 
 	slots   chan struct{} // a place for each open jump or tcp channel
 	refused atomic.Int64  // channels, with an event each
-	wg      sync.WaitGroup
+	group   *group.Group
 }
 
 // errClientLeft ends what a client connection leaves behind.
@@ -46,9 +46,8 @@ var errClientLeft = &refusal.Error{Text: "the connection to entry ended", Code: 
 
 // serve runs the connection until it ends, and everything that it started.
 func (c *client) serve(ctx context.Context) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer c.wg.Wait()
-	defer cancel(errClientLeft)
+	defer c.group.Wait()
+	defer c.group.Cancel(errClientLeft)
 	defer c.leg.Conn.Close()
 	done := c.s.live.connected(c)
 	defer done()
@@ -64,8 +63,8 @@ func (c *client) serve(ctx context.Context) {
 		return
 	}
 	c.slots = make(chan struct{}, maxJumps)
-	c.goes(func() { c.requests() })
-	c.goes(func() { c.keepAlive(ctx) })
+	c.group.Go("client requests", c.requests)
+	c.group.Go("client keep-alive", func() { c.keepAlive(ctx) })
 	portals := make(chan struct{}, maxPortal)
 	seldom := counts{}
 	for nch := range c.leg.Channels {
@@ -94,7 +93,7 @@ func (c *client) serve(ctx context.Context) {
 		}
 		select {
 		case slots <- struct{}{}:
-			c.goes(func() {
+			c.group.Go("client channel", func() {
 				defer func() { <-slots }()
 				open(ctx, nch)
 			})
@@ -117,17 +116,6 @@ func (n counts) due(kind string) bool {
 	}
 	n[kind]++
 	return n[kind]&(n[kind]-1) == 0
-}
-
-// goes runs f on its own goroutine; serve waits for it. A panic ends the
-// connection, not the server.
-func (c *client) goes(f func()) {
-	c.wg.Add(1)
-	go func() {
-		defer c.wg.Done()
-		defer c.s.recoverFrom("client connection", c.source, c.leg.Conn)
-		f()
-	}()
 }
 
 // expired tells whether the connection's code is too old for new channels.
@@ -180,13 +168,11 @@ func (c *client) keepAlive(ctx context.Context) {
 				continue
 			}
 			waiting = true
-			c.wg.Add(1)
-			go func() {
-				defer c.wg.Done()
+			c.group.Go("client keep-alive request", func() {
 				if _, _, err := c.leg.Conn.SendRequest("keepalive@openssh.com", true, nil); err == nil {
 					answered <- struct{}{}
 				}
-			}()
+			})
 		}
 	}
 }

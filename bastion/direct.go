@@ -14,7 +14,7 @@ import (
 // login dialogue that has just succeeded: the target's banner and its own
 // prompts can still be passed on there.
 func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.KeyboardInteractiveChallenge) {
-	c := &client{s: l.s, id: l.id, source: l.source, who: who}
+	c := &client{s: l.s, id: l.id, source: l.source, who: who, group: l.group}
 	o := &opening{c: c}
 	l.direct = o
 	grant, r := c.authorise(l.target, sshPort)

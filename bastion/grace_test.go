@@ -12,6 +12,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/bastion/identity"
+
+	"entry/session/group"
 )
 
 // A socket that says nothing, or a byte a second, is gone when the key
@@ -47,7 +49,7 @@ func TestKeyExchangeGrace(t *testing.T) {
 					}
 				}()
 				began := time.Now()
-				c, err := s.authenticate(context.Background(), near, "id", netip.MustParseAddrPort("127.0.0.1:1"), "", &ticket{})
+				c, err := s.authenticate(group.New(context.Background(), nil), near, "id", netip.MustParseAddrPort("127.0.0.1:1"), "", &ticket{})
 				if c != nil || err == nil {
 					t.Fatal("authenticated")
 				}

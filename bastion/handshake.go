@@ -17,6 +17,7 @@ import (
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
+	"entry/session/group"
 )
 
 // maxAuthTries is what x/crypto counts: every offered key is one. The
@@ -43,6 +44,7 @@ type proofKey struct{}
 type login struct {
 	s      *Server
 	ctx    context.Context
+	group  *group.Group
 	conn   net.Conn
 	id     string
 	source netip.AddrPort
@@ -63,8 +65,8 @@ type login struct {
 
 // authenticate runs the SSH handshake and the login dialogue on nc. It closes
 // nc unless it returns a connection.
-func (s *Server) authenticate(ctx context.Context, nc net.Conn, id string, source netip.AddrPort, bound string, t *ticket) (*client, error) {
-	l := &login{s: s, ctx: ctx, conn: nc, id: id, source: source, bound: bound, state: identity.NewConnState(), ticket: t}
+func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source netip.AddrPort, bound string, t *ticket) (*client, error) {
+	l := &login{s: s, ctx: g.Context(), group: g, conn: nc, id: id, source: source, bound: bound, state: identity.NewConnState(), ticket: t}
 	l.grace(kexGrace)
 	defer l.endGrace()
 
@@ -89,7 +91,7 @@ func (s *Server) authenticate(ctx context.Context, nc net.Conn, id string, sourc
 		return nil, errors.New("handshake ended without a proven identity")
 	}
 	authenticated = true
-	return &client{s: s, id: id, source: source, who: who, opened: l.direct,
+	return &client{s: s, id: id, source: source, who: who, opened: l.direct, group: g,
 		leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs}}, nil
 }
 
@@ -305,7 +307,7 @@ const smsGrace = 300 * time.Second
 func (l *login) extendForEnrolment() (stop func()) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	done := make(chan struct{})
-	go func() {
+	l.group.Go("grace for enrolment", func() {
 		defer close(done)
 		awaited := l.state.CodeAwaited()
 		for {
@@ -322,7 +324,7 @@ func (l *login) extendForEnrolment() (stop func()) {
 				return
 			}
 		}
-	}()
+	})
 	return func() { cancel(); <-done }
 }
 

@@ -139,7 +139,7 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 		return nil, nil, err
 	}
 	gone := make(chan struct{})
-	c.goes(func() {
+	c.group.Go("requests of a jump", func() {
 		defer close(gone)
 		ssh.DiscardRequests(reqs)
 	})

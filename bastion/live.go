@@ -283,7 +283,7 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 		return g, nil
 	}
 	l.watch.options(&o)
-	go l.watch.run(l.ctx, l.s.now, o.Stands)
+	l.c.group.Go("watch of a session", func() { l.watch.run(l.ctx, l.s.now, o.Stands) })
 	defer func() { l.cancel(nil); <-l.watch.done }()
 	stats, err := session.Relay(l.ctx, client, l.upstream, o)
 	l.finish(stats, err)

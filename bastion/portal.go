@@ -81,7 +81,7 @@ func (c *client) sitDown(ctx context.Context, cancel func(), ch ssh.Channel, req
 	defer d.in.Close()
 	done := make(chan uint32, 1)
 	gone := false
-	c.goes(func() {
+	c.group.Go("portal command", func() {
 		status := uint32(exitFailed)
 		defer func() { done <- status }()
 		status = c.serveDesk(ctx, d, args)

@@ -13,6 +13,7 @@ import (
 	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
+	"entry/session/group"
 )
 
 // revocable is whatever was opened under a grant and must end with it: a
@@ -145,14 +146,11 @@ func (r *registry) endUser(user string, e *refusal.Error) {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	r.until(ctx, func(x revocable) bool { return ended[x] })
-	var closing sync.WaitGroup
+	closing := group.New(ctx, nil)
 	for _, c := range gone {
 		if revoked(c) {
-			closing.Add(1)
-			go func() { // it waits a second for a client that takes nothing
-				defer closing.Done()
-				c.leg.Conn.Close()
-			}()
+			// It waits a second for a client that takes nothing.
+			closing.Go("close a revoked connection", func() { c.leg.Conn.Close() })
 		}
 	}
 	closing.Wait()

@@ -178,7 +178,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	opened := e
 	b := c.s.newBudgets(g, func(t audit.Type) audit.Event { e := opened; e.Type = t; return e })
 	defer b.close()
-	go f.follow(ctx, b)
+	c.group.Go("watch of a forward", func() { f.follow(ctx, b) })
 	defer func() { cancel(nil); <-f.watch.done }()
 	alarmed := make(chan struct{}, 1)
 	up, down, err = pipe(near, tc, closed, f.spends(b.down.meter(ctx, touched)), f.spends(b.up.meter(ctx, touched)), func() {
