@@ -69,7 +69,7 @@ func TestEnrolmentGrace(t *testing.T) {
 		tk, _ := s.admission.enter(netip.MustParseAddr("127.0.0.1"))
 		near, far := net.Pipe()
 		defer far.Close()
-		l := &login{s: s, ctx: context.Background(), conn: near, state: identity.NewConnState(), ticket: tk}
+		l := &login{s: s, ctx: context.Background(), group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState(), ticket: tk}
 		l.begin("alice")
 		time.Sleep(100 * time.Second)
 		l.grace(s.o.EnrolmentGrace)

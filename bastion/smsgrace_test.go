@@ -10,6 +10,8 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity"
+
+	"entry/session/group"
 )
 
 // nobody is a store without accounts.
@@ -67,7 +69,7 @@ func TestGraceForCodesBySMS(t *testing.T) {
 				defer far.Close()
 				ctx, cancel := context.WithCancel(context.Background())
 				s := &Server{o: Options{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}}
-				l := &login{s: s, ctx: ctx, conn: near, state: identity.NewConnState()}
+				l := &login{s: s, ctx: ctx, group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState()}
 				began := time.Now()
 				l.begin("alice")
 				stop := l.extendForEnrolment()
