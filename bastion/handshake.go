@@ -17,6 +17,7 @@ import (
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
+	"entry/session/fastconn"
 	"entry/session/group"
 )
 
@@ -28,6 +29,9 @@ const maxAuthTries = 24
 // sockets which send a byte a second can't hold the startup slots for the
 // whole login grace.
 const kexGrace = 20 * time.Second
+
+// maxRSABits stops keys whose verification burns CPU before login.
+const maxRSABits = 4096
 
 var (
 	errRefused = errors.New("login refused")
@@ -70,7 +74,7 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 	l.grace(kexGrace)
 	defer l.endGrace()
 
-	vc, peer, err := exchangeVersion(session.Coalesce(nc))
+	vc, peer, err := fastconn.ExchangeVersion(fastconn.Coalesce(nc))
 	if err != nil {
 		nc.Close() // the peer is gone or no SSH client
 		return nil, err
@@ -97,10 +101,10 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 
 func (l *login) config(peer []byte) *ssh.ServerConfig {
 	c := &ssh.ServerConfig{
-		Config:                    algorithms(peer),
-		ServerVersion:             version,
+		Config:                    fastconn.ServerConfig(peer),
+		ServerVersion:             fastconn.Version,
 		MaxAuthTries:              maxAuthTries,
-		PublicKeyAuthAlgorithms:   publicKeyAlgorithms,
+		PublicKeyAuthAlgorithms:   fastconn.PublicKeyAlgorithms,
 		PublicKeyCallback:         l.offered,
 		VerifiedPublicKeyCallback: l.proven,
 		KeyboardInteractiveCallback: func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {

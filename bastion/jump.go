@@ -19,6 +19,7 @@ import (
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
+	"entry/session/fastconn"
 )
 
 // sshPort is where every SSH target answers, whatever port it listens on.
@@ -144,7 +145,7 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 		ssh.DiscardRequests(reqs)
 	})
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: sshPort}
-	return session.ChannelConn(ch, local, net.TCPAddrFromAddrPort(c.source)), gone, nil
+	return fastconn.Channel(ch, local, net.TCPAddrFromAddrPort(c.source)), gone, nil
 }
 
 // hostKeys are what a target shows to clients.
@@ -270,7 +271,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	var sc *ssh.ServerConn
 	var chans <-chan ssh.NewChannel
 	var reqs <-chan *ssh.Request
-	vc, peer, err := exchangeVersion(session.Coalesce(nc))
+	vc, peer, err := fastconn.ExchangeVersion(fastconn.Coalesce(nc))
 	if err == nil {
 		sc, chans, reqs, err = ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, from))
 	}
@@ -326,10 +327,10 @@ func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Sig
 		return &ssh.Permissions{}, nil
 	}
 	cfg := &ssh.ServerConfig{
-		Config:                  algorithms(peer),
-		ServerVersion:           version,
+		Config:                  fastconn.ServerConfig(peer),
+		ServerVersion:           fastconn.Version,
 		MaxAuthTries:            maxAuthTries,
-		PublicKeyAuthAlgorithms: publicKeyAlgorithms,
+		PublicKeyAuthAlgorithms: fastconn.PublicKeyAlgorithms,
 		PreAuthConnCallback:     func(p ssh.ServerPreAuthConn) { pre = p },
 	}
 	for _, k := range signers {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
-	"entry/session"
+	"entry/session/fastconn"
 )
 
 const (
@@ -51,7 +51,7 @@ type desk struct {
 // can't be ended. Its writes go straight to ch, so that all are out before the
 // exit status.
 func newDesk(ch ssh.Channel, pty *ptyRequest, local, remote net.Addr, idle time.Duration) *desk {
-	d := &desk{in: session.ChannelConn(ch, local, remote), idle: idle, out: lines{ch, "\n"}, errs: lines{ch.Stderr(), "\n"}}
+	d := &desk{in: fastconn.Channel(ch, local, remote), idle: idle, out: lines{ch, "\n"}, errs: lines{ch.Stderr(), "\n"}}
 	if pty != nil {
 		d.pty = true
 		d.term = term.NewTerminal(readWriter{d.in, ch}, "")

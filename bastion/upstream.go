@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"entry/bastion/ca"
 	"entry/policy"
 	"entry/session"
+	"entry/session/fastconn"
 )
 
 // passthroughTries is how often the target's own prompts are answered for one
@@ -101,10 +101,10 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 		return leg, false, fail(refused{why: "certificate", text: "entry could not make a certificate for " + t.FullName() + "; tell your operator"}, err)
 	}
 	cfg := &ssh.ClientConfig{
-		Config:        algorithms([]byte(version)),
+		Config:        fastconn.ClientConfig(),
 		User:          u.login,
 		Auth:          []ssh.AuthMethod{method},
-		ClientVersion: version,
+		ClientVersion: fastconn.Version,
 		HostKeyCallback: func(address string, remote net.Addr, key ssh.PublicKey) error {
 			err := verifier.Check(address, remote, key)
 			u.checked = err == nil
@@ -113,7 +113,6 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 		HostKeyAlgorithms: verifier.Algorithms(),
 		BannerCallback:    u.banner,
 	}
-	cfg.Ciphers = append(slices.Clone(cfg.Ciphers), ctr...) // older targets may lack GCM; here the client is entry and prefers it
 	stop := context.AfterFunc(ctx, func() { u.tcp.Close() })
 	defer stop()
 	// Real time: it bounds I/O, not validity.
@@ -121,7 +120,7 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 		u.tcp.Close()
 		return leg, false, fail(refused{why: "unreachable", text: t.FullName() + " hung up; try again in some minutes"}, err)
 	}
-	conn, chans, reqs, err := ssh.NewClientConn(session.Coalesce(u.tcp), u.tcp.RemoteAddr().String(), cfg)
+	conn, chans, reqs, err := ssh.NewClientConn(fastconn.Coalesce(u.tcp), u.tcp.RemoteAddr().String(), cfg)
 	if err == nil {
 		err = u.tcp.SetDeadline(time.Time{})
 		if err == nil {

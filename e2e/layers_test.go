@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"bastion/admin", "bastion/portal"},
 	{"bastion"},
 	{"audit/console", "cmd/entry/demohome"},
-	{"cmd/entry", "e2e", "e2e/testkit"},
+	{"cmd/entry", "e2e", "e2e/testkit", "e2e/testkit/wire"},
 }
 
 // lowest are the layers of pure data: nothing in them speaks SSH, SQL or to a

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/e2e/testkit/wire"
+	"entry/session/fastconn"
 )
 
 // The benchmarks relate entry's way to another one, measured in the same run
@@ -34,24 +36,6 @@ func naive(c net.Conn) net.Conn { return c }
 type world struct {
 	user  ssh.Conn
 	close func()
-}
-
-func tcpPair(tb testing.TB) (net.Conn, net.Conn) {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	a, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	b, err := l.Accept()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return a, b
 }
 
 // build makes a world. User and target are plain x/crypto in every way, so
@@ -80,8 +64,8 @@ func build(tb testing.TB, w way) *world {
 		}
 	}
 	if w.hops == 0 {
-		a, b := tcpPair(tb)
-		user, target := connect(tb, Coalesce(a), Coalesce(b))
+		a, b := wire.TCP(tb)
+		user, target := connect(tb, fastconn.Coalesce(a), fastconn.Coalesce(b))
 		go ssh.DiscardRequests(user.Requests)
 		go ssh.DiscardRequests(target.Requests)
 		go serve(target.Channels, benchSize)
@@ -89,9 +73,9 @@ func build(tb testing.TB, w way) *world {
 	}
 	// The user's and the target's own ends are coalesced in every way: they
 	// stand for OpenSSH, which does that too.
-	a, b := tcpPair(tb)
+	a, b := wire.TCP(tb)
 	var closers []func()
-	var mine net.Conn = Coalesce(a)
+	var mine net.Conn = fastconn.Coalesce(a)
 	theirs := w.wrap(b)
 	if w.hops == 2 {
 		outerUser, outerEntry := connect(tb, mine, theirs)
@@ -109,13 +93,13 @@ func build(tb testing.TB, w way) *world {
 			tb.Fatal(err)
 		}
 		go ssh.DiscardRequests(reqs)
-		mine, theirs = ChannelConn(ch, a.LocalAddr(), a.RemoteAddr()), <-accepted
+		mine, theirs = fastconn.Channel(ch, a.LocalAddr(), a.RemoteAddr()), <-accepted
 		closers = append(closers, func() { outerUser.Conn.Close() })
 	}
 	user, client := connect(tb, mine, theirs)
 	go ssh.DiscardRequests(user.Requests)
-	c, d := tcpPair(tb)
-	upstream, target := connect(tb, w.wrap(c), Coalesce(d))
+	c, d := wire.TCP(tb)
+	upstream, target := connect(tb, w.wrap(c), fastconn.Coalesce(d))
 	go ssh.DiscardRequests(target.Requests)
 	go serve(target.Channels, benchSize)
 	done := make(chan struct{})
@@ -140,7 +124,7 @@ func jumpConn(w way, ch ssh.Channel) net.Conn {
 	if w.name == "naive" {
 		return plainChannel{ch, a}
 	}
-	return Coalesce(ChannelConn(ch, a, a))
+	return fastconn.Coalesce(fastconn.Channel(ch, a, a))
 }
 
 type plainChannel struct {
@@ -221,13 +205,13 @@ func (w *world) keystrokes(tb testing.TB, n int) []time.Duration {
 var ways = []way{
 	{"direct", naive, 0},
 	{"naive", naive, 1},
-	{"entry", Coalesce, 1},
+	{"entry", fastconn.Coalesce, 1},
 }
 
 var jumpWays = []way{
 	{"direct", naive, 0},
 	{"naive", naive, 2},
-	{"entry", Coalesce, 2},
+	{"entry", fastconn.Coalesce, 2},
 }
 
 func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
@@ -285,7 +269,7 @@ func BenchmarkJumpEcho(b *testing.B)  { benchEcho(b, jumpWays) }
 // BenchmarkCoalesce: the conns alone, 32 KiB packets as x/crypto writes them.
 func BenchmarkCoalesce(b *testing.B) {
 	run := func(wrap func(net.Conn) net.Conn) (time.Duration, time.Duration) {
-		x, y := tcpPair(b)
+		x, y := wire.TCP(b)
 		from, to := wrap(x), wrap(y)
 		var got sync.WaitGroup
 		got.Add(1)
@@ -320,7 +304,7 @@ func BenchmarkCoalesce(b *testing.B) {
 	for b.Loop() {
 		_, u := run(naive)
 		n = append(n, u)
-		_, u = run(Coalesce)
+		_, u = run(fastconn.Coalesce)
 		c = append(c, u)
 	}
 	b.ReportMetric(median(c).Seconds()/median(n).Seconds(), "cpu-vs-naive")

@@ -14,6 +14,7 @@ import (
 	"entry/audit"
 	"entry/audit/refusal"
 	"entry/policy"
+	"entry/session/fastconn"
 	"entry/session/recording"
 )
 
@@ -118,7 +119,7 @@ func TestASpentBudgetEndsTheTransfer(t *testing.T) {
 			if u.ends(t); u.stderr() != c.text || u.exit != exitEnded {
 				t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 			}
-			if n := len(u.stdout()); n > 1<<20 || n < 1<<20-bulkChunk {
+			if n := len(u.stdout()); n > 1<<20 || n < 1<<20-fastconn.BulkChunk {
 				t.Errorf("%d bytes arrived", n)
 			}
 			if c.request == "exec" && len(u.stdout()) != len(r.rec.text(recording.Output)) {

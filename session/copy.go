@@ -4,6 +4,8 @@ import (
 	"io"
 	"sync/atomic"
 	"time"
+
+	"entry/session/fastconn"
 )
 
 // direction is where bytes go.
@@ -20,14 +22,14 @@ const (
 func (r *relay) copy(dst *outlet, src io.Reader, most int, to direction, count *atomic.Int64, l *lease) {
 	defer dst.end()
 	for n := 0; !r.over() && !l.over(); {
-		b := chunkAfter(n, most)
+		b := fastconn.Chunk(n, most)
 		var err error
 		n, err = src.Read(*b)
 		ok := true
 		if n > 0 && !r.over() && !l.over() {
 			ok = r.pass(dst, (*b)[:n], to, count, l)
 		}
-		putChunk(b)
+		fastconn.PutChunk(b)
 		// Bytes may come with an error: x/crypto reports that way that it could
 		// not open the window. What the peer had sent is still there to be read.
 		if n == 0 && err != nil || !ok {

@@ -1,7 +1,7 @@
 // Package session relays one authorised SSH connection, channel by channel,
 // between a client leg, on which entry is the server, and an upstream leg, on
 // which it is the client. It is the hot path: every byte of every user passes
-// Relay and two or three conns made by Coalesce and ChannelConn.
+// Relay and two or three conns of package fastconn.
 //
 // # What passes
 //
@@ -92,6 +92,6 @@
 // # Sources
 //
 // RFC 4251, 4253 and 4254; OpenSSH's PROTOCOL (eow, streamlocal,
-// no-more-sessions, hostkeys); golang.org/x/crypto/ssh v0.58.0, whose mux and
-// transport decide how a conn below it has to behave.
+// no-more-sessions, hostkeys); golang.org/x/crypto/ssh v0.58.0, whose mux
+// decides what may wait for what.
 package session

@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit/wire"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -93,7 +94,7 @@ func TestAnEndIsBounded(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 		synctest.Wait() // all windows are full
-		r.toClient.stop()
+		r.toClient.Stop()
 		began := time.Now()
 		r.cancel(&refusal.Error{Text: "over", Code: "killed"})
 		<-r.done
@@ -135,7 +136,7 @@ func TestTheTargetStopsAnswering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, u := running(t, mayAll, false, nil)
 		synctest.Wait()
-		r.toTarget.stop()
+		r.toTarget.Stop()
 		began := time.Now()
 		<-u.closed
 		if d := time.Since(began); d < 45*time.Second || d > 61*time.Second {
@@ -153,7 +154,7 @@ func TestTheClientStopsAnswering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := running(t, mayAll, false, nil)
 		synctest.Wait()
-		r.toClient.stop()
+		r.toClient.Stop()
 		began := time.Now()
 		<-r.done
 		if d := time.Since(began); d < 30*time.Minute || d > 41*time.Minute {
@@ -326,9 +327,9 @@ func TestAPanicEndsThisSessionOnly(t *testing.T) {
 }
 
 func TestOptionsAreRequired(t *testing.T) {
-	a, b := memPipe()
+	a, b := wire.Pipe()
 	user, client := connect(t, a, b)
-	c, d := memPipe()
+	c, d := wire.Pipe()
 	upstream, target := connect(t, c, d)
 	if _, err := Relay(context.Background(), client, upstream, Options{}); !errors.Is(err, errOptions) {
 		t.Errorf("Relay = %v", err)

@@ -19,6 +19,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/e2e/testkit/wire"
+	"entry/session/fastconn"
 	"entry/session/recording"
 )
 
@@ -126,9 +128,9 @@ func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 	done := make(chan struct{})
 	serve := func(c net.Conn) error {
 		defer c.Close()
-		config := &ssh.ServerConfig{NoClientAuth: true, ServerVersion: testVersion}
-		config.AddHostKey(hostKey)
-		cc, chans, reqs, err := ssh.NewServerConn(Coalesce(c), config)
+		config := &ssh.ServerConfig{NoClientAuth: true, ServerVersion: fastconn.Version}
+		config.AddHostKey(wire.HostKey)
+		cc, chans, reqs, err := ssh.NewServerConn(fastconn.Coalesce(c), config)
 		if err != nil {
 			return err
 		}
@@ -136,7 +138,7 @@ func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 		if err != nil {
 			return err
 		}
-		uc, uchans, ureqs, err := ssh.NewClientConn(Coalesce(u), addr, &ssh.ClientConfig{User: me.Username, ClientVersion: testVersion,
+		uc, uchans, ureqs, err := ssh.NewClientConn(fastconn.Coalesce(u), addr, &ssh.ClientConfig{User: me.Username, ClientVersion: fastconn.Version,
 			Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 		if err != nil {
 			return err

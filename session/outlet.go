@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"unicode/utf8"
+
+	"entry/session/fastconn"
 )
 
 // outlet is one stream on its way out of entry: what goes through it is
@@ -33,7 +35,7 @@ func (r *relay) newOutlet(w io.Writer, t *tap) *outlet {
 // are in that range, and few programs send longer ones.
 const maxTail = 256 // bytes
 
-// put records p and sends it on, in pieces of maxChunk. It reports whether the
+// put records p and sends it on, in pieces of fastconn.MaxChunk. It reports whether the
 // stream can go on: not if the recorder failed, which ends the session, or the
 // peer is gone.
 func (o *outlet) put(p []byte) bool {
@@ -52,7 +54,7 @@ func (o *outlet) write(p []byte) bool {
 		o.remember(p)
 	}
 	for len(p) > 0 {
-		n := min(len(p), maxChunk)
+		n := min(len(p), fastconn.MaxChunk)
 		if _, err := o.w.Write(p[:n]); err != nil {
 			return false
 		}

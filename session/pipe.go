@@ -11,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/policy"
+	"entry/session/fastconn"
 	"entry/session/recording"
 )
 
@@ -41,7 +42,7 @@ func (p *pipe) own() {
 	start := func(dst, src ssh.Channel, to direction) {
 		p.r.goes(func() {
 			defer func() { copied <- to }()
-			p.r.copy(p.r.newOutlet(dst, nil), &sniffer{p: p, src: src}, bulkChunk, to, &p.bytes[to], p.lease)
+			p.r.copy(p.r.newOutlet(dst, nil), &sniffer{p: p, src: src}, fastconn.BulkChunk, to, &p.bytes[to], p.lease)
 			if p.refused.Load() || p.lease.over() {
 				p.close()
 				return

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit/wire"
 )
 
 // refused starts Refuse and returns the user's leg.
 func refused(t *testing.T, ctx context.Context) (user Leg, done chan struct{}) {
-	a, b := memPipe()
+	a, b := wire.Pipe()
 	user, client := connect(t, a, b)
 	go ssh.DiscardRequests(user.Requests)
 	done = make(chan struct{})

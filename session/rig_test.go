@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"net"
 	"slices"
@@ -16,46 +14,16 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit/wire"
 	"entry/policy"
 	"entry/session/recording"
 )
 
-// hostKey signs for every server of the tests.
-var hostKey = func() ssh.Signer {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	s, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		panic(err)
-	}
-	return s
-}()
-
-const testVersion = "SSH-2.0-OpenSSH_10.0 entry"
-
 // connect makes an SSH connection over two ends of a pipe.
 func connect(t testing.TB, c, s net.Conn) (client, server Leg) {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() {
-		config := &ssh.ServerConfig{NoClientAuth: true, ServerVersion: testVersion,
-			Config: ssh.Config{Ciphers: []string{ssh.CipherAES128GCM}}}
-		config.AddHostKey(hostKey)
-		conn, chans, reqs, err := ssh.NewServerConn(s, config)
-		server = Leg{conn, chans, reqs}
-		done <- err
-	}()
-	conn, chans, reqs, err := ssh.NewClientConn(c, "test:22", &ssh.ClientConfig{User: "alice", ClientVersion: testVersion,
-		HostKeyCallback: ssh.InsecureIgnoreHostKey(), Config: ssh.Config{Ciphers: []string{ssh.CipherAES128GCM}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	return Leg{conn, chans, reqs}, server
+	near, far := wire.SSH(t, c, s)
+	return Leg(near), Leg(far)
 }
 
 // policyOf is a policy in which alice may do what rule says on home.tinker.
@@ -68,7 +36,7 @@ labs:
     targets:
       home:
         address: 192.0.2.9
-        host_keys: ["` + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostKey.PublicKey()))) + `"]
+        host_keys: ["` + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(wire.HostKey.PublicKey()))) + `"]
 rules:
   - name: tinker-home
     who: {users: [alice]}
@@ -174,9 +142,9 @@ type rig struct {
 	target   Leg // the target's end
 	rec      *fakeRecorder
 	cancel   context.CancelCauseFunc
-	toClient *memConn // entry's end of the client connection
-	toTarget *memConn // entry's end of the upstream connection
-	sent     *spy     // what entry sends on channels that the client opened
+	toClient *wire.Conn // entry's end of the client connection
+	toTarget *wire.Conn // entry's end of the upstream connection
+	sent     *spy       // what entry sends on channels that the client opened
 
 	mu     sync.Mutex
 	events []audit.Event
@@ -189,9 +157,9 @@ type rig struct {
 // newRig starts a relay under rule. change may adapt the options.
 func newRig(t testing.TB, rule string, change func(*Options)) *rig {
 	t.Helper()
-	c1, c2 := memPipe()
-	u1, u2 := memPipe()
-	r := &rig{t: t, rec: newRecorder(), done: make(chan struct{}), sent: &spy{}, toClient: c2.(*memConn), toTarget: u1.(*memConn)}
+	c1, c2 := wire.Pipe()
+	u1, u2 := wire.Pipe()
+	r := &rig{t: t, rec: newRecorder(), done: make(chan struct{}), sent: &spy{}, toClient: c2, toTarget: u1}
 	var client, upstream Leg
 	r.client, client = connect(t, c1, c2)
 	upstream, r.target = connect(t, u1, u2)

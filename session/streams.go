@@ -2,6 +2,7 @@ package session
 
 import (
 	"entry/audit"
+	"entry/session/fastconn"
 	"entry/session/recording"
 )
 
@@ -12,9 +13,9 @@ func (s *sessionChannel) begin() {
 	newTap := func(k recording.Kind) *tap {
 		return newTap(r.o.Recorder, s.grant, k, *s.id, s.payload, r.o.OmitAfter)
 	}
-	most := bulkChunk
+	most := fastconn.BulkChunk
 	if s.payload == terminalPayload {
-		most = middleChunk
+		most = fastconn.MiddleChunk
 	}
 	s.stdout.tap, s.stdout.screen = newTap(recording.Output), s.payload == terminalPayload
 	s.stderr.tap = newTap(recording.Error)

@@ -1,4 +1,4 @@
-package session
+package fastconn
 
 import (
 	"errors"
@@ -38,7 +38,7 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); retur
 // passes ends the direction for good, as a cut SSH packet does.
 //
 // The returned connection is safe for concurrent use. Its addresses are c's.
-// A conn made by ChannelConn works like this already and is returned as it is.
+// A conn made by Channel works like this already and is returned as it is.
 func Coalesce(c net.Conn) net.Conn {
 	switch c := c.(type) {
 	case *channelConn, *coalesced:

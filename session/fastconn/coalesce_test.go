@@ -1,4 +1,4 @@
-package session
+package fastconn
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"entry/e2e/testkit/wire"
 )
 
 // gate is a conn whose writes wait to be let through.
@@ -145,7 +147,7 @@ func TestAWriteErrorStays(t *testing.T) {
 
 func TestCloseDeliversAndUnblocks(t *testing.T) {
 	t.Run("a peer that reads", func(t *testing.T) {
-		a, b := tcpPair(t)
+		a, b := wire.TCP(t)
 		c := Coalesce(a)
 		want := bytes.Repeat([]byte("0123456789"), 100_000)
 		go func() { c.Write(want); c.Close() }()
@@ -185,7 +187,7 @@ func TestCloseDeliversAndUnblocks(t *testing.T) {
 }
 
 func TestDeadlinesOfACoalescedConn(t *testing.T) {
-	a, b := tcpPair(t)
+	a, b := wire.TCP(t)
 	defer b.Close()
 	c := Coalesce(a)
 	defer c.Close()
@@ -211,7 +213,7 @@ func TestDeadlinesOfACoalescedConn(t *testing.T) {
 }
 
 func TestHalfClose(t *testing.T) {
-	a, b := tcpPair(t)
+	a, b := wire.TCP(t)
 	c := Coalesce(a)
 	c.Write(bytes.Repeat([]byte("x"), 50_000))
 	c.(interface{ CloseWrite() error }).CloseWrite()
@@ -229,8 +231,10 @@ func TestHalfClose(t *testing.T) {
 // Bytes come out as they went in, whatever the sizes and whatever is below.
 func TestCoalesceKeepsTheStream(t *testing.T) {
 	for name, pair := range map[string]func() (net.Conn, net.Conn){
-		"sockets": func() (net.Conn, net.Conn) { return tcpPair(t) },
-		"memory":  memPipe,
+		"sockets": func() (net.Conn, net.Conn) { return wire.TCP(t) },
+		"memory": func() (net.Conn, net.Conn) {
+			return wire.Pipe()
+		},
 		"net.Pipe": func() (net.Conn, net.Conn) {
 			return net.Pipe()
 		},
@@ -277,7 +281,7 @@ func TestCoalesceKeepsTheStream(t *testing.T) {
 
 // A waiting connection holds neither buffers nor goroutines.
 func TestAnIdleConnHoldsNothing(t *testing.T) {
-	a, b := tcpPair(t)
+	a, b := wire.TCP(t)
 	c := Coalesce(a).(*coalesced)
 	go b.Write(make([]byte, 100_000))
 	if _, err := io.ReadFull(c, make([]byte, 100_000)); err != nil {

@@ -1,4 +1,4 @@
-package session
+package fastconn
 
 import (
 	"bytes"
@@ -10,13 +10,15 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit/wire"
 )
 
 // jump opens a jump channel and returns both ends.
 func jump(t testing.TB) (user, entry ssh.Channel, outer ssh.Conn) {
 	t.Helper()
-	a, b := memPipe()
-	client, server := connect(t, a, b)
+	a, b := wire.Pipe()
+	client, server := wire.SSH(t, a, b)
 	go ssh.DiscardRequests(client.Requests)
 	go ssh.DiscardRequests(server.Requests)
 	got := make(chan ssh.Channel, 1)
@@ -26,7 +28,7 @@ func jump(t testing.TB) (user, entry ssh.Channel, outer ssh.Conn) {
 		go ssh.DiscardRequests(reqs)
 		got <- ch
 	}()
-	ch, reqs, err := client.Conn.OpenChannel("direct-tcpip", tcpPayload("home", 22))
+	ch, reqs, err := client.Conn.OpenChannel("direct-tcpip", wire.DirectTCPIP("home", 22))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +37,21 @@ func jump(t testing.TB) (user, entry ssh.Channel, outer ssh.Conn) {
 	return ch, <-got, client.Conn
 }
 
+// until waits for a condition that another goroutine brings about.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
 var someAddr = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711}
 
 func TestChannelConnKeepsTheStream(t *testing.T) {
 	user, entry, _ := jump(t)
-	c := ChannelConn(entry, someAddr, someAddr)
+	c := Channel(entry, someAddr, someAddr)
 	want := bytes.Repeat([]byte("0123456789abcdef"), 300_000)
 	go func() { user.Write(want); user.CloseWrite() }()
 	got, err := io.ReadAll(c)
@@ -67,13 +79,13 @@ func TestChannelConnUnblocksByItself(t *testing.T) {
 		{"deadline gone by", func(c net.Conn) { c.SetDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a, b := memPipe()
-			client, server := connect(t, a, b)
+			a, b := wire.Pipe()
+			client, server := wire.SSH(t, a, b)
 			go ssh.DiscardRequests(client.Requests)
 			go ssh.DiscardRequests(server.Requests)
 			opened := make(chan ssh.Channel, 1)
 			go func() {
-				ch, _, _ := client.Conn.OpenChannel("direct-tcpip", tcpPayload("home", 22))
+				ch, _, _ := client.Conn.OpenChannel("direct-tcpip", wire.DirectTCPIP("home", 22))
 				opened <- ch
 			}()
 			ch, reqs, err := (<-server.Channels).Accept()
@@ -82,11 +94,9 @@ func TestChannelConnUnblocksByItself(t *testing.T) {
 			}
 			go ssh.DiscardRequests(reqs)
 			<-opened
-			b.(*memConn).in.mu.Lock()
-			b.(*memConn).in.stopped = true // nothing more comes from the user
-			b.(*memConn).in.mu.Unlock()
+			a.Stop() // nothing more comes from the user
 
-			conn := ChannelConn(ch, someAddr, someAddr)
+			conn := Channel(ch, someAddr, someAddr)
 			read, written := make(chan error, 1), make(chan error, 1)
 			go func() { _, err := conn.Read(make([]byte, 10)); read <- err }()
 			go func() {
@@ -124,7 +134,7 @@ func TestChannelConnUnblocksByItself(t *testing.T) {
 
 func TestChannelConnAfterADeadline(t *testing.T) {
 	user, entry, _ := jump(t)
-	c := ChannelConn(entry, someAddr, someAddr)
+	c := Channel(entry, someAddr, someAddr)
 	defer c.Close()
 	c.SetReadDeadline(time.Now().Add(-time.Second))
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -139,14 +149,14 @@ func TestChannelConnAfterADeadline(t *testing.T) {
 
 func TestChannelConnReadsAheadOnlySoFar(t *testing.T) {
 	user, entry, _ := jump(t)
-	c := ChannelConn(entry, someAddr, someAddr).(*channelConn)
+	c := Channel(entry, someAddr, someAddr).(*channelConn)
 	defer c.Close()
 	go user.Write(make([]byte, 4<<20))
 	until(t, "the bound", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.full() })
 	c.mu.Lock()
 	held := c.held
 	c.mu.Unlock()
-	if held > readAhead+maxChunk {
+	if held > readAhead+MaxChunk {
 		t.Errorf("%d bytes are held", held)
 	}
 	for range 4 {

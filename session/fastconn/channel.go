@@ -1,4 +1,4 @@
-package session
+package fastconn
 
 import (
 	"errors"
@@ -19,7 +19,7 @@ const (
 	readPieces = 64        // reads; a peer that sends single bytes costs a buffer each
 )
 
-// ChannelConn makes a net.Conn of a jump channel. The caller goes on serving
+// Channel makes a net.Conn of a jump channel. The caller goes on serving
 // the channel's requests.
 //
 // x/crypto's channels have no deadlines, and a Read or Write that waits for
@@ -33,7 +33,7 @@ const (
 // Close delivers what was accepted, waiting for at most a second, and closes
 // the channel. CloseWrite sends EOF after the last byte. remote must be a
 // *net.TCPAddr where x/crypto is to check source-address options.
-func ChannelConn(ch ssh.Channel, local, remote net.Addr) net.Conn {
+func Channel(ch ssh.Channel, local, remote net.Addr) net.Conn {
 	c := &channelConn{ch: ch, local: local, remote: remote}
 	c.changed.L = &c.mu
 	c.out.init(
@@ -70,11 +70,11 @@ type piece struct {
 func (c *channelConn) fetch() {
 	n := 0
 	for {
-		b := chunkAfter(n, maxChunk)
+		b := Chunk(n, MaxChunk)
 		var err error
 		n, err = c.ch.Read(*b)
 		if n > 0 {
-			err = nil // it comes again once everything was read; see relay.copy
+			err = nil // it comes again once everything was read; see the relay's copy
 		}
 		c.mu.Lock()
 		if n > 0 && !c.closed {
@@ -91,7 +91,7 @@ func (c *channelConn) fetch() {
 		}
 		c.mu.Unlock()
 		if b != nil {
-			putChunk(b)
+			PutChunk(b)
 		}
 		if err != nil {
 			return
@@ -129,7 +129,7 @@ func (c *channelConn) take(p []byte) (n int) {
 		k := copy(p[n:], (*a.buf)[a.from:a.to])
 		n += k
 		if a.from += k; a.from == a.to {
-			putChunk(a.buf)
+			PutChunk(a.buf)
 			c.ahead = append(c.ahead[:0], c.ahead[1:]...) // a handful of elements
 		}
 	}
@@ -158,7 +158,7 @@ func (c *channelConn) Close() error {
 	}
 	c.closed = true
 	for _, a := range c.ahead {
-		putChunk(a.buf)
+		PutChunk(a.buf)
 	}
 	c.ahead, c.held = nil, 0
 	c.changed.Broadcast()
