@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"entry/audit/plain"
 )
 
 // VerifyOptions are Verify's.
@@ -40,9 +42,9 @@ func (r Report) String() string {
 	case r.Witnessed == 0:
 		s += "; not witnessed"
 	case r.Witnessed < r.Events:
-		s += fmt.Sprintf("; not witnessed since seq %d (%s)", r.Witnessed, r.WitnessedAt.Format(time.RFC3339))
+		s += fmt.Sprintf("; not witnessed since seq %d (%s)", r.Witnessed, plain.Time(r.WitnessedAt))
 	default:
-		s += fmt.Sprintf("; witnessed up to seq %d (%s)", r.Witnessed, r.WitnessedAt.Format(time.RFC3339))
+		s += fmt.Sprintf("; witnessed up to seq %d (%s)", r.Witnessed, plain.Time(r.WitnessedAt))
 	}
 	if r.Unsigned > 0 {
 		s += fmt.Sprintf("; %d bytes after them are not signed yet and were not judged", r.Unsigned)

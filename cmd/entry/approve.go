@@ -48,7 +48,7 @@ at entry can do the same from anywhere: ssh entry approve.`,
 			}
 			for _, r := range all {
 				fmt.Printf("%s  %s on %s from %s; approved by %d of %d; approvers: %s; waits until %s\n",
-					r.ID, r.User, r.Target, r.Source, len(r.By), r.Need, strings.Join(r.Approvers, ", "), r.Until.Format("15:04 UTC"))
+					r.ID, r.User, r.Target, r.Source, len(r.By), r.Need, strings.Join(r.Approvers, ", "), r.Until.UTC().Format("15:04 UTC"))
 			}
 			if len(all) == 0 {
 				fmt.Println("Nobody waits for approval.")

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit"
+	"entry/audit/plain"
 )
 
 func auditCmd() *cobra.Command {
@@ -279,7 +280,7 @@ func listEvents(cmd *cobra.Command, list iter.Seq2[audit.Event, error]) (n int, 
 // appendListing appends one event as one line for a person: time, sequence
 // number, type, then every field that is set, in the log's order.
 func appendListing(b []byte, e audit.Event) []byte {
-	b = e.Time.UTC().AppendFormat(b, time.RFC3339)
+	b = append(b, plain.Time(e.Time)...)
 	b = fmt.Appendf(b, " %7d %-22s", e.Seq, e.Type)
 	return appendFields(b, "", reflect.ValueOf(e))
 }
@@ -302,28 +303,16 @@ func appendFields(b []byte, prefix string, v reflect.Value) []byte {
 			f = f.Elem()
 		}
 		if t, ok := f.Interface().(time.Time); ok {
-			b = fmt.Appendf(b, " %s%s=%s", prefix, name, t.UTC().Format(time.RFC3339))
+			b = fmt.Appendf(b, " %s%s=%s", prefix, name, plain.Time(t))
 			continue
 		}
 		if f.Kind() == reflect.Struct {
 			b = appendFields(b, prefix+name+".", f)
 			continue
 		}
-		b = fmt.Appendf(b, " %s%s=%s", prefix, name, quoteWord(fmt.Sprint(f.Interface())))
+		b = fmt.Appendf(b, " %s%s=%s", prefix, name, plain.Word(fmt.Sprint(f.Interface())))
 	}
 	return b
-}
-
-// quoteWord returns s as it is if it is one plain word, else as a Go string
-// literal, in which ESC, C1, bidi controls and line separators are escaped.
-func quoteWord(s string) string {
-	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || r == '"' || r == '\'' || r == '\\' || r == '=' || r == '`'
-	}) < 0
-	if plain {
-		return s
-	}
-	return strconv.Quote(s)
 }
 
 // verdict is verify's --json line.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
 
+	"entry/audit/plain"
 	"entry/bastion/ca"
 	"entry/configs"
 	"entry/policy"
@@ -54,7 +55,7 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			for _, w := range checkWarnings(cfg, p) {
 				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
-			fmt.Printf("ok: %s, policy %s\n", count(len(p.Targets()), "target"), p.Hash())
+			fmt.Printf("ok: %s, policy %s\n", plain.Count(len(p.Targets()), "target"), p.Hash())
 			fmt.Print("For users' known_hosts:\n", line)
 			return nil
 		},
@@ -116,14 +117,6 @@ func knownHostsLine(cfg *configs.Config, p *policy.Policy) (string, error) {
 	slices.Sort(names)
 	slices.Sort(labs)
 	return ca.KnownHostsCA(host.PublicKey(), append(slices.Concat(slices.Compact(names), slices.Compact(labs)), cfg.Name)...)
-}
-
-// count is n things in words.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func exists(path string) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"entry/audit/plain"
 	"entry/bastion"
 )
 
@@ -77,7 +78,7 @@ func showPreview(v bastion.PolicyPreview) {
 	}
 	fmt.Printf("%d of %d live sessions would end.\n", len(v.Ends), v.Live)
 	for _, s := range v.Ends {
-		fmt.Printf("  %s  %s on %s from %s, since %s\n", s.ID, s.User, s.Target, s.Source, s.Started.Format("2006-01-02 15:04 UTC"))
+		fmt.Printf("  %s  %s on %s from %s, since %s\n", s.ID, s.User, s.Target, s.Source, plain.Moment(s.Started))
 	}
 }
 

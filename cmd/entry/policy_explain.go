@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/policy"
 )
 
@@ -169,7 +170,7 @@ func speaks(c policy.Considered) bool {
 
 func writeExplanation(w io.Writer, r policy.Request, e policy.Explanation, all bool) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s at %s", r.User, r.Target.FullName(), r.Time.UTC().Format("2006-01-02 15:04 MST"))
+	fmt.Fprintf(&b, "%s on %s at %s", r.User, r.Target.FullName(), plain.Moment(r.Time))
 	if r.Source.IsValid() {
 		fmt.Fprintf(&b, " from %s", r.Source)
 	}
@@ -218,7 +219,7 @@ func verdictWords(v policy.Verdict) string {
 	case v.Allowed:
 		s = "allowed by " + v.Rule.String()
 		if !v.Until.IsZero() {
-			s += " until " + v.Until.UTC().Format("2006-01-02 15:04 MST")
+			s += " until " + plain.Moment(v.Until)
 		}
 	case v.Approval != nil:
 		s = fmt.Sprintf("%s gives it with the approval of %s", v.Approval.Rule, v.Approval)

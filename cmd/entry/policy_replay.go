@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/policy"
 )
 
@@ -261,7 +262,7 @@ func (r *replay) write(cmd *cobra.Command) error {
 		if lines != nil {
 			err = lines.Encode(replayLine{What: t.what, User: t.user, Target: t.target, Why: t.why, Count: t.count, First: moment(t.first), Last: moment(t.last)})
 		} else {
-			_, err = fmt.Fprintf(out, "%7d × %s on %s %s: %s (last %s)\n", t.count, quoteWord(t.user), quoteWord(t.target), t.what, t.why, t.last.UTC().Format(time.RFC3339))
+			_, err = fmt.Fprintf(out, "%7d × %s on %s %s: %s (last %s)\n", t.count, plain.Word(t.user), plain.Word(t.target), t.what, t.why, plain.Time(t.last))
 		}
 		if err != nil {
 			return err
@@ -270,6 +271,6 @@ func (r *replay) write(cmd *cobra.Command) error {
 	if lines != nil {
 		return lines.Encode(replayLine{Accesses: &r.accesses, Different: &r.different})
 	}
-	_, err = fmt.Fprintf(out, "%d accesses since %s, %d of them different\n", r.accesses, r.from.UTC().Format(time.RFC3339), r.different)
+	_, err = fmt.Fprintf(out, "%d accesses since %s, %d of them different\n", r.accesses, plain.Time(r.from), r.different)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/policy"
 )
 
@@ -87,7 +88,7 @@ func holderWords(h policy.Holder) string {
 	if h.Realm != "" {
 		place := "realm " + h.Realm
 		if h.Group != "" {
-			place += "/" + quoteWord(h.Group)
+			place += "/" + plain.Word(h.Group)
 		}
 		if who == "" {
 			who = "everyone of " + place
@@ -100,7 +101,7 @@ func holderWords(h policy.Holder) string {
 		s += fmt.Sprintf(" with the approval of %s", h.Approval)
 	}
 	if !h.Until.IsZero() {
-		s += " until " + h.Until.UTC().Format("2006-01-02 15:04 MST")
+		s += " until " + plain.Moment(h.Until)
 	}
 	return s
 }

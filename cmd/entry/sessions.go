@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/session/recording"
 )
 
@@ -110,10 +110,10 @@ func printSessions(out io.Writer, list []recording.Info, asJSON bool) error {
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ID\tUSER\tTARGET\tSTART\tEND\tSTATE\tSIZE") // Flush returns what goes wrong
+	w := plain.NewTable(out)
+	w.Row("ID", "USER", "TARGET", "START", "END", "STATE", "SIZE")
 	for _, i := range list {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, quoteWord(i.User), quoteWord(i.Target), utc(i.Start), utc(i.End), i.State, bytesOf(i.Size))
+		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(i.State), plain.Size(i.Size))
 	}
 	return w.Flush()
 }
@@ -313,18 +313,18 @@ func describeChannel(c recording.Channel) string {
 	case c.Program != "":
 		b.WriteString(" " + c.Program)
 	case c.Type != "":
-		b.WriteString(" " + quoteWord(c.Type))
+		b.WriteString(" " + plain.Word(c.Type))
 	}
 	if c.Command != "" {
-		fmt.Fprintf(&b, " %+q", c.Command)
+		b.WriteString(" " + plain.Quote(c.Command))
 	}
 	if c.Destination != "" {
-		b.WriteString(" to " + quoteWord(c.Destination))
+		b.WriteString(" to " + plain.Word(c.Destination))
 	}
 	if c.PTY {
-		fmt.Fprintf(&b, ", terminal %s %dx%d", quoteWord(c.Term), c.Cols, c.Rows)
+		fmt.Fprintf(&b, ", terminal %s %dx%d", plain.Word(c.Term), c.Cols, c.Rows)
 	}
-	fmt.Fprintf(&b, ", %s out", bytesOf(c.Output+c.Error))
+	fmt.Fprintf(&b, ", %s out", plain.Size(c.Output+c.Error))
 	if c.Gaps > 0 {
 		fmt.Fprintf(&b, ", %d gaps", c.Gaps)
 	}
@@ -332,23 +332,6 @@ func describeChannel(c recording.Channel) string {
 		b.WriteString(", " + c.Exit.String())
 	}
 	return b.String()
-}
-
-func utc(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02T15:04:05Z")
-}
-
-func bytesOf(n int64) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%d kB", n/1000)
-	}
-	return fmt.Sprintf("%d MB", n/1_000_000)
 }
 
 func hexOf(h [32]byte) string { return hex.EncodeToString(h[:]) }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"entry/audit/plain"
 	"entry/session/recording"
 )
 
@@ -60,7 +61,7 @@ func play(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o record
 	o.Channel, o.Notes = c.Number, note
 	h := r.Header()
 	// Notes that can't be written don't stop the replay.
-	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, quoteWord(h.User), quoteWord(h.Target), utc(h.Start), describeChannel(c))
+	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, plain.Word(h.User), plain.Word(h.Target), plain.Time(h.Start), describeChannel(c))
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	defer stop(nil)
 	signals := make(chan os.Signal, 1)

@@ -8,11 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/session/recording"
 )
 
@@ -148,10 +148,7 @@ type spoolReport struct{ Recordings, Live, Removed int }
 
 // String says it in words.
 func (r spoolReport) String() string {
-	s := fmt.Sprintf("%d recordings consistent with the log", r.Recordings)
-	if r.Recordings == 1 {
-		s = "1 recording consistent with the log"
-	}
+	s := plain.Count(r.Recordings, "recording") + " consistent with the log"
 	if r.Live > 0 {
 		s += fmt.Sprintf(", %d of them live", r.Live)
 	}
@@ -265,20 +262,20 @@ func (v sessionVerdict) print(out io.Writer, list []recording.Channel, asJSON bo
 		return json.NewEncoder(out).Encode(line)
 	}
 	i := v.info
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) // whose Flush returns what goes wrong
+	w := plain.NewTable(out)
 	for _, row := range [][2]string{
 		{"session", i.ID}, {"user", i.User}, {"lab", i.Lab}, {"target", i.Target}, {"login", i.Login}, {"source", i.Source},
-		{"rule", i.Rule}, {"policy", i.Policy}, {"start", utc(i.Start)}, {"end", utc(i.End)}, {"state", string(i.State)},
+		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(i.State)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
-		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", fmt.Sprintf("%s in %d segments", bytesOf(i.Size), i.Segments)},
+		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", fmt.Sprintf("%s in %d segments", plain.Size(i.Size), i.Segments)},
 		{"failed", v.failed}, {"verified", v.verdict(verr)},
 	} {
 		if row[1] != "" {
-			_, _ = fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
+			w.Row(row[0], plain.Line(row[1]))
 		}
 	}
 	for n, c := range list {
-		_, _ = fmt.Fprintf(w, "%s\t%s\n", map[bool]string{true: "channels", false: ""}[n == 0], describeChannel(c))
+		w.Row(map[bool]string{true: "channels", false: ""}[n == 0], describeChannel(c))
 	}
 	return w.Flush()
 }
@@ -291,12 +288,4 @@ func (v sessionVerdict) verdict(err error) string {
 		return "not asked for"
 	}
 	return "yes, " + v.against
-}
-
-// printable returns s, quoted if it holds anything that isn't plain ASCII text.
-func printable(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
-		return fmt.Sprintf("%+q", s)
-	}
-	return s
 }

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/bastion"
 	"entry/configs"
 	"entry/policy"
@@ -108,7 +108,7 @@ func issue(cmd *cobra.Command, o *operator, path string, in any) (user string, e
 		return out.User, json.NewEncoder(os.Stdout).Encode(out)
 	}
 	fmt.Println(out.Passphrase)
-	fmt.Fprintf(os.Stderr, "This is %s's temporary passphrase, shown only now and good until %s UTC.\n", out.User, when(out.Until))
+	fmt.Fprintf(os.Stderr, "This is %s's temporary passphrase, shown only now and good until %s.\n", out.User, plain.Moment(out.Until))
 	return out.User, nil
 }
 
@@ -174,14 +174,6 @@ func userKeyCmd() *cobra.Command {
 			}},
 	)
 	return cmd
-}
-
-// when is t in UTC, to the minute.
-func when(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return t.UTC().Format("2006-01-02 15:04")
 }
 
 func asJSON(cmd *cobra.Command) bool {

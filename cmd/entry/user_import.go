@@ -10,12 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/bastion"
 	"entry/bastion/identity"
 	"entry/configs"
@@ -258,7 +258,7 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 	for _, c := range users {
 		var out []identity.ImportResult
 		if err := op.call(cmd.Context(), http.MethodPost, "/v1/import", bastion.ImportRequest{Users: []identity.Imported{c.Imported}, DryRun: o.dry}, &out); err != nil {
-			return fmt.Errorf("import stopped at %s after %s: %w", c.Name, count(added, "user"), err)
+			return fmt.Errorf("import stopped at %s after %s: %w", c.Name, plain.Count(added, "user"), err)
 		}
 		for _, r := range out {
 			if r.Added {
@@ -279,9 +279,9 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 	if o.dry {
 		verb = "would be imported"
 	}
-	fmt.Fprintf(os.Stderr, "%s %s, %d not.\n", count(added, "user"), verb, left)
+	fmt.Fprintf(os.Stderr, "%s %s, %d not.\n", plain.Count(added, "user"), verb, left)
 	if left > 0 {
-		return fmt.Errorf("%s could not be taken over", count(left, "user"))
+		return fmt.Errorf("%s could not be taken over", plain.Count(left, "user"))
 	}
 	return nil
 }
@@ -300,7 +300,7 @@ func (o *importOptions) report(cmd *cobra.Command, r identity.ImportResult) erro
 	}
 	name := r.Name
 	if policy.ValidUser(name) != nil {
-		name = strconv.QuoteToASCII(name) // a folder's, which may hold anything
+		name = plain.Quote(name) // a folder's, which may hold anything
 	}
 	fmt.Printf("%s: %s\n", name, word)
 	for _, n := range r.Notes {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/bastion"
 	"entry/configs"
 )
@@ -92,9 +93,9 @@ func invite(cmd *cobra.Command, cfg *configs.Config, o *operator, path, user, la
 		fmt.Printf("guide:                   %s\n", f)
 	}
 	fmt.Fprintf(os.Stderr, `These are the halves of %[1]s's temporary passphrase, shown only now and good
-until %[2]s UTC. Send each over its own channel; %[1]s types both as one, the
+until %[2]s. Send each over its own channel; %[1]s types both as one, the
 first half first. The guide holds no secret and may go with either.
-`, in.User, when(in.Until))
+`, in.User, plain.Moment(in.Until))
 	return failed
 }
 

@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity"
 	"entry/configs"
 	"entry/policy"
@@ -28,10 +28,10 @@ func userLsCmd() *cobra.Command {
 				if asJSON(cmd) {
 					return eachJSON(users)
 				}
-				w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, "USER\tSTATE\tAUTHENTICATORS\tKEYS\tLAST LOGIN\tENDS\tREALM")
+				w := plain.NewTable(os.Stdout)
+				w.Row("USER", "STATE", "AUTHENTICATORS", "KEYS", "LAST LOGIN", "ENDS", "REALM")
 				for _, u := range users {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", u.Name, userState(u), devices(u), len(u.Keys), when(u.LastLogin), when(u.Ends), orNone(realmOf(u)))
+					w.Row(u.Name, userState(u), devices(u), fmt.Sprint(len(u.Keys)), plain.Minute(u.LastLogin), plain.Minute(u.Ends), orNone(realmOf(u)))
 				}
 				return w.Flush()
 			})
@@ -53,9 +53,9 @@ func userShowCmd() *cobra.Command {
 				if asJSON(cmd) {
 					return json.NewEncoder(os.Stdout).Encode(u)
 				}
-				fmt.Printf("user            %s\nstate           %s\ncreated         %s\nlast login      %s\n", u.Name, userState(u), when(u.Created), when(u.LastLogin))
+				fmt.Printf("user            %s\nstate           %s\ncreated         %s\nlast login      %s\n", u.Name, userState(u), plain.Minute(u.Created), plain.Minute(u.LastLogin))
 				for _, a := range u.Authenticators {
-					fmt.Printf("authenticator   %q, since %s\n", a.Name, when(a.Created))
+					fmt.Printf("authenticator   %q, since %s\n", a.Name, plain.Minute(a.Created))
 				}
 				for _, k := range u.Keys {
 					fmt.Printf("key             %s %q\n", k.Fingerprint, k.Comment)
@@ -103,14 +103,14 @@ func phoneUse(u identity.UserInfo) string {
 func showDates(u identity.UserInfo) {
 	line := func(name string, t time.Time) {
 		if !t.IsZero() {
-			fmt.Printf("%-15s %s\n", name, when(t))
+			fmt.Printf("%-15s %s\n", name, plain.Minute(t))
 		}
 	}
 	line("passphrase set", u.PassphraseSet)
 	line("ends", u.Ends)
 	line("expires unused", u.InactiveAfter)
 	if p := u.PendingReset; p != nil {
-		fmt.Printf("reset           asked for by %s on %s; entry user confirm %s carries it out\n", actorName(p.By), when(p.Asked), u.Name)
+		fmt.Printf("reset           asked for by %s on %s; entry user confirm %s carries it out\n", actorName(p.By), plain.Minute(p.Asked), u.Name)
 	}
 }
 
@@ -136,17 +136,17 @@ func userState(u identity.UserInfo) string {
 	case u.Disabled:
 		return "disabled"
 	case !u.Ends.IsZero() && !now.Before(u.Ends):
-		return "ended on " + when(u.Ends)
+		return "ended on " + plain.Minute(u.Ends)
 	case !u.InactiveAfter.IsZero() && !now.Before(u.InactiveAfter):
-		return "expired unused on " + when(u.InactiveAfter)
+		return "expired unused on " + plain.Minute(u.InactiveAfter)
 	case u.LockedUntil.After(now):
-		return "locked until " + when(u.LockedUntil)
+		return "locked until " + plain.Minute(u.LockedUntil)
 	case u.PendingReset != nil:
 		return "reset waits for a second operator"
 	case u.TemporaryExpires.IsZero():
 		return "active"
 	case u.TemporaryExpires.Before(now):
-		return "temporary passphrase expired on " + when(u.TemporaryExpires)
+		return "temporary passphrase expired on " + plain.Minute(u.TemporaryExpires)
 	}
-	return "temporary passphrase until " + when(u.TemporaryExpires)
+	return "temporary passphrase until " + plain.Minute(u.TemporaryExpires)
 }

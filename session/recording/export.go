@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"entry/audit/plain"
 )
 
 // ExportRaw writes a channel's output and errors as they came, byte for byte,
@@ -168,8 +170,8 @@ func writeASCII(w *bufio.Writer, b []byte) {
 // quoteJSON returns JSON from a recording as printable ASCII on one line.
 func quoteJSON(b []byte) string {
 	var compact, ascii bytes.Buffer
-	if json.Compact(&compact, clip(b)) != nil {
-		return fmt.Sprintf("%+q", clip(b))
+	if json.Compact(&compact, []byte(clip(b))) != nil {
+		return plain.Quote(clip(b))
 	}
 	w := bufio.NewWriter(&ascii)
 	writeASCII(w, compact.Bytes())

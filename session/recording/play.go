@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"entry/audit/plain"
 )
 
 // PlayOptions says how to replay a channel.
@@ -98,7 +100,7 @@ func noteOf(f Frame) string {
 	case Transfer:
 		return "not kept: " + quoteJSON(f.Data)
 	case Gap:
-		return fmt.Sprintf("the recording has a gap: %+q", clip(f.Data))
+		return "the recording has a gap: " + plain.Quote(clip(f.Data))
 	case Exit:
 		c := Channel{}
 		c.add(f)
@@ -109,9 +111,9 @@ func noteOf(f Frame) string {
 
 // parseSize reads the payload of a Resize frame.
 func parseSize(b []byte) (cols, rows uint32, ok bool) {
-	n, err := fmt.Sscanf(string(clip(b)), "%dx%d", &cols, &rows)
+	n, err := fmt.Sscanf(clip(b), "%dx%d", &cols, &rows)
 	return cols, rows, err == nil && n == 2
 }
 
 // clip bounds what a note repeats of a payload.
-func clip(b []byte) []byte { return b[:min(len(b), 512)] }
+func clip(b []byte) string { return plain.Clip(string(b), 512) }

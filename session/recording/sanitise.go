@@ -231,14 +231,14 @@ func (s *Sanitiser) str(b byte) bool {
 // dispatch passes a CSI sequence on if it is one of those that are safe.
 func (s *Sanitiser) dispatch(final byte) {
 	switch {
-	case final == 'm' && plain(s.seq, true),
-		bytes.IndexByte([]byte("ABCDEFGHIZKXP@LM`adef"), final) >= 0 && plain(s.seq, false),
+	case final == 'm' && numbers(s.seq, true),
+		bytes.IndexByte([]byte("ABCDEFGHIZKXP@LM`adef"), final) >= 0 && numbers(s.seq, false),
 		// Erasing the scrollback would erase the auditor's.
-		final == 'J' && plain(s.seq, false) && !bytes.ContainsRune(s.seq, '3'),
+		final == 'J' && numbers(s.seq, false) && !bytes.ContainsRune(s.seq, '3'),
 		(final == 's' || final == 'u') && len(s.seq) == 0,
-		s.player && (final == 'r' || final == 'S' || final == 'T') && plain(s.seq, false):
+		s.player && (final == 'r' || final == 'S' || final == 'T') && numbers(s.seq, false):
 		s.pass(s.seq, final)
-	case s.player && (final == 'h' || final == 'l') && len(s.seq) > 1 && s.seq[0] == '?' && plain(s.seq[1:], false):
+	case s.player && (final == 'h' || final == 'l') && len(s.seq) > 1 && s.seq[0] == '?' && numbers(s.seq[1:], false):
 		var keep [][]byte
 		for _, m := range bytes.Split(s.seq[1:], []byte(";")) {
 			switch n, _ := strconv.Atoi(string(m)); n {
@@ -258,9 +258,9 @@ func (s *Sanitiser) pass(seq []byte, final byte) {
 	s.out = append(s.out, final)
 }
 
-// plain reports whether seq is numbers of sane length between semicolons, or
+// numbers reports whether seq is numbers of sane length between semicolons, or
 // colons where they are allowed.
-func plain(seq []byte, colon bool) bool {
+func numbers(seq []byte, colon bool) bool {
 	digits := 0
 	for _, b := range seq {
 		switch {
