@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 // until is a beamtime in a rule.
@@ -225,7 +226,7 @@ rules:
 		for i := range rapid.IntRange(1, 4).Draw(rt, "rules") {
 			text += someRule(rt, i)
 		}
-		p, err := policy.Parse(policy.File{Name: "tinker.yaml", Data: []byte(text)})
+		p, err := policy.Parse(strict.File{Name: "tinker.yaml", Data: []byte(text)})
 		if err != nil {
 			return // what the files can't say needn't be decided
 		}

@@ -13,6 +13,7 @@ import (
 	"entry/audit"
 	"entry/audit/refusal"
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 // ledger is Usage in memory.
@@ -91,7 +92,7 @@ func limited(t *testing.T, limits, egress string) policy.Grant {
 	if egress != "" {
 		egress = "    egress: {user_day: " + egress + "}\n"
 	}
-	p, err := policy.Parse(policy.File{Name: "t.yaml", Data: []byte(`
+	p, err := policy.Parse(strict.File{Name: "t.yaml", Data: []byte(`
 labs:
   tinker:
     members: [alice]

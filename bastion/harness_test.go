@@ -27,6 +27,7 @@ import (
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/policy"
+	"entry/policy/strict"
 	"entry/session/recording"
 )
 
@@ -223,7 +224,7 @@ func (s *site) policyText(targets, rule string) string {
 
 func parsePolicy(t testing.TB, text string) *policy.Policy {
 	t.Helper()
-	p, err := policy.Parse(policy.File{Name: "tinker.yaml", Data: []byte(text)})
+	p, err := policy.Parse(strict.File{Name: "tinker.yaml", Data: []byte(text)})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

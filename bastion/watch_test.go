@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 // beamtime is a policy under which alice may use home until the given time.
 func beamtime(t *testing.T, until time.Time) *policy.Policy {
 	t.Helper()
-	p, err := policy.Parse(policy.File{Name: "t.yaml", Data: []byte(`
+	p, err := policy.Parse(strict.File{Name: "t.yaml", Data: []byte(`
 labs:
   tinker:
     members: [alice]

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"entry/configs"
-	"entry/policy"
+	"entry/policy/strict"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.bad.txt")
@@ -28,7 +28,7 @@ func TestBadFilesPinTheirText(t *testing.T) {
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			c, err := configs.Load(path)
-			var problems policy.Problems
+			var problems strict.Problems
 			if !errors.As(err, &problems) || c != nil {
 				t.Fatalf("%v, error %v of type %T, want Problems", c, err, err)
 			}

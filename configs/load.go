@@ -8,11 +8,11 @@ import (
 	"strconv"
 	"time"
 
-	"entry/policy"
+	"entry/policy/strict"
 )
 
-// C codes are about what entry.yaml says; the Y codes of reading YAML are
-// package policy's. They are stable.
+// C codes are about what entry.yaml says; the Y codes of reading are package
+// strict's. Like those they are stable.
 const (
 	codeAddress  = "C001" // not an address to listen on, or the same twice
 	codePath     = "C002" // not a path
@@ -26,7 +26,7 @@ const (
 	codeSpan     = "C010" // a time too short to live with
 )
 
-// Load reads the configuration at path. The error is [policy.Problems], all of
+// Load reads the configuration at path. The error is [strict.Problems], all of
 // them, where the file is to blame, and wraps the cause where there is none to
 // read. Nothing is written, and no file but path is read.
 func Load(path string) (*Config, error) {
@@ -37,12 +37,12 @@ func Load(path string) (*Config, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("load config: %w", err)
 	}
-	f, problem := policy.ReadFile(path)
+	f, problem := strict.ReadFile(path)
 	if problem != nil {
-		return nil, policy.Problems{*problem}
+		return nil, strict.Problems{*problem}
 	}
-	doc := policy.Read(f)
-	r := reader{dir: filepath.Dir(abs), at: map[string]policy.Value{}}
+	doc := strict.Read(f)
+	r := reader{dir: filepath.Dir(abs), at: map[string]strict.Value{}}
 	c := r.read(doc.Root())
 	c.Path = abs
 	validate(c, r.at)
@@ -57,10 +57,10 @@ func Load(path string) (*Config, error) {
 // remembered at the mapping it would stand in.
 type reader struct {
 	dir string
-	at  map[string]policy.Value
+	at  map[string]strict.Value
 }
 
-func (r reader) read(root policy.Value) *Config {
+func (r reader) read(root strict.Value) *Config {
 	f := root.Fields("name", "address", "listeners", "policy", "database", "audit", "recording", "keys", "admin",
 		"login", "realms", "sms", "notices", "guides", "operators", "limits", "drain", "log")
 	c := &Config{
@@ -94,7 +94,7 @@ func (r reader) read(root policy.Value) *Config {
 	return c
 }
 
-func (r reader) listeners(c *Config, v policy.Value) {
+func (r reader) listeners(c *Config, v strict.Value) {
 	for i, item := range v.SomeItems() {
 		f := item.Fields("address", "target")
 		key := fmt.Sprintf("listeners.%d.", i)
@@ -105,7 +105,7 @@ func (r reader) listeners(c *Config, v policy.Value) {
 	}
 }
 
-func (r reader) audit(a *Audit, v, root policy.Value) {
+func (r reader) audit(a *Audit, v, root strict.Value) {
 	f := v.Fields("directory", "witness", "key", "public_key")
 	v = or(v, root)
 	a.Directory = r.path(f, v, "directory", "audit.", "audit")
@@ -120,7 +120,7 @@ const (
 	mostBytes    = 1 << 50
 )
 
-func (r reader) recording(c *Recording, v, root policy.Value) {
+func (r reader) recording(c *Recording, v, root strict.Value) {
 	f := v.Fields("directory", "auditors", "labs", "reserve", "quota", "notice")
 	v = or(v, root)
 	c.Directory = r.path(f, v, "directory", "recording.", "spool")
@@ -143,7 +143,7 @@ func (r reader) recording(c *Recording, v, root policy.Value) {
 	c.Notice = Notice(f.Get("notice").Choice(noticeNames...))
 }
 
-func (r reader) keys(k *Keys, v, root policy.Value) {
+func (r reader) keys(k *Keys, v, root strict.Value) {
 	f := v.Fields("directory", "host_ca", "user_ca", "secret")
 	v = or(v, root)
 	k.Directory = r.path(f, v, "directory", "keys.", "keys/hosts")
@@ -152,7 +152,7 @@ func (r reader) keys(k *Keys, v, root policy.Value) {
 	k.UserCA = r.ca(f.Get("user_ca"), v, "keys.user_ca.", "keys/user_ca", false)
 }
 
-func (r reader) ca(v, parent policy.Value, key, def string, mayBeOffline bool) CA {
+func (r reader) ca(v, parent strict.Value, key, def string, mayBeOffline bool) CA {
 	if !v.Present() {
 		r.at[key+"file"] = parent
 		return CA{File: r.join(def)}
@@ -175,7 +175,7 @@ func (r reader) ca(v, parent policy.Value, key, def string, mayBeOffline bool) C
 	return c
 }
 
-func (r reader) limits(l *Limits, v policy.Value) {
+func (r reader) limits(l *Limits, v strict.Value) {
 	f := v.Fields("startups", "per_source", "dial", "source_address")
 	l.Startups = Startups{10, 30, 100}
 	if startups := f.Get("startups"); startups.Present() {
@@ -208,7 +208,7 @@ func parseStartups(s string) (Startups, bool) {
 	return Startups{n[0], n[1], n[2]}, n[1] <= 100 && n[2] >= n[0]
 }
 
-func (r reader) text(v policy.Value, key, def string) string {
+func (r reader) text(v strict.Value, key, def string) string {
 	r.at[key] = v
 	if !v.Present() {
 		return def
@@ -217,7 +217,7 @@ func (r reader) text(v policy.Value, key, def string) string {
 }
 
 // path reads a path that has to be somewhere: def where the file is silent.
-func (r reader) path(f policy.Fields, parent policy.Value, name, prefix, def string) string {
+func (r reader) path(f strict.Fields, parent strict.Value, name, prefix, def string) string {
 	v := f.Get(name)
 	if v.Present() && v.IsEmpty() {
 		v.Errorf(codePath, "the path is empty")
@@ -226,7 +226,7 @@ func (r reader) path(f policy.Fields, parent policy.Value, name, prefix, def str
 }
 
 // optional is path, where "" says that there is none.
-func (r reader) optional(f policy.Fields, parent policy.Value, name, prefix, def string) string {
+func (r reader) optional(f strict.Fields, parent strict.Value, name, prefix, def string) string {
 	v := f.Get(name)
 	if !v.Present() {
 		r.at[prefix+name] = parent
@@ -236,7 +236,7 @@ func (r reader) optional(f policy.Fields, parent policy.Value, name, prefix, def
 	return r.resolve(v, v.Text())
 }
 
-func (r reader) resolve(v policy.Value, path string) string {
+func (r reader) resolve(v strict.Value, path string) string {
 	if len(path) > 0 && path[0] == '~' {
 		v.Errorf(codePath, "%q: nothing expands ~ here; write the directory out", path)
 	}
@@ -251,7 +251,7 @@ func (r reader) join(path string) string {
 	return filepath.Join(r.dir, path)
 }
 
-func or(v, other policy.Value) policy.Value {
+func or(v, other strict.Value) strict.Value {
 	if v.Present() {
 		return v
 	}

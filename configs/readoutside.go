@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"entry/policy"
+	"entry/policy/strict"
 )
 
 // The holes of templates.
@@ -23,7 +23,7 @@ const (
 // mostSpan is ten years: more is a typing error.
 const mostSpan = 87_600 * time.Hour
 
-func (r reader) login(v policy.Value) Login {
+func (r reader) login(v strict.Value) Login {
 	f := v.Fields("grace", "enrolment_grace", "temporary_passphrase", "channels_after", "remembered_keys", "touch_is_code", "inactivity", "passphrase_age")
 	keys := f.Get("remembered_keys").Fields("lifetime", "ipv4", "ipv6")
 	return Login{
@@ -44,7 +44,7 @@ func (r reader) login(v policy.Value) Login {
 
 // orNever reads a span that 0 turns off: anything else below least would lock
 // everybody out.
-func orNever(v policy.Value, def, least time.Duration) time.Duration {
+func orNever(v strict.Value, def, least time.Duration) time.Duration {
 	d := v.Duration(def, 0, mostSpan)
 	if d > 0 && d < least {
 		v.Errorf(codeSpan, "%s would end accounts between two logins; want %dh or more, or 0 for never", d, int(least/time.Hour))
@@ -52,7 +52,7 @@ func orNever(v policy.Value, def, least time.Duration) time.Duration {
 	return d
 }
 
-func (r reader) realms(c *Config, v policy.Value) {
+func (r reader) realms(c *Config, v strict.Value) {
 	if !v.Present() {
 		return
 	}
@@ -72,7 +72,7 @@ func (r reader) realms(c *Config, v policy.Value) {
 	}
 }
 
-func (r reader) ldap(v policy.Value, key string) LDAP {
+func (r reader) ldap(v strict.Value, key string) LDAP {
 	f := v.Fields("url", "start_tls", "ca", "server_name", "bind_dn", "search", "groups", "timeout")
 	l := LDAP{
 		URL: f.Need("url").Text(), StartTLS: f.Get("start_tls").Bool(false), CA: r.optional(f, v, "ca", key, ""),
@@ -99,7 +99,7 @@ func (r reader) ldap(v policy.Value, key string) LDAP {
 	return l
 }
 
-func (r reader) search(v policy.Value, key string) *Search {
+func (r reader) search(v strict.Value, key string) *Search {
 	f := v.Fields("base", "filter", "bind_dn", "password_file")
 	s := &Search{Base: f.Need("base").Text(), Filter: f.Need("filter").Text(),
 		BindDN: f.Get("bind_dn").Text(), PasswordFile: r.optional(f, v, "password_file", key, "")}
@@ -112,7 +112,7 @@ func (r reader) search(v policy.Value, key string) *Search {
 	return s
 }
 
-func (r reader) sms(v policy.Value) *SMS {
+func (r reader) sms(v strict.Value) *SMS {
 	if !v.Present() {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (r reader) sms(v policy.Value) *SMS {
 	return s
 }
 
-func (r reader) notices(v policy.Value) *Notices {
+func (r reader) notices(v strict.Value) *Notices {
 	if !v.Present() {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (r reader) notices(v policy.Value) *Notices {
 
 var endpointFields = []string{"url", "headers_file", "ca", "timeout", "retries"}
 
-func (r reader) endpoint(f policy.Fields, parent policy.Value, key string) Endpoint {
+func (r reader) endpoint(f strict.Fields, parent strict.Value, key string) Endpoint {
 	e := Endpoint{
 		URL: f.Need("url").Text(), HeadersFile: r.optional(f, parent, "headers_file", key, ""), CA: r.optional(f, parent, "ca", key, ""),
 		Timeout: f.Get("timeout").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute),
@@ -164,12 +164,12 @@ func (r reader) endpoint(f policy.Fields, parent policy.Value, key string) Endpo
 	return e
 }
 
-func (r reader) guides(v policy.Value, f policy.Fields) Guides {
+func (r reader) guides(v strict.Value, f strict.Fields) Guides {
 	return Guides{Directory: r.optional(f, v, "directory", "guides.", ""), Contact: f.Get("contact").Text()}
 }
 
 // needHoles reports a template that would say the same of everybody.
-func needHoles(v policy.Value, holes ...string) {
+func needHoles(v strict.Value, holes ...string) {
 	for _, hole := range holes {
 		if !strings.Contains(v.Text(), hole) {
 			v.Errorf(codeHole, "%s is missing in it", hole)
@@ -178,7 +178,7 @@ func needHoles(v policy.Value, holes ...string) {
 }
 
 // checkDirectory keeps passphrases off the wire: TLS, or this machine.
-func checkDirectory(v policy.Value, l LDAP) {
+func checkDirectory(v strict.Value, l LDAP) {
 	if !v.Present() {
 		return
 	}
@@ -195,7 +195,7 @@ func checkDirectory(v policy.Value, l LDAP) {
 
 // checkEndpoint does the same for codes. The URL isn't quoted back: it may hold
 // a key.
-func checkEndpoint(v policy.Value, text string) {
+func checkEndpoint(v strict.Value, text string) {
 	if !v.Present() {
 		return
 	}

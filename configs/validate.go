@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"entry/policy"
+	"entry/policy/strict"
 )
 
 var (
@@ -25,7 +25,7 @@ const maxSocketPath = 107
 
 // validate checks what c's settings mean together. It touches nothing: what a
 // path leads to is found out by whoever opens it.
-func validate(c *Config, at map[string]policy.Value) {
+func validate(c *Config, at map[string]strict.Value) {
 	if v := at["name"]; !nameForm.MatchString(c.Name) || len(c.Name) > 253 {
 		v.Errorf(codeName, "%q is no name; want lower-case letters, digits and dashes, with dots between labels", c.Name)
 	}
@@ -75,7 +75,7 @@ func checkListen(address string) string {
 
 // checkPaths refuses one path in two roles: a key used for two purposes, or two
 // writers in one directory. Recipients of recordings may be shared by labs.
-func checkPaths(c *Config, at map[string]policy.Value) {
+func checkPaths(c *Config, at map[string]strict.Value) {
 	roles := map[string]string{
 		"policy": c.Policy, "database.sqlite": c.Database.SQLite,
 		"audit.directory": c.Audit.Directory, "audit.witness": c.Audit.Witness,

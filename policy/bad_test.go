@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"entry/policy/strict"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.bad.txt")
@@ -24,12 +26,12 @@ func TestBadFilesPinTheirText(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Parse(File{Name: filepath.Base(path), Data: data})
-			var problems Problems
+			_, err = Parse(strict.File{Name: filepath.Base(path), Data: data})
+			var problems strict.Problems
 			if !errors.As(err, &problems) {
 				t.Fatalf("error %v of type %T, want Problems", err, err)
 			}
-			if len(problems.fatal()) == 0 {
+			if len(problems.Fatal()) == 0 {
 				t.Fatal("only warnings")
 			}
 			got := err.Error() + "\n"

@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"entry/policy/strict"
 )
 
 // largeSite is 10,000 users in 200 labs with 1,000 targets and 5,000 rules:
 // each lab has 50 members, 5 targets and 25 rules; one rule of 100 is for a
 // single user, one of 50 denies.
-func largeSite() File {
+func largeSite() strict.File {
 	var b strings.Builder
 	b.WriteString("labs:\n")
 	for l := range 200 {
@@ -45,7 +47,7 @@ func largeSite() File {
 			b.WriteString("may: [shell, exec, upload], record: full, because: work}\n")
 		}
 	}
-	return File{Name: "large.yaml", Data: []byte(b.String())}
+	return strict.File{Name: "large.yaml", Data: []byte(b.String())}
 }
 
 func BenchmarkDecide(b *testing.B) {
@@ -89,7 +91,7 @@ func BenchmarkDecideOneLab(b *testing.B) {
 	for i := range 5000 {
 		fmt.Fprintf(&text, "  - {name: r%d, who: {labs: [big]}, where: {targets: [t%d.big]}, may: [shell]}\n", i, i%1000)
 	}
-	p, err := Parse(File{Name: "big.yaml", Data: []byte(text.String())})
+	p, err := Parse(strict.File{Name: "big.yaml", Data: []byte(text.String())})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -117,7 +119,7 @@ func BenchmarkDiff(b *testing.B) {
 		b.Fatal(err)
 	}
 	changed := strings.ReplaceAll(string(f.Data), "[shell, exec, upload], record: full", "[shell, exec], record: full")
-	now, err := Parse(File{Name: f.Name, Data: []byte(changed)})
+	now, err := Parse(strict.File{Name: f.Name, Data: []byte(changed)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -167,7 +169,7 @@ func BenchmarkDecideConditions(b *testing.B) {
 	text = strings.ReplaceAll(text, "may: [shell, exec, upload], record: full, because: work}",
 		"may: [shell, exec, upload], when: [{days: [mon-fri], hours: \"06:00-20:00\", zone: Europe/Oslo}, {days: [sat], zone: UTC}], valid: {until: 2030-01-01, zone: UTC}, "+
 			"mfa: {methods: [otp], max_age: 12h}, approval: {approvers: [chief], for: 4h}}")
-	p, err := Parse(File{Name: "large.yaml", Data: []byte(text)})
+	p, err := Parse(strict.File{Name: "large.yaml", Data: []byte(text)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -2,59 +2,52 @@ package policy
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-)
-
-const (
-	scalarNode   = yaml.ScalarNode
-	mappingNode  = yaml.MappingNode
-	sequenceNode = yaml.SequenceNode
+	"entry/policy/strict"
 )
 
 // builder holds what the files say until everything is known that a name may
 // refer to. It is dropped, with the YAML trees, once the policy stands.
 type builder struct {
-	docs       []*Document
+	docs       []*strict.Document
 	labs       map[string]*lab
 	labOrder   []*lab
 	targets    map[string]*Target
-	targetAt   map[*Target]Value
+	targetAt   map[*Target]strict.Value
 	subjects   map[string]*subject
 	rules      []ruleAt
-	ruleNames  map[string]Value
-	defaults   map[string]Value // by user
+	ruleNames  map[string]strict.Value
+	defaults   map[string]strict.Value // by user
 	loginUsers []loginUser
-	testValues []Value
+	testValues []strict.Value
 	tests      []test
 	places     map[string]*time.Location // time zones by name
 }
 
 type ruleAt struct {
 	rule   *rule
-	at     Value
-	fields Fields
+	at     strict.Value
+	fields strict.Fields
 }
 
 type loginUser struct {
-	at   Value
+	at   strict.Value
 	user string
 	lab  *lab
 }
 
 func newBuilder() *builder {
 	return &builder{
-		labs: map[string]*lab{}, targets: map[string]*Target{}, targetAt: map[*Target]Value{},
-		subjects: map[string]*subject{}, ruleNames: map[string]Value{}, defaults: map[string]Value{},
+		labs: map[string]*lab{}, targets: map[string]*Target{}, targetAt: map[*Target]strict.Value{},
+		subjects: map[string]*subject{}, ruleNames: map[string]strict.Value{}, defaults: map[string]strict.Value{},
 		places: map[string]*time.Location{},
 	}
 }
 
 // readFile takes in one file; what it refers to in others is resolved by finish.
-func (b *builder) readFile(d *Document) {
+func (b *builder) readFile(d *strict.Document) {
 	b.docs = append(b.docs, d)
 	f := d.Root().Fields("labs", "default_lab", "rules", "tests")
 	b.readLabs(f.Get("labs"))
@@ -64,7 +57,7 @@ func (b *builder) readFile(d *Document) {
 			continue
 		}
 		if first, dup := b.defaults[e.Key]; dup {
-			e.At.Errorf(codeTwice, "the default lab of %q is already given at %s", e.Key, first.place())
+			e.At.Errorf(codeTwice, "the default lab of %q is already given at %s", e.Key, first.Place())
 			continue
 		}
 		b.defaults[e.Key] = e.Value
@@ -101,8 +94,8 @@ func (b *builder) finish() *Policy {
 }
 
 // findLab reads the name of a lab that has to exist.
-func (b *builder) findLab(v Value) *lab {
-	name, ok := v.text("the name of a lab")
+func (b *builder) findLab(v strict.Value) *lab {
+	name, ok := v.Want("the name of a lab")
 	if !ok {
 		return nil
 	}
@@ -118,11 +111,11 @@ func (b *builder) nearLab(name string) string {
 	for _, l := range b.labOrder {
 		names = append(names, l.name)
 	}
-	return didYouMean(name, names)
+	return strict.DidYouMean(name, names)
 }
 
 // findTarget finds a target by its full name, or reports at v.
-func (b *builder) findTarget(v Value, name string) *Target {
+func (b *builder) findTarget(v strict.Value, name string) *Target {
 	t := b.targets[name]
 	if t != nil {
 		return t
@@ -136,7 +129,7 @@ func (b *builder) findTarget(v Value, name string) *Target {
 			}
 		}
 	}
-	hint := didYouMean(name, all)
+	hint := strict.DidYouMean(name, all)
 	if len(same) > 0 {
 		hint = fmt.Sprintf("; give the full name, %s", same[0])
 	}
@@ -144,32 +137,19 @@ func (b *builder) findTarget(v Value, name string) *Target {
 	return nil
 }
 
-func didYouMean(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
-	}
-	return ""
-}
-
 // problems are those of all files so far, and others; ordered by place.
-func (b *builder) problems(others Problems) Problems {
+func (b *builder) problems(others strict.Problems) strict.Problems {
 	all := slices.Clone(others)
 	for _, d := range b.docs {
-		all = append(all, d.problems...)
+		all = append(all, d.Problems()...)
 	}
-	return all.sorted()
+	return all.Sorted()
 }
 
 func (b *builder) problemCount() int {
 	n := 0
 	for _, d := range b.docs {
-		n += len(d.problems)
+		n += d.Found()
 	}
 	return n
 }
-
-// place is "file:line" of v, for messages that point elsewhere.
-func (v Value) place() string { return fmt.Sprintf("%s:%d", v.file(), v.Line()) }
-
-// file is the base name of v's file.
-func (v Value) file() string { return filepath.Base(v.doc.name) }

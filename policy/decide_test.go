@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"entry/policy/strict"
 )
 
 const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdIk3Lk2bzLyYy/xKJ9HCdYm22B0ukIEuBHH6tjd5dN"
@@ -28,9 +30,9 @@ default_lab: {bob: tailor}
 
 func parse(t testing.TB, texts ...string) *Policy {
 	t.Helper()
-	var files []File
+	var files []strict.File
 	for i, text := range texts {
-		files = append(files, File{Name: string(rune('a'+i)) + ".yaml", Data: []byte(text)})
+		files = append(files, strict.File{Name: string(rune('a'+i)) + ".yaml", Data: []byte(text)})
 	}
 	p, err := Parse(files...)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"entry/policy/strict"
 )
 
 // Aspect is what a [Change] is about.
@@ -221,10 +223,10 @@ func (l *lab) words() string {
 	}
 	var out []string
 	if l.egress != 0 {
-		out = append(out, "egress of "+sizeText(l.egress)+" a user and day")
+		out = append(out, "egress of "+strict.FormatSize(l.egress)+" a user and day")
 	}
 	if l.retention != 0 {
-		out = append(out, "retention of "+short(l.retention))
+		out = append(out, "retention of "+strict.FormatDuration(l.retention))
 	}
 	return strings.Join(out, ", ")
 }

@@ -3,8 +3,8 @@
 // A policy is a directory of YAML files that operators keep in version control
 // and review: labs with their members and targets, rules that say who may do
 // what where and when, and tests that pin decisions. [Load] reads them all
-// strictly and reports every problem at once, with file, line, column and the
-// line itself. A [Policy] is immutable and safe for concurrent use; a reload
+// strictly (package strict) and reports every problem at once, with file, line,
+// column and the line itself. A [Policy] is immutable and safe for concurrent use; a reload
 // makes a new one.
 //
 // # Decisions
@@ -64,10 +64,4 @@
 // job. It has no clock: a request brings its time. Problems about users who
 // don't exist in the account database can't be found here: the files name
 // users, the database makes them.
-//
-// # Reading YAML
-//
-// [Document] and [Value] are the strict reader that the package's own files
-// go through. Package configs uses the same for entry.yaml, so that both give
-// the same kind of error.
 package policy

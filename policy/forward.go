@@ -6,6 +6,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"entry/policy/strict"
 )
 
 // destination is one entry of forward_local or forward_remote: a TCP
@@ -80,7 +82,7 @@ const maxSocketPath = 107
 
 func cleanSocket(name string) bool {
 	return len(name) > 1 && len(name) <= maxSocketPath && name[0] == '/' && path.Clean(name) == name &&
-		!strings.ContainsFunc(name, func(r rune) bool { return !showable(r) })
+		!strings.ContainsFunc(name, func(r rune) bool { return !strict.Showable(r) })
 }
 
 func canonicalHost(host string) string {
@@ -93,8 +95,8 @@ func canonicalHost(host string) string {
 
 // readDestination reads an entry of forward_local: "host:port", "[v6]:port",
 // "/run/app.sock"; with wildcards "host:*", "*:port", "/run/app/*", "*".
-func readDestination(v Value) (destination, bool) {
-	s, ok := v.text(`a destination such as "localhost:8888"`)
+func readDestination(v strict.Value) (destination, bool) {
+	s, ok := v.Want(`a destination such as "localhost:8888"`)
 	switch {
 	case !ok:
 		return destination{}, false
@@ -127,18 +129,18 @@ func readDestination(v Value) (destination, bool) {
 
 // readListen reads an entry of forward_remote: a port, 0 for one that the
 // target chooses, a socket's path, or a wildcard ("/run/app/*", "*").
-func readListen(v Value) (destination, bool) {
-	if v.node.Value == "*" {
+func readListen(v strict.Value) (destination, bool) {
+	if v.Raw() == "*" {
 		return destination{any: true, remote: true}, true
 	}
-	if strings.HasPrefix(v.node.Value, "/") {
-		return readSocket(v, v.node.Value, true)
+	if strings.HasPrefix(v.Raw(), "/") {
+		return readSocket(v, v.Raw(), true)
 	}
 	port := v.Int(-1, 0, 65535)
 	return destination{port: int(port), remote: true}, port >= 0
 }
 
-func readSocket(v Value, s string, remote bool) (destination, bool) {
+func readSocket(v strict.Value, s string, remote bool) (destination, bool) {
 	name, below := s, false
 	if dir, ok := strings.CutSuffix(s, "/*"); ok {
 		name, below = dir, true

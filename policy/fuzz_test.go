@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"entry/policy/strict"
 )
 
 // Whatever stands in a file, reading it ends, in a policy that decides or in
@@ -27,10 +29,10 @@ func FuzzParse(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := Parse(File{Name: "f.yaml", Data: data})
+		p, err := Parse(strict.File{Name: "f.yaml", Data: data})
 		if err != nil {
-			var problems Problems
-			if !errors.As(err, &problems) || len(problems.fatal()) == 0 || p != nil {
+			var problems strict.Problems
+			if !errors.As(err, &problems) || len(problems.Fatal()) == 0 || p != nil {
 				t.Fatalf("error %v of type %T", err, err)
 			}
 			lines := strings.Count(string(data), "\n") + 1
@@ -39,7 +41,7 @@ func FuzzParse(f *testing.F) {
 					t.Fatalf("problem %+v in a file of %d lines", q, lines)
 				}
 			}
-			if strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return r != '\ufffd' && !showable(r) }) {
+			if strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return r != '\ufffd' && !strict.Showable(r) }) {
 				t.Fatalf("unprintable: %q", err.Error())
 			}
 			return

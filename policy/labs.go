@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"entry/policy/strict"
 )
 
 // lab is one lab while the files are being read and in the finished policy.
 type lab struct {
 	name    string
-	at      Value
+	at      strict.Value
 	members []string
 	admins  []string
 	people  map[string]bool // members and admins
@@ -37,7 +39,7 @@ func (l *lab) group(name string) ([]string, bool) {
 	return users, ok
 }
 
-func (b *builder) readLabs(v Value) {
+func (b *builder) readLabs(v strict.Value) {
 	for _, e := range v.Entries() {
 		if err := validLabel(e.Key); err != nil {
 			e.At.Errorf(codeName, "lab %q: %v", e.Key, err)
@@ -47,7 +49,7 @@ func (b *builder) readLabs(v Value) {
 			e.At.Errorf(codeReserved, "a lab can't be named %q: %s", e.Key, why)
 		}
 		if first, dup := b.labs[e.Key]; dup {
-			e.At.Errorf(codeTwice, "lab %q is already defined at %s", e.Key, first.at.place())
+			e.At.Errorf(codeTwice, "lab %q is already defined at %s", e.Key, first.at.Place())
 			continue
 		}
 		l := &lab{name: e.Key, at: e.At, people: map[string]bool{}, groups: map[string][]string{}}
@@ -57,7 +59,7 @@ func (b *builder) readLabs(v Value) {
 	}
 }
 
-func (b *builder) readLab(l *lab, v Value) {
+func (b *builder) readLab(l *lab, v strict.Value) {
 	f := v.Fields("members", "groups", "admins", "targets", "egress", "retention")
 	l.egress = f.Get("egress").Fields("user_day").Need("user_day").Size(0, 1, maxByteLimit)
 	l.retention = f.Get("retention").Days(0, 1, 36500)
@@ -78,7 +80,7 @@ func (b *builder) readLab(l *lab, v Value) {
 		items := g.Value.Items()
 		l.groups[g.Key] = readUsers(items)
 		for _, item := range items {
-			if name := item.node.Value; ValidUser(name) == nil && !l.has(name) {
+			if name := item.Raw(); ValidUser(name) == nil && !l.has(name) {
 				item.Errorf(codeNotMember, "%q is in group %s/%s but neither a member nor an admin of the lab", name, l.name, g.Key)
 			}
 		}
@@ -89,11 +91,11 @@ func (b *builder) readLab(l *lab, v Value) {
 }
 
 // readUsers reads a list of user names, leaving invalid and repeated ones out.
-func readUsers(items []Value) []string {
+func readUsers(items []strict.Value) []string {
 	out := make([]string, 0, len(items))
 	seen := make(map[string]bool, len(items))
 	for _, item := range items {
-		name, ok := item.text("a user name")
+		name, ok := item.Want("a user name")
 		if !ok {
 			continue
 		}
@@ -111,7 +113,7 @@ func readUsers(items []Value) []string {
 	return out
 }
 
-func (b *builder) readTarget(l *lab, e Entry) {
+func (b *builder) readTarget(l *lab, e strict.Entry) {
 	if err := validLabel(e.Key); err != nil {
 		e.At.Errorf(codeName, "target %q: %v", e.Key, err)
 		return
@@ -119,7 +121,7 @@ func (b *builder) readTarget(l *lab, e Entry) {
 	if why, ok := reserved[e.Key]; ok {
 		e.At.Errorf(codeReserved, "a target can't be named %q: %s", e.Key, why)
 	}
-	t := &Target{Name: e.Key, Lab: l.name, file: e.At.file(), line: e.At.Line(), lab: l}
+	t := &Target{Name: e.Key, Lab: l.name, file: e.At.File(), line: e.At.Line(), lab: l}
 	l.targets = append(l.targets, t)
 	b.targets[t.FullName()] = t
 	b.targetAt[t] = e.At
@@ -150,13 +152,10 @@ func (b *builder) readTarget(l *lab, e Entry) {
 
 // readAddresses reads one or more "host:port"; SSH targets may leave the port
 // out. A list is tried in order.
-func readAddresses(v Value, kind Kind) []string {
-	if v.node != nil && v.node.Kind != scalarNode {
-		v.SomeItems()
-	}
+func readAddresses(v strict.Value, kind Kind) []string {
 	var out []string
 	for _, item := range v.OneOrMore() {
-		s, ok := item.text(`an address such as "10.0.0.5:22"`)
+		s, ok := item.Want(`an address such as "10.0.0.5:22"`)
 		if !ok {
 			continue
 		}
@@ -203,7 +202,7 @@ func parseAddress(s string, kind Kind) (address, problem string) {
 	return net.JoinHostPort(canonicalHost(host), portText), ""
 }
 
-func readPorts(v Value, kind Kind) []int {
+func readPorts(v strict.Value, kind Kind) []int {
 	var out []int
 	for _, item := range v.SomeItems() {
 		port := int(item.Int(0, 1, 65535))
@@ -235,13 +234,10 @@ func portsOf(addresses []string) []int {
 
 // readKeys reads public keys; other holds keys that have another role for the
 // same target. A key that may vouch for machines must not be one's own.
-func readKeys(v Value, other []string) []string {
-	if v.node != nil && v.node.Kind != scalarNode {
-		v.SomeItems()
-	}
+func readKeys(v strict.Value, other []string) []string {
 	var out []string
 	for _, item := range v.OneOrMore() {
-		s, ok := item.text("a public key")
+		s, ok := item.Want("a public key")
 		if !ok {
 			continue
 		}
@@ -260,7 +256,7 @@ func readKeys(v Value, other []string) []string {
 	return out
 }
 
-func (b *builder) readLogins(l *lab, t *Target, def, logins Value) {
+func (b *builder) readLogins(l *lab, t *Target, def, logins strict.Value) {
 	t.DefaultLogin = "{user}"
 	if s := def.Text(); s != "" {
 		if !loginForm.MatchString(strings.Replace(s, "{user}", "u", 1)) {
@@ -268,7 +264,7 @@ func (b *builder) readLogins(l *lab, t *Target, def, logins Value) {
 		} else {
 			t.DefaultLogin = s
 		}
-	} else if def.Present() && def.node.Value == "" {
+	} else if def.Present() && def.Raw() == "" {
 		def.Errorf(codeLogin, `the account name is empty; leave it out for "{user}"`)
 	}
 	for _, e := range logins.Entries() {
@@ -278,7 +274,7 @@ func (b *builder) readLogins(l *lab, t *Target, def, logins Value) {
 		}
 		var list []string
 		for _, item := range e.Value.SomeItems() {
-			s, ok := item.text("an account name")
+			s, ok := item.Want("an account name")
 			switch {
 			case !ok:
 			case !loginForm.MatchString(s):

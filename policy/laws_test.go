@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"entry/policy/strict"
 )
 
 // The laws that hold for rules with every condition there is. Rules are drawn
@@ -53,7 +55,7 @@ func lawPolicy(t *rapid.T, rules []string) *Policy {
 	if len(rules) > 0 {
 		text += "rules:\n" + strings.Join(rules, "")
 	}
-	p, err := Parse(File{Name: "l.yaml", Data: []byte(text)})
+	p, err := Parse(strict.File{Name: "l.yaml", Data: []byte(text)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,12 @@
 package policy
 
-import "slices"
+import (
+	"slices"
 
-func (b *builder) linkForwards(r *rule, f Fields) {
+	"entry/policy/strict"
+)
+
+func (b *builder) linkForwards(r *rule, f strict.Fields) {
 	local, remote := f.Get("forward_local"), f.Get("forward_remote")
 	r.local = b.readDestinations(r, local, ForwardLocal, readDestination)
 	r.remote = b.readDestinations(r, remote, ForwardRemote, readListen)
@@ -12,30 +16,29 @@ func (b *builder) linkForwards(r *rule, f Fields) {
 	}
 	if r.may.Has(ForwardLocal) && !local.Present() {
 		if r.record == Full {
-			f.Get("may").Errorf(CodeMissing, "forward-local under record: full needs forward_local, the destinations; only listed ones can be admitted")
+			f.Get("may").Errorf(strict.CodeMissing, "forward-local under record: full needs forward_local, the destinations; only listed ones can be admitted")
 		}
 		r.local = anywhere
 	}
 	if r.may.Has(ForwardRemote) && !remote.Present() {
-		f.Get("may").Errorf(CodeMissing, "forward-remote needs forward_remote, the ports on the target (0 is one that the target chooses)")
+		f.Get("may").Errorf(strict.CodeMissing, "forward-remote needs forward_remote, the ports on the target (0 is one that the target chooses)")
 	}
 }
 
-func (b *builder) readDestinations(r *rule, v Value, c Capability, read func(Value) (destination, bool)) []destination {
+func (b *builder) readDestinations(r *rule, v strict.Value, c Capability, read func(strict.Value) (destination, bool)) []destination {
 	if v.Present() && !r.may.Has(c) {
 		v.Errorf(codeMisplaced, "this has no effect without %s under may", c)
 	}
 	var out []destination
 	for _, item := range v.SomeItems() {
-		if item.node.Kind != scalarNode {
-			item.Errorf(CodeType, "want a destination or a port, found %s", item.found())
+		if _, ok := item.Scalar("a destination or a port"); !ok {
 			continue
 		}
 		d, ok := read(item)
 		switch {
 		case !ok:
 		case slices.Contains(out, d):
-			item.Errorf(codeTwice, "%s stands in this list twice", item.node.Value)
+			item.Errorf(codeTwice, "%s stands in this list twice", item.Raw())
 		case d.wildcard() && r.record == Full:
 			item.Errorf(codeWildcardFull, "a wildcard under record: full: what isn't listed can't be admitted where everything is recorded; list it, or choose record: manifest or metadata")
 		default:

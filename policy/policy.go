@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"entry/policy/strict"
 )
 
 // Policy is a loaded, checked and tested set of files. It is immutable and safe
@@ -15,7 +17,7 @@ type Policy struct {
 	rules      []*rule
 	defaultLab map[string]*lab
 	hash       string
-	warnings   Problems
+	warnings   strict.Problems
 	tests      int
 
 	// What index makes of them.
@@ -33,18 +35,18 @@ type Policy struct {
 func (p *Policy) Hash() string { return p.hash }
 
 // Warnings are what was found worth a look when the policy was loaded.
-func (p *Policy) Warnings() Problems { return slices.Clone(p.warnings) }
+func (p *Policy) Warnings() strict.Problems { return slices.Clone(p.warnings) }
 
 // Lapsed are warnings of the rules that are over at now: nothing is wrong with
 // them, but the next reader will wonder.
-func (p *Policy) Lapsed(now time.Time) Problems {
-	var out Problems
+func (p *Policy) Lapsed(now time.Time) strict.Problems {
+	var out strict.Problems
 	for _, r := range p.rules {
 		if until := r.valid.until; !until.IsZero() && !now.Before(until) {
 			out = append(out, r.lapsed)
 		}
 	}
-	return out.sorted()
+	return out.Sorted()
 }
 
 // Rules is how many rules there are.
@@ -147,7 +149,7 @@ func sortTargets(list []*Target) {
 
 // Conflict tells whether a target has the name of the server itself, which the
 // files can't know; nil if none has. Clients couldn't tell the two apart.
-func (p *Policy) Conflict(server string) *Problem {
+func (p *Policy) Conflict(server string) *strict.Problem {
 	server = strings.ToLower(server)
 	taken := p.byName[server]
 	if t := p.targets[server]; t != nil {
@@ -157,6 +159,6 @@ func (p *Policy) Conflict(server string) *Problem {
 		return nil
 	}
 	t := taken[0]
-	return &Problem{File: t.file, Line: t.line, Col: 1, Code: codeReserved,
+	return &strict.Problem{File: t.file, Line: t.line, Col: 1, Code: codeReserved,
 		Message: fmt.Sprintf("target %s has the server's own name, %q", t.FullName(), server)}
 }

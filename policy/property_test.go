@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"entry/policy/strict"
 )
 
 // model is a policy in the plainest form there is: rules are asked one by one.
@@ -138,7 +140,7 @@ func modelPolicy(rules []model) (*Policy, error) {
 	if len(rules) == 0 {
 		text = modelLabs
 	}
-	return Parse(File{Name: "m.yaml", Data: []byte(text)})
+	return Parse(strict.File{Name: "m.yaml", Data: []byte(text)})
 }
 
 func drawRules(t *rapid.T) []model {
@@ -169,8 +171,8 @@ func every(t *rapid.T, p *Policy, f func(user, target, source string, g Grant, e
 // wildcard beside a full recording is the only one that may occur here.
 func legal(t *rapid.T, rules []model) *Policy {
 	p, err := modelPolicy(rules)
-	if problems := (Problems)(nil); errors.As(err, &problems) {
-		for _, q := range problems.fatal() {
+	if problems := (strict.Problems)(nil); errors.As(err, &problems) {
+		for _, q := range problems.Fatal() {
 			if q.Code != codeWildcardFull {
 				t.Fatalf("%v", err)
 			}

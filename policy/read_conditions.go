@@ -1,30 +1,31 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones are decided by the program, not by the machine it is on
 	"unicode/utf8"
+
+	"entry/policy/strict"
 )
 
 var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} // by time.Weekday
 
-func (b *builder) readTimes(when, valid Value) times {
+func (b *builder) readTimes(when, valid strict.Value) times {
 	return times{when: b.readWhen(when), valid: b.readValid(valid)}
 }
 
 // readWhen reads one window or a list of them.
-func (b *builder) readWhen(v Value) schedule {
+func (b *builder) readWhen(v strict.Value) schedule {
 	if !v.Present() {
 		return nil
 	}
-	items := []Value{v}
-	if v.node.Kind == sequenceNode {
+	items := []strict.Value{v}
+	if v.IsList() {
 		items = v.SomeItems()
-	} else if v.node.Kind != mappingNode {
-		v.Errorf(CodeType, "want a window (days, hours, zone) or a list of them, found %s", v.found())
+	} else if !v.IsMapping() {
+		v.WrongKind("a window (days, hours, zone) or a list of them")
 		return nil
 	}
 	var out schedule
@@ -52,8 +53,8 @@ func (b *builder) readWhen(v Value) schedule {
 }
 
 // readZone reads the name of a place in the IANA time zone database.
-func (b *builder) readZone(v Value) *time.Location {
-	name, ok := v.text(`a time zone such as "Europe/Oslo" or "UTC"`)
+func (b *builder) readZone(v strict.Value) *time.Location {
+	name, ok := v.Want(`a time zone such as "Europe/Oslo" or "UTC"`)
 	if !ok {
 		return nil
 	}
@@ -71,13 +72,13 @@ func (b *builder) readZone(v Value) *time.Location {
 }
 
 // readDays reads "mon" and "mon-fri"; absent is every day, 0 is wrong.
-func readDays(v Value) uint8 {
+func readDays(v strict.Value) uint8 {
 	if !v.Present() {
 		return everyDay
 	}
 	var out uint8
 	for _, item := range v.SomeItems() {
-		s, ok := item.text(`a day such as "mon" or "mon-fri"`)
+		s, ok := item.Want(`a day such as "mon" or "mon-fri"`)
 		if !ok {
 			continue
 		}
@@ -105,17 +106,13 @@ func readDays(v Value) uint8 {
 
 // readHours reads "08:00-18:00" or a list of such, in minutes since midnight;
 // what ends before it begins ends on the next day.
-func readHours(v Value) [][2]int {
+func readHours(v strict.Value) [][2]int {
 	if !v.Present() {
 		return [][2]int{{0, dayLength}}
 	}
-	items := v.OneOrMore()
-	if v.node.Kind == sequenceNode {
-		v.SomeItems()
-	}
 	var out [][2]int
-	for _, item := range items {
-		s, ok := item.text(`hours such as "08:00-18:00"`)
+	for _, item := range v.OneOrMore() {
+		s, ok := item.Want(`hours such as "08:00-18:00"`)
 		if !ok {
 			continue
 		}
@@ -150,11 +147,11 @@ func (w window) same(o window) bool {
 }
 
 // readValid reads the period in which a rule is in force.
-func (b *builder) readValid(v Value) period {
+func (b *builder) readValid(v strict.Value) period {
 	f := v.Fields("from", "until", "zone")
 	from, until, zone := f.Get("from"), f.Get("until"), f.Get("zone")
-	if v.Present() && v.node.Kind == mappingNode && !from.Present() && !until.Present() {
-		v.Errorf(CodeMissing, "say from when, until when, or both")
+	if v.IsMapping() && !from.Present() && !until.Present() {
+		v.Errorf(strict.CodeMissing, "say from when, until when, or both")
 	}
 	var p period
 	p.from, _ = b.readMoment(from, zone, false)
@@ -166,15 +163,14 @@ func (b *builder) readValid(v Value) period {
 }
 
 // checkTimes warns of windows that the period leaves out.
-func (r *rule) checkTimes(when, valid Value) {
+func (r *rule) checkTimes(when, valid strict.Value) {
 	if r.when != nil && !r.valid.from.IsZero() {
 		if _, ok := r.start(r.valid.from); !ok {
 			when.Warnf(codeNeverHolds, "rule %s never holds: none of these windows lies in the period under valid", r.ref.Name)
 		}
 	}
 	if until := r.valid.until; !until.IsZero() {
-		line, col := valid.at()
-		r.lapsed = valid.doc.problem(line, col, codeLapsed, fmt.Sprintf("rule %s is over since %s", r.ref.Name, until.Format("2006-01-02 15:04 MST")), true)
+		r.lapsed = valid.Place().Warning(codeLapsed, "rule %s is over since %s", r.ref.Name, until.Format(momentWords))
 	}
 }
 
@@ -184,16 +180,16 @@ var momentForms = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04"
 // readMoment reads "2026-03-02", "2026-03-02 08:00" on the clock of zone, or
 // "2026-03-02T08:00:00+01:00" without one. A date alone is the whole day: as an
 // end it means the day's.
-func (b *builder) readMoment(v, zone Value, end bool) (time.Time, bool) {
+func (b *builder) readMoment(v, zone strict.Value, end bool) (time.Time, bool) {
 	const want = `a date such as 2026-03-02, or "2026-03-02 08:00"`
 	in := b.readZone(zone)
 	if in == nil {
 		in = time.UTC // to find more problems
 	}
-	if !v.is(scalarNode, want) {
+	s, ok := v.Scalar(want)
+	if !ok {
 		return time.Time{}, false
 	}
-	s := v.node.Value
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, momentInRange(v, t)
 	}
@@ -206,7 +202,7 @@ func (b *builder) readMoment(v, zone Value, end bool) (time.Time, bool) {
 		case err != nil:
 			v.Errorf(codeNever, "%q never occurs: no calendar has that day or hour", s)
 		case !zone.Present():
-			v.Errorf(CodeMissing, "whose clock is meant? add zone: Europe/Oslo, say, or zone: UTC, beside it")
+			v.Errorf(strict.CodeMissing, "whose clock is meant? add zone: Europe/Oslo, say, or zone: UTC, beside it")
 		case form != time.DateOnly && t.Format(form) != s:
 			v.Errorf(codeNever, "%q never occurs: the clock is put forward over it", s)
 		case !momentInRange(v, t):
@@ -223,9 +219,9 @@ func (b *builder) readMoment(v, zone Value, end bool) (time.Time, bool) {
 
 // momentInRange keeps typing errors in the year out, and times that no
 // arithmetic reaches.
-func momentInRange(v Value, t time.Time) bool {
+func momentInRange(v strict.Value, t time.Time) bool {
 	if y := t.Year(); y < 2000 || y > 2200 {
-		v.Errorf(CodeValue, "%d is hardly the year that is meant", y)
+		v.Errorf(strict.CodeValue, "%d is hardly the year that is meant", y)
 		return false
 	}
 	return true
@@ -234,14 +230,14 @@ func momentInRange(v Value, t time.Time) bool {
 // factors are what a login's method is made of.
 var factors = []string{"passphrase", "publickey", "otp", "sk", "remembered", "recovery", "temporary", "enrolment", "sms"}
 
-func readMFA(v Value) *mfa {
+func readMFA(v strict.Value) *mfa {
 	if !v.Present() {
 		return nil
 	}
 	f := v.Fields("methods", "max_age")
 	m := &mfa{maxAge: f.Get("max_age").Duration(0, time.Second, 31*24*time.Hour)}
 	for _, item := range f.Get("methods").SomeItems() {
-		s, ok := item.text(`a method such as "otp" or "publickey+otp"`)
+		s, ok := item.Want(`a method such as "otp" or "publickey+otp"`)
 		if !ok {
 			continue
 		}
@@ -253,15 +249,15 @@ func readMFA(v Value) *mfa {
 		}
 		switch {
 		case bad != "" || s == "":
-			item.Errorf(CodeValue, "%q is no factor of a login; there are %s, joined by +", bad, strings.Join(factors, ", "))
+			item.Errorf(strict.CodeValue, "%q is no factor of a login; there are %s, joined by +", bad, strings.Join(factors, ", "))
 		case slices.Contains(m.methods, s):
 			item.Errorf(codeTwice, "%q stands in this list twice", s)
 		default:
 			m.methods = append(m.methods, s)
 		}
 	}
-	if v.node.Kind == mappingNode && len(v.node.Content) == 0 {
-		v.Errorf(CodeMissing, "say methods, max_age or both")
+	if f.Empty() {
+		v.Errorf(strict.CodeMissing, "say methods, max_age or both")
 	}
 	return m
 }
@@ -269,14 +265,14 @@ func readMFA(v Value) *mfa {
 // maxNeed is the most approvals that a rule may ask for; more people never meet.
 const maxNeed = 10
 
-func (b *builder) readApproval(v Value) *approval {
+func (b *builder) readApproval(v strict.Value) *approval {
 	if !v.Present() {
 		return nil
 	}
 	f := v.Fields("approvers", "need", "for", "wait")
 	a := &approval{people: map[string]bool{}}
 	for _, item := range f.Need("approvers").SomeItems() {
-		s, ok := item.text(`a user, or a group such as "tinker/stewards"`)
+		s, ok := item.Want(`a user, or a group such as "tinker/stewards"`)
 		if !ok {
 			continue
 		}
@@ -312,7 +308,7 @@ func (b *builder) readApproval(v Value) *approval {
 // maxByteLimit is more than anybody carries in a day.
 const maxByteLimit = 1 << 50
 
-func readLimits(v Value) Limits {
+func readLimits(v strict.Value) Limits {
 	f := v.Fields("session", "idle", "concurrent", "session_down", "session_up", "day_down", "day_up")
 	size := func(key string) int64 { return f.Get(key).Size(0, 1, maxByteLimit) }
 	return Limits{
@@ -328,7 +324,7 @@ func readLimits(v Value) Limits {
 const maxCommand = 1024
 
 // readCommands reads the only commands that exec stands for, nil for any.
-func readCommands(v Value, may Capabilities) []string {
+func readCommands(v strict.Value, may Capabilities) []string {
 	if v.Present() && !may.Has(Exec) {
 		v.Errorf(codeMisplaced, "this has no effect without exec under may")
 	}
@@ -337,11 +333,11 @@ func readCommands(v Value, may Capabilities) []string {
 	}
 	var out []string
 	for _, item := range v.SomeItems() {
-		s, ok := item.text(`a command such as "/usr/bin/uptime"`)
+		s, ok := item.Want(`a command such as "/usr/bin/uptime"`)
 		switch {
 		case !ok:
 		case strings.TrimSpace(s) == "" || len(s) > maxCommand || !utf8.ValidString(s):
-			item.Errorf(CodeValue, "want a whole command of 1 to %d bytes", maxCommand)
+			item.Errorf(strict.CodeValue, "want a whole command of 1 to %d bytes", maxCommand)
 		case slices.Contains(out, s):
 			item.Errorf(codeTwice, "%q stands in this list twice", s)
 		default:

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"entry/policy/strict"
 )
 
 // rule is one rule of the policy, in the order of files and lines.
@@ -31,7 +33,7 @@ type rule struct {
 	because       string
 
 	// lapsed is what to say of r once its period is over.
-	lapsed Problem
+	lapsed strict.Problem
 }
 
 // maxBecause keeps a reason on one line of a refusal, in characters.
@@ -52,18 +54,18 @@ func (r *rule) destinations(c Capability) []destination {
 // opensTCP reports whether r lets users through to a target of kind tcp.
 func (r *rule) opensTCP() bool { return r.record == Metadata && r.may.Has(ForwardLocal) }
 
-func (b *builder) readRule(v Value) {
+func (b *builder) readRule(v strict.Value) {
 	f := v.Fields("name", "deny", "who", "where", "from", "when", "valid", "mfa", "may", "exec", "forward_local", "forward_remote",
 		"record", "record_input", "limits", "approval", "because")
-	r := &rule{ref: RuleRef{File: v.file(), Line: v.Line()}, record: Full}
+	r := &rule{ref: RuleRef{File: v.File(), Line: v.Line()}, record: Full}
 	b.rules = append(b.rules, ruleAt{r, v, f})
 
 	name := f.Need("name")
-	if r.ref.Name = name.Text(); r.ref.Name != "" || name.Present() && name.node.Value == "" {
+	if r.ref.Name = name.Text(); r.ref.Name != "" || name.Present() && name.Raw() == "" {
 		if !ruleForm.MatchString(r.ref.Name) {
 			name.Errorf(codeName, "rule %q: a name is 1 to 64 of a-z, 0-9, dot, underscore and dash", r.ref.Name)
 		} else if first, dup := b.ruleNames[r.ref.Name]; dup {
-			name.Errorf(codeTwice, "rule %q is already defined at %s", r.ref.Name, first.place())
+			name.Errorf(codeTwice, "rule %q is already defined at %s", r.ref.Name, first.Place())
 		} else {
 			b.ruleNames[r.ref.Name] = name
 		}
@@ -76,7 +78,7 @@ func (b *builder) readRule(v Value) {
 	if because := f.Get("because"); because.Present() {
 		r.because = because.Text()
 		if utf8.RuneCountInString(r.because) > maxBecause {
-			because.Errorf(CodeValue, "the reason is longer than %d characters", maxBecause)
+			because.Errorf(strict.CodeValue, "the reason is longer than %d characters", maxBecause)
 		}
 	}
 	if r.deny {
@@ -98,7 +100,7 @@ func (b *builder) readRule(v Value) {
 	r.commands = readCommands(f.Get("exec"), r.may)
 }
 
-func (b *builder) readDeny(r *rule, f Fields) {
+func (b *builder) readDeny(r *rule, f strict.Fields) {
 	r.whole = !f.Get("may").Present()
 	if r.whole {
 		r.may = allCapabilities
@@ -114,14 +116,14 @@ func (b *builder) readDeny(r *rule, f Fields) {
 }
 
 // readRecord reads a level of recording, Full if v says nothing.
-func readRecord(v Value) Record {
+func readRecord(v strict.Value) Record {
 	return [...]Record{Full, Manifest, Metadata}[v.Choice("full", "manifest", "metadata")]
 }
 
-func readCapabilities(v Value) Capabilities {
+func readCapabilities(v strict.Value) Capabilities {
 	var set Capabilities
 	for _, item := range v.SomeItems() {
-		s, ok := item.text("a capability")
+		s, ok := item.Want("a capability")
 		if !ok {
 			continue
 		}
@@ -129,11 +131,11 @@ func readCapabilities(v Value) Capabilities {
 		switch {
 		case !ok:
 			names := capabilityNames[Shell:]
-			if near := nearest(s, names); near != "" {
-				item.Errorf(codeCapability, "%q is no capability; did you mean %q?", s, near)
-			} else {
-				item.Errorf(codeCapability, "%q is no capability; there are %s", s, strings.Join(names, ", "))
+			hint := strict.DidYouMean(s, names)
+			if hint == "" {
+				hint = "; there are " + strings.Join(names, ", ")
 			}
+			item.Errorf(codeCapability, "%q is no capability%s", s, hint)
 		case set.Has(c):
 			item.Errorf(codeTwice, "%q stands in this list twice", s)
 		default:
@@ -143,7 +145,7 @@ func readCapabilities(v Value) Capabilities {
 	return set
 }
 
-func readNetworks(v Value) []netip.Prefix {
+func readNetworks(v strict.Value) []netip.Prefix {
 	var out []netip.Prefix
 	for _, item := range v.SomeItems() {
 		network, ok := item.Network()

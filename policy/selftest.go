@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"entry/policy/strict"
 )
 
 // A policy's tests say in the files what has to come out. They run before every
@@ -16,7 +18,7 @@ import (
 type test struct {
 	request     Request
 	approvedBy  []string
-	fields      Fields
+	fields      strict.Fields
 	may, mayNot Capabilities
 	run, runNot []string
 	denied      bool
@@ -24,7 +26,7 @@ type test struct {
 	record      Record
 }
 
-func (b *builder) readTest(v Value) {
+func (b *builder) readTest(v strict.Value) {
 	f := v.Fields("user", "realm", "realm_groups", "target", "from", "at", "zone", "method", "code_age", "approved_by",
 		"may", "may_not", "run", "run_not", "denied", "approval", "record")
 	t := test{fields: f}
@@ -46,28 +48,28 @@ func (b *builder) readTest(v Value) {
 		f.Get("denied").Errorf(codeTestForm, "denied: true leaves nothing else to expect")
 	case t.approval && allowing:
 		f.Get("approval").Errorf(codeTestForm, "approval: true expects that nothing is allowed before; it leaves nothing else to expect")
-	case !t.denied && !t.approval && !allowing && v.Present() && v.node.Kind == mappingNode:
+	case !t.denied && !t.approval && !allowing && v.IsMapping():
 		v.Errorf(codeTestForm, "the test expects nothing; say may, may_not, run, run_not, record, approval: true or denied: true")
 	}
 	b.tests = append(b.tests, t)
 }
 
 // readSituation reads what a test asks.
-func (b *builder) readSituation(t *test, f Fields) {
+func (b *builder) readSituation(t *test, f strict.Fields) {
 	user := f.Need("user")
 	t.request.User = user.Text()
 	if err := ValidUser(t.request.User); err != nil && t.request.User != "" {
 		user.Errorf(codeName, "%q: %v", t.request.User, err)
 	}
 	if target := f.Need("target"); target.Present() {
-		if name, ok := target.text(`a target such as "home.tinker"`); ok {
+		if name, ok := target.Want(`a target such as "home.tinker"`); ok {
 			t.request.Target = b.findTarget(target, name)
 		}
 	}
 	if text := f.Get("from").Text(); text != "" {
 		addr, err := netip.ParseAddr(text)
 		if err != nil {
-			f.Get("from").Errorf(CodeValue, "%q is no address", text)
+			f.Get("from").Errorf(strict.CodeValue, "%q is no address", text)
 		}
 		t.request.Source = addr
 	}

@@ -1,12 +1,16 @@
 package policy
 
-import "slices"
+import (
+	"slices"
 
-func (b *builder) linkWhere(r *rule, where Value) {
+	"entry/policy/strict"
+)
+
+func (b *builder) linkWhere(r *rule, where strict.Value) {
 	r.everywhere = r.deny && !where.Present()
 	f := where.Fields("targets", "labs")
 	for _, item := range f.Get("targets").Items() {
-		s, ok := item.text(`a target such as "home.tinker"`)
+		s, ok := item.Want(`a target such as "home.tinker"`)
 		if !ok {
 			continue
 		}
@@ -38,8 +42,8 @@ func (b *builder) linkWhere(r *rule, where Value) {
 			r.targetLabs = append(r.targetLabs, l)
 		}
 	}
-	if where.Present() && where.node.Kind == mappingNode && len(where.node.Content) == 0 {
-		where.Errorf(CodeMissing, "say what the rule opens: targets or labs")
+	if f.Empty() {
+		where.Errorf(strict.CodeMissing, "say what the rule opens: targets or labs")
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"entry/policy/strict"
 )
 
 // subject is one entry of somebody's `who`: a user, a lab's members or a group.
@@ -15,7 +17,7 @@ type subject struct {
 	rules []int32 // the rules for it, in increasing order
 }
 
-func (b *builder) linkWho(r *rule, who Value) {
+func (b *builder) linkWho(r *rule, who strict.Value) {
 	r.everyone = r.deny && !who.Present()
 	f := who.Fields("users", "labs", "groups", "realms")
 	for _, user := range readUsers(f.Get("users").Items()) {
@@ -36,8 +38,8 @@ func (b *builder) linkWho(r *rule, who Value) {
 			r.who = appendSubject(r.who, item, s)
 		}
 	}
-	if who.Present() && who.node.Kind == mappingNode && len(who.node.Content) == 0 {
-		who.Errorf(CodeMissing, "say whom the rule is for: users, labs, groups or realms")
+	if f.Empty() {
+		who.Errorf(strict.CodeMissing, "say whom the rule is for: users, labs, groups or realms")
 	}
 }
 
@@ -51,17 +53,17 @@ func (b *builder) subject(name string, users []string) *subject {
 	return s
 }
 
-func appendSubject(who []*subject, at Value, s *subject) []*subject {
+func appendSubject(who []*subject, at strict.Value, s *subject) []*subject {
 	if slices.Contains(who, s) {
-		at.Errorf(codeTwice, "%q stands in this list twice", at.node.Value)
+		at.Errorf(codeTwice, "%q stands in this list twice", at.Raw())
 		return who
 	}
 	return append(who, s)
 }
 
 // findGroup reads "lab/group", which has to exist.
-func (b *builder) findGroup(v Value) *subject {
-	s, ok := v.text(`a group such as "tinker/stewards"`)
+func (b *builder) findGroup(v strict.Value) *subject {
+	s, ok := v.Want(`a group such as "tinker/stewards"`)
 	if !ok {
 		return nil
 	}
@@ -77,7 +79,7 @@ func (b *builder) findGroup(v Value) *subject {
 	}
 	users, ok := l.group(groupName)
 	if !ok {
-		v.Errorf(codeUnknownRef, "lab %s has no group %q%s", labName, groupName, didYouMean(groupName, slices.Sorted(maps.Keys(l.groups))))
+		v.Errorf(codeUnknownRef, "lab %s has no group %q%s", labName, groupName, strict.DidYouMean(groupName, slices.Sorted(maps.Keys(l.groups))))
 		return nil
 	}
 	return b.subject("group "+s, users)
@@ -89,8 +91,8 @@ const maxRealmGroup = 512
 
 // readRealm reads "uni", or "uni/GROUP" with whatever the realm calls a group.
 // Neither is known to the files.
-func (b *builder) readRealm(v Value) *subject {
-	s, ok := v.text(`a realm such as "uni"`)
+func (b *builder) readRealm(v strict.Value) *subject {
+	s, ok := v.Want(`a realm such as "uni"`)
 	if !ok {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"entry/policy/strict"
 )
 
 // What conditions, lists and limits are called wherever people read them: in
@@ -88,7 +90,7 @@ func (m *mfa) words() string {
 		out = append(out, "login with "+strings.Join(methods, " or "))
 	}
 	if m.maxAge > 0 {
-		out = append(out, "code at most "+short(m.maxAge)+" old")
+		out = append(out, "code at most "+strict.FormatDuration(m.maxAge)+" old")
 	}
 	return strings.Join(out, ", ")
 }
@@ -96,7 +98,7 @@ func (m *mfa) words() string {
 // words names the people themselves: a group means whoever is in it.
 func (a *approval) words() string {
 	people := slices.Sorted(maps.Keys(a.people))
-	return fmt.Sprintf("approved for %s by %d of %s, waiting %s", short(a.lasts), a.need, strings.Join(people, ", "), short(a.wait))
+	return fmt.Sprintf("approved for %s by %d of %s, waiting %s", strict.FormatDuration(a.lasts), a.need, strings.Join(people, ", "), strict.FormatDuration(a.wait))
 }
 
 // words is "" for conditions that ask nothing.
@@ -130,12 +132,12 @@ func (l Limits) String() string {
 	var out []string
 	duration := func(name string, d time.Duration) {
 		if d != 0 {
-			out = append(out, name+" "+short(d))
+			out = append(out, name+" "+strict.FormatDuration(d))
 		}
 	}
 	size := func(name string, n int64) {
 		if n != 0 {
-			out = append(out, name+" "+sizeText(n))
+			out = append(out, name+" "+strict.FormatSize(n))
 		}
 	}
 	duration("session", l.Session)

@@ -16,6 +16,7 @@ import (
 	"entry/audit/refusal"
 	"entry/e2e/testkit/wire"
 	"entry/policy"
+	"entry/policy/strict"
 	"entry/session/recording"
 )
 
@@ -29,7 +30,7 @@ func connect(t testing.TB, c, s net.Conn) (client, server Leg) {
 // policyOf is a policy in which alice may do what rule says on home.tinker.
 func policyOf(t testing.TB, rule string) *policy.Policy {
 	t.Helper()
-	p, err := policy.Parse(policy.File{Name: "tinker.yaml", Data: []byte(`
+	p, err := policy.Parse(strict.File{Name: "tinker.yaml", Data: []byte(`
 labs:
   tinker:
     members: [alice]

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"entry/configs"
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 func policyCmd() *cobra.Command {
@@ -55,8 +55,7 @@ func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
 
 // policyCode tells failed tests from files that can't be used at all.
 func policyCode(err error) int {
-	var problems policy.Problems
-	if errors.As(err, &problems) && problems.OnlyTests() {
+	if policy.OnlyTests(err) {
 		return exitDenied
 	}
 	return exitUsage
@@ -89,13 +88,13 @@ func readPolicy(paths []string) (*policy.Policy, error) {
 			return policy.Load(paths[0])
 		}
 	}
-	var files []policy.File
-	var problems policy.Problems
+	var files []strict.File
+	var problems strict.Problems
 	for _, path := range paths {
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			return nil, fmt.Errorf("%s is a directory: name one directory, or files", path)
 		}
-		f, problem := policy.ReadFile(path)
+		f, problem := strict.ReadFile(path)
 		if problem != nil {
 			problems = append(problems, *problem)
 			continue

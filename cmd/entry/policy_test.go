@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 const policyLabs = `labs:
@@ -203,7 +204,7 @@ func BenchmarkPolicyReplay(b *testing.B) {
 		fmt.Fprintf(&labs, "]\n    targets:\n      home: {address: 10.0.%d.1, host_keys: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdIk3Lk2bzLyYy/xKJ9HCdYm22B0ukIEuBHH6tjd5dN\"}\n", l)
 		fmt.Fprintf(&rules, "  - {name: r%d, who: {labs: [lab%d]}, where: {labs: [lab%d]}, may: [shell], when: {days: [mon-fri], zone: Europe/Oslo}}\n", l, l, l)
 	}
-	p, err := policy.Parse(policy.File{Name: "p.yaml", Data: []byte("labs:\n" + labs.String() + "rules:\n" + rules.String())})
+	p, err := policy.Parse(strict.File{Name: "p.yaml", Data: []byte("labs:\n" + labs.String() + "rules:\n" + rules.String())})
 	if err != nil {
 		b.Fatal(err)
 	}

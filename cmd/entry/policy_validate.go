@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 func policyValidateCmd() *cobra.Command {
@@ -117,7 +118,7 @@ func reportProblems(cmd *cobra.Command, p *policy.Policy, err error) error {
 	if jerr != nil {
 		return jerr
 	}
-	var found, warnings policy.Problems
+	var found, warnings strict.Problems
 	errors.As(err, &found)
 	if p != nil {
 		warnings = append(p.Warnings(), p.Lapsed(time.Now())...)

@@ -14,6 +14,7 @@ import (
 	"entry/audit"
 	"entry/configs"
 	"entry/policy"
+	"entry/policy/strict"
 	"entry/session/recording"
 )
 
@@ -25,7 +26,7 @@ func keeps(t *testing.T, lab, retention string) *policy.Policy {
 	if retention != "" {
 		text += "    retention: " + retention + "\n"
 	}
-	p, err := policy.Parse(policy.File{Name: "lab.yaml", Data: []byte(text)})
+	p, err := policy.Parse(strict.File{Name: "lab.yaml", Data: []byte(text)})
 	must(t, err)
 	return p
 }

@@ -1,8 +1,9 @@
-package policy
+package strict
 
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -14,10 +15,30 @@ import (
 type Problem struct {
 	File      string
 	Line, Col int
-	Code      string // stable: see codes.go
+	Code      string // stable: see [Codes]
 	Message   string
 	Snippet   string // the line and a caret under the column; "" without a line
 	Warning   bool   // worth a look, but nothing is refused for it
+}
+
+// Place is where something stands in a file. Line and Col are as in a [Problem].
+type Place struct {
+	File      string
+	Line, Col int
+	Snippet   string
+}
+
+// String is "file:line" with the file's base name, for messages that point
+// elsewhere.
+func (p Place) String() string { return fmt.Sprintf("%s:%d", filepath.Base(p.File), p.Line) }
+
+// Warning is a warning about what stands there.
+func (p Place) Warning(code, format string, args ...any) Problem {
+	return p.problem(code, fmt.Sprintf(format, args...), true)
+}
+
+func (p Place) problem(code, message string, warning bool) Problem {
+	return Problem{File: p.File, Line: p.Line, Col: p.Col, Code: code, Message: message, Snippet: p.Snippet, Warning: warning}
 }
 
 // Error is "file:line:col: message [CODE]" and, on lines of their own, the
@@ -60,8 +81,8 @@ func (ps Problems) Error() string {
 	return strings.Join(texts, "\n")
 }
 
-// fatal are the problems that aren't warnings, nil if there are none.
-func (ps Problems) fatal() Problems {
+// Fatal are the problems that aren't warnings, nil if there are none.
+func (ps Problems) Fatal() Problems {
 	var out Problems
 	for _, p := range ps {
 		if !p.Warning {
@@ -71,14 +92,8 @@ func (ps Problems) fatal() Problems {
 	return out
 }
 
-// OnlyTests reports whether failed tests are all that is wrong.
-func (ps Problems) OnlyTests() bool {
-	fatal := ps.fatal()
-	return len(fatal) > 0 && !slices.ContainsFunc(fatal, func(p Problem) bool { return p.Code != codeTest })
-}
-
-// sorted orders ps by place and drops exact repetitions.
-func (ps Problems) sorted() Problems {
+// Sorted orders ps by place and drops exact repetitions.
+func (ps Problems) Sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),
 			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))
@@ -103,7 +118,7 @@ func snippet(line string, number, col int) string {
 	for _, r := range runes[start:end] {
 		if r == '\t' {
 			r = ' '
-		} else if !showable(r) {
+		} else if !Showable(r) {
 			r = utf8.RuneError
 		}
 		shown = append(shown, r)
@@ -114,12 +129,12 @@ func snippet(line string, number, col int) string {
 // printable is s with everything a terminal might obey, or that could reorder
 // what is read, written as an escape. A line end stays out too.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !showable(r) }) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !Showable(r) }) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if showable(r) {
+		if Showable(r) {
 			b.WriteRune(r)
 		} else {
 			fmt.Fprintf(&b, "\\u%04x", r)
@@ -128,8 +143,8 @@ func printable(s string) string {
 	return b.String()
 }
 
-// showable excludes controls, line and paragraph separators, and the
+// Showable excludes controls, line and paragraph separators, and the
 // invisible formatting characters that can reorder or hide text.
-func showable(r rune) bool {
+func Showable(r rune) bool {
 	return r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -1,4 +1,4 @@
-package policy
+package strict
 
 import (
 	"bytes"
@@ -10,17 +10,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// MaxFileSize bounds one file, in bytes: 5,000 rules take about 1.5 MiB.
-const MaxFileSize = 4 << 20
-
 // maxDepth bounds nesting; the deepest value that means anything is at 7.
 const maxDepth = 32
-
-// File is one file's name, as it should stand in messages, and its content.
-type File struct {
-	Name string
-	Data []byte
-}
 
 // Document is one YAML file being read strictly. Whatever is found wrong, here
 // and by the readers of its [Value]s, is collected in Problems. It isn't safe
@@ -53,7 +44,12 @@ func Read(f File) *Document {
 }
 
 // Problems are those found so far, ordered by place.
-func (d *Document) Problems() Problems { return d.problems.sorted() }
+func (d *Document) Problems() Problems { return d.problems.Sorted() }
+
+// Found is how many problems and warnings there were so far, repeated ones and
+// those beyond what is kept included: more of them tell that something was wrong
+// with what was read in between.
+func (d *Document) Found() int { return d.errors + d.warnings }
 
 // Root is the document's top value; absent where the file couldn't be parsed.
 func (d *Document) Root() Value { return Value{doc: d, node: d.root} }
@@ -74,12 +70,12 @@ func (d *Document) report(line, col int, code, message string, warning bool) {
 		count, most = &d.warnings, maxWarnings
 	}
 	if *count++; *count <= most {
-		d.problems = append(d.problems, d.problem(line, col, code, message, warning))
+		d.problems = append(d.problems, d.place(line, col).problem(code, message, warning))
 	}
 }
 
-func (d *Document) problem(line, col int, code, message string, warning bool) Problem {
-	p := Problem{File: d.name, Line: line, Col: col, Code: code, Message: message, Warning: warning}
+func (d *Document) place(line, col int) Place {
+	p := Place{File: d.name, Line: line, Col: col}
 	if line > 0 && line <= len(d.lines) && len(d.lines[line-1]) <= maxSnippetLine {
 		p.Snippet = snippet(d.lines[line-1], line, col)
 	}
@@ -101,7 +97,7 @@ func (d *Document) checkText() bool {
 					return false
 				}
 			}
-			if r == '\t' || r == utf8.RuneError || showable(r) || r == '\ufeff' && i == 0 && at == 0 {
+			if r == '\t' || r == utf8.RuneError || Showable(r) || r == '\ufeff' && i == 0 && at == 0 {
 				continue
 			}
 			d.report(i+1, col, CodeEncoding, "a control or invisible character; write it out or leave it out", false)
