@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"entry/audit/plain"
 	"entry/policy/strict"
 )
 
@@ -82,7 +83,7 @@ const maxSocketPath = 107
 
 func cleanSocket(name string) bool {
 	return len(name) > 1 && len(name) <= maxSocketPath && name[0] == '/' && path.Clean(name) == name &&
-		!strings.ContainsFunc(name, func(r rune) bool { return !strict.Showable(r) })
+		!strings.ContainsFunc(name, func(r rune) bool { return !plain.Visible(r) })
 }
 
 func canonicalHost(host string) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"entry/audit/plain"
 	"entry/policy/strict"
 )
 
@@ -41,7 +42,7 @@ func FuzzParse(f *testing.F) {
 					t.Fatalf("problem %+v in a file of %d lines", q, lines)
 				}
 			}
-			if strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return r != '\ufffd' && !strict.Showable(r) }) {
+			if strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return r != '\ufffd' && !plain.Visible(r) }) {
 				t.Fatalf("unprintable: %q", err.Error())
 			}
 			return

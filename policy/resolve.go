@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"entry/audit/plain"
 )
 
 // UnknownTarget says that a user asked for something that is no target of
@@ -53,12 +55,7 @@ func list(names []string) string {
 }
 
 // quote shows a peer's words: escaped, in ASCII, and not many of them.
-func quote(s string) string {
-	if len(s) > 64 {
-		s = s[:64] + "..."
-	}
-	return fmt.Sprintf("%+q", s)
-}
+func quote(s string) string { return plain.Quote(plain.Clip(s, 64)) }
 
 // Resolve finds the target that user means by name: ASCII, upper case folded,
 // one trailing dot stripped; "home", or "home.tinker" in full. A bare name is

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"entry/audit/plain"
 )
 
 // maxDepth bounds nesting; the deepest value that means anything is at 7.
@@ -97,7 +99,7 @@ func (d *Document) checkText() bool {
 					return false
 				}
 			}
-			if r == '\t' || r == utf8.RuneError || Showable(r) || r == '\ufeff' && i == 0 && at == 0 {
+			if r == '\t' || r == utf8.RuneError || plain.Visible(r) || r == '\ufeff' && i == 0 && at == 0 {
 				continue
 			}
 			d.report(i+1, col, CodeEncoding, "a control or invisible character; write it out or leave it out", false)

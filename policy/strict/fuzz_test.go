@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"entry/audit/plain"
 	"entry/policy/strict"
 )
 
@@ -37,7 +38,7 @@ func FuzzRead(f *testing.F) {
 			if p.Line < 0 || p.Line > lines || p.Line > 0 && p.Col < 1 || p.Code == "" || p.Message == "" {
 				t.Fatalf("problem %+v in a file of %d lines", p, lines)
 			}
-			if strings.ContainsFunc(strings.ReplaceAll(p.Error(), "\n", ""), func(r rune) bool { return r != '\ufffd' && !strict.Showable(r) }) {
+			if strings.ContainsFunc(strings.ReplaceAll(p.Error(), "\n", ""), func(r rune) bool { return r != '\ufffd' && !plain.Visible(r) }) {
 				t.Fatalf("unprintable: %q", p.Error())
 			}
 		}

@@ -6,8 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"entry/audit/plain"
 )
 
 // Problem is one thing wrong with a file, at its place. Line and Col count from
@@ -118,7 +119,7 @@ func snippet(line string, number, col int) string {
 	for _, r := range runes[start:end] {
 		if r == '\t' {
 			r = ' '
-		} else if !Showable(r) {
+		} else if !plain.Visible(r) {
 			r = utf8.RuneError
 		}
 		shown = append(shown, r)
@@ -129,22 +130,16 @@ func snippet(line string, number, col int) string {
 // printable is s with everything a terminal might obey, or that could reorder
 // what is read, written as an escape. A line end stays out too.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !Showable(r) }) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !plain.Visible(r) }) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if Showable(r) {
+		if plain.Visible(r) {
 			b.WriteRune(r)
 		} else {
 			fmt.Fprintf(&b, "\\u%04x", r)
 		}
 	}
 	return b.String()
-}
-
-// Showable excludes controls, line and paragraph separators, and the
-// invisible formatting characters that can reorder or hide text.
-func Showable(r rune) bool {
-	return r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"entry/audit/plain"
 )
 
 // Raw is a single value as it is written, "" for anything else. It reports
@@ -43,7 +45,7 @@ func (v Value) Want(want string) (text string, ok bool) {
 		return "", false
 	}
 	s := strings.TrimRight(v.node.Value, "\n")
-	if i := strings.IndexFunc(s, func(r rune) bool { return !Showable(r) }); i >= 0 {
+	if i := strings.IndexFunc(s, func(r rune) bool { return !plain.Visible(r) }); i >= 0 {
 		v.Errorf(CodeEncoding, "want one line of text without control characters")
 		return "", false
 	}
