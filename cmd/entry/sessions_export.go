@@ -3,26 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"entry/session/recording"
+	"entry/session/recording/play"
 )
-
-// exportFormats are what --format takes.
-var exportFormats = map[string]func(*recording.Reader, io.Writer, recording.Channel) error{
-	"asciicast-v3": func(r *recording.Reader, w io.Writer, c recording.Channel) error {
-		return recording.ExportAsciicast(r.Next, w, r.Header(), c)
-	},
-	"text": func(r *recording.Reader, w io.Writer, c recording.Channel) error {
-		return recording.ExportText(r.Next, w, c.Number)
-	},
-	"raw": func(r *recording.Reader, w io.Writer, c recording.Channel) error {
-		return recording.ExportRaw(r.Next, w, c.Number)
-	},
-}
 
 func sessionsExportCmd() *cobra.Command {
 	var format, output string
@@ -45,11 +33,12 @@ output. A file that is there already is not overwritten.`,
   entry sessions export last --format raw > session.bytes`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			export := exportFormats[format]
-			if export == nil {
+			at := slices.IndexFunc(play.Formats, func(f play.Format) bool { return f.Name == format })
+			if at < 0 {
 				return failf(exitUsage, "--format %q: want asciicast-v3, text or raw", format)
 			}
-			if format == "raw" && output == "" && isTerminal(cmd.OutOrStdout()) {
+			export := play.Formats[at]
+			if export.AsItCame && output == "" && isTerminal(cmd.OutOrStdout()) {
 				return hinted(failf(exitUsage, "raw output could do anything to this terminal"), "write it to a file with -o FILE, or use entry sessions play")
 			}
 			return withChannel(cmd, args[0], "export", channel, func(r *recording.Reader, c recording.Channel) (err error) {
@@ -62,14 +51,14 @@ output. A file that is there already is not overwritten.`,
 					defer func() { err = errors.Join(err, f.Close()) }()
 					out = f
 				}
-				if err := cutNote(cmd.ErrOrStderr(), export(r, out, c)); err != nil {
+				if err := cutNote(cmd.ErrOrStderr(), export.Write(r.Next, out, r.Header(), c)); err != nil {
 					return fmt.Errorf("export: %w", err)
 				}
 				return nil
 			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "asciicast-v3", "asciicast-v3, text or raw (`NAME`)")
+	cmd.Flags().StringVar(&format, "format", play.Formats[0].Name, "asciicast-v3, text or raw (`NAME`)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write instead of standard output")
 	cmd.Flags().Int64Var(&channel, "channel", -1, "`NUMBER` of the channel")
 	identityFlag(cmd)

@@ -16,13 +16,14 @@ import (
 
 	"entry/audit/plain"
 	"entry/session/recording"
+	"entry/session/recording/play"
 )
 
 // errInterrupted ends a replay without being its failure.
 var errInterrupted = errors.New("interrupted")
 
 func sessionsPlayCmd() *cobra.Command {
-	var o recording.PlayOptions
+	var o play.Options
 	var channel int64
 	cmd := &cobra.Command{
 		Use:   "play SESSION",
@@ -45,7 +46,7 @@ isn't a terminal there are no pauses at all.`,
 				return failf(exitUsage, "--speed must be above 0 and --idle not below it")
 			}
 			return withChannel(cmd, args[0], "play", channel, func(r *recording.Reader, c recording.Channel) error {
-				return play(cmd, r, c, o)
+				return showSession(cmd, r, c, o)
 			})
 		},
 	}
@@ -56,7 +57,7 @@ isn't a terminal there are no pauses at all.`,
 	return cmd
 }
 
-func play(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o recording.PlayOptions) error {
+func showSession(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o play.Options) error {
 	out, note := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	o.Channel, o.Notes = c.Number, note
 	h := r.Header()
@@ -81,7 +82,7 @@ func play(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o record
 	} else {
 		o.Sleep = func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
 	}
-	err := recording.Play(ctx, r.Next, out, o)
+	err := play.Replay(ctx, r.Next, out, o)
 	if errors.Is(err, errInterrupted) {
 		return nil
 	}

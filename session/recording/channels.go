@@ -71,9 +71,8 @@ func (c *Channel) add(f Frame) {
 	case Gap:
 		c.Gaps++
 	case Exit:
-		var e ExitStatus
-		if json.Unmarshal(f.Data, &e) == nil {
-			c.Exit = &e
+		if e := f.Exit(); e != nil {
+			c.Exit = e
 		}
 	case Request:
 		var r struct {
@@ -116,6 +115,16 @@ func Choose(list []Channel) (Channel, error) {
 		}
 	}
 	return Channel{}, fmt.Errorf("choose channel: %w", ErrNoChannel)
+}
+
+// Exit is what an Exit frame holds: nil if it can't be read, or in a frame of
+// another kind.
+func (f Frame) Exit() *ExitStatus {
+	var e ExitStatus
+	if f.Kind != Exit || json.Unmarshal(f.Data, &e) != nil {
+		return nil
+	}
+	return &e
 }
 
 // String says how the channel's program ended.

@@ -1,4 +1,4 @@
-package recording
+package play
 
 import (
 	"context"
@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"entry/audit/plain"
+	"entry/session/recording"
 )
 
-// PlayOptions says how to replay a channel.
-type PlayOptions struct {
+// Options says how to replay a channel.
+type Options struct {
 	Channel uint32
 	Speed   float64       // times faster than it was; zero means 1
 	Idle    time.Duration // longest pause, as recorded; zero means as long as it was
@@ -22,9 +23,9 @@ type PlayOptions struct {
 	Sleep func(context.Context, time.Duration) error
 }
 
-// Play writes a channel's output, sanitised, as it came over time. It returns
+// Replay writes a channel's output, sanitised, as it came over time. It returns
 // nil at the true end and otherwise the error of next or of w.
-func Play(ctx context.Context, next func() (Frame, error), w io.Writer, o PlayOptions) (err error) {
+func Replay(ctx context.Context, next func() (recording.Frame, error), w io.Writer, o Options) (err error) {
 	if o.Speed <= 0 {
 		o.Speed = 1
 	}
@@ -34,7 +35,7 @@ func Play(ctx context.Context, next func() (Frame, error), w io.Writer, o PlayOp
 	if o.Notes == nil {
 		o.Notes = io.Discard
 	}
-	safe := Sanitise(w)
+	safe := sanitise(w)
 	defer func() { err = errors.Join(err, safe.Close()) }()
 	var at time.Duration
 	first := true
@@ -66,7 +67,7 @@ func Play(ctx context.Context, next func() (Frame, error), w io.Writer, o PlayOp
 			return context.Cause(ctx)
 		}
 		switch note := noteOf(f); {
-		case f.Kind == Output, f.Kind == Error:
+		case f.Kind == recording.Output, f.Kind == recording.Error:
 			if _, err := safe.Write(f.Data); err != nil {
 				return fmt.Errorf("play recording: %w", err)
 			}
@@ -91,20 +92,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // noteOf says in words what a frame holds that isn't output; "" if it isn't
 // worth a word. Everything from a peer is quoted.
-func noteOf(f Frame) string {
+func noteOf(f recording.Frame) string {
 	switch f.Kind {
-	case Resize:
+	case recording.Resize:
 		if cols, rows, ok := parseSize(f.Data); ok {
 			return fmt.Sprintf("the terminal was resized to %dx%d", cols, rows)
 		}
-	case Transfer:
+	case recording.Transfer:
 		return "not kept: " + quoteJSON(f.Data)
-	case Gap:
+	case recording.Gap:
 		return "the recording has a gap: " + plain.Quote(clip(f.Data))
-	case Exit:
-		c := Channel{}
-		c.add(f)
-		return c.Exit.String()
+	case recording.Exit:
+		return f.Exit().String()
 	}
 	return ""
 }

@@ -1,4 +1,4 @@
-package recording
+package play
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Sanitiser makes recorded output safe to show. A recording is what a target
+// sanitiser makes recorded output safe to show. A recording is what a target
 // or its user chose to print: on an auditor's terminal it could set titles,
 // write the clipboard, ask for answers that arrive as typed input, or turn
 // text around.
@@ -21,11 +21,11 @@ import (
 // as U+FFFD, so that a reader sees that something was there. The output is a
 // fixed point: sanitising it again changes nothing.
 //
-// The zero Sanitiser isn't usable; call Sanitise. It isn't safe for concurrent use.
-type Sanitiser struct {
+// The zero sanitiser isn't usable; call sanitise. It isn't safe for concurrent use.
+type sanitiser struct {
 	w      io.Writer
 	player bool
-	state  func(*Sanitiser, byte) bool // reports whether it took the byte
+	state  func(*sanitiser, byte) bool // reports whether it took the byte
 	seq    []byte                      // parameters and intermediates of the sequence so far
 	over   bool                        // the sequence is longer than any sane one
 	length int                         // bytes of the string so far
@@ -40,17 +40,17 @@ const (
 	maxString   = 4 << 10 // bytes of an OSC or DCS until its text is shown after all: an open one must not hide the rest
 )
 
-// Sanitise returns a writer that passes to w only what is safe on a terminal.
+// sanitise returns a writer that passes to w only what is safe on a terminal.
 // Close it to write what it still holds; it doesn't close w.
-func Sanitise(w io.Writer) *Sanitiser { return &Sanitiser{w: w} }
+func sanitise(w io.Writer) *sanitiser { return &sanitiser{w: w} }
 
 // sanitiseForPlayer also passes what a program on a full screen needs and an
 // emulator handles without effect outside itself: the alternate screen,
 // scrolling, the cursor's visibility and line-drawing characters.
-func sanitiseForPlayer(w io.Writer) *Sanitiser { return &Sanitiser{w: w, player: true} }
+func sanitiseForPlayer(w io.Writer) *sanitiser { return &sanitiser{w: w, player: true} }
 
 // Write implements io.Writer.
-func (s *Sanitiser) Write(p []byte) (int, error) {
+func (s *sanitiser) Write(p []byte) (int, error) {
 	s.out = s.out[:0]
 	rest := p
 	if len(s.carry) > 0 {
@@ -84,7 +84,7 @@ func (s *Sanitiser) Write(p []byte) (int, error) {
 }
 
 // Close writes a sign for a cut rune at the end. A cut sequence is dropped.
-func (s *Sanitiser) Close() error {
+func (s *sanitiser) Close() error {
 	if len(s.carry) == 0 {
 		return nil
 	}
@@ -94,10 +94,10 @@ func (s *Sanitiser) Close() error {
 }
 
 // ground handles one byte of ASCII outside sequences.
-func (s *Sanitiser) ground(b byte) {
+func (s *sanitiser) ground(b byte) {
 	switch {
 	case b == 0x1b:
-		s.state = (*Sanitiser).escape
+		s.state = (*sanitiser).escape
 		s.seq, s.over = s.seq[:0], false
 	case b >= 0x20 && b < 0x7f:
 		s.out = append(s.out, b)
@@ -107,7 +107,7 @@ func (s *Sanitiser) ground(b byte) {
 }
 
 // control handles a C0 character, which acts even inside a sequence.
-func (s *Sanitiser) control(b byte) {
+func (s *sanitiser) control(b byte) {
 	switch b {
 	case '\n', '\r', '\t', '\b':
 		s.out = append(s.out, b)
@@ -121,7 +121,7 @@ func (s *Sanitiser) control(b byte) {
 }
 
 // rune handles one character beyond ASCII.
-func (s *Sanitiser) rune(r rune) {
+func (s *sanitiser) rune(r rune) {
 	switch {
 	case unicode.IsGraphic(r), unicode.Is(unicode.Co, r), // icons in prompts are private use
 		r == 0x200c, r == 0x200d: // joiners, part of scripts and emoji
@@ -136,12 +136,12 @@ func (s *Sanitiser) rune(r rune) {
 }
 
 // interrupted handles the bytes that end any sequence or string.
-func (s *Sanitiser) interrupted(b byte) bool {
+func (s *sanitiser) interrupted(b byte) bool {
 	switch b {
 	case 0x18, 0x1a: // CAN, SUB
 		s.state = nil
 	case 0x1b:
-		s.state = (*Sanitiser).escape
+		s.state = (*sanitiser).escape
 		s.seq, s.over = s.seq[:0], false
 	default:
 		return false
@@ -150,7 +150,7 @@ func (s *Sanitiser) interrupted(b byte) bool {
 }
 
 // escape handles what follows ESC.
-func (s *Sanitiser) escape(b byte) bool {
+func (s *sanitiser) escape(b byte) bool {
 	switch {
 	case s.interrupted(b):
 	case b < 0x20:
@@ -166,9 +166,9 @@ func (s *Sanitiser) escape(b byte) bool {
 			s.out = append(s.out, 0x1b, s.seq[0], b)
 		}
 	case b == '[':
-		s.state = (*Sanitiser).csi
+		s.state = (*sanitiser).csi
 	case b == ']', b == 'P', b == 'X', b == '^', b == '_':
-		s.state, s.length, s.osc = (*Sanitiser).str, 0, b == ']'
+		s.state, s.length, s.osc = (*sanitiser).str, 0, b == ']'
 	default:
 		s.state = nil
 		switch {
@@ -185,7 +185,7 @@ func (s *Sanitiser) escape(b byte) bool {
 	return true
 }
 
-func (s *Sanitiser) collect(b byte) {
+func (s *sanitiser) collect(b byte) {
 	if len(s.seq) == maxSequence {
 		s.over = true
 		return
@@ -194,7 +194,7 @@ func (s *Sanitiser) collect(b byte) {
 }
 
 // csi handles what follows ESC [.
-func (s *Sanitiser) csi(b byte) bool {
+func (s *sanitiser) csi(b byte) bool {
 	switch {
 	case s.interrupted(b):
 	case b < 0x20:
@@ -214,7 +214,7 @@ func (s *Sanitiser) csi(b byte) bool {
 }
 
 // str skips a string.
-func (s *Sanitiser) str(b byte) bool {
+func (s *sanitiser) str(b byte) bool {
 	switch {
 	case s.interrupted(b):
 	case b == 0x07 && s.osc:
@@ -229,7 +229,7 @@ func (s *Sanitiser) str(b byte) bool {
 }
 
 // dispatch passes a CSI sequence on if it is one of those that are safe.
-func (s *Sanitiser) dispatch(final byte) {
+func (s *sanitiser) dispatch(final byte) {
 	switch {
 	case final == 'm' && numbers(s.seq, true),
 		bytes.IndexByte([]byte("ABCDEFGHIZKXP@LM`adef"), final) >= 0 && numbers(s.seq, false),
@@ -252,7 +252,7 @@ func (s *Sanitiser) dispatch(final byte) {
 	}
 }
 
-func (s *Sanitiser) pass(seq []byte, final byte) {
+func (s *sanitiser) pass(seq []byte, final byte) {
 	s.out = append(s.out, 0x1b, '[')
 	s.out = append(s.out, seq...)
 	s.out = append(s.out, final)

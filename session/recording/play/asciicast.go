@@ -1,4 +1,4 @@
-package recording
+package play
 
 import (
 	"bufio"
@@ -12,40 +12,8 @@ import (
 	"unicode/utf8"
 
 	"entry/audit/plain"
+	"entry/session/recording"
 )
-
-// ExportRaw writes a channel's output and errors as they came, byte for byte,
-// to w, which must not be a terminal: nothing in them is made safe.
-func ExportRaw(next func() (Frame, error), w io.Writer, channel uint32) error {
-	b := bufio.NewWriterSize(w, 64<<10)
-	err := each(next, channel, func(f Frame) error {
-		if f.Kind != Output && f.Kind != Error {
-			return nil
-		}
-		_, err := b.Write(f.Data)
-		return err
-	})
-	return errors.Join(err, b.Flush())
-}
-
-// each calls f for a channel's frames.
-func each(next func() (Frame, error), channel uint32, f func(Frame) error) error {
-	for {
-		frame, err := next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if frame.Channel != channel {
-			continue
-		}
-		if err := f(frame); err != nil {
-			return fmt.Errorf("export recording: %w", err)
-		}
-	}
-}
 
 // castHeader is the first line of an asciicast v3 file.
 // Source: https://docs.asciinema.org/manual/asciicast/v3
@@ -64,11 +32,11 @@ type castTerm struct {
 	Type string `json:"type,omitempty"`
 }
 
-// ExportAsciicast writes a channel as asciicast v3. Sequences that could act
+// asciicast writes a channel as asciicast v3. Sequences that could act
 // outside a player (OSC, DCS, queries) are left out, so that a player in a
 // terminal is safe, too; full-screen programs stay intact. Every byte of the
 // result is printable ASCII.
-func ExportAsciicast(next func() (Frame, error), w io.Writer, h Header, c Channel) error {
+func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	head := castHeader{
 		Version: 3, Term: castTerm{Cols: c.Cols, Rows: c.Rows, Type: c.Term}, Timestamp: h.Start.Unix(),
@@ -97,36 +65,34 @@ type caster struct {
 	out           *bufio.Writer
 	at            time.Duration
 	buf           bytes.Buffer
-	output, input *Sanitiser
+	output, input *sanitiser
 	line          []byte
 }
 
-func (e *caster) frame(f Frame) error {
+func (e *caster) frame(f recording.Frame) error {
 	switch f.Kind {
-	case Output, Error:
+	case recording.Output, recording.Error:
 		e.write(f.At, "o", e.output, f.Data)
-	case Input:
+	case recording.Input:
 		e.write(f.At, "i", e.input, f.Data)
-	case Resize:
+	case recording.Resize:
 		if cols, rows, ok := parseSize(f.Data); ok {
 			e.event(f.At, "r", fmt.Sprintf("%dx%d", cols, rows))
 		}
-	case Exit:
-		c := Channel{}
-		c.add(f)
-		if c.Exit != nil && c.Exit.Status != nil {
-			e.event(f.At, "x", fmt.Sprint(*c.Exit.Status))
+	case recording.Exit:
+		if exit := f.Exit(); exit != nil && exit.Status != nil {
+			e.event(f.At, "x", fmt.Sprint(*exit.Status))
 		} else {
-			e.event(f.At, "m", c.Exit.String())
+			e.event(f.At, "m", exit.String())
 		}
-	case Transfer, Gap:
+	case recording.Transfer, recording.Gap:
 		e.event(f.At, "m", noteOf(f))
 	}
 	return nil // errors of writing come from Flush
 }
 
 // write adds data as far as it makes whole characters and sequences.
-func (e *caster) write(at time.Duration, code string, s *Sanitiser, data []byte) {
+func (e *caster) write(at time.Duration, code string, s *sanitiser, data []byte) {
 	e.buf.Reset()
 	_, _ = s.Write(data) // into a bytes.Buffer, which can't fail
 	if data == nil {

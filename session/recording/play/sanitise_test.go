@@ -1,17 +1,19 @@
-package recording
+package play
 
 import (
 	"bytes"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"entry/session/recording"
 )
 
 // clean sanitises in pieces of n bytes.
 func clean(t testing.TB, in string, n int, player bool) string {
 	t.Helper()
 	var b strings.Builder
-	s := Sanitise(&b)
+	s := sanitise(&b)
 	if player {
 		s = sanitiseForPlayer(&b)
 	}
@@ -85,7 +87,7 @@ func TestSanitise(t *testing.T) {
 }
 
 // forbidden returns what in s must never reach a terminal. It knows nothing of
-// how Sanitiser works.
+// how sanitiser works.
 func forbidden(s string) string {
 	if !utf8.ValidString(s) {
 		return "bytes that aren't UTF-8"
@@ -134,13 +136,13 @@ func FuzzSanitise(f *testing.F) {
 			}
 		}
 		// Whatever comes, a text has no controls at all.
-		var text bytes.Buffer
-		frames := []Frame{{Kind: Output, Data: in}}
-		if err := ExportText(from(frames), &text, 0); err != nil {
+		var out bytes.Buffer
+		frames := []recording.Frame{{Kind: recording.Output, Data: in}}
+		if err := text(from(frames), &out, recording.Header{}, recording.Channel{Number: 0}); err != nil {
 			t.Fatal(err)
 		}
-		if i := strings.IndexFunc(text.String(), func(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }); i >= 0 {
-			t.Errorf("%q as text holds a control: %q", in, text.String())
+		if i := strings.IndexFunc(out.String(), func(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }); i >= 0 {
+			t.Errorf("%q as text holds a control: %q", in, out.String())
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package recording
+package play
 
 import (
 	"bufio"
@@ -9,21 +9,23 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"entry/session/recording"
 )
 
-// ExportText writes what a person read on a channel: plain lines, with
+// text writes what a person read on a channel: plain lines, with
 // carriage returns, backspaces and edits within a line carried out, and
 // without colours. Programs that draw on the whole screen come out as the
 // lines they drew, in the order they drew them. Notes stand in brackets.
-func ExportText(next func() (Frame, error), w io.Writer, channel uint32) error {
-	t := &text{out: bufio.NewWriterSize(w, 64<<10)}
-	safe := Sanitise(t)
-	err := each(next, channel, func(f Frame) error {
-		if f.Kind == Output || f.Kind == Error {
+func text(next func() (recording.Frame, error), w io.Writer, _ recording.Header, c recording.Channel) error {
+	t := &line{out: bufio.NewWriterSize(w, 64<<10)}
+	safe := sanitise(t)
+	err := each(next, c.Number, func(f recording.Frame) error {
+		if f.Kind == recording.Output || f.Kind == recording.Error {
 			_, err := safe.Write(f.Data)
 			return err
 		}
-		if note := noteOf(f); note != "" && f.Kind != Resize {
+		if note := noteOf(f); note != "" && f.Kind != recording.Resize {
 			t.end()
 			_, err := fmt.Fprintf(t.out, "[entry: %s]\n", note)
 			return err
@@ -40,16 +42,16 @@ const (
 	maxLine   = 64 << 10 // runes of a line until it is broken
 )
 
-// text is a terminal of one line. It is written to by a Sanitiser, so that it
+// line is a terminal of one line. It is written to by a sanitiser, so that it
 // sees whole characters and known sequences only.
-type text struct {
-	out  *bufio.Writer
-	line []rune
-	col  int
+type line struct {
+	out   *bufio.Writer
+	cells []rune
+	col   int
 }
 
 // Write implements io.Writer.
-func (t *text) Write(p []byte) (int, error) {
+func (t *line) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		if rest[0] == 0x1b {
 			rest = t.sequence(rest)
@@ -65,7 +67,7 @@ func (t *text) Write(p []byte) (int, error) {
 		case '\b':
 			t.col = max(0, t.col-1)
 		case '\t':
-			t.col = min(t.col/8*8+8, max(maxColumn, len(t.line)))
+			t.col = min(t.col/8*8+8, max(maxColumn, len(t.cells)))
 		default:
 			t.put(r)
 		}
@@ -73,12 +75,12 @@ func (t *text) Write(p []byte) (int, error) {
 	return len(p), nil // errors of writing come from Flush
 }
 
-func (t *text) put(r rune) {
+func (t *line) put(r rune) {
 	t.reach(t.col)
-	if t.col == len(t.line) {
-		t.line = append(t.line, r)
+	if t.col == len(t.cells) {
+		t.cells = append(t.cells, r)
 	} else {
-		t.line[t.col] = r
+		t.cells[t.col] = r
 	}
 	if t.col++; t.col >= maxLine {
 		t.flush()
@@ -86,29 +88,29 @@ func (t *text) put(r rune) {
 }
 
 // reach fills the line with spaces up to col.
-func (t *text) reach(col int) {
-	for len(t.line) < col {
-		t.line = append(t.line, ' ')
+func (t *line) reach(col int) {
+	for len(t.cells) < col {
+		t.cells = append(t.cells, ' ')
 	}
 }
 
 // flush writes the line and starts the next.
-func (t *text) flush() {
-	_, _ = t.out.WriteString(strings.TrimRight(string(t.line), " ")) // a bufio.Writer keeps its error for Flush
+func (t *line) flush() {
+	_, _ = t.out.WriteString(strings.TrimRight(string(t.cells), " ")) // a bufio.Writer keeps its error for Flush
 	_ = t.out.WriteByte('\n')
-	t.line, t.col = t.line[:0], 0
+	t.cells, t.col = t.cells[:0], 0
 }
 
 // end writes the line if there is one.
-func (t *text) end() {
-	if len(t.line) > 0 {
+func (t *line) end() {
+	if len(t.cells) > 0 {
 		t.flush()
 	}
 	t.col = 0
 }
 
 // sequence carries out the sequence at the start of b and returns what follows.
-func (t *text) sequence(b []byte) []byte {
+func (t *line) sequence(b []byte) []byte {
 	if len(b) < 2 || b[1] != '[' {
 		t.end() // the cursor was saved or restored: it is somewhere else
 		return b[min(2, len(b)):]
@@ -123,7 +125,7 @@ func (t *text) sequence(b []byte) []byte {
 	switch final {
 	case 'm':
 	case 'C', 'a':
-		t.col = min(t.col+count, max(maxColumn, len(t.line)))
+		t.col = min(t.col+count, max(maxColumn, len(t.cells)))
 	case 'D':
 		t.col = max(0, t.col-count)
 	case 'G', '`':
@@ -137,16 +139,16 @@ func (t *text) sequence(b []byte) []byte {
 			t.end()
 		}
 	case 'X':
-		for i := t.col; i < min(t.col+count, len(t.line)); i++ {
-			t.line[i] = ' '
+		for i := t.col; i < min(t.col+count, len(t.cells)); i++ {
+			t.cells[i] = ' '
 		}
 	case 'P':
-		if t.col < len(t.line) {
-			t.line = slices.Delete(t.line, t.col, min(t.col+count, len(t.line)))
+		if t.col < len(t.cells) {
+			t.cells = slices.Delete(t.cells, t.col, min(t.col+count, len(t.cells)))
 		}
 	case '@':
-		if t.col < len(t.line) && len(t.line) < maxLine {
-			t.line = slices.Insert(t.line, t.col, slices.Repeat([]rune{' '}, count)...)
+		if t.col < len(t.cells) && len(t.cells) < maxLine {
+			t.cells = slices.Insert(t.cells, t.col, slices.Repeat([]rune{' '}, count)...)
 		}
 	case 'H', 'f':
 		t.end()
@@ -161,15 +163,15 @@ func (t *text) sequence(b []byte) []byte {
 }
 
 // erase carries out EL.
-func (t *text) erase(how int) {
+func (t *line) erase(how int) {
 	switch how {
 	case 0:
-		t.line = t.line[:min(t.col, len(t.line))]
+		t.cells = t.cells[:min(t.col, len(t.cells))]
 	case 1:
-		for i := range min(t.col+1, len(t.line)) {
-			t.line[i] = ' '
+		for i := range min(t.col+1, len(t.cells)) {
+			t.cells[i] = ' '
 		}
 	case 2:
-		t.line = t.line[:0]
+		t.cells = t.cells[:0]
 	}
 }
