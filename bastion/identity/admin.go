@@ -129,7 +129,7 @@ func (a *Authenticator) User(ctx context.Context, name string) (UserInfo, error)
 func (a *Authenticator) info(acct Account) UserInfo {
 	i := UserInfo{
 		Name: acct.Name, Created: acct.Created, LastLogin: acct.LastLogin, Disabled: acct.Disabled,
-		PassphraseSet: acct.PassphraseSet, Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.inactiveAfter(acct), PendingReset: a.pending(acct),
+		PassphraseSet: acct.PassphraseSet, Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.inactiveAfter(acct.standing("")), PendingReset: a.pending(acct),
 		// Never nil: readers of the JSON get lists.
 		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
 	}

@@ -68,6 +68,11 @@
 // verb commits first and then ends the registered connections of the account.
 // Whatever the interleaving, one of the two sees the other.
 //
+// Other processes on the database see the change in its number (Changed), which
+// grows in the transaction that commits it, and then call Check for the
+// connections they have. What only time ends commits nowhere: Standing says when
+// to look.
+//
 // # What is logged before it is done
 //
 // An operator's change, and a user's, is appended before the store commits it,

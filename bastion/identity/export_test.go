@@ -48,3 +48,9 @@ func (a *Authenticator) Settle(ctx context.Context) error {
 	}
 	return nil
 }
+
+// CheckFully is Check by everything that the store knows of the account.
+func (a *Authenticator) CheckFully(ctx context.Context, id Identity) error {
+	_, err := a.owned(ctx, id)
+	return err
+}

@@ -19,6 +19,11 @@ func (c *counting) Account(ctx context.Context, name string) (identity.Account, 
 	return c.Store.Account(ctx, name)
 }
 
+func (c *counting) Standing(ctx context.Context, name, fingerprint string) (identity.Standing, error) {
+	c.calls = append(c.calls, "Standing")
+	return c.Store.Standing(ctx, name, fingerprint)
+}
+
 func (c *counting) Tallies(ctx context.Context, keys ...identity.TallyKey) ([]identity.Tally, error) {
 	c.calls = append(c.calls, "Tallies")
 	return c.Store.Tallies(ctx, keys...)

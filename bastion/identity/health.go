@@ -47,7 +47,7 @@ func (a *Authenticator) Health(ctx context.Context, id Identity) (Health, error)
 	info := a.info(acct)
 	h := Health{
 		RecoveryLeft: info.RecoveryLeft, LockedUntil: info.LockedUntil, PassphraseSet: acct.PassphraseSet,
-		PassphraseExpires: a.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.inactiveAfter(acct), LastLogins: logins,
+		PassphraseExpires: a.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.inactiveAfter(acct.standing("")), LastLogins: logins,
 	}
 	for _, e := range acct.Authenticators {
 		dev := DeviceHealth{Name: e.Name, Created: e.Created, Used: e.Used}

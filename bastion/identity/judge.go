@@ -112,8 +112,8 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		return usedCode, nil
 	case code == codeEarly:
 		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.drift)}, nil
-	case d.a.unfit(acct, now).reason != "":
-		return d.a.unfit(acct, now), nil
+	case d.a.unfit(acct.standing(""), now).reason != "":
+		return d.a.unfit(acct.standing(""), now), nil
 	case expired:
 		return d.expired(acct), nil
 	}
@@ -148,7 +148,7 @@ func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeK
 // expired is said only after the right temporary passphrase (and code, if there
 // is an authenticator): to its holder, who needs to know what to do.
 func (d *dialogue) expired(acct Account) verdict {
-	if v := d.a.unfit(acct, d.a.now()); v.reason != "" {
+	if v := d.a.unfit(acct.standing(""), d.a.now()); v.reason != "" {
 		return v
 	}
 	return verdict{
@@ -285,7 +285,7 @@ func (a Account) temporaryFor(typed string) bool {
 // passphrase is temporary or too old, because a reset must reach whoever planted
 // a key, and never without an authenticator, because then nothing would be second.
 func (a *Authenticator) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
-	if key == nil || a.unfit(acct, now).reason != "" || acct.Temporary != nil || (acct.Passphrase == "" && acct.Realm == "") ||
+	if key == nil || a.unfit(acct.standing(""), now).reason != "" || acct.Temporary != nil || (acct.Passphrase == "" && acct.Realm == "") ||
 		a.bare(acct) || a.aged(acct, now) {
 		return false
 	}

@@ -12,14 +12,14 @@ import (
 // warnBefore is how long before something ends a login says so.
 const warnBefore = 14 * 24 * time.Hour
 
-// unfit is why nobody may get in as acct, for somebody who has proven to be its
-// owner; a verdict without a reason if there is nothing.
-func (a *Authenticator) unfit(acct Account, now time.Time) verdict {
-	switch after := a.inactiveAfter(acct); {
-	case acct.Disabled:
+// unfit is why nobody may get in to the account, for somebody who has proven to
+// be its owner; a verdict without a reason if there is nothing.
+func (a *Authenticator) unfit(s Standing, now time.Time) verdict {
+	switch after := a.inactiveAfter(s); {
+	case s.Disabled:
 		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask your lab's administrator."}
-	case !acct.Ends.IsZero() && !now.Before(acct.Ends):
-		return verdict{reason: reasonEnded, innocent: true, text: "This account ended on " + utc(acct.Ends) + ": ask your lab's administrator."}
+	case !s.Ends.IsZero() && !now.Before(s.Ends):
+		return verdict{reason: reasonEnded, innocent: true, text: "This account ended on " + utc(s.Ends) + ": ask your lab's administrator."}
 	case !after.IsZero() && !now.Before(after):
 		return verdict{
 			reason: reasonInactive, innocent: true,
@@ -31,11 +31,21 @@ func (a *Authenticator) unfit(acct Account, now time.Time) verdict {
 
 // inactiveAfter is when the account expires unless somebody logs in; zero for
 // never.
-func (a *Authenticator) inactiveAfter(acct Account) time.Time {
+func (a *Authenticator) inactiveAfter(s Standing) time.Time {
 	if a.inactivity == 0 {
 		return time.Time{}
 	}
-	return later(later(acct.Created, acct.LastLogin), acct.ActiveSince).Add(a.inactivity)
+	return later(later(s.Created, s.LastLogin), s.ActiveSince).Add(a.inactivity)
+}
+
+// lapses is when a fit account becomes unfit if nothing happens to it; zero for
+// never.
+func (a *Authenticator) lapses(s Standing) time.Time {
+	after := a.inactiveAfter(s)
+	if after.IsZero() || (!s.Ends.IsZero() && s.Ends.Before(after)) {
+		return s.Ends
+	}
+	return after
 }
 
 // passphraseExpires is when a login will ask for a new passphrase; zero for never.
@@ -60,8 +70,8 @@ func (a *Authenticator) warnings(acct Account, now time.Time) string {
 	if soon(acct.Ends) {
 		say = append(say, "Your account ends on "+utc(acct.Ends)+": ask your lab's administrator if you need it longer.")
 	}
-	if soon(a.inactiveAfter(acct)) {
-		say = append(say, "Your account would have expired on "+utc(a.inactiveAfter(acct))+": accounts do after "+days(a.inactivity)+" without a login.")
+	if soon(a.inactiveAfter(acct.standing(""))) {
+		say = append(say, "Your account would have expired on "+utc(a.inactiveAfter(acct.standing("")))+": accounts do after "+days(a.inactivity)+" without a login.")
 	}
 	if end := a.passphraseExpires(acct); soon(end) {
 		say = append(say, "Your passphrase expires on "+utc(end)+": change it with ssh "+a.issuer+" passwd.")

@@ -52,8 +52,8 @@ func (l *lockout) hash(text string) TallyKey {
 	return TallyKey(m.Sum(nil)[:len(TallyKey{})])
 }
 
-// standing is what the tallies say about a (name, source) now.
-type standing struct {
+// lockState is what the tallies say about a (name, source) now.
+type lockState struct {
 	until time.Time // end of the lock; zero if nothing is locked
 	// whole means that the source is locked, not this name: names that have
 	// logged in from there are still judged.
@@ -61,13 +61,13 @@ type standing struct {
 	trusted bool
 }
 
-func (s standing) locked() bool { return !s.until.IsZero() }
+func (s lockState) locked() bool { return !s.until.IsZero() }
 
 // judged tells whether answers may be evaluated at all.
-func (s standing) judged() bool { return !s.locked() || (s.whole && s.trusted) }
+func (s lockState) judged() bool { return !s.locked() || (s.whole && s.trusted) }
 
-func standingOf(mine, all Tally, now time.Time) standing {
-	s := standing{trusted: !mine.Trusted.IsZero() && now.Sub(mine.Trusted) < trustFor}
+func lockStateOf(mine, all Tally, now time.Time) lockState {
+	s := lockState{trusted: !mine.Trusted.IsZero() && now.Sub(mine.Trusted) < trustFor}
 	switch {
 	case now.Before(mine.Locked):
 		s.until = mine.Locked
@@ -77,21 +77,21 @@ func standingOf(mine, all Tally, now time.Time) standing {
 	return s
 }
 
-func (l *lockout) look(ctx context.Context, p pair, now time.Time) (standing, error) {
+func (l *lockout) look(ctx context.Context, p pair, now time.Time) (lockState, error) {
 	t, err := l.store.Tallies(ctx, p.mine, p.all)
 	if err != nil {
-		return standing{}, fmt.Errorf("%w: read failures: %w", ErrUnavailable, err)
+		return lockState{}, fmt.Errorf("%w: read failures: %w", ErrUnavailable, err)
 	}
-	return standingOf(t[0], t[1], now), nil
+	return lockStateOf(t[0], t[1], now), nil
 }
 
 // charge counts a try as failed before it is judged, so that a thousand
 // parallel ones can't all pass the check; succeeded or refund takes it back. It
-// returns the standing from before the charge: when that isn't judged, nothing
+// returns the state from before the charge: when that isn't judged, nothing
 // was charged. locks tells whether this charge began a lock.
-func (l *lockout) charge(ctx context.Context, p pair, now time.Time) (before standing, locks bool, err error) {
+func (l *lockout) charge(ctx context.Context, p pair, now time.Time) (before lockState, locks bool, err error) {
 	err = l.edit(ctx, p, now, func(mine, all *Tally) bool {
-		before = standingOf(*mine, *all, now)
+		before = lockStateOf(*mine, *all, now)
 		if !before.judged() {
 			return false
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -60,33 +59,6 @@ func (a *Authenticator) KnowsKey(ctx context.Context, name string, key ssh.Publi
 	return err == nil && a.admitsKey(acct, key, a.now())
 }
 
-// Check tells whether id still stands: nil, ErrRevoked or ErrUnavailable. The
-// server calls it once it has registered the connection, and whenever it
-// decides something new for it; see the package documentation.
-func (a *Authenticator) Check(ctx context.Context, id Identity) error {
-	_, err := a.owned(ctx, id)
-	return err
-}
-
-// owned returns the account of id while id stands, or ErrRevoked.
-func (a *Authenticator) owned(ctx context.Context, id Identity) (Account, error) {
-	if !id.Valid() {
-		return Account{}, ErrRevoked
-	}
-	acct, err := a.store.Account(ctx, id.user)
-	switch {
-	case errors.Is(err, ErrNoAccount):
-		return Account{}, ErrRevoked
-	case err != nil:
-		return Account{}, fmt.Errorf("%w: check %s: %w", ErrUnavailable, id.user, err)
-	case acct.ID != id.account || acct.Epoch != id.epoch || a.unfit(acct, a.now()).reason != "":
-		return Account{}, ErrRevoked
-	case id.key != "" && !slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == id.key }):
-		return Account{}, ErrRevoked // what a key opened ends with the key
-	}
-	return acct, nil
-}
-
 // load returns the account of a name, or the dummy after the same query.
 func (a *Authenticator) load(ctx context.Context, name string) (acct Account, known bool, err error) {
 	asked := name
@@ -126,9 +98,9 @@ type dialogue struct {
 	locks   bool   // the charge began a lock
 	serving bool   // a command inside a connection, not a login
 	member  membership
-	texted  bool     // a command has sent its code
-	ahead   *ahead   // nil where no code can go by SMS
-	barred  standing // what a charge that was not taken found
+	texted  bool      // a command has sent its code
+	ahead   *ahead    // nil where no code can go by SMS
+	barred  lockState // what a charge that was not taken found
 }
 
 // answers are what a dialogue has collected.

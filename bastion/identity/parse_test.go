@@ -330,7 +330,7 @@ func TestRefundUndoesItsOwnLock(t *testing.T) {
 			t.Errorf("locks %v, %v", locks, err)
 		}
 	}
-	look := func(at time.Time) standing {
+	look := func(at time.Time) lockState {
 		t.Helper()
 		st, err := l.look(t.Context(), p, at)
 		if err != nil {

@@ -35,7 +35,7 @@ func (d *dialogue) notice(ctx context.Context, text string) {
 
 // locked tells how long nothing will be evaluated: the same words for names that
 // exist and names that don't.
-func (d *dialogue) locked(ctx context.Context, st standing) error {
+func (d *dialogue) locked(ctx context.Context, st lockState) error {
 	if d.user == "" {
 		// Not looked up while locked, except to name the account in the log.
 		if _, err := d.load(ctx); err != nil {

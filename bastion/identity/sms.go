@@ -176,7 +176,7 @@ func randomCode() string {
 // takes must not show. e names the dialogue.
 func (a *Authenticator) text(ctx context.Context, c *ConnState, acct Account, e audit.Event) {
 	now := a.now()
-	switch v := a.unfit(acct, now); {
+	switch v := a.unfit(acct.standing(""), now); {
 	case v.reason != "":
 		c.noText(acct.ID, v.text)
 		return

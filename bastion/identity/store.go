@@ -108,6 +108,9 @@ type Reader interface {
 	// Account returns the account of that name in one consistent snapshot, or
 	// ErrNoAccount after the same number of queries.
 	Account(ctx context.Context, name string) (Account, error)
+	// Standing returns what it says of the account of that name, and whether the
+	// key of that fingerprint is one of its keys, in one query; or ErrNoAccount.
+	Standing(ctx context.Context, name, fingerprint string) (Standing, error)
 	// Accounts returns all of them, sorted by name.
 	Accounts(ctx context.Context) ([]Account, error)
 	// LastLogins returns the newest logins of the account, at most 20.
@@ -184,6 +187,19 @@ type Counter interface {
 	Count(ctx context.Context, at time.Time, edit func([]Tally) bool, keys ...TallyKey) error
 }
 
+// Feed tells who keeps connections of users that accounts changed.
+type Feed interface {
+	// Changed blocks until the number of changes differs from since, and returns
+	// it; or until ctx ends, and returns its cause. It grows in the transaction of
+	// every call of Create, Save, Delete and Forget that goes through, in whichever
+	// process, and in no other one; it begins above zero and never goes back. A
+	// change by a call on the same Store is seen at once, others within a second.
+	//
+	// The signature suits a database that is polled as well as one that notifies
+	// (PostgreSQL's LISTEN, then one read of the number, then waiting).
+	Changed(ctx context.Context, since int64) (now int64, err error)
+}
+
 // Store is the durable state of identity. Implementations are safe for
 // concurrent use, also by several processes on one database.
 type Store interface {
@@ -192,4 +208,5 @@ type Store interface {
 	Spender
 	Ledger
 	Counter
+	Feed
 }

@@ -39,6 +39,25 @@ func (s *Store) Account(ctx context.Context, name string) (identity.Account, err
 	return a, nil
 }
 
+// Standing implements identity.Reader: one query.
+func (s *Store) Standing(ctx context.Context, name, fingerprint string) (identity.Standing, error) {
+	var (
+		st                           identity.Standing
+		ends, created, login, active int64
+	)
+	err := s.read.QueryRowContext(ctx, `SELECT id, epoch, disabled, ends, created, last_login, active_since,
+		EXISTS (SELECT 1 FROM public_keys WHERE account = accounts.id AND fingerprint = ?2) FROM accounts WHERE name = ?1`, name, fingerprint).
+		Scan(&st.Account, &st.Epoch, &st.Disabled, &ends, &created, &login, &active, &st.HasKey)
+	if errors.Is(err, sql.ErrNoRows) {
+		return identity.Standing{}, identity.ErrNoAccount
+	}
+	if err != nil {
+		return identity.Standing{}, fmt.Errorf("read standing: %w", err)
+	}
+	st.Ends, st.Created, st.LastLogin, st.ActiveSince = fromMicros(ends), fromMicros(created), fromMicros(login), fromMicros(active)
+	return st, nil
+}
+
 // Accounts implements identity.Reader.
 func (s *Store) Accounts(ctx context.Context) ([]identity.Account, error) {
 	var all []identity.Account

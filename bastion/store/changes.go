@@ -11,7 +11,7 @@ import (
 
 // Create implements identity.Writer.
 func (s *Store) Create(ctx context.Context, a identity.Account) error {
-	err := s.change(ctx, func(tx *sql.Tx) error {
+	err := s.changeAccounts(ctx, func(tx *sql.Tx) error {
 		temp, until := temporary(a)
 		n, err := affected(tx.ExecContext(ctx, `INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase,
 			passphrase_set, temporary, temporary_until, created, last_login, ends, active_since, realm, phone, code_by_sms)
@@ -32,7 +32,7 @@ func (s *Store) Create(ctx context.Context, a identity.Account) error {
 
 // Save implements identity.Writer.
 func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
-	err := s.change(ctx, func(tx *sql.Tx) error {
+	err := s.changeAccounts(ctx, func(tx *sql.Tx) error {
 		temp, until := temporary(a)
 		reset := identity.PendingReset{}
 		if a.Pending != nil {
@@ -69,11 +69,13 @@ func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
 
 // Delete implements identity.Writer.
 func (s *Store) Delete(ctx context.Context, id string, generation int64) error {
-	n, err := affected(s.write.ExecContext(ctx, `DELETE FROM accounts WHERE id = ? AND generation = ?`, id, generation))
-	if err == nil && n == 0 {
-		err = identity.ErrChanged
-	}
-	return named("delete account", err)
+	return named("delete account", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+		n, err := affected(tx.ExecContext(ctx, `DELETE FROM accounts WHERE id = ? AND generation = ?`, id, generation))
+		if err == nil && n == 0 {
+			err = identity.ErrChanged
+		}
+		return err
+	}))
 }
 
 func temporary(a identity.Account) (hash []byte, until int64) {

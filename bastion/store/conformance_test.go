@@ -76,6 +76,23 @@ func conformance(t *testing.T, handles func(t *testing.T, n int) []identity.Stor
 		is(t, s.Create(t.Context(), identity.Account{ID: want.ID, Name: "carol", Generation: 1}), identity.ErrExists)
 	})
 
+	t.Run("standing is what the account says", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		a := read(t, s, "alice")
+		for fingerprint, has := range map[string]bool{"SHA256:x": true, "SHA256:y": false, "": false} {
+			want := identity.Standing{
+				Account: a.ID, Epoch: a.Epoch, Disabled: a.Disabled, Ends: a.Ends,
+				Created: a.Created, LastLogin: a.LastLogin, ActiveSince: a.ActiveSince, HasKey: has,
+			}
+			if got, err := s.Standing(t.Context(), "alice", fingerprint); err != nil || got != want {
+				t.Errorf("%q:\n got %+v, %v\nwant %+v", fingerprint, got, err, want)
+			}
+		}
+		_, err := s.Standing(t.Context(), "bob", "SHA256:x")
+		is(t, err, identity.ErrNoAccount)
+	})
+
 	t.Run("save compares the generation and spares what is spent", func(t *testing.T) {
 		s := one(t)
 		create(t, s, full("alice"))

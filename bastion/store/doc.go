@@ -9,6 +9,8 @@
 //     up to five seconds and then fail. Write transactions begin immediate, so a
 //     read inside one can't be outdated when it writes.
 //   - Failures are counted in a table of bounded size: see maxTallies.
+//   - A change of an account is seen by every process that has the file open,
+//     within a second (Changed): it counts a row up in its own transaction.
 //   - The schema is made by numbered migrations whose SHA-256 is stored beside
 //     them. A file written by a newer entry, or one whose applied migrations
 //     differ from those in this binary, is refused and not touched.

@@ -82,8 +82,10 @@ func (s *Store) LastLogins(ctx context.Context, account string) ([]identity.Logi
 
 // Forget implements identity.Ledger.
 func (s *Store) Forget(ctx context.Context, account, fingerprint string) error {
-	_, err := s.write.ExecContext(ctx, `DELETE FROM remembered_keys WHERE account = ?1 AND (?2 = '' OR fingerprint = ?2)`, account, fingerprint)
-	return named("forget keys", err)
+	return named("forget keys", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM remembered_keys WHERE account = ?1 AND (?2 = '' OR fingerprint = ?2)`, account, fingerprint)
+		return err
+	}))
 }
 
 func scanRemembered(rows *sql.Rows) (identity.Remembrance, error) {

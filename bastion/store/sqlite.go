@@ -33,6 +33,7 @@ type Store struct {
 	read  *sql.DB
 
 	counted atomic.Int64 // calls of Count
+	bell    bell
 }
 
 var _ identity.Store = (*Store)(nil)

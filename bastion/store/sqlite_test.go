@@ -26,14 +26,16 @@ func open(t *testing.T, path string) *Store {
 }
 
 func TestSQLiteConforms(t *testing.T) {
-	conformance(t, func(t *testing.T, n int) []identity.Store {
+	handles := func(t *testing.T, n int) []identity.Store {
 		path := filepath.Join(t.TempDir(), "entry.db")
 		var all []identity.Store
 		for range n {
 			all = append(all, open(t, path))
 		}
 		return all
-	})
+	}
+	conformance(t, handles)
+	feedConformance(t, handles)
 }
 
 func TestPragmasHold(t *testing.T) {
@@ -217,8 +219,10 @@ func TestClosedAndLocked(t *testing.T) {
 		_, errCount := s.CountFailure(ctx, "id-alice", day, 1, time.Hour)
 		_, errLogins := s.LastLogins(ctx, "id-alice")
 		_, errTallies := s.Tallies(ctx, identity.TallyKey{1})
+		_, errStanding := s.Standing(ctx, "alice", "SHA256:x")
+		_, errChanged := s.Changed(ctx, 0)
 		return map[string]error{
-			"read LastLogins": errLogins, "read Tallies": errTallies, "LowerSteps": s.LowerSteps(ctx, "id-alice", 1),
+			"read LastLogins": errLogins, "read Tallies": errTallies, "read Standing": errStanding, "read Changed": errChanged, "LowerSteps": s.LowerSteps(ctx, "id-alice", 1),
 			"Forget": s.Forget(ctx, "id-alice", ""), "Count": s.Count(ctx, day, func([]identity.Tally) bool { return true }, identity.TallyKey{1}),
 			"RecordRemembered": s.RecordRemembered(ctx, "id-alice", 1, identity.LoginInfo{At: day}, identity.Remembrance{}),
 			"read Account":     errAccount, "read Accounts": errAccounts,
