@@ -16,7 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
-	"entry/bastion"
+	"entry/bastion/access"
 )
 
 func TestAdminOperations(t *testing.T) {
@@ -72,7 +72,7 @@ func TestOperatorHangsUp(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
 	said := begin(t, s.login("alice").jump("home"))
-	ctx, hangUp := context.WithCancel(bastion.WithActor(context.Background(), audit.Actor{Name: "root"}))
+	ctx, hangUp := context.WithCancel(audit.WithActor(context.Background(), audit.Actor{Name: "root"}))
 	s.log.set(func(l *logbook) {
 		l.before = func(e audit.Event) {
 			if e.Type == audit.UserReset || e.Type == audit.SessionKilled {
@@ -96,7 +96,7 @@ func TestKill(t *testing.T) {
 	s := newSite(t, options{})
 	said := begin(t, s.login("alice").jump("home"))
 	status, answer := s.operate("GET", "/v1/sessions", "")
-	var list []bastion.SessionInfo
+	var list []access.SessionInfo
 	if err := json.Unmarshal([]byte(answer), &list); err != nil || status != 200 || len(list) != 1 || list[0].User != "alice" || list[0].Target != "home.tinker" {
 		t.Fatalf("%d %s, %v", status, answer, err)
 	}
@@ -118,7 +118,7 @@ func TestKillWithoutALog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
 	begin(t, s.login("alice").jump("home"))
-	id := s.server.Sessions()[0].ID
+	id := s.server.Access().Sessions()[0].ID
 	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Actor != nil } })
 	if status, _ := s.operate("DELETE", "/v1/sessions/"+id, ""); status != 500 {
 		t.Errorf("%d", status)
@@ -141,7 +141,7 @@ func TestAdminSocket(t *testing.T) {
 	serve := func(network, address string) (string, func()) {
 		l := must[net.Listener](t)(net.Listen(network, address))
 		served := make(chan error, 1)
-		go func() { served <- s.admin.ServeAdmin(l) }()
+		go func() { served <- s.admin.Serve(l) }()
 		return l.Addr().String(), func() {
 			l.Close()
 			finishes(t, "the socket's end", func() {

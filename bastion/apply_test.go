@@ -52,14 +52,14 @@ func TestReloadEndsForwards(t *testing.T) {
 	if _, err := io.ReadFull(ch, make([]byte, 5)); err != nil {
 		t.Fatal(err)
 	}
-	s.server.SetPolicy(parsePolicy(t, withWorkbench(w, "    because: still\n")(s)))
+	s.server.Access().SetPolicy(parsePolicy(t, withWorkbench(w, "    because: still\n")(s)))
 	if _, err := ch.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(ch, make([]byte, 1)); err != nil {
 		t.Fatalf("a new policy that changes nothing ends it: %v", err)
 	}
-	s.server.SetPolicy(parsePolicy(t, strings.Replace(withWorkbench(w, "")(s), "[alice, bob]", "[bob]", 1)))
+	s.server.Access().SetPolicy(parsePolicy(t, strings.Replace(withWorkbench(w, "")(s), "[alice, bob]", "[bob]", 1)))
 	finishes(t, "the forward", func() { _, _ = io.Copy(io.Discard, ch) })
 	s.log.await(t, audit.ForwardClosed, "policy-changed")
 	eventually(t, "the workbench is left", func() bool { return w.count() == 0 })
@@ -70,11 +70,11 @@ func TestWouldEnd(t *testing.T) {
 	s := newSite(t, options{})
 	begin(t, s.login("alice").jump("home"))
 	begin(t, s.login("bob").jump("home"))
-	ends, all := s.server.WouldEnd(s.server.Policy())
+	ends, all := s.server.Access().WouldEnd(s.server.Access().Policy())
 	if len(ends) != 0 || all != 2 {
 		t.Errorf("the same policy: %+v of %d", ends, all)
 	}
-	ends, all = s.server.WouldEnd(parsePolicy(t, strings.Replace(usual(s), "[alice, bob]", "[bob]", 1)))
+	ends, all = s.server.Access().WouldEnd(parsePolicy(t, strings.Replace(usual(s), "[alice, bob]", "[bob]", 1)))
 	if len(ends) != 1 || all != 2 || ends[0].User != "alice" || ends[0].Target != "home.tinker" || ends[0].ID == "" {
 		t.Errorf("without alice: %+v of %d", ends, all)
 	}
@@ -111,7 +111,7 @@ func TestDayLimit(t *testing.T) {
 		t.Errorf("another user: %q", out)
 	}
 	// A reload gives what runs more room, a day too.
-	s.server.SetPolicy(parsePolicy(t, s.policyText("", "    limits: {day_down: 2000}\n")))
+	s.server.Access().SetPolicy(parsePolicy(t, s.policyText("", "    limits: {day_down: 2000}\n")))
 	eventually(t, "more room", func() bool { out, _, _ := run(t, other, "say "+text); return out == text })
 	s.clock.advance(24 * time.Hour)
 	again := s.login("alice").jump("home")
@@ -230,7 +230,7 @@ rules:
 		if err != nil {
 			return // what the files can't say needn't be decided
 		}
-		s.server.SetPolicy(p)
+		s.server.Access().SetPolicy(p)
 		for _, u := range users {
 			c := clients[u]
 			for _, name := range []string{"home", "bench"} {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
-	"entry/bastion"
+	"entry/bastion/access"
 )
 
 // fourEyes is a policy under which somebody has to approve; rule is the
@@ -120,15 +120,15 @@ func (a *attempt) out(t testing.TB, want string) {
 }
 
 // waiting waits until n people ask and gives their requests.
-func (s *site) waiting(t testing.TB, n int) []bastion.ApprovalRequest {
+func (s *site) waiting(t testing.TB, n int) []access.ApprovalRequest {
 	t.Helper()
-	eventually(t, "requests", func() bool { return len(s.server.Approvals()) == n })
-	return s.server.Approvals()
+	eventually(t, "requests", func() bool { return len(s.server.Access().Approvals()) == n })
+	return s.server.Access().Approvals()
 }
 
-func (s *site) approve(t testing.TB, id, by string) bastion.ApprovalRequest {
+func (s *site) approve(t testing.TB, id, by string) access.ApprovalRequest {
 	t.Helper()
-	return must[bastion.ApprovalRequest](t)(s.server.Approve(context.Background(), id, by))
+	return must[access.ApprovalRequest](t)(s.server.Access().Approve(context.Background(), id, by))
 }
 
 func TestApproval(t *testing.T) {
@@ -191,11 +191,11 @@ func TestApprovalNeedsDistinctPeople(t *testing.T) {
 	a := s.login("alice").tries()
 	id := s.waiting(t, 1)[0].ID
 	for _, by := range []string{"alice", "eve", ""} {
-		if _, err := s.server.Approve(context.Background(), id, by); !errors.Is(err, bastion.ErrNotApprover) {
+		if _, err := s.server.Access().Approve(context.Background(), id, by); !errors.Is(err, access.ErrNotApprover) {
 			t.Errorf("%q approves: %v", by, err)
 		}
 	}
-	if _, err := s.server.Approve(context.Background(), "nonsense", "bob"); !errors.Is(err, bastion.ErrNoRequest) {
+	if _, err := s.server.Access().Approve(context.Background(), "nonsense", "bob"); !errors.Is(err, access.ErrNoRequest) {
 		t.Errorf("%v", err)
 	}
 	for range 100 { // as often as it is given: it stays one
@@ -235,7 +235,7 @@ func TestClientLeavesWhileItWaits(t *testing.T) {
 	if e := s.log.await(t, audit.ApprovalMissing, "left"); e.User != "alice" || e.Target != "home.tinker" {
 		t.Errorf("%+v", e)
 	}
-	if _, err := s.server.Approve(context.Background(), id, "bob"); !errors.Is(err, bastion.ErrNoRequest) {
+	if _, err := s.server.Access().Approve(context.Background(), id, "bob"); !errors.Is(err, access.ErrNoRequest) {
 		t.Errorf("%v", err)
 	}
 	a.ends(t)
@@ -306,7 +306,7 @@ func TestApprovalEnds(t *testing.T) {
 	a.in(t)
 	said := begin(t, c.jump("home"))
 	s.clock.advance(time.Hour)
-	s.server.SetPolicy(s.server.Policy()) // the watch would see it within a minute of real time
+	s.server.Access().SetPolicy(s.server.Access().Policy()) // the watch would see it within a minute of real time
 	if text := said(); !strings.Contains(text, "needs the approval of bob") && !strings.Contains(text, "the approval for home.tinker is over") {
 		t.Errorf("the user is told %q", text)
 	}
@@ -346,10 +346,10 @@ func TestApprovalWithoutALog(t *testing.T) {
 	a := c.tries()
 	r := s.waiting(t, 1)[0]
 	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Type == audit.ApprovalGiven } })
-	if _, err := s.server.Approve(context.Background(), r.ID, "bob"); !errors.Is(err, errLog) {
+	if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob"); !errors.Is(err, errLog) {
 		t.Errorf("%v", err)
 	}
-	if r := s.server.Approvals(); len(r) != 1 || len(r[0].By) != 0 {
+	if r := s.server.Access().Approvals(); len(r) != 1 || len(r[0].By) != 0 {
 		t.Errorf("%+v", r)
 	}
 	c.Close()

@@ -12,6 +12,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/bastion/access"
 )
 
 func TestPolicyChangesWhileTheyWait(t *testing.T) {
@@ -31,7 +32,7 @@ func TestPolicyChangesWhileTheyWait(t *testing.T) {
 			func(t *testing.T, s *site, a *attempt) {
 				a.await(t, "entry: the policy changed: home.tinker now needs the approval of carol")
 				r := s.waiting(t, 1)[0]
-				if _, err := s.server.Approve(context.Background(), r.ID, "bob"); !errors.Is(err, bastion.ErrNotApprover) {
+				if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob"); !errors.Is(err, access.ErrNotApprover) {
 					t.Errorf("bob: %v", err)
 				}
 				s.approve(t, r.ID, "carol")
@@ -44,7 +45,7 @@ func TestPolicyChangesWhileTheyWait(t *testing.T) {
 			a := s.login("alice").tries()
 			s.waiting(t, 1)
 			a.await(t, "needs the approval")
-			s.server.SetPolicy(parsePolicy(t, tt.after(fourEyes(byBob)(s))))
+			s.server.Access().SetPolicy(parsePolicy(t, tt.after(fourEyes(byBob)(s))))
 			tt.then(t, s, a)
 			s.waiting(t, 0)
 		})
@@ -177,7 +178,7 @@ func TestAskForMore(t *testing.T) {
 		!strings.HasPrefix(said, "entry: bob didn't approve in time") {
 		t.Errorf("%q %q %d", out, said, status)
 	}
-	s.server.SetPolicy(parsePolicy(t, forMore("10m")(s)))
+	s.server.Access().SetPolicy(parsePolicy(t, forMore("10m")(s)))
 	var out string
 	status := make(chan int, 1)
 	go func() {

@@ -3,14 +3,12 @@ package bastion
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -21,8 +19,11 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/bastion/access"
 	"entry/bastion/ca"
+	"entry/bastion/guide"
 	"entry/bastion/identity"
+	"entry/bastion/portal"
 	"entry/policy"
 	"entry/session/group"
 	"entry/session/recording"
@@ -30,8 +31,7 @@ import (
 
 // Events is the audit log. *audit.Log implements it.
 type Events interface {
-	// Append returns once the events are durable.
-	Append(ctx context.Context, e ...audit.Event) error
+	access.Events
 	// Failed is closed when the log can't go on.
 	Failed() <-chan struct{}
 }
@@ -43,7 +43,7 @@ type Options struct {
 	Auth     *identity.Authenticator
 	Events   Events
 	Spool    *recording.Spool
-	Usage    Usage                            // bytes moved by day
+	Usage    access.Usage                     // bytes moved by day
 	Auditors func(lab string) []age.Recipient // who may read a lab's recordings; at least one
 	HostKeys *ca.HostKeys
 	UserCA   *ca.UserCA
@@ -59,11 +59,11 @@ type Options struct {
 	SourceAddress  []string      // entry's own addresses for upstream certificates; none = no restriction
 	Notice         Notice        // how users are told what is recorded; default on a pty
 
-	Address    string        // what users dial, "host" or "host:port", for their files; default Name
-	Remembered time.Duration // how long a key needs no code, as users' files tell; default 12 h, as in identity; < 0 = off
-	Contact    string        // whom users ask, as a phrase; default their lab's administrator
-	History    History       // of the audit log, for the portal's list of sessions; nil = live ones only
-	PortalIdle time.Duration // a portal session ends without an answer for that long; default 10 min
+	Address    string         // what users dial, "host" or "host:port", for their files; default Name
+	Remembered time.Duration  // how long a key needs no code, as users' files tell; default 12 h, as in identity; < 0 = off
+	Contact    string         // whom users ask, as a phrase; default their lab's administrator
+	History    portal.History // of the audit log, for the portal's list of sessions; nil = live ones only
+	PortalIdle time.Duration  // a portal session ends without an answer for that long; default 10 min
 }
 
 // Notice says how users are told what is recorded and who may read it.
@@ -81,18 +81,14 @@ type Server struct {
 	log       *zap.Logger
 	now       func() time.Time
 	own       []ssh.Signer
-	policy    atomic.Pointer[policy.Policy]
+	gate      *access.Gate
 	admission *admission
 	refusals  *refusals
-	live      *registry
-	approvals *approvals
-	reading   chan struct{} // a place for the one portal session that reads the log
+	portal    *portal.Portal
 
 	ctx    context.Context // ends all connections; cancelled by Shutdown's end
 	cancel context.CancelCauseFunc
 	conns  sync.WaitGroup
-
-	swapping sync.Mutex // serialises SetPolicy; taken before every other lock
 
 	mu        sync.Mutex // guards listeners and closing
 	listeners []net.Listener
@@ -118,17 +114,39 @@ func New(o Options) (*Server, error) {
 	defaultTo(&o.EnrolmentGrace, 10*time.Minute)
 	defaultTo(&o.ChannelsFor, 12*time.Hour)
 	defaultTo(&o.DialTimeout, 10*time.Second)
-	defaultTo(&o.PortalIdle, portalIdle)
 	defaultTo(&o.Remembered, 12*time.Hour)
 	own, err := o.HostKeys.Signers(o.Name)
 	if err != nil {
 		return nil, fmt.Errorf("host key of %s: %w", o.Name, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Server{o: o, log: o.Log, now: o.Now, own: own, live: newRegistry(), approvals: newApprovals(o.Now), refusals: newRefusals(), reading: make(chan struct{}, 1),
+	s := &Server{o: o, log: o.Log, now: o.Now, own: own, refusals: newRefusals(),
 		admission: newAdmission(o.Startups, o.PerSource, o.Now), ctx: ctx, cancel: cancel}
-	s.policy.Store(o.Policy)
+	s.gate, err = access.New(access.Options{Name: o.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, ChannelsFor: o.ChannelsFor, Now: o.Now,
+		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
+	if err != nil {
+		return nil, err
+	}
+	facts, err := s.facts()
+	if err != nil {
+		return nil, err
+	}
+	s.portal = portal.New(portal.Options{Name: o.Name, Gate: s.gate, Auth: o.Auth, Now: o.Now, History: o.History, Idle: o.PortalIdle, Facts: facts,
+		Trouble: func(what string, l *access.Login, cause error) {
+			s.log.Error(what, connFields(l.Conn(), l.Source(), cause)...)
+		}})
 	return s, nil
+}
+
+// facts are what ready files for users say of this server.
+func (s *Server) facts() (guide.Facts, error) {
+	f := guide.Facts{Name: s.o.Name, LoginTime: s.o.Grace, Remembered: max(0, s.o.Remembered), Contact: s.o.Contact}
+	for _, own := range s.own {
+		if cert, ok := own.PublicKey().(*ssh.Certificate); ok {
+			f.HostCA = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(cert.SignatureKey)))
+		}
+	}
+	return f, f.At(s.o.Address)
 }
 
 func defaultTo(d *time.Duration, v time.Duration) {
@@ -170,7 +188,7 @@ func (s *Server) Serve(l net.Listener, target string) error {
 	case <-s.o.Events.Failed():
 		s.stopListening()
 		s.log.Debug("accept loop ended", zap.Error(<-failed))
-		s.live.endAll(&refusal.Error{Text: "the audit log can't be written; the session was ended so that nothing goes unrecorded", Code: "audit-failed"})
+		s.gate.EndAll(&refusal.Error{Text: "the audit log can't be written; the session was ended so that nothing goes unrecorded", Code: "audit-failed"})
 		return errors.New("audit log failed")
 	}
 }
@@ -222,33 +240,8 @@ func (s *Server) connection(g *group.Group, nc net.Conn, source netip.AddrPort, 
 	c.serve(g.Context())
 }
 
-// Policy is the policy in force.
-func (s *Server) Policy() *policy.Policy { return s.policy.Load() }
-
-// SetPolicy puts p in force for everything that is decided from now on, and
-// ends the live sessions that lost their grant. Each new channel of the others
-// is decided under p.
-func (s *Server) SetPolicy(p *policy.Policy) {
-	s.swapping.Lock()
-	defer s.swapping.Unlock()
-	s.policy.Store(p)
-	s.approvals.look(func(seat) bool { return true })
-	for _, x := range s.live.all() {
-		if err := x.stands(p); err != nil {
-			x.end(&refusal.Error{Text: userText(err), Code: refusal.PolicyChanged})
-			continue
-		}
-		x.recheck()
-	}
-}
-
-// EndUser ends the live sessions and client connections of user whose login no
-// longer stands, because the account was changed since. It returns when they
-// have ended, after a few seconds at most.
-func (s *Server) EndUser(user, reason string) {
-	s.approvals.look(func(o seat) bool { return o.user == user })
-	s.live.endUser(user, &refusal.Error{Text: "your access was changed by an operator", Code: refusal.Code(reason)})
-}
+// Access is the one place that decides, and what is open there.
+func (s *Server) Access() *access.Gate { return s.gate }
 
 // Shutdown stops accepting, waits for live sessions until ctx ends, then ends
 // the rest with a word to their users. It returns the number it had to end.
@@ -266,14 +259,15 @@ func (s *Server) Shutdown(ctx context.Context) int {
 		case <-ctx.Done():
 		}
 	})
-	s.live.wait(ctx)
+	s.gate.Wait(ctx)
 	cancelDrain()
 	<-drained
-	n := s.live.endAll(&refusal.Error{Text: "the jump host is shutting down", Code: "shutdown"})
+	n := s.gate.EndAll(&refusal.Error{Text: "the jump host is shutting down", Code: "shutdown"})
 	ended, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
-	s.live.wait(ended)
+	s.gate.Wait(ended)
 	s.cancel(ErrClosed)
+	s.gate.Close()
 	select {
 	case <-group.Vital("shutdown", s.conns.Wait):
 	case <-time.After(endTimeout):
@@ -308,14 +302,6 @@ func (s *Server) append(e ...audit.Event) {
 // newID is a ULID: sortable by time, unguessable in its random half.
 func (s *Server) newID() string {
 	return ulid.MustNew(ulid.Timestamp(s.now()), rand.Reader).String()
-}
-
-// newRef is a short reference that a user can read to an operator, who finds
-// it in the audit log.
-func newRef() string {
-	var b [5]byte
-	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
-	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 }
 
 func connFields(id string, source netip.AddrPort, err error) []zap.Field {

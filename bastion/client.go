@@ -3,22 +3,25 @@ package bastion
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
-	"entry/bastion/identity"
-	"entry/policy"
+	"entry/bastion/access"
 	"entry/session"
 	"entry/session/group"
 )
 
 const (
+	maxPeer = 256  // bytes of what a peer says, for the log
+	maxLine = 1000 // bytes of one line to a client
+
 	maxJumps  = 64 // jump and tcp channels open at a time on one client connection
 	maxPortal = 10 // portal sessions, OpenSSH's MaxSessions
 
@@ -30,9 +33,7 @@ const (
 // the handshake.
 type client struct {
 	s      *Server
-	id     string
-	source netip.AddrPort
-	who    identity.Identity
+	login  *access.Login
 	opened *opening // the target that the whole connection leads to; nil for a jump host connection
 	leg    session.Leg
 
@@ -49,13 +50,11 @@ func (c *client) serve(ctx context.Context) {
 	defer c.group.Wait()
 	defer c.group.Cancel(errClientLeft)
 	defer c.leg.Conn.Close()
-	done := c.s.live.connected(c)
-	defer done()
-	// Registered first, then checked: whoever takes access away changes the
-	// account first and ends what is registered then, so one of the two sees
-	// the other.
-	if err := c.revoked(); err != nil {
-		c.noted(refused{why: "revoked", event: audit.AccessRefused})
+	leave, no := c.login.Enter(func() { c.leg.Conn.Close() })
+	defer leave()
+	if no != nil {
+		no.Text = "" // nobody is there to read it
+		c.note(no)
 		return
 	}
 	if c.opened != nil {
@@ -66,29 +65,29 @@ func (c *client) serve(ctx context.Context) {
 	c.group.Go("client requests", c.requests)
 	c.group.Go("client keep-alive", func() { c.keepAlive(ctx) })
 	portals := make(chan struct{}, maxPortal)
-	seldom := counts{}
+	seldom := access.Seldom{}
 	for nch := range c.leg.Channels {
-		refuse := func(reason ssh.RejectionReason, r refused) {
-			r.channel = nch.ChannelType()
-			if seldom.due(r.why) {
+		refuse := func(reason ssh.RejectionReason, r *access.Refused) {
+			r.Event.ChannelType = nch.ChannelType()
+			if seldom.Due(r.Code.String()) {
 				c.refuse(nch, reason, r)
 				return
 			}
-			_ = nch.Reject(reason, "entry: "+ascii(r.text)) // the client may be gone
+			_ = nch.Reject(reason, "entry: "+plain.ASCII(r.Text, maxLine)) // the client may be gone
 		}
 		slots, open := c.slots, c.jump
 		switch t := nch.ChannelType(); {
-		case c.expired():
-			refuse(ssh.Prohibited, refused{why: "code-too-old", text: loginTooOld})
+		case c.login.Expired() != nil:
+			refuse(ssh.Prohibited, c.login.Expired())
 			continue
 		case c.s.draining():
-			refuse(ssh.ResourceShortage, refused{why: "draining", text: "entry is about to restart; connect again in a minute"})
+			refuse(ssh.ResourceShortage, access.Refuse("draining", "entry is about to restart; connect again in a minute", audit.Event{}))
 			continue
 		case t == "direct-tcpip":
 		case t == "session":
 			slots, open = portals, c.portal
 		default:
-			refuse(ssh.UnknownChannelType, refused{why: "channel-type", text: fmt.Sprintf("%q is not offered on the connection to entry itself", clip(t))})
+			refuse(ssh.UnknownChannelType, access.Refuse("channel-type", fmt.Sprintf("%q is not offered on the connection to entry itself", plain.Clip(t, maxPeer)), audit.Event{}))
 			continue
 		}
 		select {
@@ -98,48 +97,28 @@ func (c *client) serve(ctx context.Context) {
 				open(ctx, nch)
 			})
 		default:
-			refuse(ssh.ResourceShortage, refused{why: "too-many-channels", text: "too many channels are open on this connection"})
+			refuse(ssh.ResourceShortage, access.Refuse("too-many-channels", "too many channels are open on this connection", audit.Event{}))
 		}
 	}
-}
-
-// counts says which refusals get an event where a client could cause any
-// number of them without waiting: the 1st, 2nd, 4th, 8th … of a kind.
-type counts map[string]int
-
-// maxKinds bounds the names that a client makes up.
-const maxKinds = 64
-
-func (n counts) due(kind string) bool {
-	if _, ok := n[kind]; !ok && len(n) >= maxKinds {
-		kind = "" // all the others
-	}
-	n[kind]++
-	return n[kind]&(n[kind]-1) == 0
-}
-
-// expired tells whether the connection's code is too old for new channels.
-func (c *client) expired() bool {
-	return c.s.now().Sub(c.who.At()) > c.s.o.ChannelsFor
 }
 
 // requests answers the connection's global requests: nothing is forwarded on
 // the client connection itself. It goes on until the connection ends, because
 // a request that nobody takes would stop everything else on it.
 func (c *client) requests() {
-	seldom := counts{}
+	seldom := access.Seldom{}
 	for r := range c.leg.Requests {
 		if r.Type == "keepalive@openssh.com" {
 			reply(r, true)
 			continue
 		}
 		// OpenSSH's own courtesies need no answer and no event.
-		if r.WantReply && seldom.due(r.Type) {
-			e := refused{why: "unknown-request", event: audit.ChannelRefused, channel: r.Type}
+		if r.WantReply && seldom.Due(r.Type) {
+			no := access.Refuse("unknown-request", "", audit.Event{Type: audit.ChannelRefused, ChannelType: r.Type})
 			if strings.Contains(r.Type, "-forward") {
-				e.why, e.event = "listen", audit.ForwardRefused
+				no.Code, no.Event.Type = "listen", audit.ForwardRefused
 			}
-			c.noted(e)
+			c.note(no)
 		}
 		reply(r, false)
 	}
@@ -177,37 +156,18 @@ func (c *client) keepAlive(ctx context.Context) {
 	}
 }
 
-// refused is one refusal: what the user reads and what the log gets.
-type refused struct {
-	text   string // for the user: one ASCII line, says what to do, no internals
-	why    string // short closed code for the log
-	event  audit.Type
-	detail string // cause, for the log
-
-	quorum   *policy.Quorum // the approval that would change it, if one would
-	waitsFor *policy.Target // of that approval
-
-	lab, target, rule, policy, capability, destination, channel, digest string
+// portal answers one session channel on the connection to entry itself.
+func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
+	c.s.portal.Serve(ctx, c.login, c.leg.Conn, c.group, nch)
 }
 
-// noted appends the refusal's event and returns its text with the reference
-// under which it stands in the log.
-func (c *client) noted(r refused) string {
-	return c.s.noted(r, audit.Event{Conn: c.id, User: c.who.User(), Source: c.source.String()})
+// fields say in the server's log whose connection err is about.
+func (c *client) fields(err error) []zap.Field {
+	return connFields(c.login.Conn(), c.login.Source(), err)
 }
 
-func (s *Server) noted(r refused, e audit.Event) string {
-	e.Ref = newRef()
-	e.Type = r.event
-	if e.Type == "" {
-		e.Type = audit.JumpRefused
-	}
-	e.Reason, e.Detail = r.why, clip(r.detail)
-	e.Lab, e.Target, e.Rule, e.Policy, e.Capability = r.lab, r.target, r.rule, r.policy, r.capability
-	e.Destination, e.ChannelType, e.Digest = clip(r.destination), clip(r.channel), r.digest
-	s.append(e)
-	return fmt.Sprintf("%s (ref %s)", r.text, e.Ref)
-}
+// note puts r on record and returns its line for the user.
+func (c *client) note(r *access.Refused) string { return c.login.Note(r) }
 
 const (
 	freeRefusals = 256                   // on one connection, answered at once
@@ -231,26 +191,10 @@ func (c *client) slowRefusal(ctx context.Context) {
 }
 
 // refuse rejects a channel with one ASCII line.
-func (c *client) refuse(nch ssh.NewChannel, reason ssh.RejectionReason, r refused) {
-	_ = nch.Reject(reason, "entry: "+ascii(c.noted(r))) // the client may be gone
+func (c *client) refuse(nch ssh.NewChannel, reason ssh.RejectionReason, r *access.Refused) {
+	_ = nch.Reject(reason, "entry: "+plain.ASCII(c.note(r), maxLine)) // the client may be gone
 }
 
-// ascii is s as OpenSSH shows it in a refused channel: it would print anything
-// else as octal numbers.
-func ascii(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// clip bounds a peer's string for the log.
-func clip(s string) string {
-	const most = 256 // bytes
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
+func reply(r *ssh.Request, ok bool) {
+	_ = r.Reply(ok, nil) // the client may have left; the channel's end says so
 }

@@ -5,6 +5,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit"
+	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
 )
@@ -14,36 +16,36 @@ import (
 // login dialogue that has just succeeded: the target's banner and its own
 // prompts can still be passed on there.
 func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.KeyboardInteractiveChallenge) {
-	c := &client{s: l.s, id: l.id, source: l.source, who: who, group: l.group}
+	c := &client{s: l.s, group: l.group, login: l.s.gate.Login(who, l.id, l.source, l.group)}
 	o := &opening{c: c}
 	l.direct = o
-	grant, r := c.authorise(l.target, sshPort)
-	if r != nil && r.quorum != nil && r.waitsFor.Kind == policy.SSH {
+	grant, r := c.login.Authorise(l.target, access.SSHPort)
+	if r != nil && r.Approval != nil && r.Target.Kind == policy.SSH {
 		// Who waits has logged in: it takes no place from those who haven't.
 		l.ticket.leave(true)
-		l.grace(l.s.o.Grace + r.quorum.Wait)
-		grant, r = c.await(l.ctx, r.waitsFor, *r.quorum, saying(l.pre, ask))
+		l.grace(l.s.o.Grace + r.Approval.Wait)
+		grant, r = c.login.Await(l.ctx, r.Target, *r.Approval, saying(l.pre, ask))
 	}
 	switch {
 	case r == nil && grant.Target().Kind != policy.SSH:
 		r = noMachine(grant.Target())
-	case r != nil && r.quorum != nil:
-		r = noMachine(r.waitsFor)
+	case r != nil && r.Approval != nil:
+		r = noMachine(r.Target)
 	}
 	if r == nil {
 		o.grant, o.target = grant, grant.Target()
 		o.tcp, r = l.s.dial(l.ctx, grant)
 	}
 	if r != nil {
-		r.destination = clip(l.target)
-		o.failed = c.noted(*r)
+		r.Event.Destination = l.target
+		o.failed = c.note(r)
 		return
 	}
 	o.open(l.ctx, "", l.pre, ask)
 }
 
-func noMachine(t *policy.Target) *refused {
-	return &refused{why: "kind", lab: t.Lab, target: t.FullName(), text: t.FullName() + " is no SSH machine; reach it with -L or -D through entry"}
+func noMachine(t *policy.Target) *access.Refused {
+	return access.Refuse("kind", t.FullName()+" is no SSH machine; reach it with -L or -D through entry", audit.Event{Lab: t.Lab, Target: t.FullName()})
 }
 
 // direct relays the client connection itself.

@@ -9,8 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"entry/bastion/identity"
 
 	"entry/session/group"
@@ -89,18 +87,4 @@ func TestEnrolmentGrace(t *testing.T) {
 			t.Error("a timer is left")
 		}
 	})
-}
-
-// A client makes up any number of names: what is remembered of them is bounded.
-func TestCounts(t *testing.T) {
-	n := counts{}
-	events := 0
-	for i := range 100_000 {
-		if n.due(string(ssh.Marshal(struct{ N uint32 }{uint32(i)}))) {
-			events++
-		}
-	}
-	if len(n) > maxKinds+1 || events > maxKinds+20 {
-		t.Errorf("%d kinds, %d events", len(n), events)
-	}
 }

@@ -95,8 +95,13 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 		return nil, errors.New("handshake ended without a proven identity")
 	}
 	authenticated = true
-	return &client{s: s, id: id, source: source, who: who, opened: l.direct, group: g,
-		leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs}}, nil
+	c := &client{s: s, opened: l.direct, group: g, leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs}}
+	if l.direct != nil {
+		c.login = l.direct.c.login
+	} else {
+		c.login = s.gate.Login(who, id, source, g)
+	}
+	return c, nil
 }
 
 func (l *login) config(peer []byte) *ssh.ServerConfig {
@@ -210,7 +215,7 @@ func (l *login) passesThrough(user string) bool {
 	if !l.toward {
 		return false
 	}
-	t, err := l.s.policy.Load().Resolve(user, l.target)
+	t, err := l.s.gate.Policy().Resolve(user, l.target)
 	return err == nil && t.Auth == policy.Passthrough
 }
 

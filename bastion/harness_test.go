@@ -23,6 +23,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/bastion/admin"
 	"entry/bastion/ca"
 	"entry/bastion/identity"
 	"entry/bastion/store"
@@ -191,7 +192,7 @@ type site struct {
 	home   *machine
 	server *bastion.Server
 	addr   string
-	admin  *bastion.Admin
+	admin  *admin.Server
 	served chan error
 }
 
@@ -294,7 +295,7 @@ func newSite(t *testing.T, o options) *site {
 		o.options(&bo)
 	}
 	s.server = must[*bastion.Server](t)(bastion.New(bo))
-	s.admin = &bastion.Admin{Auth: s.auth, Events: s.log, Log: zap.NewNop(), Server: s.server}
+	s.admin = &admin.Server{Auth: s.auth, Events: s.log, Log: zap.NewNop(), Gate: s.server.Access()}
 	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	s.addr = l.Addr().String()
 	go func() { s.served <- s.server.Serve(l, o.bound) }()

@@ -2,28 +2,22 @@ package bastion
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"math"
 	"net"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
-	"entry/audit/refusal"
+	"entry/audit/plain"
+	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session"
 	"entry/session/fastconn"
 )
-
-// sshPort is where every SSH target answers, whatever port it listens on.
-const sshPort = 22
 
 // directTCPIP is the payload of a direct-tcpip channel (RFC 4254 §7.2).
 type directTCPIP struct {
@@ -66,53 +60,53 @@ func originatorOf(m directTCPIP) originator {
 // only the target that policy knows by that name.
 func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	var m directTCPIP
-	refuse := func(reason ssh.RejectionReason, r refused) {
+	refuse := func(reason ssh.RejectionReason, r *access.Refused) {
 		c.slowRefusal(ctx)
-		r.destination = destination(m)
+		r.Event.Destination = destination(m)
 		c.refuse(nch, reason, r)
 	}
 	if err := ssh.Unmarshal(nch.ExtraData(), &m); err != nil {
 		m = directTCPIP{}
-		refuse(ssh.ConnectionFailed, refused{why: "malformed", text: "malformed request to open a forward"})
+		refuse(ssh.ConnectionFailed, access.Refuse("malformed", "malformed request to open a forward", audit.Event{}))
 		return
 	}
 	from := originatorOf(m)
 	if from == originatorRefused {
-		refuse(ssh.Prohibited, refused{why: "originator",
-			text: "a forward must come from your own machine (127.0.0.1), not from another one through it"})
+		refuse(ssh.Prohibited, access.Refuse("originator",
+			"a forward must come from your own machine (127.0.0.1), not from another one through it", audit.Event{}))
 		return
 	}
-	grant, r := c.authorise(m.Host, m.Port)
+	grant, r := c.login.Authorise(m.Host, m.Port)
 	var waits *policy.Quorum
 	switch {
-	case r == nil || r.quorum == nil:
-	case r.waitsFor.Kind == policy.SSH:
-		waits = r.quorum // there, banners can say so
+	case r == nil || r.Approval == nil:
+	case r.Target.Kind == policy.SSH:
+		waits = r.Approval // there, banners can say so
 	case from == originatorClient:
 		// -W has but this one channel: it stays until it may open.
-		grant, r = c.await(ctx, r.waitsFor, *r.quorum, func(string) error { return ctx.Err() })
+		grant, r = c.login.Await(ctx, r.Target, *r.Approval, func(string) error { return ctx.Err() })
 	default:
-		r = c.askAside(ctx, r.waitsFor, *r.quorum)
+		r = c.login.AskAside(ctx, r.Target, *r.Approval)
 	}
 	if r != nil && waits == nil {
-		refuse(ssh.Prohibited, *r)
+		refuse(ssh.Prohibited, r)
 		return
 	}
 	o := &opening{c: c, grant: grant, target: grant.Target(), waits: waits}
 	if waits != nil {
-		o.target = r.waitsFor
+		o.target = r.Target
 	}
 	var signers []ssh.Signer
 	if o.target.Kind == policy.SSH {
 		// Before the channel is accepted: later there is no way to say why not.
 		if signers, r = c.hostKeys(o.target); r != nil {
-			refuse(ssh.ConnectionFailed, *r)
+			refuse(ssh.ConnectionFailed, r)
 			return
 		}
 	}
 	if waits == nil {
 		if o.tcp, r = c.s.dial(ctx, grant); r != nil {
-			refuse(ssh.ConnectionFailed, *r)
+			refuse(ssh.ConnectionFailed, r)
 			return
 		}
 	}
@@ -144,17 +138,16 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 		defer close(gone)
 		ssh.DiscardRequests(reqs)
 	})
-	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: sshPort}
-	return fastconn.Channel(ch, local, net.TCPAddrFromAddrPort(c.source)), gone, nil
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: access.SSHPort}
+	return fastconn.Channel(ch, local, net.TCPAddrFromAddrPort(c.login.Source())), gone, nil
 }
 
 // hostKeys are what a target shows to clients.
-func (c *client) hostKeys(t *policy.Target) ([]ssh.Signer, *refused) {
+func (c *client) hostKeys(t *policy.Target) ([]ssh.Signer, *access.Refused) {
 	signers, err := c.s.o.HostKeys.Signers(t.FullName(), t.Name)
 	if err != nil {
-		c.s.log.Error("host key for "+t.FullName(), connFields(c.id, c.source, err)...)
-		return nil, &refused{why: "no-host-key", lab: t.Lab, target: t.FullName(),
-			text: "entry has no valid host key for " + t.FullName() + "; tell your operator"}
+		c.s.log.Error("host key for "+t.FullName(), c.fields(err)...)
+		return nil, access.Refuse("no-host-key", "entry has no valid host key for "+t.FullName()+"; tell your operator", audit.Event{Lab: t.Lab, Target: t.FullName()})
 	}
 	return signers, nil
 }
@@ -164,97 +157,7 @@ func destination(m directTCPIP) string {
 	if m == (directTCPIP{}) {
 		return ""
 	}
-	return net.JoinHostPort(clip(m.Host), strconv.FormatUint(uint64(m.Port), 10))
-}
-
-// authorise resolves what the client calls the target and decides.
-func (c *client) authorise(name string, asked uint32) (policy.Grant, *refused) {
-	if err := c.revoked(); err != nil {
-		return policy.Grant{}, &refused{why: "revoked", event: audit.AccessRefused, text: userText(err)}
-	}
-	p := c.s.policy.Load()
-	t, err := p.Resolve(c.who.User(), name, c.realm()...)
-	if err != nil {
-		return policy.Grant{}, &refused{why: "unknown-target", policy: p.Hash(), text: resolveText(err)}
-	}
-	// On the wire a port has 32 bits; no number that wraps round may fit.
-	if asked > math.MaxUint16 || !t.Serves(int(asked)) {
-		return policy.Grant{}, &refused{why: "port", lab: t.Lab, target: t.FullName(), policy: p.Hash(),
-			text: fmt.Sprintf("%s is reached on port %s, not %d", t.FullName(), portList(t), asked)}
-	}
-	return c.decide(p, t)
-}
-
-// decide asks policy for what the user may do on t now.
-func (c *client) decide(p *policy.Policy, t *policy.Target) (policy.Grant, *refused) {
-	g, err := p.Decide(c.request(t, time.Time{}))
-	if err != nil {
-		r := refused{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(), text: userText(err)}
-		var d *policy.Denied
-		if errors.As(err, &d) {
-			r.rule, r.quorum, r.waitsFor = d.Rule.String(), d.Approval, t
-		}
-		return policy.Grant{}, &r
-	}
-	if t.Kind == policy.TCP && !g.Allows(policy.ForwardLocal) {
-		d := g.Refusal(policy.ForwardLocal)
-		return policy.Grant{}, &refused{why: "denied", event: audit.AccessRefused, policy: p.Hash(), lab: t.Lab, target: t.FullName(),
-			rule: d.Rule.String(), capability: policy.ForwardLocal.String(), text: userText(d), quorum: d.Approval, waitsFor: t}
-	}
-	return g, nil
-}
-
-// request is what policy is asked about this connection. began is when a
-// session that is decided anew began, zero for something new.
-func (c *client) request(t *policy.Target, began time.Time) policy.Request {
-	groups, _ := c.who.Groups()
-	return policy.Request{User: c.who.User(), Realm: c.who.Realm(), Groups: groups, Target: t, Source: c.source.Addr(), Time: c.s.now(), Began: began,
-		Method: c.who.Method(), CodeAt: c.who.At(), Approvals: c.s.approvals.of(c.seat(t))}
-}
-
-// realm is what policy resolves names with: the realm that vouched for the
-// user, then the user's groups there.
-func (c *client) realm() []string {
-	if c.who.Realm() == "" {
-		return nil
-	}
-	groups, _ := c.who.Groups()
-	return append([]string{c.who.Realm()}, groups...)
-}
-
-// userText is what a user may read of a policy error. Policy's own error types
-// are written for users; anything else isn't shown.
-func userText(err error) string {
-	var d *policy.Denied
-	var e *refusal.Error
-	switch {
-	case errors.As(err, &d):
-		return d.Error()
-	case errors.As(err, &e):
-		return e.Text
-	}
-	return "not permitted"
-}
-
-func resolveText(err error) string {
-	var u *policy.UnknownTarget
-	var a *policy.Ambiguous
-	if errors.As(err, &u) || errors.As(err, &a) {
-		return err.Error()
-	}
-	return "no such target"
-}
-
-// portList is the target's ports in words.
-func portList(t *policy.Target) string {
-	var words []string
-	if t.Kind == policy.SSH {
-		words = append(words, strconv.Itoa(sshPort))
-	}
-	for _, p := range t.Ports {
-		words = append(words, strconv.Itoa(p))
-	}
-	return strings.Join(words, " or ")
+	return net.JoinHostPort(plain.Clip(m.Host, maxPeer), strconv.FormatUint(uint64(m.Port), 10))
 }
 
 // inner serves SSH on the jump channel with the target's own key, and opens
@@ -276,41 +179,16 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 		sc, chans, reqs, err = ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, from))
 	}
 	if err != nil {
-		c.s.log.Debug("inner handshake", connFields(c.id, c.source, err)...)
+		c.s.log.Debug("inner handshake", c.fields(err)...)
 		if o.live == nil && o.failed == "" {
-			c.noted(refused{why: "inner-handshake", lab: o.target.Lab, target: o.target.FullName(), rule: o.grant.Rule().String(), policy: o.grant.PolicyHash(),
-				detail: "the SSH connection inside the jump ended before its login"})
+			c.note(access.Refuse("inner-handshake", "", audit.Event{Lab: o.target.Lab, Target: o.target.FullName(), Rule: o.grant.Rule().String(), Policy: o.grant.PolicyHash(),
+				Detail: "the SSH connection inside the jump ended before its login"}))
 		}
 		return
 	}
 	timer.Stop()
 	o.run(ctx, session.Leg{Conn: sc, Channels: chans, Requests: reqs})
 }
-
-// revoked is asked before anything new opens on this connection, besides
-// policy: nil, or a *refusal.Error for the user.
-func (c *client) revoked() error {
-	if c.expired() {
-		return &refusal.Error{Text: loginTooOld, Code: "code-too-old"}
-	}
-	return c.stands()
-}
-
-// stands tells whether the login itself still holds: nil, or a *refusal.Error
-// for the user.
-func (c *client) stands() error {
-	err := c.s.o.Auth.Check(c.s.ctx, c.who)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, identity.ErrRevoked):
-		return &refusal.Error{Text: "your access was changed; connect again", Code: "revoked"}
-	}
-	c.s.log.Error("check identity", connFields(c.id, c.source, err)...)
-	return &refusal.Error{Text: "entry can't check your access right now, so nothing new opens; try again in some minutes", Code: "unavailable"}
-}
-
-const loginTooOld = "your login is too old for new channels; connect again"
 
 // innerConfig is the inner connection's authentication. Behind the client
 // itself any method succeeds, because the client connection has proven who
@@ -339,7 +217,7 @@ func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Sig
 	passthrough := o.target.Auth == policy.Passthrough
 	cfg.KeyboardInteractiveCallback = func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 		if from == originatorForeign {
-			if err := c.s.o.Auth.Confirm(ctx, c.who, identity.Attempt{Source: c.source, Conn: c.id}, asker(ask)); err != nil {
+			if err := c.s.o.Auth.Confirm(ctx, c.login.Who(), identity.Attempt{Source: c.login.Source(), Conn: c.login.Conn()}, asker(ask)); err != nil {
 				return nil, &ssh.PartialSuccessError{}
 			}
 		} else if !passthrough {

@@ -354,7 +354,7 @@ func TestTargetDown(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	// The next address is tried.
-	s.server.SetPolicy(parsePolicy(t, strings.Replace(s.policyText("", ""), "address: \""+s.home.addr+"\"", "address: [\""+down+"\", \""+s.home.addr+"\"]", 1)))
+	s.server.Access().SetPolicy(parsePolicy(t, strings.Replace(s.policyText("", ""), "address: \""+s.home.addr+"\"", "address: [\""+down+"\", \""+s.home.addr+"\"]", 1)))
 	if out, _, err := run(t, s.login("alice").jump("home"), "say in"); out != "in" {
 		t.Errorf("%q, %v", out, err)
 	}

@@ -80,8 +80,8 @@ func TestUnderLoad(t *testing.T) {
 		case <-began:
 		case <-stop:
 		}
-		s.server.SetPolicy(without)
-		s.server.SetPolicy(with)
+		s.server.Access().SetPolicy(without)
+		s.server.Access().SetPolicy(with)
 	})
 	eventually(t, "some sessions", func() bool { return len(s.log.all(audit.SessionEnded)) > 12 })
 	s.operate("POST", "/v1/users/alice/disable", "")

@@ -290,7 +290,7 @@ func TestPanic(t *testing.T) {
 			if out, _, err := run(t, s.login("alice").jump("home"), "say in"); out != "in" {
 				t.Fatalf("afterwards: %q, %v", out, err)
 			}
-			eventually(t, "one session is left", func() bool { return len(s.server.Sessions()) <= 1 && s.home.open() <= 1 })
+			eventually(t, "one session is left", func() bool { return len(s.server.Access().Sessions()) <= 1 && s.home.open() <= 1 })
 		})
 	}
 }
@@ -322,7 +322,7 @@ func TestUnwritableLog(t *testing.T) {
 			if strings.Contains(said, errLog.Error()) || strings.Contains(said, s.dir) {
 				t.Errorf("the user is told %q", said)
 			}
-			eventually(t, "nothing is left", func() bool { return len(s.server.Sessions()) == 0 && s.home.open() == 0 })
+			eventually(t, "nothing is left", func() bool { return len(s.server.Access().Sessions()) == 0 && s.home.open() == 0 })
 		})
 	}
 }

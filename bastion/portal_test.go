@@ -228,7 +228,7 @@ func TestOwnSessionsAreListed(t *testing.T) {
 	run(t, home, "say done")
 	home.Close()
 	s.log.await(t, audit.SessionEnded, "")
-	eventually(t, "the session is over", func() bool { return len(s.server.Sessions()) == 0 })
+	eventually(t, "the session is over", func() bool { return len(s.server.Access().Sessions()) == 0 })
 	out, _, status := c.verb("", "sessions")
 	if status != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "home.tinker") || !strings.Contains(out, "ended") {
 		t.Errorf("status %d: %q", status, out)

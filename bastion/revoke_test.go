@@ -21,7 +21,7 @@ func (s *site) operate(method, path, body string) (status int, answer string) {
 
 func (s *site) operateAs(who audit.Actor, method, path, body string) (status int, answer string) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r = r.WithContext(bastion.WithActor(r.Context(), who))
+	r = r.WithContext(audit.WithActor(r.Context(), who))
 	w := httptest.NewRecorder()
 	s.admin.Handler().ServeHTTP(w, r)
 	return w.Code, w.Body.String()
@@ -29,7 +29,7 @@ func (s *site) operateAs(who audit.Actor, method, path, body string) (status int
 
 func (s *site) idle(t *testing.T, want int) {
 	t.Helper()
-	eventually(t, "live sessions and connections at home", func() bool { return len(s.server.Sessions()) == want && s.home.open() == want })
+	eventually(t, "live sessions and connections at home", func() bool { return len(s.server.Access().Sessions()) == want && s.home.open() == want })
 }
 
 func TestAccessTakenAway(t *testing.T) {
@@ -108,7 +108,7 @@ func TestPolicyTakenAwayWhileASessionOpens(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
 	without := parsePolicy(t, strings.Replace(s.policyText("", ""), "[alice, bob]", "[bob]", 1))
-	s.home.set(func(m *machine) { m.greet = func() { s.server.SetPolicy(without) } })
+	s.home.set(func(m *machine) { m.greet = func() { s.server.Access().SetPolicy(without) } })
 	c := s.login("alice")
 	_, said, err := run(t, c.jump("home"), "say in")
 	if exitStatus(err) != 255 {
@@ -149,7 +149,7 @@ func TestReload(t *testing.T) {
 			}})
 			inner := s.login("alice").jump("home")
 			said := begin(t, inner)
-			s.server.SetPolicy(parsePolicy(t, tt.after(usual(s))))
+			s.server.Access().SetPolicy(parsePolicy(t, tt.after(usual(s))))
 			if tt.said == "" {
 				if out, _, err := run(t, inner, "say in"); out != "in" {
 					t.Errorf("%q, %v", out, err)
@@ -174,7 +174,7 @@ func TestReloadSparesOldConnections(t *testing.T) {
 	inner := c.jump("home")
 	begin(t, inner)
 	s.clock.advance(13 * time.Hour)
-	s.server.SetPolicy(parsePolicy(t, usual(s)))
+	s.server.Access().SetPolicy(parsePolicy(t, usual(s)))
 	s.refusedWith(t, c.refused(jumpTo("home", 22)), audit.JumpRefused, "code-too-old")
 	if _, err := inner.NewSession(); err == nil {
 		t.Error("a new channel in the old session")
@@ -194,7 +194,7 @@ func TestStoreDown(t *testing.T) {
 	if err := s.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.server.SetPolicy(parsePolicy(t, usual(s)))
+	s.server.Access().SetPolicy(parsePolicy(t, usual(s)))
 	said := c.refused(jumpTo("home", 22))
 	s.refusedWith(t, said, audit.AccessRefused, "revoked")
 	if !strings.Contains(said, "can't check your access right now") {

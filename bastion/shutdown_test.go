@@ -83,7 +83,7 @@ func TestShutdownEnds(t *testing.T) {
 // holds waits for a number of sessions and one of connections at home.
 func (s *site) holds(t *testing.T, sessions, open int) {
 	t.Helper()
-	eventually(t, "sessions and connections at home", func() bool { return len(s.server.Sessions()) == sessions && s.home.open() == open })
+	eventually(t, "sessions and connections at home", func() bool { return len(s.server.Access().Sessions()) == sessions && s.home.open() == open })
 }
 
 // A log that fails ends the server and everything open, also while it drains.

@@ -13,7 +13,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
+	"entry/bastion/access"
 	"entry/policy"
 )
 
@@ -24,55 +26,30 @@ const pipeChunk = 32_640
 // tcpForward is one connection to a target of kind tcp: the lab's workbench,
 // reached by name over -L or -D. Its bytes are counted, not recorded.
 type tcpForward struct {
-	c     *client
 	grant policy.Grant // at its start
-	began time.Time
+	hold  *access.Hold
 	stop  context.CancelCauseFunc
-	watch *watch
-}
-
-func (f *tcpForward) by() *client { return f.c }
-
-// stands tells whether the connection may go on under p.
-func (f *tcpForward) stands(p *policy.Policy) error {
-	_, err := f.granted(p)
-	return err
-}
-
-func (f *tcpForward) granted(p *policy.Policy) (policy.Grant, error) {
-	no := &policy.Denied{User: f.c.who.User(), Target: f.grant.Target().FullName(), Capability: policy.ForwardLocal}
-	t, ok := p.Target(no.Target)
-	if !ok || t.Kind != policy.TCP {
-		return policy.Grant{}, no
-	}
-	g, err := p.Decide(f.c.request(t, f.began))
-	if err == nil && !g.Allows(policy.ForwardLocal) {
-		err = g.Refusal(policy.ForwardLocal)
-	}
-	return g, err
 }
 
 // follow ends the forward once it has no grant any more. Nothing can be said
 // on it; the event tells why.
-func (f *tcpForward) follow(ctx context.Context, b *budgets) {
-	last := f.grant
-	f.watch.run(ctx, f.c.s.now, func() (policy.Grant, error) {
-		p := f.c.s.policy.Load()
-		g, err := f.granted(p)
-		if err == nil {
-			last = g
-			b.adapt(g)
-			return g, nil
+func (f *tcpForward) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.hold.Recheck():
 		}
-		err = ending(last, p.Hash(), err)
-		var no *policy.Denied
-		end := refusal.Of(err)
-		if errors.As(err, &no) {
-			end = &refusal.Error{Text: no.Error(), Code: refusal.PolicyChanged}
+		if _, err := f.hold.Stands(); err != nil {
+			var no *policy.Denied
+			end := refusal.Of(err)
+			if errors.As(err, &no) {
+				end = &refusal.Error{Text: no.Error(), Code: refusal.PolicyChanged}
+			}
+			f.end(end)
+			return
 		}
-		f.end(end)
-		return g, err
-	})
+	}
 }
 
 // spends is meter, and ends the forward with its error: once the ends are
@@ -89,8 +66,6 @@ func (f *tcpForward) spends(meter func(int) error) func(int) error {
 }
 
 func (f *tcpForward) end(e *refusal.Error) { f.stop(e) }
-
-func (f *tcpForward) recheck() { f.watch.policyChanged() }
 
 // limit ends the forward when its grant's time is over. touched is to be
 // called whenever bytes move, release at the end.
@@ -126,33 +101,29 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	defer tc.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := &tcpForward{c: c, grant: g, began: c.s.now(), stop: cancel, watch: newWatch()}
-	c.s.live.add(f)
-	defer c.s.live.remove(f)
-	t := g.Target()
-	no := refused{event: audit.AccessRefused, lab: t.Lab, target: t.FullName(), rule: g.RuleFor(policy.ForwardLocal).String(), policy: g.PolicyHash(),
-		destination: net.JoinHostPort(t.FullName(), strconv.Itoa(port))}
+	f := &tcpForward{grant: g, stop: cancel}
+	e := access.About(g)
+	e.Type, e.Rule, e.Destination = audit.AccessRefused, g.RuleFor(policy.ForwardLocal).String(), net.JoinHostPort(g.Target().FullName(), strconv.Itoa(port))
 	if g.Record() != policy.Metadata { // policy has no such grant; nothing here could record it
-		no.why, no.text = "not-recorded", t.FullName()+" can't be recorded as its rule demands; tell your operator"
-		c.refuse(nch, ssh.Prohibited, no)
+		c.refuse(nch, ssh.Prohibited, access.Refuse("not-recorded", g.Target().FullName()+" can't be recorded as its rule demands; tell your operator", e))
 		return
 	}
-	// Registered first, then asked again: see opening.start.
-	err := c.revoked()
-	if err == nil {
-		err = f.stands(c.s.policy.Load())
-	}
-	if err != nil {
-		no.why, no.text = "revoked", userText(err)
-		c.refuse(nch, ssh.Prohibited, no)
+	opened := c.login.Event(audit.ForwardOpened)
+	opened.Lab, opened.Target, opened.Rule, opened.Policy, opened.Destination = e.Lab, e.Target, e.Rule, e.Policy, e.Destination
+	opened.Capability, opened.ChannelType = policy.ForwardLocal.String(), "direct-tcpip"
+	hold, r := c.login.Hold(access.Opening{Grant: g, End: f.end, Event: func(t audit.Type) audit.Event { e := opened; e.Type = t; return e }})
+	if r != nil {
+		r.Event = e
+		c.refuse(nch, ssh.Prohibited, r)
 		return
 	}
-	e := audit.Event{Type: audit.ForwardOpened, Conn: c.id, User: c.who.User(), Source: c.source.String(), Lab: no.lab, Target: no.target,
-		Rule: no.rule, Policy: no.policy, Capability: policy.ForwardLocal.String(), ChannelType: "direct-tcpip", Destination: no.destination}
+	defer hold.Release()
+	f.hold, e = hold, opened
 	if err := c.s.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
 		_ = nch.Reject(ssh.ConnectionFailed, "entry: the audit log can't be written, so nothing was opened; tell your operator") // the client may be gone
 		return
 	}
+	var err error
 	var up, down int64
 	defer func() {
 		e.Type, e.BytesUp, e.BytesDown, e.Reason = audit.ForwardClosed, up, down, "closed"
@@ -161,7 +132,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 		case errors.As(context.Cause(ctx), &end), errors.As(err, &end):
 			e.Reason, e.Detail = end.Code.String(), end.Text
 		case err != nil:
-			e.Reason, e.Detail = "failed", clip(err.Error())
+			e.Reason, e.Detail = "failed", plain.Clip(err.Error(), maxPeer)
 		}
 		c.s.append(e)
 	}()
@@ -175,13 +146,12 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	defer stop()
 	touched, release := f.limit()
 	defer release()
-	opened := e
-	b := c.s.newBudgets(g, func(t audit.Type) audit.Event { e := opened; e.Type = t; return e })
-	defer b.close()
-	c.group.Go("watch of a forward", func() { f.follow(ctx, b) })
-	defer func() { cancel(nil); <-f.watch.done }()
+	follow := hold.Follow(ctx)
+	followed := make(chan struct{})
+	c.group.Go("watch of a forward", func() { defer close(followed); f.follow(ctx) })
+	defer func() { cancel(nil); follow(); <-followed }()
 	alarmed := make(chan struct{}, 1)
-	up, down, err = pipe(near, tc, closed, f.spends(b.down.meter(ctx, touched)), f.spends(b.up.meter(ctx, touched)), func() {
+	up, down, err = pipe(near, tc, closed, f.spends(hold.Down().Meter(ctx, touched)), f.spends(hold.Up().Meter(ctx, touched)), func() {
 		select {
 		case alarmed <- struct{}{}:
 			alarm := e

@@ -169,7 +169,7 @@ func TestWorkbenchTakenAway(t *testing.T) {
 		take   func(*site)
 		reason string
 	}{
-		"policy":   {func(s *site) { s.server.SetPolicy(parsePolicy(t, usual(s))) }, "policy-changed"},
+		"policy":   {func(s *site) { s.server.Access().SetPolicy(parsePolicy(t, usual(s))) }, "policy-changed"},
 		"disabled": {func(s *site) { s.operate("POST", "/v1/users/alice/disable", "") }, "user-disabled"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
+	"entry/audit/refusal"
+	"entry/bastion/access"
 	"entry/bastion/ca"
 	"entry/policy"
 	"entry/session"
@@ -35,9 +38,9 @@ const minAttempt = 500 * time.Millisecond
 
 // dial opens TCP to the grant's target, trying its addresses in order. It
 // takes a grant, so that nothing can be dialled that policy didn't grant.
-func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refused) {
+func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Refused) {
 	if !g.Valid() {
-		return nil, &refused{why: "no-grant", text: "not permitted"}
+		return nil, access.Refuse("no-grant", "not permitted", audit.Event{})
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.o.DialTimeout)
 	defer cancel()
@@ -54,8 +57,10 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *refused) 
 		}
 		errs = append(errs, err)
 	}
-	return nil, &refused{why: "unreachable", event: audit.UpstreamFailed, detail: errors.Join(errs...).Error(), lab: t.Lab, target: t.FullName(), rule: g.Rule().String(), policy: g.PolicyHash(),
-		text: t.FullName() + " does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's administrator"}
+	e := access.About(g)
+	e.Type = audit.UpstreamFailed
+	return nil, access.Refuse("unreachable", t.FullName()+" does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's administrator",
+		e).With(errors.Join(errs...))
 }
 
 // upstream is the SSH handshake with a target over tcp, which it closes unless
@@ -78,27 +83,22 @@ type upstream struct {
 
 // open returns the authenticated leg, or what to tell the user. denied says
 // that the target refused the user's own answers.
-func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *refused) {
+func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *access.Refused) {
 	t := u.grant.Target()
-	fail := func(r refused, cause error) *refused {
-		r.lab, r.target, r.rule, r.policy = t.Lab, t.FullName(), u.grant.Rule().String(), u.grant.PolicyHash()
-		if r.event == "" {
-			r.event = audit.UpstreamFailed
-		}
-		if cause != nil {
-			r.detail = cause.Error()
-		}
-		return &r
+	about := access.About(u.grant)
+	about.Type = audit.UpstreamFailed
+	fail := func(code refusal.Code, text string, cause error) *access.Refused {
+		return access.Refuse(code, text, about).With(cause)
 	}
 	verifier, err := ca.NewHostVerifier(ca.HostPins{Target: t.FullName(), Keys: t.HostKeys, CAs: t.HostCAs, Now: u.s.now})
 	if err != nil {
 		u.tcp.Close()
-		return leg, false, fail(refused{why: "host-key-unknown", text: "entry has no host key to check " + t.FullName() + " against; tell your operator"}, err)
+		return leg, false, fail("host-key-unknown", "entry has no host key to check "+t.FullName()+" against; tell your operator", err)
 	}
 	method, limit, err := u.method()
 	if err != nil {
 		u.tcp.Close()
-		return leg, false, fail(refused{why: "certificate", text: "entry could not make a certificate for " + t.FullName() + "; tell your operator"}, err)
+		return leg, false, fail("certificate", "entry could not make a certificate for "+t.FullName()+"; tell your operator", err)
 	}
 	cfg := &ssh.ClientConfig{
 		Config:        fastconn.ClientConfig(),
@@ -118,7 +118,7 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 	// Real time: it bounds I/O, not validity.
 	if err := u.tcp.SetDeadline(time.Now().Add(limit)); err != nil {
 		u.tcp.Close()
-		return leg, false, fail(refused{why: "unreachable", text: t.FullName() + " hung up; try again in some minutes"}, err)
+		return leg, false, fail("unreachable", t.FullName()+" hung up; try again in some minutes", err)
 	}
 	conn, chans, reqs, err := ssh.NewClientConn(fastconn.Coalesce(u.tcp), u.tcp.RemoteAddr().String(), cfg)
 	if err == nil {
@@ -131,19 +131,20 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *r
 	var changed *ca.HostKeyChanged
 	switch {
 	case errors.As(err, &changed):
-		return leg, false, fail(refused{why: "host-key", event: audit.HostKeyChanged,
-			text: fmt.Sprintf("the host key of %s is not the one on record, so entry does not connect. Tell your operator; nothing you can do at your side makes it safe", t.FullName())}, err)
+		about.Type = audit.HostKeyChanged
+		return leg, false, fail("host-key",
+			fmt.Sprintf("the host key of %s is not the one on record, so entry does not connect. Tell your operator; nothing you can do at your side makes it safe", t.FullName()), err)
 	case !u.checked:
-		return leg, false, fail(refused{why: "handshake", text: t.FullName() + " answers, but not as an SSH server that entry can talk to; tell your operator"}, err)
+		return leg, false, fail("handshake", t.FullName()+" answers, but not as an SSH server that entry can talk to; tell your operator", err)
 	case u.offered && t.Auth == policy.Passthrough:
 		// Not the target's own words: it has the user's answers and could
 		// repeat them into the log.
-		return leg, true, fail(refused{why: "target-refused-login", text: t.FullName() + " did not accept the answers"}, nil)
+		return leg, true, fail("target-refused-login", t.FullName()+" did not accept the answers", nil)
 	case u.offered:
-		return leg, false, fail(refused{why: "certificate-refused",
-			text: fmt.Sprintf("%s does not accept entry's certificate for account %q; ask your operator whether the account exists there and whether it trusts entry's user CA", t.FullName(), u.login)}, err)
+		return leg, false, fail("certificate-refused",
+			fmt.Sprintf("%s does not accept entry's certificate for account %q; ask your operator whether the account exists there and whether it trusts entry's user CA", t.FullName(), u.login), err)
 	default:
-		return leg, false, fail(refused{why: "handshake", text: t.FullName() + " hung up during login; try again in some minutes"}, err)
+		return leg, false, fail("handshake", t.FullName()+" hung up during login; try again in some minutes", err)
 	}
 }
 
@@ -245,21 +246,4 @@ func bounded(s string) string { return s[:min(len(s), maxPrompt)] }
 
 // plainText keeps printable text and line feeds, without escape sequences, of what a target sends before
 // a terminal is open, so that it can't draw entry's own prompts.
-func plainText(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case r == '\t':
-			return ' '
-		case r == '\r', r < 0x20, r >= 0x7f && r < 0xa0, bidi(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(ansi.Strip(s), "?"))
-}
-
-// bidi reports the characters that reorder what is shown around them.
-func bidi(r rune) bool {
-	return r == 0x061c || r >= 0x200e && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff
-}
+func plainText(s string) string { return plain.Lines(ansi.Strip(s)) }

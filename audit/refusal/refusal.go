@@ -10,8 +10,11 @@
 package refusal
 
 import (
+	"crypto/rand"
+	"encoding/base32"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code is a short closed reason, as events have it.
@@ -75,4 +78,12 @@ func Of(err error) *Error {
 		return e
 	}
 	return &Error{Code: Unavailable, Text: "access can't be checked right now", Cause: err}
+}
+
+// NewRef is a short reference that a user can read to an operator, who finds it
+// in the audit log: 8 letters and digits.
+func NewRef() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -41,6 +43,24 @@ type Facts struct {
 	// Multiplex adds connection sharing to the OpenSSH file. OpenSSH for Windows
 	// hasn't got it.
 	Multiplex bool
+}
+
+// At says where the server is: address is "host", "host:port", or "" where it is
+// reached by its name.
+func (f *Facts) At(address string) error {
+	f.Server, f.Port = f.Name, 0
+	if address == "" {
+		return nil
+	}
+	f.Server = address
+	if host, port, err := net.SplitHostPort(address); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return fmt.Errorf("address %q: %w", address, err)
+		}
+		f.Server, f.Port = host, int(n)
+	}
+	return nil
 }
 
 // Target is one machine or service that the user may reach.

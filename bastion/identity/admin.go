@@ -204,5 +204,5 @@ func (a *Authenticator) clearFailures(ctx context.Context, name string) error {
 }
 
 func (a *Authenticator) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {
-	return audit.Event{Type: t, User: name, Actor: actorOf(ctx), Until: until}
+	return audit.Event{Type: t, User: name, Actor: audit.ActorOf(ctx), Until: until}
 }

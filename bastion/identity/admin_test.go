@@ -13,7 +13,7 @@ import (
 
 func TestAddUser(t *testing.T) {
 	w := newWorld(t)
-	ctx := identity.WithActor(t.Context(), audit.Actor{UID: 1000, LoginUID: 1001, Name: "carol"})
+	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 1000, LoginUID: 1001, Name: "carol"})
 	temp, err := w.a.AddUser(ctx, "alice")
 	if err != nil {
 		t.Fatal(err)

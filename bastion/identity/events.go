@@ -38,20 +38,6 @@ const (
 	reasonNotApplied      reason = "not-applied"
 )
 
-type actorKey struct{}
-
-// WithActor returns a context whose admin calls name who in their events.
-func WithActor(ctx context.Context, who audit.Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, who)
-}
-
-func actorOf(ctx context.Context) *audit.Actor {
-	if who, ok := ctx.Value(actorKey{}).(audit.Actor); ok {
-		return &who
-	}
-	return nil
-}
-
 // report appends events. It outlives the caller's context: what was decided
 // must reach the log even if the client has left.
 func (a *Authenticator) report(ctx context.Context, e ...audit.Event) error {

@@ -261,7 +261,7 @@ func TestSetRealm(t *testing.T) {
 		t.Errorf("an unknown realm: %v", err)
 	}
 	from := w.mark()
-	if err := w.a.SetRealm(identity.WithActor(t.Context(), audit.Actor{UID: 7}), "alice", "duo"); err != nil {
+	if err := w.a.SetRealm(audit.WithActor(t.Context(), audit.Actor{UID: 7}), "alice", "duo"); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(from, "user.changed")

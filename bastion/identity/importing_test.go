@@ -21,7 +21,7 @@ func TestImport(t *testing.T) {
 	w.enrolled("carol")
 	k := edKey(t)
 	seed := []byte("12345678901234567890")
-	ctx := identity.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
+	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
 	mark := w.mark()
 	results, err := w.a.Import(ctx, []identity.Imported{
 		{Name: "alice", Seeds: [][]byte{seed}, Crypt: goodCrypt, KeyLines: []string{"", "# laptop", k.line, `command="ls" ` + k.line, "nonsense"}},

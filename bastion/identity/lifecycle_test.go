@@ -95,7 +95,7 @@ func TestEnd(t *testing.T) {
 	u := w.enrolled("alice")
 	id := u.in()
 	end := w.clock().Add(time.Hour)
-	ctx := identity.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
+	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
 	mark := w.mark()
 	if err := w.a.SetEnd(ctx, "alice", end); err != nil {
 		t.Fatal(err)
@@ -177,7 +177,7 @@ func TestResetStep(t *testing.T) {
 
 func TestInvite(t *testing.T) {
 	w := newWorld(t)
-	ctx := identity.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
+	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
 	mail, signal, until, err := w.a.Invite(ctx, "alice")
 	if err != nil || len(mail) != 9 || len(signal) != 9 || !until.Equal(w.clock().Add(240*time.Hour)) {
 		t.Fatalf("%q %q %v %v", mail, signal, until, err)
@@ -249,7 +249,7 @@ func TestResetNeedsTwo(t *testing.T) {
 			u := w.enrolled("alice")
 			id := u.in()
 			mark := w.mark()
-			temp, err := w.a.Reset(identity.WithActor(t.Context(), first), "alice")
+			temp, err := w.a.Reset(audit.WithActor(t.Context(), first), "alice")
 			wantErr(t, err, identity.ErrNeedsSecond)
 			if temp != "" {
 				t.Error("a passphrase came at once")
@@ -267,7 +267,7 @@ func TestResetNeedsTwo(t *testing.T) {
 			}
 			w.advance(c.after)
 			confirm := func() (string, error) {
-				return w.a.ConfirmReset(identity.WithActor(t.Context(), audit.Actor{UID: c.uid, LoginUID: c.login}), "alice")
+				return w.a.ConfirmReset(audit.WithActor(t.Context(), audit.Actor{UID: c.uid, LoginUID: c.login}), "alice")
 			}
 			mark = w.mark()
 			temp, err = confirm()
@@ -295,31 +295,31 @@ func TestResetNeedsTwoKnownOperators(t *testing.T) {
 	w := newWorldWith(t, func(o *identity.Options) { o.ResetNeedsTwo = true })
 	u := w.enrolled("alice")
 	mark := w.mark()
-	for _, ctx := range []context.Context{t.Context(), identity.WithActor(t.Context(), audit.Actor{UID: 0, LoginUID: ^uint32(0)})} {
+	for _, ctx := range []context.Context{t.Context(), audit.WithActor(t.Context(), audit.Actor{UID: 0, LoginUID: ^uint32(0)})} {
 		_, err := w.a.Reset(ctx, "alice")
 		wantErr(t, err, identity.ErrSameOperator)
 	}
 	w.wantLog(mark)
 	// What is confirmed is what was asked for: the passphrase alone.
 	one, two := audit.Actor{UID: 0, LoginUID: 1001}, audit.Actor{UID: 990, LoginUID: 1002}
-	_, err := w.a.ResetPassphrase(identity.WithActor(t.Context(), one), "alice")
+	_, err := w.a.ResetPassphrase(audit.WithActor(t.Context(), one), "alice")
 	wantErr(t, err, identity.ErrNeedsSecond)
 	// Somebody asks for more while it is being confirmed.
 	done := false
 	w.before = func(e audit.Event) {
 		if e.Type == audit.UserReset && !done {
 			done = true
-			if _, err := w.a.Reset(identity.WithActor(t.Context(), one), "alice"); !errors.Is(err, identity.ErrNeedsSecond) {
+			if _, err := w.a.Reset(audit.WithActor(t.Context(), one), "alice"); !errors.Is(err, identity.ErrNeedsSecond) {
 				t.Error(err)
 			}
 		}
 	}
-	_, err = w.a.ConfirmReset(identity.WithActor(t.Context(), two), "alice")
+	_, err = w.a.ConfirmReset(audit.WithActor(t.Context(), two), "alice")
 	wantErr(t, err, identity.ErrChanged)
-	if _, err := w.a.ResetPassphrase(identity.WithActor(t.Context(), one), "alice"); !errors.Is(err, identity.ErrNeedsSecond) {
+	if _, err := w.a.ResetPassphrase(audit.WithActor(t.Context(), one), "alice"); !errors.Is(err, identity.ErrNeedsSecond) {
 		t.Fatal(err)
 	}
-	temp, err := w.a.ConfirmReset(identity.WithActor(t.Context(), two), "alice")
+	temp, err := w.a.ConfirmReset(audit.WithActor(t.Context(), two), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,6 +327,6 @@ func TestResetNeedsTwoKnownOperators(t *testing.T) {
 	if err != nil || id.Method() != "temporary+otp" {
 		t.Errorf("%q %v", id.Method(), err)
 	}
-	_, err = w.a.ConfirmReset(identity.WithActor(t.Context(), two), "nobody")
+	_, err = w.a.ConfirmReset(audit.WithActor(t.Context(), two), "nobody")
 	wantErr(t, err, identity.ErrNoAccount)
 }

@@ -35,7 +35,7 @@ type PendingReset struct {
 // askForReset notes what the operator behind ctx wants, in place of what any
 // asked for before.
 func (a *Authenticator) askForReset(ctx context.Context, name string, keep bool) error {
-	who := actorOf(ctx)
+	who := audit.ActorOf(ctx)
 	if who == nil || who.LoginUID == unsetLoginUID {
 		return ErrSameOperator
 	}
@@ -59,7 +59,7 @@ func (a *Authenticator) askForReset(ctx context.Context, name string, keep bool)
 // can tell who is behind the uid. Errors: ErrNothingPending, ErrSameOperator,
 // ErrNoAccount, ErrUnavailable.
 func (a *Authenticator) ConfirmReset(ctx context.Context, name string) (temporary string, err error) {
-	who := actorOf(ctx)
+	who := audit.ActorOf(ctx)
 	var pending *PendingReset
 	acct, err := a.account(ctx, name)
 	if err == nil {

@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"entry/bastion/access"
 
-	"entry/bastion"
+	"github.com/spf13/cobra"
 )
 
 func approveCmd() *cobra.Command {
@@ -32,14 +32,14 @@ at entry can do the same from anywhere: ssh entry approve.`,
 				}
 			}()
 			if len(args) == 1 {
-				var r bastion.ApprovalRequest
+				var r access.ApprovalRequest
 				if err := o.call(cmd.Context(), http.MethodPost, "/v1/approvals/"+url.PathEscape(args[0]), nil, &r); err != nil {
 					return err
 				}
 				fmt.Printf("Approved: %s on %s, %d of %d, for %s.\n", r.User, r.Target, len(r.By), r.Need, r.For)
 				return nil
 			}
-			var all []bastion.ApprovalRequest
+			var all []access.ApprovalRequest
 			if err := o.call(cmd.Context(), http.MethodGet, "/v1/approvals", nil, &all); err != nil {
 				return err
 			}

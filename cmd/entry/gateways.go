@@ -9,7 +9,6 @@ import (
 
 	"entry/audit"
 	"entry/audit/plain"
-	"entry/bastion"
 	"entry/bastion/gateway"
 	"entry/bastion/identity"
 	"entry/configs"
@@ -29,7 +28,7 @@ func openNotices(cfg *configs.Config, log *audit.Log, tell func(string, error)) 
 	n, err := gateway.NewNotices(noticesOptions(cfg, func(l gateway.Loss) {
 		ctx := self(context.Background())
 		what := fmt.Sprintf("%s, the last was %s", plain.Count(l.Count, "notice"), l.Last.Kind)
-		err := log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.NoticeLost, User: l.Last.User, Reason: l.Reason, Detail: what}))
+		err := log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.NoticeLost, User: l.Last.User, Reason: l.Reason, Detail: what}))
 		tell(fmt.Sprintf("users were not told of changes to their accounts (%s, to %s)", what, l.Last.User), errors.Join(l.Err, err))
 	}))
 	if err != nil {

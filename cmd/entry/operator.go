@@ -1,46 +1,35 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/user"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"entry/audit"
-	"entry/bastion"
+	"entry/bastion/admin"
 	"entry/configs"
 	"entry/policy"
 )
 
-// operatorTimeout bounds one operation, argon2 and ended sessions included.
-const operatorTimeout = 30 * time.Second
-
-// operator sends operations to the running server over its admin socket, or
-// does them itself, as the log's one writer, when no server runs.
-type operator struct {
-	do      func(*http.Request) (*http.Response, error)
-	closing func() error
-	running bool
-}
+// operator does operations at the running server, or itself, as the log's one
+// writer, when no server runs.
+type operator struct{ *admin.Client }
 
 // openOperator finds the server that cfg describes, or takes its place.
 func openOperator(cfg *configs.Config) (*operator, error) {
-	if o, err := dialOperator(cfg); err == nil {
-		return o, nil
+	c, err := admin.Dial(cfg.Admin.Socket)
+	if err == nil {
+		return &operator{c}, nil
 	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, hinted(fmt.Errorf("admin socket: %w", err), "run this as root or as the server's own account")
 	}
@@ -55,8 +44,7 @@ func openOperator(cfg *configs.Config) (*operator, error) {
 		return nil, err
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
-	admin := &bastion.Admin{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p}
-	return &operator{do: inProcess(admin.Handler()), closing: st.Close}, nil
+	return &operator{admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p}, st.Close)}, nil
 }
 
 // ownAccount refuses to work in the server's place as another account than the
@@ -78,85 +66,24 @@ func ownAccount(dir string, euid int) error {
 		"start the server first, or run this as that account (runuser -u "+owner+" -- entry …)")
 }
 
-// dialOperator connects to the running server only.
-func dialOperator(cfg *configs.Config) (*operator, error) {
-	nc, err := net.Dial("unix", cfg.Admin.Socket)
-	if err != nil {
-		return nil, err
-	}
-	used := false
-	client := &http.Client{Timeout: operatorTimeout, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			if !used {
-				used = true
-				return nc, nil
-			}
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", cfg.Admin.Socket)
-		},
-	}}
-	return &operator{do: client.Do, closing: func() error { client.CloseIdleConnections(); return nil }, running: true}, nil
-}
-
-func (o *operator) Close() error { return o.closing() }
-
-// call does one operation. in and out may be nil.
+// call does one operation. in and out may be nil. What is refused ends with the
+// exit code for it.
 func (o *operator) call(ctx context.Context, method, path string, in, out any) error {
-	var body bytes.Buffer
-	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
-			return err
-		}
-	}
-	r, err := http.NewRequestWithContext(self(ctx), method, "http://entry"+path, &body)
-	if err != nil {
+	err := o.Call(self(ctx), method, path, in, out)
+	var refused *admin.Error
+	if !errors.As(err, &refused) {
 		return err
 	}
-	resp, err := o.do(r)
-	if err != nil {
-		return fmt.Errorf("ask the server: %w", err)
+	switch refused.Status {
+	case http.StatusNotFound:
+		return failf(exitNotFound, "%s", refused.Text)
+	case http.StatusForbidden:
+		return failf(exitDenied, "%s", refused.Text)
+	case http.StatusBadRequest:
+		return failf(exitUsage, "%s", refused.Text)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		var e bastion.AdminError
-		if err := json.NewDecoder(resp.Body).Decode(&e); err != nil {
-			return fmt.Errorf("ask the server: it answered %s", resp.Status)
-		}
-		switch resp.StatusCode {
-		case http.StatusNotFound:
-			return failf(exitNotFound, "%s", e.Text)
-		case http.StatusForbidden:
-			return failf(exitDenied, "%s", e.Text)
-		case http.StatusBadRequest:
-			return failf(exitUsage, "%s", e.Text)
-		}
-		return errors.New(e.Text)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(out)
+	return errors.New(refused.Text)
 }
-
-// inProcess answers requests by calling h.
-func inProcess(h http.Handler) func(*http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) {
-		w := &answer{status: http.StatusOK, header: http.Header{}}
-		h.ServeHTTP(w, r)
-		return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: io.NopCloser(&w.body)}, nil
-	}
-}
-
-// answer is the response of a handler that is called in process.
-type answer struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 // noteRead tells the running server that recording id is being read, so that
 // the log shows it. Without one it can't be traced, and says so.
@@ -165,10 +92,11 @@ func noteRead(cmd *cobra.Command, id, verb string) error {
 	if err != nil {
 		return err
 	}
-	o, err := dialOperator(cfg)
+	c, err := admin.Dial(cfg.Admin.Socket)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "entry: note: no server is running, so the audit log won't show this reading")
 		return nil
 	}
+	o := &operator{c}
 	return errors.Join(o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(id)+"/read", map[string]string{"verb": verb}, nil), o.Close())
 }

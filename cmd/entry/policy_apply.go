@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"entry/audit/plain"
-	"entry/bastion"
+	"entry/bastion/admin"
 )
 
 func policyApplyCmd() *cobra.Command {
@@ -38,7 +38,7 @@ policy that would end more than 10 % of the live sessions.`,
 					err = cerr
 				}
 			}()
-			var v bastion.PolicyPreview
+			var v admin.PolicyPreview
 			if err := o.call(cmd.Context(), http.MethodGet, "/v1/policy/preview", nil, &v); err != nil {
 				return err
 			}
@@ -69,7 +69,7 @@ policy that would end more than 10 % of the live sessions.`,
 }
 
 // showPreview says what applying would do, in people's terms.
-func showPreview(v bastion.PolicyPreview) {
+func showPreview(v admin.PolicyPreview) {
 	for _, w := range v.Warnings {
 		fmt.Fprintln(os.Stderr, w)
 	}
@@ -96,9 +96,9 @@ func runningServer(cmd *cobra.Command) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := dialOperator(cfg)
+	c, err := admin.Dial(cfg.Admin.Socket)
 	if err != nil {
 		return nil, hinted(fmt.Errorf("no server answers at %s", cfg.Admin.Socket), "start it with entry serve; it reads the policy then")
 	}
-	return o, nil
+	return &operator{c}, nil
 }

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
-	"entry/bastion"
+	"entry/bastion/admin"
 	"entry/configs"
 	"entry/policy"
 )
@@ -42,16 +42,16 @@ func (s *server) readPolicy(ctx context.Context) (*policy.Policy, error) {
 // refuse says in both logs that what was read isn't put in force.
 func (s *server) refuse(ctx context.Context, t audit.Type, what string, err error) error {
 	s.log.Error(what+" refused; the last good one stays in force", zap.Error(err))
-	e := bastion.ByActor(ctx, audit.Event{Type: t, Policy: s.bastion.Policy().Hash(), Detail: fmt.Sprintf("the %s was refused; %v", what, errBadFiles)})
-	return errors.Join(&bastion.AdminError{Status: http.StatusBadRequest, Text: err.Error()}, s.state.log.Append(ctx, e))
+	e := audit.ByActor(ctx, audit.Event{Type: t, Policy: s.bastion.Access().Policy().Hash(), Detail: fmt.Sprintf("the %s was refused; %v", what, errBadFiles)})
+	return errors.Join(&admin.Error{Status: http.StatusBadRequest, Text: err.Error()}, s.state.log.Append(ctx, e))
 }
 
 // put puts p in force: first in the log, with who did it, then for everybody.
 func (s *server) put(ctx context.Context, p *policy.Policy) error {
-	if err := s.state.log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()})); err != nil {
+	if err := s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()})); err != nil {
 		return err
 	}
-	s.bastion.SetPolicy(p)
+	s.bastion.Access().SetPolicy(p)
 	s.log.Info("policy loaded", zap.String("hash", p.Hash()))
 	return nil
 }
@@ -66,7 +66,7 @@ func (s *server) hangup(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	if ends, all := s.bastion.WouldEnd(p); len(ends)*100 > all*mostEnded {
+	if ends, all := s.bastion.Access().WouldEnd(p); len(ends)*100 > all*mostEnded {
 		err = s.refuse(ctx, audit.PolicyRefused, "policy", fmt.Errorf("it would end %d of %d live sessions; entry policy apply names them and asks", len(ends), all))
 	} else {
 		err = s.put(ctx, p)
@@ -76,23 +76,23 @@ func (s *server) hangup(ctx context.Context) {
 	}
 }
 
-// Preview implements bastion.PolicyControl.
-func (s *server) Preview(ctx context.Context) (bastion.PolicyPreview, error) {
+// Preview implements admin.PolicyControl.
+func (s *server) Preview(ctx context.Context) (admin.PolicyPreview, error) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	p, err := s.readPolicy(ctx)
 	if err != nil {
-		return bastion.PolicyPreview{}, err
+		return admin.PolicyPreview{}, err
 	}
-	v := bastion.PolicyPreview{Hash: p.Hash(), InForce: s.bastion.Policy().Hash(), Warnings: []string{}}
+	v := admin.PolicyPreview{Hash: p.Hash(), InForce: s.bastion.Access().Policy().Hash(), Warnings: []string{}}
 	for _, w := range p.Warnings() {
 		v.Warnings = append(v.Warnings, w.Error())
 	}
-	v.Ends, v.Live = s.bastion.WouldEnd(p)
+	v.Ends, v.Live = s.bastion.Access().WouldEnd(p)
 	return v, nil
 }
 
-// Apply implements bastion.PolicyControl.
+// Apply implements admin.PolicyControl.
 func (s *server) Apply(ctx context.Context, hash string) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -101,7 +101,7 @@ func (s *server) Apply(ctx context.Context, hash string) error {
 		return err
 	}
 	if p.Hash() != hash {
-		return &bastion.AdminError{Status: http.StatusConflict, Text: "the policy files were changed meanwhile; look again"}
+		return &admin.Error{Status: http.StatusConflict, Text: "the policy files were changed meanwhile; look again"}
 	}
 	return s.put(ctx, p)
 }

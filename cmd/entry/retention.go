@@ -27,7 +27,7 @@ func (s *server) keepRetention(ctx context.Context) (stop func()) {
 		t := time.NewTicker(retentionEvery)
 		defer t.Stop()
 		for {
-			n, err := removeExpired(ctx, s.cfg.Recording.Directory, s.bastion.Policy(), time.Now(), s.state.log.Append)
+			n, err := removeExpired(ctx, s.cfg.Recording.Directory, s.bastion.Access().Policy(), time.Now(), s.state.log.Append)
 			if n > 0 {
 				s.log.Info("recordings removed after their lab's retention", zap.Int("recordings", n))
 			}

@@ -18,6 +18,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/bastion/admin"
 	"entry/configs"
 	"entry/session/recording"
 )
@@ -32,7 +33,7 @@ type server struct {
 	state   *state
 	spool   *recording.Spool
 	bastion *bastion.Server
-	admin   *bastion.Admin
+	admin   *admin.Server
 	socket  net.Listener
 	served  chan struct{}  // closed when the admin socket answers no more; nil before it does
 	listen  []net.Listener // one for each of cfg.Listeners
@@ -92,9 +93,9 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 	if err != nil {
 		return nil, err
 	}
-	s.admin = &bastion.Admin{Auth: s.state.auth, Events: s.state.log, Log: log, Server: s.bastion, Control: s}
-	err = s.state.log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
-		bastion.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Log: log, Gate: s.bastion.Access(), Control: s}
+	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
+		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
 	return s, err
 }
 
@@ -136,7 +137,7 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 	s.served = make(chan struct{})
 	go func() {
 		defer close(s.served)
-		if err := s.admin.ServeAdmin(s.socket); err != nil {
+		if err := s.admin.Serve(s.socket); err != nil {
 			failed <- fmt.Errorf("admin socket: %w", err)
 		}
 	}()
@@ -215,7 +216,7 @@ func (s *server) close() error {
 		if s.bastion != nil {
 			ctx, cancel := context.WithTimeout(self(context.Background()), 10*time.Second)
 			defer cancel()
-			if err := s.state.log.Append(ctx, bastion.ByActor(ctx, audit.Event{Type: audit.ServerStopped})); err != nil {
+			if err := s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStopped})); err != nil {
 				errs = append(errs, fmt.Errorf("append server.stopped: %w", err))
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"entry/audit"
-	"entry/bastion"
+	"entry/bastion/admin"
 	"entry/bastion/gateway"
 	"entry/bastion/identity"
 	"entry/bastion/store"
@@ -110,7 +110,7 @@ func (s *state) Close() error {
 
 // self is this process as an actor.
 func self(ctx context.Context) context.Context {
-	return bastion.WithActor(ctx, bastion.Process(uint32(os.Geteuid()), int32(os.Getpid())))
+	return audit.WithActor(ctx, admin.Process(uint32(os.Geteuid()), int32(os.Getpid())))
 }
 
 // readKeyText reads a key in its text form.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
-	"entry/bastion"
+	"entry/bastion/admin"
 	"entry/configs"
 	"entry/policy"
 )
@@ -100,7 +100,7 @@ func issueCmd(use, short, long string) *cobra.Command {
 
 // issue has a temporary passphrase made by the operation at path and prints it.
 func issue(cmd *cobra.Command, o *operator, path string, in any) (user string, err error) {
-	var out bastion.Issued
+	var out admin.Issued
 	if err := o.call(cmd.Context(), http.MethodPost, path, in, &out); err != nil {
 		return "", err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
-	"entry/bastion"
+	"entry/bastion/admin"
 	"entry/bastion/identity"
 	"entry/configs"
 	"entry/policy"
@@ -257,7 +257,7 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 	added, left := 0, 0
 	for _, c := range users {
 		var out []identity.ImportResult
-		if err := op.call(cmd.Context(), http.MethodPost, "/v1/import", bastion.ImportRequest{Users: []identity.Imported{c.Imported}, DryRun: o.dry}, &out); err != nil {
+		if err := op.call(cmd.Context(), http.MethodPost, "/v1/import", admin.ImportRequest{Users: []identity.Imported{c.Imported}, DryRun: o.dry}, &out); err != nil {
 			return fmt.Errorf("import stopped at %s after %s: %w", c.Name, plain.Count(added, "user"), err)
 		}
 		for _, r := range out {

@@ -16,7 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
-	"entry/bastion"
+	"entry/bastion/admin"
+	"entry/bastion/identity"
 	"entry/configs"
 )
 
@@ -69,18 +70,24 @@ user hasn't logged in. --revoke takes it back.`,
 
 // invited is what an invitation prints as JSON.
 type invited struct {
-	bastion.Invitation
+	admin.Invitation
 	Guides []string `json:"guides"`
 }
 
 // invite makes the guide first: what can't be written is known before the halves
 // are shown, which are shown only once.
 func invite(cmd *cobra.Command, cfg *configs.Config, o *operator, path, user, lab, guideDir string) error {
-	pages, err := makeGuides(cfg, user)
+	var u identity.UserInfo // of nobody, where the invitation makes the account
+	var none *exitError
+	if err := o.call(cmd.Context(), http.MethodGet, path, nil, &u); err != nil && !(errors.As(err, &none) && none.code == exitNotFound) {
+		return err
+	}
+	u.Name = user
+	pages, err := makeGuides(cfg, u)
 	if err != nil {
 		return err
 	}
-	var in bastion.Invitation
+	var in admin.Invitation
 	if err := o.call(cmd.Context(), http.MethodPost, path+"/invite", map[string]string{"lab": lab}, &in); err != nil {
 		return err
 	}

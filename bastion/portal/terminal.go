@@ -1,4 +1,4 @@
-package bastion
+package portal
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
@@ -198,14 +197,4 @@ func (d *desk) file(text string) {
 		text = strings.ReplaceAll(text, "\r\n", "\n")
 	}
 	_, _ = io.WriteString(d.out.w, text) // the client may have left
-}
-
-// printable is s as it may be shown: names and comments that users chose.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }

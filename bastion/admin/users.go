@@ -1,4 +1,4 @@
-package bastion
+package admin
 
 import (
 	"context"
@@ -9,13 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"entry/audit/plain"
+	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
 )
 
 // userHandlers are what operators do to accounts beyond adding and removing
 // them.
-func (a *Admin) userHandlers(handle func(string, func(*http.Request) (any, error))) {
+func (a *Server) userHandlers(handle func(string, func(*http.Request) (any, error))) {
 	handle("POST /v1/users/{name}/invite", a.inviteUser)
 	handle("DELETE /v1/users/{name}/invite", a.revokeInvitation)
 	handle("POST /v1/users/{name}/reset", a.resetUser)
@@ -39,7 +41,7 @@ type Invitation struct {
 
 // inviteUser makes or renews an account that nobody has used, for a member of
 // some lab, or of the lab that the request names. It never writes policy.
-func (a *Admin) inviteUser(r *http.Request) (any, error) {
+func (a *Server) inviteUser(r *http.Request) (any, error) {
 	name := r.PathValue("name")
 	var in struct {
 		Lab string `json:"lab"`
@@ -48,7 +50,7 @@ func (a *Admin) inviteUser(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if err := policy.ValidUser(name); err != nil {
-		return nil, &AdminError{http.StatusBadRequest, err.Error()}
+		return nil, &Error{http.StatusBadRequest, err.Error()}
 	}
 	labs, err := a.labsOf(name, in.Lab)
 	if err != nil {
@@ -56,7 +58,7 @@ func (a *Admin) inviteUser(r *http.Request) (any, error) {
 	}
 	first, second, until, err := a.Auth.Invite(r.Context(), name)
 	if errors.Is(err, identity.ErrExists) {
-		return nil, &AdminError{http.StatusConflict, "the user has logged in already; entry user reset makes a new start"}
+		return nil, &Error{http.StatusConflict, "the user has logged in already; entry user reset makes a new start"}
 	}
 	if err != nil {
 		return nil, said(err)
@@ -67,10 +69,10 @@ func (a *Admin) inviteUser(r *http.Request) (any, error) {
 
 // labsOf are the user's labs by the policy in force, lab among them if it is
 // named.
-func (a *Admin) labsOf(user, lab string) ([]string, error) {
+func (a *Server) labsOf(user, lab string) ([]string, error) {
 	p := a.Policy
-	if a.Server != nil {
-		p = a.Server.Policy()
+	if a.Gate != nil {
+		p = a.Gate.Policy()
 	}
 	if p == nil {
 		return nil, errors.New("invite: there is no policy to ask")
@@ -78,7 +80,7 @@ func (a *Admin) labsOf(user, lab string) ([]string, error) {
 	const then = "add them to its members in the policy, then entry check and, if a server runs, a reload"
 	labs := p.LabsOf(user)
 	if len(labs) == 0 && lab == "" {
-		return nil, &AdminError{http.StatusForbidden, user + " is in no lab, so a login would lead nowhere: " + strings.Replace(then, "its", "a lab's", 1)}
+		return nil, &Error{http.StatusForbidden, user + " is in no lab, so a login would lead nowhere: " + strings.Replace(then, "its", "a lab's", 1)}
 	}
 	for _, l := range labs {
 		if l == lab {
@@ -86,26 +88,26 @@ func (a *Admin) labsOf(user, lab string) ([]string, error) {
 		}
 	}
 	if lab != "" {
-		return nil, &AdminError{http.StatusForbidden, fmt.Sprintf("%s is not in lab %s: %s", user, clip(lab), then)}
+		return nil, &Error{http.StatusForbidden, fmt.Sprintf("%s is not in lab %s: %s", user, plain.Clip(lab, maxPeer), then)}
 	}
 	return labs, nil
 }
 
 // revokeInvitation disables an account that nobody has used yet.
-func (a *Admin) revokeInvitation(r *http.Request) (any, error) {
+func (a *Server) revokeInvitation(r *http.Request) (any, error) {
 	name := r.PathValue("name")
 	u, err := a.Auth.User(r.Context(), name)
 	switch {
 	case err != nil:
 		return nil, err
 	case u.TemporaryExpires.IsZero() || !u.PassphraseSet.IsZero() || !u.LastLogin.IsZero() || len(u.Authenticators) > 0:
-		return nil, &AdminError{http.StatusConflict, "the user has logged in already, so there is no invitation to revoke; entry user disable takes the access away"}
+		return nil, &Error{http.StatusConflict, "the user has logged in already, so there is no invitation to revoke; entry user disable takes the access away"}
 	}
 	return a.change("user-disabled", a.Auth.Disable)(r)
 }
 
 // resetUser gives a user a new start, or notes that this operator wants it.
-func (a *Admin) resetUser(r *http.Request) (any, error) {
+func (a *Server) resetUser(r *http.Request) (any, error) {
 	var in struct {
 		PassphraseOnly bool `json:"passphrase_only"`
 	}
@@ -125,7 +127,7 @@ func (a *Admin) resetUser(r *http.Request) (any, error) {
 }
 
 // confirmReset carries out what another operator asked for.
-func (a *Admin) confirmReset(r *http.Request) (any, error) {
+func (a *Server) confirmReset(r *http.Request) (any, error) {
 	v, err := a.issued(r, a.Auth.ConfirmReset)
 	if no := secondOperator(err, r.PathValue("name")); no != nil {
 		return nil, no
@@ -139,17 +141,17 @@ func (a *Admin) confirmReset(r *http.Request) (any, error) {
 func secondOperator(err error, name string) error {
 	switch {
 	case errors.Is(err, identity.ErrNeedsSecond):
-		return &AdminError{http.StatusForbidden, "the reset is noted and waits for a second operator: within 24 hours, somebody else runs entry user confirm " + name}
+		return &Error{http.StatusForbidden, "the reset is noted and waits for a second operator: within 24 hours, somebody else runs entry user confirm " + name}
 	case errors.Is(err, identity.ErrSameOperator):
-		return &AdminError{http.StatusForbidden, "a reset needs two operators here, each with an account and a login of their own (sudo from their own SSH session, not a shared one)"}
+		return &Error{http.StatusForbidden, "a reset needs two operators here, each with an account and a login of their own (sudo from their own SSH session, not a shared one)"}
 	case errors.Is(err, identity.ErrNothingPending):
-		return &AdminError{http.StatusNotFound, "no reset waits to be confirmed, or its 24 hours are over; entry user reset asks for one"}
+		return &Error{http.StatusNotFound, "no reset waits to be confirmed, or its 24 hours are over; entry user reset asks for one"}
 	}
 	return nil
 }
 
 // endAccount sets or takes away the last moment of an account.
-func (a *Admin) endAccount(r *http.Request) (any, error) {
+func (a *Server) endAccount(r *http.Request) (any, error) {
 	var in struct {
 		Ends time.Time `json:"ends,omitzero"`
 	}
@@ -158,7 +160,7 @@ func (a *Admin) endAccount(r *http.Request) (any, error) {
 	}
 	name := r.PathValue("name")
 	err := a.Auth.SetEnd(r.Context(), name, in.Ends)
-	if a.Server != nil && !in.Ends.IsZero() && !a.Server.now().Before(in.Ends) {
+	if a.Gate != nil && !in.Ends.IsZero() && !a.Gate.Now().Before(in.Ends) {
 		a.endUser(name, "account-ended")
 	}
 	return struct{}{}, err
@@ -166,7 +168,7 @@ func (a *Admin) endAccount(r *http.Request) (any, error) {
 
 // setRealm says who judges the user's passphrase. What the user has open ends: it
 // was opened under another one.
-func (a *Admin) setRealm(r *http.Request) (any, error) {
+func (a *Server) setRealm(r *http.Request) (any, error) {
 	var in struct {
 		Realm string `json:"realm"`
 	}
@@ -178,7 +180,7 @@ func (a *Admin) setRealm(r *http.Request) (any, error) {
 
 // setPhone says where codes for the user go by SMS; an empty number stops them.
 // What the user has open ends: it was opened under another second factor.
-func (a *Admin) setPhone(r *http.Request) (any, error) {
+func (a *Server) setPhone(r *http.Request) (any, error) {
 	var in struct {
 		Number string `json:"number"`
 	}
@@ -192,7 +194,7 @@ func (a *Admin) setPhone(r *http.Request) (any, error) {
 
 // unlessRefused is change for what identity may refuse in words: then nothing
 // was changed, and nothing ends.
-func (a *Admin) unlessRefused(r *http.Request, ends string, f func(context.Context, string) error) (any, error) {
+func (a *Server) unlessRefused(r *http.Request, ends refusal.Code, f func(context.Context, string) error) (any, error) {
 	err := f(r.Context(), r.PathValue("name"))
 	var refused *identity.Refusal
 	if !errors.As(err, &refused) {
@@ -205,7 +207,7 @@ func (a *Admin) unlessRefused(r *http.Request, ends string, f func(context.Conte
 func said(err error) error {
 	var refused *identity.Refusal
 	if errors.As(err, &refused) {
-		return &AdminError{http.StatusConflict, refused.Text}
+		return &Error{http.StatusConflict, refused.Text}
 	}
 	return err
 }
@@ -216,7 +218,7 @@ type ImportRequest struct {
 	DryRun bool                `json:"dry_run"`
 }
 
-func (a *Admin) importUsers(r *http.Request) (any, error) {
+func (a *Server) importUsers(r *http.Request) (any, error) {
 	var in ImportRequest
 	if err := decode(r, &in); err != nil {
 		return nil, err
@@ -234,9 +236,9 @@ func decode(r *http.Request, v any) error {
 	var tooLong *http.MaxBytesError
 	switch err := d.Decode(v); {
 	case errors.As(err, &tooLong):
-		return &AdminError{http.StatusBadRequest, fmt.Sprintf("the request is longer than %d KiB", tooLong.Limit>>10)}
+		return &Error{http.StatusBadRequest, fmt.Sprintf("the request is longer than %d KiB", tooLong.Limit>>10)}
 	case err != nil && r.ContentLength != 0:
-		return &AdminError{http.StatusBadRequest, "the request isn't what this server expects; are program and server of one version?"}
+		return &Error{http.StatusBadRequest, "the request isn't what this server expects; are program and server of one version?"}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package bastion
+package admin
 
 import (
 	"context"
@@ -17,7 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
+	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
 )
@@ -28,26 +30,43 @@ const maxAdminBody = 64 << 10 // bytes
 // unsetLoginUID is what the kernel shows for a process that no login started.
 const unsetLoginUID = ^uint32(0)
 
-// Admin is what operators do to a running server or, with no server running,
+// maxPeer bounds what a peer says, for the log.
+const maxPeer = 256 // bytes
+
+// endTimeout bounds what is still being answered when the socket closes.
+const endTimeout = 5 * time.Second
+
+// Events is the audit log. *audit.Log implements it.
+type Events interface {
+	// Append returns once the events are durable.
+	Append(ctx context.Context, e ...audit.Event) error
+}
+
+// Server is what operators do to a running server or, with no server running,
 // to its state directly: one set of operations, each audited with who did it.
 // It is safe for concurrent use.
-type Admin struct {
+type Server struct {
 	Auth   *identity.Authenticator
 	Events Events
 	Log    *zap.Logger
-	Server *Server        // nil when no server runs
+	Gate   *access.Gate   // nil when no server runs
 	Policy *policy.Policy // what invitations are checked against when no server runs
 
 	Control PolicyControl // nil when no server runs
 }
 
 // Handler serves the operations as JSON over HTTP. Every request's context
-// must hold an actor: ServeAdmin puts the socket's peer there, WithActor the
-// process itself.
-func (a *Admin) Handler() http.Handler {
+// must hold an actor (audit.WithActor): Serve puts the socket's peer there, a client in the same process itself.
+func (a *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(r *http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { a.answer(w, r, f) })
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if name := r.PathValue("name"); name != "" && a.Gate != nil {
+				// What ends by this operation ends with its reason.
+				defer a.Gate.Changing(name)()
+			}
+			a.answer(w, r, f)
+		})
 	}
 	handle("GET /v1/users", func(r *http.Request) (any, error) { return a.Auth.Users(r.Context()) })
 	handle("GET /v1/users/{name}", func(r *http.Request) (any, error) { return a.Auth.User(r.Context(), r.PathValue("name")) })
@@ -59,10 +78,10 @@ func (a *Admin) Handler() http.Handler {
 	handle("POST /v1/users/{name}/keys", a.addKey)
 	handle("DELETE /v1/users/{name}/keys/{fingerprint}", a.removeKey)
 	handle("GET /v1/sessions", func(*http.Request) (any, error) {
-		if a.Server == nil {
-			return []SessionInfo{}, nil
+		if a.Gate == nil {
+			return []access.SessionInfo{}, nil
 		}
-		return a.Server.Sessions(), nil
+		return a.Gate.Sessions(), nil
 	})
 	handle("DELETE /v1/sessions/{id}", a.endSession)
 	handle("POST /v1/recordings/{id}/read", a.recordingRead)
@@ -70,13 +89,13 @@ func (a *Admin) Handler() http.Handler {
 	return mux
 }
 
-// AdminError is an answer that an operator can act on.
-type AdminError struct {
+// Error is an answer that an operator can act on.
+type Error struct {
 	Status int    `json:"-"`
 	Text   string `json:"error"`
 }
 
-func (e *AdminError) Error() string { return e.Text }
+func (e *Error) Error() string { return e.Text }
 
 // Issued is a temporary passphrase as the operator gets it, once.
 type Issued struct {
@@ -85,7 +104,7 @@ type Issued struct {
 	Until      time.Time `json:"until"`
 }
 
-func (a *Admin) answer(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, error)) {
+func (a *Server) answer(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, error)) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
 	// What was begun is finished, audited and answered for, whether or not the
 	// operator waits: an access half taken away would be no revocation.
@@ -100,33 +119,33 @@ func (a *Admin) answer(w http.ResponseWriter, r *http.Request, f func(*http.Requ
 
 // publicError is what an operator reads. They are trusted with causes, except
 // for what isn't an answer at all.
-func (a *Admin) publicError(err error) *AdminError {
-	var e *AdminError
+func (a *Server) publicError(err error) *Error {
+	var e *Error
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, identity.ErrNoAccount):
-		return &AdminError{http.StatusNotFound, "no such user; entry user ls shows them"}
+		return &Error{http.StatusNotFound, "no such user; entry user ls shows them"}
 	case errors.Is(err, identity.ErrExists):
-		return &AdminError{http.StatusConflict, "the user exists already; entry user reset makes a new temporary passphrase"}
+		return &Error{http.StatusConflict, "the user exists already; entry user reset makes a new temporary passphrase"}
 	case errors.Is(err, identity.ErrChanged):
-		return &AdminError{http.StatusConflict, "the account was changed by somebody else meanwhile; look and try again"}
+		return &Error{http.StatusConflict, "the account was changed by somebody else meanwhile; look and try again"}
 	case errors.Is(err, identity.ErrNoKey):
-		return &AdminError{http.StatusNotFound, "the user has no such key; entry user show lists them"}
+		return &Error{http.StatusNotFound, "the user has no such key; entry user show lists them"}
 	}
 	a.Log.Error("admin request failed", zap.Error(err))
-	return &AdminError{http.StatusInternalServerError, err.Error()}
+	return &Error{http.StatusInternalServerError, err.Error()}
 }
 
-func (a *Admin) addUser(r *http.Request) (any, error) {
+func (a *Server) addUser(r *http.Request) (any, error) {
 	return a.issued(r, a.Auth.AddUser)
 }
 
 // issued answers with a temporary passphrase and until when it is good.
-func (a *Admin) issued(r *http.Request, issue func(context.Context, string) (string, error)) (any, error) {
+func (a *Server) issued(r *http.Request, issue func(context.Context, string) (string, error)) (any, error) {
 	name := r.PathValue("name")
 	if err := policy.ValidUser(name); err != nil {
-		return nil, &AdminError{http.StatusBadRequest, err.Error()}
+		return nil, &Error{http.StatusBadRequest, err.Error()}
 	}
 	pass, err := issue(r.Context(), name)
 	if err != nil {
@@ -138,7 +157,7 @@ func (a *Admin) issued(r *http.Request, issue func(context.Context, string) (str
 
 // change is an operation that may take access away; then what the user has
 // open ends with it.
-func (a *Admin) change(ends string, f func(context.Context, string) error) func(*http.Request) (any, error) {
+func (a *Server) change(ends refusal.Code, f func(context.Context, string) error) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		err := f(r.Context(), r.PathValue("name"))
 		if ends != "" {
@@ -150,77 +169,57 @@ func (a *Admin) change(ends string, f func(context.Context, string) error) func(
 
 // endUser ends what no longer stands. It is called after a failure too: the
 // account may have been changed before something else went wrong.
-func (a *Admin) endUser(name, reason string) {
-	if a.Server != nil {
-		a.Server.EndUser(name, reason)
+func (a *Server) endUser(name string, reason refusal.Code) {
+	if a.Gate != nil {
+		a.Gate.EndUser(name, &refusal.Error{Code: reason, Text: "your access was changed by an operator"})
 	}
 }
 
-func (a *Admin) addKey(r *http.Request) (any, error) {
+func (a *Server) addKey(r *http.Request) (any, error) {
 	var in struct {
 		Key string `json:"key"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		return nil, &AdminError{http.StatusBadRequest, "the request holds no key"}
+		return nil, &Error{http.StatusBadRequest, "the request holds no key"}
 	}
 	fp, err := a.Auth.AddKey(r.Context(), r.PathValue("name"), in.Key)
 	var refused *identity.KeyRefused
 	if errors.As(err, &refused) {
-		return nil, &AdminError{http.StatusBadRequest, refused.Text}
+		return nil, &Error{http.StatusBadRequest, refused.Text}
 	}
 	return map[string]string{"fingerprint": fp}, err
 }
 
 // removeKey also ends what was opened with the key: it may have been stolen.
-func (a *Admin) removeKey(r *http.Request) (any, error) {
+func (a *Server) removeKey(r *http.Request) (any, error) {
 	return a.change("key-removed", func(ctx context.Context, name string) error {
 		return a.Auth.RemoveKey(ctx, name, r.PathValue("fingerprint"))
 	})(r)
 }
 
-func (a *Admin) endSession(r *http.Request) (any, error) {
-	if a.Server == nil {
-		return nil, &AdminError{http.StatusConflict, "no server is running, so there is no live session"}
+func (a *Server) endSession(r *http.Request) (any, error) {
+	if a.Gate == nil {
+		return nil, &Error{http.StatusConflict, "no server is running, so there is no live session"}
 	}
-	found := a.Server.endSession(r.PathValue("id"), &refusal.Error{Text: "an operator ended this session", Code: "killed"}, func(e audit.Event) error {
+	found := a.Gate.EndSession(r.PathValue("id"), &refusal.Error{Text: "an operator ended this session", Code: "killed"}, func(e audit.Event) error {
 		e.Type = audit.SessionKilled
-		return a.Events.Append(r.Context(), ByActor(r.Context(), e))
+		return a.Events.Append(r.Context(), audit.ByActor(r.Context(), e))
 	})
-	if errors.Is(found, errNoSession) {
-		return nil, &AdminError{http.StatusNotFound, "no live session has this ID; entry sessions ls shows them"}
+	if errors.Is(found, access.ErrNoSession) {
+		return nil, &Error{http.StatusNotFound, "no live session has this ID; entry sessions ls shows them"}
 	}
 	return struct{}{}, found
 }
 
 // recordingRead notes that somebody reads a recording, before they do.
-func (a *Admin) recordingRead(r *http.Request) (any, error) {
+func (a *Server) recordingRead(r *http.Request) (any, error) {
 	var in struct {
 		Verb string `json:"verb"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		return nil, &AdminError{http.StatusBadRequest, "the request doesn't say what is done"}
+		return nil, &Error{http.StatusBadRequest, "the request doesn't say what is done"}
 	}
-	return struct{}{}, a.Events.Append(r.Context(), ByActor(r.Context(), audit.Event{Type: audit.RecordingRead, Session: clip(r.PathValue("id")), Detail: clip(in.Verb)}))
-}
-
-// actorKey keeps the peer of the admin socket beside identity's own note of it,
-// for the events that the server itself appends.
-type actorKey struct{}
-
-// WithActor says on whose behalf ctx's operations are done.
-func WithActor(ctx context.Context, a audit.Actor) context.Context {
-	return context.WithValue(identity.WithActor(ctx, a), actorKey{}, &a)
-}
-
-func actorOf(ctx context.Context) *audit.Actor {
-	a, _ := ctx.Value(actorKey{}).(*audit.Actor)
-	return a
-}
-
-// ByActor is e with the actor of ctx.
-func ByActor(ctx context.Context, e audit.Event) audit.Event {
-	e.Actor = actorOf(ctx)
-	return e
+	return struct{}{}, a.Events.Append(r.Context(), audit.ByActor(r.Context(), audit.Event{Type: audit.RecordingRead, Session: plain.Clip(r.PathValue("id"), maxPeer), Detail: plain.Clip(in.Verb, maxPeer)}))
 }
 
 // Process is the actor that the process pid of account uid is.
@@ -237,9 +236,9 @@ func Process(uid uint32, pid int32) audit.Actor {
 	return a
 }
 
-// ServeAdmin answers on the admin socket until l is closed. Only root and the
+// Serve answers on the admin socket until l is closed. Only root and the
 // server's own account are served; the kernel says who the peer is.
-func (a *Admin) ServeAdmin(l net.Listener) error {
+func (a *Server) Serve(l net.Listener) error {
 	own, handler := uint32(os.Geteuid()), a.Handler()
 	srv := &http.Server{
 		ReadTimeout:    10 * time.Second,
@@ -248,10 +247,10 @@ func (a *Admin) ServeAdmin(l net.Listener) error {
 		MaxHeaderBytes: maxAdminBody,
 		ErrorLog:       zap.NewStdLog(a.Log),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			act := actorOf(r.Context())
+			act := audit.ActorOf(r.Context())
 			if act == nil || act.UID != 0 && act.UID != own {
 				w.WriteHeader(http.StatusForbidden)
-				_ = json.NewEncoder(w).Encode(&AdminError{Text: "only root and the server's own account may use the admin socket"})
+				_ = json.NewEncoder(w).Encode(&Error{Text: "only root and the server's own account may use the admin socket"})
 				return
 			}
 			handler.ServeHTTP(w, r)
@@ -262,7 +261,7 @@ func (a *Admin) ServeAdmin(l net.Listener) error {
 				a.Log.Error("admin peer", zap.Error(err))
 				return ctx // without an actor nothing is served
 			}
-			return WithActor(ctx, Process(cred.Uid, cred.Pid))
+			return audit.WithActor(ctx, Process(cred.Uid, cred.Pid))
 		},
 	}
 	err := srv.Serve(l)

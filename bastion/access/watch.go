@@ -1,4 +1,4 @@
-package bastion
+package access
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 
 	"entry/audit/refusal"
 	"entry/policy"
-	"entry/session"
 )
 
 // warnings are how long before a session's end its user is told.
@@ -24,18 +23,15 @@ const (
 	watchMost = time.Minute
 )
 
-// reasonTime is the reason of an end that time brought, and no new policy.
-const reasonTime = "time-over"
-
 // watch follows one live session against the policy: it warns before the end
 // that a window, a period or an approval sets, and has the relay ask again when
 // the grant changes or a new policy is in force.
 type watch struct {
-	messages chan string   // for session.Options.Messages
-	recheck  chan struct{} // for session.Options.Recheck
+	messages chan string   // of what is about to end
+	recheck  chan struct{} // what runs is to be decided anew
 	poke     chan struct{} // a new policy
 
-	done chan struct{}
+	done chan struct{} // closed when run has ended
 }
 
 func newWatch() *watch {
@@ -137,11 +133,6 @@ func (w *watch) sleep(ctx context.Context, now func() time.Time, next time.Time)
 	}
 }
 
-// options puts the watch into the relay's options.
-func (w *watch) options(o *session.Options) {
-	o.Messages, o.Recheck = w.messages, w.recheck
-}
-
 // ending is the end that err, policy's answer under the policy called hash,
 // means for what last stood under was: by time where the policy is the same.
 func ending(was policy.Grant, hash string, err error) error {
@@ -158,5 +149,5 @@ func ending(was policy.Grant, hash string, err error) error {
 	case was.Because() != "":
 		text += " (" + was.Because() + ")"
 	}
-	return &refusal.Error{Text: text, Code: reasonTime}
+	return &refusal.Error{Text: text, Code: refusal.TimeOver}
 }

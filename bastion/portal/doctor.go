@@ -1,9 +1,11 @@
-package bastion
+package portal
 
 import (
 	"context"
 	"fmt"
 	"time"
+
+	"entry/audit/plain"
 )
 
 // soonEnds is how long before its end a date is something to look at.
@@ -28,71 +30,71 @@ func (f *findings) until(what string, end, now time.Time, todo string) {
 	switch left := end.Sub(now); {
 	case end.IsZero():
 	case left <= 0:
-		f.problem("%s ended on %s. %s", what, moment(end), todo)
+		f.problem("%s ended on %s. %s", what, plain.Moment(end), todo)
 	case left < soonEnds:
-		f.look("%s ends on %s. %s", what, moment(end), todo)
+		f.look("%s ends on %s. %s", what, plain.Moment(end), todo)
 	default:
-		f.ok("%s ends on %s", what, moment(end))
+		f.ok("%s ends on %s", what, plain.Moment(end))
 	}
 }
 
 // verbDoctor shows what stands in the user's way, and what soon will.
-func (c *client) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
+func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 	if len(args) > 0 {
-		return c.misused(d, "doctor")
+		return v.misused(d, "doctor")
 	}
-	now := c.s.now()
-	h, err := c.s.o.Auth.Health(ctx, c.who)
+	now := v.p.o.Now()
+	h, err := v.p.o.Auth.Health(ctx, v.login.Who())
 	if err != nil {
-		return c.failed(d, "doctor", err)
+		return v.failed(d, "doctor", err)
 	}
-	d.out.printf("%s at %s, connected from %s", c.who.User(), moment(now), c.source.Addr())
+	d.out.printf("%s at %s, connected from %s", v.login.Who().User(), plain.Moment(now), v.login.Source().Addr())
 	f := &findings{out: d.out}
-	for _, w := range c.who.Warnings() {
+	for _, w := range v.login.Who().Warnings() {
 		f.look("%s", w)
 	}
 	for _, a := range h.Devices {
-		name := printable(a.Name)
+		name := plain.Text(a.Name)
 		switch {
 		case a.Used.IsZero():
-			f.ok("authenticator %s, enrolled %s, not used yet", name, moment(a.Created))
+			f.ok("authenticator %s, enrolled %s, not used yet", name, plain.Moment(a.Created))
 		case a.Drift != 0:
 			f.look("authenticator %s: its clock is %s. Set the device to automatic time; further off than 30 s it isn't accepted", name, drift(a.Drift))
 		default:
-			f.ok("authenticator %s, last code %s, its clock is right", name, moment(a.Used))
+			f.ok("authenticator %s, last code %s, its clock is right", name, plain.Moment(a.Used))
 		}
 	}
 	if len(h.Devices) == 1 {
-		f.look("you have one authenticator. A second device helps when it is lost: %s", c.says(d, "enroll"))
+		f.look("you have one authenticator. A second device helps when it is lost: %s", v.says(d, "enroll"))
 	}
 	switch {
 	case h.RecoveryLeft == 0:
-		f.problem("no recovery code is left. Make new ones: %s", c.says(d, "recovery"))
+		f.problem("no recovery code is left. Make new ones: %s", v.says(d, "recovery"))
 	case h.RecoveryLeft <= 3:
-		f.look("%d recovery codes are left. New ones: %s", h.RecoveryLeft, c.says(d, "recovery"))
+		f.look("%d recovery codes are left. New ones: %s", h.RecoveryLeft, v.says(d, "recovery"))
 	default:
 		f.ok("%d recovery codes are left", h.RecoveryLeft)
 	}
 	if now.Before(h.LockedUntil) {
-		f.problem("logins are locked until %s after too many failures", moment(h.LockedUntil))
+		f.problem("logins are locked until %s after too many failures", plain.Moment(h.LockedUntil))
 	} else {
 		f.ok("logins are not locked")
 	}
 	if !h.PassphraseSet.IsZero() {
-		f.ok("passphrase set on %s", moment(h.PassphraseSet))
+		f.ok("passphrase set on %s", plain.Moment(h.PassphraseSet))
 	}
-	f.until("your passphrase", h.PassphraseExpires, now, "A new one: "+c.says(d, "passwd"))
+	f.until("your passphrase", h.PassphraseExpires, now, "A new one: "+v.says(d, "passwd"))
 	f.until("your account", h.AccountEnds, now, "Ask your lab's administrator.")
 	if !h.InactiveAfter.IsZero() {
-		f.ok("the account would end of disuse on %s; each login moves that", moment(h.InactiveAfter))
+		f.ok("the account would end of disuse on %s; each login moves that", plain.Moment(h.InactiveAfter))
 	}
 	d.out.printf("Last logins:")
 	for _, l := range h.LastLogins {
-		d.out.printf("  %s from %s with %s", moment(l.At), l.Source, l.Method)
+		d.out.printf("  %s from %s with %s", plain.Moment(l.At), l.Source, l.Method)
 	}
-	d.out.printf("If one of these wasn't you: %s, and tell your operator.", c.says(d, "passwd"))
+	d.out.printf("If one of these wasn't you: %s, and tell your operator.", v.says(d, "passwd"))
 	d.out.printf("Targets:")
-	c.targets(d.out)
+	v.targets(d.out)
 	if f.sick {
 		return exitFailed
 	}

@@ -1,4 +1,4 @@
-package bastion
+package admin
 
 import (
 	"context"
@@ -9,7 +9,8 @@ import (
 	"strconv"
 
 	"entry/audit"
-	"entry/policy"
+	"entry/audit/plain"
+	"entry/bastion/access"
 )
 
 // PolicyControl reads the policy files and puts them in force, for operators.
@@ -22,16 +23,16 @@ type PolicyControl interface {
 
 // PolicyPreview is what the policy files would do to what is live.
 type PolicyPreview struct {
-	Hash     string        `json:"hash"`
-	InForce  string        `json:"in_force"` // hash of the policy in force
-	Warnings []string      `json:"warnings"`
-	Live     int           `json:"live"` // sessions
-	Ends     []SessionInfo `json:"ends"` // of them, those that would end
+	Hash     string               `json:"hash"`
+	InForce  string               `json:"in_force"` // hash of the policy in force
+	Warnings []string             `json:"warnings"`
+	Live     int                  `json:"live"` // sessions
+	Ends     []access.SessionInfo `json:"ends"` // of them, those that would end
 }
 
 // policyHandlers are the operations on policy and approvals.
-func (a *Admin) policyHandlers(handle func(string, func(*http.Request) (any, error))) {
-	noServer := &AdminError{Status: http.StatusConflict, Text: "no server is running; it reads the policy when it starts"}
+func (a *Server) policyHandlers(handle func(string, func(*http.Request) (any, error))) {
+	noServer := &Error{Status: http.StatusConflict, Text: "no server is running; it reads the policy when it starts"}
 	handle("GET /v1/policy/preview", func(r *http.Request) (any, error) {
 		if a.Control == nil {
 			return nil, noServer
@@ -43,7 +44,7 @@ func (a *Admin) policyHandlers(handle func(string, func(*http.Request) (any, err
 			Hash string `json:"hash"`
 		}
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Hash == "" {
-			return nil, &AdminError{http.StatusBadRequest, "the request doesn't say which policy"}
+			return nil, &Error{http.StatusBadRequest, "the request doesn't say which policy"}
 		}
 		if a.Control == nil {
 			return nil, noServer
@@ -51,23 +52,23 @@ func (a *Admin) policyHandlers(handle func(string, func(*http.Request) (any, err
 		return struct{}{}, a.Control.Apply(r.Context(), in.Hash)
 	})
 	handle("GET /v1/approvals", func(*http.Request) (any, error) {
-		if a.Server == nil {
-			return []ApprovalRequest{}, nil
+		if a.Gate == nil {
+			return []access.ApprovalRequest{}, nil
 		}
-		return a.Server.Approvals(), nil
+		return a.Gate.Approvals(), nil
 	})
 	handle("POST /v1/approvals/{id}", func(r *http.Request) (any, error) {
-		act := actorOf(r.Context())
-		if a.Server == nil || act == nil {
-			return nil, &AdminError{http.StatusNotFound, "nobody waits under this ID"}
+		act := audit.ActorOf(r.Context())
+		if a.Gate == nil || act == nil {
+			return nil, &Error{http.StatusNotFound, "nobody waits under this ID"}
 		}
 		who := personOf(act)
-		done, err := a.Server.Approve(r.Context(), r.PathValue("id"), who)
+		done, err := a.Gate.Approve(r.Context(), r.PathValue("id"), who)
 		switch {
-		case errors.Is(err, ErrNoRequest):
-			return nil, &AdminError{http.StatusNotFound, "nobody waits under this ID; entry approve lists who does"}
-		case errors.Is(err, ErrNotApprover):
-			return nil, &AdminError{http.StatusForbidden, "the rule doesn't name the account " + printable(who) + " as an approver of this request, or the request is its own"}
+		case errors.Is(err, access.ErrNoRequest):
+			return nil, &Error{http.StatusNotFound, "nobody waits under this ID; entry approve lists who does"}
+		case errors.Is(err, access.ErrNotApprover):
+			return nil, &Error{http.StatusForbidden, "the rule doesn't name the account " + plain.Text(who) + " as an approver of this request, or the request is its own"}
 		}
 		return done, err
 	})
@@ -85,17 +86,4 @@ func personOf(a *audit.Actor) string {
 		return "" // nobody: no rule names it
 	}
 	return u.Username
-}
-
-// WouldEnd are the live sessions that would end under p, and how many there
-// are in all.
-func (s *Server) WouldEnd(p *policy.Policy) (ends []SessionInfo, all int) {
-	ends = []SessionInfo{}
-	sessions := s.live.sessions()
-	for _, l := range sessions {
-		if l.stands(p) != nil {
-			ends = append(ends, l.info())
-		}
-	}
-	return ends, len(sessions)
 }

@@ -1,4 +1,4 @@
-package bastion
+package portal
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/guide"
 )
 
@@ -22,28 +23,28 @@ const (
 type History func(ctx context.Context, n int) iter.Seq2[audit.Event, error]
 
 // verbTargets lists where the user may go.
-func (c *client) verbTargets(_ context.Context, d *desk, args []string) uint32 {
+func (v *visit) verbTargets(_ context.Context, d *desk, args []string) uint32 {
 	if len(args) > 0 {
-		return c.misused(d, "targets")
+		return v.misused(d, "targets")
 	}
-	c.targets(d.out)
+	v.targets(d.out)
 	return exitOK
 }
 
 // targets lists the user's targets, how each is reached, and why one isn't.
-func (c *client) targets(out lines) {
-	all := GuideTargets(c.s.policy.Load(), c.who.User(), c.source.Addr(), c.s.now())
+func (v *visit) targets(out lines) {
+	all := Targets(v.login.Places())
 	if len(all) == 0 {
 		out.printf("  You are in no lab yet. Ask your lab's administrator to add you.")
 		return
 	}
 	for _, t := range all {
-		how := "ssh -J " + c.s.o.Name + " " + t.Name
+		how := "ssh -J " + v.p.o.Name + " " + t.Name
 		switch {
 		case t.Denied != "":
 			how = "denied: " + t.Denied
 		case t.Kind == guide.TCP:
-			how = t.Forward(c.s.o.Name)
+			how = t.Forward(v.p.o.Name)
 		}
 		out.printf("  %-24s %s", t.Full, how)
 	}
@@ -57,20 +58,20 @@ type pastSession struct {
 
 // verbSessions lists the user's own sessions: those that live, and what the
 // newest part of the audit log knows of others.
-func (c *client) verbSessions(ctx context.Context, d *desk, args []string) uint32 {
+func (v *visit) verbSessions(ctx context.Context, d *desk, args []string) uint32 {
 	if len(args) > 0 {
-		return c.misused(d, "sessions")
+		return v.misused(d, "sessions")
 	}
 	live := map[string]bool{}
-	for _, s := range c.s.Sessions() {
-		if s.User == c.who.User() {
+	for _, s := range v.p.o.Gate.Sessions() {
+		if s.User == v.login.Who().User() {
 			live[s.ID] = true
-			d.out.printf("live   %s  %-20s from %s, ID %s", moment(s.Started), s.Target, s.Source, s.ID)
+			d.out.printf("live   %s  %-20s from %s, ID %s", plain.Moment(s.Started), s.Target, s.Source, s.ID)
 		}
 	}
-	past, err := c.past(ctx)
+	past, err := v.past(ctx)
 	if err != nil {
-		return c.failed(d, "sessions", err)
+		return v.failed(d, "sessions", err)
 	}
 	shown := 0
 	for i := len(past) - 1; i >= 0 && shown < historyShown; i-- {
@@ -83,7 +84,7 @@ func (c *client) verbSessions(ctx context.Context, d *desk, args []string) uint3
 		if !p.ended.IsZero() {
 			lasted = "lasted " + p.ended.Sub(p.started).Round(time.Second).String() + ", " + p.end
 		}
-		d.out.printf("ended  %s  %-20s from %s, %s, ID %s", moment(p.started), p.target, p.source, lasted, p.id)
+		d.out.printf("ended  %s  %-20s from %s, %s, ID %s", plain.Moment(p.started), p.target, p.source, lasted, p.id)
 	}
 	if len(live) == 0 && shown == 0 {
 		d.out.printf("No session of yours in the newest part of the log.")
@@ -93,26 +94,26 @@ func (c *client) verbSessions(ctx context.Context, d *desk, args []string) uint3
 
 // past reads the user's sessions from the log, oldest first. One portal session
 // reads at a time: it costs what no user should cost others.
-func (c *client) past(ctx context.Context) ([]pastSession, error) {
-	if c.s.o.History == nil {
+func (v *visit) past(ctx context.Context) ([]pastSession, error) {
+	if v.p.o.History == nil {
 		return nil, nil
 	}
 	select {
-	case c.s.reading <- struct{}{}:
-		defer func() { <-c.s.reading }()
+	case v.p.reading <- struct{}{}:
+		defer func() { <-v.p.reading }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	var all []pastSession
 	at := map[string]int{}
-	for e, err := range c.s.o.History(ctx, historyEvents) {
+	for e, err := range v.p.o.History(ctx, historyEvents) {
 		if err != nil {
 			return nil, err
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if e.User != c.who.User() {
+		if e.User != v.login.Who().User() {
 			continue
 		}
 		switch e.Type {

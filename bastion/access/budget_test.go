@@ -1,4 +1,4 @@
-package bastion
+package access
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/zap"
 
 	"entry/audit"
 	"entry/audit/refusal"
@@ -67,8 +65,6 @@ func (n *notes) Append(_ context.Context, e ...audit.Event) error {
 	return nil
 }
 
-func (n *notes) Failed() <-chan struct{} { return nil }
-
 func (n *notes) count(t audit.Type) (count int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -80,10 +76,10 @@ func (n *notes) count(t audit.Type) (count int) {
 	return count
 }
 
-// braked is a server as far as budgets know it, and a clock.
-func braked() (*Server, *ledger, *notes, *time.Time) {
+// braked is a gate as far as budgets know it, and a clock.
+func braked() (*Gate, *ledger, *notes, *time.Time) {
 	l, n, at := &ledger{used: map[string]int64{}}, &notes{}, time.Date(2026, 3, 1, 23, 0, 0, 0, time.UTC)
-	return &Server{o: Options{Usage: l, Events: n}, log: zap.NewNop(), now: func() time.Time { return at }}, l, n, &at
+	return &Gate{o: Options{Usage: l, Events: n, Trouble: func(string, error) {}}, now: func() time.Time { return at }}, l, n, &at
 }
 
 // limited is a grant for alice on home.tinker with these limits.
@@ -113,13 +109,13 @@ rules:
 	return g
 }
 
-func (s *Server) brakes(g policy.Grant) *budgets {
-	return s.newBudgets(g, func(t audit.Type) audit.Event { return audit.Event{Type: t} })
+func (g *Gate) brakes(grant policy.Grant) *budgets {
+	return newBudgets(g, grant, func(t audit.Type) audit.Event { return audit.Event{Type: t} })
 }
 
 // drain takes want bytes at a time until the budget ends, and gives the sum and
 // what the user reads then.
-func drain(b *budget, want int64) (sum int64, said string) {
+func drain(b *Budget, want int64) (sum int64, said string) {
 	for {
 		n, err := b.Take(context.Background(), want)
 		sum += n
@@ -187,7 +183,7 @@ func TestBudgetWarnsOnce(t *testing.T) {
 	a, b := s.brakes(g).down, s.brakes(g).down
 	take := func(most int64) {
 		for sum := int64(0); sum < most; {
-			for _, x := range []*budget{a, b} {
+			for _, x := range []*Budget{a, b} {
 				got, err := x.Take(context.Background(), 64<<10)
 				if err != nil {
 					t.Fatal(err)
@@ -346,7 +342,7 @@ func TestMeterGivesBack(t *testing.T) {
 	s, l, _, _ := braked()
 	b := s.brakes(limited(t, "day_up: 1000", ""))
 	touched := 0
-	meter := b.up.meter(context.Background(), func() { touched++ })
+	meter := b.up.Meter(context.Background(), func() { touched++ })
 	if err := meter(900); err != nil {
 		t.Fatal(err)
 	}

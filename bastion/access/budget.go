@@ -1,4 +1,4 @@
-package bastion
+package access
 
 import (
 	"context"
@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/policy"
 )
@@ -35,13 +34,13 @@ const (
 )
 
 // budgets are the brakes of one session, or of one connection to a tcp target.
-type budgets struct{ down, up *budget }
+type budgets struct{ down, up *Budget }
 
-// newBudgets are the brakes under g. event makes the events about them.
-func (s *Server) newBudgets(g policy.Grant, event func(audit.Type) audit.Event) *budgets {
-	full := g.Target().FullName()
-	b := &budgets{down: &budget{s: s, event: event, what: "from " + full}, up: &budget{s: s, event: event, what: "to " + full}}
-	b.adapt(g)
+// newBudgets are the brakes under grant. event makes the events about them.
+func newBudgets(g *Gate, grant policy.Grant, event func(audit.Type) audit.Event) *budgets {
+	full := grant.Target().FullName()
+	b := &budgets{down: &Budget{gate: g, event: event, what: "from " + full}, up: &Budget{gate: g, event: event, what: "to " + full}}
+	b.adapt(grant)
 	return b
 }
 
@@ -60,11 +59,11 @@ func (b *budgets) close() {
 	b.up.close()
 }
 
-// budget is a session's brake in one direction: its own limit, its user's on
+// Budget is a session's brake in one direction: its own limit, its user's on
 // the target that day, and the lab's. It is a brake, not data-loss prevention:
-// what is seen can be typed off. It implements session.Budget.
-type budget struct {
-	s     *Server
+// what is seen can be typed off. It is safe for concurrent use.
+type Budget struct {
+	gate  *Gate
 	event func(audit.Type) audit.Event
 	what  string // "from home.tinker", for the user
 
@@ -88,7 +87,7 @@ type dayBudget struct {
 }
 
 // adapt puts other limits in force; those of days that are 0 are none.
-func (b *budget) adapt(session int64, days ...dayBudget) {
+func (b *Budget) adapt(session int64, days ...dayBudget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if session != b.limit {
@@ -120,7 +119,7 @@ func (b *budget) adapt(session int64, days ...dayBudget) {
 
 // Take takes up to want bytes; the error is an *refusal.Error that says which
 // limit is reached and when it starts anew.
-func (b *budget) Take(ctx context.Context, want int64) (int64, error) {
+func (b *Budget) Take(ctx context.Context, want int64) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := want
@@ -129,7 +128,7 @@ func (b *budget) Take(ctx context.Context, want int64) (int64, error) {
 			return 0, b.end("the limit of one session", b.limit, "connect again")
 		}
 	}
-	today := b.s.now().UTC().Truncate(24 * time.Hour)
+	today := b.gate.now().UTC().Truncate(24 * time.Hour)
 	for _, d := range b.days {
 		if !d.day.Equal(today) {
 			b.release(d)
@@ -137,9 +136,9 @@ func (b *budget) Take(ctx context.Context, want int64) (int64, error) {
 		}
 		if d.left < n {
 			block := min(max(d.limit/64, leastReserve), mostReserve)
-			got, total, err := b.s.o.Usage.Reserve(ctx, today, d.owner, max(block, n-d.left), d.limit)
+			got, total, err := b.gate.o.Usage.Reserve(ctx, today, d.owner, max(block, n-d.left), d.limit)
 			if err != nil {
-				b.s.log.Error("reserve bytes", zap.Error(err))
+				b.gate.o.Trouble("reserve bytes", err)
 				return 0, &refusal.Error{Text: "entry can't count what is moved right now, so nothing more is", Code: refusal.Budget}
 			}
 			d.left += got
@@ -169,7 +168,7 @@ func percent(limit int64) int64 { return limit/100*budgetWarns + limit%100*budge
 
 // Return gives back bytes that were taken and not moved, and what is reserved
 // beside them: nothing moves right now, and others may need it.
-func (b *budget) Return(n int64) {
+func (b *Budget) Return(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.moved -= n
@@ -181,8 +180,8 @@ func (b *budget) Return(n int64) {
 	}
 }
 
-// meter spends what a tcp forward moves, chunk by chunk.
-func (b *budget) meter(ctx context.Context, touched func()) func(int) error {
+// Meter spends what a tcp forward moves, chunk by chunk.
+func (b *Budget) Meter(ctx context.Context, touched func()) func(int) error {
 	return func(n int) error {
 		touched()
 		taken := int64(0)
@@ -200,7 +199,7 @@ func (b *budget) meter(ctx context.Context, touched func()) func(int) error {
 	}
 }
 
-func (b *budget) close() {
+func (b *Budget) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, d := range b.days {
@@ -210,41 +209,28 @@ func (b *budget) close() {
 
 // release gives a day's reservation back. What can't be given back counts as
 // moved: the user has less, never more. The caller holds b.mu.
-func (b *budget) release(d *dayBudget) {
+func (b *Budget) release(d *dayBudget) {
 	if d.left > 0 {
-		if err := b.s.o.Usage.Release(context.Background(), d.day, d.owner, d.left); err != nil {
-			b.s.log.Error("release bytes", zap.Error(err))
+		if err := b.gate.o.Usage.Release(context.Background(), d.day, d.owner, d.left); err != nil {
+			b.gate.o.Trouble("release bytes", err)
 		}
 	}
 	d.left = 0
 }
 
-func (b *budget) warn(whose string, limit int64) {
+func (b *Budget) warn(whose string, limit int64) {
 	e := b.event(audit.BudgetWarning)
-	e.Reason, e.Detail = "80-percent", fmt.Sprintf("%s %s: %s", whose, b.what, bytesText(limit))
-	b.s.append(e)
+	e.Reason, e.Detail = "80-percent", fmt.Sprintf("%s %s: %s", whose, b.what, plain.Limit(limit))
+	b.gate.append(e)
 }
 
 // end is what the user reads when a limit is reached; the event comes once.
-func (b *budget) end(whose string, limit int64, then string) error {
+func (b *Budget) end(whose string, limit int64, then string) error {
 	if !b.spent {
 		b.spent = true
 		e := b.event(audit.BudgetSpent)
-		e.Reason, e.Detail = refusal.Budget.String(), fmt.Sprintf("%s %s: %s", whose, b.what, bytesText(limit))
-		b.s.append(e)
+		e.Reason, e.Detail = refusal.Budget.String(), fmt.Sprintf("%s %s: %s", whose, b.what, plain.Limit(limit))
+		b.gate.append(e)
 	}
-	return &refusal.Error{Text: fmt.Sprintf("%s %s, %s, is reached; %s", whose, b.what, bytesText(limit), then), Code: refusal.Budget}
-}
-
-// bytesText is a size in words.
-func bytesText(n int64) string {
-	for _, u := range []struct {
-		size int64
-		name string
-	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if n >= u.size {
-			return fmt.Sprintf("%.4g %s", float64(n)/float64(u.size), u.name)
-		}
-	}
-	return fmt.Sprintf("%d bytes", n)
+	return &refusal.Error{Text: fmt.Sprintf("%s %s, %s, is reached; %s", whose, b.what, plain.Limit(limit), then), Code: refusal.Budget}
 }

@@ -1,4 +1,4 @@
-package bastion
+package portal
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"entry/audit/refusal"
 	"entry/bastion/identity"
 )
 
@@ -25,99 +26,99 @@ type verb struct {
 	short string   // what it does, for the overview
 	usage []string // one line a form, without "ssh entry "
 	more  string   // what else to know
-	run   func(c *client, ctx context.Context, d *desk, args []string) uint32
+	run   func(v *visit, ctx context.Context, d *desk, args []string) uint32
 }
 
 // verbs are numbered in this order wherever a person chooses.
 func verbs() []verb {
 	return []verb{
-		{name: "targets", short: "where you may go, and how", usage: []string{"targets"}, run: (*client).verbTargets},
-		{name: "sessions", short: "your sessions, live and past", usage: []string{"sessions"}, run: (*client).verbSessions},
+		{name: "targets", short: "where you may go, and how", usage: []string{"targets"}, run: (*visit).verbTargets},
+		{name: "sessions", short: "your sessions, live and past", usage: []string{"sessions"}, run: (*visit).verbSessions},
 		{name: "config", short: "ready files for OpenSSH, PuTTY, WinSCP, MobaXterm, VS Code, a browser",
 			usage: []string{"config", "config openssh|known_hosts|putty|winscp|mobaxterm|vscode|browser"},
-			more:  "Save what it prints: ssh %[1]s config openssh > entry.conf. The file says where it goes.", run: (*client).verbConfig},
+			more:  "Save what it prints: ssh %[1]s config openssh > entry.conf. The file says where it goes.", run: (*visit).verbConfig},
 		{name: "doctor", short: "what stands in your way: clocks, locks, dates, logins, targets", usage: []string{"doctor"},
-			more: "Exit status 1 says that something needs doing.", run: (*client).verbDoctor},
+			more: "Exit status 1 says that something needs doing.", run: (*visit).verbDoctor},
 		{name: "keys", short: "your public keys, and those that need no code for now",
 			usage: []string{"keys", "keys add [KEY]", "keys remove NUMBER|FINGERPRINT", "keys forget [NUMBER|FINGERPRINT|all]"},
-			more:  "KEY is the line in a file like id_ed25519.pub: ssh -t %[1]s keys add \"$(cat ~/.ssh/id_ed25519.pub)\". Without it the line is asked for, or read from the standard input. `add` asks for a one-time code; `remove` and `forget` don't, and act at once.", run: (*client).verbKeys},
+			more:  "KEY is the line in a file like id_ed25519.pub: ssh -t %[1]s keys add \"$(cat ~/.ssh/id_ed25519.pub)\". Without it the line is asked for, or read from the standard input. `add` asks for a one-time code; `remove` and `forget` don't, and act at once.", run: (*visit).verbKeys},
 		{name: "enroll", short: "another authenticator, for a second device or a new phone",
 			usage: []string{"enroll [NAME]", "enroll list", "enroll remove NUMBER|NAME"},
-			more:  "Asks for a one-time code of a device that you have. The last one can't be removed.", run: (*client).verbEnroll},
-		{name: "passwd", short: "a new passphrase", usage: []string{"passwd"}, more: "Asks for a one-time code and the old passphrase. Keys that need no code for now are forgotten.", run: (*client).verbPasswd},
+			more:  "Asks for a one-time code of a device that you have. The last one can't be removed.", run: (*visit).verbEnroll},
+		{name: "passwd", short: "a new passphrase", usage: []string{"passwd"}, more: "Asks for a one-time code and the old passphrase. Keys that need no code for now are forgotten.", run: (*visit).verbPasswd},
 		{name: "ask", short: "ask for the approval that a rule wants, and wait for it", usage: []string{"ask TARGET"},
-			more: "Connecting asks by itself, unless the approval gives more than what you have without it.", run: (*client).verbAsk},
-		{name: "approve", short: "who waits for your approval", usage: []string{"approve", "approve ID"}, more: "Asks for a one-time code before it approves.", run: (*client).verbApprove},
-		{name: "recovery", short: "new recovery codes; the old ones stop working", usage: []string{"recovery"}, more: "Asks for a one-time code.", run: (*client).verbRecovery},
+			more: "Connecting asks by itself, unless the approval gives more than what you have without it.", run: (*visit).verbAsk},
+		{name: "approve", short: "who waits for your approval", usage: []string{"approve", "approve ID"}, more: "Asks for a one-time code before it approves.", run: (*visit).verbApprove},
+		{name: "recovery", short: "new recovery codes; the old ones stop working", usage: []string{"recovery"}, more: "Asks for a one-time code.", run: (*visit).verbRecovery},
 	}
 }
 
 // do runs one portal command and returns its exit status. Each is checked
 // anew: a portal session may be older than what took its user's access away.
-func (c *client) do(ctx context.Context, d *desk, args []string) uint32 {
-	if err := c.revoked(); err != nil {
-		d.errs.printf("entry: %s", userText(err))
+func (v *visit) do(ctx context.Context, d *desk, args []string) uint32 {
+	if err := v.login.Open(); err != nil {
+		d.errs.printf("entry: %s", refusal.Of(err).Text)
 		return exitDenied
 	}
 	name, rest := args[0], args[1:]
 	if name == "help" || name == "--help" || name == "-h" || name == "?" {
-		return c.help(d, rest)
+		return v.help(d, rest)
 	}
-	for _, v := range verbs() {
-		if v.name != name {
+	for _, known := range verbs() {
+		if known.name != name {
 			continue
 		}
 		if len(rest) > 0 && (rest[0] == "--help" || rest[0] == "-h" || rest[0] == "help") {
-			return c.help(d, []string{name})
+			return v.help(d, []string{name})
 		}
-		return v.run(c, ctx, d, rest)
+		return known.run(v, ctx, d, rest)
 	}
-	d.errs.printf("entry: no such command; try: %s", c.says(d, "help"))
+	d.errs.printf("entry: no such command; try: %s", v.says(d, "help"))
 	return exitUsage
 }
 
 // says is how a command is given: in the portal's own shell, or with ssh.
-func (c *client) says(d *desk, command string) string {
+func (v *visit) says(d *desk, command string) string {
 	if d.shell {
 		return command
 	}
-	return "ssh " + c.s.o.Name + " " + command
+	return "ssh " + v.p.o.Name + " " + command
 }
 
-func (c *client) help(d *desk, args []string) uint32 {
+func (v *visit) help(d *desk, args []string) uint32 {
 	all := verbs()
 	if len(args) == 0 {
-		for _, v := range all {
-			d.out.printf("%-28s %s", c.says(d, v.name), v.short)
+		for _, known := range all {
+			d.out.printf("%-28s %s", v.says(d, known.name), known.short)
 		}
-		d.out.printf("%-28s %s", c.says(d, "help COMMAND"), "more about one of them")
+		d.out.printf("%-28s %s", v.says(d, "help COMMAND"), "more about one of them")
 		if d.shell {
 			d.out.printf("%-28s %s", "quit", "leave")
 		}
 		d.out.printf("Exit status: 0 done, 1 failed, 2 not understood, 3 refused, 4 not found.")
 		return exitOK
 	}
-	for _, v := range all {
-		if v.name == args[0] {
-			d.out.printf("%s: %s", v.name, v.short)
-			for _, u := range v.usage {
-				d.out.printf("    %s", c.says(d, u))
+	for _, known := range all {
+		if known.name == args[0] {
+			d.out.printf("%s: %s", known.name, known.short)
+			for _, u := range known.usage {
+				d.out.printf("    %s", v.says(d, u))
 			}
-			if v.more != "" {
-				d.out.printf("%s", strings.ReplaceAll(v.more, "%[1]s", c.s.o.Name))
+			if known.more != "" {
+				d.out.printf("%s", strings.ReplaceAll(known.more, "%[1]s", v.p.o.Name))
 			}
 			return exitOK
 		}
 	}
-	d.errs.printf("entry: no such command; try: %s", c.says(d, "help"))
+	d.errs.printf("entry: no such command; try: %s", v.says(d, "help"))
 	return exitNotFound
 }
 
 // misused tells how a verb is used.
-func (c *client) misused(d *desk, name string) uint32 {
-	for _, v := range verbs() {
-		if v.name == name {
-			d.errs.printf("entry: use: %s", c.says(d, strings.Join(v.usage, "\n         "+c.says(d, ""))))
+func (v *visit) misused(d *desk, name string) uint32 {
+	for _, known := range verbs() {
+		if known.name == name {
+			d.errs.printf("entry: use: %s", v.says(d, strings.Join(known.usage, "\n         "+v.says(d, ""))))
 		}
 	}
 	return exitUsage
@@ -125,18 +126,18 @@ func (c *client) misused(d *desk, name string) uint32 {
 
 // shell is the portal for a person at a terminal: numbered choices and line
 // prompts, nothing that moves the cursor, nothing that only a colour says.
-func (c *client) shell(ctx context.Context, d *desk) uint32 {
+func (v *visit) shell(ctx context.Context, d *desk) uint32 {
 	d.shell = true
-	d.out.printf("You are logged in to %s as %s. Nothing here is recorded but what you change.", c.s.o.Name, c.who.User())
-	c.targets(d.out)
+	d.out.printf("You are logged in to %s as %s. Nothing here is recorded but what you change.", v.p.o.Name, v.login.Who().User())
+	v.targets(d.out)
 	d.out.printf("")
 	all := verbs()
-	for i, v := range all {
-		d.out.printf("%d. %s: %s", i+1, v.name, v.short)
+	for i, known := range all {
+		d.out.printf("%d. %s: %s", i+1, known.name, known.short)
 	}
 	d.out.printf("Type a number or a word; help explains, quit leaves.")
 	for {
-		line, err := d.Ask(ctx, c.s.o.Name+"> ", true)
+		line, err := d.Ask(ctx, v.p.o.Name+"> ", true)
 		if err != nil {
 			if errors.Is(err, errIdle) {
 				return exitFailed
@@ -154,7 +155,7 @@ func (c *client) shell(ctx context.Context, d *desk) uint32 {
 		if n, err := strconv.Atoi(args[0]); err == nil && n >= 1 && n <= len(all) {
 			args[0] = all[n-1].name
 		}
-		c.do(ctx, d, args) // its status is for scripts
+		v.do(ctx, d, args) // its status is for scripts
 		if ctx.Err() != nil {
 			return exitFailed
 		}
@@ -163,7 +164,7 @@ func (c *client) shell(ctx context.Context, d *desk) uint32 {
 
 // failed tells the user why identity didn't do something, and returns the exit
 // status. Causes go to the log.
-func (c *client) failed(d *desk, what string, err error) uint32 {
+func (v *visit) failed(d *desk, what string, err error) uint32 {
 	text, status := "", uint32(exitFailed)
 	var refusal *identity.Refusal
 	var key *identity.KeyRefused
@@ -193,7 +194,7 @@ func (c *client) failed(d *desk, what string, err error) uint32 {
 	case errors.Is(err, identity.ErrNoKey):
 		text, status = "you have no such key.", exitNotFound
 	default:
-		c.s.log.Error("portal: "+what, connFields(c.id, c.source, err)...)
+		v.p.o.Trouble("portal: "+what, v.login, err)
 		text = "that can't be done right now. It isn't your fault; try again in some minutes."
 	}
 	d.errs.printf("entry: %s", strings.TrimSpace(text))
@@ -202,13 +203,13 @@ func (c *client) failed(d *desk, what string, err error) uint32 {
 
 // fresh asks for a code that was not used yet. What strengthens or renews
 // access needs one, however the connection was opened.
-func (c *client) fresh(ctx context.Context, d *desk) (identity.Proof, error) {
-	return c.s.o.Auth.Fresh(ctx, c.who, identity.Attempt{Name: c.who.User(), Source: c.source, Conn: c.id}, d)
+func (v *visit) fresh(ctx context.Context, d *desk) (identity.Proof, error) {
+	return v.p.o.Auth.Fresh(ctx, v.login.Who(), identity.Attempt{Name: v.login.Who().User(), Source: v.login.Source(), Conn: v.login.Conn()}, d)
 }
 
 // choose turns a number from a list, or a name in it, into an index. With no
 // argument and a terminal it asks.
-func (c *client) choose(ctx context.Context, d *desk, args []string, question string, names []string) (int, error) {
+func (v *visit) choose(ctx context.Context, d *desk, args []string, question string, names []string) (int, error) {
 	answer := strings.Join(args, " ")
 	if answer == "" && d.pty {
 		for i, n := range names {

@@ -1,4 +1,4 @@
-package bastion
+package access
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 )
 
@@ -99,7 +100,7 @@ func (a *approvals) wait(s seat, q policy.Quorum) (w *waiter, fresh, ok bool) {
 		return nil, false, false
 	}
 	if r == nil {
-		r, fresh = &request{id: newRef(), seat: s, waiters: map[*waiter]struct{}{}}, true
+		r, fresh = &request{id: refusal.NewRef(), seat: s, waiters: map[*waiter]struct{}{}}, true
 		a.requests[r.id] = r
 	}
 	r.quorum = q
@@ -249,28 +250,40 @@ func (a *approvals) list(show func(policy.Quorum) bool) []ApprovalRequest {
 }
 
 // Approvals lists who waits, longest first.
-func (s *Server) Approvals() []ApprovalRequest {
-	return s.approvals.list(func(policy.Quorum) bool { return true })
+func (g *Gate) Approvals() []ApprovalRequest {
+	return g.approvals.list(func(policy.Quorum) bool { return true })
+}
+
+// Mine lists who waits for l's approval, longest first.
+func (l *Login) Mine() []ApprovalRequest {
+	return l.gate.approvals.list(func(q policy.Quorum) bool { return q.Admits(l.who.User()) })
+}
+
+// Waits is the request with this ID as it is now, if by may approve it. Errors:
+// ErrNoRequest, ErrNotApprover.
+func (g *Gate) Waits(id, by string) (ApprovalRequest, error) {
+	r, _, err := g.approvals.find(id, by)
+	return r, err
 }
 
 // Approve gives by's approval to the request with this ID. by is proven: a
 // user of the portal after a fresh code, or the person behind the admin
 // socket. The event is durable first; both names stand in it. Errors:
 // ErrNoRequest, ErrNotApprover, and those of the log.
-func (s *Server) Approve(ctx context.Context, id, by string) (ApprovalRequest, error) {
-	r, q, err := s.approvals.find(id, by)
+func (g *Gate) Approve(ctx context.Context, id, by string) (ApprovalRequest, error) {
+	r, q, err := g.approvals.find(id, by)
 	if err != nil {
 		return ApprovalRequest{}, err
 	}
-	until := s.now().Add(q.For).UTC()
-	e := ByActor(ctx, audit.Event{Type: audit.ApprovalGiven, Ref: r.ID, User: r.User, Approver: by, Target: r.Target, Source: r.Source,
+	until := g.now().Add(q.For).UTC()
+	e := audit.ByActor(ctx, audit.Event{Type: audit.ApprovalGiven, Ref: r.ID, User: r.User, Approver: by, Target: r.Target, Source: r.Source,
 		Rule: r.Rule, Until: &until})
-	if err := s.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
+	if err := g.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
 		return ApprovalRequest{}, fmt.Errorf("append approval: %w", err)
 	}
 	// Whoever waited may have left meanwhile; the approval stands for when they
 	// come back.
-	s.approvals.give(r.seat, q, by)
+	g.approvals.give(r.seat, q, by)
 	if !slices.Contains(r.By, by) {
 		r.By = append(r.By, by)
 		slices.Sort(r.By)

@@ -1,4 +1,4 @@
-package bastion
+package admin
 
 import (
 	"bytes"
@@ -47,7 +47,7 @@ func newOperators(t *testing.T, o identity.Options) *operators {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ops.handler = (&Admin{Auth: auth, Log: zap.NewNop()}).Handler()
+	ops.handler = (&Server{Auth: auth, Log: zap.NewNop()}).Handler()
 	return ops
 }
 
@@ -56,7 +56,7 @@ func newOperators(t *testing.T, o identity.Options) *operators {
 func (o *operators) ask(uid, login uint32, method, path, body string) (int, string) {
 	o.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r = r.WithContext(WithActor(o.t.Context(), audit.Actor{UID: uid, LoginUID: login}))
+	r = r.WithContext(audit.WithActor(o.t.Context(), audit.Actor{UID: uid, LoginUID: login}))
 	w := httptest.NewRecorder()
 	o.handler.ServeHTTP(w, r)
 	return w.Code, w.Body.String()

@@ -1,0 +1,208 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"entry/audit"
+	"entry/audit/refusal"
+	"entry/bastion/identity"
+	"entry/policy"
+	"entry/session/group"
+)
+
+// SSHPort is where every SSH target answers, whatever port it listens on.
+const SSHPort = 22
+
+// Login is one proven login on one client connection. It is safe for
+// concurrent use.
+type Login struct {
+	gate   *Gate
+	who    identity.Identity
+	conn   string // ULID of the client connection
+	source netip.AddrPort
+	group  *group.Group // the connection's goroutines
+	until  atomic.Int64 // ns since 1970 at which the account has to be looked at again; 0 is never
+}
+
+// Login is a login of who on a client connection, whose goroutines are group.
+func (g *Gate) Login(who identity.Identity, conn string, source netip.AddrPort, group *group.Group) *Login {
+	return &Login{gate: g, who: who, conn: conn, source: source, group: group}
+}
+
+// Enter registers l, then asks whether it still holds: r says why not. hangUp
+// closes the connection when its account is gone; it may block for a second.
+// leave forgets l and must be called in either case.
+func (l *Login) Enter(hangUp func()) (leave func(), r *Refused) {
+	leave = l.gate.registry.enter(l, hangUp)
+	r = l.open()
+	if l.until.Load() != 0 {
+		signal(l.gate.dates)
+	}
+	return leave, r
+}
+
+// Who is whose login it is.
+func (l *Login) Who() identity.Identity { return l.who }
+
+// Conn is the ULID of its client connection.
+func (l *Login) Conn() string { return l.conn }
+
+// Source is the address of the client.
+func (l *Login) Source() netip.AddrPort { return l.source }
+
+// Event is an event of this login.
+func (l *Login) Event(t audit.Type) audit.Event {
+	return audit.Event{Type: t, Conn: l.conn, User: l.who.User(), Source: l.source.String()}
+}
+
+// Note puts r on record and returns its line for the user.
+func (l *Login) Note(r *Refused) string { return l.gate.Note(r, l.Event("")) }
+
+// tooOld is what becomes of a login whose code is older than ChannelsFor.
+const tooOld = "your login is too old for new channels; connect again"
+
+// Expired is the refusal where the login's code is too old for anything new;
+// nil where it isn't.
+func (l *Login) Expired() *Refused {
+	if most := l.gate.o.ChannelsFor; most > 0 && l.gate.now().Sub(l.who.At()) > most {
+		return Refuse("code-too-old", tooOld, audit.Event{})
+	}
+	return nil
+}
+
+// open tells whether anything new may open, policy aside.
+func (l *Login) open() *Refused {
+	if r := l.Expired(); r != nil {
+		r.Code, r.Event.Type = refusal.Revoked, audit.AccessRefused
+		return r
+	}
+	if err := l.stands(); err != nil {
+		r := &Refused{Error: *refusal.Of(err), Event: audit.Event{Type: audit.AccessRefused}}
+		r.Code, r.Cause = refusal.Revoked, nil // it is in the log, or nobody's business
+		return r
+	}
+	return nil
+}
+
+// Open returns why nothing new may open on the login, policy aside: its account
+// or its code. Nil where something may.
+func (l *Login) Open() error {
+	if r := l.Expired(); r != nil {
+		return &r.Error
+	}
+	return l.stands()
+}
+
+// stands tells whether the login itself still holds: nil, or a *refusal.Error.
+func (l *Login) stands() error {
+	until, err := l.gate.o.Accounts.Standing(l.group.Context(), l.who)
+	switch {
+	case err == nil:
+		l.until.Store(until.UnixNano())
+		if until.IsZero() {
+			l.until.Store(0)
+		}
+		return nil
+	case errors.Is(err, identity.ErrRevoked):
+		return &refusal.Error{Code: refusal.Revoked, Text: "your access was changed; connect again", Cause: err}
+	}
+	l.gate.o.Trouble("check identity of "+l.conn, err)
+	return &refusal.Error{Code: refusal.Unavailable, Cause: err,
+		Text: "entry can't check your access right now, so nothing new opens; try again in some minutes"}
+}
+
+// subject is the login as policy sees it.
+func (l *Login) subject() Subject { return subjectOf(l.who, l.source.Addr()) }
+
+// now is this moment for t: what is in force of the approvals that l has.
+func (l *Login) now(t *policy.Target, began time.Time) moment {
+	return moment{at: l.gate.now(), began: began, approvals: l.gate.approvals.of(l.seat(t))}
+}
+
+// decide is what p says of l on t. began is when something that is decided anew
+// began, zero for something new.
+func (l *Login) decide(p *policy.Policy, t *policy.Target, began time.Time) (policy.Grant, error) {
+	return l.subject().decide(p, t, l.now(t, began))
+}
+
+// Resolve finds the target that the user calls name.
+func (l *Login) Resolve(name string) (*policy.Target, *Refused) {
+	return l.resolve(l.gate.Policy(), name)
+}
+
+func (l *Login) resolve(p *policy.Policy, name string) (*policy.Target, *Refused) {
+	t, err := p.Resolve(l.who.User(), name, l.subject().names()...)
+	if err == nil {
+		return t, nil
+	}
+	text := "no such target"
+	var u *policy.UnknownTarget
+	var a *policy.Ambiguous
+	if errors.As(err, &u) || errors.As(err, &a) {
+		text = err.Error() // written for users
+	}
+	return nil, Refuse("unknown-target", text, audit.Event{Policy: p.Hash()})
+}
+
+// Authorise resolves what the client calls a target, and decides on it now.
+// port is what the client asked for.
+func (l *Login) Authorise(name string, port uint32) (policy.Grant, *Refused) {
+	if r := l.open(); r != nil {
+		return policy.Grant{}, r
+	}
+	p := l.gate.Policy()
+	t, r := l.resolve(p, name)
+	if r != nil {
+		return policy.Grant{}, r
+	}
+	// On the wire a port has 32 bits; no number that wraps round may fit.
+	if port > math.MaxUint16 || !t.Serves(int(port)) {
+		return policy.Grant{}, Refuse("port", fmt.Sprintf("%s is reached on port %s, not %d", t.FullName(), portList(t), port),
+			audit.Event{Lab: t.Lab, Target: t.FullName(), Policy: p.Hash()})
+	}
+	return l.grant(p, t)
+}
+
+// grant decides on t for something new.
+func (l *Login) grant(p *policy.Policy, t *policy.Target) (policy.Grant, *Refused) {
+	g, err := l.decide(p, t, time.Time{})
+	if err != nil {
+		return policy.Grant{}, denied(p, t, err)
+	}
+	return g, nil
+}
+
+// Again decides on t as the policy in force knows it.
+func (l *Login) Again(t *policy.Target) (policy.Grant, *Refused) {
+	p := l.gate.Policy()
+	now, ok := p.Target(t.FullName())
+	if !ok {
+		return policy.Grant{}, Refuse(refusal.Denied, t.FullName()+" is no longer in the policy",
+			audit.Event{Type: audit.AccessRefused, Lab: t.Lab, Target: t.FullName(), Policy: p.Hash()})
+	}
+	return l.grant(p, now)
+}
+
+// Places lists the user's targets with what connecting now would give.
+func (l *Login) Places() []Place {
+	return l.subject().places(l.gate.Policy(), func(t *policy.Target) moment { return l.now(t, time.Time{}) })
+}
+
+// portList is the target's ports in words.
+func portList(t *policy.Target) string {
+	var words []string
+	if t.Kind == policy.SSH {
+		words = append(words, strconv.Itoa(SSHPort))
+	}
+	for _, p := range t.Ports {
+		words = append(words, strconv.Itoa(p))
+	}
+	return strings.Join(words, " or ")
+}

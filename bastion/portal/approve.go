@@ -1,0 +1,106 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"entry/audit/plain"
+	"entry/bastion/access"
+	"entry/bastion/identity"
+	"entry/policy"
+)
+
+// verbAsk asks for an approval beforehand, and for one that gives more than
+// what the user has without it: nobody would be waiting for that.
+func (v *visit) verbAsk(ctx context.Context, d *desk, args []string) uint32 {
+	if len(args) != 1 {
+		return v.misused(d, "ask")
+	}
+	t, r := v.login.Resolve(args[0])
+	if r != nil {
+		d.errs.printf("entry: %s", plain.Text(r.Text))
+		return exitNotFound
+	}
+	decide := func() (policy.Grant, *access.Refused) {
+		g, r := v.login.Again(t)
+		if r == nil {
+			if q := more(g); q != nil {
+				return g, &access.Refused{Approval: q, Target: t}
+			}
+		}
+		return g, r
+	}
+	_, r = decide()
+	switch {
+	case r == nil:
+		d.out.printf("%s needs nobody's approval.", t.FullName())
+		return exitOK
+	case r.Approval == nil:
+		d.errs.printf("entry: %s", plain.Text(v.login.Note(r)))
+		return exitDenied
+	}
+	_, r = v.login.AwaitAs(ctx, t, *r.Approval, func(text string) error {
+		if text != "" {
+			d.out.printf("%s", plain.Text(text))
+		}
+		return ctx.Err()
+	}, decide)
+	if r != nil {
+		d.errs.printf("entry: %s", plain.Text(v.login.Note(r)))
+		return exitDenied
+	}
+	return exitOK
+}
+
+// more is the approval that would give something that g hasn't got; nil where
+// none would.
+func more(g policy.Grant) *policy.Quorum {
+	for c := policy.Shell; c <= policy.X11; c++ {
+		if q := g.Refusal(c).Approval; q != nil && !g.Allows(c) {
+			return q
+		}
+	}
+	return nil
+}
+
+// verbApprove lists who waits for this user's approval, or gives it.
+func (v *visit) verbApprove(ctx context.Context, d *desk, args []string) uint32 {
+	if len(args) > 1 {
+		return v.misused(d, "approve")
+	}
+	if len(args) == 0 {
+		return v.waitingForMe(d)
+	}
+	r, err := v.p.o.Gate.Waits(args[0], v.login.Who().User())
+	if err != nil {
+		// The same words for all errors: a request is its approvers' business.
+		d.errs.printf("entry: no request of that ID waits for you; see: %s", v.says(d, "approve"))
+		return exitNotFound
+	}
+	d.out.printf("%s wants to reach %s from %s, by rule %s. Your approval holds for %s.", r.User, r.Target, r.Source, plain.Text(r.Rule), r.For)
+	if _, err := v.fresh(ctx, d); err != nil {
+		return v.failed(d, "approve", err)
+	}
+	done, err := v.p.o.Gate.Approve(ctx, r.ID, v.login.Who().User())
+	switch {
+	case errors.Is(err, access.ErrNoRequest), errors.Is(err, access.ErrNotApprover):
+		d.errs.printf("entry: the request is over; nothing was approved")
+		return exitNotFound
+	case err != nil:
+		return v.failed(d, "approve", fmt.Errorf("%w: %w", identity.ErrUnavailable, err))
+	}
+	d.out.printf("Approved: %d of %d.", len(done.By), done.Need)
+	return exitOK
+}
+
+func (v *visit) waitingForMe(d *desk) uint32 {
+	mine := v.login.Mine()
+	for _, r := range mine {
+		d.out.printf("%s  %s to %s from %s, waits until %s, approved by %d of %d", r.ID, r.User, r.Target, r.Source, plain.Moment(r.Until), len(r.By), r.Need)
+	}
+	if len(mine) == 0 {
+		d.out.printf("Nobody waits for your approval.")
+	}
+	return exitOK
+}

@@ -1,0 +1,64 @@
+package portal
+
+import (
+	"context"
+	"strings"
+
+	"entry/audit/refusal"
+	"entry/bastion/access"
+	"entry/bastion/guide"
+	"entry/policy"
+)
+
+// Targets are places as package guide's files and guides have them.
+func Targets(places []access.Place) []guide.Target {
+	var out []guide.Target
+	for _, p := range places {
+		t := p.Target
+		g := guide.Target{Name: p.Name, Full: t.FullName(), Ports: t.Ports, Login: p.Login}
+		if t.Kind == policy.TCP {
+			g.Kind, g.Login = guide.TCP, ""
+		}
+		switch {
+		case p.Denied != nil:
+			g.Denied = refusal.Of(p.Denied).Text
+		case t.Kind == policy.TCP:
+			g.Recorded = "When you connect and how much is sent is logged; the content is not recorded."
+		default:
+			g.Recorded = access.Notice(p.Grant)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// facts are what is known of this server and this user, for ready files.
+func (v *visit) facts() guide.Facts {
+	f := v.p.o.Facts
+	f.User, f.Targets = v.login.Who().User(), Targets(v.login.Places())
+	// OpenSSH for Windows has no connection sharing.
+	f.Multiplex = !strings.Contains(string(v.conn.ClientVersion()), "Windows")
+	return f
+}
+
+// verbConfig prints one ready file, or lists what there is.
+func (v *visit) verbConfig(_ context.Context, d *desk, args []string) uint32 {
+	if len(args) == 0 {
+		for _, k := range guide.Clients() {
+			d.out.printf("%-28s %s (save as %s)", v.says(d, "config "+k.Name), k.Title, k.File)
+		}
+		return exitOK
+	}
+	kind, ok := guide.Known(args[0])
+	if len(args) != 1 || !ok {
+		return v.misused(d, "config")
+	}
+	text, err := kind.Make(v.facts())
+	if err != nil {
+		v.p.o.Trouble("portal: config", v.login, err)
+		d.errs.printf("entry: this file can't be made; tell your operator.")
+		return exitFailed
+	}
+	d.file(text)
+	return exitOK
+}
