@@ -26,7 +26,7 @@ import (
 	"entry/bastion/portal"
 	"entry/policy"
 	"entry/session/group"
-	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 // Events is the audit log. *audit.Log implements it.
@@ -42,7 +42,7 @@ type Options struct {
 	Policy   *policy.Policy
 	Auth     *identity.Authenticator
 	Events   Events
-	Spool    *recording.Spool
+	Spool    *spool.Spool
 	Usage    access.Usage                     // bytes moved by day
 	Auditors func(lab string) []age.Recipient // who may read a lab's recordings; at least one
 	HostKeys *ca.HostKeys

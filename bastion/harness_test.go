@@ -30,6 +30,7 @@ import (
 	"entry/policy"
 	"entry/policy/strict"
 	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 func TestMain(m *testing.M) {
@@ -184,7 +185,7 @@ type site struct {
 	log    *logbook
 	store  *store.Store
 	auth   *identity.Authenticator
-	spool  *recording.Spool
+	spool  *spool.Spool
 	dir    string
 	hostCA ssh.PublicKey
 	hosts  *ca.HostKeys
@@ -271,9 +272,9 @@ func newSite(t *testing.T, o options) *site {
 			t.Error(err)
 		}
 	})
-	s.spool = must[*recording.Spool](t)(recording.Open(recording.Options{Dir: filepath.Join(dir, "spool"), Commit: func(context.Context, recording.Tick) error { return nil }}))
+	s.spool = must[*spool.Spool](t)(spool.Open(spool.Options{Dir: filepath.Join(dir, "spool"), Commit: func(context.Context, recording.Tick) error { return nil }}))
 	t.Cleanup(func() {
-		if err := s.spool.Close(); err != nil && !errors.Is(err, recording.ErrClosed) {
+		if err := s.spool.Close(); err != nil && !errors.Is(err, spool.ErrClosed) {
 			t.Error(err)
 		}
 	})

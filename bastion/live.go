@@ -19,6 +19,7 @@ import (
 	"entry/policy"
 	"entry/session"
 	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 // endTimeout bounds the end of a session once its user has been told.
@@ -113,7 +114,7 @@ type live struct {
 	asked    string
 	grant    policy.Grant // at its start; each channel is decided anew
 	upstream session.Leg
-	recorder *recording.Writer // nil when the grant asks for metadata only
+	recorder *spool.Writer // nil when the grant asks for metadata only
 	hold     *access.Hold
 
 	cancel context.CancelCauseFunc
@@ -157,9 +158,9 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 			Rule: g.Rule().String(), Policy: g.PolicyHash(), Start: began, Input: g.RecordInput(), Notice: access.Notice(g),
 		}, s.o.Auditors(t.Lab))
 		switch {
-		case errors.Is(err, recording.ErrFull):
+		case errors.Is(err, spool.ErrFull):
 			return unrecorded("recorder-full", "the disk for recordings is full, so nothing can be started; tell your operator", err)
-		case errors.Is(err, recording.ErrQuota):
+		case errors.Is(err, spool.ErrQuota):
 			return unrecorded("recorder-quota", "your recordings have reached their quota; ask your operator to archive them", err)
 		case err != nil:
 			return unrecorded("recorder", "this session could not be recorded, so it was not started; tell your operator", err)

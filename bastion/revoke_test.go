@@ -12,6 +12,7 @@ import (
 	"entry/audit"
 	"entry/bastion"
 	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 // operate does one operation as an operator would.
@@ -294,7 +295,7 @@ func TestRecorderRefuses(t *testing.T) {
 				if name == "closed" {
 					return
 				}
-				full := must[*recording.Spool](t)(recording.Open(recording.Options{Dir: t.TempDir(), Reserve: 1 << 60, Commit: func(context.Context, recording.Tick) error { return nil }}))
+				full := must[*spool.Spool](t)(spool.Open(spool.Options{Dir: t.TempDir(), Reserve: 1 << 60, Commit: func(context.Context, recording.Tick) error { return nil }}))
 				t.Cleanup(func() {
 					if err := full.Close(); err != nil {
 						t.Error(err)

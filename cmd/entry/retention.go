@@ -12,6 +12,7 @@ import (
 	"entry/audit"
 	"entry/policy"
 	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 // retentionEvery is how often recordings are looked at: retention is in days.
@@ -44,13 +45,13 @@ func (s *server) keepRetention(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// removeExpired removes the recordings in spool that ended longer ago than p
+// removeExpired removes the recordings in dir that ended longer ago than p
 // says that their lab keeps them, and returns how many. Each is in the log
 // first, so that audit verify knows why it is gone. What p keeps no time for
 // stays, and so does what is being written, what can't be read, and what the
 // log can't take.
-func removeExpired(ctx context.Context, spool string, p *policy.Policy, now time.Time, note func(context.Context, ...audit.Event) error) (n int, err error) {
-	all, err := recording.List(spool)
+func removeExpired(ctx context.Context, dir string, p *policy.Policy, now time.Time, note func(context.Context, ...audit.Event) error) (n int, err error) {
+	all, err := recording.List(dir)
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +70,7 @@ func removeExpired(ctx context.Context, spool string, p *policy.Policy, now time
 		if err := note(ctx, e); err != nil {
 			return n, errors.Join(append(errs, fmt.Errorf("append %s: %w", e.Type, err))...)
 		}
-		if err := recording.Remove(spool, i.ID); err != nil {
+		if err := spool.Remove(dir, i.ID); err != nil {
 			errs = append(errs, err)
 			continue
 		}

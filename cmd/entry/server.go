@@ -21,6 +21,7 @@ import (
 	"entry/bastion/admin"
 	"entry/configs"
 	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 // adminSocketMode lets only the server's own account and root connect.
@@ -31,7 +32,7 @@ type server struct {
 	cfg     *configs.Config
 	log     *zap.Logger
 	state   *state
-	spool   *recording.Spool
+	spool   *spool.Spool
 	bastion *bastion.Server
 	admin   *admin.Server
 	socket  net.Listener
@@ -76,7 +77,7 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 	if err := s.recoverSpool(ctx); err != nil {
 		return nil, err
 	}
-	if s.spool, err = recording.Open(recording.Options{Dir: cfg.Recording.Directory, Commit: s.commitTick, Reserve: cfg.Recording.Reserve, Quota: cfg.Recording.Quota}); err != nil {
+	if s.spool, err = spool.Open(spool.Options{Dir: cfg.Recording.Directory, Commit: s.commitTick, Reserve: cfg.Recording.Reserve, Quota: cfg.Recording.Quota}); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	s.bastion, err = bastion.New(bastion.Options{
@@ -104,7 +105,7 @@ func (s *server) lostNotice(text string, cause error) { s.log.Error(text, zap.Er
 
 // recoverSpool reports what a crash left behind before anything is recorded.
 func (s *server) recoverSpool(ctx context.Context) error {
-	_, err := recording.Recover(s.cfg.Recording.Directory, func(a recording.Aborted) error {
+	_, err := spool.Recover(s.cfg.Recording.Directory, func(a recording.Aborted) error {
 		s.log.Warn("recording cut off by a crash", zap.String("session", a.ID), zap.Uint32("segments", a.Segments))
 		return s.state.log.Append(ctx, audit.Event{Type: audit.RecordingAborted, Session: a.ID, User: a.Header.User, Lab: a.Header.Lab, Target: a.Header.Target,
 			Recording: &audit.Recording{ID: a.ID, Head: hex.EncodeToString(a.Head[:]), Segments: a.Segments}})

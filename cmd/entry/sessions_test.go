@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 // recorded is a directory as entry init makes it, with two sessions recorded
@@ -36,7 +37,7 @@ func newRecordedAt(t *testing.T, start time.Time) recorded {
 	must(t, err)
 	log, err := audit.Open(filepath.Join(r.dir, "audit"), audit.Options{Key: string(key), Witness: filepath.Join(r.dir, "witness")})
 	must(t, err)
-	spool, err := recording.Open(recording.Options{Dir: filepath.Join(r.dir, "spool"), Now: func() time.Time { return start.Add(time.Minute) }, Commit: func(ctx context.Context, tick recording.Tick) error {
+	open, err := spool.Open(spool.Options{Dir: filepath.Join(r.dir, "spool"), Now: func() time.Time { return start.Add(time.Minute) }, Commit: func(ctx context.Context, tick recording.Tick) error {
 		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hexOf(tick.Root), Changed: tick.Changed, List: tick.List}})
 	}})
 	must(t, err)
@@ -44,8 +45,8 @@ func newRecordedAt(t *testing.T, start time.Time) recorded {
 	must(t, err)
 	to, err := recording.ParseRecipients(pub)
 	must(t, errors.Join(err, pub.Close()))
-	begin := func(id, user string) *recording.Writer {
-		w, err := spool.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start}, to)
+	begin := func(id, user string) *spool.Writer {
+		w, err := open.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start}, to)
 		must(t, err)
 		must(t, log.Append(t.Context(), audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hexOf(w.HeaderHash())}}))
 		return w
@@ -72,8 +73,8 @@ func newRecordedAt(t *testing.T, start time.Time) recorded {
 	must(t, log.Append(t.Context(), audit.Event{Type: audit.SessionEnded, Session: r.sealed, User: "alice", Recording: &audit.Recording{ID: r.sealed, Head: hexOf(sum.Head), Segments: sum.Segments}}))
 	w = begin(r.cut, "bob")
 	must(t, w.Frame(recording.Output, 0, []byte("before the crash\n")))
-	must(t, spool.Close()) // without closing the recording, as in a crash
-	_, err = recording.Recover(filepath.Join(r.dir, "spool"), func(a recording.Aborted) error {
+	must(t, open.Close()) // without closing the recording, as in a crash
+	_, err = spool.Recover(filepath.Join(r.dir, "spool"), func(a recording.Aborted) error {
 		return log.Append(t.Context(), audit.Event{Type: audit.RecordingAborted, Session: a.ID, Recording: &audit.Recording{ID: a.ID, Head: hexOf(a.Head), Segments: a.Segments}})
 	})
 	must(t, errors.Join(err, log.Close()))
@@ -293,7 +294,7 @@ func TestTamperedRecordingsAreNamed(t *testing.T) {
 	}
 	try("cut", all[:len(all)-9])
 	// A cut that is made to look like a crash.
-	_, err = recording.Recover(filepath.Join(r.dir, "spool"), nil)
+	_, err = spool.Recover(filepath.Join(r.dir, "spool"), nil)
 	must(t, err)
 	try("cut and marked as aborted", all[:len(all)-9])
 	must(t, os.Remove(r.file(r.sealed, ".aborted")))

@@ -1,28 +1,17 @@
-// Package recording writes and reads recordings of sessions: what a user saw
-// and did on a target, so that the holders of an auditor's key, and nobody
-// else, can replay it, and anybody can check that nothing was changed.
+// Package recording is the format of recordings of sessions and reads them:
+// what a user saw and did on a target, so that the holders of an auditor's key,
+// and nobody else, can replay it, and anybody can check that nothing was
+// changed. It makes the bytes of a recording, too (NewSealer); package spool
+// writes them, package play shows them to people.
 //
 // Don't use it for payload of file transfers, which would fill the spool with
 // the lab's data, nor as an event log: package audit is that.
 //
 // # Guarantees
 //
-//   - What Frame accepted is durable after the next tick, one second later at
-//     most plus the time a sync takes. Tick's commitment comes after the sync,
-//     never before. A crash loses at most what came after the last tick.
-//   - A recording that can't take data for Options.Stall, or whose write fails,
-//     ends, and says so by Failed. A sync or a commit that fails ends all of
-//     them: the system reports a failed write-back once, and doesn't say whose
-//     it was. No failure is ever passed over.
-//   - Sealed bytes are written as they are or not at all: after a short write
-//     the rest of the same bytes follows; a counter is never used twice.
-//   - Under Options.Reserve no recording starts, and under half of it those
-//     with data to write end, sealed.
-//   - An idle recording holds its file and a few hundred bytes, no buffer and
-//     no goroutine. Frame copies; a pool of GOMAXPROCS workers compresses,
-//     seals and writes. At most 192 KiB of frames wait in memory for each
-//     recording that is busy; then Frame blocks.
-//   - Reading is bounded whatever the file says, and nothing is repaired.
+// Reading is bounded whatever the file says, and nothing is repaired or
+// written. A segment's number is never sealed twice. Everything here works on
+// any system: on the server's spool or on a copy.
 //
 // What a recording can't say: the order between output and errors, and between
 // data and requests, which SSH doesn't define either.

@@ -45,12 +45,12 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// valid reports whether k is one of the constants above.
-func (k Kind) valid() bool { return k >= Output && k <= Gap }
+// Valid reports whether k is one of the constants above.
+func (k Kind) Valid() bool { return k >= Output && k <= Gap }
 
-// stream reports whether frames of this kind are pieces of a byte stream, so
+// Stream reports whether frames of this kind are pieces of a byte stream, so
 // that a long one may be cut into several.
-func (k Kind) stream() bool { return k == Output || k == Error || k == Input }
+func (k Kind) Stream() bool { return k == Output || k == Error || k == Input }
 
 // Frame is one recorded fact.
 type Frame struct {
@@ -79,15 +79,15 @@ type ExitStatus struct {
 }
 
 const (
-	maxFrame       = 2 << 20  // bytes of one frame; an SSH packet holds 256 KiB, JSON escapes make at most six times that
-	streamFrame    = 32 << 10 // bytes of one frame of a stream; longer ones are cut
-	maxFrameHeader = 10 + 5 + 1 + 5
+	MaxFrame      = 2 << 20        // bytes of one frame's Data; an SSH packet holds 256 KiB, JSON escapes make at most six times that
+	FrameOverhead = 10 + 5 + 1 + 5 // bytes that a frame takes beside its Data, at most
 )
 
 var errFrame = errors.New("malformed frame")
 
-// appendFrame appends the encoding of one frame to b.
-func appendFrame(b []byte, delta uint64, k Kind, channel uint32, p []byte) []byte {
+// AppendFrame appends the encoding of one frame to b; delta is the time since
+// the frame before in µs. p has at most MaxFrame bytes.
+func AppendFrame(b []byte, delta uint64, k Kind, channel uint32, p []byte) []byte {
 	b = binary.AppendUvarint(b, delta)
 	b = binary.AppendUvarint(b, uint64(channel))
 	b = append(b, byte(k))
@@ -108,13 +108,13 @@ func cutFrame(b []byte) (delta uint64, f Frame, rest []byte, err error) {
 		return 0, f, nil, fmt.Errorf("%w: channel", errFrame)
 	}
 	b = b[n:]
-	if len(b) == 0 || !Kind(b[0]).valid() {
+	if len(b) == 0 || !Kind(b[0]).Valid() {
 		return 0, f, nil, fmt.Errorf("%w: kind", errFrame)
 	}
 	k := Kind(b[0])
 	b = b[1:]
 	length, n := binary.Uvarint(b)
-	if n <= 0 || length > maxFrame || length > uint64(len(b)-n) {
+	if n <= 0 || length > MaxFrame || length > uint64(len(b)-n) {
 		return 0, f, nil, fmt.Errorf("%w: length", errFrame)
 	}
 	b = b[n:]

@@ -17,7 +17,7 @@ const Version = 1
 // Header stands in clear as the first line of a recording. It holds no
 // secret: whoever can list the spool can read it.
 type Header struct {
-	Version       int       `json:"entry_recording"` // set by Create
+	Version       int       `json:"entry_recording"` // set by NewSealer
 	ID            string    `json:"id"`              // the session's ULID; also the file's name
 	User          string    `json:"user"`
 	Lab           string    `json:"lab,omitempty"`
@@ -26,10 +26,10 @@ type Header struct {
 	Source        string    `json:"source,omitempty"` // "ip:port"
 	Rule          string    `json:"rule,omitempty"`   // "name (file:line)"
 	Policy        string    `json:"policy,omitempty"` // the policy's hash
-	Start         time.Time `json:"start"`            // set by Create if zero; UTC, microseconds
+	Start         time.Time `json:"start"`            // UTC, microseconds
 	Input         bool      `json:"input"`            // whether typed input is recorded
 	Notice        string    `json:"notice,omitempty"` // what the user was told
-	KeyCommitment string    `json:"key_commitment"`   // set by Create; hex
+	KeyCommitment string    `json:"key_commitment"`   // set by NewSealer; hex
 }
 
 const (
@@ -107,7 +107,7 @@ func parseHeader(b []byte) (h Header, hash [32]byte, size int64, err error) {
 	if err := d.Decode(&h); err != nil {
 		return Header{}, hash, 0, fmt.Errorf("%w: %w", errHeader, err)
 	}
-	// Only the bytes that Create would write are accepted: one header, one form.
+	// Only the bytes that NewSealer makes are accepted: one header, one form.
 	again, err := h.line()
 	if err != nil {
 		return Header{}, hash, 0, err

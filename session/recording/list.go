@@ -11,6 +11,14 @@ import (
 	"time"
 )
 
+// What a recording's files are called: its ID and one of these. Package doc
+// says what each holds.
+const (
+	Ext        = ".rec"
+	KeyExt     = ".key"
+	AbortedExt = ".aborted"
+)
+
 // State says how a recording stands.
 type State string
 
@@ -37,43 +45,44 @@ type Info struct {
 // each file only; what it says is checked by Verify. A file that it can't make
 // sense of is listed as damaged, with its ID.
 func List(dir string) ([]Info, error) {
-	var list []Info
-	err := eachID(dir, func(id string) error {
-		info, err := stat(dir, id)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // archived meanwhile
-		}
-		list = append(list, info)
-		return err
-	})
+	ids, err := IDs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list recordings: %w", err)
+	}
+	var list []Info
+	for _, id := range ids {
+		info, err := Stat(dir, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // archived meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list recordings: %w", err)
+		}
+		list = append(list, info)
 	}
 	return list, nil
 }
 
-// eachID calls f for the ID of every recording in dir, oldest first: IDs sort
-// by time.
-func eachID(dir string, f func(id string) error) error {
+// IDs returns the IDs of all recordings of a spool, oldest first: they sort by
+// time.
+func IDs(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var all []string
 	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), recExt)
-		if !ok || !validID(id) || !e.Type().IsRegular() {
-			continue
-		}
-		if err := f(id); err != nil {
-			return err
+		if id, ok := strings.CutSuffix(e.Name(), Ext); ok && validID(id) && e.Type().IsRegular() {
+			all = append(all, id)
 		}
 	}
-	return nil
+	return all, nil
 }
 
-// stat reads the ends of one recording.
-func stat(dir, id string) (info Info, err error) {
-	f, err := openSpoolFile(dir, id, recExt)
+// Stat returns what List says of one recording. It returns an error that wraps
+// fs.ErrNotExist if there is none.
+func Stat(dir, id string) (info Info, err error) {
+	f, err := openFile(dir, id, Ext)
 	if err != nil {
 		return info, err
 	}
@@ -108,7 +117,7 @@ func stat(dir, id string) (info Info, err error) {
 		last = segment{hash: w.head, at: w.at, final: w.final && errors.Is(err, io.EOF)}
 		info.Segments = w.next
 		if !errors.Is(err, io.EOF) && !errors.Is(err, errTorn) && !live {
-			if _, err := readAborted(dir, id); err != nil {
+			if _, err := readMark(dir, id); err != nil {
 				info.State = Damaged
 			}
 		}

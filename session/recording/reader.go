@@ -22,7 +22,7 @@ type Reader struct {
 	header Header
 	id     string
 	walk   *walker
-	open   sealer
+	open   chain
 	dec    *zstd.Decoder
 	plain  []byte // the segment's buffer
 	rest   []byte // its frames that are still to come
@@ -35,7 +35,7 @@ type Reader struct {
 // key was removed, ErrKey if none of ids opens it, and *BadSegment for a
 // damaged header.
 func OpenRecording(dir, id string, ids ...age.Identity) (*Reader, error) {
-	f, err := openSpoolFile(dir, id, recExt)
+	f, err := openFile(dir, id, Ext)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (r *Reader) start(dir string, ids []age.Identity) (err error) {
 	if r.walk, r.header, hash, err = walk(r.file, r.id); err != nil {
 		return err
 	}
-	k, err := openSpoolFile(dir, r.id, keyExt)
+	k, err := openFile(dir, r.id, KeyExt)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("open recording %s: %w", r.id, ErrShredded)
 	}
@@ -62,7 +62,7 @@ func (r *Reader) start(dir string, ids []age.Identity) (err error) {
 	if err = errors.Join(err, k.Close()); err != nil {
 		return fmt.Errorf("open recording %s: %w", r.id, err)
 	}
-	r.open = sealer{header: hash, head: hash}
+	r.open = chain{header: hash, head: hash}
 	if r.open.keys, err = newRatchet(key, hash); err != nil {
 		return fmt.Errorf("open recording %s: %w", r.id, err)
 	}

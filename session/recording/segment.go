@@ -18,12 +18,15 @@ const (
 	segmentTail  = 4 + 32            // length again, hash
 	gcmTag       = 16
 
-	segmentSize = 64 << 10               // bytes of frames at which a segment is cut
-	maxPlain    = maxFrame + segmentSize // bytes of frames in any segment: one outsize frame and what came with it
-	maxSealed   = maxPlain + maxPlain/128 + 1<<10 + gcmTag
+	maxPlain  = MaxFrame + SegmentSize // bytes of frames in any segment: one outsize frame and what came with it
+	maxSealed = maxPlain + maxPlain/128 + 1<<10 + gcmTag
 
 	flagFinal = 1
 )
+
+// SegmentSize is how many bytes of frames a segment holds: it is cut before the
+// frame that would make more, so that only one outsize frame makes a larger one.
+const SegmentSize = 64 << 10
 
 // segment is one unit of durability as it stands in the file.
 type segment struct {
@@ -82,9 +85,9 @@ func chainHash(before [32]byte, parts ...[]byte) (sum [32]byte) {
 	return sum
 }
 
-// sealer is the writing end of a recording's chain. It isn't safe for
+// chain is where a recording's chain of segments stands. It isn't safe for
 // concurrent use.
-type sealer struct {
+type chain struct {
 	header, head [32]byte
 	index        uint32
 	keys         ratchet
@@ -120,7 +123,7 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 // seal turns b into a segment. b holds segmentHead free bytes and then the
 // compressed frames; the result reuses its memory. The counter and the key
 // are spent whatever happens: there is no way to seal the same index twice.
-func (s *sealer) seal(b []byte, at uint64, final bool) ([]byte, error) {
+func (s *chain) seal(b []byte, at uint64, final bool) ([]byte, error) {
 	if s.index == math.MaxUint32 {
 		return nil, errors.New("seal segment: out of numbers")
 	}
@@ -144,7 +147,7 @@ func (s *sealer) seal(b []byte, at uint64, final bool) ([]byte, error) {
 }
 
 // open undoes seal. The result reuses the segment's memory.
-func (s *sealer) open(seg segment) ([]byte, error) {
+func (s *chain) open(seg segment) ([]byte, error) {
 	if seg.index != s.index {
 		return nil, errors.New("not the next segment")
 	}

@@ -12,34 +12,6 @@ import (
 	"filippo.io/age"
 )
 
-// sealed makes a small recording of four segments in dir and returns its bytes,
-// where each segment starts and, last, the end.
-func sealed(t testing.TB, b *bench, n int) (all []byte, starts []int, sum Summary) {
-	t.Helper()
-	w := b.create(n)
-	for i := range 3 {
-		b.sleep(time.Second)
-		b.must(w.Frame(Output, 0, []byte{byte('a' + i)}))
-		b.must(b.tick())
-	}
-	sum, err := w.Close()
-	b.must(err)
-	all, err = os.ReadFile(b.path(n))
-	b.must(err)
-	_, hash, size, err := parseHeader(all)
-	b.must(err)
-	walk := newWalker(bytes.NewReader(all[size:]), hash, size)
-	for {
-		starts = append(starts, int(walk.size))
-		if _, err := walk.step(); err != nil {
-			if !errors.Is(err, io.EOF) || len(starts) != 5 {
-				t.Fatalf("%d segments, %v", len(starts)-1, err)
-			}
-			return all, starts, sum
-		}
-	}
-}
-
 // found returns which segment Verify, and reading with the key, complain about.
 func found(t *testing.T, dir, id string, expect ...Expect) (byVerify, byReading *BadSegment) {
 	t.Helper()
@@ -57,85 +29,95 @@ func found(t *testing.T, dir, id string, expect ...Expect) (byVerify, byReading 
 }
 
 func TestEveryFlippedByteIsFoundAndNamed(t *testing.T) {
-	b := newBench(t, nil)
-	all, starts, _ := sealed(t, b, 1)
+	r := seal(t, t.TempDir(), 1)
 	segment := -1
-	for i := range all {
-		for segment+1 < len(starts)-1 && i >= starts[segment+1] {
+	for i := range r.all {
+		for segment+1 < len(r.starts)-1 && i >= r.starts[segment+1] {
 			segment++
 		}
 		for _, mask := range []byte{0x01, 0x80, 0xff} {
-			bad := bytes.Clone(all)
+			bad := bytes.Clone(r.all)
 			bad[i] ^= mask
-			b.must(os.WriteFile(b.path(1), bad, 0o600))
-			v, _ := found(t, b.dir, id(1))
+			r.rewrite(t, bad)
+			v, _ := found(t, r.dir, r.id)
 			if v == nil || v.Segment != segment {
 				t.Fatalf("byte %d of segment %d flipped by %#x: Verify says %v", i, segment, mask, v)
 			}
-			if frames, err := readAll(t, b.dir, id(1)); errors.Is(err, io.EOF) {
+			if frames, err := readAll(t, r.dir, r.id); errors.Is(err, io.EOF) {
 				t.Fatalf("byte %d flipped by %#x: all %d frames were read", i, mask, len(frames))
 			}
 		}
 	}
-	t.Logf("%d bytes, each flipped in three ways", len(all))
+	t.Logf("%d bytes, each flipped in three ways", len(r.all))
+}
+
+// restart marks the recording as a restart does that finds it like this.
+func (r written) restart(t testing.TB) {
+	t.Helper()
+	a, aborted, err := Inspect(r.dir, r.id)
+	must(t, err)
+	if !aborted {
+		t.Fatal("a restart wouldn't find it")
+	}
+	b, err := a.Mark(time.Now())
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(r.dir, r.id+AbortedExt), b, 0o600))
+	if _, again, err := Inspect(r.dir, r.id); err != nil || again {
+		t.Fatalf("the next restart finds it again: %v", err)
+	}
 }
 
 func TestEveryTruncationIsFoundAndNamed(t *testing.T) {
-	b := newBench(t, nil)
-	all, starts, sum := sealed(t, b, 1)
+	r := seal(t, t.TempDir(), 1)
 	segment := -1
-	for n := range all {
-		for segment+1 < len(starts)-1 && n >= starts[segment+1] {
+	for n := range r.all {
+		for segment+1 < len(r.starts)-1 && n >= r.starts[segment+1] {
 			segment++
 		}
-		b.must(os.WriteFile(b.path(1), all[:n], 0o600))
-		v, _ := found(t, b.dir, id(1))
+		r.rewrite(t, r.all[:n])
+		v, _ := found(t, r.dir, r.id)
 		if v == nil || v.Segment != segment {
 			t.Fatalf("cut to %d bytes, in segment %d: Verify says %v", n, segment, v)
 		}
 		// A restart takes it for a crash; what the audit log knows tells.
-		if _, err := Recover(b.dir, nil); err != nil {
-			t.Fatal(err)
-		}
-		v, _ = found(t, b.dir, id(1), Expect{Segments: sum.Segments, Head: sum.Head, Final: true})
+		r.restart(t)
+		v, _ = found(t, r.dir, r.id, r.ended())
 		if v == nil || v.Segment != segment {
 			t.Fatalf("cut to %d bytes and marked as aborted: Verify says %v", n, v)
 		}
-		b.must(os.Remove(filepath.Join(b.dir, id(1)+abortedExt)))
+		must(t, os.Remove(filepath.Join(r.dir, r.id+AbortedExt)))
 	}
-	b.must(os.WriteFile(b.path(1), append(bytes.Clone(all), 0), 0o600))
-	if v, _ := found(t, b.dir, id(1)); v == nil || v.Segment != 4 {
+	r.rewrite(t, r.all, []byte{0})
+	if v, _ := found(t, r.dir, r.id); v == nil || v.Segment != 4 {
 		t.Errorf("a byte was appended: Verify says %v", v)
 	}
 }
 
 func TestCutAfterRecoveryIsFound(t *testing.T) {
-	b := newBench(t, nil)
-	all, starts, _ := sealed(t, b, 1)
-	torn := all[:starts[2]+10]
-	b.must(os.WriteFile(b.path(1), torn, 0o600))
-	if _, err := Recover(b.dir, nil); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := Verify(b.dir, id(1)); err != nil || info.State != StateAborted || info.Segments != 2 {
+	r := seal(t, t.TempDir(), 1)
+	torn := r.all[:r.starts[2]+10]
+	r.rewrite(t, torn)
+	r.restart(t)
+	if info, err := Verify(r.dir, r.id); err != nil || info.State != StateAborted || info.Segments != 2 {
 		t.Fatalf("as the restart found it: %+v, %v", info, err)
 	}
-	for _, n := range []int{starts[1], starts[2], starts[2] + 9} {
-		b.must(os.WriteFile(b.path(1), all[:n], 0o600))
-		if v, _ := found(t, b.dir, id(1)); v == nil {
+	for _, n := range []int{r.starts[1], r.starts[2], r.starts[2] + 9} {
+		r.rewrite(t, r.all[:n])
+		if v, _ := found(t, r.dir, r.id); v == nil {
 			t.Errorf("cut from %d to %d bytes after the restart: unnoticed", len(torn), n)
 		}
 	}
-	b.must(os.WriteFile(b.path(1), all[:starts[3]], 0o600))
-	if v, _ := found(t, b.dir, id(1)); v == nil {
+	r.rewrite(t, r.all[:r.starts[3]])
+	if v, _ := found(t, r.dir, r.id); v == nil {
 		t.Error("a segment that the restart didn't find appeared")
 	}
 }
 
 func TestMovedSegmentsAreFoundAndNamed(t *testing.T) {
-	b := newBench(t, nil)
-	all, s, _ := sealed(t, b, 1)
-	other, o, _ := sealed(t, b, 2)
+	r := seal(t, t.TempDir(), 1)
+	all, s := r.all, r.starts
+	o := seal(t, r.dir, 2)
+	other := o.all
 	seg := func(i int) []byte { return all[s[i]:s[i+1]] }
 	for _, tc := range []struct {
 		name  string
@@ -148,19 +130,19 @@ func TestMovedSegmentsAreFoundAndNamed(t *testing.T) {
 		{"duplicated", [][]byte{all[:s[2]], seg(1), all[s[2]:]}, 2},
 		{"duplicated final", [][]byte{all, seg(3)}, 4},
 		{"swapped", [][]byte{all[:s[1]], seg(2), seg(1), all[s[3]:]}, 1},
-		{"of another recording", [][]byte{all[:s[1]], other[o[1]:o[2]], all[s[2]:]}, 1},
-		{"tail of another recording", [][]byte{all[:s[3]], other[o[3]:]}, 3},
+		{"of another recording", [][]byte{all[:s[1]], other[o.starts[1]:o.starts[2]], all[s[2]:]}, 1},
+		{"tail of another recording", [][]byte{all[:s[3]], other[o.starts[3]:]}, 3},
 		{"another recording whole", [][]byte{other}, -1},
-		{"header of another recording", [][]byte{other[:o[0]], all[s[0]:]}, -1},
+		{"header of another recording", [][]byte{other[:o.starts[0]], all[s[0]:]}, -1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b.must(os.WriteFile(b.path(1), bytes.Join(tc.bytes, nil), 0o600))
-			v, r := found(t, b.dir, id(1))
+			r.rewrite(t, tc.bytes...)
+			v, read := found(t, r.dir, r.id)
 			if v == nil || v.Segment != tc.want {
 				t.Errorf("Verify says %v, want segment %d", v, tc.want)
 			}
-			if r != nil && r.Segment != tc.want {
-				t.Errorf("reading says %v, want segment %d", r, tc.want)
+			if read != nil && read.Segment != tc.want {
+				t.Errorf("reading says %v, want segment %d", read, tc.want)
 			}
 		})
 	}
@@ -169,95 +151,87 @@ func TestMovedSegmentsAreFoundAndNamed(t *testing.T) {
 // TestNewChainIsFound is about somebody who can write the spool but has no
 // key: the chain can be computed anew, the seals and the audit log can't.
 func TestNewChainIsFound(t *testing.T) {
-	b := newBench(t, nil)
-	all, s, sum := sealed(t, b, 1)
-	forged := bytes.Clone(all[:s[1]])
-	_, hash, size, err := parseHeader(all)
-	b.must(err)
-	w := newWalker(bytes.NewReader(all[size:]), hash, size)
-	_, err = w.step()
-	b.must(err)
-	head := w.head
+	r := seal(t, t.TempDir(), 1)
+	forged := bytes.Clone(r.all[:r.starts[1]])
+	head := r.heads[0]
 	for i := 1; i < 4; i++ {
-		seg := bytes.Clone(all[s[i]:s[i+1]])
+		seg := bytes.Clone(r.all[r.starts[i]:r.starts[i+1]])
 		if i == 2 {
 			seg[segmentHead] ^= 1
 		}
 		head = chainHash(head, seg[:len(seg)-32])
 		forged = append(append(forged, seg[:len(seg)-32]...), head[:]...)
 	}
-	b.must(os.WriteFile(b.path(1), forged, 0o600))
-	v, r := found(t, b.dir, id(1))
-	if v != nil || r == nil || r.Segment != 2 {
-		t.Errorf("Verify alone says %v, reading %v; want nothing, segment 2", v, r)
+	r.rewrite(t, forged)
+	v, read := found(t, r.dir, r.id)
+	if v != nil || read == nil || read.Segment != 2 {
+		t.Errorf("Verify alone says %v, reading %v; want nothing, segment 2", v, read)
 	}
-	ticks := []Expect{{Head: hash}, {Segments: sum.Segments, Head: sum.Head, Final: true}}
-	for _, tick := range b.ticks[:3] {
-		c, err := ReadTick(b.dir, tick)
-		b.must(err)
-		ticks = append(ticks, Expect{Segments: c[0].Segments, Head: c[0].Head})
+	ticks := []Expect{{Head: r.headerHash}, r.ended()}
+	for i, head := range r.heads[:3] {
+		ticks = append(ticks, Expect{Segments: uint32(i + 1), Head: head})
 	}
-	if v, _ := found(t, b.dir, id(1), ticks...); v == nil || v.Segment != 2 {
+	if v, _ := found(t, r.dir, r.id, ticks...); v == nil || v.Segment != 2 {
 		t.Errorf("Verify against the ticks says %v, want segment 2", v)
 	}
-	if v, _ := found(t, b.dir, id(1), ticks[1]); v == nil {
+	if v, _ := found(t, r.dir, r.id, ticks[1]); v == nil {
 		t.Error("Verify against session.ended found nothing")
 	}
-	b.must(os.WriteFile(b.path(1), all, 0o600))
-	if v, r := found(t, b.dir, id(1), ticks...); v != nil || r != nil {
-		t.Errorf("the true recording: %v, %v", v, r)
+	r.rewrite(t, r.all)
+	if v, read := found(t, r.dir, r.id, ticks...); v != nil || read != nil {
+		t.Errorf("the true recording: %v, %v", v, read)
 	}
-	if v, _ := found(t, b.dir, id(1), Expect{Head: [32]byte{1}}); v == nil || v.Segment != -1 {
+	if v, _ := found(t, r.dir, r.id, Expect{Head: [32]byte{1}}); v == nil || v.Segment != -1 {
 		t.Errorf("another header in the log: %v", v)
 	}
 }
 
 func TestKeys(t *testing.T) {
-	b := newBench(t, nil)
-	sealed(t, b, 1)
-	sealed(t, b, 2)
-	key := func(n int) string { return filepath.Join(b.dir, id(n)+keyExt) }
+	dir := t.TempDir()
+	seal(t, dir, 1)
+	seal(t, dir, 2)
+	key := func(n int) string { return filepath.Join(dir, id(n)+KeyExt) }
 	stranger, err := age.GenerateX25519Identity()
-	b.must(err)
-	if _, err := OpenRecording(b.dir, id(1), stranger); !errors.Is(err, ErrKey) {
+	must(t, err)
+	if _, err := OpenRecording(dir, id(1), stranger); !errors.Is(err, ErrKey) {
 		t.Errorf("a stranger's identity: %v", err)
 	}
-	if _, err := OpenRecording(b.dir, id(1)); !errors.Is(err, ErrKey) {
+	if _, err := OpenRecording(dir, id(1)); !errors.Is(err, ErrKey) {
 		t.Errorf("no identity: %v", err)
 	}
 	own, err := os.ReadFile(key(1))
-	b.must(err)
+	must(t, err)
 	foreign, err := os.ReadFile(key(2))
-	b.must(err)
-	b.must(os.WriteFile(key(1), foreign, 0o600))
-	if _, err := OpenRecording(b.dir, id(1), auditor()); !errors.Is(err, ErrKey) {
+	must(t, err)
+	must(t, os.WriteFile(key(1), foreign, 0o600))
+	if _, err := OpenRecording(dir, id(1), auditor()); !errors.Is(err, ErrKey) {
 		t.Errorf("another recording's key: %v", err)
 	}
 	for i := range own {
 		bad := bytes.Clone(own)
 		bad[i] ^= 1
-		b.must(os.WriteFile(key(1), bad, 0o600))
-		if _, err := OpenRecording(b.dir, id(1), auditor()); !errors.Is(err, ErrKey) {
+		must(t, os.WriteFile(key(1), bad, 0o600))
+		if _, err := OpenRecording(dir, id(1), auditor()); !errors.Is(err, ErrKey) {
 			t.Errorf("byte %d of the key file flipped: %v", i, err)
 		}
 	}
 	// Rewrapped to another auditor, outside the digest.
 	plain, err := age.Decrypt(bytes.NewReader(own), auditor())
-	b.must(err)
+	must(t, err)
 	k, err := io.ReadAll(plain)
-	b.must(err)
+	must(t, err)
 	again, err := wrapKey(k, []age.Recipient{stranger.Recipient()})
-	b.must(err)
-	b.must(os.WriteFile(key(1), again, 0o600))
-	r, err := OpenRecording(b.dir, id(1), stranger)
-	b.must(err)
-	b.must(r.Close())
+	must(t, err)
+	must(t, os.WriteFile(key(1), again, 0o600))
+	r, err := OpenRecording(dir, id(1), stranger)
+	must(t, err)
+	must(t, r.Close())
 	// Shredded.
-	b.must(os.Remove(key(1)))
-	if _, err := OpenRecording(b.dir, id(1), auditor()); !errors.Is(err, ErrShredded) {
+	must(t, os.Remove(key(1)))
+	if _, err := OpenRecording(dir, id(1), auditor()); !errors.Is(err, ErrShredded) {
 		t.Errorf("without the key file: %v", err)
 	}
-	if info, err := Verify(b.dir, id(1)); err != nil || info.State != Complete {
+	if info, err := Verify(dir, id(1)); err != nil || info.State != Complete {
 		t.Errorf("the chain without the key file: %v, %v", info.State, err)
 	}
 }
@@ -274,16 +248,15 @@ func TestMissing(t *testing.T) {
 }
 
 func TestListNamesWhatIsDamaged(t *testing.T) {
-	b := newBench(t, nil)
-	_, s, _ := sealed(t, b, 1)
-	all, _, _ := sealed(t, b, 2)
-	sealed(t, b, 3)
-	b.must(os.Truncate(b.path(1), int64(s[2]+5)))
-	all[3] ^= 1
-	b.must(os.WriteFile(b.path(2), all, 0o600))
-	b.must(os.WriteFile(filepath.Join(b.dir, "notes.txt"), nil, 0o600))
-	list, err := List(b.dir)
-	b.must(err)
+	dir := t.TempDir()
+	cut, flipped := seal(t, dir, 1), seal(t, dir, 2)
+	seal(t, dir, 3)
+	cut.rewrite(t, cut.all[:cut.starts[2]+5])
+	flipped.all[3] ^= 1
+	flipped.rewrite(t, flipped.all)
+	must(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
+	list, err := List(dir)
+	must(t, err)
 	if len(list) != 3 || list[0].State != StateAborted || list[0].Segments != 2 || list[1].State != Damaged || list[1].ID != id(2) || list[2].State != Complete {
 		t.Errorf("List = %+v", list)
 	}
@@ -303,7 +276,7 @@ func FuzzRead(f *testing.F) {
 	if err := os.CopyFS(dir, os.DirFS(golden)); err != nil {
 		f.Fatal(err)
 	}
-	path := filepath.Join(dir, id(1)+recExt)
+	path := filepath.Join(dir, id(1)+Ext)
 	all, err := os.ReadFile(path)
 	if err != nil {
 		f.Fatal(err)
@@ -329,13 +302,13 @@ func FuzzRead(f *testing.F) {
 }
 
 func FuzzFrame(f *testing.F) {
-	f.Add(appendFrame(nil, 5, Output, 3, []byte("x")))
+	f.Add(AppendFrame(nil, 5, Output, 3, []byte("x")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		delta, frame, rest, err := cutFrame(data)
 		if err != nil {
 			return
 		}
-		again := append(appendFrame(nil, delta, frame.Kind, frame.Channel, frame.Data), rest...)
+		again := append(AppendFrame(nil, delta, frame.Kind, frame.Channel, frame.Data), rest...)
 		d2, f2, r2, err := cutFrame(again)
 		if err != nil || d2 != delta || f2.Kind != frame.Kind || !bytes.Equal(f2.Data, frame.Data) || !bytes.Equal(r2, rest) {
 			t.Errorf("%x decodes, but not after encoding: %v", data, err)

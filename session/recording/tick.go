@@ -14,162 +14,14 @@ import (
 	"time"
 )
 
-// tickEverySecond is the spool's clock. It ends at Close or when the spool
-// fails.
-func (s *Spool) tickEverySecond() {
-	defer s.wg.Done()
-	t := time.NewTicker(tickEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			_ = s.tick() // a failed tick has ended the spool, which says so itself
-		case <-s.failed:
-			return
-		case <-s.ctx.Done():
-			return
-		}
-	}
-}
+// ListDir is the folder, below the spool's directory, of the lists of changes.
+const ListDir = "ticks"
 
-// tick makes everything that was recorded so far durable and commits to it.
-// It returns nil if there was nothing. An error ends the spool.
-func (s *Spool) tick() error {
-	s.ticking.Lock()
-	defer s.ticking.Unlock()
-	if err := s.Err(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	dirty, changed := s.dirty, slices.Clone(s.changed)
-	s.dirty = nil
-	s.mu.Unlock()
-	if len(dirty) == 0 && len(changed) == 0 {
-		return nil
-	}
-	watch := s.watch(dirty, changed)
-	defer watch()
-	if err := s.checkReserve(dirty); err != nil {
-		s.fail(err)
-		return err
-	}
-	cuts := make([]uint64, len(dirty))
-	for i, w := range dirty {
-		cuts[i] = w.cutForTick()
-	}
-	for i, w := range dirty {
-		_ = w.waitFor(cuts[i], 0) // a broken recording is in the tick with what it has
-	}
-	if err := s.commit(); err != nil {
-		s.fail(err)
-		return err
-	}
-	return nil
-}
-
-// cutForTick cuts the open segment, if it has frames, and returns how many
-// segments must be written for the tick to cover it.
-func (w *Writer) cutForTick() uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.dirty = false
-	if len(w.buf) > 0 && !w.broken {
-		w.cut(false)
-	}
-	return w.cuts
-}
-
-// watch ends the recordings that wait for a tick which takes longer than
-// Stall: those in it, and those that got data meanwhile. The returned function
-// stops it.
-func (s *Spool) watch(lists ...[]*Writer) (stop func()) {
-	done, over := make(chan struct{}), false // over is guarded by mu
-	s.wg.Go(func() {
-		t := time.NewTimer(s.o.Stall)
-		defer t.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-t.C:
-			}
-			s.mu.Lock()
-			if over {
-				s.mu.Unlock()
-				return
-			}
-			s.stalled = true
-			late := slices.Clone(s.dirty)
-			s.mu.Unlock()
-			for _, list := range append(lists, late) {
-				for _, w := range list {
-					w.end(ErrStalled)
-				}
-			}
-			lists = nil
-			t.Reset(tickEvery)
-		}
-	})
-	return func() {
-		close(done)
-		s.mu.Lock()
-		over, s.stalled = true, false
-		s.mu.Unlock()
-	}
-}
-
-// checkReserve ends the recordings that have data to write when less than half
-// of the reserve is left: the rest is for their last segments.
-func (s *Spool) checkReserve(dirty []*Writer) error {
-	if s.o.Reserve == 0 {
-		return nil
-	}
-	free, err := s.disk.free()
-	if err != nil {
-		return fmt.Errorf("check spool: %w", err)
-	}
-	if free < s.o.Reserve/2 {
-		for _, w := range dirty {
-			w.end(ErrFull)
-		}
-	}
-	return nil
-}
-
-// commit writes the list of what changed, syncs everything and commits.
-func (s *Spool) commit() error {
-	s.mu.Lock()
-	changed := s.changed
-	s.changed = nil
-	s.mu.Unlock()
-	if len(changed) == 0 {
-		return nil
-	}
-	list := make([]Change, len(changed))
-	files := make([]file, len(changed))
-	for i, w := range changed {
-		w.mu.Lock()
-		w.changed = false
-		list[i] = Change{ID: w.id, Segments: w.segments, Head: w.head}
-		w.mu.Unlock()
-		files[i] = w.file
-	}
-	slices.SortFunc(list, func(a, b Change) int { return strings.Compare(a.ID, b.ID) })
-	lines := make([][]byte, len(list))
-	for i, c := range list {
-		lines[i] = c.line()
-	}
-	where, f, err := s.day.append(s.disk, s.o.Now(), bytes.Join(lines, nil))
-	if err != nil {
-		return fmt.Errorf("list changes of recordings: %w", err)
-	}
-	if err := s.disk.syncAll(append(files, f)); err != nil {
-		return fmt.Errorf("sync recordings: %w", err)
-	}
-	if err := s.o.Commit(s.ctx, Tick{Root: merkleRoot(lines), Changed: len(list), List: where}); err != nil {
-		return fmt.Errorf("commit recordings: %w", err)
-	}
-	return nil
+// Tick is what one second changed in the whole spool.
+type Tick struct {
+	Root    [32]byte // RFC 6962 tree hash over the lines of the list
+	Changed int      // recordings changed, at least 1
+	List    string   // where ReadTick finds the list: "DAY:OFFSET:LENGTH"
 }
 
 // Change is the state of one recording at a tick.
@@ -200,43 +52,29 @@ func parseChange(line string) (c Change, err error) {
 	return Change{ID: f[0], Segments: uint32(n), Head: [32]byte(head)}, nil
 }
 
-// maxChange is the longest line of a list in bytes.
-const maxChange = 26 + 1 + 10 + 1 + 64 + 1
+// MaxChange is the longest line of a list, in bytes.
+const MaxChange = 26 + 1 + 10 + 1 + 64 + 1
 
-// tickFile is the day's file of lists. The zero tickFile has none open yet.
-type tickFile struct {
-	day  string
-	f    file
-	size int64
+// EncodeList returns the list of a tick and its root. It sorts all.
+func EncodeList(all []Change) (list []byte, root [32]byte) {
+	slices.SortFunc(all, func(a, b Change) int { return strings.Compare(a.ID, b.ID) })
+	lines := make([][]byte, len(all))
+	for i, c := range all {
+		lines[i] = c.line()
+	}
+	return bytes.Join(lines, nil), merkleRoot(lines)
 }
 
-// append adds a list and says where it is.
-func (t *tickFile) append(d disk, now time.Time, list []byte) (where string, f file, err error) {
-	if day := now.UTC().Format(time.DateOnly); day != t.day {
-		if err := t.close(); err != nil {
-			return "", nil, err
-		}
-		if t.f, t.size, err = d.list(tickDir + "/" + day); err != nil {
-			t.f = nil
-			return "", nil, err
-		}
-		t.day = day
-	}
-	if err := writeAll(t.f, list); err != nil {
-		return "", nil, err
-	}
-	where = fmt.Sprintf("%s:%d:%d", t.day, t.size, len(list))
-	t.size += int64(len(list))
-	return where, t.f, nil
-}
+// ListDay is the day under which the lists made at t are kept.
+func ListDay(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-func (t *tickFile) close() error {
-	if t.f == nil {
-		return nil
-	}
-	f := t.f
-	t.f, t.day = nil, ""
-	return f.Close()
+// ListFile is the file below the spool's directory that holds a day's lists.
+func ListFile(day string) string { return ListDir + "/" + day }
+
+// ListPlace is a Tick's List: the list is in the file of day and has length
+// bytes from offset on.
+func ListPlace(day string, offset int64, length int) string {
+	return fmt.Sprintf("%s:%d:%d", day, offset, length)
 }
 
 // ReadTick returns the list of a tick, checked against its root and count.
@@ -253,7 +91,7 @@ func readTick(dir string, t Tick) (_ []Change, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.Changed < 1 || length > int64(t.Changed)*maxChange {
+	if t.Changed < 1 || length > int64(t.Changed)*MaxChange {
 		return nil, errors.New("its length doesn't fit its count")
 	}
 	root, err := os.OpenRoot(dir)
@@ -261,7 +99,7 @@ func readTick(dir string, t Tick) (_ []Change, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	f, err := root.Open(tickDir + "/" + day)
+	f, err := root.Open(ListFile(day))
 	if err != nil {
 		return nil, err
 	}

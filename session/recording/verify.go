@@ -1,7 +1,6 @@
 package recording
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,9 +52,9 @@ type Expect struct {
 // recording.aborted and the ticks.
 //
 // A recording without final segment is bad unless somebody still writes it or
-// Recover has marked it as aborted; then it must be as Recover found it.
+// a restart has marked it as aborted; then it must be as that found it.
 func Verify(dir, id string, expect ...Expect) (info Info, err error) {
-	f, err := openSpoolFile(dir, id, recExt)
+	f, err := openFile(dir, id, Ext)
 	if err != nil {
 		return info, err
 	}
@@ -120,7 +119,7 @@ func Verify(dir, id string, expect ...Expect) (info Info, err error) {
 		return info, nil
 	}
 	info.State, info.End = StateAborted, end
-	aborted, err := readAborted(dir, id)
+	aborted, err := readMark(dir, id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && errors.Is(stop, errTorn):
 		bad.Why = "cut inside this segment"
@@ -157,9 +156,9 @@ func walk(f *os.File, id string) (*walker, Header, [32]byte, error) {
 	return newWalker(io.NewSectionReader(f, size, 1<<62), hash, size), h, hash, nil
 }
 
-// openSpoolFile opens one of a recording's files. It returns an error that
+// openFile opens one of a recording's files. It returns an error that
 // wraps fs.ErrNotExist when there is none.
-func openSpoolFile(dir, id, ext string) (*os.File, error) {
+func openFile(dir, id, ext string) (*os.File, error) {
 	if !validID(id) {
 		return nil, fmt.Errorf("open recording %q: %w: not a session ID", id, fs.ErrNotExist)
 	}
@@ -175,39 +174,4 @@ func openSpoolFile(dir, id, ext string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("open recording %s: %w", id, err), f.Close())
 	}
 	return f, nil
-}
-
-// mark is the contents of ID.aborted: what a restart found of a recording that
-// nobody had sealed.
-type mark struct {
-	Version  int       `json:"entry_aborted"`
-	ID       string    `json:"id"`
-	Segments uint32    `json:"segments"` // good ones
-	Head     string    `json:"head"`     // the hash up to there, hex
-	Size     int64     `json:"size"`     // of the file, with what follows the good ones
-	Why      string    `json:"why"`
-	Found    time.Time `json:"found"`
-}
-
-const maxMark = 4 << 10 // bytes
-
-func (m mark) matches(w *walker) bool {
-	return m.Segments == w.next && m.Head == fmt.Sprintf("%x", w.head)
-}
-
-// readAborted reads ID.aborted. It returns fs.ErrNotExist if there is none.
-func readAborted(dir, id string) (m mark, err error) {
-	f, err := openSpoolFile(dir, id, abortedExt)
-	if err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	b, err := io.ReadAll(io.LimitReader(f, maxMark))
-	if err != nil {
-		return m, fmt.Errorf("read mark of %s: %w", id, err)
-	}
-	if err := json.Unmarshal(b, &m); err != nil || m.ID != id || m.Version != Version {
-		return m, fmt.Errorf("read mark of %s: malformed", id)
-	}
-	return m, nil
 }

@@ -1,4 +1,6 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"bytes"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"entry/session/recording"
 )
 
 // faulty is a disk that fails as it is told.
@@ -43,13 +47,13 @@ func (d *faulty) create(name string) (file, error) {
 		}
 	}
 	f, err := d.disk.create(name)
-	if err != nil || !strings.HasSuffix(name, recExt) {
+	if err != nil || !strings.HasSuffix(name, recording.Ext) {
 		return f, err
 	}
 	return &faultyFile{file: f, d: d}, nil
 }
 
-func (d *faulty) syncAll(f []file) error {
+func (d *faulty) syncAll() error {
 	d.mu.Lock()
 	sync := d.sync
 	d.mu.Unlock()
@@ -58,7 +62,7 @@ func (d *faulty) syncAll(f []file) error {
 			return err
 		}
 	}
-	return d.disk.syncAll(f)
+	return d.disk.syncAll()
 }
 
 func (d *faulty) free() (int64, error) {
@@ -120,7 +124,7 @@ func TestShortWritesGoOnWithTheSameBytes(t *testing.T) {
 		}
 	})
 	want := noise(100 << 10)
-	b.must(w.Frame(Output, 0, want))
+	b.must(w.Frame(recording.Output, 0, want))
 	sum, err := w.Close()
 	b.must(err)
 	var got []byte
@@ -131,7 +135,7 @@ func TestShortWritesGoOnWithTheSameBytes(t *testing.T) {
 	if !errors.Is(err, io.EOF) || !bytes.Equal(got, want) {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
-	if _, err := Verify(b.dir, id(1), Expect{Segments: sum.Segments, Head: sum.Head, Final: true}); err != nil {
+	if _, err := recording.Verify(b.dir, id(1), recording.Expect{Segments: sum.Segments, Head: sum.Head, Final: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -141,7 +145,7 @@ func TestWriteErrorsEndTheRecordingForGood(t *testing.T) {
 		t.Run(cause.Error(), func(t *testing.T) {
 			b := newBench(t, nil)
 			good, bad := b.create(1), b.create(2)
-			b.must(bad.Frame(Output, 0, []byte("kept")))
+			b.must(bad.Frame(recording.Output, 0, []byte("kept")))
 			b.must(b.tick())
 			b.disk.set(func() {
 				b.disk.write = func(f file, p []byte) (int, error) {
@@ -152,12 +156,12 @@ func TestWriteErrorsEndTheRecordingForGood(t *testing.T) {
 					return n, errors.Join(err, cause)
 				}
 			})
-			b.must(bad.Frame(Output, 0, []byte("lost")))
+			b.must(bad.Frame(recording.Output, 0, []byte("lost")))
 			b.must(b.tick())
 			b.disk.set(func() { b.disk.write = nil })
 			<-bad.Failed()
-			first := bad.Frame(Output, 0, []byte("never"))
-			for _, err := range []error{first, bad.Frame(Output, 0, nil), bad.Err()} {
+			first := bad.Frame(recording.Output, 0, []byte("never"))
+			for _, err := range []error{first, bad.Frame(recording.Output, 0, nil), bad.Err()} {
 				if !errors.Is(err, cause) || err.Error() != first.Error() {
 					t.Errorf("%v, want always the same %v", err, cause)
 				}
@@ -166,11 +170,11 @@ func TestWriteErrorsEndTheRecordingForGood(t *testing.T) {
 			if !errors.Is(err, cause) || sum.Segments != 1 {
 				t.Errorf("Close = %+v, %v", sum, err)
 			}
-			b.must(good.Frame(Output, 0, []byte("others go on")))
+			b.must(good.Frame(recording.Output, 0, []byte("others go on")))
 			_, err = good.Close()
 			b.must(err)
 			frames, err := readAll(t, b.dir, id(2))
-			if !errors.Is(err, ErrTruncated) || len(frames) != 1 {
+			if !errors.Is(err, recording.ErrTruncated) || len(frames) != 1 {
 				t.Errorf("%d frames, %v; want what was durable, then ErrTruncated", len(frames), err)
 			}
 		})
@@ -185,7 +189,7 @@ func TestSyncAndCommitErrorsEndEverySession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, nil)
 			one, idle := b.create(1), b.create(2)
-			b.must(one.Frame(Output, 0, []byte("x")))
+			b.must(one.Frame(recording.Output, 0, []byte("x")))
 			breakIt(b)
 			if err := b.tick(); !errors.Is(err, syscall.EIO) {
 				t.Fatalf("tick = %v", err)
@@ -197,10 +201,10 @@ func TestSyncAndCommitErrorsEndEverySession(t *testing.T) {
 					t.Errorf("Close = %v", err)
 				}
 			}
-			if _, err := b.Create(Header{ID: id(3)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, syscall.EIO) {
+			if _, err := b.Create(recording.Header{ID: id(3)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, syscall.EIO) {
 				t.Errorf("Create = %v", err)
 			}
-			if info, err := Verify(b.dir, id(1)); err == nil {
+			if info, err := recording.Verify(b.dir, id(1)); err == nil {
 				t.Errorf("a recording whose sync failed passes as %s", info.State)
 			}
 			if err := b.Close(); !errors.Is(err, syscall.EIO) {
@@ -222,16 +226,16 @@ func TestCloseFailsWhenItsSyncFails(t *testing.T) {
 func TestReserve(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.Reserve = 1000 })
 	busy, idle := b.create(1), b.create(2)
-	b.must(busy.Frame(Output, 0, []byte("x")))
+	b.must(busy.Frame(recording.Output, 0, []byte("x")))
 	b.disk.set(func() { b.disk.frees = 999 })
-	if _, err := b.Create(Header{ID: id(3)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, ErrFull) {
+	if _, err := b.Create(recording.Header{ID: id(3)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, ErrFull) {
 		t.Errorf("Create under the reserve = %v", err)
 	}
 	b.must(b.tick())
-	b.must(busy.Frame(Output, 0, []byte("still")))
+	b.must(busy.Frame(recording.Output, 0, []byte("still")))
 	b.disk.set(func() { b.disk.frees = 499 })
 	b.must(b.tick())
-	if err := busy.Frame(Output, 0, []byte("no")); !errors.Is(err, ErrFull) {
+	if err := busy.Frame(recording.Output, 0, []byte("no")); !errors.Is(err, ErrFull) {
 		t.Errorf("Frame under half of the reserve = %v", err)
 	}
 	if idle.Err() != nil {
@@ -241,7 +245,7 @@ func TestReserve(t *testing.T) {
 		_, err := w.Close()
 		b.must(err)
 	}
-	if info, err := Verify(b.dir, id(1)); err != nil || info.State != Complete {
+	if info, err := recording.Verify(b.dir, id(1)); err != nil || info.State != recording.Complete {
 		t.Errorf("the recording that ended for want of space: %v, %v", info.State, err)
 	}
 }
@@ -249,11 +253,11 @@ func TestReserve(t *testing.T) {
 func TestFailedCreateLeavesNothing(t *testing.T) {
 	b := newBench(t, nil)
 	b.disk.set(func() { b.disk.write = func(file, []byte) (int, error) { return 0, syscall.ENOSPC } })
-	if _, err := b.Create(Header{ID: id(1)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, syscall.ENOSPC) {
+	if _, err := b.Create(recording.Header{ID: id(1)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("Create = %v", err)
 	}
-	for _, ext := range []string{recExt, keyExt} {
-		if _, err := os.Stat(strings.TrimSuffix(b.path(1), recExt) + ext); !errors.Is(err, os.ErrNotExist) {
+	for _, ext := range []string{recording.Ext, recording.KeyExt} {
+		if _, err := os.Stat(strings.TrimSuffix(b.path(1), recording.Ext) + ext); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is left: %v", ext, err)
 		}
 	}
@@ -278,21 +282,21 @@ func TestStalledWritesBlockThenEnd(t *testing.T) {
 		start := time.Now()
 		var accepted int
 		for err == nil {
-			if err = w.Frame(Output, 0, noise(streamFrame)); err == nil {
+			if err = w.Frame(recording.Output, 0, noise(streamFrame)); err == nil {
 				accepted += streamFrame
 			}
 		}
 		if took := time.Since(start); !errors.Is(err, ErrStalled) || took != defaultStall {
 			t.Errorf("Frame = %v after %v; want ErrStalled after %v", err, took, defaultStall)
 		}
-		if accepted > (maxWaiting+2)*segmentSize {
+		if accepted > (maxWaiting+2)*recording.SegmentSize {
 			t.Errorf("%d bytes were taken into memory", accepted)
 		}
 		release()
 		if _, err := w.Close(); err != nil {
 			t.Errorf("Close once the disk is back = %v", err)
 		}
-		if info, err := Verify(b.dir, id(1)); err != nil || info.State != Complete {
+		if info, err := recording.Verify(b.dir, id(1)); err != nil || info.State != recording.Complete {
 			t.Errorf("Verify = %v, %v", info.State, err)
 		}
 		b.must(b.Close())
@@ -305,11 +309,11 @@ func TestStalledTickEndsTypists(t *testing.T) {
 		before, after, idle := b.create(1), b.create(2), b.create(3)
 		wait, release := hang()
 		b.disk.set(func() { b.disk.sync = wait })
-		b.must(before.Frame(Output, 0, []byte("a")))
+		b.must(before.Frame(recording.Output, 0, []byte("a")))
 		done := make(chan error)
 		go func() { done <- b.tick() }()
 		synctest.Wait()
-		b.must(after.Frame(Output, 0, []byte("b")))
+		b.must(after.Frame(recording.Output, 0, []byte("b")))
 		start := time.Now()
 		<-before.Failed()
 		<-after.Failed()
@@ -319,7 +323,7 @@ func TestStalledTickEndsTypists(t *testing.T) {
 		if idle.Err() != nil {
 			t.Error("a session without unsaved data was ended")
 		}
-		if _, err := b.Create(Header{ID: id(4)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, ErrStalled) {
+		if _, err := b.Create(recording.Header{ID: id(4)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, ErrStalled) {
 			t.Errorf("Create meanwhile = %v", err)
 		}
 		release()
@@ -337,7 +341,7 @@ func TestStalledCreateGivesUp(t *testing.T) {
 		wait, release := hang()
 		b.disk.set(func() { b.disk.fsync = wait })
 		start := time.Now()
-		if _, err := b.Create(Header{ID: id(1)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, ErrStalled) || time.Since(start) != defaultStall {
+		if _, err := b.Create(recording.Header{ID: id(1)}, []age.Recipient{auditor().Recipient()}); !errors.Is(err, ErrStalled) || time.Since(start) != defaultStall {
 			t.Errorf("Create = %v after %v", err, time.Since(start))
 		}
 		release()

@@ -1,4 +1,6 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"bytes"
@@ -14,6 +16,8 @@ import (
 
 	"filippo.io/age"
 	"go.uber.org/goleak"
+
+	"entry/session/recording"
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +50,7 @@ type bench struct {
 
 	mu    sync.Mutex
 	now   time.Time
-	ticks []Tick
+	ticks []recording.Tick
 	fail  error // what Commit returns
 }
 
@@ -81,7 +85,7 @@ func (b *bench) sleep(d time.Duration) {
 	b.now = b.now.Add(d)
 }
 
-func (b *bench) commit(_ context.Context, t Tick) error {
+func (b *bench) commit(_ context.Context, t recording.Tick) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fail != nil {
@@ -93,7 +97,7 @@ func (b *bench) commit(_ context.Context, t Tick) error {
 
 func (b *bench) create(n int) *Writer {
 	b.t.Helper()
-	w, err := b.Create(Header{ID: id(n), User: "alice", Lab: "tinker", Target: "home.tinker"}, []age.Recipient{auditor().Recipient()})
+	w, err := b.Create(recording.Header{ID: id(n), User: "alice", Lab: "tinker", Target: "home.tinker"}, []age.Recipient{auditor().Recipient()})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -107,16 +111,16 @@ func (b *bench) must(err error) {
 	}
 }
 
-func (b *bench) path(n int) string { return filepath.Join(b.dir, id(n)+recExt) }
+func (b *bench) path(n int) string { return filepath.Join(b.dir, id(n)+recording.Ext) }
 
 // readAll returns a recording's frames, and how it ended. Without ids, auditor
 // reads it.
-func readAll(t testing.TB, dir, id string, ids ...age.Identity) ([]Frame, error) {
+func readAll(t testing.TB, dir, id string, ids ...age.Identity) ([]recording.Frame, error) {
 	t.Helper()
 	if ids == nil {
 		ids = []age.Identity{auditor()}
 	}
-	r, err := OpenRecording(dir, id, ids...)
+	r, err := recording.OpenRecording(dir, id, ids...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +129,7 @@ func readAll(t testing.TB, dir, id string, ids ...age.Identity) ([]Frame, error)
 			t.Error(err)
 		}
 	}()
-	var all []Frame
+	var all []recording.Frame
 	for {
 		f, err := r.Next()
 		if err != nil {
@@ -139,13 +143,13 @@ func readAll(t testing.TB, dir, id string, ids ...age.Identity) ([]Frame, error)
 func TestRoundTrip(t *testing.T) {
 	b := newBench(t, nil)
 	w := b.create(1)
-	want := []Frame{
-		{At: 0, Channel: 0, Kind: Request, Data: []byte(`{"type":"pty-req","term":"xterm","cols":80,"rows":24}`)},
-		{At: 1500 * time.Microsecond, Channel: 0, Kind: Output, Data: []byte("hello\r\n")},
-		{At: 1500 * time.Microsecond, Channel: 7, Kind: Error, Data: []byte{0, 0xff, 0x1b}},
-		{At: time.Hour, Channel: 1<<32 - 1, Kind: Resize, Data: []byte("120x40")},
-		{At: time.Hour, Channel: 0, Kind: Transfer, Data: bytes.Repeat([]byte(`x`), maxFrame)},
-		{At: time.Hour, Channel: 0, Kind: Exit, Data: []byte(`{"status":7}`)},
+	want := []recording.Frame{
+		{At: 0, Channel: 0, Kind: recording.Request, Data: []byte(`{"type":"pty-req","term":"xterm","cols":80,"rows":24}`)},
+		{At: 1500 * time.Microsecond, Channel: 0, Kind: recording.Output, Data: []byte("hello\r\n")},
+		{At: 1500 * time.Microsecond, Channel: 7, Kind: recording.Error, Data: []byte{0, 0xff, 0x1b}},
+		{At: time.Hour, Channel: 1<<32 - 1, Kind: recording.Resize, Data: []byte("120x40")},
+		{At: time.Hour, Channel: 0, Kind: recording.Transfer, Data: bytes.Repeat([]byte(`x`), recording.MaxFrame)},
+		{At: time.Hour, Channel: 0, Kind: recording.Exit, Data: []byte(`{"status":7}`)},
 	}
 	var at time.Duration
 	for _, f := range want {
@@ -158,7 +162,7 @@ func TestRoundTrip(t *testing.T) {
 	if again, err := w.Close(); err != nil || again != sum {
 		t.Errorf("second Close = %v, %v; want the same summary", again, err)
 	}
-	if err := w.Frame(Output, 0, []byte("late")); !errors.Is(err, ErrClosed) {
+	if err := w.Frame(recording.Output, 0, []byte("late")); !errors.Is(err, ErrClosed) {
 		t.Errorf("Frame after Close: %v", err)
 	}
 	if w.Err() != nil {
@@ -173,11 +177,11 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("frame %d: %v on %d at %v, %d bytes", i, f.Kind, f.Channel, f.At, len(f.Data))
 		}
 	}
-	info, err := Verify(b.dir, id(1), Expect{0, w.HeaderHash(), false, false}, Expect{sum.Segments, sum.Head, true, false})
-	if err != nil || info.State != Complete || info.Head != sum.Head || info.Size != sum.Bytes || info.End.Sub(info.Start) != time.Hour {
+	info, err := recording.Verify(b.dir, id(1), recording.Expect{Head: w.HeaderHash()}, recording.Expect{Segments: sum.Segments, Head: sum.Head, Final: true})
+	if err != nil || info.State != recording.Complete || info.Head != sum.Head || info.Size != sum.Bytes || info.End.Sub(info.Start) != time.Hour {
 		t.Errorf("Verify = %+v, %v", info, err)
 	}
-	list, err := List(b.dir)
+	list, err := recording.List(b.dir)
 	if err != nil || len(list) != 1 || list[0] != info {
 		t.Errorf("List = %+v, %v\nwant %+v", list, err, info)
 	}
@@ -186,14 +190,14 @@ func TestRoundTrip(t *testing.T) {
 func TestLongStreamsAreCutAndLongFactsRefused(t *testing.T) {
 	b := newBench(t, nil)
 	w := b.create(1)
-	b.must(w.Frame(Output, 0, make([]byte, 3*streamFrame+1)))
-	if err := w.Frame(Request, 0, make([]byte, maxFrame+1)); err == nil || !isClosed(w.Failed()) {
+	b.must(w.Frame(recording.Output, 0, make([]byte, 3*streamFrame+1)))
+	if err := w.Frame(recording.Request, 0, make([]byte, recording.MaxFrame+1)); err == nil || !isClosed(w.Failed()) {
 		t.Errorf("an outsize request: %v, failed %v", err, isClosed(w.Failed()))
 	}
 	_, err := w.Close()
 	b.must(err)
 	got, err := readAll(t, b.dir, id(1))
-	if !errors.Is(err, io.EOF) || len(got) != 5 || len(got[3].Data) != 1 || got[4].Kind != Gap {
+	if !errors.Is(err, io.EOF) || len(got) != 5 || len(got[3].Data) != 1 || got[4].Kind != recording.Gap {
 		t.Errorf("%d frames, %v", len(got), err)
 	}
 }
@@ -205,40 +209,40 @@ func TestTickCommitsWhatChanged(t *testing.T) {
 	if len(b.ticks) != 0 {
 		t.Fatal("a tick without changes was committed")
 	}
-	b.must(two.Frame(Output, 0, []byte("b")))
-	b.must(one.Frame(Output, 0, []byte("a")))
+	b.must(two.Frame(recording.Output, 0, []byte("b")))
+	b.must(one.Frame(recording.Output, 0, []byte("a")))
 	b.must(b.tick())
 	b.must(b.tick())
-	b.must(one.Frame(Output, 0, []byte("c")))
+	b.must(one.Frame(recording.Output, 0, []byte("c")))
 	sum, err := one.Close()
 	b.must(err)
 	b.must(b.tick())
 	if len(b.ticks) != 2 {
 		t.Fatalf("%d ticks, want 2", len(b.ticks))
 	}
-	first, err := ReadTick(b.dir, b.ticks[0])
+	first, err := recording.ReadTick(b.dir, b.ticks[0])
 	b.must(err)
 	if len(first) != 2 || first[0].ID != id(1) || first[1].ID != id(2) || first[0].Segments != 1 {
 		t.Errorf("first tick: %+v", first)
 	}
-	second, err := ReadTick(b.dir, b.ticks[1])
+	second, err := recording.ReadTick(b.dir, b.ticks[1])
 	b.must(err)
-	if len(second) != 1 || second[0] != (Change{id(1), sum.Segments, sum.Head}) {
+	if len(second) != 1 || second[0] != (recording.Change{ID: id(1), Segments: sum.Segments, Head: sum.Head}) {
 		t.Errorf("second tick: %+v, want the closed recording", second)
 	}
-	if _, err := Verify(b.dir, id(1), Expect{Segments: first[0].Segments, Head: first[0].Head}, Expect{Segments: second[0].Segments, Head: second[0].Head, Final: true}); err != nil {
+	if _, err := recording.Verify(b.dir, id(1), recording.Expect{Segments: first[0].Segments, Head: first[0].Head}, recording.Expect{Segments: second[0].Segments, Head: second[0].Head, Final: true}); err != nil {
 		t.Error(err)
 	}
-	if info, err := Verify(b.dir, id(2)); err != nil || info.State != Live {
+	if info, err := recording.Verify(b.dir, id(2)); err != nil || info.State != recording.Live {
 		t.Errorf("a running recording: %v, %v", info.State, err)
 	}
 	bad := b.ticks[0]
 	bad.Root[0] ^= 1
-	for name, tick := range map[string]Tick{
+	for name, tick := range map[string]recording.Tick{
 		"root": bad, "count": {Root: b.ticks[0].Root, Changed: 1, List: b.ticks[0].List},
 		"place": {Root: b.ticks[0].Root, Changed: 2, List: "../x:0:10"}, "other": {Root: b.ticks[0].Root, Changed: 2, List: b.ticks[1].List},
 	} {
-		if _, err := ReadTick(b.dir, tick); err == nil {
+		if _, err := recording.ReadTick(b.dir, tick); err == nil {
 			t.Errorf("a tick with a wrong %s was read", name)
 		}
 	}
@@ -260,17 +264,17 @@ func TestCreateRefuses(t *testing.T) {
 	b := newBench(t, nil)
 	to := []age.Recipient{auditor().Recipient()}
 	b.create(1)
-	for name, h := range map[string]Header{
+	for name, h := range map[string]recording.Header{
 		"an ID that is a path": {ID: "../../../../etc/cron.d/aaaa", User: "alice"},
 		"a used ID":            {ID: id(1), User: "alice"},
-		"a long field":         {ID: id(2), User: string(make([]byte, maxHeaderField+1))},
+		"a long field":         {ID: id(2), User: string(make([]byte, 1<<10+1))},
 		"bad UTF-8":            {ID: id(2), User: "\xff"},
 	} {
 		if _, err := b.Create(h, to); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
-	if _, err := b.Create(Header{ID: id(2)}, nil); err == nil {
+	if _, err := b.Create(recording.Header{ID: id(2)}, nil); err == nil {
 		t.Error("a recording that nobody could open was accepted")
 	}
 }
@@ -278,15 +282,15 @@ func TestCreateRefuses(t *testing.T) {
 func TestQuotaEndsAndRefuses(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.Quota = 4 << 10 })
 	w := b.create(1)
-	b.must(w.Frame(Output, 0, noise(8<<10)))
+	b.must(w.Frame(recording.Output, 0, noise(8<<10)))
 	b.must(b.tick())
-	if err := w.Frame(Output, 0, []byte("x")); !errors.Is(err, ErrQuota) {
+	if err := w.Frame(recording.Output, 0, []byte("x")); !errors.Is(err, ErrQuota) {
 		t.Errorf("Frame over the quota: %v", err)
 	}
 	if _, err := w.Close(); err != nil {
 		t.Errorf("Close over the quota: %v, want a sealed recording", err)
 	}
-	h := Header{ID: id(2), User: "alice"}
+	h := recording.Header{ID: id(2), User: "alice"}
 	to := []age.Recipient{auditor().Recipient()}
 	if _, err := b.Create(h, to); !errors.Is(err, ErrQuota) {
 		t.Errorf("Create over the quota: %v", err)
@@ -297,13 +301,13 @@ func TestQuotaEndsAndRefuses(t *testing.T) {
 	_, err = other.Close()
 	b.must(err)
 	frames, err := readAll(t, b.dir, id(1))
-	if last := frames[len(frames)-1]; !errors.Is(err, io.EOF) || last.Kind != Gap {
+	if last := frames[len(frames)-1]; !errors.Is(err, io.EOF) || last.Kind != recording.Gap {
 		t.Errorf("the recording ends with %v, %v; want a gap", last.Kind, err)
 	}
 	// Archiving makes room again.
 	b.must(os.Remove(b.path(1)))
 	b.sleep(time.Minute)
-	w, err = b.Create(Header{ID: id(3), User: "alice"}, to)
+	w, err = b.Create(recording.Header{ID: id(3), User: "alice"}, to)
 	b.must(err)
 	_, err = w.Close()
 	b.must(err)

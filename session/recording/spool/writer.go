@@ -1,4 +1,6 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"errors"
@@ -6,7 +8,12 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"entry/session/recording"
 )
+
+// streamFrame is how many bytes of a stream one frame takes; longer ones are cut.
+const streamFrame = 32 << 10
 
 // maxWaiting is how many cut segments of a recording may wait to be written
 // before Frame waits: enough to keep a worker busy, 128 KiB.
@@ -21,16 +28,15 @@ type Summary struct {
 
 // Writer writes one recording. It is safe for concurrent use.
 type Writer struct {
-	spool      *Spool
-	id, user   string
-	start      time.Time
-	file       file
-	headerHash [32]byte
-	failed     chan struct{}
-	closing    sync.Mutex // one Close at a time
+	spool    *Spool
+	id, user string
+	start    time.Time
+	file     file
+	failed   chan struct{}
+	closing  sync.Mutex // one Close at a time
 
 	// The worker that has the recording owns these.
-	sealer sealer
+	sealer *recording.Sealer
 	size   int64
 
 	// mu guards what follows. No I/O happens under it. Spool.mu may be taken
@@ -62,7 +68,7 @@ type cut struct {
 
 // HeaderHash is the SHA-256 of the recording's first line: what session.started
 // carries, and the start of the chain.
-func (w *Writer) HeaderHash() [32]byte { return w.headerHash }
+func (w *Writer) HeaderHash() [32]byte { return w.sealer.HeaderHash() }
 
 // Failed returns a channel that is closed once the recording takes no more
 // frames: the session must end.
@@ -84,15 +90,15 @@ func (w *Writer) Err() error {
 // next tick. While segments wait for the disk it blocks, for Stall at most;
 // then the recording has failed with ErrStalled. After any failure it returns
 // the same error every time.
-func (w *Writer) Frame(k Kind, channel uint32, p []byte) error {
-	if !k.valid() || (len(p) > maxFrame && !k.stream()) {
+func (w *Writer) Frame(k recording.Kind, channel uint32, p []byte) error {
+	if !k.Valid() || (len(p) > recording.MaxFrame && !k.Stream()) {
 		err := fmt.Errorf("record frame: %s of %d bytes isn't possible", k, len(p))
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.endLocked(err) // what can't be recorded must not go by unrecorded
 		return w.ended
 	}
-	for k.stream() && len(p) > streamFrame {
+	for k.Stream() && len(p) > streamFrame {
 		if err := w.frame(k, channel, p[:streamFrame]); err != nil {
 			return err
 		}
@@ -101,23 +107,23 @@ func (w *Writer) Frame(k Kind, channel uint32, p []byte) error {
 	return w.frame(k, channel, p)
 }
 
-func (w *Writer) frame(k Kind, channel uint32, p []byte) error {
+func (w *Writer) frame(k recording.Kind, channel uint32, p []byte) error {
 	now := w.spool.o.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	need := maxFrameHeader + len(p)
-	if len(w.buf) > 0 && len(w.buf)+need > segmentSize && len(w.waiting) >= maxWaiting {
+	need := recording.FrameOverhead + len(p)
+	if len(w.buf) > 0 && len(w.buf)+need > recording.SegmentSize && len(w.waiting) >= maxWaiting {
 		w.awaitRoom(need)
 	}
 	if w.ended != nil {
 		return w.ended
 	}
 	at := max(w.last, w.micros(now))
-	if len(w.buf) > 0 && len(w.buf)+need > segmentSize {
+	if len(w.buf) > 0 && len(w.buf)+need > recording.SegmentSize {
 		w.cut(false)
 	}
 	w.grow(need)
-	w.buf = appendFrame(w.buf, at-w.last, k, channel, p)
+	w.buf = recording.AppendFrame(w.buf, at-w.last, k, channel, p)
 	w.last = at
 	if !w.dirty {
 		w.dirty = true
@@ -137,7 +143,7 @@ func (w *Writer) micros(t time.Time) uint64 { return uint64(max(0, t.Sub(w.start
 func (w *Writer) awaitRoom(need int) {
 	t := time.NewTimer(w.spool.o.Stall)
 	defer t.Stop()
-	for w.ended == nil && len(w.waiting) >= maxWaiting && len(w.buf)+need > segmentSize {
+	for w.ended == nil && len(w.waiting) >= maxWaiting && len(w.buf)+need > recording.SegmentSize {
 		moved := w.progress()
 		w.mu.Unlock()
 		select {
@@ -282,8 +288,8 @@ func (w *Writer) Close() (Summary, error) {
 	if !w.broken {
 		if w.ended != nil {
 			why := w.ended.Error()
-			w.grow(maxFrameHeader + len(why))
-			w.buf = appendFrame(w.buf, 0, Gap, 0, []byte(why))
+			w.grow(recording.FrameOverhead + len(why))
+			w.buf = recording.AppendFrame(w.buf, 0, recording.Gap, 0, []byte(why))
 		} else {
 			w.ended = ErrClosed
 			w.wake()
@@ -340,7 +346,7 @@ const smallBuffer = 4 << 10
 
 var (
 	smallBuffers = sync.Pool{New: func() any { b := make([]byte, 0, smallBuffer); return &b }}
-	largeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, segmentSize); return &b }}
+	largeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, recording.SegmentSize); return &b }}
 )
 
 // buffer returns an empty slice with room for n bytes.
@@ -348,7 +354,7 @@ func buffer(n int) []byte {
 	switch {
 	case n <= smallBuffer:
 		return (*smallBuffers.Get().(*[]byte))[:0]
-	case n <= segmentSize:
+	case n <= recording.SegmentSize:
 		return (*largeBuffers.Get().(*[]byte))[:0]
 	}
 	return slices.Grow([]byte(nil), n)
@@ -359,7 +365,7 @@ func recycle(b []byte) {
 	switch cap(b) {
 	case smallBuffer:
 		smallBuffers.Put(&b)
-	case segmentSize:
+	case recording.SegmentSize:
 		largeBuffers.Put(&b)
 	}
 }

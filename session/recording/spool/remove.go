@@ -1,10 +1,14 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+
+	"entry/session/recording"
 )
 
 // ErrLive is returned by Remove for a recording that is being written.
@@ -15,13 +19,8 @@ var ErrLive = errors.New("the recording is being written")
 // after a crash in between it is still there to be removed. Why it goes is to
 // be on record before.
 func Remove(dir, id string) (err error) {
-	f, err := openSpoolFile(dir, id, recExt)
-	if err != nil {
-		return fmt.Errorf("remove recording %s: %w", id, err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	live, err := beingWritten(f)
-	if err == nil && live {
+	info, err := recording.Stat(dir, id)
+	if err == nil && info.State == recording.Live {
 		err = ErrLive
 	}
 	if err != nil {
@@ -37,7 +36,7 @@ func Remove(dir, id string) (err error) {
 		return fmt.Errorf("remove recording %s: %w", id, err)
 	}
 	defer func() { err = errors.Join(err, names.Close()) }()
-	for _, ext := range []string{keyExt, abortedExt, recExt} {
+	for _, ext := range []string{recording.KeyExt, recording.AbortedExt, recording.Ext} {
 		if err := root.Remove(id + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove recording %s: %w", id, err)
 		}

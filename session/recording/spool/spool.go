@@ -1,8 +1,9 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"entry/session/group"
+	"entry/session/recording"
 )
 
 var (
@@ -33,10 +37,6 @@ var (
 const (
 	defaultStall = 5 * time.Second
 	tickEvery    = time.Second // what a crash loses at most
-	recExt       = ".rec"
-	keyExt       = ".key"
-	abortedExt   = ".aborted"
-	tickDir      = "ticks"
 )
 
 // Options configures a Spool.
@@ -47,7 +47,7 @@ type Options struct {
 	// Commit is called once a tick that had changes, after they are durable.
 	// It returns once the tick itself is durable. An error ends every session.
 	// Required.
-	Commit func(context.Context, Tick) error
+	Commit func(context.Context, recording.Tick) error
 	// Reserve is how many bytes must be free for a new recording. Running
 	// ones end under half of it. Zero means none.
 	Reserve int64
@@ -61,18 +61,11 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Tick is what one second changed in the whole spool.
-type Tick struct {
-	Root    [32]byte // RFC 6962 tree hash over the lines of the list
-	Changed int      // recordings changed, at least 1
-	List    string   // where ReadTick finds the list: "DAY:OFFSET:LENGTH"
-}
-
 // Spool writes recordings into one directory. It is safe for concurrent use.
 type Spool struct {
 	o      Options
 	disk   disk
-	codec  *codec
+	codec  *recording.Compressor
 	ctx    context.Context // cancelled by Close; given to Commit
 	cancel context.CancelFunc
 	failed chan struct{}
@@ -112,8 +105,7 @@ func Open(o Options) (*Spool, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	s.wg.Add(1)
-	go s.tickEverySecond()
+	s.vital("the spool's tick", s.tickEverySecond)
 	return s, nil
 }
 
@@ -125,7 +117,7 @@ func open(o Options, d disk) (*Spool, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c, err := newCodec()
+	c, err := recording.NewCompressor()
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
@@ -139,46 +131,38 @@ func open(o Options, d disk) (*Spool, error) {
 		s.counted = o.Now()
 	}
 	for range runtime.GOMAXPROCS(0) {
-		s.wg.Add(1)
-		go s.writeSegments()
+		s.vital("the spool's writer of segments", s.writeSegments)
 	}
 	return s, nil
+}
+
+// vital runs f on a goroutine that Close waits for. All of them write what many
+// sessions share, so none may be missing without a word.
+func (s *Spool) vital(name string, f func()) {
+	s.wg.Add(1)
+	group.Vital(name, func() {
+		defer s.wg.Done()
+		f()
+	})
 }
 
 // Create starts a recording whose key only the holders of to can open. Its
 // header and its wrapped key are durable on return. It returns ErrFull or
 // ErrQuota before it makes anything, ErrStalled if the disk takes longer than
 // Stall, and the spool's own error once that has failed.
-func (s *Spool) Create(h Header, to []age.Recipient) (*Writer, error) {
+func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) {
 	if err := s.admit(h.User); err != nil {
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
-	h.Version = Version
 	if h.Start.IsZero() {
 		h.Start = s.o.Now()
 	}
-	w := &Writer{spool: s, id: h.ID, user: h.User, start: h.Start, failed: make(chan struct{})}
-	h.Start = h.Start.UTC().Truncate(time.Microsecond)
-	key := newKey()
-	defer clear(key)
-	wrapped, err := wrapKey(key, to)
+	sealer, record, key, err := recording.NewSealer(h, to)
 	if err != nil {
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
-	if h.KeyCommitment, err = commitment(key, h.ID); err != nil {
-		return nil, fmt.Errorf("start recording: %w", err)
-	}
-	line, err := h.line()
-	if err != nil {
-		return nil, fmt.Errorf("start recording: %w", err)
-	}
-	w.sealer.header = sha256.Sum256(line)
-	w.headerHash, w.head, w.sealer.head = w.sealer.header, w.sealer.header, w.sealer.header
-	if w.sealer.keys, err = newRatchet(key, w.headerHash); err != nil {
-		return nil, fmt.Errorf("start recording: %w", err)
-	}
-	w.size = int64(len(line) + len(w.headerHash))
-	begin := func() error { return w.begin(append(line, w.headerHash[:]...), wrapped) }
+	w := &Writer{spool: s, id: h.ID, user: h.User, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record))}
+	begin := func() error { return w.begin(record, key) }
 	if err := s.within(begin, func() { _ = w.file.Close() }); err != nil { // ErrStalled is what counts
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
@@ -199,22 +183,22 @@ func (s *Spool) Create(h Header, to []age.Recipient) (*Writer, error) {
 
 // begin makes the recording's files durable, in an order that never leaves
 // segments without a key.
-func (w *Writer) begin(header, key []byte) error {
+func (w *Writer) begin(record, key []byte) error {
 	d := w.spool.disk
-	f, err := d.create(w.id + recExt)
+	f, err := d.create(w.id + recording.Ext)
 	if err != nil {
 		return err
 	}
-	k, err := d.create(w.id + keyExt)
+	k, err := d.create(w.id + recording.KeyExt)
 	if err != nil {
-		return errors.Join(err, f.Close(), d.remove(w.id+recExt))
+		return errors.Join(err, f.Close(), d.remove(w.id+recording.Ext))
 	}
-	err = errors.Join(writeAll(f, header), writeAll(k, key), f.Sync(), k.Sync(), k.Close())
+	err = errors.Join(writeAll(f, record), writeAll(k, key), f.Sync(), k.Sync(), k.Close())
 	if err == nil {
 		err = d.syncNames()
 	}
 	if err != nil {
-		return errors.Join(err, f.Close(), d.remove(w.id+recExt), d.remove(w.id+keyExt))
+		return errors.Join(err, f.Close(), d.remove(w.id+recording.Ext), d.remove(w.id+recording.KeyExt))
 	}
 	w.file = f
 	return nil
@@ -261,7 +245,7 @@ func (s *Spool) admit(user string) error {
 // all; Spool.Close waits for it.
 func (s *Spool) within(f func() error, late func()) error {
 	done, gaveUp := make(chan error), make(chan struct{})
-	s.wg.Go(func() {
+	s.vital("a call to the spool's disk", func() {
 		err := f()
 		select {
 		case done <- err:
@@ -341,7 +325,7 @@ func (s *Spool) Close() error {
 	s.work.Broadcast()
 	s.mu.Unlock()
 	s.wg.Wait()
-	return errors.Join(err, s.day.close(), s.codec.close(), s.disk.close())
+	return errors.Join(err, s.day.close(), s.codec.Close(), s.disk.close())
 }
 
 // writeAll writes p, going on where a short write stopped. The bytes never
@@ -367,7 +351,7 @@ func writeAll(w io.Writer, p []byte) error {
 // usage counts the bytes of every user's recordings.
 func usage(dir string) (map[string]int64, error) {
 	used := map[string]int64{}
-	infos, err := List(dir)
+	infos, err := recording.List(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -1,4 +1,6 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"bufio"
@@ -13,6 +15,8 @@ import (
 	"testing"
 
 	"filippo.io/age"
+
+	"entry/session/recording"
 )
 
 // crash is the child: it records without end and says on its standard output
@@ -27,7 +31,7 @@ func crash(dir string) {
 	if err != nil {
 		fatal(err)
 	}
-	s, err := open(Options{Dir: dir, Commit: func(_ context.Context, t Tick) error {
+	s, err := open(Options{Dir: dir, Commit: func(_ context.Context, t recording.Tick) error {
 		_, err := fmt.Println("tick", frames, t.Changed, t.List, fmt.Sprintf("%x", t.Root))
 		return err
 	}}, d)
@@ -38,14 +42,14 @@ func crash(dir string) {
 	if err != nil {
 		fatal(err)
 	}
-	w, err := s.Create(Header{ID: id(1), User: "alice", Target: "home.tinker"}, []age.Recipient{to})
+	w, err := s.Create(recording.Header{ID: id(1), User: "alice", Target: "home.tinker"}, []age.Recipient{to})
 	if err != nil {
 		fatal(err)
 	}
 	data := noise(9000)
 	for {
 		for range 50 {
-			if err := w.Frame(Output, 0, data); err != nil {
+			if err := w.Frame(recording.Output, 0, data); err != nil {
 				fatal(err)
 			}
 			frames++
@@ -73,7 +77,7 @@ func TestKillLosesAtMostTheLastTick(t *testing.T) {
 	for n := 0; sc.Scan(); n++ {
 		last = strings.Fields(sc.Text())
 		if n == 5 {
-			if info, err := Verify(dir, id(1)); err != nil || info.State != Live {
+			if info, err := recording.Verify(dir, id(1)); err != nil || info.State != recording.Live {
 				t.Errorf("while it runs: %v, %v", info.State, err)
 			}
 			if err := cmd.Process.Kill(); err != nil {
@@ -92,31 +96,31 @@ func TestKillLosesAtMostTheLastTick(t *testing.T) {
 		t.Fatal(err)
 	}
 	frames, err := readAll(t, dir, id(1))
-	if !errors.Is(err, ErrTruncated) || len(frames) < durable {
+	if !errors.Is(err, recording.ErrTruncated) || len(frames) < durable {
 		t.Fatalf("%d frames, %v; want the %d of the last tick, then ErrTruncated", len(frames), err, durable)
 	}
-	if _, err := Verify(dir, id(1)); err == nil {
+	if _, err := recording.Verify(dir, id(1)); err == nil {
 		t.Error("an unsealed recording passes before anybody marked it")
 	}
 	root, err := hex.DecodeString(last[4])
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := ReadTick(dir, Tick{List: last[3], Changed: 1, Root: [32]byte(root)})
+	list, err := recording.ReadTick(dir, recording.Tick{List: last[3], Changed: 1, Root: [32]byte(root)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var reports int
-	found, err := Recover(dir, func(Aborted) error { reports++; return nil })
+	found, err := Recover(dir, func(recording.Aborted) error { reports++; return nil })
 	if err != nil || len(found) != 1 || reports != 1 || found[0].Segments < list[0].Segments {
 		t.Fatalf("Recover = %+v, %v", found, err)
 	}
 	if again, err := Recover(dir, nil); err != nil || len(again) != 0 {
 		t.Errorf("Recover again = %+v, %v", again, err)
 	}
-	info, err := Verify(dir, id(1), Expect{Segments: list[0].Segments, Head: list[0].Head},
-		Expect{Segments: found[0].Segments, Head: found[0].Head, Aborted: true})
-	if err != nil || info.State != StateAborted {
+	info, err := recording.Verify(dir, id(1), recording.Expect{Segments: list[0].Segments, Head: list[0].Head},
+		recording.Expect{Segments: found[0].Segments, Head: found[0].Head, Aborted: true})
+	if err != nil || info.State != recording.StateAborted {
 		t.Errorf("Verify = %v, %v", info.State, err)
 	}
 }
@@ -124,17 +128,17 @@ func TestKillLosesAtMostTheLastTick(t *testing.T) {
 func TestRecoverReportsBeforeItMarks(t *testing.T) {
 	b := newBench(t, nil)
 	w := b.create(1)
-	b.must(w.Frame(Output, 0, []byte("x")))
+	b.must(w.Frame(recording.Output, 0, []byte("x")))
 	b.must(b.tick())
 	if found, err := Recover(b.dir, nil); err != nil || len(found) != 0 {
 		t.Errorf("a live recording was taken for a leftover: %+v, %v", found, err)
 	}
 	b.must(b.Close())
 	refuse := errors.New("the log is full")
-	if _, err := Recover(b.dir, func(Aborted) error { return refuse }); !errors.Is(err, refuse) {
+	if _, err := Recover(b.dir, func(recording.Aborted) error { return refuse }); !errors.Is(err, refuse) {
 		t.Fatalf("Recover = %v", err)
 	}
-	found, err := Recover(b.dir, func(Aborted) error { return nil })
+	found, err := Recover(b.dir, func(recording.Aborted) error { return nil })
 	if err != nil || len(found) != 1 || found[0].Segments != 1 || found[0].Header.User != "alice" {
 		t.Errorf("Recover after a refused report = %+v, %v", found, err)
 	}

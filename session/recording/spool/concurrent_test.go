@@ -1,4 +1,6 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"bytes"
@@ -11,6 +13,8 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"entry/session/recording"
 )
 
 func TestConcurrentSessions(t *testing.T) {
@@ -33,7 +37,7 @@ func TestConcurrentSessions(t *testing.T) {
 				one.Go(func() {
 					data := bytes.Repeat([]byte{byte(c)}, 5000)
 					for range each {
-						if err := w.Frame(Output, uint32(c), data); err != nil {
+						if err := w.Frame(recording.Output, uint32(c), data); err != nil {
 							t.Error(err)
 						}
 					}
@@ -55,16 +59,16 @@ func TestConcurrentSessions(t *testing.T) {
 			t.Errorf("session %d: %d frames, %v", n, len(frames), err)
 		}
 	}
-	heads := map[string][]Expect{}
+	heads := map[string][]recording.Expect{}
 	for _, tick := range b.ticks {
-		list, err := ReadTick(b.dir, tick)
+		list, err := recording.ReadTick(b.dir, tick)
 		b.must(err)
 		for _, c := range list {
-			heads[c.ID] = append(heads[c.ID], Expect{Segments: c.Segments, Head: c.Head})
+			heads[c.ID] = append(heads[c.ID], recording.Expect{Segments: c.Segments, Head: c.Head})
 		}
 	}
 	for n := range sessions {
-		if _, err := Verify(b.dir, id(n), heads[id(n)]...); err != nil {
+		if _, err := recording.Verify(b.dir, id(n), heads[id(n)]...); err != nil {
 			t.Error(err)
 		}
 	}
@@ -74,17 +78,17 @@ func TestConcurrentSessions(t *testing.T) {
 func TestOneTickASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ticks := make(chan time.Time, 10)
-		s, err := Open(Options{Dir: t.TempDir(), Commit: func(context.Context, Tick) error { ticks <- time.Now(); return nil }})
+		s, err := Open(Options{Dir: t.TempDir(), Commit: func(context.Context, recording.Tick) error { ticks <- time.Now(); return nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := s.Create(Header{ID: id(1)}, []age.Recipient{auditor().Recipient()})
+		w, err := s.Create(recording.Header{ID: id(1)}, []age.Recipient{auditor().Recipient()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
 		for range 3 {
-			if err := w.Frame(Output, 0, []byte("x")); err != nil {
+			if err := w.Frame(recording.Output, 0, []byte("x")); err != nil {
 				t.Fatal(err)
 			}
 			<-ticks

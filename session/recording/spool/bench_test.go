@@ -1,4 +1,6 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"bytes"
@@ -12,6 +14,8 @@ import (
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
+
+	"entry/session/recording"
 )
 
 // screen is output as shells and compilers print it.
@@ -32,13 +36,13 @@ func BenchmarkFrame(b *testing.B) {
 		for _, sessions := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%s/%dsessions", name, sessions), func(b *testing.B) {
 				dir := b.TempDir()
-				s, err := Open(Options{Dir: dir, Commit: func(context.Context, Tick) error { return nil }})
+				s, err := Open(Options{Dir: dir, Commit: func(context.Context, recording.Tick) error { return nil }})
 				if err != nil {
 					b.Fatal(err)
 				}
 				writers := make([]*Writer, sessions)
 				for i := range writers {
-					if writers[i], err = s.Create(Header{ID: id(i)}, []age.Recipient{auditor().Recipient()}); err != nil {
+					if writers[i], err = s.Create(recording.Header{ID: id(i)}, []age.Recipient{auditor().Recipient()}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -50,7 +54,7 @@ func BenchmarkFrame(b *testing.B) {
 						wg.Go(func() {
 							for rest := data[:len(data)/sessions]; len(rest) > 0; {
 								n := min(len(rest), chunk)
-								if err := w.Frame(Output, 0, rest[:n]); err != nil {
+								if err := w.Frame(recording.Output, 0, rest[:n]); err != nil {
 									b.Error(err)
 									return
 								}
@@ -92,7 +96,7 @@ func BenchmarkIdle(b *testing.B) {
 	const sessions = 1000
 	for range b.N {
 		dir := b.TempDir()
-		s, err := Open(Options{Dir: dir, Commit: func(context.Context, Tick) error { return nil }})
+		s, err := Open(Options{Dir: dir, Commit: func(context.Context, recording.Tick) error { return nil }})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -100,10 +104,10 @@ func BenchmarkIdle(b *testing.B) {
 		before := inUse()
 		writers := make([]*Writer, sessions)
 		for i := range writers {
-			if writers[i], err = s.Create(Header{ID: id(i)}, to); err != nil {
+			if writers[i], err = s.Create(recording.Header{ID: id(i)}, to); err != nil {
 				b.Fatal(err)
 			}
-			if err := writers[i].Frame(Output, 0, []byte("$ ")); err != nil {
+			if err := writers[i].Frame(recording.Output, 0, []byte("$ ")); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -115,7 +119,7 @@ func BenchmarkIdle(b *testing.B) {
 		b.ReportMetric(float64(goroutines), "goroutines")
 		start := time.Now()
 		for _, w := range writers {
-			if err := w.Frame(Output, 0, []byte("x")); err != nil {
+			if err := w.Frame(recording.Output, 0, []byte("x")); err != nil {
 				b.Fatal(err)
 			}
 		}

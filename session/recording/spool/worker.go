@@ -1,31 +1,8 @@
-package recording
+//go:build linux
 
-import (
-	"errors"
-	"fmt"
-	"runtime"
+package spool
 
-	"github.com/klauspost/compress/zstd"
-)
-
-// codec is the spool's shared compressor: EncodeAll keeps no state of a
-// recording between calls.
-type codec struct{ enc *zstd.Encoder }
-
-func newCodec() (*codec, error) {
-	enc, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)),
-		zstd.WithWindowSize(128<<10), // a segment is 64 KiB; larger ones are rare
-		zstd.WithLowerEncoderMem(true),
-		zstd.WithEncoderCRC(false)) // the seal covers every byte
-	if err != nil {
-		return nil, err
-	}
-	return &codec{enc: enc}, nil
-}
-
-func (c *codec) close() error { return c.enc.Close() }
+import "fmt"
 
 // maxScratch is what a worker keeps between segments.
 const maxScratch = 256 << 10
@@ -34,7 +11,6 @@ const maxScratch = 256 << 10
 // recording at a time, until Close. There are GOMAXPROCS of them. A
 // recording's segments are in order because only one worker has it at a time.
 func (s *Spool) writeSegments() {
-	defer s.wg.Done()
 	var scratch []byte
 	for {
 		s.mu.Lock()
@@ -69,10 +45,8 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 	w.wake()
 	w.mu.Unlock()
 
-	scratch = grown(scratch[:0], segmentHead)
-	scratch = w.spool.codec.enc.EncodeAll(c.frames, scratch)
+	sealed, err := w.sealer.Seal(w.spool.codec, scratch, c.frames, c.at, c.final)
 	recycle(c.frames)
-	sealed, err := w.sealer.seal(scratch, c.at, c.final)
 	if err == nil {
 		err = writeAll(w.file, sealed)
 	}
@@ -87,7 +61,7 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 	w.mu.Lock()
 	if !w.broken {
 		w.segments++
-		w.head = w.sealer.head
+		w.head = w.sealer.Head()
 		w.bytes = w.size
 		if !w.changed {
 			w.changed = true
@@ -130,18 +104,4 @@ func (s *Spool) count(user string, n int) bool {
 	defer s.mu.Unlock()
 	s.used[user] += int64(n)
 	return s.used[user] > s.o.Quota
-}
-
-// decompress undoes the codec, within maxPlain bytes.
-func decompress(dec *zstd.Decoder, b, into []byte) ([]byte, error) {
-	out, err := dec.DecodeAll(b, into[:0])
-	if err != nil || len(out) > maxPlain {
-		return nil, errors.New("its contents don't decompress")
-	}
-	return out, nil
-}
-
-func newDecoder() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPlain),
-		zstd.WithDecoderLowmem(true))
 }

@@ -1,4 +1,6 @@
-package recording
+//go:build linux
+
+package spool
 
 import (
 	"context"
@@ -9,25 +11,27 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"entry/session/recording"
 )
 
 func TestRemove(t *testing.T) {
 	dir := t.TempDir()
-	s, err := Open(Options{Dir: dir, Commit: func(context.Context, Tick) error { return nil }})
+	s, err := Open(Options{Dir: dir, Commit: func(context.Context, recording.Tick) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, recipient, err := GenerateIdentity()
+	_, recipient, err := recording.GenerateIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := ParseRecipients(strings.NewReader(recipient))
+	to, err := recording.ParseRecipients(strings.NewReader(recipient))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const id, other = "01JQ8Z3M6W0000000000000001", "01JQ8Z3M6W0000000000000002"
 	for _, i := range []string{id, other} {
-		w, err := s.Create(Header{ID: i, User: "alice", Lab: "tinker", Target: "home.tinker", Start: time.Now()}, to)
+		w, err := s.Create(recording.Header{ID: i, User: "alice", Lab: "tinker", Target: "home.tinker", Start: time.Now()}, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +53,7 @@ func TestRemove(t *testing.T) {
 			t.Errorf("%q: %v", no, err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, other+keyExt)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, other+recording.KeyExt)); err != nil {
 		t.Error(err)
 	}
 	if err := s.Close(); err != nil {
