@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"entry/bastion"
 	"entry/bastion/admin"
 	"entry/configs"
+	"entry/policy"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
@@ -39,9 +39,21 @@ type server struct {
 	served  chan struct{}  // closed when the admin socket answers no more; nil before it does
 	listen  []net.Listener // one for each of cfg.Listeners
 
-	// reloading is held from reading the files to putting them in force, so
-	// that of two reloads at once the older one can't come last.
-	reloading sync.Mutex
+	policies *admin.Policies
+}
+
+// readPolicy reads the policy files, and entry.yaml for where they are. What
+// else changed in entry.yaml waits for a restart.
+func (s *server) readPolicy() (*policy.Policy, error) {
+	cfg, err := configs.Load(s.cfg.Path)
+	if err != nil {
+		return nil, &admin.BadConfig{Err: err}
+	}
+	p, err := loadPolicy(cfg)
+	if err == nil {
+		_, err = loadKeys(s.cfg, p)
+	}
+	return p, err
 }
 
 // newServer opens all state and checks all keys, in an order that leaves
@@ -94,7 +106,8 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 	if err != nil {
 		return nil, err
 	}
-	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Log: log, Gate: s.bastion.Access(), Control: s}
+	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Log: log, Gate: s.bastion.Access(), Control: s.policies}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
 	return s, err
@@ -160,7 +173,7 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 			return fmt.Errorf("recordings: %w", s.spool.Err())
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.hangup(ctx)
+				s.policies.Reload(self(ctx))
 				continue
 			}
 			s.drain(sig.String(), signals)
@@ -185,7 +198,7 @@ func (s *server) drain(why string, signals <-chan os.Signal) {
 			return
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.hangup(context.Background())
+				s.policies.Reload(self(context.Background()))
 				continue
 			}
 			s.log.Info("told again to end; ending live sessions", zap.String("why", sig.String()))
