@@ -8,6 +8,7 @@ import (
 
 	"entry/configs"
 	"entry/policy"
+	"entry/policy/compare"
 )
 
 // The files in this folder are what the README shows and `entry init` writes:
@@ -17,7 +18,7 @@ func TestExamplesLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.Load(c.Policy)
+	p, err := policy.Load(c.Policy, compare.Warnings)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,10 +12,10 @@ import (
 // refer to. It is dropped, with the YAML trees, once the policy stands.
 type builder struct {
 	docs       []*strict.Document
+	others     strict.Problems // that no document has
 	labs       map[string]*lab
 	labOrder   []*lab
 	targets    map[string]*Target
-	targetAt   map[*Target]strict.Value
 	subjects   map[string]*subject
 	rules      []ruleAt
 	ruleNames  map[string]strict.Value
@@ -40,7 +40,7 @@ type loginUser struct {
 
 func newBuilder() *builder {
 	return &builder{
-		labs: map[string]*lab{}, targets: map[string]*Target{}, targetAt: map[*Target]strict.Value{},
+		labs: map[string]*lab{}, targets: map[string]*Target{},
 		subjects: map[string]*subject{}, ruleNames: map[string]strict.Value{}, defaults: map[string]strict.Value{},
 		places: map[string]*time.Location{},
 	}
@@ -137,13 +137,28 @@ func (b *builder) findTarget(v strict.Value, name string) *Target {
 	return nil
 }
 
-// problems are those of all files so far, and others; ordered by place.
-func (b *builder) problems(others strict.Problems) strict.Problems {
-	all := slices.Clone(others)
+// problems are all so far, ordered by place.
+func (b *builder) problems() strict.Problems {
+	all := slices.Clone(b.others)
 	for _, d := range b.docs {
 		all = append(all, d.Problems()...)
 	}
 	return all.Sorted()
+}
+
+// add takes in what a [Check] found, as if its documents' readers had.
+func (b *builder) add(found strict.Problems) {
+	docs := make(map[string]*strict.Document, len(b.docs))
+	for _, d := range b.docs {
+		docs[d.Name()] = d
+	}
+	for _, p := range found {
+		if d := docs[p.File]; d != nil {
+			d.Add(p)
+		} else {
+			b.others = append(b.others, p)
+		}
+	}
 }
 
 func (b *builder) problemCount() int {

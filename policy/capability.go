@@ -47,7 +47,8 @@ func ParseCapability(name string) (Capability, bool) {
 // Capabilities is a set of them; the zero value is empty.
 type Capabilities uint16
 
-const allCapabilities = Capabilities(1<<(X11+1) - 1<<Shell)
+// AllCapabilities is the set of all that there are.
+const AllCapabilities = Capabilities(1<<(X11+1) - 1<<Shell)
 
 // capabilitiesOf makes a set.
 func capabilitiesOf(list ...Capability) Capabilities {

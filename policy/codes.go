@@ -30,12 +30,12 @@ const (
 // P1xx are warnings.
 const (
 	codeMatchesNobody  = "P101" // a rule that matches nobody, or nothing
-	codeUnreachable    = "P102" // a target that no rule opens for anybody
+	CodeUnreachable    = "P102" // a target that no rule opens for anybody
 	codeHalfDenied     = "P103" // download denied while the terminal stays open
 	codeNestedSSH      = "P104" // a forward to an SSH port under a full recording
 	codeStrangerLogin  = "P105" // a login map entry for a user outside the lab
 	codeIgnoredContent = "P106" // something in the policy directory that isn't read
-	codeShadowed       = "P107" // a rule that another one leaves without effect
+	CodeShadowed       = "P107" // a rule that another one leaves without effect
 	codeNeverHolds     = "P108" // windows that lie outside the rule's period
 	codeLapsed         = "P109" // a rule whose period is over
 )

@@ -5,34 +5,6 @@ import "slices"
 // checkWhole looks for what only shows when everything is known.
 func (b *builder) checkWhole(p *Policy) {
 	b.checkWildcards(p)
-	opened := map[*Target]bool{}
-	for i, r := range p.rules {
-		by := p.shadow(i)
-		switch {
-		case by == nil:
-		case by.deny && !r.deny:
-			b.rules[i].at.Warnf(codeShadowed, "rule %s never gives anything: rule %s denies all of it", r.ref.Name, by.ref)
-		case r.deny:
-			b.rules[i].at.Warnf(codeShadowed, "rule %s takes nothing away: rule %s denies all of it already", r.ref.Name, by.ref)
-		default:
-			b.rules[i].at.Warnf(codeShadowed, "rule %s adds nothing: rule %s gives all of it", r.ref.Name, by.ref)
-		}
-		if r.deny || !r.forSomebody() || by != nil && by.deny {
-			continue
-		}
-		for _, t := range r.opens() {
-			opened[t] = true
-		}
-	}
-	for _, t := range p.sorted {
-		if !opened[t] {
-			hint := ""
-			if t.Kind == TCP {
-				hint = " (a target of kind tcp needs forward-local and record: metadata)"
-			}
-			b.targetAt[t].Warnf(codeUnreachable, "no rule opens %s to anybody%s", t.FullName(), hint)
-		}
-	}
 	for _, u := range b.loginUsers {
 		who := p.users[u.user]
 		if !u.lab.has(u.user) && (who == nil || len(who.subjects) == 0) {

@@ -69,7 +69,7 @@ func (p *Policy) gather(r Request, t *Target) *decision {
 
 // quorumFor is the approval that would give c, nil if none would.
 func (d *decision) quorumFor(c Capability) *Quorum {
-	if !d.target.offers().Has(c) || slices.ContainsFunc(d.deny, func(r *rule) bool { return r.may.Has(c) }) {
+	if !d.target.Offers().Has(c) || slices.ContainsFunc(d.deny, func(r *rule) bool { return r.may.Has(c) }) {
 		return nil
 	}
 	for _, r := range d.waiting {
@@ -108,7 +108,7 @@ func (d *decision) combine() {
 		d.record = max(d.record, r.record)
 		d.recordInput = d.recordInput || r.recordInput
 	}
-	d.capabilities &= d.target.offers()
+	d.capabilities &= d.target.Offers()
 	for _, r := range d.deny {
 		d.capabilities &^= r.may
 	}
@@ -124,12 +124,12 @@ func (d *decision) combine() {
 	}
 }
 
-// offers is what there is to be had on t.
-func (t *Target) offers() Capabilities {
+// Offers is what there is to be had on t.
+func (t *Target) Offers() Capabilities {
 	if t.Kind == TCP {
 		return capabilitiesOf(ForwardLocal) // the stream itself
 	}
-	return allCapabilities
+	return AllCapabilities
 }
 
 // explain fills in why there is nothing: what an approval would open, who took
@@ -139,7 +139,7 @@ func (d *decision) explain(no *Denied) *Denied {
 	for _, r := range d.deny {
 		denied |= r.may
 	}
-	open := d.target.offers() &^ denied
+	open := d.target.Offers() &^ denied
 	for _, r := range d.waiting {
 		if r.may&open != 0 {
 			q := r.quorum(&d.request)
@@ -149,7 +149,7 @@ func (d *decision) explain(no *Denied) *Denied {
 	}
 	var wanted Capabilities
 	for _, r := range slices.Concat(d.allow, d.waiting) {
-		wanted |= r.may & d.target.offers()
+		wanted |= r.may & d.target.Offers()
 	}
 	for _, r := range d.deny {
 		if wanted != 0 && wanted&^r.may == 0 {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	_ "embed"
 	"errors"
 	"net/netip"
 	"strings"
@@ -12,21 +13,8 @@ import (
 
 const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdIk3Lk2bzLyYy/xKJ9HCdYm22B0ukIEuBHH6tjd5dN"
 
-const labsYAML = `
-labs:
-  tinker:
-    members: [alice, bob]
-    admins: [carol]
-    groups: {stewards: [bob]}
-    targets:
-      home: {address: 10.0.0.5, host_keys: "` + testKey + `", logins: {alice: [alice, analysis]}}
-      bench: {kind: tcp, address: "10.0.0.6:8888", ports: [80, 8888]}
-  tailor:
-    members: [bob, dave]
-    targets:
-      home: {address: 10.1.0.5, host_ca: "` + testKey + `", default_login: "lab-{user}"}
-default_lab: {bob: tailor}
-`
+//go:embed testdata/labs.yaml
+var labsYAML string
 
 func parse(t testing.TB, texts ...string) *Policy {
 	t.Helper()

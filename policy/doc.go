@@ -58,6 +58,9 @@
 //
 // # When not to use it
 //
+// Whoever asks about many people, rules or policies at once takes package
+// compare.
+//
 // The package knows nothing of passphrases, sessions or connections: who the
 // user is was proved elsewhere, and holding a session to its Grant, its bytes
 // to the limits, and approvals to their user, target and source is the caller's

@@ -77,7 +77,7 @@ func (p *Policy) Explain(r Request) Explanation {
 		}
 		return 1
 	})
-	for _, c := range t.offers().List() {
+	for _, c := range t.Offers().List() {
 		gives := func(r *rule) bool { return r.may.Has(c) }
 		v := Verdict{Capability: c}
 		if i := slices.IndexFunc(deny, gives); i >= 0 {

@@ -121,10 +121,9 @@ func (b *builder) readTarget(l *lab, e strict.Entry) {
 	if why, ok := reserved[e.Key]; ok {
 		e.At.Errorf(codeReserved, "a target can't be named %q: %s", e.Key, why)
 	}
-	t := &Target{Name: e.Key, Lab: l.name, file: e.At.File(), line: e.At.Line(), lab: l}
+	t := &Target{Name: e.Key, Lab: l.name, place: e.At.Place(), lab: l}
 	l.targets = append(l.targets, t)
 	b.targets[t.FullName()] = t
-	b.targetAt[t] = e.At
 
 	f := e.Value.Fields("kind", "address", "ports", "host_keys", "host_ca", "auth", "default_login", "logins")
 	t.Kind = Kind(f.Get("kind").Choice("ssh", "tcp"))

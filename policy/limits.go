@@ -22,6 +22,9 @@ func (l Limits) generous(m Limits) Limits {
 	}
 }
 
+// Include reports whether l leaves at least the room that m leaves.
+func (l Limits) Include(m Limits) bool { return l.generous(m) == l }
+
 // generous is the larger of two limits, of which 0 is none.
 func generous[T int | int64 | time.Duration](a, b T) T {
 	if a == 0 || b == 0 {

@@ -20,6 +20,11 @@ const (
 	maxTotalSize = 32 << 20 // bytes, all files together
 )
 
+// Check is asked about a policy whose files are right, before its tests run.
+// What it returns is reported with what else there is; what isn't a warning
+// refuses the policy. It doesn't keep the policy, and changes nothing.
+type Check func(*Policy) strict.Problems
+
 // Load reads every *.yaml and *.yml file of dir, in the order of their names,
 // and runs the tests they hold. Hidden files and other names are left alone;
 // folders inside dir aren't read, with a warning. An empty directory is a
@@ -28,7 +33,7 @@ const (
 // The error is [strict.Problems], every one that was found, where the files are to
 // blame, and anything else where dir can't be read. Nobody else may be able to
 // write to dir or the files: whoever can makes the policy.
-func Load(dir string) (*Policy, error) {
+func Load(dir string, checks ...Check) (*Policy, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load policy: %w", err)
@@ -69,33 +74,59 @@ func Load(dir string) (*Policy, error) {
 			return nil, append(found, strict.Problem{File: dir, Code: strict.CodeTooLarge, Message: "more than 1000 files or 32 MiB"}).Sorted()
 		}
 	}
-	return build(files, found)
+	return build(files, found, checks)
+}
+
+// LoadFiles is Load for files, wherever they lie. An unreadable one is a problem;
+// a directory among them is an error that isn't [strict.Problems].
+func LoadFiles(paths []string, checks ...Check) (*Policy, error) {
+	var files []strict.File
+	var found strict.Problems
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return nil, fmt.Errorf("%s is a directory: name one directory, or files", path)
+		}
+		f, problem := strict.ReadFile(path)
+		if problem != nil {
+			found = append(found, *problem)
+			continue
+		}
+		files = append(files, f)
+	}
+	if len(found) > 0 {
+		return nil, found
+	}
+	return build(inOrder(files), nil, checks)
 }
 
 // Parse makes a policy of files, in the order of their base names, as [Load]
 // does. The error is [strict.Problems].
-func Parse(files ...strict.File) (*Policy, error) {
-	files = slices.Clone(files)
-	slices.SortStableFunc(files, func(a, b strict.File) int {
+func Parse(files ...strict.File) (*Policy, error) { return build(inOrder(files), nil, nil) }
+
+func inOrder(files []strict.File) []strict.File {
+	return slices.SortedStableFunc(slices.Values(files), func(a, b strict.File) int {
 		return strings.Compare(filepath.Base(a.Name), filepath.Base(b.Name))
 	})
-	return build(files, nil)
 }
 
-func build(files []strict.File, found strict.Problems) (*Policy, error) {
+func build(files []strict.File, found strict.Problems, checks []Check) (*Policy, error) {
 	b := newBuilder()
+	b.others = found
 	for _, f := range files {
 		b.readFile(strict.Read(f))
 	}
 	p := b.finish()
-	if len(b.problems(found).Fatal()) == 0 {
+	if len(b.problems().Fatal()) == 0 {
 		p.index()
 		b.checkWhole(p)
+		for _, check := range checks {
+			b.add(check(p))
+		}
 		for _, t := range b.tests {
 			t.try(p)
 		}
 	}
-	found = b.problems(found)
+	found = b.problems()
 	if len(found.Fatal()) > 0 {
 		return nil, found
 	}

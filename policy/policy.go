@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -48,9 +47,6 @@ func (p *Policy) Lapsed(now time.Time) strict.Problems {
 	}
 	return out.Sorted()
 }
-
-// Rules is how many rules there are.
-func (p *Policy) Rules() int { return len(p.rules) }
 
 // Tests is how many tests the files hold; all of them passed.
 func (p *Policy) Tests() int { return p.tests }
@@ -159,6 +155,6 @@ func (p *Policy) Conflict(server string) *strict.Problem {
 		return nil
 	}
 	t := taken[0]
-	return &strict.Problem{File: t.file, Line: t.line, Col: 1, Code: codeReserved,
-		Message: fmt.Sprintf("target %s has the server's own name, %q", t.FullName(), server)}
+	problem := t.place.Problem(codeReserved, "target %s has the server's own name, %q", t.FullName(), server)
+	return &problem
 }

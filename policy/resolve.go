@@ -31,7 +31,7 @@ func (e *UnknownTarget) Error() string {
 		s = fmt.Sprintf("%s is an address; ask for a target by its name", quote(e.Name))
 	}
 	if len(e.Granted) > 0 {
-		s += "; yours: " + list(e.Granted)
+		s += "; yours: " + plain.List(e.Granted, maxNamed)
 	}
 	return s
 }
@@ -44,14 +44,7 @@ type Ambiguous struct {
 
 // Error is one line of printable ASCII.
 func (e *Ambiguous) Error() string {
-	return fmt.Sprintf("%s is ambiguous; ask for %s", quote(e.Name), list(e.Full))
-}
-
-func list(names []string) string {
-	if more := len(names) - maxNamed; more > 0 {
-		return strings.Join(names[:maxNamed], ", ") + fmt.Sprintf(" and %d more", more)
-	}
-	return strings.Join(names, ", ")
+	return fmt.Sprintf("%s is ambiguous; ask for %s", quote(e.Name), plain.List(e.Full, maxNamed))
 }
 
 // quote shows a peer's words: escaped, in ASCII, and not many of them.

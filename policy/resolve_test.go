@@ -121,7 +121,9 @@ func TestConflictWithTheServer(t *testing.T) {
 			t.Errorf("%s is a target's name", name)
 		}
 	}
-	if got, want := p.Conflict("bench").Error(), `a.yaml:9:1: target bench.tinker has the server's own name, "bench" [P002]`; got != want {
+	if got, want := p.Conflict("bench").Error(), `a.yaml:9:7: target bench.tinker has the server's own name, "bench" [P002]
+     9 |       bench: {kind: tcp, address: "10.0.0.6:8888", ports: [80, 8888]}
+       |       ^`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

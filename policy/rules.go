@@ -11,8 +11,9 @@ import (
 
 // rule is one rule of the policy, in the order of files and lines.
 type rule struct {
-	ref  RuleRef
-	deny bool
+	ref   RuleRef
+	place strict.Place
+	deny  bool
 	// may is what the rule gives, with what that implies, or takes away; whole
 	// marks a deny rule that takes everything.
 	may   Capabilities
@@ -57,7 +58,7 @@ func (r *rule) opensTCP() bool { return r.record == Metadata && r.may.Has(Forwar
 func (b *builder) readRule(v strict.Value) {
 	f := v.Fields("name", "deny", "who", "where", "from", "when", "valid", "mfa", "may", "exec", "forward_local", "forward_remote",
 		"record", "record_input", "limits", "approval", "because")
-	r := &rule{ref: RuleRef{File: v.File(), Line: v.Line()}, record: Full}
+	r := &rule{ref: RuleRef{File: v.File(), Line: v.Line()}, place: v.Place(), record: Full}
 	b.rules = append(b.rules, ruleAt{r, v, f})
 
 	name := f.Need("name")
@@ -103,7 +104,7 @@ func (b *builder) readRule(v strict.Value) {
 func (b *builder) readDeny(r *rule, f strict.Fields) {
 	r.whole = !f.Get("may").Present()
 	if r.whole {
-		r.may = allCapabilities
+		r.may = AllCapabilities
 	}
 	for _, key := range []string{"mfa", "exec", "forward_local", "forward_remote", "record", "record_input", "limits", "approval"} {
 		if v := f.Get(key); v.Present() {

@@ -32,7 +32,7 @@ func (b *builder) readTest(v strict.Value) {
 	t := test{fields: f}
 	b.readSituation(&t, f)
 	t.may, t.mayNot = readCapabilities(f.Get("may")), readCapabilities(f.Get("may_not"))
-	t.run, t.runNot = readCommands(f.Get("run"), allCapabilities&^capabilitiesOf(Shell)), readCommands(f.Get("run_not"), allCapabilities&^capabilitiesOf(Shell))
+	t.run, t.runNot = readCommands(f.Get("run"), AllCapabilities&^capabilitiesOf(Shell)), readCommands(f.Get("run_not"), AllCapabilities&^capabilitiesOf(Shell))
 	t.denied = f.Get("denied").Bool(false)
 	t.approval = f.Get("approval").Bool(false)
 	t.record = readRecord(f.Get("record"))

@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"entry/policy/strict"
 )
 
 // Target is one machine or service of a lab. A Policy's targets are shared:
@@ -26,13 +28,15 @@ type Target struct {
 	// is theirs when they ask for no other.
 	Logins map[string][]string
 
-	file string // base name
-	line int
-	lab  *lab
+	place strict.Place
+	lab   *lab
 }
 
 // FullName is the name that is unique across labs: "home.tinker".
 func (t *Target) FullName() string { return t.Name + "." + t.Lab }
+
+// Place is where the files have it.
+func (t *Target) Place() strict.Place { return t.place }
 
 // Login is the account on the target for user: the one asked for where it is
 // listed for that user, else the default. The asked name is never an identity.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"entry/audit/plain"
 	"entry/policy/strict"
 )
 
@@ -209,5 +210,5 @@ func listWords(names []string) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return list(names)
+	return plain.List(names, maxNamed)
 }

@@ -53,6 +53,19 @@ func TestSpan(t *testing.T) {
 	}
 }
 
+func TestList(t *testing.T) {
+	t.Parallel()
+	names := []string{"ann", "ben", "cid", "dot"}
+	for most, want := range map[int]string{4: "ann, ben, cid, dot", 9: "ann, ben, cid, dot", 3: "ann, ben, cid and 1 more", 1: "ann and 3 more"} {
+		if got := List(names, most); got != want {
+			t.Errorf("List of %d = %q, want %q", most, got, want)
+		}
+	}
+	if got := List(nil, 3); got != "" {
+		t.Errorf("List of nothing = %q", got)
+	}
+}
+
 func TestLeft(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{

@@ -10,7 +10,7 @@ import (
 
 	"entry/configs"
 	"entry/policy"
-	"entry/policy/strict"
+	"entry/policy/compare"
 )
 
 func policyCmd() *cobra.Command {
@@ -35,7 +35,7 @@ files, and replay also reads the audit log.`,
 // loadPolicy reads the policy files, runs their tests, and holds them against
 // the configuration, which they can't know.
 func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
-	p, err := policy.Load(cfg.Policy)
+	p, err := policy.Load(cfg.Policy, compare.Warnings)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
@@ -85,26 +85,10 @@ func policyOf(cmd *cobra.Command, paths []string) (*policy.Policy, error) {
 func readPolicy(paths []string) (*policy.Policy, error) {
 	if len(paths) == 1 {
 		if info, err := os.Stat(paths[0]); err == nil && info.IsDir() {
-			return policy.Load(paths[0])
+			return policy.Load(paths[0], compare.Warnings)
 		}
 	}
-	var files []strict.File
-	var problems strict.Problems
-	for _, path := range paths {
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			return nil, fmt.Errorf("%s is a directory: name one directory, or files", path)
-		}
-		f, problem := strict.ReadFile(path)
-		if problem != nil {
-			problems = append(problems, *problem)
-			continue
-		}
-		files = append(files, f)
-	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return policy.Parse(files...)
+	return policy.LoadFiles(paths, compare.Warnings)
 }
 
 // policyFlag adds --policy to a verb whose arguments are something else.

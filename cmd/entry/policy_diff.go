@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"entry/policy"
+	"entry/policy/compare"
 )
 
 // changeLine is diff's --json line.
@@ -41,7 +41,7 @@ no difference. --json names everybody; lines for people shorten long lists.`,
 			if err != nil {
 				return err
 			}
-			changes := policy.Diff(old, now)
+			changes := compare.Diff(old, now)
 			for _, c := range changes {
 				if lines != nil {
 					line := changeLine{Aspect: c.Aspect.String(), Users: c.Users, Targets: c.Targets, Old: c.Old, New: c.New}

@@ -29,7 +29,7 @@ nothing but tests failed, 2 for every other problem.`,
 			if err := reportProblems(cmd, p, err); err != nil {
 				return err
 			}
-			return sayPolicy(cmd, fmt.Sprintf("ok: %d rules, %d targets, %d tests, policy %s", p.Rules(), len(p.Targets()), p.Tests(), p.Hash()))
+			return sayPolicy(cmd, fmt.Sprintf("ok: %d rules, %d targets, %d tests, policy %s", len(p.Rules()), len(p.Targets()), p.Tests(), p.Hash()))
 		},
 	}
 }

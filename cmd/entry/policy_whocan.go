@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
-	"entry/policy"
+	"entry/policy/compare"
 )
 
 // holderLine is who-can's --json line.
@@ -54,7 +54,7 @@ The exit code is 3 where nobody has it.`,
 		if err != nil {
 			return err
 		}
-		holders := p.WhoCan(t, c, at, from)
+		holders := compare.WhoCan(p, t, c, at, from)
 		for _, h := range holders {
 			if lines != nil {
 				err = lines.Encode(holderOf(h))
@@ -75,7 +75,7 @@ The exit code is 3 where nobody has it.`,
 	return cmd
 }
 
-func holderOf(h policy.Holder) holderLine {
+func holderOf(h compare.Holder) holderLine {
 	line := holderLine{User: h.User, Realm: h.Realm, Group: h.Group, Rule: h.Rule.String(), Until: moment(h.Until)}
 	if h.Approval != nil {
 		line.Approval = h.Approval.String()
@@ -83,7 +83,7 @@ func holderOf(h policy.Holder) holderLine {
 	return line
 }
 
-func holderWords(h policy.Holder) string {
+func holderWords(h compare.Holder) string {
 	who := h.User
 	if h.Realm != "" {
 		place := "realm " + h.Realm

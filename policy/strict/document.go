@@ -34,7 +34,7 @@ type Document struct {
 func Read(f File) *Document {
 	d := &Document{name: f.Name}
 	if len(f.Data) > MaxFileSize {
-		d.report(0, 0, CodeTooLarge, "the file is larger than 4 MiB", false)
+		d.report(0, 0, CodeTooLarge, "the file is larger than 4 MiB")
 		return d
 	}
 	d.lines = strings.Split(string(f.Data), "\n")
@@ -44,6 +44,9 @@ func Read(f File) *Document {
 	d.parse(f.Data)
 	return d
 }
+
+// Name is the file's name as it stands in messages.
+func (d *Document) Name() string { return d.name }
 
 // Problems are those found so far, ordered by place.
 func (d *Document) Problems() Problems { return d.problems.Sorted() }
@@ -66,14 +69,26 @@ const (
 // maxSnippetLine is the longest line, in bytes, that is shown with a problem.
 const maxSnippetLine = 4096
 
-func (d *Document) report(line, col int, code, message string, warning bool) {
-	count, most := &d.errors, maxProblems
+// Add keeps a problem with the document that was found otherwise than by its
+// values' readers.
+func (d *Document) Add(p Problem) {
+	if d.count(p.Warning) {
+		d.problems = append(d.problems, p)
+	}
+}
+
+// count counts a problem and reports whether it is to be kept.
+func (d *Document) count(warning bool) bool {
 	if warning {
-		count, most = &d.warnings, maxWarnings
+		d.warnings++
+		return d.warnings <= maxWarnings
 	}
-	if *count++; *count <= most {
-		d.problems = append(d.problems, d.place(line, col).problem(code, message, warning))
-	}
+	d.errors++
+	return d.errors <= maxProblems
+}
+
+func (d *Document) report(line, col int, code, message string) {
+	d.Add(d.place(line, col).Problem(code, "%s", message))
 }
 
 func (d *Document) place(line, col int) Place {
@@ -95,14 +110,14 @@ func (d *Document) checkText() bool {
 			col++
 			if r == utf8.RuneError {
 				if _, size := utf8.DecodeRuneInString(line[at:]); size <= 1 {
-					d.report(i+1, col, CodeEncoding, "not UTF-8 text", false)
+					d.report(i+1, col, CodeEncoding, "not UTF-8 text")
 					return false
 				}
 			}
 			if r == '\t' || r == utf8.RuneError || plain.Visible(r) || r == '\ufeff' && i == 0 && at == 0 {
 				continue
 			}
-			d.report(i+1, col, CodeEncoding, "a control or invisible character; write it out or leave it out", false)
+			d.report(i+1, col, CodeEncoding, "a control or invisible character; write it out or leave it out")
 			return false
 		}
 	}
@@ -112,13 +127,13 @@ func (d *Document) checkText() bool {
 func (d *Document) parse(data []byte) {
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
-		d.report(0, 0, CodeSyntax, "not valid YAML: "+err.Error(), false)
+		d.report(0, 0, CodeSyntax, "not valid YAML: "+err.Error())
 		return
 	}
 	var first yaml.Node
 	switch err := loader.Load(&first); {
 	case errors.Is(err, io.EOF):
-		d.report(0, 0, CodeEmpty, "the file is empty", false)
+		d.report(0, 0, CodeEmpty, "the file is empty")
 		return
 	case err != nil:
 		d.syntax(err)
@@ -131,16 +146,16 @@ func (d *Document) parse(data []byte) {
 		d.syntax(err)
 		return
 	default:
-		d.report(second.Line, max(second.Column, 1), CodeSecondDoc, "a second document; a file holds one", false)
+		d.report(second.Line, max(second.Column, 1), CodeSecondDoc, "a second document; a file holds one")
 		return
 	}
 	if first.Kind != yaml.DocumentNode || len(first.Content) != 1 {
-		d.report(0, 0, CodeEmpty, "the file is empty", false)
+		d.report(0, 0, CodeEmpty, "the file is empty")
 		return
 	}
 	root := first.Content[0]
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		d.report(0, 0, CodeEmpty, "the file is empty", false)
+		d.report(0, 0, CodeEmpty, "the file is empty")
 		return
 	}
 	before := len(d.problems)
@@ -154,7 +169,7 @@ func (d *Document) parse(data []byte) {
 func (d *Document) syntax(err error) {
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
-		d.report(0, 0, CodeSyntax, "not valid YAML: "+err.Error(), false)
+		d.report(0, 0, CodeSyntax, "not valid YAML: "+err.Error())
 		return
 	}
 	line, col := le.Mark.Line, le.Mark.Column
@@ -178,25 +193,25 @@ func (d *Document) syntax(err error) {
 	if le.ContextMsg != "" {
 		message += " " + le.ContextMsg
 	}
-	d.report(line, col, CodeSyntax, message, false)
+	d.report(line, col, CodeSyntax, message)
 }
 
 // checkShape refuses indirection and depth throughout, before anything is
 // read: what a reviewer sees at a place is what holds there.
 func (d *Document) checkShape(n *yaml.Node, depth int) {
 	if depth > maxDepth {
-		d.report(n.Line, n.Column, CodeTooLarge, "nested too deeply", false)
+		d.report(n.Line, n.Column, CodeTooLarge, "nested too deeply")
 		return
 	}
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		d.report(n.Line, n.Column, CodeIndirect, "anchors and aliases aren't read here; write the value out", false)
+		d.report(n.Line, n.Column, CodeIndirect, "anchors and aliases aren't read here; write the value out")
 		return
 	case n.Tag == "!!merge":
-		d.report(n.Line, n.Column, CodeIndirect, "merge keys aren't read here; write the values out", false)
+		d.report(n.Line, n.Column, CodeIndirect, "merge keys aren't read here; write the values out")
 		return
 	case n.Style&yaml.TaggedStyle != 0:
-		d.report(n.Line, n.Column, CodeIndirect, "tags aren't read here; leave it out", false)
+		d.report(n.Line, n.Column, CodeIndirect, "tags aren't read here; leave it out")
 		return
 	}
 	for _, c := range n.Content {

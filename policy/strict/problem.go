@@ -33,13 +33,16 @@ type Place struct {
 // elsewhere.
 func (p Place) String() string { return fmt.Sprintf("%s:%d", filepath.Base(p.File), p.Line) }
 
-// Warning is a warning about what stands there.
-func (p Place) Warning(code, format string, args ...any) Problem {
-	return p.problem(code, fmt.Sprintf(format, args...), true)
+// Problem is one about what stands there.
+func (p Place) Problem(code, format string, args ...any) Problem {
+	return Problem{File: p.File, Line: p.Line, Col: p.Col, Code: code, Message: fmt.Sprintf(format, args...), Snippet: p.Snippet}
 }
 
-func (p Place) problem(code, message string, warning bool) Problem {
-	return Problem{File: p.File, Line: p.Line, Col: p.Col, Code: code, Message: message, Snippet: p.Snippet, Warning: warning}
+// Warning is a warning about what stands there.
+func (p Place) Warning(code, format string, args ...any) Problem {
+	problem := p.Problem(code, format, args...)
+	problem.Warning = true
+	return problem
 }
 
 // Error is "file:line:col: message [CODE]" and, on lines of their own, the

@@ -146,7 +146,8 @@ func TestReportsAreBounded(t *testing.T) {
 	for _, v := range items {
 		v.Errorf("E1", "no")
 	}
-	if got := d.Problems(); len(got) != 700 || len(got.Fatal()) != 500 || d.Found() != 6002 {
+	d.Add(strict.Problem{File: "f.yaml", Code: "E2", Message: "beyond"})
+	if got := d.Problems(); len(got) != 700 || len(got.Fatal()) != 500 || d.Found() != 6003 {
 		t.Errorf("%d kept, %d of them fatal, %d found", len(got), len(got.Fatal()), d.Found())
 	}
 	if text := d.Problems().Error(); strings.Count(text, "f.yaml:") != 100 || !strings.HasSuffix(text, "and 600 more") {

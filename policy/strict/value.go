@@ -1,7 +1,6 @@
 package strict
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,35 +47,35 @@ func (v Value) File() string {
 	return filepath.Base(v.doc.name)
 }
 
-// Place is where v stands, to speak of it once the document is gone. It may
-// only be asked of a present Value.
-func (v Value) Place() Place { return v.doc.place(v.at()) }
+// Place is where v stands, to speak of it once the document is gone; an absent
+// value stands in its file.
+func (v Value) Place() Place {
+	switch {
+	case v.doc == nil:
+		return Place{}
+	case v.node == nil:
+		return v.doc.place(0, 0)
+	}
+	return v.doc.place(v.node.Line, v.node.Column)
+}
 
 // Errorf reports a problem at v.
-func (v Value) Errorf(code, format string, args ...any) { v.report(code, false, format, args) }
+func (v Value) Errorf(code, format string, args ...any) {
+	if v.doc != nil && v.doc.count(false) {
+		v.doc.problems = append(v.doc.problems, v.Place().Problem(code, format, args...))
+	}
+}
 
 // Warnf reports a warning at v.
-func (v Value) Warnf(code, format string, args ...any) { v.report(code, true, format, args) }
+func (v Value) Warnf(code, format string, args ...any) {
+	if v.doc != nil && v.doc.count(true) {
+		v.doc.problems = append(v.doc.problems, v.Place().Warning(code, format, args...))
+	}
+}
 
 // WrongKind reports that something else is wanted than what v is.
 func (v Value) WrongKind(want string) {
 	v.Errorf(CodeType, "want %s, found %s", want, v.found())
-}
-
-func (v Value) report(code string, warning bool, format string, args []any) {
-	if v.doc == nil {
-		return
-	}
-	line, col := v.at()
-	v.doc.report(line, col, code, fmt.Sprintf(format, args...), warning)
-}
-
-// at is v's line and column, 0, 0 where it is absent.
-func (v Value) at() (line, col int) {
-	if v.node == nil {
-		return 0, 0
-	}
-	return v.node.Line, v.node.Column
 }
 
 // Entry is one pair of a mapping; At is the key, for reports about the name.

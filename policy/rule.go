@@ -4,74 +4,69 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"entry/policy/strict"
 )
 
-// shadow is a rule beside which the one at that index has no effect, nil if none was found: a deny
-// rule that takes all that it gives or takes, or an allow rule that gives all of
-// it at least as freely and records at least as much. Only single rules are
-// tried, so some effectless ones are missed; none that has an effect is named.
-func (p *Policy) shadow(at int) *rule {
-	r := p.rules[at]
-	var buffer [16]int32
-	for _, i := range p.besides(buffer[:0], r) {
-		o := p.rules[i]
-		if int(i) == at || !o.shadows(r) {
-			continue
-		}
-		// Of two that say the same the first one counts.
-		if int(i) < at || o.deny != r.deny || !r.shadows(o) {
-			return o
-		}
+// Rule is one rule of a policy, for those who compare rules with each other.
+// The zero Rule is none; no method but Valid may be called on it.
+type Rule struct{ r *rule }
+
+// Valid reports whether r is a rule at all.
+func (r Rule) Valid() bool { return r.r != nil }
+
+// Ref names the rule.
+func (r Rule) Ref() RuleRef { return r.r.ref }
+
+// Place is where it stands.
+func (r Rule) Place() strict.Place { return r.r.place }
+
+// Deny reports whether it takes away rather than gives.
+func (r Rule) Deny() bool { return r.r.deny }
+
+// Whole reports whether it is a deny rule that refuses access as a whole.
+func (r Rule) Whole() bool { return r.r.whole }
+
+// May is what it gives, with what that implies, or takes away.
+func (r Rule) May() Capabilities { return r.r.may }
+
+// Record is the least recording that it asks for, and whether with what is
+// typed.
+func (r Rule) Record() (level Record, input bool) { return r.r.record, r.r.recordInput }
+
+// Limits are its own.
+func (r Rule) Limits() Limits { return r.r.limits }
+
+// Commands are the only ones that its exec stands for, nil for any.
+func (r Rule) Commands() []string { return slices.Clone(r.r.commands) }
+
+// Destinations are what its capability c, a forward, is limited to, as the
+// files have it; "*" is anything.
+func (r Rule) Destinations(c Capability) []string {
+	var out []string
+	for _, d := range r.r.destinations(c) {
+		out = append(out, d.words())
 	}
-	return nil
+	return out
 }
 
-// besides appends the rules that speak of the first user and target that r
-// speaks of; one that shadows r is among them.
-func (p *Policy) besides(dst []int32, r *rule) []int32 {
-	a := asker{}
-	for _, s := range r.who {
-		if s.realm {
-			name, group, _ := strings.Cut(strings.TrimPrefix(s.name, "realm "), "/")
-			a = asker{realm: name, groups: []string{group}}
-			break
-		}
-		if len(s.users) > 0 {
-			a = asker{who: p.users[s.users[0]]}
-			break
-		}
-	}
-	if r.everywhere {
-		return append(dst, p.everywhere...)
-	}
-	if opens := r.opens(); len(opens) > 0 {
-		return p.match(dst, a, opens[0])
-	}
-	return dst
-}
+// Opens are the targets that it speaks of.
+func (r Rule) Opens() []*Target { return r.r.opens() }
 
-// shadows reports whether r is without effect beside o, for all that can be
-// said of the two alone.
-func (o *rule) shadows(r *rule) bool {
-	if r.deny && !o.deny || r.may&^o.may != 0 || !o.forAllOf(r) || !o.openAllOf(r) || !o.covers(&r.conditions) {
-		return false
-	}
-	if o.deny {
-		return !r.deny || o.whole || !r.whole
-	}
-	for _, c := range [...]Capability{ForwardLocal, ForwardRemote} {
-		own := o.destinations(c)
-		if r.may.Has(c) && !slices.ContainsFunc(own, func(d destination) bool { return d.any }) &&
-			slices.ContainsFunc(r.destinations(c), func(d destination) bool { return !slices.Contains(own, d) }) {
-			return false
-		}
-	}
-	if r.may.Has(Exec) && o.commands != nil && (r.commands == nil ||
-		slices.ContainsFunc(r.commands, func(s string) bool { return !slices.Contains(o.commands, s) })) {
-		return false
-	}
-	return o.record >= r.record && (o.recordInput || !r.recordInput) && o.limits.generous(r.limits) == o.limits
-}
+// ForSomebody reports whether it speaks of anybody at all.
+func (r Rule) ForSomebody() bool { return r.r.forSomebody() }
+
+// Conditions are what it asks of a request besides its user and target, in
+// words; "" if nothing. The same conditions have the same words.
+func (r Rule) Conditions() string { return r.r.words() }
+
+// Covers reports whether every request that meets o's conditions meets r's, for
+// all that can be told from the two.
+func (r Rule) Covers(o Rule) bool { return r.r.covers(&o.r.conditions) }
+
+// Includes reports whether r speaks of everybody and everything of whom and
+// which o speaks, for all that the files know.
+func (r Rule) Includes(o Rule) bool { return r.r.forAllOf(o.r) && r.r.openAllOf(o.r) }
 
 // forAllOf reports whether o is for everybody whom r is for.
 func (o *rule) forAllOf(r *rule) bool {

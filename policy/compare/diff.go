@@ -1,4 +1,4 @@
-package policy
+package compare
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"entry/audit/plain"
+	"entry/policy"
 	"entry/policy/strict"
 )
 
@@ -42,18 +44,21 @@ func (a Aspect) String() string {
 // targets: every pair of them.
 type Change struct {
 	Aspect     Aspect
-	Users      []string   // sorted; "realm uni" for whom no file names; empty where nobody in particular is meant
-	Targets    []string   // full names, sorted; the lab's name for LabKeeping
-	Capability Capability // zero where the change is about none
-	Old, New   string     // in words: under which conditions, what is listed; "" for nothing
+	Users      []string          // sorted; "realm uni" for whom no file names; empty where nobody in particular is meant
+	Targets    []string          // full names, sorted; the lab's name for LabKeeping
+	Capability policy.Capability // zero where the change is about none
+	Old, New   string            // in words: under which conditions, what is listed; "" for nothing
 }
 
-// maxUsersShown keeps the list of a lab's members on a line.
-const maxUsersShown = 3
+// A line for a person names no more users and targets than these.
+const (
+	maxUsersShown   = 3
+	maxTargetsShown = 5
+)
 
 // String is one line for a person.
 func (c Change) String() string {
-	targets, users := list(c.Targets), people(c.Users)
+	targets, users := plain.List(c.Targets, maxTargetsShown), people(c.Users)
 	verb := func(one, many string) string {
 		if len(c.Users) == 1 {
 			return one
@@ -81,10 +86,10 @@ func people(users []string) string {
 	if len(users) == 0 {
 		return "everybody else"
 	}
-	if more := len(users) - maxUsersShown; more > 1 {
-		return fmt.Sprintf("%s and %d more", strings.Join(users[:maxUsersShown], ", "), more)
+	if len(users) == maxUsersShown+1 {
+		return plain.List(users, len(users)) // the last one is as short as "and 1 more"
 	}
-	return strings.Join(users, ", ")
+	return plain.List(users, maxUsersShown)
 }
 
 func unless(conditions string) string {
@@ -108,7 +113,7 @@ func orNothing(s string) string {
 // bound to its rule's name). Of two spellings of the same
 // conditions in one rule and in several, a difference may be listed that isn't
 // one. A user in several groups of a realm is looked at in each by itself.
-func Diff(a, b *Policy) []Change {
+func Diff(a, b *policy.Policy) []Change {
 	d := &differ{a: a, b: b, found: map[string]*Change{}}
 	d.targets()
 	d.access()
@@ -121,7 +126,7 @@ func Diff(a, b *Policy) []Change {
 }
 
 type differ struct {
-	a, b    *Policy
+	a, b    *policy.Policy
 	classes [][]string     // targets of which the same rules speak
 	class   map[string]int // by full name
 	order   []string
@@ -166,38 +171,38 @@ func (d *differ) grouped() []Change {
 
 // targets compares what isn't about access: labs, and targets of both.
 func (d *differ) targets() {
-	labs := map[string][2]*lab{}
-	for i, p := range []*Policy{d.a, d.b} {
-		for _, l := range p.labs {
-			pair := labs[l.name]
-			pair[i] = l
-			labs[l.name] = pair
+	labs := map[string][2]string{}
+	for i, p := range []*policy.Policy{d.a, d.b} {
+		for _, l := range p.Labs() {
+			pair := labs[l.Name]
+			pair[i] = labWords(l)
+			labs[l.Name] = pair
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(labs)) {
-		if old, now := labs[name][0].words(), labs[name][1].words(); old != now {
-			d.add(Change{Aspect: LabKeeping, Targets: []string{name}, Old: old, New: now})
+		if pair := labs[name]; pair[0] != pair[1] {
+			d.add(Change{Aspect: LabKeeping, Targets: []string{name}, Old: pair[0], New: pair[1]})
 		}
 	}
-	for _, t := range d.a.sorted {
-		now := d.b.targets[t.FullName()]
-		if now == nil {
-			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, Old: t.words()})
+	for _, t := range d.a.Targets() {
+		now, ok := d.b.Target(t.FullName())
+		if !ok {
+			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, Old: targetWords(t)})
 			continue
 		}
-		if t.words() != now.words() {
-			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, Old: t.words(), New: now.words()})
+		if was, is := targetWords(t), targetWords(now); was != is {
+			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, Old: was, New: is})
 		}
 		d.logins(t, now)
 	}
-	for _, t := range d.b.sorted {
-		if d.a.targets[t.FullName()] == nil {
-			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, New: t.words()})
+	for _, t := range d.b.Targets() {
+		if _, ok := d.a.Target(t.FullName()); !ok {
+			d.add(Change{Aspect: Reaching, Targets: []string{t.FullName()}, New: targetWords(t)})
 		}
 	}
 }
 
-func (d *differ) logins(old, now *Target) {
+func (d *differ) logins(old, now *policy.Target) {
 	if old.DefaultLogin != now.DefaultLogin {
 		d.add(Change{Aspect: LoggingIn, Targets: []string{old.FullName()}, Old: old.DefaultLogin, New: now.DefaultLogin})
 	}
@@ -215,29 +220,26 @@ func (d *differ) logins(old, now *Target) {
 	}
 }
 
-// words are what a lab keeps, "" for a lab that isn't there or keeps nothing of
-// its own.
-func (l *lab) words() string {
-	if l == nil {
-		return ""
-	}
+// labWords are what a lab keeps, "" for one that keeps nothing of its own, which
+// is also what one that isn't there keeps.
+func labWords(l policy.Lab) string {
 	var out []string
-	if l.egress != 0 {
-		out = append(out, "egress of "+strict.FormatSize(l.egress)+" a user and day")
+	if l.Egress != 0 {
+		out = append(out, "egress of "+strict.FormatSize(l.Egress)+" a user and day")
 	}
-	if l.retention != 0 {
-		out = append(out, "retention of "+strict.FormatDuration(l.retention))
+	if l.Retention != 0 {
+		out = append(out, "retention of "+strict.FormatDuration(l.Retention))
 	}
 	return strings.Join(out, ", ")
 }
 
-// words are where t is and what vouches for it.
-func (t *Target) words() string {
+// targetWords are where t is and what vouches for it.
+func targetWords(t *policy.Target) string {
 	out := []string{t.Kind.String() + " at " + strings.Join(t.Addresses, ", ")}
 	if len(t.Ports) > 0 {
 		out = append(out, "ports "+strings.Trim(fmt.Sprint(t.Ports), "[]"))
 	}
-	if t.Kind == SSH {
+	if t.Kind == policy.SSH {
 		if len(t.HostKeys) > 0 {
 			out = append(out, "host keys "+strings.Join(t.HostKeys, ", "))
 		}
