@@ -74,7 +74,7 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 	l.grace(kexGrace)
 	defer l.endGrace()
 
-	vc, peer, err := fastconn.ExchangeVersion(fastconn.Coalesce(nc))
+	vc, peer, err := fastconn.ExchangeVersion(fastconn.Coalesce(g, nc))
 	if err != nil {
 		nc.Close() // the peer is gone or no SSH client
 		return nil, err

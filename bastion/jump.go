@@ -139,7 +139,7 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 		ssh.DiscardRequests(reqs)
 	})
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: access.SSHPort}
-	return fastconn.Channel(ch, local, net.TCPAddrFromAddrPort(c.login.Source())), gone, nil
+	return fastconn.Channel(c.group, ch, local, net.TCPAddrFromAddrPort(c.login.Source())), gone, nil
 }
 
 // hostKeys are what a target shows to clients.
@@ -174,7 +174,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	var sc *ssh.ServerConn
 	var chans <-chan ssh.NewChannel
 	var reqs <-chan *ssh.Request
-	vc, peer, err := fastconn.ExchangeVersion(fastconn.Coalesce(nc))
+	vc, peer, err := fastconn.ExchangeVersion(nc)
 	if err == nil {
 		sc, chans, reqs, err = ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, from))
 	}

@@ -50,7 +50,7 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 	id := s.newID()
 	login := g.Login(asked)
 	who := o.c.login.Who()
-	u := &upstream{s: s, tcp: o.tcp, grant: g, login: login, user: who.User(), session: id, pre: pre, ask: ask}
+	u := &upstream{s: s, group: o.c.group, tcp: o.tcp, grant: g, login: login, user: who.User(), session: id, pre: pre, ask: ask}
 	if g.Target().Auth != policy.Passthrough {
 		u.ask = nil
 	}

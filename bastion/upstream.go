@@ -19,6 +19,7 @@ import (
 	"entry/policy"
 	"entry/session"
 	"entry/session/fastconn"
+	"entry/session/group"
 )
 
 // passthroughTries is how often the target's own prompts are answered for one
@@ -67,6 +68,7 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Re
 // it returns a leg.
 type upstream struct {
 	s       *Server
+	group   *group.Group // of the client connection
 	tcp     net.Conn
 	grant   policy.Grant
 	login   string
@@ -120,7 +122,7 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		u.tcp.Close()
 		return leg, false, fail("unreachable", t.FullName()+" hung up; try again in some minutes", err)
 	}
-	conn, chans, reqs, err := ssh.NewClientConn(fastconn.Coalesce(u.tcp), u.tcp.RemoteAddr().String(), cfg)
+	conn, chans, reqs, err := ssh.NewClientConn(fastconn.Coalesce(u.group, u.tcp), u.tcp.RemoteAddr().String(), cfg)
 	if err == nil {
 		err = u.tcp.SetDeadline(time.Time{})
 		if err == nil {

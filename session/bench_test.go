@@ -17,6 +17,7 @@ import (
 	"entry/audit"
 	"entry/e2e/testkit/wire"
 	"entry/session/fastconn"
+	"entry/session/group"
 )
 
 // The benchmarks relate entry's way to another one, measured in the same run
@@ -30,6 +31,14 @@ type way struct {
 }
 
 func naive(c net.Conn) net.Conn { return c }
+
+func coalesced(c net.Conn) net.Conn {
+	return fastconn.Coalesce(group.New(context.Background(), nil), c)
+}
+
+func channel(ch ssh.Channel, local, remote net.Addr) net.Conn {
+	return fastconn.Channel(group.New(context.Background(), nil), ch, local, remote)
+}
 
 // world is a running way: an SSH connection of the user to something that
 // sends, swallows or echoes.
@@ -65,7 +74,7 @@ func build(tb testing.TB, w way) *world {
 	}
 	if w.hops == 0 {
 		a, b := wire.TCP(tb)
-		user, target := connect(tb, fastconn.Coalesce(a), fastconn.Coalesce(b))
+		user, target := connect(tb, coalesced(a), coalesced(b))
 		go ssh.DiscardRequests(user.Requests)
 		go ssh.DiscardRequests(target.Requests)
 		go serve(target.Channels, benchSize)
@@ -75,7 +84,7 @@ func build(tb testing.TB, w way) *world {
 	// stand for OpenSSH, which does that too.
 	a, b := wire.TCP(tb)
 	var closers []func()
-	var mine net.Conn = fastconn.Coalesce(a)
+	var mine net.Conn = coalesced(a)
 	theirs := w.wrap(b)
 	if w.hops == 2 {
 		outerUser, outerEntry := connect(tb, mine, theirs)
@@ -93,13 +102,13 @@ func build(tb testing.TB, w way) *world {
 			tb.Fatal(err)
 		}
 		go ssh.DiscardRequests(reqs)
-		mine, theirs = fastconn.Channel(ch, a.LocalAddr(), a.RemoteAddr()), <-accepted
+		mine, theirs = channel(ch, a.LocalAddr(), a.RemoteAddr()), <-accepted
 		closers = append(closers, func() { outerUser.Conn.Close() })
 	}
 	user, client := connect(tb, mine, theirs)
 	go ssh.DiscardRequests(user.Requests)
 	c, d := wire.TCP(tb)
-	upstream, target := connect(tb, w.wrap(c), fastconn.Coalesce(d))
+	upstream, target := connect(tb, w.wrap(c), coalesced(d))
 	go ssh.DiscardRequests(target.Requests)
 	go serve(target.Channels, benchSize)
 	done := make(chan struct{})
@@ -124,7 +133,7 @@ func jumpConn(w way, ch ssh.Channel) net.Conn {
 	if w.name == "naive" {
 		return plainChannel{ch, a}
 	}
-	return fastconn.Coalesce(fastconn.Channel(ch, a, a))
+	return channel(ch, a, a)
 }
 
 type plainChannel struct {
@@ -205,13 +214,13 @@ func (w *world) keystrokes(tb testing.TB, n int) []time.Duration {
 var ways = []way{
 	{"direct", naive, 0},
 	{"naive", naive, 1},
-	{"entry", fastconn.Coalesce, 1},
+	{"entry", coalesced, 1},
 }
 
 var jumpWays = []way{
 	{"direct", naive, 0},
 	{"naive", naive, 2},
-	{"entry", fastconn.Coalesce, 2},
+	{"entry", coalesced, 2},
 }
 
 func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
@@ -304,7 +313,7 @@ func BenchmarkCoalesce(b *testing.B) {
 	for b.Loop() {
 		_, u := run(naive)
 		n = append(n, u)
-		_, u = run(fastconn.Coalesce)
+		_, u = run(coalesced)
 		c = append(c, u)
 	}
 	b.ReportMetric(median(c).Seconds()/median(n).Seconds(), "cpu-vs-naive")

@@ -130,7 +130,7 @@ func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 		defer c.Close()
 		config := &ssh.ServerConfig{NoClientAuth: true, ServerVersion: fastconn.Version}
 		config.AddHostKey(wire.HostKey)
-		cc, chans, reqs, err := ssh.NewServerConn(fastconn.Coalesce(c), config)
+		cc, chans, reqs, err := ssh.NewServerConn(coalesced(c), config)
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 		if err != nil {
 			return err
 		}
-		uc, uchans, ureqs, err := ssh.NewClientConn(fastconn.Coalesce(u), addr, &ssh.ClientConfig{User: me.Username, ClientVersion: fastconn.Version,
+		uc, uchans, ureqs, err := ssh.NewClientConn(coalesced(u), addr, &ssh.ClientConfig{User: me.Username, ClientVersion: fastconn.Version,
 			Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 		if err != nil {
 			return err

@@ -123,7 +123,7 @@ func (p *Portal) Serve(ctx context.Context, login *access.Login, conn ssh.Conn, 
 // answers requests meanwhile. cancel ends what the command waits for.
 func (v *visit) sitDown(ctx context.Context, cancel func(), ch ssh.Channel, reqs <-chan *ssh.Request, pty *ptyRequest, args []string) {
 	local, remote := v.conn.LocalAddr(), v.conn.RemoteAddr()
-	d := newDesk(ch, pty, local, remote, v.p.o.Idle)
+	d := newDesk(v.group, ch, pty, local, remote, v.p.o.Idle)
 	defer d.in.Close()
 	done := make(chan uint32, 1)
 	gone := false

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"entry/session/fastconn"
+	"entry/session/group"
 )
 
 const (
@@ -47,10 +48,10 @@ type desk struct {
 }
 
 // newDesk reads from ch through a conn of its own, because a channel's Read
-// can't be ended. Its writes go straight to ch, so that all are out before the
+// can't be ended; that conn's goroutines are g's. Its writes go straight to ch, so that all are out before the
 // exit status.
-func newDesk(ch ssh.Channel, pty *ptyRequest, local, remote net.Addr, idle time.Duration) *desk {
-	d := &desk{in: fastconn.Channel(ch, local, remote), idle: idle, out: lines{ch, "\n"}, errs: lines{ch.Stderr(), "\n"}}
+func newDesk(g *group.Group, ch ssh.Channel, pty *ptyRequest, local, remote net.Addr, idle time.Duration) *desk {
+	d := &desk{in: fastconn.Channel(g, ch, local, remote), idle: idle, out: lines{ch, "\n"}, errs: lines{ch.Stderr(), "\n"}}
 	if pty != nil {
 		d.pty = true
 		d.term = term.NewTerminal(readWriter{d.in, ch}, "")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/session/group"
 )
 
 // readAhead bounds what is taken from a channel before anybody reads it. The
@@ -28,24 +30,27 @@ const (
 // two goroutines stand between it and the channel, one that reads ahead (up to
 // 128 KiB) and one that writes what was collected meanwhile (up to 256 KiB),
 // as Coalesce does. The reading one ends when the peer closes the channel or
-// the connection below ends; that is, it can outlive Close.
+// the connection below ends; that is, it can outlive Close. Both are g's.
+// A panic in one of them, or in a caller's Read or Write, fails the conn and
+// cancels g, and goes no further.
 //
 // Close delivers what was accepted, waiting for at most a second, and closes
 // the channel. CloseWrite sends EOF after the last byte. remote must be a
 // *net.TCPAddr where x/crypto is to check source-address options.
-func Channel(ch ssh.Channel, local, remote net.Addr) net.Conn {
-	c := &channelConn{ch: ch, local: local, remote: remote}
+func Channel(g *group.Group, ch ssh.Channel, local, remote net.Addr) net.Conn {
+	c := &channelConn{group: g, ch: ch, local: local, remote: remote}
 	c.changed.L = &c.mu
-	c.out.init(
+	c.out.init(g, "writer of a channel",
 		func(b []byte) error { _, err := ch.Write(b); return err },
 		func() { _ = ch.CloseWrite() }, // the channel may be gone already
 		func() { _ = ch.Close() },      // likewise
 	)
-	go c.fetch()
+	g.Go("reader of a channel", c.fetch)
 	return c
 }
 
 type channelConn struct {
+	group         *group.Group
 	ch            ssh.Channel
 	local, remote net.Addr
 	out           writeBehind
@@ -68,40 +73,52 @@ type piece struct {
 // fetch reads ahead until the channel ends. After Close it goes on and drops
 // what comes, so that the peer's CLOSE is reached.
 func (c *channelConn) fetch() {
-	n := 0
-	for {
-		b := Chunk(n, MaxChunk)
-		var err error
-		n, err = c.ch.Read(*b)
-		if n > 0 {
-			err = nil // it comes again once everything was read; see the relay's copy
-		}
+	err := errBroken // what a panic leaves
+	defer func() {
 		c.mu.Lock()
-		if n > 0 && !c.closed {
-			c.ahead = append(c.ahead, piece{buf: b, to: n})
-			c.held += n
-			b = nil
-		}
-		if err != nil {
-			c.err = err
-		}
+		defer c.mu.Unlock()
+		c.err = err
 		c.changed.Broadcast()
-		for c.full() && !c.closed {
-			c.changed.Wait()
-		}
-		c.mu.Unlock()
-		if b != nil {
+	}()
+	for n := 0; ; {
+		b := Chunk(n, MaxChunk)
+		var end error
+		n, end = c.ch.Read(*b)
+		// Bytes may come with an error; it comes again once everything was read.
+		if n == 0 && end != nil {
 			PutChunk(b)
-		}
-		if err != nil {
+			err = end
 			return
 		}
+		c.keep(piece{buf: b, to: n})
+	}
+}
+
+// keep makes p readable and waits while there is enough of that.
+func (c *channelConn) keep(p piece) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || p.to == 0 {
+		PutChunk(p.buf)
+		return
+	}
+	c.ahead = append(c.ahead, p)
+	c.held += p.to
+	c.changed.Broadcast()
+	for c.full() && !c.closed {
+		c.changed.Wait()
 	}
 }
 
 func (c *channelConn) full() bool { return c.held >= readAhead || len(c.ahead) >= readPieces }
 
-func (c *channelConn) Read(p []byte) (int, error) {
+func (c *channelConn) Read(p []byte) (n int, err error) {
+	err = errBroken // what a panic leaves
+	c.group.Run("read from a channel", func() { n, err = c.read(p) })
+	return n, err
+}
+
+func (c *channelConn) read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -140,8 +157,9 @@ func (c *channelConn) take(p []byte) (n int) {
 	return n
 }
 
-func (c *channelConn) Write(p []byte) (int, error) {
-	n, err := c.out.queue(p)
+func (c *channelConn) Write(p []byte) (n int, err error) {
+	err = errBroken
+	c.group.Run("write to a channel", func() { n, err = c.out.queue(p) })
 	if errors.Is(err, io.EOF) {
 		err = io.ErrClosedPipe // the peer closed the channel
 	}

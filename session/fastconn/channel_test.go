@@ -2,6 +2,7 @@ package fastconn
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/e2e/testkit/wire"
+	"entry/session/group"
 )
 
 // jump opens a jump channel and returns both ends.
@@ -47,11 +49,24 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// testGroup is a group whose goroutines have to end with the test, and to which
+// nothing may happen.
+func testGroup(t testing.TB) *group.Group {
+	g := group.New(context.Background(), nil)
+	t.Cleanup(func() {
+		g.Wait()
+		if err := context.Cause(g.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
 var someAddr = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711}
 
 func TestChannelConnKeepsTheStream(t *testing.T) {
 	user, entry, _ := jump(t)
-	c := Channel(entry, someAddr, someAddr)
+	c := Channel(testGroup(t), entry, someAddr, someAddr)
 	want := bytes.Repeat([]byte("0123456789abcdef"), 300_000)
 	go func() { user.Write(want); user.CloseWrite() }()
 	got, err := io.ReadAll(c)
@@ -62,7 +77,7 @@ func TestChannelConnKeepsTheStream(t *testing.T) {
 	if got, err = io.ReadAll(user); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes went out, %v", len(got), err)
 	}
-	if c.RemoteAddr() != net.Addr(someAddr) || Coalesce(c) != c {
+	if c.RemoteAddr() != net.Addr(someAddr) || Coalesce(testGroup(t), c) != c {
 		t.Error("the address or the conn was changed")
 	}
 }
@@ -96,7 +111,7 @@ func TestChannelConnUnblocksByItself(t *testing.T) {
 			<-opened
 			a.Stop() // nothing more comes from the user
 
-			conn := Channel(ch, someAddr, someAddr)
+			conn := Channel(testGroup(t), ch, someAddr, someAddr)
 			read, written := make(chan error, 1), make(chan error, 1)
 			go func() { _, err := conn.Read(make([]byte, 10)); read <- err }()
 			go func() {
@@ -134,7 +149,7 @@ func TestChannelConnUnblocksByItself(t *testing.T) {
 
 func TestChannelConnAfterADeadline(t *testing.T) {
 	user, entry, _ := jump(t)
-	c := Channel(entry, someAddr, someAddr)
+	c := Channel(testGroup(t), entry, someAddr, someAddr)
 	defer c.Close()
 	c.SetReadDeadline(time.Now().Add(-time.Second))
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -149,7 +164,7 @@ func TestChannelConnAfterADeadline(t *testing.T) {
 
 func TestChannelConnReadsAheadOnlySoFar(t *testing.T) {
 	user, entry, _ := jump(t)
-	c := Channel(entry, someAddr, someAddr).(*channelConn)
+	c := Channel(testGroup(t), entry, someAddr, someAddr).(*channelConn)
 	defer c.Close()
 	go user.Write(make([]byte, 4<<20))
 	until(t, "the bound", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.full() })

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"entry/session/group"
 )
 
 const (
@@ -38,14 +40,16 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); retur
 // passes ends the direction for good, as a cut SSH packet does.
 //
 // The returned connection is safe for concurrent use. Its addresses are c's.
+// Its goroutine is g's. A panic below it, in the goroutine or in a caller's
+// Read or Write, fails the connection and cancels g, and goes no further.
 // A conn made by Channel works like this already and is returned as it is.
-func Coalesce(c net.Conn) net.Conn {
+func Coalesce(g *group.Group, c net.Conn) net.Conn {
 	switch c := c.(type) {
 	case *channelConn, *coalesced:
 		return c
 	}
-	q := &coalesced{Conn: c, in: newReader(c)}
-	q.out.init(
+	q := &coalesced{Conn: c, group: g, in: newReader(c)}
+	q.out.init(g, "writer of a connection",
 		func(b []byte) error { _, err := c.Write(b); return err },
 		func() {
 			if h, ok := c.(interface{ CloseWrite() error }); ok {
@@ -59,6 +63,7 @@ func Coalesce(c net.Conn) net.Conn {
 
 type coalesced struct {
 	net.Conn // addresses only
+	group    *group.Group
 	in       reader
 	out      writeBehind
 
@@ -71,9 +76,19 @@ type reader interface {
 	Read(p []byte) (int, error)
 }
 
-func (q *coalesced) Read(p []byte) (int, error) { return q.in.Read(p) }
+func (q *coalesced) Read(p []byte) (n int, err error) {
+	err = errBroken // what a panic leaves
+	q.group.Run("read from a connection", func() { n, err = q.in.Read(p) })
+	return n, err
+}
 
-func (q *coalesced) Write(p []byte) (int, error) {
+func (q *coalesced) Write(p []byte) (n int, err error) {
+	err = errBroken
+	q.group.Run("write to a connection", func() { n, err = q.write(p) })
+	return n, err
+}
+
+func (q *coalesced) write(p []byte) (int, error) {
 	if len(p) < bulkWrite {
 		took, err := q.out.through(p)
 		if took {

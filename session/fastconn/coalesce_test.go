@@ -59,7 +59,7 @@ func (g *gate) sizes() (n []int) {
 
 func TestTypingIsWrittenThroughAndBulkInOnePiece(t *testing.T) {
 	g := newGate()
-	c := Coalesce(g)
+	c := Coalesce(testGroup(t), g)
 	g.open <- struct{}{}
 	if _, err := c.Write([]byte("k")); err != nil { // returns only after the write
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestTypingIsWrittenThroughAndBulkInOnePiece(t *testing.T) {
 
 func TestTheBatchIsBounded(t *testing.T) {
 	g := newGate()
-	c := Coalesce(g)
+	c := Coalesce(testGroup(t), g)
 	done := make(chan error, 1)
 	var sent int
 	go func() {
@@ -127,7 +127,7 @@ func TestAWriteErrorStays(t *testing.T) {
 	g := newGate()
 	broken := errors.New("broken")
 	g.fail = broken
-	c := Coalesce(g)
+	c := Coalesce(testGroup(t), g)
 	if _, err := c.Write(make([]byte, 5000)); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestAWriteErrorStays(t *testing.T) {
 func TestCloseDeliversAndUnblocks(t *testing.T) {
 	t.Run("a peer that reads", func(t *testing.T) {
 		a, b := wire.TCP(t)
-		c := Coalesce(a)
+		c := Coalesce(testGroup(t), a)
 		want := bytes.Repeat([]byte("0123456789"), 100_000)
 		go func() { c.Write(want); c.Close() }()
 		got, err := io.ReadAll(b)
@@ -159,7 +159,7 @@ func TestCloseDeliversAndUnblocks(t *testing.T) {
 	})
 	t.Run("a peer that takes nothing", func(t *testing.T) {
 		g := newGate()
-		c := Coalesce(g)
+		c := Coalesce(testGroup(t), g)
 		c.Write(make([]byte, 5000))
 		reading, writing := make(chan error, 1), make(chan error, 1)
 		go func() { _, err := c.Read(make([]byte, 1)); reading <- err }()
@@ -189,7 +189,7 @@ func TestCloseDeliversAndUnblocks(t *testing.T) {
 func TestDeadlinesOfACoalescedConn(t *testing.T) {
 	a, b := wire.TCP(t)
 	defer b.Close()
-	c := Coalesce(a)
+	c := Coalesce(testGroup(t), a)
 	defer c.Close()
 	c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 	if _, err := c.Read(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -214,7 +214,7 @@ func TestDeadlinesOfACoalescedConn(t *testing.T) {
 
 func TestHalfClose(t *testing.T) {
 	a, b := wire.TCP(t)
-	c := Coalesce(a)
+	c := Coalesce(testGroup(t), a)
 	c.Write(bytes.Repeat([]byte("x"), 50_000))
 	c.(interface{ CloseWrite() error }).CloseWrite()
 	if got, err := io.ReadAll(b); len(got) != 50_000 || err != nil {
@@ -241,7 +241,7 @@ func TestCoalesceKeepsTheStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := pair()
-			in, out := Coalesce(a), Coalesce(b)
+			in, out := Coalesce(testGroup(t), a), Coalesce(testGroup(t), b)
 			rnd := rand.New(rand.NewPCG(1, 2))
 			want := make([]byte, 3<<20)
 			for i := range want {
@@ -282,7 +282,7 @@ func TestCoalesceKeepsTheStream(t *testing.T) {
 // A waiting connection holds neither buffers nor goroutines.
 func TestAnIdleConnHoldsNothing(t *testing.T) {
 	a, b := wire.TCP(t)
-	c := Coalesce(a).(*coalesced)
+	c := Coalesce(testGroup(t), a).(*coalesced)
 	go b.Write(make([]byte, 100_000))
 	if _, err := io.ReadFull(c, make([]byte, 100_000)); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,11 @@
 // no buffer but the one of a read that is in progress. Close and deadlines end
 // every Read and Write at once, whatever the peer does.
 //
+// Goroutines belong to the group with which a conn was made. x/crypto reads and
+// writes on goroutines of its own, where a panic would end the process: one
+// that happens below or in a conn becomes that conn's error and its group's
+// cause instead.
+//
 // # When not to use it
 //
 // For connections that carry anything but SSH: there a Write that returns says

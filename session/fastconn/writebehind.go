@@ -1,11 +1,14 @@
 package fastconn
 
 import (
+	"errors"
 	"net"
 	"os"
 	"runtime"
 	"sync"
 	"time"
+
+	"entry/session/group"
 )
 
 const (
@@ -21,13 +24,18 @@ const (
 
 var batches = sync.Pool{New: func() any { b := make([]byte, 0, batchStart); return &b }}
 
+// errBroken is what is left of a conn in which something panicked.
+var errBroken = errors.New("a defect broke the connection")
+
 // writeBehind collects bytes while a write is in flight and hands them on in
-// one piece. A goroutine writes while there is something to write and ends
-// when there is nothing, so that an idle connection holds no goroutine and no
-// buffer.
+// one piece. A goroutine of its group writes while there is something to write
+// and ends when there is nothing, so that an idle connection holds no goroutine
+// and no buffer.
 //
 // Lock order: mu is never held across write, half or full.
 type writeBehind struct {
+	group *group.Group
+	name  string             // of its goroutine
 	write func([]byte) error // to the destination; calls are serial
 	half  func()             // ends the direction after the last byte
 	full  func()             // closes the destination
@@ -44,7 +52,8 @@ type writeBehind struct {
 	deadline deadline
 }
 
-func (w *writeBehind) init(write func([]byte) error, half, full func()) {
+func (w *writeBehind) init(g *group.Group, name string, write func([]byte) error, half, full func()) {
+	w.group, w.name = g, name
 	w.write, w.half, w.full = write, half, full
 	w.changed.L = &w.mu
 }
@@ -66,25 +75,35 @@ func (w *writeBehind) failure() error {
 // reports whether it took p.
 func (w *writeBehind) through(p []byte) (took bool, err error) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err := w.failure(); err != nil {
-		w.mu.Unlock()
 		return true, err
 	}
 	if w.running {
-		w.mu.Unlock()
 		return false, nil
 	}
 	w.running = true
-	w.mu.Unlock()
-
-	err = w.write(p)
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.apart(func() { err = w.write(p) })
 	w.running = false
 	w.fail(err)
 	w.start()
 	return true, err
+}
+
+// apart runs f without mu, which is held, while running says that somebody is
+// in it. If f panics, that is the direction's end and goes on to the caller.
+func (w *writeBehind) apart(f func()) {
+	returned := false
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		if !returned {
+			w.running = false
+			w.fail(errBroken)
+		}
+	}()
+	f()
+	returned = true
 }
 
 // queue accepts p into the batch, waiting for room if the destination is slow.
@@ -119,7 +138,7 @@ func (w *writeBehind) queue(p []byte) (n int, err error) {
 func (w *writeBehind) start() {
 	if !w.running && (w.pending != nil || w.eof && !w.eofDone || w.closed && !w.fullDone) {
 		w.running = true
-		go w.run()
+		w.group.Go(w.name, w.run)
 	} else if !w.running {
 		w.changed.Broadcast()
 	}
@@ -143,22 +162,19 @@ func (w *writeBehind) run() {
 			b := w.pending
 			w.pending = nil
 			w.changed.Broadcast()
-			w.mu.Unlock()
-			err := w.write(*b)
-			*b = (*b)[:0]
-			batches.Put(b)
-			w.mu.Lock()
+			var err error
+			w.apart(func() {
+				err = w.write(*b)
+				*b = (*b)[:0]
+				batches.Put(b)
+			})
 			w.fail(err)
 		case w.eof && !w.eofDone:
 			w.eofDone = true
-			w.mu.Unlock()
-			w.half()
-			w.mu.Lock()
+			w.apart(w.half)
 		case w.closed && !w.fullDone:
 			w.fullDone = true
-			w.mu.Unlock()
-			w.full()
-			w.mu.Lock()
+			w.apart(w.full)
 		default:
 			w.running = false
 			w.changed.Broadcast()

@@ -42,7 +42,10 @@ type Group struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	panicked func(*Panic)
-	all      sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows; no other lock is taken under it
+	running int        // goroutines
+	idle    sync.Cond  // running is 0
 }
 
 // New returns a group without goroutines, whose context ends with ctx. panicked
@@ -51,6 +54,7 @@ type Group struct {
 func New(ctx context.Context, panicked func(*Panic)) *Group {
 	g := &Group{panicked: panicked}
 	g.ctx, g.cancel = context.WithCancelCause(ctx)
+	g.idle.L = &g.mu
 	return g
 }
 
@@ -62,14 +66,22 @@ func (g *Group) Context() context.Context { return g.ctx }
 func (g *Group) Cancel(cause error) { g.cancel(cause) }
 
 // Go runs f on a goroutine of the group. name says in the log which one it was.
-// Calling it while another goroutine waits is allowed only from a goroutine of
-// the group, as with sync.WaitGroup.
+// It may be called at any time and from anywhere, also while somebody waits:
+// conns start goroutines of their group when a library writes to them.
 func (g *Group) Go(name string, f func()) {
-	g.all.Add(1)
+	g.count(1)
 	go func() {
-		defer g.all.Done()
+		defer g.count(-1)
 		g.Run(name, f)
 	}()
+}
+
+func (g *Group) count(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.running += n; g.running == 0 {
+		g.idle.Broadcast()
+	}
 }
 
 // Run runs f on the caller's goroutine, with the care that Go takes.
@@ -86,8 +98,15 @@ func (g *Group) Run(name string, f func()) {
 	f()
 }
 
-// Wait returns once all goroutines of the group have ended. It cancels nothing.
-func (g *Group) Wait() { g.all.Wait() }
+// Wait returns once all goroutines of the group have ended: in a moment in
+// which none runs. It cancels nothing.
+func (g *Group) Wait() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.running > 0 {
+		g.idle.Wait()
+	}
+}
 
 // Vital runs f on a goroutine that owns shared state. done is closed when f has
 // returned. A panic in f ends the process: the name is printed, then Go's own

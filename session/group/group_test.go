@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -52,6 +53,29 @@ func TestFirstCauseCounts(t *testing.T) {
 	g.Wait()
 	if got := context.Cause(g.Context()); !errors.Is(got, first) {
 		t.Errorf("cause is %v", got)
+	}
+}
+
+// What starts goroutines of a group need not belong to it: with a
+// sync.WaitGroup, this test is a race.
+func TestGoWhileSomebodyWaits(t *testing.T) {
+	t.Parallel()
+	g := New(t.Context(), nil)
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		for range 1000 {
+			g.Wait()
+		}
+	}()
+	var ran atomic.Int64
+	for range 1000 {
+		g.Go("late", func() { ran.Add(1) })
+	}
+	<-waited
+	g.Wait()
+	if n := ran.Load(); n != 1000 {
+		t.Errorf("%d of 1000 had run when Wait returned", n)
 	}
 }
 
