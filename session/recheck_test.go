@@ -66,7 +66,7 @@ func TestARecheckThatRefusesEndsTheSession(t *testing.T) {
 }
 
 func TestARecheckAsksWhetherTheSessionStands(t *testing.T) {
-	change := make(chan struct{})
+	change := make(chan struct{}, 1) // whoever rechecks late sees the second change at the first
 	var stands atomic.Pointer[refusal.Error]
 	r, u := running(t, mayAll, false, func(o *Options) {
 		decide := o.Decide
