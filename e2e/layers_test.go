@@ -40,7 +40,7 @@ var codecs = map[string][]string{
 	"policy/strict":           {"go.yaml.in/yaml/v4"},
 	"audit":                   {"golang.org/x/mod/sumdb"},
 	"session/recording":       {"github.com/klauspost/compress", "filippo.io/age"},
-	"bastion/identity/secret": {"golang.org/x/crypto", "github.com/pquerna/otp"},
+	"bastion/identity/secret": {"golang.org/x/crypto", "github.com/pquerna/otp", "github.com/go-crypt/x"},
 }
 
 // only says which packages may import a module themselves, and from which
@@ -52,7 +52,7 @@ var only = []struct {
 }{
 	{"golang.org/x/crypto/ssh", 3, nil},
 	{"github.com/gliderlabs/ssh", 6, []string{"bastion"}},
-	{"github.com/pquerna/otp", 2, []string{"bastion/identity", "bastion/identity/secret"}},
+	{"github.com/pquerna/otp", 2, []string{"bastion/identity/secret"}},
 	{"github.com/go-ldap/ldap", 3, []string{"bastion/realm"}},
 	{"modernc.org/sqlite", 4, []string{"bastion/store"}},
 	{"github.com/jackc/pgx", 4, []string{"bastion/store"}},

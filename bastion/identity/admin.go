@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 	"entry/policy"
 )
 
@@ -49,7 +50,7 @@ func (a *Authenticator) AddUser(ctx context.Context, name string) (temporary str
 	case !errors.Is(err, ErrNoAccount):
 		return "", fmt.Errorf("add user %s: %w", name, storeFailed(err))
 	}
-	acct := Account{ID: randomID(), Name: name, Generation: 1, Created: a.now()}
+	acct := Account{ID: secret.NewID(), Name: name, Generation: 1, Created: a.now()}
 	temporary, acct.Temporary = a.issueTemporary()
 	if err := a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
 		a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
@@ -151,8 +152,8 @@ func (a *Authenticator) info(acct Account) UserInfo {
 }
 
 func (a *Authenticator) issueTemporary() (string, *Temporary) {
-	t := newTemporary()
-	return t, &Temporary{Hash: hashTemporary(t), Expires: a.now().Add(a.temp)}
+	t := secret.NewTemporary()
+	return t, &Temporary{Hash: secret.HashTemporary(t), Expires: a.now().Add(a.temp)}
 }
 
 func (a *Authenticator) account(ctx context.Context, name string) (Account, error) {

@@ -54,7 +54,7 @@ func (h *ahead) judge(ctx context.Context, a *Authenticator, acct Account, passp
 	isTemporary := acct.temporaryFor(passphrase)
 	if acct.Realm == "" && acct.Passphrase != "" && !isTemporary {
 		h.judged, h.first = true, verdict{reason: reasonWrongPassphrase}
-		right, err := a.hasher.verify(ctx, acct.Passphrase, passphrase)
+		right, err := a.hasher.Verify(ctx, acct.Passphrase, passphrase)
 		if h.err = err; right && err == nil {
 			h.first = verdict{}
 		}
@@ -62,7 +62,7 @@ func (h *ahead) judge(ctx context.Context, a *Authenticator, acct Account, passp
 	}
 	var same sync.WaitGroup
 	var hashing error
-	same.Go(func() { _, hashing = a.hasher.verify(ctx, a.dummy.Passphrase, passphrase) })
+	same.Go(func() { _, hashing = a.hasher.Verify(ctx, a.dummy.Passphrase, passphrase) })
 	if acct.Realm != "" && acct.Temporary == nil && a.bySMS(acct) {
 		h.judged = true
 		h.first, h.member, h.err = a.askDirectory(ctx, acct, passphrase)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 )
 
 // Options are what an Authenticator is made of. Store, Events and Secret are
@@ -109,8 +110,8 @@ type Authenticator struct {
 	temp    time.Duration
 	issuer  string
 	limits  Limits
-	keys    keys
-	hasher  *hasher
+	keys    secret.Keys
+	hasher  *secret.Hasher
 	lockout *lockout
 	dummy   Account
 
@@ -130,12 +131,9 @@ func New(o Options) (*Authenticator, error) {
 	if o.Store == nil || o.Events == nil {
 		return nil, errors.New("identity: Options.Store and Options.Events are required")
 	}
-	if len(o.Secret) != secretSize {
-		return nil, fmt.Errorf("identity: Options.Secret has %d bytes, not %d", len(o.Secret), secretSize)
-	}
 	a := &Authenticator{
 		store: o.Store, events: o.Events, now: o.Now, temp: o.TempLifetime, issuer: o.Issuer,
-		limits: o.Limits.withDefaults(), hasher: newHasher(recommended),
+		limits: o.Limits.withDefaults(), hasher: secret.NewHasher(secret.HasherOptions{}),
 		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode, inactivity: max(o.Inactivity, 0),
 		passphraseAge: o.PassphraseAge, resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
 		texter: o.Texter, sending: make(chan struct{}, smsAtOnce),
@@ -173,13 +171,13 @@ func New(o Options) (*Authenticator, error) {
 		}
 	}
 	var err error
-	if a.keys, err = deriveKeys(o.Secret); err != nil {
-		return nil, err
+	if a.keys, err = secret.DeriveKeys(o.Secret); err != nil {
+		return nil, fmt.Errorf("identity: Options.Secret: %w", err)
 	}
 	if a.dummy, err = a.dummyAccount(); err != nil {
 		return nil, err
 	}
-	a.lockout = &lockout{limits: a.limits, store: o.Store, key: a.keys.tallies}
+	a.lockout = &lockout{limits: a.limits, store: o.Store, keys: a.keys}
 	return a, nil
 }
 

@@ -95,9 +95,7 @@
 //
 // # Sources
 //
-// RFC 4256 (keyboard-interactive), RFC 4226 and RFC 6238 (codes), RFC 9106 §4
-// (argon2id's second recommended option), the PHC string format, crypt(5) (hashes
-// that are imported), Google Authenticator's Key URI Format and file format, NIST
-// SP 800-63B §5.1 and PCI DSS 4.0.1 §8.3.4, §8.5.1 (lockout, codes that can't be
-// replayed).
+// RFC 4256 (keyboard-interactive), Google Authenticator's Key URI Format and file
+// format, NIST SP 800-63B §5.1 and PCI DSS 4.0.1 §8.3.4, §8.5.1 (lockout, codes
+// that can't be replayed). Those of codes and hashes stand in package secret.
 package identity

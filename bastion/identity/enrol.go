@@ -7,12 +7,15 @@ import (
 	"strings"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 )
 
 // Bounds on the rounds that a proven client may take; the grace bounds their time.
 const (
 	maxNewPassphrases = 8 // refused or mistyped new passphrases
 	maxFirstCodes     = 5 // wrong first codes for one QR
+
+	recoveryCount = 10 // codes on a list
 )
 
 // firstDevice is the name of the authenticator that a login enrols.
@@ -56,7 +59,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		if err != nil {
 			return Identity{}, err
 		}
-		if next.Passphrase, err = d.a.hasher.hash(ctx, passphrase); err != nil {
+		if next.Passphrase, err = d.a.hasher.Hash(ctx, passphrase); err != nil {
 			return Identity{}, err
 		}
 		next.PassphraseSet, next.Temporary = d.a.now(), nil
@@ -103,9 +106,9 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 // newRecovery makes a list of recovery codes and what is stored of them.
 func (a *Authenticator) newRecovery(account string) (codes []string, stored []RecoveryCode) {
 	for range recoveryCount {
-		code := randomSymbols(recoverySymbols)
-		symbols, _ := parseRecovery(code) // what was just made has the form
-		codes, stored = append(codes, code), append(stored, RecoveryCode{Hash: a.keys.hashRecovery(account, symbols)})
+		code := secret.NewRecoveryCode()
+		h, _ := a.keys.HashRecovery(account, code) // what was just made has the form
+		codes, stored = append(codes, code), append(stored, RecoveryCode{Hash: h})
 	}
 	return codes, stored
 }
@@ -171,7 +174,7 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old string) 
 // firstCode shows a fresh seed and returns its sealed authenticator once a code
 // of it has come back. Nothing is stored yet.
 func (d *dialogue) firstCode(ctx context.Context, acct Account, name string) (EnrolledAuthenticator, error) {
-	seed := newSeed()
+	seed := secret.NewSeed()
 	code := d.a.issuer + " one-time code: "
 	picture, err := renderQR(otpauthURI(d.a.issuer, acct.Name, seed))
 	if err != nil {
@@ -188,18 +191,18 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account, name string) (En
 			return EnrolledAuthenticator{}, err
 		}
 		now := d.a.now()
-		digits, _ := parseCode(typed)
-		m, err := findStep(seed, digits, now, -1, -1)
+		digits, _ := secret.ParseCode(typed)
+		m, err := secret.FindStep(seed, digits, now, -1, -1)
 		switch {
 		case err != nil:
 			return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		case m.acceptable():
-			id := randomID()
+		case m.Acceptable():
+			id := secret.NewID()
 			return EnrolledAuthenticator{
-				ID: id, Name: name, Sealed: d.a.keys.sealSeed(acct.ID, id, seed), Created: now, LastStep: m.step, Used: now,
+				ID: id, Name: name, Sealed: d.a.keys.SealSeed(acct.ID, id, seed), Created: now, LastStep: m.Step, Used: now,
 			}, nil
-		case m.found:
-			prompt = driftText(m.drift) + " " + code
+		case m.Found:
+			prompt = driftText(m.Drift) + " " + code
 		default:
 			prompt = notAccepted + " The code must come from the key shown above. " + code
 		}

@@ -3,35 +3,57 @@ package identity
 import (
 	"context"
 	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"entry/bastion/identity/secret"
 )
+
+var cheap = secret.Costs{Memory: 64, Passes: 1, Threads: 1}
 
 // MakeCheap gives a's passphrases costs that tests can pay a thousand times.
 // Nothing outside tests can reach it.
-func (a *Authenticator) MakeCheap() {
-	a.hasher.params = params{memory: 64, time: 1, threads: 1}
-	a.dummy.Passphrase = a.hasher.dummy()
-}
+func (a *Authenticator) MakeCheap() { a.OnHash(nil) }
 
-// OnHash calls f for every argon2id hash.
-func (a *Authenticator) OnHash(f func()) { a.hasher.hashed = f }
+// OnHash makes a's passphrases cheap and calls f for every hash.
+func (a *Authenticator) OnHash(f func()) {
+	a.hasher = secret.NewHasher(secret.HasherOptions{Costs: cheap, OnTurn: f})
+	a.dummy.Passphrase = a.hasher.Dummy()
+}
 
 // BlockHashes takes every turn at hashing and shortens the wait for one; the
 // returned function gives the turns back.
 func (a *Authenticator) BlockHashes() (release func()) {
-	a.hasher.wait = time.Millisecond
-	for range atOnce {
-		a.hasher.turn <- struct{}{}
-	}
-	return func() {
-		for range atOnce {
-			<-a.hasher.turn
+	usual := a.hasher
+	taken, free := make(chan struct{}), make(chan struct{})
+	h := secret.NewHasher(secret.HasherOptions{Costs: cheap, Wait: time.Millisecond, OnTurn: func() {
+		taken <- struct{}{}
+		<-free
+	}})
+	full := make(chan error, 8) // more than there are turns
+	for {
+		go func() {
+			_, err := h.Hash(context.Background(), "")
+			full <- err
+		}()
+		select {
+		case <-taken:
+			continue
+		case <-full: // no turn is left
 		}
+		break
+	}
+	a.hasher = h
+	return func() {
+		close(free)
+		a.hasher = usual
 	}
 }
 
 // CodeAt is the code that an authenticator shows in the step of t.
 func CodeAt(seed []byte, t time.Time) string {
-	c, err := codeAt(seed, stepAt(t))
+	c, err := totp.GenerateCodeCustom(secret.SeedText(seed), t, totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix})
 	if err != nil {
 		panic(err)
 	}

@@ -74,7 +74,7 @@ func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase str
 	if acct.Passphrase == "" {
 		return wrong, nil
 	}
-	right, err := d.a.hasher.verify(ctx, acct.Passphrase, passphrase)
+	right, err := d.a.hasher.Verify(ctx, acct.Passphrase, passphrase)
 	if err != nil || !right {
 		return wrong, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"entry/bastion/identity/secret"
 )
 
 // LoginInfo is one login that succeeded.
@@ -52,7 +54,7 @@ func (a *Authenticator) Health(ctx context.Context, id Identity) (Health, error)
 	for _, e := range acct.Authenticators {
 		dev := DeviceHealth{Name: e.Name, Created: e.Created, Used: e.Used}
 		if !e.Used.IsZero() {
-			dev.Drift = time.Duration(e.LastStep-stepAt(e.Used)) * stepLength
+			dev.Drift = secret.Drift(e.LastStep, e.Used)
 		}
 		h.Devices = append(h.Devices, dev)
 	}

@@ -8,12 +8,12 @@ import (
 	"strings"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 	"entry/policy"
 )
 
 const (
 	maxImported    = 64 << 10 // bytes of a .google_authenticator file; real ones have 0.3 KiB
-	minSeed        = 10       // bytes; what google-authenticator made for years
 	maxSeed        = 64       // bytes; the block of SHA-1
 	importedDevice = "imported"
 )
@@ -85,9 +85,9 @@ func (a *Authenticator) importOne(in Imported, create func(Account) error) (Impo
 		note("not added: %v", err)
 		return r, nil
 	}
-	acct := Account{ID: randomID(), Name: in.Name, Generation: 1, Created: a.now()}
+	acct := Account{ID: secret.NewID(), Name: in.Name, Generation: 1, Created: a.now()}
 	for _, seed := range in.Seeds {
-		if len(seed) < minSeed || len(seed) > maxSeed || len(acct.Authenticators) == maxDevices {
+		if len(seed) < secret.MinSeed || len(seed) > maxSeed || len(acct.Authenticators) == maxDevices {
 			note("an authenticator was left out: its seed has %d bytes, or it is one too many", len(seed))
 			continue
 		}
@@ -95,14 +95,14 @@ func (a *Authenticator) importOne(in Imported, create func(Account) error) (Impo
 		if n := len(acct.Authenticators); n > 0 {
 			name = fmt.Sprintf("%s %d", importedDevice, n+1)
 		}
-		id := randomID()
+		id := secret.NewID()
 		acct.Authenticators = append(acct.Authenticators, EnrolledAuthenticator{
 			// What was spent elsewhere isn't known: nothing up to now counts here.
-			ID: id, Name: name, Sealed: a.keys.sealSeed(acct.ID, id, seed), Created: a.now(), LastStep: stepAt(a.now()) + acceptedDrift,
+			ID: id, Name: name, Sealed: a.keys.SealSeed(acct.ID, id, seed), Created: a.now(), LastStep: secret.NewestStep(a.now()),
 		})
 	}
 	if in.Crypt != "" {
-		if _, err := parseCrypt(in.Crypt); err != nil {
+		if err := secret.CheckImported(in.Crypt); err != nil {
 			note("the passphrase was left out: %v", err)
 		} else {
 			acct.Passphrase, acct.PassphraseSet = in.Crypt, a.now()
@@ -155,6 +155,21 @@ func (a *Authenticator) completeImport(acct *Account) (next string) {
 	return "logs in with the old passphrase and authenticator; ssh " + a.issuer + " recovery makes recovery codes"
 }
 
+// rehash replaces an imported hash by argon2id, once its passphrase was typed.
+func (d *dialogue) rehash(ctx context.Context, acct Account, typed string) (Account, error) {
+	if typed == "" || !secret.Imported(acct.Passphrase) {
+		return acct, nil
+	}
+	next := acct
+	var err error
+	if next.Passphrase, err = d.a.hasher.Hash(ctx, typed); err != nil {
+		return Account{}, err
+	}
+	e := d.event(audit.PassphraseChanged, "")
+	e.Detail = "the same passphrase; its imported hash was replaced"
+	return d.save(ctx, next, e)
+}
+
 // ParseGoogleAuthenticator returns the seed of a .google_authenticator file, or
 // a *Refusal that says why its codes can't be taken over. Emergency codes and
 // what the file says of spent codes are left behind. The format is
@@ -167,8 +182,8 @@ func ParseGoogleAuthenticator(text string) (seed []byte, err error) {
 	first, rest, _ := strings.Cut(text, "\n")
 	first = strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(first), " ", ""))
 	seed, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(first, "="))
-	if err != nil || len(seed) < minSeed || len(seed) > maxSeed {
-		return nil, &Refusal{fmt.Sprintf("its first line is no seed of %d to %d bytes in base32", minSeed, maxSeed)}
+	if err != nil || len(seed) < secret.MinSeed || len(seed) > maxSeed {
+		return nil, &Refusal{fmt.Sprintf("its first line is no seed of %d to %d bytes in base32", secret.MinSeed, maxSeed)}
 	}
 	timed := false
 	for line := range strings.Lines(rest) {

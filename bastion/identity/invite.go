@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 	"entry/policy"
 )
 
@@ -25,7 +26,7 @@ func (a *Authenticator) Invite(ctx context.Context, name string) (mail, signal s
 	_, err = a.account(ctx, name)
 	switch {
 	case errors.Is(err, ErrNoAccount):
-		acct := Account{ID: randomID(), Name: name, Generation: 1, Created: a.now(), Temporary: fresh}
+		acct := Account{ID: secret.NewID(), Name: name, Generation: 1, Created: a.now(), Temporary: fresh}
 		err = storeFailed(a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) }, e))
 	case err == nil:
 		err = a.change(ctx, name, e, func(acct *Account) error {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 )
 
 // verdict is what the answers of one dialogue come to. Without a reason they
@@ -54,7 +55,7 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 		return verdict{}, err
 	}
 	now := d.a.now()
-	code, found, err := codeTouch, match{}, error(nil)
+	code, found, err := codeTouch, secret.Match{}, error(nil)
 	if !d.touched {
 		code, found, err = d.judgeCode(ctx, acct, in, now)
 	}
@@ -68,7 +69,7 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 	return v, err
 }
 
-func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found match, now time.Time) (verdict, error) {
+func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found secret.Match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
 	bare := d.a.bare(acct)
 	expired := isTemporary && !now.Before(acct.Temporary.Expires)
@@ -111,7 +112,7 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	case code == codeUsed:
 		return usedCode, nil
 	case code == codeEarly:
-		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.drift)}, nil
+		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.Drift)}, nil
 	case d.a.unfit(acct.standing(""), now).reason != "":
 		return d.a.unfit(acct.standing(""), now), nil
 	case expired:
@@ -158,38 +159,38 @@ func (d *dialogue) expired(acct Account) verdict {
 }
 
 // judgeCode finds what kind of code the second answer is and spends a right one.
-func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now time.Time) (codeKind, match, error) {
+func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now time.Time) (codeKind, secret.Match, error) {
 	bare := d.a.bare(acct)
 	if bare && !in.split && in.code == "" {
-		return codeNeedless, match{}, nil
+		return codeNeedless, secret.Match{}, nil
 	}
-	code, _ := parseCode(in.code)
+	code, _ := secret.ParseCode(in.code)
 	found, err := d.findCode(acct, code, now)
 	if err != nil {
-		return codeWrong, match{}, err
+		return codeWrong, secret.Match{}, err
 	}
 	recovery := d.findRecovery(acct, in.code)
 	switch {
 	case bare:
-		return codeWrong, match{}, nil
+		return codeWrong, secret.Match{}, nil
 	case d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now):
-		return codeRight, match{}, nil
+		return codeRight, secret.Match{}, nil
 	case d.a.bySMS(acct) && !recovery:
-		return codeWrong, match{}, nil
-	case found.acceptable():
+		return codeWrong, secret.Match{}, nil
+	case found.Acceptable():
 		kind, err := d.spend(ctx, found)
-		return kind, found.match, err
-	case found.found:
-		return codeEarly, found.match, nil
+		return kind, found.Match, err
+	case found.Found:
+		return codeEarly, found.Match, nil
 	case recovery:
-		return codeRecovery, match{}, nil
+		return codeRecovery, secret.Match{}, nil
 	}
-	return codeWrong, match{}, nil
+	return codeWrong, secret.Match{}, nil
 }
 
 // ownMatch is a match and the authenticator it was found on.
 type ownMatch struct {
-	match
+	secret.Match
 	authenticator string
 }
 
@@ -203,7 +204,7 @@ func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch,
 	keptAuth, keptStep := d.conn.spent()
 	var best ownMatch
 	for _, dev := range devices {
-		seed, err := d.a.keys.openSeed(holder, dev.ID, dev.Sealed)
+		seed, err := d.a.keys.OpenSeed(holder, dev.ID, dev.Sealed)
 		if err != nil {
 			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
@@ -211,12 +212,12 @@ func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch,
 		if dev.ID == keptAuth {
 			kept = keptStep
 		}
-		m, err := findStep(seed, code, now, dev.LastStep, kept)
+		m, err := secret.FindStep(seed, code, now, dev.LastStep, kept)
 		if err != nil {
 			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if m.found && (!best.found || (m.acceptable() && !best.acceptable())) {
-			best = ownMatch{match: m, authenticator: dev.ID}
+		if m.Found && (!best.Found || (m.Acceptable() && !best.Acceptable())) {
+			best = ownMatch{Match: m, authenticator: dev.ID}
 		}
 	}
 	return best, nil
@@ -225,24 +226,23 @@ func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch,
 // spend uses the step up, before the passphrase is looked at: whatever comes of
 // this dialogue, no other connection can use the code. This one can, once more.
 func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
-	if auth, step := d.conn.spent(); auth == m.authenticator && step == m.step {
+	if auth, step := d.conn.spent(); auth == m.authenticator && step == m.Step {
 		return codeRight, nil
 	}
-	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.step, d.a.now())
+	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.Step, d.a.now())
 	if err != nil {
 		return codeWrong, fmt.Errorf("%w: spend code: %w", ErrUnavailable, err)
 	}
 	if !won {
 		return codeUsed, nil
 	}
-	d.conn.remember(m.authenticator, m.step)
+	d.conn.remember(m.authenticator, m.Step)
 	return codeRight, nil
 }
 
 // findRecovery looks for an unused recovery code, in constant work.
 func (d *dialogue) findRecovery(acct Account, answer string) bool {
-	code, ok := parseRecovery(answer)
-	h := d.a.keys.hashRecovery(acct.ID, code)
+	h, ok := d.a.keys.HashRecovery(acct.ID, answer)
 	hit := 0
 	for _, r := range acct.Recovery {
 		if r.Used.IsZero() {
@@ -255,8 +255,8 @@ func (d *dialogue) findRecovery(acct Account, answer string) bool {
 // spendRecovery uses a recovery code up, after the right first factor, so that
 // a mistyped passphrase doesn't cost one of ten.
 func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer string, now time.Time) (bool, error) {
-	code, _ := parseRecovery(answer)
-	won, err := d.a.store.SpendRecovery(context.WithoutCancel(ctx), acct.ID, d.a.keys.hashRecovery(acct.ID, code), now)
+	h, _ := d.a.keys.HashRecovery(acct.ID, answer)
+	won, err := d.a.store.SpendRecovery(context.WithoutCancel(ctx), acct.ID, h, now)
 	if err != nil {
 		return false, fmt.Errorf("%w: spend recovery code: %w", ErrUnavailable, err)
 	}
@@ -273,7 +273,7 @@ func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer strin
 // temporaryFor tells whether typed is the account's temporary passphrase,
 // expired or not.
 func (a Account) temporaryFor(typed string) bool {
-	h := hashTemporary(typed)
+	h := secret.HashTemporary(typed)
 	want := [32]byte{}
 	if a.Temporary != nil {
 		want = a.Temporary.Hash
@@ -301,23 +301,21 @@ func (a *Authenticator) admitsKey(acct Account, key ssh.PublicKey, now time.Time
 // dummyAccount stands in for unknown names: it has one of everything, and
 // nobody knows any of it. It is in no store, so nothing of it can be spent.
 func (a *Authenticator) dummyAccount() (Account, error) {
-	acct := Account{ID: randomID(), Generation: -1, Passphrase: a.hasher.dummy()}
-	dev := randomID()
-	acct.Authenticators = []EnrolledAuthenticator{{ID: dev, Sealed: a.keys.sealSeed(acct.ID, dev, newSeed())}}
-	for range recoveryCount {
-		acct.Recovery = append(acct.Recovery, RecoveryCode{Hash: a.keys.hashRecovery(acct.ID, randomSymbols(recoverySymbols))})
-	}
+	acct := Account{ID: secret.NewID(), Generation: -1, Passphrase: a.hasher.Dummy()}
+	dev := secret.NewID()
+	acct.Authenticators = []EnrolledAuthenticator{{ID: dev, Sealed: a.keys.SealSeed(acct.ID, dev, secret.NewSeed())}}
+	_, acct.Recovery = a.newRecovery(acct.ID)
 	return acct, nil
 }
 
-// driftText diagnoses a clock that is steps of 30 s ahead of entry's.
-func driftText(steps int64) string {
+// driftText diagnoses a clock that is ahead of entry's.
+func driftText(drift time.Duration) string {
 	way := "ahead"
-	if steps < 0 {
-		way, steps = "behind", -steps
+	if drift < 0 {
+		way = "behind"
 	}
 	return fmt.Sprintf("The clock of your authenticator is about %s %s: set it to automatic, then use a new code.",
-		minutesLeft(time.Time{}.Add(time.Duration(steps)*stepLength), time.Time{}), way)
+		minutesLeft(time.Time{}.Add(drift.Abs()), time.Time{}), way)
 }
 
 func lockedText(acct Account) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 )
 
 // warnBefore is how long before something ends a login says so.
@@ -117,7 +118,7 @@ func (a *Authenticator) ResetStep(ctx context.Context, name string) error {
 		e := a.adminEvent(ctx, audit.UserChanged, name, nil)
 		e.Detail = "steps of authenticators that lay in the future"
 		err = a.logged(ctx, func(ctx context.Context) error {
-			return a.store.LowerSteps(ctx, acct.ID, stepAt(a.now())+acceptedDrift)
+			return a.store.LowerSteps(ctx, acct.ID, secret.NewestStep(a.now()))
 		}, e)
 	}
 	if err != nil {

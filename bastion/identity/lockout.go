@@ -2,11 +2,11 @@ package identity
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"time"
+
+	"entry/bastion/identity/secret"
 )
 
 // trustFor is how long a login keeps its (name, source) out of the lock that
@@ -37,19 +37,13 @@ func sourceOf(a netip.Addr) netip.Prefix {
 type lockout struct {
 	limits Limits
 	store  Counter
-	key    []byte // of the tallies' names
+	keys   secret.Keys // of the tallies' names
 }
 
 // pairOf hashes under a key: what was typed as a name may be a passphrase.
 func (l *lockout) pairOf(name string, a netip.Addr) pair {
 	source := sourceOf(a).String() // never holds a "|"
-	return pair{mine: l.hash("pair|" + source + "|" + name), all: l.hash("source|" + source)}
-}
-
-func (l *lockout) hash(text string) TallyKey {
-	m := hmac.New(sha256.New, l.key)
-	m.Write([]byte(text))
-	return TallyKey(m.Sum(nil)[:len(TallyKey{})])
+	return pair{mine: l.keys.HashTally("pair|" + source + "|" + name), all: l.keys.HashTally("source|" + source)}
 }
 
 // lockState is what the tallies say about a (name, source) now.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 	"entry/policy"
 )
 
@@ -182,7 +183,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, 
 		v, err = d.judge(ctx, acct, answers{passphrase: answer})
 		return v, true, err
 	}
-	passphrase, code, split := splitAnswer(answer)
+	passphrase, code, split := secret.SplitAnswer(answer)
 	if !split {
 		return verdict{}, false, nil
 	}
@@ -192,7 +193,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, 
 		return verdict{}, false, err
 	}
 	m, err := d.findCode(acct, code, now)
-	if err != nil || !m.acceptable() {
+	if err != nil || !m.Acceptable() {
 		return verdict{}, false, err
 	}
 	v, err = d.judge(ctx, acct, answers{passphrase: passphrase, code: code, split: true})
@@ -285,7 +286,7 @@ func (d *dialogue) event(t audit.Type, why reason) audit.Event {
 		e.Source = d.at.Source.String()
 	}
 	if d.user == "" {
-		e.UserHash = d.a.keys.hashName(d.at.Name)
+		e.UserHash = d.a.keys.HashName(d.at.Name)
 	}
 	return e
 }

@@ -113,7 +113,7 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 	case kind == codeUsed:
 		v = usedCode
 	case kind == codeEarly:
-		v = verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.drift)}
+		v = verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.Drift)}
 	case kind == codeRecovery:
 		v.text = "A recovery code is for logging in: that enrols a new device. Here a code of your authenticator is needed."
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/boombuler/barcode/qr"
+
+	"entry/bastion/identity/secret"
 )
 
 // quietZone is the light margin around the code, in modules. ISO/IEC 18004
@@ -15,7 +17,7 @@ const quietZone = 2
 
 // otpauthURI is what authenticator apps scan (Google's Key URI Format).
 func otpauthURI(issuer, user string, seed []byte) string {
-	q := "secret=" + seedText.EncodeToString(seed) + "&issuer=" + url.QueryEscape(issuer)
+	q := "secret=" + secret.SeedText(seed) + "&issuer=" + url.QueryEscape(issuer)
 	// QueryEscape writes a space as "+", which apps show as it stands.
 	q = strings.ReplaceAll(q, "+", "%20")
 	return "otpauth://totp/" + url.PathEscape(issuer) + ":" + url.PathEscape(user) + "?" + q
@@ -60,7 +62,7 @@ func renderQR(text string) (string, error) {
 
 // groupedSecret is the seed for typing: base32 in groups of four.
 func groupedSecret(seed []byte) string {
-	s := seedText.EncodeToString(seed)
+	s := secret.SeedText(seed)
 	var b strings.Builder
 	for i := 0; i < len(s); i += 4 {
 		if i > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 )
 
 // errNoAnswer marks an Asker's failure: the client left, or the grace ended.
@@ -82,7 +83,7 @@ func (d *dialogue) end(ctx context.Context, err error) error {
 	why := reasonUnavailable
 	var down *directoryDown
 	switch {
-	case errors.Is(err, errBusy):
+	case errors.Is(err, secret.ErrBusy):
 		text = d.a.issuer + " is busy checking other logins: try again in a minute."
 	case errors.As(err, &down):
 		why = reasonDirectory

@@ -9,6 +9,8 @@ import (
 
 	"github.com/ccojocar/zxcvbn-go"
 	"github.com/ccojocar/zxcvbn-go/matching"
+
+	"entry/bastion/identity/secret"
 )
 
 const (
@@ -23,8 +25,8 @@ const (
 // a sentence for the prompt, or returns "". Lengths are in characters (code
 // points) except for the upper bound.
 func refusePassphrase(p, user, issuer string, old *Temporary) string {
-	if len(p) > maxPassphrase {
-		return fmt.Sprintf("Refused: it is longer than %d bytes.", maxPassphrase)
+	if len(p) > secret.MaxPassphrase {
+		return fmt.Sprintf("Refused: it is longer than %d bytes.", secret.MaxPassphrase)
 	}
 	if !utf8.ValidString(p) {
 		return "Refused: your client did not send it as UTF-8, so other clients could not repeat it; use plain letters, digits and signs."
@@ -32,7 +34,7 @@ func refusePassphrase(p, user, issuer string, old *Temporary) string {
 	if strings.ContainsFunc(p, unicode.IsControl) {
 		return "Refused: it holds a control character (a tab, or an arrow key?)."
 	}
-	if old != nil && hashTemporary(p) == old.Hash {
+	if old != nil && secret.HashTemporary(p) == old.Hash {
 		return "Refused: it is the temporary passphrase."
 	}
 	low := strings.ToLower(p)

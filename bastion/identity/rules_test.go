@@ -3,10 +3,13 @@ package identity
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"entry/bastion/identity/secret"
 )
 
 func TestPassphraseRules(t *testing.T) {
-	old := &Temporary{Hash: hashTemporary("abcd-efgh-jkmn-pqrs")}
+	old := &Temporary{Hash: secret.HashTemporary("abcd-efgh-jkmn-pqrs")}
 	for _, tc := range []struct{ p, want string }{
 		{"three quiet otters paddle north", ""},
 		{"kX9#mQ2$vL7!", ""},
@@ -38,6 +41,21 @@ func TestPassphraseRules(t *testing.T) {
 			t.Errorf("%q: %q, want %q", tc.p, got, tc.want)
 		}
 	}
+}
+
+func FuzzRefusePassphrase(f *testing.F) {
+	for _, s := range []string{"three quiet otters paddle north", "password1234", "\xff\xfe", strings.Repeat("aB3", 400), "日本語のパスフレーズです十二", "ẞẞẞẞẞẞẞẞẞẞẞẞ"} {
+		f.Add(s, "alice")
+	}
+	f.Fuzz(func(t *testing.T, p, user string) {
+		why := refusePassphrase(p, user, "entry", nil)
+		if why == "" && (len(p) > secret.MaxPassphrase || utf8.RuneCountInString(p) < minCharacters || !utf8.ValidString(p)) {
+			t.Errorf("%q was accepted", p)
+		}
+		if strings.ContainsFunc(why, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("not ASCII: %q", why)
+		}
+	})
 }
 
 // BenchmarkRefusePassphrase has the input that costs zxcvbn's own search for

@@ -101,7 +101,7 @@ func (a *Authenticator) ChangePassphrase(ctx context.Context, p Proof, ask Asker
 		return err
 	}
 	next := acct
-	if next.Passphrase, err = a.hasher.hash(ctx, passphrase); err != nil {
+	if next.Passphrase, err = a.hasher.Hash(ctx, passphrase); err != nil {
 		return unavailable(err)
 	}
 	next.PassphraseSet = a.now()

@@ -2,15 +2,14 @@ package identity
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"math/big"
 	"regexp"
 	"time"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
 )
 
 // Texter hands a text for a number in E.164 to an SMS gateway. It is safe for
@@ -113,7 +112,7 @@ func (c *ConnState) beginText(account string, now time.Time) (code string, ok bo
 	if t := c.text; t.account == account && t.problem == "" && now.Before(t.until) {
 		return "", false
 	}
-	c.text = texted{account: account, code: randomCode(), until: now.Add(smsLifetime)}
+	c.text = texted{account: account, code: secret.NewCode(), until: now.Add(smsLifetime)}
 	return c.text.code, true
 }
 
@@ -161,15 +160,6 @@ func (c *ConnState) noText(account, problem string) {
 func (c *ConnState) CodeAwaited() <-chan struct{} { return c.awaited }
 
 func (c *ConnState) awaitCode() { c.await.Do(func() { close(c.awaited) }) }
-
-// randomCode is six digits, each of the million as likely.
-func randomCode() string {
-	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
-	if err != nil {
-		panic("identity: crypto/rand failed: " + err.Error()) // it ends the process instead
-	}
-	return fmt.Sprintf("%06d", n)
-}
 
 // text sends a code to the owner of acct, who has proven the first factor, unless
 // one is under way on this connection. It returns at once: how long a gateway
@@ -244,7 +234,7 @@ func (a *Authenticator) takeText(ctx context.Context, account string) error {
 	now := a.now()
 	keys := make([]TallyKey, smsPerHour)
 	for i := range keys {
-		keys[i] = a.lockout.hash(fmt.Sprintf("sms|%s|%d", account, i))
+		keys[i] = a.keys.HashTally(fmt.Sprintf("sms|%s|%d", account, i))
 	}
 	taken := false
 	err := a.store.Count(ctx, now, func(places []Tally) bool {

@@ -1,10 +1,11 @@
-package identity
+package secret
 
 import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
 	"fmt"
+	"math/big"
 	"strings"
 	"time"
 
@@ -22,16 +23,39 @@ const (
 	seedSize       = 20 // bytes; RFC 4226 §4 R6 recommends 160 bits
 )
 
+// MinSeed is the fewest bytes of a seed: what google-authenticator made for years.
+const MinSeed = 10
+
 var seedText = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-func newSeed() []byte {
+// NewSeed returns what a new authenticator computes its codes from.
+func NewSeed() []byte {
 	b := make([]byte, seedSize)
 	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
 	return b
 }
 
+// SeedText is a seed as authenticator apps take it: base32 without padding.
+func SeedText(seed []byte) string { return seedText.EncodeToString(seed) }
+
+// NewCode is six random digits, each of the million as likely.
+func NewCode() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		panic("secret: crypto/rand failed: " + err.Error()) // it ends the process instead
+	}
+	return fmt.Sprintf("%06d", n)
+}
+
 // stepAt is the TOTP step of t.
 func stepAt(t time.Time) int64 { return t.Unix() / int64(stepLength/time.Second) }
+
+// NewestStep is the last step whose code is accepted at t.
+func NewestStep(t time.Time) int64 { return stepAt(t) + acceptedDrift }
+
+// Drift is how far an authenticator's clock was ahead of ours that showed the
+// code of step at t.
+func Drift(step int64, t time.Time) time.Duration { return time.Duration(step-stepAt(t)) * stepLength }
 
 // codeAt is the code that an authenticator with seed shows in step.
 func codeAt(seed []byte, step int64) (string, error) {
@@ -43,10 +67,10 @@ func codeAt(seed []byte, step int64) (string, error) {
 	})
 }
 
-// parseCode returns the six digits of an answer. Around them, and once between
+// ParseCode returns the six digits of an answer. Around them, and once between
 // the third and the fourth (as apps show them), a space is tolerated; replay is
 // kept out by steps, not by comparing strings.
-func parseCode(answer string) (string, bool) {
+func ParseCode(answer string) (string, bool) {
 	s := strings.Trim(answer, " ")
 	if len(s) == codeDigits+1 && s[3] == ' ' {
 		s = s[:3] + s[4:]
@@ -66,14 +90,9 @@ func isCode(s string) bool {
 	return true
 }
 
-// parseRecovery returns the bare symbols of a recovery code xxxx-xxxx-xxxx.
-func parseRecovery(answer string) (string, bool) {
-	return canonicalSymbols(answer, recoverySymbols)
-}
-
-// splitAnswer cuts an answer of the form passphrase123456. Both parts are
+// SplitAnswer cuts an answer of the form passphrase123456. Both parts are
 // non-empty.
-func splitAnswer(answer string) (passphrase, code string, ok bool) {
+func SplitAnswer(answer string) (passphrase, code string, ok bool) {
 	n := len(answer) - codeDigits
 	if n < 1 || !isCode(answer[n:]) {
 		return "", "", false
@@ -81,25 +100,24 @@ func splitAnswer(answer string) (passphrase, code string, ok bool) {
 	return answer[:n], answer[n:], true
 }
 
-// match is how a code relates to one authenticator.
-type match struct {
-	found bool
-	step  int64
-	drift int64 // steps ahead of the clock; within acceptedDrift it may be accepted
+// Match is how a code relates to one authenticator. The zero Match is none.
+type Match struct {
+	Found bool
+	Step  int64
+	Drift time.Duration // how far the authenticator's clock is ahead, in whole steps
 }
 
-func (m match) acceptable() bool {
-	return m.found && -acceptedDrift <= m.drift && m.drift <= acceptedDrift
-}
+// Acceptable tells whether the authenticator's clock is close enough.
+func (m Match) Acceptable() bool { return m.Found && m.Drift.Abs() <= acceptedDrift*stepLength }
 
-// findStep looks for code in the diagnosed window around now, and at kept, a
+// FindStep looks for code in the diagnosed window around now, and at kept, a
 // step that this connection has spent already (negative for none; it may have
 // left the window while its owner typed). Of several steps with the same code it
 // prefers a kept one, then an acceptable unspent one, then an acceptable one. It
 // does the same work whatever it finds.
-func findStep(seed []byte, code string, now time.Time, lastStep, kept int64) (match, error) {
+func FindStep(seed []byte, code string, now time.Time, lastStep, kept int64) (Match, error) {
 	centre := stepAt(now)
-	best, rank := match{}, 0
+	best, rank := Match{}, 0
 	try := func(step, drift int64, r int) error {
 		if step < 0 {
 			return nil
@@ -109,7 +127,7 @@ func findStep(seed []byte, code string, now time.Time, lastStep, kept int64) (ma
 			return err
 		}
 		if subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && r > rank {
-			best, rank = match{found: true, step: step, drift: drift}, r
+			best, rank = Match{Found: true, Step: step, Drift: time.Duration(drift) * stepLength}, r
 		}
 		return nil
 	}
@@ -121,12 +139,12 @@ func findStep(seed []byte, code string, now time.Time, lastStep, kept int64) (ma
 			}
 		}
 		if err := try(centre+d, d, r); err != nil {
-			return match{}, err
+			return Match{}, err
 		}
 	}
 	// Kept counts as in time: the grace bounds how long it can be retried.
 	if err := try(kept, 0, 4); err != nil {
-		return match{}, err
+		return Match{}, err
 	}
 	return best, nil
 }

@@ -1,4 +1,4 @@
-package identity
+package secret
 
 import (
 	"context"
@@ -13,8 +13,6 @@ import (
 
 	"github.com/go-crypt/x/crypt"
 	"github.com/go-crypt/x/yescrypt"
-
-	"entry/audit"
 )
 
 const (
@@ -30,9 +28,17 @@ const (
 	maxYescrypt = 1 << 19
 )
 
-// isCrypt tells whether a stored passphrase still has the form it was imported in.
-func isCrypt(stored string) bool {
+// Imported tells whether a stored passphrase still has the form it was imported in.
+func Imported(stored string) bool {
 	return stored != "" && !strings.HasPrefix(stored, "$argon2id$")
+}
+
+// CheckImported tells whether a hash of crypt(3) is one that Verify can go on
+// with. The error says why not, in words for whoever imports it, and never
+// quotes the hash.
+func CheckImported(stored string) error {
+	_, err := parseCrypt(stored)
+	return err
 }
 
 // cryptHash is a parsed crypt(3) hash: what computes it again, and what has to
@@ -43,14 +49,15 @@ type cryptHash struct {
 }
 
 // parseCrypt reads a hash of crypt(3), crypt(5): $5$ and $6$ (SHA-crypt), $y$
-// (yescrypt as libxcrypt makes it). The *Refusal never quotes the hash.
+// (yescrypt as libxcrypt makes it). The error says why, for people, and never
+// quotes the hash.
 func parseCrypt(s string) (cryptHash, error) {
 	kind, rest, ok := strings.Cut(strings.TrimPrefix(s, "$"), "$")
 	if len(s) > maxCryptHash || !strings.HasPrefix(s, "$") || !ok {
-		return cryptHash{}, &Refusal{"the hash is locked, empty, or of a kind from before crypt(5)'s $id$"}
+		return cryptHash{}, errors.New("the hash is locked, empty, or of a kind from before crypt(5)'s $id$")
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return r < '!' || r > '~' || r == ':' }) {
-		return cryptHash{}, &Refusal{"the hash holds characters that crypt(3) never writes"}
+		return cryptHash{}, errors.New("the hash holds characters that crypt(3) never writes")
 	}
 	switch kind {
 	case "5":
@@ -60,9 +67,9 @@ func parseCrypt(s string) (cryptHash, error) {
 	case "y":
 		return parseYescrypt(s, rest)
 	case "1":
-		return cryptHash{}, &Refusal{"its hash is MD5 ($1$), which is too weak to go on with"}
+		return cryptHash{}, errors.New("its hash is MD5 ($1$), which is too weak to go on with")
 	}
-	return cryptHash{}, &Refusal{"hashes of its kind are not supported: only $5$, $6$ and $y$ are"}
+	return cryptHash{}, errors.New("hashes of its kind are not supported: only $5$, $6$ and $y$ are")
 }
 
 // parseSHACrypt reads [rounds=N$]salt$sum (Drepper, "Unix crypt using SHA-256
@@ -73,13 +80,13 @@ func parseSHACrypt(s, rest string, f func() hash.Hash, size int) (cryptHash, err
 		n = strings.TrimPrefix(n, "rounds=")
 		v, err := strconv.Atoi(n)
 		if err != nil || strconv.Itoa(v) != n || v < 1000 || v > maxCryptRounds {
-			return cryptHash{}, &Refusal{fmt.Sprintf("its hash has not between 1000 and %d rounds", maxCryptRounds)}
+			return cryptHash{}, fmt.Errorf("its hash has not between 1000 and %d rounds", maxCryptRounds)
 		}
 		rounds, rest = v, more
 	}
 	salt, sum, ok := strings.Cut(rest, "$")
 	if !ok || len(salt) > 16 || len(sum) != size || strings.Contains(sum, "$") {
-		return cryptHash{}, &Refusal{"its hash is damaged"}
+		return cryptHash{}, errors.New("its hash is damaged")
 	}
 	front := strings.TrimSuffix(s, sum)
 	return cryptHash{s, func(p string) (string, error) {
@@ -93,14 +100,14 @@ func parseYescrypt(s, rest string) (cryptHash, error) {
 	const digits = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	f := strings.Split(rest, "$")
 	if len(f) != 3 || len(f[0]) != 3 || f[0][0] != 'j' || len(f[1]) == 0 || len(f[1]) > 86 || len(f[2]) != 43 {
-		return cryptHash{}, &Refusal{"its yescrypt hash has parameters that are not supported, or is damaged"}
+		return cryptHash{}, errors.New("its yescrypt hash has parameters that are not supported, or is damaged")
 	}
 	n, r := strings.IndexByte(digits, f[0][1])+1, strings.IndexByte(digits, f[0][2])+1
 	if n < 10 || n > 18 || r < 1 || r<<n > maxYescrypt {
-		return cryptHash{}, &Refusal{"its yescrypt hash needs more than 64 MiB of memory, or less than any that libxcrypt makes"}
+		return cryptHash{}, errors.New("its yescrypt hash needs more than 64 MiB of memory, or less than any that libxcrypt makes")
 	}
 	if yescrypt.Decode64([]byte(f[1])) == nil || yescrypt.Decode64([]byte(f[2])) == nil {
-		return cryptHash{}, &Refusal{"its hash is damaged"}
+		return cryptHash{}, errors.New("its hash is damaged")
 	}
 	return cryptHash{s, func(p string) (string, error) {
 		got, err := yescrypt.Hash([]byte(p), []byte(s))
@@ -111,7 +118,7 @@ func parseYescrypt(s, rest string) (cryptHash, error) {
 var errCrypt = errors.New("not a crypt(3) hash that entry imports")
 
 // verifyCrypt is verify for a hash that was imported, under the same queue.
-func (h *hasher) verifyCrypt(ctx context.Context, stored, passphrase string) (bool, error) {
+func (h *Hasher) verifyCrypt(ctx context.Context, stored, passphrase string) (bool, error) {
 	c, err := parseCrypt(stored)
 	if err != nil {
 		return false, errCrypt
@@ -130,19 +137,4 @@ func (h *hasher) verifyCrypt(ctx context.Context, stored, passphrase string) (bo
 		return false, errCrypt
 	}
 	return subtle.ConstantTimeCompare([]byte(got), []byte(c.whole)) == 1 && !long, nil
-}
-
-// rehash replaces an imported hash by argon2id, once its passphrase was typed.
-func (d *dialogue) rehash(ctx context.Context, acct Account, typed string) (Account, error) {
-	if typed == "" || !isCrypt(acct.Passphrase) {
-		return acct, nil
-	}
-	next := acct
-	var err error
-	if next.Passphrase, err = d.a.hasher.hash(ctx, typed); err != nil {
-		return Account{}, err
-	}
-	e := d.event(audit.PassphraseChanged, "")
-	e.Detail = "the same passphrase; its imported hash was replaced"
-	return d.save(ctx, next, e)
 }

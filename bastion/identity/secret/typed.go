@@ -1,4 +1,4 @@
-package identity
+package secret
 
 import (
 	"crypto/rand"
@@ -13,7 +13,6 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 const (
 	temporarySymbols = 16 // 80 bits in four groups of four
 	recoverySymbols  = 12 // 60 bits in three groups of four, xxxx-xxxx-xxxx
-	recoveryCount    = 10 // codes on a list
 )
 
 // randomSymbols returns n random symbols, grouped by four with dashes.
@@ -60,14 +59,17 @@ func canonicalSymbols(typed string, n int) (string, bool) {
 	return string(out), len(out) == n
 }
 
-// newTemporary makes a temporary passphrase as it is handed out.
-func newTemporary() string { return randomSymbols(temporarySymbols) }
+// NewRecoveryCode makes a recovery code as it is shown, xxxx-xxxx-xxxx.
+func NewRecoveryCode() string { return randomSymbols(recoverySymbols) }
 
-// hashTemporary is a plain SHA-256: with 80 random bits behind it there is
+// NewTemporary makes a temporary passphrase as it is handed out.
+func NewTemporary() string { return randomSymbols(temporarySymbols) }
+
+// HashTemporary is a plain SHA-256: with 80 random bits behind it there is
 // nothing that a slow hash would make harder, and a cheap one lets the answer be
 // compared before the next prompt without giving strangers work to order.
 // What can't be a temporary passphrase hashes to something that none has.
-func hashTemporary(typed string) [32]byte {
+func HashTemporary(typed string) [32]byte {
 	s, ok := canonicalSymbols(typed, temporarySymbols)
 	if !ok {
 		return sha256.Sum256([]byte("not a temporary passphrase"))

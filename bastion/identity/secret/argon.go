@@ -1,0 +1,183 @@
+package secret
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// MaxPassphrase is the most bytes of a passphrase: enough for any sentence,
+// little enough that hashing one is no way to burn CPU.
+const MaxPassphrase = 1024
+
+// Costs are argon2id's.
+type Costs struct {
+	Memory  uint32 // KiB
+	Passes  uint32
+	Threads uint8
+}
+
+// recommended is RFC 9106 §4's second recommended option, for machines that
+// can't spare 2 GiB a login. Not configurable: a weaker setting would be used.
+var recommended = Costs{Memory: 64 << 10, Passes: 3, Threads: 4}
+
+const (
+	saltSize = 16 // bytes; RFC 9106 §4
+	hashSize = 32 // bytes
+	// atOnce is how many hashes run together: 64 MiB each, before any login.
+	atOnce = 2
+	// queueDeadline is how long a hash may wait for its turn. Whoever waits
+	// longer is told that entry is busy; nothing is counted against them.
+	queueDeadline = 5 * time.Second
+)
+
+// ErrBusy: a hash waited in vain for its turn.
+var ErrBusy = errors.New("too many passphrases to hash")
+
+// Hasher computes and checks passphrase hashes, a few at a time. It is safe for
+// concurrent use.
+type Hasher struct {
+	costs  Costs
+	turn   chan struct{}
+	wait   time.Duration
+	onTurn func()
+}
+
+// HasherOptions are what a Hasher is made of. The server takes the zero value;
+// the fields are for tests.
+type HasherOptions struct {
+	// Costs of new hashes, at most those of RFC 9106 §4's second recommended
+	// option, which the zero value stands for.
+	Costs Costs
+	// Wait is how long a hash may wait for its turn. Zero means 5s.
+	Wait time.Duration
+	// OnTurn hears of every turn taken, while it is held. Nil tells nobody.
+	OnTurn func()
+}
+
+// NewHasher returns a Hasher.
+func NewHasher(o HasherOptions) *Hasher {
+	h := &Hasher{costs: o.Costs, turn: make(chan struct{}, atOnce), wait: o.Wait, onTurn: o.OnTurn}
+	if h.costs == (Costs{}) {
+		h.costs = recommended
+	}
+	if h.wait == 0 {
+		h.wait = queueDeadline
+	}
+	return h
+}
+
+// slot waits for a turn at hashing, which ends with release.
+func (h *Hasher) slot(ctx context.Context) (release func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.wait, ErrBusy)
+	defer cancel()
+	select {
+	case h.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if h.onTurn != nil {
+		h.onTurn()
+	}
+	return func() { <-h.turn }, nil
+}
+
+func (h *Hasher) key(ctx context.Context, passphrase string, salt []byte, p Costs) ([]byte, error) {
+	release, err := h.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return argon2.IDKey([]byte(passphrase), salt, p.Passes, p.Memory, p.Threads, hashSize), nil
+}
+
+// Hash returns the PHC string of passphrase under a fresh salt. Its errors are
+// ErrBusy and the cause of ctx.
+func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
+	salt := make([]byte, saltSize)
+	_, _ = rand.Read(salt) // never fails: crypto/rand ends the process instead
+	sum, err := h.key(ctx, passphrase, salt, h.costs)
+	if err != nil {
+		return "", fmt.Errorf("hash passphrase: %w", err)
+	}
+	return formatPHC(h.costs, salt, sum), nil
+}
+
+// Verify tells whether passphrase belongs to stored, which Hash made or
+// CheckImported admitted. A passphrase that is too long is wrong, at the same
+// cost. Its errors are ErrBusy, the cause of ctx, and one for a stored hash that
+// is damaged.
+func (h *Hasher) Verify(ctx context.Context, stored, passphrase string) (bool, error) {
+	if Imported(stored) {
+		return h.verifyCrypt(ctx, stored, passphrase)
+	}
+	p, salt, want, err := parsePHC(stored)
+	if err != nil {
+		return false, err
+	}
+	long := len(passphrase) > MaxPassphrase
+	if long {
+		passphrase = ""
+	}
+	got, err := h.key(ctx, passphrase, salt, p)
+	if err != nil {
+		return false, fmt.Errorf("check passphrase: %w", err)
+	}
+	return subtle.ConstantTimeCompare(got, want) == 1 && !long, nil
+}
+
+// Dummy returns a PHC string that no passphrase is known for, at the same cost.
+func (h *Hasher) Dummy() string {
+	b := make([]byte, saltSize+hashSize)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
+	return formatPHC(h.costs, b[:saltSize], b[saltSize:])
+}
+
+var phcText = base64.RawStdEncoding.Strict()
+
+func formatPHC(p Costs, salt, sum []byte) string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.Memory, p.Passes, p.Threads,
+		phcText.EncodeToString(salt), phcText.EncodeToString(sum))
+}
+
+var errPHC = errors.New("not an argon2id hash that entry writes")
+
+// parsePHC reads a stored hash. Its costs are bounded by the recommended ones,
+// so that a changed row can't order more work than a login may cost. The error
+// never quotes the hash.
+func parsePHC(s string) (p Costs, salt, sum []byte, err error) {
+	f := strings.Split(s, "$")
+	if len(s) > 256 || len(f) != 6 || f[0] != "" || f[1] != "argon2id" || f[2] != "v="+strconv.Itoa(argon2.Version) {
+		return p, nil, nil, errPHC
+	}
+	costs := strings.Split(f[3], ",")
+	if len(costs) != 3 {
+		return p, nil, nil, errPHC
+	}
+	var n [3]uint64
+	for i, c := range []struct {
+		name string
+		max  uint32
+	}{{"m=", recommended.Memory}, {"t=", recommended.Passes}, {"p=", uint32(recommended.Threads)}} {
+		v, ok := strings.CutPrefix(costs[i], c.name)
+		if n[i], err = strconv.ParseUint(v, 10, 32); err != nil || !ok || n[i] < 1 || n[i] > uint64(c.max) || strconv.FormatUint(n[i], 10) != v {
+			return p, nil, nil, errPHC
+		}
+	}
+	p = Costs{Memory: uint32(n[0]), Passes: uint32(n[1]), Threads: uint8(n[2])}
+	if salt, err = phcText.DecodeString(f[4]); err != nil || len(salt) != saltSize {
+		return p, nil, nil, errPHC
+	}
+	if sum, err = phcText.DecodeString(f[5]); err != nil || len(sum) != hashSize {
+		return p, nil, nil, errPHC
+	}
+	return p, salt, sum, nil
+}

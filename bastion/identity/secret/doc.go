@@ -1,0 +1,31 @@
+// Package secret makes and verifies what people prove themselves with:
+// passphrases, one-time codes, recovery codes, temporary passphrases; and it seals
+// what the database keeps of them.
+//
+// # Guarantees
+//
+//   - What is compared is compared in constant time, and what is looked for costs
+//     the same work whether it is found or not. Who has to be told nothing by the
+//     time an answer takes is the caller's to arrange (Hasher.Dummy).
+//   - At most two passphrases are hashed at a time, 64 MiB each; whoever waits
+//     longer than 5 s for a turn gets ErrBusy. A stored hash can't order more work
+//     than a new one costs.
+//   - Codes are SHA-1, six digits, 30 s: what every authenticator app assumes. A code
+//     counts up to one step early or late; up to ten are recognised and named. Which
+//     steps are spent is the caller's to keep: nothing here remembers anything.
+//   - A sealed seed opens only for the account and the authenticator it was sealed
+//     for. Recovery codes, unknown names and tallies are keyed hashes, so that the
+//     database alone is not enough to search for them.
+//   - No error and no String method quotes a secret.
+//
+// # When not to use it
+//
+// Not for keys that SSH speaks with (packages ca and session), and not to decide
+// who gets in: package identity has the dialogue, the counting and the accounts.
+//
+// # Sources
+//
+// RFC 4226 and RFC 6238 (codes), RFC 9106 §4 (argon2id's second recommended
+// option), the PHC string format, crypt(5) and Drepper's "Unix crypt using SHA-256
+// and SHA-512" (hashes that are imported), RFC 5869 (HKDF), Crockford's base32.
+package secret
