@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"entry/audit"
-	"entry/policy"
-	"entry/policy/strict"
 )
 
 const policyLabs = `labs:
@@ -164,54 +161,5 @@ func TestPolicyReplay(t *testing.T) {
 	}
 	if _, _, err := runPolicy("replay", "--log", dir, "--since", "whenever", now); exitCode(err) != exitUsage {
 		t.Errorf("no time: %v", err)
-	}
-}
-
-// A million events are to take less than 10 s; the policy is a site's of 100
-// labs.
-func BenchmarkPolicyReplay(b *testing.B) {
-	const n = 1_000_000
-	dir := b.TempDir()
-	f, err := os.Create(filepath.Join(dir, "events.jsonl"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	var text []byte
-	for i := range n {
-		e := audit.Event{Seq: uint64(i + 1), Time: at.Add(time.Duration(i) * time.Second), Type: audit.SessionStarted, Conn: fmt.Sprintf("01JCONN%08d", i), Session: fmt.Sprintf("01JSESS%08d", i),
-			User: fmt.Sprintf("u%d", i%5000), Source: "192.0.2.7:50122", Lab: "tinker", Target: fmt.Sprintf("home.lab%d", i%5000/50), Login: "alice",
-			Policy: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Rule: "home (tinker.yaml:12)", Capability: "shell, upload, download", Detail: "record: full"}
-		if i%5 == 0 {
-			e.Type, e.Method = audit.LoginSucceeded, "passphrase+otp"
-		}
-		if text = append(e.AppendJSON(text), '\n'); len(text) > 1<<20 || i == n-1 {
-			if _, err := f.Write(text); err != nil {
-				b.Fatal(err)
-			}
-			text = text[:0]
-		}
-	}
-	if err := f.Close(); err != nil {
-		b.Fatal(err)
-	}
-	var labs, rules strings.Builder
-	for l := range 100 {
-		fmt.Fprintf(&labs, "  lab%d:\n    members: [", l)
-		for u := range 50 {
-			fmt.Fprintf(&labs, "u%d, ", l*50+u)
-		}
-		fmt.Fprintf(&labs, "]\n    targets:\n      home: {address: 10.0.%d.1, host_keys: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdIk3Lk2bzLyYy/xKJ9HCdYm22B0ukIEuBHH6tjd5dN\"}\n", l)
-		fmt.Fprintf(&rules, "  - {name: r%d, who: {labs: [lab%d]}, where: {labs: [lab%d]}, may: [shell], when: {days: [mon-fri], zone: Europe/Oslo}}\n", l, l, l)
-	}
-	p, err := policy.Parse(strict.File{Name: "p.yaml", Data: []byte("labs:\n" + labs.String() + "rules:\n" + rules.String())})
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		r := newReplay(p, "", at, time.Time{})
-		if damaged, err := r.read(dir); err != nil || damaged != 0 || r.accesses != n*4/5 || r.different == 0 {
-			b.Fatal(err, damaged, r.accesses, r.different)
-		}
 	}
 }
