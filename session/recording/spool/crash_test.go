@@ -149,3 +149,33 @@ func TestRecoverOfNoSpool(t *testing.T) {
 		t.Errorf("Recover = %v, %v", found, err)
 	}
 }
+
+// panicInTick is the child: its spool's clock panics where a tick is committed.
+func panicInTick(dir string) {
+	s, err := Open(Options{Dir: dir, Commit: func(context.Context, recording.Tick) error { panic("broken") }})
+	if err != nil {
+		panic(err)
+	}
+	w, err := s.Create(recording.Header{ID: id(1)}, []age.Recipient{auditor().Recipient()})
+	if err != nil {
+		panic(err)
+	}
+	_ = w.Frame(recording.Output, 0, []byte("x")) // the next tick has something to commit
+	select {}                                     // the process ends under it
+}
+
+// Without its ticks a spool would go on as if what it records were durable.
+func TestPanicInTheTickEndsTheProcess(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "RECORDING_PANIC_DIR="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Fatalf("the process ended with %v\n%s", err, out)
+	}
+	for _, want := range []string{"entry: the spool's tick can't go on", "panic: broken"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("nothing says %q:\n%s", want, out)
+		}
+	}
+}

@@ -21,6 +21,16 @@ type file interface {
 	Close() error
 }
 
+// listFile is a file of lists, whose space is taken before it is needed.
+type listFile interface {
+	file
+	// allocate takes the space for the file to become size bytes long, where
+	// the file system can do that. The file doesn't become longer by it.
+	allocate(size int64) error
+	// trim gives back what was allocated beyond size, the file's length.
+	trim(size int64) error
+}
+
 // disk is what a spool needs of its directory.
 type disk interface {
 	// create makes a new file, which must not exist, and locks it: the lock
@@ -29,7 +39,7 @@ type disk interface {
 	// remove undoes create.
 	remove(name string) error
 	// list opens a file to append to and says how long it is.
-	list(name string) (file, int64, error)
+	list(name string) (listFile, int64, error)
 	// syncNames makes the directory's names durable.
 	syncNames() error
 	// syncAll makes everything written before the call durable.
@@ -90,7 +100,7 @@ func (d *directory) create(name string) (file, error) {
 
 func (d *directory) remove(name string) error { return d.root.Remove(name) }
 
-func (d *directory) list(name string) (file, int64, error) {
+func (d *directory) list(name string) (listFile, int64, error) {
 	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, 0, err
@@ -99,8 +109,29 @@ func (d *directory) list(name string) (file, int64, error) {
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}
-	return f, size, nil
+	return appended{f}, size, nil
 }
+
+// appended is a file that is only appended to.
+type appended struct{ *os.File }
+
+func (f appended) allocate(size int64) error {
+	for {
+		switch err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size); {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
+			return nil
+		default:
+			return os.NewSyscallError("fallocate", err)
+		}
+	}
+}
+
+func (f appended) trim(size int64) error { return f.Truncate(size) }
+
+// noSpace reports whether err is about space alone: the disk is well, and what
+// failed can be tried again.
+func noSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 func (d *directory) syncNames() error { return d.dir.Sync() }
 

@@ -18,7 +18,11 @@
 //   - Sealed bytes are written as they are or not at all: after a short write
 //     the rest of the same bytes follows.
 //   - Under Options.Reserve no recording starts, and under half of it those
-//     with data to write end, sealed.
+//     with data to write end, sealed. The free space is looked at with every
+//     tick, and before half of what is left above that was written.
+//   - A full disk ends recordings, never the spool. The lists of ticks take
+//     their space ahead; where that isn't possible, a list that finds no room
+//     ends the recordings in it, and is committed once there is room again.
 //   - An idle recording holds its file and a few hundred bytes, no buffer and
 //     no goroutine. Frame copies; a pool of GOMAXPROCS workers compresses,
 //     seals and writes. At most 192 KiB of frames wait in memory for each

@@ -28,6 +28,8 @@ type faulty struct {
 	sync   func() error                        // before syncAll
 	fsync  func() error                        // before a .rec file's Sync
 	frees  int64                               // 0 means the truth
+	full   bool                                // lists find no room beyond what they allocated
+	sparse bool                                // allocate does nothing, as on some file systems
 	starts func(name string) error
 }
 
@@ -72,6 +74,53 @@ func (d *faulty) free() (int64, error) {
 		return d.frees, nil
 	}
 	return d.disk.free()
+}
+
+func (d *faulty) list(name string) (listFile, int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.full {
+		return nil, 0, syscall.ENOSPC
+	}
+	f, size, err := d.disk.list(name)
+	return &faultyList{listFile: f, d: d, size: size, allocated: size}, size, err
+}
+
+// faultyList has its own account of what was allocated.
+type faultyList struct {
+	listFile
+	d               *faulty
+	size, allocated int64
+}
+
+func (f *faultyList) allocate(size int64) error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	switch {
+	case f.d.sparse:
+		return nil
+	case f.d.full:
+		return syscall.ENOSPC
+	}
+	f.allocated = max(f.allocated, size)
+	return f.listFile.allocate(size)
+}
+
+// Write writes what has room, which may be a part of p.
+func (f *faultyList) Write(p []byte) (int, error) {
+	f.d.mu.Lock()
+	full := f.d.full
+	f.d.mu.Unlock()
+	fits := len(p)
+	if full {
+		fits = int(min(int64(len(p)), max(0, f.allocated-f.size)))
+	}
+	n, err := f.listFile.Write(p[:fits])
+	f.size += int64(n)
+	if err == nil && n < len(p) {
+		err = syscall.ENOSPC
+	}
+	return n, err
 }
 
 type faultyFile struct {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -49,7 +50,8 @@ type Options struct {
 	// Required.
 	Commit func(context.Context, recording.Tick) error
 	// Reserve is how many bytes must be free for a new recording. Running
-	// ones end under half of it. Zero means none.
+	// ones that write end under half of it: the rest is for what they still
+	// have. Zero means none.
 	Reserve int64
 	// Quota is how many bytes one user's recordings may take. Zero means no
 	// bound.
@@ -71,8 +73,9 @@ type Spool struct {
 	failed chan struct{}
 	wg     sync.WaitGroup // workers, the ticker, bounded disk calls
 
-	ticking sync.Mutex // one tick at a time; taken before any other lock
-	day     tickFile   // guarded by ticking
+	budget  atomic.Int64 // bytes that may be written until the free space is looked at again
+	ticking sync.Mutex   // one tick at a time; taken before any other lock
+	day     tickFile     // guarded by ticking
 
 	// mu guards what follows. It may be taken while a Writer's lock is held,
 	// never the other way round, and nothing does I/O under it.

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		crash(dir)
 		return
 	}
+	if dir := os.Getenv("RECORDING_PANIC_DIR"); dir != "" {
+		panicInTick(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -61,6 +65,7 @@ func newBench(t testing.TB, edit func(*Options)) *bench {
 	if edit != nil {
 		edit(&o)
 	}
+	b.dir = o.Dir
 	d, err := openDirectory(b.dir)
 	if err != nil {
 		t.Fatal(err)

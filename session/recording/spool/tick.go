@@ -3,6 +3,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,7 +29,9 @@ func (s *Spool) tickEverySecond() {
 }
 
 // tick makes everything that was recorded so far durable and commits to it.
-// It returns nil if there was nothing. An error ends the spool.
+// It returns nil if there was nothing. ErrFull says that the list found no
+// room: what changed waits for the next tick, and records no more. Any other
+// error ends the spool.
 func (s *Spool) tick() error {
 	s.ticking.Lock()
 	defer s.ticking.Unlock()
@@ -44,7 +47,7 @@ func (s *Spool) tick() error {
 	}
 	watch := s.watch(dirty, changed)
 	defer watch()
-	if err := s.checkReserve(dirty); err != nil {
+	if err := s.makeRoom(dirty, changed); err != nil {
 		s.fail(err)
 		return err
 	}
@@ -55,11 +58,11 @@ func (s *Spool) tick() error {
 	for i, w := range dirty {
 		_ = w.waitFor(cuts[i], 0) // a broken recording is in the tick with what it has
 	}
-	if err := s.commit(); err != nil {
+	err := s.commit()
+	if err != nil && !errors.Is(err, ErrFull) {
 		s.fail(err)
-		return err
 	}
-	return nil
+	return err
 }
 
 // cutForTick cuts the open segment, if it has frames, and returns how many
@@ -113,22 +116,30 @@ func (s *Spool) watch(lists ...[]*Writer) (stop func()) {
 	}
 }
 
-// checkReserve ends the recordings that have data to write when less than half
-// of the reserve is left: the rest is for their last segments.
-func (s *Spool) checkReserve(dirty []*Writer) error {
-	if s.o.Reserve == 0 {
-		return nil
+// makeRoom ends the recordings that have data to write when less than half of
+// the reserve is left, or when there is no room for the lists to come.
+func (s *Spool) makeRoom(dirty, changed []*Writer) error {
+	s.mu.Lock()
+	// Every open recording can still get a line in this list, in the next and
+	// in that of its end; those that changed may be closed.
+	lines := 3*len(s.open) + len(changed)
+	s.mu.Unlock()
+	err := s.day.reserve(s.disk, s.o.Now(), int64(lines)*recording.MaxChange)
+	switch {
+	case noSpace(err):
+		err = ErrFull
+	case err != nil:
+		err = fmt.Errorf("list changes of recordings: %w", err)
+	case s.o.Reserve > 0:
+		err = s.look()
 	}
-	free, err := s.disk.free()
-	if err != nil {
-		return fmt.Errorf("check spool: %w", err)
-	}
-	if free < s.o.Reserve/2 {
+	if errors.Is(err, ErrFull) {
 		for _, w := range dirty {
 			w.end(ErrFull)
 		}
+		err = nil
 	}
-	return nil
+	return err
 }
 
 // commit writes the list of what changed, syncs everything and commits.
@@ -149,11 +160,19 @@ func (s *Spool) commit() error {
 	}
 	list, root := recording.EncodeList(all)
 	where, err := s.day.append(s.disk, s.o.Now(), list)
-	if err != nil {
+	full := noSpace(err)
+	if err != nil && !full {
 		return fmt.Errorf("list changes of recordings: %w", err)
 	}
 	if err := s.disk.syncAll(); err != nil {
 		return fmt.Errorf("sync recordings: %w", err)
+	}
+	if full {
+		for _, w := range changed {
+			w.end(ErrFull)
+			w.noteChanged()
+		}
+		return fmt.Errorf("list changes of recordings: %w: %w", ErrFull, err)
 	}
 	if err := s.o.Commit(s.ctx, recording.Tick{Root: root, Changed: len(all), List: where}); err != nil {
 		return fmt.Errorf("commit recordings: %w", err)
@@ -161,37 +180,76 @@ func (s *Spool) commit() error {
 	return nil
 }
 
+// listAhead is how much space is taken for lists beyond what is known to be
+// needed, so that it isn't taken anew every second.
+const listAhead = 64 << 10 // bytes
+
 // tickFile is the day's file of lists. The zero tickFile has none open yet.
 type tickFile struct {
-	day  string
-	f    file
-	size int64
+	day       string
+	f         listFile
+	size      int64
+	allocated int64 // how long the file can become, whatever else is written
 }
 
-// append adds a list and says where it is.
+// open opens the file for lists made at now.
+func (t *tickFile) open(d disk, now time.Time) (err error) {
+	day := recording.ListDay(now)
+	if day == t.day {
+		return nil
+	}
+	if err := t.close(); err != nil {
+		return err
+	}
+	if t.f, t.size, err = d.list(recording.ListFile(day)); err != nil {
+		t.f = nil
+		return err
+	}
+	t.day, t.allocated = day, t.size
+	return nil
+}
+
+// reserve sees to it that need more bytes of lists have room.
+func (t *tickFile) reserve(d disk, now time.Time, need int64) error {
+	if err := t.open(d, now); err != nil {
+		return err
+	}
+	if t.size+need <= t.allocated {
+		return nil
+	}
+	size := t.size + need + listAhead
+	if err := t.f.allocate(size); err != nil {
+		return err
+	}
+	t.allocated = size
+	return nil
+}
+
+// append adds a list and says where it is. After an error the file is opened
+// anew, since part of the list may stand in it.
 func (t *tickFile) append(d disk, now time.Time, list []byte) (where string, err error) {
-	if day := recording.ListDay(now); day != t.day {
-		if err := t.close(); err != nil {
-			return "", err
-		}
-		if t.f, t.size, err = d.list(recording.ListFile(day)); err != nil {
-			t.f = nil
-			return "", err
-		}
-		t.day = day
+	if err := t.open(d, now); err != nil {
+		return "", err
 	}
 	if err := writeAll(t.f, list); err != nil {
-		return "", err
+		return "", errors.Join(err, t.drop())
 	}
 	where = recording.ListPlace(t.day, t.size, len(list))
 	t.size += int64(len(list))
 	return where, nil
 }
 
+// close ends the file where its lists end.
 func (t *tickFile) close() error {
 	if t.f == nil {
 		return nil
 	}
+	err := t.f.trim(t.size)
+	return errors.Join(err, t.drop())
+}
+
+// drop closes the file as it is.
+func (t *tickFile) drop() error {
 	f := t.f
 	t.f, t.day = nil, ""
 	return f.Close()

@@ -63,14 +63,9 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 		w.segments++
 		w.head = w.sealer.Head()
 		w.bytes = w.size
-		if !w.changed {
-			w.changed = true
-			w.spool.mu.Lock()
-			w.spool.changed = append(w.spool.changed, w)
-			w.spool.mu.Unlock()
-		}
-		if over {
-			w.endLocked(ErrQuota)
+		w.changedLocked()
+		if over != nil {
+			w.endLocked(over)
 		}
 		w.wake()
 	}
@@ -95,13 +90,36 @@ func (w *Writer) handBack() {
 	}
 }
 
-// count adds n bytes to what user has and reports whether that is too much.
-func (s *Spool) count(user string, n int) bool {
-	if s.o.Quota == 0 {
-		return false
+// count adds n bytes to what user has written, and returns why that is enough:
+// ErrQuota, ErrFull or that the disk can't say.
+func (s *Spool) count(user string, n int) error {
+	if s.o.Quota > 0 {
+		s.mu.Lock()
+		s.used[user] += int64(n)
+		over := s.used[user] > s.o.Quota
+		s.mu.Unlock()
+		if over {
+			return ErrQuota
+		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.used[user] += int64(n)
-	return s.used[user] > s.o.Quota
+	if s.o.Reserve > 0 && s.budget.Add(-int64(n)) < 0 {
+		return s.look()
+	}
+	return nil
+}
+
+// look returns ErrFull when less than half of the reserve is left. If there is
+// more, half of that may be written until the next look, which comes with every
+// tick: other programs may be filling the disk, too.
+func (s *Spool) look() error {
+	free, err := s.disk.free()
+	if err != nil {
+		return fmt.Errorf("check spool: %w", err)
+	}
+	left := free - s.o.Reserve/2
+	if left < 0 {
+		return ErrFull
+	}
+	s.budget.Store(left / 2)
+	return nil
 }

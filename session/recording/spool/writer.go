@@ -156,6 +156,23 @@ func (w *Writer) awaitRoom(need int) {
 	}
 }
 
+// noteChanged has the next tick list the recording.
+func (w *Writer) noteChanged() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changedLocked()
+}
+
+func (w *Writer) changedLocked() {
+	if w.changed {
+		return
+	}
+	w.changed = true
+	w.spool.mu.Lock()
+	w.spool.changed = append(w.spool.changed, w)
+	w.spool.mu.Unlock()
+}
+
 // progress returns a channel that is closed when the recording's state moves.
 func (w *Writer) progress() <-chan struct{} {
 	if w.moved == nil {
