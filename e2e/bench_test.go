@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // The benchmarks compare entry with stock sshd as the jump host, in the same
@@ -31,8 +33,8 @@ type rig struct {
 
 func newRig(b *testing.B, name string, c *client, pid int) *rig {
 	b.Helper()
-	r := &rig{name: name, client: c, pid: pid, socket: filepath.Join(tempDir(b), "inner")}
-	p := start(b, "ssh master "+name, c.home([]string{"-M", "-N", "-S", r.socket}))
+	r := &rig{name: name, client: c, pid: pid, socket: filepath.Join(testkit.ShortDir(b), "inner")}
+	p := testkit.Start(b, "ssh master "+name, c.home([]string{"-M", "-N", "-S", r.socket}))
 	awaitMaster(c, p, r.socket, c.target)
 	return r
 }
@@ -48,11 +50,11 @@ func rigs(b *testing.B, config ...string) (plain, through *rig) {
 	b.Helper()
 	c, jump, _, _ := plainPair(b)
 	c.appendConfig(config...)
-	plain = newRig(b, "plain", c, jump.cmd.Process.Pid)
+	plain = newRig(b, "plain", c, jump.Cmd.Process.Pid)
 	s, _ := quickSite(b, recordAll())
 	c = s.client(s.enrolled("alice"))
 	c.appendConfig(config...)
-	through = newRig(b, "entry", c, s.proc.cmd.Process.Pid)
+	through = newRig(b, "entry", c, s.proc.Cmd.Process.Pid)
 	return plain, through
 }
 
@@ -61,7 +63,7 @@ func cpu(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	const tick = time.Second / 100 // USER_HZ, which Linux fixes for /proc
 	var ticks int
-	for _, p := range append([]int{pid}, descendants(b, pid)...) {
+	for _, p := range append([]int{pid}, testkit.Descendants(b, pid)...) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 		if err != nil {
 			continue // it has ended; its parent has its time
@@ -82,8 +84,8 @@ func cpu(b *testing.B, pid int) time.Duration {
 
 func BenchmarkDownload(b *testing.B) {
 	const size = 1 << 30
-	random := filepath.Join(tempDir(b), "random")
-	mustRun(b, exec.Command("sh", "-c", fmt.Sprintf("head -c %d /dev/urandom > %s", size, random)))
+	random := filepath.Join(testkit.ShortDir(b), "random")
+	testkit.MustRun(b, exec.Command("sh", "-c", fmt.Sprintf("head -c %d /dev/urandom > %s", size, random)))
 	for _, cipher := range []string{"default", "aes128-gcm@openssh.com"} {
 		for _, data := range []struct{ name, command string }{
 			{"zeros", fmt.Sprintf("head -c %d /dev/zero", size)},
@@ -191,12 +193,12 @@ func newTypist(b *testing.B, r *rig) *typist {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ownGroup(cmd)
+	testkit.OwnGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		killGroup(cmd)
+		testkit.KillGroup(cmd)
 		// Killed: its status says nothing.
 		_ = cmd.Wait()
 	})
@@ -239,16 +241,16 @@ func BenchmarkLogins(b *testing.B) {
 		}
 		s := initSite(b)
 		home := s.startHome()
-		s.setPolicy(names, []string{home.target(b, "home")}, recordAll())
+		s.setPolicy(names, []string{home.Target(b, "home")}, recordAll())
 		s.serve()
-		dir := tempDir(b)
-		key := newKeyFile(b, filepath.Join(dir, "id"))
+		dir := testkit.ShortDir(b)
+		key := testkit.NewKeyFile(b, filepath.Join(dir, "id"))
 		people := make([]*person, users)
 		for i, name := range names {
 			people[i] = s.enrolled(name)
 			s.mustEntry("user", "key", "add", name, filepath.Join(dir, "id.pub"))
 		}
-		plain := startSSHD(b, sshdOptions{keys: []string{authorized(key.PublicKey())}})
+		plain := testkit.StartSSHD(b, testkit.SSHDOptions{Keys: []string{testkit.Authorized(key.PublicKey())}})
 
 		rate := func(login func(*person) (*ssh.Client, error)) float64 {
 			queue := make(chan *person, users)
@@ -274,7 +276,7 @@ func BenchmarkLogins(b *testing.B) {
 			return users / time.Since(began).Seconds()
 		}
 		sshd := rate(func(*person) (*ssh.Client, error) {
-			return ssh.Dial("tcp", plain.addr(), &ssh.ClientConfig{User: me(b), Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.FixedHostKey(parseKey(b, plain.hostKey))})
+			return ssh.Dial("tcp", plain.Addr(), &ssh.ClientConfig{User: testkit.Me(b), Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.FixedHostKey(testkit.ParseKey(b, plain.HostKey()))})
 		})
 		byKey := rate(func(p *person) (*ssh.Client, error) { return s.dial(p, ssh.PublicKeys(key), p.keyboard()) })
 		byPassphrase := rate(func(p *person) (*ssh.Client, error) { return s.dial(p) })
@@ -284,13 +286,4 @@ func BenchmarkLogins(b *testing.B) {
 		b.ReportMetric(byKey/sshd, "key-ratio")
 	}
 	b.ReportMetric(0, "ns/op")
-}
-
-func parseKey(b *testing.B, line string) ssh.PublicKey {
-	b.Helper()
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return key
 }

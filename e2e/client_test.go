@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // command is exec.Command in an environment that says nothing about whoever
@@ -45,9 +47,9 @@ func (c *client) path(elem ...string) string {
 // put in its place.
 func (s *site) client(p *person, extra ...string) *client {
 	s.t.Helper()
-	dir := tempDir(s.t)
-	writeFile(s.t, filepath.Join(dir, "known_hosts"),
-		"@cert-authority home,*.tinker,entry "+readFile(s.t, s.path("keys", "host_ca.pub")))
+	dir := testkit.ShortDir(s.t)
+	testkit.WriteFile(s.t, filepath.Join(dir, "known_hosts"),
+		"@cert-authority home,*.tinker,entry "+testkit.ReadFile(s.t, s.path("keys", "host_ca.pub")))
 	block := append([]string{"HostName 127.0.0.1", fmt.Sprintf("Port %d", s.port), "User " + p.name, "HostKeyAlias entry"}, extra...)
 	return newClient(s.t, dir, block, p.askpass())
 }
@@ -55,7 +57,7 @@ func (s *site) client(p *person, extra ...string) *client {
 func newClient(t testing.TB, dir string, entryBlock, env []string) *client {
 	t.Helper()
 	c := &client{t: t, dir: dir, config: filepath.Join(dir, "ssh_config"), jump: []string{"-J", "entry"}, target: "home", env: env}
-	writeFile(t, c.config, fmt.Sprintf(`Host entry
+	testkit.WriteFile(t, c.config, fmt.Sprintf(`Host entry
     %s
 Host *
     UserKnownHostsFile %s
@@ -69,7 +71,7 @@ Host *
 // appendConfig adds a block to the client's ssh_config.
 func (c *client) appendConfig(lines ...string) {
 	c.t.Helper()
-	writeFile(c.t, c.config, readFile(c.t, c.config)+strings.Join(lines, "\n")+"\n")
+	testkit.WriteFile(c.t, c.config, testkit.ReadFile(c.t, c.config)+strings.Join(lines, "\n")+"\n")
 }
 
 // command runs any program as this user.
@@ -105,11 +107,11 @@ func (c *client) exec(remote string) *exec.Cmd { return c.home(nil, remote) }
 // master keeps one authenticated connection to the jump host open, over which
 // every later -J goes: one code serves a whole test. Refusals of a jump are
 // shown on its stderr.
-func (c *client) master() *process {
+func (c *client) master() *testkit.Program {
 	c.t.Helper()
 	socket := c.path("m")
 	c.multiplex("entry", socket)
-	p := start(c.t, "ssh master", c.ssh("-M", "-N", "-S", socket, "entry"))
+	p := testkit.Start(c.t, "ssh master", c.ssh("-M", "-N", "-S", socket, "entry"))
 	awaitMaster(c, p, socket, "entry")
 	return p
 }
@@ -118,41 +120,33 @@ func (c *client) master() *process {
 // was killed by its own parent only when something else happens.
 func (c *client) nudge() {
 	c.t.Helper()
-	mustRun(c.t, c.ssh("-S", c.path("m"), "-O", "check", "entry"))
+	testkit.MustRun(c.t, c.ssh("-S", c.path("m"), "-O", "check", "entry"))
 }
 
 // jumpTo runs ssh through a master connection and adds what the master said
 // meanwhile, where OpenSSH shows why a jump was refused.
-func (c *client) jumpTo(master *process, args ...string) result {
+func (c *client) jumpTo(master *testkit.Program, args ...string) testkit.Result {
 	c.t.Helper()
-	before := len(master.stderr.String())
-	r := run(c.t, c.ssh(append(append([]string{}, c.jump...), args...)...))
-	if strings.Contains(r.stderr, "Stdio forwarding request failed") {
+	before := len(master.Stderr.String())
+	r := testkit.Run(c.t, c.ssh(append(append([]string{}, c.jump...), args...)...))
+	if strings.Contains(r.Stderr, "Stdio forwarding request failed") {
 		// The master says why, in its own time.
-		eventually(c.t, "the master says why", func() bool { return strings.Contains(master.stderr.String()[before:], "open failed") })
+		testkit.Eventually(c.t, "the master says why", func() bool { return strings.Contains(master.Stderr.String()[before:], "open failed") })
 	}
-	r.stderr += master.stderr.String()[before:]
+	r.Stderr += master.Stderr.String()[before:]
 	return r
 }
 
 // multiplex makes connections to host use the master at socket.
 func (c *client) multiplex(host, socket string) {
 	c.t.Helper()
-	writeFile(c.t, c.config, fmt.Sprintf("Host %s\n    ControlPath %s\n", host, socket)+readFile(c.t, c.config))
+	testkit.WriteFile(c.t, c.config, fmt.Sprintf("Host %s\n    ControlPath %s\n", host, socket)+testkit.ReadFile(c.t, c.config))
 }
 
-func awaitMaster(c *client, p *process, socket, host string) {
+func awaitMaster(c *client, p *testkit.Program, socket, host string) {
 	c.t.Helper()
-	ok := within(waitTimeout, func() bool {
-		select {
-		case <-p.exited:
-			return true
-		default:
-			return c.ssh("-S", socket, "-O", "check", host).Run() == nil
-		}
-	})
-	if !ok || c.ssh("-S", socket, "-O", "check", host).Run() != nil {
-		c.t.Fatalf("no master connection: %s", p.stderr.String())
+	if !p.Within(testkit.CommandTime, func() bool { return c.ssh("-S", socket, "-O", "check", host).Run() == nil }) {
+		c.t.Fatalf("no master connection: %s", p.Stderr.String())
 	}
 }
 
@@ -170,16 +164,38 @@ func (s *site) dialAs(user string, methods ...ssh.AuthMethod) (*ssh.Client, erro
 	if err != nil {
 		return nil, err
 	}
+	return s.handshake(tcp, user, methods...)
+}
+
+// dialFrom logs p in from another loopback address, as somebody elsewhere.
+func (s *site) dialFrom(source string, p *person) (*ssh.Client, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	tcp, err := d.Dial("tcp", s.addr())
+	if err != nil {
+		return nil, err
+	}
+	return s.handshake(tcp, p.name, p.keyboard())
+}
+
+// handshake logs in over tcp. A server that says nothing more is given up
+// some time after its grace.
+func (s *site) handshake(tcp net.Conn, user string, methods ...ssh.AuthMethod) (*ssh.Client, error) {
+	if err := tcp.SetDeadline(testkit.Deadline(5 * time.Minute)); err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
 	conn, chans, reqs, err := ssh.NewClientConn(tcp, "entry:22", s.clientConfig(user, methods...))
 	if err != nil {
 		return nil, errors.Join(err, tcp.Close())
+	}
+	if err := tcp.SetDeadline(time.Time{}); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	return ssh.NewClient(conn, chans, reqs), nil
 }
 
 func (s *site) clientConfig(user string, methods ...ssh.AuthMethod) *ssh.ClientConfig {
 	s.t.Helper()
-	ca, _, _, _, err := ssh.ParseAuthorizedKey([]byte(readFile(s.t, s.path("keys", "host_ca.pub"))))
+	ca, _, _, _, err := ssh.ParseAuthorizedKey([]byte(testkit.ReadFile(s.t, s.path("keys", "host_ca.pub"))))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -191,7 +207,6 @@ func (s *site) clientConfig(user string, methods ...ssh.AuthMethod) *ssh.ClientC
 		Auth:              methods,
 		HostKeyCallback:   check.CheckHostKey,
 		HostKeyAlgorithms: []string{ssh.CertAlgoED25519v01},
-		Timeout:           20 * time.Second,
 	}
 }
 
@@ -212,7 +227,7 @@ func (p *person) keyboard() ssh.AuthMethod {
 
 // roundTrip sends a line through conn to an echo server and wants it back.
 func roundTrip(conn net.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(testkit.Deadline(testkit.Soon)); err != nil {
 		return err
 	}
 	const line = "hello through the tunnel\n"
@@ -231,20 +246,15 @@ func roundTrip(conn net.Conn) error {
 
 // tryForward dials a local port, waiting for the client to listen on it, and
 // reports whether an echo server answers behind it.
-func tryForward(p *process, port int) error {
+func tryForward(p *testkit.Program, port int) error {
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	var conn net.Conn
-	if !within(waitTimeout, func() bool {
-		select {
-		case <-p.exited:
-			return true
-		default:
-		}
+	if !p.Within(testkit.Soon, func() (open bool) {
 		var err error
-		conn, err = net.DialTimeout("tcp", addr, time.Second)
+		conn, err = net.Dial("tcp", addr)
 		return err == nil
-	}) || conn == nil {
-		return fmt.Errorf("nobody listens on %s: %s", addr, p.stderr.String())
+	}) {
+		return fmt.Errorf("nobody listens on %s: %s", addr, p.Stderr.String())
 	}
 	defer conn.Close()
 	return roundTrip(conn)
@@ -253,12 +263,12 @@ func tryForward(p *process, port int) error {
 // socks dials host:port through a SOCKS5 proxy (RFC 1928), names resolved by
 // the far end, as `curl --socks5-hostname` and browsers do it.
 func socks(proxy, host string, port int) (net.Conn, error) {
-	conn, err := net.DialTimeout("tcp", proxy, 5*time.Second)
+	conn, err := net.Dial("tcp", proxy)
 	if err != nil {
 		return nil, err
 	}
 	fail := func(err error) (net.Conn, error) { return nil, errors.Join(err, conn.Close()) }
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(testkit.Deadline(testkit.Soon)); err != nil {
 		return fail(err)
 	}
 	if _, err := conn.Write([]byte{5, 1, 0}); err != nil {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // TestMalformedConfig: every mistake is named with its place, all at once, by
@@ -15,7 +17,7 @@ func TestMalformedConfig(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	file := s.path("entry.yaml")
-	good := readFile(t, file)
+	good := testkit.ReadFile(t, file)
 	for name, c := range map[string]struct {
 		text string
 		want []string // the first lines of each problem
@@ -31,15 +33,15 @@ func TestMalformedConfig(t *testing.T) {
 		"two mistakes":    {"listeners: [{address: nowhere}]\nlog: {level: loud}\n", []string{` \[C001\]`, ` \[Y012\]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			writeFile(t, file, c.text)
+			testkit.WriteFile(t, file, c.text)
 			for _, verb := range []string{"check", "serve"} {
-				r := run(t, command(built, verb, "--config", file))
-				if r.code != 2 || r.stdout != "" || !strings.HasPrefix(r.stderr, "entry: ") {
+				r := testkit.Run(t, command(built, verb, "--config", file))
+				if r.Code != 2 || r.Stdout != "" || !strings.HasPrefix(r.Stderr, "entry: ") {
 					t.Errorf("%s: %s", verb, r)
 				}
 				for _, want := range c.want {
 					line := regexp.MustCompile(`(?m)^(entry: )?` + regexp.QuoteMeta(file) + `(:\d+:\d+)?: .*` + want + `$`)
-					if !line.MatchString(r.stderr) {
+					if !line.MatchString(r.Stderr) {
 						t.Errorf("%s doesn't say %q: %s", verb, want, r)
 					}
 				}
@@ -53,9 +55,9 @@ func TestMalformedPolicy(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	file := s.path("policy.d", "tinker.yaml")
-	key := authorized(newSigner(t).PublicKey())
+	key := testkit.Authorized(testkit.NewSigner(t).PublicKey())
 	const labs = "labs:\n  tinker:\n    members: [alice]\n    targets:\n"
-	home := targetLine("home", "127.0.0.1:22", key) + "\n"
+	home := testkit.TargetLine("home", "127.0.0.1:22", key) + "\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"no host key":      {labs + "      home: {address: \"127.0.0.1:22\"}\n", `home\.tinker has neither host_keys nor host_ca`},
 		"no such right":    {labs + home + "rules:\n  - name: a\n    who: {labs: [tinker]}\n    where: {labs: [tinker]}\n    may: [shel]\n", `"shel" is no capability; did you mean "shell"\?`},
@@ -67,14 +69,14 @@ func TestMalformedPolicy(t *testing.T) {
 		"a secret inside":  {labs + home + "password: hunter2\n", `unknown key "password"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			writeFile(t, file, c.text)
+			testkit.WriteFile(t, file, c.text)
 			r := s.entry("check")
 			// The place is shown, with a caret. Warnings may stand beside it.
 			message := `(?m)^(entry: )?` + regexp.QuoteMeta(file) + `:\d+:\d+: .*` + c.want + `.*\n *\d+ \| .*\n +\| *\^`
-			if r.code != 2 || r.stdout != "" || !regexp.MustCompile(message).MatchString(r.stderr) {
+			if r.Code != 2 || r.Stdout != "" || !regexp.MustCompile(message).MatchString(r.Stderr) {
 				t.Errorf("%s", r)
 			}
-			if r := run(t, command(built, "serve", "--config", s.path("entry.yaml"))); r.code == 0 || r.stdout != "" {
+			if r := testkit.Run(t, command(built, "serve", "--config", s.path("entry.yaml"))); r.Code == 0 || r.Stdout != "" {
 				t.Errorf("serve: %s", r)
 			}
 		})
@@ -87,12 +89,12 @@ func TestStartUpRefusals(t *testing.T) {
 	for name, spoil := range map[string]func(s *site){
 		"the user CA's key is gone": func(s *site) { remove(s.t, s.path("keys", "user_ca")) },
 		"the host CA's key is no key": func(s *site) {
-			writeFile(s.t, s.path("keys", "host_ca"), "nonsense\n")
+			testkit.WriteFile(s.t, s.path("keys", "host_ca"), "nonsense\n")
 		},
 		"one key for both CAs": func(s *site) {
-			writeFile(s.t, s.path("keys", "host_ca"), readFile(s.t, s.path("keys", "user_ca")))
+			testkit.WriteFile(s.t, s.path("keys", "host_ca"), testkit.ReadFile(s.t, s.path("keys", "user_ca")))
 		},
-		"no auditor": func(s *site) { writeFile(s.t, s.path("keys", "auditors.pub"), "# nobody\n") },
+		"no auditor": func(s *site) { testkit.WriteFile(s.t, s.path("keys", "auditors.pub"), "# nobody\n") },
 		"a key that others can read": func(s *site) {
 			if err := os.Chmod(s.path("keys", "user_ca"), 0o644); err != nil {
 				s.t.Fatal(err)
@@ -101,14 +103,14 @@ func TestStartUpRefusals(t *testing.T) {
 		"a log that was tampered with": func(s *site) {
 			s.add("zoe")
 			file := s.path("audit", "events.jsonl")
-			flip(s.t, file, len(readFile(s.t, file))/2)
+			flip(s.t, file, len(testkit.ReadFile(s.t, file))/2)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := initSite(t)
 			spoil(s)
-			r := run(t, command(built, "serve", "--config", s.path("entry.yaml")))
-			if r.code == 0 || strings.Contains(r.stdout, "ready") || !strings.Contains(r.stderr, "entry: ") {
+			r := testkit.Run(t, command(built, "serve", "--config", s.path("entry.yaml")))
+			if r.Code == 0 || strings.Contains(r.Stdout, "ready") || !strings.Contains(r.Stderr, "entry: ") {
 				t.Errorf("%s", r)
 			}
 		})
@@ -116,27 +118,27 @@ func TestStartUpRefusals(t *testing.T) {
 	t.Run("a second server on the same directory", func(t *testing.T) {
 		s, _ := quickSite(t, recordAll())
 		s.configure(func(c map[string]any) {
-			c["listeners"] = []any{map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", freePort(t))}}
+			c["listeners"] = []any{map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))}}
 		})
-		r := run(t, command(built, "serve", "--config", s.path("entry.yaml")))
-		if r.code != 1 || strings.Contains(r.stdout, "ready") {
+		r := testkit.Run(t, command(built, "serve", "--config", s.path("entry.yaml")))
+		if r.Code != 1 || strings.Contains(r.Stdout, "ready") {
 			t.Errorf("%s", r)
 		}
 	})
 	t.Run("init keeps what is there", func(t *testing.T) {
 		s := initSite(t)
-		before := readFile(t, s.path("keys", "user_ca.pub"))
-		if r := s.entry("init"); r.code == 0 && readFile(t, s.path("keys", "user_ca.pub")) != before {
+		before := testkit.ReadFile(t, s.path("keys", "user_ca.pub"))
+		if r := s.entry("init"); r.Code == 0 && testkit.ReadFile(t, s.path("keys", "user_ca.pub")) != before {
 			t.Errorf("init replaced a key: %s", r)
 		}
 	})
 	t.Run("usage", func(t *testing.T) {
 		for _, args := range [][]string{{"frobnicate"}, {"serve", "--frobnicate"}, {"user", "add"}, {"sessions", "export"}} {
-			if r := run(t, command(built, args...)); r.code != 2 || r.stdout != "" {
+			if r := testkit.Run(t, command(built, args...)); r.Code != 2 || r.Stdout != "" {
 				t.Errorf("%q: %s", args, r)
 			}
 		}
-		if r := run(t, command(built, "check", "--config", filepath.Join(tempDir(t), "none.yaml"))); r.code != 2 {
+		if r := testkit.Run(t, command(built, "check", "--config", filepath.Join(testkit.ShortDir(t), "none.yaml"))); r.Code != 2 {
 			t.Errorf("no configuration: %s", r)
 		}
 	})

@@ -8,11 +8,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // demo is `entry demo` on a directory.
 type demo struct {
-	*process
+	*testkit.Program
 	dir     string
 	port    int
 	command string // what it tells the user to paste
@@ -21,12 +23,9 @@ type demo struct {
 func startDemo(t testing.TB, dir string, port int) *demo {
 	t.Helper()
 	d := &demo{dir: dir, port: port}
-	d.process = start(t, "entry demo", command(built, "demo", "--dir", dir, "--listen", fmt.Sprintf("127.0.0.1:%d", port)))
-	d.waitFor(regexp.MustCompile(`(?m)^ready`))
-	m := regexp.MustCompile(`(?m)^\s*\$?\s*(ssh -F .*)$`).FindStringSubmatch(d.stdout.String())
-	if m == nil {
-		t.Fatalf("the demo prints no ssh command: %s", d.stdout.String())
-	}
+	d.Program = testkit.Start(t, "entry demo", command(built, "demo", "--dir", dir, "--listen", fmt.Sprintf("127.0.0.1:%d", port)))
+	d.WaitFor(regexp.MustCompile(`(?m)^ready`))
+	m := d.WaitFor(regexp.MustCompile(`(?m)^\s*\$?\s*(ssh -F .*)$`))
 	d.command = strings.TrimSpace(m[1])
 	return d
 }
@@ -35,15 +34,15 @@ func startDemo(t testing.TB, dir string, port int) *demo {
 func (d *demo) paste(t testing.TB) *terminal {
 	t.Helper()
 	cmd := command("sh", "-c", "exec "+d.command)
-	cmd.Env = append(cmd.Env, "HOME="+tempDir(t))
+	cmd.Env = append(cmd.Env, "HOME="+testkit.ShortDir(t))
 	return onTerminal(t, cmd)
 }
 
 // stop is Ctrl-C.
 func (d *demo) stop(t testing.TB) {
 	t.Helper()
-	d.signal(syscall.SIGINT)
-	if code := d.wait(waitTimeout); code != 0 {
+	d.Signal(syscall.SIGINT)
+	if code := d.Wait(); code != 0 {
 		t.Fatalf("entry demo ended with %d after Ctrl-C", code)
 	}
 }
@@ -95,7 +94,7 @@ func firstLogin(t testing.TB, w *terminal, p *person) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	dir, port := filepath.Join(tempDir(t), "demo"), freePort(t)
+	dir, port := filepath.Join(testkit.ShortDir(t), "demo"), testkit.FreePort(t)
 	d := startDemo(t, dir, port)
 
 	want := fmt.Sprintf("ssh -F %s/ssh_config -J entry home", dir)
@@ -113,11 +112,11 @@ func TestDemo(t *testing.T) {
 			t.Errorf("%s has mode %v, want 0600", name, info.Mode().Perm())
 		}
 	}
-	if known := readFile(t, filepath.Join(dir, "known_hosts")); !regexp.MustCompile(`(?m)^@cert-authority home,\*\.tinker,entry ssh-ed25519 `).MatchString(known) {
+	if known := testkit.ReadFile(t, filepath.Join(dir, "known_hosts")); !regexp.MustCompile(`(?m)^@cert-authority home,\*\.tinker,entry ssh-ed25519 `).MatchString(known) {
 		t.Errorf("known_hosts is %q", known)
 	}
 
-	alice := &person{t: t, name: "alice", temporary: strings.TrimSpace(readFile(t, filepath.Join(dir, "alice.passphrase")))}
+	alice := &person{t: t, name: "alice", temporary: strings.TrimSpace(testkit.ReadFile(t, filepath.Join(dir, "alice.passphrase")))}
 
 	w := d.paste(t)
 	firstLogin(t, w, alice)
@@ -141,10 +140,10 @@ func TestDemo(t *testing.T) {
 	noWarnings(t, w)
 
 	// The same directory carries on: host keys, accounts, log.
-	before := readFile(t, filepath.Join(dir, "known_hosts"))
+	before := testkit.ReadFile(t, filepath.Join(dir, "known_hosts"))
 	d.stop(t)
 	d = startDemo(t, dir, port)
-	if after := readFile(t, filepath.Join(dir, "known_hosts")); after != before {
+	if after := testkit.ReadFile(t, filepath.Join(dir, "known_hosts")); after != before {
 		t.Errorf("known_hosts changed over a restart:\n%s\n%s", before, after)
 	}
 	w = d.paste(t)

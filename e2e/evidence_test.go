@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // asciicast is a decoded asciicast-v3 file
@@ -34,7 +36,7 @@ func parseCast(t testing.TB, text string) asciicast {
 	t.Helper()
 	head, rest, ok := strings.Cut(text, "\n")
 	if !ok {
-		t.Fatalf("asciicast without events: %q", clip(text))
+		t.Fatalf("asciicast without events: %q", testkit.Clip(text))
 	}
 	var c asciicast
 	if err := json.Unmarshal([]byte(head), &c); err != nil {
@@ -99,7 +101,7 @@ func TestSessionEvidence(t *testing.T) {
 				t.Errorf("show doesn't say %q: %q", want, out)
 			}
 		}
-		if r := s.entry("sessions", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV"); r.code != 4 {
+		if r := s.entry("sessions", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV"); r.Code != 4 {
 			t.Errorf("showing a session that isn't there: %s", r)
 		}
 	})
@@ -157,13 +159,13 @@ func TestSessionEvidence(t *testing.T) {
 	t.Run("without the auditor's key", func(t *testing.T) {
 		bare := s.copy(t)
 		remove(t, bare.path("auditor.key")) // which belongs on another machine
-		if r := bare.entry("sessions", "export", rec.ID, "--format", "raw"); r.code == 0 || r.stdout != "" {
+		if r := bare.entry("sessions", "export", rec.ID, "--format", "raw"); r.Code == 0 || r.Stdout != "" {
 			t.Errorf("the jump host can read what it recorded: %s", r)
 		}
-		if r := bare.entry("sessions", "export", rec.ID, "--format", "raw", "--identity", initSite(t).path("auditor.key")); r.code == 0 || r.stdout != "" || !strings.Contains(r.stderr, "can't be opened") {
+		if r := bare.entry("sessions", "export", rec.ID, "--format", "raw", "--identity", initSite(t).path("auditor.key")); r.Code == 0 || r.Stdout != "" || !strings.Contains(r.Stderr, "can't be opened") {
 			t.Errorf("another auditor's key: %s", r)
 		}
-		if r := bare.entry("sessions", "show", rec.ID); r.code != 0 {
+		if r := bare.entry("sessions", "show", rec.ID); r.Code != 0 {
 			t.Errorf("showing needs no key: %s", r)
 		}
 	})
@@ -191,9 +193,9 @@ func TestSessionEvidence(t *testing.T) {
 
 // oneError gives the message of a verb that failed: one line, which may be
 // followed by a hint; "" if it printed anything else.
-func oneError(r result) string {
-	m := regexp.MustCompile(`^entry: ([^\n]+)\n(?:hint: [^\n]+\n)?$`).FindStringSubmatch(r.stderr)
-	if m == nil || r.stdout != "" {
+func oneError(r testkit.Result) string {
+	m := regexp.MustCompile(`^entry: ([^\n]+)\n(?:hint: [^\n]+\n)?$`).FindStringSubmatch(r.Stderr)
+	if m == nil || r.Stdout != "" {
 		return ""
 	}
 	return m[1]
@@ -202,15 +204,15 @@ func oneError(r result) string {
 // copyDir copies a site's directory, so that evidence can be spoilt.
 func (s *site) copy(t testing.TB) *site {
 	t.Helper()
-	dir := filepath.Join(tempDir(t), "copy")
-	mustRun(t, exec.Command("cp", "-a", s.dir, dir))
+	dir := filepath.Join(testkit.ShortDir(t), "copy")
+	testkit.MustRun(t, exec.Command("cp", "-a", s.dir, dir))
 	return &site{t: t, dir: dir, port: s.port}
 }
 
 // flip inverts one byte of a file.
 func flip(t testing.TB, path string, at int) {
 	t.Helper()
-	b := []byte(readFile(t, path))
+	b := []byte(testkit.ReadFile(t, path))
 	b[at] ^= 0x01
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
@@ -228,8 +230,8 @@ func TestTamperedEvidence(t *testing.T) {
 	s, _ := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	c.master()
-	mustRun(t, c.exec("head -c 200000 /dev/urandom | base64; sleep 1.2; echo the end"))
-	mustRun(t, c.exec("echo second"))
+	testkit.MustRun(t, c.exec("head -c 200000 /dev/urandom | base64; sleep 1.2; echo the end"))
+	testkit.MustRun(t, c.exec("echo second"))
 	recs := s.awaitSessions(2)
 	s.stop()
 
@@ -238,19 +240,19 @@ func TestTamperedEvidence(t *testing.T) {
 	}
 
 	t.Run("log", func(t *testing.T) {
-		log := readFile(t, s.path("audit", "events.jsonl"))
+		log := testkit.ReadFile(t, s.path("audit", "events.jsonl"))
 		for _, at := range positions(len(log)) {
 			bad := s.copy(t)
 			flip(t, bad.path("audit", "events.jsonl"), at)
 			line := 1 + strings.Count(log[:at], "\n")
 			r := bad.entry("audit", "verify")
-			if r.code != 1 || !regexp.MustCompile(fmt.Sprintf(`\b(line|record|event) %d\b`, line)).MatchString(r.stderr) {
+			if r.Code != 1 || !regexp.MustCompile(fmt.Sprintf(`\b(line|record|event) %d\b`, line)).MatchString(r.Stderr) {
 				t.Errorf("byte %d (line %d) flipped: %s", at, line, r)
 			}
 		}
 	})
 	t.Run("log cut, doubled, swapped", func(t *testing.T) {
-		lines := strings.SplitAfter(readFile(t, s.path("audit", "events.jsonl")), "\n")
+		lines := strings.SplitAfter(testkit.ReadFile(t, s.path("audit", "events.jsonl")), "\n")
 		lines = lines[:len(lines)-1]
 		n := len(lines)
 		for name, spoilt := range map[string][]string{
@@ -261,8 +263,8 @@ func TestTamperedEvidence(t *testing.T) {
 			"empty":          nil,
 		} {
 			bad := s.copy(t)
-			writeFile(t, bad.path("audit", "events.jsonl"), strings.Join(spoilt, ""))
-			if r := bad.entry("audit", "verify"); r.code != 1 || oneError(r) == "" {
+			testkit.WriteFile(t, bad.path("audit", "events.jsonl"), strings.Join(spoilt, ""))
+			if r := bad.entry("audit", "verify"); r.Code != 1 || oneError(r) == "" {
 				t.Errorf("%s: %s", name, r)
 			}
 		}
@@ -270,7 +272,7 @@ func TestTamperedEvidence(t *testing.T) {
 	t.Run("recording", func(t *testing.T) {
 		for _, rec := range recs {
 			file := recordingFile(t, s, rec.ID)
-			size := len(readFile(t, file))
+			size := len(testkit.ReadFile(t, file))
 			name, err := filepath.Rel(s.dir, file)
 			if err != nil {
 				t.Fatal(err)
@@ -279,7 +281,7 @@ func TestTamperedEvidence(t *testing.T) {
 				bad := s.copy(t)
 				flip(t, bad.path(name), at)
 				r := bad.entry("audit", "verify")
-				if r.code != 1 || !strings.Contains(r.stderr, rec.ID) || !regexp.MustCompile(`header|segment \d+`).MatchString(r.stderr) {
+				if r.Code != 1 || !strings.Contains(r.Stderr, rec.ID) || !regexp.MustCompile(`header|segment \d+`).MatchString(r.Stderr) {
 					t.Errorf("%s byte %d of %d flipped: %s", rec.ID, at, size, r)
 				}
 			}
@@ -287,14 +289,14 @@ func TestTamperedEvidence(t *testing.T) {
 			if err := os.Truncate(bad.path(name), int64(size/2)); err != nil {
 				t.Fatal(err)
 			}
-			if r := bad.entry("audit", "verify"); r.code != 1 || !strings.Contains(r.stderr, rec.ID) {
+			if r := bad.entry("audit", "verify"); r.Code != 1 || !strings.Contains(r.Stderr, rec.ID) {
 				t.Errorf("%s cut in half: %s", rec.ID, r)
 			}
 			bad = s.copy(t)
 			if err := os.Remove(bad.path(name)); err != nil {
 				t.Fatal(err)
 			}
-			if r := bad.entry("audit", "verify"); r.code != 1 || !strings.Contains(r.stderr, rec.ID) {
+			if r := bad.entry("audit", "verify"); r.Code != 1 || !strings.Contains(r.Stderr, rec.ID) {
 				t.Errorf("%s removed: %s", rec.ID, r)
 			}
 		}
@@ -302,8 +304,8 @@ func TestTamperedEvidence(t *testing.T) {
 	t.Run("one recording in another's place", func(t *testing.T) {
 		bad := s.copy(t)
 		from, to := recordingFile(t, bad, recs[0].ID), recordingFile(t, bad, recs[1].ID)
-		writeFile(t, to, readFile(t, from))
-		if r := bad.entry("audit", "verify"); r.code != 1 || !strings.Contains(r.stderr, recs[1].ID) {
+		testkit.WriteFile(t, to, testkit.ReadFile(t, from))
+		if r := bad.entry("audit", "verify"); r.Code != 1 || !strings.Contains(r.Stderr, recs[1].ID) {
 			t.Errorf("swapped recordings: %s", r)
 		}
 	})
@@ -321,5 +323,5 @@ func recordingFile(t testing.TB, s *site, id string) string {
 	if len(files) == 0 {
 		t.Fatalf("no recording %s in %s", id, s.path("spool"))
 	}
-	return slices.MaxFunc(files, func(a, b string) int { return len(readFile(t, a)) - len(readFile(t, b)) })
+	return slices.MaxFunc(files, func(a, b string) int { return len(testkit.ReadFile(t, a)) - len(testkit.ReadFile(t, b)) })
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"entry/e2e/testkit"
 )
 
 // ticker is a command that prints the time ten times a second, for ever.
@@ -23,7 +25,7 @@ func lastTick(t testing.TB, text string) time.Time {
 	t.Helper()
 	all := tick.FindAllStringSubmatch(text, -1)
 	if len(all) == 0 {
-		t.Fatalf("no tick in %q", clip(text))
+		t.Fatalf("no tick in %q", testkit.Clip(text))
 	}
 	m := all[len(all)-1]
 	seconds, err1 := strconv.ParseInt(m[1], 10, 64)
@@ -41,28 +43,28 @@ func TestKilled(t *testing.T) {
 	s := initSite(t)
 	home := s.startHome()
 	users := []string{"alice", "bob", "carol"}
-	s.setPolicy(users, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy(users, []string{home.Target(t, "home")}, recordAll())
 	s.serve()
 	const each = 4 // sessions per round
 	for round, name := range users {
 		c := s.client(s.enrolled(name))
 		c.master()
-		var live []*process
+		var live []*testkit.Program
 		for range each {
-			live = append(live, start(t, "ssh", c.exec(ticker)))
+			live = append(live, testkit.Start(t, "ssh", c.exec(ticker)))
 		}
 		var shown strings.Builder
 		for _, p := range live {
-			p.waitFor(tick)
+			p.WaitFor(tick)
 		}
 		// Any moment is as good as another, so take a random one.
 		<-time.After(1500*time.Millisecond + rand.N(time.Second))
 		acknowledged := s.events()
 		killed := time.Now()
-		s.proc.kill()
+		s.proc.Kill()
 		for _, p := range live {
-			p.wait(waitTimeout)
-			shown.WriteString(p.stdout.String())
+			p.Wait()
+			shown.WriteString(p.Stdout.String())
 		}
 		lastTick(t, shown.String()) // the client saw some
 		s.serve()
@@ -80,7 +82,7 @@ func TestKilled(t *testing.T) {
 			aborted++
 			lost := killed.Sub(lastTick(t, s.export(r.ID, "text")))
 			// A tick a second, its sync, and up to 0.1 s between two lines.
-			if lost > 2500*time.Millisecond {
+			if lost > testkit.Bound(2500*time.Millisecond) {
 				t.Errorf("round %d: session %s lost %s", round, r.ID, lost)
 			}
 			s.awaitEvent("recording.aborted", func(e event) bool { return e.Session == r.ID })
@@ -98,7 +100,7 @@ func TestKilled(t *testing.T) {
 	}
 	// And it still works.
 	c := s.client(s.enrolled("dora")) // no member of a lab
-	if r := run(t, c.exec("true")); r.code != 255 {
+	if r := testkit.Run(t, c.exec("true")); r.Code != 255 {
 		t.Errorf("%s", r)
 	}
 }
@@ -109,18 +111,18 @@ func TestSIGTERM(t *testing.T) {
 		t.Parallel()
 		s, _ := quickSite(t, recordAll())
 		c := s.client(s.enrolled("alice"))
-		p := start(t, "ssh", c.exec("echo began; sleep 2; echo finished; exit 6"))
-		p.waitFor(regexp.MustCompile(`began`))
+		p := testkit.Start(t, "ssh", c.exec("echo began; sleep 2; echo finished; exit 6"))
+		p.WaitFor(regexp.MustCompile(`began`))
 		proc := s.proc
-		proc.signal(syscall.SIGTERM)
-		eventually(t, "entry doesn't listen any more", func() bool {
+		proc.Signal(syscall.SIGTERM)
+		testkit.Eventually(t, "entry doesn't listen any more", func() bool {
 			conn, err := net.Dial("tcp", s.addr())
 			return err != nil || conn.Close() != nil
 		})
-		if code := p.wait(waitTimeout); code != 6 || !strings.HasSuffix(p.stdout.String(), "finished\n") {
-			t.Errorf("the running session: exit %d, %q, %q", code, p.stdout.String(), p.stderr.String())
+		if code := p.Wait(); code != 6 || !strings.HasSuffix(p.Stdout.String(), "finished\n") {
+			t.Errorf("the running session: exit %d, %q, %q", code, p.Stdout.String(), p.Stderr.String())
 		}
-		if code := proc.wait(waitTimeout); code != 0 {
+		if code := proc.Wait(); code != 0 {
 			t.Errorf("entry ended with %d", code)
 		}
 		if recs := s.sessions(); len(recs) != 1 || recs[0].State != "complete" {
@@ -133,7 +135,7 @@ func TestSIGTERM(t *testing.T) {
 		t.Parallel()
 		s := initSite(t)
 		home := s.startHome()
-		s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+		s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
 		s.configure(func(c map[string]any) { c["drain"] = "1s" })
 		s.serve()
 		c := s.client(s.enrolled("alice"))
@@ -155,7 +157,7 @@ func TestSIGHUP(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home := s.startHome()
-	members, targets := []string{"alice", "bob"}, []string{home.target(t, "home")}
+	members, targets := []string{"alice", "bob"}, []string{home.Target(t, "home")}
 	s.setPolicy(members, targets, recordAll())
 	s.serve()
 	c := s.client(s.enrolled("alice"))
@@ -165,48 +167,48 @@ func TestSIGHUP(t *testing.T) {
 
 	loaded := len(s.events("policy.loaded"))
 	for name, text := range map[string]string{
-		"truncated":   readFile(t, s.path("policy.d", "tinker.yaml"))[:100],
-		"unknown key": readFile(t, s.path("policy.d", "tinker.yaml")) + "surprise: true\n",
+		"truncated":   testkit.ReadFile(t, s.path("policy.d", "tinker.yaml"))[:100],
+		"unknown key": testkit.ReadFile(t, s.path("policy.d", "tinker.yaml")) + "surprise: true\n",
 		"not UTF-8":   "labs: \"\xff\xfe\"\n",
-		"failing test": readFile(t, s.path("policy.d", "tinker.yaml")) +
+		"failing test": testkit.ReadFile(t, s.path("policy.d", "tinker.yaml")) +
 			"tests:\n  - {user: alice, target: home.tinker, may_not: [shell]}\n",
 	} {
 		before := len(s.events("policy.refused"))
-		good := readFile(t, s.path("policy.d", "tinker.yaml"))
-		writeFile(t, s.path("policy.d", "tinker.yaml"), text)
-		s.proc.signal(syscall.SIGHUP)
-		eventually(t, name+": refused in the log", func() bool { return len(s.events("policy.refused")) > before })
+		good := testkit.ReadFile(t, s.path("policy.d", "tinker.yaml"))
+		testkit.WriteFile(t, s.path("policy.d", "tinker.yaml"), text)
+		s.proc.Signal(syscall.SIGHUP)
+		testkit.Eventually(t, name+": refused in the log", func() bool { return len(s.events("policy.refused")) > before })
 		shellAnswers(w)
-		if r := run(t, c.exec("echo in")); r.code != 0 {
+		if r := testkit.Run(t, c.exec("echo in")); r.Code != 0 {
 			t.Errorf("%s: the last good policy is gone: %s", name, r)
 		}
-		writeFile(t, s.path("policy.d", "tinker.yaml"), good)
+		testkit.WriteFile(t, s.path("policy.d", "tinker.yaml"), good)
 	}
 	if n := len(s.events("policy.loaded")); n != loaded {
 		t.Errorf("%d policies loaded meanwhile", n-loaded)
 	}
 
-	s.setPolicy(members, targets, rule("narrow", "may: [shell]", "record: full"))
-	s.proc.signal(syscall.SIGHUP)
-	eventually(t, "the new policy is loaded", func() bool { return len(s.events("policy.loaded")) > loaded })
-	if r := run(t, c.exec("echo in")); r.code == 0 {
+	s.setPolicy(members, targets, testkit.Rule("narrow", "may: [shell]", "record: full"))
+	s.proc.Signal(syscall.SIGHUP)
+	testkit.Eventually(t, "the new policy is loaded", func() bool { return len(s.events("policy.loaded")) > loaded })
+	if r := testkit.Run(t, c.exec("echo in")); r.Code == 0 {
 		t.Errorf("exec under the new policy: %s", r)
 	}
 	shellAnswers(w)
 
 	// A slip in a file shouldn't throw everybody out: SIGHUP refuses that, and
 	// an operator who means it says so.
-	s.setPolicy([]string{"bob"}, targets, rule("narrow", "may: [shell]", "record: full"))
+	s.setPolicy([]string{"bob"}, targets, testkit.Rule("narrow", "may: [shell]", "record: full"))
 	refused := len(s.events("policy.refused"))
-	s.proc.signal(syscall.SIGHUP)
-	eventually(t, "ending every session is refused", func() bool { return len(s.events("policy.refused")) > refused })
+	s.proc.Signal(syscall.SIGHUP)
+	testkit.Eventually(t, "ending every session is refused", func() bool { return len(s.events("policy.refused")) > refused })
 	shellAnswers(w)
 	s.mustEntry("policy", "apply", "--yes")
 	w.expect(`entry: [^\r\n]+\r\n`)
 	if code := w.wait(); code == 0 {
 		t.Error("a session without a grant ended with 0")
 	}
-	if r := run(t, c.exec("echo in")); r.code == 0 {
+	if r := testkit.Run(t, c.exec("echo in")); r.Code == 0 {
 		t.Errorf("after losing the lab: %s", r)
 	}
 }
@@ -221,21 +223,21 @@ func TestDiskFull(t *testing.T) {
 	}
 	s := initSite(t)
 	home := s.startHome()
-	s.setPolicy([]string{"alice", "bob"}, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
 	if err := os.MkdirAll(s.path("spool"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, command("mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "e2e", s.path("spool")))
+	testkit.MustRun(t, command("mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "e2e", s.path("spool")))
 	t.Cleanup(func() {
 		// Lazily: the server closes its files a moment later.
-		mustRun(t, command("umount", "-l", s.path("spool")))
+		testkit.MustRun(t, command("umount", "-l", s.path("spool")))
 	})
 	s.configure(func(c map[string]any) { section(c, "recording")["reserve"] = "8MiB" })
 	s.serve()
 	c := s.client(s.enrolled("alice"))
 	c.master()
-	p := start(t, "ssh", c.exec("head -c 100000 /dev/urandom | base64 -w0; "+ticker))
-	p.waitFor(tick)
+	p := testkit.Start(t, "ssh", c.exec("head -c 100000 /dev/urandom | base64 -w0; "+ticker))
+	p.WaitFor(tick)
 
 	fill := func(name string, leave int64) {
 		t.Helper()
@@ -259,21 +261,21 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	fill("filler-1", 6<<20)
-	r := run(t, c.exec("echo in"))
-	if r.code != 255 || r.stdout != "" || !regexp.MustCompile(`(?i)entry: .*(record|space|full)`).MatchString(r.stderr) {
+	r := testkit.Run(t, c.exec("echo in"))
+	if r.Code != 255 || r.Stdout != "" || !regexp.MustCompile(`(?i)entry: .*(record|space|full)`).MatchString(r.Stderr) {
 		t.Errorf("below the reserve: %s", r)
 	}
-	n := len(tick.FindAllString(p.stdout.String(), -1))
-	eventually(t, "the running session goes on", func() bool {
-		return len(tick.FindAllString(p.stdout.String(), -1)) > n+5
+	n := len(tick.FindAllString(p.Stdout.String(), -1))
+	testkit.Eventually(t, "the running session goes on", func() bool {
+		return len(tick.FindAllString(p.Stdout.String(), -1)) > n+5
 	})
 
 	// Now there is nothing left for it either.
-	noisy := start(t, "ssh", c.exec("true"))
-	noisy.wait(waitTimeout)
+	noisy := testkit.Start(t, "ssh", c.exec("true"))
+	noisy.Wait()
 	fill("filler-2", 0)
-	if code := p.wait(waitTimeout); code == 0 || !regexp.MustCompile(`(?i)entry: .*record`).MatchString(p.stderr.String()) {
-		t.Errorf("the running session ended with %d: %q", code, p.stderr.String())
+	if code := p.Wait(); code == 0 || !regexp.MustCompile(`(?i)entry: .*record`).MatchString(p.Stderr.String()) {
+		t.Errorf("the running session ended with %d: %q", code, p.Stderr.String())
 	}
 	s.awaitEvent("recording.failed", nil)
 
@@ -282,7 +284,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if r := run(t, c.exec("echo in")); r.code != 0 || r.stdout != "in\n" {
+	if r := testkit.Run(t, c.exec("echo in")); r.Code != 0 || r.Stdout != "in\n" {
 		t.Errorf("with space again: %s", r)
 	}
 	s.stop()
@@ -297,16 +299,11 @@ func TestDiskFull(t *testing.T) {
 // inject makes a system call of the running server fail from now on.
 func (s *site) inject(call, fault string) {
 	s.t.Helper()
-	p := start(s.t, "strace", command("strace", "-f", "-qq", "-e", "trace="+call, "-e", "signal=none",
-		"-e", fmt.Sprintf("inject=%s:%s", call, fault), "-p", strconv.Itoa(s.proc.cmd.Process.Pid)))
-	eventually(s.t, "strace is attached", func() bool {
-		select {
-		case <-p.exited:
-			s.t.Fatalf("strace: %s", p.stderr.String())
-		default:
-		}
-		return traced(s.t, s.proc.cmd.Process.Pid) == p.cmd.Process.Pid
-	})
+	p := testkit.Start(s.t, "strace", command("strace", "-f", "-qq", "-e", "trace="+call, "-e", "signal=none",
+		"-e", fmt.Sprintf("inject=%s:%s", call, fault), "-p", strconv.Itoa(s.proc.Cmd.Process.Pid)))
+	if !p.Within(testkit.Soon, func() bool { return traced(s.t, s.proc.Cmd.Process.Pid) == p.Cmd.Process.Pid }) {
+		s.t.Fatalf("strace isn't attached: %s", p.Stderr.String())
+	}
 }
 
 // traced gives the process that traces pid, or 0.
@@ -333,14 +330,14 @@ func TestDiskErrors(t *testing.T) {
 		s, _ := quickSite(t, recordAll())
 		c := s.client(s.enrolled("alice"))
 		c.master()
-		p := start(t, "ssh", c.exec(ticker))
-		p.waitFor(tick)
+		p := testkit.Start(t, "ssh", c.exec(ticker))
+		p.WaitFor(tick)
 		s.inject("syncfs", "error=EIO")
-		if code := p.wait(waitTimeout); code == 0 || !regexp.MustCompile(`(?i)entry: .*record`).MatchString(p.stderr.String()) {
-			t.Errorf("the session ended with %d: %q", code, p.stderr.String())
+		if code := p.Wait(); code == 0 || !regexp.MustCompile(`(?i)entry: .*record`).MatchString(p.Stderr.String()) {
+			t.Errorf("the session ended with %d: %q", code, p.Stderr.String())
 		}
 		s.awaitEvent("recording.failed", nil)
-		if r := run(t, c.exec("echo in")); r.code == 0 {
+		if r := testkit.Run(t, c.exec("echo in")); r.Code == 0 {
 			t.Errorf("a new session on a spool that fails: %s", r)
 		}
 	})
@@ -349,18 +346,18 @@ func TestDiskErrors(t *testing.T) {
 		s, _ := quickSite(t, recordAll())
 		alice, bob := s.enrolled("alice"), s.enrolled("bob")
 		c := s.client(alice)
-		p := start(t, "ssh", c.exec(ticker))
-		p.waitFor(tick)
+		p := testkit.Start(t, "ssh", c.exec(ticker))
+		p.WaitFor(tick)
 		s.inject("fdatasync", "error=EIO")
 		// An event that can't be made durable: bob's login, or the session's
 		// own next checkpoint. Either way nobody goes on unrecorded.
-		if r := run(t, s.client(bob).exec("echo in")); r.code == 0 || strings.Contains(r.stdout, "in") {
+		if r := testkit.Run(t, s.client(bob).exec("echo in")); r.Code == 0 || strings.Contains(r.Stdout, "in") {
 			t.Errorf("a login without an audit log: %s", r)
 		}
-		if code := p.wait(waitTimeout); code == 0 {
-			t.Errorf("the session ended with 0: %q", p.stderr.String())
+		if code := p.Wait(); code == 0 {
+			t.Errorf("the session ended with 0: %q", p.Stderr.String())
 		}
-		if code := s.proc.wait(waitTimeout); code != 1 {
+		if code := s.proc.Wait(); code != 1 {
 			t.Errorf("entry ended with %d, want 1", code)
 		}
 		s.serve()

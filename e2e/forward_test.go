@@ -10,7 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"entry/e2e/testkit"
 )
 
 func TestForwards(t *testing.T) {
@@ -19,29 +20,29 @@ func TestForwards(t *testing.T) {
 	home := s.startHome()
 	listed, unlisted := echoServer(t), echoServer(t)
 	web := webServer(t, "the workbench says hello")
-	fixed, dead := freePort(t), freePort(t)
-	sockets := tempDir(t)
+	fixed, dead := testkit.FreePort(t), testkit.FreePort(t)
+	sockets := testkit.ShortDir(t)
 	s.setPolicy([]string{"alice", "bob"},
 		[]string{
-			home.target(t, "home"),
+			home.Target(t, "home"),
 			fmt.Sprintf("      workbench: {kind: tcp, address: \"127.0.0.1:%d\", ports: [80]}", web),
 		},
 		// Of a tcp target only metadata can be recorded.
-		strings.Replace(rule("workbench", "may: [forward-local]", "record: metadata"), "where: {labs: [tinker]}", "where: {targets: [workbench.tinker]}", 1),
-		rule("all", mayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "localhost:%d", "127.0.0.1:%d", "%s/service"]`, listed, listed, dead, sockets), fmt.Sprintf("forward_remote: [0, %d, %q]", fixed, sockets+"/back"), "record: full"))
+		testkit.Rule("workbench", testkit.On("workbench"), "may: [forward-local]", "record: metadata"),
+		testkit.Rule("all", testkit.MayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "localhost:%d", "127.0.0.1:%d", "%s/service"]`, listed, listed, dead, sockets), fmt.Sprintf("forward_remote: [0, %d, %q]", fixed, sockets+"/back"), "record: full"))
 	s.serve()
 	c := s.client(s.enrolled("alice"))
 	c.master()
 
-	forward := func(t *testing.T, options ...string) *process {
+	forward := func(t *testing.T, options ...string) *testkit.Program {
 		t.Helper()
-		p := start(t, "ssh -N", c.home(append([]string{"-N"}, options...)))
-		t.Cleanup(p.end)
+		p := testkit.Start(t, "ssh -N", c.home(append([]string{"-N"}, options...)))
+		t.Cleanup(p.End)
 		return p
 	}
 	t.Run("-L listed", func(t *testing.T) {
 		for _, host := range []string{"127.0.0.1", "localhost"} {
-			port := freePort(t)
+			port := testkit.FreePort(t)
 			p := forward(t, "-L", fmt.Sprintf("127.0.0.1:%d:%s:%d", port, host, listed))
 			if err := tryForward(p, port); err != nil {
 				t.Errorf("%s: %v", host, err)
@@ -57,20 +58,21 @@ func TestForwards(t *testing.T) {
 		s.awaitEvent("forward.closed", nil)
 	})
 	t.Run("-L unlisted", func(t *testing.T) {
-		port := freePort(t)
+		port := testkit.FreePort(t)
 		p := forward(t, "-L", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", port, unlisted))
-		err := withStderr(p, tryForward(p, port))
-		if err == nil || !regexp.MustCompile(`administratively prohibited: .*all \(tinker\.yaml:\d+\)`).MatchString(err.Error()) {
-			t.Errorf("unlisted destination: %v", err)
+		if tryForward(p, port) == nil {
+			t.Error("an unlisted destination was reached")
 		}
+		p.WaitFor(regexp.MustCompile(`administratively prohibited: .*all \(tinker\.yaml:\d+\)`))
 		s.awaitEvent("forward.refused", func(e event) bool { return strings.HasSuffix(e.Dest, fmt.Sprintf(":%d", unlisted)) })
 	})
 	t.Run("-L nobody there", func(t *testing.T) {
-		port := freePort(t)
+		port := testkit.FreePort(t)
 		p := forward(t, "-L", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", port, dead))
-		if err := withStderr(p, tryForward(p, port)); err == nil || !strings.Contains(err.Error(), "connect failed") {
-			t.Errorf("the target's own answer is lost: %v", err)
+		if tryForward(p, port) == nil {
+			t.Error("something answers there")
 		}
+		p.WaitFor(regexp.MustCompile(`connect failed`)) // the target's own answer
 	})
 	t.Run("-R", func(t *testing.T) {
 		back := echoServer(t)
@@ -82,19 +84,19 @@ func TestForwards(t *testing.T) {
 		if err := tryRemote(t, &wayfarer{client: c, echo: back}); err != nil {
 			t.Errorf("port 0: %v", err)
 		}
-		other := freePort(t)
-		if r := run(t, c.home([]string{"-N", "-o", "ExitOnForwardFailure=yes", "-R", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", other, back)})); r.code != 255 || !strings.Contains(r.stderr, "remote port forwarding failed") {
+		other := testkit.FreePort(t)
+		if r := testkit.Run(t, c.home([]string{"-N", "-o", "ExitOnForwardFailure=yes", "-R", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", other, back)})); r.Code != 255 || !strings.Contains(r.Stderr, "remote port forwarding failed") {
 			t.Errorf("a port that isn't listed: %s", r)
 		}
 	})
 	t.Run("-R ends with the session", func(t *testing.T) {
-		eventually(t, "the port is free again", func() bool {
+		testkit.Eventually(t, "the port is free again", func() bool {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", fixed))
 			return err == nil && l.Close() == nil
 		})
 	})
 	t.Run("-D", func(t *testing.T) {
-		port := freePort(t)
+		port := testkit.FreePort(t)
 		p := forward(t, "-D", fmt.Sprintf("127.0.0.1:%d", port))
 		proxy := fmt.Sprintf("127.0.0.1:%d", port)
 		awaitListener(t, p, port)
@@ -119,24 +121,24 @@ func TestForwards(t *testing.T) {
 			t.Fatal(err)
 		}
 		serve(t, l, func(c net.Conn) { _, _ = io.Copy(c, c) }) // the far end sees an early end
-		port := freePort(t)
+		port := testkit.FreePort(t)
 		p := forward(t, "-L", fmt.Sprintf("127.0.0.1:%d:%s/service", port, sockets))
 		if err := tryForward(p, port); err != nil {
 			t.Errorf("-L to a listed socket: %v", err)
 		}
 		p = forward(t, "-o", "ExitOnForwardFailure=yes", "-R", fmt.Sprintf("%s/back:127.0.0.1:%d", sockets, listed))
 		var conn net.Conn
-		eventually(t, "home listens on its socket", func() bool {
+		testkit.Eventually(t, "home listens on its socket", func() bool {
 			conn, err = net.Dial("unix", filepath.Join(sockets, "back"))
 			return err == nil
 		})
 		defer conn.Close()
 		if err := roundTrip(conn); err != nil {
-			t.Errorf("-R from a listed socket: %v: %s", err, p.stderr.String())
+			t.Errorf("-R from a listed socket: %v: %s", err, p.Stderr.String())
 		}
-		unlisted := filepath.Join(tempDir(t), "s")
-		r := run(t, c.home([]string{"-o", "ExitOnForwardFailure=yes", "-R", unlisted + ":127.0.0.1:1"}, "true"))
-		if r.code == 0 || fileExists(unlisted) {
+		unlisted := filepath.Join(testkit.ShortDir(t), "s")
+		r := testkit.Run(t, c.home([]string{"-o", "ExitOnForwardFailure=yes", "-R", unlisted + ":127.0.0.1:1"}, "true"))
+		if r.Code == 0 || fileExists(unlisted) {
 			t.Errorf("a socket that no rule lists: %s", r)
 		}
 	})
@@ -144,9 +146,9 @@ func TestForwards(t *testing.T) {
 	// The workbench is no SSH server: it is reached by name on the client
 	// connection itself.
 	t.Run("kind tcp by -L", func(t *testing.T) {
-		port := freePort(t)
-		p := start(t, "ssh -L workbench", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:workbench:80", port), "-S", "none", "entry"))
-		t.Cleanup(p.end)
+		port := testkit.FreePort(t)
+		p := testkit.Start(t, "ssh -L workbench", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:workbench:80", port), "-S", "none", "entry"))
+		t.Cleanup(p.End)
 		awaitListener(t, p, port)
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
@@ -155,10 +157,10 @@ func TestForwards(t *testing.T) {
 		get(t, conn, "the workbench says hello")
 	})
 	t.Run("kind tcp by -D and -W", func(t *testing.T) {
-		port := freePort(t)
+		port := testkit.FreePort(t)
 		bob := s.client(s.enrolled("bob"))
-		p := start(t, "ssh -D entry", bob.ssh("-N", "-M", "-S", bob.path("m"), "-D", fmt.Sprintf("127.0.0.1:%d", port), "entry"))
-		t.Cleanup(p.end)
+		p := testkit.Start(t, "ssh -D entry", bob.ssh("-N", "-M", "-S", bob.path("m"), "-D", fmt.Sprintf("127.0.0.1:%d", port), "entry"))
+		t.Cleanup(p.End)
 		awaitListener(t, p, port)
 		for _, name := range []string{"workbench", "workbench.tinker"} {
 			conn, err := socks(fmt.Sprintf("127.0.0.1:%d", port), name, 80)
@@ -176,7 +178,7 @@ func TestForwards(t *testing.T) {
 		}
 		cmd := bob.ssh("-S", bob.path("m"), "-W", "workbench:80", "entry")
 		cmd.Stdin = strings.NewReader("GET / HTTP/1.1\r\nHost: workbench\r\nConnection: close\r\n\r\n")
-		if r := run(t, cmd); !strings.Contains(r.stdout, "the workbench says hello") {
+		if r := testkit.Run(t, cmd); !strings.Contains(r.Stdout, "the workbench says hello") {
 			t.Errorf("-W: %s", r)
 		}
 		s.awaitEvent("forward.closed", func(e event) bool { return e.Target == "workbench.tinker" && e.User == "bob" })
@@ -184,26 +186,19 @@ func TestForwards(t *testing.T) {
 }
 
 // awaitListener waits until a client listens on a local port.
-func awaitListener(t testing.TB, p *process, port int) {
+func awaitListener(t testing.TB, p *testkit.Program, port int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%s listens on %d", p.name, port), func() bool {
-		select {
-		case <-p.exited:
-			t.Fatalf("%s ended: %s", p.name, p.stderr.String())
-		default:
-		}
-		// A listening port can't be bound again; dialling it would open a
-		// forward.
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		return err != nil || l.Close() != nil
-	})
+	// Dialling it would open a forward.
+	if !p.Within(testkit.CommandTime, func() bool { return testkit.Listening(port) }) {
+		t.Fatalf("%s doesn't listen on %d: %s", p.Name, port, p.Stderr.String())
+	}
 }
 
 // get asks for / over conn, closes it and wants body.
 func get(t testing.TB, conn net.Conn, body string) {
 	t.Helper()
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(testkit.Deadline(testkit.Soon)); err != nil {
 		t.Error(err)
 	}
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: workbench\r\nConnection: close\r\n\r\n"); err != nil {
@@ -231,25 +226,25 @@ func TestClientConnectionRefusals(t *testing.T) {
 	c.master()
 	socket := c.path("m")
 	for name, spec := range map[string]string{
-		"port":        fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", freePort(t), home.port),
-		"port 0":      fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", home.port),
-		"unix socket": filepath.Join(tempDir(t), "s") + ":127.0.0.1:1",
+		"port":        fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", testkit.FreePort(t), home.Port),
+		"port 0":      fmt.Sprintf("127.0.0.1:0:127.0.0.1:%d", home.Port),
+		"unix socket": filepath.Join(testkit.ShortDir(t), "s") + ":127.0.0.1:1",
 	} {
-		if r := run(t, c.ssh("-S", socket, "-O", "forward", "-R", spec, "entry")); r.code == 0 {
+		if r := testkit.Run(t, c.ssh("-S", socket, "-O", "forward", "-R", spec, "entry")); r.Code == 0 {
 			t.Errorf("entry listens on a %s for its user: %s", name, r)
 		}
 	}
 	for _, dest := range []string{
-		fmt.Sprintf("127.0.0.1:%d", home.port), fmt.Sprintf("localhost:%d", home.port),
+		fmt.Sprintf("127.0.0.1:%d", home.Port), fmt.Sprintf("localhost:%d", home.Port),
 		"[::1]:22", "home:23", "home:0", "home.other:22", "xn--home:22", "example.org:22", "entry:22",
 	} {
 		cmd := c.ssh("-S", socket, "-W", dest, "entry")
 		cmd.Stdin = strings.NewReader("")
-		if r := run(t, cmd); r.code != 255 || r.stdout != "" {
+		if r := testkit.Run(t, cmd); r.Code != 255 || r.Stdout != "" {
 			t.Errorf("-W %s: %s", dest, r)
 		}
 	}
-	if n := home.logins(); n != 0 {
+	if n := home.Logins(); n != 0 {
 		t.Errorf("%d logins at home", n)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // firstLogin types p's whole first login on a terminal: the temporary
@@ -55,7 +57,7 @@ func TestFirstLogins(t *testing.T) {
 	s := initSite(t)
 	home := s.startHome()
 	names := []string{"olga", "paul", "dora", "petra"}
-	s.setPolicy(names, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy(names, []string{home.Target(t, "home")}, recordAll())
 	s.serve()
 	people := map[string]*person{}
 	for _, name := range names {
@@ -86,15 +88,15 @@ func TestFirstLogins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := onTerminal(t, c.command(path, "-y", fmt.Sprintf("dora@127.0.0.1/%d,%s@home", s.port, me(t)), "echo at-$((1+1)); exit 8"))
+		w := onTerminal(t, c.command(path, "-y", fmt.Sprintf("dora@127.0.0.1/%d,%s@home", s.port, testkit.Me(t)), "echo at-$((1+1)); exit 8"))
 		dora.firstLogin(w)
 		lands(w)
 	})
 	t.Run("paramiko", func(t *testing.T) {
 		petra := people["petra"]
 		c := s.client(petra)
-		r := run(t, c.command(python, "testdata/paramiko_session.py", strconv.Itoa(s.port), "petra", askpassSocket(c.env), me(t), filepath.Join(tempDir(t), "file")))
-		if r.code != 0 || !strings.Contains(r.stdout, "status: 11\n") {
+		r := testkit.Run(t, c.command(python, "testdata/paramiko_session.py", strconv.Itoa(s.port), "petra", askpassSocket(c.env), testkit.Me(t), filepath.Join(testkit.ShortDir(t), "file")))
+		if r.Code != 0 || !strings.Contains(r.Stdout, "status: 11\n") {
 			t.Errorf("%s", r)
 		}
 		if petra.phone == nil || petra.passphrase == "" || len(petra.recovery) != 10 {
@@ -187,14 +189,14 @@ func TestInvitation(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
 	www := filepath.Join(s.dir, "..", "www")
 	if err := os.Mkdir(www, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s.configure(func(c map[string]any) { c["guides"] = map[string]any{"directory": www} })
 	s.serve()
-	if r := s.entry("user", "invite", "bob"); r.code != 3 || !strings.Contains(r.stderr, "bob is in no lab") {
+	if r := s.entry("user", "invite", "bob"); r.Code != 3 || !strings.Contains(r.Stderr, "bob is in no lab") {
 		t.Errorf("nobody's member: %s", r)
 	}
 	halves := regexp.MustCompile(`\Afirst half, by mail: +(\S+)\nsecond half, by Signal: +(\S+)\nguide: +(\S+\.html)\nguide: +(\S+\.txt)\n\z`)
@@ -221,22 +223,22 @@ func TestInvitation(t *testing.T) {
 	w := onTerminal(t, s.client(alice).byHand().exec("echo at-$((1+1)); exit 8"))
 	alice.firstLogin(w)
 	lands(w)
-	if r := s.entry("user", "invite", "alice"); r.code != 1 || !strings.Contains(r.stderr, "entry user reset") {
+	if r := s.entry("user", "invite", "alice"); r.Code != 1 || !strings.Contains(r.Stderr, "entry user reset") {
 		t.Errorf("inviting somebody who is here: %s", r)
 	}
-	if r := s.entry("user", "invite", "alice", "--revoke"); r.code != 1 || !strings.Contains(r.stderr, "no invitation to revoke") {
+	if r := s.entry("user", "invite", "alice", "--revoke"); r.Code != 1 || !strings.Contains(r.Stderr, "no invitation to revoke") {
 		t.Errorf("revoking what was used: %s", r)
 	}
 
-	page := mustRun(t, s.client(alice).command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir="+tempDir(t), "--dump-dom", "file://"+m[3])).stdout
-	for _, text := range []string{"ssh -J entry home", "alice", ssh.FingerprintSHA256(publicKey(t, s.path("keys", "host_ca.pub"))), "Windows", strconv.Itoa(s.port)} {
-		if !strings.Contains(page, text) || text != "Windows" && !strings.Contains(readFile(t, m[4]), text) {
+	page := testkit.MustRun(t, s.client(alice).command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir="+testkit.ShortDir(t), "--dump-dom", "file://"+m[3])).Stdout
+	for _, text := range []string{"ssh -J entry home", "alice", ssh.FingerprintSHA256(testkit.ParseKey(t, testkit.ReadFile(t, s.path("keys", "host_ca.pub")))), "Windows", strconv.Itoa(s.port)} {
+		if !strings.Contains(page, text) || text != "Windows" && !strings.Contains(testkit.ReadFile(t, m[4]), text) {
 			t.Errorf("a guide doesn't say %q", text)
 		}
 	}
 	for _, file := range []string{m[3], m[4]} {
-		if text := readFile(t, file); strings.Contains(text, m[1]) || strings.Contains(text, m[2]) {
+		if text := testkit.ReadFile(t, file); strings.Contains(text, m[1]) || strings.Contains(text, m[2]) {
 			t.Errorf("a half stands in %s", file)
 		}
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o644 {
@@ -244,7 +246,7 @@ func TestInvitation(t *testing.T) {
 		}
 	}
 	e := s.awaitEvent("user.invited", nil)
-	if !strings.Contains(e.line, `"actor":{"uid":`) || strings.Contains(readFile(t, s.path("audit", "events.jsonl")), m[1]) {
+	if !strings.Contains(e.line, `"actor":{"uid":`) || strings.Contains(testkit.ReadFile(t, s.path("audit", "events.jsonl")), m[1]) {
 		t.Errorf("the log says %s", e.line)
 	}
 }
@@ -287,14 +289,4 @@ func TestRevokedInvitation(t *testing.T) {
 	if n := len(s.events("authenticator.enrolled", "login.succeeded")); n != 0 {
 		t.Errorf("%d logins or enrolments in the log", n)
 	}
-}
-
-// publicKey reads an authorized_keys line.
-func publicKey(t testing.TB, path string) ssh.PublicKey {
-	t.Helper()
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(readFile(t, path)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"entry/e2e/testkit"
 )
 
 // TestImportedLogin: who comes from another system logs in with the old
@@ -14,7 +16,7 @@ import (
 func TestImportedLogin(t *testing.T) {
 	t.Parallel()
 	s, _ := quickSite(t, recordAll())
-	homes := tempDir(t)
+	homes := testkit.ShortDir(t)
 	if err := os.MkdirAll(filepath.Join(homes, "alice", ".ssh"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -22,18 +24,18 @@ func TestImportedLogin(t *testing.T) {
 	// As `openssl passwd -6` makes it of that passphrase.
 	const sum = "$6$entryimport$6TiRO6eKt5C9nypTxk.kHpNENjOvZiVSLUMWSdCvbo8fKQ6R1bBudrsuxJMkR3BgYpeiUdwH1vKPyE0lDOyuy0"
 	const seed = "KRSXG5CTMVRXEZLUKRSXG5CTMV" // 16 bytes, as google-authenticator's
-	writeFile(t, filepath.Join(homes, "shadow"), "alice:"+sum+":19000:0:99999:7:::\n")
-	writeFile(t, filepath.Join(homes, "alice", ".google_authenticator"), seed+"\n\" RATE_LIMIT 3 30\n\" TOTP_AUTH\n12345678\n")
-	key := newKeyFile(t, filepath.Join(homes, "id"))
-	writeFile(t, filepath.Join(homes, "alice", ".ssh", "authorized_keys"), authorized(key.PublicKey())+" old laptop\n")
-	if r := s.entry("user", "import", homes, "--shadow", filepath.Join(homes, "shadow")); r.code != 0 || !strings.HasPrefix(r.stdout, "alice: added\n") {
+	testkit.WriteFile(t, filepath.Join(homes, "shadow"), "alice:"+sum+":19000:0:99999:7:::\n")
+	testkit.WriteFile(t, filepath.Join(homes, "alice", ".google_authenticator"), seed+"\n\" RATE_LIMIT 3 30\n\" TOTP_AUTH\n12345678\n")
+	key := testkit.NewKeyFile(t, filepath.Join(homes, "id"))
+	testkit.WriteFile(t, filepath.Join(homes, "alice", ".ssh", "authorized_keys"), testkit.Authorized(key.PublicKey())+" old laptop\n")
+	if r := s.entry("user", "import", homes, "--shadow", filepath.Join(homes, "shadow")); r.Code != 0 || !strings.HasPrefix(r.Stdout, "alice: added\n") {
 		t.Fatalf("%s", r)
 	}
 	alice := &person{t: t, name: "alice", passphrase: phrase, phone: newAuthenticator(seed)}
 	// What was spent at the old machine isn't known, so the codes of the present
 	// don't count here: the next one does.
 	var c interface{ Close() error }
-	eventuallyWithin(t, 2*time.Minute, "a code counts", func() bool {
+	testkit.EventuallyWithin(t, 2*time.Minute, "a code counts", func() bool {
 		conn, err := s.dial(alice)
 		if err == nil {
 			c = conn
@@ -49,7 +51,7 @@ func TestImportedLogin(t *testing.T) {
 	s.awaitEvent("passphrase.changed", func(e event) bool {
 		return e.User == "alice" && strings.Contains(e.Detail, "imported hash was replaced")
 	})
-	if log := readFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, "$6$") || strings.Contains(log, seed) {
+	if log := testkit.ReadFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, "$6$") || strings.Contains(log, seed) {
 		t.Error("a hash or a seed is in the audit log")
 	}
 }
@@ -61,8 +63,8 @@ func TestLifeOfAnAccount(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
-	told := filepath.Join(tempDir(t), "told")
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
+	told := filepath.Join(testkit.ShortDir(t), "told")
 	s.configure(func(c map[string]any) {
 		c["notices"] = map[string]any{"command": []any{"/bin/sh", "-c", fmt.Sprintf("cat >>%s", told)}}
 	})
@@ -86,7 +88,7 @@ func TestLifeOfAnAccount(t *testing.T) {
 	// One after the other, in order, by the time the server has ended.
 	s.stop()
 	var kinds []string
-	for _, n := range decodeLines[struct{ User, Kind, At, Detail string }](t, readFile(t, told)) {
+	for _, n := range decodeLines[struct{ User, Kind, At, Detail string }](t, testkit.ReadFile(t, told)) {
 		if n.User != "alice" || n.At == "" {
 			t.Errorf("notice %+v", n)
 		}

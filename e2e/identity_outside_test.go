@@ -7,17 +7,18 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // directory is a real slapd with one user, alice.
 type directory struct {
-	*process
+	*testkit.Program
 	addr string
 	args []string
 }
@@ -38,12 +39,12 @@ userPassword: %s
 
 func startDirectory(t testing.TB, passphrase string) *directory {
 	t.Helper()
-	dir := tempDir(t)
+	dir := testkit.ShortDir(t)
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(dir, "slapd.conf")
-	writeFile(t, conf, fmt.Sprintf(`include /etc/ldap/schema/core.schema
+	testkit.WriteFile(t, conf, fmt.Sprintf(`include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
 modulepath /usr/lib/ldap
@@ -57,37 +58,25 @@ suffix "dc=example,dc=org"
 rootdn "cn=root,dc=example,dc=org"
 directory %[1]s/db
 `, dir))
-	add := command(sbin(t, "slapadd"), "-f", conf)
+	add := command(testkit.System(t, "slapadd"), "-f", conf)
 	add.Stdin = strings.NewReader(fmt.Sprintf(directoryPeople, passphrase))
-	mustRun(t, add)
-	d := &directory{addr: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-	d.args = []string{sbin(t, "slapd"), "-f", conf, "-d", "256", "-h", "ldap://" + d.addr + "/"}
+	testkit.MustRun(t, add)
+	d := &directory{addr: fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))}
+	d.args = []string{testkit.System(t, "slapd"), "-f", conf, "-d", "256", "-h", "ldap://" + d.addr + "/"}
 	d.up(t)
 	return d
 }
 
 func (d *directory) up(t testing.TB) {
 	t.Helper()
-	d.process = start(t, "slapd", command(d.args[0], d.args[1:]...))
-	eventually(t, "slapd answers", func() bool {
+	d.Program = testkit.Start(t, "slapd", command(d.args[0], d.args[1:]...))
+	testkit.Eventually(t, "slapd answers", func() bool {
 		c, err := net.Dial("tcp", d.addr)
 		if err == nil {
 			c.Close()
 		}
 		return err == nil
 	})
-}
-
-// sbin finds a program that Debian keeps out of an ordinary account's PATH.
-func sbin(t testing.TB, name string) string {
-	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin", "/sbin") {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path
-		}
-	}
-	t.Fatalf("%s isn't installed: run e2e/tools", name)
-	return ""
 }
 
 // TestRealm: a directory judges the passphrase, entry the code. With the
@@ -98,7 +87,7 @@ func TestRealm(t *testing.T) {
 	ldap := startDirectory(t, phrase)
 	s := initSite(t)
 	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
 	s.configure(func(c map[string]any) {
 		c["realms"] = []any{map[string]any{"name": "duo", "where": "https://accounts.example.org",
 			"ldap": map[string]any{"url": "ldap://" + ldap.addr, "bind_dn": "uid={user},dc=example,dc=org", "timeout": "20s"}}}
@@ -124,7 +113,7 @@ func TestRealm(t *testing.T) {
 	// one bind, and the second is right.
 	alice.passphrase = phrase
 	binds := func() int {
-		return strings.Count(ldap.stderr.String(), `BIND dn="uid=alice,dc=example,dc=org" method=128`)
+		return strings.Count(ldap.Stderr.String(), `BIND dn="uid=alice,dc=example,dc=org" method=128`)
 	}
 	alice.mistakes(phrase, alice.phone.wrong(t))
 	if c, err := s.dial(alice); err == nil {
@@ -146,7 +135,7 @@ func TestRealm(t *testing.T) {
 	}
 	s.awaitEvent("login.succeeded", func(e event) bool { return e.Method == "passphrase+otp" && e.User == "alice" })
 
-	ldap.kill()
+	ldap.Kill()
 	alice.asked()
 	alice.mistakes(phrase, alice.phone.code(t))
 	if c, err := s.dial(alice); err == nil {
@@ -166,7 +155,7 @@ func TestRealm(t *testing.T) {
 		t.Fatalf("%v: asked %q", err, alice.asked())
 	}
 	c.Close()
-	if log := readFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, "battery") {
+	if log := testkit.ReadFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, "battery") {
 		t.Error("the passphrase is in the audit log")
 	}
 }
@@ -233,7 +222,7 @@ var smsCode = regexp.MustCompile(`\b([0-9]{6})\b`)
 // awaitCode is the code of the nth message.
 func (g *smsGateway) awaitCode(t testing.TB, n int, number string) string {
 	t.Helper()
-	eventually(t, "a text message", func() bool { return len(g.messages()) >= n })
+	testkit.Eventually(t, "a text message", func() bool { return len(g.messages()) >= n })
 	m := g.messages()[n-1]
 	code := smsCode.FindString(m["message"])
 	if m["to"] != number || code == "" {
@@ -251,9 +240,9 @@ func TestCodesBySMS(t *testing.T) {
 	gateway := startSMSGateway(t)
 	s := initSite(t)
 	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
 	headers := s.path("keys", "sms_headers")
-	writeFile(t, headers, "X-Key: gateway's key\n")
+	testkit.WriteFile(t, headers, "X-Key: gateway's key\n")
 	s.configure(func(c map[string]any) {
 		c["sms"] = map[string]any{"url": "http://" + gateway.addr + "/send", "body": `{"to": "{number}", "message": "{text}"}`, "headers_file": headers, "retries": 1}
 	})
@@ -328,7 +317,7 @@ func TestCodesBySMS(t *testing.T) {
 	// And back up. An hour has five codes.
 	gateway.turn(false)
 	lands(login(alice.passphrase, len(gateway.messages())+1))
-	if log := readFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, number) || strings.Contains(log, used) {
+	if log := testkit.ReadFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, number) || strings.Contains(log, used) {
 		t.Error("the number or a code is in the audit log")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // systemAccount makes a throw-away account of this machine with a password, and
@@ -13,15 +15,15 @@ import (
 func systemAccount(t testing.TB, password string) string {
 	t.Helper()
 	name := "e2e" + strings.ToLower(rand.Text()[:12])
-	mustRun(t, command(sbin(t, "useradd"), "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name))
+	testkit.MustRun(t, command(testkit.System(t, "useradd"), "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name))
 	t.Cleanup(func() {
-		if r := run(t, command(sbin(t, "userdel"), name)); r.code != 0 {
+		if r := testkit.Run(t, command(testkit.System(t, "userdel"), name)); r.Code != 0 {
 			t.Errorf("userdel %s: %s", name, r)
 		}
 	})
-	set := command(sbin(t, "chpasswd"))
+	set := command(testkit.System(t, "chpasswd"))
 	set.Stdin = strings.NewReader(name + ":" + password + "\n")
-	mustRun(t, set)
+	testkit.MustRun(t, set)
 	return name
 }
 
@@ -35,12 +37,12 @@ func TestPassthroughToPAM(t *testing.T) {
 	}
 	const old, fresh = "homes-Old-password-17", "homes-New-password-71"
 	account := systemAccount(t, old)
-	mustRun(t, command(sbin(t, "chage"), "-d", "0", account))
+	testkit.MustRun(t, command(testkit.System(t, "chage"), "-d", "0", account))
 	s := initSite(t)
 	// The first line of a keyword counts, so these come before the harness's own.
-	home := startSSHD(t, sshdOptions{before: []string{"UsePAM yes", "KbdInteractiveAuthentication yes", "PubkeyAuthentication no"}})
+	home := testkit.StartSSHD(t, testkit.SSHDOptions{Before: []string{"UsePAM yes", "KbdInteractiveAuthentication yes", "PubkeyAuthentication no"}})
 	s.setPolicy([]string{"alice"}, []string{
-		targetLine("home", home.addr(), home.hostKey, "auth: passthrough", "default_login: "+account),
+		testkit.TargetLine("home", home.Addr(), home.HostKey(), "auth: passthrough", "default_login: "+account),
 	}, recordAll())
 	s.serve()
 	alice := s.enrolled("alice")
@@ -76,7 +78,7 @@ func TestPassthroughToPAM(t *testing.T) {
 			t.Errorf("a password of home is in recording %s", r.ID)
 		}
 	}
-	if log := readFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, old) || strings.Contains(log, fresh) {
+	if log := testkit.ReadFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, old) || strings.Contains(log, fresh) {
 		t.Error("a password of home is in the audit log")
 	}
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // secondServer is another `entry serve` on the accounts and keys of s, with an
@@ -26,7 +27,7 @@ func (s *site) secondServer(members []string, targets []string, rules ...string)
 		keys["host_ca"] = map[string]any{"file": s.path("keys", "host_ca")}
 		keys["user_ca"] = map[string]any{"file": s.path("keys", "user_ca")}
 	})
-	writeFile(s.t, other.path("keys", "host_ca.pub"), readFile(s.t, s.path("keys", "host_ca.pub")))
+	testkit.WriteFile(s.t, other.path("keys", "host_ca.pub"), testkit.ReadFile(s.t, s.path("keys", "host_ca.pub")))
 	other.setPolicy(members, targets, rules...)
 	other.serve()
 	return other
@@ -46,9 +47,9 @@ func TestOneCodeOnceOverTwoServers(t *testing.T) {
 		c["limits"] = map[string]any{"startups": fmt.Sprintf("%d:30:%d", 2*tries, 2*tries), "per_source": 100}
 	}
 	first.configure(wide)
-	first.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	first.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
 	first.serve()
-	second := first.secondServer([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	second := first.secondServer([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
 	second.stop()
 	second.configure(wide)
 	second.serve()
@@ -97,7 +98,7 @@ func TestOneCodeOnceOverTwoServers(t *testing.T) {
 				}
 				return "", false
 			})
-			c, err := server.dialWithin(source(i), p, 2*time.Minute)
+			c, err := server.dialFrom(source(i), p)
 			switch {
 			case err == nil:
 				wins.Add(1)
@@ -135,29 +136,12 @@ func TestOneCodeOnceOverTwoServers(t *testing.T) {
 	}
 }
 
-// dialWithin is dialFrom with a time of its own for the whole login.
-func (s *site) dialWithin(source string, p *person, within time.Duration) (*ssh.Client, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
-	tcp, err := d.Dial("tcp", s.addr())
-	if err != nil {
-		return nil, err
-	}
-	config := s.clientConfig(p.name, p.keyboard())
-	config.Timeout = within
-	conn, chans, reqs, err := ssh.NewClientConn(tcp, "entry:22", config)
-	if err != nil {
-		_ = tcp.Close() // it failed already
-		return nil, err
-	}
-	return ssh.NewClient(conn, chans, reqs), nil
-}
-
 // TestTwoServersShareWhatCounts: a lock that one server's failures led to holds
 // at the other, and a key remembered at one needs no code at the other.
 func TestTwoServersShareWhatCounts(t *testing.T) {
 	t.Parallel()
 	first, home := quickSite(t, recordAll())
-	second := first.secondServer([]string{"alice", "bob"}, []string{home.target(t, "home")}, recordAll())
+	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
 	alice := first.enrolled("alice")
 
 	for i := range 3 {
@@ -184,7 +168,7 @@ func TestTwoServersShareWhatCounts(t *testing.T) {
 		}
 	}
 
-	signer := newKeyFile(t, first.path("id"))
+	signer := testkit.NewKeyFile(t, first.path("id"))
 	first.mustEntry("user", "key", "add", "alice", first.path("id.pub"))
 	if conn, err := first.dial(alice, ssh.PublicKeys(signer), alice.keyboard()); err != nil {
 		t.Fatalf("%v: asked %q", err, alice.asked())

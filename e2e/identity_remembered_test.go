@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // TestOneCodeForTwentyRuns is a working day: a key and one code, then 20 runs of
@@ -16,14 +18,14 @@ func TestOneCodeForTwentyRuns(t *testing.T) {
 	s, _ := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	laptop := s.client(alice)
-	signer := newKeyFile(t, laptop.path("id"))
+	signer := testkit.NewKeyFile(t, laptop.path("id"))
 	if out := s.mustEntry("user", "key", "add", "alice", laptop.path("id.pub")); strings.TrimSpace(out) != ssh.FingerprintSHA256(signer.PublicKey()) {
 		t.Fatalf("key add printed %q", out)
 	}
 	laptop.appendConfig("Match all", "    IdentitiesOnly yes") // and no agent of whoever runs the tests
-	key := strings.Replace(readFile(t, laptop.config), "IdentityFile none", "IdentityFile "+laptop.path("id"), 1)
-	writeFile(t, laptop.config, key)
-	if r := mustRun(t, laptop.exec("echo in")); r.stdout != "in\n" {
+	key := strings.Replace(testkit.ReadFile(t, laptop.config), "IdentityFile none", "IdentityFile "+laptop.path("id"), 1)
+	testkit.WriteFile(t, laptop.config, key)
+	if r := testkit.MustRun(t, laptop.exec("echo in")); r.Stdout != "in\n" {
 		t.Errorf("%s", r)
 	}
 	if asked := alice.asked(); len(asked) != 1 || !askCode.MatchString(asked[0]) {
@@ -31,15 +33,15 @@ func TestOneCodeForTwentyRuns(t *testing.T) {
 	}
 	s.awaitEvent("key.remembered", func(e event) bool { return e.User == "alice" })
 
-	rsync := func(i int) result {
+	rsync := func(i int) testkit.Result {
 		from, to := laptop.path(fmt.Sprint("data", i)), laptop.path(fmt.Sprint("copy", i))
-		writeFile(t, from, fmt.Sprint("figures ", i))
-		return run(t, laptop.command("rsync", "-e", "ssh -F "+laptop.config+" -J entry", from, "home:"+to))
+		testkit.WriteFile(t, from, fmt.Sprint("figures ", i))
+		return testkit.Run(t, laptop.command("rsync", "-e", "ssh -F "+laptop.config+" -J entry", from, "home:"+to))
 	}
-	scp := func(i int) result {
+	scp := func(i int) testkit.Result {
 		from, to := laptop.path(fmt.Sprint("data", i)), laptop.path(fmt.Sprint("copy", i))
-		writeFile(t, from, fmt.Sprint("figures ", i))
-		return run(t, laptop.command("scp", "-F", laptop.config, "-J", "entry", from, "home:"+to))
+		testkit.WriteFile(t, from, fmt.Sprint("figures ", i))
+		return testkit.Run(t, laptop.command("scp", "-F", laptop.config, "-J", "entry", from, "home:"+to))
 	}
 	before := len(s.events("login.succeeded"))
 	for i := range 20 {
@@ -47,10 +49,10 @@ func TestOneCodeForTwentyRuns(t *testing.T) {
 		if i%2 == 1 {
 			copyFile = scp
 		}
-		if r := copyFile(i); r.code != 0 {
+		if r := copyFile(i); r.Code != 0 {
 			t.Fatalf("run %d: %s", i, r)
 		}
-		if got := readFile(t, laptop.path(fmt.Sprint("copy", i))); got != fmt.Sprint("figures ", i) {
+		if got := testkit.ReadFile(t, laptop.path(fmt.Sprint("copy", i))); got != fmt.Sprint("figures ", i) {
 			t.Errorf("run %d brought %q", i, got)
 		}
 	}
@@ -68,13 +70,13 @@ func TestOneCodeForTwentyRuns(t *testing.T) {
 	}
 
 	// The portal takes it away at once, without a question.
-	if r := mustRun(t, laptop.ssh("entry", "keys", "forget", "all")); len(alice.asked()) != 0 {
+	if r := testkit.MustRun(t, laptop.ssh("entry", "keys", "forget", "all")); len(alice.asked()) != 0 {
 		t.Errorf("keys forget asked: %s", r)
 	}
 	s.awaitEvent("key.forgotten", func(e event) bool { return e.User == "alice" })
 	alice.mistakes() // gives no answer
-	for name, copyFile := range map[string]func(int) result{"rsync": rsync, "scp": scp} {
-		if r := copyFile(99); r.code == 0 || fileExists(laptop.path("copy99")) {
+	for name, copyFile := range map[string]func(int) testkit.Result{"rsync": rsync, "scp": scp} {
+		if r := copyFile(99); r.Code == 0 || fileExists(laptop.path("copy99")) {
 			t.Errorf("%s after keys forget: %s", name, r)
 		}
 	}

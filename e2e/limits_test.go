@@ -6,24 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"golang.org/x/crypto/ssh"
+	"entry/e2e/testkit"
 )
-
-// dialFrom logs p in from another loopback address, as somebody elsewhere.
-func (s *site) dialFrom(source string, p *person) (*ssh.Client, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
-	tcp, err := d.Dial("tcp", s.addr())
-	if err != nil {
-		return nil, err
-	}
-	conn, chans, reqs, err := ssh.NewClientConn(tcp, "entry:22", s.clientConfig(p.name, p.keyboard()))
-	if err != nil {
-		return nil, err
-	}
-	return ssh.NewClient(conn, chans, reqs), nil
-}
 
 // TestLockout: nine wrong dialogues lock the name from that address, in the
 // same words whether the name exists or not. Its owner gets in from elsewhere.
@@ -73,18 +58,18 @@ func TestUnauthenticatedConnections(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
 	s.configure(func(c map[string]any) { delete(c, "limits") })
 	s.serve()
 	greeted := func(source string) bool {
 		t.Helper()
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 5 * time.Second}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
 		c, err := d.Dial("tcp", s.addr())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = c.Close() }) // entry may have closed it
-		if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := c.SetReadDeadline(testkit.Deadline(testkit.Soon)); err != nil {
 			t.Fatal(err)
 		}
 		line, err := bufio.NewReader(c).ReadString('\n')

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"entry/e2e/testkit"
 )
 
 // recordAll is the rule that most labs have: everything allowed, everything
@@ -19,7 +22,7 @@ func recordAll(forwards ...int) string {
 	for _, port := range forwards {
 		listed = append(listed, fmt.Sprintf(`"127.0.0.1:%d"`, port))
 	}
-	return rule("all", mayAll, "forward_local: ["+strings.Join(listed, ", ")+"]", "forward_remote: [0]", "record: full")
+	return testkit.Rule("all", testkit.MayAll, "forward_local: ["+strings.Join(listed, ", ")+"]", "forward_remote: [0]", "record: full")
 }
 
 // noise is n bytes that no codec likes; the same for the same seed.
@@ -53,7 +56,7 @@ func TestShell(t *testing.T) {
 	w.sendLine("until stty size | grep -x '50 132'; do :; done")
 	w.expect(`50 132\r\n`)
 	w.sendLine("echo term=$TERM user=$(id -un) home=$HOME")
-	w.expect(`term=xterm-256color user=` + me(t) + ` home=` + regexp.QuoteMeta(home.home) + `\r\n`)
+	w.expect(`term=xterm-256color user=` + testkit.Me(t) + ` home=` + regexp.QuoteMeta(home.Home) + `\r\n`)
 
 	// Terminal modes: Ctrl-C reaches the program as a signal, echo can be off.
 	// A program of its own, so that no shell is between two jobs just then.
@@ -99,63 +102,63 @@ func TestExec(t *testing.T) {
 		cmd := c.exec("cat; echo to-stderr >&2; exit 9")
 		in := noise(1, 3<<20)
 		cmd.Stdin = bytes.NewReader(in)
-		r := run(t, cmd)
-		if r.code != 9 || r.stdout != string(in) || r.stderr != "to-stderr\n" {
-			t.Errorf("exit %d, %d bytes out (same: %v), stderr %q", r.code, len(r.stdout), r.stdout == string(in), r.stderr)
+		r := testkit.Run(t, cmd)
+		if r.Code != 9 || r.Stdout != string(in) || r.Stderr != "to-stderr\n" {
+			t.Errorf("exit %d, %d bytes out (same: %v), stderr %q", r.Code, len(r.Stdout), r.Stdout == string(in), r.Stderr)
 		}
 	})
 	t.Run("exit statuses", func(t *testing.T) {
 		for _, want := range []int{0, 1, 2, 127, 255} {
-			if r := run(t, c.exec(fmt.Sprintf("exit %d", want))); r.code != want || r.stdout+r.stderr != "" {
+			if r := testkit.Run(t, c.exec(fmt.Sprintf("exit %d", want))); r.Code != want || r.Stdout+r.Stderr != "" {
 				t.Errorf("exit %d: %s", want, r)
 			}
 		}
 	})
 	t.Run("killed by a signal", func(t *testing.T) {
 		// OpenSSH turns exit-signal into status 255.
-		if r := run(t, c.exec("kill -KILL $$")); r.code != 255 {
+		if r := testkit.Run(t, c.exec("kill -KILL $$")); r.Code != 255 {
 			t.Errorf("%s", r)
 		}
 	})
 	t.Run("end of input arrives", func(t *testing.T) {
 		cmd := c.exec("wc -c; echo after")
 		cmd.Stdin = strings.NewReader("12345")
-		if r := run(t, cmd); r.code != 0 || r.stdout != "5\nafter\n" {
+		if r := testkit.Run(t, cmd); r.Code != 0 || r.Stdout != "5\nafter\n" {
 			t.Errorf("%s", r)
 		}
 	})
 	t.Run("large output keeps its bytes", func(t *testing.T) {
-		file := filepath.Join(tempDir(t), "large")
+		file := filepath.Join(testkit.ShortDir(t), "large")
 		data := noise(2, 80<<20) // beyond the 64 MiB that are recorded
-		writeFile(t, file, string(data))
-		r := mustRun(t, c.exec("cat "+file))
-		if sha256.Sum256([]byte(r.stdout)) != sha256.Sum256(data) {
-			t.Errorf("%d bytes came, differing", len(r.stdout))
+		testkit.WriteFile(t, file, string(data))
+		r := testkit.MustRun(t, c.exec("cat "+file))
+		if sha256.Sum256([]byte(r.Stdout)) != sha256.Sum256(data) {
+			t.Errorf("%d bytes came, differing", len(r.Stdout))
 		}
 	})
 	t.Run("environment by allow-list", func(t *testing.T) {
 		cmd := c.home([]string{"-o", "SendEnv=LC_TEST GIT_PROTOCOL MY_SECRET"}, "echo $LC_TEST/$GIT_PROTOCOL/$MY_SECRET")
 		// home itself would take MY_SECRET.
 		cmd.Env = append(cmd.Env, "LC_TEST=one", "GIT_PROTOCOL=version=2", "MY_SECRET=told")
-		if r := mustRun(t, cmd); r.stdout != "one/version=2/\n" {
+		if r := testkit.MustRun(t, cmd); r.Stdout != "one/version=2/\n" {
 			t.Errorf("%s", r)
 		}
 	})
 	t.Run("pty on demand", func(t *testing.T) {
-		r := mustRun(t, c.home([]string{"-tt"}, "test -t 0 && echo is-a-tty"))
-		if !strings.Contains(r.stdout, "is-a-tty\r\n") {
+		r := testkit.MustRun(t, c.home([]string{"-tt"}, "test -t 0 && echo is-a-tty"))
+		if !strings.Contains(r.Stdout, "is-a-tty\r\n") {
 			t.Errorf("%s", r)
 		}
-		if r := run(t, c.home([]string{"-T"}, "test -t 0")); r.code != 1 {
+		if r := testkit.Run(t, c.home([]string{"-T"}, "test -t 0")); r.Code != 1 {
 			t.Errorf("without -t: %s", r)
 		}
 	})
 	t.Run("the client goes away", func(t *testing.T) {
-		mark := filepath.Join(tempDir(t), "mark")
-		p := start(t, "ssh", c.exec("trap 'echo gone > "+mark+"; exit' HUP PIPE TERM; while :; do echo tick; sleep 0.1; done"))
-		p.waitFor(regexp.MustCompile(`tick`))
-		p.kill()
-		eventually(t, "the program on the target notices", func() bool { return fileExists(mark) })
+		mark := filepath.Join(testkit.ShortDir(t), "mark")
+		p := testkit.Start(t, "ssh", c.exec("trap 'echo gone > "+mark+"; exit' HUP PIPE TERM; while :; do echo tick; sleep 0.1; done"))
+		p.WaitFor(regexp.MustCompile(`tick`))
+		p.Kill()
+		testkit.Eventually(t, "the program on the target notices", func() bool { return fileExists(mark) })
 	})
 	if events := s.events("exec.requested"); len(events) == 0 || strings.Contains(events[0].line, "to-stderr") {
 		t.Errorf("exec.requested events hold the command: %+v", events)
@@ -170,8 +173,8 @@ func TestSessionNames(t *testing.T) {
 	for _, name := range []string{"home", "home.tinker", "HOME", "home.tinker."} {
 		// One trailing dot and capitals are ways to write the same name. The
 		// client's own host key check knows only the names the lab handed out.
-		r := run(t, c.ssh("-o", "HostKeyAlias=home", "-J", "entry", name, "echo at-home"))
-		if r.code != 0 || r.stdout != "at-home\n" {
+		r := testkit.Run(t, c.ssh("-o", "HostKeyAlias=home", "-J", "entry", name, "echo at-home"))
+		if r.Code != 0 || r.Stdout != "at-home\n" {
 			t.Errorf("%s: %s", name, r)
 		}
 	}
@@ -184,14 +187,14 @@ func TestControlMaster(t *testing.T) {
 	c := s.client(alice)
 	socket := c.path("inner")
 	alice.asked()
-	p := start(t, "ssh master", c.home([]string{"-M", "-N", "-S", socket}))
+	p := testkit.Start(t, "ssh master", c.home([]string{"-M", "-N", "-S", socket}))
 	awaitMaster(c, p, socket, "home")
 	if asked := alice.asked(); len(asked) != 2 {
 		t.Errorf("one login asked %q", asked)
 	}
 	for i := range 5 {
-		r := run(t, c.ssh("-S", socket, "home", fmt.Sprintf("echo session %d; exit %d", i, i)))
-		if r.code != i || r.stdout != fmt.Sprintf("session %d\n", i) {
+		r := testkit.Run(t, c.ssh("-S", socket, "home", fmt.Sprintf("echo session %d; exit %d", i, i)))
+		if r.Code != i || r.Stdout != fmt.Sprintf("session %d\n", i) {
 			t.Errorf("session %d: %s", i, r)
 		}
 	}
@@ -212,7 +215,7 @@ func TestControlMaster(t *testing.T) {
 	if asked := alice.asked(); len(asked) != 0 {
 		t.Errorf("multiplexed sessions asked %q", asked)
 	}
-	mustRun(t, c.ssh("-S", socket, "-O", "exit", "home"))
+	testkit.MustRun(t, c.ssh("-S", socket, "-O", "exit", "home"))
 	recs := s.awaitSessions(1)
 	text := s.exportAll(recs[0].ID)
 	for i := range 5 {
@@ -220,7 +223,7 @@ func TestControlMaster(t *testing.T) {
 			t.Errorf("recording lacks %q", want)
 		}
 	}
-	if n := home.logins(); n != 1 {
+	if n := home.Logins(); n != 1 {
 		t.Errorf("%d logins at home, want 1", n)
 	}
 }
@@ -230,11 +233,11 @@ func TestWithoutJump(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home := s.startHome()
-	bound := freePort(t)
+	bound := testkit.FreePort(t)
 	s.configure(func(c map[string]any) {
 		c["listeners"] = append(c["listeners"].([]any), map[string]any{"address": fmt.Sprintf("127.0.0.1:%d", bound), "target": "home.tinker"})
 	})
-	s.setPolicy([]string{"alice", "bob"}, []string{home.target(t, "home")}, recordAll())
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
 	s.serve()
 	alice := s.enrolled("alice")
 	c := s.client(alice)
@@ -244,8 +247,8 @@ func TestWithoutJump(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			alice.asked()
-			r := run(t, c.ssh(append(args, "echo at-$((1+1)); exit 6")...))
-			if r.code != 6 || r.stdout != "at-2\n" {
+			r := testkit.Run(t, c.ssh(append(args, "echo at-$((1+1)); exit 6")...))
+			if r.Code != 6 || r.Stdout != "at-2\n" {
 				t.Errorf("%s", r)
 			}
 			if asked := alice.asked(); len(asked) != 2 {
@@ -262,8 +265,9 @@ func TestUntilTheReaderStops(t *testing.T) {
 	t.Parallel()
 	s, _ := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
-	r := run(t, c.command("sh", "-c", "timeout 20 ssh -F "+c.config+" -J entry home yes | head -1"))
-	if r.stdout != "y\n" || r.took.Seconds() > 15 { // without it, the timeout ends it
+	bound := testkit.Bound(15 * time.Second)
+	r := testkit.Run(t, c.command("sh", "-c", fmt.Sprintf("timeout %d ssh -F %s -J entry home yes | head -1", int(bound.Seconds())+5, c.config)))
+	if r.Stdout != "y\n" || r.Took > bound { // without it, the timeout ends it
 		t.Errorf("%s", r)
 	}
 	s.awaitSessions(1)

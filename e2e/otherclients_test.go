@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // otherSite is a running site and one enrolled user with their computer, for
@@ -54,7 +56,7 @@ func TestPlink(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, filepath.Join(dir, "home"), fmt.Sprintf("Protocol=ssh\nHostName=home\nPortNumber=22\nUserName=%s\nProxyMethod=6\nProxyHost=127.0.0.1\nProxyPort=%d\nProxyUsername=alice\nProxyDNS=2\n", me(t), s.port))
+		testkit.WriteFile(t, filepath.Join(dir, "home"), fmt.Sprintf("Protocol=ssh\nHostName=home\nPortNumber=22\nUserName=%s\nProxyMethod=6\nProxyHost=127.0.0.1\nProxyPort=%d\nProxyUsername=alice\nProxyDNS=2\n", testkit.Me(t), s.port))
 		w := onTerminal(t, c.command("plink", "-load", "home", "-no-antispoof", "echo at-$((1+1)); exit 8"))
 		if m := w.expect(`(?i)(store key in cache\?.*\) $|entry passphrase: $)`); !strings.Contains(m[1], "passphrase") {
 			w.sendLine("y")
@@ -99,7 +101,7 @@ func TestDropbear(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := onTerminal(t, c.command(path, "-y", fmt.Sprintf("alice@127.0.0.1/%d,%s@home", s.port, me(t)), "echo at-$((1+1)); exit 8"))
+		w := onTerminal(t, c.command(path, "-y", fmt.Sprintf("alice@127.0.0.1/%d,%s@home", s.port, testkit.Me(t)), "echo at-$((1+1)); exit 8"))
 		answerLogin(w, alice)
 		w.expect(`at-2\r?\n`)
 		if code := w.wait(); code != 8 {
@@ -120,11 +122,11 @@ func TestParamiko(t *testing.T) {
 	s, alice, c := otherSite(t)
 
 	t.Run("jump", func(t *testing.T) {
-		file := filepath.Join(tempDir(t), "file")
-		cmd := c.command(python, "testdata/paramiko_session.py", strconv.Itoa(s.port), "alice", askpassSocket(c.env), me(t), file)
-		r := run(t, cmd)
+		file := filepath.Join(testkit.ShortDir(t), "file")
+		cmd := c.command(python, "testdata/paramiko_session.py", strconv.Itoa(s.port), "alice", askpassSocket(c.env), testkit.Me(t), file)
+		r := testkit.Run(t, cmd)
 		want := "stdout: from paramiko\nstderr: problem\nstatus: 11\nsftp: True\nsize: 20 90\n"
-		if r.code != 0 || r.stdout != want {
+		if r.Code != 0 || r.Stdout != want {
 			t.Errorf("%s", r)
 		}
 		if asked := strings.Join(alice.asked(), "|"); strings.Count(asked, "passphrase") != 2 || strings.Count(asked, "code") != 1 {
@@ -132,8 +134,8 @@ func TestParamiko(t *testing.T) {
 		}
 	})
 	t.Run("connect(password=)", func(t *testing.T) {
-		r := run(t, c.command(python, "testdata/paramiko_password.py", strconv.Itoa(s.port), "alice", alice.passphrase))
-		if r.code != 0 || !strings.HasPrefix(r.stdout, "refused:") {
+		r := testkit.Run(t, c.command(python, "testdata/paramiko_password.py", strconv.Itoa(s.port), "alice", alice.passphrase))
+		if r.Code != 0 || !strings.HasPrefix(r.Stdout, "refused:") {
 			t.Errorf("%s", r)
 		}
 	})
@@ -155,24 +157,24 @@ func askpassSocket(env []string) string {
 func TestForwardedJump(t *testing.T) {
 	t.Parallel()
 	s, alice, c := otherSite(t)
-	port := freePort(t)
-	p := start(t, "ssh -L", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:home:22", port), "entry"))
+	port := testkit.FreePort(t)
+	p := testkit.Start(t, "ssh -L", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:home:22", port), "entry"))
 	awaitListener(t, p, port)
 	alice.asked()
-	inner := func() result {
-		return run(t, c.ssh("-p", strconv.Itoa(port), "-o", "HostKeyAlias=home", "127.0.0.1", "echo at-$((1+1)); exit 5"))
+	inner := func() testkit.Result {
+		return testkit.Run(t, c.ssh("-p", strconv.Itoa(port), "-o", "HostKeyAlias=home", "127.0.0.1", "echo at-$((1+1)); exit 5"))
 	}
-	if r := inner(); r.code != 5 || r.stdout != "at-2\n" {
+	if r := inner(); r.Code != 5 || r.Stdout != "at-2\n" {
 		t.Errorf("%s", r)
 	}
 	if asked := alice.asked(); len(asked) != 1 || !regexp.MustCompile(`entry passphrase: $`).MatchString(asked[0]) {
 		t.Errorf("inner connection asked %q", asked)
 	}
 	alice.answering(func(string) (string, bool) { return "not the passphrase", true })
-	if r := inner(); r.code != 255 || strings.Contains(r.stdout, "at-2") {
+	if r := inner(); r.Code != 255 || strings.Contains(r.Stdout, "at-2") {
 		t.Errorf("wrong passphrase: %s", r)
 	}
-	if r := run(t, c.ssh("-o", "PreferredAuthentications=none", "-p", strconv.Itoa(port), "-o", "HostKeyAlias=home", "127.0.0.1", "echo at-$((1+1))")); r.code != 255 || r.stdout != "" {
+	if r := testkit.Run(t, c.ssh("-o", "PreferredAuthentications=none", "-p", strconv.Itoa(port), "-o", "HostKeyAlias=home", "127.0.0.1", "echo at-$((1+1))")); r.Code != 255 || r.Stdout != "" {
 		t.Errorf("none: %s", r)
 	}
 	s.awaitSessions(1)

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"entry/e2e/testkit"
 )
 
 // fourEyes is recordAll where somebody has to approve.
@@ -20,21 +23,21 @@ var waits = regexp.MustCompile(`entry: home\.tinker needs the approval of ([^\r\
 // both names are on record.
 func TestApproval(t *testing.T) {
 	t.Parallel()
-	s, _ := quickSite(t, fourEyes(fmt.Sprintf("approvers: [alice, bob, %s], need: 1, for: 1h, wait: 10m", me(t))))
+	s, _ := quickSite(t, fourEyes(fmt.Sprintf("approvers: [alice, bob, %s], need: 1, for: 1h, wait: 10m", testkit.Me(t))))
 	alice, bob := s.enrolled("alice"), s.enrolled("bob")
 	c, b := s.client(alice), s.client(bob)
 	b.master()
 	c.master() // a login takes a code, and there are three at a time
 
-	p := start(t, "ssh -J entry home", c.exec("echo in"))
-	m := p.waitFor(waits)
-	if want := fmt.Sprintf("1 of alice, bob, %s", me(t)); m[1] != want {
+	p := testkit.Start(t, "ssh -J entry home", c.exec("echo in"))
+	m := p.WaitFor(waits)
+	if want := fmt.Sprintf("1 of alice, bob, %s", testkit.Me(t)); m[1] != want {
 		t.Errorf("waits for %q, want %q", m[1], want)
 	}
-	if r := run(t, c.ssh("entry", "approve", m[2])); r.code != 4 || !strings.Contains(r.stderr, "no request of that ID waits for you") {
+	if r := testkit.Run(t, c.ssh("entry", "approve", m[2])); r.Code != 4 || !strings.Contains(r.Stderr, "no request of that ID waits for you") {
 		t.Errorf("alice approves her own request: %s", r)
 	}
-	if r := run(t, b.ssh("entry", "approve")); r.code != 0 || !strings.Contains(r.stdout, m[2]+"  alice to home.tinker from 127.0.0.1") {
+	if r := testkit.Run(t, b.ssh("entry", "approve")); r.Code != 0 || !strings.Contains(r.Stdout, m[2]+"  alice to home.tinker from 127.0.0.1") {
 		t.Errorf("who waits: %s", r)
 	}
 	w := b.portal("approve", m[2])
@@ -44,11 +47,11 @@ func TestApproval(t *testing.T) {
 	if code := w.wait(); code != 0 {
 		t.Errorf("approve ended with %d", code)
 	}
-	if code := p.wait(waitTimeout); code != 0 || p.stdout.String() != "in\n" || !strings.Contains(p.stderr.String(), "entry: approved by bob\r\n") {
-		t.Errorf("exit %d, %q, %q", code, p.stdout.String(), p.stderr.String())
+	if code := p.Wait(); code != 0 || p.Stdout.String() != "in\n" || !strings.Contains(p.Stderr.String(), "entry: approved by bob\r\n") {
+		t.Errorf("exit %d, %q, %q", code, p.Stdout.String(), p.Stderr.String())
 	}
 	// It holds for the next one too.
-	if r := run(t, c.exec("echo again")); r.code != 0 || r.stdout != "again\n" || strings.Contains(r.stderr, "needs the approval") {
+	if r := testkit.Run(t, c.exec("echo again")); r.Code != 0 || r.Stdout != "again\n" || strings.Contains(r.Stderr, "needs the approval") {
 		t.Errorf("%s", r)
 	}
 	asked, given := s.events("approval.requested"), s.events("approval.given")
@@ -65,22 +68,22 @@ func TestApproval(t *testing.T) {
 	s.stop()
 	s.serve()
 	direct := c.ssh("-p", strconv.Itoa(s.port), "-o", "HostKeyAlias=entry", "alice+home@127.0.0.1", "echo direct")
-	p = start(t, "ssh alice+home@entry", direct)
-	m = p.waitFor(waits)
+	p = testkit.Start(t, "ssh alice+home@entry", direct)
+	m = p.WaitFor(waits)
 	if out := s.mustEntry("approve"); !strings.Contains(out, m[2]+"  alice on home.tinker from 127.0.0.1; approved by 0 of 1") {
 		t.Errorf("entry approve: %q", out)
 	}
-	if r := s.entry("approve", "nonsense"); r.code != 4 {
+	if r := s.entry("approve", "nonsense"); r.Code != 4 {
 		t.Errorf("%s", r)
 	}
 	if out := s.mustEntry("approve", m[2]); out != "Approved: alice on home.tinker, 1 of 1, for 1h0m0s.\n" {
 		t.Errorf("%q", out)
 	}
-	if code := p.wait(waitTimeout); code != 0 || p.stdout.String() != "direct\n" {
-		t.Errorf("exit %d, %q, %q", code, p.stdout.String(), p.stderr.String())
+	if code := p.Wait(); code != 0 || p.Stdout.String() != "direct\n" {
+		t.Errorf("exit %d, %q, %q", code, p.Stdout.String(), p.Stderr.String())
 	}
 	e := s.awaitEvent("approval.given", func(e event) bool { return e.Ref == m[2] })
-	if !strings.Contains(e.line, fmt.Sprintf(`"approver":%q`, me(t))) || !strings.Contains(e.line, `"actor"`) {
+	if !strings.Contains(e.line, fmt.Sprintf(`"approver":%q`, testkit.Me(t))) || !strings.Contains(e.line, `"actor"`) {
 		t.Errorf("%s", e.line)
 	}
 	s.mustEntry("audit", "verify")
@@ -90,29 +93,33 @@ func TestApproval(t *testing.T) {
 // connection was kept alive meanwhile, by something that no client shows.
 func TestNobodyApproves(t *testing.T) {
 	t.Parallel()
-	s, _ := quickSite(t, fourEyes("approvers: [carol], for: 1h, wait: 12s"))
-	alice := s.enrolled("alice")
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"olga", "paul", "dora"}, []string{home.Target(t, "home")},
+		fourEyes("approvers: [carol], for: 1h, wait: "+patient(12*time.Second, 45*time.Second)))
+	s.serve()
 	const over = "entry: carol didn't approve in time; ask them and connect again (ref "
-
-	t.Run("OpenSSH", func(t *testing.T) {
-		c := s.client(alice)
+	clients := map[string]func(*testing.T){} // they wait side by side
+	clients["OpenSSH"] = func(t *testing.T) {
+		c := s.client(s.enrolled("olga"))
 		// A client that gives up a server which says nothing for six seconds.
 		c.appendConfig("Host *", "    ServerAliveInterval 3", "    ServerAliveCountMax 2")
-		r := run(t, c.exec("echo in"))
-		lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
-		if r.code != 255 || r.stdout != "" || len(lines) != 2 || !waits.MatchString(r.stderr) || !strings.HasPrefix(lines[1], over) {
+		r := testkit.Run(t, c.exec("echo in"))
+		lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
+		if r.Code != 255 || r.Stdout != "" || len(lines) != 2 || !waits.MatchString(r.Stderr) || !strings.HasPrefix(lines[1], over) {
 			t.Errorf("%s", r)
 		}
-	})
-	t.Run("plink", func(t *testing.T) {
-		c := s.client(alice).byHand()
-		w := onTerminal(t, c.command("plink", "-ssh", "-P", strconv.Itoa(s.port), "alice+home@127.0.0.1"))
+	}
+	clients["plink"] = func(t *testing.T) {
+		paul := s.enrolled("paul")
+		c := s.client(paul).byHand()
+		w := onTerminal(t, c.command("plink", "-ssh", "-P", strconv.Itoa(s.port), "paul+home@127.0.0.1"))
 		w.expect(`(?i)store key in cache\?.*\) $`)
 		w.sendLine("y")
-		answerLogin(w, alice)
+		answerLogin(w, paul)
 		// It marks and breaks lines of a server's.
 		w.expect(`entry: home\.tinker needs the approval of carol \(data leaves here\)\. `)
-		waitsNow(t, s)
+		waitsNow(t, s, paul)
 		w.expect(`(?i)press return to begin session`)
 		w.sendLine("")
 		w.expect(regexp.QuoteMeta(over))
@@ -122,21 +129,30 @@ func TestNobodyApproves(t *testing.T) {
 		if n := w.count("-- Keyboard-interactive authentication prompts from server"); n != 1 {
 			t.Errorf("it is told %d times that the server asks: %q", n, w.text())
 		}
-	})
-	t.Run("dropbear", func(t *testing.T) {
-		c := s.client(alice).byHand()
+	}
+	clients["dropbear"] = func(t *testing.T) {
+		dora := s.enrolled("dora")
+		c := s.client(dora).byHand()
 		if err := os.Mkdir(c.path(".ssh"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		w := onTerminal(t, c.command("dbclient", "-y", "-p", strconv.Itoa(s.port), "alice+home@127.0.0.1", "echo in"))
-		answerLogin(w, alice)
+		w := onTerminal(t, c.command("dbclient", "-y", "-p", strconv.Itoa(s.port), "dora+home@127.0.0.1", "echo in"))
+		answerLogin(w, dora)
 		w.expect(waits.String())
-		waitsNow(t, s)
+		waitsNow(t, s, dora)
 		w.expect(regexp.QuoteMeta(over))
 		if code := w.wait(); code != 255 {
 			t.Errorf("exit status %d: %q", code, w.text())
 		}
 		quietWait(t, w.text())
+	}
+	t.Run("clients", func(t *testing.T) {
+		for name, client := range clients {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				client(t)
+			})
+		}
 	})
 	if n := len(s.events("approval.missing")); n != 3 {
 		t.Errorf("%d events", n)
@@ -146,10 +162,10 @@ func TestNobodyApproves(t *testing.T) {
 	}
 }
 
-// waitsNow wants alice to be waiting still: she was told in time.
-func waitsNow(t *testing.T, s *site) {
+// waitsNow wants p to be waiting still: they were told in time.
+func waitsNow(t *testing.T, s *site, p *person) {
 	t.Helper()
-	if out := s.mustEntry("approve"); !strings.Contains(out, "alice on home.tinker") {
+	if out := s.mustEntry("approve"); !strings.Contains(out, p.name+" on home.tinker") {
 		t.Errorf("told too late; who waits: %q", out)
 	}
 }
@@ -173,19 +189,19 @@ func TestLeavingWhileWaiting(t *testing.T) {
 	c := s.client(s.enrolled("alice"))
 	gone := func(what string) {
 		t.Helper()
-		eventually(t, what+": nobody waits", func() bool { return s.mustEntry("approve") == "Nobody waits for approval.\n" })
+		testkit.Eventually(t, what+": nobody waits", func() bool { return s.mustEntry("approve") == "Nobody waits for approval.\n" })
 	}
-	p := start(t, "ssh", c.exec("echo in"))
-	id := p.waitFor(waits)[2]
-	p.end()
+	p := testkit.Start(t, "ssh", c.exec("echo in"))
+	id := p.WaitFor(waits)[2]
+	p.End()
 	gone("a connection of its own")
-	if r := s.entry("approve", id); r.code != 4 {
+	if r := s.entry("approve", id); r.Code != 4 {
 		t.Errorf("%s", r)
 	}
 	c.master()
-	p = start(t, "ssh over the master", c.exec("echo in"))
-	p.waitFor(waits)
-	p.end()
+	p = testkit.Start(t, "ssh over the master", c.exec("echo in"))
+	p.WaitFor(waits)
+	p.End()
 	c.nudge()
 	gone("over a master connection")
 	if n := len(s.events("approval.missing")); n != 2 {
@@ -199,18 +215,17 @@ func TestApprovalForAWorkbench(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home := s.startHome()
-	bench := rule("bench", "may: [forward-local]", "record: metadata", fmt.Sprintf("approval: {approvers: [%s], for: 1h}", me(t)))
-	bench = strings.Replace(bench, "where: {labs: [tinker]}", "where: {targets: [workbench.tinker]}", 1)
-	s.setPolicy([]string{"alice"}, []string{home.target(t, "home"),
+	bench := testkit.Rule("bench", testkit.On("workbench"), "may: [forward-local]", "record: metadata", fmt.Sprintf("approval: {approvers: [%s], for: 1h}", testkit.Me(t)))
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home"),
 		fmt.Sprintf("      workbench: {kind: tcp, address: \"127.0.0.1:%d\", ports: [80]}", echoServer(t))}, bench)
 	s.serve()
 	c := s.client(s.enrolled("alice"))
-	port := freePort(t)
-	p := start(t, "ssh -L", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:workbench:80", port), "entry"))
+	port := testkit.FreePort(t)
+	p := testkit.Start(t, "ssh -L", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:workbench:80", port), "entry"))
 	if err := tryForward(p, port); err == nil {
 		t.Fatal("it works without approval")
 	}
-	m := p.waitFor(regexp.MustCompile(`open failed: administratively prohibited: entry: workbench\.tinker needs the approval of \S+; try again once they have given it, until [^\n]+, with: ssh entry approve ([a-z2-7]{8}) \(ref`))
+	m := p.WaitFor(regexp.MustCompile(`open failed: administratively prohibited: entry: workbench\.tinker needs the approval of \S+; try again once they have given it, until [^\n]+, with: ssh entry approve ([a-z2-7]{8}) \(ref`))
 	s.mustEntry("approve", m[1])
 	if err := tryForward(p, port); err != nil {
 		t.Errorf("approved: %v", err)

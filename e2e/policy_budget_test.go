@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"entry/e2e/testkit"
 )
 
 const (
@@ -21,16 +22,16 @@ const (
 // limit the transfer stops with a clear line.
 func TestBudgetStopsEveryWay(t *testing.T) {
 	t.Parallel()
-	s, home := quickSite(t, rule("all", mayAll, `forward_local: ["*"]`, "forward_remote: [0]", "record: metadata", "limits: {session_down: 2MiB}"))
+	s, home := quickSite(t, testkit.Rule("all", testkit.MayAll, `forward_local: ["*"]`, "forward_remote: [0]", "record: metadata", "limits: {session_down: 2MiB}"))
 	c := s.client(s.enrolled("alice"))
 	c.master()
-	big := filepath.Join(tempDir(t), "big")
-	writeFile(t, big, strings.Repeat("0123456789abcde\n", 5*mib/16))
+	big := filepath.Join(testkit.ShortDir(t), "big")
+	testkit.WriteFile(t, big, strings.Repeat("0123456789abcde\n", 5*mib/16))
 
 	t.Run("exec", func(t *testing.T) {
-		r := run(t, c.exec("cat "+big))
-		if r.code == 0 || len(r.stdout) > 2*mib || len(r.stdout) < mib || !strings.HasPrefix(r.stderr, spentSession) {
-			t.Errorf("%d bytes, exit %d, %s", len(r.stdout), r.code, r.stderr)
+		r := testkit.Run(t, c.exec("cat "+big))
+		if r.Code == 0 || len(r.Stdout) > 2*mib || len(r.Stdout) < mib || !strings.HasPrefix(r.Stderr, spentSession) {
+			t.Errorf("%d bytes, exit %d, %s", len(r.Stdout), r.Code, r.Stderr)
 		}
 	})
 	t.Run("terminal", func(t *testing.T) {
@@ -43,10 +44,10 @@ func TestBudgetStopsEveryWay(t *testing.T) {
 	})
 	for name, args := range map[string][]string{"scp": nil, "scp -O": {"-O"}} {
 		t.Run(name, func(t *testing.T) {
-			back := filepath.Join(tempDir(t), "back")
+			back := filepath.Join(testkit.ShortDir(t), "back")
 			args := append(append(args, "-F", c.config), c.jump...)
-			r := run(t, c.command("scp", append(args, c.target+":"+big, back)...))
-			if r.code == 0 || !strings.Contains(r.stderr, spentSession) {
+			r := testkit.Run(t, c.command("scp", append(args, c.target+":"+big, back)...))
+			if r.Code == 0 || !strings.Contains(r.Stderr, spentSession) {
 				t.Errorf("%s", r)
 			}
 			if fi, err := os.Stat(back); err == nil && fi.Size() > 2*mib {
@@ -64,19 +65,19 @@ func TestBudgetStopsEveryWay(t *testing.T) {
 				}
 			}
 		})
-		port := freePort(t)
-		p := start(t, "ssh -L", c.home([]string{"-N", "-L", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", port, web)}))
+		port := testkit.FreePort(t)
+		p := testkit.Start(t, "ssh -L", c.home([]string{"-N", "-L", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", port, web)}))
 		awaitListener(t, p, port)
 		if n := received(t, port); n > 2*mib || n < mib {
 			t.Errorf("%d bytes came through", n)
 		}
-		p.end()
+		p.End()
 		s.awaitEvent("forward.closed", func(e event) bool { return e.Reason == "budget-spent" })
 	})
-	eventually(t, "an event of each", func() bool {
+	testkit.Eventually(t, "an event of each", func() bool {
 		return len(s.events("budget.spent")) == 5 && len(s.events("budget.warning")) == 5
 	})
-	if home.logins() == 0 {
+	if home.Logins() == 0 {
 		t.Error("nobody was at home")
 	}
 }
@@ -85,22 +86,22 @@ func TestBudgetStopsEveryWay(t *testing.T) {
 // over a restart and over kill -9.
 func TestDayBudget(t *testing.T) {
 	t.Parallel()
-	s, _ := quickSite(t, rule("all", "may: [exec]", "record: manifest", "limits: {day_down: 8MiB}"))
+	s, _ := quickSite(t, testkit.Rule("all", "may: [exec]", "record: manifest", "limits: {day_down: 8MiB}"))
 	alice := s.enrolled("alice")
 	c := s.client(alice)
 	c.master()
-	one, other := start(t, "ssh", c.exec("head -c 6000000 /dev/zero")), start(t, "ssh", c.exec("head -c 6000000 /dev/zero"))
-	one.wait(runTimeout)
-	other.wait(runTimeout)
-	moved := len(one.stdout.String()) + len(other.stdout.String())
-	if moved > 8*mib || moved < 7*mib || !strings.Contains(one.stderr.String()+other.stderr.String(), spentDay) {
-		t.Errorf("%d bytes: %q %q", moved, one.stderr.String(), other.stderr.String())
+	one, other := testkit.Start(t, "ssh", c.exec("head -c 6000000 /dev/zero")), testkit.Start(t, "ssh", c.exec("head -c 6000000 /dev/zero"))
+	one.Wait()
+	other.Wait()
+	moved := len(one.Stdout.String()) + len(other.Stdout.String())
+	if moved > 8*mib || moved < 7*mib || !strings.Contains(one.Stderr.String()+other.Stderr.String(), spentDay) {
+		t.Errorf("%d bytes: %q %q", moved, one.Stderr.String(), other.Stderr.String())
 	}
-	eventually(t, "one warning", func() bool { return len(s.events("budget.warning")) == 1 })
+	testkit.Eventually(t, "one warning", func() bool { return len(s.events("budget.warning")) == 1 })
 	spent := func(when string) {
 		t.Helper()
-		if r := run(t, c.exec("head -c 1000000 /dev/zero")); r.code == 0 || len(r.stdout)+moved > 8*mib || !strings.HasPrefix(r.stderr, spentDay) {
-			t.Errorf("%s: %d more bytes, %s", when, len(r.stdout), r.stderr)
+		if r := testkit.Run(t, c.exec("head -c 1000000 /dev/zero")); r.Code == 0 || len(r.Stdout)+moved > 8*mib || !strings.HasPrefix(r.Stderr, spentDay) {
+			t.Errorf("%s: %d more bytes, %s", when, len(r.Stdout), r.Stderr)
 		}
 	}
 	spent("at once")
@@ -115,16 +116,17 @@ func TestDayBudget(t *testing.T) {
 	b := s.enrolled("bob")
 	bob := s.client(b)
 	bob.master()
-	p := start(t, "ssh", bob.exec("head -c 3000000 /dev/zero; echo; "+ticker))
-	p.waitFor(tick)
-	s.proc.kill()
+	p := testkit.Start(t, "ssh", bob.exec("head -c 3000000 /dev/zero; echo; "+ticker))
+	p.WaitFor(tick)
+	s.proc.Kill()
+	p.Wait() // only then has it written all that it got
 	s.serve()
-	before := len(p.stdout.String())
+	before := len(p.Stdout.String())
 	bob = s.client(b)
 	bob.master()
-	r := run(t, bob.exec("head -c 8388608 /dev/zero"))
-	if all := before + len(r.stdout); r.code == 0 || all > 8*mib || all < 7*mib {
-		t.Errorf("%d bytes before kill -9 and %d after: %s", before, len(r.stdout), r.stderr)
+	r := testkit.Run(t, bob.exec("head -c 8388608 /dev/zero"))
+	if all := before + len(r.Stdout); r.Code == 0 || all > 8*mib || all < 7*mib {
+		t.Errorf("%d bytes before kill -9 and %d after: %s", before, len(r.Stdout), r.Stderr)
 	}
 	s.mustEntry("audit", "verify")
 }
@@ -137,7 +139,7 @@ func received(t *testing.T, port int) int64 {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetReadDeadline(time.Now().Add(waitTimeout)); err != nil {
+	if err := conn.SetReadDeadline(testkit.Deadline(testkit.CommandTime)); err != nil {
 		t.Fatal(err)
 	}
 	n, _ := io.Copy(io.Discard, conn) // a reset is an end as well

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
+
+	"entry/e2e/testkit"
 )
 
 // portalOf is a running site, one enrolled user, and their computer with one
@@ -31,7 +33,7 @@ func (c *client) portal(args ...string) *terminal {
 	w := onTerminal(c.t, c.ssh(append([]string{"-tt", "entry"}, args...)...))
 	// A session on an open connection shows its first prompt a moment before
 	// ssh takes the terminal's own echo away; people aren't that fast.
-	eventually(c.t, "ssh has the terminal", func() bool { return !w.echoes() })
+	testkit.Eventually(c.t, "ssh has the terminal", func() bool { return !w.echoes() })
 	return w
 }
 
@@ -80,11 +82,11 @@ func TestPortalShell(t *testing.T) {
 		t.Errorf("a screen reader would read %q", w.text()[i:])
 	}
 	// A script gets results on its standard output alone, and an exit status.
-	r := run(t, c.ssh("entry", "doctor"))
-	if r.code != 0 || !strings.Contains(r.stdout, "ok: ") {
+	r := testkit.Run(t, c.ssh("entry", "doctor"))
+	if r.Code != 0 || !strings.Contains(r.Stdout, "ok: ") {
 		t.Errorf("%s", r)
 	}
-	if r := run(t, c.ssh("entry", "frobnicate")); r.code != 2 || r.stdout != "" || !strings.Contains(r.stderr, "ssh entry help") {
+	if r := testkit.Run(t, c.ssh("entry", "frobnicate")); r.Code != 2 || r.Stdout != "" || !strings.Contains(r.Stderr, "ssh entry help") {
 		t.Errorf("%s", r)
 	}
 }
@@ -113,7 +115,7 @@ func TestPortalEnroll(t *testing.T) {
 		}
 		conn.Close()
 	}
-	if r := mustRun(t, c.ssh("entry", "enroll", "list")); !strings.Contains(r.stdout, "tablet") || strings.Count(r.stdout, "\n") != 2 {
+	if r := testkit.MustRun(t, c.ssh("entry", "enroll", "list")); !strings.Contains(r.Stdout, "tablet") || strings.Count(r.Stdout, "\n") != 2 {
 		t.Errorf("%s", r)
 	}
 }
@@ -146,7 +148,7 @@ func TestPortalPasswd(t *testing.T) {
 		t.Fatalf("%v: asked %q", err, alice.asked())
 	}
 	conn.Close()
-	if strings.Contains(readFile(t, s.path("audit", "events.jsonl")), "Harbour") {
+	if strings.Contains(testkit.ReadFile(t, s.path("audit", "events.jsonl")), "Harbour") {
 		t.Error("the passphrase is in the audit log")
 	}
 }
@@ -195,7 +197,7 @@ func TestPortalRecovery(t *testing.T) {
 func TestPortalKeysAreRemembered(t *testing.T) {
 	t.Parallel()
 	s, alice, c := portalOf(t)
-	signer := newKeyFile(t, c.path("id"))
+	signer := testkit.NewKeyFile(t, c.path("id"))
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + " laptop"
 	w := c.portal("keys", "add", line)
 	w.giveCode(alice)
@@ -206,7 +208,7 @@ func TestPortalKeysAreRemembered(t *testing.T) {
 	// Another computer of hers, without the open connection.
 	laptop := s.client(alice, "IdentityFile "+c.path("id"), "PreferredAuthentications publickey,keyboard-interactive")
 	alice.asked()
-	if r := mustRun(t, laptop.exec("echo in")); r.stdout != "in\n" {
+	if r := testkit.MustRun(t, laptop.exec("echo in")); r.Stdout != "in\n" {
 		t.Errorf("%s", r)
 	}
 	if asked := alice.asked(); len(asked) != 1 || !askCode.MatchString(asked[0]) {
@@ -215,14 +217,14 @@ func TestPortalKeysAreRemembered(t *testing.T) {
 	laptop = laptop.byHand()
 	laptop.appendConfig("Match all", "    BatchMode yes")
 	for i := range 10 {
-		if r := mustRun(t, laptop.exec(fmt.Sprint("echo run ", i))); r.stdout != fmt.Sprintf("run %d\n", i) {
+		if r := testkit.MustRun(t, laptop.exec(fmt.Sprint("echo run ", i))); r.Stdout != fmt.Sprintf("run %d\n", i) {
 			t.Errorf("%s", r)
 		}
 	}
-	writeFile(t, laptop.path("data"), "figures")
+	testkit.WriteFile(t, laptop.path("data"), "figures")
 	for i := range 5 {
-		mustRun(t, laptop.command("rsync", "-e", "ssh -F "+laptop.config+" -J entry", laptop.path("data"), fmt.Sprintf("home:%s", laptop.path("copy"+strconv.Itoa(i)))))
-		if got := readFile(t, laptop.path("copy"+strconv.Itoa(i))); got != "figures" {
+		testkit.MustRun(t, laptop.command("rsync", "-e", "ssh -F "+laptop.config+" -J entry", laptop.path("data"), fmt.Sprintf("home:%s", laptop.path("copy"+strconv.Itoa(i)))))
+		if got := testkit.ReadFile(t, laptop.path("copy"+strconv.Itoa(i))); got != "figures" {
 			t.Errorf("rsync %d brought %q", i, got)
 		}
 	}
@@ -233,14 +235,14 @@ func TestPortalKeysAreRemembered(t *testing.T) {
 	if asked := alice.asked(); len(asked) != 0 {
 		t.Errorf("asked %q", asked)
 	}
-	if r := mustRun(t, c.ssh("entry", "keys")); !strings.Contains(r.stdout, "need no code for now") || !strings.Contains(r.stdout, "127.0.0.1/32") {
+	if r := testkit.MustRun(t, c.ssh("entry", "keys")); !strings.Contains(r.Stdout, "need no code for now") || !strings.Contains(r.Stdout, "127.0.0.1/32") {
 		t.Errorf("%s", r)
 	}
-	mustRun(t, c.ssh("entry", "keys", "forget", "all"))
-	if r := run(t, laptop.exec("echo in")); r.code != 255 || r.stdout != "" {
+	testkit.MustRun(t, c.ssh("entry", "keys", "forget", "all"))
+	if r := testkit.Run(t, laptop.exec("echo in")); r.Code != 255 || r.Stdout != "" {
 		t.Errorf("after keys forget: %s", r)
 	}
-	if r := mustRun(t, c.ssh("entry", "keys")); !strings.Contains(r.stdout, "No key is remembered") {
+	if r := testkit.MustRun(t, c.ssh("entry", "keys")); !strings.Contains(r.Stdout, "No key is remembered") {
 		t.Errorf("%s", r)
 	}
 }
@@ -249,31 +251,31 @@ func TestPortalKeysAreRemembered(t *testing.T) {
 func TestPortalConfigOpenSSH(t *testing.T) {
 	t.Parallel()
 	_, alice, c := portalOf(t)
-	dir := tempDir(t)
+	dir := testkit.ShortDir(t)
 	entryConf, known := filepath.Join(dir, "entry.conf"), filepath.Join(dir, "known_hosts")
-	writeFile(t, entryConf, mustRun(t, c.ssh("entry", "config", "openssh")).stdout)
-	writeFile(t, known, mustRun(t, c.ssh("entry", "config", "known_hosts")).stdout)
+	testkit.WriteFile(t, entryConf, testkit.MustRun(t, c.ssh("entry", "config", "openssh")).Stdout)
+	testkit.WriteFile(t, known, testkit.MustRun(t, c.ssh("entry", "config", "known_hosts")).Stdout)
 	// Only what keeps the test away from the real home folder is added.
 	conf := filepath.Join(dir, "config")
-	writeFile(t, conf, fmt.Sprintf("Host entry\n    ControlPath %s\nHost *\n    UserKnownHostsFile %s\n    GlobalKnownHostsFile none\n    StrictHostKeyChecking yes\n    IdentityFile none\n    Include %s\n",
+	testkit.WriteFile(t, conf, fmt.Sprintf("Host entry\n    ControlPath %s\nHost *\n    UserKnownHostsFile %s\n    GlobalKnownHostsFile none\n    StrictHostKeyChecking yes\n    IdentityFile none\n    Include %s\n",
 		filepath.Join(dir, "m-%C"), known, entryConf))
 	alice.asked()
 	t.Cleanup(func() { _ = c.command("ssh", "-F", conf, "-O", "exit", "entry").Run() }) // if the test failed before
-	if r := mustRun(t, c.command("ssh", "-F", conf, "home", "echo in")); r.stdout != "in\n" {
+	if r := testkit.MustRun(t, c.command("ssh", "-F", conf, "home", "echo in")); r.Stdout != "in\n" {
 		t.Errorf("%s", r)
 	}
 	if asked := alice.asked(); len(asked) != 2 {
 		t.Errorf("the first login asked %q", asked)
 	}
 	for _, name := range []string{"home.tinker", "home"} {
-		if r := mustRun(t, c.command("ssh", "-F", conf, name, "echo again")); r.stdout != "again\n" {
+		if r := testkit.MustRun(t, c.command("ssh", "-F", conf, name, "echo again")); r.Stdout != "again\n" {
 			t.Errorf("%s: %s", name, r)
 		}
 	}
 	if asked := alice.asked(); len(asked) != 0 {
 		t.Errorf("shared connections asked %q", asked)
 	}
-	mustRun(t, c.command("ssh", "-F", conf, "-O", "exit", "entry"))
+	testkit.MustRun(t, c.command("ssh", "-F", conf, "-O", "exit", "entry"))
 }
 
 // PuTTY's own reader takes the registry file's values: on Unix they are files
@@ -281,7 +283,7 @@ func TestPortalConfigOpenSSH(t *testing.T) {
 func TestPortalConfigPuTTY(t *testing.T) {
 	t.Parallel()
 	_, alice, c := portalOf(t)
-	reg := mustRun(t, c.ssh("entry", "config", "putty")).stdout
+	reg := testkit.MustRun(t, c.ssh("entry", "config", "putty")).Stdout
 	folders := map[string]string{"Sessions": "sessions", "SshHostCAs": "sshhostcas"}
 	var file string
 	values := map[string][]string{}
@@ -307,7 +309,7 @@ func TestPortalConfigPuTTY(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, path, strings.Join(all, "\n")+"\n")
+		testkit.WriteFile(t, path, strings.Join(all, "\n")+"\n")
 	}
 	w := onTerminal(t, c.byHand().command("plink", "-load", "home.tinker via entry", "-no-antispoof", "echo at-$((1+1)); exit 8"))
 	answerLogin(w, alice)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // liar offers one key and signs with another.
@@ -33,8 +35,8 @@ func TestKeyAsFirstFactor(t *testing.T) {
 	t.Parallel()
 	s, _ := quickSite(t, recordAll())
 	alice, bob := s.enrolled("alice"), s.enrolled("bob")
-	dir := tempDir(t)
-	key := newKeyFile(t, filepath.Join(dir, "id"))
+	dir := testkit.ShortDir(t)
+	key := testkit.NewKeyFile(t, filepath.Join(dir, "id"))
 	out := s.mustEntry("user", "key", "add", "alice", filepath.Join(dir, "id.pub"))
 	fingerprint := ssh.FingerprintSHA256(key.PublicKey())
 	if strings.TrimSpace(out) != fingerprint {
@@ -50,7 +52,7 @@ func TestKeyAsFirstFactor(t *testing.T) {
 	})
 	t.Run("key, then code", func(t *testing.T) {
 		c := s.client(alice, "IdentityFile "+filepath.Join(dir, "id"))
-		if r := run(t, c.exec("echo in")); r.code != 0 || r.stdout != "in\n" {
+		if r := testkit.Run(t, c.exec("echo in")); r.Code != 0 || r.Stdout != "in\n" {
 			t.Fatalf("%s", r)
 		}
 		if asked := alice.asked(); len(asked) != 1 || !askCode.MatchString(asked[0]) {
@@ -64,8 +66,8 @@ func TestKeyAsFirstFactor(t *testing.T) {
 	t.Run("offered, not proven", func(t *testing.T) {
 		// OpenSSH offers a key of which it has the public half only, hears that
 		// it would do, and can't sign. Then it goes on to what it can prove.
-		half := filepath.Join(tempDir(t), "half")
-		writeFile(t, half+".pub", authorized(key.PublicKey())+"\n")
+		half := filepath.Join(testkit.ShortDir(t), "half")
+		testkit.WriteFile(t, half+".pub", testkit.Authorized(key.PublicKey())+"\n")
 		mallory := unknownKey(t)
 		alice.mistakes() // gives up at the first prompt
 		for name, options := range map[string][]string{
@@ -74,11 +76,11 @@ func TestKeyAsFirstFactor(t *testing.T) {
 			"mallory's key first, then alice's": {"IdentityFile " + mallory, "IdentityFile " + half},
 		} {
 			alice.asked()
-			r := run(t, s.client(alice, options...).ssh("-v", "entry"))
-			if !strings.Contains(r.stderr, "Server accepts key: "+half) {
+			r := testkit.Run(t, s.client(alice, options...).ssh("-v", "entry"))
+			if !strings.Contains(r.Stderr, "Server accepts key: "+half) {
 				t.Fatalf("%s was never offered: %s", name, r)
 			}
-			if asked := alice.asked(); r.code != 255 || len(asked) == 0 || !askPassphrase.MatchString(asked[0]) {
+			if asked := alice.asked(); r.Code != 255 || len(asked) == 0 || !askPassphrase.MatchString(asked[0]) {
 				t.Errorf("%s: asked %q, want the passphrase first", name, asked)
 			}
 		}
@@ -86,7 +88,7 @@ func TestKeyAsFirstFactor(t *testing.T) {
 	})
 	t.Run("a signature by another key", func(t *testing.T) {
 		alice.asked()
-		if c, err := s.dialAs("alice", ssh.PublicKeys(liar{key.PublicKey(), newSigner(t)}), alice.keyboard()); err == nil {
+		if c, err := s.dialAs("alice", ssh.PublicKeys(liar{key.PublicKey(), testkit.NewSigner(t)}), alice.keyboard()); err == nil {
 			c.Close()
 			t.Error("let in")
 		}
@@ -98,7 +100,7 @@ func TestKeyAsFirstFactor(t *testing.T) {
 	})
 	t.Run("the victim's key, finished by another method", func(t *testing.T) {
 		bob.asked()
-		c, err := s.dialAs("bob", ssh.PublicKeys(liar{key.PublicKey(), newSigner(t)}, key), bob.keyboard())
+		c, err := s.dialAs("bob", ssh.PublicKeys(liar{key.PublicKey(), testkit.NewSigner(t)}, key), bob.keyboard())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,8 +137,8 @@ func TestUserSwitched(t *testing.T) {
 	t.Parallel()
 	s, _ := quickSite(t, recordAll())
 	alice, bob := s.enrolled("alice"), s.enrolled("bob")
-	dir := tempDir(t)
-	newKeyFile(t, filepath.Join(dir, "id"))
+	dir := testkit.ShortDir(t)
+	testkit.NewKeyFile(t, filepath.Join(dir, "id"))
 	s.mustEntry("user", "key", "add", "alice", filepath.Join(dir, "id.pub"))
 	for name, args := range map[string][]string{
 		"after an unfinished dialogue": {"alice", "bob", askpassSocket(bob.askpass())},
@@ -145,8 +147,8 @@ func TestUserSwitched(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := s.client(bob).command(python, slices.Concat([]string{"testdata/paramiko_switch.py", strconv.Itoa(s.port)}, args)...)
-			r := run(t, cmd)
-			if r.code != 0 || !strings.Contains(r.stdout, "authenticated: False") {
+			r := testkit.Run(t, cmd)
+			if r.Code != 0 || !strings.Contains(r.Stdout, "authenticated: False") {
 				t.Errorf("%s", r)
 			}
 		})

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -10,9 +8,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
+
+	"entry/e2e/testkit"
 )
 
 // terminal is a person at a terminal: it reads what a program shows and types
@@ -23,11 +22,10 @@ type terminal struct {
 	file *os.File
 	cmd  *exec.Cmd
 
-	mu      sync.Mutex
-	seen    []byte        // everything shown so far
-	next    int           // where the next Expect begins
-	changed chan struct{} // closed and replaced whenever seen grows or ends
-	ended   bool          // nothing more will be shown
+	mu    sync.Mutex
+	seen  []byte // everything shown so far
+	next  int    // where the next expect begins
+	ended bool   // nothing more will be shown
 
 	exited chan struct{}
 }
@@ -40,7 +38,7 @@ func onTerminal(t testing.TB, cmd *exec.Cmd) *terminal {
 	if err != nil {
 		t.Fatalf("start %s on a terminal: %v", cmd, err)
 	}
-	w := &terminal{t: t, name: cmd.Path, file: f, cmd: cmd, changed: make(chan struct{}), exited: make(chan struct{})}
+	w := &terminal{t: t, name: cmd.Path, file: f, cmd: cmd, exited: make(chan struct{})}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -52,7 +50,7 @@ func onTerminal(t testing.TB, cmd *exec.Cmd) *terminal {
 		_ = cmd.Wait()
 	}()
 	t.Cleanup(func() {
-		killGroup(cmd)
+		testkit.KillGroup(cmd)
 		<-w.exited
 		// Closing the file ends read; children of the program may still hold
 		// the other end.
@@ -73,8 +71,6 @@ func (w *terminal) read() {
 		if err != nil { // EIO: the last program has closed the terminal
 			w.ended = true
 		}
-		close(w.changed)
-		w.changed = make(chan struct{})
 		w.mu.Unlock()
 		if err != nil {
 			return
@@ -86,42 +82,40 @@ func (w *terminal) read() {
 // behind the match, and gives the submatches.
 func (w *terminal) expect(re string) []string {
 	w.t.Helper()
-	m, err := w.tryExpect(regexp.MustCompile(re), 30*time.Second)
-	if err != nil {
-		w.t.Fatal(err)
+	var m []string
+	pattern, looked := regexp.MustCompile(re), -1
+	testkit.Within(testkit.CommandTime, func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.seen) > looked {
+			m, looked = w.match(pattern), len(w.seen)
+		}
+		return m != nil || w.ended
+	})
+	if m == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.t.Fatalf("%s (ended: %t) has no %q; it showed %q", w.name, w.ended, re, testkit.Clip(string(w.seen[w.next:])))
 	}
 	return m
 }
 
-var errNotShown = errors.New("not shown")
-
-func (w *terminal) tryExpect(re *regexp.Regexp, timeout time.Duration) ([]string, error) {
-	deadline := time.After(timeout)
-	for {
-		w.mu.Lock()
-		rest := w.seen[w.next:]
-		if loc := re.FindSubmatchIndex(rest); loc != nil {
-			m := make([]string, len(loc)/2)
-			for i := range m {
-				if loc[2*i] >= 0 {
-					m[i] = string(rest[loc[2*i]:loc[2*i+1]])
-				}
-			}
-			w.next += loc[1]
-			w.mu.Unlock()
-			return m, nil
-		}
-		changed, ended, shown := w.changed, w.ended, string(rest)
-		w.mu.Unlock()
-		if ended {
-			return nil, fmt.Errorf("%w: %s ended without %q; it showed %q", errNotShown, w.name, re, clip(shown))
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			return nil, fmt.Errorf("%w: %s has no %q after %s; it showed %q", errNotShown, w.name, re, timeout, clip(shown))
-		}
+// match is expect without the waiting. w.mu is held.
+func (w *terminal) match(re *regexp.Regexp) (m []string) {
+	rest := w.seen[w.next:]
+	loc := re.FindSubmatchIndex(rest)
+	if loc == nil {
+		return nil
 	}
+	for i := 0; i < len(loc); i += 2 {
+		text := ""
+		if loc[i] >= 0 {
+			text = string(rest[loc[i]:loc[i+1]])
+		}
+		m = append(m, text)
+	}
+	w.next += loc[1]
+	return m
 }
 
 // send types s; sendLine ends it with Enter.
@@ -157,11 +151,8 @@ func (w *terminal) count(s string) int { return strings.Count(w.text(), s) }
 // wait waits for the program to end and gives its exit status.
 func (w *terminal) wait() int {
 	w.t.Helper()
-	select {
-	case <-w.exited:
-		return w.cmd.ProcessState.ExitCode()
-	case <-time.After(30 * time.Second):
-		w.t.Fatalf("%s is still running; it showed %q", w.name, clip(w.text()))
-		return -1
+	if _, ok := testkit.ReceiveWithin(testkit.CommandTime, w.exited); !ok {
+		w.t.Fatalf("%s is still running; it showed %q", w.name, testkit.Clip(w.text()))
 	}
+	return w.cmd.ProcessState.ExitCode()
 }

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // TestReadmePackages: the package map has each package once, and no other.
 func TestReadmePackages(t *testing.T) {
-	_, after, ok := strings.Cut(readFile(t, "../README.md"), "## Packages")
+	_, after, ok := strings.Cut(testkit.ReadFile(t, "../README.md"), "## Packages")
 	section, _, ok2 := strings.Cut(after, "\n## ")
 	if !ok || !ok2 {
 		t.Fatal("README.md has no section Packages")
@@ -53,7 +55,7 @@ func TestReadmePolicy(t *testing.T) {
 		}
 		all.Write(data)
 	}
-	shown := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readFile(t, "../README.md"), -1)
+	shown := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(testkit.ReadFile(t, "../README.md"), -1)
 	if len(shown) < 2 {
 		t.Fatalf("%d rules are shown", len(shown))
 	}

@@ -12,7 +12,7 @@ import (
 func TestDisabledElsewhere(t *testing.T) {
 	t.Parallel()
 	first, home := quickSite(t, recordAll())
-	second := first.secondServer([]string{"alice", "bob"}, []string{home.target(t, "home")}, recordAll())
+	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
 	shell := func(name string) *terminal {
 		t.Helper()
 		c := second.client(first.enrolled(name))
@@ -24,7 +24,7 @@ func TestDisabledElsewhere(t *testing.T) {
 	alice, bob := shell("alice"), shell("bob")
 	first.mustEntry("user", "disable", "alice")
 	alice.expect(`entry: your access was changed; connect again`)
-	<-alice.exited
+	alice.wait()
 	e := second.awaitEvent("session.ended", func(e event) bool { return e.User == "alice" })
 	if e.Reason != "revoked" {
 		t.Errorf("%+v", e)

@@ -11,7 +11,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"time"
+
+	"entry/e2e/testkit"
 )
 
 // The test binary runs itself for jobs that a client or a target must do in a
@@ -96,12 +97,12 @@ func x11Hello(w io.Writer) error {
 	if cookie == nil {
 		return fmt.Errorf("xauth has no cookie for %s:\n%s", display, out)
 	}
-	c, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(6000+n)), 5*time.Second)
+	c, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(6000+n)))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(testkit.Deadline(testkit.Soon)); err != nil {
 		return err
 	}
 	const protocol = "MIT-MAGIC-COOKIE-1"

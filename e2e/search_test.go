@@ -5,12 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // eachFile hands every regular file below dir to f.
@@ -20,7 +19,7 @@ func eachFile(t testing.TB, dir string, f func(path, text string)) {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		f(path, readFile(t, path))
+		f(path, testkit.ReadFile(t, path))
 		return nil
 	})
 	if err != nil {
@@ -45,36 +44,4 @@ func disguises(secret string) []string {
 		}
 	}
 	return out
-}
-
-// descendants lists the processes below pid, children after parents.
-func descendants(t testing.TB, pid int) []int {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	children := make(map[int][]int)
-	for _, file := range stats {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended since
-		}
-		// "pid (name) state ppid …"; the name may hold anything.
-		text := string(b)
-		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-		id, err1 := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		parent, err2 := strconv.Atoi(fields[1])
-		if err1 == nil && err2 == nil {
-			children[parent] = append(children[parent], id)
-		}
-	}
-	var all []int
-	for next := []int{pid}; len(next) > 0; {
-		next = slices.Concat(children[next[0]], next[1:])
-		if len(next) > 0 {
-			all = append(all, next[0])
-		}
-	}
-	return all
 }

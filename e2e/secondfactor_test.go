@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // The matrix of security.md's row "Second factor skipped": every way in,
@@ -14,14 +16,14 @@ import (
 
 // matrixSite is a running site whose home also takes a key of its own, for the
 // nested way.
-func matrixSite(t *testing.T, rules func(echo, inner int) []string) (s *site, home *sshd, w func(*client) *wayfarer) {
+func matrixSite(t *testing.T, rules func(echo, inner int) []string) (s *site, home *testkit.SSHD, w func(*client) *wayfarer) {
 	t.Helper()
 	s = initSite(t)
-	key := filepath.Join(tempDir(t), "id")
-	public := authorized(newKeyFile(t, key).PublicKey())
-	home = startSSHD(t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), keys: []string{public}})
+	key := filepath.Join(testkit.ShortDir(t), "id")
+	public := testkit.Authorized(testkit.NewKeyFile(t, key).PublicKey())
+	home = testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: s.path("keys", "user_ca.pub"), Keys: []string{public}})
 	echo := echoServer(t)
-	s.setPolicy([]string{"alice", "bob"}, []string{home.target(t, "home")}, rules(echo, home.port)...)
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, rules(echo, home.Port)...)
 	s.serve()
 	return s, home, func(c *client) *wayfarer {
 		w := newWayfarer(t, c, home, key)
@@ -33,7 +35,7 @@ func matrixSite(t *testing.T, rules func(echo, inner int) []string) (s *site, ho
 // everything is a rule under which each way works, were it not for something
 // else.
 func everything(echo, inner int) []string {
-	return []string{rule("all", mayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "127.0.0.1:%d"]`, echo, inner), "forward_remote: [0]", "record: metadata")}
+	return []string{testkit.Rule("all", testkit.MayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "127.0.0.1:%d"]`, echo, inner), "forward_remote: [0]", "record: metadata")}
 }
 
 // TestMatrixControl: with both factors and everything allowed, every way
@@ -51,7 +53,7 @@ func TestMatrixControl(t *testing.T) {
 			}
 		})
 	}
-	if home.logins() == 0 {
+	if home.Logins() == 0 {
 		t.Error("nobody was at home")
 	}
 }
@@ -101,7 +103,7 @@ func TestMatrixNoAuthenticator(t *testing.T) {
 }
 
 // refusedEverywhere tries every way with a login that must not succeed.
-func refusedEverywhere(t *testing.T, s *site, home *sshd, w *wayfarer) {
+func refusedEverywhere(t *testing.T, s *site, home *testkit.SSHD, w *wayfarer) {
 	t.Helper()
 	before := len(s.events("login.succeeded"))
 	for _, way := range ways {
@@ -109,7 +111,7 @@ func refusedEverywhere(t *testing.T, s *site, home *sshd, w *wayfarer) {
 			t.Errorf("%s worked", way.name)
 		}
 	}
-	if n := home.logins(); n != 0 {
+	if n := home.Logins(); n != 0 {
 		t.Errorf("%d logins at home", n)
 	}
 	if n := len(s.events("login.succeeded")); n != before {
@@ -127,26 +129,23 @@ func TestMatrixDenied(t *testing.T) {
 	t.Parallel()
 	all := []string{"shell", "exec", "upload", "download", "forward-local", "forward-remote", "agent", "x11"}
 	s := initSite(t)
-	key := filepath.Join(tempDir(t), "id")
-	home := startSSHD(t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), keys: []string{authorized(newKeyFile(t, key).PublicKey())}})
+	key := filepath.Join(testkit.ShortDir(t), "id")
+	home := testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: s.path("keys", "user_ca.pub"), Keys: []string{testkit.Authorized(testkit.NewKeyFile(t, key).PublicKey())}})
 	echo := echoServer(t)
 	var targets, rules []string
-	on := func(target, rule string) string {
-		return strings.Replace(rule, "where: {labs: [tinker]}", "where: {targets: ["+target+".tinker]}", 1)
-	}
 	for _, capability := range all {
-		targets = append(targets, home.target(t, "deny-"+capability), home.target(t, "without-"+capability))
+		targets = append(targets, home.Target(t, "deny-"+capability), home.Target(t, "without-"+capability))
 		rules = append(rules,
-			on("deny-"+capability, everything(echo, home.port)[0]),
-			on("deny-"+capability, rule("not-"+capability, "deny: true", "may: ["+capability+"]", `because: "house rules"`)))
-		fields := []string{"may: [" + strings.Join(slices.DeleteFunc(slices.Clone(all), func(c string) bool { return c == capability }), ", ") + "]", "record: metadata"}
+			strings.Replace(everything(echo, home.Port)[0], "where: {labs: [tinker]}", testkit.On("deny-"+capability), 1),
+			testkit.Rule("not-"+capability, testkit.On("deny-"+capability), "deny: true", "may: ["+capability+"]", `because: "house rules"`))
+		fields := []string{testkit.On("without-" + capability), "may: [" + strings.Join(slices.DeleteFunc(slices.Clone(all), func(c string) bool { return c == capability }), ", ") + "]", "record: metadata"}
 		if capability != "forward-local" {
-			fields = append(fields, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "127.0.0.1:%d"]`, echo, home.port))
+			fields = append(fields, fmt.Sprintf(`forward_local: ["127.0.0.1:%d", "127.0.0.1:%d"]`, echo, home.Port))
 		}
 		if capability != "forward-remote" {
 			fields = append(fields, "forward_remote: [0]")
 		}
-		rules = append(rules, on("without-"+capability, rule("most-"+capability, fields...)))
+		rules = append(rules, testkit.Rule("most-"+capability, fields...))
 	}
 	for i := range rules {
 		rules[i] = strings.Replace(rules[i], "name: all\n", fmt.Sprintf("name: all-%d\n", i), 1)
@@ -188,7 +187,7 @@ func (s *site) awaitRefusal(capability, target string) event {
 		return e.Capability == capability && (target == "" || e.Target == target)
 	}
 	var found event
-	ok := within(waitTimeout, func() bool {
+	ok := testkit.Within(testkit.Soon, func() bool {
 		refusals := slices.DeleteFunc(s.events("channel.refused", "forward.refused"), func(e event) bool { return !match(e) })
 		if len(refusals) > 0 {
 			found = refusals[0]
@@ -207,7 +206,7 @@ func TestMatrixRecorded(t *testing.T) {
 	t.Parallel()
 	s, home, wayfarer := matrixSite(t, func(echo, inner int) []string {
 		// The nested way's destination isn't listed.
-		return []string{rule("all", mayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d"]`, echo), "forward_remote: [0]", "record: full")}
+		return []string{testkit.Rule("all", testkit.MayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d"]`, echo), "forward_remote: [0]", "record: full")}
 	})
 	c := s.client(s.enrolled("alice"))
 	c.master()
@@ -225,7 +224,7 @@ func TestMatrixRecorded(t *testing.T) {
 			}
 		})
 		recordings++
-		within(waitTimeout, func() bool {
+		testkit.Within(testkit.Soon, func() bool {
 			c.nudge()
 			return len(s.events("session.ended")) >= recordings
 		})
@@ -248,7 +247,7 @@ func TestMatrixRecorded(t *testing.T) {
 			t.Errorf("%d events %s, want at least %d", got, kind, n)
 		}
 	}
-	if n := home.logins(); n != len(ways) {
+	if n := home.Logins(); n != len(ways) {
 		t.Errorf("%d logins at home, %d recordings", n, len(ways))
 	}
 	s.stop()
@@ -263,7 +262,7 @@ func TestNestedSSH(t *testing.T) {
 		t.Run("record "+record, func(t *testing.T) {
 			t.Parallel()
 			s, _, wayfarer := matrixSite(t, func(echo, inner int) []string {
-				return []string{rule("all", mayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d"]`, inner), "forward_remote: [0]", "record: "+record)}
+				return []string{testkit.Rule("all", testkit.MayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d"]`, inner), "forward_remote: [0]", "record: "+record)}
 			})
 			c := s.client(s.enrolled("alice"))
 			c.master()
@@ -283,7 +282,7 @@ func TestTransferRights(t *testing.T) {
 	for may, lacks := range map[string]string{"[shell, exec, download]": "upload", "[upload]": "download", "[shell, exec]": "upload"} {
 		t.Run(may, func(t *testing.T) {
 			t.Parallel()
-			s, _, wayfarer := matrixSite(t, func(int, int) []string { return []string{rule("some", "may: "+may, "record: full")} })
+			s, _, wayfarer := matrixSite(t, func(int, int) []string { return []string{testkit.Rule("some", "may: "+may, "record: full")} })
 			c := s.client(s.enrolled("alice"))
 			c.master()
 			if err := trySFTP(t, wayfarer(c)); err == nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // TestSecrets leaves canaries everywhere a user may put a secret, then looks
@@ -55,7 +57,7 @@ func TestSecrets(t *testing.T) {
 	w.wait()
 	c.master()
 	codes = append(codes, alice.phone.used(t))
-	mustRun(t, c.exec("true "+shown))
+	testkit.MustRun(t, c.exec("true "+shown))
 	recs := s.awaitSessions(2)
 
 	t.Run("events, database, recordings, keys", func(t *testing.T) {
@@ -89,9 +91,9 @@ func TestSecrets(t *testing.T) {
 	t.Run("logs, listings and a crash", func(t *testing.T) {
 		said := s.mustEntry("audit", "tail") + s.mustEntry("sessions", "ls") + s.mustEntry("user", "show", "alice")
 		proc := s.proc
-		proc.signal(syscall.SIGQUIT) // Go prints every goroutine's stack
-		proc.wait(waitTimeout)
-		said += proc.stdout.String() + proc.stderr.String()
+		proc.Signal(syscall.SIGQUIT) // Go prints every goroutine's stack
+		proc.Wait()
+		said += proc.Stdout.String() + proc.Stderr.String()
 		if !strings.Contains(said, "goroutine ") {
 			t.Error("no stacks: SIGQUIT proved nothing")
 		}

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // Small servers that stand for what surrounds entry: services on the lab's
@@ -126,10 +128,10 @@ func xServer(t testing.TB, reply string) (display, xauthority string) {
 			_, _ = io.WriteString(c, reply)
 		})
 		display = fmt.Sprintf("127.0.0.1:%d", number)
-		xauthority = filepath.Join(tempDir(t), "xauthority")
-		writeFile(t, xauthority, "")
+		xauthority = filepath.Join(testkit.ShortDir(t), "xauthority")
+		testkit.WriteFile(t, xauthority, "")
 		cmd := command("xauth", "-f", xauthority, "add", display, "MIT-MAGIC-COOKIE-1", strings.Repeat("5e", 16))
-		mustRun(t, cmd)
+		testkit.MustRun(t, cmd)
 		return display, xauthority
 	}
 	t.Fatal("no free X display number")
@@ -153,8 +155,8 @@ type stubbornTarget struct {
 func startStubbornTarget(t testing.TB) *stubbornTarget {
 	t.Helper()
 	s := &stubbornTarget{password: "target-old-password", next: "target-new-password"}
-	key := newSigner(t)
-	s.hostKey = authorized(key.PublicKey())
+	key := testkit.NewSigner(t)
+	s.hostKey = testkit.Authorized(key.PublicKey())
 	config := &ssh.ServerConfig{KeyboardInteractiveCallback: s.dialogue, MaxAuthTries: 6}
 	config.AddHostKey(key)
 	s.port = serveSSH(t, config, answerExec)
@@ -260,7 +262,7 @@ func startSignalTarget(t testing.TB, userCA string) (addr, hostKey string) {
 	}
 	check := &ssh.CertChecker{IsUserAuthority: func(key ssh.PublicKey) bool { return bytes.Equal(key.Marshal(), ca.Marshal()) }}
 	config := &ssh.ServerConfig{PublicKeyCallback: check.Authenticate}
-	key := newSigner(t)
+	key := testkit.NewSigner(t)
 	config.AddHostKey(key)
 	port := serveSSH(t, config, func(ch ssh.Channel, requests <-chan *ssh.Request) {
 		defer ch.Close()
@@ -294,7 +296,7 @@ func startSignalTarget(t testing.TB, userCA string) (addr, hostKey string) {
 			return
 		}
 	})
-	return fmt.Sprintf("127.0.0.1:%d", port), authorized(key.PublicKey())
+	return fmt.Sprintf("127.0.0.1:%d", port), testkit.Authorized(key.PublicKey())
 }
 
 // ownPath is this test binary, which plays small roles (roles_test.go).

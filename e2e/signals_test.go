@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"io"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // TestSignals sends and receives signals and breaks, which OpenSSH's client
@@ -14,8 +16,8 @@ import (
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
-	addr, hostKey := startSignalTarget(t, readFile(t, s.path("keys", "user_ca.pub")))
-	s.setPolicy([]string{"alice"}, []string{targetLine("home", addr, hostKey, "default_login: worker")}, recordAll())
+	addr, hostKey := startSignalTarget(t, testkit.ReadFile(t, s.path("keys", "user_ca.pub")))
+	s.setPolicy([]string{"alice"}, []string{testkit.TargetLine("home", addr, hostKey, "default_login: worker")}, recordAll())
 	s.serve()
 	alice := s.enrolled("alice")
 	c, err := s.dialAs("alice+home", alice.keyboard())
@@ -23,8 +25,8 @@ func TestSignals(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Closing it ends whatever a failure below would wait for.
-	over := time.AfterFunc(waitTimeout, func() { c.Close() })
-	defer over.Stop()
+	stop := context.AfterFunc(testkit.Context(t, testkit.CommandTime), func() { c.Close() })
+	defer stop()
 	defer c.Close()
 	for name, send := range map[string]func(*ssh.Session) error{
 		"TERM": func(x *ssh.Session) error { return x.Signal(ssh.SIGTERM) },

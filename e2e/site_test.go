@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"entry/e2e/testkit"
 )
 
 // site is one installation of entry as an operator has it: a directory made by
@@ -22,23 +24,30 @@ type site struct {
 	t    testing.TB
 	dir  string
 	port int
-	proc *process // nil while the server is down
+	proc *testkit.Program // nil while the server is down
 }
 
 // initSite makes the directory. Nothing runs yet.
 func initSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, dir: filepath.Join(tempDir(t), "d"), port: freePort(t)}
-	if r := s.entry("init"); r.code != 0 {
+	s := &site{t: t, dir: filepath.Join(testkit.ShortDir(t), "d"), port: testkit.FreePort(t)}
+	if r := s.entry("init"); r.Code != 0 {
 		t.Fatalf("entry init: %s", r)
 	}
 	s.configure(func(c map[string]any) {
 		c["listeners"] = []any{map[string]any{"address": s.addr()}}
 		// Everything runs on one loopback address here, like a lab behind one
 		// NAT: the tests of the limits set their own.
-		c["limits"] = map[string]any{"startups": "100:30:200", "per_source": 100}
+		c["limits"] = map[string]any{"startups": "100:30:200", "per_source": 100, "dial": patient(10*time.Second, 5*time.Minute)}
+		c["login"] = map[string]any{"grace": patient(2*time.Minute, time.Hour)}
 	})
 	return s
+}
+
+// patient is a limit for a configuration: d, and longer on a busy machine, but
+// no longer than entry.yaml accepts.
+func patient(d, most time.Duration) string {
+	return min(testkit.Bound(d), most).Round(time.Millisecond).String()
 }
 
 func (s *site) path(elem ...string) string {
@@ -48,26 +57,26 @@ func (s *site) path(elem ...string) string {
 func (s *site) addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
 
 // entry runs one verb on this site's directory.
-func (s *site) entry(args ...string) result {
+func (s *site) entry(args ...string) testkit.Result {
 	s.t.Helper()
-	return run(s.t, command(built, append(args, "--dir", s.dir)...))
+	return testkit.Run(s.t, command(built, append(args, "--dir", s.dir)...))
 }
 
 // mustEntry is entry for a verb that has to succeed; it gives its stdout.
 func (s *site) mustEntry(args ...string) string {
 	s.t.Helper()
 	r := s.entry(args...)
-	if r.code != 0 {
+	if r.Code != 0 {
 		s.t.Fatalf("entry %s: %s", strings.Join(args, " "), r)
 	}
-	return r.stdout
+	return r.Stdout
 }
 
 // configure edits entry.yaml as an operator would. Lost comments don't matter.
 func (s *site) configure(edit func(c map[string]any)) {
 	s.t.Helper()
 	var c map[string]any
-	if err := yaml.Unmarshal([]byte(readFile(s.t, s.path("entry.yaml"))), &c); err != nil {
+	if err := yaml.Unmarshal([]byte(testkit.ReadFile(s.t, s.path("entry.yaml"))), &c); err != nil {
 		s.t.Fatal(err)
 	}
 	edit(c)
@@ -75,7 +84,7 @@ func (s *site) configure(edit func(c map[string]any)) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	writeFile(s.t, s.path("entry.yaml"), string(out))
+	testkit.WriteFile(s.t, s.path("entry.yaml"), string(out))
 }
 
 // section gives a mapping of entry.yaml to edit, made if it isn't there.
@@ -86,16 +95,6 @@ func section(c map[string]any, name string) map[string]any {
 		c[name] = m
 	}
 	return m
-}
-
-// mayAll grants every capability there is.
-const mayAll = "may: [shell, exec, upload, download, forward-local, forward-remote, agent, x11]"
-
-// rule is one rule of policy for everybody in lab tinker on all its targets,
-// with the given fields.
-func rule(name string, fields ...string) string {
-	all := append([]string{"who: {labs: [tinker]}", "where: {labs: [tinker]}"}, fields...)
-	return "  - name: " + name + "\n    " + strings.Join(all, "\n    ")
 }
 
 // setPolicy writes the only policy file: lab tinker with members, the given
@@ -114,24 +113,24 @@ func (s *site) setPolicy(members []string, targets []string, rules ...string) {
 	}
 	text := fmt.Sprintf("labs:\n  tinker:\n    members: [%s]\n    targets:\n%s\nrules:\n%s\n",
 		strings.Join(members, ", "), strings.Join(targets, "\n"), strings.Join(rules, "\n"))
-	writeFile(s.t, filepath.Join(dir, "tinker.yaml"), text)
+	testkit.WriteFile(s.t, filepath.Join(dir, "tinker.yaml"), text)
 }
 
 // startHome starts the lab's home machine, which trusts this site's user CA.
-func (s *site) startHome(extra ...string) *sshd {
+func (s *site) startHome(extra ...string) *testkit.SSHD {
 	s.t.Helper()
-	return startSSHD(s.t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), extra: extra})
+	return testkit.StartSSHD(s.t, testkit.SSHDOptions{UserCA: s.path("keys", "user_ca.pub"), Extra: extra})
 }
 
 // serve starts the server and waits until it takes connections.
 func (s *site) serve() {
 	s.t.Helper()
-	p := start(s.t, "entry serve", command(built, "serve", "--config", s.path("entry.yaml")))
+	p := testkit.Start(s.t, "entry serve", command(built, "serve", "--config", s.path("entry.yaml")))
 	s.proc = p
 	s.t.Cleanup(func() {
 		// One connection's panic doesn't end the server, but it is never fine;
 		// a data race is reported when the run builds with -race.
-		if m := regexp.MustCompile(`panic|DATA RACE`).FindString(p.stderr.String()); m != "" {
+		if m := regexp.MustCompile(`panic|DATA RACE`).FindString(p.Stderr.String()); m != "" {
 			s.t.Errorf("the server's log has %q", m)
 		}
 	})
@@ -140,26 +139,26 @@ func (s *site) serve() {
 
 func (s *site) awaitReady() {
 	s.t.Helper()
-	s.proc.waitFor(regexp.MustCompile(`(?m)^ready`))
+	s.proc.WaitFor(regexp.MustCompile(`(?m)^ready`))
 }
 
 // stop ends the server as a service manager does and wants a clean exit.
 func (s *site) stop() {
 	s.t.Helper()
-	s.proc.signal(syscall.SIGTERM)
-	if code := s.proc.wait(waitTimeout); code != 0 {
-		s.t.Fatalf("entry serve ended with %d after SIGTERM\n%s", code, tail(s.proc.stderr.String()))
+	s.proc.Signal(syscall.SIGTERM)
+	if code := s.proc.Wait(); code != 0 {
+		s.t.Fatalf("entry serve ended with %d after SIGTERM\n%s", code, testkit.Tail(s.proc.Stderr.String()))
 	}
 	s.proc = nil
 }
 
 // quickSite is a running site with one home machine, for members alice and
 // bob, under the given rules.
-func quickSite(t testing.TB, rules ...string) (*site, *sshd) {
+func quickSite(t testing.TB, rules ...string) (*site, *testkit.SSHD) {
 	t.Helper()
 	s := initSite(t)
 	home := s.startHome()
-	s.setPolicy([]string{"alice", "bob"}, []string{home.target(t, "home")}, rules...)
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, rules...)
 	s.serve()
 	return s, home
 }
@@ -225,7 +224,7 @@ type event struct {
 func (s *site) events(types ...string) []event {
 	s.t.Helper()
 	var out []event
-	for line := range strings.Lines(readFile(s.t, s.path("audit", "events.jsonl"))) {
+	for line := range strings.Lines(testkit.ReadFile(s.t, s.path("audit", "events.jsonl"))) {
 		if !strings.HasSuffix(line, "\n") {
 			break // being written right now
 		}
@@ -244,7 +243,7 @@ func (s *site) events(types ...string) []event {
 func (s *site) awaitEvent(kind string, match func(event) bool) event {
 	s.t.Helper()
 	var found event
-	ok := within(waitTimeout, func() bool {
+	ok := testkit.Within(testkit.Soon, func() bool {
 		for _, e := range s.events(kind) {
 			if match == nil || match(e) {
 				found = e
@@ -293,7 +292,7 @@ func decodeLines[T any](t testing.TB, text string) []T {
 func (s *site) awaitSessions(n int) []recorded {
 	s.t.Helper()
 	var all []recorded
-	ok := within(waitTimeout, func() bool {
+	ok := testkit.Within(testkit.Soon, func() bool {
 		all = s.sessions()
 		return len(all) == n && !slices.ContainsFunc(all, func(r recorded) bool { return r.State == "live" })
 	})

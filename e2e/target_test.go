@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"time"
 
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // TestTargetTrouble has one target for everything that can be wrong upstream.
@@ -18,32 +21,32 @@ func TestTargetTrouble(t *testing.T) {
 	s := initSite(t)
 	home := s.startHome()
 	other := initSite(t) // another installation, whose user CA `stranger` trusts
-	stranger := startSSHD(t, sshdOptions{userCA: other.path("keys", "user_ca.pub")})
+	stranger := testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: other.path("keys", "user_ca.pub")})
 	frozen := s.startHome()
-	ca := newSigner(t)
-	certified := startSSHD(t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), hostCA: ca, hostName: "certified.tinker"})
-	misnamed := startSSHD(t, sshdOptions{userCA: s.path("keys", "user_ca.pub"), hostCA: ca, hostName: "elsewhere"})
-	elsewhere := authorized(newSigner(t).PublicKey())
+	ca := testkit.NewSigner(t)
+	certified := testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: s.path("keys", "user_ca.pub"), HostCA: ca, HostName: "certified.tinker"})
+	misnamed := testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: s.path("keys", "user_ca.pub"), HostCA: ca, HostName: "elsewhere"})
+	elsewhere := testkit.Authorized(testkit.NewSigner(t).PublicKey())
 	web := webServer(t, "not SSH at all")
 
-	login := "default_login: " + me(t)
-	hostCA := fmt.Sprintf("host_ca: [%q]", authorized(ca.PublicKey()))
+	login := "default_login: " + testkit.Me(t)
+	hostCA := fmt.Sprintf("host_ca: [%q]", testkit.Authorized(ca.PublicKey()))
 	s.setPolicy([]string{"alice", "bob"}, []string{
-		home.target(t, "home"),
-		targetLine("down", fmt.Sprintf("127.0.0.1:%d", freePort(t)), home.hostKey, login),
-		targetLine("changed", home.addr(), elsewhere, login),
-		targetLine("stranger", stranger.addr(), stranger.hostKey, login),
-		targetLine("account", home.addr(), home.hostKey, "default_login: no-such-account"),
-		targetLine("frozen", frozen.addr(), frozen.hostKey, login),
-		targetLine("web", fmt.Sprintf("127.0.0.1:%d", web), home.hostKey, login),
-		targetLine("certified", certified.addr(), "", hostCA, login),
-		targetLine("misnamed", misnamed.addr(), "", hostCA, login),
-		fmt.Sprintf("      spare: {address: [%q, %q], host_keys: [%q], %s}", fmt.Sprintf("127.0.0.1:%d", freePort(t)), home.addr(), home.hostKey, login),
+		home.Target(t, "home"),
+		testkit.TargetLine("down", fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)), home.HostKey(), login),
+		testkit.TargetLine("changed", home.Addr(), elsewhere, login),
+		testkit.TargetLine("stranger", stranger.Addr(), stranger.HostKey(), login),
+		testkit.TargetLine("account", home.Addr(), home.HostKey(), "default_login: no-such-account"),
+		testkit.TargetLine("frozen", frozen.Addr(), frozen.HostKey(), login),
+		testkit.TargetLine("web", fmt.Sprintf("127.0.0.1:%d", web), home.HostKey(), login),
+		testkit.TargetLine("certified", certified.Addr(), "", hostCA, login),
+		testkit.TargetLine("misnamed", misnamed.Addr(), "", hostCA, login),
+		fmt.Sprintf("      spare: {address: [%q, %q], host_keys: [%q], %s}", fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)), home.Addr(), home.HostKey(), login),
 	}, recordAll())
-	s.configure(func(c map[string]any) { section(c, "limits")["dial"] = "2s" })
+	s.configure(func(c map[string]any) { section(c, "limits")["dial"] = patient(2*time.Second, 10*time.Second) })
 	s.serve()
-	frozen.signal(syscall.SIGSTOP)
-	t.Cleanup(func() { frozen.signal(syscall.SIGCONT) })
+	frozen.Signal(syscall.SIGSTOP)
+	t.Cleanup(func() { frozen.Signal(syscall.SIGCONT) })
 	c := s.client(s.enrolled("alice"))
 	master := c.master()
 
@@ -61,27 +64,27 @@ func TestTargetTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := c.jumpTo(master, name+".tinker", "echo in")
-			if r.code != 255 || r.stdout != "" || !regexp.MustCompile(want.says).MatchString(r.stderr) {
+			if r.Code != 255 || r.Stdout != "" || !regexp.MustCompile(want.says).MatchString(r.Stderr) {
 				t.Errorf("%s", r)
 			}
-			if r.took.Seconds() > 15 {
-				t.Errorf("took %s", r.took)
+			if r.Took > testkit.Bound(15*time.Second) {
+				t.Errorf("took %s", r.Took)
 			}
 			e := s.awaitEvent(want.event, func(e event) bool { return e.Target == name+".tinker" })
-			if e.Ref == "" || !strings.Contains(r.stderr, e.Ref) {
-				t.Errorf("the user can't quote the reference %q: %s", e.Ref, r.stderr)
+			if e.Ref == "" || !strings.Contains(r.Stderr, e.Ref) {
+				t.Errorf("the user can't quote the reference %q: %s", e.Ref, r.Stderr)
 			}
 			// Nothing internal reaches the user.
-			for _, internal := range []string{"127.0.0.1:" + strconv.Itoa(home.port), "connection refused", "ssh: "} {
-				if strings.Contains(r.stderr, internal) {
-					t.Errorf("the user is told %q: %s", internal, r.stderr)
+			for _, internal := range []string{"127.0.0.1:" + strconv.Itoa(home.Port), "connection refused", "ssh: "} {
+				if strings.Contains(r.Stderr, internal) {
+					t.Errorf("the user is told %q: %s", internal, r.Stderr)
 				}
 			}
 		})
 	}
 	for _, name := range []string{"home", "certified.tinker", "spare.tinker"} {
 		t.Run(name, func(t *testing.T) {
-			if r := run(t, c.ssh("-J", "entry", name, "echo in")); r.code != 0 || r.stdout != "in\n" {
+			if r := testkit.Run(t, c.ssh("-J", "entry", name, "echo in")); r.Code != 0 || r.Stdout != "in\n" {
 				t.Errorf("%s", r)
 			}
 		})
@@ -96,9 +99,9 @@ func TestTargetTrouble(t *testing.T) {
 	t.Run("one trouble doesn't disturb others", func(t *testing.T) {
 		shell := onTerminal(t, c.home(nil))
 		shellAnswers(shell)
-		p := start(t, "ssh frozen", c.ssh("-J", "entry", "frozen.tinker", "true"))
+		p := testkit.Start(t, "ssh frozen", c.ssh("-J", "entry", "frozen.tinker", "true"))
 		shellAnswers(shell)
-		p.wait(waitTimeout)
+		p.Wait()
 		shellAnswers(shell)
 	})
 }
@@ -109,7 +112,7 @@ func TestTargetDies(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home, doomed := s.startHome(), s.startHome()
-	s.setPolicy([]string{"alice", "bob"}, []string{home.target(t, "home"), doomed.target(t, "doomed")}, recordAll())
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home"), doomed.Target(t, "doomed")}, recordAll())
 	s.serve()
 	c := s.client(s.enrolled("alice"))
 	c.master()
@@ -117,7 +120,7 @@ func TestTargetDies(t *testing.T) {
 	shellAnswers(here)
 	there := onTerminal(t, c.ssh("-J", "entry", "doomed.tinker"))
 	shellAnswers(there)
-	doomed.killSessions(t)
+	doomed.KillSessions()
 	there.expect(`(?i)entry: [^\r\n]*doomed\.tinker`)
 	if code := there.wait(); code == 0 {
 		t.Error("exit status 0 although the target died")
@@ -126,22 +129,11 @@ func TestTargetDies(t *testing.T) {
 	s.awaitEvent("session.ended", func(e event) bool { return e.Target == "doomed.tinker" })
 }
 
-// killSessions ends sshd with all its sessions, as a power cut does. The
-// sessions run in process groups of their own.
-func (s *sshd) killSessions(t testing.TB) {
-	t.Helper()
-	for _, pid := range descendants(t, s.cmd.Process.Pid) {
-		// It may have ended already.
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
-	s.kill()
-}
-
 func TestTargetNames(t *testing.T) {
 	t.Parallel()
 	s := initSite(t)
 	home := s.startHome()
-	writeFile(t, s.path("policy.d", "labs.yaml"), fmt.Sprintf(`labs:
+	testkit.WriteFile(t, s.path("policy.d", "labs.yaml"), fmt.Sprintf(`labs:
   tinker:
     members: [alice, dora]
     targets:
@@ -161,7 +153,7 @@ rules:
     where: {labs: [tinker, forge]}
     may: [shell, exec]
     record: full
-`, home.target(t, "home")+"\n"+home.target(t, "bench"), home.target(t, "home"), home.target(t, "vault")))
+`, home.Target(t, "home")+"\n"+home.Target(t, "bench"), home.Target(t, "home"), home.Target(t, "vault")))
 	s.serve()
 	c := s.client(s.enrolled("alice"))
 	master := c.master()
@@ -175,25 +167,25 @@ rules:
 	} {
 		port := "22"
 		if name == "127.0.0.1" {
-			port = strconv.Itoa(home.port)
+			port = strconv.Itoa(home.Port)
 		}
 		r := c.jumpTo(master, "-p", port, "-o", "HostKeyAlias=home", name, "echo in")
-		if r.code != 255 || r.stdout != "" || !regexp.MustCompile(`administratively prohibited: entry: .*(`+says+`).*\(ref \w+\)`).MatchString(r.stderr) {
+		if r.Code != 255 || r.Stdout != "" || !regexp.MustCompile(`administratively prohibited: entry: .*(`+says+`).*\(ref \w+\)`).MatchString(r.Stderr) {
 			t.Errorf("%s: %s", name, r)
 		}
 	}
-	if r := c.jumpTo(master, "-o", "HostKeyAlias=bench.tinker", "bench", "echo in"); strings.Contains(r.stderr, "ambiguous") {
+	if r := c.jumpTo(master, "-o", "HostKeyAlias=bench.tinker", "bench", "echo in"); strings.Contains(r.Stderr, "ambiguous") {
 		t.Errorf("bench is unique: %s", r)
 	}
 	dora := s.client(s.enrolled("dora"))
-	if r := run(t, dora.exec("echo in")); r.code != 0 || r.stdout != "in\n" {
+	if r := testkit.Run(t, dora.exec("echo in")); r.Code != 0 || r.Stdout != "in\n" {
 		t.Errorf("with a default lab: %s", r)
 	}
 	s.awaitEvent("session.started", func(e event) bool { return e.Target == "home.forge" && e.User == "dora" })
 
 	// Somebody without a lab gets in, and nowhere.
 	nobody := s.client(s.enrolled("nolab"))
-	if r := run(t, nobody.exec("echo in")); r.code != 255 || r.stdout != "" {
+	if r := testkit.Run(t, nobody.exec("echo in")); r.Code != 255 || r.Stdout != "" {
 		t.Errorf("no lab: %s", r)
 	}
 }
@@ -205,7 +197,7 @@ func TestPassthrough(t *testing.T) {
 	s := initSite(t)
 	target := startStubbornTarget(t)
 	s.setPolicy([]string{"alice", "bob"}, []string{
-		targetLine("home", target.addr(), target.hostKey, "auth: passthrough", "default_login: worker"),
+		testkit.TargetLine("home", target.addr(), target.hostKey, "auth: passthrough", "default_login: worker"),
 	}, recordAll())
 	s.serve()
 	alice := s.enrolled("alice")
@@ -241,7 +233,7 @@ func TestPassthrough(t *testing.T) {
 			}
 			return bob.rightAnswer(prompt)
 		})
-		if r := run(t, c.exec("x")); r.code != 255 || strings.Contains(r.stdout, "stubborn") {
+		if r := testkit.Run(t, c.exec("x")); r.Code != 255 || strings.Contains(r.Stdout, "stubborn") {
 			t.Errorf("%s", r)
 		}
 		if n := target.tries - tries; n == 0 || n > 3 {
@@ -262,22 +254,22 @@ func TestInnerUser(t *testing.T) {
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice", "bob"}, []string{
-		targetLine("home", home.addr(), home.hostKey, fmt.Sprintf("default_login: %s", me(t)), fmt.Sprintf("logins: {alice: [%s, analysis]}", me(t))),
+		testkit.TargetLine("home", home.Addr(), home.HostKey(), fmt.Sprintf("default_login: %s", testkit.Me(t)), fmt.Sprintf("logins: {alice: [%s, analysis]}", testkit.Me(t))),
 	}, recordAll())
 	s.serve()
 	c := s.client(s.enrolled("alice"))
 	c.master()
-	for asked, wantLogin := range map[string]string{"bob": me(t), me(t): me(t), "analysis": "analysis"} {
-		r := run(t, c.home([]string{"-l", asked}, "id -un"))
-		if wantLogin == me(t) && (r.code != 0 || strings.TrimSpace(r.stdout) != wantLogin) {
+	for asked, wantLogin := range map[string]string{"bob": testkit.Me(t), testkit.Me(t): testkit.Me(t), "analysis": "analysis"} {
+		r := testkit.Run(t, c.home([]string{"-l", asked}, "id -un"))
+		if wantLogin == testkit.Me(t) && (r.Code != 0 || strings.TrimSpace(r.Stdout) != wantLogin) {
 			t.Errorf("asked for %q: %s", asked, r)
 		}
 		// There is no such account here, so the target's refusal names it.
-		if wantLogin != me(t) && (r.code != 255 || !strings.Contains(r.stderr, strconv.Quote(wantLogin))) {
+		if wantLogin != testkit.Me(t) && (r.Code != 255 || !strings.Contains(r.Stderr, strconv.Quote(wantLogin))) {
 			t.Errorf("asked for %q: %s", asked, r)
 		}
 	}
-	s.awaitEvent("session.started", func(e event) bool { return e.Login == me(t) && strings.Contains(e.line, `"bob"`) })
+	s.awaitEvent("session.started", func(e event) bool { return e.Login == testkit.Me(t) && strings.Contains(e.line, `"bob"`) })
 }
 
 // grepTree looks for secrets in every file below dir, as they are and hex,
