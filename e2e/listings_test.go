@@ -3,6 +3,8 @@ package e2e
 import (
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // TestRealmTargetsAreListed: what a rule opens to a directory's users, who are in
@@ -13,11 +15,8 @@ func TestRealmTargetsAreListed(t *testing.T) {
 	ldap := startDirectory(t, phrase)
 	s := initSite(t)
 	home := s.startHome()
-	forRealm := strings.Replace(rule("uni", "may: [shell, exec]", "record: full", "mfa: {methods: [otp]}"), "who: {labs: [tinker]}", "who: {realms: [duo]}", 1)
-	if !strings.Contains(forRealm, "realms") {
-		t.Fatalf("no rule for the realm: %s", forRealm)
-	}
-	s.setPolicy([]string{"bob"}, []string{home.target(t, "home")}, forRealm)
+	forRealm := testkit.Rule("uni", "who: {realms: [duo]}", "may: [shell, exec]", "record: full", "mfa: {methods: [otp]}")
+	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, forRealm)
 	s.configure(func(c map[string]any) {
 		c["realms"] = []any{map[string]any{"name": "duo", "where": "https://accounts.example.org",
 			"ldap": map[string]any{"url": "ldap://" + ldap.addr, "bind_dn": "uid={user},dc=example,dc=org", "timeout": "20s"}}}
