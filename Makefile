@@ -2,15 +2,18 @@
 
 SHELL := bash
 GO ?= go
-# Each fuzz target runs this long in `make check`; `make fuzz` is for longer.
+# Each fuzz target runs this long in `make check` and in `make soak`.
 FUZZTIME ?= 5s
+SOAKFUZZ ?= 1m
+# Which part of their full size the long tests of `make soak` have.
+SOAK ?= 1
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK := github.com/kisielk/errcheck@v1.30.0
 ERRORLINT := github.com/polyfloyd/go-errorlint@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
-.PHONY: demo build tools test check format vet lint race fuzz bench vulnerabilities
+.PHONY: demo build tools test check format vet lint linters structure race fuzz soak bench vulnerabilities
 
 demo: build
 	./entry demo
@@ -21,14 +24,13 @@ build:
 tools:
 	./e2e/tools
 
+# The time is where a hang ends, with everybody's stacks; each wait has a bound
+# of its own long before it.
 test: tools build vet
-	$(GO) test -timeout 20m ./...
+	$(GO) test -timeout 60m ./...
 
-# Everything that needs no network comes first. The layers are part of the
-# tests, named once more so that a broken one shows before the long ones.
-check: format vet lint tools
-	$(GO) test -run 'Layer|TopLevel' ./e2e
-	$(MAKE) race fuzz vulnerabilities
+# What needs no program and little time comes first.
+check: format vet lint structure tools race fuzz vulnerabilities
 
 format:
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -42,11 +44,27 @@ lint:
 	$(GO) run $(ERRCHECK) -ignoretests -exclude .ci/errcheck.exclude ./...
 	$(GO) run $(ERRORLINT) ./...
 
+# Fetches and builds what lint runs, which is where a network is needed.
+linters:
+	GOBIN=$$(mktemp -d) && export GOBIN && trap 'rm -rf "$$GOBIN"' EXIT && \
+	for tool in $(STATICCHECK) $(ERRCHECK) $(ERRORLINT); do $(GO) install $$tool || exit 1; done
+
+# The tests that look at the tree alone: the layers, the package map, who starts
+# goroutines. They are part of the others, named once more so that a broken one
+# shows before the long ones.
+structure:
+	$(GO) test -run 'Layer|TopLevel|Readme|Goroutine' ./e2e
+
 race:
-	$(GO) test -race -timeout 40m ./...
+	$(GO) test -race -timeout 90m ./...
 
 fuzz:
 	./.ci/fuzz $(FUZZTIME)
+
+# The long runs: hours on two cores, nothing that leaves this machine.
+soak: tools build
+	ENTRY_SOAK=$(SOAK) $(GO) test -run Soak -v -count 1 -timeout 12h ./...
+	./.ci/fuzz $(SOAKFUZZ)
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

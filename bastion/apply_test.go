@@ -1,6 +1,7 @@
 package bastion_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -270,20 +271,30 @@ rules:
 	}
 }
 
+// refusedOpen is what the user of a channel is told that wasn't opened.
+func refusedOpen(t testing.TB, err error) string {
+	t.Helper()
+	var refused *ssh.OpenChannelError
+	if !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(refused.Message, "entry: ")
+}
+
 // does tries name and gives "in", or what the user is told.
 func (c *client) does(name string) string {
 	c.s.t.Helper()
 	if name == "bench" {
 		ch, err := c.open(forward{name, 80, "127.0.0.1", 40000})
 		if err != nil {
-			return strings.TrimPrefix(err.(*ssh.OpenChannelError).Message, "entry: ")
+			return refusedOpen(c.s.t, err)
 		}
 		ch.Close()
 		return "in"
 	}
 	ch, err := c.open(jumpTo(name, 22))
 	if err != nil {
-		return strings.TrimPrefix(err.(*ssh.OpenChannelError).Message, "entry: ")
+		return refusedOpen(c.s.t, err)
 	}
 	defer ch.Close()
 	told := make(chan string, 1)
