@@ -1,24 +1,13 @@
+//go:build linux
+
 package audit
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"syscall"
 	"time"
-)
-
-// File names within the log directory and the witness directory.
-const (
-	eventsName     = "events.jsonl"
-	checkpointName = "checkpoint"
-	checkpointTemp = "checkpoint.new"
-	hashesName     = "hashes"
-	hashesTemp     = "hashes.new"
-	lockName       = "lock"
-	cutPrefix      = "events.cut."
-	witnessName    = "checkpoints"
 )
 
 // disk is what durability depends on; tests put faults and waits in its place.
@@ -76,38 +65,4 @@ func lock(dir *os.Root) (*os.File, error) {
 		return nil, ErrLocked
 	}
 	return nil, fmt.Errorf("lock: %w", err)
-}
-
-// written says whether a writer has the directory's lock now. A directory
-// whose lock can't be read (a copy, another account) has no writer we know of.
-func written(dir *os.Root) bool {
-	f, err := dir.Open(lockName)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return errors.Is(flock(f, syscall.LOCK_SH), syscall.EWOULDBLOCK)
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
-}
-
-// readSmall reads a file that must not exceed max bytes.
-func readSmall(dir *os.Root, name string, max int64) ([]byte, error) {
-	f, err := dir.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	p, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(p)) > max {
-		err = fmt.Errorf("%s is longer than %d bytes", name, max)
-	}
-	return p, err
 }

@@ -33,6 +33,12 @@
 // log is witnessed. Somebody who holds the signing key can write a new history;
 // the checkpoints already witnessed still contradict it.
 //
+// # Where it runs
+//
+// Reading and verifying work on any system, on the server or on a copy. Opening
+// a log for writing is for Linux. The writer is one goroutine; a panic in it
+// ends the process (package group).
+//
 // # When not to use it
 //
 // It isn't a diagnostic log (events are few, typed and permanent), not a store

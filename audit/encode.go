@@ -133,6 +133,9 @@ func (w *body) num(name string, n int64) {
 	}
 }
 
+// plausible says whether RFC 3339 can state t.
+func plausible(t time.Time) bool { y := t.UTC().Year(); return y >= 0 && y <= 9999 }
+
 func appendTime(b []byte, t time.Time) []byte {
 	b = append(b, '"')
 	b = t.UTC().AppendFormat(b, time.RFC3339Nano)

@@ -1,8 +1,11 @@
+//go:build linux
+
 package audit
 
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -88,4 +91,32 @@ func TestKill(t *testing.T) {
 		t.Errorf("%d of %d acknowledged events are gone", len(acked), total)
 	}
 	t.Logf("%d acknowledged; %v", total, rep)
+}
+
+// brokenDisk panics where the writer writes.
+type brokenDisk struct{ realDisk }
+
+func (brokenDisk) write(*os.File, []byte) error { panic("broken") }
+
+// Without its writer the log would let everything wait, or go by unwritten.
+func TestPanicInTheWriterEndsTheProcess(t *testing.T) {
+	const child = "ENTRY_AUDIT_TEST_PANIC"
+	if os.Getenv(child) != "" {
+		l := &Log{now: time.Now, disk: brokenDisk{}}
+		l.start()
+		_ = l.Append(t.Context(), Event{Type: LoginFailed}) // the process ends under it
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestPanicInTheWriterEndsTheProcess$")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Fatalf("the process ended with %v\n%s", err, out)
+	}
+	for _, want := range []string{"entry: the audit log's writer can't go on", "panic: broken"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("nothing says %q:\n%s", want, out)
+		}
+	}
 }

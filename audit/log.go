@@ -1,3 +1,5 @@
+//go:build linux
+
 package audit
 
 import (
@@ -10,6 +12,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"entry/session/group"
 )
 
 var (
@@ -27,9 +31,6 @@ var (
 )
 
 const (
-	// maxStepBack is how far the clock may step back between two events: NTP
-	// corrections stay below it, a clock set wrong doesn't.
-	maxStepBack = 60 * time.Second
 	// queueLen is how many calls of Append may wait beside those in the batch
 	// at work. When it is full Append blocks until there is room or its ctx
 	// ends: nothing is ever dropped.
@@ -52,11 +53,11 @@ type Log struct {
 	witness *witness // nil without
 
 	queue    chan *request
-	closing  chan struct{} // closed by Close
-	stopped  chan struct{} // closed when the writer has ended
-	failed   chan struct{} // closed after err is set
-	err      error         // why failed is closed
-	closeLog func()        // once
+	closing  chan struct{}   // closed by Close
+	stopped  <-chan struct{} // closed when the writer has ended
+	failed   chan struct{}   // closed after err is set
+	err      error           // why failed is closed
+	closeLog func()          // once
 
 	// The writer goroutine's alone.
 	tree   tree
@@ -135,9 +136,6 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// plausible says whether RFC 3339 can state t.
-func plausible(t time.Time) bool { y := t.UTC().Year(); return y >= 0 && y <= 9999 }
-
 // Failed returns a channel that is closed once the log has failed for good;
 // every later Append returns the error.
 func (l *Log) Failed() <-chan struct{} { return l.failed }
@@ -154,18 +152,17 @@ func (l *Log) Close() error {
 	return nil
 }
 
-// start begins the writer, which ends with Close.
+// start begins the writer, which ends with Close. A panic in it ends the
+// process: nothing may be promised without the log.
 func (l *Log) start() {
 	l.queue = make(chan *request, queueLen)
 	l.closing = make(chan struct{})
-	l.stopped = make(chan struct{})
 	l.failed = make(chan struct{})
 	l.closeLog = sync.OnceFunc(func() { close(l.closing) })
-	go l.run()
+	l.stopped = group.Vital("the audit log's writer", l.run)
 }
 
 func (l *Log) run() {
-	defer close(l.stopped)
 	defer l.release()
 	for {
 		select {

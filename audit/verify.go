@@ -79,6 +79,10 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 	return rep, nil
 }
 
+// maxStepBack is how far the clock may step back between two events: NTP
+// corrections stay below it, a clock set wrong doesn't.
+const maxStepBack = 60 * time.Second
+
 // errMoved says that the checkpoint advanced while it was being verified.
 var errMoved = errors.New("the log changed while it was read")
 

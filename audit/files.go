@@ -1,0 +1,33 @@
+package audit
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// File names within the log directory and the witness directory.
+const (
+	eventsName     = "events.jsonl"
+	checkpointName = "checkpoint"
+	checkpointTemp = "checkpoint.new"
+	hashesName     = "hashes"
+	hashesTemp     = "hashes.new"
+	lockName       = "lock"
+	cutPrefix      = "events.cut."
+	witnessName    = "checkpoints"
+)
+
+// readSmall reads a file that must not exceed max bytes.
+func readSmall(dir *os.Root, name string, max int64) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err == nil && int64(len(p)) > max {
+		err = fmt.Errorf("%s is longer than %d bytes", name, max)
+	}
+	return p, err
+}

@@ -1,0 +1,29 @@
+//go:build darwin || linux
+
+package audit
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// written says whether a writer has the directory's lock now. A directory
+// whose lock can't be read (a copy, another account) has no writer we know of.
+func written(dir *os.Root) bool {
+	f, err := dir.Open(lockName)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(flock(f, syscall.LOCK_SH), syscall.EWOULDBLOCK)
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !darwin && !linux
+
+package audit
+
+import "os"
+
+// written reports false: logs are written on Linux, what is read here are copies.
+func written(*os.Root) bool { return false }

@@ -1,0 +1,80 @@
+//go:build linux
+
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// witness is the writer's side of the witness directory.
+type witness struct {
+	file   *os.File
+	parent *os.File
+	disk   disk
+}
+
+// openWitness opens, and for a new log or a newly configured witness makes, the
+// file of checkpoints. The directory itself is made only for a new log: where
+// it is missing later on, the other disk is more likely not mounted.
+func openWitness(dir string, own *os.Root, fresh bool, d disk) (w *witness, started bool, err error) {
+	if fresh {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, false, err
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, false, err
+	}
+	defer root.Close()
+	a, err := own.Stat(".")
+	if err != nil {
+		return nil, false, err
+	}
+	b, err := root.Stat(".")
+	if err != nil {
+		return nil, false, err
+	}
+	if os.SameFile(a, b) {
+		return nil, false, errors.New("it is the log's own directory")
+	}
+	w = &witness{disk: d}
+	if w.parent, err = root.Open("."); err != nil {
+		return nil, false, err
+	}
+	_, err = root.Stat(witnessName)
+	started = errors.Is(err, os.ErrNotExist)
+	w.file, err = root.OpenFile(witnessName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err == nil && started {
+		err = d.sync(w.parent, false)
+	}
+	if err != nil {
+		w.close()
+		return nil, false, err
+	}
+	return w, started, nil
+}
+
+// add makes one more signed checkpoint durable.
+func (w *witness) add(signed []byte) error {
+	if err := w.disk.write(w.file, signed); err != nil {
+		return fmt.Errorf("write witness: %w", err)
+	}
+	if err := w.disk.sync(w.file, true); err != nil {
+		return fmt.Errorf("sync witness: %w", err)
+	}
+	return nil
+}
+
+func (w *witness) close() {
+	if w == nil {
+		return
+	}
+	for _, f := range []*os.File{w.file, w.parent} {
+		if f != nil {
+			_ = f.Close() // every write was synced, or the log has failed
+		}
+	}
+}
