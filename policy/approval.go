@@ -52,6 +52,9 @@ func (q Quorum) String() string {
 	}
 }
 
+// MarshalText is String.
+func (q Quorum) MarshalText() ([]byte, error) { return []byte(q.String()), nil }
+
 // approval is a rule's `approval`.
 type approval struct {
 	approvers []string
@@ -106,24 +109,6 @@ func (r *rule) approvedUntil(q *Request) (until time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	return given[r.approval.need-1].until, true
-}
-
-// Supposed are the approvals that by would have given for r by every rule that
-// asks, at r's time: for tests and for those who wonder what would be.
-func (p *Policy) Supposed(r Request, by ...string) []Approval {
-	var out []Approval
-	if r.Target == nil || len(by) == 0 {
-		return nil
-	}
-	d := decision{policy: p, request: r}
-	for _, i := range p.match(nil, d.asker(), p.targets[r.Target.FullName()]) {
-		for _, name := range by {
-			if rule := p.rules[i]; rule.approval != nil {
-				out = append(out, Approval{By: name, Rule: rule.ref.Name, At: r.Time, Until: r.Time.Add(rule.approval.lasts)})
-			}
-		}
-	}
-	return out
 }
 
 // quorum is what r asks for on q's behalf.

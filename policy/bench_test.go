@@ -98,7 +98,7 @@ func BenchmarkDecideConditions(b *testing.B) {
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	r := policy.Request{User: "u4200", Source: netip.MustParseAddr("192.0.2.7"), Time: now, Method: "passphrase+otp", CodeAt: now}
 	r.Target, _ = p.Target("t3.lab84")
-	r.Approvals = p.Supposed(r, "chief")
+	r = p.Suppose(policy.Supposition{Request: r, ApprovedBy: []string{"chief"}})
 	g, err := p.Decide(r)
 	if err != nil {
 		b.Fatal(err)

@@ -34,6 +34,9 @@ func (c Capability) String() string {
 	return capabilityNames[c]
 }
 
+// MarshalText is String.
+func (c Capability) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 // ParseCapability finds a capability by its name.
 func ParseCapability(name string) (Capability, bool) {
 	for c := Shell; c <= X11; c++ {

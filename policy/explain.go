@@ -10,9 +10,11 @@ import (
 
 // Explanation is how a decision comes about, rule by rule.
 type Explanation struct {
-	Grant  Grant   // zero if Denied isn't nil
-	Denied *Denied // nil if something is granted
-	Rules  []Considered
+	Request Request
+	Grant   Grant   // zero if Denied isn't nil
+	Denied  *Denied // nil if something is granted
+	Rules   []Considered
+	Others  int // rules that Relevant left out
 	// Verdicts are one for each capability that the target has at all.
 	Verdicts []Verdict
 }
@@ -44,7 +46,7 @@ type Verdict struct {
 
 // Explain asks every rule in order, without Decide's index, and decides too.
 func (p *Policy) Explain(r Request) Explanation {
-	var e Explanation
+	e := Explanation{Request: r}
 	g, err := p.Decide(r)
 	e.Grant = g
 	errors.As(err, &e.Denied)

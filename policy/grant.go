@@ -22,6 +22,9 @@ func (r RuleRef) String() string {
 	return fmt.Sprintf("%s (%s:%d)", r.Name, r.File, r.Line)
 }
 
+// MarshalText is String.
+func (r RuleRef) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
 // Denied says which rule refused what. Its text is meant for the user: one line
 // without control characters, in UTF-8 as far as the policy's own words are.
 type Denied struct {

@@ -60,6 +60,20 @@ func (p *Policy) Target(full string) (*Target, bool) {
 // Targets are all targets, sorted by full name.
 func (p *Policy) Targets() []*Target { return slices.Clone(p.sorted) }
 
+// HostPatterns are what clients call the SSH targets, in known_hosts: each bare
+// name, then "*.lab" for each lab that has one.
+func (p *Policy) HostPatterns() []string {
+	var names, labs []string
+	for _, t := range p.sorted {
+		if t.Kind == SSH {
+			names, labs = append(names, t.Name), append(labs, "*."+t.Lab)
+		}
+	}
+	slices.Sort(names)
+	slices.Sort(labs)
+	return slices.Concat(slices.Compact(names), slices.Compact(labs))
+}
+
 // Retention is how long the lab of that name wants its recordings kept from
 // their end on, 0 where no file says so.
 func (p *Policy) Retention(name string) time.Duration {

@@ -85,11 +85,35 @@ func (p *Policy) Resolve(user, name string, realm ...string) (*Target, error) {
 			}
 		}
 	}
+	return nil, ambiguous(name, found)
+}
+
+func ambiguous(name string, found []*Target) *Ambiguous {
 	e := &Ambiguous{Name: name}
 	for _, t := range found {
 		e.Full = append(e.Full, t.FullName())
 	}
-	return nil, e
+	return e
+}
+
+// Find finds the target that an operator means by name: its full name, what user,
+// who may be "", would call it, or a bare name that only one lab has. The errors
+// and realm are as for [Policy.Resolve].
+func (p *Policy) Find(user, name string, realm ...string) (*Target, error) {
+	if t := p.targets[name]; t != nil {
+		return t, nil
+	}
+	if t, err := p.Resolve(user, name, realm...); err == nil {
+		return t, nil
+	}
+	switch found := p.byName[name]; len(found) {
+	case 0:
+		return nil, &UnknownTarget{Name: name}
+	case 1:
+		return found[0], nil
+	default:
+		return nil, ambiguous(name, found)
+	}
 }
 
 // named are the targets with a bare name: of the user's labs, or, if those have

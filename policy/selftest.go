@@ -16,8 +16,7 @@ import (
 // allow anything then.
 
 type test struct {
-	request     Request
-	approvedBy  []string
+	Supposition
 	fields      strict.Fields
 	may, mayNot Capabilities
 	run, runNot []string
@@ -57,13 +56,13 @@ func (b *builder) readTest(v strict.Value) {
 // readSituation reads what a test asks.
 func (b *builder) readSituation(t *test, f strict.Fields) {
 	user := f.Need("user")
-	t.request.User = user.Text()
-	if err := ValidUser(t.request.User); err != nil && t.request.User != "" {
-		user.Errorf(codeName, "%q: %v", t.request.User, err)
+	t.User = user.Text()
+	if err := ValidUser(t.User); err != nil && t.User != "" {
+		user.Errorf(codeName, "%q: %v", t.User, err)
 	}
 	if target := f.Need("target"); target.Present() {
 		if name, ok := target.Want(`a target such as "home.tinker"`); ok {
-			t.request.Target = b.findTarget(target, name)
+			t.Target = b.findTarget(target, name)
 		}
 	}
 	if text := f.Get("from").Text(); text != "" {
@@ -71,23 +70,20 @@ func (b *builder) readSituation(t *test, f strict.Fields) {
 		if err != nil {
 			f.Get("from").Errorf(strict.CodeValue, "%q is no address", text)
 		}
-		t.request.Source = addr
+		t.Source = addr
 	}
-	t.request.Realm = f.Get("realm").Text()
+	t.Realm = f.Get("realm").Text()
 	for _, group := range f.Get("realm_groups").SomeItems() {
-		t.request.Groups = append(t.request.Groups, group.Text())
+		t.Groups = append(t.Groups, group.Text())
 	}
-	t.request.Time, _ = b.readMoment(f.Get("at"), f.Get("zone"), false)
-	t.request.Method = f.Get("method").Text()
-	age := f.Get("code_age").Duration(0, 0, 365*24*time.Hour)
-	t.approvedBy = readUsers(f.Get("approved_by").SomeItems())
+	t.Time, _ = b.readMoment(f.Get("at"), f.Get("zone"), false)
+	t.Method = f.Get("method").Text()
+	t.CodeAge = f.Get("code_age").Duration(0, 0, 365*24*time.Hour)
+	t.ApprovedBy = readUsers(f.Get("approved_by").SomeItems())
 	for _, key := range []string{"method", "code_age", "approved_by"} {
 		if v := f.Get(key); v.Present() && !f.Get("at").Present() {
 			v.Errorf(codeTestForm, "a login or an approval has a time; say at which the test is, with at")
 		}
-	}
-	if t.request.Method != "" {
-		t.request.CodeAt = t.request.Time.Add(-age)
 	}
 }
 
@@ -95,9 +91,8 @@ func (b *builder) readSituation(t *test, f strict.Fields) {
 // instead and by which rule. A user who is denied altogether has, rightly, none
 // of what may_not lists.
 func (t test) try(p *Policy) {
-	t.request.Approvals = p.Supposed(t.request, t.approvedBy...)
-	g, err := p.Decide(t.request)
-	who := fmt.Sprintf("%s on %s", t.request.User, t.request.Target.FullName())
+	g, err := p.Decide(p.Suppose(t.Supposition))
+	who := fmt.Sprintf("%s on %s", t.User, t.Target.FullName())
 	if t.denied && err == nil {
 		t.fields.Get("denied").Errorf(codeTest, "test failed: expected %s to be denied; allowed %s by %s", who, g.Capabilities(), rulesOf(g))
 	}

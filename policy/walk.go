@@ -15,7 +15,11 @@ import (
 // Who is whom rules may speak of. User is "" for somebody whom no file names;
 // Group is one of the realm's groups, "" for none. Without a realm it may be
 // any: deny rules for realms are then for this user too.
-type Who struct{ User, Realm, Group string }
+type Who struct {
+	User  string `json:"user,omitempty"`
+	Realm string `json:"realm,omitempty"`
+	Group string `json:"group,omitempty"`
+}
 
 func (p *Policy) askerOf(w Who) asker {
 	a := asker{who: p.users[w.User], realm: w.Realm}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
@@ -108,15 +107,7 @@ func knownHostsLine(cfg *configs.Config, p *policy.Policy) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("keys.host_ca: %w", err)
 	}
-	var names, labs []string
-	for _, t := range p.Targets() {
-		if t.Kind == policy.SSH {
-			names, labs = append(names, t.Name), append(labs, "*."+t.Lab)
-		}
-	}
-	slices.Sort(names)
-	slices.Sort(labs)
-	return ca.KnownHostsCA(host.PublicKey(), append(slices.Concat(slices.Compact(names), slices.Compact(labs)), cfg.Name)...)
+	return ca.KnownHostsCA(host.PublicKey(), append(p.HostPatterns(), cfg.Name)...)
 }
 
 func exists(path string) bool {

@@ -53,14 +53,6 @@ func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
 	return p, nil
 }
 
-// policyCode tells failed tests from files that can't be used at all.
-func policyCode(err error) int {
-	if policy.OnlyTests(err) {
-		return exitDenied
-	}
-	return exitUsage
-}
-
 // policyOf reads the policy in a directory or in files, or the configuration's
 // if none are named.
 func policyOf(cmd *cobra.Command, paths []string) (*policy.Policy, error) {
@@ -69,26 +61,23 @@ func policyOf(cmd *cobra.Command, paths []string) (*policy.Policy, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := loadPolicy(cfg)
-		if err != nil {
-			return nil, &exitError{code: policyCode(err), err: err}
-		}
-		return p, nil
+		return coded(loadPolicy(cfg))
 	}
-	p, err := readPolicy(paths)
-	if err != nil {
-		return nil, &exitError{code: policyCode(err), err: err}
+	if info, err := os.Stat(paths[0]); len(paths) == 1 && err == nil && info.IsDir() {
+		return coded(policy.Load(paths[0], compare.Warnings))
 	}
-	return p, nil
+	return coded(policy.LoadFiles(paths, compare.Warnings))
 }
 
-func readPolicy(paths []string) (*policy.Policy, error) {
-	if len(paths) == 1 {
-		if info, err := os.Stat(paths[0]); err == nil && info.IsDir() {
-			return policy.Load(paths[0], compare.Warnings)
-		}
+// coded tells failed tests from files that can't be used at all.
+func coded(p *policy.Policy, err error) (*policy.Policy, error) {
+	switch {
+	case err == nil:
+		return p, nil
+	case policy.OnlyTests(err):
+		return nil, &exitError{code: exitDenied, err: err}
 	}
-	return policy.LoadFiles(paths, compare.Warnings)
+	return nil, &exitError{code: exitUsage, err: err}
 }
 
 // policyFlag adds --policy to a verb whose arguments are something else.
@@ -111,6 +100,20 @@ func jsonLines(cmd *cobra.Command) (*json.Encoder, error) {
 		return nil, err
 	}
 	return newLines(cmd.OutOrStdout()), nil
+}
+
+// printEach prints every item on a line of its own: as text says, or with --json
+// as an object.
+func printEach[T any](cmd *cobra.Command, items []T, text func(T) string) error {
+	lines, err := jsonLines(cmd)
+	for i := 0; i < len(items) && err == nil; i++ {
+		if lines != nil {
+			err = lines.Encode(items[i])
+		} else {
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), text(items[i]))
+		}
+	}
+	return err
 }
 
 func newLines(w io.Writer) *json.Encoder {

@@ -1,22 +1,10 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"entry/policy/compare"
 )
-
-// changeLine is diff's --json line.
-type changeLine struct {
-	Aspect     string   `json:"aspect"`
-	Users      []string `json:"users,omitempty"`
-	Targets    []string `json:"targets"`
-	Capability string   `json:"capability,omitempty"`
-	Old        string   `json:"old,omitempty"`
-	New        string   `json:"new,omitempty"`
-}
 
 func policyDiffCmd() *cobra.Command {
 	return &cobra.Command{
@@ -37,29 +25,11 @@ no difference. --json names everybody; lines for people shorten long lists.`,
 			if err != nil {
 				return err
 			}
-			lines, err := jsonLines(cmd)
-			if err != nil {
-				return err
-			}
 			changes := compare.Diff(old, now)
-			for _, c := range changes {
-				if lines != nil {
-					line := changeLine{Aspect: c.Aspect.String(), Users: c.Users, Targets: c.Targets, Old: c.Old, New: c.New}
-					if c.Capability != 0 {
-						line.Capability = c.Capability.String()
-					}
-					err = lines.Encode(line)
-				} else {
-					_, err = fmt.Fprintln(cmd.OutOrStdout(), c)
-				}
-				if err != nil {
-					return err
-				}
-			}
 			if len(changes) == 0 {
 				return sayPolicy(cmd, "nothing changes for anybody")
 			}
-			return nil
+			return printEach(cmd, changes, compare.Change.String)
 		},
 	}
 }

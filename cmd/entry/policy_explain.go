@@ -1,15 +1,13 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"entry/audit/plain"
 	"entry/policy"
 )
 
@@ -45,20 +43,15 @@ code is 3 where access, or the capability named by --may, is denied.`,
 		if err != nil {
 			return err
 		}
-		r, want, err := s.request(p, args[0], args[1])
+		q, want, err := s.suppose(p, args[0], args[1])
 		if err != nil {
 			return err
 		}
-		e := p.Explain(r)
-		lines, err := jsonLines(cmd)
-		if err != nil {
-			return err
+		e := p.Explain(p.Suppose(q))
+		if !all {
+			e = e.Relevant()
 		}
-		if lines != nil {
-			err = lines.Encode(explanationLine(r, e, all))
-		} else {
-			err = writeExplanation(cmd.OutOrStdout(), r, e, all)
-		}
+		err = printEach(cmd, []policy.Explanation{e}, func(e policy.Explanation) string { return strings.TrimSuffix(e.String(), "\n") })
 		switch {
 		case err != nil:
 			return err
@@ -82,27 +75,23 @@ code is 3 where access, or the capability named by --may, is denied.`,
 	return cmd
 }
 
-// request makes a request of the flags. want is the capability of --may, zero
-// without it.
-func (s situation) request(p *policy.Policy, user, target string) (r policy.Request, want policy.Capability, err error) {
+// suppose is what the flags ask. want is the capability of --may, zero without
+// it.
+func (s situation) suppose(p *policy.Policy, user, target string) (q policy.Supposition, want policy.Capability, err error) {
 	if err := policy.ValidUser(user); err != nil {
-		return r, 0, failf(exitUsage, "user %q: %w", user, err)
+		return q, 0, failf(exitUsage, "user %q: %w", user, err)
 	}
 	if s.may != "" {
 		if want, err = capabilityOf(s.may); err != nil {
-			return r, 0, err
+			return q, 0, err
 		}
 	}
-	if r.Time, r.Source, err = s.place(); err != nil {
-		return r, 0, err
+	q = policy.Supposition{Request: policy.Request{User: user, Realm: s.realm, Groups: s.groups, Method: s.method}, CodeAge: s.codeAge, ApprovedBy: s.approvedBy}
+	if q.Time, q.Source, err = s.place(); err != nil {
+		return q, 0, err
 	}
-	r.User, r.Realm, r.Groups, r.Method = user, s.realm, s.groups, s.method
-	r.CodeAt = r.Time.Add(-s.codeAge)
-	if r.Target, err = findTarget(p, user, target, append([]string{s.realm}, s.groups...)...); err != nil {
-		return r, 0, err
-	}
-	r.Approvals = p.Supposed(r, s.approvedBy...)
-	return r, want, nil
+	q.Target, err = findTarget(p, user, target, append([]string{s.realm}, s.groups...)...)
+	return q, want, err
 }
 
 func (s situation) place() (at time.Time, from netip.Addr, err error) {
@@ -123,111 +112,20 @@ func (s situation) place() (at time.Time, from netip.Addr, err error) {
 func capabilityOf(name string) (policy.Capability, error) {
 	c, ok := policy.ParseCapability(name)
 	if !ok {
-		return 0, failf(exitUsage, "%q is no capability: want shell, exec, upload, download, forward-local, forward-remote, agent or x11", name)
+		return 0, failf(exitUsage, "%q is no capability: want one of %s", name, policy.AllCapabilities)
 	}
 	return c, nil
 }
 
-// findTarget finds a target by its full name, by what the user would call it,
-// or by a bare name that only one lab has.
+// findTarget finds what an operator means by name; see [policy.Policy.Find].
 func findTarget(p *policy.Policy, user, name string, realm ...string) (*policy.Target, error) {
-	if t, ok := p.Target(name); ok {
-		return t, nil
-	}
-	t, err := p.Resolve(user, name, realm...)
-	if err == nil {
-		return t, nil
-	}
-	var found []*policy.Target
-	for _, t := range p.Targets() {
-		if t.Name == name {
-			found = append(found, t)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, failf(exitNotFound, "the policy has no target %q", name)
-	case 1:
-		return found[0], nil
-	}
-	var names []string
-	for _, t := range found {
-		names = append(names, t.FullName())
-	}
-	return nil, failf(exitUsage, "%q is ambiguous: want one of %s", name, strings.Join(names, ", "))
-}
-
-// speaks reports whether a rule is about the user and the target of the
-// request.
-func speaks(c policy.Considered) bool {
-	for _, f := range c.Failed {
-		if f.Clause == policy.ClauseWho || f.Clause == policy.ClauseWhere {
-			return false
-		}
-	}
-	return true
-}
-
-func writeExplanation(w io.Writer, r policy.Request, e policy.Explanation, all bool) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s on %s at %s", r.User, r.Target.FullName(), plain.Moment(r.Time))
-	if r.Source.IsValid() {
-		fmt.Fprintf(&b, " from %s", r.Source)
-	}
-	b.WriteString("\n")
-	for _, v := range e.Verdicts {
-		fmt.Fprintf(&b, "  %-15s %s\n", v.Capability, verdictWords(v))
-	}
-	if g := e.Grant; g.Valid() {
-		record := g.Record().String()
-		if g.RecordInput() {
-			record += ", with input"
-		}
-		fmt.Fprintf(&b, "recording: %s; limits: %s\n", record, g.Limits())
-	}
-	others := 0
-	b.WriteString("rules:\n")
-	for _, c := range e.Rules {
-		if !all && !speaks(c) {
-			others++
-			continue
-		}
-		verb := "allows"
-		if c.Deny {
-			verb = "denies"
-		}
-		outcome := "matches"
-		if len(c.Failed) > 0 {
-			var why []string
-			for _, f := range c.Failed {
-				why = append(why, f.Clause.String()+": "+f.Why)
-			}
-			outcome = "no: " + strings.Join(why, "; ")
-		}
-		fmt.Fprintf(&b, "  %s %s %s: %s\n", c.Rule, verb, c.May, outcome)
-	}
-	if others > 0 {
-		fmt.Fprintf(&b, "  %d rules are for other people or targets (--all shows them)\n", others)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func verdictWords(v policy.Verdict) string {
-	s := "no rule gives it"
+	t, err := p.Find(user, name, realm...)
+	var unknown *policy.UnknownTarget
 	switch {
-	case v.Allowed:
-		s = "allowed by " + v.Rule.String()
-		if !v.Until.IsZero() {
-			s += " until " + plain.Moment(v.Until)
-		}
-	case v.Approval != nil:
-		s = fmt.Sprintf("%s gives it with the approval of %s", v.Approval.Rule, v.Approval)
-	case v.Rule != policy.RuleRef{}:
-		s = "denied by " + v.Rule.String()
+	case errors.As(err, &unknown):
+		return nil, failf(exitNotFound, "the policy has no target %q", name)
+	case err != nil:
+		return nil, &exitError{code: exitUsage, err: err}
 	}
-	if v.Because != "" {
-		s += ": " + v.Because
-	}
-	return s
+	return t, nil
 }

@@ -55,7 +55,7 @@ realms: --realm takes all users to be of one.`,
 			if err != nil {
 				return err
 			}
-			if err := writeReplayed(cmd, r, from); err != nil {
+			if err := printReplayed(cmd, r, from); err != nil {
 				return err
 			}
 			if r.Damaged > 0 {
@@ -72,38 +72,11 @@ realms: --realm takes all users to be of one.`,
 	return cmd
 }
 
-// replayLine is replay's --json line; the last one has the sums only.
-type replayLine struct {
-	What      string     `json:"what,omitempty"`
-	User      string     `json:"user,omitempty"`
-	Target    string     `json:"target,omitempty"`
-	Why       string     `json:"why,omitempty"`
-	Count     int        `json:"count,omitempty"`
-	First     *time.Time `json:"first,omitempty"`
-	Last      *time.Time `json:"last,omitempty"`
-	Accesses  *int       `json:"accesses,omitempty"`
-	Different *int       `json:"different,omitempty"`
-}
-
-func writeReplayed(cmd *cobra.Command, r compare.Replayed, from time.Time) error {
-	lines, err := jsonLines(cmd)
-	if err != nil {
+func printReplayed(cmd *cobra.Command, r compare.Replayed, from time.Time) error {
+	if err := printEach(cmd, r.Differences, func(d compare.Difference) string { return fmt.Sprintf("%7d × %s", d.Count, d) }); err != nil {
 		return err
 	}
-	out := cmd.OutOrStdout()
-	for _, d := range r.Differences {
-		if lines != nil {
-			err = lines.Encode(replayLine{What: d.What, User: d.User, Target: d.Target, Why: d.Why, Count: d.Count, First: moment(d.First), Last: moment(d.Last)})
-		} else {
-			_, err = fmt.Fprintf(out, "%7d × %s on %s %s: %s (last %s)\n", d.Count, plain.Word(d.User), plain.Word(d.Target), d.What, d.Why, plain.Time(d.Last))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if lines != nil {
-		return lines.Encode(replayLine{Accesses: &r.Accesses, Different: &r.Different})
-	}
-	_, err = fmt.Fprintf(out, "%d accesses since %s, %d of them different\n", r.Accesses, plain.Time(from), r.Different)
-	return err
+	return printEach(cmd, []compare.Replayed{r}, func(r compare.Replayed) string {
+		return fmt.Sprintf("%d accesses since %s, %d of them different", r.Accesses, plain.Time(from), r.Different)
+	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,76 +64,40 @@ func policyCodesCmd() *cobra.Command {
 		Example: "  entry policy codes P107",
 		Args:    usageArgs(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			asked := map[string]bool{}
-			for _, code := range args {
-				asked[code] = true
-			}
-			lines, err := jsonLines(cmd)
-			if err != nil {
+			codes := slices.DeleteFunc(policy.Codes(), func(d strict.CodeDoc) bool { return len(args) > 0 && !slices.Contains(args, d.Code) })
+			if err := printEach(cmd, codes, func(d strict.CodeDoc) string { return d.Code + "  " + d.Meaning + "\n      " + d.Advice }); err != nil {
 				return err
 			}
-			for _, d := range policy.Codes() {
-				if len(args) > 0 && !asked[d.Code] {
-					continue
+			for _, code := range args {
+				if !slices.ContainsFunc(codes, func(d strict.CodeDoc) bool { return d.Code == code }) {
+					return failf(exitNotFound, "there is no code %q", code)
 				}
-				delete(asked, d.Code)
-				if lines != nil {
-					err = lines.Encode(codeLine(d))
-				} else {
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  %s\n      %s\n", d.Code, d.Meaning, d.Advice)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			for code := range asked {
-				return failf(exitNotFound, "there is no code %q", code)
 			}
 			return nil
 		},
 	}
 }
 
-// codeLine is codes' --json line.
-type codeLine struct {
-	Code    string `json:"code"`
-	Warning bool   `json:"warning,omitempty"`
-	Meaning string `json:"meaning"`
-	Advice  string `json:"advice"`
-}
-
-// problemLine is validate's --json line for a problem.
-type problemLine struct {
-	File    string `json:"file"`
-	Line    int    `json:"line,omitempty"`
-	Col     int    `json:"col,omitempty"`
-	Code    string `json:"code"`
-	Warning bool   `json:"warning,omitempty"`
-	Message string `json:"message"`
-}
-
 // reportProblems shows the warnings of p, which may be nil, and what err holds,
 // and returns err. With --json all of it is on standard output.
 func reportProblems(cmd *cobra.Command, p *policy.Policy, err error) error {
-	lines, jerr := jsonLines(cmd)
-	if jerr != nil {
-		return jerr
-	}
 	var found, warnings strict.Problems
 	errors.As(err, &found)
 	if p != nil {
 		warnings = append(p.Warnings(), p.Lapsed(time.Now())...)
 	}
-	if lines == nil {
+	lines, jerr := jsonLines(cmd)
+	switch {
+	case jerr != nil:
+		return jerr
+	case lines == nil:
 		for _, w := range warnings {
 			fmt.Fprintln(cmd.ErrOrStderr(), w.Error())
 		}
 		return err
 	}
-	for _, q := range append(warnings, found...) {
-		if werr := lines.Encode(problemLine{q.File, q.Line, q.Col, q.Code, q.Warning, q.Message}); werr != nil {
-			return werr
-		}
+	if err := printEach(cmd, append(warnings, found...), strict.Problem.Error); err != nil {
+		return err
 	}
 	if len(found) > 0 {
 		return &exitError{code: exitCode(err), err: fmt.Errorf("the policy has problems")}

@@ -1,24 +1,10 @@
 package main
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/spf13/cobra"
 
-	"entry/audit/plain"
 	"entry/policy/compare"
 )
-
-// holderLine is who-can's --json line.
-type holderLine struct {
-	User     string     `json:"user,omitempty"`
-	Realm    string     `json:"realm,omitempty"`
-	Group    string     `json:"group,omitempty"`
-	Rule     string     `json:"rule"`
-	Until    *time.Time `json:"until,omitempty"`
-	Approval string     `json:"approval,omitempty"`
-}
 
 func policyWhoCanCmd() *cobra.Command {
 	var s situation
@@ -50,58 +36,13 @@ The exit code is 3 where nobody has it.`,
 		if err != nil {
 			return err
 		}
-		lines, err := jsonLines(cmd)
-		if err != nil {
-			return err
-		}
 		holders := compare.WhoCan(p, t, c, at, from)
-		for _, h := range holders {
-			if lines != nil {
-				err = lines.Encode(holderOf(h))
-			} else {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), holderWords(h))
-			}
-			if err != nil {
-				return err
-			}
-		}
 		if len(holders) == 0 {
 			return failf(exitDenied, "nobody has %s on %s then", c, t.FullName())
 		}
-		return nil
+		return printEach(cmd, holders, compare.Holder.String)
 	}
 	cmd.Flags().StringVar(&s.at, "at", "", "`TIME` instead of now; UTC unless it says otherwise")
 	cmd.Flags().StringVar(&s.from, "from", "", "client `ADDRESS`")
 	return cmd
-}
-
-func holderOf(h compare.Holder) holderLine {
-	line := holderLine{User: h.User, Realm: h.Realm, Group: h.Group, Rule: h.Rule.String(), Until: moment(h.Until)}
-	if h.Approval != nil {
-		line.Approval = h.Approval.String()
-	}
-	return line
-}
-
-func holderWords(h compare.Holder) string {
-	who := h.User
-	if h.Realm != "" {
-		place := "realm " + h.Realm
-		if h.Group != "" {
-			place += "/" + plain.Word(h.Group)
-		}
-		if who == "" {
-			who = "everyone of " + place
-		} else {
-			who += " of " + place
-		}
-	}
-	s := fmt.Sprintf("%s by %s", who, h.Rule)
-	if h.Approval != nil {
-		s += fmt.Sprintf(" with the approval of %s", h.Approval)
-	}
-	if !h.Until.IsZero() {
-		s += " until " + plain.Moment(h.Until)
-	}
-	return s
 }

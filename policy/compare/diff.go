@@ -40,14 +40,23 @@ func (a Aspect) String() string {
 	return aspectNames[a]
 }
 
+// MarshalText is String.
+func (a Aspect) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
 // Change is one difference between two policies for some people on some
 // targets: every pair of them.
 type Change struct {
-	Aspect     Aspect
-	Users      []string          // sorted; "realm uni" for whom no file names; empty where nobody in particular is meant
-	Targets    []string          // full names, sorted; the lab's name for LabKeeping
-	Capability policy.Capability // zero where the change is about none
-	Old, New   string            // in words: under which conditions, what is listed; "" for nothing
+	Aspect Aspect `json:"aspect"`
+	// Users are sorted; "realm uni" stands for whom no file names. They are empty
+	// where nobody in particular is meant.
+	Users []string `json:"users,omitempty"`
+	// Targets are full names, sorted; the lab's name for LabKeeping.
+	Targets    []string          `json:"targets"`
+	Capability policy.Capability `json:"capability,omitzero"` // zero where the change is about none
+	// Old and New are in words: under which conditions, what is listed; "" for
+	// nothing.
+	Old string `json:"old,omitempty"`
+	New string `json:"new,omitempty"`
 }
 
 // A line for a person names no more users and targets than these.

@@ -28,19 +28,27 @@ type ReplayOptions struct {
 
 // Replayed is what a policy would have made of the accesses in a log.
 type Replayed struct {
-	Accesses, Different int
-	Damaged             uint64 // lines of the log that aren't events
-	Differences         []Difference
+	Accesses    int          `json:"accesses"`
+	Different   int          `json:"different"` // of them
+	Damaged     int          `json:"-"`         // lines of the log that aren't events
+	Differences []Difference `json:"-"`
 }
 
 // Difference is what would have been different in the same way for a user on a
 // target.
 type Difference struct {
-	What         string // a predicate: "would be refused"
-	User, Target string // as the log has them
-	Why          string // which rule, or what is missing
-	Count        int
-	First, Last  time.Time
+	What   string    `json:"what"`   // a predicate: "would be refused"
+	User   string    `json:"user"`   // as the log has it, like Target
+	Target string    `json:"target"` // the full name
+	Why    string    `json:"why"`    // which rule, or what is missing
+	Count  int       `json:"count"`
+	First  time.Time `json:"first"` // in UTC, like Last
+	Last   time.Time `json:"last"`
+}
+
+// String is one line without the count.
+func (d Difference) String() string {
+	return fmt.Sprintf("%s on %s %s: %s (last %s)", plain.Word(d.User), plain.Word(d.Target), d.What, d.Why, plain.Time(d.Last))
 }
 
 // Replay decides anew, under p, the sessions and the policy's refusals among
@@ -192,9 +200,9 @@ func (r *replay) note(e audit.Event, what, why string) {
 	k := kind{access{e.User, e.Target}, what, why}
 	d := r.found[k]
 	if d == nil {
-		d = &Difference{What: what, User: e.User, Target: e.Target, Why: why, First: e.Time}
+		d = &Difference{What: what, User: e.User, Target: e.Target, Why: why, First: e.Time.UTC()}
 		r.found[k] = d
 	}
 	d.Count++
-	d.Last = e.Time
+	d.Last = e.Time.UTC()
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"entry/audit/plain"
 	"entry/policy"
 )
 
@@ -14,9 +15,33 @@ import (
 // Realm and Group are "" where they make no difference.
 type Holder struct {
 	policy.Who
-	Rule     policy.RuleRef
-	Until    time.Time      // see [policy.Grant.UntilFor]
-	Approval *policy.Quorum // not nil where it takes an approval first
+	Rule     policy.RuleRef `json:"rule"`
+	Until    time.Time      `json:"until,omitzero"`     // in UTC; see [policy.Grant.UntilFor]
+	Approval *policy.Quorum `json:"approval,omitempty"` // not nil where it takes an approval first
+}
+
+// String is one line: "alice of realm uni by home (tinker.yaml:8) until …".
+func (h Holder) String() string {
+	who := h.User
+	if h.Realm != "" {
+		place := "realm " + h.Realm
+		if h.Group != "" {
+			place += "/" + plain.Word(h.Group)
+		}
+		if who == "" {
+			who = "everyone of " + place
+		} else {
+			who += " of " + place
+		}
+	}
+	s := fmt.Sprintf("%s by %s", who, h.Rule)
+	if h.Approval != nil {
+		s += fmt.Sprintf(" with the approval of %s", h.Approval)
+	}
+	if !h.Until.IsZero() {
+		s += " until " + plain.Moment(h.Until)
+	}
+	return s
 }
 
 // noRealm stands for a realm that no rule speaks of; no configuration can have
@@ -45,7 +70,7 @@ func WhoCan(p *policy.Policy, t *policy.Target, c policy.Capability, at time.Tim
 			r.Groups = []string{place.Group}
 		}
 		v := p.Would(r, c)
-		h := Holder{Who: policy.Who{User: user}, Rule: v.Rule, Until: v.Until, Approval: v.Approval}
+		h := Holder{Who: policy.Who{User: user}, Rule: v.Rule, Until: v.Until.UTC(), Approval: v.Approval}
 		if v.Approval != nil {
 			h.Rule = v.Approval.Rule
 		}

@@ -4,10 +4,10 @@ import "slices"
 
 // CodeDoc documents one code of a [Problem].
 type CodeDoc struct {
-	Code    string
-	Warning bool   // nothing is refused for it
-	Meaning string // what was found
-	Advice  string // what to do about it
+	Code    string `json:"code"`
+	Warning bool   `json:"warning,omitempty"` // nothing is refused for it
+	Meaning string `json:"meaning"`           // what was found
+	Advice  string `json:"advice"`            // what to do about it
 }
 
 // Codes documents every code of reading, in their order.

@@ -14,12 +14,13 @@ import (
 // Problem is one thing wrong with a file, at its place. Line and Col count from
 // 1, Col in characters; both are 0 where the file as a whole is meant.
 type Problem struct {
-	File      string
-	Line, Col int
-	Code      string // stable: see [Codes]
-	Message   string
-	Snippet   string // the line and a caret under the column; "" without a line
-	Warning   bool   // worth a look, but nothing is refused for it
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Col     int    `json:"col,omitempty"`
+	Code    string `json:"code"`              // stable: see [Codes]
+	Warning bool   `json:"warning,omitempty"` // worth a look, but nothing is refused for it
+	Message string `json:"message"`
+	Snippet string `json:"-"` // the line and a caret under the column; "" without a line
 }
 
 // Place is where something stands in a file. Line and Col are as in a [Problem].
