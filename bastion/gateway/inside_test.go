@@ -90,7 +90,7 @@ func TestCallerEndsThePause(t *testing.T) {
 // queue is a Notices whose deliveries a test holds in its hands.
 func queue(limit int, deliver func(context.Context, []byte) error) (*Notices, *[]Loss) {
 	var lost []Loss // written by one goroutine at a time; read when it rests
-	n := &Notices{deliver: deliver, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{}),
+	n := &Notices{deliver: deliver, limit: limit, wake: make(chan struct{}, 1),
 		lost: func(l Loss) { lost = append(lost, l) }}
 	n.start()
 	return n, &lost

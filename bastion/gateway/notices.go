@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"entry/session/group"
 )
 
 const (
@@ -67,7 +69,7 @@ type Notices struct {
 	limit   int
 	cancel  context.CancelFunc // ends the delivery in hand, and begins no other
 	wake    chan struct{}      // holds one token when there may be something to do
-	done    chan struct{}      // closed when the goroutine has ended
+	done    <-chan struct{}    // closed when the goroutine has ended
 
 	mu      sync.Mutex // guards what follows; nothing is called while it is held
 	waiting []Notice   // at most limit
@@ -79,7 +81,7 @@ type Notices struct {
 
 // NewNotices checks o and starts the goroutine.
 func NewNotices(o NoticesOptions) (*Notices, error) {
-	n := &Notices{lost: o.Lost, limit: o.Queue, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	n := &Notices{lost: o.Lost, limit: o.Queue, wake: make(chan struct{}, 1)}
 	if n.limit == 0 {
 		n.limit = defaultQueue
 	}
@@ -110,7 +112,7 @@ func NewNotices(o NoticesOptions) (*Notices, error) {
 func (n *Notices) start() {
 	ctx, cancel := context.WithCancel(context.Background()) // Close's, not a caller's
 	n.cancel = cancel
-	go n.work(ctx)
+	n.done = group.Vital("outbox of notices", func() { n.work(ctx) })
 }
 
 // Send queues v and returns at once. When the queue is full, the notice that has
@@ -176,7 +178,6 @@ func (n *Notices) Close(ctx context.Context) error {
 
 // work delivers until Close has begun and nothing waits, or may go on no longer.
 func (n *Notices) work(ctx context.Context) {
-	defer close(n.done)
 	for {
 		n.mu.Lock()
 		dropped := n.dropped

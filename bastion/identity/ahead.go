@@ -3,7 +3,9 @@ package identity
 import (
 	"context"
 	"errors"
-	"sync"
+	"fmt"
+
+	"entry/session/group"
 )
 
 // ahead is a first factor that is judged while the code is asked for: where codes
@@ -12,16 +14,19 @@ import (
 // accounts with codes by SMS, accounts with an authenticator, and names that
 // nobody has. Only the first can have anything sent.
 type ahead struct {
-	done   chan struct{} // closed when the rest is set
-	judged bool          // first counts, and is not asked again
+	group  *group.Group // of the dialogue; when it is over, the rest is set
+	judged bool         // first counts, and is not asked again
 	first  verdict
 	member membership
 	err    error
 }
 
+// errPanicked stands for a panic of which Options.Panicked has the rest.
+var errPanicked = fmt.Errorf("%w: a goroutine panicked", ErrUnavailable)
+
 // judgeAhead counts the dialogue as a try and begins. It returns nil where no
 // gateway is configured and while nothing may be evaluated. The caller has to
-// wait for done.
+// call end.
 func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase string, blind bool) (*ahead, error) {
 	if d.a.texter == nil {
 		return nil, nil
@@ -34,15 +39,14 @@ func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase stri
 	if ok, err := d.charge(ctx); err != nil || !ok {
 		return nil, err
 	}
-	h := &ahead{done: make(chan struct{})}
+	h := &ahead{group: group.New(ctx, d.a.panicked)}
 	e := d.event("", "")
 	key := d.keyStands(acct)
-	go func() {
-		defer close(h.done)
-		if right := h.judge(ctx, d.a, acct, passphrase, key); right && d.a.bySMS(acct) {
+	h.group.Go("first factor ahead of the code", func() {
+		if right := h.judge(h.group.Context(), d.a, acct, passphrase, key); right && d.a.bySMS(acct) {
 			d.a.text(ctx, d.conn, acct, e)
 		}
-	}()
+	})
 	return h, nil
 }
 
@@ -60,14 +64,16 @@ func (h *ahead) judge(ctx context.Context, a *Authenticator, acct Account, passp
 		}
 		return right && err == nil
 	}
-	var same sync.WaitGroup
-	var hashing error
-	same.Go(func() { _, hashing = a.hasher.Verify(ctx, a.dummy.Passphrase, passphrase) })
+	hashed, hashing := make(chan struct{}), errPanicked
+	h.group.Go("hash of nobody's passphrase", func() {
+		defer close(hashed)
+		_, hashing = a.hasher.Verify(ctx, a.dummy.Passphrase, passphrase)
+	})
 	if acct.Realm != "" && acct.Temporary == nil && a.bySMS(acct) {
 		h.judged = true
 		h.first, h.member, h.err = a.askDirectory(ctx, acct, passphrase)
 	}
-	same.Wait()
+	<-hashed
 	h.err = errors.Join(h.err, hashing)
 	return h.err == nil && (h.judged && h.first.reason == "" || isTemporary && a.now().Before(acct.Temporary.Expires))
 }
@@ -77,8 +83,20 @@ func (h *ahead) wait() error {
 	if h == nil {
 		return nil
 	}
-	<-h.done
+	h.group.Wait()
+	var p *group.Panic
+	if errors.As(context.Cause(h.group.Context()), &p) {
+		return fmt.Errorf("%w: %s", errPanicked, p.Name)
+	}
 	return h.err
+}
+
+// end waits for what is left of h and frees what it holds.
+func (h *ahead) end() {
+	if h != nil {
+		h.group.Wait()
+		h.group.Cancel(nil)
+	}
 }
 
 // textProblem is why the owner of acct, whose passphrase was right, got no code.

@@ -8,6 +8,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity/secret"
+	"entry/session/group"
 )
 
 // Options are what an Authenticator is made of. Store, Events and Secret are
@@ -53,6 +54,11 @@ type Options struct {
 	// Notify hears of what users should know about their accounts, after it is
 	// durable. It must not block: logins wait for it. Nil drops notices.
 	Notify func(context.Context, Notice)
+	// Panicked hears of a panic on a goroutine beside a dialogue, with its stack, for
+	// the server's log; it must not block. The panic ends that dialogue and nothing
+	// else: its login is refused (ErrUnavailable), or its code by SMS counts as not
+	// sent. Nil drops them.
+	Panicked func(error)
 }
 
 // Limits bound failed logins. Each zero field takes its default.
@@ -124,6 +130,7 @@ type Authenticator struct {
 	realms        map[string]FirstFactor
 	texter        Texter
 	sending       chan struct{} // holds one token for each code that is being sent
+	panicked      func(*group.Panic)
 }
 
 // New returns an Authenticator, or an error that names the field that is wrong.
@@ -137,6 +144,9 @@ func New(o Options) (*Authenticator, error) {
 		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode, inactivity: max(o.Inactivity, 0),
 		passphraseAge: o.PassphraseAge, resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
 		texter: o.Texter, sending: make(chan struct{}, smsAtOnce),
+	}
+	if o.Panicked != nil {
+		a.panicked = func(p *group.Panic) { o.Panicked(p) }
 	}
 	if a.now == nil {
 		a.now = time.Now

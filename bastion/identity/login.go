@@ -150,9 +150,7 @@ func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 	if d.ahead, err = d.judgeAhead(ctx, acct, in.passphrase, blind); err != nil {
 		return Identity{}, err
 	}
-	if d.ahead != nil {
-		defer func() { <-d.ahead.done }()
-	}
+	defer d.ahead.end()
 	prefix := ""
 	if d.keyStands(acct) {
 		prefix = d.verdict

@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity/secret"
+	"entry/session/group"
 )
 
 // Texter hands a text for a number in E.164 to an SMS gateway. It is safe for
@@ -184,12 +185,18 @@ func (a *Authenticator) text(ctx context.Context, c *ConnState, acct Account, e 
 		a.textFailed(ctx, c, acct, code, e, errBusyGateway)
 		return
 	}
-	go func() { // ends within smsTimeout; Close waits for it
+	// The login may be over before the gateway has answered, so the group is the
+	// message's own. It ends within smsTimeout; Close waits for it.
+	g := group.New(context.WithoutCancel(ctx), a.panicked)
+	g.Go("sender of a code by SMS", func() {
 		defer func() { <-a.sending }()
-		if err := a.hand(context.WithoutCancel(ctx), acct, code, e); err != nil {
-			a.textFailed(ctx, c, acct, code, e, err)
+		err := errPanicked
+		g.Run("hand-over of a code by SMS", func() { err = a.hand(g.Context(), acct, code, e) })
+		if err != nil {
+			a.textFailed(context.WithoutCancel(ctx), c, acct, code, e, err)
 		}
-	}()
+		g.Cancel(nil)
+	})
 }
 
 var (

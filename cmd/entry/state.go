@@ -75,6 +75,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		Remember:    identity.Remember{Lifetime: orOff(cfg.Login.Remembered.Lifetime), Bits4: cfg.Login.Remembered.IPv4, Bits6: cfg.Login.Remembered.IPv6},
 		TouchIsCode: cfg.Login.TouchIsCode, Inactivity: orOff(cfg.Login.Inactivity), PassphraseAge: cfg.Login.PassphraseAge,
 		ResetNeedsTwo: cfg.Operators.ResetNeedsTwo, Realms: realms, Texter: texter, Notify: notifier(s.notices),
+		Panicked: func(err error) { tell("a login was given up", err) },
 	})
 	return s, err
 }

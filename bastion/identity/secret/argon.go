@@ -75,28 +75,30 @@ func NewHasher(o HasherOptions) *Hasher {
 	return h
 }
 
-// slot waits for a turn at hashing, which ends with release.
-func (h *Hasher) slot(ctx context.Context) (release func(), err error) {
+// inTurn runs f when it has its turn at hashing, or returns why it got none. A
+// panic in f gives the turn back.
+func (h *Hasher) inTurn(ctx context.Context, f func()) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.wait, ErrBusy)
 	defer cancel()
 	select {
 	case h.turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
+	defer func() { <-h.turn }()
 	if h.onTurn != nil {
 		h.onTurn()
 	}
-	return func() { <-h.turn }, nil
+	f()
+	return nil
 }
 
 func (h *Hasher) key(ctx context.Context, passphrase string, salt []byte, p Costs) ([]byte, error) {
-	release, err := h.slot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return argon2.IDKey([]byte(passphrase), salt, p.Passes, p.Memory, p.Threads, hashSize), nil
+	var sum []byte
+	err := h.inTurn(ctx, func() {
+		sum = argon2.IDKey([]byte(passphrase), salt, p.Passes, p.Memory, p.Threads, hashSize)
+	})
+	return sum, err
 }
 
 // Hash returns the PHC string of passphrase under a fresh salt. Its errors are

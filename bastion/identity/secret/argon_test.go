@@ -95,3 +95,26 @@ func TestQueueForHashes(t *testing.T) {
 		t.Errorf("client left: %v", err)
 	}
 }
+
+func TestPanicGivesItsTurnBack(t *testing.T) {
+	bad := true
+	h := NewHasher(HasherOptions{Costs: cheap.Costs, Wait: time.Millisecond, OnTurn: func() {
+		if bad {
+			panic("broken")
+		}
+	}})
+	for range atOnce + 1 {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			_, _ = h.Hash(t.Context(), "x") // it panics
+		}()
+	}
+	bad = false
+	if _, err := h.Hash(t.Context(), "x"); err != nil {
+		t.Errorf("after panics: %v", err)
+	}
+}

@@ -123,17 +123,16 @@ func (h *Hasher) verifyCrypt(ctx context.Context, stored, passphrase string) (bo
 	if err != nil {
 		return false, errCrypt
 	}
-	release, err := h.slot(ctx)
-	if err != nil {
-		return false, fmt.Errorf("check passphrase: %w", err)
-	}
-	defer release()
 	long := len(passphrase) > maxCryptPassphrase || strings.Contains(passphrase, "\x00")
 	if long {
 		passphrase = ""
 	}
-	got, err := c.compute(passphrase)
-	if err != nil {
+	var got string
+	var computing error
+	if err := h.inTurn(ctx, func() { got, computing = c.compute(passphrase) }); err != nil {
+		return false, fmt.Errorf("check passphrase: %w", err)
+	}
+	if computing != nil {
 		return false, errCrypt
 	}
 	return subtle.ConstantTimeCompare([]byte(got), []byte(c.whole)) == 1 && !long, nil
