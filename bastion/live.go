@@ -18,6 +18,7 @@ import (
 	"entry/bastion/access"
 	"entry/policy"
 	"entry/session"
+	"entry/session/group"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
@@ -222,6 +223,10 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	follow := l.hold.Follow(l.ctx)
 	defer follow()
 	stats, err := session.Relay(l.ctx, client, l.upstream, o)
+	var panicked *group.Panic
+	if errors.As(err, &panicked) {
+		l.s.log.Error("panic", zap.String("session", l.id), zap.Error(panicked))
+	}
 	l.finish(stats, err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"entry/audit/refusal"
 	"entry/policy"
@@ -95,18 +94,4 @@ func unbudgeted(err error) *refusal.Error {
 		return why
 	}
 	return &refusal.Error{Text: "how much may still be moved can't be checked right now", Code: refusal.Unavailable, Cause: err}
-}
-
-// lifetime is a context that is done once the session is ending.
-type lifetime struct{ r *relay }
-
-func (l lifetime) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (l lifetime) Done() <-chan struct{}       { return l.r.ending }
-func (l lifetime) Value(any) any               { return nil }
-
-func (l lifetime) Err() error {
-	if l.r.over() {
-		return context.Canceled
-	}
-	return nil
 }

@@ -40,7 +40,7 @@ func (r *relay) copy(dst *outlet, src io.Reader, most int, to direction, count *
 
 // pass relays p and reports whether the stream can go on.
 func (r *relay) pass(dst *outlet, p []byte, to direction, count *atomic.Int64, l *lease) bool {
-	if err := r.may[to].take(lifetime{r}, len(p)); err != nil {
+	if err := r.may[to].take(r.group.Context(), len(p)); err != nil {
 		l.end(r.o.Ref(), unbudgeted(err), "")
 		return false
 	}

@@ -84,6 +84,29 @@
 // goes, says why on standard error and exits with status 254: OpenSSH's client
 // prints nothing that came before a failure.
 //
+// # Goroutines and locks
+//
+// All goroutines of a session are its group's, under the names that a panic has
+// in the log. Relay, on its caller's, owns the Go channels of both legs and
+// blocks on no peer. Each channel has an owner, which starts and then waits for
+// one goroutine for each stream, one for the request being handled, and one for
+// each thing that may wait for a peer: a line for the user, a CLOSE, the answer
+// to a keep-alive. What comes on a channel after its owner has ended is
+// discarded by one more. Beside those: one recheck at a time, a keep-alive for
+// each leg, the end of each leg. A copying goroutine waits for its source, then
+// for the budget, the recorder and its destination; nothing else waits for it
+// but the owner of its channel. Relay returns when all have ended.
+//
+// Locks: the turn of an outlet is held while recording and writing, and so can
+// be waited for as long as a peer takes nothing; that of an allowance is held
+// while a budget is asked. Neither is taken under another one. relay.mu is held
+// across nothing that waits; only the group's own is taken under it.
+//
+// Not covered: the goroutines of x/crypto itself, about which nothing is
+// promised, and its OpenChannel where it never returns (see lost). No function
+// of the package runs by time.AfterFunc; timers are channels that an owner
+// looks at.
+//
 // # When not to use it
 //
 // The package neither authenticates, nor dials, nor checks host keys. It relays

@@ -1,12 +1,14 @@
 package session
 
 import (
+	"context"
 	"io"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit/refusal"
+	"entry/session/group"
 )
 
 func floodEnd(of string) *refusal.Error {
@@ -34,15 +36,15 @@ func (r *relay) finish() {
 	if r.over() {
 		grace = farewellGrace
 		// Only this ends the reads from the target; the client is told first.
-		r.goes(func() { _ = r.upstream.Conn.Close() }) // it may be gone already
+		r.group.Go("end of the upstream connection", func() { _ = r.upstream.Conn.Close() }) // it may be gone already
 	}
 	late := time.NewTimer(grace)
 	defer late.Stop()
 	idle := make(chan struct{})
-	r.goes(func() { r.channels.Wait(); close(idle) })
+	r.group.Go("wait for the channels", func() { r.channels.Wait(); close(idle) })
 	hangUp := func() { // either may be gone already
-		r.goes(func() { _ = r.upstream.Conn.Close() })
-		r.goes(func() { _ = r.client.Conn.Close() })
+		r.group.Go("end of the upstream connection", func() { _ = r.upstream.Conn.Close() })
+		r.group.Go("end of the client connection", func() { _ = r.client.Conn.Close() })
 	}
 	cc, cr, uc, ur := r.client.Channels, r.client.Requests, r.upstream.Channels, r.upstream.Requests
 	for cc != nil || cr != nil || uc != nil || ur != nil {
@@ -70,13 +72,19 @@ func (r *relay) finish() {
 		}
 	}
 	close(r.hungUp)
-	r.all.Wait()
+	r.group.Wait()
 }
+
+// lost owns the calls of x/crypto's OpenChannel: those few that never return
+// hold a connection's state for as long as the process runs, and nobody waits
+// for them. Their panics are the session's.
+var lost = group.New(context.Background(), nil)
 
 // open opens a channel on conn, one of the legs. x/crypto's OpenChannel never
 // returns when it is called in the moment in which the connection ends, between
 // the end of the open channels and that of the connection itself: so the end is
-// waited for beside it, and such a call is left behind.
+// waited for beside it, and such a call is left behind: lost owns it then, not
+// the session, which would never end.
 func (r *relay) open(conn ssh.Conn, name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	type result struct {
 		ch   ssh.Channel
@@ -84,10 +92,12 @@ func (r *relay) open(conn ssh.Conn, name string, data []byte) (ssh.Channel, <-ch
 		err  error
 	}
 	done := make(chan result, 1)
-	go func() {
-		ch, reqs, err := conn.OpenChannel(name, data)
-		done <- result{ch, reqs, err}
-	}()
+	lost.Go("open of a channel", func() {
+		r.group.Run("open of a channel", func() {
+			ch, reqs, err := conn.OpenChannel(name, data)
+			done <- result{ch, reqs, err}
+		})
+	})
 	gone := r.hungUp
 	if conn == r.upstream.Conn {
 		gone = r.upGone
@@ -95,7 +105,7 @@ func (r *relay) open(conn ssh.Conn, name string, data []byte) (ssh.Channel, <-ch
 	select {
 	case o := <-done:
 		return o.ch, o.reqs, o.err
-	case <-gone:
+	case <-gone: // also after a panic in it
 	}
 	select {
 	case o := <-done: // both at once: what was opened is told by its own end

@@ -90,7 +90,11 @@ func (r *relay) slot(nc ssh.NewChannel, session bool, f func()) {
 		r.full(nc, session, refused)
 		return
 	}
-	r.owns(func() {
+	name := "forward"
+	if session {
+		name = "session channel"
+	}
+	r.owns(name, func() {
 		defer r.free(session)
 		f()
 	})
@@ -149,7 +153,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		r.refuse(nc, code, e, why)
 		return
 	}
-	defer r.goes(func() { ssh.DiscardRequests(farReqs) })
+	defer r.group.Go("late requests", func() { ssh.DiscardRequests(farReqs) })
 	id := r.number(false)
 	e.Type, e.Channel = audit.ForwardOpened, id
 	if way.origin != "" {
@@ -166,7 +170,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 	if err != nil { // the opener is gone
 		_ = far.Close() // it may be gone too
 	} else {
-		defer r.goes(func() { ssh.DiscardRequests(nearReqs) })
+		defer r.group.Go("late requests", func() { ssh.DiscardRequests(nearReqs) })
 		p.near, p.nearReqs = near, nearReqs
 		p.own()
 	}

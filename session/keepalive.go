@@ -58,7 +58,7 @@ func (p *pulse) beat() (dead bool) {
 		return p.missed >= p.count
 	}
 	p.asked = true
-	p.r.goes(func() {
+	p.r.group.Go("keep-alive", func() {
 		// A refusal is an answer; an error closes the leg's Go channels too.
 		_, _, _ = p.conn.SendRequest(keepAlive, true, nil)
 		p.answered <- struct{}{}

@@ -39,7 +39,7 @@ func (s *sessionChannel) deafen() {
 // own, one at a time.
 func (s *sessionChannel) show(text string) {
 	s.listen, s.showing = nil, true
-	s.r.goes(func() {
+	s.r.group.Go("message to a terminal", func() {
 		defer func() { s.shown <- struct{}{} }()
 		s.stdout.show([]byte("\r\n" + s.line("entry: "+asciiLine(text, maxText))))
 	})

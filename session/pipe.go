@@ -40,7 +40,7 @@ type pipe struct {
 func (p *pipe) own() {
 	copied := make(chan direction, 2)
 	start := func(dst, src ssh.Channel, to direction) {
-		p.r.goes(func() {
+		p.r.group.Go("stream of a forward", func() {
 			defer func() { copied <- to }()
 			p.r.copy(p.r.newOutlet(dst, nil), &sniffer{p: p, src: src}, fastconn.BulkChunk, to, &p.bytes[to], p.lease)
 			if p.refused.Load() || p.lease.over() {

@@ -69,7 +69,7 @@ func (r *relay) recheck() {
 	for l, x := range r.listens {
 		if !l.allowed(g, x.asked) {
 			delete(r.listens, l)
-			r.goes(func() { r.cancelListen(l, x) })
+			r.group.Go("end of a listen", func() { r.cancelListen(l, x) })
 			gone = append(gone, broken{l.event(x), policy.ForwardRemote})
 		}
 	}

@@ -119,7 +119,7 @@ func (r *relay) full(nc ssh.NewChannel, session bool, refused int) {
 		_ = nc.Reject(ssh.ResourceShortage, "entry: "+text) // the peer may be gone
 		return
 	}
-	r.goes(func() {
+	r.group.Go("note of too many channels", func() {
 		e := audit.Event{Type: audit.ChannelRefused, ChannelType: asciiLine(nc.ChannelType(), 64), Ref: r.o.Ref(),
 			Reason: "limit", Detail: fmt.Sprintf("%s; %d refused so far", text, refused)}
 		r.event(e)

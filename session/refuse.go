@@ -3,10 +3,11 @@ package session
 import (
 	"context"
 	"io"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/session/group"
 )
 
 const (
@@ -31,28 +32,38 @@ const (
 // rejected with that line. text must be short; it is cut to one ASCII line.
 //
 // It returns when the client has left, 10 s after the last channel ended
-// (or, without any, after the call), after a minute in any case, or when ctx is
-// cancelled. The leg is closed then and no goroutine is left.
+// (or, without any, after the call), after a minute in any case, and when ctx
+// is cancelled or something in it panics. The leg is closed then and no
+// goroutine is left.
 func Refuse(ctx context.Context, client Leg, text string) {
 	line := "entry: " + asciiLine(text, maxText)
+	ctx, cancel := context.WithTimeout(ctx, refuseTotal)
+	defer cancel()
+	all := group.New(ctx, nil)
+	all.Run("refusal", func() { refuseAll(all, client, line) })
+	_ = client.Conn.Close() // it is closed already if it wasn't the client who left
+	// Nothing more comes, unless it was a panic that ended this.
+	all.Go("late requests", func() { ssh.DiscardRequests(client.Requests) })
+	for nc := range client.Channels {
+		rejectLate(nc)
+	}
+	all.Wait()
+}
+
+// refuseAll is Refuse until the client has left, with goroutines of all, whose
+// end it hastens.
+func refuseAll(all *group.Group, client Leg, line string) {
 	var (
-		all    sync.WaitGroup
 		ended  = make(chan struct{}, refuseChannels)
 		open   int
 		linger = time.NewTimer(refuseLinger)
 		cc, cr = client.Channels, client.Requests
 	)
 	defer linger.Stop()
-	ctx, cancel := context.WithTimeout(ctx, refuseTotal)
-	defer cancel()
 	hangUp := func() {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			_ = client.Conn.Close() // the client may be gone
-		}()
+		all.Go("end of a refused connection", func() { _ = client.Conn.Close() }) // the client may be gone
 	}
-	done := ctx.Done()
+	done := all.Context().Done()
 	for cc != nil || cr != nil {
 		select {
 		case nc, ok := <-cc:
@@ -68,12 +79,10 @@ func Refuse(ctx context.Context, client Leg, text string) {
 				break
 			}
 			open++
-			all.Add(1)
-			go func() {
-				defer all.Done()
-				refuseSession(ch, reqs, line)
+			all.Go("refused session", func() {
+				refuseSession(all, ch, reqs, line)
 				ended <- struct{}{}
-			}()
+			})
 		case req, ok := <-cr:
 			cr = stillOpen(cr, ok)
 			replyLate(req)
@@ -87,16 +96,13 @@ func Refuse(ctx context.Context, client Leg, text string) {
 			hangUp()
 		}
 	}
-	all.Wait()
-	_ = client.Conn.Close() // it is closed already if it wasn't the client who left
 }
 
 // refuseSession waits for a request to run something and answers it with line.
 // It ends when the client closes the channel or the connection ends.
-func refuseSession(ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
+func refuseSession(all *group.Group, ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
 	// Errors say that the client is gone, which ends reqs too.
-	var told sync.WaitGroup
-	defer told.Wait()
+	told := make(chan struct{})
 	pty, saying := false, false
 	for req := range reqs {
 		switch req.Type {
@@ -113,16 +119,18 @@ func refuseSession(ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
 			if pty {
 				end = "\r\n"
 			}
-			told.Add(1)
-			go func() { // a client that takes nothing mustn't stop its own requests
-				defer told.Done()
+			all.Go("line of a refusal", func() { // a client that takes nothing mustn't stop its own requests
+				defer close(told)
 				_, _ = io.WriteString(ch.Stderr(), line+end)
 				_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{exitRefused}))
 				_ = ch.CloseWrite()
 				_ = ch.Close()
-			}()
+			})
 			continue
 		}
 		_ = req.Reply(req.Type == "pty-req" || req.Type == "env" || isKeepAlive(req), nil)
+	}
+	if saying {
+		<-told
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"entry/audit"
 	"entry/audit/refusal"
 	"entry/policy"
+	"entry/session/group"
 )
 
 const (
@@ -40,9 +40,13 @@ const (
 // seconds to take it. What the target sent and the client has not taken by
 // then is lost.
 func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) {
-	r := &relay{o: o, client: client, upstream: upstream, ending: make(chan struct{}), upGone: make(chan struct{}), hungUp: make(chan struct{}),
+	r := &relay{o: o, client: client, upstream: upstream, upGone: make(chan struct{}), hungUp: make(chan struct{}),
 		freed: make(chan struct{}, 1), again: make(chan struct{}, 1), leases: map[*lease]struct{}{}, listens: map[listen]listening{},
 		terminals: map[chan string]struct{}{}, told: map[string]bool{}, start: time.Now()}
+	// Only serve looks at ctx: what a client that leaves has sent is still
+	// delivered, though its connection's context ends with it.
+	r.group = group.New(context.WithoutCancel(ctx), nil)
+	r.ending = r.group.Context().Done()
 	r.may[towardsClient].budget, r.may[towardsTarget].budget = o.BudgetDown, o.BudgetUp
 	err := r.o.fill()
 	var limits policy.Limits
@@ -52,34 +56,35 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 	if err != nil {
 		r.end(err)
 	} else {
-		r.guard(func() { r.serve(ctx, limits) })
+		r.group.Run("relay", func() { r.serve(ctx, limits) })
 	}
 	r.finish()
-	r.guard(r.giveBack)
+	r.group.Run("return of budgets", r.giveBack)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
 	s.BytesDown, s.BytesUp = r.down.Load(), r.up.Load()
-	if r.cause == nil {
+	if !r.over() {
 		return s, nil
 	}
-	return s, r.cause
+	return s, r.cause()
 }
 
 // relay is one session. One goroutine, serve and then finish, owns the legs'
-// Go channels; every channel has its own goroutines.
+// Go channels; every channel has its own goroutines. All are the group's, which
+// a panic cancels, and with it the session.
 type relay struct {
 	o                Options
 	client, upstream Leg
 	target           string // full name, for texts
 
-	ending chan struct{} // closed once cause is set: everything stops
-	upGone chan struct{} // closed once the upstream connection is gone
-	hungUp chan struct{} // closed once both are
-	freed  chan struct{} // a channel ended
-	again  chan struct{} // a recheck is due
+	group  *group.Group    // its cause is why the session ends
+	ending <-chan struct{} // closed once there is one: everything stops
+	upGone chan struct{}   // closed once the upstream connection is gone
+	hungUp chan struct{}   // closed once both are
+	freed  chan struct{}   // a channel ended
+	again  chan struct{}   // a recheck is due
 
-	all      sync.WaitGroup // every goroutine
 	channels sync.WaitGroup // goroutines that own a channel; only serve adds
 
 	start    time.Time
@@ -90,7 +95,6 @@ type relay struct {
 	may      [2]allowance // bytes, by direction
 
 	mu          sync.Mutex // guards what follows; never held across I/O
-	cause       *refusal.Error
 	stats       Stats
 	nextChannel uint32
 	sessions    int            // open or opening
@@ -137,46 +141,30 @@ func (r *relay) granted(by func() (policy.Grant, error)) (policy.Grant, error) {
 	return g, nil
 }
 
-// goes runs f in a goroutine that Relay waits for. A panic ends this session
-// and no other.
-func (r *relay) goes(f func()) {
-	r.all.Add(1)
-	go func() {
-		defer r.all.Done()
-		r.guard(f)
-	}()
-}
-
-// owns is goes for a goroutine that owns a channel.
-func (r *relay) owns(f func()) {
+// owns runs f on a goroutine that owns a channel.
+func (r *relay) owns(name string, f func()) {
 	r.channels.Add(1)
-	r.goes(func() {
+	r.group.Go(name, func() {
 		defer r.channels.Done()
 		f()
 	})
 }
 
-func (r *relay) guard(f func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.end(&refusal.Error{Text: "internal error", Code: refusal.Internal, Cause: fmt.Errorf("panic: %v\n%s", v, debug.Stack())})
-		}
-	}()
-	f()
-}
-
 // end ends the session; the first cause counts.
-func (r *relay) end(err error) {
+func (r *relay) end(err error) { r.group.Cancel(err) }
+
+// cause is why the session ends, once it does.
+func (r *relay) cause() *refusal.Error {
+	err := context.Cause(r.group.Context())
 	var why *refusal.Error
-	if !errors.As(err, &why) {
-		why = &refusal.Error{Text: "the session was ended", Code: refusal.Cancelled, Cause: err}
+	var panicked *group.Panic
+	switch {
+	case errors.As(err, &panicked):
+		return &refusal.Error{Text: "internal error", Code: refusal.Internal, Cause: panicked}
+	case errors.As(err, &why):
+		return why
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cause == nil {
-		r.cause = why
-		close(r.ending)
-	}
+	return &refusal.Error{Text: "the session was ended", Code: refusal.Cancelled, Cause: err}
 }
 
 // over reports whether the session is to stop.
@@ -200,9 +188,7 @@ func (r *relay) event(e audit.Event) bool {
 
 // unrecorded ends the session because a frame could not be kept.
 func (r *relay) unrecorded(err error) {
-	r.mu.Lock()
-	first := r.cause == nil
-	r.mu.Unlock()
+	first := !r.over()
 	if err == nil {
 		err = errRecorder
 	}
@@ -238,7 +224,7 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 	recheck, again, rechecked := r.o.Recheck, r.again, make(chan struct{}, 1)
 	messages := r.o.Messages
 	var movedBefore int64
-	globals := newSerial(r.goes, r.global)
+	globals := newSerial(r.group, "global request", r.global)
 	upChannels, upRequests := r.upstream.Channels, r.upstream.Requests
 	for {
 		select {
@@ -258,7 +244,7 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 			r.wantRecheck()
 		case <-again:
 			again = nil
-			r.goes(func() {
+			r.group.Go("recheck", func() {
 				defer func() { rechecked <- struct{}{} }()
 				r.recheck()
 			})
@@ -311,7 +297,7 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 		case <-upPulse.tick():
 			moved := r.down.Load() + r.up.Load()
 			if moved == movedBefore {
-				r.goes(r.giveBack)
+				r.group.Go("return of budgets", r.giveBack)
 			}
 			movedBefore = moved
 			if upPulse.beat() {

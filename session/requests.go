@@ -318,7 +318,7 @@ func (s *sessionChannel) fromTarget(req *ssh.Request, ok bool) {
 		taken = true
 	default:
 		name := req.Type
-		s.r.goes(func() { s.r.unknown(name, s.id) })
+		s.r.group.Go("note of an unknown request", func() { s.r.unknown(name, s.id) })
 	}
 	_ = req.Reply(taken, nil) // the connection may be gone
 }

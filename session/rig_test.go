@@ -143,9 +143,10 @@ type rig struct {
 	target   Leg // the target's end
 	rec      *fakeRecorder
 	cancel   context.CancelCauseFunc
-	toClient *wire.Conn // entry's end of the client connection
-	toTarget *wire.Conn // entry's end of the upstream connection
-	sent     *spy       // what entry sends on channels that the client opened
+	toClient *wire.Conn      // entry's end of the client connection
+	toTarget *wire.Conn      // entry's end of the upstream connection
+	sent     *spy            // what entry sends on channels that the client opened
+	change   chan<- struct{} // Options.Recheck, where a test uses it
 
 	mu     sync.Mutex
 	events []audit.Event
@@ -158,26 +159,50 @@ type rig struct {
 // newRig starts a relay under rule. change may adapt the options.
 func newRig(t testing.TB, rule string, change func(*Options)) *rig {
 	t.Helper()
+	return newRigOf(t, rule, rigging{change: change})
+}
+
+// rigging is what a test may put into a rig; nil changes nothing.
+type rigging struct {
+	change func(*Options)
+	conn   func(net.Conn) net.Conn     // entry's end of the upstream connection
+	legs   func(client, upstream *Leg) // that Relay gets
+	ctx    context.Context             // of Relay
+}
+
+func newRigOf(t testing.TB, rule string, with rigging) *rig {
+	t.Helper()
 	c1, c2 := wire.Pipe()
 	u1, u2 := wire.Pipe()
 	r := &rig{t: t, rec: newRecorder(), done: make(chan struct{}), sent: &spy{}, toClient: c2, toTarget: u1}
 	var client, upstream Leg
 	r.client, client = connect(t, c1, c2)
-	upstream, r.target = connect(t, u1, u2)
+	conn := net.Conn(u1)
+	if with.conn != nil {
+		conn = with.conn(conn)
+	}
+	upstream, r.target = connect(t, conn, u2)
 	o := Options{Decide: decider(policyOf(t, rule)), Recorder: r.rec, Event: func(e audit.Event) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.events = append(r.events, e)
 		return nil
 	}, Ref: func() string { return "ref00000" }}
-	if change != nil {
-		change(&o)
+	if with.change != nil {
+		with.change(&o)
+	}
+	if with.ctx == nil {
+		with.ctx = context.Background()
 	}
 	var ctx context.Context
-	ctx, r.cancel = context.WithCancelCause(context.Background())
+	ctx, r.cancel = context.WithCancelCause(with.ctx)
+	client = r.sent.on(client)
+	if with.legs != nil {
+		with.legs(&client, &upstream)
+	}
 	go func() {
 		defer close(r.done)
-		r.stats, r.err = Relay(ctx, r.sent.on(client), upstream, o)
+		r.stats, r.err = Relay(ctx, client, upstream, o)
 	}()
 	go ssh.DiscardRequests(r.client.Requests)
 	t.Cleanup(func() {

@@ -1,6 +1,10 @@
 package session
 
-import "golang.org/x/crypto/ssh"
+import (
+	"golang.org/x/crypto/ssh"
+
+	"entry/session/group"
+)
 
 // maxPending bounds the requests that wait behind one that the target hasn't
 // answered yet. A client pipelines a handful.
@@ -12,14 +16,15 @@ const maxPending = 64
 // one goroutine, which calls next for every value of done.
 type serial struct {
 	done   chan struct{}
-	goes   func(func())
+	group  *group.Group
+	name   string // of the goroutines
 	handle func(*ssh.Request)
 	queue  []*ssh.Request
 	busy   bool
 }
 
-func newSerial(goes func(func()), handle func(*ssh.Request)) *serial {
-	return &serial{done: make(chan struct{}, 1), goes: goes, handle: handle}
+func newSerial(g *group.Group, name string, handle func(*ssh.Request)) *serial {
+	return &serial{done: make(chan struct{}, 1), group: g, name: name, handle: handle}
 }
 
 // push takes req. It reports false if too many wait already. A terminal being
@@ -54,7 +59,7 @@ func (s *serial) begin() {
 		s.queue = nil
 	}
 	s.busy = true
-	s.goes(func() {
+	s.group.Go(s.name, func() {
 		defer func() { s.done <- struct{}{} }()
 		s.handle(req)
 	})

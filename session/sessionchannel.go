@@ -105,7 +105,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		return
 	}
 	// Requests that nobody takes would stop the whole connection.
-	defer r.goes(func() { ssh.DiscardRequests(upReqs) })
+	defer r.group.Go("late requests", func() { ssh.DiscardRequests(upReqs) })
 	s := &sessionChannel{r: r, id: r.number(true), lease: newLease(nil), up: up, grant: g, upReqs: upReqs}
 	defer r.leave(s.lease)
 	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
@@ -120,7 +120,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		s.finish()
 		return
 	}
-	defer r.goes(func() { ssh.DiscardRequests(clientReqs) })
+	defer r.group.Go("late requests", func() { ssh.DiscardRequests(clientReqs) })
 	s.client, s.clientReqs = client, clientReqs
 	s.stdout, s.stderr = r.newOutlet(client, nil), r.newOutlet(client.Stderr(), nil)
 	s.own()
@@ -146,7 +146,7 @@ func upstreamRefusal(target string, err error) (ssh.RejectionReason, *refusal.Er
 
 // own relays until both sides closed the channel.
 func (s *sessionChannel) own() {
-	s.todo = newSerial(s.r.goes, s.handle)
+	s.todo = newSerial(s.r.group, "request on a channel", s.handle)
 	s.copied = make(chan stream, 3)
 	s.answer = make(chan bool, 1)
 	s.said = make(chan struct{}, 1)
@@ -210,7 +210,7 @@ func (s *sessionChannel) own() {
 			s.stopProgram()
 			late = time.After(farewellGrace)
 		case <-late: // a client that takes nothing hears nothing
-			s.r.goes(func() { _ = s.client.Close() })
+			s.r.group.Go("close of a channel", func() { _ = s.client.Close() })
 		case <-ending:
 			ending, s.cut = nil, true
 		}
@@ -232,10 +232,7 @@ func (s *sessionChannel) settle() {
 	case s.out > 0, !s.begun && s.todo.busy: // output, or an answer, comes first
 		return
 	case s.cut:
-		s.r.mu.Lock()
-		text := s.r.cause.Text
-		s.r.mu.Unlock()
-		s.say(text)
+		s.say(s.r.cause().Text)
 		return
 	case s.begun:
 		s.drainRequests()
@@ -323,7 +320,7 @@ func (s *sessionChannel) closeUp() {
 // ask finds out whether the target's connection lives.
 func (s *sessionChannel) ask() {
 	s.asking = true
-	s.r.goes(func() {
+	s.r.group.Go("keep-alive", func() {
 		_, _, err := s.r.upstream.Conn.SendRequest(keepAlive, true, nil)
 		s.answer <- err == nil
 	})
@@ -336,7 +333,7 @@ func (s *sessionChannel) say(text string) {
 	s.saying = true
 	s.closeUp()
 	eof, exited, lost := s.eof, s.exited, s.lost
-	s.r.goes(func() { // errors say that the client is gone, which ends the channel too
+	s.r.group.Go("farewell", func() { // errors say that the client is gone, which ends the channel too
 		defer func() { s.said <- struct{}{} }()
 		if text != "" && !eof {
 			line := s.line("entry: " + asciiLine(text, maxText))

@@ -20,23 +20,23 @@ func (s *sessionChannel) begin() {
 	s.stdout.tap, s.stdout.screen = newTap(recording.Output), s.payload == terminalPayload
 	s.stderr.tap = newTap(recording.Error)
 	s.hear()
-	stream := func(which stream, f func()) {
-		r.goes(func() {
+	stream := func(which stream, name string, f func()) {
+		r.group.Go(name, func() {
 			defer func() { s.copied <- which }()
 			f()
 		})
 	}
-	stream(inputStream, func() {
+	stream(inputStream, "input of a program", func() {
 		r.copy(r.newOutlet(s.up, newTap(recording.Input)), s.client, most, towardsTarget, &s.bytesUp, s.lease)
 		_ = s.up.CloseWrite() // the target may have closed the channel
 	})
-	stream(outputStream, func() {
+	stream(outputStream, "output of a program", func() {
 		if s.pty && r.o.Notice != "" && !s.stdout.put([]byte(r.o.Notice+"\r\n")) {
 			return
 		}
 		r.copy(s.stdout, s.up, most, towardsClient, &s.bytesDown, s.lease)
 	})
-	stream(errorStream, func() {
+	stream(errorStream, "error output of a program", func() {
 		r.copy(s.stderr, s.up.Stderr(), most, towardsClient, &s.bytesDown, s.lease)
 	})
 }
