@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/audit/plain"
 )
 
@@ -170,9 +171,9 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 				return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", dir), noLogYet)
 			}
 			rep, err := audit.Verify(dir, o)
-			var kept spoolReport
+			var kept evidence.Report
 			if err == nil && spool != "" {
-				kept, err = verifyRecordings(dir, spool)
+				kept, err = evidence.Verify(dir, spool)
 			}
 			asJSON, jerr := cmd.Flags().GetBool("json")
 			if jerr != nil {
@@ -331,7 +332,7 @@ type verdict struct {
 	Why         string     `json:"why,omitempty"`
 }
 
-func writeVerdict(w io.Writer, rep audit.Report, kept spoolReport, err error) error {
+func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error) error {
 	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned}
 	if rep.Events > 0 {
 		v.Last = &rep.Last

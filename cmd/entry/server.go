@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/bastion"
 	"entry/bastion/admin"
 	"entry/configs"
@@ -158,7 +159,8 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 	for i, l := range s.listen {
 		go func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) }()
 	}
-	defer s.keepRetention(ctx)()
+	retention := evidence.Retention{Dir: s.cfg.Recording.Directory, Policy: s.bastion.Access().Policy, Append: s.state.log.Append, Told: s.removed}
+	defer retention.Start(self(ctx))()
 	ready()
 	for {
 		select {
@@ -179,6 +181,17 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 			s.drain(sig.String(), signals)
 			return nil
 		}
+	}
+}
+
+// removed says in the server's own log what was removed after its lab's
+// retention.
+func (s *server) removed(n int, err error) {
+	if n > 0 {
+		s.log.Info("recordings removed after their lab's retention", zap.Int("recordings", n))
+	}
+	if err != nil {
+		s.log.Error("remove recordings after their lab's retention", zap.Error(err))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
@@ -104,8 +105,8 @@ func (r recorded) run(args ...string) (stdout, stderr string, code int) {
 
 func (r recorded) file(id, ext string) string { return filepath.Join(r.dir, "spool", id+ext) }
 
-func (r recorded) verifyAll() (spoolReport, error) {
-	return verifyRecordings(filepath.Join(r.dir, "audit"), filepath.Join(r.dir, "spool"))
+func (r recorded) verifyAll() (evidence.Report, error) {
+	return evidence.Verify(filepath.Join(r.dir, "audit"), filepath.Join(r.dir, "spool"))
 }
 
 func TestSessionsLs(t *testing.T) {

@@ -82,7 +82,7 @@ func TestEveryTruncationIsFoundAndNamed(t *testing.T) {
 		// A restart takes it for a crash; what the audit log knows tells.
 		r.restart(t)
 		v, _ = found(t, r.dir, r.id, r.ended())
-		if v == nil || v.Segment != segment {
+		if v == nil || v.Segment != segment || segment >= 0 && v.Fault != Cut {
 			t.Fatalf("cut to %d bytes and marked as aborted: Verify says %v", n, v)
 		}
 		must(t, os.Remove(filepath.Join(r.dir, r.id+AbortedExt)))
@@ -108,7 +108,7 @@ func TestCutAfterRecoveryIsFound(t *testing.T) {
 		}
 	}
 	r.rewrite(t, r.all[:r.starts[3]])
-	if v, _ := found(t, r.dir, r.id); v == nil {
+	if v, _ := found(t, r.dir, r.id); v == nil || v.Fault != OtherHead {
 		t.Error("a segment that the restart didn't find appeared")
 	}
 }
@@ -123,23 +123,24 @@ func TestMovedSegmentsAreFoundAndNamed(t *testing.T) {
 		name  string
 		bytes [][]byte
 		want  int
+		fault Fault
 	}{
-		{"dropped first", [][]byte{all[:s[0]], all[s[1]:]}, 0},
-		{"dropped middle", [][]byte{all[:s[1]], all[s[2]:]}, 1},
-		{"dropped last", [][]byte{all[:s[3]]}, 3},
-		{"duplicated", [][]byte{all[:s[2]], seg(1), all[s[2]:]}, 2},
-		{"duplicated final", [][]byte{all, seg(3)}, 4},
-		{"swapped", [][]byte{all[:s[1]], seg(2), seg(1), all[s[3]:]}, 1},
-		{"of another recording", [][]byte{all[:s[1]], other[o.starts[1]:o.starts[2]], all[s[2]:]}, 1},
-		{"tail of another recording", [][]byte{all[:s[3]], other[o.starts[3]:]}, 3},
-		{"another recording whole", [][]byte{other}, -1},
-		{"header of another recording", [][]byte{other[:o.starts[0]], all[s[0]:]}, -1},
+		{"dropped first", [][]byte{all[:s[0]], all[s[1]:]}, 0, Broken},
+		{"dropped middle", [][]byte{all[:s[1]], all[s[2]:]}, 1, Broken},
+		{"dropped last", [][]byte{all[:s[3]]}, 3, Cut},
+		{"duplicated", [][]byte{all[:s[2]], seg(1), all[s[2]:]}, 2, Broken},
+		{"duplicated final", [][]byte{all, seg(3)}, 4, Broken},
+		{"swapped", [][]byte{all[:s[1]], seg(2), seg(1), all[s[3]:]}, 1, Broken},
+		{"of another recording", [][]byte{all[:s[1]], other[o.starts[1]:o.starts[2]], all[s[2]:]}, 1, Broken},
+		{"tail of another recording", [][]byte{all[:s[3]], other[o.starts[3]:]}, 3, Broken},
+		{"another recording whole", [][]byte{other}, -1, Swapped},
+		{"header of another recording", [][]byte{other[:o.starts[0]], all[s[0]:]}, -1, Swapped},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r.rewrite(t, tc.bytes...)
 			v, read := found(t, r.dir, r.id)
-			if v == nil || v.Segment != tc.want {
-				t.Errorf("Verify says %v, want segment %d", v, tc.want)
+			if v == nil || v.Segment != tc.want || v.Fault != tc.fault {
+				t.Errorf("Verify says %v, want segment %d %s", v, tc.want, tc.fault)
 			}
 			if read != nil && read.Segment != tc.want {
 				t.Errorf("reading says %v, want segment %d", read, tc.want)
@@ -171,7 +172,7 @@ func TestNewChainIsFound(t *testing.T) {
 	for i, head := range r.heads[:3] {
 		ticks = append(ticks, Expect{Segments: uint32(i + 1), Head: head})
 	}
-	if v, _ := found(t, r.dir, r.id, ticks...); v == nil || v.Segment != 2 {
+	if v, _ := found(t, r.dir, r.id, ticks...); v == nil || v.Segment != 2 || v.Fault != OtherHead {
 		t.Errorf("Verify against the ticks says %v, want segment 2", v)
 	}
 	if v, _ := found(t, r.dir, r.id, ticks[1]); v == nil {
@@ -181,7 +182,7 @@ func TestNewChainIsFound(t *testing.T) {
 	if v, read := found(t, r.dir, r.id, ticks...); v != nil || read != nil {
 		t.Errorf("the true recording: %v, %v", v, read)
 	}
-	if v, _ := found(t, r.dir, r.id, Expect{Head: [32]byte{1}}); v == nil || v.Segment != -1 {
+	if v, _ := found(t, r.dir, r.id, Expect{Head: [32]byte{1}}); v == nil || v.Segment != -1 || v.Fault != OtherHeader {
 		t.Errorf("another header in the log: %v", v)
 	}
 }

@@ -8,6 +8,28 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"entry/audit/plain"
+)
+
+// Fault says in what way a recording isn't what was written, or what the audit
+// log knows.
+type Fault string
+
+// The faults. A recording has the one of its first bad segment.
+const (
+	// Broken is bytes that were changed, added or moved: what is in the file
+	// contradicts itself.
+	Broken Fault = "broken"
+	// Cut is segments that are missing at the end.
+	Cut Fault = "cut"
+	// Swapped is the file of another recording.
+	Swapped Fault = "swapped"
+	// OtherHeader is a header that isn't the one of session.started.
+	OtherHeader Fault = "other-header"
+	// OtherHead is segments that are sound in themselves, but not the ones of
+	// session.ended, a tick or a restart.
+	OtherHead Fault = "other-head"
 )
 
 // BadSegment names the first segment of a recording that isn't what was
@@ -15,6 +37,7 @@ import (
 type BadSegment struct {
 	ID      string
 	Segment int // counted from 0; -1 is the header
+	Fault   Fault
 	Why     string
 }
 
@@ -78,12 +101,12 @@ func Verify(dir, id string, expect ...Expect) (info Info, err error) {
 			expect = expect[1:]
 			if e.Head != w.head {
 				if w.next == 0 {
-					return &BadSegment{id, -1, "it isn't the header that the audit log knows"}
+					return &BadSegment{id, -1, OtherHeader, "it isn't the header that the audit log knows"}
 				}
-				return &BadSegment{id, good, fmt.Sprintf("from here to segment %d it isn't what the audit log knows", w.next-1)}
+				return &BadSegment{id, good, OtherHead, fmt.Sprintf("from here to segment %d it isn't what the audit log knows", w.next-1)}
 			}
 			if e.Final && !w.final {
-				return &BadSegment{id, max(0, int(w.next)-1), "the audit log knows this segment as the final one"}
+				return &BadSegment{id, max(0, int(w.next)-1), OtherHead, "the audit log knows this segment as the final one"}
 			}
 			good, reported = int(w.next), e.Aborted
 		}
@@ -100,16 +123,16 @@ func Verify(dir, id string, expect ...Expect) (info Info, err error) {
 	}
 	info.Segments, info.Head, info.Size = w.next, w.head, w.size
 	end := h.Start.Add(time.Duration(w.at) * time.Microsecond)
-	bad := &BadSegment{ID: id, Segment: int(w.next)}
+	bad := &BadSegment{ID: id, Segment: int(w.next), Fault: Cut}
 	switch {
 	case !errors.Is(stop, io.EOF) && !errors.Is(stop, errTorn):
 		if reported && len(expect) == 0 {
 			break // a crash can leave blocks that were never written
 		}
-		bad.Why = stop.Error()
+		bad.Fault, bad.Why = Broken, stop.Error()
 		return info, bad
 	case len(expect) > 0:
-		bad.Why = fmt.Sprintf("cut: the audit log knows %d segments", expect[len(expect)-1].Segments)
+		bad.Why = "cut: the audit log knows " + plain.Count(int(expect[len(expect)-1].Segments), "segment")
 		return info, bad
 	case w.final:
 		info.State, info.End = Complete, end
@@ -128,7 +151,10 @@ func Verify(dir, id string, expect ...Expect) (info Info, err error) {
 	case err != nil:
 		return info, fmt.Errorf("verify recording %s: %w", id, err)
 	case !aborted.matches(w):
-		bad.Why = fmt.Sprintf("cut: a restart found %d segments", aborted.Segments)
+		if aborted.Segments <= w.next {
+			bad.Fault = OtherHead
+		}
+		bad.Why = "cut: a restart found " + plain.Count(int(aborted.Segments), "segment")
 	default:
 		st, err := f.Stat()
 		if err != nil {
@@ -137,7 +163,7 @@ func Verify(dir, id string, expect ...Expect) (info Info, err error) {
 		if st.Size() == aborted.Size {
 			return info, nil
 		}
-		bad.Why = fmt.Sprintf("a restart found %d bytes, there are %d", aborted.Size, st.Size())
+		bad.Fault, bad.Why = Broken, fmt.Sprintf("a restart found %d bytes, there are %d", aborted.Size, st.Size())
 	}
 	return info, bad
 }
@@ -147,11 +173,11 @@ func walk(f *os.File, id string) (*walker, Header, [32]byte, error) {
 	h, hash, size, err := readHeader(f)
 	switch {
 	case errors.Is(err, errHeader):
-		return nil, h, hash, &BadSegment{id, -1, err.Error()}
+		return nil, h, hash, &BadSegment{id, -1, Broken, err.Error()}
 	case err != nil:
 		return nil, h, hash, fmt.Errorf("read recording %s: %w", id, err)
 	case h.ID != id:
-		return nil, h, hash, &BadSegment{id, -1, "it is the header of recording " + h.ID}
+		return nil, h, hash, &BadSegment{id, -1, Swapped, "it is the header of recording " + h.ID}
 	}
 	return newWalker(io.NewSectionReader(f, size, 1<<62), hash, size), h, hash, nil
 }

@@ -1,0 +1,139 @@
+package evidence
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"entry/audit"
+	"entry/session/recording"
+)
+
+// known is what the audit log says of one recording.
+type known struct {
+	started bool
+	expect  []recording.Expect // of the header, the ticks, the restart that found it aborted
+	ended   *recording.Expect  // of session.ended
+	failed  string             // detail of recording.failed: the end wasn't durable
+	// headless says that a restart found it without a whole header: the crash
+	// came before the session started.
+	headless bool
+	// removed is what recording.removed says of it: its lab's retention was
+	// over, and it may be gone.
+	removed *recording.Expect
+}
+
+// maxBadLists is how many lists of ticks are named that can't be read: a spool
+// without its lists has one a second.
+const maxBadLists = 3
+
+// gather reads the log in logDir for what it says about the recordings in dir:
+// about the one called only, with every tick, or if that is "" about all, with
+// the last tick of each. A list of a tick that isn't the one that was committed
+// is a *Mismatch. A log that can't be read gives a nil map.
+func gather(logDir, dir, only string) (map[string]*known, error) {
+	g := gathering{dir: dir, only: only, found: map[string]*known{}, last: map[string]recording.Expect{}}
+	for e, err := range audit.Read(logDir) {
+		if err != nil {
+			return nil, err // audit verify is who says more
+		}
+		if r := e.Recording; r != nil && (only == "" || r.ID == only) {
+			g.recording(e.Type, r)
+		}
+		if k := g.found[e.Session]; k != nil && e.Type == audit.RecordingFailed {
+			if k.failed = e.Detail; k.failed == "" {
+				k.failed = "failed"
+			}
+		}
+		if e.Type == audit.RecordingTick && e.Tick != nil {
+			g.tick(e.Seq, e.Tick)
+		}
+	}
+	for id, x := range g.last {
+		k := g.of(id)
+		k.expect = append(k.expect, x)
+	}
+	if n := len(g.bad); n > maxBadLists {
+		g.bad = append(g.bad[:maxBadLists], fmt.Errorf("and %d more", n-maxBadLists))
+	}
+	return g.found, errors.Join(g.bad...)
+}
+
+// gathering is a gather at work.
+type gathering struct {
+	dir, only string
+	found     map[string]*known
+	last      map[string]recording.Expect // of ticks, where all recordings are asked for
+	bad       []error
+}
+
+func (g *gathering) of(id string) *known {
+	if g.found[id] == nil {
+		g.found[id] = &known{}
+	}
+	return g.found[id]
+}
+
+// recording takes in what an event of type t says of a recording. A hash that
+// is none says nothing: the log was verified for itself.
+func (g *gathering) recording(t audit.Type, r *audit.Recording) {
+	switch t {
+	case audit.SessionStarted:
+		if h, err := hashOf(r.Header); err == nil {
+			k := g.of(r.ID)
+			k.started = true
+			k.expect = append(k.expect, recording.Expect{Head: h})
+		}
+	case audit.SessionEnded, audit.RecordingAborted, audit.RecordingRemoved:
+		h, err := hashOf(r.Head)
+		if err != nil {
+			return
+		}
+		x := recording.Expect{Segments: r.Segments, Head: h, Final: t == audit.SessionEnded, Aborted: t == audit.RecordingAborted}
+		switch k := g.of(r.ID); {
+		case t == audit.RecordingRemoved:
+			k.removed = &x
+		case x.Final:
+			k.ended = &x
+		case h == [32]byte{}:
+			k.headless = true
+		default:
+			k.expect = append(k.expect, x)
+		}
+	}
+}
+
+// tick takes in what a tick's list says. A session's ticks come after its
+// start; without that there is nothing to hold them against.
+func (g *gathering) tick(seq uint64, t *audit.Tick) {
+	if k := g.found[g.only]; g.only != "" && (k == nil || k.ended != nil) {
+		return
+	}
+	root, err := hashOf(t.Root)
+	if err != nil {
+		return
+	}
+	list, err := recording.ReadTick(g.dir, recording.Tick{Root: root, Changed: t.Changed, List: t.List})
+	if err != nil {
+		g.bad = append(g.bad, &Mismatch{Kind: OtherTick, Seq: seq, err: err})
+		return
+	}
+	for _, c := range list {
+		x := recording.Expect{Segments: c.Segments, Head: c.Head}
+		switch {
+		case g.only == "":
+			g.last[c.ID] = x
+		case c.ID == g.only:
+			k := g.of(c.ID)
+			k.expect = append(k.expect, x)
+		}
+	}
+}
+
+func hashOf(s string) (h [32]byte, err error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(h) {
+		return h, fmt.Errorf("%q isn't a hash", s)
+	}
+	return [32]byte(b), nil
+}

@@ -1,0 +1,241 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"entry/audit/plain"
+	"entry/session/recording"
+)
+
+// Kind says in what way a recording and the log contradict each other.
+type Kind string
+
+// The kinds of mismatch.
+const (
+	// The recording's own faults.
+	Broken      = Kind(recording.Broken)
+	Cut         = Kind(recording.Cut)
+	Swapped     = Kind(recording.Swapped)
+	OtherHeader = Kind(recording.OtherHeader)
+	OtherHead   = Kind(recording.OtherHead)
+
+	// Unknown is a recording that the log never saw start.
+	Unknown Kind = "unknown"
+	// Missing is one that the log knows and that isn't there.
+	Missing Kind = "missing"
+	// OtherTick is a list of changes that isn't the one of the tick, or is gone.
+	OtherTick Kind = "other-tick"
+	// StillThere is a recording, with its key, that the log says was removed.
+	StillThere Kind = "still-there"
+	// RemovedUnknown is a removal in the log of what it never saw start.
+	RemovedUnknown Kind = "removed-unknown"
+	// RemovedOther is a removal in the log of something that didn't end as the
+	// recording did.
+	RemovedOther Kind = "removed-other"
+)
+
+// Mismatch is one contradiction between the log and the recordings. Where the
+// recording's chain is what is wrong, it wraps a *recording.BadSegment.
+type Mismatch struct {
+	Kind Kind
+	ID   string // of the recording; "" for a tick
+	Seq  uint64 // of the tick's event; 0 for a recording
+	err  error
+}
+
+func (m *Mismatch) Error() string {
+	if m.Seq != 0 {
+		return fmt.Sprintf("event %d: %v", m.Seq, m.err)
+	}
+	return m.err.Error()
+}
+
+func (m *Mismatch) Unwrap() error { return m.err }
+
+// mismatch is one whose text starts with the recording.
+func mismatch(kind Kind, id, text string) *Mismatch {
+	return &Mismatch{Kind: kind, ID: id, err: fmt.Errorf("recording %s: %s", id, text)}
+}
+
+// Report is what Verify found to hold.
+type Report struct{ Recordings, Live, Removed int }
+
+// String says it in words.
+func (r Report) String() string {
+	s := plain.Count(r.Recordings, "recording") + " consistent with the log"
+	if r.Live > 0 {
+		s += fmt.Sprintf(", %d of them live", r.Live)
+	}
+	if r.Removed > 0 {
+		s += fmt.Sprintf("; %d removed after their lab's retention", r.Removed)
+	}
+	return s
+}
+
+// Verify checks every recording in dir against the log in logDir, which must
+// have been verified itself, and that none is missing. It joins a *Mismatch for
+// each one that is bad, and for each bad list of a tick. What else goes wrong,
+// such as a file that can't be read, is in the error, too.
+func Verify(logDir, dir string) (rep Report, err error) {
+	// First what is there, then the log: who is in the spool is in the log.
+	list, err := recording.List(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return rep, err
+	}
+	known, err := gather(logDir, dir, "")
+	if known == nil {
+		return rep, err
+	}
+	bad := []error{err}
+	for _, i := range list {
+		k := known[i.ID]
+		if k == nil {
+			if i.State != recording.Live { // one that is just starting isn't in the log yet
+				bad = append(bad, mismatch(Unknown, i.ID, "the audit log doesn't know it"))
+			}
+			continue
+		}
+		info, err := k.verify(dir, i.ID)
+		if k.removed != nil && errors.Is(err, fs.ErrNotExist) {
+			continue // removed since it was listed
+		}
+		delete(known, i.ID)
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		rep.Recordings++
+		if info.State == recording.Live {
+			rep.Live++
+		}
+	}
+	for id, k := range known {
+		if k.removed != nil {
+			rep.Removed++
+			bad = append(bad, k.verifyRemoval(id))
+			continue
+		}
+		// One that started after the listing is there by now.
+		if _, err := recording.Verify(dir, id); errors.Is(err, fs.ErrNotExist) {
+			bad = append(bad, mismatch(Missing, id, "it is missing from the spool"))
+		}
+	}
+	return rep, errors.Join(bad...)
+}
+
+// verify holds a recording against what is known of it. The end of a recording
+// that failed was never durable, so it isn't expected: all up to the last tick
+// is.
+func (k *known) verify(dir, id string) (recording.Info, error) {
+	if k.headless && len(k.expect) == 0 {
+		return recording.Info{Header: recording.Header{ID: id}, State: recording.StateAborted}, nil
+	}
+	expect := k.expect
+	if k.ended != nil && k.failed == "" {
+		expect = append(expect, *k.ended)
+	}
+	info, err := recording.Verify(dir, id, expect...)
+	var bad *recording.BadSegment
+	switch {
+	case !errors.As(err, &bad):
+	case k.failed != "" && info.State == recording.StateAborted && bad.Segment == int(info.Segments) && info.Segments >= k.durable():
+		err = nil // it lacks its end, as the log says
+	default:
+		err = &Mismatch{Kind: Kind(bad.Fault), ID: id, err: err}
+	}
+	if err == nil && k.removed != nil && exists(filepath.Join(dir, id+recording.KeyExt)) {
+		// Without its key it is on its way out: a crash can stop that half-way.
+		err = mismatch(StillThere, id, "the audit log says that it was removed, but it is still there with its key")
+	}
+	return info, err
+}
+
+// durable is how many segments the log knows to be on the disk.
+func (k *known) durable() (most uint32) {
+	for _, x := range k.expect {
+		most = max(most, x.Segments)
+	}
+	return most
+}
+
+// verifyRemoval holds what the log says of a removal against what it knows of
+// the recording before: whoever can plant a file could have another one removed
+// in its place.
+func (k *known) verifyRemoval(id string) error {
+	switch {
+	case !k.started && k.ended == nil && !k.headless && len(k.expect) == 0:
+		return mismatch(RemovedUnknown, id, "the audit log says that it was removed, but not that it ever started")
+	case k.ended != nil && k.failed == "" && (k.removed.Head != k.ended.Head || k.removed.Segments != k.ended.Segments):
+		return mismatch(RemovedOther, id, "what was removed in its place isn't what the audit log knows")
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Against says what a recording was held against.
+type Against int
+
+// What a recording can be held against.
+const (
+	Nothing    Against = iota // it wasn't verified
+	NoLog                     // there is no log here
+	BadLog                    // the log can't be read
+	OtherLog                  // the log doesn't know the recording
+	KnowingLog                // the log's events and every tick
+)
+
+// String says it for a person; "" for Nothing.
+func (a Against) String() string {
+	switch a {
+	case NoLog:
+		return "by itself: the audit log isn't here"
+	case BadLog:
+		return "by itself: the audit log can't be read"
+	case OtherLog:
+		return "by itself: the audit log doesn't know it"
+	case KnowingLog:
+		return "against the audit log"
+	}
+	return ""
+}
+
+// Verdict is what VerifyOne found of one recording.
+type Verdict struct {
+	Info    recording.Info
+	Against Against
+	Failed  string // what the log says went wrong while it was recorded
+}
+
+// VerifyOne verifies one recording in dir, listed by recording.List, against
+// the log in logDir with every tick, or by itself where logDir is "" or has no
+// log that knows it. Errors are as Verify's; the verdict stands beside them.
+func VerifyOne(logDir, dir string, listed recording.Info) (v Verdict, err error) {
+	v = Verdict{Info: listed, Against: NoLog}
+	k := &known{}
+	var lists error
+	if logDir != "" {
+		all, gerr := gather(logDir, dir, listed.ID)
+		switch {
+		case all == nil:
+			v.Against = BadLog
+		case all[listed.ID] == nil:
+			v.Against, lists = OtherLog, gerr
+		default:
+			k, lists = all[listed.ID], gerr
+			v.Against, v.Failed = KnowingLog, k.failed
+		}
+	}
+	info, err := k.verify(dir, listed.ID)
+	if err == nil {
+		v.Info = info
+	}
+	return v, errors.Join(err, lists)
+}

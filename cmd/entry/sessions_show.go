@@ -1,0 +1,195 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"entry/audit/evidence"
+	"entry/audit/plain"
+	"entry/session/recording"
+)
+
+func sessionsShowCmd() *cobra.Command {
+	var verify bool
+	cmd := &cobra.Command{
+		Use:   "show SESSION",
+		Short: "Show and verify one recorded session",
+		Long: `Show all that is known of a session, and verify its recording: the chain over
+every sealed byte, held against what the audit log says of it. With an auditor's
+identity, its channels and commands, too, and the seals. A recording that isn't
+what was written is named by its first bad segment, and the exit code is 1.`,
+		Example: `  entry sessions show last
+  entry sessions show 01JQ8Z3M6W --identity auditor.key --json`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, info, err := findRecording(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			v, verr := evidence.Verdict{Info: info}, error(nil)
+			if verify {
+				logDir, _, _, err := auditDirs(cmd)
+				if err != nil {
+					logDir = "" // the verdict says that it isn't here
+				}
+				v, verr = evidence.VerifyOne(logDir, dir, info)
+			}
+			var list []recording.Channel
+			ids, err := identities(cmd)
+			switch {
+			case errors.Is(err, errNoIdentity):
+			case err != nil:
+				return err
+			default:
+				if err := noteRead(cmd, info.ID, "show"); err != nil {
+					return err
+				}
+				var cerr error
+				list, cerr = channelsOf(dir, info.ID, ids)
+				if errors.Is(cerr, recording.ErrTruncated) {
+					cerr = nil // the verdict says so
+				}
+				verr = errors.Join(verr, sealedError(cerr))
+			}
+			if err := printVerdict(cmd.OutOrStdout(), v, list, asJSON(cmd), verr); err != nil {
+				return err
+			}
+			return verr
+		},
+	}
+	identityFlag(cmd)
+	cmd.Flags().Bool("json", false, "one JSON object")
+	cmd.Flags().BoolVar(&verify, "verify", true, "verify the recording, which reads all of it")
+	return cmd
+}
+
+// channelsOf reads a recording for what its channels are.
+func channelsOf(dir, id string, ids []age.Identity) (_ []recording.Channel, err error) {
+	r, err := recording.OpenRecording(dir, id, ids...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return recording.Channels(r.Next)
+}
+
+// channelLine is a channel as --json has it.
+type channelLine struct {
+	Number  uint32  `json:"channel"`
+	Type    string  `json:"type,omitempty"`
+	Program string  `json:"program,omitempty"`
+	Command string  `json:"command,omitempty"`
+	To      string  `json:"destination,omitempty"`
+	PTY     bool    `json:"pty"`
+	Term    string  `json:"term,omitempty"`
+	Cols    uint32  `json:"cols,omitempty"`
+	Rows    uint32  `json:"rows,omitempty"`
+	Start   float64 `json:"start"` // seconds since the session's
+	End     float64 `json:"end"`
+	Output  int64   `json:"output_bytes"`
+	Error   int64   `json:"error_bytes"`
+	Input   int64   `json:"input_bytes"`
+	Gaps    int     `json:"gaps,omitempty"`
+	Exit    *uint32 `json:"exit,omitempty"`
+	Signal  string  `json:"signal,omitempty"`
+}
+
+func channelLines(list []recording.Channel) []channelLine {
+	out := make([]channelLine, len(list))
+	for i, c := range list {
+		out[i] = channelLine{
+			Number: c.Number, Type: c.Type, Program: c.Program, Command: c.Command, To: c.Destination, PTY: c.PTY, Term: c.Term, Cols: c.Cols, Rows: c.Rows,
+			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Gaps: c.Gaps,
+		}
+		if c.Exit != nil {
+			out[i].Exit, out[i].Signal = c.Exit.Status, c.Exit.Signal
+		}
+	}
+	return out
+}
+
+// describeChannel says in one line what a channel was. What the user or the
+// target chose is quoted.
+func describeChannel(c recording.Channel) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", c.Number)
+	switch {
+	case c.Program != "":
+		b.WriteString(" " + c.Program)
+	case c.Type != "":
+		b.WriteString(" " + plain.Word(c.Type))
+	}
+	if c.Command != "" {
+		b.WriteString(" " + plain.Quote(c.Command))
+	}
+	if c.Destination != "" {
+		b.WriteString(" to " + plain.Word(c.Destination))
+	}
+	if c.PTY {
+		fmt.Fprintf(&b, ", terminal %s %dx%d", plain.Word(c.Term), c.Cols, c.Rows)
+	}
+	fmt.Fprintf(&b, ", %s out", plain.Size(c.Output+c.Error))
+	if c.Gaps > 0 {
+		fmt.Fprintf(&b, ", %d gaps", c.Gaps)
+	}
+	if c.Program != "" {
+		b.WriteString(", " + c.Exit.String())
+	}
+	return b.String()
+}
+
+// printVerdict writes what show has to say of one recording. verr is what
+// verifying and reading said.
+func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, asJSON bool, verr error) error {
+	if asJSON {
+		line := struct {
+			sessionLine
+			HeaderHash string        `json:"header_hash"`
+			Head       string        `json:"head"`
+			Notice     string        `json:"notice,omitempty"`
+			Verified   bool          `json:"verified"`
+			Against    string        `json:"against,omitempty"` // "" if verifying wasn't asked for
+			Bad        string        `json:"bad,omitempty"`
+			Failed     string        `json:"failed,omitempty"`
+			Channels   []channelLine `json:"channels,omitempty"`
+		}{sessionLine: lineOf(v.Info), HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
+			Verified: verr == nil && v.Against != evidence.Nothing, Against: v.Against.String(), Failed: v.Failed, Channels: channelLines(list)}
+		if verr != nil {
+			line.Bad = verr.Error()
+		}
+		return json.NewEncoder(out).Encode(line)
+	}
+	i := v.Info
+	w := plain.NewTable(out)
+	for _, row := range [][2]string{
+		{"session", i.ID}, {"user", i.User}, {"lab", i.Lab}, {"target", i.Target}, {"login", i.Login}, {"source", i.Source},
+		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(i.State)},
+		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
+		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", fmt.Sprintf("%s in %d segments", plain.Size(i.Size), i.Segments)},
+		{"failed", v.Failed}, {"verified", verdictOf(v, verr)},
+	} {
+		if row[1] != "" {
+			w.Row(row[0], plain.Line(row[1]))
+		}
+	}
+	for n, c := range list {
+		w.Row(map[bool]string{true: "channels", false: ""}[n == 0], describeChannel(c))
+	}
+	return w.Flush()
+}
+
+func verdictOf(v evidence.Verdict, err error) string {
+	if err != nil {
+		return "NO: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	if v.Against == evidence.Nothing {
+		return "not asked for"
+	}
+	return "yes, " + v.Against.String()
+}
