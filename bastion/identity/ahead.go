@@ -51,7 +51,7 @@ func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase stri
 }
 
 // judge computes one hash and tells whether the first factor is right.
-func (h *ahead) judge(ctx context.Context, a *Authenticator, acct Account, passphrase string, key bool) bool {
+func (h *ahead) judge(ctx context.Context, a *core, acct Account, passphrase string, key bool) bool {
 	if key {
 		return true
 	}

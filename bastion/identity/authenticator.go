@@ -29,7 +29,6 @@ type Options struct {
 	// Issuer names this jump host in prompts and in authenticator apps. Empty
 	// means "entry".
 	Issuer string
-	Limits Limits
 	// Remember is how long key + code stand for the key alone.
 	Remember Remember
 	// TouchIsCode lets the touch of a security key (sk-…) stand for the code,
@@ -61,70 +60,32 @@ type Options struct {
 	Panicked func(error)
 }
 
-// Limits bound failed logins. Each zero field takes its default.
-type Limits struct {
-	// NameFailures in Window lock that name from that source for Lock.
-	// Zero means 9: three connections of three dialogues, and fewer than the 10
-	// of PCI DSS 8.3.4.
-	NameFailures int
-	// SourceFailures in Window lock the source for Lock, except for names that
-	// have logged in from there. Zero means 90.
-	SourceFailures int
-	// Window and Lock are 30 min each when zero (PCI DSS 8.3.4 asks for 30).
-	Window, Lock time.Duration
-	// AccountFailures are wrong passphrases after a right code that lock the
-	// account from everywhere for AccountWindow. Zero means 10 in 24h.
-	AccountFailures int
-	AccountWindow   time.Duration
-}
-
-func (l Limits) withDefaults() Limits {
-	set := func(n *int, d int) {
-		if *n == 0 {
-			*n = d
-		}
-	}
-	span := func(t *time.Duration, d time.Duration) {
-		if *t == 0 {
-			*t = d
-		}
-	}
-	set(&l.NameFailures, 9)
-	set(&l.SourceFailures, 90)
-	set(&l.AccountFailures, 10)
-	span(&l.Window, 30*time.Minute)
-	span(&l.Lock, 30*time.Minute)
-	span(&l.AccountWindow, 24*time.Hour)
-	return l
-}
-
-func (l Limits) check() error {
-	if l.NameFailures < 1 || l.SourceFailures < 1 || l.AccountFailures < 1 ||
-		l.Window < 0 || l.Lock < 0 || l.AccountWindow < 0 {
-		return errors.New("identity: a limit is negative")
-	}
-	return nil
-}
-
-// Authenticator runs dialogues and changes accounts. It is safe for concurrent
-// use. All it counts is in the store: any number of Authenticators, in any
-// number of processes, may work on one database.
+// Authenticator proves who clients are, and keeps their accounts: what the server
+// asks is its own, what users do to their accounts is SelfService's, what
+// operators do to them Operators'. It is safe for concurrent use. All it counts is
+// in the store: any number of Authenticators, in any number of processes, may work
+// on one database.
 type Authenticator struct {
-	store   Store
-	events  func(context.Context, ...audit.Event) error
-	now     func() time.Time
-	temp    time.Duration
-	issuer  string
-	limits  Limits
-	keys    secret.Keys
-	hasher  *secret.Hasher
-	lockout *lockout
-	dummy   Account
+	*core
+	SelfService
+	Operators
+}
 
+// core is what all of them work with.
+type core struct {
+	store     Store
+	events    func(context.Context, ...audit.Event) error
+	now       func() time.Time
+	issuer    string
+	keys      secret.Keys
+	hasher    *secret.Hasher
+	lockout   *lockout
+	lifetimes lifetimes
+	dummy     Account
+
+	temp          time.Duration // of temporary passphrases
 	remembering   Remember
 	touchIsCode   bool
-	inactivity    time.Duration // 0 for never
-	passphraseAge time.Duration // 0 for any
 	resetNeedsTwo bool
 	notice        func(context.Context, Notice)
 	realms        map[string]FirstFactor
@@ -138,11 +99,11 @@ func New(o Options) (*Authenticator, error) {
 	if o.Store == nil || o.Events == nil {
 		return nil, errors.New("identity: Options.Store and Options.Events are required")
 	}
-	a := &Authenticator{
+	a := &core{
 		store: o.Store, events: o.Events, now: o.Now, temp: o.TempLifetime, issuer: o.Issuer,
-		limits: o.Limits.withDefaults(), hasher: secret.NewHasher(secret.HasherOptions{}),
-		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode, inactivity: max(o.Inactivity, 0),
-		passphraseAge: o.PassphraseAge, resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
+		hasher:      secret.NewHasher(secret.HasherOptions{}),
+		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode,
+		resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
 		texter: o.Texter, sending: make(chan struct{}, smsAtOnce),
 	}
 	if o.Panicked != nil {
@@ -157,10 +118,7 @@ func New(o Options) (*Authenticator, error) {
 	if a.temp < 0 {
 		return nil, errors.New("identity: Options.TempLifetime is negative")
 	}
-	if o.Inactivity == 0 {
-		a.inactivity = 180 * 24 * time.Hour
-	}
-	if a.passphraseAge < 0 {
+	if o.PassphraseAge < 0 {
 		return nil, errors.New("identity: Options.PassphraseAge is negative")
 	}
 	if err := a.remembering.check(); err != nil {
@@ -172,8 +130,9 @@ func New(o Options) (*Authenticator, error) {
 	if err := validIssuer(a.issuer); err != nil {
 		return nil, err
 	}
-	if err := a.limits.check(); err != nil {
-		return nil, err
+	a.lifetimes = lifetimes{inactivity: max(o.Inactivity, 0), passphrase: o.PassphraseAge, issuer: a.issuer}
+	if o.Inactivity == 0 {
+		a.lifetimes.inactivity = 180 * 24 * time.Hour
 	}
 	for name, realm := range a.realms {
 		if realm == nil || !validRealm(name) {
@@ -187,8 +146,8 @@ func New(o Options) (*Authenticator, error) {
 	if a.dummy, err = a.dummyAccount(); err != nil {
 		return nil, err
 	}
-	a.lockout = &lockout{limits: a.limits, store: o.Store, keys: a.keys}
-	return a, nil
+	a.lockout = &lockout{limits: usualLimits, store: o.Store, keys: a.keys}
+	return &Authenticator{core: a, SelfService: SelfService{a}, Operators: Operators{a}}, nil
 }
 
 // validIssuer keeps the label of the otpauth URI unambiguous.

@@ -11,13 +11,13 @@ import (
 // apply as to Login, and a wrong passphrase counts against the account, because
 // the client connection's code was right.
 //
-// Errors: ErrRefused, ErrAbandoned, ErrLocked, ErrRevoked, ErrUnavailable.
+// Errors: ErrRefused, ErrAbandoned, ErrExhausted, ErrRevoked, ErrUnavailable.
 func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, ask Asker) error {
 	if !id.Valid() {
 		return ErrRevoked
 	}
 	at.Name, at.Key = id.user, nil
-	d := &dialogue{a: a, at: at, conn: NewConnState(), ask: ask, pair: a.lockout.pairOf(id.user, at.Source.Addr()), user: id.user}
+	d := &dialogue{a: a.core, at: at, conn: NewConnState(), ask: ask, pair: a.lockout.pairOf(id.user, at.Source.Addr()), user: id.user}
 	st, err := a.lockout.look(ctx, d.pair, a.now())
 	if err != nil {
 		return d.end(ctx, err)
@@ -30,7 +30,7 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 		return d.end(ctx, err)
 	}
 	if err := d.confirm(ctx, id, typed); err != nil {
-		if errors.Is(err, ErrRefused) || errors.Is(err, ErrRevoked) || errors.Is(err, ErrLocked) {
+		if errors.Is(err, ErrRefused) || errors.Is(err, ErrRevoked) || errors.Is(err, errLocked) {
 			return err
 		}
 		return d.end(ctx, err)

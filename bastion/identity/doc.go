@@ -64,12 +64,12 @@
 // appends login.succeeded, then reads the account once more. A revocation that
 // commits before that last read refuses the login (a login.failed with reason
 // "revoked" follows in the log). One that commits later can't be seen here: the
-// server registers the connection first and then calls Check, while an operator's
+// server registers the connection first and then asks Standing, while an operator's
 // verb commits first and then ends the registered connections of the account.
 // Whatever the interleaving, one of the two sees the other.
 //
 // Other processes on the database see the change in its number (Changed), which
-// grows in the transaction that commits it, and then call Check for the
+// grows in the transaction that commits it, and then ask Standing for the
 // connections they have. What only time ends commits nowhere: Standing says when
 // to look.
 //

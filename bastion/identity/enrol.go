@@ -64,7 +64,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		}
 		next.PassphraseSet, next.Temporary = d.a.now(), nil
 		events = append(events, d.event(audit.PassphraseChanged, ""))
-		told = append(told, NoticePassphraseChanged)
+		told = append(told, noticePassphraseChanged)
 	}
 	if !bare && !v.recovery {
 		saved, err := d.save(ctx, next, events...)
@@ -91,7 +91,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 	if err != nil {
 		return Identity{}, err
 	}
-	for _, kind := range append(told, NoticeDeviceAdded) {
+	for _, kind := range append(told, noticeDeviceAdded) {
 		d.tell(ctx, kind, "")
 	}
 	if err := d.showRecovery(ctx, codes, "Your authenticator is enrolled. "); err != nil {
@@ -104,7 +104,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 }
 
 // newRecovery makes a list of recovery codes and what is stored of them.
-func (a *Authenticator) newRecovery(account string) (codes []string, stored []RecoveryCode) {
+func (a *core) newRecovery(account string) (codes []string, stored []RecoveryCode) {
 	for range recoveryCount {
 		code := secret.NewRecoveryCode()
 		h, _ := a.keys.HashRecovery(account, code) // what was just made has the form

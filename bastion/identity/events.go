@@ -40,7 +40,7 @@ const (
 
 // report appends events. It outlives the caller's context: what was decided
 // must reach the log even if the client has left.
-func (a *Authenticator) report(ctx context.Context, e ...audit.Event) error {
+func (a *core) report(ctx context.Context, e ...audit.Event) error {
 	if err := a.events(context.WithoutCancel(ctx), e...); err != nil {
 		return fmt.Errorf("%w: append event: %w", ErrUnavailable, err)
 	}
@@ -49,7 +49,7 @@ func (a *Authenticator) report(ctx context.Context, e ...audit.Event) error {
 
 // logged appends what is about to change, changes it, and says so if that
 // failed. The change sees a context that the client's leaving doesn't cancel.
-func (a *Authenticator) logged(ctx context.Context, change func(context.Context) error, e ...audit.Event) error {
+func (a *core) logged(ctx context.Context, change func(context.Context) error, e ...audit.Event) error {
 	if err := a.report(ctx, e...); err != nil {
 		return err
 	}

@@ -71,6 +71,18 @@ func (a *Authenticator) Settle(ctx context.Context) error {
 	return nil
 }
 
+// ErrLocked is the ErrExhausted of too many failures.
+var ErrLocked = errLocked
+
+// Key is the fingerprint of the key that was the first factor, or "".
+func (i Identity) Key() string { return i.key }
+
+// Check is Standing without its time.
+func (a *Authenticator) Check(ctx context.Context, id Identity) error {
+	_, err := a.Standing(ctx, id)
+	return err
+}
+
 // CheckFully is Check by everything that the store knows of the account.
 func (a *Authenticator) CheckFully(ctx context.Context, id Identity) error {
 	_, err := a.owned(ctx, id)

@@ -53,10 +53,10 @@ func (d *dialogue) admit(ctx context.Context, acct Account, id Identity, until *
 		return Identity{}, err
 	}
 	id.user, id.account, id.key = acct.Name, acct.ID, d.key
-	id.generation, id.epoch = acct.Generation, acct.Epoch
+	id.epoch = acct.Epoch
 	id.realm, id.member = acct.Realm, d.member
-	id.warnings = d.a.warnings(acct, d.a.now())
-	if err := d.a.Check(keep, id); err != nil {
+	id.warnings = d.a.lifetimes.warnings(acct, d.a.now())
+	if _, err := d.a.standing(keep, id); err != nil {
 		return Identity{}, err
 	}
 	return id, nil

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"entry/audit"
 )
 
 // FirstFactor judges passphrases of accounts that live in somebody else's
@@ -82,7 +80,7 @@ func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase str
 }
 
 // askDirectory asks the account's directory, once.
-func (a *Authenticator) askDirectory(ctx context.Context, acct Account, passphrase string) (verdict, membership, error) {
+func (a *core) askDirectory(ctx context.Context, acct Account, passphrase string) (verdict, membership, error) {
 	realm, ok := a.realms[acct.Realm]
 	if !ok {
 		return verdict{}, membership{}, &directoryDown{acct.Realm, errors.New("it is not configured")}
@@ -119,7 +117,7 @@ func (d *dialogue) keyStands(acct Account) bool {
 
 // ownPassphrase returns a *Refusal for an account whose passphrase is kept by a
 // directory, which says where to go.
-func (a *Authenticator) ownPassphrase(acct Account) error {
+func (a SelfService) ownPassphrase(acct Account) error {
 	if acct.Realm == "" {
 		return nil
 	}
@@ -128,30 +126,4 @@ func (a *Authenticator) ownPassphrase(acct Account) error {
 		where = realm.Where()
 	}
 	return &Refusal{"Your passphrase is not kept by " + a.issuer + ": change it at " + where + "."}
-}
-
-// SetRealm lets a directory judge the passphrase of name from now on, or, with
-// an empty realm, entry itself. Identities proven before fail Check, and the
-// account's own passphrase is dropped: an account that comes back needs Reset.
-// A realm that isn't configured is a *Refusal.
-func (a *Authenticator) SetRealm(ctx context.Context, name, realm string) error {
-	if _, ok := a.realms[realm]; !ok && realm != "" {
-		return &Refusal{"No realm of that name is configured."}
-	}
-	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
-	e.Detail = "passphrase judged by the directory " + realm
-	if realm == "" {
-		e.Detail = "passphrase judged by " + a.issuer
-	}
-	err := a.change(ctx, name, e, func(acct *Account) error {
-		if acct.Realm != realm {
-			acct.Realm, acct.Passphrase, acct.PassphraseSet = realm, "", time.Time{}
-			acct.Epoch++
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("set realm of user %s: %w", name, err)
-	}
-	return nil
 }

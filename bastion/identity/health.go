@@ -37,7 +37,7 @@ type Health struct {
 }
 
 // Health tells the holder of id how the account stands.
-func (a *Authenticator) Health(ctx context.Context, id Identity) (Health, error) {
+func (a SelfService) Health(ctx context.Context, id Identity) (Health, error) {
 	acct, err := a.owned(ctx, id)
 	if err != nil {
 		return Health{}, err
@@ -49,7 +49,7 @@ func (a *Authenticator) Health(ctx context.Context, id Identity) (Health, error)
 	info := a.info(acct)
 	h := Health{
 		RecoveryLeft: info.RecoveryLeft, LockedUntil: info.LockedUntil, PassphraseSet: acct.PassphraseSet,
-		PassphraseExpires: a.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.inactiveAfter(acct.standing("")), LastLogins: logins,
+		PassphraseExpires: a.lifetimes.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), LastLogins: logins,
 	}
 	for _, e := range acct.Authenticators {
 		dev := DeviceHealth{Name: e.Name, Created: e.Created, Used: e.Used}

@@ -3,10 +3,8 @@ package identity
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -19,15 +17,13 @@ var (
 	// ErrAbandoned: an empty answer, a client that left, or the end of the
 	// grace. Nothing was counted but the source's connection rate.
 	ErrAbandoned = errors.New("identity: dialogue abandoned")
-	// ErrExhausted: the connection has had its three dialogues and must close.
+	// ErrExhausted: the connection has had its three dialogues, or there were too
+	// many failures and nothing was evaluated. It must close.
 	ErrExhausted = errors.New("identity: no dialogue left on this connection")
-	// ErrLocked: too many failures; nothing was evaluated. It is an ErrExhausted
-	// too, because the connection must close.
-	ErrLocked = fmt.Errorf("%w: locked", ErrExhausted)
 	// ErrUnavailable: the store, the log or the hashing queue failed. Nobody
 	// gets in; the connection should close.
 	ErrUnavailable = errors.New("identity: unavailable")
-	// ErrRevoked: the account changed after this identity was proven (Check).
+	// ErrRevoked: the account changed after this identity was proven (Standing).
 	ErrRevoked = errors.New("identity: revoked")
 )
 
@@ -51,16 +47,15 @@ type Attempt struct {
 
 // Identity is a proven user. Only Login makes one; the zero Identity is nobody.
 type Identity struct {
-	user       string
-	account    string
-	method     string
-	key        string
-	at         time.Time
-	generation int64
-	epoch      int64
-	warnings   string // lines; a slice would make Identity incomparable
-	realm      string
-	member     membership
+	user     string
+	account  string
+	method   string
+	key      string
+	at       time.Time
+	epoch    int64
+	warnings string // lines; a slice would make Identity incomparable
+	realm    string
+	member   membership
 }
 
 // Valid tells whether Login made i.
@@ -73,9 +68,6 @@ func (i Identity) User() string { return i.user }
 // "passphrase+sms", "publickey+sms", "publickey+remembered", "passphrase+sk", "temporary+otp",
 // "temporary+enrolment", "passphrase+recovery", "publickey+recovery".
 func (i Identity) Method() string { return i.method }
-
-// Key is the SHA256:… fingerprint of the key that was the first factor, or "".
-func (i Identity) Key() string { return i.key }
 
 // At is when the code was accepted: the start of the time for which the
 // connection may open channels. For a remembered key it is the time of the code
@@ -102,69 +94,4 @@ func (i Identity) Groups() (names []string, fetched time.Time) {
 		names = strings.Split(i.member.groups, "\n")
 	}
 	return names, i.member.fetched
-}
-
-// Generation is the account's generation at the login.
-func (i Identity) Generation() int64 { return i.generation }
-
-// dialoguesPerConn is how many dialogues a connection gets. sshd's
-// MaxAuthTries of 6 counts methods; a dialogue is two answers, so half of it.
-const dialoguesPerConn = 3
-
-// ConnState is what identity remembers of one client connection: how many
-// dialogues it has had and which code it has already spent. One ConnState
-// belongs to one connection and is safe for concurrent use.
-type ConnState struct {
-	mu        sync.Mutex
-	dialogues int
-	spentAuth string // authenticator of the step spent here; "" for none
-	spentStep int64
-
-	text texted
-
-	once, await     sync.Once
-	opened, awaited chan struct{}
-}
-
-// NewConnState returns the state of a connection that has done nothing yet.
-func NewConnState() *ConnState {
-	return &ConnState{opened: make(chan struct{}), awaited: make(chan struct{})}
-}
-
-// EnrolmentOpened is closed once a right temporary passphrase or recovery code
-// opened a reset or an enrolment, which takes people longer than a login: the
-// server then extends the grace (and moves the connection to its own pool).
-func (c *ConnState) EnrolmentOpened() <-chan struct{} { return c.opened }
-
-func (c *ConnState) openEnrolment() { c.once.Do(func() { close(c.opened) }) }
-
-// take uses up one dialogue and tells whether there was one left.
-func (c *ConnState) take() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dialogues >= dialoguesPerConn {
-		return false
-	}
-	c.dialogues++
-	return true
-}
-
-// remember keeps a step that this connection has spent; forget drops it, once
-// a login has succeeded with it: a later confirmation needs a fresh code.
-func (c *ConnState) remember(auth string, step int64) {
-	c.mu.Lock()
-	c.spentAuth, c.spentStep = auth, step
-	c.mu.Unlock()
-}
-
-func (c *ConnState) forget() {
-	c.mu.Lock()
-	c.spentAuth, c.spentStep, c.text = "", 0, texted{}
-	c.mu.Unlock()
-}
-
-func (c *ConnState) spent() (auth string, step int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.spentAuth, c.spentStep
 }

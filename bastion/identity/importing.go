@@ -38,7 +38,7 @@ type ImportResult struct {
 // account that exists is left alone. One that can't be taken over is reported
 // and doesn't stop the others; the error is ErrUnavailable, and the results up
 // to there come with it.
-func (a *Authenticator) Import(ctx context.Context, all []Imported) ([]ImportResult, error) {
+func (a Operators) Import(ctx context.Context, all []Imported) ([]ImportResult, error) {
 	return a.importAll(ctx, all, func(acct Account) error {
 		// Looked up first, so that the log doesn't announce what can't be.
 		if err := a.vacant(ctx, acct); err != nil {
@@ -50,12 +50,12 @@ func (a *Authenticator) Import(ctx context.Context, all []Imported) ([]ImportRes
 }
 
 // CheckImport says what Import would do now, and changes nothing.
-func (a *Authenticator) CheckImport(ctx context.Context, all []Imported) ([]ImportResult, error) {
+func (a Operators) CheckImport(ctx context.Context, all []Imported) ([]ImportResult, error) {
 	return a.importAll(ctx, all, func(acct Account) error { return a.vacant(ctx, acct) })
 }
 
 // vacant returns ErrExists if the name of acct is taken.
-func (a *Authenticator) vacant(ctx context.Context, acct Account) error {
+func (a Operators) vacant(ctx context.Context, acct Account) error {
 	_, err := a.store.Account(ctx, acct.Name)
 	switch {
 	case err == nil:
@@ -66,7 +66,7 @@ func (a *Authenticator) vacant(ctx context.Context, acct Account) error {
 	return err
 }
 
-func (a *Authenticator) importAll(ctx context.Context, all []Imported, create func(Account) error) ([]ImportResult, error) {
+func (a Operators) importAll(ctx context.Context, all []Imported, create func(Account) error) ([]ImportResult, error) {
 	results := make([]ImportResult, 0, len(all))
 	for _, in := range all {
 		r, err := a.importOne(in, create)
@@ -78,7 +78,7 @@ func (a *Authenticator) importAll(ctx context.Context, all []Imported, create fu
 	return results, nil
 }
 
-func (a *Authenticator) importOne(in Imported, create func(Account) error) (ImportResult, error) {
+func (a Operators) importOne(in Imported, create func(Account) error) (ImportResult, error) {
 	r := ImportResult{Name: in.Name}
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	if err := policy.ValidUser(in.Name); err != nil {
@@ -144,7 +144,7 @@ func (a *Authenticator) importOne(in Imported, create func(Account) error) (Impo
 
 // completeImport takes away what is of no use alone and says what the account
 // still needs: a passphrase without an authenticator opens nothing.
-func (a *Authenticator) completeImport(acct *Account) (next string) {
+func (a Operators) completeImport(acct *Account) (next string) {
 	switch {
 	case len(acct.Authenticators) == 0:
 		acct.Passphrase = ""

@@ -17,7 +17,7 @@ import (
 // returns ErrExists for an account in use (Reset is for those) and a *Refusal
 // for one that is disabled. Disable revokes an invitation, and so does the next
 // one. Each half has 40 random bits, so that one channel alone is no way in.
-func (a *Authenticator) Invite(ctx context.Context, name string) (mail, signal string, until time.Time, err error) {
+func (a Operators) Invite(ctx context.Context, name string) (mail, signal string, until time.Time, err error) {
 	if err := policy.ValidUser(name); err != nil {
 		return "", "", time.Time{}, fmt.Errorf("invite user: %w", err)
 	}
@@ -44,7 +44,7 @@ func (a *Authenticator) Invite(ctx context.Context, name string) (mail, signal s
 	if err != nil {
 		return "", "", time.Time{}, fmt.Errorf("invite user %s: %w", name, err)
 	}
-	a.notify(ctx, Notice{User: name, Kind: NoticeInvited, Detail: "until " + utc(fresh.Expires)})
+	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + utc(fresh.Expires)})
 	half := len(temporary) / 2
 	return temporary[:half], temporary[half+1:], fresh.Expires, nil
 }

@@ -3,12 +3,10 @@ package identity
 import (
 	"context"
 	"crypto/subtle"
-	"fmt"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
-	"entry/audit"
 	"entry/bastion/identity/secret"
 )
 
@@ -31,19 +29,6 @@ type verdict struct {
 
 // usedCode is said only after a right passphrase, or inside a connection.
 var usedCode = verdict{reason: reasonCodeUsed, innocent: true, text: "Code already used, wait for the next one."}
-
-// codeKind is how the second answer relates to an account.
-type codeKind uint8
-
-const (
-	codeWrong    codeKind = iota
-	codeRight             // spent by this connection
-	codeUsed              // in time, but spent elsewhere
-	codeEarly             // the authenticator's clock is off; never accepted
-	codeRecovery          // an unused recovery code
-	codeNeedless          // right temporary passphrase, no authenticator yet
-	codeTouch             // a security key was touched, and that stands for it
-)
 
 // judge evaluates both answers as one. The code goes first, being cheap, and
 // only one that lies in a window lets the passphrase be hashed.
@@ -113,8 +98,8 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		return usedCode, nil
 	case code == codeEarly:
 		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.Drift)}, nil
-	case d.a.unfit(acct.standing(""), now).reason != "":
-		return d.a.unfit(acct.standing(""), now), nil
+	case d.a.lifetimes.unfit(acct.standing(""), now).reason != "":
+		return d.a.lifetimes.unfit(acct.standing(""), now), nil
 	case expired:
 		return d.expired(acct), nil
 	}
@@ -125,149 +110,21 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	}
 	v := verdict{temporary: isTemporary, recovery: code == codeRecovery}
 	if !isTemporary && !d.keyStands(acct) && acct.Realm == "" {
-		v.typed, v.aged = in.passphrase, d.a.aged(acct, now)
+		v.typed, v.aged = in.passphrase, d.a.lifetimes.aged(acct, now)
 	}
-	return v, nil
-}
-
-// wrongPassphrase counts against the account only if the code was its own:
-// strangers can't lock an owner out.
-func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, now time.Time) (verdict, error) {
-	v := verdict{reason: reasonWrongPassphrase}
-	if code == codeWrong || code == codeEarly || code == codeNeedless {
-		return v, nil
-	}
-	l := d.a.limits
-	until, err := d.a.store.CountFailure(context.WithoutCancel(ctx), acct.ID, now, l.AccountFailures, l.AccountWindow)
-	if err != nil {
-		return verdict{}, fmt.Errorf("%w: count failure: %w", ErrUnavailable, err)
-	}
-	v.accountLock = until
 	return v, nil
 }
 
 // expired is said only after the right temporary passphrase (and code, if there
 // is an authenticator): to its holder, who needs to know what to do.
 func (d *dialogue) expired(acct Account) verdict {
-	if v := d.a.unfit(acct.standing(""), d.a.now()); v.reason != "" {
+	if v := d.a.lifetimes.unfit(acct.standing(""), d.a.now()); v.reason != "" {
 		return v
 	}
 	return verdict{
 		reason: reasonExpired, innocent: true,
 		text: "This temporary passphrase expired on " + utc(acct.Temporary.Expires) + ": ask your lab's administrator for a new one.",
 	}
-}
-
-// judgeCode finds what kind of code the second answer is and spends a right one.
-func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now time.Time) (codeKind, secret.Match, error) {
-	bare := d.a.bare(acct)
-	if bare && !in.split && in.code == "" {
-		return codeNeedless, secret.Match{}, nil
-	}
-	code, _ := secret.ParseCode(in.code)
-	found, err := d.findCode(acct, code, now)
-	if err != nil {
-		return codeWrong, secret.Match{}, err
-	}
-	recovery := d.findRecovery(acct, in.code)
-	switch {
-	case bare:
-		return codeWrong, secret.Match{}, nil
-	case d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now):
-		return codeRight, secret.Match{}, nil
-	case d.a.bySMS(acct) && !recovery:
-		return codeWrong, secret.Match{}, nil
-	case found.Acceptable():
-		kind, err := d.spend(ctx, found)
-		return kind, found.Match, err
-	case found.Found:
-		return codeEarly, found.Match, nil
-	case recovery:
-		return codeRecovery, secret.Match{}, nil
-	}
-	return codeWrong, secret.Match{}, nil
-}
-
-// ownMatch is a match and the authenticator it was found on.
-type ownMatch struct {
-	secret.Match
-	authenticator string
-}
-
-// findCode looks for code on all authenticators of the account; on the dummy's
-// for an account without one, so that the work is the same.
-func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch, error) {
-	holder, devices := acct.ID, acct.Authenticators
-	if len(devices) == 0 {
-		holder, devices = d.a.dummy.ID, d.a.dummy.Authenticators
-	}
-	keptAuth, keptStep := d.conn.spent()
-	var best ownMatch
-	for _, dev := range devices {
-		seed, err := d.a.keys.OpenSeed(holder, dev.ID, dev.Sealed)
-		if err != nil {
-			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		kept := int64(-1)
-		if dev.ID == keptAuth {
-			kept = keptStep
-		}
-		m, err := secret.FindStep(seed, code, now, dev.LastStep, kept)
-		if err != nil {
-			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if m.Found && (!best.Found || (m.Acceptable() && !best.Acceptable())) {
-			best = ownMatch{Match: m, authenticator: dev.ID}
-		}
-	}
-	return best, nil
-}
-
-// spend uses the step up, before the passphrase is looked at: whatever comes of
-// this dialogue, no other connection can use the code. This one can, once more.
-func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
-	if auth, step := d.conn.spent(); auth == m.authenticator && step == m.Step {
-		return codeRight, nil
-	}
-	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.Step, d.a.now())
-	if err != nil {
-		return codeWrong, fmt.Errorf("%w: spend code: %w", ErrUnavailable, err)
-	}
-	if !won {
-		return codeUsed, nil
-	}
-	d.conn.remember(m.authenticator, m.Step)
-	return codeRight, nil
-}
-
-// findRecovery looks for an unused recovery code, in constant work.
-func (d *dialogue) findRecovery(acct Account, answer string) bool {
-	h, ok := d.a.keys.HashRecovery(acct.ID, answer)
-	hit := 0
-	for _, r := range acct.Recovery {
-		if r.Used.IsZero() {
-			hit |= subtle.ConstantTimeCompare(r.Hash[:], h[:])
-		}
-	}
-	return ok && hit == 1
-}
-
-// spendRecovery uses a recovery code up, after the right first factor, so that
-// a mistyped passphrase doesn't cost one of ten.
-func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer string, now time.Time) (bool, error) {
-	h, _ := d.a.keys.HashRecovery(acct.ID, answer)
-	won, err := d.a.store.SpendRecovery(context.WithoutCancel(ctx), acct.ID, h, now)
-	if err != nil {
-		return false, fmt.Errorf("%w: spend recovery code: %w", ErrUnavailable, err)
-	}
-	if !won {
-		return false, nil
-	}
-	if err := d.a.report(ctx, d.event(audit.RecoveryUsed, "")); err != nil {
-		return false, err
-	}
-	d.tell(ctx, NoticeRecoveryUsed, "")
-	return true, nil
 }
 
 // temporaryFor tells whether typed is the account's temporary passphrase,
@@ -284,9 +141,9 @@ func (a Account) temporaryFor(typed string) bool {
 // admitsKey tells whether key may be the first factor of acct: never while the
 // passphrase is temporary or too old, because a reset must reach whoever planted
 // a key, and never without an authenticator, because then nothing would be second.
-func (a *Authenticator) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
-	if key == nil || a.unfit(acct.standing(""), now).reason != "" || acct.Temporary != nil || (acct.Passphrase == "" && acct.Realm == "") ||
-		a.bare(acct) || a.aged(acct, now) {
+func (a *core) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
+	if key == nil || a.lifetimes.unfit(acct.standing(""), now).reason != "" || acct.Temporary != nil || (acct.Passphrase == "" && acct.Realm == "") ||
+		a.bare(acct) || a.lifetimes.aged(acct, now) {
 		return false
 	}
 	print := ssh.FingerprintSHA256(key)
@@ -296,26 +153,6 @@ func (a *Authenticator) admitsKey(acct Account, key ssh.PublicKey, now time.Time
 		}
 	}
 	return false
-}
-
-// dummyAccount stands in for unknown names: it has one of everything, and
-// nobody knows any of it. It is in no store, so nothing of it can be spent.
-func (a *Authenticator) dummyAccount() (Account, error) {
-	acct := Account{ID: secret.NewID(), Generation: -1, Passphrase: a.hasher.Dummy()}
-	dev := secret.NewID()
-	acct.Authenticators = []EnrolledAuthenticator{{ID: dev, Sealed: a.keys.SealSeed(acct.ID, dev, secret.NewSeed())}}
-	_, acct.Recovery = a.newRecovery(acct.ID)
-	return acct, nil
-}
-
-// driftText diagnoses a clock that is ahead of entry's.
-func driftText(drift time.Duration) string {
-	way := "ahead"
-	if drift < 0 {
-		way = "behind"
-	}
-	return fmt.Sprintf("The clock of your authenticator is about %s %s: set it to automatic, then use a new code.",
-		minutesLeft(time.Time{}.Add(drift.Abs()), time.Time{}), way)
 }
 
 func lockedText(acct Account) string {

@@ -40,7 +40,7 @@ func refuseKey(format string, args ...any) error {
 // options, as a first factor for name. It refuses certificates, DSA, and RSA
 // keys outside 2048 to 4096 bits with a *KeyRefused, as it does a key that the
 // account has, and returns the key's fingerprint.
-func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
+func (a Operators) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
 	key, err := parseKey(line)
 	if err != nil {
 		return "", fmt.Errorf("add key to %s: %w", name, err)
@@ -56,7 +56,7 @@ func (a *Authenticator) AddKey(ctx context.Context, name, line string) (fingerpr
 	if err != nil {
 		return "", fmt.Errorf("add key %s to %s: %w", key.Fingerprint, name, err)
 	}
-	a.notify(ctx, Notice{User: name, Kind: NoticeKeyAdded, Detail: key.Fingerprint})
+	a.notify(ctx, Notice{User: name, Kind: noticeKeyAdded, Detail: key.Fingerprint})
 	return key.Fingerprint, nil
 }
 
@@ -72,7 +72,7 @@ func withKey(keys []Key, key Key) ([]Key, error) {
 }
 
 // RemoveKey takes the key with that SHA256:… fingerprint away, or returns ErrNoKey.
-func (a *Authenticator) RemoveKey(ctx context.Context, name, fingerprint string) error {
+func (a Operators) RemoveKey(ctx context.Context, name, fingerprint string) error {
 	e := a.adminEvent(ctx, audit.KeyRemoved, name, nil)
 	e.Key = fingerprint
 	err := a.change(ctx, name, e, func(acct *Account) error {
@@ -86,7 +86,7 @@ func (a *Authenticator) RemoveKey(ctx context.Context, name, fingerprint string)
 	if err != nil {
 		return fmt.Errorf("remove key %s of %s: %w", fingerprint, name, err)
 	}
-	a.notify(ctx, Notice{User: name, Kind: NoticeKeyRemoved, Detail: fingerprint})
+	a.notify(ctx, Notice{User: name, Kind: noticeKeyRemoved, Detail: fingerprint})
 	return nil
 }
 

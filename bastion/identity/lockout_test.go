@@ -43,7 +43,8 @@ func (m memory) Count(ctx context.Context, _ time.Time, edit func([]Tally) bool,
 }
 
 func TestRefundUndoesItsOwnLock(t *testing.T) {
-	l := &lockout{limits: Limits{NameFailures: 2}.withDefaults(), store: memory{}}
+	l := &lockout{limits: usualLimits, store: memory{}}
+	l.limits.name = 2
 	now := time.Unix(1_700_000_000, 0)
 	p := l.pairOf("alice", netip.MustParseAddr("192.0.2.7"))
 	charge := func(want bool) {
@@ -84,7 +85,8 @@ func TestRefundUndoesItsOwnLock(t *testing.T) {
 // must not come before its window, its lock or its trust has ended.
 func TestTalliesAreKeptAsLongAsTheySay(t *testing.T) {
 	m := memory{}
-	l := &lockout{limits: Limits{NameFailures: 2, Window: time.Hour, Lock: 2 * time.Hour}.withDefaults(), store: m}
+	l := &lockout{limits: usualLimits, store: m}
+	l.limits.name, l.limits.window, l.limits.lock = 2, time.Hour, 2*time.Hour
 	now := time.Unix(1_700_000_000, 0)
 	p := l.pairOf("alice", netip.MustParseAddr("192.0.2.7"))
 	want := func(mine, all time.Duration) {

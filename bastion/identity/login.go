@@ -10,7 +10,6 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity/secret"
-	"entry/policy"
 )
 
 // Login runs the dialogue with the client behind ask until it has proven who it
@@ -19,10 +18,10 @@ import (
 // admits it; otherwise the passphrase is asked. Verdicts stand in the next
 // prompt, or in a last one that only asks for Enter.
 //
-// Errors: ErrAbandoned, ErrExhausted (also ErrLocked), ErrUnavailable. One Login
+// Errors: ErrAbandoned, ErrExhausted, ErrUnavailable. One Login
 // at a time per ConnState.
 func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask Asker) (Identity, error) {
-	d := &dialogue{a: a, at: at, conn: c, ask: ask, pair: a.lockout.pairOf(at.Name, at.Source.Addr())}
+	d := &dialogue{a: a.core, at: at, conn: c, ask: ask, pair: a.lockout.pairOf(at.Name, at.Source.Addr())}
 	for {
 		st, err := a.lockout.look(ctx, d.pair, a.now())
 		if err != nil {
@@ -60,22 +59,6 @@ func (a *Authenticator) KnowsKey(ctx context.Context, name string, key ssh.Publi
 	return err == nil && a.admitsKey(acct, key, a.now())
 }
 
-// load returns the account of a name, or the dummy after the same query.
-func (a *Authenticator) load(ctx context.Context, name string) (acct Account, known bool, err error) {
-	asked := name
-	if policy.ValidUser(name) != nil {
-		asked = "-" // no account can have it
-	}
-	acct, err = a.store.Account(ctx, asked)
-	switch {
-	case errors.Is(err, ErrNoAccount):
-		return a.dummy, false, nil
-	case err != nil:
-		return Account{}, false, fmt.Errorf("%w: read account: %w", ErrUnavailable, err)
-	}
-	return acct, true, nil
-}
-
 // again is a verdict that the next dialogue's first prompt carries.
 type again struct{ text string }
 
@@ -85,7 +68,7 @@ const notAccepted = "Not accepted."
 
 // dialogue is one Login at work. It belongs to one goroutine.
 type dialogue struct {
-	a    *Authenticator
+	a    *core
 	at   Attempt
 	conn *ConnState
 	ask  Asker
@@ -198,20 +181,6 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, 
 	return v, true, err
 }
 
-// charge counts this dialogue as a failed try until it succeeds, once. False
-// means that the name or the source is locked and nothing may be evaluated.
-func (d *dialogue) charge(ctx context.Context) (bool, error) {
-	if d.charged {
-		return true, nil
-	}
-	before, locks, err := d.a.lockout.charge(ctx, d.pair, d.a.now())
-	if err != nil {
-		return false, err
-	}
-	d.charged, d.locks, d.barred = before.judged(), locks, before
-	return d.charged, nil
-}
-
 // settle turns a verdict into an identity or into the next prompt's text.
 func (d *dialogue) settle(ctx context.Context, acct Account, v verdict, err error) (Identity, error) {
 	if err != nil {
@@ -239,7 +208,7 @@ func (d *dialogue) failed(ctx context.Context, v verdict) error {
 	e := []audit.Event{d.event(audit.LoginFailed, v.reason)}
 	if d.locks && d.charged {
 		e = append(e, d.event(audit.LoginLocked, reasonTooMany))
-		until := d.a.now().Add(d.a.limits.Lock)
+		until := d.a.now().Add(d.a.lockout.limits.lock)
 		e[1].Until = &until
 	}
 	if !v.accountLock.IsZero() {
@@ -255,27 +224,6 @@ func (d *dialogue) failed(ctx context.Context, v verdict) error {
 		text = notAccepted
 	}
 	return &again{text: text}
-}
-
-func (d *dialogue) succeeded(ctx context.Context) error {
-	d.charged, d.locks = false, false
-	return d.a.lockout.succeeded(ctx, d.pair, d.a.now())
-}
-
-func (d *dialogue) refund(ctx context.Context) error {
-	if !d.charged {
-		return nil
-	}
-	d.charged, d.locks = false, false
-	return d.a.lockout.refund(ctx, d.pair, d.a.now())
-}
-
-func (d *dialogue) load(ctx context.Context) (Account, error) {
-	acct, known, err := d.a.load(ctx, d.at.Name)
-	if known {
-		d.user = acct.Name
-	}
-	return acct, err
 }
 
 func (d *dialogue) event(t audit.Type, why reason) audit.Event {

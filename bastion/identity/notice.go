@@ -10,19 +10,19 @@ type NoticeKind string
 
 // The kinds: everything that strengthens, renews or takes away access.
 const (
-	NoticeDeviceAdded       NoticeKind = "authenticator-added"
-	NoticeDeviceRemoved     NoticeKind = "authenticator-removed"
-	NoticePassphraseChanged NoticeKind = "passphrase-changed"
-	NoticeRecoveryCreated   NoticeKind = "recovery-codes-created"
-	NoticeRecoveryUsed      NoticeKind = "recovery-code-used"
-	NoticeKeyAdded          NoticeKind = "key-added"
-	NoticeKeyRemoved        NoticeKind = "key-removed"
-	NoticeInvited           NoticeKind = "invited"
-	NoticeReset             NoticeKind = "reset"
-	NoticeDisabled          NoticeKind = "disabled"
-	NoticeEnabled           NoticeKind = "enabled"
-	NoticeEndChanged        NoticeKind = "end-changed"
-	NoticePhoneChanged      NoticeKind = "phone-changed"
+	noticeDeviceAdded       NoticeKind = "authenticator-added"
+	noticeDeviceRemoved     NoticeKind = "authenticator-removed"
+	noticePassphraseChanged NoticeKind = "passphrase-changed"
+	noticeRecoveryCreated   NoticeKind = "recovery-codes-created"
+	noticeRecoveryUsed      NoticeKind = "recovery-code-used"
+	noticeKeyAdded          NoticeKind = "key-added"
+	noticeKeyRemoved        NoticeKind = "key-removed"
+	noticeInvited           NoticeKind = "invited"
+	noticeReset             NoticeKind = "reset"
+	noticeDisabled          NoticeKind = "disabled"
+	noticeEnabled           NoticeKind = "enabled"
+	noticeEndChanged        NoticeKind = "end-changed"
+	noticePhoneChanged      NoticeKind = "phone-changed"
 )
 
 // Notice tells a user what happened to the account. It holds no secret.
@@ -35,7 +35,7 @@ type Notice struct {
 }
 
 // notify hands a notice on, once what it tells is durable.
-func (a *Authenticator) notify(ctx context.Context, n Notice) {
+func (a *core) notify(ctx context.Context, n Notice) {
 	if a.notice == nil {
 		return
 	}

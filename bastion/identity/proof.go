@@ -30,14 +30,14 @@ type Refusal struct{ Text string }
 func (r *Refusal) Error() string { return r.Text }
 
 // Fresh asks the holder of id for a code that was not used yet, at most three
-// times; where codes go by SMS, one is sent. The limits of Login apply, and a code of the login itself is used; a
-// recovery code doesn't do, because whoever needs one has to enrol anew, by
-// logging in with it. at is the client connection's attempt; its name and key
-// are not used.
+// times; where codes go by SMS, one is sent. The limits of Login apply, and a
+// code of the login itself is used; a recovery code doesn't do, because whoever
+// needs one has to enrol anew, by logging in with it. at is the client
+// connection's attempt; its name and key are not used.
 //
-// Errors: ErrRefused, ErrAbandoned, ErrLocked, ErrRevoked, ErrUnavailable; what
+// Errors: ErrRefused, ErrAbandoned, ErrExhausted, ErrRevoked, ErrUnavailable; what
 // there is to say has been said through ask.
-func (a *Authenticator) Fresh(ctx context.Context, id Identity, at Attempt, ask Asker) (Proof, error) {
+func (a SelfService) Fresh(ctx context.Context, id Identity, at Attempt, ask Asker) (Proof, error) {
 	if !id.Valid() {
 		return Proof{}, ErrRevoked
 	}
@@ -67,10 +67,10 @@ func (a *Authenticator) Fresh(ctx context.Context, id Identity, at Attempt, ask 
 }
 
 // serve is a dialogue inside a connection whose user is proven.
-func (a *Authenticator) serve(id Identity, at Attempt, ask Asker) *dialogue {
+func (a SelfService) serve(id Identity, at Attempt, ask Asker) *dialogue {
 	at.Name, at.Key = id.user, nil
 	return &dialogue{
-		a: a, at: at, conn: NewConnState(), ask: ask, pair: a.lockout.pairOf(id.user, at.Source.Addr()), user: id.user, serving: true,
+		a: a.core, at: at, conn: NewConnState(), ask: ask, pair: a.lockout.pairOf(id.user, at.Source.Addr()), user: id.user, serving: true,
 	}
 }
 
@@ -122,7 +122,7 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 
 // take uses the proof up and returns the account and a dialogue for what it
 // admits.
-func (a *Authenticator) take(ctx context.Context, p Proof, ask Asker) (*dialogue, Account, error) {
+func (a SelfService) take(ctx context.Context, p Proof, ask Asker) (*dialogue, Account, error) {
 	left := p.until.Sub(a.now())
 	if p.spent == nil || p.spent.Swap(true) || left <= 0 || left > proofLifetime {
 		return nil, Account{}, ErrProof

@@ -88,12 +88,12 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 		return Identity{}, false, nil
 	}
 	now := a.now()
-	d := &dialogue{a: a, at: at, conn: NewConnState(), pair: a.lockout.pairOf(at.Name, at.Source.Addr()), key: ssh.FingerprintSHA256(at.Key)}
+	d := &dialogue{a: a.core, at: at, conn: NewConnState(), pair: a.lockout.pairOf(at.Name, at.Source.Addr()), key: ssh.FingerprintSHA256(at.Key)}
 	acct, err := d.load(ctx)
 	if err != nil {
 		return Identity{}, false, err
 	}
-	r, ok := a.remembrance(acct, d.key, network, now)
+	r, ok := a.remembering.remembrance(acct, d.key, network, now)
 	if !ok || !a.admitsKey(acct, at.Key, now) || now.Before(acct.LockedUntil) {
 		return Identity{}, false, nil
 	}
@@ -102,7 +102,7 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 		return Identity{}, false, err
 	}
 	const method = "publickey+remembered"
-	until := a.until(r)
+	until := a.remembering.until(r)
 	id, err := d.admit(ctx, acct, Identity{method: method, at: r.Since}, &until, func(ctx context.Context) error {
 		return a.store.RecordRemembered(ctx, acct.ID, acct.Generation, d.loginInfo(now, method), r)
 	})
@@ -116,27 +116,27 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 // remembrance is what is remembered of a key from a network now. The network is
 // compared as a whole: under a narrower setting what was remembered of a wider
 // one counts no more.
-func (a *Authenticator) remembrance(acct Account, fingerprint string, network netip.Prefix, now time.Time) (Remembrance, bool) {
-	for _, r := range acct.Remembered {
-		if r.Fingerprint == fingerprint && r.Network == network && a.counts(r, now) {
-			return r, true
+func (r Remember) remembrance(acct Account, fingerprint string, network netip.Prefix, now time.Time) (Remembrance, bool) {
+	for _, one := range acct.Remembered {
+		if one.Fingerprint == fingerprint && one.Network == network && r.counts(one, now) {
+			return one, true
 		}
 	}
 	return Remembrance{}, false
 }
 
-// until is the end of r under the lifetime of today.
-func (a *Authenticator) until(r Remembrance) time.Time {
-	if short := r.Since.Add(a.remembering.Lifetime); short.Before(r.Until) {
+// until is the end of one under the lifetime of today.
+func (r Remember) until(one Remembrance) time.Time {
+	if short := one.Since.Add(r.Lifetime); short.Before(one.Until) {
 		return short
 	}
-	return r.Until
+	return one.Until
 }
 
-// counts tells whether r still stands for a code. A clock that went back to
+// counts tells whether one still stands for a code. A clock that went back to
 // before the code proves nothing about how old it is.
-func (a *Authenticator) counts(r Remembrance, now time.Time) bool {
-	return a.remembering.Lifetime > 0 && !now.Before(r.Since) && now.Before(a.until(r))
+func (r Remember) counts(one Remembrance, now time.Time) bool {
+	return r.Lifetime > 0 && !now.Before(one.Since) && now.Before(r.until(one))
 }
 
 // remembrance is what a login by key and code, or key and touch, leaves behind:
@@ -158,17 +158,17 @@ func (d *dialogue) remembrance(method string, now time.Time) *Remembrance {
 }
 
 // RememberedKeys lists what stands for a code now, the newest first.
-func (a *Authenticator) RememberedKeys(ctx context.Context, id Identity) ([]RememberedKey, error) {
+func (a SelfService) RememberedKeys(ctx context.Context, id Identity) ([]RememberedKey, error) {
 	acct, err := a.owned(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	var all []RememberedKey
 	for _, r := range acct.Remembered {
-		if !a.counts(r, a.now()) {
+		if !a.remembering.counts(r, a.now()) {
 			continue
 		}
-		k := RememberedKey{Fingerprint: r.Fingerprint, Network: r.Network, Since: r.Since, Until: a.until(r), Used: r.Used}
+		k := RememberedKey{Fingerprint: r.Fingerprint, Network: r.Network, Since: r.Since, Until: a.remembering.until(r), Used: r.Used}
 		for _, own := range acct.Keys {
 			if own.Fingerprint == r.Fingerprint {
 				k.Comment = own.Comment
@@ -182,14 +182,14 @@ func (a *Authenticator) RememberedKeys(ctx context.Context, id Identity) ([]Reme
 // Forget ends what is remembered of the key with that fingerprint, from every
 // network, or of all keys if it is empty. It returns ErrNoKey if there was
 // nothing. No code is asked: it takes access away.
-func (a *Authenticator) Forget(ctx context.Context, id Identity, fingerprint string) error {
+func (a SelfService) Forget(ctx context.Context, id Identity, fingerprint string) error {
 	acct, err := a.owned(ctx, id)
 	if err != nil {
 		return err
 	}
 	var events []audit.Event
 	for _, r := range acct.Remembered {
-		if (fingerprint == "" || r.Fingerprint == fingerprint) && a.counts(r, a.now()) &&
+		if (fingerprint == "" || r.Fingerprint == fingerprint) && a.remembering.counts(r, a.now()) &&
 			!slices.ContainsFunc(events, func(e audit.Event) bool { return e.Key == r.Fingerprint }) {
 			events = append(events, audit.Event{Type: audit.KeyForgotten, User: acct.Name, Key: r.Fingerprint})
 		}

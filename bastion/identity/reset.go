@@ -13,18 +13,18 @@ import (
 // Public keys stay, but are no first factor until the new passphrase is set.
 // With Options.ResetNeedsTwo it only notes that this operator wants it and
 // returns ErrNeedsSecond.
-func (a *Authenticator) Reset(ctx context.Context, name string) (temporary string, err error) {
+func (a Operators) Reset(ctx context.Context, name string) (temporary string, err error) {
 	return a.startReset(ctx, name, false)
 }
 
 // ResetPassphrase gives the account a new temporary passphrase in place of its
 // passphrase; the next login still needs a code of its authenticator. For
 // Options.ResetNeedsTwo see Reset.
-func (a *Authenticator) ResetPassphrase(ctx context.Context, name string) (temporary string, err error) {
+func (a Operators) ResetPassphrase(ctx context.Context, name string) (temporary string, err error) {
 	return a.startReset(ctx, name, true)
 }
 
-func (a *Authenticator) startReset(ctx context.Context, name string, keep bool) (temporary string, err error) {
+func (a Operators) startReset(ctx context.Context, name string, keep bool) (temporary string, err error) {
 	if a.resetNeedsTwo {
 		err = a.askForReset(ctx, name, keep)
 	} else {
@@ -37,7 +37,7 @@ func (a *Authenticator) startReset(ctx context.Context, name string, keep bool) 
 }
 
 // reset carries a reset out, if the account as it is then may be.
-func (a *Authenticator) reset(ctx context.Context, name string, keep bool, may func(Account) error) (temporary string, err error) {
+func (a Operators) reset(ctx context.Context, name string, keep bool, may func(Account) error) (temporary string, err error) {
 	temporary, fresh := a.issueTemporary()
 	e := a.adminEvent(ctx, audit.UserReset, name, &fresh.Expires)
 	e.Detail = resetScope(keep)
@@ -58,7 +58,7 @@ func (a *Authenticator) reset(ctx context.Context, name string, keep bool, may f
 	if err != nil {
 		return "", err
 	}
-	a.notify(ctx, Notice{User: name, Kind: NoticeReset, Detail: e.Detail})
+	a.notify(ctx, Notice{User: name, Kind: noticeReset, Detail: e.Detail})
 	return temporary, nil
 }
 

@@ -12,6 +12,9 @@ import (
 // errNoAnswer marks an Asker's failure: the client left, or the grace ended.
 var errNoAnswer = errors.New("no answer")
 
+// errLocked is the ErrExhausted of too many failures.
+var errLocked = fmt.Errorf("%w: locked", ErrExhausted)
+
 // answer asks one round. An empty answer and none at all end the dialogue.
 func (d *dialogue) answer(ctx context.Context, prompt string, echo bool) (string, error) {
 	s, err := d.ask.Ask(ctx, prompt, echo)
@@ -54,7 +57,7 @@ func (d *dialogue) locked(ctx context.Context, st lockState) error {
 	}
 	d.notice(ctx, fmt.Sprintf("%sToo many failed logins: nothing is accepted for %s for %s.",
 		d.verdict, what, minutesLeft(st.until, d.a.now())))
-	return ErrLocked
+	return errLocked
 }
 
 // end gives an error that closes the conversation its event and, where there is

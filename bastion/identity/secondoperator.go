@@ -34,7 +34,7 @@ type PendingReset struct {
 
 // askForReset notes what the operator behind ctx wants, in place of what any
 // asked for before.
-func (a *Authenticator) askForReset(ctx context.Context, name string, keep bool) error {
+func (a Operators) askForReset(ctx context.Context, name string, keep bool) error {
 	who := audit.ActorOf(ctx)
 	if who == nil || who.LoginUID == unsetLoginUID {
 		return ErrSameOperator
@@ -58,7 +58,7 @@ func (a *Authenticator) askForReset(ctx context.Context, name string, keep bool)
 // loginuid, and both must have a loginuid: without one (no PAM session) nobody
 // can tell who is behind the uid. Errors: ErrNothingPending, ErrSameOperator,
 // ErrNoAccount, ErrUnavailable.
-func (a *Authenticator) ConfirmReset(ctx context.Context, name string) (temporary string, err error) {
+func (a Operators) ConfirmReset(ctx context.Context, name string) (temporary string, err error) {
 	who := audit.ActorOf(ctx)
 	var pending *PendingReset
 	acct, err := a.account(ctx, name)
@@ -81,7 +81,7 @@ func (a *Authenticator) ConfirmReset(ctx context.Context, name string) (temporar
 }
 
 // confirmable returns the reset of acct that waits, if who may confirm it.
-func (a *Authenticator) confirmable(acct Account, who *audit.Actor) (*PendingReset, error) {
+func (a Operators) confirmable(acct Account, who *audit.Actor) (*PendingReset, error) {
 	p := a.pending(acct)
 	switch {
 	case p == nil:
@@ -93,7 +93,7 @@ func (a *Authenticator) confirmable(acct Account, who *audit.Actor) (*PendingRes
 }
 
 // pending is the reset of acct that still can be confirmed, or nil.
-func (a *Authenticator) pending(acct Account) *PendingReset {
+func (a *core) pending(acct Account) *PendingReset {
 	if p := acct.Pending; p != nil && a.now().Before(p.Asked.Add(confirmWithin)) && !a.now().Before(p.Asked) {
 		return p
 	}

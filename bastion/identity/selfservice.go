@@ -11,7 +11,7 @@ import (
 )
 
 // What self-service returns besides *Refusal and *KeyRefused (text for the
-// user), ErrProof, ErrRevoked, ErrAbandoned, ErrLocked and ErrUnavailable.
+// user), ErrProof, ErrRevoked, ErrAbandoned, ErrExhausted and ErrUnavailable.
 var (
 	// ErrNoDevice: the account has no authenticator of that name.
 	ErrNoDevice = errors.New("identity: no such authenticator")
@@ -24,10 +24,14 @@ const (
 	maxDeviceName = 32 // bytes
 )
 
+// SelfService is what the users of proven connections can see and change of their
+// own accounts. What strengthens or renews access takes a Proof.
+type SelfService struct{ *core }
+
 // Enroll adds another authenticator under a name: a QR code through ask, and its
 // first code confirms it. Device is 1 to 32 letters, digits, spaces or ._- and
 // not the name of another one (*Refusal).
-func (a *Authenticator) Enroll(ctx context.Context, p Proof, device string, ask Asker) error {
+func (a SelfService) Enroll(ctx context.Context, p Proof, device string, ask Asker) error {
 	d, acct, err := a.take(ctx, p, ask)
 	if err != nil {
 		return err
@@ -50,7 +54,7 @@ func (a *Authenticator) Enroll(ctx context.Context, p Proof, device string, ask 
 	// From now on the app gives the codes: nothing that can be sent elsewhere
 	// stands beside it.
 	next.Authenticators, next.CodeBySMS = append(slices.Clone(acct.Authenticators), added), false
-	return d.commit(ctx, next, audit.AuthenticatorEnrolled, NoticeDeviceAdded, device)
+	return d.commit(ctx, next, audit.AuthenticatorEnrolled, noticeDeviceAdded, device)
 }
 
 func validDevice(s string) bool {
@@ -61,7 +65,7 @@ func validDevice(s string) bool {
 
 // RemoveDevice takes an authenticator away, and what was remembered by its codes,
 // but never the last one.
-func (a *Authenticator) RemoveDevice(ctx context.Context, p Proof, device string) error {
+func (a SelfService) RemoveDevice(ctx context.Context, p Proof, device string) error {
 	d, acct, err := a.take(ctx, p, nil)
 	if err != nil {
 		return err
@@ -77,14 +81,14 @@ func (a *Authenticator) RemoveDevice(ctx context.Context, p Proof, device string
 	case 0:
 		return ErrLastDevice
 	}
-	return d.commit(ctx, next, audit.AuthenticatorRemoved, NoticeDeviceRemoved, device)
+	return d.commit(ctx, next, audit.AuthenticatorRemoved, noticeDeviceRemoved, device)
 }
 
 // ChangePassphrase asks for the passphrase, at most three times, then twice for
 // a new one. Remembered keys are forgotten. A wrong passphrase counts against
 // the account, because a right code went before it. An account of a directory
 // is told where to go instead (*Refusal).
-func (a *Authenticator) ChangePassphrase(ctx context.Context, p Proof, ask Asker) error {
+func (a SelfService) ChangePassphrase(ctx context.Context, p Proof, ask Asker) error {
 	d, acct, err := a.take(ctx, p, ask)
 	if err != nil {
 		return err
@@ -105,7 +109,7 @@ func (a *Authenticator) ChangePassphrase(ctx context.Context, p Proof, ask Asker
 		return unavailable(err)
 	}
 	next.PassphraseSet = a.now()
-	return d.commit(ctx, next, audit.PassphraseChanged, NoticePassphraseChanged, "")
+	return d.commit(ctx, next, audit.PassphraseChanged, noticePassphraseChanged, "")
 }
 
 func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, error) {
@@ -142,7 +146,7 @@ func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, err
 }
 
 // NewRecovery replaces the recovery codes and shows the new ones through ask.
-func (a *Authenticator) NewRecovery(ctx context.Context, p Proof, ask Asker) error {
+func (a SelfService) NewRecovery(ctx context.Context, p Proof, ask Asker) error {
 	d, acct, err := a.take(ctx, p, ask)
 	if err != nil {
 		return err
@@ -150,14 +154,14 @@ func (a *Authenticator) NewRecovery(ctx context.Context, p Proof, ask Asker) err
 	next := acct
 	var codes []string
 	codes, next.Recovery = a.newRecovery(acct.ID)
-	if err := d.commit(ctx, next, audit.RecoveryCreated, NoticeRecoveryCreated, ""); err != nil {
+	if err := d.commit(ctx, next, audit.RecoveryCreated, noticeRecoveryCreated, ""); err != nil {
 		return err
 	}
 	return d.showRecovery(ctx, codes, "The old recovery codes are worth nothing now. ")
 }
 
 // AddOwnKey registers a public key as AddKey does.
-func (a *Authenticator) AddOwnKey(ctx context.Context, p Proof, line string) (fingerprint string, err error) {
+func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string) (fingerprint string, err error) {
 	d, acct, err := a.take(ctx, p, nil)
 	if err != nil {
 		return "", err
@@ -172,12 +176,12 @@ func (a *Authenticator) AddOwnKey(ctx context.Context, p Proof, line string) (fi
 		return "", err
 	}
 	d.key = key.Fingerprint
-	return key.Fingerprint, d.commit(ctx, next, audit.KeyAdded, NoticeKeyAdded, key.Fingerprint)
+	return key.Fingerprint, d.commit(ctx, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint)
 }
 
 // RemoveOwnKey takes a key away, and what is remembered of it, or returns
 // ErrNoKey. No code is asked: it takes access away.
-func (a *Authenticator) RemoveOwnKey(ctx context.Context, id Identity, fingerprint string) error {
+func (a SelfService) RemoveOwnKey(ctx context.Context, id Identity, fingerprint string) error {
 	acct, err := a.owned(ctx, id)
 	if err != nil {
 		return err
@@ -187,14 +191,14 @@ func (a *Authenticator) RemoveOwnKey(ctx context.Context, id Identity, fingerpri
 	if len(next.Keys) == len(acct.Keys) {
 		return ErrNoKey
 	}
-	d := &dialogue{a: a, user: acct.Name, key: fingerprint}
-	return d.commit(ctx, next, audit.KeyRemoved, NoticeKeyRemoved, fingerprint)
+	d := &dialogue{a: a.core, user: acct.Name, key: fingerprint}
+	return d.commit(ctx, next, audit.KeyRemoved, noticeKeyRemoved, fingerprint)
 }
 
 // commit saves what a command has changed, logged before and told after.
 func (d *dialogue) commit(ctx context.Context, next Account, t audit.Type, kind NoticeKind, detail string) error {
 	e := d.event(t, "")
-	if kind == NoticeDeviceAdded || kind == NoticeDeviceRemoved {
+	if kind == noticeDeviceAdded || kind == noticeDeviceRemoved {
 		e.Detail = detail
 	}
 	err := d.a.logged(ctx, func(ctx context.Context) error {

@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"entry/audit"
@@ -31,51 +30,15 @@ const (
 	smsAtOnce = 16
 )
 
-// phoneNumber is E.164, with the shortest numbers that any country has.
-var phoneNumber = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
-
 // bySMS tells whether the account's codes go by SMS: an operator has said so,
 // and its owner has no authenticator yet.
-func (a *Authenticator) bySMS(acct Account) bool {
+func (a *core) bySMS(acct Account) bool {
 	return a.texter != nil && acct.CodeBySMS && acct.Phone != "" && len(acct.Authenticators) == 0
 }
 
 // bare tells whether the account has nothing that gives codes.
-func (a *Authenticator) bare(acct Account) bool {
+func (a *core) bare(acct Account) bool {
 	return len(acct.Authenticators) == 0 && !a.bySMS(acct)
-}
-
-// SetPhone sets the number that codes may be sent to ("" for none), and whether
-// they are while the account has no authenticator. Only an operator can: a
-// number that its user could change would be no second factor. Identities proven
-// before fail Check where this changes where codes go. What can't be set is a
-// *Refusal.
-func (a *Authenticator) SetPhone(ctx context.Context, name, number string, codes bool) error {
-	switch {
-	case number != "" && !phoneNumber.MatchString(number):
-		return &Refusal{"The number must have the form +46701234567: a plus sign, country code and number, digits only."}
-	case codes && number == "":
-		return &Refusal{"Codes by SMS need a number."}
-	case codes && a.texter == nil:
-		return &Refusal{"No SMS gateway is configured."}
-	}
-	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
-	e.Detail = "no number for codes by SMS"
-	if number != "" {
-		e.Detail = fmt.Sprintf("number for codes %s, used: %t", shortened(number), codes)
-	}
-	err := a.change(ctx, name, e, func(acct *Account) error {
-		if acct.Phone != number || acct.CodeBySMS != codes {
-			acct.Phone, acct.CodeBySMS = number, codes
-			acct.Epoch++
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("set phone of user %s: %w", name, err)
-	}
-	a.notify(ctx, Notice{User: name, Kind: NoticePhoneChanged, Detail: e.Detail})
-	return nil
 }
 
 // shortened is a number as far as a log needs it.
@@ -165,9 +128,9 @@ func (c *ConnState) awaitCode() { c.await.Do(func() { close(c.awaited) }) }
 // text sends a code to the owner of acct, who has proven the first factor, unless
 // one is under way on this connection. It returns at once: how long a gateway
 // takes must not show. e names the dialogue.
-func (a *Authenticator) text(ctx context.Context, c *ConnState, acct Account, e audit.Event) {
+func (a *core) text(ctx context.Context, c *ConnState, acct Account, e audit.Event) {
 	now := a.now()
-	switch v := a.unfit(acct.standing(""), now); {
+	switch v := a.lifetimes.unfit(acct.standing(""), now); {
 	case v.reason != "":
 		c.noText(acct.ID, v.text)
 		return
@@ -206,7 +169,7 @@ var (
 )
 
 // hand gives a code to the gateway, if the account has one left in this hour.
-func (a *Authenticator) hand(ctx context.Context, acct Account, code string, e audit.Event) error {
+func (a *core) hand(ctx context.Context, acct Account, code string, e audit.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, smsTimeout)
 	defer cancel()
 	if err := a.takeText(ctx, acct.ID); err != nil {
@@ -220,7 +183,7 @@ func (a *Authenticator) hand(ctx context.Context, acct Account, code string, e a
 	return a.report(ctx, e)
 }
 
-func (a *Authenticator) textFailed(ctx context.Context, c *ConnState, acct Account, code string, e audit.Event, err error) {
+func (a *core) textFailed(ctx context.Context, c *ConnState, acct Account, code string, e audit.Event, err error) {
 	problem, why := "The SMS with your code could not be sent, which is not your fault: try again later, or ask your lab's administrator.", reasonGateway
 	switch {
 	case errors.Is(err, errTooManyTexts):
@@ -237,7 +200,7 @@ func (a *Authenticator) textFailed(ctx context.Context, c *ConnState, acct Accou
 
 // takeText uses up one of the account's codes of this hour. Each holds a place
 // for an hour, so that no hour sees more, wherever it begins.
-func (a *Authenticator) takeText(ctx context.Context, account string) error {
+func (a *core) takeText(ctx context.Context, account string) error {
 	now := a.now()
 	keys := make([]TallyKey, smsPerHour)
 	for i := range keys {

@@ -29,21 +29,21 @@ func (acct Account) standing(fingerprint string) Standing {
 	}
 }
 
-// Check tells whether id still stands: nil, ErrRevoked or ErrUnavailable. It is
-// the whole answer (disabled, ended, inactive, removed, reset, key removed), in
-// one query. The server calls it once it has registered the connection, whenever
-// it decides something new for it and after every change (Changed); see the
-// package documentation.
-func (a *Authenticator) Check(ctx context.Context, id Identity) error {
-	_, err := a.Standing(ctx, id)
-	return err
+// Standing tells whether id still stands: ErrRevoked if not, ErrUnavailable if
+// the database can't say. It is the whole answer (disabled, ended, inactive,
+// removed, reset, key removed), in one query. The server asks once it has
+// registered the connection, whenever it decides something new for it and after
+// every change (Changed); see the package documentation.
+//
+// until is when id ceases to stand if nobody does anything: the account's end, or
+// the end of its time without a login; zero for never. It moves with every change
+// and every login of the account, so that it is when to ask again rather than
+// when to end something.
+func (a *Authenticator) Standing(ctx context.Context, id Identity) (until time.Time, err error) {
+	return a.standing(ctx, id)
 }
 
-// Standing is Check that also says until when id stands if nobody does anything:
-// the account's end, or the end of its time without a login; zero for ever. That
-// time moves with every change and every login of the account, so that it is when
-// to ask again rather than when to end something.
-func (a *Authenticator) Standing(ctx context.Context, id Identity) (until time.Time, err error) {
+func (a *core) standing(ctx context.Context, id Identity) (until time.Time, err error) {
 	if !id.Valid() {
 		return time.Time{}, ErrRevoked
 	}
@@ -54,7 +54,7 @@ func (a *Authenticator) Standing(ctx context.Context, id Identity) (until time.T
 	if err != nil {
 		return time.Time{}, revokedOr(id, err)
 	}
-	return a.lapses(s), nil
+	return a.lifetimes.lapses(s), nil
 }
 
 // Changed blocks until an account changed in a way that may take access away or
@@ -78,7 +78,7 @@ func (a *Authenticator) Changed(ctx context.Context, since int64) (now int64, er
 }
 
 // owned returns the account of id while id stands, or ErrRevoked.
-func (a *Authenticator) owned(ctx context.Context, id Identity) (Account, error) {
+func (a *core) owned(ctx context.Context, id Identity) (Account, error) {
 	if !id.Valid() {
 		return Account{}, ErrRevoked
 	}
@@ -93,9 +93,9 @@ func (a *Authenticator) owned(ctx context.Context, id Identity) (Account, error)
 }
 
 // stands is the one judgement of an identity by its account: nil or ErrRevoked.
-func (a *Authenticator) stands(id Identity, s Standing) error {
+func (a *core) stands(id Identity, s Standing) error {
 	switch {
-	case s.Account != id.account || s.Epoch != id.epoch || a.unfit(s, a.now()).reason != "":
+	case s.Account != id.account || s.Epoch != id.epoch || a.lifetimes.unfit(s, a.now()).reason != "":
 		return ErrRevoked
 	case id.key != "" && !s.HasKey:
 		return ErrRevoked // what a key opened ends with the key

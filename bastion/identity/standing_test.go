@@ -12,9 +12,9 @@ import (
 	"entry/bastion/store"
 )
 
-// TestCheckAgreesWithAFullRead turns each thing that an account can go through
+// TestStandingAgreesWithAFullRead turns each thing that an account can go through
 // and asks about two of its identities, one of which a key opened.
-func TestCheckAgreesWithAFullRead(t *testing.T) {
+func TestStandingAgreesWithAFullRead(t *testing.T) {
 	t.Parallel()
 	revoked, stands := identity.ErrRevoked, error(nil)
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func TestCheckAgreesWithAFullRead(t *testing.T) {
 	}
 }
 
-func TestCheckWithoutAStore(t *testing.T) {
+func TestStandingWithoutAStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id := w.enrolled("alice").in()

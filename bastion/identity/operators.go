@@ -11,6 +11,10 @@ import (
 	"entry/policy"
 )
 
+// Operators is what operators can see and change of any account. Who they are
+// comes with the context (audit.WithActor); whether they may is not asked here.
+type Operators struct{ *core }
+
 // UserInfo is what may be shown of an account: nothing in it is a secret.
 type UserInfo struct {
 	Name             string       `json:"user"`
@@ -40,7 +44,7 @@ type DeviceInfo struct {
 
 // AddUser makes an account and returns its temporary passphrase, the only time.
 // It returns ErrExists for a name that is taken.
-func (a *Authenticator) AddUser(ctx context.Context, name string) (temporary string, err error) {
+func (a Operators) AddUser(ctx context.Context, name string) (temporary string, err error) {
 	if err := policy.ValidUser(name); err != nil {
 		return "", fmt.Errorf("add user: %w", err)
 	}
@@ -56,12 +60,12 @@ func (a *Authenticator) AddUser(ctx context.Context, name string) (temporary str
 		a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
 		return "", fmt.Errorf("add user %s: %w", name, storeFailed(err))
 	}
-	a.notify(ctx, Notice{User: name, Kind: NoticeInvited, Detail: "until " + utc(acct.Temporary.Expires)})
+	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + utc(acct.Temporary.Expires)})
 	return temporary, nil
 }
 
-// Disable refuses the account from now on; identities proven before fail Check.
-func (a *Authenticator) Disable(ctx context.Context, name string) error {
+// Disable refuses the account from now on; identities proven before don't stand.
+func (a Operators) Disable(ctx context.Context, name string) error {
 	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserDisabled, name, nil), func(acct *Account) error {
 		acct.Disabled = true
 		acct.Epoch++
@@ -70,14 +74,14 @@ func (a *Authenticator) Disable(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("disable user %s: %w", name, err)
 	}
-	a.notify(ctx, Notice{User: name, Kind: NoticeDisabled})
+	a.notify(ctx, Notice{User: name, Kind: noticeDisabled})
 	return nil
 }
 
 // Enable admits the account again, starts its time without a login anew, and
 // lifts the lock that wrong passphrases led to, if there is one. It doesn't move
 // the account's end (SetEnd).
-func (a *Authenticator) Enable(ctx context.Context, name string) error {
+func (a Operators) Enable(ctx context.Context, name string) error {
 	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserEnabled, name, nil), func(acct *Account) error {
 		acct.Disabled, acct.ActiveSince = false, a.now()
 		return nil
@@ -88,12 +92,12 @@ func (a *Authenticator) Enable(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("enable user %s: %w", name, err)
 	}
-	a.notify(ctx, Notice{User: name, Kind: NoticeEnabled})
+	a.notify(ctx, Notice{User: name, Kind: noticeEnabled})
 	return nil
 }
 
 // Remove deletes the account and all that belongs to it.
-func (a *Authenticator) Remove(ctx context.Context, name string) error {
+func (a Operators) Remove(ctx context.Context, name string) error {
 	acct, err := a.account(ctx, name)
 	if err == nil {
 		err = a.logged(ctx, func(ctx context.Context) error { return a.store.Delete(ctx, acct.ID, acct.Generation) },
@@ -106,7 +110,7 @@ func (a *Authenticator) Remove(ctx context.Context, name string) error {
 }
 
 // Users lists all accounts, sorted by name.
-func (a *Authenticator) Users(ctx context.Context) ([]UserInfo, error) {
+func (a Operators) Users(ctx context.Context) ([]UserInfo, error) {
 	all, err := a.store.Accounts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w: %w", ErrUnavailable, err)
@@ -119,7 +123,7 @@ func (a *Authenticator) Users(ctx context.Context) ([]UserInfo, error) {
 }
 
 // User shows one account, or returns ErrNoAccount.
-func (a *Authenticator) User(ctx context.Context, name string) (UserInfo, error) {
+func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 	acct, err := a.account(ctx, name)
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
@@ -127,10 +131,10 @@ func (a *Authenticator) User(ctx context.Context, name string) (UserInfo, error)
 	return a.info(acct), nil
 }
 
-func (a *Authenticator) info(acct Account) UserInfo {
+func (a *core) info(acct Account) UserInfo {
 	i := UserInfo{
 		Name: acct.Name, Created: acct.Created, LastLogin: acct.LastLogin, Disabled: acct.Disabled,
-		PassphraseSet: acct.PassphraseSet, Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.inactiveAfter(acct.standing("")), PendingReset: a.pending(acct),
+		PassphraseSet: acct.PassphraseSet, Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), PendingReset: a.pending(acct),
 		// Never nil: readers of the JSON get lists.
 		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
 	}
@@ -151,19 +155,19 @@ func (a *Authenticator) info(acct Account) UserInfo {
 	return i
 }
 
-func (a *Authenticator) issueTemporary() (string, *Temporary) {
+func (a Operators) issueTemporary() (string, *Temporary) {
 	t := secret.NewTemporary()
 	return t, &Temporary{Hash: secret.HashTemporary(t), Expires: a.now().Add(a.temp)}
 }
 
-func (a *Authenticator) account(ctx context.Context, name string) (Account, error) {
+func (a Operators) account(ctx context.Context, name string) (Account, error) {
 	acct, err := a.store.Account(ctx, name)
 	return acct, storeFailed(err)
 }
 
 // change applies an operator's edit to the newest state of the account. A login
 // that changes the account at the same moment makes it read again.
-func (a *Authenticator) change(ctx context.Context, name string, e audit.Event, edit func(*Account) error) error {
+func (a Operators) change(ctx context.Context, name string, e audit.Event, edit func(*Account) error) error {
 	const tries = 5 // each lost try means that somebody else's change went through
 	for try := 1; ; try++ {
 		acct, err := a.account(ctx, name)
@@ -193,7 +197,7 @@ func storeFailed(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-func (a *Authenticator) clearFailures(ctx context.Context, name string) error {
+func (a Operators) clearFailures(ctx context.Context, name string) error {
 	acct, err := a.account(ctx, name)
 	if err != nil {
 		return err
@@ -204,6 +208,6 @@ func (a *Authenticator) clearFailures(ctx context.Context, name string) error {
 	return nil
 }
 
-func (a *Authenticator) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {
+func (a Operators) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {
 	return audit.Event{Type: t, User: name, Actor: audit.ActorOf(ctx), Until: until}
 }

@@ -1,0 +1,146 @@
+package identity
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"time"
+
+	"entry/audit"
+	"entry/bastion/identity/secret"
+)
+
+// codeKind is how the second answer relates to an account.
+type codeKind uint8
+
+const (
+	codeWrong    codeKind = iota
+	codeRight             // spent by this connection
+	codeUsed              // in time, but spent elsewhere
+	codeEarly             // the authenticator's clock is off; never accepted
+	codeRecovery          // an unused recovery code
+	codeNeedless          // right temporary passphrase, no authenticator yet
+	codeTouch             // a security key was touched, and that stands for it
+)
+
+// judgeCode finds what kind of code the second answer is and spends a right one.
+func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now time.Time) (codeKind, secret.Match, error) {
+	bare := d.a.bare(acct)
+	if bare && !in.split && in.code == "" {
+		return codeNeedless, secret.Match{}, nil
+	}
+	code, _ := secret.ParseCode(in.code)
+	found, err := d.findCode(acct, code, now)
+	if err != nil {
+		return codeWrong, secret.Match{}, err
+	}
+	recovery := d.findRecovery(acct, in.code)
+	switch {
+	case bare:
+		return codeWrong, secret.Match{}, nil
+	case d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now):
+		return codeRight, secret.Match{}, nil
+	case d.a.bySMS(acct) && !recovery:
+		return codeWrong, secret.Match{}, nil
+	case found.Acceptable():
+		kind, err := d.spend(ctx, found)
+		return kind, found.Match, err
+	case found.Found:
+		return codeEarly, found.Match, nil
+	case recovery:
+		return codeRecovery, secret.Match{}, nil
+	}
+	return codeWrong, secret.Match{}, nil
+}
+
+// ownMatch is a match and the authenticator it was found on.
+type ownMatch struct {
+	secret.Match
+	authenticator string
+}
+
+// findCode looks for code on all authenticators of the account; on the dummy's
+// for an account without one, so that the work is the same.
+func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch, error) {
+	holder, devices := acct.ID, acct.Authenticators
+	if len(devices) == 0 {
+		holder, devices = d.a.dummy.ID, d.a.dummy.Authenticators
+	}
+	keptAuth, keptStep := d.conn.spent()
+	var best ownMatch
+	for _, dev := range devices {
+		seed, err := d.a.keys.OpenSeed(holder, dev.ID, dev.Sealed)
+		if err != nil {
+			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		kept := int64(-1)
+		if dev.ID == keptAuth {
+			kept = keptStep
+		}
+		m, err := secret.FindStep(seed, code, now, dev.LastStep, kept)
+		if err != nil {
+			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if m.Found && (!best.Found || (m.Acceptable() && !best.Acceptable())) {
+			best = ownMatch{Match: m, authenticator: dev.ID}
+		}
+	}
+	return best, nil
+}
+
+// spend uses the step up, before the passphrase is looked at: whatever comes of
+// this dialogue, no other connection can use the code. This one can, once more.
+func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
+	if auth, step := d.conn.spent(); auth == m.authenticator && step == m.Step {
+		return codeRight, nil
+	}
+	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.Step, d.a.now())
+	if err != nil {
+		return codeWrong, fmt.Errorf("%w: spend code: %w", ErrUnavailable, err)
+	}
+	if !won {
+		return codeUsed, nil
+	}
+	d.conn.remember(m.authenticator, m.Step)
+	return codeRight, nil
+}
+
+// findRecovery looks for an unused recovery code, in constant work.
+func (d *dialogue) findRecovery(acct Account, answer string) bool {
+	h, ok := d.a.keys.HashRecovery(acct.ID, answer)
+	hit := 0
+	for _, r := range acct.Recovery {
+		if r.Used.IsZero() {
+			hit |= subtle.ConstantTimeCompare(r.Hash[:], h[:])
+		}
+	}
+	return ok && hit == 1
+}
+
+// spendRecovery uses a recovery code up, after the right first factor, so that
+// a mistyped passphrase doesn't cost one of ten.
+func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer string, now time.Time) (bool, error) {
+	h, _ := d.a.keys.HashRecovery(acct.ID, answer)
+	won, err := d.a.store.SpendRecovery(context.WithoutCancel(ctx), acct.ID, h, now)
+	if err != nil {
+		return false, fmt.Errorf("%w: spend recovery code: %w", ErrUnavailable, err)
+	}
+	if !won {
+		return false, nil
+	}
+	if err := d.a.report(ctx, d.event(audit.RecoveryUsed, "")); err != nil {
+		return false, err
+	}
+	d.tell(ctx, noticeRecoveryUsed, "")
+	return true, nil
+}
+
+// driftText diagnoses a clock that is ahead of entry's.
+func driftText(drift time.Duration) string {
+	way := "ahead"
+	if drift < 0 {
+		way = "behind"
+	}
+	return fmt.Sprintf("The clock of your authenticator is about %s %s: set it to automatic, then use a new code.",
+		minutesLeft(time.Time{}.Add(drift.Abs()), time.Time{}), way)
+}
