@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// What Send returns besides the gateway's failures.
+// What Send refuses by itself.
 var (
-	ErrNumber = errors.New("gateway: not a number in E.164 form (+ and 7 to 15 digits)")
-	ErrText   = errors.New("gateway: not a text for an SMS")
+	errNumber = errors.New("gateway: not a number in E.164 form (+ and 7 to 15 digits)")
+	errText   = errors.New("gateway: not a text for an SMS")
 )
 
 // SMSOptions are what an SMS is made of.
@@ -45,10 +45,10 @@ func NewSMS(o SMSOptions) (*SMS, error) {
 // not arrive (after a timeout it may nevertheless).
 func (s *SMS) Send(ctx context.Context, number, text string) error {
 	if !e164.MatchString(number) {
-		return ErrNumber
+		return errNumber
 	}
 	if !sendable(text) {
-		return ErrText
+		return errText
 	}
 	if err := s.post.post(ctx, s.body.contentType(), s.body.fill(number, text)); err != nil {
 		return fmt.Errorf("sms: %w", err)

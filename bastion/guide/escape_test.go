@@ -19,7 +19,7 @@ func TestHostileNamesAreRefused(t *testing.T) {
 	for _, bad := range hostile {
 		for what, set := range map[string]func(*Facts){
 			"name":   func(f *Facts) { f.Name = bad },
-			"server": func(f *Facts) { f.Server = bad },
+			"server": func(f *Facts) { f.server = bad },
 			"user":   func(f *Facts) { f.User = bad },
 			"target": func(f *Facts) { f.Targets[0].Name = bad },
 			"full":   func(f *Facts) { f.Targets[1].Full = bad },
@@ -43,7 +43,7 @@ func TestHostileNamesAreRefused(t *testing.T) {
 		}
 	}
 	for what, set := range map[string]func(*Facts){
-		"port":        func(f *Facts) { f.Port = 70000 },
+		"port":        func(f *Facts) { f.serverPort = 70000 },
 		"target port": func(f *Facts) { f.Targets[2].Ports = []int{0} },
 		"sentence":    func(f *Facts) { f.Targets[0].Recorded = "\x1b]0;x\a" },
 		"reason":      func(f *Facts) { f.Targets[3].Denied = "because\nof" },

@@ -19,9 +19,10 @@ import (
 type Facts struct {
 	// Name is what prompts and the host certificate call the jump host: "entry".
 	Name string
-	// Server is the address that users dial, Port its port (0 means 22).
-	Server string
-	Port   int
+	// server is the address that users dial, serverPort its port (0 means 22): At
+	// sets them.
+	server     string
+	serverPort int
 	// User is the account's name at the jump host.
 	User string
 	// HostCA is the public key that vouches for the jump host and its targets,
@@ -48,17 +49,17 @@ type Facts struct {
 // At says where the server is: address is "host", "host:port", or "" where it is
 // reached by its name.
 func (f *Facts) At(address string) error {
-	f.Server, f.Port = f.Name, 0
+	f.server, f.serverPort = f.Name, 0
 	if address == "" {
 		return nil
 	}
-	f.Server = address
+	f.server = address
 	if host, port, err := net.SplitHostPort(address); err == nil {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil {
 			return fmt.Errorf("address %q: %w", address, err)
 		}
-		f.Server, f.Port = host, int(n)
+		f.server, f.serverPort = host, int(n)
 	}
 	return nil
 }
@@ -134,11 +135,11 @@ func (f Facts) check() error {
 			return fmt.Errorf("guide: %s %+q can't stand in a configuration file", w[0], w[1])
 		}
 	}
-	if !address.MatchString(f.Server) {
-		return fmt.Errorf("guide: server %+q is no host name or address", f.Server)
+	if !address.MatchString(f.server) {
+		return fmt.Errorf("guide: server %+q is no host name or address", f.server)
 	}
-	if f.Port < 0 || f.Port > 65535 {
-		return fmt.Errorf("guide: port %d", f.Port)
+	if f.serverPort < 0 || f.serverPort > 65535 {
+		return fmt.Errorf("guide: port %d", f.serverPort)
 	}
 	if _, _, err := f.hostCA(); err != nil {
 		return err
@@ -170,8 +171,8 @@ func (f Facts) hostCA() (algorithm, blob string, err error) {
 	return fields[0], fields[1], nil
 }
 
-// Fingerprint is the host CA's, as every client shows one: SHA256:….
-func (f Facts) Fingerprint() (string, error) {
+// fingerprint is the host CA's, as every client shows one: SHA256:….
+func (f Facts) fingerprint() (string, error) {
 	_, blob, err := f.hostCA()
 	if err != nil {
 		return "", err
@@ -216,10 +217,10 @@ func (f Facts) knownHosts() string {
 }
 
 func (f Facts) port() int {
-	if f.Port == 0 {
+	if f.serverPort == 0 {
 		return sshPort
 	}
-	return f.Port
+	return f.serverPort
 }
 
 func (f Facts) loginSeconds() int {

@@ -20,7 +20,7 @@ const caBlob = "AAAAC3NzaC1lZDI1NTE5AAAAIFSZcBUX3DGLkPzMZyHIQ7rf2Iv/LkzOAkWHHX8J
 // sample has a machine, one in another lab, a web service and a refusal.
 func sample() Facts {
 	return Facts{
-		Name: "entry", Server: "entry.example.org", Port: 2222, User: "alice", HostCA: "ssh-ed25519 " + caBlob + " made by init",
+		Name: "entry", server: "entry.example.org", serverPort: 2222, User: "alice", HostCA: "ssh-ed25519 " + caBlob + " made by init",
 		Targets: []Target{
 			{Name: "home", Full: "home.tinker", Login: "alice", Recorded: "What you see and each file's name and size are recorded; the auditors of tinker may read it."},
 			{Name: "home.tailor", Full: "home.tailor", Login: "guest", Ports: []int{2200}, Recorded: "Commands and file names are recorded; the auditors of tailor may read them."},
@@ -128,7 +128,7 @@ func TestOpenSSHReadsIt(t *testing.T) {
 	}
 	for _, host := range []string{"entry", "home", "home.tinker", "home.tailor"} {
 		out, err := exec.Command("ssh-keygen", "-F", host, "-l", "-f", known).CombinedOutput()
-		print, ferr := sample().Fingerprint()
+		print, ferr := sample().fingerprint()
 		if err != nil || ferr != nil || !strings.Contains(string(out), print) {
 			t.Errorf("ssh-keygen -F %s: %v\n%s, want %s", host, err, out, print)
 		}

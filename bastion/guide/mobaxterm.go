@@ -37,16 +37,16 @@ func mobaXterm(f Facts) string {
 		"; "+f.Name+": MobaXterm sessions of "+f.User+". MobaXterm documents no format; this is what",
 		"; version 23.6 writes. Save it as entry.mxtsessions, then right-click \"User",
 		"; sessions\", Import sessions. If it can't be read: new SSH session to MACHINE,",
-		"; Network settings, SSH gateway: "+f.Server+", port "+fmt.Sprint(f.port())+", user "+f.User+".",
+		"; Network settings, SSH gateway: "+f.server+", port "+fmt.Sprint(f.port())+", user "+f.User+".",
 		"[Bookmarks]",
 		"SubRep="+mobaEscape(f.Name),
 		"ImgNum=41",
-		mobaSession(f.Name, map[int]string{mobaHost: f.Server, mobaPort: fmt.Sprint(f.port()), mobaUser: f.User}),
+		mobaSession(f.Name, map[int]string{mobaHost: f.server, mobaPort: fmt.Sprint(f.port()), mobaUser: f.User}),
 	))
 	for _, t := range f.reachable(SSH) {
 		b.WriteString(lines(mobaSession(t.Full, map[int]string{
 			mobaHost: t.Full, mobaPort: fmt.Sprint(sshPort), mobaUser: t.Login,
-			mobaGatewayHosts: f.Server, mobaGatewayPorts: fmt.Sprint(f.port()), mobaGatewayUsers: f.User,
+			mobaGatewayHosts: f.server, mobaGatewayPorts: fmt.Sprint(f.port()), mobaGatewayUsers: f.User,
 		})))
 	}
 	return b.String()

@@ -20,7 +20,7 @@ func openSSH(f Facts) string {
 		"# Then: "+f.command(),
 		"",
 		"Host "+sshWord(f.Name),
-		"    HostName "+sshWord(f.Server),
+		"    HostName "+sshWord(f.server),
 		fmt.Sprintf("    Port %d", f.port()),
 		"    User "+sshWord(f.User),
 		"    # The certificate is for this name, whatever address leads here.",

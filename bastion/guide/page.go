@@ -42,14 +42,14 @@ func (f Facts) page() (page, error) {
 	if err := f.check(); err != nil {
 		return page{}, err
 	}
-	print, err := f.Fingerprint()
+	print, err := f.fingerprint()
 	if err != nil {
 		return page{}, err
 	}
 	p := page{Facts: f, Command: f.command(), Fingerprint: print, KnownHosts: f.knownHosts(), Ask: f.contact(),
-		Machines: f.reachable(SSH), Services: f.reachable(TCP), Minutes: max(1, f.loginSeconds()/60), Address: f.Server}
+		Machines: f.reachable(SSH), Services: f.reachable(TCP), Minutes: max(1, f.loginSeconds()/60), Address: f.server}
 	if f.port() != sshPort {
-		p.Address = fmt.Sprintf("%s, port %d", f.Server, f.port())
+		p.Address = fmt.Sprintf("%s, port %d", f.server, f.port())
 	}
 	for _, t := range f.Targets {
 		if t.Denied != "" {

@@ -51,7 +51,7 @@ func putty(f Facts) string {
 			regNumber("PingIntervalSecs", 60),
 		}, more...)...))
 	}
-	session(f.Name, f.Server, f.port(), f.User, f.Name)
+	session(f.Name, f.server, f.port(), f.User, f.Name)
 	for _, t := range f.reachable(SSH) {
 		session(t.Full+" via "+f.Name, t.Full, sshPort, t.Login, "",
 			// A proxy that is the name of a saved session brings all its settings.
@@ -70,7 +70,7 @@ func putty(f Facts) string {
 			}
 		}
 		b.WriteString(lines("", "; Web services: with this session open they are at http://localhost:PORT/"))
-		session(f.Name+" web", f.Server, f.port(), f.User, f.Name,
+		session(f.Name+" web", f.server, f.port(), f.User, f.Name,
 			regString("PortForwardings", strings.Join(append([]string{fmt.Sprintf("D%d", socksPort)}, forwards...), ",")))
 	}
 	return b.String()

@@ -8,7 +8,7 @@ import (
 // winSCP is an INI file to import: for each machine one session that logs in
 // once and names the machine in the user name, and one through a tunnel.
 func winSCP(f Facts) string {
-	print, err := f.Fingerprint()
+	print, err := f.fingerprint()
 	if err != nil {
 		return ""
 	}
@@ -40,11 +40,11 @@ func winSCP(f Facts) string {
 	for _, t := range f.reachable(SSH) {
 		// Timeout is how long WinSCP waits for an answer, in seconds; AuthKI
 		// answers keyboard-interactive, AuthKIPassword fills in a saved password.
-		session(f.Name+"/"+t.Full, [2]string{"HostName", f.Server}, [2]string{"PortNumber", port}, [2]string{"UserName", f.User + "+" + t.Full},
+		session(f.Name+"/"+t.Full, [2]string{"HostName", f.server}, [2]string{"PortNumber", port}, [2]string{"UserName", f.User + "+" + t.Full},
 			[2]string{"LogicalHostName", f.Name}, [2]string{"FSProtocol", "2"}, [2]string{"AuthKI", "1"}, [2]string{"AuthKIPassword", "0"}, [2]string{"Timeout", timeout})
 		session(f.Name+"/"+t.Full+" tunnel", [2]string{"HostName", t.Full}, [2]string{"PortNumber", fmt.Sprint(sshPort)}, [2]string{"UserName", t.Login},
 			[2]string{"FSProtocol", "2"}, [2]string{"AuthKI", "1"}, [2]string{"AuthKIPassword", "0"}, [2]string{"Timeout", timeout},
-			[2]string{"Tunnel", "1"}, [2]string{"TunnelHostName", f.Server}, [2]string{"TunnelPortNumber", port}, [2]string{"TunnelUserName", f.User})
+			[2]string{"Tunnel", "1"}, [2]string{"TunnelHostName", f.server}, [2]string{"TunnelPortNumber", port}, [2]string{"TunnelUserName", f.User})
 	}
 	return b.String()
 }

@@ -18,7 +18,7 @@
 //     nobody does.
 //   - Everything ends at the timeout, and what a directory may send is bounded
 //     before it is decoded, in bytes, messages, elements and nesting.
-//   - A directory that can't answer is ErrUnavailable, never "wrong" and never
+//   - A directory that can't answer is an error, never "wrong" and never
 //     "right".
 //
 // Groups are read in the same call and come with the time of reading; nothing

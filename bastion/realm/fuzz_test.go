@@ -128,7 +128,7 @@ func FuzzBind(f *testing.F) {
 		if ok && (err != nil || !bytes.Contains(in, []byte{0x00})) {
 			t.Fatalf("accepted %x with %v", in, err)
 		}
-		var barred *BarredError
+		var barred *barredError
 		if errors.As(err, &barred) {
 			if text, _ := barred.Barred(); text == "" || strings.ContainsAny(text, "\n\x1b") {
 				t.Fatalf("text %q", text)

@@ -17,10 +17,10 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// ErrUnavailable is what Check returns when the directory gave no answer that
+// errUnavailable is what Check returns when the directory gave no answer that
 // counts: unreachable, too slow, not the one its certificate should name,
 // misconfigured, or malformed. The cause is for the log, never for the client.
-var ErrUnavailable = errors.New("realm: the directory can't be asked")
+var errUnavailable = errors.New("realm: the directory can't be asked")
 
 const (
 	defaultTimeout = 5 * time.Second
@@ -168,9 +168,9 @@ func (r *Realm) Where() string { return r.o.Where }
 // the timeout, or until ctx is done.
 //
 // ok means that it is; groups are those of the user then, sorted, as they stood
-// at fetched. Not ok without an error means wrong credentials. Errors:
-// ErrUnavailable; *BarredError where the directory knows the account and lets
-// it nowhere.
+// at fetched. Not ok without an error means wrong credentials. An error with the
+// method Barred is the directory's, which knows the account and lets it nowhere;
+// any other means that it can't be asked.
 func (r *Realm) Check(ctx context.Context, user, passphrase string) (ok bool, groups []string, fetched time.Time, err error) {
 	if !askable(user) || passphrase == "" || len(passphrase) > maxPassphrase || strings.IndexByte(passphrase, 0) >= 0 {
 		return false, nil, time.Time{}, nil
@@ -187,7 +187,7 @@ func (r *Realm) Check(ctx context.Context, user, passphrase string) (ok bool, gr
 	} else {
 		ok, groups, err = q.bindThenRead(user, passphrase)
 	}
-	var barred *BarredError
+	var barred *barredError
 	switch {
 	case errors.As(err, &barred):
 		return false, nil, time.Time{}, barred
@@ -204,7 +204,7 @@ func (r *Realm) unavailable(ctx context.Context, what string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = errors.Join(cause, err)
 	}
-	return fmt.Errorf("%w: %s %s: %w", ErrUnavailable, what, r.o.Name, err)
+	return fmt.Errorf("%w: %s %s: %w", errUnavailable, what, r.o.Name, err)
 }
 
 // searchThenBind reads everything as the searching account, the user's groups

@@ -31,22 +31,22 @@ func (b bar) String() string {
 	}[b]
 }
 
-// BarredError says that the directory knows the account and doesn't let it in,
+// barredError says that the directory knows the account and doesn't let it in,
 // or knows more than one.
-type BarredError struct {
+type barredError struct {
 	why         bar
 	right       bool
 	name, where string
 }
 
 // Error is for the log.
-func (e *BarredError) Error() string {
+func (e *barredError) Error() string {
 	return fmt.Sprintf("realm %s: barred there: %s", e.name, e.why)
 }
 
 // Barred returns one sentence for the account's owner, and whether the
 // directory says this only after a right passphrase.
-func (e *BarredError) Barred() (text string, right bool) {
+func (e *barredError) Barred() (text string, right bool) {
 	there := "The directory " + e.name + " "
 	switch e.why {
 	case barLocked:
@@ -71,8 +71,8 @@ func (e *BarredError) Barred() (text string, right bool) {
 	return text, e.right
 }
 
-func (r *Realm) barred(why bar, right bool) *BarredError {
-	return &BarredError{why: why, right: right, name: r.o.Name, where: r.o.Where}
+func (r *Realm) barred(why bar, right bool) *barredError {
+	return &barredError{why: why, right: right, name: r.o.Name, where: r.o.Where}
 }
 
 // bindUser is the one bind of a dialogue with the user's credentials.
@@ -95,7 +95,7 @@ func (q *query) bindUser(name, passphrase string) (bool, error) {
 // byPolicy reads the password policy control, which OpenLDAP and others send:
 // error 0 passwordExpired, 1 accountLocked, 2 changeAfterReset (draft-behera
 // §6.2). The others are about changing a password.
-func (r *Realm) byPolicy(result *ldap.SimpleBindResult, bound bool) *BarredError {
+func (r *Realm) byPolicy(result *ldap.SimpleBindResult, bound bool) *barredError {
 	if result == nil {
 		return nil
 	}
@@ -132,7 +132,7 @@ var adBars = map[string]bar{
 	"775": barLocked,
 }
 
-// byCode turns a refused bind into wrong credentials (nil), a *BarredError, or
+// byCode turns a refused bind into wrong credentials (nil), a *barredError, or
 // the failure itself.
 func (r *Realm) byCode(failure *ldap.Error) error {
 	switch failure.ResultCode {

@@ -20,10 +20,10 @@ var embedded embed.FS
 
 // What OpenSQLite returns for a file that it won't touch.
 var (
-	// ErrNewerSchema: a newer entry has written the file.
-	ErrNewerSchema = errors.New("store: the database is newer than this program")
-	// ErrOtherSchema: an applied migration is not the one in this program.
-	ErrOtherSchema = errors.New("store: the database was made by other migrations")
+	// errNewerSchema: a newer entry has written the file.
+	errNewerSchema = errors.New("store: the database is newer than this program")
+	// errOtherSchema: an applied migration is not the one in this program.
+	errOtherSchema = errors.New("store: the database was made by other migrations")
 )
 
 // migration is one numbered step of the schema. Once released it never changes.
@@ -116,10 +116,10 @@ func applied(ctx context.Context, tx *sql.Tx, path string, all []migration) (int
 		switch {
 		case v > len(all):
 			return 0, fmt.Errorf("%w: %s has schema %d (%s), this entry knows up to %d: start the entry that wrote it, or restore the backup from before its upgrade",
-				ErrNewerSchema, path, v, name, len(all))
+				errNewerSchema, path, v, name, len(all))
 		case v != done || sum != all[v-1].sum:
 			return 0, fmt.Errorf("%w: %s was made with another %s than this entry has: start a released build of entry, or restore a backup",
-				ErrOtherSchema, path, name)
+				errOtherSchema, path, name)
 		}
 	}
 	if err := rows.Err(); err != nil {

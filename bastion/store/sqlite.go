@@ -40,8 +40,8 @@ var _ identity.Store = (*Store)(nil)
 
 // OpenSQLite opens the database file at path, creating it (0600) if it isn't
 // there, and brings its schema up to date. now is the clock for what is noted
-// about migrations; nil means time.Now. Errors: ErrNewerSchema, ErrOtherSchema,
-// and those of the file.
+// about migrations; nil means time.Now. It refuses a file that is not ours
+// alone, or that another version of entry has written.
 func OpenSQLite(path string, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now

@@ -155,10 +155,10 @@ func TestMigrations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := try(old); !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "has schema 2 (0002_b.sql), this entry knows up to 1: start the entry that wrote it") {
+	if err := try(old); !errors.Is(err, errNewerSchema) || !strings.Contains(err.Error(), "has schema 2 (0002_b.sql), this entry knows up to 1: start the entry that wrote it") {
 		t.Errorf("newer: %v", err)
 	}
-	if err := try(changed); !errors.Is(err, ErrOtherSchema) || !strings.Contains(err.Error(), "made with another 0001_a.sql") {
+	if err := try(changed); !errors.Is(err, errOtherSchema) || !strings.Contains(err.Error(), "made with another 0001_a.sql") {
 		t.Errorf("changed: %v", err)
 	}
 }

@@ -1,0 +1,7 @@
+package gateway
+
+// What Send's errors are, for tests.
+var (
+	ErrNumber = errNumber
+	ErrText   = errText
+)

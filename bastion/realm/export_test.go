@@ -1,0 +1,6 @@
+package realm
+
+// What Check's errors are, for tests.
+var ErrUnavailable = errUnavailable
+
+type BarredError = barredError
