@@ -11,7 +11,7 @@ import (
 // TestAgent forwards the user's agent to home where a rule allows it, and only
 // there; entry itself never sees one.
 func TestAgent(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home, strict := s.startHome(), s.startHome()
 	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home"), strict.Target(t, "strict")},

@@ -14,7 +14,7 @@ import (
 // TestMalformedConfig: every mistake is named with its place, all at once, by
 // `check` and `serve` alike, and nothing is started.
 func TestMalformedConfig(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	file := s.path("entry.yaml")
 	good := testkit.ReadFile(t, file)
@@ -52,7 +52,7 @@ func TestMalformedConfig(t *testing.T) {
 
 // TestMalformedPolicy pins what an operator reads about each mistake.
 func TestMalformedPolicy(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	file := s.path("policy.d", "tinker.yaml")
 	key := testkit.Authorized(testkit.NewSigner(t).PublicKey())
@@ -85,7 +85,7 @@ func TestMalformedPolicy(t *testing.T) {
 
 // TestStartUpRefusals: what serve can't work with stops it before it listens.
 func TestStartUpRefusals(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	for name, spoil := range map[string]func(s *site){
 		"the user CA's key is gone": func(s *site) { remove(s.t, s.path("keys", "user_ca")) },
 		"the host CA's key is no key": func(s *site) {

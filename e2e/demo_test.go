@@ -93,7 +93,7 @@ func firstLogin(t testing.TB, w *terminal, p *person) {
 }
 
 func TestDemo(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	dir, port := filepath.Join(testkit.ShortDir(t), "demo"), testkit.FreePort(t)
 	d := startDemo(t, dir, port)
 
@@ -193,7 +193,7 @@ func noWarnings(t testing.TB, w *terminal) {
 
 // TestFirstLoginInOtherOrders checks first logins that don't go smoothly.
 func TestFirstLoginInOtherOrders(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 
 	t.Run("hanging up before the code keeps the temporary passphrase", func(t *testing.T) {

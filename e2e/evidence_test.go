@@ -73,7 +73,7 @@ func (c asciicast) shown(code string) string {
 }
 
 func TestSessionEvidence(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	c := s.client(alice)
@@ -226,7 +226,7 @@ func positions(n int) []int {
 }
 
 func TestTamperedEvidence(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	c.master()

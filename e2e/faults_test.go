@@ -39,7 +39,7 @@ func lastTick(t testing.TB, text string) time.Time {
 // TestKilled is kill -9 in the middle of sessions: whatever was acknowledged is
 // there afterwards, and recordings are readable up to the last second.
 func TestKilled(t *testing.T) {
-	t.Parallel()
+	alone(t)
 	s := initSite(t)
 	home := s.startHome()
 	users := []string{"alice", "bob", "carol"}
@@ -106,7 +106,7 @@ func TestKilled(t *testing.T) {
 }
 
 func TestSIGTERM(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	t.Run("drains", func(t *testing.T) {
 		t.Parallel()
 		s, _ := quickSite(t, recordAll())
@@ -154,7 +154,7 @@ func TestSIGTERM(t *testing.T) {
 }
 
 func TestSIGHUP(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	members, targets := []string{"alice", "bob"}, []string{home.Target(t, "home")}
@@ -216,7 +216,7 @@ func TestSIGHUP(t *testing.T) {
 // TestDiskFull fills a small file system under the spool: first to below the
 // reserve, then altogether.
 func TestDiskFull(t *testing.T) {
-	t.Parallel()
+	alone(t)
 	if os.Geteuid() != 0 {
 		t.Log("only root can mount a small file system; nothing was tested")
 		return
@@ -324,7 +324,7 @@ func traced(t testing.TB, pid int) int {
 // TestDiskErrors: a disk that fails ends sessions, in words. What isn't durable
 // is never shown as recorded.
 func TestDiskErrors(t *testing.T) {
-	t.Parallel()
+	alone(t)
 	t.Run("spool", func(t *testing.T) {
 		t.Parallel()
 		s, _ := quickSite(t, recordAll())

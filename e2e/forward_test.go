@@ -15,7 +15,7 @@ import (
 )
 
 func TestForwards(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	listed, unlisted := echoServer(t), echoServer(t)
@@ -220,7 +220,7 @@ func get(t testing.TB, conn net.Conn, body string) {
 // TestClientConnectionRefusals: on the client connection itself nothing is
 // listened on, no agent or display is taken, and only names are reached.
 func TestClientConnectionRefusals(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	c.master()

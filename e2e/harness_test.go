@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if !given("test.parallel") {
-		// Tests wait for programs more than they compute.
+		// Tests wait for programs more than they compute. This is also what bounds
+		// how many servers and sshds live at once.
 		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 			os.Exit(2)

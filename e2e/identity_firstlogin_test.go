@@ -53,7 +53,7 @@ func (p *person) enrolDevice(w *terminal) {
 // TestFirstLogins: each of the stock clients carries a new user through the
 // whole first login, and lands at home in the same command.
 func TestFirstLogins(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	names := []string{"olga", "paul", "dora", "petra"}
@@ -137,7 +137,7 @@ const oneDialogue = "NumberOfPasswordPrompts 1"
 // TestTwoEnrolmentsAtOnce: whoever confirms the first code wins; the other is
 // told, and what they chose counts for nothing.
 func TestTwoEnrolmentsAtOnce(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice := s.add("alice")
 	first, second := &person{t: t, name: "alice", temporary: alice.temporary}, &person{t: t, name: "alice", temporary: alice.temporary}
@@ -186,7 +186,7 @@ func TestTwoEnrolmentsAtOnce(t *testing.T) {
 // TestInvitation: the two halves, typed as one, lead to the first login; the
 // guide is a page that a browser shows, with the command to type.
 func TestInvitation(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
@@ -254,7 +254,7 @@ func TestInvitation(t *testing.T) {
 // TestRevokedInvitation: what was taken back opens nothing, not even half-way
 // through the first login.
 func TestRevokedInvitation(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	in := decodeLines[struct {
 		First  string    `json:"first_half"`

@@ -15,6 +15,7 @@ import (
 // its owner gets in from the address that they always come from, with their
 // first answers.
 func TestOwnerWhileOthersGuess(t *testing.T) {
+	alone(t)
 	const guessers = 200
 	s := initSite(t)
 	home := s.startHome()
@@ -109,7 +110,7 @@ func (p *person) prompted() int {
 // refused in the same words, and the difference in time is none that a person
 // or a script would see at once. BenchmarkRefusals measures it.
 func TestRefusalsLookAlike(t *testing.T) {
-	t.Parallel()
+	alone(t)
 	s, _ := quickSite(t, recordAll())
 	s.enrolled("alice")
 	var known, unknown []time.Duration

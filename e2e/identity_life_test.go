@@ -14,7 +14,7 @@ import (
 // TestImportedLogin: who comes from another system logs in with the old
 // passphrase and the old authenticator, and with their old key.
 func TestImportedLogin(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	homes := testkit.ShortDir(t)
 	if err := os.MkdirAll(filepath.Join(homes, "alice", ".ssh"), 0o700); err != nil {
@@ -60,7 +60,7 @@ func TestImportedLogin(t *testing.T) {
 // is warned of and then kept, and every change is a notice and an event with who
 // did it.
 func TestLifeOfAnAccount(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())

@@ -82,7 +82,7 @@ func (d *directory) up(t testing.TB) {
 // TestRealm: a directory judges the passphrase, entry the code. With the
 // directory down nobody gets in, and is told why.
 func TestRealm(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	const phrase = "correct horse battery of the university"
 	ldap := startDirectory(t, phrase)
 	s := initSite(t)
@@ -235,7 +235,7 @@ func (g *smsGateway) awaitCode(t testing.TB, n int, number string) string {
 // after a right passphrase, and logs in once. With the gateway down the user is
 // told, and doesn't get in.
 func TestCodesBySMS(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	const number = "+46701234567"
 	gateway := startSMSGateway(t)
 	s := initSite(t)

@@ -31,6 +31,7 @@ func systemAccount(t testing.TB, password string) string {
 // has expired. Its prompts and the change that it forces reach the user inside
 // the same `ssh -J`, and nothing of the answers is kept here.
 func TestPassthroughToPAM(t *testing.T) {
+	alone(t)
 	if os.Geteuid() != 0 {
 		t.Log("only root can make an account with an expired password; nothing was tested")
 		return

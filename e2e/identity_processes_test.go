@@ -40,6 +40,7 @@ func source(n int) string { return fmt.Sprintf("127.%d.%d.%d", 1+n/62500, 1+n/25
 // from as many addresses to two server processes on one database, lets one of
 // them in. All tries are open, and past the passphrase, before any gives it.
 func TestOneCodeOnceOverTwoServers(t *testing.T) {
+	alone(t)
 	const tries = 1000
 	first := initSite(t)
 	home := first.startHome()
@@ -139,7 +140,7 @@ func TestOneCodeOnceOverTwoServers(t *testing.T) {
 // TestTwoServersShareWhatCounts: a lock that one server's failures led to holds
 // at the other, and a key remembered at one needs no code at the other.
 func TestTwoServersShareWhatCounts(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	first, home := quickSite(t, recordAll())
 	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
 	alice := first.enrolled("alice")

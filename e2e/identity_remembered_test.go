@@ -14,7 +14,7 @@ import (
 // rsync and scp that ask nothing, whose every file arrives; and none after the
 // user has ended it in the portal.
 func TestOneCodeForTwentyRuns(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	laptop := s.client(alice)

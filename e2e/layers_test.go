@@ -112,7 +112,7 @@ func inside(path, module string) bool {
 }
 
 func TestLayers(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	for _, p := range goList(t, "-deps", "./...") {
 		name, ours := strings.CutPrefix(p.ImportPath, "entry/")
 		if !ours {
@@ -165,7 +165,7 @@ var keyed = []string{"policy/pubkey", "policy"}
 // What is only linked counts as well: a driver or SSH reached through another
 // module would pass a check of direct imports.
 func TestLowestLayerLinksNoSSH(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	for _, name := range slices.Concat(layers[:lowest]...) {
 		if _, err := os.Stat("../" + name); errors.Is(err, os.ErrNotExist) {
 			continue
@@ -181,7 +181,7 @@ func TestLowestLayerLinksNoSSH(t *testing.T) {
 }
 
 func TestTopLevelFolders(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	entries, err := os.ReadDir("..")
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // TestLockout: nine wrong dialogues lock the name from that address, in the
 // same words whether the name exists or not. Its owner gets in from elsewhere.
 func TestLockout(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	told := make(map[string][]string)
@@ -55,7 +55,7 @@ func TestLockout(t *testing.T) {
 // TestUnauthenticatedConnections: one source may hold eight of them, as with
 // sshd; others aren't kept out by it.
 func TestUnauthenticatedConnections(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())

@@ -10,7 +10,7 @@ import (
 // TestRealmTargetsAreListed: what a rule opens to a directory's users, who are in
 // no lab, stands in their list, in their files and in doctor, as it opens.
 func TestRealmTargetsAreListed(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	const phrase = "correct horse battery of the university"
 	ldap := startDirectory(t, phrase)
 	s := initSite(t)

@@ -36,7 +36,7 @@ func noise(seed uint64, n int) []byte {
 }
 
 func TestShell(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	// The prompts come on the terminal itself, as for every user.
@@ -93,7 +93,7 @@ func TestShell(t *testing.T) {
 }
 
 func TestExec(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	c.master()
@@ -166,7 +166,7 @@ func TestExec(t *testing.T) {
 }
 
 func TestSessionNames(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	c.master()
@@ -181,7 +181,7 @@ func TestSessionNames(t *testing.T) {
 }
 
 func TestControlMaster(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	c := s.client(alice)
@@ -230,7 +230,7 @@ func TestControlMaster(t *testing.T) {
 
 // TestWithoutJump is for clients that know no jump hosts.
 func TestWithoutJump(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	bound := testkit.FreePort(t)
@@ -262,7 +262,7 @@ func TestWithoutJump(t *testing.T) {
 // TestUntilTheReaderStops is `ssh … yes | head -1`: the writer has to hear that
 // nobody reads any more, although entry stands between.
 func TestUntilTheReaderStops(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	bound := testkit.Bound(15 * time.Second)

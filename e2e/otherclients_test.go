@@ -32,7 +32,7 @@ func answerLogin(w *terminal, p *person) {
 }
 
 func TestPlink(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := otherSite(t)
 	c = c.byHand()
 
@@ -79,7 +79,7 @@ func TestPlink(t *testing.T) {
 }
 
 func TestDropbear(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := otherSite(t)
 	c = c.byHand()
 	if err := os.Mkdir(c.path(".ssh"), 0o700); err != nil {
@@ -118,7 +118,7 @@ func TestDropbear(t *testing.T) {
 const python = "/usr/bin/python3"
 
 func TestParamiko(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := otherSite(t)
 
 	t.Run("jump", func(t *testing.T) {
@@ -155,7 +155,7 @@ func askpassSocket(env []string) string {
 // listening port of the client may have another local program behind it, so
 // the inner connection asks for the passphrase, once.
 func TestForwardedJump(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := otherSite(t)
 	port := testkit.FreePort(t)
 	p := testkit.Start(t, "ssh -L", c.ssh("-N", "-L", fmt.Sprintf("127.0.0.1:%d:home:22", port), "entry"))

@@ -22,7 +22,7 @@ var waits = regexp.MustCompile(`entry: home\.tinker needs the approval of ([^\r\
 // TestApproval: alice waits with stock OpenSSH, somebody else approves, and
 // both names are on record.
 func TestApproval(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, fourEyes(fmt.Sprintf("approvers: [alice, bob, %s], need: 1, for: 1h, wait: 10m", testkit.Me(t))))
 	alice, bob := s.enrolled("alice"), s.enrolled("bob")
 	c, b := s.client(alice), s.client(bob)
@@ -92,7 +92,7 @@ func TestApproval(t *testing.T) {
 // TestNobodyApproves: the wait runs out, with a clear line and 255, and the
 // connection was kept alive meanwhile, by something that no client shows.
 func TestNobodyApproves(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"olga", "paul", "dora"}, []string{home.Target(t, "home")},
@@ -184,7 +184,7 @@ func quietWait(t *testing.T, text string) {
 
 // TestLeavingWhileWaiting: a client that leaves takes its request with it.
 func TestLeavingWhileWaiting(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, fourEyes("approvers: [carol], for: 1h"))
 	c := s.client(s.enrolled("alice"))
 	gone := func(what string) {
@@ -212,7 +212,7 @@ func TestLeavingWhileWaiting(t *testing.T) {
 // TestApprovalForAWorkbench: the user of a forward reads whom to ask, and the
 // next try goes through.
 func TestApprovalForAWorkbench(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	bench := testkit.Rule("bench", testkit.On("workbench"), "may: [forward-local]", "record: metadata", fmt.Sprintf("approval: {approvers: [%s], for: 1h}", testkit.Me(t)))

@@ -21,7 +21,7 @@ const (
 // TestBudgetStopsEveryWay: whatever way bytes take, they count, and at the
 // limit the transfer stops with a clear line.
 func TestBudgetStopsEveryWay(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home := quickSite(t, testkit.Rule("all", testkit.MayAll, `forward_local: ["*"]`, "forward_remote: [0]", "record: metadata", "limits: {session_down: 2MiB}"))
 	c := s.client(s.enrolled("alice"))
 	c.master()
@@ -85,7 +85,7 @@ func TestBudgetStopsEveryWay(t *testing.T) {
 // TestDayBudget: a day's bytes are counted over sessions that run side by side,
 // over a restart and over kill -9.
 func TestDayBudget(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, testkit.Rule("all", "may: [exec]", "record: manifest", "limits: {day_down: 8MiB}"))
 	alice := s.enrolled("alice")
 	c := s.client(alice)

@@ -57,7 +57,7 @@ func ends(t *testing.T, conn net.Conn) time.Time {
 // TestBeamtime: what runs ends within two seconds of its time, with the reason
 // on the terminal; who has a terminal is told before.
 func TestBeamtime(t *testing.T) {
-	t.Parallel()
+	alone(t)
 	s, set := labSite(t)
 	set(testkit.MayAll+"\n    forward_local: [\"127.0.0.1:1\"]\n    forward_remote: [0]", "because: lab work")
 	s.serve()
@@ -108,7 +108,7 @@ func TestBeamtime(t *testing.T) {
 // TestReloadTakesOneCapability: what lost one capability loses that one, within
 // two seconds; the shell beside it goes on.
 func TestReloadTakesOneCapability(t *testing.T) {
-	t.Parallel()
+	alone(t)
 	echo := echoServer(t)
 	listed := fmt.Sprintf("forward_local: [\"127.0.0.1:%d\"]", echo)
 	s, home := quickSite(t, testkit.Rule("all", "may: [shell, exec, forward-local]", listed))
@@ -147,7 +147,7 @@ func TestReloadTakesOneCapability(t *testing.T) {
 
 // TestPolicyApply: an operator sees who would be thrown out before it happens.
 func TestPolicyApply(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home := quickSite(t, recordAll())
 	c := s.client(s.enrolled("alice"))
 	c.master()

@@ -63,7 +63,7 @@ func (w *terminal) giveCode(p *person) {
 }
 
 func TestPortalShell(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	_, _, c := portalOf(t)
 	w := c.portal()
 	w.expect(`(?s)logged in to entry as alice.*ssh -J entry home.*1\. targets.*entry> $`)
@@ -92,7 +92,7 @@ func TestPortalShell(t *testing.T) {
 }
 
 func TestPortalEnroll(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := portalOf(t)
 	w := c.portal("enroll", "tablet")
 	w.giveCode(alice)
@@ -121,7 +121,7 @@ func TestPortalEnroll(t *testing.T) {
 }
 
 func TestPortalPasswd(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := portalOf(t)
 	const fresh = "copper Harbour 29 whistle/fern"
 	w := c.portal("passwd")
@@ -154,7 +154,7 @@ func TestPortalPasswd(t *testing.T) {
 }
 
 func TestPortalRecovery(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := portalOf(t)
 	w := c.portal("recovery")
 	w.giveCode(alice)
@@ -195,7 +195,7 @@ func TestPortalRecovery(t *testing.T) {
 // One code a day: a key, once with a code, then ten runs that ask nothing, and
 // none after `keys forget`.
 func TestPortalKeysAreRemembered(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, alice, c := portalOf(t)
 	signer := testkit.NewKeyFile(t, c.path("id"))
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + " laptop"
@@ -249,7 +249,7 @@ func TestPortalKeysAreRemembered(t *testing.T) {
 
 // The printed OpenSSH file works as it is: one login, then none.
 func TestPortalConfigOpenSSH(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	_, alice, c := portalOf(t)
 	dir := testkit.ShortDir(t)
 	entryConf, known := filepath.Join(dir, "entry.conf"), filepath.Join(dir, "known_hosts")
@@ -281,7 +281,7 @@ func TestPortalConfigOpenSSH(t *testing.T) {
 // PuTTY's own reader takes the registry file's values: on Unix they are files
 // of the same names. No host key is asked about.
 func TestPortalConfigPuTTY(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	_, alice, c := portalOf(t)
 	reg := testkit.MustRun(t, c.ssh("entry", "config", "putty")).Stdout
 	folders := map[string]string{"Sessions": "sessions", "SshHostCAs": "sshhostcas"}

@@ -32,7 +32,7 @@ func (l liar) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 // TestKeyAsFirstFactor registers a key and logs in with it: the code is still
 // asked, the passphrase isn't.
 func TestKeyAsFirstFactor(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice, bob := s.enrolled("alice"), s.enrolled("bob")
 	dir := testkit.ShortDir(t)
@@ -134,7 +134,7 @@ func TestKeyAsFirstFactor(t *testing.T) {
 
 // TestUserSwitched changes the name in the middle of a login.
 func TestUserSwitched(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice, bob := s.enrolled("alice"), s.enrolled("bob")
 	dir := testkit.ShortDir(t)
@@ -163,7 +163,7 @@ func TestUserSwitched(t *testing.T) {
 // TestRevoked: disabling or resetting an account ends what it has open and
 // keeps it out.
 func TestRevoked(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	for verb, name := range map[string]string{"disable": "alice", "reset": "bob"} {
 		p := s.enrolled(name)

@@ -14,6 +14,7 @@ import (
 
 // TestReadmePackages: the package map has each package once, and no other.
 func TestReadmePackages(t *testing.T) {
+	beside(t)
 	_, after, ok := strings.Cut(testkit.ReadFile(t, "../README.md"), "## Packages")
 	section, _, ok2 := strings.Cut(after, "\n## ")
 	if !ok || !ok2 {
@@ -43,6 +44,7 @@ func TestReadmePackages(t *testing.T) {
 // TestReadmePolicy: the rules shown are those of the examples, which are
 // tested where they are.
 func TestReadmePolicy(t *testing.T) {
+	beside(t)
 	files, err := filepath.Glob("../configs/policy.d/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)

@@ -10,7 +10,7 @@ import (
 // open at another server on the same database, with stock clients, and says why
 // on the terminal; others there don't notice.
 func TestDisabledElsewhere(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	first, home := quickSite(t, recordAll())
 	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
 	shell := func(name string) *terminal {

@@ -41,7 +41,7 @@ func everything(echo, inner int) []string {
 // TestMatrixControl: with both factors and everything allowed, every way
 // works. Without it the refusals below would prove nothing.
 func TestMatrixControl(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home, wayfarer := matrixSite(t, everything)
 	c := s.client(s.enrolled("alice"))
 	c.master()
@@ -62,7 +62,7 @@ func TestMatrixControl(t *testing.T) {
 // temporary passphrase and nothing more. No way in is open until the dialogue
 // has ended.
 func TestMatrixResetPending(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home, wayfarer := matrixSite(t, everything)
 	alice := s.enrolled("alice")
 	alice.passphrase, alice.temporary = "", strings.TrimSpace(s.mustEntry("user", "reset", "alice"))
@@ -85,7 +85,7 @@ func TestMatrixResetPending(t *testing.T) {
 // TestMatrixNoAuthenticator: a new account with its right temporary passphrase
 // and a new passphrase, but no code.
 func TestMatrixNoAuthenticator(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home, wayfarer := matrixSite(t, everything)
 	alice := s.add("alice")
 	alice.answering(func(prompt string) (string, bool) {
@@ -126,7 +126,7 @@ func refusedEverywhere(t *testing.T, s *site, home *testkit.SSHD, w *wayfarer) {
 // itself: by a deny rule, and because no rule allows it. One machine stands
 // behind many names.
 func TestMatrixDenied(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	all := []string{"shell", "exec", "upload", "download", "forward-local", "forward-remote", "agent", "x11"}
 	s := initSite(t)
 	key := filepath.Join(testkit.ShortDir(t), "id")
@@ -203,7 +203,7 @@ func (s *site) awaitRefusal(capability, target string) event {
 // TestMatrixRecorded: where recording is required, every way leaves a
 // recording, or is refused.
 func TestMatrixRecorded(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, home, wayfarer := matrixSite(t, func(echo, inner int) []string {
 		// The nested way's destination isn't listed.
 		return []string{testkit.Rule("all", testkit.MayAll, fmt.Sprintf(`forward_local: ["127.0.0.1:%d"]`, echo), "forward_remote: [0]", "record: full")}
@@ -257,7 +257,7 @@ func TestMatrixRecorded(t *testing.T) {
 // TestNestedSSH: a listed forward that turns out to carry SSH is an alarm, and
 // is closed where recording is required.
 func TestNestedSSH(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	for record, refused := range map[string]bool{"full": true, "metadata": false} {
 		t.Run("record "+record, func(t *testing.T) {
 			t.Parallel()
@@ -277,7 +277,7 @@ func TestNestedSSH(t *testing.T) {
 // TestTransferRights: SFTP could go both ways, so it needs both rights; exec
 // alone can't be told from a transfer, so scp and rsync follow it.
 func TestTransferRights(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	// shell and exec imply download.
 	for may, lacks := range map[string]string{"[shell, exec, download]": "upload", "[upload]": "download", "[shell, exec]": "upload"} {
 		t.Run(may, func(t *testing.T) {

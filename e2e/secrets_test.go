@@ -14,7 +14,7 @@ import (
 // TestSecrets leaves canaries everywhere a user may put a secret, then looks
 // through everything that entry keeps and says.
 func TestSecrets(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	s.configure(func(c map[string]any) { section(c, "log")["level"] = "debug" })
 	s.stop()

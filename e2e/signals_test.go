@@ -14,7 +14,7 @@ import (
 // TestSignals sends and receives signals and breaks, which OpenSSH's client
 // has few words for.
 func TestSignals(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	addr, hostKey := startSignalTarget(t, testkit.ReadFile(t, s.path("keys", "user_ca.pub")))
 	s.setPolicy([]string{"alice"}, []string{testkit.TargetLine("home", addr, hostKey, "default_login: worker")}, recordAll())

@@ -17,7 +17,7 @@ import (
 // TestTargetTrouble has one target for everything that can be wrong upstream.
 // A user gets one line that says what to do; entry never connects on trust.
 func TestTargetTrouble(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	other := initSite(t) // another installation, whose user CA `stranger` trusts
@@ -109,7 +109,7 @@ func TestTargetTrouble(t *testing.T) {
 // TestTargetDies: a target that goes away in the middle ends its sessions, in
 // words, and nobody else's.
 func TestTargetDies(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home, doomed := s.startHome(), s.startHome()
 	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home"), doomed.Target(t, "doomed")}, recordAll())
@@ -130,7 +130,7 @@ func TestTargetDies(t *testing.T) {
 }
 
 func TestTargetNames(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	testkit.WriteFile(t, s.path("policy.d", "labs.yaml"), fmt.Sprintf(`labs:
@@ -193,7 +193,7 @@ rules:
 // TestPassthrough: the target's own prompts, its forced reset included, reach
 // the user, marked with its name; the answers stay out of all records.
 func TestPassthrough(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	target := startStubbornTarget(t)
 	s.setPolicy([]string{"alice", "bob"}, []string{
@@ -250,7 +250,7 @@ func TestPassthrough(t *testing.T) {
 // TestInnerUser: the inner user name picks an account from the login map and
 // nothing else.
 func TestInnerUser(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice", "bob"}, []string{

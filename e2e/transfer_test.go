@@ -53,7 +53,7 @@ func transferSite(t *testing.T) (*site, *client) {
 }
 
 func TestSCP(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, c := transferSite(t)
 	c.master()
 	src := tree(t)
@@ -81,7 +81,7 @@ func TestSCP(t *testing.T) {
 }
 
 func TestSFTP(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	_, c := transferSite(t)
 	src, there := tree(t), filepath.Join(testkit.ShortDir(t), "there")
 	back := filepath.Join(testkit.ShortDir(t), "back")
@@ -111,7 +111,7 @@ func TestSFTP(t *testing.T) {
 }
 
 func TestRsync(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	_, c := transferSite(t)
 	c.master()
 	src, there, back := tree(t), filepath.Join(testkit.ShortDir(t), "there"), filepath.Join(testkit.ShortDir(t), "back")
@@ -132,7 +132,7 @@ func TestRsync(t *testing.T) {
 }
 
 func TestGit(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	_, c := transferSite(t)
 	c.master()
 	repo, work := filepath.Join(testkit.ShortDir(t), "repo.git"), filepath.Join(testkit.ShortDir(t), "work")
@@ -164,7 +164,7 @@ func TestGit(t *testing.T) {
 }
 
 func TestSSHFS(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s, c := transferSite(t)
 	src, mount := tree(t), filepath.Join(testkit.ShortDir(t), "mnt")
 	if err := os.Mkdir(mount, 0o700); err != nil {

@@ -267,7 +267,7 @@ func plainPair(t testing.TB) (c *client, jump, home *testkit.SSHD, key string) {
 // refused, every way works. Only with it do the refusals below say anything
 // about entry.
 func TestWaysThroughPlainSSHD(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	c, _, home, key := plainPair(t)
 	w := newWayfarer(t, c, home, key)
 	for _, way := range ways {
