@@ -214,6 +214,29 @@ func TestChannelsAreLimited(t *testing.T) {
 	})
 }
 
+// A session channel gave its place back twice, so that each one that had ended
+// let one more than the limit be open.
+func TestAnEndedChannelGivesOnePlaceBack(t *testing.T) {
+	r := newRig(t, mayAll, func(o *Options) { o.MaxSessions = 2 })
+	r.serveAll()
+	for range 5 {
+		_ = r.open().Close()
+	}
+	until(t, "the ends", func() bool { return len(r.seen(audit.ChannelClosed)) == 5 })
+	open := 0
+	until(t, "the limit", func() bool {
+		_, reqs, err := r.client.Conn.OpenChannel("session", nil)
+		if err == nil {
+			go ssh.DiscardRequests(reqs)
+			open++
+		}
+		return err != nil && open >= 2
+	})
+	if open != 2 {
+		t.Errorf("%d session channels are open at once", open)
+	}
+}
+
 // A reader that takes nothing stops its own channel and no other.
 func TestASlowReaderStopsOnlyItself(t *testing.T) {
 	r := newRig(t, mayAllRecorded, nil)

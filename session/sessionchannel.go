@@ -92,7 +92,6 @@ type sessionChannel struct {
 
 // openSession relays the opening of a session channel.
 func (r *relay) openSession(nc ssh.NewChannel) {
-	defer r.free(true)
 	g, err := r.decide()
 	if err != nil {
 		r.refuse(nc, ssh.Prohibited, audit.Event{Type: audit.ChannelRefused}, refusal.Of(err))
