@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"policy", "audit", "session/recording", "bastion/identity/secret"},
 	{"session/fastconn", "session/recording/spool", "session/recording/screen", "session/transfer", "session/rfb",
 		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "configs", "policy/compare"},
-	{"session", "session/recording/play", "bastion/access", "bastion/store", "audit/evidence"},
+	{"session", "session/recording/play", "bastion/access", "bastion/store", "bastion/identity/takeover", "audit/evidence"},
 	{"bastion/admin", "bastion/portal"},
 	{"bastion"},
 	{"audit/console", "cmd/entry/demohome"},

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,11 +11,8 @@ import (
 	"entry/policy"
 )
 
-const (
-	maxImported    = 64 << 10 // bytes of a .google_authenticator file; real ones have 0.3 KiB
-	maxSeed        = 64       // bytes; the block of SHA-1
-	importedDevice = "imported"
-)
+// importedDevice is the name of an authenticator that came along.
+const importedDevice = "imported"
 
 // Imported is an account of another system.
 type Imported struct {
@@ -87,7 +83,7 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 	}
 	acct := Account{ID: secret.NewID(), Name: in.Name, Generation: 1, Created: a.now()}
 	for _, seed := range in.Seeds {
-		if len(seed) < secret.MinSeed || len(seed) > maxSeed || len(acct.Authenticators) == maxDevices {
+		if len(seed) < secret.MinSeed || len(seed) > secret.MaxSeed || len(acct.Authenticators) == maxDevices {
 			note("an authenticator was left out: its seed has %d bytes, or it is one too many", len(seed))
 			continue
 		}
@@ -168,42 +164,4 @@ func (d *dialogue) rehash(ctx context.Context, acct Account, typed string) (Acco
 	e := d.event(audit.PassphraseChanged, "")
 	e.Detail = "the same passphrase; its imported hash was replaced"
 	return d.save(ctx, next, e)
-}
-
-// ParseGoogleAuthenticator returns the seed of a .google_authenticator file, or
-// a *Refusal that says why its codes can't be taken over. Emergency codes and
-// what the file says of spent codes are left behind. The format is
-// google-authenticator-libpam's FILEFORMAT: the seed in base32, lines of options
-// that begin with a quote and a space, then emergency codes.
-func ParseGoogleAuthenticator(text string) (seed []byte, err error) {
-	if len(text) > maxImported {
-		return nil, &Refusal{"the file is too long for a .google_authenticator"}
-	}
-	first, rest, _ := strings.Cut(text, "\n")
-	first = strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(first), " ", ""))
-	seed, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(first, "="))
-	if err != nil || len(seed) < secret.MinSeed || len(seed) > maxSeed {
-		return nil, &Refusal{fmt.Sprintf("its first line is no seed of %d to %d bytes in base32", secret.MinSeed, maxSeed)}
-	}
-	timed := false
-	for line := range strings.Lines(rest) {
-		option, ok := strings.CutPrefix(strings.TrimSpace(line), `" `)
-		if !ok {
-			continue
-		}
-		f := strings.Fields(option)
-		switch {
-		case len(f) == 0:
-		case f[0] == "TOTP_AUTH":
-			timed = true
-		case f[0] == "HOTP_COUNTER":
-			return nil, &Refusal{"its codes are counted (HOTP), not timed"}
-		case f[0] == "STEP_SIZE" && (len(f) != 2 || f[1] != "30"):
-			return nil, &Refusal{"its codes don't change every 30 seconds"}
-		}
-	}
-	if !timed {
-		return nil, &Refusal{"it doesn't say that its codes are timed (TOTP_AUTH)"}
-	}
-	return seed, nil
 }

@@ -4,29 +4,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
 	"entry/bastion/admin"
 	"entry/bastion/identity"
+	"entry/bastion/identity/takeover"
 	"entry/configs"
 	"entry/policy"
 )
-
-// maxOldFile bounds one file of another system.
-const maxOldFile = 16 << 10 // bytes; a request to the server holds up to two of them, escaped
-
-// maxShadow bounds a shadow file: some thousand accounts.
-const maxShadow = 4 << 20 // bytes
 
 func importCmd() *cobra.Command {
 	var o importOptions
@@ -71,185 +62,32 @@ type importOptions struct {
 	dry                        bool
 }
 
-// candidate is one user of the old system and what of theirs can't be read.
-type candidate struct {
-	identity.Imported
-	notes []string
-}
-
 // read collects what is to be taken over.
-func (o *importOptions) read(args []string) ([]*candidate, error) {
-	hashes, err := readShadow(o.shadow)
-	if err != nil {
-		return nil, err
-	}
+func (o *importOptions) read(args []string) ([]takeover.Candidate, error) {
+	from := takeover.Sources{User: o.user, GoogleAuthenticator: o.google, AuthorizedKeys: o.keys, Shadow: o.shadow}
 	switch {
 	case len(args) == 0 && o.user == "":
 		return nil, failf(exitUsage, "name a DIR with a folder for each user, or one --user")
 	case len(args) == 1 && (o.user != "" || o.google != "" || o.keys != ""):
 		return nil, failf(exitUsage, "a DIR and the files of one user exclude each other")
-	case o.user != "":
-		c := &candidate{Imported: identity.Imported{Name: o.user, Crypt: hashes[o.user]}}
-		if o.google == "" && o.keys == "" && c.Crypt == "" {
-			return nil, failf(exitUsage, "there is nothing of %s to import: give --google-authenticator, --authorized-keys or a --shadow with a line for them", o.user)
-		}
-		return []*candidate{c}, errors.Join(c.readGoogle(o.google), c.readKeys(o.keys))
+	case len(args) == 1:
+		from.Homes = args[0]
 	}
-	return readHomes(args[0], hashes)
-}
-
-// readHomes reads a directory with a folder for each user.
-func readHomes(dir string, hashes map[string]string) ([]*candidate, error) {
-	folders, err := os.ReadDir(dir)
-	if err != nil {
+	all, err := takeover.Read(from)
+	var input *takeover.InputError
+	switch {
+	case errors.Is(err, takeover.ErrNothing) && o.user != "":
+		return nil, failf(exitUsage, "there is nothing of %s to import: give --google-authenticator, --authorized-keys or a --shadow with a line for them", o.user)
+	case errors.Is(err, takeover.ErrNothing):
+		return nil, hinted(failf(exitUsage, "%s has no folder with anything to import", from.Homes), "see entry user import --help for what it should look like")
+	case errors.As(err, &input):
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	var all []*candidate
-	for _, f := range folders {
-		if !f.IsDir() {
-			continue
-		}
-		root, err := os.OpenRoot(filepath.Join(dir, f.Name()))
-		if err != nil {
-			return nil, err
-		}
-		c := &candidate{Imported: identity.Imported{Name: f.Name(), Crypt: hashes[f.Name()]}}
-		c.readHome(root)
-		if err := root.Close(); err != nil {
-			return nil, err
-		}
-		if len(c.Seeds)+len(c.KeyLines)+len(c.notes) > 0 || c.Crypt != "" {
-			all = append(all, c)
-		}
-	}
-	if len(all) == 0 {
-		return nil, hinted(failf(exitUsage, "%s has no folder with anything to import", dir), "see entry user import --help for what it should look like")
-	}
-	return all, nil
-}
-
-// readHome reads one user's folder. The files are the user's: a link in it that
-// leads elsewhere is not followed.
-func (c *candidate) readHome(root *os.Root) {
-	for _, name := range []string{".google_authenticator", "google_authenticator"} {
-		c.one(name, c.addGoogle, func() (fs.File, error) { return openOld(root, name) })
-	}
-	for _, name := range []string{".ssh/authorized_keys", "authorized_keys"} {
-		c.one(name, c.addKeys, func() (fs.File, error) { return openOld(root, name) })
-	}
-}
-
-// openOld opens without waiting: what lies there may be a pipe.
-func openOld(root *os.Root, name string) (fs.File, error) {
-	return root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-}
-
-// one reads a file if it is there, and notes what is wrong with it.
-func (c *candidate) one(name string, add func(string) error, open func() (fs.File, error)) {
-	f, err := open()
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	text := ""
-	if err == nil {
-		text, err = readOld(f, maxOldFile)
-	}
-	if err == nil {
-		err = add(text)
-	}
-	if err != nil {
-		c.notes = append(c.notes, name+" was left out: "+err.Error())
-	}
-}
-
-func (c *candidate) addGoogle(text string) error {
-	seed, err := identity.ParseGoogleAuthenticator(text)
-	if err == nil {
-		c.Seeds = append(c.Seeds, seed)
-	}
-	return err
-}
-
-func (c *candidate) addKeys(text string) error {
-	c.KeyLines = append(c.KeyLines, strings.Split(text, "\n")...)
-	return nil
-}
-
-func (c *candidate) readGoogle(path string) error { return readNamed(path, c.addGoogle) }
-func (c *candidate) readKeys(path string) error   { return readNamed(path, c.addKeys) }
-
-// readNamed reads a file that the command line names: there, what is wrong with
-// it ends the verb.
-func readNamed(path string, add func(string) error) error {
-	if path == "" {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return &exitError{code: exitUsage, err: err}
-	}
-	text, err := readOld(f, maxOldFile)
-	if err == nil {
-		err = add(text)
-	}
-	if err != nil {
-		return failf(exitUsage, "%s: %w", path, err)
-	}
-	return nil
-}
-
-// readOld reads and closes a small regular file.
-func readOld(f fs.File, most int64) (text string, err error) {
-	defer func() { err = errors.Join(err, f.Close()) }()
-	fi, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if !fi.Mode().IsRegular() {
-		return "", errors.New("it is no regular file")
-	}
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("it is larger than %d KiB", most>>10)
-	}
-	return string(b), err
-}
-
-// readShadow gives the hash of each account of a shadow file. Locked accounts
-// (! and *) have none.
-func readShadow(path string) (map[string]string, error) {
-	hashes := map[string]string{}
-	if path == "" {
-		return hashes, nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
-	}
-	text, err := readOld(f, maxShadow)
-	if err != nil {
-		return nil, failf(exitUsage, "%s: %w", path, err)
-	}
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		fields := strings.Split(line, ":")
-		if len(fields) < 2 {
-			return nil, failf(exitUsage, "%s: line %d is none of a shadow file: want NAME:HASH:…", path, n)
-		}
-		if hash := fields[1]; hash != "" && !strings.HasPrefix(hash, "!") && !strings.HasPrefix(hash, "*") {
-			hashes[fields[0]] = hash
-		}
-	}
-	return hashes, nil
+	return all, err
 }
 
 // run imports the users one by one and reports each.
-func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operator, users []*candidate) error {
+func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operator, users []takeover.Candidate) error {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
@@ -266,7 +104,7 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 			} else {
 				left++
 			}
-			r.Notes = slices.Concat(c.notes, r.Notes)
+			r.Notes = slices.Concat(c.Notes, r.Notes)
 			if r.Added && len(p.LabsOf(r.Name)) == 0 {
 				r.Notes = append(r.Notes, "is in no lab yet, so a login leads nowhere")
 			}

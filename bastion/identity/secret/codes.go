@@ -23,8 +23,12 @@ const (
 	seedSize       = 20 // bytes; RFC 4226 §4 R6 recommends 160 bits
 )
 
-// MinSeed is the fewest bytes of a seed: what google-authenticator made for years.
-const MinSeed = 10
+// What a seed that was made elsewhere may have, in bytes: google-authenticator made
+// the shortest for years, and the block of SHA-1 bounds the longest.
+const (
+	MinSeed = 10
+	MaxSeed = 64
+)
 
 var seedText = base32.StdEncoding.WithPadding(base32.NoPadding)
 
