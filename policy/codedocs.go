@@ -16,7 +16,7 @@ var codeDocs = []strict.CodeDoc{
 	{Code: codeTwice, Meaning: "The same lab, target, rule or list entry twice.", Advice: "Remove one; the message says where the first one is."},
 	{Code: codeAddress, Meaning: "A target's address is none.", Advice: "Write host:port with a host name or an address."},
 	{Code: codePort, Meaning: "A port that isn't one, or that needn't be listed.", Advice: "Use 1 to 65535; 22 of an ssh target is always there."},
-	{Code: codeKey, Meaning: "Not a public key in the form of authorized_keys.", Advice: "Copy the line from /etc/ssh/ssh_host_*_key.pub of the machine."},
+	{Code: codeKey, Meaning: "Not a public key in the form of authorized_keys, or one that isn't accepted.", Advice: "Copy the line from /etc/ssh/ssh_host_ed25519_key.pub of the machine."},
 	{Code: codeWeakKey, Meaning: "The key is too weak to vouch for a machine.", Advice: "Make an ed25519 key on the machine and use that."},
 	{Code: codeNoKey, Meaning: "Nothing proves that an ssh target is the right machine.", Advice: "Give host_keys, or host_ca if an authority signs them."},
 	{Code: codeKind, Meaning: "The setting has no meaning for a target of this kind.", Advice: "Remove it, or correct kind."},

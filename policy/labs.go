@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"entry/policy/pubkey"
 	"entry/policy/strict"
 )
 
@@ -240,19 +242,34 @@ func readKeys(v strict.Value, other []string) []string {
 		if !ok {
 			continue
 		}
-		key, err := parseHostKey(s)
-		switch {
-		case err != nil:
-			item.Errorf(keyCode(err), "%v", err)
-		case slices.Contains(out, key):
+		key, err := pubkey.ParseHost(s)
+		if err != nil {
+			code, text := keyProblem(err)
+			item.Errorf(code, "%s", text)
+			continue
+		}
+		switch line := pubkey.Line(key); {
+		case slices.Contains(out, line):
 			item.Errorf(codeTwice, "this key stands in this list twice")
-		case slices.Contains(other, key):
+		case slices.Contains(other, line):
 			item.Errorf(codeKey, "this key is the target's own host key; an authority needs a key of its own")
 		default:
-			out = append(out, key)
+			out = append(out, line)
 		}
 	}
 	return out
+}
+
+// keyProblem is how a refused key is reported.
+func keyProblem(err error) (code, text string) {
+	var no *pubkey.Error
+	switch errors.As(err, &no); no.Reason {
+	case pubkey.Weak:
+		return codeWeakKey, strings.Replace(no.Error(), "too weak", "too weak to vouch for a machine", 1)
+	case pubkey.Certificate:
+		return codeKey, no.Error() + "; name the authority that signed it under host_ca"
+	}
+	return codeKey, no.Error()
 }
 
 func (b *builder) readLogins(l *lab, t *Target, def, logins strict.Value) {
