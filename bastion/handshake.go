@@ -2,7 +2,6 @@ package bastion
 
 import (
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/policy"
+	"entry/policy/pubkey"
 	"entry/session"
 	"entry/session/fastconn"
 	"entry/session/group"
@@ -29,9 +29,6 @@ const maxAuthTries = 24
 // sockets which send a byte a second can't hold the startup slots for the
 // whole login grace.
 const kexGrace = 20 * time.Second
-
-// maxRSABits stops keys whose verification burns CPU before login.
-const maxRSABits = 4096
 
 var (
 	errRefused = errors.New("login refused")
@@ -160,7 +157,7 @@ func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions
 	if err != nil {
 		return nil, err
 	}
-	if err := usableKey(key); err != nil {
+	if err := pubkey.CheckCost(key); err != nil {
 		return nil, err
 	}
 	if !l.s.o.Auth.KnowsKey(l.ctx, user, key) {
@@ -217,20 +214,6 @@ func (l *login) passesThrough(user string) bool {
 	}
 	t, err := l.s.gate.Policy().Resolve(user, l.target)
 	return err == nil && t.Auth == policy.Passthrough
-}
-
-// usableKey refuses certificates (users carry none: their keys are listed by
-// name) and keys whose verification burns CPU before login.
-func usableKey(key ssh.PublicKey) error {
-	if _, ok := key.(*ssh.Certificate); ok {
-		return errors.New("certificates are not accepted from users")
-	}
-	if ck, ok := key.(ssh.CryptoPublicKey); ok {
-		if r, ok := ck.CryptoPublicKey().(*rsa.PublicKey); ok && r.N.BitLen() > maxRSABits {
-			return fmt.Errorf("RSA key of %d bits", r.N.BitLen())
-		}
-	}
-	return nil
 }
 
 // dialogue runs the login dialogue; key is the first factor where it is set.

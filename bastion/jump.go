@@ -15,6 +15,7 @@ import (
 	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
+	"entry/policy/pubkey"
 	"entry/session"
 	"entry/session/fastconn"
 )
@@ -232,7 +233,9 @@ func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Sig
 	}
 	cfg.NoClientAuth = true
 	cfg.NoClientAuthCallback = func(m ssh.ConnMetadata) (*ssh.Permissions, error) { return open(m, nil) }
-	cfg.PublicKeyCallback = func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) { return nil, usableKey(key) }
+	cfg.PublicKeyCallback = func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		return nil, pubkey.CheckCost(key)
+	}
 	cfg.VerifiedPublicKeyCallback = func(m ssh.ConnMetadata, _ ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 		return open(m, nil)
 	}

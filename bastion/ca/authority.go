@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/policy/pubkey"
 )
 
 // maxKeyFile bounds key, public key and certificate files, in bytes. An
@@ -156,7 +158,7 @@ func parsePrivate(data []byte) (ssh.Signer, error) {
 	if err != nil {
 		return nil, errors.New("private key doesn't parse")
 	}
-	if err := checkKey(signer.PublicKey()); err != nil {
+	if err := pubkey.Check(signer.PublicKey()); err != nil {
 		return nil, err
 	}
 	return signer, nil

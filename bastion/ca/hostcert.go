@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/policy/pubkey"
 )
 
 // hostSkew is how far back a host certificate's validity starts: the clocks of
@@ -38,7 +40,7 @@ func OfflineHostCA(key ssh.PublicKey) (*HostCA, error) {
 	if key == nil {
 		return nil, errors.New("host CA: no public key")
 	}
-	if err := checkKey(key); err != nil {
+	if err := pubkey.Check(key); err != nil {
 		return nil, fmt.Errorf("host CA: %w", err)
 	}
 	return &HostCA{key: key}, nil

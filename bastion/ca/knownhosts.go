@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/policy/pubkey"
 )
 
 // maxPatterns bounds the names on one known_hosts line.
@@ -23,7 +25,7 @@ func KnownHostsCA(key ssh.PublicKey, patterns ...string) (string, error) {
 	if key == nil {
 		return "", errors.New("known_hosts line: no key")
 	}
-	if err := checkKey(key); err != nil {
+	if err := pubkey.Check(key); err != nil {
 		return "", fmt.Errorf("known_hosts line: %w", err)
 	}
 	if len(patterns) == 0 || len(patterns) > maxPatterns {

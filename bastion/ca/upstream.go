@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/policy/pubkey"
 )
 
 // HostPins is what the policy knows about a target's host key.
@@ -76,9 +78,9 @@ func NewHostVerifier(p HostPins) (*HostVerifier, error) {
 func parseAll(lines []string) ([]ssh.PublicKey, error) {
 	keys := make([]ssh.PublicKey, 0, len(lines))
 	for _, line := range lines {
-		key, err := ParsePublic(line)
+		key, err := pubkey.ParseHost(line)
 		if err != nil {
-			return nil, err
+			return nil, noKey(err)
 		}
 		keys = append(keys, key)
 	}

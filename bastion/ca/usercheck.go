@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/policy/pubkey"
 )
 
 // UserCheck is what a server knows when it judges a user certificate.
@@ -89,7 +91,7 @@ func checkCert(cert *ssh.Certificate, kind uint32, now time.Time, trusted func(s
 		if _, nested := key.(*ssh.Certificate); nested {
 			return errors.New("certificate is nested")
 		}
-		if err := checkKey(key); err != nil {
+		if err := pubkey.Check(key); err != nil {
 			return fmt.Errorf("certificate: %w", err)
 		}
 	}

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,15 +11,12 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/policy/pubkey"
 )
 
 const (
-	maxKeys    = 32      // a user
-	maxKeyLine = 8 << 10 // bytes; an RSA key of 4096 bits has 0.8 KiB
-	maxComment = 100     // bytes
-	minRSABits = 2048
-	// maxRSABits: verifying longer keys burns CPU before anybody is proven.
-	maxRSABits = 4096
+	maxKeys    = 32  // a user
+	maxComment = 100 // bytes
 )
 
 // ErrNoKey: the account has no key of that fingerprint.
@@ -93,19 +89,12 @@ func (a Operators) RemoveKey(ctx context.Context, name, fingerprint string) erro
 // parseKey reads one line of authorized_keys. Options are refused rather than
 // dropped: a restriction that is silently lost would grant more than was meant.
 func parseKey(line string) (Key, error) {
-	if len(line) > maxKeyLine {
-		return Key{}, refuseKey("the line is longer than %d bytes", maxKeyLine)
+	pub, comment, err := pubkey.Parse(line)
+	var no *pubkey.Error
+	if errors.As(err, &no) {
+		return Key{}, refusedKey(no)
 	}
-	pub, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
-	switch {
-	case err != nil:
-		return Key{}, refuseKey("it is no public key: give one line as in id_ed25519.pub")
-	case len(options) > 0:
-		return Key{}, refuseKey("options before the key are not supported: give the bare key")
-	case strings.TrimSpace(string(rest)) != "":
-		return Key{}, refuseKey("more than one line: add one key at a time")
-	}
-	if err := acceptable(pub); err != nil {
+	if err != nil {
 		return Key{}, err
 	}
 	comment = strings.Map(func(r rune) rune {
@@ -119,28 +108,30 @@ func parseKey(line string) (Key, error) {
 	}
 	return Key{
 		Fingerprint: ssh.FingerprintSHA256(pub),
-		Line:        strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub))),
+		Line:        pubkey.Line(pub),
 		Comment:     comment,
 	}, nil
 }
 
-func acceptable(pub ssh.PublicKey) error {
-	if _, ok := pub.(*ssh.Certificate); ok {
+// refusedKey says it to the key's owner.
+func refusedKey(no *pubkey.Error) error {
+	switch no.Reason {
+	case pubkey.Malformed:
+		return refuseKey("it is no public key: give one line as in id_ed25519.pub")
+	case pubkey.Prefixed:
+		return refuseKey("options before the key are not supported: give the bare key")
+	case pubkey.MoreThanOne:
+		return refuseKey("more than one line: add one key at a time")
+	case pubkey.Certificate:
 		return refuseKey("it is a certificate: give the plain public key")
+	case pubkey.TooLong:
+		return refuseKey("%v", no)
 	}
-	switch pub.Type() {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
-		return nil
-	case ssh.KeyAlgoRSA:
-		if raw, ok := pub.(ssh.CryptoPublicKey); ok {
-			if k, ok := raw.CryptoPublicKey().(*rsa.PublicKey); ok {
-				if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
-					return refuseKey("an RSA key of %d bits: %d to %d are accepted (better: ssh-keygen -t ed25519)", n, minRSABits, maxRSABits)
-				}
-				return nil
-			}
-		}
+	switch {
+	case no.Bits != 0:
+		return refuseKey("an RSA key of %d bits: %d to %d are accepted (better: ssh-keygen -t ed25519)", no.Bits, pubkey.MinRSABits, pubkey.MaxRSABits)
+	case no.Type == ssh.KeyAlgoRSA:
+		return refuseKey("%v: make one with ssh-keygen -t ed25519", no)
 	}
-	return refuseKey("keys of type %s are not accepted: make one with ssh-keygen -t ed25519", pub.Type())
+	return refuseKey("keys of type %s are not accepted: make one with ssh-keygen -t ed25519", no.Type)
 }

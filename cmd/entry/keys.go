@@ -9,6 +9,7 @@ import (
 	"entry/bastion/ca"
 	"entry/configs"
 	"entry/policy"
+	"entry/policy/pubkey"
 	"entry/session/recording"
 )
 
@@ -54,7 +55,7 @@ func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
 	roles = append(roles, ca.Role{Name: "audit log", Key: logKey})
 	for _, t := range p.Targets() {
 		for _, line := range t.HostCAs {
-			key, err := ca.ParsePublic(line)
+			key, err := pubkey.ParseHost(line)
 			if err != nil {
 				return nil, fmt.Errorf("host CA of %s: %w", t.FullName(), err)
 			}
