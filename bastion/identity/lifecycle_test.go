@@ -90,37 +90,6 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestEnd(t *testing.T) {
-	w := newWorld(t)
-	u := w.enrolled("alice")
-	id := u.in()
-	end := w.clock().Add(time.Hour)
-	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
-	mark := w.mark()
-	if err := w.a.SetEnd(ctx, "alice", end); err != nil {
-		t.Fatal(err)
-	}
-	w.wantLog(mark, "user.changed")
-	if e := w.events[mark]; e.Actor == nil || e.Actor.LoginUID != 8 || !e.Until.Equal(end) || !strings.HasPrefix(e.Detail, "ends on ") {
-		t.Errorf("event %+v", e)
-	}
-	w.wantNotices("end-changed ends on 2026-03-01 13:02 UTC")
-	if err := w.a.Check(t.Context(), id); err != nil {
-		t.Error(err)
-	}
-	w.advance(time.Hour)
-	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
-	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()},
-		round{"This account ended on 2026-03-01 13:02 UTC: ask your lab's administrator. " + askPass, ""})
-	wantErr(t, err, identity.ErrAbandoned)
-	if err := w.a.SetEnd(ctx, "alice", time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	w.advance(time.Minute)
-	u.in()
-	wantErr(t, w.a.SetEnd(ctx, "nobody", end), identity.ErrNoAccount)
-}
-
 func TestPassphraseAge(t *testing.T) {
 	w := newWorldWith(t, func(o *identity.Options) { o.PassphraseAge = 90 * oneDay })
 	u := w.enrolled("alice")
@@ -151,28 +120,6 @@ func TestPassphraseAge(t *testing.T) {
 	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 		t.Errorf("with the key again: %v", err)
 	}
-}
-
-func TestResetStep(t *testing.T) {
-	w := newWorld(t)
-	u := w.enrolled("alice")
-	w.advance(oneDay)
-	u.in() // entry's clock was a day ahead
-	w.advance(-oneDay)
-	used := round{"Code already used, wait for the next one. " + askPass, ""}
-	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, used)
-	wantErr(t, err, identity.ErrAbandoned)
-	mark := w.mark()
-	if err := w.a.ResetStep(t.Context(), "alice"); err != nil {
-		t.Fatal(err)
-	}
-	w.wantLog(mark, "user.changed")
-	// No code of the present comes back to life.
-	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.codeAfter(30 * time.Second)}, used)
-	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
-	u.in()
-	wantErr(t, w.a.ResetStep(t.Context(), "nobody"), identity.ErrNoAccount)
 }
 
 func TestInvite(t *testing.T) {

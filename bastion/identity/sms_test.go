@@ -4,146 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"entry/audit"
 	"entry/bastion/identity"
 )
-
-const phone = "+46701234567"
-
-// texts is a Texter whose messages tests read.
-type texts struct {
-	out chan string
-
-	mu   sync.Mutex
-	err  error
-	to   []string
-	hold chan struct{} // Send waits for it where set
-}
-
-func (g *texts) Send(ctx context.Context, number, text string) error {
-	g.mu.Lock()
-	g.to = append(g.to, number)
-	err, hold := g.err, g.hold
-	g.mu.Unlock()
-	if hold != nil {
-		select {
-		case <-hold:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if err != nil {
-		return err
-	}
-	g.out <- text
-	return nil
-}
-
-func (g *texts) sent() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.to)
-}
-
-func (g *texts) set(err error, hold chan struct{}) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.err, g.hold = err, hold
-}
-
-var sixDigits = regexp.MustCompile(`\b[0-9]{6}\b`)
-
-// code reads the code of the next message, as its owner would.
-func (g *texts) code(t *testing.T) func(string) string {
-	return func(string) string {
-		select {
-		case text := <-g.out:
-			c := sixDigits.FindAllString(text, -1)
-			if len(c) != 1 || len(text) > 160 {
-				t.Errorf("the message %q", text)
-			}
-			return c[0]
-		case <-time.After(30 * time.Second):
-			t.Error("no message came")
-			return ""
-		}
-	}
-}
-
-// anotherThan is a code that is not c.
-func anotherThan(c string) string {
-	if c[0] == '1' {
-		return "2" + c[1:]
-	}
-	return "1" + c[1:]
-}
-
-// texting makes a user whose codes go by SMS and who has a passphrase.
-func texting(t *testing.T, with func(*identity.Options)) (*world, *texts) {
-	t.Helper()
-	g := &texts{out: make(chan string, 64)}
-	w := newWorldWith(t, func(o *identity.Options) {
-		o.Texter = g
-		if with != nil {
-			with(o)
-		}
-	})
-	t.Cleanup(func() {
-		if err := w.a.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	temp, err := w.a.AddUser(t.Context(), "alice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.a.SetPhone(t.Context(), "alice", phone, true); err != nil {
-		t.Fatal(err)
-	}
-	id, err := w.login(attempt("alice"), round{askPass, temp}, round{askCode, g.code(t)},
-		round{"New entry passphrase: ", good}, round{"Repeat new entry passphrase: ", good})
-	if err != nil || id.Method() != "temporary+sms" {
-		t.Fatalf("first login: %v %q", err, id.Method())
-	}
-	w.settled()
-	w.advance(61 * time.Minute) // the first code is out of the hour
-	return w, g
-}
-
-// settled waits until every code has been handed over and logged.
-func (w *world) settled() {
-	w.t.Helper()
-	if err := w.a.Settle(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// afterFailure answers once the log has heard that a code was not sent.
-func (w *world) afterFailure(answer string) func(string) string {
-	failed := make(chan struct{}, 16)
-	w.mu.Lock()
-	w.before = func(e audit.Event) {
-		if e.Type == audit.SMSFailed {
-			failed <- struct{}{}
-		}
-	}
-	w.mu.Unlock()
-	return func(string) string {
-		select {
-		case <-failed:
-		case <-time.After(30 * time.Second):
-			w.t.Error("no failure was logged")
-		}
-		return answer
-	}
-}
 
 func TestCodeBySMS(t *testing.T) {
 	w, g := texting(t, nil)
@@ -521,44 +389,6 @@ func TestRealmAndSMS(t *testing.T) {
 	w.settled()
 	if n := g.sent() - before; n != 0 {
 		t.Errorf("%d codes were sent", n)
-	}
-}
-
-func TestSetPhone(t *testing.T) {
-	w, g := texting(t, nil)
-	var refused *identity.Refusal
-	for _, n := range []string{"070", "46701234567", "+0701234567", "+4670123456x", "+46 70 123 45 67", phone + "\n", "+1234567890123456"} {
-		if err := w.a.SetPhone(t.Context(), "alice", n, true); !errors.As(err, &refused) {
-			t.Errorf("%q: %v", n, err)
-		}
-	}
-	if err := w.a.SetPhone(t.Context(), "alice", "", true); !errors.As(err, &refused) {
-		t.Errorf("codes to nowhere: %v", err)
-	}
-	id, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, g.code(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := w.mark()
-	if err := w.a.SetPhone(t.Context(), "alice", "+4790000000", true); err != nil {
-		t.Fatal(err)
-	}
-	w.settled()
-	if got := w.log(from); !slices.Contains(got, "user.changed") {
-		t.Errorf("%q", got)
-	}
-	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
-	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, g.code(t)}); err != nil || g.to[len(g.to)-1] != "+4790000000" {
-		t.Errorf("%v, to %q", err, g.to)
-	}
-	w.settled()
-	// Without a gateway nobody gets in, and no such account can be made.
-	w.with = func(*identity.Options) {}
-	w.a = w.authenticator(w.store)
-	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, "123456"}, round{noPass, ""})
-	wantErr(t, err, identity.ErrAbandoned)
-	if err := w.a.SetPhone(t.Context(), "alice", phone, true); !errors.As(err, &refused) {
-		t.Errorf("%v", err)
 	}
 }
 

@@ -1,0 +1,142 @@
+package identity_test
+
+import (
+	"context"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"entry/audit"
+	"entry/bastion/identity"
+)
+
+const phone = "+46701234567"
+
+// texts is a Texter whose messages tests read.
+type texts struct {
+	out chan string
+
+	mu   sync.Mutex
+	err  error
+	to   []string
+	hold chan struct{} // Send waits for it where set
+}
+
+func (g *texts) Send(ctx context.Context, number, text string) error {
+	g.mu.Lock()
+	g.to = append(g.to, number)
+	err, hold := g.err, g.hold
+	g.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	g.out <- text
+	return nil
+}
+
+func (g *texts) sent() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.to)
+}
+
+func (g *texts) set(err error, hold chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.err, g.hold = err, hold
+}
+
+var sixDigits = regexp.MustCompile(`\b[0-9]{6}\b`)
+
+// code reads the code of the next message, as its owner would.
+func (g *texts) code(t *testing.T) func(string) string {
+	return func(string) string {
+		select {
+		case text := <-g.out:
+			c := sixDigits.FindAllString(text, -1)
+			if len(c) != 1 || len(text) > 160 {
+				t.Errorf("the message %q", text)
+			}
+			return c[0]
+		case <-time.After(30 * time.Second):
+			t.Error("no message came")
+			return ""
+		}
+	}
+}
+
+// anotherThan is a code that is not c.
+func anotherThan(c string) string {
+	if c[0] == '1' {
+		return "2" + c[1:]
+	}
+	return "1" + c[1:]
+}
+
+// texting makes a user whose codes go by SMS and who has a passphrase.
+func texting(t *testing.T, with func(*identity.Options)) (*world, *texts) {
+	t.Helper()
+	g := &texts{out: make(chan string, 64)}
+	w := newWorldWith(t, func(o *identity.Options) {
+		o.Texter = g
+		if with != nil {
+			with(o)
+		}
+	})
+	t.Cleanup(func() {
+		if err := w.a.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	temp, err := w.a.AddUser(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.a.SetPhone(t.Context(), "alice", phone, true); err != nil {
+		t.Fatal(err)
+	}
+	id, err := w.login(attempt("alice"), round{askPass, temp}, round{askCode, g.code(t)},
+		round{"New entry passphrase: ", good}, round{"Repeat new entry passphrase: ", good})
+	if err != nil || id.Method() != "temporary+sms" {
+		t.Fatalf("first login: %v %q", err, id.Method())
+	}
+	w.settled()
+	w.advance(61 * time.Minute) // the first code is out of the hour
+	return w, g
+}
+
+// settled waits until every code has been handed over and logged.
+func (w *world) settled() {
+	w.t.Helper()
+	if err := w.a.Settle(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// afterFailure answers once the log has heard that a code was not sent.
+func (w *world) afterFailure(answer string) func(string) string {
+	failed := make(chan struct{}, 16)
+	w.mu.Lock()
+	w.before = func(e audit.Event) {
+		if e.Type == audit.SMSFailed {
+			failed <- struct{}{}
+		}
+	}
+	w.mu.Unlock()
+	return func(string) string {
+		select {
+		case <-failed:
+		case <-time.After(30 * time.Second):
+			w.t.Error("no failure was logged")
+		}
+		return answer
+	}
+}
