@@ -63,31 +63,32 @@ type reader struct {
 func (r reader) read(root strict.Value) *Config {
 	f := root.Fields("name", "address", "listeners", "policy", "database", "audit", "recording", "keys", "admin",
 		"login", "realms", "sms", "notices", "guides", "operators", "limits", "drain", "log")
-	c := &Config{
-		Name:    r.text(f.Get("name"), "name", "entry"),
-		Address: r.text(f.Get("address"), "address", ""),
-		Policy:  r.path(f, root, "policy", "", "policy.d"),
-		Drain:   f.Get("drain").Duration(30*time.Second, 0, 24*time.Hour),
-	}
+	c := Default()
+	r.text(f.Get("name"), "name", &c.Name)
+	r.text(f.Get("address"), "address", &c.Address)
+	r.path(f, root, "policy", "", &c.Policy)
+	duration(f, "drain", &c.Drain, 0, 24*time.Hour)
 	r.listeners(c, f.Need("listeners"))
 
 	database := f.Get("database")
-	c.Database.SQLite = r.path(database.Fields("sqlite"), or(database, root), "sqlite", "database.", "state/entry.db")
+	r.path(database.Fields("sqlite"), or(database, root), "sqlite", "database.", &c.Database.SQLite)
 	r.audit(&c.Audit, f.Get("audit"), root)
 	r.recording(&c.Recording, f.Get("recording"), root)
 	r.keys(&c.Keys, f.Get("keys"), root)
 	admin := f.Get("admin")
-	c.Admin.Socket = r.path(admin.Fields("socket"), or(admin, root), "socket", "admin.", "admin.sock")
+	r.path(admin.Fields("socket"), or(admin, root), "socket", "admin.", &c.Admin.Socket)
 
-	c.Login = r.login(f.Get("login"))
+	login(&c.Login, f.Get("login"))
 	r.realms(c, f.Get("realms"))
 	c.SMS = r.sms(f.Get("sms"))
 	c.Notices = r.notices(f.Get("notices"))
-	c.Guides = r.guides(or(f.Get("guides"), root), f.Get("guides").Fields("directory", "contact"))
-	c.Operators.ResetNeedsTwo = f.Get("operators").Fields("reset_needs_two").Get("reset_needs_two").Bool(false)
-	r.limits(&c.Limits, f.Get("limits"))
+	guides := f.Get("guides")
+	g := guides.Fields("directory", "contact")
+	r.optional(g, or(guides, root), "directory", "guides.", &c.Guides.Directory)
+	c.Guides.Contact = g.Get("contact").Text()
+	boolean(f.Get("operators").Fields("reset_needs_two"), "reset_needs_two", &c.Operators.ResetNeedsTwo)
+	limits(&c.Limits, f.Get("limits"))
 	level := f.Get("log").Fields("level").Get("level")
-	c.Log.Level = "info"
 	if words := []string{"debug", "info", "warn", "error"}; level.Present() {
 		c.Log.Level = words[level.Choice(words...)]
 	}
@@ -98,20 +99,20 @@ func (r reader) listeners(c *Config, v strict.Value) {
 	for i, item := range v.SomeItems() {
 		f := item.Fields("address", "target")
 		key := fmt.Sprintf("listeners.%d.", i)
-		c.Listeners = append(c.Listeners, Listener{
-			Address: r.text(f.Need("address"), key+"address", ""),
-			Target:  r.text(f.Get("target"), key+"target", ""),
-		})
+		var l Listener
+		r.text(f.Need("address"), key+"address", &l.Address)
+		r.text(f.Get("target"), key+"target", &l.Target)
+		c.Listeners = append(c.Listeners, l)
 	}
 }
 
 func (r reader) audit(a *Audit, v, root strict.Value) {
 	f := v.Fields("directory", "witness", "key", "public_key")
 	v = or(v, root)
-	a.Directory = r.path(f, v, "directory", "audit.", "audit")
-	a.Witness = r.optional(f, v, "witness", "audit.", "witness")
-	a.Key = r.path(f, v, "key", "audit.", "keys/audit.key")
-	a.PublicKey = r.path(f, v, "public_key", "audit.", "keys/audit.pub")
+	r.path(f, v, "directory", "audit.", &a.Directory)
+	r.optional(f, v, "witness", "audit.", &a.Witness)
+	r.path(f, v, "key", "audit.", &a.Key)
+	r.path(f, v, "public_key", "audit.", &a.PublicKey)
 }
 
 // Sizes beyond 1 PiB are typing errors.
@@ -123,8 +124,8 @@ const (
 func (r reader) recording(c *Recording, v, root strict.Value) {
 	f := v.Fields("directory", "auditors", "labs", "reserve", "quota", "notice")
 	v = or(v, root)
-	c.Directory = r.path(f, v, "directory", "recording.", "spool")
-	c.Auditors = r.path(f, v, "auditors", "recording.", "keys/auditors.pub")
+	r.path(f, v, "directory", "recording.", &c.Directory)
+	r.path(f, v, "auditors", "recording.", &c.Auditors)
 	for _, e := range f.Get("labs").Entries() {
 		if !labelForm.MatchString(e.Key) {
 			e.At.Errorf(codeName, "%q is no name of a lab", e.Key)
@@ -138,31 +139,31 @@ func (r reader) recording(c *Recording, v, root strict.Value) {
 		}
 		c.Labs[e.Key] = r.resolve(e.Value, e.Value.Text())
 	}
-	c.Reserve = f.Get("reserve").Size(1<<30, leastReserve, mostBytes)
-	c.Quota = f.Get("quota").Size(0, 0, mostBytes)
+	c.Reserve = f.Get("reserve").Size(c.Reserve, leastReserve, mostBytes)
+	c.Quota = f.Get("quota").Size(c.Quota, 0, mostBytes)
 	c.Notice = Notice(f.Get("notice").Choice(noticeNames...))
 }
 
 func (r reader) keys(k *Keys, v, root strict.Value) {
 	f := v.Fields("directory", "host_ca", "user_ca", "secret")
 	v = or(v, root)
-	k.Directory = r.path(f, v, "directory", "keys.", "keys/hosts")
-	k.Secret = r.path(f, v, "secret", "keys.", "keys/secret")
-	k.HostCA = r.ca(f.Get("host_ca"), v, "keys.host_ca.", "keys/host_ca", true)
-	k.UserCA = r.ca(f.Get("user_ca"), v, "keys.user_ca.", "keys/user_ca", false)
+	r.path(f, v, "directory", "keys.", &k.Directory)
+	r.path(f, v, "secret", "keys.", &k.Secret)
+	r.ca(&k.HostCA, f.Get("host_ca"), v, "keys.host_ca.", true)
+	r.ca(&k.UserCA, f.Get("user_ca"), v, "keys.user_ca.", false)
 }
 
-func (r reader) ca(v, parent strict.Value, key, def string, mayBeOffline bool) CA {
+func (r reader) ca(c *CA, v, parent strict.Value, key string, mayBeOffline bool) {
 	if !v.Present() {
 		r.at[key+"file"] = parent
-		return CA{File: r.join(def)}
+		c.File = r.join(c.File)
+		return
 	}
+	*c = CA{}
 	f := v.Fields("file", "agent", "public_key")
-	c := CA{
-		File:      r.optional(f, v, "file", key, ""),
-		Agent:     r.optional(f, v, "agent", key, ""),
-		PublicKey: r.optional(f, v, "public_key", key, ""),
-	}
+	r.optional(f, v, "file", key, &c.File)
+	r.optional(f, v, "agent", key, &c.Agent)
+	r.optional(f, v, "public_key", key, &c.PublicKey)
 	file, agent, public := f.Get("file").Present(), f.Get("agent").Present(), f.Get("public_key").Present()
 	switch {
 	case file && !agent && !public, !file && agent && public:
@@ -172,12 +173,10 @@ func (r reader) ca(v, parent strict.Value, key, def string, mayBeOffline bool) C
 	default:
 		v.Errorf(codeCA, "give file, or agent with public_key")
 	}
-	return c
 }
 
-func (r reader) limits(l *Limits, v strict.Value) {
+func limits(l *Limits, v strict.Value) {
 	f := v.Fields("startups", "per_source", "dial", "source_address")
-	l.Startups = Startups{10, 30, 100}
 	if startups := f.Get("startups"); startups.Present() {
 		if s, ok := parseStartups(startups.Text()); ok {
 			l.Startups = s
@@ -185,8 +184,8 @@ func (r reader) limits(l *Limits, v strict.Value) {
 			startups.Errorf(codeStartups, `want "begin:rate:full" such as "10:30:100": 1 or more connections, 1 to 100 percent, and a full that is no less than begin`)
 		}
 	}
-	l.PerSource = int(f.Get("per_source").Int(8, 1, 100_000))
-	l.Dial = f.Get("dial").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute)
+	number(f, "per_source", &l.PerSource, 1, 100_000)
+	duration(f, "dial", &l.Dial, 100*time.Millisecond, 5*time.Minute)
 	for _, item := range f.Get("source_address").Items() {
 		if network, ok := item.Network(); ok {
 			l.SourceAddress = append(l.SourceAddress, network)
@@ -208,32 +207,44 @@ func parseStartups(s string) (Startups, bool) {
 	return Startups{n[0], n[1], n[2]}, n[1] <= 100 && n[2] >= n[0]
 }
 
-func (r reader) text(v strict.Value, key, def string) string {
-	r.at[key] = v
-	if !v.Present() {
-		return def
-	}
-	return v.Text()
+// The readers below leave in dst, where the file says nothing, what is there: the
+// default.
+
+func duration(f strict.Fields, key string, dst *time.Duration, least, most time.Duration) {
+	*dst = f.Get(key).Duration(*dst, least, most)
 }
 
-// path reads a path that has to be somewhere: def where the file is silent.
-func (r reader) path(f strict.Fields, parent strict.Value, name, prefix, def string) string {
-	v := f.Get(name)
-	if v.Present() && v.IsEmpty() {
+func number(f strict.Fields, key string, dst *int, least, most int64) {
+	*dst = int(f.Get(key).Int(int64(*dst), least, most))
+}
+
+func boolean(f strict.Fields, key string, dst *bool) { *dst = f.Get(key).Bool(*dst) }
+
+func (r reader) text(v strict.Value, key string, dst *string) {
+	r.at[key] = v
+	if v.Present() {
+		*dst = v.Text()
+	}
+}
+
+// path reads a path that has to be somewhere.
+func (r reader) path(f strict.Fields, parent strict.Value, name, prefix string, dst *string) {
+	if v := f.Get(name); v.IsEmpty() {
 		v.Errorf(codePath, "the path is empty")
 	}
-	return r.optional(f, parent, name, prefix, def)
+	r.optional(f, parent, name, prefix, dst)
 }
 
 // optional is path, where "" says that there is none.
-func (r reader) optional(f strict.Fields, parent strict.Value, name, prefix, def string) string {
+func (r reader) optional(f strict.Fields, parent strict.Value, name, prefix string, dst *string) {
 	v := f.Get(name)
 	if !v.Present() {
 		r.at[prefix+name] = parent
-		return r.join(def)
+		*dst = r.join(*dst)
+		return
 	}
 	r.at[prefix+name] = v
-	return r.resolve(v, v.Text())
+	*dst = r.resolve(v, v.Text())
 }
 
 func (r reader) resolve(v strict.Value, path string) string {

@@ -23,33 +23,29 @@ const (
 // mostSpan is ten years: more is a typing error.
 const mostSpan = 87_600 * time.Hour
 
-func (r reader) login(v strict.Value) Login {
+func login(l *Login, v strict.Value) {
 	f := v.Fields("grace", "enrolment_grace", "temporary_passphrase", "channels_after", "remembered_keys", "touch_is_code", "inactivity", "passphrase_age")
+	duration(f, "grace", &l.Grace, 10*time.Second, time.Hour)
+	duration(f, "enrolment_grace", &l.EnrolmentGrace, time.Minute, time.Hour)
+	duration(f, "temporary_passphrase", &l.TemporaryPassphrase, time.Minute, 90*24*time.Hour)
+	duration(f, "channels_after", &l.ChannelsAfter, time.Minute, 7*24*time.Hour)
 	keys := f.Get("remembered_keys").Fields("lifetime", "ipv4", "ipv6")
-	return Login{
-		Grace:               f.Get("grace").Duration(120*time.Second, 10*time.Second, time.Hour),
-		EnrolmentGrace:      f.Get("enrolment_grace").Duration(10*time.Minute, time.Minute, time.Hour),
-		TemporaryPassphrase: f.Get("temporary_passphrase").Duration(240*time.Hour, time.Minute, 90*24*time.Hour),
-		ChannelsAfter:       f.Get("channels_after").Duration(12*time.Hour, time.Minute, 7*24*time.Hour),
-		Remembered: Remembered{
-			Lifetime: keys.Get("lifetime").Duration(12*time.Hour, 0, 12*time.Hour),
-			IPv4:     int(keys.Get("ipv4").Int(32, 8, 32)),
-			IPv6:     int(keys.Get("ipv6").Int(64, 16, 128)),
-		},
-		TouchIsCode:   f.Get("touch_is_code").Bool(false),
-		Inactivity:    orNever(f.Get("inactivity"), 4320*time.Hour, 24*time.Hour),
-		PassphraseAge: orNever(f.Get("passphrase_age"), 0, 24*time.Hour),
-	}
+	duration(keys, "lifetime", &l.Remembered.Lifetime, 0, 12*time.Hour)
+	number(keys, "ipv4", &l.Remembered.IPv4, 8, 32)
+	number(keys, "ipv6", &l.Remembered.IPv6, 16, 128)
+	boolean(f, "touch_is_code", &l.TouchIsCode)
+	spanOrNever(f, "inactivity", &l.Inactivity)
+	spanOrNever(f, "passphrase_age", &l.PassphraseAge)
 }
 
-// orNever reads a span that 0 turns off: anything else below least would lock
+// spanOrNever reads a span that 0 turns off: anything else below a day would lock
 // everybody out.
-func orNever(v strict.Value, def, least time.Duration) time.Duration {
-	d := v.Duration(def, 0, mostSpan)
-	if d > 0 && d < least {
-		v.Errorf(codeSpan, "%s would end accounts between two logins; want %dh or more, or 0 for never", d, int(least/time.Hour))
+func spanOrNever(f strict.Fields, key string, dst *time.Duration) {
+	const least = 24 * time.Hour
+	duration(f, key, dst, 0, mostSpan)
+	if *dst > 0 && *dst < least {
+		f.Get(key).Errorf(codeSpan, "%s would end accounts between two logins; want %dh or more, or 0 for never", *dst, int(least/time.Hour))
 	}
-	return d
 }
 
 func (r reader) realms(c *Config, v strict.Value) {
@@ -74,11 +70,10 @@ func (r reader) realms(c *Config, v strict.Value) {
 
 func (r reader) ldap(v strict.Value, key string) LDAP {
 	f := v.Fields("url", "start_tls", "ca", "server_name", "bind_dn", "search", "groups", "timeout")
-	l := LDAP{
-		URL: f.Need("url").Text(), StartTLS: f.Get("start_tls").Bool(false), CA: r.optional(f, v, "ca", key, ""),
-		ServerName: f.Get("server_name").Text(), BindDN: f.Get("bind_dn").Text(),
-		Timeout: f.Get("timeout").Duration(5*time.Second, 100*time.Millisecond, time.Minute),
-	}
+	l := LDAP{URL: f.Need("url").Text(), ServerName: f.Get("server_name").Text(), BindDN: f.Get("bind_dn").Text(), Timeout: 5 * time.Second}
+	boolean(f, "start_tls", &l.StartTLS)
+	r.optional(f, v, "ca", key, &l.CA)
+	duration(f, "timeout", &l.Timeout, 100*time.Millisecond, time.Minute)
 	checkDirectory(f.Get("url"), l)
 	if dn := f.Get("bind_dn"); dn.Present() {
 		needHoles(dn, holeUser)
@@ -101,8 +96,8 @@ func (r reader) ldap(v strict.Value, key string) LDAP {
 
 func (r reader) search(v strict.Value, key string) *Search {
 	f := v.Fields("base", "filter", "bind_dn", "password_file")
-	s := &Search{Base: f.Need("base").Text(), Filter: f.Need("filter").Text(),
-		BindDN: f.Get("bind_dn").Text(), PasswordFile: r.optional(f, v, "password_file", key, "")}
+	s := &Search{Base: f.Need("base").Text(), Filter: f.Need("filter").Text(), BindDN: f.Get("bind_dn").Text()}
+	r.optional(f, v, "password_file", key, &s.PasswordFile)
 	if filter := f.Get("filter"); filter.Present() {
 		needHoles(filter, holeUser)
 	}
@@ -138,7 +133,8 @@ func (r reader) notices(v strict.Value) *Notices {
 		command.Errorf(codePath, "want a list that begins with a program's absolute path")
 	}
 	if command.Present() {
-		n.Timeout = f.Get("timeout").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute)
+		n.Timeout = 10 * time.Second
+		duration(f, "timeout", &n.Timeout, 100*time.Millisecond, 5*time.Minute)
 	} else if t := f.Get("timeout"); t.Present() {
 		t.Errorf(codeOneOf, "timeout belongs to command; a webhook has its own")
 	}
@@ -155,17 +151,13 @@ func (r reader) notices(v strict.Value) *Notices {
 var endpointFields = []string{"url", "headers_file", "ca", "timeout", "retries"}
 
 func (r reader) endpoint(f strict.Fields, parent strict.Value, key string) Endpoint {
-	e := Endpoint{
-		URL: f.Need("url").Text(), HeadersFile: r.optional(f, parent, "headers_file", key, ""), CA: r.optional(f, parent, "ca", key, ""),
-		Timeout: f.Get("timeout").Duration(10*time.Second, 100*time.Millisecond, 5*time.Minute),
-		Retries: int(f.Get("retries").Int(2, 0, 10)),
-	}
+	e := Endpoint{URL: f.Need("url").Text(), Timeout: 10 * time.Second, Retries: 2}
+	r.optional(f, parent, "headers_file", key, &e.HeadersFile)
+	r.optional(f, parent, "ca", key, &e.CA)
+	duration(f, "timeout", &e.Timeout, 100*time.Millisecond, 5*time.Minute)
+	number(f, "retries", &e.Retries, 0, 10)
 	checkEndpoint(f.Get("url"), e.URL)
 	return e
-}
-
-func (r reader) guides(v strict.Value, f strict.Fields) Guides {
-	return Guides{Directory: r.optional(f, v, "directory", "guides.", ""), Contact: f.Get("contact").Text()}
 }
 
 // needHoles reports a template that would say the same of everybody.

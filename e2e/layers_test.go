@@ -19,9 +19,9 @@ import (
 var layers = [][]string{
 	{"audit/plain"},
 	{"audit/refusal", "policy/strict", "policy/pubkey", "session/group"},
-	{"policy", "audit", "session/recording", "bastion/identity/secret"},
+	{"policy", "audit", "session/recording", "bastion/identity/secret", "configs"},
 	{"session/fastconn", "session/recording/spool", "session/recording/screen", "session/transfer", "session/rfb",
-		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "configs", "policy/compare"},
+		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "policy/compare"},
 	{"session", "session/recording/play", "bastion/access", "bastion/store", "bastion/identity/takeover", "audit/evidence"},
 	{"bastion/admin", "bastion/portal"},
 	{"bastion"},
