@@ -82,7 +82,7 @@ type EnrolledAuthenticator struct {
 
 // RecoveryCode is one code of the printed list.
 type RecoveryCode struct {
-	Hash [32]byte  // keyed, see seal.go
+	Hash [32]byte  // keyed, see secret.Keys
 	Used time.Time // zero while unused; Save never changes it for a hash that exists
 }
 

@@ -10,7 +10,7 @@ import (
 // keepUsage is how long days are kept: nothing asks for older ones.
 const keepUsage = 40 * 24 * time.Hour
 
-// Reserve implements bastion.Usage. It is one transaction: over all processes
+// Reserve implements access.Usage. It is one transaction: over all processes
 // on the database, owners' bytes of a day never add up to more than limit.
 func (s *Store) Reserve(ctx context.Context, day time.Time, owner string, want, limit int64) (granted, total int64, err error) {
 	err = s.change(ctx, func(tx *sql.Tx) error {
@@ -40,7 +40,7 @@ func (s *Store) Reserve(ctx context.Context, day time.Time, owner string, want, 
 	return granted, total, nil
 }
 
-// Release implements bastion.Usage.
+// Release implements access.Usage.
 func (s *Store) Release(ctx context.Context, day time.Time, owner string, n int64) error {
 	return named("release bytes", s.change(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE usage SET bytes = max(0, bytes - ?) WHERE day = ? AND owner = ?`, n, dayOf(day), owner)
