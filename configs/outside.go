@@ -7,24 +7,29 @@ type Realm struct {
 	// Name is what operators and users call it: lower-case, as a label.
 	Name string
 	// Where tells users where they change their passphrase, as the object of
-	// "at"; "" says the directory's name.
+	// "at": "https://accounts.example.org"; "" says "the directory NAME".
 	Where string
-	LDAP  LDAP
+	LDAP
 }
 
 // LDAP is how a directory is asked. One of BindDN and Search is set.
 type LDAP struct {
-	// URL is ldaps://host[:port], or ldap://host[:port] with StartTLS.
-	URL      string
+	// URL is ldaps://host[:636], or ldap://host[:389]; the latter needs StartTLS
+	// unless host is a loopback address or localhost.
+	URL string
+	// StartTLS upgrades an ldap:// connection before anything else is sent.
 	StartTLS bool
-	// CA is a file of certificates that the server's must chain to; "" takes the
-	// system's.
+	// CA is a file of PEM certificates that the server's must chain to; "" takes
+	// the system's.
 	CA string
 	// ServerName is the name in the server's certificate; "" takes URL's host.
 	ServerName string
-	// BindDN is what a user binds as, with {user} in it.
+	// BindDN makes the name that a user binds with, {user} being theirs:
+	// "uid={user},ou=people,dc=example,dc=org", or for Active Directory
+	// "{user}@example.org".
 	BindDN string
-	// Search finds whom to bind as; nil without one.
+	// Search finds the entry to bind as, where its DN can't be told from the
+	// name; nil without one.
 	Search *Search
 	// Groups reads the user's groups; nil reads none.
 	Groups *Groups
@@ -32,42 +37,69 @@ type LDAP struct {
 	Timeout time.Duration
 }
 
-// Search finds the one entry of a user. BindDN and PasswordFile, the account
-// that searches, are both set or both empty.
-type Search struct{ Base, Filter, BindDN, PasswordFile string }
+// Search finds the one entry of a user below Base.
+type Search struct {
+	Base string
+	// Filter has {user} in it: "(uid={user})", "(sAMAccountName={user})".
+	Filter string
+	// BindDN and the first line of PasswordFile are the account that searches;
+	// without both the search is anonymous. The file is read at each question,
+	// so that it can be replaced, and must be readable to its owner alone.
+	BindDN, PasswordFile string
+}
 
-// Groups says where group names stand: in Attribute of what Filter finds below
-// Base, or of the user's own entry where both are empty.
-type Groups struct{ Base, Filter, Attribute string }
+// Groups says where group names stand.
+type Groups struct {
+	// Base and Filter find the entries to read: {user} and {dn} stand for the
+	// name and the DN of the user, as in "(member={dn})". Both empty mean the
+	// user's own entry.
+	Base, Filter string
+	// Attribute of those entries has the names; "" means "memberOf" in the user's
+	// own entry, and "cn" in those that Filter finds.
+	Attribute string
+}
 
-// Endpoint is an address to POST to.
+// Endpoint is where to POST, and how patiently.
 type Endpoint struct {
 	// URL is https://…, or http://… on a loopback address.
 	URL string
-	// HeadersFile holds further headers, for API keys; "" for none.
+	// HeadersFile holds further headers, one "Name: value" a line, for API keys.
+	// It must be readable to its owner alone, and is read at each request, so
+	// that a key can be replaced. "" means none.
 	HeadersFile string
-	// CA is a file of certificates that the server's must chain to; "" takes the
-	// system's.
+	// CA is a file of PEM certificates that the server's must chain to; "" takes
+	// the system's.
 	CA string
 	// Timeout bounds one try. Default 10s.
 	Timeout time.Duration
-	// Retries is how many further tries there are. Default 2.
+	// Retries is how many further tries follow a timeout or a 5xx answer, 10 at
+	// most. Default 2.
 	Retries int
+}
+
+// NewEndpoint is the endpoint at url with the defaults.
+func NewEndpoint(url string) Endpoint {
+	return Endpoint{URL: url, Timeout: 10 * time.Second, Retries: 2}
 }
 
 // SMS is a site's gateway for text messages.
 type SMS struct {
 	Endpoint
-	// Body is what is posted, JSON or a form, with {number} and {text} in it.
+	// Body is the template of what is posted, JSON or a form, told apart by its
+	// first character: {"to":"{number}","message":"{text}"} or
+	// to={number}&message={text}. What stands in the holes is escaped.
 	Body string
 }
 
 // Notices is where notices to users go: one of Command and Webhook is set.
 type Notices struct {
-	// Command is a program, by its absolute path, and its arguments; Timeout
-	// bounds a run of it. Default 10s.
+	// Command is a program, by its absolute path, and its arguments. It gets the
+	// notice as one line of JSON on standard input, and an environment of PATH
+	// alone. Status 0 means that it has taken the notice.
 	Command []string
+	// Timeout bounds a run of Command. Default 10s.
 	Timeout time.Duration
+	// Webhook gets the notice as JSON by POST.
 	Webhook *Endpoint
 }
 

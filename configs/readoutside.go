@@ -151,7 +151,7 @@ func (r reader) notices(v strict.Value) *Notices {
 var endpointFields = []string{"url", "headers_file", "ca", "timeout", "retries"}
 
 func (r reader) endpoint(f strict.Fields, parent strict.Value, key string) Endpoint {
-	e := Endpoint{URL: f.Need("url").Text(), Timeout: 10 * time.Second, Retries: 2}
+	e := NewEndpoint(f.Need("url").Text())
 	r.optional(f, parent, "headers_file", key, &e.HeadersFile)
 	r.optional(f, parent, "ca", key, &e.CA)
 	duration(f, "timeout", &e.Timeout, 100*time.Millisecond, 5*time.Minute)
@@ -180,7 +180,7 @@ func checkDirectory(v strict.Value, l LDAP) {
 		v.Errorf(codeURL, "want ldaps://HOST or ldap://HOST, with a port at most")
 	case u.Scheme == "ldaps" && l.StartTLS:
 		v.Errorf(codeURL, "start_tls belongs to ldap://; ldaps:// has TLS from the start")
-	case u.Scheme == "ldap" && !l.StartTLS && !isLoopback(u.Hostname()):
+	case u.Scheme == "ldap" && !l.StartTLS && !IsLoopback(u.Hostname()):
 		v.Errorf(codeURL, "plain ldap:// would send passphrases in clear: use ldaps:// or start_tls: true")
 	}
 }
@@ -195,12 +195,14 @@ func checkEndpoint(v strict.Value, text string) {
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https":
 		v.Errorf(codeURL, "want https://HOST/PATH, without a user or password in it")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		v.Errorf(codeURL, "plain http:// would send this in clear: use https://")
 	}
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether host is this machine: an address of the loopback
+// interface, or localhost. What it says goes for secrets without TLS.
+func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }

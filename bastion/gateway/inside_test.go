@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"entry/configs"
 )
 
 // transport answers with the statuses in turn, and 0 with a hang.
@@ -40,8 +42,8 @@ func TestRetriesBackOff(t *testing.T) {
 		ok       bool
 	}{
 		"once":             {[]int{200}, 0, []time.Duration{0}, true},
-		"the default":      {[]int{500}, 0, []time.Duration{0, s / 2, 3 * s / 2}, false},
-		"none":             {[]int{500}, -1, []time.Duration{0}, false},
+		"the default":      {[]int{500}, configs.NewEndpoint("").Retries, []time.Duration{0, s / 2, 3 * s / 2}, false},
+		"none":             {[]int{500}, 0, []time.Duration{0}, false},
 		"better then":      {[]int{503, 502, 204}, 5, []time.Duration{0, s / 2, 3 * s / 2}, true},
 		"hangs":            {[]int{0, 200}, 1, []time.Duration{0, 10*s + s/2}, true},
 		"refused then":     {[]int{500, 403, 200}, 5, []time.Duration{0, s / 2}, false},
@@ -49,7 +51,7 @@ func TestRetriesBackOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, err := newPoster(Endpoint{URL: "https://sms.example.org/", Retries: c.retries})
+				p, err := newPoster(*EndpointWith("https://sms.example.org/", func(e *configs.Endpoint) { e.Retries = c.retries }))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -73,7 +75,7 @@ func TestRetriesBackOff(t *testing.T) {
 
 func TestCallerEndsThePause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, err := newPoster(Endpoint{URL: "https://sms.example.org/", Retries: 10})
+		p, err := newPoster(*EndpointWith("https://sms.example.org/", func(e *configs.Endpoint) { e.Retries = 10 }))
 		if err != nil {
 			t.Fatal(err)
 		}

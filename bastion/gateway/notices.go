@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"entry/configs"
 	"entry/session/group"
 )
 
@@ -43,17 +44,10 @@ type Loss struct {
 	Err    error  // of a delivery that failed; for the log
 }
 
-// NoticesOptions are what a Notices is made of. One of Command and Webhook is
-// required.
+// NoticesOptions are what a Notices is made of. One of Command, with a Timeout,
+// and Webhook is required.
 type NoticesOptions struct {
-	// Command is a program, by its absolute path, and its arguments. It gets the
-	// notice as one line of JSON on standard input, and an environment of PATH
-	// alone. Status 0 means that it has taken the notice.
-	Command []string
-	// Webhook gets the notice as JSON by POST.
-	Webhook *Endpoint
-	// Timeout bounds a run of Command. Zero means 10s.
-	Timeout time.Duration
+	configs.Notices
 	// Queue is how many notices may wait. Zero means 256.
 	Queue int
 	// Lost hears of every notice that didn't go out, so that it becomes an event.
@@ -85,10 +79,7 @@ func NewNotices(o NoticesOptions) (*Notices, error) {
 	if n.limit == 0 {
 		n.limit = defaultQueue
 	}
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.Lost == nil || n.limit < 0 || n.limit > maxQueue || o.Timeout < 0 {
+	if o.Lost == nil || n.limit < 0 || n.limit > maxQueue {
 		return nil, fmt.Errorf("notices: Lost is required, and the queue takes 1 to %d", maxQueue)
 	}
 	switch {
@@ -102,6 +93,8 @@ func NewNotices(o NoticesOptions) (*Notices, error) {
 		n.deliver = func(ctx context.Context, line []byte) error { return p.post(ctx, "application/json", line) }
 	case !filepath.IsAbs(o.Command[0]):
 		return nil, errors.New("notices: the command must be an absolute path")
+	case o.Timeout <= 0:
+		return nil, errors.New("notices: the command's timeout must be positive")
 	default:
 		n.deliver = command{argv: o.Command, timeout: o.Timeout}.run
 	}

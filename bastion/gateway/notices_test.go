@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"entry/bastion/gateway"
+	"entry/configs"
 )
 
 // losses collects what was lost.
@@ -47,7 +48,7 @@ func TestCommand(t *testing.T) {
 	}
 	t.Setenv("CANARY", "secret")
 	var lost losses
-	n, err := gateway.NewNotices(gateway.NoticesOptions{Command: []string{script, out, "$(id) `id`"}, Lost: lost.add})
+	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: command(script, out, "$(id) `id`"), Lost: lost.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestHangingCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	var lost losses
-	n, err := gateway.NewNotices(gateway.NoticesOptions{Command: []string{script}, Timeout: 100 * time.Millisecond, Lost: lost.add})
+	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: configs.Notices{Command: []string{script}, Timeout: 100 * time.Millisecond}, Lost: lost.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestHangingCommand(t *testing.T) {
 func TestFailingCommand(t *testing.T) {
 	for name, argv := range map[string][]string{"status": {"/bin/false"}, "missing": {"/nonexistent/notify"}} {
 		var lost losses
-		n, err := gateway.NewNotices(gateway.NoticesOptions{Command: argv, Lost: lost.add})
+		n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: command(argv...), Lost: lost.add})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +124,7 @@ func TestWebhook(t *testing.T) {
 	})
 	var lost losses
 	n, err := gateway.NewNotices(gateway.NoticesOptions{
-		Webhook: &gateway.Endpoint{URL: s.URL, HeadersFile: file(t, "Authorization: Bearer x\n")}, Lost: lost.add,
+		Notices: configs.Notices{Webhook: gateway.EndpointWith(s.URL, func(e *configs.Endpoint) { e.HeadersFile = file(t, "Authorization: Bearer x\n") })}, Lost: lost.add,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func TestHangingWebhook(t *testing.T) {
 		<-r.Context().Done()
 	})
 	var lost losses
-	n, err := gateway.NewNotices(gateway.NoticesOptions{Webhook: &gateway.Endpoint{URL: s.URL, Timeout: time.Hour}, Lost: lost.add, Queue: 1})
+	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: configs.Notices{Webhook: gateway.EndpointWith(s.URL, func(e *configs.Endpoint) { e.Timeout = time.Hour })}, Lost: lost.add, Queue: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,18 +165,26 @@ func TestHangingWebhook(t *testing.T) {
 	}
 }
 
+func command(argv ...string) configs.Notices {
+	return configs.Notices{Command: argv, Timeout: 10 * time.Second}
+}
+
 func TestNewNoticesRefuses(t *testing.T) {
 	lost := func(gateway.Loss) {}
+	good := command("/bin/true")
+	both := good
+	both.Webhook = gateway.EndpointWith("https://x.example.org")
 	for name, o := range map[string]gateway.NoticesOptions{
 		"nothing":         {Lost: lost},
-		"both":            {Lost: lost, Command: []string{"/bin/true"}, Webhook: &gateway.Endpoint{URL: "https://x.example.org"}},
-		"nobody to tell":  {Command: []string{"/bin/true"}},
-		"relative":        {Lost: lost, Command: []string{"notify"}},
-		"plain http":      {Lost: lost, Webhook: &gateway.Endpoint{URL: "http://x.example.org"}},
-		"negative queue":  {Lost: lost, Command: []string{"/bin/true"}, Queue: -1},
-		"endless queue":   {Lost: lost, Command: []string{"/bin/true"}, Queue: 1<<16 + 1},
-		"negative time":   {Lost: lost, Command: []string{"/bin/true"}, Timeout: -1},
-		"no headers file": {Lost: lost, Webhook: &gateway.Endpoint{URL: "https://x.example.org", HeadersFile: "/nonexistent"}},
+		"both":            {Lost: lost, Notices: both},
+		"nobody to tell":  {Notices: good},
+		"relative":        {Lost: lost, Notices: command("notify")},
+		"plain http":      {Lost: lost, Notices: configs.Notices{Webhook: gateway.EndpointWith("http://x.example.org")}},
+		"negative queue":  {Lost: lost, Notices: good, Queue: -1},
+		"endless queue":   {Lost: lost, Notices: good, Queue: 1<<16 + 1},
+		"negative time":   {Lost: lost, Notices: configs.Notices{Command: []string{"/bin/true"}, Timeout: -1}},
+		"no time":         {Lost: lost, Notices: configs.Notices{Command: []string{"/bin/true"}}},
+		"no headers file": {Lost: lost, Notices: configs.Notices{Webhook: gateway.EndpointWith("https://x.example.org", func(e *configs.Endpoint) { e.HeadersFile = "/nonexistent" })}},
 	} {
 		if n, err := gateway.NewNotices(o); err == nil {
 			t.Errorf("%s was taken", name)

@@ -10,71 +10,46 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
 	"strings"
 	"syscall"
 	"time"
+
+	"entry/configs"
 )
 
 const (
-	defaultTimeout = 10 * time.Second // of one try
-	defaultRetries = 2
-	maxRetries     = 10
-	firstPause     = 500 * time.Millisecond // doubles with each retry
-	maxPause       = 8 * time.Second
-	maxFile        = 1 << 20  // bytes of a CA file
-	maxHeaders     = 16 << 10 // bytes of a headers file, and of an answer's headers
+	maxRetries = 10
+	firstPause = 500 * time.Millisecond // doubles with each retry
+	maxPause   = 8 * time.Second
+	maxFile    = 1 << 20  // bytes of a CA file
+	maxHeaders = 16 << 10 // bytes of a headers file, and of an answer's headers
 )
 
-// Endpoint is where to POST, and how patiently.
-type Endpoint struct {
-	// URL is https://…, or http://… on a loopback address.
-	URL string
-	// HeadersFile holds further headers, one "Name: value" a line, for API keys.
-	// It must be readable to its owner alone, and is read at each request, so
-	// that a key can be replaced. Empty means none.
-	HeadersFile string
-	// CAFile holds the PEM certificates that the server's must chain to. Empty
-	// means the system's.
-	CAFile string
-	// Timeout bounds one try. Zero means 10s.
-	Timeout time.Duration
-	// Retries is how many further tries follow a timeout or a 5xx answer, after
-	// pauses of 0.5s, 1s, 2s … 8s. Zero means 2, negative none, 10 is the most.
-	Retries int
-}
-
-// poster POSTs to an Endpoint. It is safe for concurrent use and keeps no
+// poster POSTs to an endpoint. It is safe for concurrent use and keeps no
 // connection: messages are rare, and a kept one would have to be closed.
 type poster struct {
-	e         Endpoint
+	e         configs.Endpoint
 	transport http.RoundTripper
 }
 
-func newPoster(e Endpoint) (*poster, error) {
+func newPoster(e configs.Endpoint) (*poster, error) {
 	u, err := url.Parse(e.URL)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return nil, errors.New("the URL must be https://HOST/PATH, without a user or password in it")
 	}
 	local := u.Scheme == "http"
 	switch {
-	case local && !isLoopback(u.Hostname()):
+	case local && !configs.IsLoopback(u.Hostname()):
 		return nil, errors.New("plain http:// would send codes in clear: use https:// (http:// is only taken for a loopback address)")
 	case !local && u.Scheme != "https":
 		return nil, errors.New("the URL must begin with https://")
-	case local && e.CAFile != "":
+	case local && e.CA != "":
 		return nil, errors.New("a CA file without TLS has no meaning: use https://")
 	}
-	if e.Timeout == 0 {
-		e.Timeout = defaultTimeout
-	}
-	if e.Retries == 0 {
-		e.Retries = defaultRetries
-	}
-	if e.Retries = max(e.Retries, 0); e.Timeout < 0 || e.Retries > maxRetries {
+	if e.Timeout <= 0 || e.Retries < 0 || e.Retries > maxRetries {
 		return nil, fmt.Errorf("the timeout must be positive, and there can be %d retries", maxRetries)
 	}
 	if _, err := readHeaders(e.HeadersFile); err != nil {
@@ -91,14 +66,14 @@ func newPoster(e Endpoint) (*poster, error) {
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeaders,
 	}
-	if e.CAFile != "" {
-		pem, err := readFile(e.CAFile, maxFile, false)
+	if e.CA != "" {
+		pem, err := readFile(e.CA, maxFile, false)
 		if err != nil {
 			return nil, fmt.Errorf("read the CA file: %w", err)
 		}
 		t.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the CA file %s holds no certificate", e.CAFile)
+			return nil, fmt.Errorf("the CA file %s holds no certificate", e.CA)
 		}
 	}
 	return &poster{e: e, transport: t}, nil
@@ -106,15 +81,10 @@ func newPoster(e Endpoint) (*poster, error) {
 
 // onlyLoopback is asked with the address itself: localhost may lead anywhere.
 func onlyLoopback(_, address string, _ syscall.RawConn) error {
-	if host, _, err := net.SplitHostPort(address); err != nil || !isLoopback(host) {
+	if host, _, err := net.SplitHostPort(address); err != nil || !configs.IsLoopback(host) {
 		return errors.New("plain http:// led away from this machine")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.Unmap().IsLoopback())
 }
 
 // errAgain marks what another try may mend.

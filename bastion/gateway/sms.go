@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"entry/configs"
 )
 
 // What Send refuses by itself.
@@ -12,28 +14,19 @@ var (
 	errText   = errors.New("gateway: not a text for an SMS")
 )
 
-// SMSOptions are what an SMS is made of.
-type SMSOptions struct {
-	Endpoint
-	// Body is the template of the POST's body, JSON or a form, told apart by its
-	// first character: {"to":"{number}","message":"{text}"} or
-	// to={number}&message={text}. What stands in the holes is escaped.
-	Body string
-}
-
 // SMS sends texts through a site's HTTP gateway. It is safe for concurrent use.
 type SMS struct {
 	post *poster
 	body body
 }
 
-// NewSMS checks o and its files. It opens no connection.
-func NewSMS(o SMSOptions) (*SMS, error) {
-	b, err := parseBody(o.Body)
+// NewSMS checks c and its files. It opens no connection.
+func NewSMS(c configs.SMS) (*SMS, error) {
+	b, err := parseBody(c.Body)
 	if err != nil {
 		return nil, fmt.Errorf("sms: %w", err)
 	}
-	p, err := newPoster(o.Endpoint)
+	p, err := newPoster(c.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("sms: %w", err)
 	}

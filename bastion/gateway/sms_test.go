@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"entry/bastion/gateway"
+	"entry/configs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-func sms(t *testing.T, o gateway.SMSOptions) *gateway.SMS {
+func sms(t *testing.T, o configs.SMS) *gateway.SMS {
 	t.Helper()
 	s, err := gateway.NewSMS(o)
 	if err != nil {
@@ -71,8 +72,8 @@ func TestSendJSON(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusAccepted)
 	})
-	g := sms(t, gateway.SMSOptions{
-		Endpoint: gateway.Endpoint{URL: s.URL + "/send?v=1", HeadersFile: file(t, "# a comment\n\nX-Api-Key: k: 1\n")},
+	g := sms(t, configs.SMS{
+		Endpoint: *gateway.EndpointWith(s.URL+"/send?v=1", func(e *configs.Endpoint) { e.HeadersFile = file(t, "# a comment\n\nX-Api-Key: k: 1\n") }),
 		Body:     ` {"to": ["{number}"], "message": "entry: {text}", "extra": 7}`,
 	})
 	if err := g.Send(t.Context(), number, text); err != nil {
@@ -91,7 +92,7 @@ func TestSendForm(t *testing.T) {
 		}
 		form = r.PostForm
 	})
-	g := sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: s.URL}, Body: "to={number}&text=entry:+{text}&from=entry"})
+	g := sms(t, configs.SMS{Endpoint: configs.NewEndpoint(s.URL), Body: "to={number}&text=entry:+{text}&from=entry"})
 	if err := g.Send(t.Context(), number, text); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestSendForm(t *testing.T) {
 func TestNumbersAndTexts(t *testing.T) {
 	var calls atomic.Int64
 	s := server(t, func(http.ResponseWriter, *http.Request) { calls.Add(1) })
-	g := sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: s.URL}, Body: "to={number}&text={text}"})
+	g := sms(t, configs.SMS{Endpoint: configs.NewEndpoint(s.URL), Body: "to={number}&text={text}"})
 	for _, n := range []string{
 		"", "+", "46701234567", "+0701234567", "+123456", "+1234567890123456", "+46 70 123", "+4670123456a", "+46701234567\n",
 		"+46701234567,+46709999999", "0046701234567", "+4670123456٧",
@@ -152,7 +153,7 @@ func TestAnswers(t *testing.T) {
 				calls.Add(1)
 				c.answer(w, r)
 			})
-			g := sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: s.URL + "/key-in-url"}, Body: "to={number}&text={text}"})
+			g := sms(t, configs.SMS{Endpoint: configs.NewEndpoint(s.URL + "/key-in-url"), Body: "to={number}&text={text}"})
 			err := g.Send(t.Context(), number, "123456")
 			if (err == nil) != c.ok || calls.Load() != c.calls {
 				t.Errorf("%d requests, %v", calls.Load(), err)
@@ -198,13 +199,13 @@ func TestHangingGateway(t *testing.T) {
 		}
 	})
 	defer close(release)
-	g := sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: s.URL, Timeout: 30 * time.Millisecond, Retries: 1}, Body: "to={number}&text={text}"})
+	g := sms(t, configs.SMS{Endpoint: *gateway.EndpointWith(s.URL, func(e *configs.Endpoint) { e.Timeout, e.Retries = 30*time.Millisecond, 1 }), Body: "to={number}&text={text}"})
 	if err := g.Send(t.Context(), number, "x"); err == nil || calls.Load() != 2 {
 		t.Errorf("%d requests, %v", calls.Load(), err)
 	}
 	// The caller's end is no reason to try again.
 	calls.Store(0)
-	g = sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: s.URL, Timeout: time.Hour}, Body: "to={number}&text={text}"})
+	g = sms(t, configs.SMS{Endpoint: *gateway.EndpointWith(s.URL, func(e *configs.Endpoint) { e.Timeout = time.Hour }), Body: "to={number}&text={text}"})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
 	if err := g.Send(ctx, number, "x"); !errors.Is(err, context.DeadlineExceeded) || calls.Load() > 1 {
@@ -216,7 +217,7 @@ func TestHangingGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	g = sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: "http://" + l.Addr().String()}, Body: "to={number}&text={text}"})
+	g = sms(t, configs.SMS{Endpoint: configs.NewEndpoint("http://" + l.Addr().String()), Body: "to={number}&text={text}"})
 	if err := g.Send(t.Context(), number, "x"); err == nil {
 		t.Error("sent to nobody")
 	}
@@ -242,7 +243,7 @@ func TestTLSIsVerified(t *testing.T) {
 		"not even TLS":  {"http://127.0.0.1:" + port, "", false},
 		"loopback IPv6": {"https://[::1]:" + port, ca, false},
 	} {
-		g := sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: c.url, CAFile: c.ca}, Body: "to={number}&text={text}"})
+		g := sms(t, configs.SMS{Endpoint: *gateway.EndpointWith(c.url, func(e *configs.Endpoint) { e.CA = c.ca }), Body: "to={number}&text={text}"})
 		if err := g.Send(t.Context(), number, "x"); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -254,7 +255,7 @@ func TestTLSIsVerified(t *testing.T) {
 	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
 	old.StartTLS()
 	defer old.Close()
-	g := sms(t, gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: old.URL, CAFile: ca}, Body: "to={number}&text={text}"})
+	g := sms(t, configs.SMS{Endpoint: *gateway.EndpointWith(old.URL, func(e *configs.Endpoint) { e.CA = ca }), Body: "to={number}&text={text}"})
 	if err := g.Send(t.Context(), number, "x"); err == nil {
 		t.Error("TLS 1.1 was taken")
 	}
@@ -265,39 +266,41 @@ func TestNewSMSRefuses(t *testing.T) {
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	good := func() gateway.SMSOptions {
-		return gateway.SMSOptions{Endpoint: gateway.Endpoint{URL: "https://sms.example.org/send"}, Body: `{"to":"{number}","text":"{text}"}`}
+	good := func() configs.SMS {
+		return configs.SMS{Endpoint: configs.NewEndpoint("https://sms.example.org/send"), Body: `{"to":"{number}","text":"{text}"}`}
 	}
 	if _, err := gateway.NewSMS(good()); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		change func(*gateway.SMSOptions)
+		change func(*configs.SMS)
 		want   string
 	}{
-		"plain http":            {func(o *gateway.SMSOptions) { o.URL = "http://sms.example.org/" }, "in clear"},
-		"ftp":                   {func(o *gateway.SMSOptions) { o.URL = "ftp://sms.example.org/" }, "https://"},
-		"no host":               {func(o *gateway.SMSOptions) { o.URL = "https:///x" }, "the URL"},
-		"a password in the URL": {func(o *gateway.SMSOptions) { o.URL = "https://a:b@sms.example.org/" }, "password"},
-		"a CA for http":         {func(o *gateway.SMSOptions) { o.URL, o.CAFile = "http://127.0.0.1/", open }, "without TLS"},
-		"a CA that is none":     {func(o *gateway.SMSOptions) { o.CAFile = open }, "no certificate"},
-		"negative timeout":      {func(o *gateway.SMSOptions) { o.Timeout = -1 }, "timeout"},
-		"many retries":          {func(o *gateway.SMSOptions) { o.Retries = 11 }, "retries"},
-		"open headers":          {func(o *gateway.SMSOptions) { o.HeadersFile = open }, "chmod 600"},
-		"no headers file":       {func(o *gateway.SMSOptions) { o.HeadersFile = open + "x" }, "headers file"},
-		"a header without name": {func(o *gateway.SMSOptions) { o.HeadersFile = file(t, "A: b\nsecret token\n") }, "line 2"},
-		"a header with control": {func(o *gateway.SMSOptions) { o.HeadersFile = file(t, "A: b\x01c\n") }, "line 1"},
-		"endless headers":       {func(o *gateway.SMSOptions) { o.HeadersFile = file(t, strings.Repeat("A: b\n", 4000)) }, "larger"},
-		"no body":               {func(o *gateway.SMSOptions) { o.Body = "" }, "{number}"},
-		"no text":               {func(o *gateway.SMSOptions) { o.Body = "to={number}" }, "{text}"},
-		"long body":             {func(o *gateway.SMSOptions) { o.Body += strings.Repeat(" ", 17<<10) }, "longer"},
-		"unquoted":              {func(o *gateway.SMSOptions) { o.Body = `{"to":{number},"text":"{text}"}` }, "in values"},
-		"a key":                 {func(o *gateway.SMSOptions) { o.Body = `{"{number}":"x","text":"{text}"}` }, "in values"},
-		"broken JSON":           {func(o *gateway.SMSOptions) { o.Body = `{"to":"{number}","text":"{text}"` }, "in values"},
-		"two values":            {func(o *gateway.SMSOptions) { o.Body = `["{number}"]["{text}"]` }, "in values"},
-		"text that is no form":  {func(o *gateway.SMSOptions) { o.Body = "{text};to={number}" }, "in values"},
-		"a form's key":          {func(o *gateway.SMSOptions) { o.Body = "to={number}&x{text}=y" }, "in values"},
-		"XML":                   {func(o *gateway.SMSOptions) { o.Body = "<to>{number}</to><text>{text}</text>" }, "in values"},
+		"plain http":            {func(o *configs.SMS) { o.URL = "http://sms.example.org/" }, "in clear"},
+		"ftp":                   {func(o *configs.SMS) { o.URL = "ftp://sms.example.org/" }, "https://"},
+		"no host":               {func(o *configs.SMS) { o.URL = "https:///x" }, "the URL"},
+		"a password in the URL": {func(o *configs.SMS) { o.URL = "https://a:b@sms.example.org/" }, "password"},
+		"a CA for http":         {func(o *configs.SMS) { o.URL, o.CA = "http://127.0.0.1/", open }, "without TLS"},
+		"a CA that is none":     {func(o *configs.SMS) { o.CA = open }, "no certificate"},
+		"negative timeout":      {func(o *configs.SMS) { o.Timeout = -1 }, "timeout"},
+		"no timeout":            {func(o *configs.SMS) { o.Timeout = 0 }, "timeout"},
+		"negative retries":      {func(o *configs.SMS) { o.Retries = -1 }, "retries"},
+		"many retries":          {func(o *configs.SMS) { o.Retries = 11 }, "retries"},
+		"open headers":          {func(o *configs.SMS) { o.HeadersFile = open }, "chmod 600"},
+		"no headers file":       {func(o *configs.SMS) { o.HeadersFile = open + "x" }, "headers file"},
+		"a header without name": {func(o *configs.SMS) { o.HeadersFile = file(t, "A: b\nsecret token\n") }, "line 2"},
+		"a header with control": {func(o *configs.SMS) { o.HeadersFile = file(t, "A: b\x01c\n") }, "line 1"},
+		"endless headers":       {func(o *configs.SMS) { o.HeadersFile = file(t, strings.Repeat("A: b\n", 4000)) }, "larger"},
+		"no body":               {func(o *configs.SMS) { o.Body = "" }, "{number}"},
+		"no text":               {func(o *configs.SMS) { o.Body = "to={number}" }, "{text}"},
+		"long body":             {func(o *configs.SMS) { o.Body += strings.Repeat(" ", 17<<10) }, "longer"},
+		"unquoted":              {func(o *configs.SMS) { o.Body = `{"to":{number},"text":"{text}"}` }, "in values"},
+		"a key":                 {func(o *configs.SMS) { o.Body = `{"{number}":"x","text":"{text}"}` }, "in values"},
+		"broken JSON":           {func(o *configs.SMS) { o.Body = `{"to":"{number}","text":"{text}"` }, "in values"},
+		"two values":            {func(o *configs.SMS) { o.Body = `["{number}"]["{text}"]` }, "in values"},
+		"text that is no form":  {func(o *configs.SMS) { o.Body = "{text};to={number}" }, "in values"},
+		"a form's key":          {func(o *configs.SMS) { o.Body = "to={number}&x{text}=y" }, "in values"},
+		"XML":                   {func(o *configs.SMS) { o.Body = "<to>{number}</to><text>{text}</text>" }, "in values"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := good()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
@@ -23,22 +22,22 @@ type query struct {
 
 func (r *Realm) checkTLS() error {
 	if !r.secure && !r.o.StartTLS {
-		if r.o.CAFile != "" {
+		if r.o.CA != "" {
 			return errors.New("a CA file without TLS has no meaning: use ldaps:// or StartTLS")
 		}
 		return nil
 	}
 	r.tls = &tls.Config{ServerName: r.o.ServerName, MinVersion: tls.VersionTLS12}
-	if r.o.CAFile == "" {
+	if r.o.CA == "" {
 		return nil
 	}
-	pem, err := readFile(r.o.CAFile, maxCAFile, false)
+	pem, err := readFile(r.o.CA, maxCAFile, false)
 	if err != nil {
 		return fmt.Errorf("read the CA file: %w", err)
 	}
 	r.tls.RootCAs = x509.NewCertPool()
 	if !r.tls.RootCAs.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("the CA file %s holds no certificate", r.o.CAFile)
+		return fmt.Errorf("the CA file %s holds no certificate", r.o.CA)
 	}
 	return nil
 }
@@ -124,9 +123,4 @@ func startTLS(conn net.Conn) error {
 		return errors.New("the directory refuses StartTLS")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && ip.Unmap().IsLoopback())
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"entry/configs"
 )
 
 // The escaped name is always one value of the DN, and that value is the name.
@@ -119,7 +121,7 @@ func FuzzBind(f *testing.F) {
 	f.Add([]byte("\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x31\x04\x00\x04\x00"))
 	f.Add([]byte("\x30\x3a\x02\x01\x01\x61\x07\x0a\x01\x31\x04\x00\x04\x00\xa0\x2c\x30\x2a\x04\x191.3.6.1.4.1.42.2.27.8.5.1\x04\x05\x30\x03\x81\x01\x01"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		r := &Realm{o: Options{Name: "duo", Timeout: time.Second}}
+		r := &Realm{o: Options{Realm: configs.Realm{Name: "duo", LDAP: configs.LDAP{Timeout: time.Second}}}}
 		conn := scripted{r: bytes.NewReader(in)}
 		q := &query{r: r, raw: conn, conn: ldap.NewConn(newGuard(conn), true), stop: func() bool { return true }}
 		q.conn.Start()

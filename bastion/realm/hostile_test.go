@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"entry/bastion/realm"
+	"entry/configs"
 )
 
 // tlv is a BER element.
@@ -157,10 +158,10 @@ func found(entries ...[]byte) func(id byte) []byte {
 }
 
 func (f *fake) options() realm.Options {
-	return realm.Options{
-		Name: "duo", URL: "ldap://" + f.address, Timeout: 2 * time.Second,
-		Search: &realm.Search{Base: "dc=org", Filter: "(uid={user})"}, Groups: &realm.Groups{},
-	}
+	return realm.Options{Realm: configs.Realm{Name: "duo", LDAP: configs.LDAP{
+		URL: "ldap://" + f.address, Timeout: 2 * time.Second,
+		Search: &configs.Search{Base: "dc=org", Filter: "(uid={user})"}, Groups: &configs.Groups{},
+	}}}
 }
 
 const aliceDN = "uid=alice,dc=org"
@@ -251,11 +252,11 @@ func flood(c net.Conn, part []byte) (n int) {
 
 func TestEndlessEntries(t *testing.T) {
 	for name, c := range map[string]struct {
-		groups *realm.Groups
+		groups *configs.Groups
 		want   string // "" for unavailable
 	}{
 		"of the user": {nil, "more than one account"},
-		"of groups":   {&realm.Groups{Base: "dc=org", Filter: "(member={dn})"}, ""},
+		"of groups":   {&configs.Groups{Base: "dc=org", Filter: "(member={dn})"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			searches := 0
@@ -304,7 +305,7 @@ func TestStalls(t *testing.T) {
 		"StartTLS": func(o *realm.Options) { o.URL, o.StartTLS = "ldap://"+l.Addr().String(), true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := realm.Options{Name: "duo", BindDN: template, Timeout: 50 * time.Millisecond}
+			o := realm.Options{Realm: configs.Realm{Name: "duo", LDAP: configs.LDAP{BindDN: template, Timeout: 50 * time.Millisecond}}}
 			change(&o)
 			if ok, _, _, err := open(t, o).Check(t.Context(), "alice", "x"); ok || !errors.Is(err, realm.ErrUnavailable) {
 				t.Errorf("%v %v", ok, err)
@@ -347,7 +348,7 @@ func TestStartTLSIsNotTalkedOutOf(t *testing.T) {
 				mu.Unlock()
 				return false
 			})
-			o := realm.Options{Name: "duo", URL: "ldap://" + f.address, StartTLS: true, BindDN: template, Timeout: 200 * time.Millisecond}
+			o := realm.Options{Realm: configs.Realm{Name: "duo", LDAP: configs.LDAP{URL: "ldap://" + f.address, StartTLS: true, BindDN: template, Timeout: 200 * time.Millisecond}}}
 			if ok, _, _, err := open(t, o).Check(t.Context(), "alice", "open sesame"); ok || !errors.Is(err, realm.ErrUnavailable) {
 				t.Errorf("%v %v", ok, err)
 			}

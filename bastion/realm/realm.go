@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"entry/configs"
 )
 
 // errUnavailable is what Check returns when the directory gave no answer that
@@ -23,67 +25,18 @@ import (
 var errUnavailable = errors.New("realm: the directory can't be asked")
 
 const (
-	defaultTimeout = 5 * time.Second
-	maxName        = 256  // bytes of a user name; far above what any directory has
-	maxPassphrase  = 1024 // bytes, identity's own bound
-	maxSecretFile  = 4 << 10
-	maxCAFile      = 1 << 20
+	maxName       = 256  // bytes of a user name; far above what any directory has
+	maxPassphrase = 1024 // bytes, identity's own bound
+	maxSecretFile = 4 << 10
+	maxCAFile     = 1 << 20
 )
 
-// Options are what a Realm is made of. Name, URL and one of BindDN and Search
-// are required.
+// Options are what a Realm is made of. Of the settings Name, URL, Timeout and one
+// of BindDN and Search are required.
 type Options struct {
-	// Name is what users know the directory by, in texts: printable ASCII.
-	Name string
-	// Where tells users where they change their passphrase, as the object of
-	// "at": "https://accounts.example.org". Empty means "the directory NAME".
-	Where string
-	// URL is ldaps://host[:636] or ldap://host[:389]. The latter needs StartTLS
-	// unless host is a loopback address or localhost.
-	URL string
-	// StartTLS upgrades an ldap:// connection before anything else is sent.
-	StartTLS bool
-	// CAFile holds the PEM certificates that the server's must chain to. Empty
-	// means the system's.
-	CAFile string
-	// ServerName is the name in the server's certificate. Empty means the
-	// host of URL.
-	ServerName string
-	// BindDN makes the name that a user binds with, {user} being theirs:
-	// "uid={user},ou=people,dc=example,dc=org", or for Active Directory
-	// "{user}@example.org".
-	BindDN string
-	// Search finds the entry to bind as, where its DN can't be told from the name.
-	Search *Search
-	// Groups reads the user's groups. Nil reads none.
-	Groups *Groups
-	// Timeout bounds a whole Check. Zero means 5s.
-	Timeout time.Duration
+	configs.Realm
 	// Now stamps the groups. Nil means time.Now.
 	Now func() time.Time
-}
-
-// Search looks for the one entry of a user below Base.
-type Search struct {
-	Base string
-	// Filter has {user} in it: "(uid={user})", "(sAMAccountName={user})".
-	Filter string
-	// BindDN and the first line of PasswordFile are the account that searches;
-	// without both the search is anonymous. The file is read at each Check, so
-	// that it can be replaced, and must be readable to its owner alone.
-	BindDN       string
-	PasswordFile string
-}
-
-// Groups tells where group names stand.
-type Groups struct {
-	// Base and Filter find the entries to read: {user} and {dn} stand for the
-	// name and the DN of the user, as in "(member={dn})". Both empty mean the
-	// user's own entry.
-	Base, Filter string
-	// Attribute of those entries has the names. Empty means "memberOf" in the
-	// user's own entry, and "cn" in those that Filter finds.
-	Attribute string
 }
 
 // Realm asks one directory. It is safe for concurrent use and holds no
@@ -99,7 +52,7 @@ type Realm struct {
 	groups   template // of Groups.Filter
 }
 
-// New checks o and reads CAFile. It opens no connection.
+// New checks o and reads the file CA. It opens no connection.
 func New(o Options) (*Realm, error) {
 	r := &Realm{o: o}
 	if err := r.check(); err != nil {
@@ -116,11 +69,8 @@ func (r *Realm) check() error {
 	if o.Where == "" {
 		o.Where = "the directory " + o.Name
 	}
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.Timeout < 0 {
-		return errors.New("the timeout is negative")
+	if o.Timeout <= 0 {
+		return errors.New("the timeout is not positive")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -150,7 +100,7 @@ func (r *Realm) checkURL() error {
 	case "ldap":
 		port = orElse(port, ldap.DefaultLdapPort)
 		r.loopback = !r.o.StartTLS
-		if r.loopback && !isLoopback(u.Hostname()) {
+		if r.loopback && !configs.IsLoopback(u.Hostname()) {
 			return errors.New("plain ldap:// would send passphrases in clear: use ldaps://, or StartTLS (without either only a loopback address is taken)")
 		}
 	default:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"entry/bastion/realm"
+	"entry/configs"
 )
 
 func TestAgainstSlapd(t *testing.T) {
@@ -22,8 +23,8 @@ func TestAgainstSlapd(t *testing.T) {
 		"template over loopback":  func() realm.Options { return d.loopback(d.byTemplate()) },
 		"search over loopback":    func() realm.Options { return d.loopback(d.bySearch()) },
 		"template over StartTLS":  func() realm.Options { o := d.bySearch(); o.Search, o.BindDN = nil, template; return o },
-		"search with memberOf":    func() realm.Options { o := d.bySearch(); o.Groups = &realm.Groups{}; return o },
-		"template with memberOf":  func() realm.Options { o := d.byTemplate(); o.Groups = &realm.Groups{Attribute: "memberof"}; return o },
+		"search with memberOf":    func() realm.Options { o := d.bySearch(); o.Groups = &configs.Groups{}; return o },
+		"template with memberOf":  func() realm.Options { o := d.byTemplate(); o.Groups = &configs.Groups{Attribute: "memberof"}; return o },
 		"search with a filter":    func() realm.Options { o := d.bySearch(); o.Groups = byMember(); return o },
 		"template with a filter":  func() realm.Options { o := d.byTemplate(); o.Groups = byMember(); return o },
 		"groups by the user name": func() realm.Options { o := d.byTemplate(); o.Groups = byName(); return o },
@@ -65,17 +66,17 @@ func TestAgainstSlapd(t *testing.T) {
 	}
 }
 
-func byMember() *realm.Groups {
-	return &realm.Groups{Base: "ou=groups,dc=example,dc=org", Filter: "(&(objectClass=groupOfNames)(member={dn}))"}
+func byMember() *configs.Groups {
+	return &configs.Groups{Base: "ou=groups,dc=example,dc=org", Filter: "(&(objectClass=groupOfNames)(member={dn}))"}
 }
 
 // byName finds an entry that is no group, to see that any filter will do.
-func byName() *realm.Groups {
-	return &realm.Groups{Base: "dc=example,dc=org", Filter: "(&(dc=example)(!(uid={user})))", Attribute: "dc"}
+func byName() *configs.Groups {
+	return &configs.Groups{Base: "dc=example,dc=org", Filter: "(&(dc=example)(!(uid={user})))", Attribute: "dc"}
 }
 
 func (d *directory) loopback(o realm.Options) realm.Options {
-	o.URL, o.StartTLS, o.CAFile, o.ServerName = "ldap://"+d.plain, false, "", ""
+	o.URL, o.StartTLS, o.CA, o.ServerName = "ldap://"+d.plain, false, "", ""
 	return o
 }
 
@@ -170,11 +171,11 @@ func TestUnavailable(t *testing.T) {
 	d := newDirectory(t)
 	other := newAuthority(t)
 	for name, change := range map[string]func(*realm.Options){
-		"another CA":                 func(o *realm.Options) { o.CAFile = other.file },
-		"the system's CAs":           func(o *realm.Options) { o.CAFile = "" },
+		"another CA":                 func(o *realm.Options) { o.CA = other.file },
+		"the system's CAs":           func(o *realm.Options) { o.CA = "" },
 		"another name":               func(o *realm.Options) { o.ServerName = "ldap.example.net" },
 		"TLS where there is none":    func(o *realm.Options) { o.URL, o.StartTLS = "ldaps://"+d.plain, false },
-		"none where there is TLS":    func(o *realm.Options) { o.URL, o.StartTLS, o.CAFile = "ldap://"+d.secure, false, "" },
+		"none where there is TLS":    func(o *realm.Options) { o.URL, o.StartTLS, o.CA = "ldap://"+d.secure, false, "" },
 		"StartTLS under TLS":         func(o *realm.Options) { o.URL = "ldap://" + d.secure },
 		"nobody listens":             func(o *realm.Options) { o.URL = "ldap://127.0.0.1:" + freePort(t) },
 		"a wrong service password":   func(o *realm.Options) { o.Search.PasswordFile = password(t, "wrong") },
@@ -183,7 +184,7 @@ func TestUnavailable(t *testing.T) {
 		"a base that isn't there":    func(o *realm.Options) { o.Search.Base = "dc=example,dc=com" },
 		"a base that is a referral":  func(o *realm.Options) { o.Search.Base = "ou=elsewhere,dc=example,dc=org" },
 		"a group base that isn't there": func(o *realm.Options) {
-			o.Groups = &realm.Groups{Base: "ou=x,dc=example,dc=org", Filter: "(member={dn})"}
+			o.Groups = &configs.Groups{Base: "ou=x,dc=example,dc=org", Filter: "(member={dn})"}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -233,11 +234,11 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := func() realm.Options {
-		return realm.Options{Name: "duo", URL: "ldaps://ldap.example.org", BindDN: template}
+		return realm.Options{Realm: configs.Realm{Name: "duo", LDAP: configs.LDAP{URL: "ldaps://ldap.example.org", BindDN: template, Timeout: time.Second}}}
 	}
-	search := func(change func(*realm.Search)) func(*realm.Options) {
+	search := func(change func(*configs.Search)) func(*realm.Options) {
 		return func(o *realm.Options) {
-			s := &realm.Search{Base: "dc=org", Filter: "(uid={user})", BindDN: "uid=r,dc=org", PasswordFile: secret}
+			s := &configs.Search{Base: "dc=org", Filter: "(uid={user})", BindDN: "uid=r,dc=org", PasswordFile: secret}
 			change(s)
 			o.BindDN, o.Search = "", s
 		}
@@ -253,34 +254,35 @@ func TestNewRefuses(t *testing.T) {
 		"a name with an escape":    {func(o *realm.Options) { o.Name = "du\x1bo" }, "the name"},
 		"plain":                    {func(o *realm.Options) { o.URL = "ldap://ldap.example.org" }, "in clear"},
 		"plain to a near name":     {func(o *realm.Options) { o.URL = "ldap://localhost.example.org" }, "in clear"},
-		"plain to 127.0.0.1's CA":  {func(o *realm.Options) { o.URL, o.CAFile = "ldap://127.0.0.1", secret }, "without TLS"},
+		"plain to 127.0.0.1's CA":  {func(o *realm.Options) { o.URL, o.CA = "ldap://127.0.0.1", secret }, "without TLS"},
 		"ldapi":                    {func(o *realm.Options) { o.URL = "ldapi:///var/run/slapd/ldapi" }, "the URL"},
 		"no host":                  {func(o *realm.Options) { o.URL = "ldaps://" }, "the URL"},
 		"a password in the URL":    {func(o *realm.Options) { o.URL = "ldaps://a:b@ldap.example.org" }, "the URL"},
 		"a DN in the URL":          {func(o *realm.Options) { o.URL = "ldaps://ldap.example.org/dc=org" }, "the URL"},
 		"StartTLS in TLS":          {func(o *realm.Options) { o.StartTLS = true }, "StartTLS"},
-		"a CA file without one":    {func(o *realm.Options) { o.CAFile = secret }, "no certificate"},
-		"no CA file":               {func(o *realm.Options) { o.CAFile = filepath.Join(t.TempDir(), "none") }, "CA file"},
+		"a CA file without one":    {func(o *realm.Options) { o.CA = secret }, "no certificate"},
+		"no CA file":               {func(o *realm.Options) { o.CA = filepath.Join(t.TempDir(), "none") }, "CA file"},
 		"a negative timeout":       {func(o *realm.Options) { o.Timeout = -1 }, "timeout"},
+		"no timeout":               {func(o *realm.Options) { o.Timeout = 0 }, "timeout"},
 		"no way to bind":           {func(o *realm.Options) { o.BindDN = "" }, "either"},
-		"two ways to bind":         {func(o *realm.Options) { o.Search = &realm.Search{} }, "either"},
+		"two ways to bind":         {func(o *realm.Options) { o.Search = &configs.Search{} }, "either"},
 		"a DN without a user":      {func(o *realm.Options) { o.BindDN = "uid=alice,dc=org" }, "{user}"},
 		"a DN with two":            {func(o *realm.Options) { o.BindDN = "uid={user},ou={user}" }, "once"},
 		"the user as an attribute": {func(o *realm.Options) { o.BindDN = "{user}=x,dc=org" }, "DN to bind"},
 		"the user in a value":      {func(o *realm.Options) { o.BindDN = "cn=x{user},dc=org" }, "whole value"},
 		"no DN":                    {func(o *realm.Options) { o.BindDN = "uid={user},nonsense" }, "no DN"},
-		"a search without a base":  {search(func(s *realm.Search) { s.Base = "" }), "base"},
-		"a base that is no DN":     {search(func(s *realm.Search) { s.Base = "nonsense" }), "base"},
-		"a filter without a user":  {search(func(s *realm.Search) { s.Filter = "(uid=alice)" }), "{user}"},
-		"a broken filter":          {search(func(s *realm.Search) { s.Filter = "(uid={user}" }), "no filter"},
-		"an attribute as the user": {search(func(s *realm.Search) { s.Filter = "({user}=x)" }), "no filter"},
-		"no password":              {search(func(s *realm.Search) { s.PasswordFile = "" }), "password file"},
-		"a password for nobody":    {search(func(s *realm.Search) { s.BindDN = "" }), "password file"},
-		"an open password":         {search(func(s *realm.Search) { s.PasswordFile = readable }), "chmod 600"},
-		"an empty password":        {search(func(s *realm.Search) { s.PasswordFile = password(t, "") }), "empty line"},
-		"groups of a UPN":          {func(o *realm.Options) { o.BindDN, o.Groups = "{user}@example.org", &realm.Groups{} }, "no entry"},
-		"groups without a filter":  {func(o *realm.Options) { o.Groups = &realm.Groups{Base: "dc=org"} }, "filter"},
-		"every attribute":          {func(o *realm.Options) { o.Groups = &realm.Groups{Attribute: "*"} }, "one attribute"},
+		"a search without a base":  {search(func(s *configs.Search) { s.Base = "" }), "base"},
+		"a base that is no DN":     {search(func(s *configs.Search) { s.Base = "nonsense" }), "base"},
+		"a filter without a user":  {search(func(s *configs.Search) { s.Filter = "(uid=alice)" }), "{user}"},
+		"a broken filter":          {search(func(s *configs.Search) { s.Filter = "(uid={user}" }), "no filter"},
+		"an attribute as the user": {search(func(s *configs.Search) { s.Filter = "({user}=x)" }), "no filter"},
+		"no password":              {search(func(s *configs.Search) { s.PasswordFile = "" }), "password file"},
+		"a password for nobody":    {search(func(s *configs.Search) { s.BindDN = "" }), "password file"},
+		"an open password":         {search(func(s *configs.Search) { s.PasswordFile = readable }), "chmod 600"},
+		"an empty password":        {search(func(s *configs.Search) { s.PasswordFile = password(t, "") }), "empty line"},
+		"groups of a UPN":          {func(o *realm.Options) { o.BindDN, o.Groups = "{user}@example.org", &configs.Groups{} }, "no entry"},
+		"groups without a filter":  {func(o *realm.Options) { o.Groups = &configs.Groups{Base: "dc=org"} }, "filter"},
+		"every attribute":          {func(o *realm.Options) { o.Groups = &configs.Groups{Attribute: "*"} }, "one attribute"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := good()

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"entry/bastion/realm"
+	"entry/configs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -370,8 +371,10 @@ const template = "uid={user},ou=people,dc=example,dc=org"
 // byTemplate is a realm that binds by a DN template over ldaps.
 func (d *directory) byTemplate() realm.Options {
 	return realm.Options{
-		Name: "duo", Where: "https://duo.example.org", URL: "ldaps://" + d.secure, CAFile: d.ca.file, BindDN: template,
-		Timeout: 20 * time.Second, Now: func() time.Time { return fetched },
+		Realm: configs.Realm{Name: "duo", Where: "https://duo.example.org", LDAP: configs.LDAP{
+			URL: "ldaps://" + d.secure, CA: d.ca.file, BindDN: template, Timeout: 20 * time.Second,
+		}},
+		Now: func() time.Time { return fetched },
 	}
 }
 
@@ -379,7 +382,7 @@ func (d *directory) byTemplate() realm.Options {
 func (d *directory) bySearch() realm.Options {
 	o := d.byTemplate()
 	o.URL, o.StartTLS, o.ServerName, o.BindDN = "ldap://"+d.plain, true, "ldap.example.org", ""
-	o.Search = &realm.Search{
+	o.Search = &configs.Search{
 		Base: "dc=example,dc=org", Filter: "(&(objectClass=inetOrgPerson)(uid={user}))",
 		BindDN: "uid=reader,dc=example,dc=org", PasswordFile: password(d.t, "reader's secret"),
 	}

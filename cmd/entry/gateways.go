@@ -25,25 +25,16 @@ func openNotices(cfg *configs.Config, log *audit.Log, tell func(string, error)) 
 	if cfg.Notices == nil {
 		return nil, nil
 	}
-	n, err := gateway.NewNotices(noticesOptions(cfg, func(l gateway.Loss) {
+	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: *cfg.Notices, Lost: func(l gateway.Loss) {
 		ctx := self(context.Background())
 		what := fmt.Sprintf("%s, the last was %s", plain.Count(l.Count, "notice"), l.Last.Kind)
 		err := log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.NoticeLost, User: l.Last.User, Reason: l.Reason, Detail: what}))
 		tell(fmt.Sprintf("users were not told of changes to their accounts (%s, to %s)", what, l.Last.User), errors.Join(l.Err, err))
-	}))
+	}})
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
 	return n, nil
-}
-
-func noticesOptions(cfg *configs.Config, lost func(gateway.Loss)) gateway.NoticesOptions {
-	o := gateway.NoticesOptions{Command: cfg.Notices.Command, Timeout: cfg.Notices.Timeout, Lost: lost}
-	if cfg.Notices.Webhook != nil {
-		e := endpoint(*cfg.Notices.Webhook)
-		o.Webhook = &e
-	}
-	return o
 }
 
 // checkNotices is what openNotices would refuse, and whether the command is
@@ -52,7 +43,7 @@ func checkNotices(cfg *configs.Config) error {
 	if cfg.Notices == nil {
 		return nil
 	}
-	n, err := gateway.NewNotices(noticesOptions(cfg, func(gateway.Loss) {}))
+	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: *cfg.Notices, Lost: func(gateway.Loss) {}})
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
@@ -75,14 +66,6 @@ func notifier(n *gateway.Notices) func(context.Context, identity.Notice) {
 	return func(_ context.Context, v identity.Notice) {
 		n.Send(gateway.Notice{User: v.User, Kind: string(v.Kind), At: v.At, Source: v.Source, Detail: v.Detail})
 	}
-}
-
-// endpoint is the configuration's address in the gateway's terms.
-func endpoint(e configs.Endpoint) gateway.Endpoint {
-	if e.Retries == 0 {
-		e.Retries = -1 // zero would mean the default there
-	}
-	return gateway.Endpoint{URL: e.URL, HeadersFile: e.HeadersFile, CAFile: e.CA, Timeout: e.Timeout, Retries: e.Retries}
 }
 
 // orOff is d where zero turns something off, for options where zero means the

@@ -11,15 +11,7 @@ import (
 func openRealms(cfg *configs.Config) (map[string]identity.FirstFactor, error) {
 	all := map[string]identity.FirstFactor{}
 	for _, c := range cfg.Realms {
-		l := c.LDAP
-		o := realm.Options{Name: c.Name, Where: c.Where, URL: l.URL, StartTLS: l.StartTLS, CAFile: l.CA, ServerName: l.ServerName, BindDN: l.BindDN, Timeout: l.Timeout}
-		if l.Search != nil {
-			o.Search = &realm.Search{Base: l.Search.Base, Filter: l.Search.Filter, BindDN: l.Search.BindDN, PasswordFile: l.Search.PasswordFile}
-		}
-		if l.Groups != nil {
-			o.Groups = &realm.Groups{Base: l.Groups.Base, Filter: l.Groups.Filter, Attribute: l.Groups.Attribute}
-		}
-		r, err := realm.New(o)
+		r, err := realm.New(realm.Options{Realm: c})
 		if err != nil {
 			return nil, &exitError{code: exitUsage, err: err}
 		}
@@ -33,7 +25,7 @@ func openTexter(cfg *configs.Config) (identity.Texter, error) {
 	if cfg.SMS == nil {
 		return nil, nil
 	}
-	s, err := gateway.NewSMS(gateway.SMSOptions{Endpoint: endpoint(cfg.SMS.Endpoint), Body: cfg.SMS.Body})
+	s, err := gateway.NewSMS(*cfg.SMS)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
