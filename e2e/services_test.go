@@ -251,52 +251,66 @@ func answerExec(ch ssh.Channel, requests <-chan *ssh.Request) {
 	}
 }
 
-// startSignalTarget is a machine whose programs wait for a signal or a break,
-// name it and die of it. sshd run by root takes no signals for root's sessions.
-// It trusts the user CA whose public key is given.
-func startSignalTarget(t testing.TB, userCA string) (addr, hostKey string) {
+// startTarget is a machine in this process: it lets in whom the user CA vouches
+// for and hands each of their sessions to session.
+func startTarget(t testing.TB, userCA string, session func(ssh.Channel, <-chan *ssh.Request)) (addr, hostKey string) {
 	t.Helper()
-	ca, _, _, _, err := ssh.ParseAuthorizedKey([]byte(userCA))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ca := testkit.ParseKey(t, userCA)
 	check := &ssh.CertChecker{IsUserAuthority: func(key ssh.PublicKey) bool { return bytes.Equal(key.Marshal(), ca.Marshal()) }}
 	config := &ssh.ServerConfig{PublicKeyCallback: check.Authenticate}
 	key := testkit.NewSigner(t)
 	config.AddHostKey(key)
-	port := serveSSH(t, config, func(ch ssh.Channel, requests <-chan *ssh.Request) {
-		defer ch.Close()
-		for r := range requests {
-			var name string
-			switch r.Type {
-			case "exec":
-				_ = r.Reply(true, nil) // the client may be gone
-				_, _ = io.WriteString(ch, "ready\n")
-				continue
-			case "signal":
-				var m struct{ Name string }
-				if err := ssh.Unmarshal(r.Payload, &m); err != nil {
-					return
-				}
-				name = m.Name
-			case "break":
-				name = "break"
-				_ = r.Reply(true, nil)
-			default:
-				_ = r.Reply(false, nil)
-				continue
-			}
-			_, _ = fmt.Fprintf(ch, "got %s\n", name)
-			_, _ = ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
-				Signal     string
-				CoreDumped bool
-				Message    string
-				Language   string
-			}{"TERM", true, "died of " + name, ""}))
+	port := serveSSH(t, config, session)
+	return fmt.Sprintf("127.0.0.1:%d", port), testkit.Authorized(key.PublicKey())
+}
+
+// echoExec is a session whose programs give back what they are given.
+func echoExec(ch ssh.Channel, requests <-chan *ssh.Request) {
+	defer ch.Close()
+	for r := range requests {
+		_ = r.Reply(true, nil) // the client may be gone
+		if r.Type == "exec" || r.Type == "shell" {
+			go ssh.DiscardRequests(requests)
+			_, _ = io.Copy(ch, ch)
+			_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 			return
 		}
-	})
-	return fmt.Sprintf("127.0.0.1:%d", port), testkit.Authorized(key.PublicKey())
+	}
+}
+
+// signalled is a session whose programs wait for a signal or a break, name it and
+// die of it. sshd run by root takes no signals for root's sessions.
+func signalled(ch ssh.Channel, requests <-chan *ssh.Request) {
+	defer ch.Close()
+	for r := range requests {
+		var name string
+		switch r.Type {
+		case "exec":
+			_ = r.Reply(true, nil) // the client may be gone
+			_, _ = io.WriteString(ch, "ready\n")
+			continue
+		case "signal":
+			var m struct{ Name string }
+			if err := ssh.Unmarshal(r.Payload, &m); err != nil {
+				return
+			}
+			name = m.Name
+		case "break":
+			name = "break"
+			_ = r.Reply(true, nil)
+		default:
+			_ = r.Reply(false, nil)
+			continue
+		}
+		_, _ = fmt.Fprintf(ch, "got %s\n", name)
+		_, _ = ch.SendRequest("exit-signal", false, ssh.Marshal(struct {
+			Signal     string
+			CoreDumped bool
+			Message    string
+			Language   string
+		}{"TERM", true, "died of " + name, ""}))
+		return
+	}
 }
 
 // ownPath is this test binary, which plays small roles (roles_test.go).

@@ -16,7 +16,7 @@ import (
 func TestSignals(t *testing.T) {
 	beside(t)
 	s := initSite(t)
-	addr, hostKey := startSignalTarget(t, testkit.ReadFile(t, s.path("keys", "user_ca.pub")))
+	addr, hostKey := startTarget(t, testkit.ReadFile(t, s.path("keys", "user_ca.pub")), signalled)
 	s.setPolicy([]string{"alice"}, []string{testkit.TargetLine("home", addr, hostKey, "default_login: worker")}, recordAll())
 	s.serve()
 	alice := s.enrolled("alice")
