@@ -1,4 +1,4 @@
-package e2e
+package bastion_test
 
 import (
 	"context"
