@@ -50,14 +50,14 @@ type Options struct {
 	Log      *zap.Logger
 	Now      func() time.Time // default time.Now
 
-	Startups       Startups      // default 10:30:100
-	PerSource      int           // unauthenticated connections of one source; default 8
-	Grace          time.Duration // to the end of the login dialogue; default 120 s, as sshd
-	EnrolmentGrace time.Duration // once a right temporary passphrase opened enrolment; default 10 min
-	ChannelsFor    time.Duration // after its code a client connection opens no new channel; default 12 h
-	DialTimeout    time.Duration // TCP and SSH handshake with a target; default 10 s
-	SourceAddress  []string      // entry's own addresses for upstream certificates; none = no restriction
-	Notice         Notice        // how users are told what is recorded; default on a pty
+	Startups       Startups       // default 10:30:100
+	PerSource      int            // unauthenticated connections of one source; default 8
+	Grace          time.Duration  // to the end of the login dialogue; default 120 s, as sshd
+	EnrolmentGrace time.Duration  // once a right temporary passphrase opened enrolment; default 10 min
+	ChannelsFor    time.Duration  // after its code a client connection opens no new channel; default 12 h
+	DialTimeout    time.Duration  // TCP and SSH handshake with a target; default 10 s
+	SourceAddress  []netip.Prefix // entry's own addresses for upstream certificates; none = no restriction
+	Notice         Notice         // how users are told what is recorded; default on a pty
 
 	Address    string         // what users dial, "host" or "host:port", for their files; default Name
 	Remembered time.Duration  // how long a key needs no code, as users' files tell; default 12 h, as in identity; < 0 = off

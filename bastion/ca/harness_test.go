@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/pem"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,6 +91,17 @@ func writeKey(t testing.TB, path string, private any, passphrase string) {
 	}
 	check(t, err)
 	check(t, os.WriteFile(path, pem.EncodeToMemory(block), 0o600))
+}
+
+func networks(t testing.TB, texts ...string) []netip.Prefix {
+	t.Helper()
+	var out []netip.Prefix
+	for _, s := range texts {
+		p, err := parsePrefix(s)
+		check(t, err)
+		out = append(out, p)
+	}
+	return out
 }
 
 func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {

@@ -126,8 +126,8 @@ func TestRealSSHD(t *testing.T) {
 		ok     bool
 	}{
 		{"issued", issue(UserRequest{Principal: s.login, KeyID: KeyID("alice", "01J"), Extensions: allExtensions}), true},
-		{"from here", issue(UserRequest{Principal: s.login, SourceAddress: []string{"127.0.0.0/8", "::1"}}), true},
-		{"from elsewhere", issue(UserRequest{Principal: s.login, SourceAddress: []string{"192.0.2.0/24"}}), false},
+		{"from here", issue(UserRequest{Principal: s.login, SourceAddress: networks(t, "127.0.0.0/8", "::1")}), true},
+		{"from elsewhere", issue(UserRequest{Principal: s.login, SourceAddress: networks(t, "192.0.2.0/24")}), false},
 		{"another login", issue(UserRequest{Principal: s.login + "x"}), false},
 		{"expired", issue(UserRequest{Principal: s.login, Now: time.Now().Add(-time.Hour)}), false},
 		{"user certificate by the host CA", self(&ssh.Certificate{CertType: ssh.UserCert}, lab.authority.signer), false},

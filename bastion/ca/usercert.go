@@ -93,9 +93,9 @@ type UserRequest struct {
 	Principal string
 	// KeyID is what the target's log shows; see KeyID. It is escaped and cut.
 	KeyID string
-	// SourceAddress are the CIDRs or addresses the target may see entry come
-	// from. Empty leaves the critical option out.
-	SourceAddress []string
+	// SourceAddress are the networks that the target may see entry come from,
+	// without host bits. Empty leaves the critical option out.
+	SourceAddress []netip.Prefix
 	// Extensions are the permissions; zero permits exec without a pty only.
 	Extensions Extensions
 	// Now is the moment the certificate is made for; required.
@@ -196,14 +196,13 @@ func boundedKeyID(id string) string {
 
 // sourceAddress renders the critical option: comma-separated CIDRs with host
 // bits zero, as sshd's addr_match_cidr_list wants them.
-func sourceAddress(list []string) (string, error) {
+func sourceAddress(list []netip.Prefix) (string, error) {
 	if len(list) > maxSources {
 		return "", fmt.Errorf("more than %d source addresses", maxSources)
 	}
 	out := make([]string, 0, len(list))
-	for _, s := range list {
-		prefix, err := parsePrefix(s)
-		if err != nil {
+	for _, prefix := range list {
+		if err := checkPrefix(prefix); err != nil {
 			return "", err
 		}
 		out = append(out, prefix.String())
@@ -221,13 +220,20 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("source address %q is neither an address nor a CIDR", s)
 	}
-	if prefix.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("source address %q: write the IPv4 network itself", s)
+	return prefix, checkPrefix(prefix)
+}
+
+// checkPrefix refuses what sshd would read as something else, or not at all.
+func checkPrefix(p netip.Prefix) error {
+	switch {
+	case !p.IsValid():
+		return errors.New("source address isn't a network")
+	case p.Addr().Is4In6():
+		return fmt.Errorf("source address %q: write the IPv4 network itself", p)
+	case p != p.Masked():
+		return fmt.Errorf("source address %q has host bits set (did you mean %s?)", p, p.Masked())
 	}
-	if prefix != prefix.Masked() {
-		return netip.Prefix{}, fmt.Errorf("source address %q has host bits set (did you mean %s?)", s, prefix.Masked())
-	}
-	return prefix, nil
+	return nil
 }
 
 // serial returns a random certificate serial. Zero means "no serial" to

@@ -17,7 +17,7 @@ func TestIssue(t *testing.T) {
 	u := userCA(t)
 	signer, err := u.Issue(UserRequest{
 		Principal: "alice", KeyID: KeyID("alice", "01JABC"), Now: noon,
-		SourceAddress: []string{"192.0.2.7", "198.51.100.0/24", "2001:db8::/32"},
+		SourceAddress: networks(t, "192.0.2.7", "198.51.100.0/24", "2001:db8::/32"),
 		Extensions:    PermitPTY | PermitAgentForwarding,
 	})
 	check(t, err)
@@ -59,15 +59,20 @@ func TestIssueRefuses(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "home", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8,0.0.0.0/0", "::ffff:10.0.0.0/104", "fe80::1%eth0", "10.0.0.1 "} {
-		if _, err := u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: []string{s}}); err == nil {
-			t.Errorf("source address %q was accepted", s)
+		if _, err := parsePrefix(s); err == nil {
+			t.Errorf("source address %q was read", s)
+		}
+	}
+	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.1/8"), netip.MustParsePrefix("::ffff:10.0.0.0/104"), netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33)} {
+		if _, err := u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: []netip.Prefix{p}}); err == nil {
+			t.Errorf("source address %s was accepted", p)
 		}
 	}
 	_, err := u.Issue(UserRequest{Principal: "alice"})
 	refused(t, err, "no time")
 	_, err = u.Issue(UserRequest{Principal: "alice", Now: noon, Extensions: 1 << 7})
 	refused(t, err, "unknown extensions")
-	_, err = u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: slices.Repeat([]string{"10.0.0.1"}, maxSources+1)})
+	_, err = u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: slices.Repeat(networks(t, "10.0.0.1"), maxSources+1)})
 	refused(t, err, "more than")
 }
 
@@ -263,7 +268,7 @@ func FuzzPrincipal(f *testing.F) {
 
 func FuzzUserCheck(f *testing.F) {
 	u := userCA(f)
-	signer, err := u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: []string{"10.0.0.0/8"}})
+	signer, err := u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: networks(f, "10.0.0.0/8")})
 	check(f, err)
 	good := signer.PublicKey().Marshal()
 	f.Add(good)

@@ -98,7 +98,7 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 		HostKeys: k.hosts, UserCA: k.user, Log: log,
 		Startups:  bastion.Startups{Begin: cfg.Limits.Startups.Begin, Rate: cfg.Limits.Startups.Rate, Full: cfg.Limits.Startups.Full},
 		PerSource: cfg.Limits.PerSource, Grace: cfg.Login.Grace, EnrolmentGrace: cfg.Login.EnrolmentGrace, ChannelsFor: cfg.Login.ChannelsAfter,
-		DialTimeout: cfg.Limits.Dial, SourceAddress: texts(cfg.Limits.SourceAddress), Notice: noticeOf(cfg.Recording.Notice),
+		DialTimeout: cfg.Limits.Dial, SourceAddress: cfg.Limits.SourceAddress, Notice: noticeOf(cfg.Recording.Notice),
 		Address: dialled(cfg), Remembered: orOff(cfg.Login.Remembered.Lifetime), Contact: cfg.Guides.Contact,
 		History: func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
 			return audit.Tail(ctx, cfg.Audit.Directory, n, false)
@@ -310,12 +310,4 @@ func noticeOf(n configs.Notice) bastion.Notice {
 		return bastion.NoticeNone
 	}
 	return bastion.NoticePTY
-}
-
-func texts[T fmt.Stringer](all []T) []string {
-	var out []string
-	for _, v := range all {
-		out = append(out, v.String())
-	}
-	return out
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
@@ -33,10 +34,10 @@ func TestLogin(t *testing.T) {
 	}{
 		{"issued certificate", "alice", func() ssh.Signer { return w.issue(ca.UserRequest{Principal: "alice"}) }, true},
 		{"from here", "alice", func() ssh.Signer {
-			return w.issue(ca.UserRequest{Principal: "alice", SourceAddress: []string{"127.0.0.0/8"}})
+			return w.issue(ca.UserRequest{Principal: "alice", SourceAddress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 		}, true},
 		{"from elsewhere", "alice", func() ssh.Signer {
-			return w.issue(ca.UserRequest{Principal: "alice", SourceAddress: []string{"192.0.2.0/24"}})
+			return w.issue(ca.UserRequest{Principal: "alice", SourceAddress: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 		}, false},
 		{"another login", "bob", func() ssh.Signer { return w.issue(ca.UserRequest{Principal: "alice"}) }, false},
 		{"expired", "alice", func() ssh.Signer {
