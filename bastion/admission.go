@@ -5,19 +5,11 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"entry/configs"
 )
 
-// Startups is OpenSSH's MaxStartups: from Begin unauthenticated connections
-// on, new ones are dropped with a probability that rises from Rate percent to
-// 100 at Full.
-type Startups struct{ Begin, Rate, Full int }
-
-// Parity with OpenSSH, where it has the limit.
-var defaultStartups = Startups{Begin: 10, Rate: 30, Full: 100}
-
 const (
-	defaultPerSource = 8 // unauthenticated connections of one source
-
 	// A source whose connections end without a login (scanners, unattended
 	// clients that answer with empty strings) may open this many at once…
 	burstConnections = 60
@@ -36,7 +28,7 @@ const (
 // admission decides who may open a connection, before any cryptography. It is
 // safe for concurrent use; its lock is never held across I/O.
 type admission struct {
-	startups  Startups
+	startups  configs.Startups // OpenSSH's MaxStartups: from Begin unauthenticated connections on, new ones are dropped with a probability that rises from Rate percent to 100 at Full
 	perSource int
 	now       func() time.Time
 
@@ -52,13 +44,7 @@ type source struct {
 	last    time.Time
 }
 
-func newAdmission(st Startups, perSource int, now func() time.Time) *admission {
-	if st.Full == 0 {
-		st = defaultStartups
-	}
-	if perSource == 0 {
-		perSource = defaultPerSource
-	}
+func newAdmission(st configs.Startups, perSource int, now func() time.Time) *admission {
 	return &admission{startups: st, perSource: perSource, now: now, sources: map[netip.Prefix]*source{}}
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"entry/configs"
 )
 
 // clock is an injected time that tests move by hand.
@@ -18,7 +20,7 @@ func addr(n int) netip.Addr {
 }
 
 func TestAdmissionPerSource(t *testing.T) {
-	a := newAdmission(Startups{Begin: 1000, Rate: 30, Full: 1000}, 8, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1000, Rate: 30, Full: 1000}, 8, newClock().now)
 	var held []*ticket
 	for range 8 {
 		tk, why := a.enter(addr(1))
@@ -44,7 +46,7 @@ func TestAdmissionPerSource(t *testing.T) {
 }
 
 func TestAdmissionCountsAnIPv6NetworkAsOneSource(t *testing.T) {
-	a := newAdmission(Startups{Begin: 1000, Full: 1000}, 1, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1, newClock().now)
 	if tk, _ := a.enter(netip.MustParseAddr("2001:db8::1")); tk == nil {
 		t.Fatal("first refused")
 	}
@@ -61,7 +63,7 @@ func TestAdmissionCountsAnIPv6NetworkAsOneSource(t *testing.T) {
 
 func TestAdmissionRateCountsOnlyConnectionsThatCameToNothing(t *testing.T) {
 	c := newClock()
-	a := newAdmission(Startups{Begin: 1000, Full: 1000}, 8, c.now)
+	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 8, c.now)
 	for range 10 * burstConnections {
 		tk, why := a.enter(addr(1))
 		if tk == nil {
@@ -86,7 +88,7 @@ func TestAdmissionRateCountsOnlyConnectionsThatCameToNothing(t *testing.T) {
 }
 
 func TestAdmissionStartups(t *testing.T) {
-	a := newAdmission(Startups{Begin: 10, Rate: 30, Full: 100}, 8, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8, newClock().now)
 	for i := range 10 {
 		if tk, why := a.enter(addr(i)); tk == nil {
 			t.Fatalf("refused below the begin: %s", why)
@@ -107,7 +109,7 @@ func TestAdmissionStartups(t *testing.T) {
 }
 
 func TestAdmissionTableIsBounded(t *testing.T) {
-	a := newAdmission(Startups{Begin: 1 << 20, Full: 1 << 20}, 8, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1 << 20, Full: 1 << 20}, 8, newClock().now)
 	for i := range maxSources + 5000 {
 		tk, why := a.enter(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 		if tk == nil {
@@ -121,7 +123,7 @@ func TestAdmissionTableIsBounded(t *testing.T) {
 }
 
 func TestEnrolmentHasItsOwnPool(t *testing.T) {
-	a := newAdmission(Startups{Begin: 1000, Full: 1000}, 1000, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1000, newClock().now)
 	var held []*ticket
 	for i := range enrolmentPool {
 		tk, _ := a.enter(addr(i))

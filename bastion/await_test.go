@@ -99,7 +99,7 @@ func TestWaitingIsBounded(t *testing.T) {
 // Who waits has logged in, and takes no place from those who haven't.
 func TestWaitingTakesNoStartupPlace(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, options{policy: fourEyes("approvers: [carol], for: 1h"), options: func(o *bastion.Options) { o.PerSource = 2 }})
+	s := newSite(t, options{policy: fourEyes("approvers: [carol], for: 1h"), options: func(o *bastion.Options) { o.Config.Limits.PerSource = 2 }})
 	for range 4 {
 		s.triesWhole("alice").await(t, "needs the approval")
 	}

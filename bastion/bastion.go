@@ -24,6 +24,7 @@ import (
 	"entry/bastion/guide"
 	"entry/bastion/identity"
 	"entry/bastion/portal"
+	"entry/configs"
 	"entry/policy"
 	"entry/session/group"
 	"entry/session/recording/spool"
@@ -38,7 +39,7 @@ type Events interface {
 
 // Options holds what a Server needs. Fields without a default are required.
 type Options struct {
-	Name     string // of the jump host, in prompts and its host certificate; default "entry"
+	Config   *configs.Config // treated as read-only
 	Policy   *policy.Policy
 	Auth     *identity.Authenticator
 	Events   Events
@@ -50,34 +51,14 @@ type Options struct {
 	Log      *zap.Logger
 	Now      func() time.Time // default time.Now
 
-	Startups       Startups       // default 10:30:100
-	PerSource      int            // unauthenticated connections of one source; default 8
-	Grace          time.Duration  // to the end of the login dialogue; default 120 s, as sshd
-	EnrolmentGrace time.Duration  // once a right temporary passphrase opened enrolment; default 10 min
-	ChannelsFor    time.Duration  // after its code a client connection opens no new channel; default 12 h
-	DialTimeout    time.Duration  // TCP and SSH handshake with a target; default 10 s
-	SourceAddress  []netip.Prefix // entry's own addresses for upstream certificates; none = no restriction
-	Notice         Notice         // how users are told what is recorded; default on a pty
-
-	Address    string         // what users dial, "host" or "host:port", for their files; default Name
-	Remembered time.Duration  // how long a key needs no code, as users' files tell; default 12 h, as in identity; < 0 = off
-	Contact    string         // whom users ask, as a phrase; default their lab's administrator
 	History    portal.History // of the audit log, for the portal's list of sessions; nil = live ones only
 	PortalIdle time.Duration  // a portal session ends without an answer for that long; default 10 min
 }
 
-// Notice says how users are told what is recorded and who may read it.
-type Notice uint8
-
-const (
-	NoticePTY    Notice = iota // the first line of a pty session
-	NoticeBanner               // a banner of the inner connection, for clients without a pty too
-	NoticeNone
-)
-
 // Server is the jump host. Make one with New; it is safe for concurrent use.
 type Server struct {
 	o         Options
+	cfg       *configs.Config
 	log       *zap.Logger
 	now       func() time.Time
 	own       []ssh.Signer
@@ -101,28 +82,21 @@ var ErrClosed = errors.New("server closed")
 // New checks o and returns a server that doesn't listen yet.
 func New(o Options) (*Server, error) {
 	switch {
-	case o.Policy == nil, o.Auth == nil, o.Events == nil, o.Spool == nil, o.Usage == nil, o.Auditors == nil, o.HostKeys == nil, o.UserCA == nil, o.Log == nil:
+	case o.Config == nil, o.Policy == nil, o.Auth == nil, o.Events == nil, o.Spool == nil, o.Usage == nil, o.Auditors == nil, o.HostKeys == nil, o.UserCA == nil, o.Log == nil:
 		return nil, errors.New("new server: a required option is missing")
-	}
-	if o.Name == "" {
-		o.Name = "entry"
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	defaultTo(&o.Grace, 120*time.Second)
-	defaultTo(&o.EnrolmentGrace, 10*time.Minute)
-	defaultTo(&o.ChannelsFor, 12*time.Hour)
-	defaultTo(&o.DialTimeout, 10*time.Second)
-	defaultTo(&o.Remembered, 12*time.Hour)
-	own, err := o.HostKeys.Signers(o.Name)
+	cfg := o.Config
+	own, err := o.HostKeys.Signers(cfg.Name)
 	if err != nil {
-		return nil, fmt.Errorf("host key of %s: %w", o.Name, err)
+		return nil, fmt.Errorf("host key of %s: %w", cfg.Name, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Server{o: o, log: o.Log, now: o.Now, own: own, refusals: newRefusals(),
-		admission: newAdmission(o.Startups, o.PerSource, o.Now), ctx: ctx, cancel: cancel}
-	s.gate, err = access.New(access.Options{Name: o.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, ChannelsFor: o.ChannelsFor, Now: o.Now,
+	s := &Server{o: o, cfg: cfg, log: o.Log, now: o.Now, own: own, refusals: newRefusals(),
+		admission: newAdmission(cfg.Limits.Startups, cfg.Limits.PerSource, o.Now), ctx: ctx, cancel: cancel}
+	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
 		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
 	if err != nil {
 		return nil, err
@@ -131,7 +105,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.portal = portal.New(portal.Options{Name: o.Name, Gate: s.gate, Auth: o.Auth, Now: o.Now, History: o.History, Idle: o.PortalIdle, Facts: facts,
+	s.portal = portal.New(portal.Options{Name: cfg.Name, Gate: s.gate, Auth: o.Auth, Now: o.Now, History: o.History, Idle: o.PortalIdle, Facts: facts,
 		Trouble: func(what string, l *access.Login, cause error) {
 			s.log.Error(what, connFields(l.Conn(), l.Source(), cause)...)
 		}})
@@ -140,19 +114,13 @@ func New(o Options) (*Server, error) {
 
 // facts are what ready files for users say of this server.
 func (s *Server) facts() (guide.Facts, error) {
-	f := guide.Facts{Name: s.o.Name, LoginTime: s.o.Grace, Remembered: max(0, s.o.Remembered), Contact: s.o.Contact}
+	f := guide.Facts{Name: s.cfg.Name, LoginTime: s.cfg.Login.Grace, Remembered: s.cfg.Login.Remembered.Lifetime, Contact: s.cfg.Guides.Contact}
 	for _, own := range s.own {
 		if cert, ok := own.PublicKey().(*ssh.Certificate); ok {
 			f.HostCA = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(cert.SignatureKey)))
 		}
 	}
-	return f, f.At(s.o.Address)
-}
-
-func defaultTo(d *time.Duration, v time.Duration) {
-	if *d == 0 {
-		*d = v
-	}
+	return f, f.At(s.cfg.Dialled())
 }
 
 // Serve accepts connections on l until Shutdown, whatever closes l, or a

@@ -23,7 +23,7 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 	if r != nil && r.Approval != nil && r.Target.Kind == policy.SSH {
 		// Who waits has logged in: it takes no place from those who haven't.
 		l.ticket.leave(true)
-		l.grace(l.s.o.Grace + r.Approval.Wait)
+		l.grace(l.s.cfg.Login.Grace + r.Approval.Wait)
 		grant, r = c.login.Await(l.ctx, r.Target, *r.Approval, saying(l.pre, ask))
 	}
 	switch {

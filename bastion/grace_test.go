@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"entry/bastion/identity"
+	"entry/configs"
 
 	"entry/session/group"
 )
@@ -20,7 +21,7 @@ func TestKeyExchangeGrace(t *testing.T) {
 	for name, every := range map[string]time.Duration{"silent": 0, "a byte a second": time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &Server{o: Options{Grace: 120 * time.Second}, now: time.Now}
+				s := &Server{cfg: &configs.Config{Login: configs.Login{Grace: 120 * time.Second}}, now: time.Now}
 				near, far := net.Pipe()
 				var peer sync.WaitGroup
 				defer func() { far.Close(); peer.Wait() }()
@@ -63,14 +64,14 @@ func TestKeyExchangeGrace(t *testing.T) {
 // it, once, and no timer outlives the login.
 func TestEnrolmentGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Server{o: Options{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}, admission: newAdmission(Startups{}, 0, time.Now)}
+		s := &Server{cfg: &configs.Config{Login: configs.Login{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}}, admission: newAdmission(configs.Default().Limits.Startups, 8, time.Now)}
 		tk, _ := s.admission.enter(netip.MustParseAddr("127.0.0.1"))
 		near, far := net.Pipe()
 		defer far.Close()
 		l := &login{s: s, ctx: context.Background(), group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState(), ticket: tk}
 		l.begin("alice")
 		time.Sleep(100 * time.Second)
-		l.grace(s.o.EnrolmentGrace)
+		l.grace(s.cfg.Login.EnrolmentGrace)
 		closed := make(chan time.Time)
 		began := time.Now()
 		go func() {

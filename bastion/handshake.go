@@ -133,7 +133,7 @@ func (l *login) config(peer []byte) *ssh.ServerConfig {
 // begin notes the name that the whole login is for and starts the grace.
 func (l *login) begin(user string) {
 	l.first = user
-	l.grace(l.s.o.Grace)
+	l.grace(l.s.cfg.Login.Grace)
 	l.target, l.toward = l.bound, l.bound != ""
 }
 
@@ -306,12 +306,12 @@ func (l *login) extendForEnrolment() (stop func()) {
 			select {
 			case <-l.state.EnrolmentOpened():
 				if l.ticket.enrol() {
-					l.grace(l.s.o.EnrolmentGrace)
+					l.grace(l.s.cfg.Login.EnrolmentGrace)
 				}
 				return
 			case <-awaited:
 				awaited = nil
-				l.grace(max(l.s.o.Grace, smsGrace))
+				l.grace(max(l.s.cfg.Login.Grace, smsGrace))
 			case <-ctx.Done():
 				return
 			}

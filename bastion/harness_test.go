@@ -27,6 +27,7 @@ import (
 	"entry/bastion/ca"
 	"entry/bastion/identity"
 	"entry/bastion/store"
+	"entry/configs"
 	"entry/policy"
 	"entry/policy/strict"
 	"entry/session/recording"
@@ -286,11 +287,14 @@ func newSite(t *testing.T, o options) *site {
 	if o.policy != nil {
 		text = o.policy
 	}
+	cfg := configs.Default()
+	cfg.Limits.Startups, cfg.Limits.PerSource = configs.Startups{Begin: 200, Rate: 30, Full: 300}, 100
+	cfg.Limits.Dial, cfg.Recording.Notice = 2*time.Second, configs.NoticeNone
 	bo := bastion.Options{
+		Config: cfg,
 		Policy: parsePolicy(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool, Usage: s.store,
 		Auditors: func(string) []age.Recipient { return auditors },
 		HostKeys: s.hosts, UserCA: s.userCA, Log: zap.NewNop(), Now: s.clock.now,
-		Startups: bastion.Startups{Begin: 200, Rate: 30, Full: 300}, PerSource: 100, DialTimeout: 2 * time.Second, Notice: bastion.NoticeNone,
 	}
 	if o.options != nil {
 		o.options(&bo)

@@ -166,7 +166,7 @@ func destination(m directTCPIP) string {
 // target's banner can be passed on, and so can its own prompts.
 func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o *opening, from originator) {
 	defer o.close()
-	grace := c.s.o.Grace
+	grace := c.s.cfg.Login.Grace
 	if o.waits != nil {
 		grace += o.waits.Wait
 	}

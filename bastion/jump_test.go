@@ -265,7 +265,7 @@ func TestRefusalsOneByOne(t *testing.T) {
 // and leaves nothing open at the target.
 func TestInnerConnectionStalls(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, options{options: func(o *bastion.Options) { o.Grace = time.Second }})
+	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Login.Grace = time.Second }})
 	c := s.login("alice")
 	for _, says := range []string{"", "GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "SSH-2.0-x\r\n" + strings.Repeat("\xff", 4096)} {
 		n := len(s.log.all(audit.JumpRefused))

@@ -16,6 +16,7 @@ import (
 	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/bastion/access"
+	"entry/configs"
 	"entry/policy"
 	"entry/session"
 	"entry/session/group"
@@ -68,7 +69,7 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 		}
 		return
 	}
-	if s.o.Notice == NoticeBanner && pre != nil {
+	if s.cfg.Recording.Notice == configs.NoticeBanner && pre != nil {
 		_ = pre.SendAuthBanner(access.Notice(g) + "\r\n") // the client may have left
 	}
 }
@@ -216,7 +217,7 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	for _, w := range l.c.login.Who().Warnings() {
 		said = append(said, "entry: "+w)
 	}
-	if l.s.o.Notice == NoticePTY {
+	if l.s.cfg.Recording.Notice == configs.NoticePTY {
 		said = append(said, access.Notice(l.grant))
 	}
 	o.Notice = strings.Join(said, "\r\n")

@@ -15,6 +15,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/configs"
 )
 
 // prompter collects what a client is asked and gives up at once, or answers
@@ -205,7 +206,9 @@ func TestListenerOfOneTarget(t *testing.T) {
 // quick as ever.
 func TestSlowSockets(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, options{options: func(o *bastion.Options) { o.Startups, o.PerSource = bastion.Startups{}, 0 }})
+	s := newSite(t, options{options: func(o *bastion.Options) {
+		o.Config.Limits.Startups, o.Config.Limits.PerSource = configs.Default().Limits.Startups, 8
+	}})
 	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	var sockets []net.Conn
 	defer func() {
@@ -239,7 +242,7 @@ func TestSlowSockets(t *testing.T) {
 // The grace ends a dialogue in the middle, and gives its place back.
 func TestGrace(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, options{options: func(o *bastion.Options) { o.Grace, o.PerSource = time.Second, 1 }})
+	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Login.Grace, o.Config.Limits.PerSource = time.Second, 1 }})
 	release := make(chan struct{})
 	var once sync.Once
 	_, err := s.tryDial(&ssh.ClientConfig{User: "alice", HostKeyCallback: s.hostCheck(), Auth: []ssh.AuthMethod{

@@ -23,7 +23,7 @@ import (
 // withHistory lets the portal read the site's log.
 func withHistory(s **site) func(*bastion.Options) {
 	return func(o *bastion.Options) {
-		o.Address = "entry.example.org:2222"
+		o.Config.Address = "entry.example.org:2222"
 		o.History = func(context.Context, int) iter.Seq2[audit.Event, error] {
 			return func(yield func(audit.Event, error) bool) {
 				for _, e := range (*s).log.all() {

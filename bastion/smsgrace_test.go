@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity"
+	"entry/configs"
 
 	"entry/session/group"
 )
@@ -68,7 +69,7 @@ func TestGraceForCodesBySMS(t *testing.T) {
 				near, far := net.Pipe()
 				defer far.Close()
 				ctx, cancel := context.WithCancel(context.Background())
-				s := &Server{o: Options{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}}
+				s := &Server{cfg: &configs.Config{Login: configs.Login{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}}}
 				l := &login{s: s, ctx: ctx, group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState()}
 				began := time.Now()
 				l.begin("alice")

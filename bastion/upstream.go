@@ -43,11 +43,11 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Re
 	if !g.Valid() {
 		return nil, access.Refuse("no-grant", "not permitted", audit.Event{})
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.o.DialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Dial)
 	defer cancel()
 	t := g.Target()
 	var errs []error
-	end := time.Now().Add(s.o.DialTimeout)
+	end := time.Now().Add(s.cfg.Limits.Dial)
 	for i, a := range t.Addresses {
 		// Each gets its share of what is left: one that swallows packets must
 		// not use up the time of the others.
@@ -157,7 +157,7 @@ func (u *upstream) method() (ssh.AuthMethod, time.Duration, error) {
 		if u.ask == nil {
 			return nil, 0, errors.New("no prompts can be passed to this client")
 		}
-		return ssh.RetryableAuthMethod(ssh.KeyboardInteractive(u.relay), passthroughTries), u.s.o.Grace, nil
+		return ssh.RetryableAuthMethod(ssh.KeyboardInteractive(u.relay), passthroughTries), u.s.cfg.Login.Grace, nil
 	}
 	// One certificate for this connection, made when the target asks for it.
 	m := ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
@@ -165,7 +165,7 @@ func (u *upstream) method() (ssh.AuthMethod, time.Duration, error) {
 		signer, err := u.s.o.UserCA.Issue(ca.UserRequest{
 			Principal:     u.login,
 			KeyID:         ca.KeyID(u.user, u.session),
-			SourceAddress: u.s.o.SourceAddress,
+			SourceAddress: u.s.cfg.Limits.SourceAddress,
 			Extensions:    extensions(u.grant),
 			Now:           u.s.now(),
 		})
@@ -174,7 +174,7 @@ func (u *upstream) method() (ssh.AuthMethod, time.Duration, error) {
 		}
 		return []ssh.Signer{signer}, nil
 	})
-	return m, u.s.o.DialTimeout, nil
+	return m, u.s.cfg.Limits.Dial, nil
 }
 
 // extensions are those that the grant's capabilities need, and no others.

@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/configs"
 )
 
 // passthrough is the usual policy with a home that asks for itself.
@@ -231,7 +232,7 @@ func TestHostKeyChanged(t *testing.T) {
 // A target's banner is passed on once, marked, and not without bound.
 func TestBanner(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, options{options: func(o *bastion.Options) { o.Notice = bastion.NoticeBanner }})
+	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Recording.Notice = configs.NoticeBanner }})
 	s.home.set(func(m *machine) { m.banner = strings.Repeat("b", 100_000) })
 	var got []string
 	inner := must[*ssh.Client](t)(s.login("alice").inner("home", ask(&got, nil)))

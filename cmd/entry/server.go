@@ -94,12 +94,8 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	s.bastion, err = bastion.New(bastion.Options{
-		Name: cfg.Name, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Auditors: k.auditorsOf,
+		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Auditors: k.auditorsOf,
 		HostKeys: k.hosts, UserCA: k.user, Log: log,
-		Startups:  bastion.Startups{Begin: cfg.Limits.Startups.Begin, Rate: cfg.Limits.Startups.Rate, Full: cfg.Limits.Startups.Full},
-		PerSource: cfg.Limits.PerSource, Grace: cfg.Login.Grace, EnrolmentGrace: cfg.Login.EnrolmentGrace, ChannelsFor: cfg.Login.ChannelsAfter,
-		DialTimeout: cfg.Limits.Dial, SourceAddress: cfg.Limits.SourceAddress, Notice: noticeOf(cfg.Recording.Notice),
-		Address: dialled(cfg), Remembered: orOff(cfg.Login.Remembered.Lifetime), Contact: cfg.Guides.Contact,
 		History: func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
 			return audit.Tail(ctx, cfg.Audit.Directory, n, false)
 		},
@@ -280,34 +276,4 @@ func listenAdmin(path string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), l.Close())
 	}
 	return l, nil
-}
-
-// dialled is the address that users' files name: the one that is configured, or
-// the first listener of the jump host itself, if that says where it is; else "",
-// its name.
-func dialled(cfg *configs.Config) string {
-	if cfg.Address != "" {
-		return cfg.Address
-	}
-	for _, l := range cfg.Listeners {
-		host, _, err := net.SplitHostPort(l.Address)
-		if l.Target != "" || err != nil || host == "" {
-			continue
-		}
-		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
-			return l.Address
-		}
-	}
-	return ""
-}
-
-// noticeOf is the configuration's word in the server's terms.
-func noticeOf(n configs.Notice) bastion.Notice {
-	switch n {
-	case configs.NoticeBanner:
-		return bastion.NoticeBanner
-	case configs.NoticeNone:
-		return bastion.NoticeNone
-	}
-	return bastion.NoticePTY
 }

@@ -47,5 +47,5 @@ func guideFacts(cfg *configs.Config, p *policy.Policy, user identity.UserInfo) (
 		Targets: portal.Targets(access.Places(p, access.Expected(user, now), now)), LoginTime: cfg.Login.Grace,
 		Remembered: cfg.Login.Remembered.Lifetime, Invited: cfg.Login.TemporaryPassphrase, Contact: cfg.Guides.Contact,
 	}
-	return f, f.At(dialled(cfg))
+	return f, f.At(cfg.Dialled())
 }
