@@ -246,6 +246,34 @@ func TestLostListensAgentAndX11(t *testing.T) {
 	}
 }
 
+// What was granted is lost while the target has yet to say that it runs: nobody
+// told the program.
+func TestALostCapabilityReachesWhatIsBeingStarted(t *testing.T) {
+	x := newRuled(t, mayAll)
+	got := make(chan string, 10)
+	r := newRig(t, mayAll, x.options)
+	r.serve(func(ch ssh.Channel, reqs <-chan *ssh.Request) {
+		for req := range reqs {
+			name, _ := parseText(req.Payload, maxCommand)
+			got <- req.Type + " " + name
+			if req.Type == "exec" {
+				x.becomes(mayLittle)
+				continue // the answer never comes
+			}
+		}
+		_ = ch.Close()
+		close(got)
+	}, nil)
+	u := r.open()
+	u.request(t, "exec", "sleep 1000")
+	u.ends(t)
+	for _, want := range []string{"exec sleep 1000", "signal HUP", "signal TERM"} {
+		if now := <-got; now != want {
+			t.Errorf("the target got %q, want %q", now, want)
+		}
+	}
+}
+
 // The policy changes after a program was decided and before the target has
 // started it.
 func TestARecheckSeesWhatIsBeingOpened(t *testing.T) {

@@ -297,11 +297,12 @@ func (s *sessionChannel) drainRequests() {
 	}
 }
 
-// stopProgram ends what runs. Without a terminal it would not notice that its
-// channel is closed before it reads or writes. sshd takes signals since 7.9,
-// and not for root: there such a program runs on, with nobody at its end.
+// stopProgram ends what runs, or what the target may be about to start. Without
+// a terminal it would not notice that its channel is closed before it reads or
+// writes. sshd takes signals since 7.9, and not for root: there such a program
+// runs on, with nobody at its end.
 func (s *sessionChannel) stopProgram() {
-	if s.begun && !s.upClosed {
+	if (s.begun || s.todo.busy) && !s.upClosed {
 		for _, signal := range []string{"HUP", "TERM"} {
 			_, _ = s.up.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{signal})) // the connection may be gone
 		}
