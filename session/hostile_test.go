@@ -219,21 +219,30 @@ func TestChannelsAreLimited(t *testing.T) {
 func TestAnEndedChannelGivesOnePlaceBack(t *testing.T) {
 	r := newRig(t, mayAll, func(o *Options) { o.MaxSessions = 2 })
 	r.serveAll()
+	open := func() ssh.Channel {
+		ch, reqs, err := r.client.Conn.OpenChannel("session", nil)
+		if err != nil {
+			return nil
+		}
+		go ssh.DiscardRequests(reqs)
+		return ch
+	}
 	for range 5 {
-		_ = r.open().Close()
+		var ch ssh.Channel
+		until(t, "a place", func() bool { ch = open(); return ch != nil })
+		_ = ch.Close()
 	}
 	until(t, "the ends", func() bool { return len(r.seen(audit.ChannelClosed)) == 5 })
-	open := 0
+	n := 0
 	until(t, "the limit", func() bool {
-		_, reqs, err := r.client.Conn.OpenChannel("session", nil)
-		if err == nil {
-			go ssh.DiscardRequests(reqs)
-			open++
+		if open() == nil {
+			return n >= 2
 		}
-		return err != nil && open >= 2
+		n++
+		return false
 	})
-	if open != 2 {
-		t.Errorf("%d session channels are open at once", open)
+	if n != 2 {
+		t.Errorf("%d session channels are open at once", n)
 	}
 }
 
