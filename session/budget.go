@@ -77,12 +77,6 @@ func (a *allowance) giveBack() {
 	}
 }
 
-// giveBack returns to the budgets what this session took and didn't move.
-func (r *relay) giveBack() {
-	r.may[towardsClient].giveBack()
-	r.may[towardsTarget].giveBack()
-}
-
 // unbudgeted is the refusal for an error of Take.
 func unbudgeted(err error) *refusal.Error {
 	var denied *policy.Denied

@@ -99,8 +99,9 @@
 //
 // Locks: the turn of an outlet is held while recording and writing, and so can
 // be waited for as long as a peer takes nothing; that of an allowance is held
-// while a budget is asked. Neither is taken under another one. relay.mu is held
-// across nothing that waits; only the group's own is taken under it.
+// while a budget is asked. Neither is taken under another one. flow.mu is held
+// across nothing that waits; those of the listens and of the group are taken
+// under it. The others (places, names told) stand alone.
 //
 // Not covered: the goroutines of x/crypto itself, about which nothing is
 // promised, and its OpenChannel where it never returns (see lost). No function

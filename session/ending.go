@@ -18,8 +18,9 @@ func floodEnd(of string) *refusal.Error {
 // upstreamGone ends the session once no channel is open any more. Until then
 // the channels deliver what the target had sent.
 func (r *relay) upstreamGone() {
+	open := r.places.inUse() // a channel that was cut says so before it gives up its place
 	r.mu.Lock()
-	open, cut := r.sessions+r.others, r.cut
+	cut := r.cut
 	r.mu.Unlock()
 	switch {
 	case open > 0:

@@ -24,10 +24,10 @@ type route struct {
 // fromClient takes a channel that the client opens.
 func (r *relay) fromClient(nc ssh.NewChannel) {
 	if nc.ChannelType() == "session" {
-		r.slot(nc, true, func() { r.openSession(nc) })
+		r.slot(nc, sessionPlace, func() { r.openSession(nc) })
 		return
 	}
-	r.slot(nc, false, func() {
+	r.slot(nc, otherPlace, func() {
 		switch nc.ChannelType() {
 		case "direct-tcpip":
 			c, ok := parseTCPChannel(nc.ExtraData())
@@ -51,7 +51,7 @@ const (
 // fromUpstream takes a channel that the target opens: only for what the client
 // asked for on this connection.
 func (r *relay) fromUpstream(nc ssh.NewChannel) {
-	r.slot(nc, false, func() {
+	r.slot(nc, otherPlace, func() {
 		switch nc.ChannelType() {
 		case "forwarded-tcpip":
 			c, ok := parseTCPChannel(nc.ExtraData())
@@ -80,23 +80,6 @@ func (r *relay) fromUpstream(nc ssh.NewChannel) {
 		default:
 			r.unknownChannel(nc)
 		}
-	})
-}
-
-// slot runs f for nc unless too many channels are open.
-func (r *relay) slot(nc ssh.NewChannel, session bool, f func()) {
-	ok, refused := r.take(session)
-	if !ok {
-		r.full(nc, session, refused)
-		return
-	}
-	name := "forward"
-	if session {
-		name = "session channel"
-	}
-	r.owns(name, func() {
-		defer r.free(session)
-		f()
 	})
 }
 
@@ -154,7 +137,7 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		return
 	}
 	defer r.group.Go("late requests", func() { ssh.DiscardRequests(farReqs) })
-	id := r.number(false)
+	id := r.places.number(otherPlace)
 	e.Type, e.Channel = audit.ForwardOpened, id
 	if way.origin != "" {
 		e.Detail = "from " + asciiLine(way.origin, 300)

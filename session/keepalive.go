@@ -18,7 +18,7 @@ type pulse struct {
 	r        *relay
 	conn     ssh.Conn
 	count    int
-	moved    *atomic.Uint64 // pieces relayed on that leg
+	signs    *atomic.Uint64 // of life that it gave by itself
 	ticker   *time.Ticker   // nil once stopped
 	answered chan struct{}
 	asked    bool
@@ -26,8 +26,8 @@ type pulse struct {
 	seen     uint64
 }
 
-func (r *relay) newPulse(conn ssh.Conn, k KeepAlive, moved *atomic.Uint64) *pulse {
-	return &pulse{r: r, conn: conn, count: k.Count, moved: moved, ticker: time.NewTicker(k.Interval), answered: make(chan struct{}, 1)}
+func (r *relay) newPulse(conn ssh.Conn, k KeepAlive, side direction) *pulse {
+	return &pulse{r: r, conn: conn, count: k.Count, signs: &r.meter.signs[side], ticker: time.NewTicker(k.Interval), answered: make(chan struct{}, 1)}
 }
 
 func (p *pulse) tick() <-chan time.Time {
@@ -49,7 +49,7 @@ func (p *pulse) stop() {
 // waits in a goroutine of its own, at most one, which closing the connection
 // ends.
 func (p *pulse) beat() (dead bool) {
-	if m := p.moved.Load(); m != p.seen {
+	if m := p.signs.Load(); m != p.seen {
 		p.seen, p.missed = m, 0
 		return false
 	}

@@ -57,8 +57,8 @@ func (l *lease) fill(e *audit.Event) {
 func (l *lease) line() string { return fmt.Sprintf("%s (ref %s)", l.why.Text, l.ref) }
 
 // leave forgets l.
-func (r *relay) leave(l *lease) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.leases, l)
+func (f *flow) leave(l *lease) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.leases, l)
 }

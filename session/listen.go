@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 
@@ -25,6 +26,69 @@ type listen struct {
 type listening struct {
 	asked int    // port; 0 let the target choose
 	bind  string // address
+}
+
+// listens are what the target listens on for this client. It is safe for
+// concurrent use.
+type listens struct {
+	mu       sync.Mutex // guards what follows; no other lock is taken under it
+	on       map[listen]listening
+	settling chan struct{} // closed when the listen being asked for is answered
+}
+
+// ask notes that a listen is being asked for, until settle. It reports false if
+// there are too many.
+func (s *listens) ask() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.on) >= maxListens {
+		return false
+	}
+	s.settling = make(chan struct{})
+	return true
+}
+
+// settle notes the answer to what was asked for.
+func (s *listens) settle(l listen, x listening, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok {
+		if s.on == nil {
+			s.on = map[listen]listening{}
+		}
+		s.on[l] = x
+	}
+	close(s.settling)
+	s.settling = nil
+}
+
+// find reports how l was asked for. settling isn't nil while a listen, maybe
+// that one, is being asked for.
+func (s *listens) find(l listen) (x listening, ok bool, settling <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok = s.on[l]
+	return x, ok, s.settling
+}
+
+func (s *listens) forget(l listen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.on, l)
+}
+
+// lost forgets, and returns, what g doesn't cover.
+func (s *listens) lost(g policy.Grant) map[listen]listening {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := map[listen]listening{}
+	for l, x := range s.on {
+		if !l.allowed(g, x.asked) {
+			gone[l] = x
+			delete(s.on, l)
+		}
+	}
+	return gone
 }
 
 func (l listen) allowed(g policy.Grant, asked int) bool {
@@ -121,14 +185,7 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (
 		r.noListen(e, undecidedOr(err, g, policy.ForwardRemote))
 		return false, nil
 	}
-	settled := make(chan struct{})
-	r.mu.Lock()
-	full := len(r.listens) >= maxListens
-	if !full {
-		r.settling = settled
-	}
-	r.mu.Unlock()
-	if full {
+	if !r.listens.ask() {
 		r.noListen(e, &refusal.Error{Text: "too many listens", Code: "limit"})
 		return false, nil
 	}
@@ -142,13 +199,7 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (
 	} else {
 		answer = nil
 	}
-	r.stand(age, func() {
-		if ok {
-			r.listens[l] = x
-		}
-		r.settling = nil
-	})
-	close(settled)
+	r.stand(age, func() { r.listens.settle(l, x, ok) })
 	if !ok {
 		r.noListen(e, &refusal.Error{Text: r.target + " refused to listen", Code: "upstream-refused"})
 		return false, nil
@@ -162,19 +213,14 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (
 
 // unlisten relays the cancelling of a listen that this connection asked for.
 func (r *relay) unlisten(req *ssh.Request, l listen) bool {
-	r.mu.Lock()
-	_, found := r.listens[l]
-	r.mu.Unlock()
-	if !found {
+	if _, found, _ := r.listens.find(l); !found {
 		return false
 	}
 	ok, _, err := r.upstream.Conn.SendRequest(req.Type, true, req.Payload)
 	if err != nil || !ok {
 		return false
 	}
-	r.mu.Lock()
-	delete(r.listens, l)
-	r.mu.Unlock()
+	r.listens.forget(l)
 	return true
 }
 
@@ -183,10 +229,7 @@ func (r *relay) unlisten(req *ssh.Request, l listen) bool {
 // has been handled here, so one that is being asked for is waited for.
 func (r *relay) listening(l listen) (asked int, ok bool) {
 	for {
-		r.mu.Lock()
-		x, ok := r.listens[l]
-		settling := r.settling
-		r.mu.Unlock()
+		x, ok, settling := r.listens.find(l)
 		if ok || settling == nil {
 			return x.asked, ok
 		}

@@ -11,7 +11,7 @@ import (
 // outlet is one stream on its way out of entry: what goes through it is
 // recorded first, and goes in one order into both.
 type outlet struct {
-	r *relay
+	f *flow
 	w io.Writer
 
 	// turn holds a token while somebody is in Frame or Write, and guards what
@@ -27,8 +27,8 @@ type outlet struct {
 	ended   bool
 }
 
-func (r *relay) newOutlet(w io.Writer, t *tap) *outlet {
-	return &outlet{r: r, w: w, tap: t, turn: make(chan struct{}, 1)}
+func (f *flow) newOutlet(w io.Writer, t *tap) *outlet {
+	return &outlet{f: f, w: w, tap: t, turn: make(chan struct{}, 1)}
 }
 
 // maxTail is where an escape sequence is looked for: terminals' own limits
@@ -47,7 +47,7 @@ func (o *outlet) put(p []byte) bool {
 // write is put with the turn held.
 func (o *outlet) write(p []byte) bool {
 	if err := o.tap.keep(p); err != nil {
-		o.r.unrecorded(err)
+		o.f.unrecorded(err)
 		return false
 	}
 	if o.screen {
@@ -98,7 +98,7 @@ func (o *outlet) end() {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
 	if err := o.tap.close(); err != nil {
-		o.r.unrecorded(err)
+		o.f.unrecorded(err)
 	}
 	o.tap, o.ended = nil, true
 }

@@ -42,7 +42,7 @@ func (p *pipe) own() {
 	start := func(dst, src ssh.Channel, to direction) {
 		p.r.group.Go("stream of a forward", func() {
 			defer func() { copied <- to }()
-			p.r.copy(p.r.newOutlet(dst, nil), &sniffer{p: p, src: src}, fastconn.BulkChunk, to, &p.bytes[to], p.lease)
+			p.r.copy(course{to: to, src: &sniffer{p: p, src: src}, dst: p.r.newOutlet(dst, nil), most: fastconn.BulkChunk, lease: p.lease, count: &p.bytes[to]})
 			if p.refused.Load() || p.lease.over() {
 				p.close()
 				return

@@ -105,7 +105,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	}
 	// Requests that nobody takes would stop the whole connection.
 	defer r.group.Go("late requests", func() { ssh.DiscardRequests(upReqs) })
-	s := &sessionChannel{r: r, id: r.number(true), lease: newLease(nil), up: up, grant: g, upReqs: upReqs}
+	s := &sessionChannel{r: r, id: r.places.number(sessionPlace), lease: newLease(nil), up: up, grant: g, upReqs: upReqs}
 	defer r.leave(s.lease)
 	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
 		!r.frame(g, recording.Request, *s.id, channelFact{Type: "channel-open", Name: "session"}) {

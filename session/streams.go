@@ -27,17 +27,17 @@ func (s *sessionChannel) begin() {
 		})
 	}
 	stream(inputStream, "input of a program", func() {
-		r.copy(r.newOutlet(s.up, newTap(recording.Input)), s.client, most, towardsTarget, &s.bytesUp, s.lease)
+		r.copy(course{to: towardsTarget, src: s.client, dst: r.newOutlet(s.up, newTap(recording.Input)), most: most, lease: s.lease, count: &s.bytesUp})
 		_ = s.up.CloseWrite() // the target may have closed the channel
 	})
 	stream(outputStream, "output of a program", func() {
 		if s.pty && r.o.Notice != "" && !s.stdout.put([]byte(r.o.Notice+"\r\n")) {
 			return
 		}
-		r.copy(s.stdout, s.up, most, towardsClient, &s.bytesDown, s.lease)
+		r.copy(course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown})
 	})
 	stream(errorStream, "error output of a program", func() {
-		r.copy(s.stderr, s.up.Stderr(), most, towardsClient, &s.bytesDown, s.lease)
+		r.copy(course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
 	})
 }
 
@@ -52,7 +52,7 @@ func (s *sessionChannel) note() {
 	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up})
 	if s.exitStatus != nil {
 		r.mu.Lock()
-		r.stats.Exit = s.exitStatus
+		r.exit = s.exitStatus
 		r.mu.Unlock()
 	}
 }

@@ -87,20 +87,20 @@ func (t *tap) close() error {
 
 // frame records a fact about a channel as JSON. It reports whether the session
 // may go on.
-func (r *relay) frame(g policy.Grant, kind recording.Kind, channel uint32, v any) bool {
-	if r.o.Recorder == nil || g.Record() == policy.Metadata {
+func (f *flow) frame(g policy.Grant, kind recording.Kind, channel uint32, v any) bool {
+	if f.o.Recorder == nil || g.Record() == policy.Metadata {
 		return true
 	}
 	b, ok := v.([]byte)
 	if !ok {
 		var err error
 		if b, err = json.Marshal(v); err != nil {
-			r.unrecorded(err)
+			f.unrecorded(err)
 			return false
 		}
 	}
-	if err := r.o.Recorder.Frame(kind, channel, b); err != nil {
-		r.unrecorded(err)
+	if err := f.o.Recorder.Frame(kind, channel, b); err != nil {
+		f.unrecorded(err)
 		return false
 	}
 	return true
