@@ -9,6 +9,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/bastion/store"
+	"entry/configs"
 )
 
 // elsewhere is another server's hold on the accounts of s: the same database
@@ -21,7 +22,7 @@ func (s *site) elsewhere() *identity.Authenticator {
 			s.t.Error(err)
 		}
 	})
-	return must[*identity.Authenticator](s.t)(identity.New(identity.Options{Store: db, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.now}))
+	return must[*identity.Authenticator](s.t)(identity.New(identity.Options{Config: configs.Default(), Store: db, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.now}))
 }
 
 // What is taken away at one server ends at the others on its database, not only

@@ -20,6 +20,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/bastion/store"
+	"entry/configs"
 )
 
 const siteSecret = "0123456789abcdef0123456789abcdef"
@@ -79,7 +80,7 @@ func enrolAll(dir string) error {
 	if err != nil {
 		return err
 	}
-	auth, err := identity.New(identity.Options{Store: st, Secret: []byte(siteSecret), Now: clock.now,
+	auth, err := identity.New(identity.Options{Config: configs.Default(), Store: st, Secret: []byte(siteSecret), Now: clock.now,
 		Events: func(context.Context, ...audit.Event) error { return nil }})
 	if err != nil {
 		return errors.Join(err, st.Close())

@@ -260,7 +260,7 @@ func newSite(t *testing.T, o options) *site {
 			t.Error(err)
 		}
 	})
-	s.auth = must[*identity.Authenticator](t)(identity.New(identity.Options{Store: s.store, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.now}))
+	s.auth = must[*identity.Authenticator](t)(identity.New(identity.Options{Config: configs.Default(), Store: s.store, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.now}))
 
 	host := must[*ca.Authority](t)(ca.GenerateFile(filepath.Join(dir, "host_ca"), ""))
 	user := must[*ca.Authority](t)(ca.GenerateFile(filepath.Join(dir, "user_ca"), ""))

@@ -13,6 +13,7 @@ import (
 	"entry/bastion/ca"
 	"entry/bastion/identity"
 	"entry/bastion/store"
+	"entry/configs"
 	"entry/e2e/testkit"
 	"entry/policy"
 	"entry/policy/strict"
@@ -26,7 +27,7 @@ func TestPublicKeysAreJudgedAlike(t *testing.T) {
 	s := testkit.Must(store.OpenSQLite(filepath.Join(t.TempDir(), "entry.db"), time.Now))(t)
 	t.Cleanup(func() { testkit.Check(t, s.Close()) })
 	auth := testkit.Must(identity.New(identity.Options{
-		Store: s, Secret: make([]byte, 32), Events: func(context.Context, ...audit.Event) error { return nil },
+		Config: configs.Default(), Store: s, Secret: make([]byte, 32), Events: func(context.Context, ...audit.Event) error { return nil },
 	}))(t)
 	t.Cleanup(func() { testkit.Check(t, auth.Close(context.Background())) })
 

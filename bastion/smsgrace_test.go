@@ -60,7 +60,7 @@ func TestGraceForCodesBySMS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				auth, err := identity.New(identity.Options{
-					Store: nobody{}, Secret: make([]byte, 32), Texter: c.texter,
+					Config: configs.Default(), Store: nobody{}, Secret: make([]byte, 32), Texter: c.texter,
 					Events: func(context.Context, ...audit.Event) error { return nil },
 				})
 				if err != nil {

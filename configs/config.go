@@ -8,13 +8,17 @@ import (
 // FileName is the configuration's name in a directory made by init or demo.
 const FileName = "entry.yaml"
 
+// MaxName is how long a server's name may be, in bytes: it stands beside the
+// user's in an authenticator app's list.
+const MaxName = 32
+
 // Config is a loaded, valid configuration. Every path in it is absolute: in the
 // file they are relative to its folder. Treat it as read-only.
 type Config struct {
 	// Path is the file it came from.
 	Path string
 	// Name is what host certificates and prompts call this server: lower-case
-	// DNS labels. Default "entry".
+	// DNS labels, MaxName bytes at most. Default "entry".
 	Name string
 	// Address is what users dial, "host" or "host:port", in the files and guides
 	// that they get. "", the default, takes the first listener that says where it

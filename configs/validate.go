@@ -26,8 +26,11 @@ const maxSocketPath = 107
 // validate checks what c's settings mean together. It touches nothing: what a
 // path leads to is found out by whoever opens it.
 func validate(c *Config, at map[string]strict.Value) {
-	if v := at["name"]; !nameForm.MatchString(c.Name) || len(c.Name) > 253 {
+	switch v := at["name"]; {
+	case !nameForm.MatchString(c.Name):
 		v.Errorf(codeName, "%q is no name; want lower-case letters, digits and dashes, with dots between labels", c.Name)
+	case len(c.Name) > MaxName:
+		v.Errorf(codeName, "%q has %d characters; authenticator apps show no more than %d: give a short one, and say under address what users dial", c.Name, len(c.Name), MaxName)
 	}
 	if v := at["address"]; v.Present() && c.Address != "" {
 		if problem := checkDialled(c.Address); problem != "" {

@@ -16,6 +16,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/bastion/store"
+	"entry/configs"
 )
 
 // operators are some who share one server; each request has its own actor, as
@@ -26,7 +27,7 @@ type operators struct {
 	events  []audit.Event
 }
 
-func newOperators(t *testing.T, o identity.Options) *operators {
+func newOperators(t *testing.T, needTwo bool) *operators {
 	t.Helper()
 	st, err := store.OpenSQLite(filepath.Join(t.TempDir(), "entry.db"), nil)
 	if err != nil {
@@ -38,7 +39,8 @@ func newOperators(t *testing.T, o identity.Options) *operators {
 		}
 	})
 	ops := &operators{t: t}
-	o.Store, o.Secret = st, bytes.Repeat([]byte{7}, 32)
+	o := identity.Options{Config: configs.Default(), Store: st, Secret: bytes.Repeat([]byte{7}, 32)}
+	o.Config.Operators.ResetNeedsTwo = needTwo
 	o.Events = func(_ context.Context, e ...audit.Event) error {
 		ops.events = append(ops.events, e...)
 		return nil
@@ -66,7 +68,7 @@ func (o *operators) ask(uid, login uint32, method, path, body string) (int, stri
 // The same person under another account, or the same account under another
 // login, is no second one.
 func TestTwoOperatorsReset(t *testing.T) {
-	o := newOperators(t, identity.Options{ResetNeedsTwo: true})
+	o := newOperators(t, true)
 	const users = "/v1/users/alice"
 	if code, text := o.ask(1, 1, "POST", users, ""); code != http.StatusOK {
 		t.Fatal(text)
@@ -107,7 +109,7 @@ func TestTwoOperatorsReset(t *testing.T) {
 // TestAdminRequestsAreBounded: what no verb sends is refused in words, and
 // changes nothing.
 func TestAdminRequestsAreBounded(t *testing.T) {
-	o := newOperators(t, identity.Options{})
+	o := newOperators(t, false)
 	if code, text := o.ask(1, 1, "POST", "/v1/users/alice", ""); code != http.StatusOK {
 		t.Fatal(text)
 	}

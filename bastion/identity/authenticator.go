@@ -8,13 +8,17 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity/secret"
+	"entry/configs"
 	"entry/session/group"
 )
 
 // Options are what an Authenticator is made of. Store, Events and Secret are
 // required.
 type Options struct {
-	Store Store
+	// Config's Name, Login and Operators say how accounts are held; Name stands in
+	// prompts and authenticator apps. Required, and treated as read-only.
+	Config *configs.Config
+	Store  Store
 	// Events stores events and returns once they are durable. Its error is
 	// fatal to the login or the change in hand.
 	Events func(ctx context.Context, e ...audit.Event) error
@@ -24,25 +28,6 @@ type Options struct {
 	Secret []byte
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// TempLifetime is how long a temporary passphrase is good. Zero means 240h.
-	TempLifetime time.Duration
-	// Issuer names this jump host in prompts and in authenticator apps. Empty
-	// means "entry".
-	Issuer string
-	// Remember is how long key + code stand for the key alone.
-	Remember Remember
-	// TouchIsCode lets the touch of a security key (sk-…) stand for the code,
-	// beside the passphrase. See touch.go for what that proves.
-	TouchIsCode bool
-	// Inactivity is how long an account may go without a login before it
-	// expires. Zero means 180 days; negative means for ever.
-	Inactivity time.Duration
-	// PassphraseAge is how old a passphrase may become before a login asks for a
-	// new one. Zero means any age.
-	PassphraseAge time.Duration
-	// ResetNeedsTwo makes Reset and ResetPassphrase wait for ConfirmReset by a
-	// second operator.
-	ResetNeedsTwo bool
 	// Realms are the directories that may judge passphrases, by name. A name is
 	// 1 to 64 printable ASCII characters. The map must not change.
 	Realms map[string]FirstFactor
@@ -84,7 +69,7 @@ type core struct {
 	dummy     Account
 
 	temp          time.Duration // of temporary passphrases
-	remembering   Remember
+	remembering   remembering
 	touchIsCode   bool
 	resetNeedsTwo bool
 	notice        func(context.Context, Notice)
@@ -96,14 +81,15 @@ type core struct {
 
 // New returns an Authenticator, or an error that names the field that is wrong.
 func New(o Options) (*Authenticator, error) {
-	if o.Store == nil || o.Events == nil {
-		return nil, errors.New("identity: Options.Store and Options.Events are required")
+	if o.Config == nil || o.Store == nil || o.Events == nil {
+		return nil, errors.New("identity: Options.Config, Options.Store and Options.Events are required")
 	}
+	login := o.Config.Login
 	a := &core{
-		store: o.Store, events: o.Events, now: o.Now, temp: o.TempLifetime, issuer: o.Issuer,
+		store: o.Store, events: o.Events, now: o.Now, temp: login.TemporaryPassphrase, issuer: o.Config.Name,
 		hasher:      secret.NewHasher(secret.HasherOptions{}),
-		remembering: o.Remember.withDefaults(), touchIsCode: o.TouchIsCode,
-		resetNeedsTwo: o.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
+		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
+		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
 		texter: o.Texter, sending: make(chan struct{}, smsAtOnce),
 	}
 	if o.Panicked != nil {
@@ -112,28 +98,19 @@ func New(o Options) (*Authenticator, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	if a.temp == 0 {
-		a.temp = 240 * time.Hour
+	if a.temp <= 0 {
+		return nil, errors.New("identity: login.temporary_passphrase is not positive")
 	}
-	if a.temp < 0 {
-		return nil, errors.New("identity: Options.TempLifetime is negative")
-	}
-	if o.PassphraseAge < 0 {
-		return nil, errors.New("identity: Options.PassphraseAge is negative")
+	if login.PassphraseAge < 0 || login.Inactivity < 0 {
+		return nil, errors.New("identity: login.passphrase_age or login.inactivity is negative")
 	}
 	if err := a.remembering.check(); err != nil {
 		return nil, err
 	}
-	if a.issuer == "" {
-		a.issuer = "entry"
-	}
 	if err := validIssuer(a.issuer); err != nil {
 		return nil, err
 	}
-	a.lifetimes = lifetimes{inactivity: max(o.Inactivity, 0), passphrase: o.PassphraseAge, issuer: a.issuer}
-	if o.Inactivity == 0 {
-		a.lifetimes.inactivity = 180 * 24 * time.Hour
-	}
+	a.lifetimes = lifetimes{inactivity: login.Inactivity, passphrase: login.PassphraseAge, issuer: a.issuer}
 	for name, realm := range a.realms {
 		if realm == nil || !validRealm(name) {
 			return nil, errors.New("identity: a name in Options.Realms is empty, too long or not printable ASCII")
@@ -152,12 +129,12 @@ func New(o Options) (*Authenticator, error) {
 
 // validIssuer keeps the label of the otpauth URI unambiguous.
 func validIssuer(s string) error {
-	if len(s) > 32 {
-		return errors.New("identity: Options.Issuer is longer than 32 bytes")
+	if s == "" || len(s) > configs.MaxName {
+		return fmt.Errorf("identity: the configuration's name has 1 to %d bytes", configs.MaxName)
 	}
 	for _, r := range s {
 		if r < ' ' || r > '~' || r == ':' {
-			return errors.New("identity: Options.Issuer must be printable ASCII without a colon")
+			return errors.New("identity: the configuration's name must be printable ASCII without a colon")
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/bastion/store"
+	"entry/configs"
 )
 
 const good = "three quiet otters paddle north"
@@ -68,7 +69,7 @@ func newWorldWith(t *testing.T, with func(*identity.Options)) *world {
 
 func (w *world) authenticator(s identity.Store) *identity.Authenticator {
 	w.t.Helper()
-	o := identity.Options{Store: s, Events: w.append, Secret: w.secret, Now: w.clock, Notify: w.notify}
+	o := identity.Options{Config: configs.Default(), Store: s, Events: w.append, Secret: w.secret, Now: w.clock, Notify: w.notify}
 	w.with(&o)
 	a, err := identity.New(o)
 	if err != nil {

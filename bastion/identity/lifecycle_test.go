@@ -44,14 +44,14 @@ func TestInactivity(t *testing.T) {
 	u.in()
 
 	// Never, where it is switched off.
-	w.with = func(o *identity.Options) { o.Inactivity = -1 }
+	w.with = func(o *identity.Options) { o.Config.Login.Inactivity = 0 }
 	w.a = w.authenticator(w.store)
 	w.advance(9000 * oneDay)
 	u.in()
 }
 
 func TestWarnings(t *testing.T) {
-	w := newWorldWith(t, func(o *identity.Options) { o.PassphraseAge = 365 * oneDay })
+	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.PassphraseAge = 365 * oneDay })
 	u := w.enrolled("alice")
 	set := w.clock().Add(-time.Minute)
 	if got := u.in().Warnings(); got != nil {
@@ -91,7 +91,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestPassphraseAge(t *testing.T) {
-	w := newWorldWith(t, func(o *identity.Options) { o.PassphraseAge = 90 * oneDay })
+	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.PassphraseAge = 90 * oneDay })
 	u := w.enrolled("alice")
 	at, k := u.withKey()
 	w.advance(90 * oneDay)
@@ -192,7 +192,7 @@ func TestResetNeedsTwo(t *testing.T) {
 		"nobody's login":              {990, unset, time.Hour, identity.ErrSameOperator},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorldWith(t, func(o *identity.Options) { o.ResetNeedsTwo = true })
+			w := newWorldWith(t, func(o *identity.Options) { o.Config.Operators.ResetNeedsTwo = true })
 			u := w.enrolled("alice")
 			id := u.in()
 			mark := w.mark()
@@ -239,7 +239,7 @@ func TestResetNeedsTwo(t *testing.T) {
 }
 
 func TestResetNeedsTwoKnownOperators(t *testing.T) {
-	w := newWorldWith(t, func(o *identity.Options) { o.ResetNeedsTwo = true })
+	w := newWorldWith(t, func(o *identity.Options) { o.Config.Operators.ResetNeedsTwo = true })
 	u := w.enrolled("alice")
 	mark := w.mark()
 	for _, ctx := range []context.Context{t.Context(), audit.WithActor(t.Context(), audit.Actor{UID: 0, LoginUID: ^uint32(0)})} {

@@ -18,6 +18,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/bastion/store"
+	"entry/configs"
 )
 
 // order is what a process of its own is told to do, on its standard input.
@@ -67,7 +68,7 @@ func serveOrder(text string) error {
 		out outcome
 	)
 	a, err := identity.New(identity.Options{
-		Store: s, Secret: o.Secret, Now: func() time.Time { return o.Now },
+		Config: configs.Default(), Store: s, Secret: o.Secret, Now: func() time.Time { return o.Now },
 		Events: func(_ context.Context, all ...audit.Event) error {
 			mu.Lock()
 			defer mu.Unlock()

@@ -10,54 +10,35 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/configs"
 )
 
-// Remember says how long a key that was proven together with a code stands for
-// both.
-type Remember struct {
-	// Lifetime counts from the code. Zero means 12h, the time for which a
-	// connection may open channels; negative means that no key is remembered.
-	Lifetime time.Duration
-	// Bits4 and Bits6 are how much of an IPv4 and an IPv6 address has to be the
-	// same. Zero means 32 and 64.
-	Bits4, Bits6 int
-}
-
-func (r Remember) withDefaults() Remember {
-	if r.Lifetime == 0 {
-		r.Lifetime = maxRemembered
-	}
-	if r.Bits4 == 0 {
-		r.Bits4 = 32
-	}
-	if r.Bits6 == 0 {
-		r.Bits6 = 64
-	}
-	return r
-}
+// remembering says how long a key that was proven together with a code stands
+// for both, and how much of the address has to be the same.
+type remembering configs.Remembered
 
 // maxRemembered is how long a code can stand for a key: a connection accepts no
 // channel 12 h after its code, so that more would promise what isn't kept.
 const maxRemembered = 12 * time.Hour
 
-func (r Remember) check() error {
+func (r remembering) check() error {
 	switch {
-	case r.Lifetime > maxRemembered:
-		return errors.New("identity: Options.Remember.Lifetime is longer than 12h")
-	case r.Bits4 < 8 || r.Bits4 > 32:
-		return errors.New("identity: Options.Remember.Bits4 is not between 8 and 32")
-	case r.Bits6 < 16 || r.Bits6 > 128:
-		return errors.New("identity: Options.Remember.Bits6 is not between 16 and 128")
+	case r.Lifetime < 0 || r.Lifetime > maxRemembered:
+		return errors.New("identity: remembered_keys.lifetime is not between 0 and 12h")
+	case r.IPv4 < 8 || r.IPv4 > 32:
+		return errors.New("identity: remembered_keys.ipv4 is not between 8 and 32")
+	case r.IPv6 < 16 || r.IPv6 > 128:
+		return errors.New("identity: remembered_keys.ipv6 is not between 16 and 128")
 	}
 	return nil
 }
 
 // network is what a source counts as. The zero Prefix is no network.
-func (r Remember) network(a netip.Addr) netip.Prefix {
+func (r remembering) network(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
-	bits := r.Bits4
+	bits := r.IPv4
 	if a.Is6() {
-		bits = r.Bits6
+		bits = r.IPv6
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {
@@ -84,7 +65,7 @@ type RememberedKey struct {
 // is ErrUnavailable. at.Key must be proven, not just offered.
 func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, bool, error) {
 	network := a.remembering.network(at.Source.Addr())
-	if a.remembering.Lifetime < 0 || at.Key == nil || !network.IsValid() {
+	if a.remembering.Lifetime == 0 || at.Key == nil || !network.IsValid() {
 		return Identity{}, false, nil
 	}
 	now := a.now()
@@ -116,7 +97,7 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 // remembrance is what is remembered of a key from a network now. The network is
 // compared as a whole: under a narrower setting what was remembered of a wider
 // one counts no more.
-func (r Remember) remembrance(acct Account, fingerprint string, network netip.Prefix, now time.Time) (Remembrance, bool) {
+func (r remembering) remembrance(acct Account, fingerprint string, network netip.Prefix, now time.Time) (Remembrance, bool) {
 	for _, one := range acct.Remembered {
 		if one.Fingerprint == fingerprint && one.Network == network && r.counts(one, now) {
 			return one, true
@@ -126,7 +107,7 @@ func (r Remember) remembrance(acct Account, fingerprint string, network netip.Pr
 }
 
 // until is the end of one under the lifetime of today.
-func (r Remember) until(one Remembrance) time.Time {
+func (r remembering) until(one Remembrance) time.Time {
 	if short := one.Since.Add(r.Lifetime); short.Before(one.Until) {
 		return short
 	}
@@ -135,7 +116,7 @@ func (r Remember) until(one Remembrance) time.Time {
 
 // counts tells whether one still stands for a code. A clock that went back to
 // before the code proves nothing about how old it is.
-func (r Remember) counts(one Remembrance, now time.Time) bool {
+func (r remembering) counts(one Remembrance, now time.Time) bool {
 	return r.Lifetime > 0 && !now.Before(one.Since) && now.Before(r.until(one))
 }
 
@@ -143,7 +124,7 @@ func (r Remember) counts(one Remembrance, now time.Time) bool {
 // nil for every other login.
 func (d *dialogue) remembrance(method string, now time.Time) *Remembrance {
 	network := d.a.remembering.network(d.at.Source.Addr())
-	if d.a.remembering.Lifetime < 0 || d.key == "" || !network.IsValid() {
+	if d.a.remembering.Lifetime == 0 || d.key == "" || !network.IsValid() {
 		return nil
 	}
 	r := &Remembrance{Fingerprint: d.key, Network: network, Since: now, Until: now.Add(d.a.remembering.Lifetime)}

@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity"
+	"entry/configs"
 )
 
 // remembers tells whether at gets in without a word.
@@ -85,11 +86,11 @@ func TestWhatIsNotRemembered(t *testing.T) {
 		"the same address, mapped":       {at: func(a identity.Attempt) identity.Attempt { return from(a, "::ffff:192.0.2.7") }, want: true},
 		"the neighbour":                  {at: func(a identity.Attempt) identity.Attempt { return from(a, "192.0.2.6") }},
 		"the neighbour in a /24": {
-			with: func(o *identity.Options) { o.Remember.Bits4 = 24 },
+			with: func(o *identity.Options) { o.Config.Login.Remembered.IPv4 = 24 },
 			at:   func(a identity.Attempt) identity.Attempt { return from(a, "192.0.2.200") }, want: true,
 		},
 		"outside of the /24": {
-			with: func(o *identity.Options) { o.Remember.Bits4 = 24 },
+			with: func(o *identity.Options) { o.Config.Login.Remembered.IPv4 = 24 },
 			at:   func(a identity.Attempt) identity.Attempt { return from(a, "192.0.3.7") },
 		},
 		"no address":       {at: func(a identity.Attempt) identity.Attempt { a.Source = netip.AddrPort{}; return a }},
@@ -97,8 +98,8 @@ func TestWhatIsNotRemembered(t *testing.T) {
 		"another key":      {at: func(a identity.Attempt) identity.Attempt { a.Key = edKey(t).pub; return a }},
 		"another user":     {at: func(a identity.Attempt) identity.Attempt { a.Name = "bob"; return a }},
 		"no such user":     {at: func(a identity.Attempt) identity.Attempt { a.Name = "Alice; x"; return a }},
-		"a shorter time":   {with: func(o *identity.Options) { o.Remember.Lifetime = time.Minute }, at: func(a identity.Attempt) identity.Attempt { return a }},
-		"switched off":     {with: func(o *identity.Options) { o.Remember.Lifetime = -1 }, at: func(a identity.Attempt) identity.Attempt { return a }},
+		"a shorter time":   {with: func(o *identity.Options) { o.Config.Login.Remembered.Lifetime = time.Minute }, at: func(a identity.Attempt) identity.Attempt { return a }},
+		"switched off":     {with: func(o *identity.Options) { o.Config.Login.Remembered.Lifetime = 0 }, at: func(a identity.Attempt) identity.Attempt { return a }},
 		"nothing modified": {at: func(a identity.Attempt) identity.Attempt { return a }, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +140,7 @@ func TestIPv6IsRememberedBySlash64(t *testing.T) {
 // TestShorterLifetimeCountsAtOnce: what was remembered under a longer lifetime or
 // of a wider network is held to the settings of today.
 func TestStricterSettingsCountAtOnce(t *testing.T) {
-	w := newWorldWith(t, func(o *identity.Options) { o.Remember.Bits4 = 24 })
+	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.Remembered.IPv4 = 24 })
 	u := w.enrolled("alice")
 	at, _ := u.withKey()
 	id, err := w.login(at, round{askCode, u.code()})
@@ -148,8 +149,10 @@ func TestStricterSettingsCountAtOnce(t *testing.T) {
 	}
 	w.advance(time.Hour)
 	for name, with := range map[string]func(*identity.Options){
-		"lifetime": func(o *identity.Options) { o.Remember = identity.Remember{Bits4: 24, Lifetime: time.Hour} },
-		"network":  func(o *identity.Options) { o.Remember.Bits4 = 32 },
+		"lifetime": func(o *identity.Options) {
+			o.Config.Login.Remembered = configs.Remembered{Lifetime: time.Hour, IPv4: 24, IPv6: 64}
+		},
+		"network": func(o *identity.Options) { o.Config.Login.Remembered.IPv4 = 32 },
 	} {
 		w.with = with
 		a := w.authenticator(w.store)
@@ -160,7 +163,9 @@ func TestStricterSettingsCountAtOnce(t *testing.T) {
 	if !w.remembers(at) {
 		t.Error("under the old settings")
 	}
-	w.with = func(o *identity.Options) { o.Remember = identity.Remember{Bits4: 24, Lifetime: 2 * time.Hour} }
+	w.with = func(o *identity.Options) {
+		o.Config.Login.Remembered = configs.Remembered{Lifetime: 2 * time.Hour, IPv4: 24, IPv6: 64}
+	}
 	if all, err := w.authenticator(w.store).RememberedKeys(t.Context(), id); err != nil || len(all) != 1 || !all[0].Until.Equal(id.At().Add(2*time.Hour)) {
 		t.Errorf("%+v %v", all, err)
 	}

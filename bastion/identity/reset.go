@@ -11,7 +11,7 @@ import (
 // Reset gives the account a new temporary passphrase and takes its passphrase,
 // authenticators and recovery codes away, for an owner who has lost the device.
 // Public keys stay, but are no first factor until the new passphrase is set.
-// With Options.ResetNeedsTwo it only notes that this operator wants it and
+// With operators.reset_needs_two it only notes that this operator wants it and
 // returns ErrNeedsSecond.
 func (a Operators) Reset(ctx context.Context, name string) (temporary string, err error) {
 	return a.startReset(ctx, name, false)
@@ -19,7 +19,7 @@ func (a Operators) Reset(ctx context.Context, name string) (temporary string, er
 
 // ResetPassphrase gives the account a new temporary passphrase in place of its
 // passphrase; the next login still needs a code of its authenticator. For
-// Options.ResetNeedsTwo see Reset.
+// operators.reset_needs_two see Reset.
 func (a Operators) ResetPassphrase(ctx context.Context, name string) (temporary string, err error) {
 	return a.startReset(ctx, name, true)
 }

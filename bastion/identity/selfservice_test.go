@@ -410,7 +410,7 @@ func TestCommandsFailClosed(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	w := newWorldWith(t, func(o *identity.Options) { o.PassphraseAge = 90 * 24 * time.Hour })
+	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.PassphraseAge = 90 * 24 * time.Hour })
 	start := w.clock()
 	u := w.enrolled("alice")
 	id, err := w.login(from(attempt("alice"), "::ffff:198.51.100.9"), round{askPass, good}, round{askCode, u.codeAfter(30 * time.Second)})

@@ -145,7 +145,7 @@ func TestStandingSaysUntilWhen(t *testing.T) {
 	w.advance(oneDay)
 	until(u.in().At().Add(180 * oneDay)) // another login moves it
 
-	w.with = func(o *identity.Options) { o.Inactivity = -1 }
+	w.with = func(o *identity.Options) { o.Config.Login.Inactivity = 0 }
 	w.a = w.authenticator(w.store)
 	until(time.Time{})
 	if err := w.a.SetEnd(t.Context(), "alice", late); err != nil {

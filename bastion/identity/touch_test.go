@@ -26,7 +26,7 @@ func skKey(t *testing.T) (ssh.PublicKey, string) {
 
 func TestTouchIsCode(t *testing.T) {
 	for _, on := range []bool{false, true} {
-		w := newWorldWith(t, func(o *identity.Options) { o.TouchIsCode = on })
+		w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.TouchIsCode = on })
 		u := w.enrolled("alice")
 		pub, line := skKey(t)
 		if _, err := w.a.AddKey(t.Context(), "alice", line); err != nil {

@@ -70,11 +70,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		return nil, err
 	}
 	s.auth, err = identity.New(identity.Options{
-		Store: s.store, Events: s.log.Append, Secret: secret,
-		TempLifetime: cfg.Login.TemporaryPassphrase, Issuer: cfg.Name,
-		Remember:    identity.Remember{Lifetime: orOff(cfg.Login.Remembered.Lifetime), Bits4: cfg.Login.Remembered.IPv4, Bits6: cfg.Login.Remembered.IPv6},
-		TouchIsCode: cfg.Login.TouchIsCode, Inactivity: orOff(cfg.Login.Inactivity), PassphraseAge: cfg.Login.PassphraseAge,
-		ResetNeedsTwo: cfg.Operators.ResetNeedsTwo, Realms: realms, Texter: texter, Notify: notifier(s.notices),
+		Config: cfg, Store: s.store, Events: s.log.Append, Secret: secret, Realms: realms, Texter: texter, Notify: notifier(s.notices),
 		Panicked: func(err error) { tell("a login was given up", err) },
 	})
 	return s, err
