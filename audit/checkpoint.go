@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strconv"
 	"strings"
 
@@ -103,6 +105,23 @@ func GenerateKey(name string) (signer, verifier string, err error) {
 		return "", "", fmt.Errorf("generate audit key: %w", err)
 	}
 	return signer, verifier, nil
+}
+
+// maxKeyFile bounds a file with a key, in bytes.
+const maxKeyFile = 64 << 10
+
+// ReadKey reads a key in its text form, of either kind, from a file.
+func ReadKey(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err == nil && len(b) > maxKeyFile {
+		err = fmt.Errorf("%s: too large for a key", path)
+	}
+	return strings.TrimSpace(string(b)), err
 }
 
 // verifierOf returns the verifier that belongs to a signer's text, which Open

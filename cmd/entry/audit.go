@@ -231,11 +231,11 @@ func verifyPlace(cmd *cobra.Command, keyFile, witness string) (string, audit.Ver
 	if keyFile == "" {
 		return "", audit.VerifyOptions{}, failf(exitUsage, "--log needs --public-key FILE, and --witness DIR if there is one")
 	}
-	key, err := os.ReadFile(keyFile)
+	key, err := audit.ReadKey(keyFile)
 	if err != nil {
 		return "", audit.VerifyOptions{}, &exitError{code: exitUsage, err: err}
 	}
-	return dir, audit.VerifyOptions{PublicKey: string(key), Witness: witness}, nil
+	return dir, audit.VerifyOptions{PublicKey: key, Witness: witness}, nil
 }
 
 // listEvents prints events and returns how many. Lines that are no events are

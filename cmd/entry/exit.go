@@ -39,12 +39,36 @@ func hinted(err error, hint string) error {
 	return &exitError{code: exitFailure, err: err, hint: hint}
 }
 
+// adviser is an error of another package that operators can do something about.
+type adviser interface {
+	error
+	Hint() string  // what to do, or ""
+	Misused() bool // a file that the command line names is wrong
+}
+
+// hintOf is what to do about err, or "".
+func hintOf(err error) string {
+	var e *exitError
+	if errors.As(err, &e) && e.hint != "" {
+		return e.hint
+	}
+	var a adviser
+	if errors.As(err, &a) {
+		return a.Hint()
+	}
+	return ""
+}
+
 // exitCode is the exit code for err; usage errors of the command line itself
 // come from cobra without a code.
 func exitCode(err error) int {
 	var e *exitError
 	if errors.As(err, &e) {
 		return e.code
+	}
+	var a adviser
+	if errors.As(err, &a) && a.Misused() {
+		return exitUsage
 	}
 	return exitFailure
 }

@@ -1,24 +1,14 @@
 package main
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"entry/audit"
-	"entry/bastion/ca"
-	"entry/configs"
-	"entry/session/recording"
+	"entry/bastion/site"
 )
-
-// auditorKey is the file in a directory made by init or demo that opens its
-// recordings.
-const auditorKey = "auditor.key"
 
 func initCmd() *cobra.Command {
 	return &cobra.Command{
@@ -47,7 +37,7 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
 			if _, err := os.Stat(filepath.Join(dir, "entry.yaml")); err == nil {
 				return hinted(fmt.Errorf("%s holds a configuration already", dir), "init never overwrites; choose another directory, or go on with entry check --dir "+shellWord(dir))
 			}
-			if err := initDir(dir, ":2222"); err != nil {
+			if err := site.Init(dir, ":2222"); err != nil {
 				return err
 			}
 			fmt.Printf(`Made %[1]s. Next:
@@ -66,71 +56,4 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
 			return nil
 		},
 	}
-}
-
-// initDir makes dir into what `--dir` expects. The configuration comes last,
-// so that a directory with one is whole.
-func initDir(dir, listen string) error {
-	config, err := configs.InitYAML(listen)
-	if err != nil {
-		return &exitError{code: exitUsage, err: err}
-	}
-	for _, d := range []string{"", "keys", "keys/hosts", "policy.d", "state", "audit", "witness", "spool"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
-			return err
-		}
-	}
-	if _, err := ca.GenerateFile(filepath.Join(dir, "keys", "host_ca"), "entry host CA"); err != nil {
-		return alreadyThere(err)
-	}
-	if _, err := ca.GenerateFile(filepath.Join(dir, "keys", "user_ca"), "entry user CA"); err != nil {
-		return alreadyThere(err)
-	}
-	signer, verifier, err := audit.GenerateKey("entry")
-	if err != nil {
-		return err
-	}
-	identity, recipient, err := recording.GenerateIdentity()
-	if err != nil {
-		return err
-	}
-	secret := make([]byte, secretSize)
-	if _, err := rand.Read(secret); err != nil {
-		return err
-	}
-	for _, f := range []struct {
-		name string
-		perm fs.FileMode
-		text string
-	}{
-		{"keys/audit.key", 0o600, signer + "\n"},
-		{"keys/audit.pub", 0o644, verifier + "\n"},
-		{"keys/auditors.pub", 0o644, recipient + "\n"},
-		{"keys/secret", 0o600, string(secret)},
-		{auditorKey, 0o600, identity + "\n"},
-		{"policy.d/lab.yaml.example", 0o644, configs.ExamplePolicy},
-		{"entry.yaml", 0o644, string(config)},
-	} {
-		if err := createFile(filepath.Join(dir, f.name), f.text, f.perm); err != nil {
-			return alreadyThere(err)
-		}
-	}
-	return nil
-}
-
-func alreadyThere(err error) error {
-	if errors.Is(err, fs.ErrExist) {
-		return hinted(err, "an earlier init stopped half-way; remove the directory and run it again")
-	}
-	return err
-}
-
-// createFile makes a new file, durable on return.
-func createFile(path, text string, perm fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Sync(), f.Close())
 }

@@ -3,13 +3,11 @@
 // records the inner session of `ssh -J`, and keeps an audit log that can be
 // proven.
 //
-// Each verb is in the file of its name. Wiring, the one place where packages
-// are put together, is in server.go (the running server) and paths.go (where
-// things are).
+// Each verb is in the file of its name: its flags and what it prints. What it
+// does is in the packages; bastion/site puts them together.
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -28,9 +26,8 @@ func run(args []string) int {
 		return exitOK
 	}
 	fmt.Fprintf(os.Stderr, "entry: %v\n", err)
-	var e *exitError
-	if errors.As(err, &e) && e.hint != "" {
-		fmt.Fprintf(os.Stderr, "hint: %s\n", e.hint)
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(os.Stderr, "hint: %s\n", hint)
 	}
 	return exitCode(err)
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"entry/audit"
 	"entry/configs"
 )
 
@@ -57,9 +59,14 @@ func auditDirs(cmd *cobra.Command) (dir, witness, publicKey string, err error) {
 	if err != nil {
 		return "", "", "", err
 	}
-	key, err := readKeyText(cfg.Audit.PublicKey)
+	key, err := audit.ReadKey(cfg.Audit.PublicKey)
 	if err != nil {
 		return "", "", "", err
 	}
 	return cfg.Audit.Directory, cfg.Audit.Witness, key, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

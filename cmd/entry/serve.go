@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
-	"entry/configs"
+	"entry/bastion/site"
 )
 
 func serveCmd() *cobra.Command {
@@ -34,42 +31,15 @@ the server's own log is on standard error, one JSON object a line.`,
 			if err != nil {
 				return err
 			}
-			log, err := newLogger(cfg)
+			log, err := site.NewLogger(cfg)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, log, func() {
+			return site.Serve(cmd.Context(), site.Options{Config: cfg, Log: log, Policy: loadPolicy}, func() {
 				for _, l := range cfg.Listeners {
 					fmt.Println("ready", l.Address)
 				}
 			})
 		},
 	}
-}
-
-// serve runs the server that cfg describes until it is told to stop.
-func serve(ctx context.Context, cfg *configs.Config, log *zap.Logger, ready func()) error {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	tuneMemory()
-	s, err := newServer(self(ctx), cfg, log)
-	if err != nil {
-		return err
-	}
-	return s.run(ctx, ready)
-}
-
-// newLogger writes JSON lines to standard error.
-func newLogger(cfg *configs.Config) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(cfg.Log.Level)
-	if err != nil {
-		return nil, failf(exitUsage, "log.level: %w", err)
-	}
-	c := zap.NewProductionConfig()
-	c.Level = zap.NewAtomicLevelAt(level)
-	c.Sampling = nil           // a log line that isn't written can't be found
-	c.DisableStacktrace = true // a refused request is no defect; a panic brings its own
-	c.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	return c.Build()
 }

@@ -173,7 +173,7 @@ func identities(cmd *cobra.Command) ([]age.Identity, error) {
 		if err != nil {
 			return nil, err
 		}
-		path = filepath.Join(dir, auditorKey)
+		path = filepath.Join(dir, recording.IdentityFile)
 		if _, err := os.Stat(path); dir == "" || errors.Is(err, fs.ErrNotExist) {
 			return nil, hinted(&exitError{code: exitUsage, err: errNoIdentity}, "name the file with --identity KEYFILE")
 		}

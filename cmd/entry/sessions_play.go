@@ -19,9 +19,6 @@ import (
 	"entry/session/recording/play"
 )
 
-// errInterrupted ends a replay without being its failure.
-var errInterrupted = errors.New("interrupted")
-
 func sessionsPlayCmd() *cobra.Command {
 	var o play.Options
 	var channel int64
@@ -63,18 +60,8 @@ func showSession(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o
 	h := r.Header()
 	// Notes that can't be written don't stop the replay.
 	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, plain.Word(h.User), plain.Word(h.Target), plain.Time(h.Start), describeChannel(c))
-	ctx, stop := context.WithCancelCause(cmd.Context())
-	defer stop(nil)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	go func() {
-		select {
-		case <-signals:
-			stop(errInterrupted)
-		case <-ctx.Done():
-		}
-	}()
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	terminal := isTerminal(out)
 	if terminal {
 		// Whatever the recording left switched on ends with it.
@@ -83,8 +70,8 @@ func showSession(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o
 		o.Sleep = func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
 	}
 	err := play.Replay(ctx, r.Next, out, o)
-	if errors.Is(err, errInterrupted) {
-		return nil
+	if ctx.Err() != nil && cmd.Context().Err() == nil {
+		return nil // ending a replay isn't its failure
 	}
 	return cutNote(note, err)
 }

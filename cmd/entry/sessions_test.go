@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/bastion/site"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
@@ -33,7 +34,7 @@ func newRecorded(t *testing.T) recorded {
 func newRecordedAt(t *testing.T, start time.Time) recorded {
 	t.Helper()
 	r := recorded{t: t, dir: filepath.Join(t.TempDir(), "d"), sealed: "01JQ8Z3M6W0000000000000001", cut: "01JQ8Z3M6X0000000000000002"}
-	must(t, initDir(r.dir, "127.0.0.1:2222"))
+	must(t, site.Init(r.dir, "127.0.0.1:2222"))
 	key, err := os.ReadFile(filepath.Join(r.dir, "keys", "audit.key"))
 	must(t, err)
 	log, err := audit.Open(filepath.Join(r.dir, "audit"), audit.Options{Key: string(key), Witness: filepath.Join(r.dir, "witness")})
@@ -182,7 +183,7 @@ func TestSessionsNames(t *testing.T) {
 		}
 	}
 	empty := recorded{t: t, dir: filepath.Join(t.TempDir(), "d")}
-	must(t, initDir(empty.dir, "127.0.0.1:2222"))
+	must(t, site.Init(empty.dir, "127.0.0.1:2222"))
 	if _, _, code := empty.run("show", "last"); code != exitNotFound {
 		t.Errorf("last of none: exit %d", code)
 	}

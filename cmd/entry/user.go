@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -147,7 +148,7 @@ func userKeyCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				line, err := readKeyText(args[1])
+				line, err := os.ReadFile(args[1])
 				if err != nil {
 					return failf(exitUsage, "read public key: %w", err)
 				}
@@ -155,7 +156,7 @@ func userKeyCmd() *cobra.Command {
 					var out struct {
 						Fingerprint string `json:"fingerprint"`
 					}
-					if err := o.call(cmd.Context(), http.MethodPost, path+"/keys", map[string]string{"key": line}, &out); err != nil {
+					if err := o.call(cmd.Context(), http.MethodPost, path+"/keys", map[string]string{"key": strings.TrimSpace(string(line))}, &out); err != nil {
 						return err
 					}
 					fmt.Println(out.Fingerprint)

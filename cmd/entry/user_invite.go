@@ -1,23 +1,19 @@
 package main
 
 import (
-	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
-	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
 	"entry/bastion/admin"
+	"entry/bastion/guide"
 	"entry/bastion/identity"
+	"entry/bastion/site"
 	"entry/configs"
 )
 
@@ -56,7 +52,7 @@ user hasn't logged in. --revoke takes it back.`,
 					if err := o.call(cmd.Context(), http.MethodDelete, path+"/invite", nil, nil); err != nil {
 						return err
 					}
-					return removeGuides(cfg.Guides.Directory, args[0])
+					return guide.Withdraw(cfg.Guides.Directory, args[0])
 				}
 				return invite(cmd, cfg, o, path, args[0], lab, guideDir)
 			})
@@ -83,7 +79,7 @@ func invite(cmd *cobra.Command, cfg *configs.Config, o *operator, path, user, la
 		return err
 	}
 	u.Name = user
-	pages, err := makeGuides(cfg, u)
+	pages, err := site.Guide(cfg, u)
 	if err != nil {
 		return err
 	}
@@ -91,7 +87,7 @@ func invite(cmd *cobra.Command, cfg *configs.Config, o *operator, path, user, la
 	if err := o.call(cmd.Context(), http.MethodPost, path+"/invite", map[string]string{"lab": lab}, &in); err != nil {
 		return err
 	}
-	files, failed := putGuides(cfg, user, guideDir, pages)
+	files, failed := putGuide(cfg, user, guideDir, pages)
 	if asJSON(cmd) {
 		return errors.Join(json.NewEncoder(os.Stdout).Encode(invited{in, files}), failed)
 	}
@@ -106,64 +102,21 @@ first half first. The guide holds no secret and may go with either.
 	return failed
 }
 
-// page is one form of a guide, ready to be written.
-type page struct {
-	suffix string // of the file: ".html"
-	body   bytes.Buffer
-}
-
-// putGuides writes the pages to dir, or in place of the user's older ones to
-// the configuration's folder, and returns their paths. Without either there is
-// nothing to do.
-func putGuides(cfg *configs.Config, user, dir string, pages []*page) (files []string, err error) {
-	files = []string{} // never null in JSON
-	base := user
-	if dir == "" {
-		if dir = cfg.Guides.Directory; dir == "" {
-			return files, nil
-		}
-		if err := removeGuides(dir, user); err != nil {
-			return files, err
-		}
-		base = user + "-" + strings.ToLower(rand.Text())
-	}
-	for _, p := range pages {
-		file := filepath.Join(dir, base+p.suffix)
-		err := createFile(file, p.body.String(), 0o644)
-		if err == nil {
-			err = os.Chmod(file, 0o644) // whatever the umask: a web server reads it
-		}
-		if err != nil {
-			return files, hinted(fmt.Errorf("the invitation stands, but its guide can't be written: %w", err),
-				"give another folder: entry user invite "+user+" --guide DIR makes a new invitation")
-		}
-		files = append(files, file)
-	}
-	return files, nil
-}
-
-// guideName is what a user's guides are called in the configuration's folder:
-// 128 random bits keep anybody from finding out who is invited.
-var guideName = regexp.MustCompile(`^(.+)-[a-z2-7]{26}\.(html|txt)$`)
-
-// removeGuides removes a user's guides from the configuration's folder.
-func removeGuides(dir, user string) error {
-	if dir == "" {
-		return nil
-	}
-	all, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// putGuide writes the guide to dir, or in place of the user's older one to the
+// configuration's folder, and returns its files. Without either there is nothing
+// to do.
+func putGuide(cfg *configs.Config, user, dir string, pages *guide.Pages) (files []string, err error) {
+	switch {
+	case dir != "":
+		files, err = pages.Put(dir, user)
+	case cfg.Guides.Directory != "":
+		files, err = pages.Publish(cfg.Guides.Directory, user)
+	default:
+		files = []string{} // never null in JSON
 	}
 	if err != nil {
-		return fmt.Errorf("guides: %w", err)
+		err = hinted(fmt.Errorf("the invitation stands, but its guide can't be written: %w", err),
+			"give another folder: entry user invite "+user+" --guide DIR makes a new invitation")
 	}
-	for _, e := range all {
-		if m := guideName.FindStringSubmatch(e.Name()); m != nil && m[1] == user {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return fmt.Errorf("guides: %w", err)
-			}
-		}
-	}
-	return nil
+	return files, err
 }

@@ -27,6 +27,10 @@ const (
 	maxKeyFile = 1 << 20 // bytes; a hybrid recipient takes 2 kB, so hundreds of auditors fit
 )
 
+// IdentityFile is what the auditors' identity is called in a directory that
+// entry made: whoever reviews recordings moves it away, or finds it there.
+const IdentityFile = "auditor.key"
+
 var (
 	// ErrKey is returned by OpenRecording when no identity opens the
 	// recording's key, or when the key isn't the one the header commits to.

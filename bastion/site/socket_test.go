@@ -1,7 +1,8 @@
-package main
+//go:build linux
+
+package site
 
 import (
-	"context"
 	"io/fs"
 	"net"
 	"os"
@@ -9,12 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"go.uber.org/zap"
-
-	"entry/configs"
-	"entry/session/recording"
 )
 
 // The admin socket is private from its first moment, whatever the umask, and
@@ -53,37 +48,5 @@ func TestAdminSocketReplacesOnlySockets(t *testing.T) {
 	}
 	if b, err := os.ReadFile(path); err != nil || string(b) != "dear data" {
 		t.Errorf("%q, %v", b, err)
-	}
-}
-
-// Recordings whose retention is over go when the server starts.
-func TestServerKeepsRetention(t *testing.T) {
-	r := newRecordedAt(t, time.Now().Add(-50*time.Hour))
-	must(t, os.WriteFile(filepath.Join(r.dir, "policy.d", "lab.yaml"), []byte("labs:\n  tinker:\n    members: [alice]\n    retention: 2d\n"), 0o600))
-	cfg, err := configs.Load(filepath.Join(r.dir, "entry.yaml"))
-	must(t, err)
-	cfg.Listeners[0].Address = "127.0.0.1:0"
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- serve(ctx, cfg, zap.NewNop(), func() {}) }()
-	deadline := time.After(20 * time.Second)
-	for {
-		left, err := recording.List(filepath.Join(r.dir, "spool"))
-		if err == nil && len(left) == 0 {
-			break
-		}
-		select {
-		case err := <-done:
-			t.Fatalf("the server ended: %v", err)
-		case <-deadline:
-			t.Fatalf("%d recordings are left, %v", len(left), err)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	cancel()
-	must(t, <-done)
-	if rep, err := r.verifyAll(); err != nil || rep.Removed != 2 {
-		t.Errorf("%+v, %v", rep, err)
 	}
 }

@@ -1,6 +1,9 @@
-package main
+//go:build linux
+
+package site
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -17,7 +20,8 @@ func TestOwnAccount(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "no server is running, and its files belong to account ") {
 		t.Fatalf("another account: %v", err)
 	}
-	if code := exitCode(err); code != exitUsage {
-		t.Errorf("exit code %d", code)
+	var e *Error
+	if !errors.As(err, &e) || !e.Misused() || !strings.Contains(e.Hint(), "start the server first") {
+		t.Errorf("%+v", e)
 	}
 }

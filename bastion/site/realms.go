@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package site
 
 import (
 	"entry/bastion/gateway"
@@ -13,7 +15,7 @@ func openRealms(cfg *configs.Config) (map[string]identity.FirstFactor, error) {
 	for _, c := range cfg.Realms {
 		r, err := realm.New(realm.Options{Realm: c})
 		if err != nil {
-			return nil, &exitError{code: exitUsage, err: err}
+			return nil, wrong(err)
 		}
 		all[c.Name] = r
 	}
@@ -27,7 +29,7 @@ func openTexter(cfg *configs.Config) (identity.Texter, error) {
 	}
 	s, err := gateway.NewSMS(*cfg.SMS)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, wrong(err)
 	}
 	return s, nil
 }

@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package site
 
 import (
 	"context"
@@ -26,13 +28,13 @@ func openNotices(cfg *configs.Config, log *audit.Log, tell func(string, error)) 
 		return nil, nil
 	}
 	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: *cfg.Notices, Lost: func(l gateway.Loss) {
-		ctx := self(context.Background())
+		ctx := Self(context.Background())
 		what := fmt.Sprintf("%s, the last was %s", plain.Count(l.Count, "notice"), l.Last.Kind)
 		err := log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.NoticeLost, User: l.Last.User, Reason: l.Reason, Detail: what}))
 		tell(fmt.Sprintf("users were not told of changes to their accounts (%s, to %s)", what, l.Last.User), errors.Join(l.Err, err))
 	}})
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, wrong(err)
 	}
 	return n, nil
 }
@@ -45,14 +47,14 @@ func checkNotices(cfg *configs.Config) error {
 	}
 	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: *cfg.Notices, Lost: func(gateway.Loss) {}})
 	if err != nil {
-		return &exitError{code: exitUsage, err: err}
+		return wrong(err)
 	}
 	if err := n.Close(context.Background()); err != nil { // nothing was sent, so nothing waits
 		return err
 	}
 	if len(cfg.Notices.Command) > 0 {
 		if _, err := exec.LookPath(cfg.Notices.Command[0]); err != nil {
-			return failf(exitUsage, "notices.command: %w", err)
+			return wrongf("notices.command: %w", err)
 		}
 	}
 	return nil

@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package site
 
 import (
 	"fmt"
@@ -6,6 +8,7 @@ import (
 
 	"filippo.io/age"
 
+	"entry/audit"
 	"entry/bastion/ca"
 	"entry/configs"
 	"entry/policy"
@@ -44,7 +47,7 @@ func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
 		return nil, err
 	}
 	roles := []ca.Role{{Name: "client-facing host CA", Key: host.PublicKey()}, {Name: "upstream user CA", Key: k.user.PublicKey()}}
-	verifier, err := readKeyText(cfg.Audit.PublicKey)
+	verifier, err := audit.ReadKey(cfg.Audit.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("audit.public_key: %w", err)
 	}

@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package site
 
 import (
 	"fmt"
@@ -15,22 +17,18 @@ import (
 	"entry/policy"
 )
 
-// makeGuides makes a user's personal access guide, as a page and as text, from
-// the files that the server reads.
-func makeGuides(cfg *configs.Config, user identity.UserInfo) ([]*page, error) {
+// Guide makes a user's personal access guide from the files that the server
+// reads.
+func Guide(cfg *configs.Config, user identity.UserInfo) (*guide.Pages, error) {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, wrong(err)
 	}
 	facts, err := guideFacts(cfg, p, user)
 	if err != nil {
 		return nil, err
 	}
-	html, text := &page{suffix: ".html"}, &page{suffix: ".txt"}
-	if err := guide.HTML(&html.body, facts); err != nil {
-		return nil, err
-	}
-	return []*page{html, text}, guide.Text(&text.body, facts)
+	return guide.Make(facts)
 }
 
 // guideFacts are what is known of this server and the user. Nobody knows yet

@@ -1,4 +1,6 @@
-package main
+//go:build linux
+
+package site
 
 import (
 	"context"
@@ -19,17 +21,26 @@ import (
 	"entry/audit/evidence"
 	"entry/bastion"
 	"entry/bastion/admin"
+	"entry/bastion/identity"
 	"entry/configs"
 	"entry/policy"
+	"entry/session/group"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
 
-// adminSocketMode lets only the server's own account and root connect.
-const adminSocketMode = 0o600
+// Options are New's. All are required.
+type Options struct {
+	Config *configs.Config
+	Log    *zap.Logger // the server's own
+	// Policy reads and tests the policy files of a configuration. Its error is
+	// for operators.
+	Policy func(*configs.Config) (*policy.Policy, error)
+}
 
-// server is everything that runs in `entry serve` and `entry demo`.
-type server struct {
+// Server is everything that runs in a server's process. Make one with New.
+type Server struct {
+	o       Options
 	cfg     *configs.Config
 	log     *zap.Logger
 	state   *state
@@ -37,30 +48,42 @@ type server struct {
 	bastion *bastion.Server
 	admin   *admin.Server
 	socket  net.Listener
-	served  chan struct{}  // closed when the admin socket answers no more; nil before it does
-	listen  []net.Listener // one for each of cfg.Listeners
+	listen  []net.Listener    // one for each of cfg.Listeners
+	serving []<-chan struct{} // each closed when a listener or the admin socket answers no more
 
 	policies *admin.Policies
 }
 
 // readPolicy reads the policy files, and entry.yaml for where they are. What
 // else changed in entry.yaml waits for a restart.
-func (s *server) readPolicy() (*policy.Policy, error) {
+func (s *Server) readPolicy() (*policy.Policy, error) {
 	cfg, err := configs.Load(s.cfg.Path)
 	if err != nil {
 		return nil, &admin.BadConfig{Err: err}
 	}
-	p, err := loadPolicy(cfg)
+	p, err := s.o.Policy(cfg)
 	if err == nil {
 		_, err = loadKeys(s.cfg, p)
 	}
 	return p, err
 }
 
-// newServer opens all state and checks all keys, in an order that leaves
-// nothing half done: what can be refused is refused before the first session.
-func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *server, err error) {
-	p, err := loadPolicy(cfg)
+// Serve runs the server that o describes until ctx ends or a signal says so.
+// ready is called once connections are accepted.
+func Serve(ctx context.Context, o Options, ready func()) error {
+	tuneMemory()
+	s, err := New(ctx, o)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx, ready)
+}
+
+// New opens all state and checks all keys. What it refuses it refuses before
+// the first session, and leaves nothing open. Run or Close ends the server.
+func New(ctx context.Context, o Options) (_ *Server, err error) {
+	ctx, cfg, log := Self(ctx), o.Config, o.Log
+	p, err := o.Policy(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +91,10 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, log: log}
+	s := &Server{o: o, cfg: cfg, log: log}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	for _, lc := range cfg.Listeners {
@@ -111,10 +134,10 @@ func newServer(ctx context.Context, cfg *configs.Config, log *zap.Logger) (_ *se
 }
 
 // lostNotice says in the server's own log what the audit log has as an event.
-func (s *server) lostNotice(text string, cause error) { s.log.Error(text, zap.Error(cause)) }
+func (s *Server) lostNotice(text string, cause error) { s.log.Error(text, zap.Error(cause)) }
 
 // recoverSpool reports what a crash left behind before anything is recorded.
-func (s *server) recoverSpool(ctx context.Context) error {
+func (s *Server) recoverSpool(ctx context.Context) error {
 	_, err := spool.Recover(s.cfg.Recording.Directory, func(a recording.Aborted) error {
 		s.log.Warn("recording cut off by a crash", zap.String("session", a.ID), zap.Uint32("segments", a.Segments))
 		return s.state.log.Append(ctx, audit.Event{Type: audit.RecordingAborted, Session: a.ID, User: a.Header.User, Lab: a.Header.Lab, Target: a.Header.Target,
@@ -130,13 +153,17 @@ func (s *server) recoverSpool(ctx context.Context) error {
 }
 
 // commitTick puts a tick's Merkle root into the audit log.
-func (s *server) commitTick(ctx context.Context, t recording.Tick) error {
+func (s *Server) commitTick(ctx context.Context, t recording.Tick) error {
 	return s.state.log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(t.Root[:]), Changed: t.Changed, List: t.List}})
 }
 
-// run calls ready and serves until a signal or a failure.
-func (s *server) run(ctx context.Context, ready func()) (err error) {
-	defer func() { err = errors.Join(err, s.close()) }()
+// Accounts are the server's.
+func (s *Server) Accounts() *identity.Authenticator { return s.state.auth }
+
+// Run calls ready, serves until ctx ends, a signal says so or something fails
+// that no session can do without, and closes the server.
+func (s *Server) Run(ctx context.Context, ready func()) (err error) {
+	defer func() { err = errors.Join(err, s.Close()) }()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
@@ -145,18 +172,16 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 		return err
 	}
 	failed := make(chan error, len(s.cfg.Listeners)+1)
-	s.served = make(chan struct{})
-	go func() {
-		defer close(s.served)
+	s.serve("the admin socket", func() {
 		if err := s.admin.Serve(s.socket); err != nil {
 			failed <- fmt.Errorf("admin socket: %w", err)
 		}
-	}()
+	})
 	for i, l := range s.listen {
-		go func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) }()
+		s.serve("the listener on "+s.cfg.Listeners[i].Address, func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) })
 	}
 	retention := evidence.Retention{Dir: s.cfg.Recording.Directory, Policy: s.bastion.Access().Policy, Append: s.state.log.Append, Told: s.removed}
-	defer retention.Start(self(ctx))()
+	defer retention.Start(Self(ctx))()
 	ready()
 	for {
 		select {
@@ -171,7 +196,7 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 			return fmt.Errorf("recordings: %w", s.spool.Err())
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.policies.Reload(self(ctx))
+				s.policies.Reload(Self(ctx))
 				continue
 			}
 			s.drain(sig.String(), signals)
@@ -180,9 +205,12 @@ func (s *server) run(ctx context.Context, ready func()) (err error) {
 	}
 }
 
+// serve runs f on a goroutine that Close waits for.
+func (s *Server) serve(name string, f func()) { s.serving = append(s.serving, group.Vital(name, f)) }
+
 // removed says in the server's own log what was removed after its lab's
 // retention.
-func (s *server) removed(n int, err error) {
+func (s *Server) removed(n int, err error) {
 	if n > 0 {
 		s.log.Info("recordings removed after their lab's retention", zap.Int("recordings", n))
 	}
@@ -194,12 +222,12 @@ func (s *server) removed(n int, err error) {
 // drain ends the server: no new connections, then a time for live sessions to
 // end by themselves, then the rest with a word to their users. Meanwhile
 // SIGHUP still takes access away, and a second signal to end is obeyed at once.
-func (s *server) drain(why string, signals <-chan os.Signal) {
+func (s *Server) drain(why string, signals <-chan os.Signal) {
 	s.log.Info("draining", zap.String("why", why), zap.Duration("at most", s.cfg.Drain))
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain)
 	defer cancel()
 	drained := make(chan int, 1)
-	go func() { drained <- s.bastion.Shutdown(ctx) }()
+	group.Vital("the end of all sessions", func() { drained <- s.bastion.Shutdown(ctx) })
 	for {
 		select {
 		case ended := <-drained:
@@ -207,7 +235,7 @@ func (s *server) drain(why string, signals <-chan os.Signal) {
 			return
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.policies.Reload(self(context.Background()))
+				s.policies.Reload(Self(context.Background()))
 				continue
 			}
 			s.log.Info("told again to end; ending live sessions", zap.String("why", sig.String()))
@@ -216,9 +244,10 @@ func (s *server) drain(why string, signals <-chan os.Signal) {
 	}
 }
 
-// close seals what is open: recordings first, because their last tick goes to
-// the log.
-func (s *server) close() error {
+// Close seals what is open: recordings first, because their last tick goes to
+// the log. It comes once, after Run at the latest, and waits for every goroutine
+// that the server started.
+func (s *Server) Close() error {
 	var errs []error
 	for _, l := range s.listen {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
@@ -227,9 +256,9 @@ func (s *server) close() error {
 	}
 	if s.socket != nil {
 		errs = append(errs, s.socket.Close())
-		if s.served != nil {
-			<-s.served // what an operator was promised is in the log before it closes
-		}
+	}
+	for _, done := range s.serving {
+		<-done // what an operator was promised is in the log before it closes
 	}
 	if s.spool != nil {
 		errs = append(errs, s.spool.Close())
@@ -237,7 +266,7 @@ func (s *server) close() error {
 	if s.state != nil {
 		errs = append(errs, s.state.settle()) // nobody is left who could change an account
 		if s.bastion != nil {
-			ctx, cancel := context.WithTimeout(self(context.Background()), 10*time.Second)
+			ctx, cancel := context.WithTimeout(Self(context.Background()), 10*time.Second)
 			defer cancel()
 			if err := s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStopped})); err != nil {
 				errs = append(errs, fmt.Errorf("append server.stopped: %w", err))
@@ -246,34 +275,4 @@ func (s *server) close() error {
 		errs = append(errs, s.state.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// listenAdmin opens the admin socket for its owner only. A socket that a crash
-// left behind is replaced; the writer's lock is held, so no server uses it.
-func listenAdmin(path string) (net.Listener, error) {
-	fi, err := os.Lstat(path)
-	if err == nil && fi.Mode().Type() != fs.ModeSocket {
-		return nil, hinted(fmt.Errorf("admin socket: %s is there already and no socket", path), "set admin.socket to a path of its own")
-	}
-	if err == nil {
-		err = os.Remove(path)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("admin socket: %w", err)
-	}
-	// On Linux the file gets the socket's own mode. A umask would do it too, but
-	// for everything else that the process makes meanwhile as well.
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var failed error
-		err := c.Control(func(fd uintptr) { failed = syscall.Fchmod(int(fd), adminSocketMode) })
-		return errors.Join(err, failed)
-	}}
-	l, err := lc.Listen(context.Background(), "unix", path)
-	if err != nil {
-		return nil, hinted(fmt.Errorf("admin socket: %w", err), "its folder must exist, and the whole path be under 108 bytes")
-	}
-	if err := os.Chmod(path, adminSocketMode); err != nil { // a default ACL of the folder may have widened it
-		return nil, errors.Join(fmt.Errorf("admin socket: %w", err), l.Close())
-	}
-	return l, nil
 }

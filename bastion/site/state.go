@@ -1,12 +1,12 @@
-package main
+//go:build linux
+
+package site
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"time"
 
 	"entry/audit"
@@ -16,12 +16,6 @@ import (
 	"entry/bastion/store"
 	"entry/configs"
 )
-
-// maxKeyFile bounds the small files that hold a key.
-const maxKeyFile = 64 << 10 // bytes
-
-// secretSize is the length of the secret from which identity derives its keys.
-const secretSize = 32 // bytes
 
 // state is what the running server and an operator's verb without a server
 // both need: the audit log, of which they are then the one writer, and the
@@ -38,7 +32,7 @@ type state struct {
 // process holds it. tell hears, in words and with the cause, of notices to users
 // that got lost.
 func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err error) {
-	key, err := readKeyText(cfg.Audit.Key)
+	key, err := audit.ReadKey(cfg.Audit.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -105,45 +99,7 @@ func (s *state) Close() error {
 	return errors.Join(errs...)
 }
 
-// self is this process as an actor.
-func self(ctx context.Context) context.Context {
+// Self returns a context in which this process is the actor.
+func Self(ctx context.Context) context.Context {
 	return audit.WithActor(ctx, admin.Process(uint32(os.Geteuid()), int32(os.Getpid())))
-}
-
-// readKeyText reads a key in its text form.
-func readKeyText(path string) (string, error) {
-	b, err := readSmall(path)
-	return strings.TrimSpace(string(b)), err
-}
-
-// readSecret reads a secret file, which nobody but its owner may read.
-func readSecret(path string) ([]byte, error) {
-	b, err := readSmall(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(b) != secretSize {
-		return nil, fmt.Errorf("secret %s: has %d bytes, not %d; restore it from your backup", path, len(b), secretSize)
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if fi.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("secret %s: others may read it; chmod 600 it", path)
-	}
-	return b, nil
-}
-
-func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err == nil && len(b) > maxKeyFile {
-		err = fmt.Errorf("%s: too large for a key", path)
-	}
-	return b, err
 }

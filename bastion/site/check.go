@@ -1,0 +1,95 @@
+//go:build linux
+
+package site
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"entry/audit"
+	"entry/bastion/ca"
+	"entry/configs"
+	"entry/policy"
+	"entry/session/recording"
+)
+
+// Checked is what Check has to say where nothing is wrong.
+type Checked struct {
+	Warnings   []string // what works but is hardly meant
+	KnownHosts string   // the line for users' known_hosts
+}
+
+// Check is what New would refuse of a configuration, with the policy that it
+// names. It opens every key and changes nothing.
+func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
+	if _, err := loadKeys(cfg, p); err != nil {
+		return c, err
+	}
+	if err := checkSecrets(cfg); err != nil {
+		return c, err
+	}
+	if err := checkOutside(cfg); err != nil {
+		return c, err
+	}
+	c.Warnings = checkWarnings(cfg, p)
+	c.KnownHosts, err = knownHostsLine(cfg, p)
+	return c, err
+}
+
+// checkSecrets opens the keys that only a writer of the log needs.
+func checkSecrets(cfg *configs.Config) error {
+	if _, err := readSecret(cfg.Keys.Secret); err != nil {
+		return fmt.Errorf("keys.secret: %w", err)
+	}
+	private, err := audit.ReadKey(cfg.Audit.Key)
+	if err != nil {
+		return fmt.Errorf("audit.key: %w", err)
+	}
+	public, err := audit.ReadKey(cfg.Audit.PublicKey)
+	if err != nil {
+		return fmt.Errorf("audit.public_key: %w", err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil { // x/mod's error may quote the key
+		return hinted(fmt.Errorf("audit.key: %s holds no signing key", cfg.Audit.Key), "restore it from your backup")
+	}
+	verifier, err := note.NewVerifier(public)
+	if err != nil || signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
+		return hinted(errors.New("audit.key and audit.public_key are not the two halves of one key"), "restore both from your backup")
+	}
+	return nil
+}
+
+// checkWarnings are what works but is hardly meant.
+func checkWarnings(cfg *configs.Config, p *policy.Policy) []string {
+	var out []string
+	if len(p.Targets()) == 0 {
+		out = append(out, fmt.Sprintf("%s has no targets: users can log in, but go nowhere", cfg.Policy))
+	}
+	if cfg.Audit.Witness == "" {
+		out = append(out, "audit.witness is empty: whoever controls this machine could replace the log with an older one")
+	}
+	if key := filepath.Join(filepath.Dir(cfg.Path), recording.IdentityFile); exists(key) {
+		out = append(out, key+" opens every recording: move it to the auditors' machine")
+	}
+	return out
+}
+
+// knownHostsLine is the one line that makes users' clients trust this server
+// and every SSH target behind it.
+func knownHostsLine(cfg *configs.Config, p *policy.Policy) (string, error) {
+	host, err := hostCA(cfg.Keys.HostCA)
+	if err != nil {
+		return "", fmt.Errorf("keys.host_ca: %w", err)
+	}
+	return ca.KnownHostsCA(host.PublicKey(), append(p.HostPatterns(), cfg.Name)...)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

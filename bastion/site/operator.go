@@ -1,0 +1,63 @@
+//go:build linux
+
+package site
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"entry/audit"
+	"entry/bastion/admin"
+	"entry/configs"
+	"entry/policy"
+)
+
+// Operate reaches the running server that cfg describes, or takes its place as
+// the log's one writer. tell hears, in words and with the cause, of notices to
+// users that got lost meanwhile.
+func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, error) {
+	c, err := admin.Dial(cfg.Admin.Socket)
+	if err == nil {
+		return c, nil
+	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, hinted(fmt.Errorf("admin socket: %w", err), "run this as root or as the server's own account")
+	}
+	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
+		return nil, err
+	}
+	st, err := openState(cfg, tell)
+	if errors.Is(err, audit.ErrLocked) {
+		return nil, hinted(errors.New("a server is running, but its admin socket doesn't answer"), "check admin.socket in the configuration; if the server is just starting, try again")
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
+	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p}, st.Close), nil
+}
+
+// ownAccount refuses to work in the server's place as another account than the
+// one that owns its files: root would leave new ones that the server can't open.
+func ownAccount(dir string, euid int) error {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return nil // opening it says so
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == euid {
+		return nil
+	}
+	owner := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(owner); err == nil {
+		owner = u.Username
+	}
+	return &Error{Err: fmt.Errorf("no server is running, and its files belong to account %s", owner), Config: true,
+		Todo: "start the server first, or run this as that account (runuser -u " + owner + " -- entry …)"}
+}
