@@ -31,6 +31,26 @@
 //   - What is live follows its grant and its account; it ends within two seconds
 //     of what ends it. Of a channel whose capability is gone only that one ends.
 //
+// # Goroutines and locks
+//
+// Each listener has an accept loop, which ends the process if it panics. Each
+// client connection has a group (session/group) from its first byte on: takeOver
+// makes it and returns when all of it has ended. In it are, by name: the
+// connection itself, which runs the handshake and then hands out channels; one
+// for its global requests; its keep-alive and the request that it waits for; one
+// for each open jump or portal channel, in which the inner connection and its
+// session live (session.Relay has a group of its own); the requests of a jump's
+// channel; the watch of each hold; the conns' (package fastconn). A panic in one
+// closes this connection. Shutdown waits for all connections, for a while.
+//
+// What time.AfterFunc and context.AfterFunc start only closes a connection or
+// cancels a context. x/crypto runs goroutines of its own on every connection,
+// net/http on the admin socket, of which nothing is promised.
+//
+// Locks, none of which is held across I/O or under another one: Server.mu
+// (listeners, closing), the admission's, a login's (its timer), the refusals'.
+// The gate's are in package access.
+//
 // gliderlabs/ssh is used as the accept loop only: its handshake skips
 // authentication when no handler is set and can't carry the login dialogue, so
 // every connection is taken over in ConnCallback.
