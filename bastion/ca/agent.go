@@ -15,12 +15,12 @@ import (
 // hanging agent must not hold up a user's connection for longer than a dial.
 const agentDeadline = 5 * time.Second
 
-// FromAgent uses a key held by the ssh-agent that listens on socket, which may
+// fromAgent uses a key held by the ssh-agent that listens on socket, which may
 // run under another account as long as this one may connect. publicKey is the
 // path of the .pub file that says which of the agent's keys is meant. The agent
 // is asked once now, so that a wrong socket shows at start, and connected to
 // anew for every signature (5 s each), so that it may be restarted.
-func FromAgent(socket, publicKey string) (*Authority, error) {
+func fromAgent(socket, publicKey string) (*Authority, error) {
 	key, err := LoadPublic(publicKey)
 	if err != nil {
 		return nil, err

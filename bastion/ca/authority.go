@@ -64,10 +64,10 @@ func (a *Authority) claim(purpose string) error {
 	return fmt.Errorf("%s %s: %w: %s", purpose, a.origin, ErrClaimed, *a.use.Load())
 }
 
-// LoadFile reads an unencrypted private key in OpenSSH's format. It refuses a
+// loadFile reads an unencrypted private key in OpenSSH's format. It refuses a
 // file that group or others may read (ErrExposed) and one protected by a
 // passphrase (ErrPassphraseProtected); each error says what to do.
-func LoadFile(path string) (*Authority, error) {
+func loadFile(path string) (*Authority, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("load key: %w", err)

@@ -21,7 +21,7 @@ func TestLoadFile(t *testing.T) {
 	path := func(name string) string { return filepath.Join(dir, name) }
 
 	writeKey(t, path("good"), private, "")
-	a, err := LoadFile(path("good"))
+	a, err := loadFile(path("good"))
 	check(t, err)
 	public, err := ssh.NewPublicKey(private.Public())
 	check(t, err)
@@ -30,39 +30,39 @@ func TestLoadFile(t *testing.T) {
 	}
 
 	writeKey(t, path("rsa"), rsaKey(t, 2048), "")
-	_, err = LoadFile(path("rsa"))
+	_, err = loadFile(path("rsa"))
 	check(t, err)
 
 	writeKey(t, path("group"), private, "")
 	check(t, os.Chmod(path("group"), 0o640))
-	_, err = LoadFile(path("group"))
+	_, err = loadFile(path("group"))
 	refused(t, err, "(mode 0640): run chmod 600 "+path("group"))
 	if !errors.Is(err, ErrExposed) {
 		t.Errorf("%v isn't ErrExposed", err)
 	}
 
 	writeKey(t, path("locked"), private, "open sesame")
-	_, err = LoadFile(path("locked"))
+	_, err = loadFile(path("locked"))
 	refused(t, err, "passphrase")
 	if !errors.Is(err, ErrPassphraseProtected) {
 		t.Errorf("%v isn't ErrPassphraseProtected", err)
 	}
 
 	check(t, os.WriteFile(path("other"), []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600))
-	_, err = LoadFile(path("other"))
+	_, err = loadFile(path("other"))
 	refused(t, err, "convert it with ssh-keygen -p")
 	check(t, os.WriteFile(path("text"), []byte("hunter2"), 0o600))
-	_, err = LoadFile(path("text"))
+	_, err = loadFile(path("text"))
 	refused(t, err, "no private key")
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error quotes the file: %v", err)
 	}
 	check(t, os.WriteFile(path("huge"), make([]byte, maxKeyFile+1), 0o600))
-	_, err = LoadFile(path("huge"))
+	_, err = loadFile(path("huge"))
 	refused(t, err, "larger than")
-	_, err = LoadFile(dir)
+	_, err = loadFile(dir)
 	refused(t, err, "not a regular file")
-	_, err = LoadFile(path("absent"))
+	_, err = loadFile(path("absent"))
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}

@@ -34,9 +34,9 @@ func NewHostCA(a *Authority) (*HostCA, error) {
 	return &HostCA{authority: a, key: a.PublicKey()}, nil
 }
 
-// OfflineHostCA is a host CA whose private key is elsewhere: certificates are
+// offlineHostCA is a host CA whose private key is elsewhere: certificates are
 // signed there and put beside the host keys.
-func OfflineHostCA(key ssh.PublicKey) (*HostCA, error) {
+func offlineHostCA(key ssh.PublicKey) (*HostCA, error) {
 	if key == nil {
 		return nil, errors.New("host CA: no public key")
 	}

@@ -180,7 +180,7 @@ func TestOfflineCA(t *testing.T) {
 	_, otherCA := authority(t, "other_ca")
 	public, err := LoadPublic(caPath + ".pub")
 	check(t, err)
-	offline, err := OfflineHostCA(public)
+	offline, err := offlineHostCA(public)
 	check(t, err)
 	if offline.Online() || offline.Origin() != "offline" {
 		t.Error("the CA says that it can sign")

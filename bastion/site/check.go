@@ -19,14 +19,17 @@ import (
 
 // Checked is what Check has to say where nothing is wrong.
 type Checked struct {
-	Warnings   []string // what works but is hardly meant
-	KnownHosts string   // the line for users' known_hosts
+	Warnings []string // what works but is hardly meant
+	// KnownHosts is the one line that makes users' clients trust this server and
+	// every SSH target behind it.
+	KnownHosts string
 }
 
 // Check is what New would refuse of a configuration, with the policy that it
 // names. It opens every key and changes nothing.
 func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
-	if _, err := loadKeys(cfg, p); err != nil {
+	k, err := loadKeys(cfg, p)
+	if err != nil {
 		return c, err
 	}
 	if err := checkSecrets(cfg); err != nil {
@@ -36,7 +39,7 @@ func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
 		return c, err
 	}
 	c.Warnings = checkWarnings(cfg, p)
-	c.KnownHosts, err = knownHostsLine(cfg, p)
+	c.KnownHosts, err = ca.KnownHostsCA(k.HostCA.PublicKey(), append(p.HostPatterns(), cfg.Name)...)
 	return c, err
 }
 
@@ -77,16 +80,6 @@ func checkWarnings(cfg *configs.Config, p *policy.Policy) []string {
 		out = append(out, key+" opens every recording: move it to the auditors' machine")
 	}
 	return out
-}
-
-// knownHostsLine is the one line that makes users' clients trust this server
-// and every SSH target behind it.
-func knownHostsLine(cfg *configs.Config, p *policy.Policy) (string, error) {
-	host, err := hostCA(cfg.Keys.HostCA)
-	if err != nil {
-		return "", fmt.Errorf("keys.host_ca: %w", err)
-	}
-	return ca.KnownHostsCA(host.PublicKey(), append(p.HostPatterns(), cfg.Name)...)
 }
 
 func exists(path string) bool {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/bastion/access"
+	"entry/bastion/ca"
 	"entry/bastion/guide"
 	"entry/bastion/identity"
 	"entry/bastion/portal"
@@ -34,7 +35,7 @@ func Guide(cfg *configs.Config, user identity.UserInfo) (*guide.Pages, error) {
 // guideFacts are what is known of this server and the user. Nobody knows yet
 // from where the user will come, nor a directory's groups.
 func guideFacts(cfg *configs.Config, p *policy.Policy, user identity.UserInfo) (guide.Facts, error) {
-	host, err := hostCA(cfg.Keys.HostCA)
+	host, err := ca.OpenHostCA(cfg.Keys.HostCA)
 	if err != nil {
 		return guide.Facts{}, fmt.Errorf("keys.host_ca: %w", err)
 	}

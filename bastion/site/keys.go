@@ -18,8 +18,7 @@ import (
 
 // keys are the server's keys and its auditors'.
 type keys struct {
-	hosts    *ca.HostKeys
-	user     *ca.UserCA
+	*ca.Keys
 	auditors []age.Recipient
 	labs     map[string][]age.Recipient
 }
@@ -34,19 +33,6 @@ func (k *keys) auditorsOf(lab string) []age.Recipient {
 
 // loadKeys opens every key that cfg names and refuses one that has two roles.
 func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
-	host, err := hostCA(cfg.Keys.HostCA)
-	if err != nil {
-		return nil, fmt.Errorf("keys.host_ca: %w", err)
-	}
-	userAuthority, err := authority(cfg.Keys.UserCA)
-	if err != nil {
-		return nil, fmt.Errorf("keys.user_ca: %w", err)
-	}
-	k := &keys{labs: map[string][]age.Recipient{}}
-	if k.user, err = ca.NewUserCA(userAuthority); err != nil {
-		return nil, err
-	}
-	roles := []ca.Role{{Name: "client-facing host CA", Key: host.PublicKey()}, {Name: "upstream user CA", Key: k.user.PublicKey()}}
 	verifier, err := audit.ReadKey(cfg.Audit.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("audit.public_key: %w", err)
@@ -55,7 +41,7 @@ func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit.public_key: %w", err)
 	}
-	roles = append(roles, ca.Role{Name: "audit log", Key: logKey})
+	roles := []ca.Role{{Name: "audit log", Key: logKey}}
 	for _, t := range p.Targets() {
 		for _, line := range t.HostCAs {
 			key, err := pubkey.ParseHost(line)
@@ -65,11 +51,9 @@ func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
 			roles = append(roles, ca.Role{Name: "host CA of targets", Key: key})
 		}
 	}
-	if err := ca.DistinctKeys(roles...); err != nil {
+	k := &keys{labs: map[string][]age.Recipient{}}
+	if k.Keys, err = ca.Open(cfg.Keys, roles...); err != nil {
 		return nil, err
-	}
-	if k.hosts, err = ca.OpenHostKeys(ca.HostKeysOptions{Dir: cfg.Keys.Directory, CA: host}); err != nil {
-		return nil, fmt.Errorf("keys.directory: %w", err)
 	}
 	if k.auditors, err = recipients(cfg.Recording.Auditors); err != nil {
 		return nil, fmt.Errorf("recording.auditors: %w", err)
@@ -80,30 +64,6 @@ func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
 		}
 	}
 	return k, nil
-}
-
-// hostCA opens the CA that vouches for entry's names, or knows it by its
-// public key when it is offline.
-func hostCA(c configs.CA) (*ca.HostCA, error) {
-	if c.Offline() {
-		key, err := ca.LoadPublic(c.PublicKey)
-		if err != nil {
-			return nil, err
-		}
-		return ca.OfflineHostCA(key)
-	}
-	a, err := authority(c)
-	if err != nil {
-		return nil, err
-	}
-	return ca.NewHostCA(a)
-}
-
-func authority(c configs.CA) (*ca.Authority, error) {
-	if c.Agent != "" {
-		return ca.FromAgent(c.Agent, c.PublicKey)
-	}
-	return ca.LoadFile(c.File)
 }
 
 func recipients(file string) ([]age.Recipient, error) {

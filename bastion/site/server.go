@@ -118,7 +118,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	s.bastion, err = bastion.New(bastion.Options{
 		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Auditors: k.auditorsOf,
-		HostKeys: k.hosts, UserCA: k.user, Log: log,
+		HostKeys: k.Hosts, UserCA: k.UserCA, Log: log,
 		History: func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
 			return audit.Tail(ctx, cfg.Audit.Directory, n, false)
 		},
