@@ -13,7 +13,7 @@ ERRCHECK := github.com/kisielk/errcheck@v1.30.0
 ERRORLINT := github.com/polyfloyd/go-errorlint@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
-.PHONY: demo build tools test check format vet lint linters structure race fuzz soak bench vulnerabilities
+.PHONY: demo build tools test check format vet systems lint linters structure race fuzz soak bench vulnerabilities
 
 demo: build
 	./entry demo
@@ -30,7 +30,7 @@ test: tools build vet
 	$(GO) test -timeout 60m ./...
 
 # What needs no program and little time comes first.
-check: format vet lint structure tools race fuzz vulnerabilities
+check: format vet systems lint structure tools race fuzz vulnerabilities
 
 format:
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -38,6 +38,14 @@ format:
 
 vet:
 	$(GO) vet ./...
+
+# Servers run on Linux; who reviews recordings and the log, or edits the policy,
+# may sit at anything.
+systems:
+	for os in darwin windows; do \
+		GOOS=$$os $(GO) build -o /dev/null ./cmd/entry && \
+		GOOS=$$os $(GO) vet ./cmd/entry ./audit/... ./session/recording/... || exit 1; \
+	done
 
 lint:
 	$(GO) run $(STATICCHECK) ./...

@@ -42,9 +42,7 @@ Users come with a stock client: ssh -J entry home. entry asks for a passphrase
 and a one-time code, decides by policy files, records the session and writes an
 audit log that can be proven.
 
-Try it:          entry demo
-Set it up:       entry init --dir /etc/entry, then as it says
-Look afterwards: entry sessions ls; entry sessions play last; entry audit verify
+` + firstSteps + `
 
 Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
 		Version:       version(),
@@ -65,7 +63,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(demoCmd(), initCmd(), checkCmd(), serveCmd(), userCmd(), sessionsCmd(), auditCmd(), policyCmd(), approveCmd())
+	root.AddCommand(verbs()...)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

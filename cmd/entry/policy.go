@@ -28,7 +28,7 @@ files, and replay also reads the audit log.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().Bool("json", false, "one JSON object a line")
-	cmd.AddCommand(policyValidateCmd(), policyTestCmd(), policyExplainCmd(), policyWhoCanCmd(), policyDiffCmd(), policyReplayCmd(), policyCodesCmd(), policyApplyCmd())
+	cmd.AddCommand(policyValidateCmd(), policyTestCmd(), policyExplainCmd(), policyWhoCanCmd(), policyDiffCmd(), policyReplayCmd(), policyCodesCmd())
 	return cmd
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -175,20 +177,4 @@ func userKeyCmd() *cobra.Command {
 			}},
 	)
 	return cmd
-}
-
-func asJSON(cmd *cobra.Command) bool {
-	on, err := cmd.Flags().GetBool("json")
-	return err == nil && on
-}
-
-// eachJSON prints NDJSON.
-func eachJSON[T any](all []T) error {
-	enc := json.NewEncoder(os.Stdout)
-	for _, v := range all {
-		if err := enc.Encode(v); err != nil {
-			return err
-		}
-	}
-	return nil
 }
