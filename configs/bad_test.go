@@ -3,12 +3,12 @@ package configs_test
 import (
 	"errors"
 	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"entry/configs"
+	"entry/e2e/testkit"
 	"entry/policy/strict"
 )
 
@@ -17,35 +17,13 @@ var update = flag.Bool("update", false, "rewrite testdata/*.bad.txt")
 // Each testdata/NAME.bad.yaml pins, in NAME.bad.txt, every word that its reader
 // gets to see.
 func TestBadFilesPinTheirText(t *testing.T) {
-	paths, err := filepath.Glob("testdata/*.bad.yaml")
-	if err != nil || len(paths) == 0 {
-		t.Fatal("no testdata", err)
-	}
-	here, err := filepath.Abs("testdata")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			c, err := configs.Load(path)
-			var problems strict.Problems
-			if !errors.As(err, &problems) || c != nil {
-				t.Fatalf("%v, error %v of type %T, want Problems", c, err, err)
-			}
-			got := strings.ReplaceAll(err.Error(), here+"/", "") + "\n"
-			pinned := strings.TrimSuffix(path, ".yaml") + ".txt"
-			if *update {
-				if err := os.WriteFile(pinned, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(pinned)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
-		})
-	}
+	here := testkit.Must(filepath.Abs("testdata"))(t)
+	testkit.BadFiles(t, *update, func(t *testing.T, path string) string {
+		c, err := configs.Load(path)
+		var problems strict.Problems
+		if !errors.As(err, &problems) || c != nil {
+			t.Fatalf("%v, error %v of type %T, want Problems", c, err, err)
+		}
+		return strings.ReplaceAll(err.Error(), here+"/", "")
+	})
 }

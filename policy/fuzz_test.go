@@ -2,33 +2,18 @@ package policy
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"entry/audit/plain"
+	"entry/e2e/testkit"
 	"entry/policy/strict"
 )
 
 // Whatever stands in a file, reading it ends, in a policy that decides or in
 // problems that point into the file and can be printed.
 func FuzzParse(f *testing.F) {
-	bad, err := filepath.Glob("testdata/*.bad.yaml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	good, err := filepath.Glob("../configs/policy.d/*.yaml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, path := range append(bad, good...) {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
+	testkit.Seeds(f, "testdata/*.bad.yaml", "../configs/policy.d/*.yaml")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Parse(strict.File{Name: "f.yaml", Data: data})
 		if err != nil {

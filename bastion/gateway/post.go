@@ -7,11 +7,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"syscall"
@@ -67,7 +65,7 @@ func newPoster(e configs.Endpoint) (*poster, error) {
 		MaxResponseHeaderBytes: maxHeaders,
 	}
 	if e.CA != "" {
-		pem, err := readFile(e.CA, maxFile, false)
+		pem, err := configs.ReadFile(e.CA, maxFile)
 		if err != nil {
 			return nil, fmt.Errorf("read the CA file: %w", err)
 		}
@@ -160,7 +158,7 @@ func readHeaders(path string) ([][2]string, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := readFile(path, maxHeaders, true)
+	data, err := configs.ReadSecret(path, maxHeaders)
 	if err != nil {
 		return nil, fmt.Errorf("read the headers file: %w", err)
 	}
@@ -180,23 +178,4 @@ func readHeaders(path string) ([][2]string, error) {
 		headers = append(headers, [2]string{name, value})
 	}
 	return headers, nil
-}
-
-func readFile(path string, limit int64, private bool) (data []byte, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if private && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s may be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
-	}
-	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return data, err
 }

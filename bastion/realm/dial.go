@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"entry/configs"
 )
 
 // query is one conversation with the directory.
@@ -31,7 +33,7 @@ func (r *Realm) checkTLS() error {
 	if r.o.CA == "" {
 		return nil
 	}
-	pem, err := readFile(r.o.CA, maxCAFile, false)
+	pem, err := configs.ReadFile(r.o.CA, maxCAFile)
 	if err != nil {
 		return fmt.Errorf("read the CA file: %w", err)
 	}

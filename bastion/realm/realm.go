@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -233,7 +231,7 @@ func askable(user string) bool {
 
 // readSecret returns the first line of a file that only its owner may read.
 func readSecret(path string) (string, error) {
-	data, err := readFile(path, maxSecretFile, true)
+	data, err := configs.ReadSecret(path, maxSecretFile)
 	if err != nil {
 		return "", fmt.Errorf("read the password file: %w", err)
 	}
@@ -242,25 +240,6 @@ func readSecret(path string) (string, error) {
 		return "", fmt.Errorf("the password file %s begins with an empty line", path)
 	}
 	return line, nil
-}
-
-func readFile(path string, limit int64, private bool) (data []byte, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if private && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s may be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
-	}
-	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return data, err
 }
 
 func orElse(s, otherwise string) string {

@@ -5,9 +5,10 @@ package site
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+
+	"entry/configs"
 )
 
 // maxKeyFile bounds the small files that hold a key.
@@ -16,34 +17,11 @@ const maxKeyFile = 64 << 10 // bytes
 // secretSize is the length of the secret from which identity derives its keys.
 const secretSize = 32 // bytes
 
-// readSecret reads a secret file, which nobody but its owner may read.
+// readSecret reads the secret file, which nobody but its owner may read.
 func readSecret(path string) ([]byte, error) {
-	b, err := readSmall(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(b) != secretSize {
-		return nil, fmt.Errorf("secret %s: has %d bytes, not %d; restore it from your backup", path, len(b), secretSize)
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if fi.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("secret %s: others may read it; chmod 600 it", path)
-	}
-	return b, nil
-}
-
-func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err == nil && len(b) > maxKeyFile {
-		err = fmt.Errorf("%s: too large for a key", path)
+	b, err := configs.ReadSecret(path, maxKeyFile)
+	if err == nil && len(b) != secretSize {
+		err = fmt.Errorf("secret %s: has %d bytes, not %d; restore it from your backup", path, len(b), secretSize)
 	}
 	return b, err
 }

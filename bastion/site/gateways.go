@@ -69,12 +69,3 @@ func notifier(n *gateway.Notices) func(context.Context, identity.Notice) {
 		n.Send(gateway.Notice{User: v.User, Kind: string(v.Kind), At: v.At, Source: v.Source, Detail: v.Detail})
 	}
 }
-
-// orOff is d where zero turns something off, for options where zero means the
-// default and a negative one turns it off.
-func orOff(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
-}

@@ -2,11 +2,10 @@ package compare
 
 import (
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
+	"entry/e2e/testkit"
 	"entry/policy"
 	"entry/policy/strict"
 )
@@ -15,19 +14,7 @@ import (
 // from itself, warnings have a place in it, and whoever is said to have something
 // has it or lacks an approval.
 func FuzzCompare(f *testing.F) {
-	for _, pattern := range []string{"../testdata/*.yaml", "../../configs/policy.d/*.yaml"} {
-		paths, err := filepath.Glob(pattern)
-		if err != nil || len(paths) == 0 {
-			f.Fatal("no files", pattern, err)
-		}
-		for _, path := range paths {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(data)
-		}
-	}
+	testkit.Seeds(f, "../testdata/*.yaml", "../../configs/policy.d/*.yaml")
 	base := parse(f, labsYAML, "rules: [{name: a, who: {labs: [tinker]}, where: {targets: [home.tinker]}, may: [shell]}]")
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -1,32 +1,19 @@
 package strict_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"entry/audit/plain"
+	"entry/e2e/testkit"
 	"entry/policy/strict"
 )
 
 // Whatever stands in a file, reading it in every way there is ends, in problems
 // that point into the file and can be printed.
 func FuzzRead(f *testing.F) {
-	for _, pattern := range []string{"../testdata/*.yaml", "../../configs/testdata/*.yaml", "../../configs/*.yaml", "../../configs/policy.d/*.yaml"} {
-		paths, err := filepath.Glob(pattern)
-		if err != nil || len(paths) == 0 {
-			f.Fatal("no files", pattern, err)
-		}
-		for _, path := range paths {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(data)
-		}
-	}
+	testkit.Seeds(f, "../testdata/*.yaml", "../../configs/testdata/*.yaml", "../../configs/*.yaml", "../../configs/policy.d/*.yaml")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := strict.Read(strict.File{Name: "f.yaml", Data: data})
 		if root := d.Root(); root.Present() == (len(d.Problems()) > 0) {
