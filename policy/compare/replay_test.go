@@ -87,7 +87,7 @@ rules:
 			"1 0; 1 × eve on home.tinker would wait for approval: rule guests (p.yaml:19) needs the approval of carol"},
 		{"from a network", ReplayOptions{}, []audit.Event{session(1, "frank", "1", "agent")}, "1 0"},
 		{"a target that is gone", ReplayOptions{}, []audit.Event{at(0, audit.Event{Type: audit.SessionStarted, User: "bob", Target: "go\u202ene"})},
-			`1 0; 1 × bob on go‮ne would be refused: the policy has no target "go\u202ene"`},
+			"1 0; 1 × bob on go\u202ene would be refused: the policy has no target \"go\\u202ene\""},
 		{"a refusal that stays", ReplayOptions{}, []audit.Event{refusal(0, "carol", "home.tinker", "denied", "")}, "1 0"},
 		{"a refusal that falls", ReplayOptions{}, []audit.Event{refusal(0, "alice", "home.tinker", "denied", "")}, "1 0; 1 × alice on home.tinker would be allowed: rule home (p.yaml:18)"},
 		{"a refused capability", ReplayOptions{}, []audit.Event{refusal(0, "alice", "home.tinker", "denied", "shell"), refusal(0, "alice", "home.tinker", "denied", "x11")},
