@@ -3,13 +3,13 @@
 // Package site is one installation of entry on this machine: the directory,
 // keys, accounts, audit log and server that a configuration describes. It is
 // where all packages are put together, in an order that leaves nothing half
-// done, and holds no other logic: what a thing does is said in its package.
+// done. What a thing does is said in its package; here are its files and order.
 //
 //	Init     makes a directory with a configuration, keys and an empty policy
 //	Check    says what Serve would refuse, and changes nothing
 //	Serve    runs the server; New is the same in two steps
 //	Operate  reaches the running server, or takes its place
-//	Guide    makes a user's access guide
+//	Guide    makes a user's access guide, to be written or published
 //
 // # Guarantees
 //

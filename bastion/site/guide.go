@@ -20,7 +20,7 @@ import (
 
 // Guide makes a user's personal access guide from the files that the server
 // reads.
-func Guide(cfg *configs.Config, user identity.UserInfo) (*guide.Pages, error) {
+func Guide(cfg *configs.Config, user identity.UserInfo) (*Pages, error) {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
 		return nil, wrong(err)
@@ -29,7 +29,7 @@ func Guide(cfg *configs.Config, user identity.UserInfo) (*guide.Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	return guide.Make(facts)
+	return newPages(facts)
 }
 
 // guideFacts are what is known of this server and the user. Nobody knows yet

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"net"
 	"os"
@@ -143,9 +142,6 @@ func (s *Server) recoverSpool(ctx context.Context) error {
 		return s.state.log.Append(ctx, audit.Event{Type: audit.RecordingAborted, Session: a.ID, User: a.Header.User, Lab: a.Header.Lab, Target: a.Header.Target,
 			Recording: &audit.Recording{ID: a.ID, Head: hex.EncodeToString(a.Head[:]), Segments: a.Segments}})
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return hinted(fmt.Errorf("recover spool: %w", err), "create recording.directory, on a file system of its own")
-	}
 	if err != nil {
 		return fmt.Errorf("recover spool: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 
 	"entry/audit/plain"
 	"entry/bastion/admin"
-	"entry/bastion/guide"
 	"entry/bastion/identity"
 	"entry/bastion/site"
 	"entry/configs"
@@ -54,7 +53,7 @@ user hasn't logged in. --revoke takes it back.`,
 					if err := o.call(cmd.Context(), http.MethodDelete, path+"/invite", nil, nil); err != nil {
 						return err
 					}
-					return guide.Withdraw(cfg.Guides.Directory, args[0])
+					return site.WithdrawGuide(cfg.Guides.Directory, args[0])
 				}
 				return invite(cmd, cfg, o, path, args[0], lab, guideDir)
 			})
@@ -107,7 +106,7 @@ first half first. The guide holds no secret and may go with either.
 // putGuide writes the guide to dir, or in place of the user's older one to the
 // configuration's folder, and returns its files. Without either there is nothing
 // to do.
-func putGuide(cfg *configs.Config, user, dir string, pages *guide.Pages) (files []string, err error) {
+func putGuide(cfg *configs.Config, user, dir string, pages *site.Pages) (files []string, err error) {
 	switch {
 	case dir != "":
 		files, err = pages.Put(dir, user)

@@ -1,4 +1,6 @@
-package guide
+//go:build linux
+
+package site
 
 import (
 	"bytes"
@@ -10,19 +12,21 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"entry/bastion/guide"
 )
 
-// Pages is a guide in every form, ready to be written.
+// Pages is a user's guide in every form, ready to be written.
 type Pages struct{ html, text bytes.Buffer }
 
-// Make makes the guide as a page and as text. An error is about f: nothing of
-// the disk is touched.
-func Make(f Facts) (*Pages, error) {
+// newPages makes the guide as a page and as text. An error is about f: nothing
+// on the disk is touched.
+func newPages(f guide.Facts) (*Pages, error) {
 	var p Pages
-	if err := HTML(&p.html, f); err != nil {
+	if err := guide.HTML(&p.html, f); err != nil {
 		return nil, err
 	}
-	return &p, Text(&p.text, f)
+	return &p, guide.Text(&p.text, f)
 }
 
 // Put writes new files dir/user.html and dir/user.txt that everybody may read,
@@ -34,7 +38,7 @@ func (p *Pages) Put(dir, user string) (files []string, err error) { return p.put
 // user's older guides there. 128 random bits in the names keep anybody from
 // finding out who is invited.
 func (p *Pages) Publish(dir, user string) (files []string, err error) {
-	if err := Withdraw(dir, user); err != nil {
+	if err := WithdrawGuide(dir, user); err != nil {
 		return []string{}, err
 	}
 	return p.put(dir, user+"-"+strings.ToLower(rand.Text()))
@@ -68,8 +72,8 @@ func create(path string, body []byte) error {
 // published is what Publish calls a user's guides.
 var published = regexp.MustCompile(`^(.+)-[a-z2-7]{26}\.(html|txt)$`)
 
-// Withdraw removes a user's guides from a folder of Publish; "" is none.
-func Withdraw(dir, user string) error {
+// WithdrawGuide removes a user's guides from a folder of Publish; "" is none.
+func WithdrawGuide(dir, user string) error {
 	if dir == "" {
 		return nil
 	}
