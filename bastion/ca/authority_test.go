@@ -134,7 +134,7 @@ func TestDistinctKeys(t *testing.T) {
 	audit, err := ssh.NewPublicKey(private.Public())
 	check(t, err)
 	good := []Role{{"host CA", host}, {"user CA", user}, {"a target's host CA", lab}, {"a target's host CA", lab}, {"audit key", audit}}
-	check(t, DistinctKeys(good...))
+	check(t, distinctKeys(good...))
 	for i := range good {
 		for j := range good {
 			if good[i].Name == good[j].Name {
@@ -142,14 +142,14 @@ func TestDistinctKeys(t *testing.T) {
 			}
 			bad := append([]Role{}, good...)
 			bad[j].Key = good[i].Key
-			err := DistinctKeys(bad...)
-			var shared *SharedKey
+			err := distinctKeys(bad...)
+			var shared *sharedKey
 			if !errors.As(err, &shared) || shared.Fingerprint != Fingerprint(good[i].Key) {
 				t.Errorf("%s with the key of %s: got %v", good[j].Name, good[i].Name, err)
 			}
 		}
 	}
-	refused(t, DistinctKeys(Role{"host CA", nil}), "host CA has no key")
+	refused(t, distinctKeys(Role{"host CA", nil}), "host CA has no key")
 }
 
 func TestLoadPublic(t *testing.T) {

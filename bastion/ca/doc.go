@@ -8,7 +8,7 @@
 // only (clients trust it by one @cert-authority line), a [UserCA] signs user
 // certificates only (targets trust it by TrustedUserCAKeys). Their private
 // halves are an [Authority], loaded from a file or reached through an ssh-agent
-// socket, claimed by exactly one of the two. [DistinctKeys] refuses a
+// socket, claimed by exactly one of the two. [Open] refuses a
 // configuration that gives one key two roles.
 //
 // The package isn't for users' laptops: entry issues them no certificates. It

@@ -30,7 +30,7 @@ func Open(c configs.Keys, others ...Role) (*Keys, error) {
 		return nil, err
 	}
 	own := []Role{{Name: "client-facing host CA", Key: k.HostCA.PublicKey()}, {Name: "upstream user CA", Key: k.UserCA.PublicKey()}}
-	if err := DistinctKeys(append(own, others...)...); err != nil {
+	if err := distinctKeys(append(own, others...)...); err != nil {
 		return nil, err
 	}
 	if k.Hosts, err = OpenHostKeys(HostKeysOptions{Dir: c.Directory, CA: k.HostCA}); err != nil {

@@ -17,21 +17,21 @@ type Role struct {
 	Key  ssh.PublicKey
 }
 
-// SharedKey tells that one key has two roles.
-type SharedKey struct {
+// sharedKey tells that one key has two roles.
+type sharedKey struct {
 	Fingerprint string
 	Roles       [2]string
 }
 
-func (e *SharedKey) Error() string {
+func (e *sharedKey) Error() string {
 	return fmt.Sprintf("key %s is both %s and %s: make a separate key for each", e.Fingerprint, e.Roles[0], e.Roles[1])
 }
 
-// DistinctKeys refuses, with a *SharedKey, a key that appears under two role
+// distinctKeys refuses, with a *sharedKey, a key that appears under two role
 // names: whoever could use it for one would have the other too. The same role
 // name twice is one role (a lab's host CA stands with each of its targets).
 // A role without a key is refused, so that a forgotten one doesn't pass.
-func DistinctKeys(roles ...Role) error {
+func distinctKeys(roles ...Role) error {
 	seen := make(map[string]string, len(roles))
 	for _, r := range roles {
 		if r.Key == nil {
@@ -43,7 +43,7 @@ func DistinctKeys(roles ...Role) error {
 		}
 		wire := string(key.Marshal())
 		if other, ok := seen[wire]; ok && other != r.Name {
-			return &SharedKey{Fingerprint: Fingerprint(key), Roles: [2]string{other, r.Name}}
+			return &sharedKey{Fingerprint: Fingerprint(key), Roles: [2]string{other, r.Name}}
 		}
 		seen[wire] = r.Name
 	}
@@ -54,7 +54,7 @@ func DistinctKeys(roles ...Role) error {
 const noteEd25519 = 1
 
 // NoteKey returns the ed25519 key inside a C2SP note verifier
-// ("NAME+HASH+BASE64"), the audit log's public key, so that DistinctKeys can
+// ("NAME+HASH+BASE64"), the audit log's public key, so that distinctKeys can
 // compare it with SSH keys. It doesn't check the hash: the audit package does.
 func NoteKey(verifier string) (ssh.PublicKey, error) {
 	if len(verifier) > maxKeyFile {

@@ -68,7 +68,7 @@ func NewHostVerifier(p HostPins) (*HostVerifier, error) {
 	for _, ca := range v.cas {
 		for _, key := range v.keys {
 			if sameKey(ca, key) {
-				return nil, fmt.Errorf("host key of %s: %w", p.Target, &SharedKey{Fingerprint: Fingerprint(ca), Roles: [2]string{"host key", "host CA"}})
+				return nil, fmt.Errorf("host key of %s: %w", p.Target, &sharedKey{Fingerprint: Fingerprint(ca), Roles: [2]string{"host key", "host CA"}})
 			}
 		}
 	}
@@ -86,9 +86,6 @@ func parseAll(lines []string) ([]ssh.PublicKey, error) {
 	}
 	return keys, nil
 }
-
-// CAs returns the target's host CAs, for DistinctKeys.
-func (v *HostVerifier) CAs() []ssh.PublicKey { return slices.Clone(v.cas) }
 
 // Algorithms is the list for ssh.ClientConfig.HostKeyAlgorithms: only what
 // the pins can judge, so that a target with several keys shows the right one.

@@ -57,7 +57,7 @@ func Init(dir, listen string) error {
 		{"keys/secret", 0o600, string(secret)},
 		{recording.IdentityFile, 0o600, identity + "\n"},
 		{"policy.d/lab.yaml.example", 0o644, configs.ExamplePolicy},
-		{"entry.yaml", 0o644, string(config)},
+		{configs.FileName, 0o644, string(config)},
 	} {
 		if err := createFile(filepath.Join(dir, f.name), f.text, f.perm); err != nil {
 			return alreadyThere(err)

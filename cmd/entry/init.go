@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/bastion/site"
+	"entry/configs"
 )
 
 func initCmd() *cobra.Command {
@@ -36,7 +37,7 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
 			if dir == "" {
 				return hinted(failf(exitUsage, "init needs a directory to make"), "for example: entry init --dir /etc/entry")
 			}
-			if _, err := os.Stat(filepath.Join(dir, "entry.yaml")); err == nil {
+			if _, err := os.Stat(filepath.Join(dir, configs.FileName)); err == nil {
 				return hinted(fmt.Errorf("%s holds a configuration already", dir), "init never overwrites; choose another directory, or go on with entry check --dir "+shellWord(dir))
 			}
 			if err := site.Init(dir, ":2222"); err != nil {

@@ -22,7 +22,7 @@ func configFile(cmd *cobra.Command) (string, error) {
 		return "", err
 	}
 	if dir != "" {
-		return filepath.Join(dir, "entry.yaml"), nil
+		return filepath.Join(dir, configs.FileName), nil
 	}
 	return cmd.Flags().GetString("config")
 }

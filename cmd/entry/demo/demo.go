@@ -55,12 +55,12 @@ type Ready struct {
 // Run runs the demo until ctx ends or a signal says so. ready is called once
 // somebody can log in.
 func Run(ctx context.Context, o Options, ready func(Ready)) error {
-	if _, err := os.Stat(filepath.Join(o.Dir, "entry.yaml")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(o.Dir, configs.FileName)); errors.Is(err, fs.ErrNotExist) {
 		if err := site.Init(o.Dir, o.Listen); err != nil {
 			return err
 		}
 	}
-	cfg, err := configs.Load(filepath.Join(o.Dir, "entry.yaml"))
+	cfg, err := configs.Load(filepath.Join(o.Dir, configs.FileName))
 	if err != nil {
 		return &site.Error{Err: err, Config: true}
 	}
