@@ -165,40 +165,50 @@ func (v *visit) shell(ctx context.Context, d *desk) uint32 {
 // failed tells the user why identity didn't do something, and returns the exit
 // status. Causes go to the log.
 func (v *visit) failed(d *desk, what string, err error) uint32 {
-	text, status := "", uint32(exitFailed)
-	var refusal *identity.Refusal
+	if errors.Is(err, errIdle) {
+		return exitFailed // said
+	}
+	no := meaning(err)
+	if no.Code == refusal.Unavailable {
+		v.p.o.Trouble("portal: "+what, v.login, err)
+	}
+	d.errs.printf("entry: %s", strings.TrimSpace(no.Text))
+	return uint32(no.Exit)
+}
+
+// meanings are what users read of identity's errors.
+var meanings = []struct {
+	is error
+	no refusal.Error
+}{
+	{identity.ErrRefused, refusal.Error{Code: refusal.Denied, Exit: exitDenied, Text: "not accepted, so nothing was changed."}},
+	{identity.ErrExhausted, refusal.Error{Code: refusal.Denied, Exit: exitDenied, Text: "not accepted, so nothing was changed."}},
+	{identity.ErrAbandoned, refusal.Error{Code: refusal.Cancelled, Exit: exitFailed, Text: "no answer, so nothing was changed."}},
+	{identity.ErrProof, refusal.Error{Code: refusal.TimeOver, Exit: exitFailed, Text: "that took too long, so nothing was changed. Start again: the code is good for two minutes."}},
+	{identity.ErrRevoked, refusal.Error{Code: refusal.Revoked, Exit: exitDenied, Text: "your access was changed; connect again."}},
+	{identity.ErrChanged, refusal.Error{Code: refusal.Cancelled, Exit: exitFailed, Text: "your account was changed at the same time from elsewhere. Look, and start again."}},
+	{identity.ErrNoDevice, refusal.Error{Code: refusal.Denied, Exit: exitNotFound, Text: "you have no authenticator of that name."}},
+	{identity.ErrLastDevice, refusal.Error{Code: refusal.Denied, Exit: exitFailed, Text: "it is your only authenticator. Enroll another one first."}},
+	{identity.ErrExists, refusal.Error{Code: refusal.Denied, Exit: exitFailed, Text: "there is one of that name already."}},
+	{identity.ErrNoKey, refusal.Error{Code: refusal.Denied, Exit: exitNotFound, Text: "you have no such key."}},
+}
+
+// meaning is what err means to a user.
+func meaning(err error) *refusal.Error {
+	var said *identity.Refusal
 	var key *identity.KeyRefused
 	switch {
-	case errors.As(err, &refusal):
-		text = refusal.Text
+	case errors.As(err, &said):
+		return &refusal.Error{Code: refusal.Denied, Exit: exitFailed, Text: said.Text}
 	case errors.As(err, &key):
-		text = "the key was refused: " + key.Text
-	case errors.Is(err, errIdle):
-		return exitFailed // said
-	case errors.Is(err, identity.ErrRefused), errors.Is(err, identity.ErrExhausted):
-		text, status = "not accepted, so nothing was changed.", exitDenied
-	case errors.Is(err, identity.ErrAbandoned):
-		text = "no answer, so nothing was changed."
-	case errors.Is(err, identity.ErrProof):
-		text = "that took too long, so nothing was changed. Start again: the code is good for two minutes."
-	case errors.Is(err, identity.ErrRevoked):
-		text, status = "your access was changed; connect again.", exitDenied
-	case errors.Is(err, identity.ErrChanged):
-		text = "your account was changed at the same time from elsewhere. Look, and start again."
-	case errors.Is(err, identity.ErrNoDevice):
-		text, status = "you have no authenticator of that name.", exitNotFound
-	case errors.Is(err, identity.ErrLastDevice):
-		text = "it is your only authenticator. Enroll another one first."
-	case errors.Is(err, identity.ErrExists):
-		text = "there is one of that name already."
-	case errors.Is(err, identity.ErrNoKey):
-		text, status = "you have no such key.", exitNotFound
-	default:
-		v.p.o.Trouble("portal: "+what, v.login, err)
-		text = "that can't be done right now. It isn't your fault; try again in some minutes."
+		return &refusal.Error{Code: refusal.Denied, Exit: exitFailed, Text: "the key was refused: " + key.Text}
 	}
-	d.errs.printf("entry: %s", strings.TrimSpace(text))
-	return status
+	for _, m := range meanings {
+		if errors.Is(err, m.is) {
+			return &m.no
+		}
+	}
+	return &refusal.Error{Code: refusal.Unavailable, Exit: exitFailed, Text: "that can't be done right now. It isn't your fault; try again in some minutes.", Cause: err}
 }
 
 // fresh asks for a code that was not used yet. What strengthens or renews
