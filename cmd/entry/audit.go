@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"reflect"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit"
-	"entry/audit/evidence"
 	"entry/audit/plain"
 )
 
@@ -133,76 +128,6 @@ are in the log as hashes only, since people type passphrases there.`,
 
 const noLogYet = "the log is made when entry serve first starts"
 
-func auditVerifyCmd() *cobra.Command {
-	var key, witness, spool string
-	var growing bool
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Prove that no record was changed, and say up to where it is witnessed",
-		Long: `Recompute the log from its lines and hold it against the signed checkpoint and
-every checkpoint in the witness directory. A log that isn't what was written is
-named by its first bad record, and the exit code is 1. Then hold every recording
-against the log: a changed, cut, swapped or missing one is named. No key that
-opens recordings is needed.
-
-"witnessed up to" means that a checkpoint in the second directory covers the
-record: somebody who could change this machine's files alone can't have taken it
-away. "not witnessed since" means that records after that one could be missing
-without a trace, if somebody put back an older log with its checkpoint.
-
-Only the files and the public key are needed, on any machine: --log, --witness,
---public-key and --recordings name copies. Take the copy of the checkpoint
-before the copy of the events; with --growing, records beyond it are no fault.`,
-		Example: `  entry audit verify
-  entry audit verify --log copy/audit --witness copy/witness --public-key audit.pub`,
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, o, err := verifyPlace(cmd, key, witness)
-			if err != nil {
-				return err
-			}
-			o.Growing = growing
-			if !cmd.Flags().Changed("log") {
-				if spool, err = spoolDir(cmd); err != nil {
-					return err
-				}
-			}
-			if !exists(filepath.Join(dir, "events.jsonl")) && (o.Witness == "" || !exists(filepath.Join(o.Witness, "checkpoints"))) {
-				return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", dir), noLogYet)
-			}
-			rep, err := audit.Verify(dir, o)
-			var kept evidence.Report
-			if err == nil && spool != "" {
-				kept, err = evidence.Verify(dir, spool)
-			}
-			asJSON, jerr := cmd.Flags().GetBool("json")
-			if jerr != nil {
-				return jerr
-			}
-			if asJSON {
-				if werr := writeVerdict(cmd.OutOrStdout(), rep, kept, err); werr != nil {
-					return werr
-				}
-			} else if err == nil {
-				fmt.Fprintln(cmd.OutOrStdout(), rep)
-				if spool != "" {
-					fmt.Fprintln(cmd.OutOrStdout(), kept)
-				}
-			}
-			var bad *audit.BadRecord
-			if errors.As(err, &bad) {
-				return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
-			}
-			return err
-		},
-	}
-	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
-	cmd.Flags().StringVar(&witness, "witness", "", "`DIR` of witnessed checkpoints, with --log")
-	cmd.Flags().StringVar(&spool, "recordings", "", "`DIR` of recordings to hold against the log, with --log")
-	cmd.Flags().BoolVar(&growing, "growing", false, "the log is a copy made while the server wrote it")
-	return cmd
-}
-
 // auditLogDir is the directory that --log or the configuration names.
 func auditLogDir(cmd *cobra.Command) (string, error) {
 	dir, err := cmd.Flags().GetString("log")
@@ -211,31 +136,6 @@ func auditLogDir(cmd *cobra.Command) (string, error) {
 	}
 	dir, _, _, err = auditDirs(cmd)
 	return dir, err
-}
-
-// verifyPlace is what to verify: copies named by flags, else the
-// configuration's. The two aren't mixed: a copy's witness is no witness of the
-// running log.
-func verifyPlace(cmd *cobra.Command, keyFile, witness string) (string, audit.VerifyOptions, error) {
-	dir, err := cmd.Flags().GetString("log")
-	if err != nil {
-		return "", audit.VerifyOptions{}, err
-	}
-	if dir == "" {
-		if keyFile != "" || witness != "" {
-			return "", audit.VerifyOptions{}, failf(exitUsage, "--public-key and --witness go with --log")
-		}
-		dir, witness, key, err := auditDirs(cmd)
-		return dir, audit.VerifyOptions{PublicKey: key, Witness: witness}, err
-	}
-	if keyFile == "" {
-		return "", audit.VerifyOptions{}, failf(exitUsage, "--log needs --public-key FILE, and --witness DIR if there is one")
-	}
-	key, err := audit.ReadKey(keyFile)
-	if err != nil {
-		return "", audit.VerifyOptions{}, &exitError{code: exitUsage, err: err}
-	}
-	return dir, audit.VerifyOptions{PublicKey: key, Witness: witness}, nil
 }
 
 // listEvents prints events and returns how many. Lines that are no events are
@@ -314,60 +214,6 @@ func appendFields(b []byte, prefix string, v reflect.Value) []byte {
 		b = fmt.Appendf(b, " %s%s=%s", prefix, name, plain.Word(fmt.Sprint(f.Interface())))
 	}
 	return b
-}
-
-// verdict is verify's --json line.
-type verdict struct {
-	Consistent  bool       `json:"consistent"`
-	Events      uint64     `json:"events,omitempty"`
-	Last        *time.Time `json:"last,omitempty"`
-	Witnessed   uint64     `json:"witnessed,omitempty"`
-	WitnessedAt *time.Time `json:"witnessed_at,omitempty"`
-	Unsigned    int64      `json:"unsigned_bytes,omitempty"`
-	Recordings  int        `json:"recordings,omitempty"` // consistent with the log
-	File        string     `json:"file,omitempty"`
-	Line        uint64     `json:"line,omitempty"`
-	Through     uint64     `json:"through,omitempty"`
-	Seq         uint64     `json:"seq,omitempty"`
-	Why         string     `json:"why,omitempty"`
-}
-
-func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error) error {
-	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned}
-	if rep.Events > 0 {
-		v.Last = &rep.Last
-	}
-	if rep.Witnessed > 0 {
-		v.WitnessedAt = &rep.WitnessedAt
-	}
-	var bad *audit.BadRecord
-	if errors.As(err, &bad) {
-		v.File, v.Line, v.Through, v.Seq, v.Why = bad.File, bad.Line, bad.Through, bad.Seq, bad.Why
-	} else if err != nil {
-		v.Why = err.Error()
-	}
-	return json.NewEncoder(w).Encode(v)
-}
-
-// parseWhen parses a date, a time or an age before now; "" is the zero time.
-func parseWhen(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.AddDate(0, 0, -int(n)), nil
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	return time.Time{}, fmt.Errorf("%q: want 2026-03-01, 2026-03-01T09:00:00Z, 90m, 24h or 7d", s)
 }
 
 func typeNames() string {

@@ -18,12 +18,12 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/*.txt: each is a terminal session of an operator,
 // and documents what the verbs say. `exits N entry …` runs a verb that has to
-// end with exit code N.
+// end with exit code N; `record DIR` makes a site with two recorded sessions.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "record": record},
 	})
 }
 

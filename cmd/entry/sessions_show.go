@@ -171,7 +171,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, a
 		{"session", i.ID}, {"user", i.User}, {"lab", i.Lab}, {"target", i.Target}, {"login", i.Login}, {"source", i.Source},
 		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(i.State)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
-		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", fmt.Sprintf("%s in %d segments", plain.Size(i.Size), i.Segments)},
+		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
 		{"failed", v.Failed}, {"verified", verdictOf(v, verr)},
 	} {
 		if row[1] != "" {

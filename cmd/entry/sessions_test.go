@@ -4,16 +4,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"entry/audit"
 	"entry/audit/evidence"
 	"entry/bastion/site"
 	"entry/session/recording"
@@ -30,58 +27,8 @@ type recorded struct {
 
 func newRecorded(t *testing.T) recorded {
 	t.Helper()
-	return newRecordedAt(t, time.Now().Add(-time.Minute))
-}
-
-func newRecordedAt(t *testing.T, start time.Time) recorded {
-	t.Helper()
-	r := recorded{t: t, dir: filepath.Join(t.TempDir(), "d"), sealed: "01JQ8Z3M6W0000000000000001", cut: "01JQ8Z3M6X0000000000000002"}
-	must(t, site.Init(r.dir, "127.0.0.1:2222"))
-	key, err := os.ReadFile(filepath.Join(r.dir, "keys", "audit.key"))
-	must(t, err)
-	log, err := audit.Open(filepath.Join(r.dir, "audit"), audit.Options{Key: string(key), Witness: filepath.Join(r.dir, "witness")})
-	must(t, err)
-	open, err := spool.Open(spool.Options{Dir: filepath.Join(r.dir, "spool"), Now: func() time.Time { return start.Add(time.Minute) }, Commit: func(ctx context.Context, tick recording.Tick) error {
-		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hexOf(tick.Root), Changed: tick.Changed, List: tick.List}})
-	}})
-	must(t, err)
-	pub, err := os.Open(filepath.Join(r.dir, "keys", "auditors.pub"))
-	must(t, err)
-	to, err := recording.ParseRecipients(pub)
-	must(t, errors.Join(err, pub.Close()))
-	begin := func(id, user string) *spool.Writer {
-		w, err := open.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start}, to)
-		must(t, err)
-		must(t, log.Append(t.Context(), audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hexOf(w.HeaderHash())}}))
-		return w
-	}
-	w := begin(r.sealed, "alice")
-	for _, f := range []struct {
-		k    recording.Kind
-		ch   uint32
-		data string
-	}{
-		{recording.Request, 0, `{"type":"exec","command":"id; printf '\u001b]0;x\u0007'"}`},
-		{recording.Output, 0, "uid=1000(alice)\n"},
-		{recording.Exit, 0, `{"status":3}`},
-		{recording.Request, 1, `{"type":"pty-req","term":"xterm","cols":100,"rows":30}`},
-		{recording.Request, 1, `{"type":"shell"}`},
-		{recording.Output, 1, "$ lss\b \b\x1b]52;c;cm0gLXJm\a\x1b[6n -l\r\n\x1b[31mred\x1b[0m\r\n"},
-		{recording.Resize, 1, "120x40"},
-		{recording.Exit, 1, `{"status":7}`},
-	} {
-		must(t, w.Frame(f.k, f.ch, []byte(f.data)))
-	}
-	sum, err := w.Close()
-	must(t, err)
-	must(t, log.Append(t.Context(), audit.Event{Type: audit.SessionEnded, Session: r.sealed, User: "alice", Recording: &audit.Recording{ID: r.sealed, Head: hexOf(sum.Head), Segments: sum.Segments}}))
-	w = begin(r.cut, "bob")
-	must(t, w.Frame(recording.Output, 0, []byte("before the crash\n")))
-	must(t, open.Close()) // without closing the recording, as in a crash
-	_, err = spool.Recover(filepath.Join(r.dir, "spool"), func(a recording.Aborted) error {
-		return log.Append(t.Context(), audit.Event{Type: audit.RecordingAborted, Session: a.ID, Recording: &audit.Recording{ID: a.ID, Head: hexOf(a.Head), Segments: a.Segments}})
-	})
-	must(t, errors.Join(err, log.Close()))
+	r := recorded{t: t, dir: filepath.Join(t.TempDir(), "d"), sealed: sealedID, cut: cutID}
+	must(t, makeRecorded(r.dir, time.Now().Add(-time.Minute)))
 	return r
 }
 

@@ -1,0 +1,120 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"entry/audit"
+	"entry/bastion/site"
+	"entry/session/recording"
+	"entry/session/recording/spool"
+)
+
+// The sessions that record makes.
+const (
+	sealedID = "01JQ8Z3M6W0000000000000001" // of alice, sealed
+	cutID    = "01JQ8Z3M6X0000000000000002" // of bob, cut by a crash
+)
+
+// makeRecorded makes dir as entry init does, with two sessions recorded and in
+// the log: one sealed, one that a crash cut.
+func makeRecorded(dir string, start time.Time) (err error) {
+	if err := site.Init(dir, "127.0.0.1:2222"); err != nil {
+		return err
+	}
+	key, err := audit.ReadKey(filepath.Join(dir, "keys", "audit.key"))
+	if err != nil {
+		return err
+	}
+	log, err := audit.Open(filepath.Join(dir, "audit"), audit.Options{Key: key, Witness: filepath.Join(dir, "witness")})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	pub, err := os.ReadFile(filepath.Join(dir, "keys", "auditors.pub"))
+	if err != nil {
+		return err
+	}
+	to, err := recording.ParseRecipients(strings.NewReader(string(pub)))
+	if err != nil {
+		return err
+	}
+	if err := recordBoth(log, filepath.Join(dir, "spool"), to, start); err != nil {
+		return err
+	}
+	_, err = spool.Recover(filepath.Join(dir, "spool"), func(a recording.Aborted) error {
+		return log.Append(context.Background(), audit.Event{Type: audit.RecordingAborted, Session: a.ID, Recording: &audit.Recording{ID: a.ID, Head: hexOf(a.Head), Segments: a.Segments}})
+	})
+	return err
+}
+
+// recordBoth writes the recordings and what the log has of them.
+func recordBoth(log *audit.Log, dir string, to []age.Recipient, start time.Time) (err error) {
+	ctx := context.Background()
+	open, err := spool.Open(spool.Options{Dir: dir, Now: func() time.Time { return start.Add(time.Minute) }, Commit: func(ctx context.Context, tick recording.Tick) error {
+		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(tick.Root[:]), Changed: tick.Changed, List: tick.List}})
+	}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, open.Close()) }() // without closing bob's recording, as in a crash
+	begin := func(id, user string) (*spool.Writer, error) {
+		w, err := open.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start}, to)
+		if err != nil {
+			return nil, err
+		}
+		return w, log.Append(ctx, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hexOf(w.HeaderHash())}})
+	}
+	w, err := begin(sealedID, "alice")
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		k    recording.Kind
+		ch   uint32
+		data string
+	}{
+		{recording.Request, 0, `{"type":"exec","command":"id; printf '\u001b]0;x\u0007'"}`},
+		{recording.Output, 0, "uid=1000(alice)\n"},
+		{recording.Exit, 0, `{"status":3}`},
+		{recording.Request, 1, `{"type":"pty-req","term":"xterm","cols":100,"rows":30}`},
+		{recording.Request, 1, `{"type":"shell"}`},
+		{recording.Output, 1, "$ lss\b \b\x1b]52;c;cm0gLXJm\a\x1b[6n -l\r\n\x1b[31mred\x1b[0m\r\n"},
+		{recording.Resize, 1, "120x40"},
+		{recording.Exit, 1, `{"status":7}`},
+	} {
+		if err := w.Frame(f.k, f.ch, []byte(f.data)); err != nil {
+			return err
+		}
+	}
+	sum, err := w.Close()
+	if err != nil {
+		return err
+	}
+	if err := log.Append(ctx, audit.Event{Type: audit.SessionEnded, Session: sealedID, User: "alice", Recording: &audit.Recording{ID: sealedID, Head: hexOf(sum.Head), Segments: sum.Segments}}); err != nil {
+		return err
+	}
+	if w, err = begin(cutID, "bob"); err != nil {
+		return err
+	}
+	return w.Frame(recording.Output, 0, []byte("before the crash\n"))
+}
+
+// record is the scripts' `record DIR`: it makes DIR with two recorded sessions
+// that started an hour ago.
+func record(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("want: record DIR")
+	}
+	ts.Check(makeRecorded(ts.MkAbs(args[0]), time.Now().Add(-time.Hour)))
+}
