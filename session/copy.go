@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
 
@@ -19,35 +20,44 @@ type course struct {
 
 // copy relays bytes until one of the ends has ended: counted against the
 // budget, then recorded, then sent. When the flow or the lease is ending it
-// stops after what it has in hand.
-func (f *flow) copy(c course) {
+// stops after what it has in hand. The error is what failed, nil at the end of
+// data; with an SSH channel on either side it is io.EOF where the channel is
+// gone, and nothing else.
+func (f *flow) copy(c course) error {
 	defer c.dst.end()
 	for n := 0; !f.over() && !c.lease.over(); {
 		b := fastconn.Chunk(n, c.most)
-		var err error
-		n, err = c.src.Read(*b)
-		ok := true
+		var end, err error
+		n, end = c.src.Read(*b)
 		if n > 0 && !f.over() && !c.lease.over() {
-			ok = f.pass(c, (*b)[:n])
+			err = f.pass(c, (*b)[:n])
 		}
 		fastconn.PutChunk(b)
-		// Bytes may come with an error: x/crypto reports that way that it could
-		// not open the window. What the peer had sent is still there to be read.
-		if n == 0 && err != nil || !ok {
-			return
+		switch {
+		case err != nil:
+			return err
+		case n > 0:
+			// Bytes may come with an error: x/crypto reports that way that it
+			// could not open the window. What the peer had sent is still there to
+			// be read.
+		case errors.Is(end, io.EOF):
+			return nil
+		case end != nil:
+			return end
 		}
 	}
+	return nil
 }
 
-// pass relays p and reports whether the course can go on.
-func (f *flow) pass(c course, p []byte) bool {
+// pass relays p. An error says that the course can't go on.
+func (f *flow) pass(c course, p []byte) error {
 	if err := f.meter.may[c.to].take(f.group.Context(), len(p)); err != nil {
 		c.lease.end(f.o.Ref(), unbudgeted(err), "")
-		return false
+		return err
 	}
 	f.meter.read(c.to, len(p))
 	c.count.Add(int64(len(p)))
-	ok := c.dst.put(p)
+	err := c.dst.put(p)
 	f.meter.wrote(c.to)
-	return ok
+	return err
 }

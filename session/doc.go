@@ -1,7 +1,9 @@
 // Package session relays one authorised SSH connection, channel by channel,
 // between a client leg, on which entry is the server, and an upstream leg, on
-// which it is the client. It is the hot path: every byte of every user passes
-// Relay and two or three conns of package fastconn.
+// which it is the client; and single channels of a client to a target that
+// isn't SSH. It is the hot path: every byte of every user passes Relay or
+// Forward, which share all that moves, counts and ends it, and two or three
+// conns of package fastconn.
 //
 // # What passes
 //
@@ -95,7 +97,8 @@
 // discarded by one more. Beside those: one recheck at a time, a keep-alive for
 // each leg, the end of each leg. A copying goroutine waits for its source, then
 // for the budget, the recorder and its destination; nothing else waits for it
-// but the owner of its channel. Relay returns when all have ended.
+// but the owner of its channel. Relay returns when all have ended. Forward is
+// the same with one channel, whose group ends with it.
 //
 // Locks: the turn of an outlet is held while recording and writing, and so can
 // be waited for as long as a peer takes nothing; that of an allowance is held
@@ -111,7 +114,7 @@
 // # When not to use it
 //
 // The package neither authenticates, nor dials, nor checks host keys. It relays
-// what SSH offers as channels: a `kind: tcp` target has no upstream leg.
+// what SSH offers as channels, and what a client opens one for.
 //
 // # Sources
 //

@@ -148,14 +148,6 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 		rejectLate(nc)
 		return
 	}
-	p := &pipe{r: r, grant: g, lease: l, opened: e, fact: fact, far: far, farReqs: farReqs, to: dir}
-	near, nearReqs, err := nc.Accept()
-	if err != nil { // the opener is gone
-		_ = far.Close() // it may be gone too
-	} else {
-		defer r.group.Go("late requests", func() { ssh.DiscardRequests(nearReqs) })
-		p.near, p.nearReqs = near, nearReqs
-		p.own()
-	}
-	p.closed()
+	p := &pipe{f: r.flow, grant: g, lease: l, opened: e, fact: fact, far: far, farReqs: farReqs, to: dir}
+	p.carry(nc)
 }

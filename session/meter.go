@@ -55,7 +55,7 @@ func (m *meter) giveBack() {
 // goroutine, which calls struck for every value of c.
 type clock struct {
 	f      *flow
-	what   string // is limited, as "sessions"
+	what   string // is limited, as "sessions on"
 	limits policy.Limits
 	timer  *time.Timer
 	c      <-chan time.Time // nil without a limit
@@ -86,7 +86,7 @@ func (k *clock) struck() {
 	f := k.f
 	switch {
 	case k.limits.Session > 0 && time.Since(f.meter.start) >= k.limits.Session:
-		f.end(&refusal.Error{Text: fmt.Sprintf("%s on %s end after %s", k.what, f.target, k.limits.Session), Code: refusal.SessionLimit})
+		f.end(&refusal.Error{Text: fmt.Sprintf("%s %s end after %s", k.what, f.target, k.limits.Session), Code: refusal.SessionLimit})
 	case k.limits.Idle > 0 && f.meter.quiet() >= k.limits.Idle:
 		f.end(&refusal.Error{Text: fmt.Sprintf("nothing was sent or received for %s", k.limits.Idle), Code: refusal.IdleLimit})
 	default:

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"io"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"entry/session/fastconn"
@@ -11,8 +12,9 @@ import (
 // outlet is one stream on its way out of entry: what goes through it is
 // recorded first, and goes in one order into both.
 type outlet struct {
-	f *flow
-	w io.Writer
+	f    *flow
+	w    io.Writer
+	sent atomic.Int64 // bytes that w took
 
 	// turn holds a token while somebody is in Frame or Write, and guards what
 	// follows. x/crypto keeps one packet for each stream of a channel, so that
@@ -35,20 +37,23 @@ func (f *flow) newOutlet(w io.Writer, t *tap) *outlet {
 // are in that range, and few programs send longer ones.
 const maxTail = 256 // bytes
 
-// put records p and sends it on, in pieces of fastconn.MaxChunk. It reports whether the
-// stream can go on: not if the recorder failed, which ends the session, or the
+// put records p and sends it on, in pieces of fastconn.MaxChunk. An error says
+// that the stream can't go on: the recorder failed, which ends the flow, or the
 // peer is gone.
-func (o *outlet) put(p []byte) bool {
+func (o *outlet) put(p []byte) error {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
-	return o.write(p) && (o.waiting == nil || o.inside() || o.flush())
+	if err := o.write(p); err != nil || o.waiting == nil || o.inside() {
+		return err
+	}
+	return o.flush()
 }
 
-// write is put with the turn held.
-func (o *outlet) write(p []byte) bool {
+// write is put with the turn held, and shows no lines.
+func (o *outlet) write(p []byte) error {
 	if err := o.tap.keep(p); err != nil {
 		o.f.unrecorded(err)
-		return false
+		return err
 	}
 	if o.screen {
 		o.remember(p)
@@ -56,15 +61,16 @@ func (o *outlet) write(p []byte) bool {
 	for len(p) > 0 {
 		n := min(len(p), fastconn.MaxChunk)
 		if _, err := o.w.Write(p[:n]); err != nil {
-			return false
+			return err
 		}
+		o.sent.Add(int64(n))
 		p = p[n:]
 	}
-	return true
+	return nil
 }
 
 // flush shows the lines that waited; the turn is held.
-func (o *outlet) flush() bool {
+func (o *outlet) flush() error {
 	p := o.waiting
 	o.waiting = nil
 	return o.write(p)
@@ -88,7 +94,7 @@ func (o *outlet) show(line []byte) {
 	}
 	o.waiting = append(o.waiting, line...)
 	if !o.inside() {
-		o.flush()
+		_ = o.flush() // the peer may be gone
 	}
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -39,7 +40,9 @@ func (f *fault) in(o *Options) {
 	o.Event = func(e audit.Event) error { f.reached("event"); return event(e) }
 	o.Ref = func() string { f.reached("ref"); return ref() }
 	o.BudgetUp = faultyBudget{f}
-	o.Recorder.(*fakeRecorder).before = func(k recording.Kind, _ []byte) { f.reached("frame " + k.String()) }
+	if rec, ok := o.Recorder.(*fakeRecorder); ok {
+		rec.before = func(k recording.Kind, _ []byte) { f.reached("frame " + k.String()) }
+	}
 }
 
 type faultyBudget struct{ f *fault }
@@ -115,7 +118,7 @@ func (c *faultyChannel) SendRequest(name string, reply bool, p []byte) (bool, er
 	return c.Channel.SendRequest(name, reply, p)
 }
 
-// faultyWire is a net.Conn in which writing panics.
+// faultyWire is a net.Conn in which reading and writing panic.
 type faultyWire struct {
 	net.Conn
 	f *fault
@@ -124,6 +127,12 @@ type faultyWire struct {
 func (w faultyWire) Write(p []byte) (int, error) {
 	w.f.reached("conn")
 	return w.Conn.Write(p)
+}
+
+func (w faultyWire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.f.reached("conn's read")
+	return n, err
 }
 
 // A panic ended the whole process where one of these goroutines had no owner.
@@ -226,6 +235,52 @@ func TestAPanicEndsItsOwnRefusalOnly(t *testing.T) {
 			<-done
 			if err := user.Conn.Wait(); err == nil {
 				t.Error("the connection stays open")
+			}
+		})
+	}
+}
+
+func TestAPanicEndsItsOwnForwardOnly(t *testing.T) {
+	sends := func(l *lane) { _, _ = l.Write([]byte("sent")) }
+	answers := func(l *lane) { _, _ = l.target.Write([]byte("answered")) }
+	for _, tt := range []struct {
+		at        string
+		do        func(*lane)
+		goroutine string
+	}{
+		{"conn", sends, "stream of a forward"},
+		{"take", sends, "stream of a forward"},
+		{"conn's read", answers, "stream of a forward"},
+		{"stands", nil, "recheck"},
+	} {
+		t.Run(tt.at, func(t *testing.T) {
+			a, b := wire.Pipe()
+			unharmed := newLane(t, mayForward, a, b, nil)
+			f := &fault{at: tt.at}
+			far, target := wire.Pipe()
+			change := make(chan struct{}, 1)
+			l := newLane(t, mayForward, faultyWire{far, f}, target, func(o *Options) { f.in(o); o.Recheck = change })
+			f.on.Store(true)
+			if tt.do != nil {
+				tt.do(l)
+			} else {
+				change <- struct{}{}
+			}
+			<-l.over
+			if e := l.closed(); e.Reason != refusal.Internal.String() || e.Detail != "internal error" {
+				t.Errorf("%+v", e)
+			}
+			<-l.done
+			var p *group.Panic
+			if !errors.As(l.err, &p) || p.Name != tt.goroutine || p.Value != "broken "+tt.at {
+				t.Errorf("the cause is %v, want %q in %q", l.err, "broken "+tt.at, tt.goroutine)
+			}
+			if _, err := target.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("the target's connection is open: %v", err)
+			}
+			sends(unharmed)
+			if _, err := io.ReadFull(b, make([]byte, 4)); err != nil {
+				t.Error("another forward was harmed:", err)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,47 +16,78 @@ import (
 	"entry/session/recording"
 )
 
+// side is one end of a pipe: an ssh.Channel, or a connSide.
+type side interface {
+	io.ReadWriteCloser
+	CloseWrite() error
+}
+
 // pipe relays the bytes of a channel that isn't a session. near is the side
 // that opened it.
 type pipe struct {
-	r        *relay
+	f        *flow
 	grant    policy.Grant
-	opened   audit.Event
-	near     ssh.Channel
+	opened   audit.Event // its Channel is nil where the pipe is all there is of the flow
 	lease    *lease
-	nearReqs <-chan *ssh.Request
-	far      ssh.Channel
+	near     side
+	nearReqs <-chan *ssh.Request // nil once the side closed the channel
+	far      side
 	farReqs  <-chan *ssh.Request
 	to       direction // of what near sends
 
 	bytes   [2]atomic.Int64 // by direction
 	fact    channelFact
 	noted   sync.Once
+	over    func() // called once that is noted; may be nil
+	closing bool   // both sides were closed from here; owned by own
+	failed  error  // what ended it, where one side failed; owned by own
 	alarmed atomic.Bool
 	refused atomic.Bool
+}
+
+// carry accepts nc, the near side, and relays until both sides closed the
+// channel.
+func (p *pipe) carry(nc ssh.NewChannel) {
+	near, reqs, err := nc.Accept()
+	if err != nil { // the opener is gone
+		_ = p.far.Close() // it may be gone too
+	} else {
+		defer p.f.group.Go("late requests", func() { ssh.DiscardRequests(reqs) })
+		p.near, p.nearReqs = near, reqs
+		p.own()
+	}
+	p.closed()
 }
 
 // own relays both directions, each with its own EOF, until both sides closed
 // the channel.
 func (p *pipe) own() {
-	copied := make(chan direction, 2)
-	start := func(dst, src ssh.Channel, to direction) {
-		p.r.group.Go("stream of a forward", func() {
-			defer func() { copied <- to }()
-			p.r.copy(course{to: to, src: &sniffer{p: p, src: src}, dst: p.r.newOutlet(dst, nil), most: fastconn.BulkChunk, lease: p.lease, count: &p.bytes[to]})
-			if p.refused.Load() || p.lease.over() {
-				p.close()
-				return
+	type end struct {
+		to  direction
+		err error
+	}
+	copied := make(chan end, 2)
+	var out [2]*outlet
+	start := func(dst, src side, to direction) {
+		o := p.f.newOutlet(dst, nil)
+		out[to] = o
+		p.f.group.Go("stream of a forward", func() {
+			e := end{to: to}
+			defer func() { copied <- e }()
+			e.err = p.f.copy(course{to: to, src: &sniffer{p: p, src: src}, dst: o, most: fastconn.BulkChunk, lease: p.lease, count: &p.bytes[to]})
+			if e.err == nil && !p.lease.over() {
+				_ = dst.CloseWrite() // it may be gone
 			}
-			_ = dst.CloseWrite() // it may be gone
 		})
 	}
 	start(p.far, p.near, p.to)
 	start(p.near, p.far, 1-p.to)
+	taken := func() int64 { return out[towardsClient].sent.Load() + out[towardsTarget].sent.Load() }
 
-	ending, lost := p.r.ending, p.lease.ended
+	ending, lost := p.f.ending, p.lease.ended
 	var fromNear, fromFar bool // nothing more comes
 	var late <-chan time.Time
+	var before int64 // bytes taken when late was set
 	for !fromNear || !fromFar || p.nearReqs != nil || p.farReqs != nil {
 		select {
 		case req, ok := <-p.nearReqs:
@@ -64,30 +96,59 @@ func (p *pipe) own() {
 		case req, ok := <-p.farReqs:
 			p.farReqs = stillOpen(p.farReqs, ok)
 			replyLate(req)
-		case to := <-copied:
-			fromNear = fromNear || to == p.to
-			fromFar = fromFar || to != p.to
+		case e := <-copied:
+			fromNear = fromNear || e.to == p.to
+			fromFar = fromFar || e.to != p.to
+			if e.err != nil {
+				p.fail(e.err)
+			}
 		case <-late:
-			p.close()
+			late = nil
+			if taken() == before {
+				p.close()
+			}
 		case <-ending:
 			ending = nil
 			p.close()
+			if p.alone() {
+				p.closed()
+			}
 		case <-lost:
 			lost = nil
 			p.close()
 			p.closed()
 		}
 		// A side that closed the channel takes nothing any more. The other one
-		// gets what is still on its way, for a while, then CLOSE as well.
+		// gets what is still on its way, as long as it takes it, then CLOSE as
+		// well.
 		nearGone, farGone := p.nearReqs == nil, p.farReqs == nil
 		switch {
-		case fromNear && fromFar, nearGone && fromNear, farGone && fromFar:
+		case fromNear && fromFar:
 			p.close()
-		case (nearGone || farGone) && late == nil:
-			late = time.After(deliveryGrace)
+			p.closed()
+		case nearGone && fromNear, farGone && fromFar:
+			p.close()
+		case (nearGone || farGone) && late == nil && !p.closing:
+			late, before = time.After(deliveryGrace), taken()
 		}
 	}
 }
+
+// fail ends the pipe for what failed in a direction. A channel that fails is
+// gone, which its requests tell; nothing tells it of another connection.
+func (p *pipe) fail(err error) {
+	switch {
+	case errors.Is(err, errNested):
+		p.close()
+	case p.closing, !p.alone(), errors.Is(err, io.EOF), p.nearReqs == nil: // the client left
+	default:
+		p.failed = err
+		p.close()
+	}
+}
+
+// alone reports whether the flow ends with the pipe.
+func (p *pipe) alone() bool { return p.opened.Channel == nil }
 
 // closed notes, once, that the forward is over.
 func (p *pipe) closed() {
@@ -95,22 +156,40 @@ func (p *pipe) closed() {
 		e := p.opened
 		e.Type, e.Detail = audit.ForwardClosed, ""
 		e.BytesDown, e.BytesUp = p.bytes[towardsClient].Load(), p.bytes[towardsTarget].Load()
-		if p.refused.Load() {
+		switch {
+		case p.refused.Load():
 			e.Reason = "nested-ssh"
-		} else {
+		case p.lease.over():
 			p.lease.fill(&e)
+		case p.alone() && p.f.over():
+			why := p.f.cause()
+			e.Reason, e.Detail = why.Code.String(), asciiLine(why.Text, audit.MaxDetail)
+		case p.failed != nil:
+			e.Reason, e.Detail = "failed", asciiLine(p.failed.Error(), audit.MaxDetail)
 		}
-		p.r.event(e)
+		p.f.event(e)
 		p.fact.Type, p.fact.BytesDown, p.fact.BytesUp = "channel-close", e.BytesDown, e.BytesUp
-		p.r.frame(p.grant, recording.Request, *e.Channel, p.fact)
+		if !p.alone() {
+			p.f.frame(p.grant, recording.Request, *e.Channel, p.fact)
+		}
+		if p.over != nil {
+			p.over()
+		}
 	})
 }
 
-// close closes both sides. An error says that one is gone or was sent CLOSE
-// already.
+// close closes both sides, once. That may wait for a peer, so it runs beside
+// own. An error says that one is gone.
 func (p *pipe) close() {
-	_ = p.near.Close()
-	_ = p.far.Close()
+	if p.closing {
+		return
+	}
+	p.closing = true
+	for _, s := range []side{p.near, p.far} {
+		if s != nil { // the near one may never have been opened
+			p.f.group.Go("close of a forward", func() { _ = s.Close() })
+		}
+	}
 }
 
 var errNested = errors.New("an SSH connection inside a forward")
@@ -121,7 +200,7 @@ var errNested = errors.New("an SSH connection inside a forward")
 // what holds is that a full recording admits listed destinations only.
 type sniffer struct {
 	p    *pipe
-	src  ssh.Channel
+	src  io.Reader
 	head []byte
 	done bool
 }
@@ -162,7 +241,7 @@ func (p *pipe) alarm() (refused bool) {
 		if refused {
 			e.Reason = "refused"
 		}
-		p.r.event(e)
+		p.f.event(e)
 	}
 	return refused
 }

@@ -15,7 +15,7 @@ const (
 	farewellGrace = 3 * time.Second
 
 	// deliveryGrace bounds how long the target is given to take what a client
-	// sent before it left.
+	// sent before it left; in a forward, how long it may take none of it.
 	deliveryGrace = 2 * time.Second
 
 	// exitGrace is how long the end of a program's output is kept from the
@@ -92,7 +92,7 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 	defer clientPulse.stop()
 	upPulse := r.newPulse(r.upstream.Conn, r.o.UpstreamKeepAlive, towardsTarget)
 	defer upPulse.stop()
-	clock := r.newClock(limits, "sessions")
+	clock := r.newClock(limits, "sessions on")
 	defer clock.stop()
 	recheck, messages := r.o.Recheck, r.o.Messages
 	var movedBefore int64

@@ -27,17 +27,17 @@ func (s *sessionChannel) begin() {
 		})
 	}
 	stream(inputStream, "input of a program", func() {
-		r.copy(course{to: towardsTarget, src: s.client, dst: r.newOutlet(s.up, newTap(recording.Input)), most: most, lease: s.lease, count: &s.bytesUp})
+		_ = r.copy(course{to: towardsTarget, src: s.client, dst: r.newOutlet(s.up, newTap(recording.Input)), most: most, lease: s.lease, count: &s.bytesUp})
 		_ = s.up.CloseWrite() // the target may have closed the channel
 	})
 	stream(outputStream, "output of a program", func() {
-		if s.pty && r.o.Notice != "" && !s.stdout.put([]byte(r.o.Notice+"\r\n")) {
+		if s.pty && r.o.Notice != "" && s.stdout.put([]byte(r.o.Notice+"\r\n")) != nil {
 			return
 		}
-		r.copy(course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown})
+		_ = r.copy(course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown})
 	})
 	stream(errorStream, "error output of a program", func() {
-		r.copy(course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
+		_ = r.copy(course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
 	})
 }
 

@@ -180,25 +180,6 @@ func (b *Budget) Return(n int64) {
 	}
 }
 
-// Meter spends what a tcp forward moves, chunk by chunk.
-func (b *Budget) Meter(ctx context.Context, touched func()) func(int) error {
-	return func(n int) error {
-		touched()
-		taken := int64(0)
-		for taken < int64(n) {
-			got, err := b.Take(ctx, int64(n)-taken)
-			if err != nil {
-				if taken > 0 {
-					b.Return(taken)
-				}
-				return err
-			}
-			taken += got
-		}
-		return nil
-	}
-}
-
 func (b *Budget) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
