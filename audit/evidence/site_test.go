@@ -5,7 +5,6 @@ package evidence
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -126,17 +125,16 @@ func (s *site) change(path string, f func([]byte) []byte) {
 	testkit.Check(s.t, os.WriteFile(path, f(b), 0o600))
 }
 
-// mismatches are all that an error joins.
+// mismatches are all that an error joins, and what else it joins. A mismatch is
+// one whatever it wraps.
 func mismatches(err error) (all []*Mismatch, others []error) {
-	var joined interface{ Unwrap() []error }
-	var one *Mismatch
-	switch {
-	case err == nil:
-	case errors.As(err, &one) && one == err:
-		all = []*Mismatch{one}
-	case errors.As(err, &joined):
-		for _, e := range joined.Unwrap() {
-			a, o := mismatches(e)
+	switch e := any(err).(type) {
+	case nil:
+	case *Mismatch:
+		all = []*Mismatch{e}
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			a, o := mismatches(one)
 			all, others = append(all, a...), append(others, o...)
 		}
 	default:
