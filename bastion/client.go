@@ -43,7 +43,7 @@ type client struct {
 }
 
 // errClientLeft ends what a client connection leaves behind.
-var errClientLeft = &refusal.Error{Text: "the connection to entry ended", Code: "closed"}
+var errClientLeft = &refusal.Error{Text: "the connection to entry ended", Code: refusal.Closed}
 
 // serve runs the connection until it ends, and everything that it started.
 func (c *client) serve(ctx context.Context) {
