@@ -265,15 +265,3 @@ func localPort(p int) int {
 	}
 	return p
 }
-
-// hours says a duration as people do.
-func hours(d time.Duration) string {
-	n, unit := int(d/time.Hour), "hour"
-	if n >= 48 && n%24 == 0 {
-		n, unit = n/24, "day"
-	}
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}

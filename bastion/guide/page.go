@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	text "text/template"
+
+	"entry/audit/plain"
 )
 
 //go:embed page.html
@@ -57,10 +59,10 @@ func (f Facts) page() (page, error) {
 		}
 	}
 	if f.Remembered > 0 {
-		p.RememberFor = hours(f.Remembered)
+		p.RememberFor = plain.Span(f.Remembered)
 	}
 	if f.Invited > 0 {
-		p.InviteFor = hours(f.Invited)
+		p.InviteFor = plain.Span(f.Invited)
 	}
 	f.Multiplex = true
 	p.Config = blocks(openSSH(f))

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"entry/audit/plain"
 )
 
 // vsCode is settings.json with comments, which VS Code reads. Remote - SSH
@@ -38,7 +40,7 @@ func vsCode(f Facts) string {
 	if f.Remembered > 0 {
 		b.WriteString(lines(
 			"    // A window opens many connections. With a public key (`ssh "+f.Name+" keys`) one",
-			"    // code a day is enough: key and code once, then no question for "+hours(f.Remembered)+".",
+			"    // code a day is enough: key and code once, then no question for "+plain.Span(f.Remembered)+".",
 		))
 	}
 	b.WriteString("}\n")

@@ -3,6 +3,8 @@ package guide
 import (
 	"fmt"
 	"strings"
+
+	"entry/audit/plain"
 )
 
 // winSCP is an INI file to import: for each machine one session that logs in
@@ -23,7 +25,7 @@ func winSCP(f Facts) string {
 		";                          again for every background transfer.",
 	))
 	if f.Remembered > 0 {
-		b.WriteString(lines("; With a public key (`ssh " + f.Name + " keys`) one code is enough for " + hours(f.Remembered) + "."))
+		b.WriteString(lines("; With a public key (`ssh " + f.Name + " keys`) one code is enough for " + plain.Span(f.Remembered) + "."))
 	}
 	b.WriteString(lines(
 		"; Host keys: import the PuTTY file first (`config putty`) and tick Preferences,",

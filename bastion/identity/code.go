@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 )
 
@@ -142,5 +143,5 @@ func driftText(drift time.Duration) string {
 		way = "behind"
 	}
 	return fmt.Sprintf("The clock of your authenticator is about %s %s: set it to automatic, then use a new code.",
-		minutesLeft(time.Time{}.Add(drift.Abs()), time.Time{}), way)
+		plain.Left(drift.Abs()), way)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 	"entry/policy"
 )
@@ -44,7 +45,7 @@ func (a Operators) Invite(ctx context.Context, name string) (mail, signal string
 	if err != nil {
 		return "", "", time.Time{}, fmt.Errorf("invite user %s: %w", name, err)
 	}
-	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + utc(fresh.Expires)})
+	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + plain.Moment(fresh.Expires)})
 	half := len(temporary) / 2
 	return temporary[:half], temporary[half+1:], fresh.Expires, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 )
 
@@ -123,7 +124,7 @@ func (d *dialogue) expired(acct Account) verdict {
 	}
 	return verdict{
 		reason: reasonExpired, innocent: true,
-		text: "This temporary passphrase expired on " + utc(acct.Temporary.Expires) + ": ask your lab's administrator for a new one.",
+		text: "This temporary passphrase expired on " + plain.Moment(acct.Temporary.Expires) + ": ask your lab's administrator for a new one.",
 	}
 }
 
@@ -156,7 +157,5 @@ func (a *core) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
 }
 
 func lockedText(acct Account) string {
-	return "This account is locked until " + utc(acct.LockedUntil) + " after many wrong passphrases: wait, or ask your lab's administrator."
+	return "This account is locked until " + plain.Moment(acct.LockedUntil) + " after many wrong passphrases: wait, or ask your lab's administrator."
 }
-
-func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -1,9 +1,10 @@
 package identity
 
 import (
-	"fmt"
 	"strings"
 	"time"
+
+	"entry/audit/plain"
 )
 
 // warnBefore is how long before something ends a login says so.
@@ -23,11 +24,11 @@ func (l lifetimes) unfit(s Standing, now time.Time) verdict {
 	case s.Disabled:
 		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask your lab's administrator."}
 	case !s.Ends.IsZero() && !now.Before(s.Ends):
-		return verdict{reason: reasonEnded, innocent: true, text: "This account ended on " + utc(s.Ends) + ": ask your lab's administrator."}
+		return verdict{reason: reasonEnded, innocent: true, text: "This account ended on " + plain.Moment(s.Ends) + ": ask your lab's administrator."}
 	case !after.IsZero() && !now.Before(after):
 		return verdict{
 			reason: reasonInactive, innocent: true,
-			text: "This account expired on " + utc(after) + ", after " + days(l.inactivity) + " without a login: ask your lab's administrator to enable it.",
+			text: "This account expired on " + plain.Moment(after) + ", after " + plain.Span(l.inactivity) + " without a login: ask your lab's administrator to enable it.",
 		}
 	}
 	return verdict{}
@@ -72,23 +73,13 @@ func (l lifetimes) warnings(acct Account, now time.Time) string {
 	var say []string
 	soon := func(end time.Time) bool { return !end.IsZero() && !now.Before(end.Add(-warnBefore)) }
 	if soon(acct.Ends) {
-		say = append(say, "Your account ends on "+utc(acct.Ends)+": ask your lab's administrator if you need it longer.")
+		say = append(say, "Your account ends on "+plain.Moment(acct.Ends)+": ask your lab's administrator if you need it longer.")
 	}
 	if soon(l.inactiveAfter(acct.standing(""))) {
-		say = append(say, "Your account would have expired on "+utc(l.inactiveAfter(acct.standing("")))+": accounts do after "+days(l.inactivity)+" without a login.")
+		say = append(say, "Your account would have expired on "+plain.Moment(l.inactiveAfter(acct.standing("")))+": accounts do after "+plain.Span(l.inactivity)+" without a login.")
 	}
 	if end := l.passphraseExpires(acct); soon(end) {
-		say = append(say, "Your passphrase expires on "+utc(end)+": change it with ssh "+l.issuer+" passwd.")
+		say = append(say, "Your passphrase expires on "+plain.Moment(end)+": change it with ssh "+l.issuer+" passwd.")
 	}
 	return strings.Join(say, "\n")
-}
-
-func days(d time.Duration) string {
-	if d%(24*time.Hour) != 0 {
-		return d.String()
-	}
-	if n := d / (24 * time.Hour); n != 1 {
-		return fmt.Sprintf("%d days", n)
-	}
-	return "1 day"
 }

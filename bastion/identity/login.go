@@ -3,8 +3,6 @@ package identity
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -235,14 +233,4 @@ func (d *dialogue) event(t audit.Type, why reason) audit.Event {
 		e.UserHash = d.a.keys.HashName(d.at.Name)
 	}
 	return e
-}
-
-// minutesLeft rounds up, so that whoever waits that long is not told to wait
-// again.
-func minutesLeft(until, now time.Time) string {
-	n := max(1, int((until.Sub(now)+time.Minute-1)/time.Minute))
-	if n == 1 {
-		return "1 minute"
-	}
-	return fmt.Sprintf("%d minutes", n)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 	"entry/policy"
 )
@@ -60,7 +61,7 @@ func (a Operators) AddUser(ctx context.Context, name string) (temporary string, 
 		a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
 		return "", fmt.Errorf("add user %s: %w", name, storeFailed(err))
 	}
-	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + utc(acct.Temporary.Expires)})
+	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + plain.Moment(acct.Temporary.Expires)})
 	return temporary, nil
 }
 

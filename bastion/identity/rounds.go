@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 )
 
@@ -56,7 +57,7 @@ func (d *dialogue) locked(ctx context.Context, st lockState) error {
 		what = "your address"
 	}
 	d.notice(ctx, fmt.Sprintf("%sToo many failed logins: nothing is accepted for %s for %s.",
-		d.verdict, what, minutesLeft(st.until, d.a.now())))
+		d.verdict, what, plain.Left(st.until.Sub(d.a.now()))))
 	return errLocked
 }
 

@@ -66,9 +66,9 @@ func strength(p, user, issuer string) int {
 }
 
 var (
-	plainI = strings.NewReplacer(append([]string{"1", "i", "!", "i", "|", "i"}, plain...)...)
-	plainL = strings.NewReplacer(append([]string{"1", "l", "!", "l", "|", "l"}, plain...)...)
-	plain  = []string{
+	plainI    = strings.NewReplacer(append([]string{"1", "i", "!", "i", "|", "i"}, spellings...)...)
+	plainL    = strings.NewReplacer(append([]string{"1", "l", "!", "l", "|", "l"}, spellings...)...)
+	spellings = []string{
 		"4", "a", "@", "a", "8", "b", "(", "c", "[", "c", "{", "c", "<", "c", "3", "e", "6", "g", "9", "g",
 		"0", "o", "5", "s", "$", "s", "7", "t", "+", "t", "%", "x", "2", "z",
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 )
 
@@ -77,7 +78,7 @@ func (a Operators) SetRealm(ctx context.Context, name, realm string) error {
 func (a Operators) SetEnd(ctx context.Context, name string, end time.Time) error {
 	e, detail := a.adminEvent(ctx, audit.UserChanged, name, nil), "no end"
 	if !end.IsZero() {
-		e.Until, detail = &end, "ends on "+utc(end)
+		e.Until, detail = &end, "ends on "+plain.Moment(end)
 	}
 	e.Detail = detail
 	err := a.change(ctx, name, e, func(acct *Account) error {
