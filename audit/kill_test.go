@@ -14,12 +14,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"entry/e2e/testkit"
 )
 
 // killHelper names the variable that turns this test binary into a writer.
 const killHelper = "ENTRY_AUDIT_TEST_WRITER"
 
-// TestKillHelper isn't a test: TestKill runs it as a process to kill. It
+// TestKillHelper isn't a test: TestSoakKill runs it as a process to kill. It
 // appends from several goroutines and prints each acknowledged reference.
 func TestKillHelper(t *testing.T) {
 	args := strings.Split(os.Getenv(killHelper), "\n")
@@ -47,12 +49,13 @@ func TestKillHelper(t *testing.T) {
 	wg.Wait()
 }
 
-// TestKill kills a busy writer 20 times at random moments. Every start accepts
-// what the one before left, the log verifies, and no acknowledged event is gone.
-func TestKill(t *testing.T) {
+// TestSoakKill kills a busy writer many times at random moments. Every start
+// accepts what the one before left, the log verifies, and no acknowledged event
+// is gone.
+func TestSoakKill(t *testing.T) {
 	p := newPlace(t)
 	acked := map[string]bool{}
-	for range 20 {
+	for range testkit.Long(20, 1000) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKillHelper$")
 		cmd.Env = append(os.Environ(), killHelper+"="+p.dir+"\n"+p.witness+"\n"+p.signer)
 		out, err := cmd.StdoutPipe()
