@@ -26,6 +26,6 @@
 //
 // Time that a test can own is a Clock's or synctest's: nothing waits then.
 //
-// The programs want Linux: they are in process groups of their own and are
-// ended by the kernel if the test binary dies.
+// Programs and sshd are there on Linux only: the kernel ends them if the test
+// binary dies.
 package testkit

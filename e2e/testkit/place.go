@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -41,12 +40,12 @@ func FreePort(t testing.TB) int {
 		if err != nil {
 			continue
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
+		// Trying to listen would be in the way for a moment longer: a program that
+		// is just being started holds what was open, until it is.
+		if Listening(port) {
 			claim.Close()
 			continue
 		}
-		Check(t, l.Close())
 		t.Cleanup(func() { claim.Close() })
 		return port
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 )
 
 // MayAll grants every capability there is. Forwards have to be listed besides.
@@ -25,13 +24,6 @@ func TargetLine(name, addr, hostKey string, extra ...string) string {
 		fields = append(fields, fmt.Sprintf("host_keys: [%q]", hostKey))
 	}
 	return fmt.Sprintf("      %s: {%s}", name, strings.Join(append(fields, extra...), ", "))
-}
-
-// Target is the line for this machine under a name. Everybody's login there is
-// the account that runs the tests.
-func (s *SSHD) Target(t testing.TB, name string, extra ...string) string {
-	t.Helper()
-	return TargetLine(name, s.Addr(), s.HostKey(), append([]string{"default_login: " + Me(t)}, extra...)...)
 }
 
 // Rule is one rule with these fields, a line each. Without a who or a where

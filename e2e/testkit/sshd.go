@@ -1,3 +1,5 @@
+//go:build linux
+
 package testkit
 
 import (
@@ -101,6 +103,13 @@ func (s *SSHD) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
 
 // HostKey is the line of its host key, "ssh-ed25519 AAAA…".
 func (s *SSHD) HostKey() string { return Authorized(s.Host.PublicKey()) }
+
+// Target is the line for this machine under a name. Everybody's login there is
+// the account that runs the tests.
+func (s *SSHD) Target(t testing.TB, name string, extra ...string) string {
+	t.Helper()
+	return TargetLine(name, s.Addr(), s.HostKey(), append([]string{"default_login: " + Me(t)}, extra...)...)
+}
 
 // Logins counts the connections that were let in.
 func (s *SSHD) Logins() int {
