@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit"
 	"entry/policy"
 	"entry/session/fastconn"
 	"entry/session/recording"
@@ -125,7 +126,7 @@ func TestASpentBudgetEndsTheTransfer(t *testing.T) {
 			if c.request == "exec" && len(u.stdout()) != len(r.rec.text(recording.Output)) {
 				t.Errorf("%d bytes arrived, %d were recorded", len(u.stdout()), len(r.rec.text(recording.Output)))
 			}
-			e := r.seen(audit.ChannelClosed)
+			e := r.log.All(audit.ChannelClosed)
 			if len(e) != 1 || e[0].Reason != c.reason || e[0].Ref != "ref00000" || e[0].BytesDown != int64(len(u.stdout())) {
 				t.Errorf("channel.closed %+v", e)
 			}
@@ -151,8 +152,8 @@ func TestASpentBudgetEndsAForward(t *testing.T) {
 	if err != nil || len(b) > 100_000 {
 		t.Errorf("%d bytes came back, %v", len(b), err)
 	}
-	until(t, "forward.closed", func() bool { return len(r.seen(audit.ForwardClosed)) == 1 })
-	if e := r.seen(audit.ForwardClosed)[0]; e.Reason != refusal.Budget.String() || e.BytesUp > 100_000 || e.Destination != "localhost:8888" || e.Policy == "" {
+	testkit.Eventually(t, "forward.closed", func() bool { return len(r.log.All(audit.ForwardClosed)) == 1 })
+	if e := r.log.All(audit.ForwardClosed)[0]; e.Reason != refusal.Budget.String() || e.BytesUp > 100_000 || e.Destination != "localhost:8888" || e.Policy == "" {
 		t.Errorf("forward.closed %+v", e)
 	}
 }

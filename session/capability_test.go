@@ -65,7 +65,7 @@ func TestEveryWayNeedsItsCapability(t *testing.T) {
 				if got := way.try(r); got != want {
 					t.Errorf("without %v: %v, want %v", c, got, want)
 				}
-				if refused := len(r.seen(audit.ChannelRefused)) + len(r.seen(audit.ForwardRefused)); (refused == 0) != want {
+				if refused := len(r.log.All(audit.ChannelRefused)) + len(r.log.All(audit.ForwardRefused)); (refused == 0) != want {
 					t.Errorf("without %v: %d refusals in the log", c, refused)
 				}
 				r.client.Conn.Close()
@@ -163,7 +163,7 @@ func (r *rig) serveAll() {
 }
 
 func TestARefusedProgramSaysWhyAndHangsNothing(t *testing.T) {
-	const line = "entry: rule tinker-home (tinker.yaml:10) does not allow exec (ref ref00000)"
+	const line = "entry: rule tinker-home (tinker.yaml:7) does not allow exec (ref ref00000)"
 	for _, c := range []struct {
 		name       string
 		pty, reply bool
@@ -186,8 +186,8 @@ func TestARefusedProgramSaysWhyAndHangsNothing(t *testing.T) {
 			if u.ends(t); u.stderr() != line+c.end || u.exit != exitEnded || u.stdout() != "" {
 				t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 			}
-			e := r.seen(audit.ChannelRefused)
-			if len(e) != 1 || e[0].Capability != "exec" || e[0].Rule != "tinker-home (tinker.yaml:10)" || e[0].Ref != "ref00000" || e[0].Program != "id" {
+			e := r.log.All(audit.ChannelRefused)
+			if len(e) != 1 || e[0].Capability != "exec" || e[0].Rule != "tinker-home (tinker.yaml:7)" || e[0].Ref != "ref00000" || e[0].Program != "id" {
 				t.Errorf("channel.refused %+v", e)
 			}
 		})
@@ -226,10 +226,10 @@ func TestARefusedForwardSaysWhyInOneLine(t *testing.T) {
 	r.serveAll()
 	_, _, err := r.client.Conn.OpenChannel("direct-tcpip", tcpPayload("db.internal", 5432))
 	var no *ssh.OpenChannelError
-	if !errors.As(err, &no) || no.Reason != ssh.Prohibited || no.Message != "entry: rule tinker-home (tinker.yaml:10) does not list that destination (ref ref00000)" {
+	if !errors.As(err, &no) || no.Reason != ssh.Prohibited || no.Message != "entry: rule tinker-home (tinker.yaml:7) does not list that destination (ref ref00000)" {
 		t.Errorf("refusal %v", err)
 	}
-	e := r.seen(audit.ForwardRefused)
+	e := r.log.All(audit.ForwardRefused)
 	if len(e) != 1 || e[0].Destination != "db.internal:5432" || e[0].Capability != "forward-local" || e[0].Reason != "denied" {
 		t.Errorf("forward.refused %+v", e)
 	}
@@ -252,8 +252,8 @@ func TestUnknownThingsAreRefusedByName(t *testing.T) {
 			t.Error("winadj was granted")
 		}
 	}
-	if n := len(r.seen(audit.ChannelRefused)); n != 3 { // one for each name
-		t.Errorf("%d refusals in the log: %+v", n, r.seen(audit.ChannelRefused))
+	if n := len(r.log.All(audit.ChannelRefused)); n != 3 { // one for each name
+		t.Errorf("%d refusals in the log: %+v", n, r.log.All(audit.ChannelRefused))
 	}
 }
 

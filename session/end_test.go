@@ -243,7 +243,7 @@ func TestTheRecorderFails(t *testing.T) {
 			if wantEnd(t, r.err, refusal.Recording); !errors.Is(r.err, full) {
 				t.Errorf("Relay = %v", r.err)
 			}
-			if len(r.seen(audit.RecordingFailed)) != 1 {
+			if len(r.log.All(audit.RecordingFailed)) != 1 {
 				t.Error("no recording.failed")
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/e2e/testkit"
 )
 
 // echo accepts what comes on chans and sends it back, half by half.
@@ -56,8 +57,8 @@ func TestForwardRelaysBothWaysAndCounts(t *testing.T) {
 	if got := bounce(t, ch, reqs, text); got != text {
 		t.Errorf("%d bytes came back", len(got))
 	}
-	until(t, "forward.closed", func() bool { return len(r.seen(audit.ForwardClosed)) == 1 })
-	e := r.seen(audit.ForwardClosed)[0]
+	testkit.Eventually(t, "forward.closed", func() bool { return len(r.log.All(audit.ForwardClosed)) == 1 })
+	e := r.log.All(audit.ForwardClosed)[0]
 	if e.BytesDown != 1_000_000 || e.BytesUp != 1_000_000 || e.Destination != "localhost:8888" {
 		t.Errorf("forward.closed %+v", e)
 	}
@@ -121,7 +122,7 @@ func TestListenOnAPortTheTargetChooses(t *testing.T) {
 	if err := come(40123); err == nil {
 		t.Error("a connection came through after the listen was cancelled")
 	}
-	if e := r.seen(audit.ListenOpened); len(e) != 1 || e[0].Destination != ":40123" {
+	if e := r.log.All(audit.ListenOpened); len(e) != 1 || e[0].Destination != ":40123" {
 		t.Errorf("listen.opened %+v", e)
 	}
 }
@@ -245,9 +246,9 @@ func TestNestedSSHRaisesAnAlarm(t *testing.T) {
 				t.Errorf("%q came back, want %q", got, c.back)
 			}
 			_ = ch.Close()
-			until(t, "forward.closed", func() bool { return len(r.seen(audit.ForwardClosed)) == 1 })
+			testkit.Eventually(t, "forward.closed", func() bool { return len(r.log.All(audit.ForwardClosed)) == 1 })
 			alarm := ""
-			if e := r.seen(audit.AlarmNestedSSH); len(e) > 0 {
+			if e := r.log.All(audit.AlarmNestedSSH); len(e) > 0 {
 				alarm = e[0].Reason
 			}
 			if alarm != c.alarm {

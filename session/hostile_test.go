@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit"
 )
 
 // huge says that 4 GiB follow, and nothing does.
@@ -198,13 +199,13 @@ func TestChannelsAreLimited(t *testing.T) {
 			t.Fatalf("forward %d: %v", i, got)
 		}
 	}
-	if n := len(r.seen(audit.ChannelRefused)); n > 20 {
+	if n := len(r.log.All(audit.ChannelRefused)); n > 20 {
 		t.Errorf("195 refusals gave %d events", n)
 	}
 	for _, ch := range open {
 		_ = ch.Close()
 	}
-	until(t, "room again", func() bool {
+	testkit.Eventually(t, "room again", func() bool {
 		ch, reqs, err := r.client.Conn.OpenChannel("session", nil)
 		if err == nil {
 			go ssh.DiscardRequests(reqs)
@@ -229,12 +230,12 @@ func TestAnEndedChannelGivesOnePlaceBack(t *testing.T) {
 	}
 	for range 5 {
 		var ch ssh.Channel
-		until(t, "a place", func() bool { ch = open(); return ch != nil })
+		testkit.Eventually(t, "a place", func() bool { ch = open(); return ch != nil })
 		_ = ch.Close()
 	}
-	until(t, "the ends", func() bool { return len(r.seen(audit.ChannelClosed)) == 5 })
+	testkit.Eventually(t, "the ends", func() bool { return len(r.log.All(audit.ChannelClosed)) == 5 })
 	n := 0
-	until(t, "the limit", func() bool {
+	testkit.Eventually(t, "the limit", func() bool {
 		if open() == nil {
 			return n >= 2
 		}
@@ -277,7 +278,7 @@ func TestASlowReaderStopsOnlyItself(t *testing.T) {
 	quick.request(t, "exec", "echo")
 	for i := range 50 {
 		_, _ = quick.Write([]byte("k"))
-		until(t, "the echo", func() bool { return len(quick.stdout()) == i+1 })
+		testkit.Eventually(t, "the echo", func() bool { return len(quick.stdout()) == i+1 })
 	}
 	// The flooded channel's own signals and sizes pass as well.
 	if _, err := slow.SendRequest("signal", false, ssh.Marshal(struct{ S string }{"INT"})); err != nil {
@@ -333,7 +334,7 @@ func TestSFTPIsCountedNotKept(t *testing.T) {
 	if got := r.rec.text(1) + r.rec.text(3); got != "" {
 		t.Errorf("payload was recorded: %q", got)
 	}
-	e := r.seen(audit.ExecRequested)
+	e := r.log.All(audit.ExecRequested)
 	if len(e) != 1 || e[0].Program != "sftp" {
 		t.Errorf("exec.requested %+v", e)
 	}
@@ -346,5 +347,5 @@ func TestInputIsRecordedWherePolicySaysSo(t *testing.T) {
 	u.request(t, "pty-req", testPty)
 	u.request(t, "shell", nil)
 	_, _ = u.Write([]byte("ls\r"))
-	until(t, "the input", func() bool { return r.rec.text(3) == "ls\r" })
+	testkit.Eventually(t, "the input", func() bool { return r.rec.text(3) == "ls\r" })
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/e2e/testkit"
 	"entry/session/recording"
 )
 
@@ -32,17 +33,17 @@ func TestMessagesAreShownOnTerminalsOnly(t *testing.T) {
 	// An echo shows that the streams of a channel have begun.
 	for _, u := range []*userChannel{one, two, plain, transfer} {
 		_, _ = io.WriteString(u, "$ ")
-		until(t, "the echo", func() bool { return u.stdout() == "$ " })
+		testkit.Eventually(t, "the echo", func() bool { return u.stdout() == "$ " })
 	}
 	messages <- "this session ends in 10 minutes\x1b[2J"
 	const line = "\r\nentry: this session ends in 10 minutes?[2J\r\n"
 	for _, u := range []*userChannel{one, two} {
-		until(t, "the message", func() bool { return u.stdout() == "$ "+line })
+		testkit.Eventually(t, "the message", func() bool { return u.stdout() == "$ "+line })
 	}
 	close(messages)
 	_, _ = io.WriteString(plain, "x")
 	_, _ = io.WriteString(transfer, "x")
-	until(t, "the echoes", func() bool { return plain.stdout() == "$ x" && transfer.stdout() == "$ x" })
+	testkit.Eventually(t, "the echoes", func() bool { return plain.stdout() == "$ x" && transfer.stdout() == "$ x" })
 	if n := strings.Count(r.rec.text(recording.Output), line); n != 2 {
 		t.Errorf("%d of 2 were recorded", n)
 	}
@@ -68,7 +69,7 @@ func TestAMessageDoesNotWaitForAUser(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 	}
-	until(t, "a full window", func() bool { return len(r.rec.text(recording.Output)) > 2<<20 })
+	testkit.Eventually(t, "a full window", func() bool { return len(r.rec.text(recording.Output)) > 2<<20 })
 	for range 3 * maxUnread {
 		messages <- "hello"
 	}

@@ -3,14 +3,10 @@ package session
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/e2e/testkit"
 	"entry/e2e/testkit/wire"
 	"entry/session/fastconn"
 	"entry/session/recording"
@@ -33,88 +30,12 @@ type bridge struct {
 	rec  *fakeRecorder
 }
 
-// startSSHD runs sshd as this user on a loopback port and returns how to log in.
-func startSSHD(t *testing.T, dir string) (addr string, signer ssh.Signer) {
-	t.Helper()
-	write := func(name string, data []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	key := func() (ssh.Signer, []byte) {
-		_, k, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		block, err := ssh.MarshalPrivateKey(k, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := ssh.NewSignerFromKey(k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s, pem.EncodeToMemory(block)
-	}
-	_, host := key()
-	signer, _ = key()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	config := write("sshd_config", []byte(fmt.Sprintf(`Port %s
-ListenAddress 127.0.0.1
-HostKey %s
-AuthorizedKeysFile %s
-StrictModes no
-UsePAM no
-PidFile none
-PermitRootLogin yes
-AcceptEnv LANG LC_* GIT_PROTOCOL
-Subsystem sftp internal-sftp
-`, port, write("host_key", host), write("authorized_keys", ssh.MarshalAuthorizedKey(signer.PublicKey())))))
-	if os.Geteuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // Debian's sshd insists
-			t.Fatal(err)
-		}
-	}
-	var log bytes.Buffer
-	cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", config)
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("sshd (Debian: openssh-server): %v", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("sshd:\n%s", log.String())
-		}
-	})
-	until(t, "sshd listens", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return addr, signer
-}
-
 // newBridge accepts OpenSSH clients and relays each to sshd under rule.
 func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 	t.Helper()
 	b := &bridge{t: t, dir: t.TempDir(), rec: newRecorder()}
-	addr, signer := startSSHD(t, b.dir)
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer := testkit.NewSigner(t)
+	home := testkit.StartSSHD(t, testkit.SSHDOptions{Keys: []string{testkit.Authorized(signer.PublicKey())}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -134,11 +55,11 @@ func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 		if err != nil {
 			return err
 		}
-		u, err := net.Dial("tcp", addr)
+		u, err := net.Dial("tcp", home.Addr())
 		if err != nil {
 			return err
 		}
-		uc, uchans, ureqs, err := ssh.NewClientConn(coalesced(u), addr, &ssh.ClientConfig{User: me.Username, ClientVersion: fastconn.Version,
+		uc, uchans, ureqs, err := ssh.NewClientConn(coalesced(u), home.Addr(), &ssh.ClientConfig{User: testkit.Me(t), ClientVersion: fastconn.Version,
 			Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 		if err != nil {
 			return err
@@ -172,31 +93,22 @@ func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 }
 
 // command is OpenSSH's client on its way through the relay.
-func (b *bridge) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+func (b *bridge) command(program string, args ...string) *exec.Cmd {
 	flags := []string{"-F", "none", "-o", "HostName=127.0.0.1", "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes"}
 	port := []string{"-p", fmt.Sprint(b.port)}
 	if program != "ssh" {
 		port[0] = "-P"
 	}
-	return exec.CommandContext(ctx, program, append(append(flags, port...), args...)...)
+	return exec.Command(program, append(append(flags, port...), args...)...)
 }
 
 // run runs an OpenSSH client to its end.
 func (b *bridge) run(stdin string, program string, args ...string) (stdout, stderr string, status int) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	cmd := b.command(ctx, program, args...)
+	cmd := b.command(program, args...)
 	cmd.Stdin = strings.NewReader(stdin)
-	var out, err bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &err
-	if e := cmd.Run(); e != nil && cmd.ProcessState == nil {
-		b.t.Fatalf("%s (Debian: openssh-client): %v", program, e)
-	}
-	if ctx.Err() != nil {
-		b.t.Fatalf("%s %v hangs; stderr %q", program, args, err.String())
-	}
-	return out.String(), err.String(), cmd.ProcessState.ExitCode()
+	r := testkit.Run(b.t, cmd)
+	return r.Stdout, r.Stderr, r.Code
 }
 
 func TestOpenSSHOnBothSides(t *testing.T) {
@@ -232,16 +144,17 @@ func TestOpenSSHOnBothSides(t *testing.T) {
 // `ssh home yes | head -1`: the end of head must reach yes.
 func TestOpenSSHEndsWithItsReader(t *testing.T) {
 	b := newBridge(t, mayAllRecorded, nil)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	cmd := b.command(ctx, "ssh", "x", "yes")
+	cmd := b.command("ssh", "x", "yes")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	testkit.OwnGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	stop := context.AfterFunc(testkit.Context(t, testkit.CommandTime), func() { testkit.KillGroup(cmd) })
+	defer stop()
 	line := make([]byte, 2)
 	if _, err := out.Read(line); err != nil || string(line) != "y\n" {
 		t.Errorf("%q %v", line, err)
@@ -249,21 +162,21 @@ func TestOpenSSHEndsWithItsReader(t *testing.T) {
 	began := time.Now()
 	out.Close()
 	_ = cmd.Wait() // its status is of no interest
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > testkit.Bound(5*time.Second) {
 		t.Errorf("it ended after %v", d)
 	}
 }
 
 func TestOpenSSHIsToldOfARefusal(t *testing.T) {
 	b := newBridge(t, "may: [shell, forward-local]\nforward_local: [\"localhost:8888\"]\nrecord: full", nil)
-	const line = "entry: rule tinker-home (tinker.yaml:10) does not allow "
+	const line = "entry: rule tinker-home (tinker.yaml:7) does not allow "
 	if _, stderr, status := b.run("", "ssh", "x", "id"); !strings.Contains(stderr, line+"exec (ref ref00000)\n") || status != exitEnded {
 		t.Errorf("exec: stderr %q, status %d", stderr, status)
 	}
 	if _, stderr, status := b.run("", "sftp", "x:/etc/hostname", b.dir); !strings.Contains(stderr, line+"upload (ref ref00000)\n") || status == 0 {
 		t.Errorf("sftp: stderr %q, status %d", stderr, status)
 	}
-	if _, stderr, status := b.run("", "ssh", "-v", "-W", "localhost:9999", "x"); !strings.Contains(stderr, "entry: rule tinker-home (tinker.yaml:10) does not list that destination (ref ref00000)") || status == 0 {
+	if _, stderr, status := b.run("", "ssh", "-v", "-W", "localhost:9999", "x"); !strings.Contains(stderr, "entry: rule tinker-home (tinker.yaml:7) does not list that destination (ref ref00000)") || status == 0 {
 		t.Errorf("-W: stderr %q, status %d", stderr, status)
 	}
 	if _, stderr, status := b.run("", "ssh", "-o", "ExitOnForwardFailure=yes", "-R", "8080:localhost:80", "x", "true"); !strings.Contains(stderr, "forwarding failed") || status != 255 {

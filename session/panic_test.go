@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit"
 	"entry/e2e/testkit/wire"
 	"entry/policy"
 	"entry/session/fastconn"
@@ -210,7 +211,7 @@ func TestAPanicEndsItsOwnSessionOnly(t *testing.T) {
 			if _, err := unharmed.Write([]byte("still here")); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the other session's echo", func() bool { return unharmed.stdout() == "still here" })
+			testkit.Eventually(t, "the other session's echo", func() bool { return unharmed.stdout() == "still here" })
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -95,7 +96,7 @@ func TestARecheckAsksWhetherTheSessionStands(t *testing.T) {
 // needs no more.
 func TestALostCapabilityEndsWhatRestsOnIt(t *testing.T) {
 	lost := func(what string) string {
-		return "entry: the policy changed: rule tinker-home (tinker.yaml:10) does not allow " + what + " (ref ref00000)"
+		return "entry: the policy changed: rule tinker-home (tinker.yaml:7) does not allow " + what + " (ref ref00000)"
 	}
 	for _, c := range []struct {
 		name     string
@@ -138,7 +139,7 @@ func TestALostCapabilityEndsWhatRestsOnIt(t *testing.T) {
 				if _, err := io.WriteString(u, "hello"); err != nil {
 					t.Fatal(err)
 				}
-				until(t, "the answer", func() bool { return u.stdout() == "hello" })
+				testkit.Eventually(t, "the answer", func() bool { return u.stdout() == "hello" })
 				return
 			}
 			want := lost(c.lost) + c.end
@@ -151,7 +152,7 @@ func TestALostCapabilityEndsWhatRestsOnIt(t *testing.T) {
 			if !strings.Contains(r.rec.text(recording.Error), want) {
 				t.Error("the line wasn't recorded")
 			}
-			e := r.seen(audit.ChannelClosed)
+			e := r.log.All(audit.ChannelClosed)
 			if len(e) == 0 || e[0].Reason != refusal.CapabilityLost.String() || e[0].Capability != c.lost || e[0].Ref != "ref00000" || e[0].Policy != x.inUse.Load().Hash() {
 				t.Errorf("channel.closed %+v", e)
 			}
@@ -183,9 +184,9 @@ func TestALostForwardEndsAndOthersGoOn(t *testing.T) {
 	if b, err := io.ReadAll(goes); err != nil || len(b) != 0 {
 		t.Errorf("%q, %v", b, err)
 	}
-	until(t, "forward.closed", func() bool { return len(r.seen(audit.ForwardClosed)) == 1 })
-	if e := r.seen(audit.ForwardClosed)[0]; e.Reason != refusal.CapabilityLost.String() || e.Destination != "localhost:5432" || e.Capability != "forward-local" ||
-		e.Detail != "the policy changed: rule tinker-home (tinker.yaml:10) does not list that destination" {
+	testkit.Eventually(t, "forward.closed", func() bool { return len(r.log.All(audit.ForwardClosed)) == 1 })
+	if e := r.log.All(audit.ForwardClosed)[0]; e.Reason != refusal.CapabilityLost.String() || e.Destination != "localhost:5432" || e.Capability != "forward-local" ||
+		e.Detail != "the policy changed: rule tinker-home (tinker.yaml:7) does not list that destination" {
 		t.Errorf("forward.closed %+v", e)
 	}
 	if _, err := io.WriteString(stays, "x"); err != nil {
@@ -226,9 +227,9 @@ func TestLostListensAgentAndX11(t *testing.T) {
 	if b, err := io.ReadAll(agent); err != nil || len(b) != 0 {
 		t.Errorf("%q, %v", b, err)
 	}
-	until(t, "four ends", func() bool { return len(r.seen(audit.ForwardClosed)) == 4 })
+	testkit.Eventually(t, "four ends", func() bool { return len(r.log.All(audit.ForwardClosed)) == 4 })
 	ends := map[string]int{}
-	for _, e := range r.seen(audit.ForwardClosed) {
+	for _, e := range r.log.All(audit.ForwardClosed) {
 		if e.Reason != refusal.CapabilityLost.String() || e.Ref != "ref00000" {
 			t.Errorf("%+v", e)
 		}
@@ -297,7 +298,7 @@ func TestARecheckSeesWhatIsBeingOpened(t *testing.T) {
 	if u.ends(t); u.exit != exitEnded || !strings.Contains(u.stderr(), "does not allow exec") {
 		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 	}
-	if e := r.seen(audit.ChannelClosed); len(e) != 1 || e[0].Reason != refusal.CapabilityLost.String() {
+	if e := r.log.All(audit.ChannelClosed); len(e) != 1 || e[0].Reason != refusal.CapabilityLost.String() {
 		t.Errorf("channel.closed %+v", e)
 	}
 }
@@ -364,7 +365,7 @@ func TestALostProgramStopsWithoutAnybodysHelp(t *testing.T) {
 			t.Errorf("the end took %v", d)
 		}
 		synctest.Wait()
-		if e := r.seen(audit.ChannelClosed); len(e) != 1 || e[0].Reason != refusal.CapabilityLost.String() {
+		if e := r.log.All(audit.ChannelClosed); len(e) != 1 || e[0].Reason != refusal.CapabilityLost.String() {
 			t.Errorf("channel.closed %+v", e)
 		}
 	})
@@ -384,7 +385,7 @@ func TestExactCommands(t *testing.T) {
 		if got := u.exit != exitEnded; got != want {
 			t.Errorf("%q: %v", command, got)
 		}
-		if line := "entry: rule tinker-home (tinker.yaml:10) does not list that command (ref ref00000)\n"; !want && u.stderr() != line {
+		if line := "entry: rule tinker-home (tinker.yaml:7) does not list that command (ref ref00000)\n"; !want && u.stderr() != line {
 			t.Errorf("%q: %q", command, u.stderr())
 		}
 		for request, payload := range map[string]any{"shell": nil, "subsystem": "netconf"} {
@@ -416,7 +417,7 @@ func TestAnEndFromDecideIsToldAsItIs(t *testing.T) {
 	if !errors.As(err, &no) || no.Message != "entry: your login is too old (ref ref00000)" {
 		t.Errorf("refusal %v", err)
 	}
-	if e := r.seen(audit.ChannelRefused); len(e) != 1 || e[0].Reason != "code-too-old" {
+	if e := r.log.All(audit.ChannelRefused); len(e) != 1 || e[0].Reason != "code-too-old" {
 		t.Errorf("channel.refused %+v", e)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/e2e/testkit"
 	"entry/session/recording"
 )
 
@@ -46,11 +47,11 @@ func TestExecRelaysOutputThenExitThenEOFThenClose(t *testing.T) {
 	if r.stats.Exit == nil || *r.stats.Exit != 7 || r.stats.BytesDown != 200_008 || r.stats.Sessions != 1 {
 		t.Errorf("stats %+v", r.stats)
 	}
-	e := r.seen(audit.ExecRequested)
-	if len(e) != 1 || e[0].Program != "run" || !strings.HasPrefix(e[0].Digest, "sha256:") || e[0].Rule != "tinker-home (tinker.yaml:10)" {
+	e := r.log.All(audit.ExecRequested)
+	if len(e) != 1 || e[0].Program != "run" || !strings.HasPrefix(e[0].Digest, "sha256:") || e[0].Rule != "tinker-home (tinker.yaml:7)" {
 		t.Errorf("exec.requested %+v", e)
 	}
-	for _, e := range r.events {
+	for _, e := range r.log.All() {
 		if strings.Contains(strings.Join([]string{e.Program, e.Detail, e.Destination, e.Digest}, " "), "hunter2") {
 			t.Errorf("the command stands in %+v", e)
 		}
@@ -127,7 +128,7 @@ func TestEndOfAChannel(t *testing.T) {
 				t.Fatal("shell was refused")
 			}
 			if strings.HasPrefix(c.sent, "eof exit") {
-				until(t, "EOF reaches the client", func() bool { return strings.Join(r.sent.list(), " ") == "eof" })
+				testkit.Eventually(t, "EOF reaches the client", func() bool { return strings.Join(r.sent.list(), " ") == "eof" })
 				u.CloseWrite()
 			}
 			u.ends(t)
@@ -180,7 +181,7 @@ func TestEOWReachesTheTarget(t *testing.T) {
 	}), nil)
 	u := r.open()
 	u.request(t, "exec", "yes")
-	until(t, "output", func() bool { return u.stdout() != "" })
+	testkit.Eventually(t, "output", func() bool { return u.stdout() != "" })
 	if _, err := u.SendRequest("eow@openssh.com", false, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,11 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
+	"entry/e2e/testkit/policies"
 	"entry/e2e/testkit/wire"
 	"entry/policy"
-	"entry/policy/strict"
 	"entry/session/recording"
 )
 
@@ -30,31 +32,12 @@ func connect(t testing.TB, c, s net.Conn) (client, server Leg) {
 // policyOf is a policy in which alice may do what rule says on home.tinker.
 func policyOf(t testing.TB, rule string) *policy.Policy {
 	t.Helper()
-	p, err := policy.Parse(strict.File{Name: "tinker.yaml", Data: []byte(`
-labs:
-  tinker:
-    members: [alice]
-    targets:
-      home:
-        address: 192.0.2.9
-        host_keys: ["` + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(wire.HostKey.PublicKey()))) + `"]
-rules:
-  - name: tinker-home
-    who: {users: [alice]}
-    where: {targets: [home.tinker]}
-` + indent(rule))})
-	if err != nil {
-		t.Fatal(err)
+	fields := []string{"who: {users: [alice]}", testkit.On("home")}
+	for line := range strings.Lines(strings.TrimSpace(rule)) {
+		fields = append(fields, strings.TrimSpace(line))
 	}
-	return p
-}
-
-func indent(s string) string {
-	var b strings.Builder
-	for line := range strings.Lines(strings.TrimSpace(s) + "\n") {
-		b.WriteString("    " + strings.TrimLeft(line, " \t"))
-	}
-	return b.String()
+	return policies.New(t, []string{"alice"}, []string{testkit.TargetLine("home", "192.0.2.9", testkit.Authorized(wire.HostKey.PublicKey()))},
+		testkit.Rule("tinker-home", fields...))
 }
 
 func decider(p *policy.Policy) func() (policy.Grant, error) {
@@ -148,12 +131,16 @@ type rig struct {
 	sent     *spy            // what entry sends on channels that the client opened
 	change   chan<- struct{} // Options.Recheck, where a test uses it
 
-	mu     sync.Mutex
-	events []audit.Event
+	log logbook.Log // what Options.Event took
 
 	done  chan struct{} // Relay returned
 	stats Stats
 	err   error
+}
+
+// into is an Options.Event that keeps events in l.
+func into(l *logbook.Log) func(audit.Event) error {
+	return func(e audit.Event) error { return l.Append(context.Background(), e) }
 }
 
 // newRig starts a relay under rule. change may adapt the options.
@@ -182,12 +169,7 @@ func newRigOf(t testing.TB, rule string, with rigging) *rig {
 		conn = with.conn(conn)
 	}
 	upstream, r.target = connect(t, conn, u2)
-	o := Options{Decide: decider(policyOf(t, rule)), Recorder: r.rec, Event: func(e audit.Event) error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.events = append(r.events, e)
-		return nil
-	}, Ref: func() string { return "ref00000" }}
+	o := Options{Decide: decider(policyOf(t, rule)), Recorder: r.rec, Event: into(&r.log), Ref: func() string { return "ref00000" }}
 	if with.change != nil {
 		with.change(&o)
 	}
@@ -217,23 +199,7 @@ func newRigOf(t testing.TB, rule string, with rigging) *rig {
 // wait waits for Relay to return.
 func (r *rig) wait() {
 	r.t.Helper()
-	select {
-	case <-r.done:
-	case <-time.After(20 * time.Second):
-		panic("Relay doesn't return")
-	}
-}
-
-func (r *rig) seen(typ audit.Type) []audit.Event {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var found []audit.Event
-	for _, e := range r.events {
-		if e.Type == typ {
-			found = append(found, e)
-		}
-	}
-	return found
+	testkit.Receive(r.t, "Relay returns", r.done)
 }
 
 // serve has handle serve every session channel that reaches the target, and
@@ -283,16 +249,6 @@ func exitWith(ch ssh.Channel, status uint32) {
 	_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ S uint32 }{status}))
 	_ = ch.CloseWrite()
 	_ = ch.Close()
-}
-
-// until waits for a condition that another goroutine brings about.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("never: " + what)
-		}
-	}
 }
 
 func wantEnd(t testing.TB, err error, reason refusal.Code) {

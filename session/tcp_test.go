@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit/logbook"
 	"entry/e2e/testkit/wire"
 	"entry/policy"
 )
@@ -31,14 +31,12 @@ type lane struct {
 	err         error         // of it
 	refused     error         // of the opening
 
-	mu     sync.Mutex
-	events []audit.Event
+	log logbook.Log // what Options.Event took
 }
 
 func (l *lane) closed() audit.Event {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := l.events[len(l.events)-1]
+	all := l.log.All()
+	e := all[len(all)-1]
 	if e.Type != audit.ForwardClosed {
 		return audit.Event{Type: "missing: " + audit.ForwardClosed}
 	}
@@ -53,12 +51,7 @@ func newLane(t testing.TB, rule string, far, target net.Conn, change func(*Optio
 	go ssh.DiscardRequests(user.Requests)
 	go ssh.DiscardRequests(server.Requests)
 	l := &lane{target: target, user: user.Conn, entry: b, over: make(chan struct{}), done: make(chan struct{})}
-	o := Options{Decide: decider(policyOf(t, rule)), Ref: func() string { return "ref00000" }, Event: func(e audit.Event) error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.events = append(l.events, e)
-		return nil
-	}}
+	o := Options{Decide: decider(policyOf(t, rule)), Ref: func() string { return "ref00000" }, Event: into(&l.log)}
 	if change != nil {
 		change(&o)
 	}
@@ -114,11 +107,9 @@ func TestForwardToAConn(t *testing.T) {
 	if e := l.closed(); e.BytesUp != 3_000_000 || e.BytesDown != 3_000_003 || e.Reason != "" || e.Ref != "" {
 		t.Errorf("%+v", e)
 	}
-	l.mu.Lock()
-	if e := l.events[0]; e.Type != audit.ForwardOpened || e.ChannelType != "direct-tcpip" || e.Capability != "forward-local" || e.Rule == "" || e.Policy == "" {
+	if e := l.log.All()[0]; e.Type != audit.ForwardOpened || e.ChannelType != "direct-tcpip" || e.Capability != "forward-local" || e.Rule == "" || e.Policy == "" {
 		t.Errorf("%+v", e)
 	}
-	l.mu.Unlock()
 	if <-l.done; l.err != nil {
 		t.Error(l.err)
 	}
@@ -146,7 +137,7 @@ func TestForwardEndsWithWhatItRestsOn(t *testing.T) {
 		{name: "its capability", act: func(_ *lane, change chan struct{}) { change <- struct{}{} },
 			change: func(o *Options, _ chan struct{}) {
 				o.Stands = decider(policyOf(t, mayLittle))
-			}, reason: "capability-lost", text: "the policy changed: rule tinker-home (tinker.yaml:10) does not allow forward-local", ref: "ref00000"},
+			}, reason: "capability-lost", text: "the policy changed: rule tinker-home (tinker.yaml:7) does not allow forward-local", ref: "ref00000"},
 		{name: "its session limit", limits: "\nlimits: {session: 1h}", after: time.Hour,
 			reason: "session-limit", text: "connections to home.tinker end after 1h0m0s"},
 		{name: "its idle limit", limits: "\nlimits: {idle: 10m}", after: 10 * time.Minute,
@@ -259,7 +250,7 @@ func TestForwardThatIsRefused(t *testing.T) {
 		want   string
 	}{
 		{"by policy", func(o *Options) { o.Decide = decider(policyOf(t, mayLittle)) },
-			"entry: rule tinker-home (tinker.yaml:10) does not allow forward-local (ref ref00000)"},
+			"entry: rule tinker-home (tinker.yaml:7) does not allow forward-local (ref ref00000)"},
 		{"for want of a recorder", func(o *Options) { o.Decide = decider(policyOf(t, mayAllRecorded)) },
 			"entry: recording is required but isn't running; reconnect to start one (ref ref00000)"},
 		{"by the log", func(o *Options) { o.Event = func(audit.Event) error { return errors.New("no space left") } },

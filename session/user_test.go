@@ -6,9 +6,10 @@ import (
 	"io"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // open opens a session channel as the user.
@@ -89,9 +90,7 @@ func (u *userChannel) note(what string) {
 // ends waits until the channel is closed from entry's side.
 func (u *userChannel) ends(t testing.TB) *userChannel {
 	t.Helper()
-	select {
-	case <-u.closed:
-	case <-time.After(10 * time.Second):
+	if _, ok := testkit.ReceiveWithin(testkit.Soon, u.closed); !ok {
 		t.Fatalf("the channel stays open; it has %q %q %v", u.stdout(), u.stderr(), u.order)
 	}
 	return u

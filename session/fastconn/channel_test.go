@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/e2e/testkit"
 	"entry/e2e/testkit/wire"
 	"entry/session/group"
 )
@@ -37,16 +38,6 @@ func jump(t testing.TB) (user, entry ssh.Channel, outer ssh.Conn) {
 	go ssh.DiscardRequests(reqs)
 	t.Cleanup(func() { client.Conn.Close(); server.Conn.Wait() })
 	return ch, <-got, client.Conn
-}
-
-// until waits for a condition that another goroutine brings about.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("never: " + what)
-		}
-	}
 }
 
 // testGroup is a group whose goroutines have to end with the test, and to which
@@ -123,7 +114,7 @@ func TestChannelConnUnblocksByItself(t *testing.T) {
 				}
 			}()
 			q := conn.(*channelConn)
-			until(t, "a full window and batch", func() bool {
+			testkit.Eventually(t, "a full window and batch", func() bool {
 				q.out.mu.Lock()
 				defer q.out.mu.Unlock()
 				return q.out.pending != nil && len(*q.out.pending) == batchLimit
@@ -167,7 +158,7 @@ func TestChannelConnReadsAheadOnlySoFar(t *testing.T) {
 	c := Channel(testGroup(t), entry, someAddr, someAddr).(*channelConn)
 	defer c.Close()
 	go user.Write(make([]byte, 4<<20))
-	until(t, "the bound", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.full() })
+	testkit.Eventually(t, "the bound", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.full() })
 	c.mu.Lock()
 	held := c.held
 	c.mu.Unlock()

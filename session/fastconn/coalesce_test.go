@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"entry/e2e/testkit"
 	"entry/e2e/testkit/wire"
 )
 
@@ -74,13 +75,13 @@ func TestTypingIsWrittenThroughAndBulkInOnePiece(t *testing.T) {
 		}
 	}
 	write(4096) // the beginning of a long packet starts the goroutine
-	until(t, "the first write", func() bool { return len(g.sizes()) == 2 })
+	testkit.Eventually(t, "the first write", func() bool { return len(g.sizes()) == 2 })
 	write(28_000)
 	write(4096)
 	write(28_000)
 	write(100) // small, but it must not overtake
 	g.open <- struct{}{}
-	until(t, "the second write", func() bool { return len(g.sizes()) == 3 })
+	testkit.Eventually(t, "the second write", func() bool { return len(g.sizes()) == 3 })
 	if got := g.sizes(); got[2] != 28_000+4096+28_000+100 {
 		t.Errorf("writes %v", got)
 	}
@@ -104,9 +105,9 @@ func TestTheBatchIsBounded(t *testing.T) {
 		}
 		done <- nil
 	}()
-	until(t, "a write in flight", func() bool { return len(g.sizes()) == 1 })
+	testkit.Eventually(t, "a write in flight", func() bool { return len(g.sizes()) == 1 })
 	q := c.(*coalesced)
-	until(t, "a full batch", func() bool {
+	testkit.Eventually(t, "a full batch", func() bool {
 		q.out.mu.Lock()
 		defer q.out.mu.Unlock()
 		return q.out.pending != nil && len(*q.out.pending) == batchLimit
@@ -131,9 +132,9 @@ func TestAWriteErrorStays(t *testing.T) {
 	if _, err := c.Write(make([]byte, 5000)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the write", func() bool { return len(g.sizes()) == 1 })
+	testkit.Eventually(t, "the write", func() bool { return len(g.sizes()) == 1 })
 	close(g.open)
-	until(t, "the error", func() bool { _, err := c.Write([]byte("x")); return errors.Is(err, broken) })
+	testkit.Eventually(t, "the error", func() bool { _, err := c.Write([]byte("x")); return errors.Is(err, broken) })
 	for range 3 {
 		if _, err := c.Write(make([]byte, 5000)); !errors.Is(err, broken) {
 			t.Errorf("Write = %v", err)
@@ -291,7 +292,7 @@ func TestAnIdleConnHoldsNothing(t *testing.T) {
 		t.Error("a read buffer is held")
 	}
 	c.Write(make([]byte, 100_000))
-	until(t, "idleness", func() bool {
+	testkit.Eventually(t, "idleness", func() bool {
 		c.out.mu.Lock()
 		defer c.out.mu.Unlock()
 		return !c.out.running && c.out.pending == nil

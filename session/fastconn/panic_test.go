@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/e2e/testkit"
 	"entry/e2e/testkit/wire"
 	"entry/session/group"
 )
@@ -98,7 +99,7 @@ func TestAPanicBelowEndsItsConnOnly(t *testing.T) {
 				t.Errorf("the group ended with %v, want a panic in %q", cause, tt.goroutine)
 			}
 			if !tt.below.read && !tt.below.close {
-				until(t, "a failing write", func() bool { _, err := c.Write(small); return err != nil })
+				testkit.Eventually(t, "a failing write", func() bool { _, err := c.Write(small); return err != nil })
 			}
 			c.Close() // returns, whatever broke
 			g.Wait()
