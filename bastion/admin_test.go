@@ -17,6 +17,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/access"
+	"entry/e2e/testkit"
 )
 
 func TestAdminOperations(t *testing.T) {
@@ -59,7 +60,7 @@ func TestAdminOperations(t *testing.T) {
 			t.Errorf("%s %s: %d %s", tt.method, tt.path, status, answer)
 		}
 	}
-	for _, e := range s.log.all() {
+	for _, e := range s.log.All() {
 		if e.Actor == nil || e.Actor.Name != "root" {
 			t.Errorf("nobody did %+v", e)
 		}
@@ -73,11 +74,9 @@ func TestOperatorHangsUp(t *testing.T) {
 	s := newSite(t, options{})
 	said := begin(t, s.login("alice").jump("home"))
 	ctx, hangUp := context.WithCancel(audit.WithActor(context.Background(), audit.Actor{Name: "root"}))
-	s.log.set(func(l *logbook) {
-		l.before = func(e audit.Event) {
-			if e.Type == audit.UserReset || e.Type == audit.SessionKilled {
-				hangUp()
-			}
+	s.log.Before(func(e audit.Event) {
+		if e.Type == audit.UserReset || e.Type == audit.SessionKilled {
+			hangUp()
 		}
 	})
 	w := httptest.NewRecorder()
@@ -106,7 +105,7 @@ func TestKill(t *testing.T) {
 	if text := said(); !strings.Contains(text, "an operator ended this session") {
 		t.Errorf("%q", text)
 	}
-	killed, ended := s.log.await(t, audit.SessionKilled, ""), s.log.await(t, audit.SessionEnded, "killed")
+	killed, ended := s.log.Await(t, audit.SessionKilled, ""), s.log.Await(t, audit.SessionEnded, "killed")
 	if killed.Actor == nil || killed.Session != ended.Session || killed.User != "alice" || killed.Target != "home.tinker" {
 		t.Errorf("%+v\n%+v", killed, ended)
 	}
@@ -119,7 +118,7 @@ func TestKillWithoutALog(t *testing.T) {
 	s := newSite(t, options{})
 	begin(t, s.login("alice").jump("home"))
 	id := s.server.Access().Sessions()[0].ID
-	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Actor != nil } })
+	s.log.Refuse(func(e audit.Event) bool { return e.Actor != nil })
 	if status, _ := s.operate("DELETE", "/v1/sessions/"+id, ""); status != 500 {
 		t.Errorf("%d", status)
 	}
@@ -136,15 +135,15 @@ func TestKillWithoutALog(t *testing.T) {
 func TestAdminSocket(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
-	dir := must[string](t)(os.MkdirTemp("", "adm"))
+	dir := testkit.Must(os.MkdirTemp("", "adm"))(t)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	serve := func(network, address string) (string, func()) {
-		l := must[net.Listener](t)(net.Listen(network, address))
+		l := testkit.Must(net.Listen(network, address))(t)
 		served := make(chan error, 1)
 		go func() { served <- s.admin.Serve(l) }()
 		return l.Addr().String(), func() {
 			l.Close()
-			finishes(t, "the socket's end", func() {
+			testkit.Finishes(t, "the socket's end", func() {
 				if err := <-served; err != nil {
 					t.Error(err)
 				}
@@ -156,16 +155,16 @@ func TestAdminSocket(t *testing.T) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, address)
 		}}}
-		r := must[*http.Response](t)(c.Get("http://entry/v1/users"))
+		r := testkit.Must(c.Get("http://entry/v1/users"))(t)
 		defer r.Body.Close()
-		return r.StatusCode, string(must[[]byte](t)(io.ReadAll(r.Body)))
+		return r.StatusCode, string(testkit.Must(io.ReadAll(r.Body))(t))
 	}
 	path, stop := serve("unix", filepath.Join(dir, "s"))
 	if code, text := get("unix", path); code != 200 || !strings.Contains(text, "alice") {
 		t.Errorf("%d %s", code, text)
 	}
 	// Somebody who only holds on doesn't keep the server from ending.
-	idle := must[net.Conn](t)(net.Dial("unix", path))
+	idle := testkit.Must(net.Dial("unix", path))(t)
 	defer idle.Close()
 	if _, err := io.WriteString(idle, "POST /v1/users/alice/keys HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"); err != nil {
 		t.Fatal(err)

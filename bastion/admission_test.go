@@ -3,24 +3,17 @@ package bastion
 import (
 	"net/netip"
 	"testing"
-	"time"
 
 	"entry/configs"
+	"entry/e2e/testkit"
 )
-
-// clock is an injected time that tests move by hand.
-type clock struct{ t time.Time }
-
-func newClock() *clock                   { return &clock{time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
-func (c *clock) now() time.Time          { return c.t }
-func (c *clock) advance(d time.Duration) { c.t = c.t.Add(d) }
 
 func addr(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)})
 }
 
 func TestAdmissionPerSource(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1000, Rate: 30, Full: 1000}, 8, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1000, Rate: 30, Full: 1000}, 8, testkit.NewClock(testkit.Noon).Now)
 	var held []*ticket
 	for range 8 {
 		tk, why := a.enter(addr(1))
@@ -46,7 +39,7 @@ func TestAdmissionPerSource(t *testing.T) {
 }
 
 func TestAdmissionCountsAnIPv6NetworkAsOneSource(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1, testkit.NewClock(testkit.Noon).Now)
 	if tk, _ := a.enter(netip.MustParseAddr("2001:db8::1")); tk == nil {
 		t.Fatal("first refused")
 	}
@@ -62,8 +55,8 @@ func TestAdmissionCountsAnIPv6NetworkAsOneSource(t *testing.T) {
 }
 
 func TestAdmissionRateCountsOnlyConnectionsThatCameToNothing(t *testing.T) {
-	c := newClock()
-	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 8, c.now)
+	c := testkit.NewClock(testkit.Noon)
+	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 8, c.Now)
 	for range 10 * burstConnections {
 		tk, why := a.enter(addr(1))
 		if tk == nil {
@@ -81,14 +74,14 @@ func TestAdmissionRateCountsOnlyConnectionsThatCameToNothing(t *testing.T) {
 	if tk, why := a.enter(addr(2)); tk != nil || why != "rate" {
 		t.Fatalf("after the burst: %v, %q", tk, why)
 	}
-	c.advance(refillConnection)
+	c.Advance(refillConnection)
 	if tk, _ := a.enter(addr(2)); tk == nil {
 		t.Fatal("time doesn't forgive")
 	}
 }
 
 func TestAdmissionStartups(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8, testkit.NewClock(testkit.Noon).Now)
 	for i := range 10 {
 		if tk, why := a.enter(addr(i)); tk == nil {
 			t.Fatalf("refused below the begin: %s", why)
@@ -109,7 +102,7 @@ func TestAdmissionStartups(t *testing.T) {
 }
 
 func TestAdmissionTableIsBounded(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1 << 20, Full: 1 << 20}, 8, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1 << 20, Full: 1 << 20}, 8, testkit.NewClock(testkit.Noon).Now)
 	for i := range maxSources + 5000 {
 		tk, why := a.enter(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 		if tk == nil {
@@ -123,7 +116,7 @@ func TestAdmissionTableIsBounded(t *testing.T) {
 }
 
 func TestEnrolmentHasItsOwnPool(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1000, newClock().now)
+	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1000, testkit.NewClock(testkit.Noon).Now)
 	var held []*ticket
 	for i := range enrolmentPool {
 		tk, _ := a.enter(addr(i))
@@ -153,23 +146,23 @@ func TestEnrolmentHasItsOwnPool(t *testing.T) {
 }
 
 func TestRefusalsAreEventsOnlyNowAndThen(t *testing.T) {
-	c := newClock()
+	c := testkit.NewClock(testkit.Noon)
 	r := newRefusals()
 	src := sourceOf(addr(1))
-	if n, due := r.note(src, "rate", c.now()); !due || n != 1 {
+	if n, due := r.note(src, "rate", c.Now()); !due || n != 1 {
 		t.Fatalf("first: %d, %v", n, due)
 	}
 	for range 99 {
-		if _, due := r.note(src, "rate", c.now()); due {
+		if _, due := r.note(src, "rate", c.Now()); due {
 			t.Fatal("an event for each")
 		}
 	}
-	c.advance(refusalEvery)
-	if n, due := r.note(src, "rate", c.now()); !due || n != 100 {
+	c.Advance(refusalEvery)
+	if n, due := r.note(src, "rate", c.Now()); !due || n != 100 {
 		t.Fatalf("after a minute: %d, %v", n, due)
 	}
 	for i := range 3 * maxRefusals {
-		r.note(sourceOf(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), "rate", c.now())
+		r.note(sourceOf(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), "rate", c.Now())
 	}
 	if len(r.seen) > maxRefusals+1 {
 		t.Fatalf("%d sources remembered", len(r.seen))

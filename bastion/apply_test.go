@@ -13,6 +13,9 @@ import (
 	"pgregory.net/rapid"
 
 	"entry/audit"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
+	"entry/e2e/testkit/policies"
 	"entry/policy"
 	"entry/policy/strict"
 )
@@ -27,8 +30,8 @@ func TestTimeIsOver(t *testing.T) {
 	t.Parallel()
 	var end time.Time
 	s := newSite(t, options{policy: func(s *site) string {
-		s.clock.starts()
-		end = s.clock.now().Add(33 * time.Second) // a code moves the clock by 30
+		s.clock.Go()
+		end = s.clock.Now().Add(33 * time.Second) // a code moves the clock by 30
 		return s.policyText("", until(end))
 	}})
 	c := s.login("alice")
@@ -36,10 +39,10 @@ func TestTimeIsOver(t *testing.T) {
 	if text := said(); text != "entry: the time for home.tinker is over (beamtime 42)\n" {
 		t.Errorf("the user is told %q", text)
 	}
-	if late := s.clock.now().Sub(end); late < -time.Second || late > 2*time.Second {
+	if late := s.clock.Now().Sub(end); late < -time.Second || late > 2*time.Second {
 		t.Errorf("it ended %s after its time", late)
 	}
-	if e := s.log.await(t, audit.SessionEnded, "time-over"); e.User != "alice" {
+	if e := s.log.Await(t, audit.SessionEnded, "time-over"); e.User != "alice" {
 		t.Errorf("%+v", e)
 	}
 	s.idle(t, 0)
@@ -49,21 +52,21 @@ func TestReloadEndsForwards(t *testing.T) {
 	t.Parallel()
 	w := startWorkbench(t, &workbench{hello: []string{"hello"}})
 	s := newSite(t, options{policy: withWorkbench(w, "")})
-	ch := must[ssh.Channel](t)(s.login("alice").open(bench()))
+	ch := testkit.Must(s.login("alice").open(bench()))(t)
 	if _, err := io.ReadFull(ch, make([]byte, 5)); err != nil {
 		t.Fatal(err)
 	}
-	s.server.Access().SetPolicy(parsePolicy(t, withWorkbench(w, "    because: still\n")(s)))
+	s.server.Access().SetPolicy(policies.Parse(t, withWorkbench(w, "    because: still\n")(s)))
 	if _, err := ch.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(ch, make([]byte, 1)); err != nil {
 		t.Fatalf("a new policy that changes nothing ends it: %v", err)
 	}
-	s.server.Access().SetPolicy(parsePolicy(t, strings.Replace(withWorkbench(w, "")(s), "[alice, bob]", "[bob]", 1)))
-	finishes(t, "the forward", func() { _, _ = io.Copy(io.Discard, ch) })
-	s.log.await(t, audit.ForwardClosed, "policy-changed")
-	eventually(t, "the workbench is left", func() bool { return w.count() == 0 })
+	s.server.Access().SetPolicy(policies.Parse(t, strings.Replace(withWorkbench(w, "")(s), "[alice, bob]", "[bob]", 1)))
+	testkit.Finishes(t, "the forward", func() { _, _ = io.Copy(io.Discard, ch) })
+	s.log.Await(t, audit.ForwardClosed, "policy-changed")
+	testkit.Eventually(t, "the workbench is left", func() bool { return w.count() == 0 })
 }
 
 func TestWouldEnd(t *testing.T) {
@@ -75,7 +78,7 @@ func TestWouldEnd(t *testing.T) {
 	if len(ends) != 0 || all != 2 {
 		t.Errorf("the same policy: %+v of %d", ends, all)
 	}
-	ends, all = s.server.Access().WouldEnd(parsePolicy(t, strings.Replace(usual(s), "[alice, bob]", "[bob]", 1)))
+	ends, all = s.server.Access().WouldEnd(policies.Parse(t, strings.Replace(usual(s), "[alice, bob]", "[bob]", 1)))
 	if len(ends) != 1 || all != 2 || ends[0].User != "alice" || ends[0].Target != "home.tinker" || ends[0].ID == "" {
 		t.Errorf("without alice: %+v of %d", ends, all)
 	}
@@ -96,10 +99,10 @@ func TestDayLimit(t *testing.T) {
 	if out != "" || !strings.HasPrefix(said, told) || exitStatus(err) != 254 {
 		t.Errorf("%q %q %v", out, said, err)
 	}
-	if e := s.log.await(t, audit.BudgetSpent, "budget-spent"); e.User != "alice" || e.Target != "home.tinker" || e.Session == "" {
+	if e := s.log.Await(t, audit.BudgetSpent, "budget-spent"); e.User != "alice" || e.Target != "home.tinker" || e.Session == "" {
 		t.Errorf("%+v", e)
 	}
-	s.log.await(t, audit.BudgetWarning, "80-percent")
+	s.log.Await(t, audit.BudgetWarning, "80-percent")
 	if out, said, _ := run(t, inner, "say in"); out != "in" {
 		t.Errorf("what still fits: %q %q", out, said)
 	}
@@ -112,9 +115,9 @@ func TestDayLimit(t *testing.T) {
 		t.Errorf("another user: %q", out)
 	}
 	// A reload gives what runs more room, a day too.
-	s.server.Access().SetPolicy(parsePolicy(t, s.policyText("", "    limits: {day_down: 2000}\n")))
-	eventually(t, "more room", func() bool { out, _, _ := run(t, other, "say "+text); return out == text })
-	s.clock.advance(24 * time.Hour)
+	s.server.Access().SetPolicy(policies.Parse(t, s.policyText("", "    limits: {day_down: 2000}\n")))
+	testkit.Eventually(t, "more room", func() bool { out, _, _ := run(t, other, "say "+text); return out == text })
+	s.clock.Advance(24 * time.Hour)
 	again := s.login("alice").jump("home")
 	for range 3 {
 		if out, said, _ := run(t, again, "say "+text); out != text {
@@ -127,7 +130,7 @@ func TestForwardsCount(t *testing.T) {
 	t.Parallel()
 	w := startWorkbench(t, &workbench{hello: []string{"hello"}})
 	s := newSite(t, options{policy: withWorkbench(w, "    limits: {session_down: 8}\n")})
-	ch := must[ssh.Channel](t)(s.login("alice").open(bench()))
+	ch := testkit.Must(s.login("alice").open(bench()))(t)
 	got := make([]byte, 8)
 	if _, err := ch.Write([]byte("123")); err != nil {
 		t.Fatal(err)
@@ -136,15 +139,15 @@ func TestForwardsCount(t *testing.T) {
 		t.Fatalf("%q, %v", got, err)
 	}
 	_, _ = ch.Write([]byte("4"))
-	finishes(t, "the forward", func() {
+	testkit.Finishes(t, "the forward", func() {
 		if b, _ := io.ReadAll(ch); len(b) != 0 {
 			t.Errorf("%q came through", b)
 		}
 	})
-	if e := s.log.await(t, audit.ForwardClosed, "budget-spent"); e.BytesDown != 8 {
+	if e := s.log.Await(t, audit.ForwardClosed, "budget-spent"); e.BytesDown != 8 {
 		t.Errorf("%+v", e)
 	}
-	s.log.await(t, audit.BudgetSpent, "budget-spent")
+	s.log.Await(t, audit.BudgetSpent, "budget-spent")
 }
 
 // someRule is any rule in the vocabulary that a decision depends on here.
@@ -212,7 +215,7 @@ func TestServerDoesWhatPolicyDecides(t *testing.T) {
 			clients = map[string]*client{}
 			for _, u := range users {
 				clients[u] = s.login(u)
-				methods[u] = s.log.await(t, audit.LoginSucceeded, "").Method
+				methods[u] = s.log.Await(t, audit.LoginSucceeded, "").Method
 			}
 		}
 		text := fmt.Sprintf(`labs:
@@ -236,7 +239,7 @@ rules:
 			c := clients[u]
 			for _, name := range []string{"home", "bench"} {
 				target, _ := p.Target(name + ".tinker")
-				r := policy.Request{User: u, Target: target, Source: netip.MustParseAddr("127.0.0.1"), Time: s.clock.now(), Method: methods[u], CodeAt: s.clock.now()}
+				r := policy.Request{User: u, Target: target, Source: netip.MustParseAddr("127.0.0.1"), Time: s.clock.Now(), Method: methods[u], CodeAt: s.clock.Now()}
 				e := p.Explain(r)
 				g, no, want := e.Grant, e.Denied, "in"
 				if no == nil && name == "bench" && !g.Allows(policy.ForwardLocal) {
@@ -301,7 +304,7 @@ func (c *client) does(name string) string {
 	conn, chans, reqs, err := ssh.NewClientConn(channelConn{ch}, name+":22", &ssh.ClientConfig{HostKeyCallback: c.s.hostCheck(), BannerCallback: func(text string) error {
 		if strings.Contains(text, "approval") {
 			told <- text
-			return errLog // enough: leave
+			return logbook.ErrFull // enough: leave
 		}
 		return nil
 	}})

@@ -14,6 +14,8 @@ import (
 
 	"entry/audit"
 	"entry/bastion/access"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
 )
 
 // fourEyes is a policy under which somebody has to approve; rule is the
@@ -50,7 +52,7 @@ func (b *banners) String() string {
 
 func (b *banners) await(t testing.TB, want string) {
 	t.Helper()
-	eventually(t, "banner "+want, func() bool { return strings.Contains(b.String(), want) })
+	testkit.Eventually(t, "banner "+want, func() bool { return strings.Contains(b.String(), want) })
 }
 
 // attempt is an access that may have to wait.
@@ -100,7 +102,7 @@ func (s *site) triesWhole(user string) *attempt {
 
 func (a *attempt) ends(t testing.TB) {
 	t.Helper()
-	finishes(t, "the access", func() { <-a.done })
+	testkit.Finishes(t, "the access", func() { <-a.done })
 }
 
 // in wants the access to have been given.
@@ -122,13 +124,13 @@ func (a *attempt) out(t testing.TB, want string) {
 // waiting waits until n people ask and gives their requests.
 func (s *site) waiting(t testing.TB, n int) []access.ApprovalRequest {
 	t.Helper()
-	eventually(t, "requests", func() bool { return len(s.server.Access().Approvals()) == n })
+	testkit.Eventually(t, "requests", func() bool { return len(s.server.Access().Approvals()) == n })
 	return s.server.Access().Approvals()
 }
 
 func (s *site) approve(t testing.TB, id, by string) access.ApprovalRequest {
 	t.Helper()
-	return must[access.ApprovalRequest](t)(s.server.Access().Approve(context.Background(), id, by))
+	return testkit.Must(s.server.Access().Approve(context.Background(), id, by))(t)
 }
 
 func TestApproval(t *testing.T) {
@@ -169,14 +171,14 @@ func TestApproval(t *testing.T) {
 			k.ends()
 			a.in(t)
 			a.await(t, "entry: approved by bob")
-			asked, given, started := s.log.await(t, audit.ApprovalRequested, ""), s.log.await(t, audit.ApprovalGiven, ""), s.log.await(t, audit.SessionStarted, "")
+			asked, given, started := s.log.Await(t, audit.ApprovalRequested, ""), s.log.Await(t, audit.ApprovalGiven, ""), s.log.Await(t, audit.SessionStarted, "")
 			if asked.User != "alice" || asked.Ref != r.ID || given.User != "alice" || given.Approver != "bob" || given.Ref != r.ID || given.Source != "127.0.0.1" || given.Until == nil {
 				t.Errorf("%+v\n%+v", asked, given)
 			}
 			if started.User != "alice" || started.Approver != "bob" {
 				t.Errorf("%+v", started)
 			}
-			if n := len(s.log.all(audit.ApprovalRequested)); n != 1 {
+			if n := len(s.log.All(audit.ApprovalRequested)); n != 1 {
 				t.Errorf("%d requests on record", n)
 			}
 			s.waiting(t, 0)
@@ -208,7 +210,7 @@ func TestApprovalNeedsDistinctPeople(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	a.in(t)
-	if e := s.log.await(t, audit.SessionStarted, ""); e.Approver != "bob, carol" {
+	if e := s.log.Await(t, audit.SessionStarted, ""); e.Approver != "bob, carol" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -232,7 +234,7 @@ func TestClientLeavesWhileItWaits(t *testing.T) {
 	id := s.waiting(t, 1)[0].ID
 	c.Close()
 	s.waiting(t, 0)
-	if e := s.log.await(t, audit.ApprovalMissing, "left"); e.User != "alice" || e.Target != "home.tinker" {
+	if e := s.log.Await(t, audit.ApprovalMissing, "left"); e.User != "alice" || e.Target != "home.tinker" {
 		t.Errorf("%+v", e)
 	}
 	if _, err := s.server.Access().Approve(context.Background(), id, "bob"); !errors.Is(err, access.ErrNoRequest) {
@@ -242,7 +244,7 @@ func TestClientLeavesWhileItWaits(t *testing.T) {
 
 	// The connection stays, the channel goes: the next beat finds out.
 	c = s.login("alice")
-	ch := must[ssh.Channel](t)(c.open(jumpTo("home", 22)))
+	ch := testkit.Must(c.open(jumpTo("home", 22)))(t)
 	go func() {
 		conn, _, _, err := ssh.NewClientConn(channelConn{ch}, "home:22", &ssh.ClientConfig{HostKeyCallback: s.hostCheck()})
 		if err == nil {
@@ -258,7 +260,7 @@ func TestClientLeavesWhileItWaits(t *testing.T) {
 func (s *site) dialFrom(ip, user string) *client {
 	s.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
-	nc := must[net.Conn](s.t)(d.Dial("tcp", s.addr))
+	nc := testkit.Must(d.Dial("tcp", s.addr))(s.t)
 	conn, chans, reqs, err := ssh.NewClientConn(nc, "entry:22", s.config(user))
 	if err != nil {
 		s.t.Fatal(err)
@@ -289,7 +291,7 @@ func TestApprovalIsBound(t *testing.T) {
 	s.waiting(t, 2)
 	s.login("bob").tries()
 	s.waiting(t, 3)
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 	c.tries()
 	if r := s.waiting(t, 4); len(r[0].By)+len(r[1].By)+len(r[2].By)+len(r[3].By) != 0 {
 		t.Errorf("%+v", r)
@@ -305,7 +307,7 @@ func TestApprovalEnds(t *testing.T) {
 	s.approve(t, s.waiting(t, 1)[0].ID, "bob")
 	a.in(t)
 	said := begin(t, c.jump("home"))
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 	s.server.Access().SetPolicy(s.server.Access().Policy()) // the watch would see it within a minute of real time
 	if text := said(); !strings.Contains(text, "needs the approval of bob") && !strings.Contains(text, "the approval for home.tinker is over") {
 		t.Errorf("the user is told %q", text)
@@ -333,7 +335,7 @@ func TestApprovalByAnAccount(t *testing.T) {
 		t.Fatalf("%d %s", code, text)
 	}
 	a.in(t)
-	if e := s.log.await(t, audit.ApprovalGiven, ""); e.Approver != "root" || e.Actor == nil || e.Actor.Name != "root" {
+	if e := s.log.Await(t, audit.ApprovalGiven, ""); e.Approver != "root" || e.Actor == nil || e.Actor.Name != "root" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -345,8 +347,8 @@ func TestApprovalWithoutALog(t *testing.T) {
 	c := s.login("alice")
 	a := c.tries()
 	r := s.waiting(t, 1)[0]
-	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Type == audit.ApprovalGiven } })
-	if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob"); !errors.Is(err, errLog) {
+	s.log.Refuse(func(e audit.Event) bool { return e.Type == audit.ApprovalGiven })
+	if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob"); !errors.Is(err, logbook.ErrFull) {
 		t.Errorf("%v", err)
 	}
 	if r := s.server.Access().Approvals(); len(r) != 1 || len(r[0].By) != 0 {
@@ -355,6 +357,6 @@ func TestApprovalWithoutALog(t *testing.T) {
 	c.Close()
 	a.ends(t)
 	s.waiting(t, 0)
-	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Type == audit.ApprovalRequested } })
+	s.log.Refuse(func(e audit.Event) bool { return e.Type == audit.ApprovalRequested })
 	s.login("alice").tries().out(t, "the audit log can't be written")
 }

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"entry/audit"
 	"entry/bastion"
 	"entry/bastion/access"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/policies"
 )
 
 func TestPolicyChangesWhileTheyWait(t *testing.T) {
@@ -26,7 +26,7 @@ func TestPolicyChangesWhileTheyWait(t *testing.T) {
 		"no access any more": {func(p string) string { return strings.Replace(p, "[alice, bob]", "[bob]", 1) },
 			func(t *testing.T, s *site, a *attempt) {
 				a.out(t, "entry: no rule allows alice on home.tinker (default deny)")
-				s.log.await(t, audit.AccessRefused, "denied")
+				s.log.Await(t, audit.AccessRefused, "denied")
 			}},
 		"others": {func(p string) string { return strings.Replace(p, "approvers: [bob]", "approvers: [carol]", 1) },
 			func(t *testing.T, s *site, a *attempt) {
@@ -45,7 +45,7 @@ func TestPolicyChangesWhileTheyWait(t *testing.T) {
 			a := s.login("alice").tries()
 			s.waiting(t, 1)
 			a.await(t, "needs the approval")
-			s.server.Access().SetPolicy(parsePolicy(t, tt.after(fourEyes(byBob)(s))))
+			s.server.Access().SetPolicy(policies.Parse(t, tt.after(fourEyes(byBob)(s))))
 			tt.then(t, s, a)
 			s.waiting(t, 0)
 		})
@@ -64,10 +64,10 @@ func TestDisabledWhileTheyWait(t *testing.T) {
 	s.waiting(t, 0)
 	jump.ends(t)
 	whole.ends(t)
-	if jump.stdout != "" || whole.stdout != "" || len(s.log.all(audit.SessionStarted)) != 0 {
+	if jump.stdout != "" || whole.stdout != "" || len(s.log.All(audit.SessionStarted)) != 0 {
 		t.Errorf("%+v %+v", jump, whole)
 	}
-	s.log.await(t, audit.AccessRefused, "revoked")
+	s.log.Await(t, audit.AccessRefused, "revoked")
 }
 
 // A flood of one user's connections is one request, and has an end.
@@ -82,10 +82,10 @@ func TestWaitingIsBounded(t *testing.T) {
 		all = append(all, a)
 	}
 	c.tries().out(t, "too many connections wait for approval already")
-	s.log.await(t, audit.ApprovalMissing, "too-many-waiting")
+	s.log.Await(t, audit.ApprovalMissing, "too-many-waiting")
 	bob := s.login("bob").tries()
 	r := s.waiting(t, 2)
-	if n := len(s.log.all(audit.ApprovalRequested)); n != 2 {
+	if n := len(s.log.All(audit.ApprovalRequested)); n != 2 {
 		t.Errorf("%d requests on record", n)
 	}
 	for _, r := range r {
@@ -132,27 +132,27 @@ func TestApprovalForAForward(t *testing.T) {
 		t.Error("the target was dialled")
 	}
 	s.approve(t, r.ID, "bob")
-	finishes(t, "the channel that was held", func() {
+	testkit.Finishes(t, "the channel that was held", func() {
 		if err := <-held; err != nil {
 			t.Error(err)
 		}
 	})
-	if ch := must[ssh.Channel](t)(c.open(bench())); ch.Close() != nil {
+	if ch := testkit.Must(c.open(bench()))(t); ch.Close() != nil {
 		t.Error("close")
 	}
 	s.waiting(t, 0)
-	if n := len(s.log.all(audit.ApprovalRequested)); n != 1 {
+	if n := len(s.log.All(audit.ApprovalRequested)); n != 1 {
 		t.Errorf("%d requests on record", n)
 	}
 
 	// The request goes with the connection that asked.
-	s.clock.advance(2 * time.Hour)
+	s.clock.Advance(2 * time.Hour)
 	c = s.login("alice")
 	c.refused(bench())
 	s.waiting(t, 1)
 	c.Close()
 	s.waiting(t, 0)
-	s.log.await(t, audit.ApprovalMissing, "left")
+	s.log.Await(t, audit.ApprovalMissing, "left")
 }
 
 // An approval may give more than what its user has without it: they ask in the
@@ -178,7 +178,7 @@ func TestAskForMore(t *testing.T) {
 		!strings.HasPrefix(said, "entry: bob didn't approve in time") {
 		t.Errorf("%q %q %d", out, said, status)
 	}
-	s.server.Access().SetPolicy(parsePolicy(t, forMore("10m")(s)))
+	s.server.Access().SetPolicy(policies.Parse(t, forMore("10m")(s)))
 	var out string
 	status := make(chan int, 1)
 	go func() {

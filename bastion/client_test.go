@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // client is an authenticated connection to entry.
@@ -35,7 +37,7 @@ func (s *site) tryDial(c *ssh.ClientConfig) (*client, error) {
 // login logs name in and fails the test if it can't.
 func (s *site) login(name string) *client {
 	s.t.Helper()
-	return must[*client](s.t)(s.tryDial(s.config(name)))
+	return testkit.Must(s.tryDial(s.config(name)))(s.t)
 }
 
 // whole is a connection that leads to a target as a whole.
@@ -109,7 +111,7 @@ func (c *client) inner(host string, cfg *ssh.ClientConfig) (*ssh.Client, error) 
 
 func (c *client) jump(host string) *ssh.Client {
 	c.s.t.Helper()
-	return must[*ssh.Client](c.s.t)(c.inner(host, nil))
+	return testkit.Must(c.inner(host, nil))(c.s.t)
 }
 
 // run runs a command and returns what came back.
@@ -122,7 +124,7 @@ func run(t testing.TB, c *ssh.Client, command string) (stdout, stderr string, er
 	defer sess.Close()
 	var out, errs bytes.Buffer
 	sess.Stdout, sess.Stderr = &out, &errs
-	finishes(t, command, func() { err = sess.Run(command) })
+	testkit.Finishes(t, command, func() { err = sess.Run(command) })
 	return out.String(), errs.String(), err
 }
 
@@ -130,17 +132,17 @@ func run(t testing.TB, c *ssh.Client, command string) (stdout, stderr string, er
 // it says on standard error then.
 func begin(t testing.TB, c *ssh.Client) (stderr func() string) {
 	t.Helper()
-	sess := must[*ssh.Session](t)(c.NewSession())
-	out := must[io.Reader](t)(sess.StdoutPipe())
-	errs := must[io.Reader](t)(sess.StderrPipe())
-	must[struct{}](t)(struct{}{}, sess.Start("wait"))
+	sess := testkit.Must(c.NewSession())(t)
+	out := testkit.Must(sess.StdoutPipe())(t)
+	errs := testkit.Must(sess.StderrPipe())(t)
+	testkit.Check(t, sess.Start("wait"))
 	line := make([]byte, 8)
 	if _, err := io.ReadFull(out, line); err != nil || string(line) != "waiting\n" {
 		t.Fatalf("%q, %v", line, err)
 	}
 	return func() string {
 		var b []byte
-		finishes(t, "the session's end", func() { b, _ = io.ReadAll(errs) })
+		testkit.Finishes(t, "the session's end", func() { b, _ = io.ReadAll(errs) })
 		return string(b)
 	}
 }

@@ -10,19 +10,20 @@ import (
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
+	"entry/e2e/testkit"
 )
 
 // elsewhere is another server's hold on the accounts of s: the same database
 // and secret, and nothing else shared.
 func (s *site) elsewhere() *identity.Authenticator {
 	s.t.Helper()
-	db := must[*store.Store](s.t)(store.OpenSQLite(filepath.Join(s.dir, "entry.db"), s.clock.now))
+	db := testkit.Must(store.OpenSQLite(filepath.Join(s.dir, "entry.db"), s.clock.Now))(s.t)
 	s.t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			s.t.Error(err)
 		}
 	})
-	return must[*identity.Authenticator](s.t)(identity.New(identity.Options{Config: configs.Default(), Store: db, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.now}))
+	return testkit.Must(identity.New(identity.Options{Config: configs.Default(), Store: db, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.Now}))(s.t)
 }
 
 // What is taken away at one server ends at the others on its database, not only
@@ -32,20 +33,20 @@ func TestRevokedElsewhere(t *testing.T) {
 	t.Parallel()
 	for name, take := range map[string]func(*testing.T, *site, *identity.Authenticator){
 		"disabled": func(t *testing.T, _ *site, there *identity.Authenticator) {
-			must[struct{}](t)(struct{}{}, there.Disable(t.Context(), "alice"))
+			testkit.Check(t, there.Disable(t.Context(), "alice"))
 		},
 		"removed": func(t *testing.T, _ *site, there *identity.Authenticator) {
-			must[struct{}](t)(struct{}{}, there.Remove(t.Context(), "alice"))
+			testkit.Check(t, there.Remove(t.Context(), "alice"))
 		},
 		"reset": func(t *testing.T, _ *site, there *identity.Authenticator) {
-			must[string](t)(there.Reset(t.Context(), "alice"))
+			testkit.Must(there.Reset(t.Context(), "alice"))(t)
 		},
 		"its key removed": func(t *testing.T, _ *site, there *identity.Authenticator) {
-			u := must[identity.UserInfo](t)(there.User(t.Context(), "alice"))
-			must[struct{}](t)(struct{}{}, there.RemoveKey(t.Context(), "alice", u.Keys[0].Fingerprint))
+			u := testkit.Must(there.User(t.Context(), "alice"))(t)
+			testkit.Check(t, there.RemoveKey(t.Context(), "alice", u.Keys[0].Fingerprint))
 		},
 		"ended by a date that is now": func(t *testing.T, s *site, there *identity.Authenticator) {
-			must[struct{}](t)(struct{}{}, there.SetEnd(t.Context(), "alice", s.clock.now()))
+			testkit.Check(t, there.SetEnd(t.Context(), "alice", s.clock.Now()))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +59,7 @@ func TestRevokedElsewhere(t *testing.T) {
 			s.idle(t, 2)
 			began := time.Now()
 			take(t, s, there)
-			ended := s.log.await(t, audit.SessionEnded, "revoked")
+			ended := s.log.Await(t, audit.SessionEnded, "revoked")
 			if ended.User != "alice" {
 				t.Errorf("%+v", ended)
 			}
@@ -66,7 +67,7 @@ func TestRevokedElsewhere(t *testing.T) {
 			if text := said(); !bytes.Contains([]byte(text), []byte("your access was changed; connect again")) {
 				t.Errorf("alice reads %q", text)
 			}
-			finishes(t, "the client connection", func() { _ = alice.Wait() })
+			testkit.Finishes(t, "the client connection", func() { _ = alice.Wait() })
 			if len(s.server.Access().Sessions()) != 1 {
 				t.Error("bob's session is gone, too")
 			}
@@ -80,10 +81,10 @@ func TestChangesElsewhereEndNothingElse(t *testing.T) {
 	s := newSite(t, options{})
 	there := s.elsewhere()
 	begin(t, s.login("alice").jump("home"))
-	must[string](t)(there.AddUser(t.Context(), "dora"))
-	must[struct{}](t)(struct{}{}, there.Disable(t.Context(), "bob"))
+	testkit.Must(there.AddUser(t.Context(), "dora"))(t)
+	testkit.Check(t, there.Disable(t.Context(), "bob"))
 	c := s.login("alice")
-	eventually(t, "bob is refused", func() bool { u, err := s.auth.User(t.Context(), "bob"); return err == nil && u.Disabled })
+	testkit.Eventually(t, "bob is refused", func() bool { u, err := s.auth.User(t.Context(), "bob"); return err == nil && u.Disabled })
 	begin(t, c.jump("home"))
 	if n := len(s.server.Access().Sessions()); n != 2 {
 		t.Errorf("%d sessions of alice's, want both", n)

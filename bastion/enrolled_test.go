@@ -21,6 +21,7 @@ import (
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
+	"entry/e2e/testkit"
 )
 
 const siteSecret = "0123456789abcdef0123456789abcdef"
@@ -57,7 +58,7 @@ var secretLine = regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)$`)
 // enrol takes a fresh account through its first login.
 type enrol struct {
 	temporary string
-	clock     *siteClock
+	clock     *testkit.Clock
 	seed      string
 }
 
@@ -65,7 +66,7 @@ func (e *enrol) Ask(_ context.Context, prompt string, _ bool) (string, error) {
 	switch m := secretLine.FindStringSubmatch(prompt); {
 	case m != nil:
 		e.seed = strings.ReplaceAll(m[1], " ", "")
-		return totp.GenerateCode(e.seed, e.clock.now())
+		return totp.GenerateCode(e.seed, e.clock.Now())
 	case strings.HasSuffix(prompt, "ew entry passphrase: "):
 		return passphrase, nil
 	case strings.HasSuffix(prompt, "entry passphrase: "):
@@ -75,12 +76,12 @@ func (e *enrol) Ask(_ context.Context, prompt string, _ bool) (string, error) {
 }
 
 func enrolAll(dir string) error {
-	clock := &siteClock{t: time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC)}
-	st, err := store.OpenSQLite(filepath.Join(dir, "entry.db"), clock.now)
+	clock := testkit.NewClock(testkit.Noon.Add(10 * time.Second))
+	st, err := store.OpenSQLite(filepath.Join(dir, "entry.db"), clock.Now)
 	if err != nil {
 		return err
 	}
-	auth, err := identity.New(identity.Options{Config: configs.Default(), Store: st, Secret: []byte(siteSecret), Now: clock.now,
+	auth, err := identity.New(identity.Options{Config: configs.Default(), Store: st, Secret: []byte(siteSecret), Now: clock.Now,
 		Events: func(context.Context, ...audit.Event) error { return nil }})
 	if err != nil {
 		return errors.Join(err, st.Close())
@@ -102,7 +103,7 @@ func enrolAll(dir string) error {
 			return err
 		}
 	}
-	enrolled.at = clock.now()
+	enrolled.at = clock.Now()
 	if err := st.Close(); err != nil {
 		return err
 	}

@@ -14,6 +14,9 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
+	"entry/e2e/testkit/policies"
 )
 
 func TestJump(t *testing.T) {
@@ -26,8 +29,8 @@ func TestJump(t *testing.T) {
 		t.Fatalf("%q, %v", out, err)
 	}
 	inner.Close()
-	start, end := s.log.await(t, audit.SessionStarted, ""), s.log.await(t, audit.SessionEnded, "")
-	login := s.log.await(t, audit.LoginSucceeded, "")
+	start, end := s.log.Await(t, audit.SessionStarted, ""), s.log.Await(t, audit.SessionEnded, "")
+	login := s.log.Await(t, audit.LoginSucceeded, "")
 	if start.Conn != login.Conn || start.Session != end.Session || start.Recording == nil || start.Recording.Header == "" ||
 		end.Recording == nil || end.Recording.Segments == 0 || end.Reason != "closed" || start.Login != "worker" || start.AskedLogin != "whoever" {
 		t.Errorf("login, session and recording don't bind:\n%+v\n%+v\n%+v", login, start, end)
@@ -37,7 +40,7 @@ func TestJump(t *testing.T) {
 // refusedWith holds a refusal to what a user may read and to its event.
 func (s *site) refusedWith(t *testing.T, said string, typ audit.Type, reason string) audit.Event {
 	t.Helper()
-	e := s.log.await(t, typ, reason)
+	e := s.log.Await(t, typ, reason)
 	if e.Ref == "" || !strings.Contains(said, "(ref "+e.Ref+")") {
 		t.Errorf("%q doesn't have the reference %q of %s %s", said, e.Ref, typ, reason)
 	}
@@ -47,7 +50,7 @@ func (s *site) refusedWith(t *testing.T, said string, typ audit.Type, reason str
 			break
 		}
 	}
-	for _, internal := range []string{s.home.addr, s.dir, errLog.Error(), "ssh:", "dial tcp", "sql"} {
+	for _, internal := range []string{s.home.addr, s.dir, logbook.ErrFull.Error(), "ssh:", "dial tcp", "sql"} {
 		if strings.Contains(said, internal) {
 			t.Errorf("the user is told %q: %q", internal, said)
 		}
@@ -68,13 +71,13 @@ func TestNames(t *testing.T) {
 		ch.Close()
 	}
 	before := 5 // each of them ended before its login
-	eventually(t, "their ends", func() bool { return len(s.log.all(audit.JumpRefused)) == before })
+	testkit.Eventually(t, "their ends", func() bool { return len(s.log.All(audit.JumpRefused)) == before })
 	names := []string{"", ".", "home..", "home.tinker.x", "hömé", "h\u200bome", "home\x00", "home\n", "127.0.0.1", "::1", "[::1]", "entry", "localhost",
 		"tinker", "home.other", "home/../x", strings.Repeat("h", 300), "alice+home", "\x1b[2Jhome"}
 	for _, name := range names {
 		before++
 		said := c.refused(jumpTo(name, 22))
-		eventually(t, "its event", func() bool { return len(s.log.all(audit.JumpRefused)) == before })
+		testkit.Eventually(t, "its event", func() bool { return len(s.log.All(audit.JumpRefused)) == before })
 		e := s.refusedWith(t, said, audit.JumpRefused, "unknown-target")
 		if e.User != "alice" || len(e.Destination) > 300 {
 			t.Errorf("%q: %+v", name, e)
@@ -137,7 +140,7 @@ func TestOriginators(t *testing.T) {
 		}
 		ch.Close()
 	}
-	for _, e := range s.log.all(audit.SessionStarted, audit.LoginFailed) {
+	for _, e := range s.log.All(audit.SessionStarted, audit.LoginFailed) {
 		if e.User != "alice" {
 			t.Errorf("the inner name became an identity: %+v", e)
 		}
@@ -152,7 +155,7 @@ func TestInnerNameIsAskedForNotBelieved(t *testing.T) {
 	s := newSite(t, options{})
 	c := s.login("alice")
 	for asked, want := range map[string]string{"analysis": "analysis", "root": "worker", "worker,root": "worker", "": "worker", "\x1b]0;x\x07": "worker"} {
-		inner := must[*ssh.Client](t)(c.inner("home", &ssh.ClientConfig{User: asked}))
+		inner := testkit.Must(c.inner("home", &ssh.ClientConfig{User: asked}))(t)
 		if out, _, err := run(t, inner, "say in"); out != "in" {
 			t.Errorf("%q: %q, %v", asked, out, err)
 		}
@@ -176,7 +179,7 @@ func TestMalformedRequestToJump(t *testing.T) {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
 	}
-	if e := s.log.await(t, audit.JumpRefused, "malformed"); e.Ref == "" {
+	if e := s.log.Await(t, audit.JumpRefused, "malformed"); e.Ref == "" {
 		t.Errorf("%+v", e)
 	}
 }
@@ -200,7 +203,7 @@ func TestChannelFlood(t *testing.T) {
 	for range 200 {
 		c.refused(jumpTo("home", 22))
 	}
-	if n := len(s.log.all(audit.JumpRefused)); n < 2 || n > 10 {
+	if n := len(s.log.All(audit.JumpRefused)); n < 2 || n > 10 {
 		t.Errorf("%d events for 201 refusals in a row", n)
 	}
 	for range 200 {
@@ -218,12 +221,12 @@ func TestChannelFlood(t *testing.T) {
 		typ    audit.Type
 		reason string
 	}{{audit.JumpRefused, "channel-type"}, {audit.ForwardRefused, "listen"}} {
-		got := s.log.await(t, e.typ, e.reason)
+		got := s.log.Await(t, e.typ, e.reason)
 		if got.Ref == "" || got.ChannelType == "" {
 			t.Errorf("%+v", got)
 		}
 	}
-	if n := len(s.log.all()); n > 40 {
+	if n := len(s.log.All()); n > 40 {
 		t.Errorf("%d events", n)
 	}
 	if out, _, err := run(t, bob.jump("home"), "say in"); out != "in" {
@@ -232,7 +235,7 @@ func TestChannelFlood(t *testing.T) {
 	for _, ch := range held {
 		ch.Close()
 	}
-	eventually(t, "places are given back", func() bool {
+	testkit.Eventually(t, "places are given back", func() bool {
 		ch, err := c.open(jumpTo("home", 22))
 		if err == nil {
 			ch.Close()
@@ -256,7 +259,7 @@ func TestRefusalsOneByOne(t *testing.T) {
 	if took := time.Since(began); took < 2*time.Second {
 		t.Errorf("20 refusals after many took %s", took)
 	}
-	if n := len(s.log.all(audit.JumpRefused)); n != 276 {
+	if n := len(s.log.All(audit.JumpRefused)); n != 276 {
 		t.Errorf("%d events for 276 refusals", n)
 	}
 }
@@ -268,7 +271,7 @@ func TestInnerConnectionStalls(t *testing.T) {
 	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Login.Grace = time.Second }})
 	c := s.login("alice")
 	for _, says := range []string{"", "GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "SSH-2.0-x\r\n" + strings.Repeat("\xff", 4096)} {
-		n := len(s.log.all(audit.JumpRefused))
+		n := len(s.log.All(audit.JumpRefused))
 		ch, err := c.open(jumpTo("home", 22))
 		if err != nil {
 			t.Fatal(err)
@@ -276,18 +279,18 @@ func TestInnerConnectionStalls(t *testing.T) {
 		if _, err := ch.Write([]byte(says)); err != nil {
 			t.Fatal(err)
 		}
-		finishes(t, "the channel's end", func() {
+		testkit.Finishes(t, "the channel's end", func() {
 			b := make([]byte, 1<<16)
 			for err == nil {
 				_, err = ch.Read(b)
 			}
 		})
-		eventually(t, "its event", func() bool { return len(s.log.all(audit.JumpRefused)) == n+1 })
-		if e := s.log.await(t, audit.JumpRefused, "inner-handshake"); e.Target != "home.tinker" || e.Ref == "" {
+		testkit.Eventually(t, "its event", func() bool { return len(s.log.All(audit.JumpRefused)) == n+1 })
+		if e := s.log.Await(t, audit.JumpRefused, "inner-handshake"); e.Target != "home.tinker" || e.Ref == "" {
 			t.Errorf("%+v", e)
 		}
 	}
-	eventually(t, "nothing is open at home", func() bool { return s.home.open() == 0 })
+	testkit.Eventually(t, "nothing is open at home", func() bool { return s.home.open() == 0 })
 }
 
 // Without a key for the target's name entry refuses before it accepts: later
@@ -328,7 +331,7 @@ func TestSilentTarget(t *testing.T) {
 		_, said, _ = run(t, inner, "say in")
 		inner.Close()
 	}()
-	eventually(t, "the stalled dial", func() bool { return deaf.open() == 1 })
+	testkit.Eventually(t, "the stalled dial", func() bool { return deaf.open() == 1 })
 	began := time.Now()
 	if out, _, err := run(t, c.jump("home"), "say in"); out != "in" {
 		t.Fatalf("%q, %v", out, err)
@@ -336,14 +339,14 @@ func TestSilentTarget(t *testing.T) {
 	if took := time.Since(began); took > 1500*time.Millisecond {
 		t.Errorf("it took %s", took)
 	}
-	finishes(t, "the stalled one's end", stalled.Wait)
+	testkit.Finishes(t, "the stalled one's end", stalled.Wait)
 	s.refusedWith(t, strings.TrimSuffix(said, "\n"), audit.UpstreamFailed, "handshake")
-	eventually(t, "nothing is open", func() bool { return deaf.open() == 0 })
+	testkit.Eventually(t, "nothing is open", func() bool { return deaf.open() == 0 })
 }
 
 func TestTargetDown(t *testing.T) {
 	t.Parallel()
-	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	l := testkit.Must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	down := l.Addr().String()
 	l.Close()
 	s := newSite(t, options{policy: func(s *site) string {
@@ -354,7 +357,7 @@ func TestTargetDown(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	// The next address is tried.
-	s.server.Access().SetPolicy(parsePolicy(t, strings.Replace(s.policyText("", ""), "address: \""+s.home.addr+"\"", "address: [\""+down+"\", \""+s.home.addr+"\"]", 1)))
+	s.server.Access().SetPolicy(policies.Parse(t, strings.Replace(s.policyText("", ""), "address: \""+s.home.addr+"\"", "address: [\""+down+"\", \""+s.home.addr+"\"]", 1)))
 	if out, _, err := run(t, s.login("alice").jump("home"), "say in"); out != "in" {
 		t.Errorf("%q, %v", out, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/policies"
 	"entry/session/recording"
 )
 
@@ -17,17 +19,15 @@ import (
 func TestUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
-	with := parsePolicy(t, usual(s))
-	without := parsePolicy(t, strings.Replace(usual(s), "[alice, bob]", "[bob]", 1))
+	with := policies.Parse(t, usual(s))
+	without := policies.Parse(t, strings.Replace(usual(s), "[alice, bob]", "[bob]", 1))
 	stop := make(chan struct{})
 	began := make(chan struct{}, 1)
-	s.log.set(func(l *logbook) {
-		l.before = func(e audit.Event) {
-			if e.Type == audit.SessionStarted {
-				select {
-				case began <- struct{}{}:
-				default:
-				}
+	s.log.Before(func(e audit.Event) {
+		if e.Type == audit.SessionStarted {
+			select {
+			case began <- struct{}{}:
+			default:
 			}
 		}
 	})
@@ -83,18 +83,18 @@ func TestUnderLoad(t *testing.T) {
 		s.server.Access().SetPolicy(without)
 		s.server.Access().SetPolicy(with)
 	})
-	eventually(t, "some sessions", func() bool { return len(s.log.all(audit.SessionEnded)) > 12 })
+	testkit.Eventually(t, "some sessions", func() bool { return len(s.log.All(audit.SessionEnded)) > 12 })
 	s.operate("POST", "/v1/users/alice/disable", "")
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	finishes(t, "shutdown", func() { s.server.Shutdown(ctx) })
+	testkit.Finishes(t, "shutdown", func() { s.server.Shutdown(ctx) })
 	close(stop)
-	finishes(t, "everything", all.Wait)
+	testkit.Finishes(t, "everything", all.Wait)
 	starts, ends := map[string]int{}, map[string]int{}
-	for _, e := range s.log.all(audit.SessionStarted) {
+	for _, e := range s.log.All(audit.SessionStarted) {
 		starts[e.Session]++
 	}
-	for _, e := range s.log.all(audit.SessionEnded) {
+	for _, e := range s.log.All(audit.SessionEnded) {
 		ends[e.Session]++
 	}
 	for id := range starts {
@@ -105,7 +105,7 @@ func TestUnderLoad(t *testing.T) {
 	if len(starts) != len(ends) {
 		t.Errorf("%d sessions started, %d ended", len(starts), len(ends))
 	}
-	for _, r := range must[[]recording.Info](t)(recording.List(s.dir + "/spool")) {
+	for _, r := range testkit.Must(recording.List(s.dir + "/spool"))(t) {
 		if starts[r.Header.ID] != 1 {
 			t.Errorf("a recording of no session: %s", r.Header.ID)
 		}

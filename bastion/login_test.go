@@ -16,6 +16,8 @@ import (
 	"entry/audit"
 	"entry/bastion"
 	"entry/configs"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
 )
 
 // prompter collects what a client is asked and gives up at once, or answers
@@ -83,14 +85,14 @@ func TestOfferedIsNotProven(t *testing.T) {
 	if _, err := login("alice", []ssh.Signer{forged{claims: alice.PublicKey(), signer: bob}}, "alice"); err == nil {
 		t.Error("a signature by another key is taken")
 	}
-	if got := s.log.all(audit.LoginSucceeded); len(got) != 0 {
+	if got := s.log.All(audit.LoginSucceeded); len(got) != 0 {
 		t.Fatalf("logged in: %+v", got)
 	}
 	// The same, rightly: A is offered, B proven.
 	if _, err := login("bob", []ssh.Signer{forged{claims: alice.PublicKey()}, bob}, "bob"); err != nil {
 		t.Error(err)
 	}
-	if e := s.log.await(t, audit.LoginSucceeded, ""); e.User != "bob" || e.Key != ssh.FingerprintSHA256(bob.PublicKey()) {
+	if e := s.log.Await(t, audit.LoginSucceeded, ""); e.User != "bob" || e.Key != ssh.FingerprintSHA256(bob.PublicKey()) {
 		t.Errorf("%+v", e)
 	}
 }
@@ -102,7 +104,7 @@ func TestKeysThatAreNoFactor(t *testing.T) {
 	if err := cert.SignCert(zeros{}, enrolled.keys["alice"]); err != nil {
 		t.Fatal(err)
 	}
-	signer := must[ssh.Signer](t)(ssh.NewCertSigner(cert, enrolled.keys["alice"]))
+	signer := testkit.Must(ssh.NewCertSigner(cert, enrolled.keys["alice"]))(t)
 	p := &prompter{s: s, user: "alice"}
 	if _, err := s.tryDial(&ssh.ClientConfig{User: "alice", HostKeyCallback: s.hostCheck(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer), p.method()}}); err == nil || p.asked[0] != "entry passphrase: " {
 		t.Errorf("a certificate: %v, asked %q", err, p.asked)
@@ -131,7 +133,7 @@ func TestNoMethodAlone(t *testing.T) {
 			}
 		}
 	}
-	if got := s.log.all(audit.LoginSucceeded, audit.SessionStarted); len(got) != 0 {
+	if got := s.log.All(audit.LoginSucceeded, audit.SessionStarted); len(got) != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -147,12 +149,12 @@ func TestUnknownNamesStandNowhereInClear(t *testing.T) {
 			t.Errorf("%.40q gets in", user)
 		}
 	}
-	events := s.log.all()
+	events := s.log.All()
 	if len(events) == 0 {
 		t.Fatal("no events")
 	}
 	for _, e := range events {
-		b := must[[]byte](t)(json.Marshal(e))
+		b := testkit.Must(json.Marshal(e))(t)
 		if strings.Contains(string(b), "horse") || e.User != "" || e.UserHash == "" {
 			t.Errorf("%s", b)
 		}
@@ -170,7 +172,7 @@ func TestTargetInTheName(t *testing.T) {
 	if out != "hello" || exitStatus(err) != 3 {
 		t.Errorf("%q, %v", out, err)
 	}
-	if e := s.log.await(t, audit.SessionStarted, ""); e.Conn != s.log.await(t, audit.LoginSucceeded, "").Conn || e.Login != "worker" {
+	if e := s.log.Await(t, audit.SessionStarted, ""); e.Conn != s.log.Await(t, audit.LoginSucceeded, "").Conn || e.Login != "worker" {
 		t.Errorf("%+v", e)
 	}
 	for name, reason := range map[string]string{"alice+": "unknown-target", "alice+nowhere": "unknown-target", "alice+127.0.0.1": "unknown-target"} {
@@ -230,11 +232,11 @@ func TestSlowSockets(t *testing.T) {
 		t.Errorf("a login took %s", took)
 	}
 	c.Close()
-	e := s.log.await(t, audit.ConnectionRefused, "per-source")
+	e := s.log.Await(t, audit.ConnectionRefused, "per-source")
 	if !strings.HasPrefix(e.Source, "127.0.0.2:") {
 		t.Errorf("%+v", e)
 	}
-	if n := len(s.log.all(audit.ConnectionRefused)); n > 3 {
+	if n := len(s.log.All(audit.ConnectionRefused)); n > 3 {
 		t.Errorf("%d events for one flood", n)
 	}
 }
@@ -249,7 +251,7 @@ func TestGrace(t *testing.T) {
 		ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
 			// Answered only once the connection is gone.
 			go func() {
-				s.log.await(t, audit.LoginAbandoned, "no-answer")
+				s.log.Await(t, audit.LoginAbandoned, "no-answer")
 				once.Do(func() { close(release) })
 			}()
 			<-release
@@ -258,7 +260,7 @@ func TestGrace(t *testing.T) {
 	if err == nil {
 		t.Fatal("logged in")
 	}
-	eventually(t, "the place is given back", func() bool {
+	testkit.Eventually(t, "the place is given back", func() bool {
 		c, err := s.tryDial(s.config("alice"))
 		if err == nil {
 			c.Close()
@@ -276,11 +278,9 @@ func TestPanic(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, options{})
 			var once sync.Once
-			s.log.set(func(l *logbook) {
-				l.before = func(e audit.Event) {
-					if e.Type == typ {
-						once.Do(func() { panic("a defect") })
-					}
+			s.log.Before(func(e audit.Event) {
+				if e.Type == typ {
+					once.Do(func() { panic("a defect") })
 				}
 			})
 			if c, err := s.tryDial(s.config("alice")); err == nil {
@@ -288,12 +288,12 @@ func TestPanic(t *testing.T) {
 					_, _, _ = run(t, inner, "say in")
 				}
 				_, _ = c.open(jumpTo("nowhere", 22))
-				finishes(t, "the connection's end", func() { _ = c.Wait() })
+				testkit.Finishes(t, "the connection's end", func() { _ = c.Wait() })
 			}
 			if out, _, err := run(t, s.login("alice").jump("home"), "say in"); out != "in" {
 				t.Fatalf("afterwards: %q, %v", out, err)
 			}
-			eventually(t, "one session is left", func() bool { return len(s.server.Access().Sessions()) <= 1 && s.home.open() <= 1 })
+			testkit.Eventually(t, "one session is left", func() bool { return len(s.server.Access().Sessions()) <= 1 && s.home.open() <= 1 })
 		})
 	}
 }
@@ -305,7 +305,7 @@ func TestUnwritableLog(t *testing.T) {
 		t.Run(string(typ), func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, options{})
-			s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Type == typ } })
+			s.log.Refuse(func(e audit.Event) bool { return e.Type == typ })
 			c, err := s.tryDial(s.config("alice"))
 			if (err != nil) != (typ == audit.LoginSucceeded) {
 				t.Fatal(err)
@@ -322,10 +322,10 @@ func TestUnwritableLog(t *testing.T) {
 				}
 				said = errs
 			}
-			if strings.Contains(said, errLog.Error()) || strings.Contains(said, s.dir) {
+			if strings.Contains(said, logbook.ErrFull.Error()) || strings.Contains(said, s.dir) {
 				t.Errorf("the user is told %q", said)
 			}
-			eventually(t, "nothing is left", func() bool { return len(s.server.Access().Sessions()) == 0 && s.home.open() == 0 })
+			testkit.Eventually(t, "nothing is left", func() bool { return len(s.server.Access().Sessions()) == 0 && s.home.open() == 0 })
 		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 // machine is a target: an SSH server that trusts the site's user CA. `say X`
@@ -54,7 +56,7 @@ func (m *machine) count() (accepted int, logins []string) {
 
 func startMachine(t testing.TB, s *site) *machine {
 	t.Helper()
-	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	l := testkit.Must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	m := &machine{t: t, addr: l.Addr().String(), hostKey: newKey(), conns: map[net.Conn]bool{}}
 	var all sync.WaitGroup
 	all.Add(1)
@@ -82,7 +84,7 @@ func startMachine(t testing.TB, s *site) *machine {
 				nc.Close()
 			}
 		})
-		finishes(t, "the target's end", all.Wait)
+		testkit.Finishes(t, "the target's end", all.Wait)
 	})
 	return m
 }
@@ -95,7 +97,7 @@ func (m *machine) serve(nc net.Conn, s *site) {
 		_, _ = io.Copy(io.Discard, nc)
 		return
 	}
-	checker := &ssh.CertChecker{Clock: s.clock.now, IsUserAuthority: func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), s.userCA.PublicKey().Marshal()) }}
+	checker := &ssh.CertChecker{Clock: s.clock.Now, IsUserAuthority: func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), s.userCA.PublicKey().Marshal()) }}
 	cfg := &ssh.ServerConfig{
 		ServerVersion: "SSH-2.0-OpenSSH_9.2p1 machine",
 		BannerCallback: func(ssh.ConnMetadata) string {

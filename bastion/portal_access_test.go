@@ -13,12 +13,13 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/e2e/testkit"
 )
 
 // codeOf is a code that was not used yet.
 func (s *site) codeOf(seed string) string {
 	s.t.Helper()
-	return must[string](s.t)(totp.GenerateCode(seed, s.clock.advance(30*time.Second)))
+	return testkit.Must(totp.GenerateCode(seed, s.clock.Advance(30*time.Second)))(s.t)
 }
 
 func TestEnrollASecondDevice(t *testing.T) {
@@ -34,7 +35,7 @@ func TestEnrollASecondDevice(t *testing.T) {
 		m = regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)\r?$`).FindStringSubmatch(shown)
 	}
 	if m == nil {
-		t.Fatalf("no secret in %q", k.all())
+		t.Fatalf("no secret in %q", k.seen.String())
 	}
 	seed := strings.ReplaceAll(m[1], " ", "")
 	k.say(s.codeOf(seed))
@@ -42,7 +43,7 @@ func TestEnrollASecondDevice(t *testing.T) {
 	if status := k.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	s.log.await(t, audit.AuthenticatorEnrolled, "")
+	s.log.Await(t, audit.AuthenticatorEnrolled, "")
 	if out, _, status := c.verb("", "enroll list"); status != 0 || !strings.Contains(out, "tablet") || strings.Count(out, "\n") != 2 {
 		t.Errorf("status %d: %q", status, out)
 	}
@@ -72,10 +73,10 @@ func TestPasswd(t *testing.T) {
 	if status := k.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	if strings.Contains(k.all(), fresh) || strings.Contains(k.all(), passphrase) {
+	if strings.Contains(k.seen.String(), fresh) || strings.Contains(k.seen.String(), passphrase) {
 		t.Error("a passphrase was echoed")
 	}
-	s.log.await(t, audit.PassphraseChanged, "")
+	s.log.Await(t, audit.PassphraseChanged, "")
 	for p, ok := range map[string]bool{passphrase: false, fresh: true} {
 		cfg := s.config("alice")
 		cfg.Auth = []ssh.AuthMethod{ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
@@ -96,7 +97,7 @@ func TestPasswd(t *testing.T) {
 			c.Close()
 		}
 	}
-	for _, e := range s.log.all() {
+	for _, e := range s.log.All() {
 		if text := fmt.Sprintf("%+v", e); strings.Contains(text, "herons") || strings.Contains(text, "otters") {
 			t.Errorf("a passphrase is in the log: %s", text)
 		}
@@ -113,16 +114,16 @@ func TestRecoveryCodes(t *testing.T) {
 	for tries := 0; !strings.Contains(shown, "-") && tries < 4; tries++ {
 		shown += k.await(": ")
 	}
-	codes := regexp.MustCompile(`\b[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}\b`).FindAllString(k.all(), -1)
+	codes := regexp.MustCompile(`\b[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}\b`).FindAllString(k.seen.String(), -1)
 	if len(codes) < 8 {
-		t.Fatalf("%d codes in %q", len(codes), k.all())
+		t.Fatalf("%d codes in %q", len(codes), k.seen.String())
 	}
 	k.say("")
 	k.await("your recovery codes now")
 	if status := k.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	s.log.await(t, audit.RecoveryCreated, "")
+	s.log.Await(t, audit.RecoveryCreated, "")
 }
 
 func TestKeysRememberedAndForgotten(t *testing.T) {
@@ -135,7 +136,7 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 	if status != 0 || !strings.Contains(out, ssh.FingerprintSHA256(key.PublicKey())) {
 		t.Fatalf("status %d: %q %q", status, out, errs)
 	}
-	s.log.await(t, audit.KeyAdded, "")
+	s.log.Await(t, audit.KeyAdded, "")
 
 	asked := 0
 	cfg := s.config("alice")
@@ -150,7 +151,7 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 	login := func(want int) *client {
 		t.Helper()
 		asked = 0
-		c := must[*client](t)(s.tryDial(cfg))
+		c := testkit.Must(s.tryDial(cfg))(t)
 		if asked != want {
 			t.Errorf("asked %d times, want %d", asked, want)
 		}
@@ -161,7 +162,7 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 	if out, _, err := run(t, c.jump("home"), "say hello"); err == nil || !strings.Contains(out, "hello") {
 		t.Errorf("%q, %v", out, err) // say ends with 3
 	}
-	if e := s.log.all(audit.LoginSucceeded); e[len(e)-1].Method != "publickey+remembered" {
+	if e := s.log.All(audit.LoginSucceeded); e[len(e)-1].Method != "publickey+remembered" {
 		t.Errorf("%+v", e[len(e)-1])
 	}
 	// A remembered key leads to one target as well, and each change of access
@@ -189,7 +190,7 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 	if _, errs, status := c.verb("", "keys remove "+fingerprint); status != 0 {
 		t.Errorf("status %d: %q", status, errs)
 	}
-	s.log.await(t, audit.KeyRemoved, "")
+	s.log.Await(t, audit.KeyRemoved, "")
 	if _, err := s.tryDial(cfg); err == nil {
 		t.Error("a removed key logs in")
 	}
@@ -199,7 +200,7 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 func TestWarningsComeFirst(t *testing.T) {
 	t.Parallel()
 	s := portalSite(t)
-	must[struct{}](t)(struct{}{}, s.auth.SetEnd(context.Background(), "alice", s.clock.now().Add(5*24*time.Hour)))
+	testkit.Check(t, s.auth.SetEnd(context.Background(), "alice", s.clock.Now().Add(5*24*time.Hour)))
 	c := s.login("alice")
 	out, errs, _ := c.verb("", "targets")
 	if !strings.HasPrefix(errs, "entry: ") || !strings.Contains(errs, "2026-03-06") || strings.Contains(out, "2026-03-06") {
@@ -209,9 +210,9 @@ func TestWarningsComeFirst(t *testing.T) {
 	if got := c.talk("").await("entry> "); !strings.HasPrefix(got, warning) {
 		t.Errorf("%q doesn't begin with %q", got, warning)
 	}
-	home := must[*ssh.Session](t)(c.jump("home").NewSession())
+	home := testkit.Must(c.jump("home").NewSession())(t)
 	defer home.Close()
-	must[struct{}](t)(struct{}{}, home.RequestPty("xterm", 24, 80, nil))
+	testkit.Check(t, home.RequestPty("xterm", 24, 80, nil))
 	shown, err := home.Output("say hello")
 	if statusOf(t, err) != 3 || !strings.HasPrefix(string(shown), warning) {
 		t.Errorf("%q doesn't begin with %q", shown, warning)
@@ -246,7 +247,7 @@ func TestRememberedKeyAndPassthrough(t *testing.T) {
 		}
 		return answers, nil
 	})}
-	c := must[*client](t)(s.tryDial(cfg))
+	c := testkit.Must(s.tryDial(cfg))(t)
 	if got := strings.Join(asked, "|"); got != "[home.tinker] Password: " {
 		t.Errorf("asked %q", got)
 	}

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/e2e/testkit"
 )
 
 // withHistory lets the portal read the site's log.
@@ -26,7 +26,7 @@ func withHistory(s **site) func(*bastion.Options) {
 		o.Config.Address = "entry.example.org:2222"
 		o.History = func(context.Context, int) iter.Seq2[audit.Event, error] {
 			return func(yield func(audit.Event, error) bool) {
-				for _, e := range (*s).log.all() {
+				for _, e := range (*s).log.All() {
 					if !yield(e, nil) {
 						return
 					}
@@ -67,7 +67,7 @@ func (c *client) verb(stdin, command string) (stdout, stderr string, status int)
 	var out, errs bytes.Buffer
 	sess.Stdin, sess.Stdout, sess.Stderr = strings.NewReader(stdin), &out, &errs
 	var err error
-	finishes(c.s.t, command, func() { err = sess.Run(command) })
+	testkit.Finishes(c.s.t, command, func() { err = sess.Run(command) })
 	return out.String(), errs.String(), statusOf(c.s.t, err)
 }
 
@@ -90,35 +90,22 @@ type talk struct {
 	sess *ssh.Session
 	in   io.Writer
 
-	mu   sync.Mutex
-	seen bytes.Buffer
+	seen testkit.Output
 	from int // what await has gone past
-}
-
-func (k *talk) Write(p []byte) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.seen.Write(p)
-}
-
-func (k *talk) all() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.seen.String()
 }
 
 // talk begins one; command "" is the portal's own prompt.
 func (c *client) talk(command string) *talk {
 	c.s.t.Helper()
 	k := &talk{t: c.s.t, sess: c.session()}
-	k.sess.Stdout, k.sess.Stderr = k, k
-	k.in = must[io.WriteCloser](c.s.t)(k.sess.StdinPipe())
-	must[struct{}](c.s.t)(struct{}{}, k.sess.RequestPty("xterm", 50, 200, ssh.TerminalModes{}))
+	k.sess.Stdout, k.sess.Stderr = &k.seen, &k.seen
+	k.in = testkit.Must(k.sess.StdinPipe())(c.s.t)
+	testkit.Check(c.s.t, k.sess.RequestPty("xterm", 50, 200, ssh.TerminalModes{}))
 	start := k.sess.Shell
 	if command != "" {
 		start = func() error { return k.sess.Start(command) }
 	}
-	must[struct{}](c.s.t)(struct{}{}, start())
+	testkit.Check(c.s.t, start())
 	return k
 }
 
@@ -127,24 +114,23 @@ func (c *client) talk(command string) *talk {
 func (k *talk) await(want string) string {
 	k.t.Helper()
 	got := ""
-	deadline := time.Now().Add(soon)
-	for tick := time.NewTicker(2 * time.Millisecond); ; <-tick.C {
-		s := k.all()
-		if i := strings.Index(s[k.from:], want); i >= 0 {
-			got = s[k.from : k.from+i+len(want)]
-			k.from += i + len(want)
-			tick.Stop()
-			return got
+	if !testkit.Within(testkit.Soon, func() bool {
+		rest := k.seen.String()[k.from:]
+		i := strings.Index(rest, want)
+		if i >= 0 {
+			got = rest[:i+len(want)]
+			k.from += len(got)
 		}
-		if time.Now().After(deadline) {
-			k.t.Fatalf("no %q after %q", want, s[k.from:])
-		}
+		return i >= 0
+	}) {
+		k.t.Fatalf("no %q after %q", want, k.seen.String()[k.from:])
 	}
+	return got
 }
 
 func (k *talk) say(line string) {
 	k.t.Helper()
-	must[int](k.t)(io.WriteString(k.in, line+"\r"))
+	testkit.Must(io.WriteString(k.in, line+"\r"))(k.t)
 }
 
 func (k *talk) answer(prompt, line string) string {
@@ -158,7 +144,7 @@ func (k *talk) answer(prompt, line string) string {
 func (k *talk) ends() int {
 	k.t.Helper()
 	var err error
-	finishes(k.t, "the portal session", func() { err = k.sess.Wait() })
+	testkit.Finishes(k.t, "the portal session", func() { err = k.sess.Wait() })
 	return statusOf(k.t, err)
 }
 
@@ -227,21 +213,21 @@ func TestOwnSessionsAreListed(t *testing.T) {
 	home = c.jump("home")
 	run(t, home, "say done")
 	home.Close()
-	s.log.await(t, audit.SessionEnded, "")
-	eventually(t, "the session is over", func() bool { return len(s.server.Access().Sessions()) == 0 })
+	s.log.Await(t, audit.SessionEnded, "")
+	testkit.Eventually(t, "the session is over", func() bool { return len(s.server.Access().Sessions()) == 0 })
 	out, _, status := c.verb("", "sessions")
 	if status != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "home.tinker") || !strings.Contains(out, "ended") {
 		t.Errorf("status %d: %q", status, out)
 	}
-	for _, e := range s.log.all(audit.SessionStarted) {
+	for _, e := range s.log.All(audit.SessionStarted) {
 		if mine := e.User == "alice"; strings.Contains(out, e.Session) != mine {
 			t.Errorf("session %s of %s in %q", e.Session, e.User, out)
 		}
 	}
-	live := must[*ssh.Session](t)(c.jump("home").NewSession())
+	live := testkit.Must(c.jump("home").NewSession())(t)
 	defer live.Close()
-	must[struct{}](t)(struct{}{}, live.Start("wait"))
-	eventually(t, "a live session", func() bool {
+	testkit.Check(t, live.Start("wait"))
+	testkit.Eventually(t, "a live session", func() bool {
 		out, _, _ := c.verb("", "sessions")
 		return strings.Contains(out, "live ")
 	})
@@ -275,22 +261,22 @@ func TestPortalAtATerminal(t *testing.T) {
 	if got := k.await("entry> "); strings.Contains(got, "\r\r") || !strings.Contains(got, "Windows Registry") {
 		t.Errorf("%q", got)
 	}
-	must[struct{}](t)(struct{}{}, k.sess.WindowChange(10, 40))
+	testkit.Check(t, k.sess.WindowChange(10, 40))
 	k.say("quit")
 	if status := k.ends(); status != 0 {
 		t.Errorf("status %d", status)
 	}
 	// Readable for a screen reader: no cursor movement, no colour, no bell.
-	for _, r := range k.all() {
+	for _, r := range k.seen.String() {
 		if r < ' ' && r != '\r' && r != '\n' {
-			t.Fatalf("control character %q in %q", r, k.all())
+			t.Fatalf("control character %q in %q", r, k.seen.String())
 		}
 	}
 	// Ctrl-C and Ctrl-D leave.
 	for _, key := range []string{"\x03", "\x04"} {
 		k := c.talk("")
 		k.await("entry> ")
-		must[int](t)(io.WriteString(k.in, key))
+		testkit.Must(io.WriteString(k.in, key))(t)
 		if status := k.ends(); status != 0 {
 			t.Errorf("%q: status %d", key, status)
 		}
@@ -310,9 +296,9 @@ func TestPortalEndsWhenNobodyAnswers(t *testing.T) {
 	sess := c.session()
 	var errs bytes.Buffer
 	sess.Stderr = &errs
-	must[io.WriteCloser](t)(sess.StdinPipe())
+	testkit.Must(sess.StdinPipe())(t)
 	var err error
-	finishes(t, "keys add", func() { err = sess.Run("keys add") })
+	testkit.Finishes(t, "keys add", func() { err = sess.Run("keys add") })
 	if statusOf(t, err) != 1 || !strings.Contains(errs.String(), "no answer") {
 		t.Errorf("%v: %q", err, errs.String())
 	}
@@ -348,7 +334,7 @@ func TestPortalClientLeaves(t *testing.T) {
 	c := s.login("alice")
 	k := c.talk("keys add")
 	k.await("Public key")
-	must[struct{}](t)(struct{}{}, k.sess.Close())
+	testkit.Check(t, k.sess.Close())
 	if out, _, status := c.verb("", "targets"); status != 0 || out == "" {
 		t.Errorf("status %d", status)
 	}
@@ -362,7 +348,7 @@ func TestPortalChangesNothingWithoutACode(t *testing.T) {
 	s := portalSite(t)
 	c := s.login("alice")
 	key := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(newKey().PublicKey())))
-	before := len(s.log.all())
+	before := len(s.log.All())
 	for command, stdin := range map[string]string{
 		"enroll tablet": "000000\n000000\n000000\n", "passwd": "000000\n000000\n000000\n", "recovery": "\n", "keys add " + key: "", "keys add": key + "\n",
 	} {
@@ -371,7 +357,7 @@ func TestPortalChangesNothingWithoutACode(t *testing.T) {
 			t.Errorf("%s was done: %q", command, errs)
 		}
 	}
-	for _, e := range s.log.all()[before:] {
+	for _, e := range s.log.All()[before:] {
 		switch e.Type {
 		case audit.AuthenticatorEnrolled, audit.PassphraseChanged, audit.RecoveryCreated, audit.KeyAdded:
 			t.Errorf("%+v", e)
@@ -385,8 +371,8 @@ func TestConfigIsReadByOpenSSH(t *testing.T) {
 	s := portalSite(t)
 	out, _, _ := s.login("alice").verb("", "config openssh")
 	path := filepath.Join(t.TempDir(), "entry.conf")
-	must[struct{}](t)(struct{}{}, os.WriteFile(path, []byte(out), 0o600))
-	got := string(must[[]byte](t)(exec.Command("ssh", "-F", path, "-G", "home").Output()))
+	testkit.Check(t, os.WriteFile(path, []byte(out), 0o600))
+	got := string(testkit.Must(exec.Command("ssh", "-F", path, "-G", "home").Output())(t))
 	for _, want := range []string{"hostname home.tinker\n", "user worker\n", "proxyjump entry\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)

@@ -11,6 +11,8 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/policies"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
@@ -30,7 +32,7 @@ func (s *site) operateAs(who audit.Actor, method, path, body string) (status int
 
 func (s *site) idle(t *testing.T, want int) {
 	t.Helper()
-	eventually(t, "live sessions and connections at home", func() bool { return len(s.server.Access().Sessions()) == want && s.home.open() == want })
+	testkit.Eventually(t, "live sessions and connections at home", func() bool { return len(s.server.Access().Sessions()) == want && s.home.open() == want })
 }
 
 func TestAccessTakenAway(t *testing.T) {
@@ -53,9 +55,9 @@ func TestAccessTakenAway(t *testing.T) {
 				t.Errorf("the user is told %q", text)
 			}
 			for _, x := range []*client{c, idle} {
-				finishes(t, "the connection's end", func() { _ = x.Wait() })
+				testkit.Finishes(t, "the connection's end", func() { _ = x.Wait() })
 			}
-			if e := s.log.await(t, audit.SessionEnded, op.reason); e.User != "alice" || e.Recording == nil {
+			if e := s.log.Await(t, audit.SessionEnded, op.reason); e.User != "alice" || e.Recording == nil {
 				t.Errorf("%+v", e)
 			}
 			s.idle(t, 1) // bob's
@@ -73,20 +75,18 @@ func TestDisabledWhileASessionStarts(t *testing.T) {
 	s := newSite(t, options{})
 	var once sync.Once
 	var disabling sync.WaitGroup
-	s.log.set(func(l *logbook) {
-		l.before = func(e audit.Event) {
-			if e.Type != audit.SessionStarted {
-				return
-			}
-			once.Do(func() {
-				disabling.Add(1)
-				go func() { defer disabling.Done(); s.operate(http.MethodPost, "/v1/users/alice/disable", "") }()
-				eventually(t, "disabled", func() bool {
-					u, err := s.auth.User(context.Background(), "alice")
-					return err == nil && u.Disabled
-				})
-			})
+	s.log.Before(func(e audit.Event) {
+		if e.Type != audit.SessionStarted {
+			return
 		}
+		once.Do(func() {
+			disabling.Add(1)
+			go func() { defer disabling.Done(); s.operate(http.MethodPost, "/v1/users/alice/disable", "") }()
+			testkit.Eventually(t, "disabled", func() bool {
+				u, err := s.auth.User(context.Background(), "alice")
+				return err == nil && u.Disabled
+			})
+		})
 	})
 	c := s.login("alice")
 	if inner, err := c.inner("home", nil); err == nil {
@@ -94,9 +94,9 @@ func TestDisabledWhileASessionStarts(t *testing.T) {
 			t.Errorf("%q, %v", out, err)
 		}
 	}
-	finishes(t, "the operator's verb", disabling.Wait)
-	finishes(t, "the connection's end", func() { _ = c.Wait() })
-	start, end := s.log.await(t, audit.SessionStarted, ""), s.log.await(t, audit.SessionEnded, "")
+	testkit.Finishes(t, "the operator's verb", disabling.Wait)
+	testkit.Finishes(t, "the connection's end", func() { _ = c.Wait() })
+	start, end := s.log.Await(t, audit.SessionStarted, ""), s.log.Await(t, audit.SessionEnded, "")
 	if start.Session != end.Session {
 		t.Errorf("%+v\n%+v", start, end)
 	}
@@ -108,7 +108,7 @@ func TestDisabledWhileASessionStarts(t *testing.T) {
 func TestPolicyTakenAwayWhileASessionOpens(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
-	without := parsePolicy(t, strings.Replace(s.policyText("", ""), "[alice, bob]", "[bob]", 1))
+	without := policies.Parse(t, strings.Replace(s.policyText("", ""), "[alice, bob]", "[bob]", 1))
 	s.home.set(func(m *machine) { m.greet = func() { s.server.Access().SetPolicy(without) } })
 	c := s.login("alice")
 	_, said, err := run(t, c.jump("home"), "say in")
@@ -116,11 +116,11 @@ func TestPolicyTakenAwayWhileASessionOpens(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	s.refusedWith(t, strings.TrimSuffix(said, "\n"), audit.AccessRefused, "revoked")
-	if n := s.log.all(audit.SessionStarted); len(n) != 0 {
+	if n := s.log.All(audit.SessionStarted); len(n) != 0 {
 		t.Errorf("%+v", n)
 	}
 	s.idle(t, 0)
-	if list := must[[]recording.Info](t)(recording.List(s.dir + "/spool")); len(list) != 0 {
+	if list := testkit.Must(recording.List(s.dir + "/spool"))(t); len(list) != 0 {
 		t.Errorf("recordings: %+v", list)
 	}
 }
@@ -150,7 +150,7 @@ func TestReload(t *testing.T) {
 			}})
 			inner := s.login("alice").jump("home")
 			said := begin(t, inner)
-			s.server.Access().SetPolicy(parsePolicy(t, tt.after(usual(s))))
+			s.server.Access().SetPolicy(policies.Parse(t, tt.after(usual(s))))
 			if tt.said == "" {
 				if out, _, err := run(t, inner, "say in"); out != "in" {
 					t.Errorf("%q, %v", out, err)
@@ -160,7 +160,7 @@ func TestReload(t *testing.T) {
 			if text := said(); !strings.Contains(text, tt.said) {
 				t.Errorf("the user is told %q", text)
 			}
-			s.log.await(t, audit.SessionEnded, "policy-changed")
+			s.log.Await(t, audit.SessionEnded, "policy-changed")
 			s.idle(t, 0)
 		})
 	}
@@ -174,14 +174,14 @@ func TestReloadSparesOldConnections(t *testing.T) {
 	c := s.login("alice")
 	inner := c.jump("home")
 	begin(t, inner)
-	s.clock.advance(13 * time.Hour)
-	s.server.Access().SetPolicy(parsePolicy(t, usual(s)))
+	s.clock.Advance(13 * time.Hour)
+	s.server.Access().SetPolicy(policies.Parse(t, usual(s)))
 	s.refusedWith(t, c.refused(jumpTo("home", 22)), audit.JumpRefused, "code-too-old")
 	if _, err := inner.NewSession(); err == nil {
 		t.Error("a new channel in the old session")
 	}
 	s.idle(t, 1)
-	if n := s.log.all(audit.SessionEnded); len(n) != 0 {
+	if n := s.log.All(audit.SessionEnded); len(n) != 0 {
 		t.Errorf("%+v", n)
 	}
 }
@@ -195,7 +195,7 @@ func TestStoreDown(t *testing.T) {
 	if err := s.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.server.Access().SetPolicy(parsePolicy(t, usual(s)))
+	s.server.Access().SetPolicy(policies.Parse(t, usual(s)))
 	said := c.refused(jumpTo("home", 22))
 	s.refusedWith(t, said, audit.AccessRefused, "revoked")
 	if !strings.Contains(said, "can't check your access right now") {
@@ -234,16 +234,16 @@ func TestConcurrent(t *testing.T) {
 			}
 		}()
 	}
-	eventually(t, "six refusals", func() bool { return len(refused) == 6 })
-	eventually(t, "two programs", func() bool { return len(s.log.all(audit.ExecRequested)) == 2 })
+	testkit.Eventually(t, "six refusals", func() bool { return len(refused) == 6 })
+	testkit.Eventually(t, "two programs", func() bool { return len(s.log.All(audit.ExecRequested)) == 2 })
 	s.idle(t, 2)
 	// A refused session leaves no recording that the log knows nothing of.
-	if list := must[[]recording.Info](t)(recording.List(s.dir + "/spool")); len(list) != 2 {
+	if list := testkit.Must(recording.List(s.dir + "/spool"))(t); len(list) != 2 {
 		t.Errorf("%d recordings", len(list))
 	}
 	c.Close()
-	finishes(t, "the others' end", wg.Wait)
-	if n := len(s.log.all(audit.SessionStarted)); n != 2 || len(refused) != 6 {
+	testkit.Finishes(t, "the others' end", wg.Wait)
+	if n := len(s.log.All(audit.SessionStarted)); n != 2 || len(refused) != 6 {
 		t.Fatalf("%d sessions, %d refusals", n, len(refused))
 	}
 	for range 6 {
@@ -259,7 +259,7 @@ func TestClientVanishes(t *testing.T) {
 	c := s.login("alice")
 	begin(t, c.jump("home"))
 	c.Close()
-	if e := s.log.await(t, audit.SessionEnded, "closed"); e.Recording == nil {
+	if e := s.log.Await(t, audit.SessionEnded, "closed"); e.Recording == nil {
 		t.Errorf("%+v", e)
 	}
 	s.idle(t, 0)
@@ -277,7 +277,7 @@ func TestTargetDies(t *testing.T) {
 	if text := said(); !strings.Contains(text, "home.tinker") {
 		t.Errorf("the user is told %q", text)
 	}
-	s.log.await(t, audit.SessionEnded, "upstream-lost")
+	s.log.Await(t, audit.SessionEnded, "upstream-lost")
 	s.idle(t, 0)
 }
 
@@ -295,7 +295,7 @@ func TestRecorderRefuses(t *testing.T) {
 				if name == "closed" {
 					return
 				}
-				full := must[*spool.Spool](t)(spool.Open(spool.Options{Dir: t.TempDir(), Reserve: 1 << 60, Commit: func(context.Context, recording.Tick) error { return nil }}))
+				full := testkit.Must(spool.Open(spool.Options{Dir: t.TempDir(), Reserve: 1 << 60, Commit: func(context.Context, recording.Tick) error { return nil }}))(t)
 				t.Cleanup(func() {
 					if err := full.Close(); err != nil {
 						t.Error(err)

@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/e2e/testkit"
 )
 
 func TestShutdownDrains(t *testing.T) {
@@ -20,7 +21,7 @@ func TestShutdownDrains(t *testing.T) {
 	begin(t, inner)
 	ended := make(chan int, 1)
 	go func() { ended <- s.server.Shutdown(context.Background()) }()
-	eventually(t, "nobody listens", func() bool {
+	testkit.Eventually(t, "nobody listens", func() bool {
 		nc, err := net.Dial("tcp", s.addr)
 		if err == nil {
 			nc.Close()
@@ -38,11 +39,11 @@ func TestShutdownDrains(t *testing.T) {
 	}
 	inner.Close()
 	var n int
-	finishes(t, "the drain", func() { n = <-ended })
+	testkit.Finishes(t, "the drain", func() { n = <-ended })
 	if n != 0 {
 		t.Errorf("%d sessions had to be ended", n)
 	}
-	finishes(t, "idle connections", func() { _ = c.Wait(); _ = idle.Wait() })
+	testkit.Finishes(t, "idle connections", func() { _ = c.Wait(); _ = idle.Wait() })
 	if err := <-s.served; !errors.Is(err, bastion.ErrClosed) {
 		t.Error(err)
 	}
@@ -60,20 +61,20 @@ func TestShutdownEnds(t *testing.T) {
 	if _, err := c.open(jumpTo("home", 22)); err != nil {
 		t.Fatal(err)
 	}
-	raw := must[net.Conn](t)(net.Dial("tcp", s.addr))
+	raw := testkit.Must(net.Dial("tcp", s.addr))(t)
 	defer raw.Close()
 	s.holds(t, 2, 3)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	began := time.Now()
-	finishes(t, "the shutdown", func() { s.server.Shutdown(ctx) })
+	testkit.Finishes(t, "the shutdown", func() { s.server.Shutdown(ctx) })
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	if text := said(); !strings.Contains(text, "shutting down") {
 		t.Errorf("the user is told %q", text)
 	}
-	start, end := s.log.all(audit.SessionStarted), s.log.all(audit.SessionEnded)
+	start, end := s.log.All(audit.SessionStarted), s.log.All(audit.SessionEnded)
 	if len(start) != 2 || len(end) != 2 || end[0].Recording == nil || end[1].Recording == nil {
 		t.Errorf("%+v\n%+v", start, end)
 	}
@@ -83,7 +84,7 @@ func TestShutdownEnds(t *testing.T) {
 // holds waits for a number of sessions and one of connections at home.
 func (s *site) holds(t *testing.T, sessions, open int) {
 	t.Helper()
-	eventually(t, "sessions and connections at home", func() bool { return len(s.server.Access().Sessions()) == sessions && s.home.open() == open })
+	testkit.Eventually(t, "sessions and connections at home", func() bool { return len(s.server.Access().Sessions()) == sessions && s.home.open() == open })
 }
 
 // A log that fails ends the server and everything open, also while it drains.
@@ -97,7 +98,7 @@ func TestLogFails(t *testing.T) {
 			down := make(chan struct{})
 			if draining {
 				go func() { defer close(down); s.server.Shutdown(context.Background()) }()
-				eventually(t, "nobody listens", func() bool {
+				testkit.Eventually(t, "nobody listens", func() bool {
 					nc, err := net.Dial("tcp", s.addr)
 					if err == nil {
 						nc.Close()
@@ -107,13 +108,13 @@ func TestLogFails(t *testing.T) {
 			} else {
 				close(down)
 			}
-			s.log.set(func(l *logbook) { l.refuse = func(audit.Event) bool { return true } })
-			close(s.log.failed)
-			finishes(t, "the end", func() { <-down })
+			s.log.Refuse(func(audit.Event) bool { return true })
+			s.log.Fail()
+			testkit.Finishes(t, "the end", func() { <-down })
 			s.idle(t, 0)
 			if !draining {
 				var err error
-				finishes(t, "serving", func() { err = <-s.served })
+				testkit.Finishes(t, "serving", func() { err = <-s.served })
 				if err == nil || errors.Is(err, bastion.ErrClosed) {
 					t.Errorf("%v", err)
 				}

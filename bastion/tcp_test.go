@@ -13,6 +13,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
+	"entry/e2e/testkit/policies"
 )
 
 // workbench is a target of kind tcp that says hello first, then echoes until
@@ -49,7 +52,7 @@ func (w *workbench) count() int {
 
 func startWorkbench(t *testing.T, w *workbench) *workbench {
 	t.Helper()
-	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	l := testkit.Must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	w.addr = l.Addr().String()
 	var all sync.WaitGroup
 	all.Add(1)
@@ -96,7 +99,7 @@ func startWorkbench(t *testing.T, w *workbench) *workbench {
 			}()
 		}
 	}()
-	t.Cleanup(func() { l.Close(); finishes(t, "the workbench's end", all.Wait) })
+	t.Cleanup(func() { l.Close(); testkit.Finishes(t, "the workbench's end", all.Wait) })
 	return w
 }
 
@@ -119,7 +122,7 @@ func TestWorkbench(t *testing.T) {
 	w := startWorkbench(t, &workbench{hello: []string{"hello"}})
 	s := newSite(t, options{policy: withWorkbench(w, "")})
 	c := s.login("alice")
-	ch := must[ssh.Channel](t)(c.open(bench()))
+	ch := testkit.Must(c.open(bench()))(t)
 	if _, err := io.WriteString(ch, strings.Repeat("x", 1<<20)); err != nil {
 		t.Fatal(err)
 	}
@@ -127,12 +130,12 @@ func TestWorkbench(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []byte
-	finishes(t, "the echo", func() { got, _ = io.ReadAll(ch) })
+	testkit.Finishes(t, "the echo", func() { got, _ = io.ReadAll(ch) })
 	if len(got) != 5+1<<20 || string(got[:6]) != "hellox" {
 		t.Errorf("%d bytes", len(got))
 	}
 	ch.Close()
-	open, closed := s.log.await(t, audit.ForwardOpened, ""), s.log.await(t, audit.ForwardClosed, "closed")
+	open, closed := s.log.Await(t, audit.ForwardOpened, ""), s.log.Await(t, audit.ForwardClosed, "closed")
 	if open.Destination != "workbench.tinker:80" || open.Rule == "" || open.Policy == "" || open.Conn != closed.Conn ||
 		closed.BytesUp != 1<<20 || closed.BytesDown != 5+1<<20 {
 		t.Errorf("%+v\n%+v", open, closed)
@@ -140,7 +143,7 @@ func TestWorkbench(t *testing.T) {
 	for _, f := range []forward{{"workbench", 22, "127.0.0.1", 1}, {"workbench", 81, "127.0.0.1", 1}} {
 		s.refusedWith(t, c.refused(f), audit.JumpRefused, "port")
 	}
-	eventually(t, "nothing is open", func() bool { return w.count() == 0 })
+	testkit.Eventually(t, "nothing is open", func() bool { return w.count() == 0 })
 	// By a connection that leads to it as a whole there is no SSH to speak.
 	_, said, err := run(t, s.login("alice+workbench").whole(), "say in")
 	if exitStatus(err) != 255 {
@@ -155,11 +158,11 @@ func TestWorkbenchThatNeverCloses(t *testing.T) {
 	w := startWorkbench(t, &workbench{deaf: true})
 	s := newSite(t, options{policy: withWorkbench(w, "")})
 	c := s.login("alice")
-	ch := must[ssh.Channel](t)(c.open(bench()))
-	eventually(t, "it is open", func() bool { return w.count() == 1 })
+	ch := testkit.Must(c.open(bench()))(t)
+	testkit.Eventually(t, "it is open", func() bool { return w.count() == 1 })
 	ch.Close()
-	s.log.await(t, audit.ForwardClosed, "closed")
-	eventually(t, "nothing is open", func() bool { return w.count() == 0 })
+	s.log.Await(t, audit.ForwardClosed, "closed")
+	testkit.Eventually(t, "nothing is open", func() bool { return w.count() == 0 })
 }
 
 // A client that takes nothing and closes nothing doesn't outlast its access.
@@ -169,7 +172,7 @@ func TestWorkbenchTakenAway(t *testing.T) {
 		take   func(*site)
 		reason string
 	}{
-		"policy":   {func(s *site) { s.server.Access().SetPolicy(parsePolicy(t, usual(s))) }, "policy-changed"},
+		"policy":   {func(s *site) { s.server.Access().SetPolicy(policies.Parse(t, usual(s))) }, "policy-changed"},
 		"disabled": {func(s *site) { s.operate("POST", "/v1/users/alice/disable", "") }, "user-disabled"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,13 +180,13 @@ func TestWorkbenchTakenAway(t *testing.T) {
 			w := startWorkbench(t, &workbench{hello: []string{strings.Repeat("x", 8<<20)}})
 			s := newSite(t, options{policy: withWorkbench(w, "")})
 			c := s.login("alice")
-			must[ssh.Channel](t)(c.open(bench()))
-			eventually(t, "it is open", func() bool { return w.count() == 1 })
-			finishes(t, "taking it away", func() { tt.take(s) })
-			if e := s.log.await(t, audit.ForwardClosed, tt.reason); e.User != "alice" {
+			testkit.Must(c.open(bench()))(t)
+			testkit.Eventually(t, "it is open", func() bool { return w.count() == 1 })
+			testkit.Finishes(t, "taking it away", func() { tt.take(s) })
+			if e := s.log.Await(t, audit.ForwardClosed, tt.reason); e.User != "alice" {
 				t.Errorf("%+v", e)
 			}
-			eventually(t, "nothing is open", func() bool { return w.count() == 0 })
+			testkit.Eventually(t, "nothing is open", func() bool { return w.count() == 0 })
 		})
 	}
 }
@@ -207,7 +210,7 @@ func TestNestedSSHInPieces(t *testing.T) {
 			t.Parallel()
 			w := startWorkbench(t, &workbench{hello: tt.hello})
 			s := newSite(t, options{policy: withWorkbench(w, "")})
-			ch := must[ssh.Channel](t)(s.login("alice").open(bench()))
+			ch := testkit.Must(s.login("alice").open(bench()))(t)
 			for range max(1, len(tt.hello)) {
 				if _, err := io.ReadFull(ch, make([]byte, min(1, len(tt.hello)))); err != nil {
 					t.Fatal(err)
@@ -219,10 +222,10 @@ func TestNestedSSHInPieces(t *testing.T) {
 			if err := ch.CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
-			finishes(t, "the rest", func() { _, _ = io.ReadAll(ch) })
+			testkit.Finishes(t, "the rest", func() { _, _ = io.ReadAll(ch) })
 			ch.Close()
-			s.log.await(t, audit.ForwardClosed, "closed")
-			alarms := s.log.all(audit.AlarmNestedSSH)
+			s.log.Await(t, audit.ForwardClosed, "closed")
+			alarms := s.log.All(audit.AlarmNestedSSH)
 			if (len(alarms) == 1) != tt.alarm {
 				t.Errorf("alarms: %+v", alarms)
 			}
@@ -237,9 +240,9 @@ func TestWorkbenchLimits(t *testing.T) {
 			t.Parallel()
 			w := startWorkbench(t, &workbench{})
 			s := newSite(t, options{policy: withWorkbench(w, "    limits: {"+name+"}\n")})
-			ch := must[ssh.Channel](t)(s.login("alice").open(bench()))
-			finishes(t, "the limit", func() { _, _ = io.ReadAll(ch) })
-			s.log.await(t, audit.ForwardClosed, reason)
+			ch := testkit.Must(s.login("alice").open(bench()))(t)
+			testkit.Finishes(t, "the limit", func() { _, _ = io.ReadAll(ch) })
+			s.log.Await(t, audit.ForwardClosed, reason)
 		})
 	}
 }
@@ -249,12 +252,12 @@ func TestWorkbenchWithoutALog(t *testing.T) {
 	w := startWorkbench(t, &workbench{})
 	s := newSite(t, options{policy: withWorkbench(w, "")})
 	c := s.login("alice")
-	s.log.set(func(l *logbook) { l.refuse = func(e audit.Event) bool { return e.Type == audit.ForwardOpened } })
+	s.log.Refuse(func(e audit.Event) bool { return e.Type == audit.ForwardOpened })
 	said := c.refused(bench())
-	if !strings.Contains(said, "nothing was opened") || strings.Contains(said, errLog.Error()) {
+	if !strings.Contains(said, "nothing was opened") || strings.Contains(said, logbook.ErrFull.Error()) {
 		t.Errorf("%q", said)
 	}
-	eventually(t, "nothing is open", func() bool { return w.count() == 0 })
+	testkit.Eventually(t, "nothing is open", func() bool { return w.count() == 0 })
 }
 
 func TestWorkbenchCountsAmongTheChannels(t *testing.T) {
@@ -264,13 +267,13 @@ func TestWorkbenchCountsAmongTheChannels(t *testing.T) {
 	c := s.login("alice")
 	var held []ssh.Channel
 	for range 64 {
-		held = append(held, must[ssh.Channel](t)(c.open(bench())))
+		held = append(held, testkit.Must(c.open(bench()))(t))
 	}
 	s.refusedWith(t, c.refused(bench()), audit.JumpRefused, "too-many-channels")
 	for _, ch := range held {
 		ch.Close()
 	}
-	eventually(t, "places are given back", func() bool {
+	testkit.Eventually(t, "places are given back", func() bool {
 		ch, err := c.open(bench())
 		if err == nil {
 			ch.Close()

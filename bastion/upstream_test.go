@@ -11,6 +11,7 @@ import (
 	"entry/audit"
 	"entry/bastion"
 	"entry/configs"
+	"entry/e2e/testkit"
 )
 
 // passthrough is the usual policy with a home that asks for itself.
@@ -59,7 +60,7 @@ func TestTargetCannotPoseAsEntry(t *testing.T) {
 		}
 	})
 	var asked []string
-	inner := must[*ssh.Client](t)(s.login("alice").inner("home", ask(&asked, func(string) string { return "an answer" })))
+	inner := testkit.Must(s.login("alice").inner("home", ask(&asked, func(string) string { return "an answer" })))(t)
 	if out, _, err := run(t, inner, "say in"); out != "in" {
 		t.Errorf("%q, %v", out, err)
 	}
@@ -113,7 +114,7 @@ func TestTargetAsksTooMuch(t *testing.T) {
 			})
 			var asked []string
 			c := s.login("alice")
-			finishes(t, "the login", func() {
+			testkit.Finishes(t, "the login", func() {
 				inner, err := c.inner("home", ask(&asked, func(string) string { return "x" }))
 				if err != nil {
 					return
@@ -127,7 +128,7 @@ func TestTargetAsksTooMuch(t *testing.T) {
 			if len(asked) > 40 || len(strings.Join(asked, "")) > 64<<10 {
 				t.Errorf("%d prompts of %d bytes", len(asked), len(strings.Join(asked, "")))
 			}
-			s.log.await(t, audit.UpstreamFailed, "")
+			s.log.Await(t, audit.UpstreamFailed, "")
 			s.idle(t, 0)
 		})
 	}
@@ -157,11 +158,11 @@ func TestTargetRefusesTheAnswers(t *testing.T) {
 	if n := len(tries); n != 3 {
 		t.Errorf("%d tries at the target", n)
 	}
-	e := s.log.await(t, audit.UpstreamFailed, "target-refused-login")
+	e := s.log.Await(t, audit.UpstreamFailed, "target-refused-login")
 	if e.Ref == "" || !strings.Contains(strings.Join(asked, ""), e.Ref) {
 		t.Errorf("%+v, shown %q", e, asked)
 	}
-	for _, e := range s.log.all() {
+	for _, e := range s.log.All() {
 		if strings.Contains(e.Detail+e.Reason+e.AskedLogin, "canary") {
 			t.Errorf("%+v", e)
 		}
@@ -205,7 +206,7 @@ func TestPassthroughWithoutAJump(t *testing.T) {
 				t.Errorf("%q, %v", out, err)
 			}
 		} else {
-			s.log.await(t, audit.UpstreamFailed, "target-refused-login")
+			s.log.Await(t, audit.UpstreamFailed, "target-refused-login")
 			s.idle(t, 0)
 		}
 	}
@@ -235,7 +236,7 @@ func TestBanner(t *testing.T) {
 	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Recording.Notice = configs.NoticeBanner }})
 	s.home.set(func(m *machine) { m.banner = strings.Repeat("b", 100_000) })
 	var got []string
-	inner := must[*ssh.Client](t)(s.login("alice").inner("home", ask(&got, nil)))
+	inner := testkit.Must(s.login("alice").inner("home", ask(&got, nil)))(t)
 	if out, _, err := run(t, inner, "say in"); out != "in" {
 		t.Errorf("%q, %v", out, err)
 	}
