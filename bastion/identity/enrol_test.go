@@ -55,7 +55,7 @@ func TestRoundsAreBounded(t *testing.T) {
 	_, err = w.login(attempt("alice"), append(rounds, over)...)
 	wantErr(t, err, identity.ErrExhausted)
 
-	from := w.mark()
+	from := w.log.Mark()
 	rounds = []round{{askPass, temp}, {"New entry passphrase: ", good}, {"Repeat new entry passphrase: ", good}}
 	for i := range 5 {
 		r := round{"Not accepted. The code must come from the key shown above. entry one-time code: ", "000000"}
@@ -98,7 +98,7 @@ func TestEnrolmentPrompt(t *testing.T) {
 				if strings.Count(p, "█") < 100 || !strings.HasSuffix(p, askCode) {
 					t.Errorf("prompt %q", p)
 				}
-				return identity.CodeAt(seeds[len(seeds)-1], w.clock().Add(5*time.Minute))
+				return identity.CodeAt(seeds[len(seeds)-1], w.clock.Now().Add(5*time.Minute))
 			}},
 			round{"The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askCode, ""})
 		wantErr(t, err, identity.ErrAbandoned)
@@ -114,7 +114,7 @@ func TestParallelEnrolments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from := w.mark()
+	from := w.log.Mark()
 	first, second := &user{w: w}, &user{w: w}
 	rounds := second.firstLogin(temp)
 	rounds[3].answer = func(p string) string {
@@ -125,7 +125,7 @@ func TestParallelEnrolments(t *testing.T) {
 		return second.code()
 	}
 	rounds[4] = round{"Not saved: this account was changed meanwhile, by another login or an administrator. Log in with what was set there. entry passphrase: ", good}
-	rounds = append(rounds, round{askCode, func(string) string { w.advance(time.Minute); return first.code() }})
+	rounds = append(rounds, round{askCode, func(string) string { w.clock.Advance(time.Minute); return first.code() }})
 	id, err := w.login(attempt("alice"), rounds...)
 	if err != nil || id.Method() != "passphrase+otp" {
 		t.Errorf("%q %v", id.Method(), err)
@@ -142,9 +142,9 @@ func TestEnrolmentLosesAtTheCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from := w.mark()
+	from := w.log.Mark()
 	var once sync.Once
-	w.before = func(e audit.Event) {
+	w.log.Before(func(e audit.Event) {
 		if e.Type == audit.PassphraseChanged {
 			once.Do(func() {
 				if _, err := w.a.AddKey(t.Context(), "alice", edKey(t).line); err != nil {
@@ -152,7 +152,7 @@ func TestEnrolmentLosesAtTheCommit(t *testing.T) {
 				}
 			})
 		}
-	}
+	})
 	u := &user{w: w}
 	rounds := u.firstLogin(temp)
 	rounds[4] = round{"Not saved: …", ""}
@@ -177,7 +177,7 @@ func TestLeavingAtTheRecoveryCodes(t *testing.T) {
 	rounds[4].answer = io.EOF
 	_, err = w.login(attempt("alice"), rounds...)
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Errorf("enrolled nevertheless: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestRecoveryCode(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
 	old, oldCodes := *u, slices.Clone(u.recovery)
-	from := w.mark()
+	from := w.log.Mark()
 	c := identity.NewConnState()
 	rounds := append([]round{
 		{askPass, "some other phrase entirely"}, {askCode, oldCodes[3]}, // a mistype doesn't cost the code
@@ -204,7 +204,7 @@ func TestRecoveryCode(t *testing.T) {
 	}
 	w.wantLog(from, "login.failed wrong-passphrase", "recovery.used", "authenticator.enrolled", "recovery.created",
 		"login.succeeded passphrase+recovery")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	// The lost device and the old list are worth nothing any more.
 	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, old.code()}, round{noPass, good}, round{askCode, oldCodes[4]}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
@@ -268,13 +268,13 @@ func TestRevocationDuringTheDialogue(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
 			u := w.enrolled("alice")
-			from := w.mark()
+			from := w.log.Mark()
 			var once sync.Once
-			w.before = func(e audit.Event) {
+			w.log.Before(func(e audit.Event) {
 				if e.Type == tc.at {
 					once.Do(func() { tc.do(w) })
 				}
-			}
+			})
 			_, err := w.login(attempt("alice"), round{askPass, good},
 				round{askCode, func(string) string {
 					if tc.at == "" {
@@ -294,7 +294,7 @@ func TestNobodyGetsInWhenSomethingFails(t *testing.T) {
 	t.Run("log", func(t *testing.T) {
 		w := newWorld(t)
 		u := w.enrolled("alice")
-		w.broken = errDisk
+		w.log.Break(errDisk)
 		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, said)
 		wantErr(t, err, identity.ErrUnavailable)
 		_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.wrongCode()}, said)
@@ -312,7 +312,7 @@ func TestNobodyGetsInWhenSomethingFails(t *testing.T) {
 		if err := w.store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		from := w.mark()
+		from := w.log.Mark()
 		for _, name := range []string{"alice", "nobody"} {
 			_, err := w.login(attempt(name), said)
 			wantErr(t, err, identity.ErrUnavailable)
@@ -330,7 +330,7 @@ func TestNobodyGetsInWhenSomethingFails(t *testing.T) {
 			_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()},
 				round{"entry is busy checking other logins: try again in a minute. Press Enter to leave entry: ", ""})
 			wantErr(t, err, identity.ErrUnavailable)
-			w.advance(30 * time.Second)
+			w.clock.Advance(30 * time.Second)
 		}
 		release()
 	})
@@ -366,7 +366,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := fmt.Sprintf("%+v %v %v", w.events, err1, err2)
+	all := fmt.Sprintf("%+v %v %v", w.log.All(), err1, err2)
 	users, err := w.a.Users(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -91,13 +91,13 @@ func inRealm(t *testing.T, with func(*identity.Options)) (*world, *directory, *u
 	if groups, at := id.Groups(); groups != nil || !at.IsZero() || dir.times() != 0 {
 		t.Fatalf("the directory was asked %d times: %q at %v", dir.times(), groups, at)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	return w, dir, u
 }
 
 func TestRealmLogin(t *testing.T) {
 	w, dir, u := inRealm(t, nil)
-	from := w.mark()
+	from := w.log.Mark()
 	id, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()})
 	if err != nil || id.Method() != "passphrase+otp" || id.Realm() != "duo" {
 		t.Fatalf("%v %q", err, id.Method())
@@ -109,7 +109,7 @@ func TestRealmLogin(t *testing.T) {
 	if n := dir.times(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if id, err := w.login(attempt("alice"), round{askPass, kept + u.code()}); err != nil || id.Method() != "passphrase+otp" {
 		t.Errorf("in one field: %v", err)
 	}
@@ -153,7 +153,7 @@ func TestRealmDown(t *testing.T) {
 	const down = "The directory duo that knows your passphrase can't be asked right now, which is not your fault: try again later. Press Enter to leave entry: "
 	w, dir, u := inRealm(t, nil)
 	dir.fail(fmt.Errorf("dial tcp 192.0.2.1:636: %w", io.ErrUnexpectedEOF))
-	from := w.mark()
+	from := w.log.Mark()
 	id, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}, round{down, ""})
 	wantErr(t, err, identity.ErrUnavailable)
 	wantErr(t, err, io.ErrUnexpectedEOF)
@@ -164,14 +164,14 @@ func TestRealmDown(t *testing.T) {
 	// A directory that isn't configured any more lets nobody in either.
 	w.with = func(*identity.Options) {}
 	w.a = w.authenticator(w.store)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	_, err = w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}, round{down, ""})
 	wantErr(t, err, identity.ErrUnavailable)
 }
 
 func TestRealmBars(t *testing.T) {
 	w, dir, u := inRealm(t, nil)
-	from := w.mark()
+	from := w.log.Mark()
 	dir.fail(no{"Your account there is locked.", false})
 	used := u.code()
 	_, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, used}, round{"Your account there is locked. " + askPass, ""})
@@ -183,7 +183,7 @@ func TestRealmBars(t *testing.T) {
 	dir.fail(no{"Your passphrase has expired.", true})
 	_, err = w.login(attempt("alice"), round{askPass, kept}, round{askCode, used}, round{"Your passphrase has expired. " + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	if got := w.log(from); !slices.Contains(got, "login.failed barred-by-directory") {
+	if got := w.log.Lines(from); !slices.Contains(got, "login.failed barred-by-directory") {
 		t.Errorf("%q", got)
 	}
 }
@@ -194,7 +194,7 @@ func TestRealmPassphraseIsChangedElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	p, err := w.a.Fresh(t.Context(), id, attempt("alice"), &script{t: t, rounds: []round{{askCode, u.code()}}})
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestRealmAndKeys(t *testing.T) {
 	}
 	_, err := w.login(at, round{askPass, "wrong"}, round{askCode, u.code()}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	id, err := w.login(at, round{askPass, kept}, round{askCode, u.code()})
 	if err != nil || id.Method() != "passphrase+otp" || id.Key() == "" {
 		t.Fatalf("%v %q", err, id.Method())
@@ -242,7 +242,7 @@ func TestRealmAndKeys(t *testing.T) {
 	if !ok || err != nil || id.Method() != "publickey+remembered" || id.Realm() != "duo" || dir.times() != asked {
 		t.Errorf("%v %v %q", ok, err, id.Method())
 	}
-	w.advance(13 * time.Hour)
+	w.clock.Advance(13 * time.Hour)
 	if _, ok, err := w.a.Remembered(t.Context(), at); ok || err != nil {
 		t.Errorf("after 13 h: %v %v", ok, err)
 	}
@@ -260,19 +260,19 @@ func TestSetRealm(t *testing.T) {
 	if err := w.a.SetRealm(t.Context(), "alice", "other"); !errors.As(err, &refused) {
 		t.Errorf("an unknown realm: %v", err)
 	}
-	from := w.mark()
+	from := w.log.Mark()
 	if err := w.a.SetRealm(audit.WithActor(t.Context(), audit.Actor{UID: 7}), "alice", "duo"); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(from, "user.changed")
-	if e := w.events[from]; e.Actor == nil || e.Actor.UID != 7 || !strings.Contains(e.Detail, "duo") {
+	if e := w.log.All()[from]; e.Actor == nil || e.Actor.UID != 7 || !strings.Contains(e.Detail, "duo") {
 		t.Errorf("%+v", e)
 	}
 	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}); err != nil {
 		t.Errorf("with the directory's: %v", err)
 	}
@@ -282,11 +282,11 @@ func TestSetRealm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	asked := dir.times()
 	_, err = w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if id, err := w.login(attempt("alice"), round{askPass, temp}, round{askCode, u.code()}); err != nil || id.Method() != "temporary+otp" || dir.times() != asked {
 		t.Errorf("%v %q", err, id.Method())
 	}
@@ -294,11 +294,11 @@ func TestSetRealm(t *testing.T) {
 	if err := w.a.SetRealm(t.Context(), "alice", ""); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	for _, p := range []string{kept, good} {
 		_, err = w.login(attempt("alice"), round{askPass, p}, round{askCode, u.code()}, round{noPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	if dir.times() != asked {
 		t.Error("the directory was asked for an account that it has no more")

@@ -15,10 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"entry/audit"
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
 )
 
 const good = "three quiet otters paddle north"
@@ -33,13 +34,11 @@ type world struct {
 	secret []byte
 	with   func(*identity.Options) // what differs from the defaults
 
+	clock *testkit.Clock
+	log   logbook.Log
+
 	mu      sync.Mutex
-	now     time.Time
-	events  []audit.Event
 	notices []identity.Notice
-	broken  error
-	// before runs ahead of each append, outside mu.
-	before func(audit.Event)
 }
 
 func newWorld(t *testing.T) *world {
@@ -50,10 +49,10 @@ func newWorld(t *testing.T) *world {
 func newWorldWith(t *testing.T, with func(*identity.Options)) *world {
 	t.Helper()
 	w := &world{
-		t: t, with: with, now: time.Date(2026, 3, 1, 12, 0, 10, 0, time.UTC), path: filepath.Join(t.TempDir(), "entry.db"),
+		t: t, with: with, clock: testkit.NewClock(testkit.Noon.Add(10 * time.Second)), path: filepath.Join(t.TempDir(), "entry.db"),
 		secret: []byte("0123456789abcdef0123456789abcdef"),
 	}
-	s, err := store.OpenSQLite(w.path, w.clock)
+	s, err := store.OpenSQLite(w.path, w.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +68,7 @@ func newWorldWith(t *testing.T, with func(*identity.Options)) *world {
 
 func (w *world) authenticator(s identity.Store) *identity.Authenticator {
 	w.t.Helper()
-	o := identity.Options{Config: configs.Default(), Store: s, Events: w.append, Secret: w.secret, Now: w.clock, Notify: w.notify}
+	o := identity.Options{Config: configs.Default(), Store: s, Events: w.log.Append, Secret: w.secret, Now: w.clock.Now, Notify: w.notify}
 	w.with(&o)
 	a, err := identity.New(o)
 	if err != nil {
@@ -77,36 +76,6 @@ func (w *world) authenticator(s identity.Store) *identity.Authenticator {
 	}
 	a.MakeCheap()
 	return a
-}
-
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) advance(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-}
-
-func (w *world) append(_ context.Context, e ...audit.Event) error {
-	w.mu.Lock()
-	before, broken := w.before, w.broken
-	w.mu.Unlock()
-	if before != nil {
-		for _, one := range e {
-			before(one)
-		}
-	}
-	if broken != nil {
-		return broken
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.events = append(w.events, e...)
-	return nil
 }
 
 func (w *world) notify(_ context.Context, n identity.Notice) {
@@ -134,28 +103,9 @@ func (w *world) wantNotices(want ...string) {
 	}
 }
 
-// log is every event so far as "type reason", from the nth on.
-func (w *world) log(from int) []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []string
-	for _, e := range w.events[min(from, len(w.events)):] {
-		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s%s", e.Type, e.Method, e.Reason)))
-	}
-	return out
-}
-
-func (w *world) mark() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.events)
-}
-
 func (w *world) wantLog(from int, want ...string) {
 	w.t.Helper()
-	if got := w.log(from); !slices.Equal(got, want) {
-		w.t.Errorf("events:\n got %q\nwant %q", got, want)
-	}
+	w.log.Want(w.t, from, want...)
 }
 
 // round is one expected prompt and its answer. A prompt that ends in "…" is
@@ -271,7 +221,7 @@ func (w *world) enrolled(name string) *user {
 	if err != nil || id.Method() != "temporary+enrolment" {
 		w.t.Fatalf("first login: %v %q", err, id.Method())
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.notices = nil
 	return u
 }
@@ -283,7 +233,7 @@ func (u *user) in() identity.Identity {
 	if err != nil {
 		u.w.t.Fatal(err)
 	}
-	u.w.advance(time.Minute)
+	u.w.clock.Advance(time.Minute)
 	return id
 }
 
@@ -327,9 +277,11 @@ func (u *user) enrol() []round {
 	}
 }
 
-func (u *user) code() string { return identity.CodeAt(u.seed, u.w.clock()) }
+func (u *user) code() string { return identity.CodeAt(u.seed, u.w.clock.Now()) }
 
-func (u *user) codeAfter(d time.Duration) string { return identity.CodeAt(u.seed, u.w.clock().Add(d)) }
+func (u *user) codeAfter(d time.Duration) string {
+	return identity.CodeAt(u.seed, u.w.clock.Now().Add(d))
+}
 
 // wrongCode is no code of any step nearby.
 func (u *user) wrongCode() string {

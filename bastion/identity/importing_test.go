@@ -22,7 +22,7 @@ func TestImport(t *testing.T) {
 	k := edKey(t)
 	seed := []byte("12345678901234567890")
 	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
-	mark := w.mark()
+	mark := w.log.Mark()
 	results, err := w.a.Import(ctx, []identity.Imported{
 		{Name: "alice", Seeds: [][]byte{seed}, Crypt: goodCrypt, KeyLines: []string{"", "# laptop", k.line, `command="ls" ` + k.line, "nonsense"}},
 		{Name: "bob", Seeds: [][]byte{seed[:9], seed, seed[:10]}, Crypt: otherCrypt},
@@ -61,7 +61,7 @@ func TestImport(t *testing.T) {
 		t.Fatalf("%d results", len(results))
 	}
 	w.wantLog(mark, "user.imported", "user.imported", "user.imported", "user.imported")
-	if e := w.events[mark]; e.User != "alice" || e.Actor.LoginUID != 8 {
+	if e := w.log.All()[mark]; e.User != "alice" || e.Actor.LoginUID != 8 {
 		t.Errorf("event %+v", e)
 	}
 
@@ -70,8 +70,8 @@ func TestImport(t *testing.T) {
 	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.codeAfter(30 * time.Second)},
 		round{"Code already used, wait for the next one. " + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
-	mark = w.mark()
+	w.clock.Advance(time.Minute)
+	mark = w.log.Mark()
 	id, err := w.login(attempt("alice"), round{askPass, other}, round{askCode, u.code()}, round{noPass, good}, round{askCode, u.code()})
 	if err != nil || id.Method() != "passphrase+otp" {
 		t.Fatalf("%q %v", id.Method(), err)
@@ -81,8 +81,8 @@ func TestImport(t *testing.T) {
 	if err != nil || !strings.HasPrefix(acct.Passphrase, "$argon2id$") || len(acct.Authenticators) != 1 || len(acct.Keys) != 1 {
 		t.Errorf("%+v %v", acct, err)
 	}
-	w.advance(time.Minute)
-	mark = w.mark()
+	w.clock.Advance(time.Minute)
+	mark = w.log.Mark()
 	u.in()
 	w.wantLog(mark, "login.succeeded passphrase+otp")
 	u.name = "bob"
@@ -96,7 +96,7 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("dave"), round{askPass, temp + u.code()}, round{"New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other}); err != nil {
 		t.Error(err)
 	}
@@ -121,7 +121,7 @@ func TestNoImportedSecretIsLogged(t *testing.T) {
 	for _, r := range results {
 		all += strings.Join(r.Notes, "\n")
 	}
-	for _, e := range w.events {
+	for _, e := range w.log.All() {
 		all += e.Detail + e.Reason
 	}
 	for _, s := range []string{goodCrypt[10:], "canary", "1234567890", "GEZDGNBV"} {

@@ -52,13 +52,13 @@ func TestPublicKeyAsFirstFactor(t *testing.T) {
 	}
 	at := attempt("alice")
 	at.Key = k.pub
-	from := w.mark()
+	from := w.log.Mark()
 	id, err := w.login(at, round{askCode, u.wrongCode()}, round{"Not accepted. " + askCode, u.code()})
 	if err != nil || id.Method() != "publickey+otp" || id.Key() != k.print {
 		t.Fatalf("%q %v", id.Method(), err)
 	}
 	w.wantLog(from, "login.failed wrong-code", "key.remembered", "login.succeeded publickey+otp")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 
 	if !w.a.KnowsKey(t.Context(), "alice", k.pub) || w.a.KnowsKey(t.Context(), "alice", other.pub) ||
 		w.a.KnowsKey(t.Context(), "nobody", k.pub) || w.a.KnowsKey(t.Context(), "alice", nil) {
@@ -75,7 +75,7 @@ func TestPublicKeyAsFirstFactor(t *testing.T) {
 	if err != nil || id.Method() != "publickey+recovery" {
 		t.Errorf("%q %v", id.Method(), err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 
 	// Reset: the key stands for nothing until the new passphrase is set.
 	temp, err := w.a.ResetPassphrase(t.Context(), "alice")

@@ -18,11 +18,11 @@ func TestInactivity(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
 	at, k := u.withKey()
-	w.advance(180*oneDay - 2*time.Minute)
+	w.clock.Advance(180*oneDay - 2*time.Minute)
 	id := u.in()
 	last := id.At()
-	w.advance(180*oneDay - time.Minute)
-	mark := w.mark()
+	w.clock.Advance(180*oneDay - time.Minute)
+	mark := w.log.Mark()
 	gone := "This account expired on " + last.Add(180*oneDay).Format("2006-01-02 15:04 UTC") +
 		", after 180 days without a login: ask your lab's administrator to enable it. "
 	// Said only to its owner: a wrong code tells nothing.
@@ -40,25 +40,25 @@ func TestInactivity(t *testing.T) {
 	if err := w.a.Enable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	u.in()
 
 	// Never, where it is switched off.
 	w.with = func(o *identity.Options) { o.Config.Login.Inactivity = 0 }
 	w.a = w.authenticator(w.store)
-	w.advance(9000 * oneDay)
+	w.clock.Advance(9000 * oneDay)
 	u.in()
 }
 
 func TestWarnings(t *testing.T) {
 	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.PassphraseAge = 365 * oneDay })
 	u := w.enrolled("alice")
-	set := w.clock().Add(-time.Minute)
+	set := w.clock.Now().Add(-time.Minute)
 	if got := u.in().Warnings(); got != nil {
 		t.Errorf("%q", got)
 	}
-	last := w.clock().Add(-time.Minute)
-	w.advance(166*oneDay - time.Minute)
+	last := w.clock.Now().Add(-time.Minute)
+	w.clock.Advance(166*oneDay - time.Minute)
 	want := []string{"Your account would have expired on " + last.Add(180*oneDay).Format("2006-01-02 15:04 UTC") + ": accounts do after 180 days without a login."}
 	if got := u.in().Warnings(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
@@ -66,10 +66,10 @@ func TestWarnings(t *testing.T) {
 	if got := u.in().Warnings(); got != nil {
 		t.Errorf("after that login: %q", got)
 	}
-	w.advance(170 * oneDay)
+	w.clock.Advance(170 * oneDay)
 	u.in()
-	w.advance(16 * oneDay)
-	end := w.clock().Add(13 * oneDay)
+	w.clock.Advance(16 * oneDay)
+	end := w.clock.Now().Add(13 * oneDay)
 	if err := w.a.SetEnd(t.Context(), "alice", end); err != nil {
 		t.Fatal(err)
 	}
@@ -94,15 +94,15 @@ func TestPassphraseAge(t *testing.T) {
 	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.PassphraseAge = 90 * oneDay })
 	u := w.enrolled("alice")
 	at, k := u.withKey()
-	w.advance(90 * oneDay)
+	w.clock.Advance(90 * oneDay)
 	if w.a.KnowsKey(t.Context(), "alice", k.pub) {
 		t.Error("a key stands in for an expired passphrase")
 	}
-	mark := w.mark()
+	mark := w.log.Mark()
 	_, err := w.login(at, round{askPass, "some other phrase entirely"}, round{askCode, u.code()},
 		round{noPass, good}, round{askCode, u.code()}, round{"New entry passphrase: ", ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	c := identity.NewConnState()
 	id, err := w.loginOn(c, at, round{askPass, good + u.code()}, round{"New entry passphrase: ", good},
 		round{"Refused: it is the old one. New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other})
@@ -116,7 +116,7 @@ func TestPassphraseAge(t *testing.T) {
 	}
 	w.wantLog(mark, "login.failed wrong-passphrase", "login.abandoned empty-answer", "passphrase.changed", "login.succeeded passphrase+otp")
 	w.wantNotices("key-added "+k.print, "passphrase-changed")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 		t.Errorf("with the key again: %v", err)
 	}
@@ -126,11 +126,11 @@ func TestInvite(t *testing.T) {
 	w := newWorld(t)
 	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
 	mail, signal, until, err := w.a.Invite(ctx, "alice")
-	if err != nil || len(mail) != 9 || len(signal) != 9 || !until.Equal(w.clock().Add(240*time.Hour)) {
+	if err != nil || len(mail) != 9 || len(signal) != 9 || !until.Equal(w.clock.Now().Add(240*time.Hour)) {
 		t.Fatalf("%q %q %v %v", mail, signal, until, err)
 	}
 	w.wantLog(0, "user.invited")
-	if e := w.events[0]; e.User != "alice" || e.Actor.UID != 7 || !e.Until.Equal(until) {
+	if e := w.log.All()[0]; e.User != "alice" || e.Actor.UID != 7 || !e.Until.Equal(until) {
 		t.Errorf("event %+v", e)
 	}
 	w.wantNotices("invited until 2026-03-11 12:00 UTC")
@@ -165,7 +165,7 @@ func TestInvite(t *testing.T) {
 	if _, err := w.login(attempt("alice"), u.firstLogin(mail2+signal2)...); err != nil {
 		t.Fatal(err)
 	}
-	mark := w.mark()
+	mark := w.log.Mark()
 	_, _, _, err = w.a.Invite(ctx, "alice")
 	wantErr(t, err, identity.ErrExists)
 	if _, _, _, err = w.a.Invite(ctx, "Not A Name"); err == nil {
@@ -195,15 +195,15 @@ func TestResetNeedsTwo(t *testing.T) {
 			w := newWorldWith(t, func(o *identity.Options) { o.Config.Operators.ResetNeedsTwo = true })
 			u := w.enrolled("alice")
 			id := u.in()
-			mark := w.mark()
+			mark := w.log.Mark()
 			temp, err := w.a.Reset(audit.WithActor(t.Context(), first), "alice")
 			wantErr(t, err, identity.ErrNeedsSecond)
 			if temp != "" {
 				t.Error("a passphrase came at once")
 			}
-			asked := w.clock()
+			asked := w.clock.Now()
 			w.wantLog(mark, "user.reset-requested")
-			if e := w.events[mark]; e.Actor == nil || *e.Actor != first || !e.Until.Equal(asked.Add(oneDay)) {
+			if e := w.log.All()[mark]; e.Actor == nil || *e.Actor != first || !e.Until.Equal(asked.Add(oneDay)) {
 				t.Errorf("event %+v", e)
 			}
 			if info, err := w.a.User(t.Context(), "alice"); err != nil || info.PendingReset == nil || info.PendingReset.By != first {
@@ -212,11 +212,11 @@ func TestResetNeedsTwo(t *testing.T) {
 			if err := w.a.Check(t.Context(), id); err != nil {
 				t.Errorf("asked for, it already revokes: %v", err)
 			}
-			w.advance(c.after)
+			w.clock.Advance(c.after)
 			confirm := func() (string, error) {
 				return w.a.ConfirmReset(audit.WithActor(t.Context(), audit.Actor{UID: c.uid, LoginUID: c.login}), "alice")
 			}
-			mark = w.mark()
+			mark = w.log.Mark()
 			temp, err = confirm()
 			if c.want != nil {
 				wantErr(t, err, c.want)
@@ -241,7 +241,7 @@ func TestResetNeedsTwo(t *testing.T) {
 func TestResetNeedsTwoKnownOperators(t *testing.T) {
 	w := newWorldWith(t, func(o *identity.Options) { o.Config.Operators.ResetNeedsTwo = true })
 	u := w.enrolled("alice")
-	mark := w.mark()
+	mark := w.log.Mark()
 	for _, ctx := range []context.Context{t.Context(), audit.WithActor(t.Context(), audit.Actor{UID: 0, LoginUID: ^uint32(0)})} {
 		_, err := w.a.Reset(ctx, "alice")
 		wantErr(t, err, identity.ErrSameOperator)
@@ -253,14 +253,14 @@ func TestResetNeedsTwoKnownOperators(t *testing.T) {
 	wantErr(t, err, identity.ErrNeedsSecond)
 	// Somebody asks for more while it is being confirmed.
 	done := false
-	w.before = func(e audit.Event) {
+	w.log.Before(func(e audit.Event) {
 		if e.Type == audit.UserReset && !done {
 			done = true
 			if _, err := w.a.Reset(audit.WithActor(t.Context(), one), "alice"); !errors.Is(err, identity.ErrNeedsSecond) {
 				t.Error(err)
 			}
 		}
-	}
+	})
 	_, err = w.a.ConfirmReset(audit.WithActor(t.Context(), two), "alice")
 	wantErr(t, err, identity.ErrChanged)
 	if _, err := w.a.ResetPassphrase(audit.WithActor(t.Context(), one), "alice"); !errors.Is(err, identity.ErrNeedsSecond) {

@@ -35,7 +35,7 @@ func TestLockoutSaysHowLong(t *testing.T) {
 			u := w.enrolled("alice")
 			wrong := u.wrongCode()
 			w.fail(name, home, wrong, 8)
-			from := w.mark()
+			from := w.log.Mark()
 			_, err := w.login(attempt(name), round{askPass, good}, round{askCode, wrong},
 				round{"Not accepted. " + fmt.Sprintf(lockedText, "30 minutes"), good})
 			wantErr(t, err, identity.ErrLocked)
@@ -47,14 +47,14 @@ func TestLockoutSaysHowLong(t *testing.T) {
 			w.wantLog(from, "login.failed "+why, "login.locked too-many-failures", "login.locked too-many-failures")
 
 			// Right answers are not evaluated either, and don't lengthen it.
-			w.advance(28*time.Minute + time.Second)
+			w.clock.Advance(28*time.Minute + time.Second)
 			_, err = w.login(attempt(name), round{fmt.Sprintf(lockedText, "2 minutes"), good})
 			wantErr(t, err, identity.ErrLocked)
 			at := attempt(name)
 			at.Source = netip.MustParseAddrPort("198.51.100.1:1")
 			_, err = w.login(at, round{askPass, ""}) // from elsewhere nothing is locked
 			wantErr(t, err, identity.ErrAbandoned)
-			w.advance(2 * time.Minute)
+			w.clock.Advance(2 * time.Minute)
 			_, err = w.login(attempt(name), round{askPass, ""})
 			wantErr(t, err, identity.ErrAbandoned)
 		})
@@ -98,7 +98,7 @@ func TestSuccessForgivesOwnFailures(t *testing.T) {
 		if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 			t.Fatal(err)
 		}
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestSharedSource(t *testing.T) {
 	for i := range 30 {
 		w.fail(fmt.Sprintf("name%d", i), home, "000000", 3)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	text := "Too many failed logins: nothing is accepted for your address for 29 minutes. Press Enter to leave entry: "
 	_, err = w.login(attempt("nobody"), round{askPass, good}, round{askCode, "123456"}, round{text, ""})
 	wantErr(t, err, identity.ErrLocked)
@@ -146,10 +146,10 @@ func TestAccountLock(t *testing.T) {
 		at.Source = netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:1", i))
 		_, err := w.login(at, round{askPass, "some other phrase entirely"}, round{askCode, u.code()}, round{noPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
-		until = w.clock().Add(24 * time.Hour)
-		w.advance(time.Minute)
+		until = w.clock.Now().Add(24 * time.Hour)
+		w.clock.Advance(time.Minute)
 	}
-	if got := w.events[len(w.events)-2]; got.Reason != "account-locked" || !got.Until.Equal(until) {
+	if got := w.log.All()[len(w.log.All())-2]; got.Reason != "account-locked" || !got.Until.Equal(until) {
 		t.Errorf("event %+v", got)
 	}
 	// Told to a holder of the authenticator, whatever the passphrase; nobody else.
@@ -162,7 +162,7 @@ func TestAccountLock(t *testing.T) {
 	if err := w.a.Enable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Errorf("after the operator's enable: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestConfirm(t *testing.T) {
 			t.Errorf("%d rounds", len(s.seen))
 		}
 	}
-	from := w.mark()
+	from := w.log.Mark()
 	confirm(nil, round{askPass, good})
 	confirm(identity.ErrAbandoned, round{askPass, ""})
 	confirm(identity.ErrRefused, round{askPass, good + u.code()}, round{"Not accepted. Press Enter to leave entry: ", ""})
@@ -196,7 +196,7 @@ func TestConfirm(t *testing.T) {
 		confirm(identity.ErrRefused, round{askPass, "no"}, round{"…", ""})
 	}
 	confirm(identity.ErrLocked, round{fmt.Sprintf(lockedText, "30 minutes"), ""})
-	w.advance(31 * time.Minute)
+	w.clock.Advance(31 * time.Minute)
 	// The tenth also locks the account: its code was right when it logged in.
 	confirm(identity.ErrRefused, round{askPass, "no"}, round{"…", ""})
 	confirm(identity.ErrRefused, round{askPass, good}, round{"…", ""})

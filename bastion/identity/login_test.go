@@ -26,7 +26,7 @@ func TestFirstLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from := w.mark()
+	from := w.log.Mark()
 	u := &user{w: w, name: "alice"}
 	c := identity.NewConnState()
 	rounds := u.firstLogin(temp)
@@ -42,7 +42,7 @@ func TestFirstLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id.User() != "alice" || id.Method() != "temporary+enrolment" || !id.At().Equal(w.clock()) || !id.Valid() {
+	if id.User() != "alice" || id.Method() != "temporary+enrolment" || !id.At().Equal(w.clock.Now()) || !id.Valid() {
 		t.Errorf("identity %+v", id)
 	}
 	if len(u.recovery) != 10 {
@@ -54,13 +54,13 @@ func TestFirstLogin(t *testing.T) {
 	}
 
 	// The first code is spent; from now on passphrase and code are enough.
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	id, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()})
 	if err != nil || id.Method() != "passphrase+otp" {
 		t.Errorf("second login: %v %q", err, id.Method())
 	}
 	// The temporary passphrase is gone.
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	_, err = w.login(attempt("alice"), round{askPass, temp}, round{askCode, u.code()}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 }
@@ -197,7 +197,7 @@ func TestDialogue(t *testing.T) {
 			rounds: func(i in) []round {
 				c := i.u.code()
 				return []round{{askPass, wrong}, {askCode, c}, {noPass, wrong}, {askCode, c}, {noPass, good}, {askCode, func(string) string {
-					i.advance(110 * time.Second) // out of the window, within the grace
+					i.clock.Advance(110 * time.Second) // out of the window, within the grace
 					return c
 				}}}
 			},
@@ -216,7 +216,7 @@ func TestDialogue(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
 			i := in{world: w, u: w.enrolled("alice")}
-			from := w.mark()
+			from := w.log.Mark()
 			name := tc.at
 			if name == "" {
 				name = "alice"
@@ -238,7 +238,7 @@ func TestUsedCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := "Code already used, wait for the next one. "
-	from := w.mark()
+	from := w.log.Mark()
 	_, err := w.login(attempt("alice"),
 		// Told only to whoever has the passphrase; white space doesn't renew it,
 		// nor does an older code that is still in the window.
@@ -249,12 +249,12 @@ func TestUsedCode(t *testing.T) {
 	wantErr(t, err, identity.ErrExhausted)
 	w.wantLog(from, "login.failed wrong-passphrase", "login.failed code-used", "login.failed code-used")
 
-	w.advance(30 * time.Second)
+	w.clock.Advance(30 * time.Second)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Errorf("the next code: %v", err)
 	}
 	// A success ends the code's second life on the same connection too.
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	conn := identity.NewConnState()
 	c = u.code()
 	if _, err := w.loginOn(conn, attempt("alice"), round{askPass, good}, round{askCode, c}); err != nil {
@@ -271,7 +271,7 @@ func TestClockGoesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, back := range []time.Duration{-30 * time.Second, -time.Hour} {
-		w.advance(back)
+		w.clock.Advance(back)
 		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()},
 			round{"Code already used, wait for the next one. " + askPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
@@ -284,9 +284,9 @@ func TestExpiredTemporaryPassphrase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until := w.clock().Add(240 * time.Hour)
-	w.advance(240 * time.Hour)
-	from := w.mark()
+	until := w.clock.Now().Add(240 * time.Hour)
+	w.clock.Advance(240 * time.Hour)
+	from := w.log.Mark()
 	_, err = w.login(attempt("alice"),
 		round{askPass, "abcd-efgh-jkmn-pqrs"}, round{askCode, "123456"},
 		round{noPass, temp}, round{askCode, "123456"},
@@ -322,11 +322,11 @@ func TestPassphraseResetKeepsAuthenticator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from := w.mark()
+	from := w.log.Mark()
 	// The code is asked here, right temporary passphrase or not; and one field works.
 	_, err = w.login(attempt("alice"), round{askPass, temp}, round{askCode, u.wrongCode()}, round{noPass, good}, round{askCode, u.code()}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	next := "seven lanterns above the harbour"
 	id, err := w.login(attempt("alice"),
 		round{askPass, temp + u.code()}, round{"New entry passphrase: ", next}, round{"Repeat new entry passphrase: ", next})
@@ -335,7 +335,7 @@ func TestPassphraseResetKeepsAuthenticator(t *testing.T) {
 	}
 	w.wantLog(from, "login.failed wrong-code", "login.failed wrong-passphrase", "login.abandoned empty-answer",
 		"passphrase.changed", "login.succeeded temporary+otp")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, next}, round{askCode, u.code()}); err != nil {
 		t.Errorf("with the new passphrase and the old authenticator: %v", err)
 	}
@@ -352,7 +352,7 @@ func TestDisabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	_, err = w.login(attempt("alice"),
 		round{askPass, "wrong wrong wrong"}, round{askCode, u.code()},
 		round{noPass, good}, round{askCode, u.code()},
@@ -361,7 +361,7 @@ func TestDisabled(t *testing.T) {
 	if err := w.a.Enable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Errorf("enabled again: %v", err)
 	}
@@ -388,7 +388,7 @@ func TestUnknownNamesAreHashed(t *testing.T) {
 	typed := "my dearest passphrase 42"
 	_, err := w.login(attempt(typed), round{askPass, "x"}, round{askCode, "123456"}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	for _, e := range w.events {
+	for _, e := range w.log.All() {
 		if s := fmt.Sprintf("%+v", e); strings.Contains(s, typed) || e.UserHash == "" || e.User != "" {
 			t.Errorf("event %s", s)
 		}

@@ -21,8 +21,8 @@ func TestAddUser(t *testing.T) {
 	if len(temp) != 19 || strings.Count(temp, "-") != 3 || temp != strings.ToLower(temp) {
 		t.Errorf("temporary passphrase %q", temp)
 	}
-	want := w.clock().Add(240 * time.Hour)
-	e := w.events[0]
+	want := w.clock.Now().Add(240 * time.Hour)
+	e := w.log.All()[0]
 	if e.Type != audit.UserAdded || e.User != "alice" || e.Actor == nil || e.Actor.LoginUID != 1001 || !e.Until.Equal(want) {
 		t.Errorf("event %+v", e)
 	}
@@ -34,11 +34,11 @@ func TestAddUser(t *testing.T) {
 			t.Errorf("%q was added", name)
 		}
 	}
-	if n := w.mark(); n != 1 {
+	if n := w.log.Mark(); n != 1 {
 		t.Errorf("%d events", n)
 	}
 	info, err := w.a.User(ctx, "alice")
-	if err != nil || !reflect.DeepEqual(info, identity.UserInfo{Name: "alice", Created: w.clock().Truncate(time.Microsecond), TemporaryExpires: want, InactiveAfter: w.clock().Add(180 * 24 * time.Hour), Authenticators: []identity.DeviceInfo{}, Keys: []identity.Key{}}) {
+	if err != nil || !reflect.DeepEqual(info, identity.UserInfo{Name: "alice", Created: w.clock.Now().Truncate(time.Microsecond), TemporaryExpires: want, InactiveAfter: w.clock.Now().Add(180 * 24 * time.Hour), Authenticators: []identity.DeviceInfo{}, Keys: []identity.Key{}}) {
 		t.Errorf("%+v %v", info, err)
 	}
 	if _, err := w.a.User(ctx, "nobody"); !errors.Is(err, identity.ErrNoAccount) {
@@ -64,8 +64,8 @@ func TestVerbsOnNobody(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if w.mark() != 0 {
-		t.Errorf("events %v", w.log(0))
+	if w.log.Mark() != 0 {
+		t.Errorf("events %v", w.log.Lines(0))
 	}
 }
 
@@ -81,7 +81,7 @@ func TestResetStartsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, round{noPass, good}, round{askCode, u.recovery[0]}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	if _, err := w.login(attempt("alice"), u.firstLogin(temp)...); err != nil {
@@ -115,16 +115,16 @@ func TestRemovedNameComesBack(t *testing.T) {
 func TestOperatorWinsOverALogin(t *testing.T) {
 	w := newWorld(t)
 	w.enrolled("alice")
-	from := w.mark()
+	from := w.log.Mark()
 	done := false
-	w.before = func(e audit.Event) {
+	w.log.Before(func(e audit.Event) {
 		if e.Type == audit.UserDisabled && !done {
 			done = true
 			if _, err := w.a.AddKey(t.Context(), "alice", edKey(t).line); err != nil {
 				t.Error(err)
 			}
 		}
-	}
+	})
 	if err := w.a.Disable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ const notSent = "The SMS with your code could not be sent, which is not your fau
 func wantUnsent(t *testing.T, w *world, g *texts, m *mine, name string) {
 	t.Helper()
 	m.arm()
-	from := w.mark()
+	from := w.log.Mark()
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("123456")}, round{notSent + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	w.settled()
@@ -134,13 +134,11 @@ func TestPanickingLogCostsOneCode(t *testing.T) {
 	w, g := texting(t, func(o *identity.Options) { o.Panicked = m.hear })
 	m.arm()
 	g.set(errDisk, nil)
-	w.mu.Lock()
-	w.before = func(e audit.Event) {
+	w.log.Before(func(e audit.Event) {
 		if e.Type == audit.SMSFailed {
 			m.step()
 		}
-	}
-	w.mu.Unlock()
+	})
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, func(string) string { <-told; return "123456" }}, round{notSent + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	m.wantHeard(t, "sender of a code by SMS")
@@ -171,7 +169,7 @@ func wantRefused(t *testing.T, w *world, m *mine, passphrase, name string) {
 	t.Helper()
 	for range 12 { // more than lock a name
 		m.arm()
-		from := w.mark()
+		from := w.log.Mark()
 		_, err := w.login(attempt("alice"), round{askPass, passphrase}, round{askCode, "123456"},
 			round{"entry can't check logins at the moment, which is not your fault: try again later. Press Enter to leave entry: ", ""})
 		wantErr(t, err, identity.ErrUnavailable)

@@ -31,7 +31,7 @@ func (a *answering) Ask(context.Context, string, bool) (string, error) {
 func TestOneCodeOnce(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
-	second, err := store.OpenSQLite(w.path, w.clock)
+	second, err := store.OpenSQLite(w.path, w.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestParallelGuessesAreCounted(t *testing.T) {
 	}
 	wg.Wait()
 	judged := 0
-	for _, l := range w.log(0) {
+	for _, l := range w.log.Lines(0) {
 		if l == "login.failed wrong-code" {
 			judged++
 		}
@@ -145,7 +145,7 @@ func TestOwnerGetsInWhileManyGuess(t *testing.T) {
 			}
 		}
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Error(err)
 	}

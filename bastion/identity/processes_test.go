@@ -178,7 +178,7 @@ func processes(t *testing.T, orders ...order) (sum outcome) {
 func TestOneCodeOnceOverProcesses(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
-	o := order{Path: w.path, Secret: w.secret, Now: w.clock(), Name: "alice", Answers: []string{good, u.code()}, Tries: 500, Spread: true}
+	o := order{Path: w.path, Secret: w.secret, Now: w.clock.Now(), Name: "alice", Answers: []string{good, u.code()}, Tries: 500, Spread: true}
 	second := o
 	second.First = 500
 	if got := processes(t, o, second); got.Succeeded != 1 || got.Refused+got.Unavailable != 999 {
@@ -192,7 +192,7 @@ func TestLockIsReachedOverProcesses(t *testing.T) {
 	for _, name := range []string{"alice", "nobody"} {
 		w := newWorld(t)
 		u := w.enrolled("alice")
-		o := order{Path: w.path, Secret: w.secret, Now: w.clock(), Name: name, Answers: []string{good, u.wrongCode()}, Tries: 20}
+		o := order{Path: w.path, Secret: w.secret, Now: w.clock.Now(), Name: name, Answers: []string{good, u.wrongCode()}, Tries: 20}
 		if got := processes(t, o, o); got.Judged != 9 || got.Succeeded != 0 || got.Unavailable != 0 {
 			t.Errorf("%s: %+v", name, got)
 		}

@@ -30,19 +30,19 @@ func TestRememberedKey(t *testing.T) {
 	if w.remembers(at) {
 		t.Error("a key was remembered before any code")
 	}
-	mark := w.mark()
+	mark := w.log.Mark()
 	first, err := w.login(at, round{askCode, u.code()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(mark, "key.remembered", "login.succeeded publickey+otp")
 	until := first.At().Add(12 * time.Hour)
-	if e := w.events[mark]; e.Key != k.print || e.Until == nil || !e.Until.Equal(until) {
+	if e := w.log.All()[mark]; e.Key != k.print || e.Until == nil || !e.Until.Equal(until) {
 		t.Errorf("event %+v", e)
 	}
 
-	mark = w.mark()
-	w.advance(time.Hour)
+	mark = w.log.Mark()
+	w.clock.Advance(time.Hour)
 	id, ok, err := w.a.Remembered(t.Context(), at)
 	if err != nil || !ok || id.Method() != "publickey+remembered" || id.Key() != k.print || id.User() != "alice" || !id.At().Equal(first.At()) {
 		t.Fatalf("%+v %v %v", id, ok, err)
@@ -51,23 +51,23 @@ func TestRememberedKey(t *testing.T) {
 		t.Error(err)
 	}
 	w.wantLog(mark, "login.succeeded publickey+remembered")
-	if e := w.events[mark]; e.Key != k.print || e.Until == nil || !e.Until.Equal(until) {
+	if e := w.log.All()[mark]; e.Key != k.print || e.Until == nil || !e.Until.Equal(until) {
 		t.Errorf("event %+v", e)
 	}
 	all, err := w.a.RememberedKeys(t.Context(), id)
 	want := identity.RememberedKey{
-		Fingerprint: k.print, Network: netip.MustParsePrefix("192.0.2.7/32"), Since: first.At(), Until: until, Used: w.clock(),
+		Fingerprint: k.print, Network: netip.MustParsePrefix("192.0.2.7/32"), Since: first.At(), Until: until, Used: w.clock.Now(),
 	}
 	if err != nil || !slices.Equal(all, []identity.RememberedKey{want}) {
 		t.Errorf("%+v %v", all, err)
 	}
 
 	// No login by it lengthens it, and it ends 12 h after the code, not earlier.
-	w.advance(11*time.Hour - time.Microsecond)
+	w.clock.Advance(11*time.Hour - time.Microsecond)
 	if !w.remembers(at) {
 		t.Error("forgotten too early")
 	}
-	w.advance(time.Microsecond)
+	w.clock.Advance(time.Microsecond)
 	if w.remembers(at) {
 		t.Error("outlived the code by 12 h")
 	}
@@ -113,13 +113,13 @@ func TestWhatIsNotRemembered(t *testing.T) {
 			if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 				t.Fatal(err)
 			}
-			w.advance(time.Minute)
-			mark := w.mark()
+			w.clock.Advance(time.Minute)
+			mark := w.log.Mark()
 			if got := w.remembers(c.at(at)); got != c.want {
 				t.Errorf("remembered: %v", got)
 			}
-			if n := len(w.log(mark)); (n == 1) != c.want || n > 1 {
-				t.Errorf("events %v", w.log(mark))
+			if n := len(w.log.Lines(mark)); (n == 1) != c.want || n > 1 {
+				t.Errorf("events %v", w.log.Lines(mark))
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func TestStricterSettingsCountAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Hour)
+	w.clock.Advance(time.Hour)
 	for name, with := range map[string]func(*identity.Options){
 		"lifetime": func(o *identity.Options) {
 			o.Config.Login.Remembered = configs.Remembered{Lifetime: time.Hour, IPv4: 24, IPv6: 64}
@@ -181,9 +181,9 @@ func TestWhatEndsARememberedKey(t *testing.T) {
 		},
 		"remove": func(w *world, _ *user, _ identity.Identity, _ string) error { return w.a.Remove(t.Context(), "alice") },
 		"end": func(w *world, _ *user, _ identity.Identity, _ string) error {
-			return w.a.SetEnd(t.Context(), "alice", w.clock())
+			return w.a.SetEnd(t.Context(), "alice", w.clock.Now())
 		},
-		"clock go back": func(w *world, _ *user, _ identity.Identity, _ string) error { w.advance(-time.Hour); return nil },
+		"clock go back": func(w *world, _ *user, _ identity.Identity, _ string) error { w.clock.Advance(-time.Hour); return nil },
 		"reset": func(w *world, _ *user, _ identity.Identity, _ string) error {
 			_, err := w.a.Reset(t.Context(), "alice")
 			return err
@@ -226,7 +226,7 @@ func TestWhatEndsARememberedKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.advance(time.Minute)
+			w.clock.Advance(time.Minute)
 			if !w.remembers(at) {
 				t.Fatal("not remembered")
 			}
@@ -248,16 +248,16 @@ func TestForget(t *testing.T) {
 		if _, err := w.login(from(at, addr), round{askCode, u.code()}); err != nil {
 			t.Fatal(err)
 		}
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	id := u.in()
 	wantErr(t, w.a.Forget(t.Context(), id, "SHA256:other"), identity.ErrNoKey)
-	mark := w.mark()
+	mark := w.log.Mark()
 	if err := w.a.Forget(t.Context(), id, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(mark, "key.forgotten")
-	if e := w.events[mark]; e.Key != k.print || e.User != "alice" {
+	if e := w.log.All()[mark]; e.Key != k.print || e.User != "alice" {
 		t.Errorf("event %+v", e)
 	}
 	wantErr(t, w.a.Forget(t.Context(), id, ""), identity.ErrNoKey)
@@ -279,9 +279,9 @@ func TestRevocationDuringARememberedLogin(t *testing.T) {
 	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 		t.Fatal(err)
 	}
-	mark := w.mark()
+	mark := w.log.Mark()
 	var once sync.Once
-	w.before = func(e audit.Event) {
+	w.log.Before(func(e audit.Event) {
 		if e.Type == audit.LoginSucceeded {
 			once.Do(func() {
 				if err := w.a.Disable(t.Context(), "alice"); err != nil {
@@ -289,7 +289,7 @@ func TestRevocationDuringARememberedLogin(t *testing.T) {
 				}
 			})
 		}
-	}
+	})
 	if w.remembers(at) {
 		t.Error("got in")
 	}
@@ -300,22 +300,22 @@ func TestRememberedNeedsStoreAndLog(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
 	at, _ := u.withKey()
-	w.broken = errDisk
+	w.log.Break(errDisk)
 	_, err := w.login(at, round{askCode, u.code()}, round{"…", ""})
 	wantErr(t, err, identity.ErrUnavailable)
-	w.broken = nil
+	w.log.Break(nil)
 	if w.remembers(at) {
 		t.Error("remembered without a trace in the log")
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 		t.Fatal(err)
 	}
-	w.broken = errDisk
+	w.log.Break(errDisk)
 	if _, ok, err := w.a.Remembered(t.Context(), at); ok || !errors.Is(err, identity.ErrUnavailable) {
 		t.Errorf("%v %v", ok, err)
 	}
-	w.broken = nil
+	w.log.Break(nil)
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}

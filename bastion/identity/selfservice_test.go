@@ -54,7 +54,7 @@ func TestFreshCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	const back = " That was the last try. Press Enter to go back to entry: "
-	mark := w.mark()
+	mark := w.log.Mark()
 	_, err = w.prove(id, round{askCode, code},
 		round{"Code already used, wait for the next one. " + askCode, u.wrongCode()},
 		round{"Not accepted. " + askCode, u.recovery[0]},
@@ -68,8 +68,8 @@ func TestFreshCode(t *testing.T) {
 		round{"The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askCode, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 
-	w.advance(time.Minute)
-	mark = w.mark()
+	w.clock.Advance(time.Minute)
+	mark = w.log.Mark()
 	p := u.fresh(id)
 	w.wantLog(mark)
 	// The code of a command is spent for the next one.
@@ -94,16 +94,16 @@ func TestProofs(t *testing.T) {
 		"zero": {func() identity.Proof { return identity.Proof{} }, identity.ErrProof},
 		"old": {func() identity.Proof {
 			p := u.fresh(id)
-			w.advance(2 * time.Minute)
+			w.clock.Advance(2 * time.Minute)
 			return p
 		}, identity.ErrProof},
 		"from the future": {func() identity.Proof {
 			p := u.fresh(id)
-			w.advance(-time.Minute)
+			w.clock.Advance(-time.Minute)
 			return p
 		}, identity.ErrProof},
 		"revoked": {func() identity.Proof {
-			w.advance(10 * time.Minute)
+			w.clock.Advance(10 * time.Minute)
 			id := u.in()
 			p := u.fresh(id)
 			if err := errors.Join(w.a.Disable(t.Context(), "alice"), w.a.Enable(t.Context(), "alice")); err != nil {
@@ -113,7 +113,7 @@ func TestProofs(t *testing.T) {
 		}, identity.ErrRevoked},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.advance(10 * time.Minute)
+			w.clock.Advance(10 * time.Minute)
 			id = u.in()
 			for verb, do := range map[string]func(identity.Proof) error{
 				"enroll": func(p identity.Proof) error { return w.a.Enroll(t.Context(), p, "phone", w.ask()) },
@@ -123,11 +123,11 @@ func TestProofs(t *testing.T) {
 				"key":    func(p identity.Proof) error { _, err := w.a.AddOwnKey(t.Context(), p, edKey(t).line); return err },
 			} {
 				p := c.proof()
-				mark := w.mark()
-				if err := do(p); !errors.Is(err, c.want) || w.mark() != mark {
-					t.Errorf("%s: %v, events %v", verb, err, w.log(mark))
+				mark := w.log.Mark()
+				if err := do(p); !errors.Is(err, c.want) || w.log.Mark() != mark {
+					t.Errorf("%s: %v, events %v", verb, err, w.log.Lines(mark))
 				}
-				w.advance(5 * time.Minute)
+				w.clock.Advance(5 * time.Minute)
 				id = u.in()
 			}
 		})
@@ -153,7 +153,7 @@ func TestGuessingFreshCodes(t *testing.T) {
 	wantErr(t, err, identity.ErrLocked)
 	_, err = w.login(attempt("alice"), round{fmt.Sprintf(lockedText, "30 minutes"), ""})
 	wantErr(t, err, identity.ErrLocked)
-	w.advance(31 * time.Minute)
+	w.clock.Advance(31 * time.Minute)
 	u.fresh(id)
 }
 
@@ -161,22 +161,22 @@ func TestEnrollAnotherDevice(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
 	id := u.in()
-	mark := w.mark()
+	mark := w.log.Mark()
 	phone := &user{w: w, name: "alice"}
 	if err := w.a.Enroll(t.Context(), u.fresh(id), " old phone ", w.ask(phone.enrol()[0])); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(mark, "authenticator.enrolled")
-	if e := w.events[mark]; e.User != "alice" || e.Conn != "01CONN" || e.Detail != "old phone" {
+	if e := w.log.All()[mark]; e.User != "alice" || e.Conn != "01CONN" || e.Detail != "old phone" {
 		t.Errorf("event %+v", e)
 	}
 	w.wantNotices("authenticator-added old phone")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	for name, text := range map[string]string{
 		"Old Phone": "already", "APP": "already", "": "1 to 32", "   ": "1 to 32", "p\x1b[2Jx": "1 to 32", "téléphone": "1 to 32", strings.Repeat("a", 33): "1 to 32",
 	} {
 		wantRefusal(t, w.a.Enroll(t.Context(), u.fresh(id), name, w.ask()), text)
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	// Either shows codes that log in, and prove; each has steps of its own.
 	for _, d := range []*user{u, phone} {
@@ -184,18 +184,18 @@ func TestEnrollAnotherDevice(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 
-	mark = w.mark()
+	mark = w.log.Mark()
 	wantErr(t, w.a.RemoveDevice(t.Context(), u.fresh(id), "tablet"), identity.ErrNoDevice)
 	if err := w.a.RemoveDevice(t.Context(), phone.fresh(id), "APP"); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(mark, "authenticator.removed")
 	w.wantNotices("authenticator-removed APP")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	wantErr(t, w.a.RemoveDevice(t.Context(), phone.fresh(id), "old phone"), identity.ErrLastDevice)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, round{noPass, good}, round{askCode, phone.code()})
 	if err != nil {
 		t.Error(err)
@@ -210,7 +210,7 @@ func TestDevicesAreBounded(t *testing.T) {
 		if err := w.a.Enroll(t.Context(), u.fresh(id), fmt.Sprintf("device %d", i), w.ask((&user{w: w}).enrol()[0])); err != nil {
 			t.Fatal(err)
 		}
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	wantRefusal(t, w.a.Enroll(t.Context(), u.fresh(id), "one more", w.ask()), "8 devices")
 }
@@ -224,7 +224,7 @@ func TestRemovedDeviceForgetsItsKeys(t *testing.T) {
 	if err := w.a.Enroll(t.Context(), u.fresh(id), "phone", w.ask(phone.enrol()[0])); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	at, _ := u.withKey()
 	if _, err := w.login(at, round{askCode, phone.code()}); err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestRemovedDeviceForgetsItsKeys(t *testing.T) {
 	if _, err := w.login(from(at, "192.0.2.8"), round{askCode, u.code()}); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if err := w.a.RemoveDevice(t.Context(), u.fresh(id), "phone"); err != nil {
 		t.Fatal(err)
 	}
@@ -246,15 +246,15 @@ func TestParallelEnrollsOneWins(t *testing.T) {
 	u := w.enrolled("alice")
 	id := u.in()
 	first := u.fresh(id)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	second := u.fresh(id)
 	loser := w.ask(round{"…", func(p string) string {
 		if err := w.a.Enroll(t.Context(), second, "phone", w.ask((&user{w: w}).enrol()[0])); err != nil {
 			t.Error(err)
 		}
-		return identity.CodeAt(readSeed(t, p), w.clock())
+		return identity.CodeAt(readSeed(t, p), w.clock.Now())
 	}})
-	mark := w.mark()
+	mark := w.log.Mark()
 	wantRefusal(t, w.a.Enroll(t.Context(), first, "tablet", loser), "changed meanwhile")
 	w.wantLog(mark, "authenticator.enrolled", "authenticator.enrolled", "authenticator.enrolled not-applied")
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || len(info.Authenticators) != 2 || info.Authenticators[1].Name != "phone" {
@@ -270,10 +270,10 @@ func TestChangePassphrase(t *testing.T) {
 	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	w.wantNotices("key-added " + k.print)
 	const ask = "Current entry passphrase: "
-	mark := w.mark()
+	mark := w.log.Mark()
 	err := w.a.ChangePassphrase(t.Context(), u.fresh(id), w.ask(round{ask, "wrong"}, round{"Not accepted. " + ask, good},
 		round{"New entry passphrase: ", good}, round{"Refused: it is the old one. New entry passphrase: ", "short"},
 		round{"Refused: it has 5 characters, and 12 are needed. New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other}))
@@ -288,17 +288,17 @@ func TestChangePassphrase(t *testing.T) {
 	if err := w.a.Check(t.Context(), id); err != nil {
 		t.Errorf("the own connection: %v", err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, round{noPass, other}, round{askCode, u.code()}); err != nil {
 		t.Error(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 
-	mark = w.mark()
+	mark = w.log.Mark()
 	err = w.a.ChangePassphrase(t.Context(), u.fresh(id), w.ask(round{ask, "1"}, round{"…" + ask, "2"}, round{"…" + ask, "3"}))
 	wantRefusal(t, err, "Nothing was changed")
 	w.wantLog(mark, "login.failed wrong-passphrase", "login.failed wrong-passphrase", "login.failed wrong-passphrase")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	wantErr(t, w.a.ChangePassphrase(t.Context(), u.fresh(id), w.ask(round{ask, ""})), identity.ErrAbandoned)
 }
 
@@ -310,7 +310,7 @@ func TestWrongOldPassphrasesLockTheAccount(t *testing.T) {
 	id := u.in()
 	for range 4 {
 		_ = w.a.ChangePassphrase(t.Context(), u.fresh(id), w.ask(round{"…", "1"}, round{"…", "2"}, round{"…", "3"})) // each is refused
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.LockedUntil.IsZero() {
 		t.Errorf("%+v %v", info, err)
@@ -323,17 +323,17 @@ func TestNewRecoveryCodes(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
 	id, old := u.in(), u.recovery
-	mark := w.mark()
+	mark := w.log.Mark()
 	if err := w.a.NewRecovery(t.Context(), u.fresh(id), w.ask(u.enrol()[1])); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(mark, "recovery.created")
 	w.wantNotices("recovery-codes-created")
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if len(u.recovery) != 10 || u.recovery[0] == old[0] {
 		t.Errorf("%q", u.recovery)
 	}
-	mark = w.mark()
+	mark = w.log.Mark()
 	_, err := w.login(attempt("alice"), append([]round{{askPass, good}, {askCode, old[1]}, {noPass, good}, {askCode, u.recovery[1]}}, u.enrol()...)...)
 	if err != nil {
 		t.Error(err)
@@ -347,35 +347,35 @@ func TestOwnKeys(t *testing.T) {
 	u := w.enrolled("alice")
 	id := u.in()
 	k := edKey(t)
-	mark := w.mark()
+	mark := w.log.Mark()
 	print, err := w.a.AddOwnKey(t.Context(), u.fresh(id), k.line)
 	if err != nil || print != k.print {
 		t.Fatal(print, err)
 	}
 	w.wantLog(mark, "key.added")
-	if e := w.events[mark]; e.Key != k.print || e.User != "alice" || e.Conn != "01CONN" || e.Actor != nil {
+	if e := w.log.All()[mark]; e.Key != k.print || e.User != "alice" || e.Conn != "01CONN" || e.Actor != nil {
 		t.Errorf("event %+v", e)
 	}
 	w.wantNotices("key-added " + k.print)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	var refused *identity.KeyRefused
 	for _, line := range []string{k.line, "no-touch-required " + edKey(t).line, "nonsense"} {
 		if _, err := w.a.AddOwnKey(t.Context(), u.fresh(id), line); !errors.As(err, &refused) {
 			t.Errorf("%q: %v", line, err)
 		}
-		w.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 	}
 	at := attempt("alice")
 	at.Key = k.pub
 	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 		t.Fatal(err)
 	}
-	mark = w.mark()
+	mark = w.log.Mark()
 	if err := w.a.RemoveOwnKey(t.Context(), id, k.print); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(mark, "key.removed")
-	if e := w.events[mark]; e.Source != "" || e.Key != k.print {
+	if e := w.log.All()[mark]; e.Source != "" || e.Key != k.print {
 		t.Errorf("event %+v", e)
 	}
 	w.wantNotices("key-removed " + k.print)
@@ -392,16 +392,16 @@ func TestCommandsFailClosed(t *testing.T) {
 	u := w.enrolled("alice")
 	id := u.in()
 	p := u.fresh(id)
-	w.broken = errDisk
+	w.log.Break(errDisk)
 	wantErr(t, w.a.NewRecovery(t.Context(), p, w.ask()), identity.ErrUnavailable)
 	w.wantNotices()
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	_, err := w.prove(id, round{askCode, u.wrongCode()}, round{"…try again later. Press Enter to go back to entry: ", ""})
 	wantErr(t, err, identity.ErrUnavailable)
-	w.broken = nil
+	w.log.Break(nil)
 	p = u.fresh(id)
 	var once sync.Once
-	w.before = func(audit.Event) { once.Do(func() { _ = w.store.Close() }) }
+	w.log.Before(func(audit.Event) { once.Do(func() { _ = w.store.Close() }) })
 	wantErr(t, w.a.NewRecovery(t.Context(), p, w.ask()), identity.ErrUnavailable)
 	w.wantNotices()
 	if _, err := w.a.Health(t.Context(), id); !errors.Is(err, identity.ErrUnavailable) {
@@ -411,7 +411,7 @@ func TestCommandsFailClosed(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.PassphraseAge = 90 * 24 * time.Hour })
-	start := w.clock()
+	start := w.clock.Now()
 	u := w.enrolled("alice")
 	id, err := w.login(from(attempt("alice"), "::ffff:198.51.100.9"), round{askPass, good}, round{askCode, u.codeAfter(30 * time.Second)})
 	if err != nil {
@@ -424,7 +424,7 @@ func TestHealth(t *testing.T) {
 	if err != nil || len(h.Devices) != 1 || len(h.LastLogins) != 2 {
 		t.Fatalf("%+v %v", h, err)
 	}
-	now := w.clock()
+	now := w.clock.Now()
 	if d := h.Devices[0]; d.Name != "app" || d.Drift != 30*time.Second || !d.Used.Equal(now) || !d.Created.Equal(start) {
 		t.Errorf("%+v", d)
 	}

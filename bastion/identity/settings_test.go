@@ -15,21 +15,21 @@ func TestEnd(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
 	id := u.in()
-	end := w.clock().Add(time.Hour)
+	end := w.clock.Now().Add(time.Hour)
 	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
-	mark := w.mark()
+	mark := w.log.Mark()
 	if err := w.a.SetEnd(ctx, "alice", end); err != nil {
 		t.Fatal(err)
 	}
 	w.wantLog(mark, "user.changed")
-	if e := w.events[mark]; e.Actor == nil || e.Actor.LoginUID != 8 || !e.Until.Equal(end) || !strings.HasPrefix(e.Detail, "ends on ") {
+	if e := w.log.All()[mark]; e.Actor == nil || e.Actor.LoginUID != 8 || !e.Until.Equal(end) || !strings.HasPrefix(e.Detail, "ends on ") {
 		t.Errorf("event %+v", e)
 	}
 	w.wantNotices("end-changed ends on 2026-03-01 13:02 UTC")
 	if err := w.a.Check(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	w.advance(time.Hour)
+	w.clock.Advance(time.Hour)
 	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()},
 		round{"This account ended on 2026-03-01 13:02 UTC: ask your lab's administrator. " + askPass, ""})
@@ -37,7 +37,7 @@ func TestEnd(t *testing.T) {
 	if err := w.a.SetEnd(ctx, "alice", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	u.in()
 	wantErr(t, w.a.SetEnd(ctx, "nobody", end), identity.ErrNoAccount)
 }
@@ -45,13 +45,13 @@ func TestEnd(t *testing.T) {
 func TestResetStep(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
-	w.advance(oneDay)
+	w.clock.Advance(oneDay)
 	u.in() // entry's clock was a day ahead
-	w.advance(-oneDay)
+	w.clock.Advance(-oneDay)
 	used := round{"Code already used, wait for the next one. " + askPass, ""}
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, used)
 	wantErr(t, err, identity.ErrAbandoned)
-	mark := w.mark()
+	mark := w.log.Mark()
 	if err := w.a.ResetStep(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestResetStep(t *testing.T) {
 	// No code of the present comes back to life.
 	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.codeAfter(30 * time.Second)}, used)
 	wantErr(t, err, identity.ErrAbandoned)
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	u.in()
 	wantErr(t, w.a.ResetStep(t.Context(), "nobody"), identity.ErrNoAccount)
 }
@@ -79,12 +79,12 @@ func TestSetPhone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from := w.mark()
+	from := w.log.Mark()
 	if err := w.a.SetPhone(t.Context(), "alice", "+4790000000", true); err != nil {
 		t.Fatal(err)
 	}
 	w.settled()
-	if got := w.log(from); !slices.Contains(got, "user.changed") {
+	if got := w.log.Lines(from); !slices.Contains(got, "user.changed") {
 		t.Errorf("%q", got)
 	}
 	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)

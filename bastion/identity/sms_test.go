@@ -15,14 +15,14 @@ import (
 
 func TestCodeBySMS(t *testing.T) {
 	w, g := texting(t, nil)
-	from := w.mark()
+	from := w.log.Mark()
 	c := identity.NewConnState()
 	id, err := w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, g.code(t)})
 	if err != nil || id.Method() != "passphrase+sms" {
 		t.Fatalf("%v %q", err, id.Method())
 	}
 	w.settled()
-	got := w.log(from)
+	got := w.log.Lines(from)
 	slices.Sort(got)
 	if !slices.Equal(got, []string{"login.succeeded passphrase+sms", "sms.sent"}) {
 		t.Errorf("%q", got)
@@ -35,7 +35,7 @@ func TestCodeBySMS(t *testing.T) {
 	if n := g.sent(); n != 2 || g.to[1] != phone {
 		t.Errorf("%d sent, to %q", n, g.to)
 	}
-	for _, e := range w.events {
+	for _, e := range w.log.All() {
 		if s := fmt.Sprintf("%+v", e); strings.Contains(s, phone[1:]) {
 			t.Errorf("the number is logged: %s", s)
 		}
@@ -70,7 +70,7 @@ func TestNothingIsSentToStrangers(t *testing.T) {
 		t.Errorf("%d codes were sent", n)
 	}
 	// An authenticator's codes go on beside the gateway.
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if id, err := w.login(attempt("bob"), round{askPass, good}, round{askCode, u.code()}); err != nil || id.Method() != "passphrase+otp" {
 		t.Errorf("%v %q", err, id.Method())
 	}
@@ -135,7 +135,7 @@ func TestSMSCodeLimits(t *testing.T) {
 		wantErr(t, err, identity.ErrAbandoned)
 	})
 	w.settled()
-	w.advance(2 * time.Hour)
+	w.clock.Advance(2 * time.Hour)
 	t.Run("not on another connection", func(t *testing.T) {
 		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }})
 		wantErr(t, err, identity.ErrAbandoned)
@@ -155,12 +155,12 @@ func TestSMSCodeLimits(t *testing.T) {
 		wantErr(t, err, identity.ErrAbandoned)
 	})
 	w.settled()
-	w.advance(2 * time.Hour)
+	w.clock.Advance(2 * time.Hour)
 	for after, ok := range map[time.Duration]bool{2*time.Minute - time.Second: true, 2 * time.Minute: false, -time.Second: false} {
 		t.Run("after "+after.String(), func(t *testing.T) {
 			rounds := []round{{askPass, good}, {askCode, func(p string) string {
 				c := g.code(t)(p)
-				w.advance(after)
+				w.clock.Advance(after)
 				return c
 			}}}
 			if !ok {
@@ -170,7 +170,7 @@ func TestSMSCodeLimits(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			w.settled()
-			w.advance(2 * time.Hour)
+			w.clock.Advance(2 * time.Hour)
 		})
 	}
 }
@@ -185,7 +185,7 @@ func TestFiveCodesAnHour(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	start := w.clock()
+	start := w.clock.Now()
 	for i := range 5 {
 		a := w.a
 		if i%2 == 1 {
@@ -195,11 +195,11 @@ func TestFiveCodesAnHour(t *testing.T) {
 		if _, err := a.Login(t.Context(), attempt("alice"), identity.NewConnState(), s); err != nil {
 			t.Fatal(err)
 		}
-		w.advance(10 * time.Minute)
+		w.clock.Advance(10 * time.Minute)
 	}
 	w.settled()
 	before := g.sent()
-	from := w.mark()
+	from := w.log.Mark()
 	// Whoever has the passphrase is told; strangers aren't.
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("123456")}, round{over + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
@@ -211,11 +211,11 @@ func TestFiveCodesAnHour(t *testing.T) {
 	if n := g.sent() - before; n != 0 {
 		t.Errorf("%d more were sent", n)
 	}
-	if got := w.log(from); !slices.Contains(got, "sms.failed too-many-codes") || !slices.Contains(got, "login.failed no-code-sent") {
+	if got := w.log.Lines(from); !slices.Contains(got, "sms.failed too-many-codes") || !slices.Contains(got, "login.failed no-code-sent") {
 		t.Errorf("%q", got)
 	}
 	// One place is free an hour after the first, not more.
-	w.advance(start.Add(time.Hour).Sub(w.clock()))
+	w.clock.Advance(start.Add(time.Hour).Sub(w.clock.Now()))
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, g.code(t)}); err != nil {
 		t.Error(err)
 	}
@@ -227,7 +227,7 @@ func TestGatewayDown(t *testing.T) {
 	const failed = "The SMS with your code could not be sent, which is not your fault: try again later, or ask your lab's administrator. "
 	w, g := texting(t, nil)
 	g.set(errors.New("no route to "+phone), nil)
-	from := w.mark()
+	from := w.log.Mark()
 	c := identity.NewConnState()
 	_, err := w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("123456")}, round{failed + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
@@ -237,7 +237,7 @@ func TestGatewayDown(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	w.settled()
-	got := w.log(from)
+	got := w.log.Lines(from)
 	if n := len(got); n != 5 || !slices.Contains(got, "sms.failed gateway") || !slices.Contains(got, "login.failed no-code-sent") {
 		t.Errorf("%q", got)
 	}
@@ -270,9 +270,7 @@ func TestSlowGatewayDoesNotShow(t *testing.T) {
 // A code counts once the log has it: a log that fails lets nobody in.
 func TestSMSIsLogged(t *testing.T) {
 	w, g := texting(t, nil)
-	w.mu.Lock()
-	w.broken = errors.New("disk full")
-	w.mu.Unlock()
+	w.log.Break(errors.New("disk full"))
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string {
 		c := g.code(t)(p)
 		w.settled()
@@ -296,7 +294,7 @@ func TestMoveToAnApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settled()
-	w.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	before := g.sent()
 	if id, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil || id.Method() != "passphrase+otp" {
 		t.Errorf("%v %q", err, id.Method())

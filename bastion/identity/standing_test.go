@@ -45,15 +45,15 @@ func TestStandingAgreesWithAFullRead(t *testing.T) {
 			return err
 		}, revoked, revoked},
 		{"ends later", func(ctx context.Context, w *world, _ testKey) error {
-			return w.a.SetEnd(ctx, "alice", w.clock().Add(time.Second))
+			return w.a.SetEnd(ctx, "alice", w.clock.Now().Add(time.Second))
 		}, stands, stands},
-		{"ends now", func(ctx context.Context, w *world, _ testKey) error { return w.a.SetEnd(ctx, "alice", w.clock()) }, revoked, revoked},
+		{"ends now", func(ctx context.Context, w *world, _ testKey) error { return w.a.SetEnd(ctx, "alice", w.clock.Now()) }, revoked, revoked},
 		{"ended, with the end taken away", func(ctx context.Context, w *world, _ testKey) error {
-			return errors.Join(w.a.SetEnd(ctx, "alice", w.clock()), w.a.SetEnd(ctx, "alice", time.Time{}))
+			return errors.Join(w.a.SetEnd(ctx, "alice", w.clock.Now()), w.a.SetEnd(ctx, "alice", time.Time{}))
 		}, stands, stands},
-		{"inactive", func(_ context.Context, w *world, _ testKey) error { w.advance(180 * oneDay); return nil }, revoked, revoked},
+		{"inactive", func(_ context.Context, w *world, _ testKey) error { w.clock.Advance(180 * oneDay); return nil }, revoked, revoked},
 		{"inactive and enabled", func(ctx context.Context, w *world, _ testKey) error {
-			w.advance(180 * oneDay)
+			w.clock.Advance(180 * oneDay)
 			return w.a.Enable(ctx, "alice")
 		}, stands, stands},
 		{"key removed", func(ctx context.Context, w *world, k testKey) error { return w.a.RemoveKey(ctx, "alice", k.print) }, stands, revoked},
@@ -142,7 +142,7 @@ func TestStandingSaysUntilWhen(t *testing.T) {
 		}
 		until(end.want)
 	}
-	w.advance(oneDay)
+	w.clock.Advance(oneDay)
 	until(u.in().At().Add(180 * oneDay)) // another login moves it
 
 	w.with = func(o *identity.Options) { o.Config.Login.Inactivity = 0 }
@@ -152,7 +152,7 @@ func TestStandingSaysUntilWhen(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(late)
-	w.advance(181 * oneDay)
+	w.clock.Advance(181 * oneDay)
 	if got, err := w.a.Standing(t.Context(), id); !got.IsZero() || !errors.Is(err, identity.ErrRevoked) {
 		t.Errorf("after its end: %v %v", got, err)
 	}
@@ -164,7 +164,7 @@ func TestDisabledElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id := w.enrolled("alice").in()
-	s, err := store.OpenSQLite(w.path, w.clock)
+	s, err := store.OpenSQLite(w.path, w.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity"
+	"entry/e2e/testkit"
 )
 
 const phone = "+46701234567"
@@ -59,17 +60,16 @@ var sixDigits = regexp.MustCompile(`\b[0-9]{6}\b`)
 // code reads the code of the next message, as its owner would.
 func (g *texts) code(t *testing.T) func(string) string {
 	return func(string) string {
-		select {
-		case text := <-g.out:
-			c := sixDigits.FindAllString(text, -1)
-			if len(c) != 1 || len(text) > 160 {
-				t.Errorf("the message %q", text)
-			}
-			return c[0]
-		case <-time.After(30 * time.Second):
+		text, ok := testkit.ReceiveWithin(testkit.Soon, g.out)
+		if !ok {
 			t.Error("no message came")
 			return ""
 		}
+		c := sixDigits.FindAllString(text, -1)
+		if len(c) != 1 || len(text) > 160 {
+			t.Errorf("the message %q", text)
+		}
+		return c[0]
 	}
 }
 
@@ -109,7 +109,7 @@ func texting(t *testing.T, with func(*identity.Options)) (*world, *texts) {
 		t.Fatalf("first login: %v %q", err, id.Method())
 	}
 	w.settled()
-	w.advance(61 * time.Minute) // the first code is out of the hour
+	w.clock.Advance(61 * time.Minute) // the first code is out of the hour
 	return w, g
 }
 
@@ -124,17 +124,13 @@ func (w *world) settled() {
 // afterFailure answers once the log has heard that a code was not sent.
 func (w *world) afterFailure(answer string) func(string) string {
 	failed := make(chan struct{}, 16)
-	w.mu.Lock()
-	w.before = func(e audit.Event) {
+	w.log.Before(func(e audit.Event) {
 		if e.Type == audit.SMSFailed {
 			failed <- struct{}{}
 		}
-	}
-	w.mu.Unlock()
+	})
 	return func(string) string {
-		select {
-		case <-failed:
-		case <-time.After(30 * time.Second):
+		if _, ok := testkit.ReceiveWithin(testkit.Soon, failed); !ok {
 			w.t.Error("no failure was logged")
 		}
 		return answer

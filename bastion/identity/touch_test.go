@@ -41,7 +41,7 @@ func TestTouchIsCode(t *testing.T) {
 			continue
 		}
 		// The touch stands for the code; it is no passphrase.
-		mark := w.mark()
+		mark := w.log.Mark()
 		id, err := w.login(at, round{askPass, u.code()}, round{noPass, good})
 		if err != nil || id.Method() != "passphrase+sk" || id.Key() != ssh.FingerprintSHA256(pub) {
 			t.Errorf("%q %v", id.Method(), err)
@@ -61,7 +61,7 @@ func TestTouchIsCode(t *testing.T) {
 			if err == nil {
 				t.Fatal("got in")
 			}
-			w.advance(31 * time.Minute)
+			w.clock.Advance(31 * time.Minute)
 		}
 		if info, err := w.a.User(t.Context(), "alice"); err != nil || info.LockedUntil.IsZero() {
 			t.Errorf("%+v %v", info, err)

@@ -26,6 +26,7 @@ type Log struct {
 	events []audit.Event
 	refuse func(audit.Event) bool
 	before func(audit.Event)
+	broken error
 	failed chan struct{}
 }
 
@@ -35,6 +36,14 @@ func (l *Log) Refuse(f func(audit.Event) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refuse = f
+}
+
+// Break makes Append fail with err, whatever the event, until it is called with
+// nil.
+func (l *Log) Break(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = err
 }
 
 // Before has f run ahead of each event, on the goroutine that appends it and
@@ -48,7 +57,7 @@ func (l *Log) Before(f func(audit.Event)) {
 // Append keeps all of the events or none.
 func (l *Log) Append(ctx context.Context, all ...audit.Event) error {
 	l.mu.Lock()
-	before, refuse := l.before, l.refuse
+	before, refuse, broken := l.before, l.refuse, l.broken
 	l.mu.Unlock()
 	for _, e := range all {
 		if before != nil {
@@ -57,6 +66,9 @@ func (l *Log) Append(ctx context.Context, all ...audit.Event) error {
 		if refuse != nil && refuse(e) {
 			return ErrFull
 		}
+	}
+	if broken != nil {
+		return broken
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -118,16 +130,21 @@ func (l *Log) Mark() int {
 	return len(l.events)
 }
 
-// Want compares the events since mark, each as "type method reason" with what it
-// has of them.
-func (l *Log) Want(t testing.TB, mark int, want ...string) {
-	t.Helper()
-	var got []string
+// Lines is the events since mark, each as "type method reason" with what it has
+// of them.
+func (l *Log) Lines(mark int) []string {
+	var out []string
 	all := l.All()
 	for _, e := range all[min(mark, len(all)):] {
-		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s%s", e.Type, e.Method, e.Reason)))
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s%s", e.Type, e.Method, e.Reason)))
 	}
-	if !slices.Equal(got, want) {
+	return out
+}
+
+// Want compares Lines.
+func (l *Log) Want(t testing.TB, mark int, want ...string) {
+	t.Helper()
+	if got := l.Lines(mark); !slices.Equal(got, want) {
 		t.Errorf("events:\n got %q\nwant %q", got, want)
 	}
 }

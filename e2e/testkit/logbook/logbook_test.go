@@ -18,6 +18,12 @@ func TestLog(t *testing.T) {
 		t.Errorf("%v, and %d events are kept", err, l.Mark())
 	}
 	l.Refuse(nil)
+	broken := errors.New("broken")
+	l.Break(broken)
+	if err := l.Append(t.Context(), audit.Event{Type: audit.LoginFailed}); !errors.Is(err, broken) || l.Mark() != 0 {
+		t.Errorf("%v, and %d events are kept", err, l.Mark())
+	}
+	l.Break(nil)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := l.Append(ended, audit.Event{Type: audit.LoginFailed}); !errors.Is(err, context.Canceled) || l.Mark() != 0 {
@@ -28,7 +34,7 @@ func TestLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(saw) != 5 {
+	if len(saw) != 6 {
 		t.Errorf("saw %q", saw)
 	}
 	if e := l.Await(t, audit.LoginFailed, ""); e.Reason != "two" {
