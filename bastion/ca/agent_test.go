@@ -12,13 +12,15 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"entry/e2e/testkit"
 )
 
 // agentAt serves keys on socket until the returned function is called.
 func agentAt(t *testing.T, socket string, keys agent.Agent) (stop func()) {
 	t.Helper()
 	l, err := net.Listen("unix", socket)
-	check(t, err)
+	testkit.Check(t, err)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -38,46 +40,38 @@ func agentAt(t *testing.T, socket string, keys agent.Agent) (stop func()) {
 func publicFile(t *testing.T, private any) string {
 	t.Helper()
 	signer, err := ssh.NewSignerFromKey(private)
-	check(t, err)
+	testkit.Check(t, err)
 	path := filepath.Join(t.TempDir(), "ca.pub")
-	check(t, os.WriteFile(path, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644))
+	testkit.Check(t, os.WriteFile(path, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644))
 	return path
-}
-
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "ca")
-	check(t, err)
-	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
-	return dir
 }
 
 func TestAgent(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	check(t, err)
+	testkit.Check(t, err)
 	for name, private := range map[string]any{"ed25519": &ed, "rsa": rsaKey(t, 2048)} {
 		t.Run(name, func(t *testing.T) {
-			socket := filepath.Join(shortDir(t), "a")
+			socket := filepath.Join(testkit.ShortDir(t), "a")
 			keys := agent.NewKeyring()
-			check(t, keys.Add(agent.AddedKey{PrivateKey: private}))
+			testkit.Check(t, keys.Add(agent.AddedKey{PrivateKey: private}))
 			stop := agentAt(t, socket, keys)
 			a, err := fromAgent(socket, publicFile(t, private))
-			check(t, err)
+			testkit.Check(t, err)
 			u, err := NewUserCA(a)
-			check(t, err)
+			testkit.Check(t, err)
 			issue := func() error {
-				signer, err := u.Issue(UserRequest{Principal: "alice", Now: noon})
+				signer, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon})
 				if err == nil {
-					_, err = UserCheck{CA: u.PublicKey(), Login: "alice", Now: noon}.Verify(signer.PublicKey())
+					_, err = UserCheck{CA: u.PublicKey(), Login: "alice", Now: testkit.Noon}.Verify(signer.PublicKey())
 				}
 				return err
 			}
-			check(t, issue())
+			testkit.Check(t, issue())
 			stop()
 			refused(t, issue(), "sign with agent "+socket)
 			agentAt(t, socket, keys)
-			check(t, issue()) // connected anew
-			check(t, keys.RemoveAll())
+			testkit.Check(t, issue()) // connected anew
+			testkit.Check(t, keys.RemoveAll())
 			refused(t, issue(), Fingerprint(a.PublicKey()))
 		})
 	}
@@ -85,16 +79,16 @@ func TestAgent(t *testing.T) {
 
 func TestAgentWithoutTheKey(t *testing.T) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
-	check(t, err)
+	testkit.Check(t, err)
 	public := publicFile(t, &private)
-	socket := filepath.Join(shortDir(t), "a")
+	socket := filepath.Join(testkit.ShortDir(t), "a")
 	_, err = fromAgent(socket, public)
 	refused(t, err, "no such file")
 	keys := agent.NewKeyring()
 	agentAt(t, socket, keys)
 	_, err = fromAgent(socket, public)
 	refused(t, err, "holds no keys (or is locked)")
-	check(t, keys.Add(agent.AddedKey{PrivateKey: rsaKey(t, 2048)}))
+	testkit.Check(t, keys.Add(agent.AddedKey{PrivateKey: rsaKey(t, 2048)}))
 	_, err = fromAgent(socket, public)
 	refused(t, err, "add it with ssh-add")
 	_, err = fromAgent(socket, filepath.Join(t.TempDir(), "absent.pub"))
@@ -117,25 +111,25 @@ func (l liar) Sign(_ ssh.PublicKey, data []byte) (*ssh.Signature, error) {
 }
 
 func TestAgentThatLies(t *testing.T) {
-	socket := filepath.Join(shortDir(t), "a")
-	key := newSigner(t)
-	agentAt(t, socket, liar{key: key, other: newSigner(t)})
+	socket := filepath.Join(testkit.ShortDir(t), "a")
+	key := testkit.NewSigner(t)
+	agentAt(t, socket, liar{key: key, other: testkit.NewSigner(t)})
 	path := filepath.Join(t.TempDir(), "ca.pub")
-	check(t, os.WriteFile(path, ssh.MarshalAuthorizedKey(key.PublicKey()), 0o644))
+	testkit.Check(t, os.WriteFile(path, ssh.MarshalAuthorizedKey(key.PublicKey()), 0o644))
 	a, err := fromAgent(socket, path)
-	check(t, err)
+	testkit.Check(t, err)
 	u, err := NewUserCA(a)
-	check(t, err)
-	_, err = u.Issue(UserRequest{Principal: "alice", Now: noon})
+	testkit.Check(t, err)
+	_, err = u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon})
 	refused(t, err, "signature isn't by key")
 }
 
 func TestAgentThatHangs(t *testing.T) {
-	socket := filepath.Join(shortDir(t), "a")
+	socket := filepath.Join(testkit.ShortDir(t), "a")
 	l, err := net.Listen("unix", socket)
-	check(t, err)
+	testkit.Check(t, err)
 	defer l.Close() // never accepts; the kernel lets clients connect
-	s := &agentSigner{socket: socket, key: newSigner(t).PublicKey(), limit: 50 * time.Millisecond}
+	s := &agentSigner{socket: socket, key: testkit.NewSigner(t).PublicKey(), limit: 50 * time.Millisecond}
 	_, err = s.Sign(rand.Reader, []byte("data"))
 	refused(t, err, "no answer within 50ms")
 }

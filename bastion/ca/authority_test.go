@@ -12,29 +12,31 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 func TestLoadFile(t *testing.T) {
 	dir := t.TempDir()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
-	check(t, err)
+	testkit.Check(t, err)
 	path := func(name string) string { return filepath.Join(dir, name) }
 
 	writeKey(t, path("good"), private, "")
 	a, err := loadFile(path("good"))
-	check(t, err)
+	testkit.Check(t, err)
 	public, err := ssh.NewPublicKey(private.Public())
-	check(t, err)
+	testkit.Check(t, err)
 	if !sameKey(a.PublicKey(), public) || a.Origin() != path("good") {
 		t.Errorf("loaded %s from %s", Fingerprint(a.PublicKey()), a.Origin())
 	}
 
 	writeKey(t, path("rsa"), rsaKey(t, 2048), "")
 	_, err = loadFile(path("rsa"))
-	check(t, err)
+	testkit.Check(t, err)
 
 	writeKey(t, path("group"), private, "")
-	check(t, os.Chmod(path("group"), 0o640))
+	testkit.Check(t, os.Chmod(path("group"), 0o640))
 	_, err = loadFile(path("group"))
 	refused(t, err, "(mode 0640): run chmod 600 "+path("group"))
 	if !errors.Is(err, ErrExposed) {
@@ -48,16 +50,16 @@ func TestLoadFile(t *testing.T) {
 		t.Errorf("%v isn't ErrPassphraseProtected", err)
 	}
 
-	check(t, os.WriteFile(path("other"), []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600))
+	testkit.Check(t, os.WriteFile(path("other"), []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600))
 	_, err = loadFile(path("other"))
 	refused(t, err, "convert it with ssh-keygen -p")
-	check(t, os.WriteFile(path("text"), []byte("hunter2"), 0o600))
+	testkit.Check(t, os.WriteFile(path("text"), []byte("hunter2"), 0o600))
 	_, err = loadFile(path("text"))
 	refused(t, err, "no private key")
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error quotes the file: %v", err)
 	}
-	check(t, os.WriteFile(path("huge"), make([]byte, maxKeyFile+1), 0o600))
+	testkit.Check(t, os.WriteFile(path("huge"), make([]byte, maxKeyFile+1), 0o600))
 	_, err = loadFile(path("huge"))
 	refused(t, err, "larger than")
 	_, err = loadFile(dir)
@@ -71,35 +73,35 @@ func TestLoadFile(t *testing.T) {
 func TestGenerateFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "host_ca")
 	a, err := GenerateFile(path, "the host CA")
-	check(t, err)
+	testkit.Check(t, err)
 	info, err := os.Stat(path)
-	check(t, err)
+	testkit.Check(t, err)
 	if info.Mode() != 0o600 {
 		t.Errorf("mode %v", info.Mode())
 	}
 	public, err := LoadPublic(path + ".pub")
-	check(t, err)
+	testkit.Check(t, err)
 	if !sameKey(public, a.PublicKey()) {
 		t.Error("the .pub file holds another key")
 	}
 	before, err := os.ReadFile(path)
-	check(t, err)
+	testkit.Check(t, err)
 	if _, err := GenerateFile(path, "again"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("got %v", err)
 	}
 	after, err := os.ReadFile(path)
-	check(t, err)
+	testkit.Check(t, err)
 	if string(before) != string(after) {
 		t.Error("an existing key was replaced")
 	}
 	entries, err := os.ReadDir(filepath.Dir(path))
-	check(t, err)
+	testkit.Check(t, err)
 	if len(entries) != 2 {
 		t.Errorf("left behind: %v", entries)
 	}
 	// OpenSSH reads what was written.
 	out, err := exec.Command("ssh-keygen", "-y", "-f", path).Output()
-	check(t, err)
+	testkit.Check(t, err)
 	if !strings.HasPrefix(string(out), strings.TrimSpace(line(a.PublicKey()))) {
 		t.Errorf("ssh-keygen -y says %s", out)
 	}
@@ -109,13 +111,13 @@ func TestGenerateFile(t *testing.T) {
 func TestAuthorityHasOnePurpose(t *testing.T) {
 	a, _ := authority(t, "ca")
 	_, err := NewHostCA(a)
-	check(t, err)
+	testkit.Check(t, err)
 	if _, err := NewUserCA(a); !errors.Is(err, ErrClaimed) {
 		t.Errorf("got %v", err)
 	}
 	b, _ := authority(t, "ca")
 	_, err = NewUserCA(b)
-	check(t, err)
+	testkit.Check(t, err)
 	if _, err := NewHostCA(b); !errors.Is(err, ErrClaimed) {
 		t.Errorf("got %v", err)
 	}
@@ -128,13 +130,13 @@ func TestAuthorityHasOnePurpose(t *testing.T) {
 }
 
 func TestDistinctKeys(t *testing.T) {
-	host, user, lab := newSigner(t).PublicKey(), newSigner(t).PublicKey(), newSigner(t).PublicKey()
+	host, user, lab := testkit.NewSigner(t).PublicKey(), testkit.NewSigner(t).PublicKey(), testkit.NewSigner(t).PublicKey()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
-	check(t, err)
+	testkit.Check(t, err)
 	audit, err := ssh.NewPublicKey(private.Public())
-	check(t, err)
+	testkit.Check(t, err)
 	good := []Role{{"host CA", host}, {"user CA", user}, {"a target's host CA", lab}, {"a target's host CA", lab}, {"audit key", audit}}
-	check(t, distinctKeys(good...))
+	testkit.Check(t, distinctKeys(good...))
 	for i := range good {
 		for j := range good {
 			if good[i].Name == good[j].Name {
@@ -155,15 +157,15 @@ func TestDistinctKeys(t *testing.T) {
 func TestLoadPublic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "k.pub")
 	load := func(text string) (ssh.PublicKey, error) {
-		check(t, os.WriteFile(path, []byte(text), 0o600))
+		testkit.Check(t, os.WriteFile(path, []byte(text), 0o600))
 		return LoadPublic(path)
 	}
-	key := newSigner(t).PublicKey()
+	key := testkit.NewSigner(t).PublicKey()
 	weak, err := ssh.NewPublicKey(rsaKey(t, 1024).Public())
-	check(t, err)
-	cert := certify(t, &ssh.Certificate{CertType: ssh.HostCert, ValidPrincipals: []string{"x"}}, newSigner(t))
+	testkit.Check(t, err)
+	cert := certify(t, &ssh.Certificate{CertType: ssh.HostCert, ValidPrincipals: []string{"x"}}, testkit.NewSigner(t))
 	got, err := load("  " + line(key))
-	check(t, err)
+	testkit.Check(t, err)
 	if !sameKey(got, key) {
 		t.Error("another key came back")
 	}
@@ -182,11 +184,11 @@ func TestLoadPublic(t *testing.T) {
 }
 
 func TestKnownHostsCA(t *testing.T) {
-	key := newSigner(t).PublicKey()
+	key := testkit.NewSigner(t).PublicKey()
 	text, err := KnownHostsCA(key, "home", "*.tinker", "entry")
-	check(t, err)
+	testkit.Check(t, err)
 	marker, hosts, got, comment, _, err := ssh.ParseKnownHosts([]byte(text))
-	check(t, err)
+	testkit.Check(t, err)
 	if marker != "cert-authority" || strings.Join(hosts, " ") != "home *.tinker entry" || !sameKey(got, key) || comment != "entry host CA" {
 		t.Errorf("got %q", text)
 	}
@@ -203,9 +205,9 @@ func TestKnownHostsCA(t *testing.T) {
 func FuzzParsePrivate(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "k")
 	_, err := GenerateFile(path, "k")
-	check(f, err)
+	testkit.Check(f, err)
 	data, err := os.ReadFile(path)
-	check(f, err)
+	testkit.Check(f, err)
 	f.Add(data)
 	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----"))
 	f.Fuzz(func(t *testing.T, data []byte) {

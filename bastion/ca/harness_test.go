@@ -1,7 +1,6 @@
 package ca
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/pem"
@@ -10,22 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 func refused(t testing.TB, err error, text string) {
 	t.Helper()
@@ -34,21 +25,12 @@ func refused(t testing.TB, err error, text string) {
 	}
 }
 
-func newSigner(t testing.TB) ssh.Signer {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	check(t, err)
-	signer, err := ssh.NewSignerFromKey(private)
-	check(t, err)
-	return signer
-}
-
 // authority makes a CA file and returns it with its path.
 func authority(t testing.TB, name string) (*Authority, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	a, err := GenerateFile(path, name)
-	check(t, err)
+	testkit.Check(t, err)
 	return a, path
 }
 
@@ -56,7 +38,7 @@ func userCA(t testing.TB) *UserCA {
 	t.Helper()
 	a, _ := authority(t, "user_ca")
 	u, err := NewUserCA(a)
-	check(t, err)
+	testkit.Check(t, err)
 	return u
 }
 
@@ -64,7 +46,7 @@ func hostCA(t testing.TB) *HostCA {
 	t.Helper()
 	a, _ := authority(t, "host_ca")
 	h, err := NewHostCA(a)
-	check(t, err)
+	testkit.Check(t, err)
 	return h
 }
 
@@ -72,9 +54,9 @@ func hostCA(t testing.TB) *HostCA {
 func certify(t testing.TB, cert *ssh.Certificate, by ssh.Signer) *ssh.Certificate {
 	t.Helper()
 	if cert.Key == nil {
-		cert.Key = newSigner(t).PublicKey()
+		cert.Key = testkit.NewSigner(t).PublicKey()
 	}
-	check(t, cert.SignCert(rand.Reader, by))
+	testkit.Check(t, cert.SignCert(rand.Reader, by))
 	return cert
 }
 
@@ -89,8 +71,8 @@ func writeKey(t testing.TB, path string, private any, passphrase string) {
 	} else {
 		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
 	}
-	check(t, err)
-	check(t, os.WriteFile(path, pem.EncodeToMemory(block), 0o600))
+	testkit.Check(t, err)
+	testkit.Check(t, os.WriteFile(path, pem.EncodeToMemory(block), 0o600))
 }
 
 func networks(t testing.TB, texts ...string) []netip.Prefix {
@@ -98,7 +80,7 @@ func networks(t testing.TB, texts ...string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range texts {
 		p, err := parsePrefix(s)
-		check(t, err)
+		testkit.Check(t, err)
 		out = append(out, p)
 	}
 	return out
@@ -107,6 +89,6 @@ func networks(t testing.TB, texts ...string) []netip.Prefix {
 func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, bits)
-	check(t, err)
+	testkit.Check(t, err)
 	return key
 }

@@ -12,26 +12,15 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
-// clock is a settable Now.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
-func (c *clock) set(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = t
-}
-
-func openKeys(t *testing.T, dir string, ca *HostCA, c *clock) *HostKeys {
+func openKeys(t *testing.T, dir string, ca *HostCA, c *testkit.Clock) *HostKeys {
 	t.Helper()
-	h, err := OpenHostKeys(HostKeysOptions{Dir: dir, CA: ca, Validity: 24 * time.Hour, Now: c.now})
-	check(t, err)
-	t.Cleanup(func() { check(t, h.Close()) })
+	h, err := OpenHostKeys(HostKeysOptions{Dir: dir, CA: ca, Validity: 24 * time.Hour, Now: c.Now})
+	testkit.Check(t, err)
+	t.Cleanup(func() { testkit.Check(t, h.Close()) })
 	return h
 }
 
@@ -48,26 +37,26 @@ func certOf(t *testing.T, signers []ssh.Signer) *ssh.Certificate {
 }
 
 func TestSigners(t *testing.T) {
-	dir, ca, c := t.TempDir(), hostCA(t), &clock{at: noon}
+	dir, ca, c := t.TempDir(), hostCA(t), testkit.NewClock(testkit.Noon)
 	h := openKeys(t, dir, ca, c)
 	signers, err := h.Signers("home.tinker", "home", "home")
-	check(t, err)
+	testkit.Check(t, err)
 	cert := certOf(t, signers)
 	if strings.Join(cert.ValidPrincipals, " ") != "home.tinker home" || cert.CertType != ssh.HostCert || len(cert.Extensions)+len(cert.CriticalOptions) != 0 {
 		t.Errorf("got %+v", cert)
 	}
-	if cert.ValidAfter != unix(noon.Add(-time.Hour)) || cert.ValidBefore != unix(noon.Add(24*time.Hour)) {
+	if cert.ValidAfter != unix(testkit.Noon.Add(-time.Hour)) || cert.ValidBefore != unix(testkit.Noon.Add(24*time.Hour)) {
 		t.Errorf("valid %d to %d", cert.ValidAfter, cert.ValidBefore)
 	}
 	info, err := os.Stat(filepath.Join(dir, "home.tinker"))
-	check(t, err)
+	testkit.Check(t, err)
 	if info.Mode() != 0o600 {
 		t.Errorf("mode %v", info.Mode())
 	}
 	public, err := LoadPublic(filepath.Join(dir, "home.tinker.pub"))
-	check(t, err)
+	testkit.Check(t, err)
 	again, err := h.PublicKey("home.tinker")
-	check(t, err)
+	testkit.Check(t, err)
 	if !sameKey(public, signers[1].PublicKey()) || !sameKey(again, public) {
 		t.Error("the public key differs")
 	}
@@ -75,25 +64,25 @@ func TestSigners(t *testing.T) {
 	// The same certificate for half its life, another one after it, over the
 	// same key; also after a restart and a clock set back.
 	for at, same := range map[time.Duration]bool{time.Hour: true, 11 * time.Hour: true} {
-		c.set(noon.Add(at))
+		c.Set(testkit.Noon.Add(at))
 		signers, err := h.Signers("home.tinker", "home")
-		check(t, err)
+		testkit.Check(t, err)
 		if (certOf(t, signers).Serial == cert.Serial) != same {
 			t.Errorf("after %s: same certificate %v", at, !same)
 		}
 	}
 	for _, at := range []time.Duration{13 * time.Hour, 1000 * time.Hour, -2000 * time.Hour} {
-		c.set(noon.Add(at))
+		c.Set(testkit.Noon.Add(at))
 		signers, err := h.Signers("home.tinker", "home")
-		check(t, err)
+		testkit.Check(t, err)
 		renewed := certOf(t, signers)
 		if renewed.Serial == cert.Serial || !sameKey(renewed.Key, cert.Key) {
 			t.Errorf("after %s: serial %d", at, renewed.Serial)
 		}
-		check(t, ca.verify(renewed, cert.Key, []string{"home"}, c.now()))
+		testkit.Check(t, ca.verify(renewed, cert.Key, []string{"home"}, c.Now()))
 	}
 	signers, err = openKeys(t, dir, ca, c).Signers("home.tinker", "home")
-	check(t, err)
+	testkit.Check(t, err)
 	if !sameKey(certOf(t, signers).Key, cert.Key) {
 		t.Error("another key after a restart")
 	}
@@ -101,7 +90,7 @@ func TestSigners(t *testing.T) {
 
 // Many goroutines of several "processes" that meet a new name agree on its key.
 func TestSignersRace(t *testing.T) {
-	dir, ca, c := t.TempDir(), hostCA(t), &clock{at: noon}
+	dir, ca, c := t.TempDir(), hostCA(t), testkit.NewClock(testkit.Noon)
 	var mu sync.Mutex
 	seen := map[string]int{}
 	var all sync.WaitGroup
@@ -128,14 +117,14 @@ func TestSignersRace(t *testing.T) {
 		t.Errorf("keys %v", seen)
 	}
 	entries, err := os.ReadDir(dir)
-	check(t, err)
+	testkit.Check(t, err)
 	if len(entries) != 2 {
 		t.Errorf("left behind: %v", entries)
 	}
 }
 
 func TestNames(t *testing.T) {
-	h := openKeys(t, t.TempDir(), hostCA(t), &clock{at: noon})
+	h := openKeys(t, t.TempDir(), hostCA(t), testkit.NewClock(testkit.Noon))
 	for _, bad := range []string{
 		"", ".", "..", "../up", "a/b", "Home", "home.", ".home", "a..b", "-a", "a-", "a.-b", "a_b", "a b", "å", "a\x00",
 		"home.pub", "x~y", strings.Repeat("a", maxName+1),
@@ -154,22 +143,22 @@ func TestNames(t *testing.T) {
 
 func TestDamagedHostKeyIsNeverReplaced(t *testing.T) {
 	dir := t.TempDir()
-	h := openKeys(t, dir, hostCA(t), &clock{at: noon})
+	h := openKeys(t, dir, hostCA(t), testkit.NewClock(testkit.Noon))
 	path := filepath.Join(dir, "home")
-	check(t, os.WriteFile(path, nil, 0o600))
+	testkit.Check(t, os.WriteFile(path, nil, 0o600))
 	_, err := h.Signers("home")
 	refused(t, err, "load key "+path)
-	check(t, os.Chmod(path, 0o644))
+	testkit.Check(t, os.Chmod(path, 0o644))
 	_, err = h.Signers("home")
 	if !errors.Is(err, ErrExposed) {
 		t.Errorf("got %v", err)
 	}
 	data, err := os.ReadFile(path)
-	check(t, err)
+	testkit.Check(t, err)
 	if len(data) != 0 {
 		t.Error("the file was replaced")
 	}
-	check(t, os.Symlink("/etc/hostname", filepath.Join(dir, "out")))
+	testkit.Check(t, os.Symlink("/etc/hostname", filepath.Join(dir, "out")))
 	if _, err := h.Signers("out"); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a link out of the folder: %v", err)
 	}
@@ -179,13 +168,13 @@ func TestOfflineCA(t *testing.T) {
 	_, caPath := authority(t, "host_ca")
 	_, otherCA := authority(t, "other_ca")
 	public, err := LoadPublic(caPath + ".pub")
-	check(t, err)
+	testkit.Check(t, err)
 	offline, err := offlineHostCA(public)
-	check(t, err)
+	testkit.Check(t, err)
 	if offline.Online() || offline.Origin() != "offline" {
 		t.Error("the CA says that it can sign")
 	}
-	dir, c := t.TempDir(), &clock{at: time.Now()}
+	dir, c := t.TempDir(), testkit.NewClock(time.Now())
 	h := openKeys(t, dir, offline, c)
 	_, err = h.Signers("home.tinker", "home")
 	refused(t, err, "there is none; sign home.tinker.pub where the host CA is: ssh-keygen -s HOST_CA -h -I home.tinker -n home.tinker,home -V -1h:+52w home.tinker.pub, and put home.tinker-cert.pub beside it")
@@ -217,52 +206,52 @@ func TestOfflineCA(t *testing.T) {
 			refused(t, err, "ssh-keygen -s")
 			continue
 		}
-		check(t, err)
+		testkit.Check(t, err)
 		certOf(t, signers)
 	}
-	c.set(time.Now().Add(30 * 24 * time.Hour))
+	c.Set(time.Now().Add(30 * 24 * time.Hour))
 	_, err = h.Signers("home.tinker", "home")
 	refused(t, err, "expired at")
 
 	// A certificate over another key.
-	c.set(time.Now())
-	check(t, os.Remove(filepath.Join(dir, "home.tinker")))
-	check(t, os.Remove(filepath.Join(dir, "home.tinker.pub")))
+	c.Set(time.Now())
+	testkit.Check(t, os.Remove(filepath.Join(dir, "home.tinker")))
+	testkit.Check(t, os.Remove(filepath.Join(dir, "home.tinker.pub")))
 	h = openKeys(t, dir, offline, c)
 	_, err = h.Signers("home.tinker", "home")
 	refused(t, err, "certificate is over key")
-	check(t, os.WriteFile(filepath.Join(dir, "home.tinker-cert.pub"), []byte(line(public)), 0o600))
+	testkit.Check(t, os.WriteFile(filepath.Join(dir, "home.tinker-cert.pub"), []byte(line(public)), 0o600))
 	_, err = h.Signers("home.tinker", "home")
 	refused(t, err, "not a certificate")
 }
 
 // A CA whose agent went away costs nothing while the last certificate is good.
 func TestUnreachableCA(t *testing.T) {
-	a := &Authority{signer: &failing{Signer: newSigner(t)}, origin: "test"}
+	a := &Authority{signer: &failing{Signer: testkit.NewSigner(t)}, origin: "test"}
 	ca, err := NewHostCA(a)
-	check(t, err)
-	c := &clock{at: noon}
+	testkit.Check(t, err)
+	c := testkit.NewClock(testkit.Noon)
 	h := openKeys(t, t.TempDir(), ca, c)
 	first, err := h.Signers("home")
-	check(t, err)
+	testkit.Check(t, err)
 	a.signer.(*failing).broken = true
-	c.set(noon.Add(20 * time.Hour))
+	c.Set(testkit.Noon.Add(20 * time.Hour))
 	later, err := h.Signers("home")
-	check(t, err)
+	testkit.Check(t, err)
 	if certOf(t, first).Serial != certOf(t, later).Serial {
 		t.Error("a certificate came from nowhere")
 	}
-	c.set(noon.Add(25 * time.Hour))
+	c.Set(testkit.Noon.Add(25 * time.Hour))
 	_, err = h.Signers("home")
 	refused(t, err, "host certificate for home: broken")
 }
 
 func FuzzHostCert(f *testing.F) {
-	f.Add([]byte(line(certify(f, &ssh.Certificate{CertType: ssh.HostCert, ValidPrincipals: []string{"home"}}, newSigner(f)))))
+	f.Add([]byte(line(certify(f, &ssh.Certificate{CertType: ssh.HostCert, ValidPrincipals: []string{"home"}}, testkit.NewSigner(f)))))
 	ca := hostCA(f)
-	key := newSigner(f).PublicKey()
+	key := testkit.NewSigner(f).PublicKey()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if cert, err := parseHostCert(data); err == nil && ca.verify(cert, key, []string{"home"}, noon) == nil {
+		if cert, err := parseHostCert(data); err == nil && ca.verify(cert, key, []string{"home"}, testkit.Noon) == nil {
 			t.Fatal("forged")
 		}
 	})

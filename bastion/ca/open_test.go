@@ -6,21 +6,22 @@ import (
 	"testing"
 
 	"entry/configs"
+	"entry/e2e/testkit"
 )
 
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	host, err := GenerateFile(path("host_ca"), "host CA")
-	check(t, err)
+	testkit.Check(t, err)
 	user, err := GenerateFile(path("user_ca"), "user CA")
-	check(t, err)
-	check(t, os.Mkdir(path("hosts"), 0o700))
+	testkit.Check(t, err)
+	testkit.Check(t, os.Mkdir(path("hosts"), 0o700))
 	good := configs.Keys{Directory: path("hosts"), HostCA: configs.CA{File: path("host_ca")}, UserCA: configs.CA{File: path("user_ca")}}
-	elsewhere := Role{Name: "audit log", Key: newSigner(t).PublicKey()}
+	elsewhere := Role{Name: "audit log", Key: testkit.NewSigner(t).PublicKey()}
 
 	k, err := Open(good, elsewhere)
-	check(t, err)
+	testkit.Check(t, err)
 	if !sameKey(k.HostCA.PublicKey(), host.PublicKey()) || !sameKey(k.UserCA.PublicKey(), user.PublicKey()) || !k.HostCA.Online() || k.Hosts == nil {
 		t.Errorf("%+v", k)
 	}

@@ -1,24 +1,24 @@
 package ca
 
 import (
-	"bufio"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
-// sshd is a real one on loopback, with this account as its only login.
+// sshd is a real one, with this account as its only login.
 type sshd struct {
+	*testkit.SSHD
 	t     *testing.T
-	addr  string
 	login string
 	host  ssh.Signer // the plain host key
 }
@@ -28,67 +28,28 @@ func startSSHD(t *testing.T, users *UserCA, labCA *HostCA, principals ...string)
 	t.Helper()
 	dir := t.TempDir()
 	hosts, err := OpenHostKeys(HostKeysOptions{Dir: dir, CA: labCA})
-	check(t, err)
+	testkit.Check(t, err)
 	defer hosts.Close()
 	signers, err := hosts.Signers(principals[0], principals[1:]...)
-	check(t, err)
-	path := func(name string) string { return filepath.Join(dir, name) }
-	check(t, os.WriteFile(path("cert"), ssh.MarshalAuthorizedKey(signers[0].PublicKey()), 0o600))
-	check(t, os.WriteFile(path("user_ca.pub"), ssh.MarshalAuthorizedKey(users.PublicKey()), 0o600))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	addr := l.Addr().String()
-	check(t, l.Close())
-	me, err := user.Current()
-	check(t, err)
-	config := []string{
-		"ListenAddress " + addr, "HostKey " + path(principals[0]), "HostCertificate " + path("cert"),
-		"TrustedUserCAKeys " + path("user_ca.pub"), "AuthorizedKeysFile none", "PidFile none", "UsePAM no",
-		"StrictModes no", "PermitRootLogin yes", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "LogLevel VERBOSE",
-	}
-	check(t, os.WriteFile(path("config"), []byte(strings.Join(config, "\n")+"\n"), 0o600))
-	if os.Geteuid() == 0 {
-		check(t, os.MkdirAll("/run/sshd", 0o755)) // sshd's privilege separation wants it
-	}
-	cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", path("config"))
-	stderr, err := cmd.StderrPipe()
-	check(t, err)
-	check(t, cmd.Start())
-	listening, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		said := false
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			t.Log(lines.Text())
-			if !said && strings.Contains(lines.Text(), "Server listening") {
-				said = true
-				close(listening)
-			}
-		}
-	}()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-done; _ = cmd.Wait() })
-	select {
-	case <-listening:
-	case <-done:
-		t.Fatal("sshd ended")
-	case <-time.After(20 * time.Second):
-		t.Fatal("sshd doesn't listen")
-	}
-	return &sshd{t: t, addr: addr, login: me.Username, host: signers[1]}
+	testkit.Check(t, err)
+	ca := filepath.Join(dir, "user_ca.pub")
+	testkit.WriteFile(t, ca, line(users.PublicKey()))
+	s := testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: ca, HostKey: filepath.Join(dir, principals[0]), HostCertificate: testkit.Authorized(signers[0].PublicKey())})
+	return &sshd{SSHD: s, t: t, login: testkit.Me(t), host: signers[1]}
 }
 
 func (s *sshd) enter(signer ssh.Signer, v *HostVerifier) error {
 	s.t.Helper()
-	client, err := ssh.Dial("tcp", s.addr, &ssh.ClientConfig{
+	client, err := ssh.Dial("tcp", s.Addr(), &ssh.ClientConfig{
 		User: s.login, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
-		HostKeyCallback: v.Check, HostKeyAlgorithms: v.Algorithms(), Timeout: 20 * time.Second,
+		HostKeyCallback: v.Check, HostKeyAlgorithms: v.Algorithms(),
 	})
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	session, err := client.NewSession()
-	check(s.t, err)
+	testkit.Check(s.t, err)
 	out, err := session.Output("echo in")
 	if err == nil && string(out) != "in\n" {
 		s.t.Errorf("got %q", out)
@@ -101,23 +62,23 @@ func TestRealSSHD(t *testing.T) {
 	users, lab := userCA(t), hostCA(t)
 	s := startSSHD(t, users, lab, "home.tinker")
 	pinned, err := NewHostVerifier(HostPins{Target: "home.tinker", Keys: []string{line(s.host.PublicKey())}})
-	check(t, err)
+	testkit.Check(t, err)
 	byCA, err := NewHostVerifier(HostPins{Target: "home.tinker", CAs: []string{line(lab.PublicKey())}})
-	check(t, err)
+	testkit.Check(t, err)
 	issue := func(r UserRequest) ssh.Signer {
 		t.Helper()
 		if r.Now.IsZero() {
 			r.Now = time.Now()
 		}
 		signer, err := users.Issue(r)
-		check(t, err)
+		testkit.Check(t, err)
 		return signer
 	}
 	self := func(cert *ssh.Certificate, by ssh.Signer) ssh.Signer {
-		key := newSigner(t)
+		key := testkit.NewSigner(t)
 		cert.Key, cert.ValidBefore, cert.ValidPrincipals = key.PublicKey(), ssh.CertTimeInfinity, []string{s.login}
 		signer, err := ssh.NewCertSigner(certify(t, cert, by), key)
-		check(t, err)
+		testkit.Check(t, err)
 		return signer
 	}
 	for _, tc := range []struct {
@@ -147,13 +108,13 @@ func TestRealSSHD(t *testing.T) {
 	}
 	t.Run("host key of another machine", func(t *testing.T) {
 		for _, pins := range []HostPins{
-			{Target: "home.tinker", Keys: []string{line(newSigner(t).PublicKey())}},
-			{Target: "home.tinker", CAs: []string{line(newSigner(t).PublicKey())}},
+			{Target: "home.tinker", Keys: []string{line(testkit.NewSigner(t).PublicKey())}},
+			{Target: "home.tinker", CAs: []string{line(testkit.NewSigner(t).PublicKey())}},
 			{Target: "home.tinker", CAs: []string{line(users.PublicKey())}},
 			{Target: "desktop.tinker", CAs: []string{line(lab.PublicKey())}},
 		} {
 			v, err := NewHostVerifier(pins)
-			check(t, err)
+			testkit.Check(t, err)
 			err = s.enter(issue(UserRequest{Principal: s.login}), v)
 			var changed *HostKeyChanged
 			if !errors.As(err, &changed) {
@@ -168,12 +129,10 @@ func TestRealSSHD(t *testing.T) {
 func TestRealClientTrustsTheLine(t *testing.T) {
 	users, front := userCA(t), hostCA(t)
 	s := startSSHD(t, users, front, "home.tinker", "home")
-	_, port, err := net.SplitHostPort(s.addr)
-	check(t, err)
 	good, err := KnownHostsCA(front.PublicKey(), "home", "*.tinker", "entry")
-	check(t, err)
+	testkit.Check(t, err)
 	wrong, err := KnownHostsCA(users.PublicKey(), "home", "*.tinker", "entry")
-	check(t, err)
+	testkit.Check(t, err)
 	for _, tc := range []struct {
 		name, alias, known string
 		ok                 bool
@@ -186,10 +145,10 @@ func TestRealClientTrustsTheLine(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			known := filepath.Join(t.TempDir(), "known_hosts")
-			check(t, os.WriteFile(known, []byte(tc.known), 0o600))
+			testkit.Check(t, os.WriteFile(known, []byte(tc.known), 0o600))
 			out, err := exec.Command("ssh", "-F", "none", "-o", "UserKnownHostsFile="+known, "-o", "GlobalKnownHostsFile=/dev/null",
 				"-o", "StrictHostKeyChecking=yes", "-o", "HostKeyAlias="+tc.alias, "-o", "BatchMode=yes", "-o", "IdentityFile=none",
-				"-o", "IdentityAgent=none", "-p", port, s.login+"@127.0.0.1", "true").CombinedOutput()
+				"-o", "IdentityAgent=none", "-p", strconv.Itoa(s.Port), s.login+"@127.0.0.1", "true").CombinedOutput()
 			// Nobody can log in without a key; how far the client comes tells
 			// whether it trusted the host.
 			if err == nil || strings.Contains(string(out), "Permission denied") != tc.ok || strings.Contains(string(out), "Host key verification failed") == tc.ok {

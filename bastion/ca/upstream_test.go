@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 func verifier(t *testing.T, keys, cas []ssh.PublicKey) *HostVerifier {
 	t.Helper()
-	p := HostPins{Target: "home.tinker", Now: func() time.Time { return noon }}
+	p := HostPins{Target: "home.tinker", Now: func() time.Time { return testkit.Noon }}
 	for _, k := range keys {
 		p.Keys = append(p.Keys, line(k))
 	}
@@ -20,12 +22,12 @@ func verifier(t *testing.T, keys, cas []ssh.PublicKey) *HostVerifier {
 		p.CAs = append(p.CAs, line(k))
 	}
 	v, err := NewHostVerifier(p)
-	check(t, err)
+	testkit.Check(t, err)
 	return v
 }
 
 func TestHostVerifierNeedsPins(t *testing.T) {
-	key := line(newSigner(t).PublicKey())
+	key := line(testkit.NewSigner(t).PublicKey())
 	for name, tc := range map[string]struct {
 		pins HostPins
 		want string
@@ -44,12 +46,12 @@ func TestHostVerifierNeedsPins(t *testing.T) {
 }
 
 func TestPinnedKey(t *testing.T) {
-	pinned, spare, stranger := newSigner(t).PublicKey(), newSigner(t).PublicKey(), newSigner(t).PublicKey()
+	pinned, spare, stranger := testkit.NewSigner(t).PublicKey(), testkit.NewSigner(t).PublicKey(), testkit.NewSigner(t).PublicKey()
 	v := verifier(t, []ssh.PublicKey{pinned, spare}, nil)
-	check(t, v.Check("10.0.0.5:22", nil, pinned))
-	check(t, v.Check("10.0.0.5:22", nil, spare))
+	testkit.Check(t, v.Check("10.0.0.5:22", nil, pinned))
+	testkit.Check(t, v.Check("10.0.0.5:22", nil, spare))
 	// The key is pinned, whoever certified it besides.
-	check(t, v.Check("10.0.0.5:22", nil, certify(t, &ssh.Certificate{Key: pinned, CertType: ssh.HostCert, ValidPrincipals: []string{"x"}}, newSigner(t))))
+	testkit.Check(t, v.Check("10.0.0.5:22", nil, certify(t, &ssh.Certificate{Key: pinned, CertType: ssh.HostCert, ValidPrincipals: []string{"x"}}, testkit.NewSigner(t))))
 	err := v.Check("10.0.0.5:22", nil, stranger)
 	var changed *HostKeyChanged
 	if !errors.As(err, &changed) {
@@ -62,7 +64,7 @@ func TestPinnedKey(t *testing.T) {
 }
 
 func TestHostCertificate(t *testing.T) {
-	lab := newSigner(t)
+	lab := testkit.NewSigner(t)
 	v := verifier(t, nil, []ssh.PublicKey{lab.PublicKey()})
 	for _, tc := range []struct {
 		name    string
@@ -80,8 +82,8 @@ func TestHostCertificate(t *testing.T) {
 		{"wildcard", "10.9.9.9:22", func(c *ssh.Certificate) { c.ValidPrincipals = []string{"*"} }, lab, "not for"},
 		{"no principals", "10.0.0.5:22", func(c *ssh.Certificate) { c.ValidPrincipals = nil }, lab, "no principals"},
 		{"user certificate", "10.0.0.5:22", func(c *ssh.Certificate) { c.CertType = ssh.UserCert }, lab, "type user, not host"},
-		{"another CA", "10.0.0.5:22", func(*ssh.Certificate) {}, newSigner(t), "isn't the CA"},
-		{"expired", "10.0.0.5:22", func(c *ssh.Certificate) { c.ValidBefore = unix(noon) }, lab, "expired at"},
+		{"another CA", "10.0.0.5:22", func(*ssh.Certificate) {}, testkit.NewSigner(t), "isn't the CA"},
+		{"expired", "10.0.0.5:22", func(c *ssh.Certificate) { c.ValidBefore = unix(testkit.Noon) }, lab, "expired at"},
 		{"critical option", "10.0.0.5:22", func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"x": ""} }, lab, "critical options"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -89,7 +91,7 @@ func TestHostCertificate(t *testing.T) {
 			tc.change(cert)
 			err := v.Check(tc.address, nil, certify(t, cert, tc.by))
 			if tc.want == "" {
-				check(t, err)
+				testkit.Check(t, err)
 				return
 			}
 			var changed *HostKeyChanged
@@ -98,7 +100,7 @@ func TestHostCertificate(t *testing.T) {
 			}
 		})
 	}
-	if err := v.Check("10.0.0.5:22", nil, newSigner(t).PublicKey()); err == nil {
+	if err := v.Check("10.0.0.5:22", nil, testkit.NewSigner(t).PublicKey()); err == nil {
 		t.Error("a plain key was accepted where only a CA is listed")
 	}
 	if err := v.Check("10.0.0.5:22", nil, lab.PublicKey()); err == nil {
@@ -108,8 +110,8 @@ func TestHostCertificate(t *testing.T) {
 
 func TestAlgorithmsFollowThePins(t *testing.T) {
 	rsaPublic, err := ssh.NewPublicKey(rsaKey(t, 2048).Public())
-	check(t, err)
-	ed := newSigner(t).PublicKey()
+	testkit.Check(t, err)
+	ed := testkit.NewSigner(t).PublicKey()
 	for _, tc := range []struct {
 		keys, cas []ssh.PublicKey
 		want      string
@@ -126,10 +128,10 @@ func TestAlgorithmsFollowThePins(t *testing.T) {
 }
 
 func FuzzHostCertificate(f *testing.F) {
-	lab := newSigner(f)
+	lab := testkit.NewSigner(f)
 	good := certify(f, &ssh.Certificate{CertType: ssh.HostCert, ValidPrincipals: []string{"10.0.0.5"}, ValidBefore: ssh.CertTimeInfinity}, lab)
 	f.Add(good.Marshal(), "10.0.0.5:22")
-	v := &HostVerifier{target: "home.tinker", cas: []ssh.PublicKey{lab.PublicKey()}, now: func() time.Time { return noon }}
+	v := &HostVerifier{target: "home.tinker", cas: []ssh.PublicKey{lab.PublicKey()}, now: func() time.Time { return testkit.Noon }}
 	f.Fuzz(func(t *testing.T, wire []byte, address string) {
 		key, err := ssh.ParsePublicKey(wire)
 		if err != nil {

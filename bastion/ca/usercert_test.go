@@ -11,16 +11,18 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
 )
 
 func TestIssue(t *testing.T) {
 	u := userCA(t)
 	signer, err := u.Issue(UserRequest{
-		Principal: "alice", KeyID: KeyID("alice", "01JABC"), Now: noon,
+		Principal: "alice", KeyID: KeyID("alice", "01JABC"), Now: testkit.Noon,
 		SourceAddress: networks(t, "192.0.2.7", "198.51.100.0/24", "2001:db8::/32"),
 		Extensions:    PermitPTY | PermitAgentForwarding,
 	})
-	check(t, err)
+	testkit.Check(t, err)
 	cert := signer.PublicKey().(*ssh.Certificate)
 	if cert.CertType != ssh.UserCert || cert.Serial == 0 || cert.KeyId != "entry user=alice session=01JABC" {
 		t.Errorf("type %d, serial %d, key ID %q", cert.CertType, cert.Serial, cert.KeyId)
@@ -28,7 +30,7 @@ func TestIssue(t *testing.T) {
 	if !slices.Equal(cert.ValidPrincipals, []string{"alice"}) {
 		t.Errorf("principals %q", cert.ValidPrincipals)
 	}
-	if cert.ValidAfter != uint64(noon.Unix()-300) || cert.ValidBefore != uint64(noon.Unix()+300) {
+	if cert.ValidAfter != uint64(testkit.Noon.Unix()-300) || cert.ValidBefore != uint64(testkit.Noon.Unix()+300) {
 		t.Errorf("valid %d to %d", cert.ValidAfter, cert.ValidBefore)
 	}
 	if want := map[string]string{"source-address": "192.0.2.7/32,198.51.100.0/24,2001:db8::/32"}; !maps.Equal(cert.CriticalOptions, want) {
@@ -37,8 +39,8 @@ func TestIssue(t *testing.T) {
 	if want := map[string]string{"permit-pty": "", "permit-agent-forwarding": ""}; !maps.Equal(cert.Extensions, want) {
 		t.Errorf("extensions %q", cert.Extensions)
 	}
-	other, err := u.Issue(UserRequest{Principal: "alice", Now: noon})
-	check(t, err)
+	other, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon})
+	testkit.Check(t, err)
 	second := other.PublicKey().(*ssh.Certificate)
 	if sameKey(second.Key, cert.Key) || second.Serial == cert.Serial {
 		t.Error("two certificates share a key or a serial")
@@ -47,14 +49,14 @@ func TestIssue(t *testing.T) {
 		t.Errorf("asked for nothing, got %q and %q", second.Extensions, second.CriticalOptions)
 	}
 	sig, err := signer.Sign(rand.Reader, []byte("data"))
-	check(t, err)
-	check(t, cert.Key.Verify([]byte("data"), sig))
+	testkit.Check(t, err)
+	testkit.Check(t, cert.Key.Verify([]byte("data"), sig))
 }
 
 func TestIssueRefuses(t *testing.T) {
 	u := userCA(t)
 	for _, p := range []string{"", "alice,root", "alice root", "alice\n", "alice\x00", "ålice", "*", "al?ce", "!alice", "-oProxyCommand", "a\x1b[m", strings.Repeat("a", maxPrincipal+1)} {
-		if _, err := u.Issue(UserRequest{Principal: p, Now: noon}); err == nil {
+		if _, err := u.Issue(UserRequest{Principal: p, Now: testkit.Noon}); err == nil {
 			t.Errorf("principal %q was accepted", p)
 		}
 	}
@@ -64,15 +66,15 @@ func TestIssueRefuses(t *testing.T) {
 		}
 	}
 	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.1/8"), netip.MustParsePrefix("::ffff:10.0.0.0/104"), netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33)} {
-		if _, err := u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: []netip.Prefix{p}}); err == nil {
+		if _, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: []netip.Prefix{p}}); err == nil {
 			t.Errorf("source address %s was accepted", p)
 		}
 	}
 	_, err := u.Issue(UserRequest{Principal: "alice"})
 	refused(t, err, "no time")
-	_, err = u.Issue(UserRequest{Principal: "alice", Now: noon, Extensions: 1 << 7})
+	_, err = u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, Extensions: 1 << 7})
 	refused(t, err, "unknown extensions")
-	_, err = u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: slices.Repeat(networks(t, "10.0.0.1"), maxSources+1)})
+	_, err = u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: slices.Repeat(networks(t, "10.0.0.1"), maxSources+1)})
 	refused(t, err, "more than")
 }
 
@@ -84,8 +86,8 @@ func TestKeyIDIsBoundedAndEscaped(t *testing.T) {
 		strings.Repeat("x", 5000):   strings.Repeat("x", maxKeyID),
 		strings.Repeat("\x00", 100): strings.Repeat(`\x00`, maxKeyID/4),
 	} {
-		signer, err := u.Issue(UserRequest{Principal: "alice", KeyID: in, Now: noon})
-		check(t, err)
+		signer, err := u.Issue(UserRequest{Principal: "alice", KeyID: in, Now: testkit.Noon})
+		testkit.Check(t, err)
 		if got := signer.PublicKey().(*ssh.Certificate).KeyId; got != want {
 			t.Errorf("%.20q became %q", in, got)
 		}
@@ -93,11 +95,11 @@ func TestKeyIDIsBoundedAndEscaped(t *testing.T) {
 }
 
 func TestUserCheck(t *testing.T) {
-	caKey := newSigner(t)
+	caKey := testkit.NewSigner(t)
 	good := func() *ssh.Certificate {
 		return &ssh.Certificate{
 			CertType: ssh.UserCert, ValidPrincipals: []string{"alice"},
-			ValidAfter: uint64(noon.Unix() - 300), ValidBefore: uint64(noon.Unix() + 300),
+			ValidAfter: uint64(testkit.Noon.Unix() - 300), ValidBefore: uint64(testkit.Noon.Unix() + 300),
 			Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": "", "permit-user-rc": ""}},
 		}
 	}
@@ -107,9 +109,9 @@ func TestUserCheck(t *testing.T) {
 		want string // "" means accepted
 	}{
 		{"good", func() ssh.PublicKey { return certify(t, good(), caKey) }, ""},
-		{"plain key", func() ssh.PublicKey { return newSigner(t).PublicKey() }, "not a certificate"},
+		{"plain key", func() ssh.PublicKey { return testkit.NewSigner(t).PublicKey() }, "not a certificate"},
 		{"the CA itself", func() ssh.PublicKey { return caKey.PublicKey() }, "not a certificate"},
-		{"another CA", func() ssh.PublicKey { return certify(t, good(), newSigner(t)) }, "isn't the CA"},
+		{"another CA", func() ssh.PublicKey { return certify(t, good(), testkit.NewSigner(t)) }, "isn't the CA"},
 		{"host certificate", func() ssh.PublicKey { c := good(); c.CertType = ssh.HostCert; return certify(t, c, caKey) }, "type host, not user"},
 		{"unknown type", func() ssh.PublicKey { c := good(); c.CertType = 7; return certify(t, c, caKey) }, "type 7"},
 		{"no principals", func() ssh.PublicKey { c := good(); c.ValidPrincipals = nil; return certify(t, c, caKey) }, "no principals"},
@@ -127,12 +129,12 @@ func TestUserCheck(t *testing.T) {
 		}, "not for exactly"},
 		{"expired", func() ssh.PublicKey {
 			c := good()
-			c.ValidBefore = uint64(noon.Unix())
+			c.ValidBefore = uint64(testkit.Noon.Unix())
 			return certify(t, c, caKey)
 		}, "expired at 2026-03-01T12:00:00Z"},
 		{"not yet", func() ssh.PublicKey {
 			c := good()
-			c.ValidAfter = uint64(noon.Unix() + 1)
+			c.ValidAfter = uint64(testkit.Noon.Unix() + 1)
 			return certify(t, c, caKey)
 		}, "isn't valid before"},
 		{"absurd dates", func() ssh.PublicKey {
@@ -179,18 +181,18 @@ func TestUserCheck(t *testing.T) {
 		{"weak key", func() ssh.PublicKey {
 			c := good()
 			key, err := ssh.NewPublicKey(rsaKey(t, 1024).Public())
-			check(t, err)
+			testkit.Check(t, err)
 			c.Key = key
 			return certify(t, c, caKey)
 		}, "RSA key of 1024 bits"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ext, err := UserCheck{CA: caKey.PublicKey(), Login: "alice", Source: netip.MustParseAddr("10.0.0.9"), Now: noon}.Verify(tc.make())
+			ext, err := UserCheck{CA: caKey.PublicKey(), Login: "alice", Source: netip.MustParseAddr("10.0.0.9"), Now: testkit.Noon}.Verify(tc.make())
 			if tc.want != "" {
 				refused(t, err, tc.want)
 				return
 			}
-			check(t, err)
+			testkit.Check(t, err)
 			if ext != PermitPTY {
 				t.Errorf("extensions %s", ext)
 			}
@@ -200,14 +202,14 @@ func TestUserCheck(t *testing.T) {
 
 func TestSHA1SignatureIsRefused(t *testing.T) {
 	signer, err := ssh.NewSignerFromKey(rsaKey(t, 2048))
-	check(t, err)
+	testkit.Check(t, err)
 	old, err := ssh.NewSignerWithAlgorithms(signer.(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSA})
-	check(t, err)
+	testkit.Check(t, err)
 	for by, want := range map[ssh.Signer]string{signer: "", old: "SHA-1"} {
 		cert := certify(t, &ssh.Certificate{CertType: ssh.UserCert, ValidPrincipals: []string{"alice"}, ValidBefore: ssh.CertTimeInfinity}, by)
-		_, err = UserCheck{CA: signer.PublicKey(), Login: "alice", Now: noon}.Verify(cert)
+		_, err = UserCheck{CA: signer.PublicKey(), Login: "alice", Now: testkit.Noon}.Verify(cert)
 		if want == "" {
-			check(t, err)
+			testkit.Check(t, err)
 		} else {
 			refused(t, err, want)
 		}
@@ -218,18 +220,18 @@ func TestSHA1SignatureIsRefused(t *testing.T) {
 // a user certificate by the user CA logs in, only a host certificate by the
 // host CA is a host's.
 func TestKeysAreRefusedForAnyOtherUse(t *testing.T) {
-	users, hosts, labs := newSigner(t), newSigner(t), newSigner(t)
-	target := &HostVerifier{target: "home.tinker", cas: []ssh.PublicKey{labs.PublicKey()}, now: func() time.Time { return noon }}
+	users, hosts, labs := testkit.NewSigner(t), testkit.NewSigner(t), testkit.NewSigner(t)
+	target := &HostVerifier{target: "home.tinker", cas: []ssh.PublicKey{labs.PublicKey()}, now: func() time.Time { return testkit.Noon }}
 	front := &HostCA{key: hosts.PublicKey()}
 	for name, by := range map[string]ssh.Signer{"user CA": users, "host CA": hosts, "target's host CA": labs} {
 		for _, kind := range []uint32{ssh.UserCert, ssh.HostCert} {
 			cert := certify(t, &ssh.Certificate{CertType: kind, ValidPrincipals: []string{"home.tinker"}, ValidBefore: ssh.CertTimeInfinity}, by)
 			what := name + ", " + certKind(kind) + " certificate"
-			_, err := UserCheck{CA: users.PublicKey(), Login: "home.tinker", Now: noon}.Verify(cert)
+			_, err := UserCheck{CA: users.PublicKey(), Login: "home.tinker", Now: testkit.Noon}.Verify(cert)
 			if ok := by == users && kind == ssh.UserCert; (err == nil) != ok {
 				t.Errorf("%s as a user's: %v", what, err)
 			}
-			err = front.verify(cert, cert.Key, []string{"home.tinker"}, noon)
+			err = front.verify(cert, cert.Key, []string{"home.tinker"}, testkit.Noon)
 			if ok := by == hosts && kind == ssh.HostCert; (err == nil) != ok {
 				t.Errorf("%s as entry's host certificate: %v", what, err)
 			}
@@ -268,8 +270,8 @@ func FuzzPrincipal(f *testing.F) {
 
 func FuzzUserCheck(f *testing.F) {
 	u := userCA(f)
-	signer, err := u.Issue(UserRequest{Principal: "alice", Now: noon, SourceAddress: networks(f, "10.0.0.0/8")})
-	check(f, err)
+	signer, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: networks(f, "10.0.0.0/8")})
+	testkit.Check(f, err)
 	good := signer.PublicKey().Marshal()
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, wire []byte) {
@@ -277,7 +279,7 @@ func FuzzUserCheck(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := UserCheck{CA: u.PublicKey(), Login: "alice", Source: netip.MustParseAddr("10.0.0.9"), Now: noon}
+		c := UserCheck{CA: u.PublicKey(), Login: "alice", Source: netip.MustParseAddr("10.0.0.9"), Now: testkit.Noon}
 		if _, err := c.Verify(key); err == nil && !slices.Equal(key.Marshal(), good) {
 			t.Fatalf("forged: %x", wire)
 		}

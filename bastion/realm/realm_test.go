@@ -3,6 +3,7 @@ package realm_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"entry/bastion/realm"
 	"entry/configs"
+	"entry/e2e/testkit"
 )
 
 func TestAgainstSlapd(t *testing.T) {
@@ -85,7 +87,7 @@ func TestNothingIsSentForEmptyPassphrases(t *testing.T) {
 	d := newDirectory(t)
 	for _, o := range []realm.Options{d.byTemplate(), d.bySearch()} {
 		r := open(t, o)
-		before := strings.Count(d.log.String(), "ACCEPT from")
+		before := strings.Count(d.Stderr.String(), "ACCEPT from")
 		for _, c := range [][2]string{
 			{"alice", ""}, {"alice", "\x00"}, {"alice", "alice's phrase\x00"}, {"alice", strings.Repeat("a", 1025)},
 			{"", "alice's phrase"}, {"ali\x00ce", "alice's phrase"}, {"al\nice", "x"}, {"\xff", "x"}, {strings.Repeat("a", 257), "x"},
@@ -94,7 +96,7 @@ func TestNothingIsSentForEmptyPassphrases(t *testing.T) {
 				t.Errorf("%.20q: %v %v", c, ok, err)
 			}
 		}
-		if after := strings.Count(d.log.String(), "ACCEPT from"); after != before {
+		if after := strings.Count(d.Stderr.String(), "ACCEPT from"); after != before {
 			t.Errorf("%d connections were opened", after-before)
 		}
 	}
@@ -123,7 +125,7 @@ func TestTwoEntriesOfOneName(t *testing.T) {
 	d := newDirectory(t)
 	_, _, _, err := open(t, d.bySearch()).Check(t.Context(), "twin", "twin phrase")
 	wantBarred(t, err, "more than one account of your name", false)
-	if n := strings.Count(d.log.String(), `BIND dn="uid=twin`); n != 0 {
+	if n := strings.Count(d.Stderr.String(), `BIND dn="uid=twin`); n != 0 {
 		t.Errorf("%d binds as one of them", n)
 	}
 }
@@ -177,7 +179,7 @@ func TestUnavailable(t *testing.T) {
 		"TLS where there is none":    func(o *realm.Options) { o.URL, o.StartTLS = "ldaps://"+d.plain, false },
 		"none where there is TLS":    func(o *realm.Options) { o.URL, o.StartTLS, o.CA = "ldap://"+d.secure, false, "" },
 		"StartTLS under TLS":         func(o *realm.Options) { o.URL = "ldap://" + d.secure },
-		"nobody listens":             func(o *realm.Options) { o.URL = "ldap://127.0.0.1:" + freePort(t) },
+		"nobody listens":             func(o *realm.Options) { o.URL = fmt.Sprintf("ldap://127.0.0.1:%d", testkit.FreePort(t)) },
 		"a wrong service password":   func(o *realm.Options) { o.Search.PasswordFile = password(t, "wrong") },
 		"an unknown service account": func(o *realm.Options) { o.Search.BindDN = "uid=nobody,dc=example,dc=org" },
 		"an anonymous search":        func(o *realm.Options) { o.Search.BindDN, o.Search.PasswordFile = "", "" },
@@ -220,7 +222,7 @@ func TestUnavailable(t *testing.T) {
 	})
 	t.Run("it stops", func(t *testing.T) {
 		r := open(t, d.byTemplate())
-		d.stop()
+		d.Kill()
 		if _, _, _, err := r.Check(t.Context(), "alice", "alice's phrase"); !errors.Is(err, realm.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}

@@ -1,8 +1,6 @@
 package realm_test
 
 import (
-	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,22 +21,10 @@ import (
 
 	"entry/bastion/realm"
 	"entry/configs"
+	"entry/e2e/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// program finds what Debian keeps out of an ordinary account's PATH.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/usr/local/sbin") {
-		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
-			return path
-		}
-	}
-	t.Fatalf("%s is missing: run e2e/tools", name)
-	return ""
-}
 
 // authority makes certificates.
 type authority struct {
@@ -230,50 +215,16 @@ ref: ldap://192.0.2.1/ou=people,dc=example,dc=net
 
 // directory is a slapd of the test's own.
 type directory struct {
+	*testkit.Program
 	t      *testing.T
 	ca     *authority
 	plain  string // ldap:// address
 	secure string // ldaps:// address
-	stop   func()
-	log    *output
-}
-
-// output collects what a process says.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // binds counts the binds that slapd has seen for a DN.
 func (d *directory) binds(dn string) int {
-	return strings.Count(d.log.String(), `BIND dn="`+dn+`" method=128`)
-}
-
-// freePort is one that nobody listened on a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	return strings.Count(d.Stderr.String(), `BIND dn="`+dn+`" method=128`)
 }
 
 func newDirectory(t *testing.T, sans ...string) *directory {
@@ -282,7 +233,7 @@ func newDirectory(t *testing.T, sans ...string) *directory {
 		sans = []string{"ldap.example.org", "127.0.0.1"}
 	}
 	dir := t.TempDir()
-	d := &directory{t: t, ca: newAuthority(t), log: &output{}}
+	d := &directory{t: t, ca: newAuthority(t)}
 	cert, key := d.ca.server(dir, time.Hour, sans...)
 	conf := filepath.Join(dir, "slapd.conf")
 	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
@@ -315,41 +266,17 @@ ppolicy_use_lockout
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	add := exec.Command(program(t, "slapadd"), "-f", conf)
+	add := exec.Command(testkit.System(t, "slapadd"), "-f", conf)
 	add.Stdin = strings.NewReader(people)
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
-	plain, secure := freePort(t), freePort(t)
-	d.plain, d.secure = "127.0.0.1:"+plain, "127.0.0.1:"+secure
-	ctx, cancel := context.WithCancel(context.Background())
+	plain, secure := testkit.FreePort(t), testkit.FreePort(t)
+	d.plain, d.secure = fmt.Sprintf("127.0.0.1:%d", plain), fmt.Sprintf("127.0.0.1:%d", secure)
 	// 256 logs each operation.
-	cmd := exec.CommandContext(ctx, program(t, "slapd"), "-f", conf, "-d", "256",
-		"-h", "ldap://"+d.plain+"/ ldaps://"+d.secure+"/")
-	cmd.Stderr = d.log
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }() // it is killed: its status says nothing
-	d.stop = sync.OnceFunc(func() { cancel(); <-ended })
-	t.Cleanup(d.stop)
-	for _, address := range []string{d.plain, d.secure} {
-		for {
-			if c, err := net.Dial("tcp", address); err == nil {
-				c.Close()
-				break
-			}
-			select {
-			case <-ended:
-				t.Fatalf("slapd ended:\n%s", d.log)
-			case <-t.Context().Done():
-				t.Fatal("slapd didn't start")
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
+	d.Program = testkit.Start(t, "slapd", exec.Command(testkit.System(t, "slapd"), "-f", conf, "-d", "256", "-h", "ldap://"+d.plain+"/ ldaps://"+d.secure+"/"))
+	if !d.Within(testkit.Soon, func() bool { return testkit.Listening(plain) && testkit.Listening(secure) }) {
+		t.Fatalf("slapd doesn't listen:\n%s", d.Stderr.String())
 	}
 	return d
 }

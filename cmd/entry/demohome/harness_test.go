@@ -1,11 +1,7 @@
 package demohome
 
 import (
-	"bytes"
-	"context"
-	"crypto/ed25519"
 	"crypto/rand"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -20,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 
 	"entry/bastion/ca"
+	"entry/e2e/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,32 +35,24 @@ type world struct {
 
 func start(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, home: t.TempDir(), dir: shortDir(t)}
+	w := &world{t: t, home: t.TempDir(), dir: testkit.ShortDir(t)}
 	authority, err := ca.GenerateFile(filepath.Join(w.dir, "user_ca"), "user CA")
-	check(t, err)
+	testkit.Check(t, err)
 	w.users, err = ca.NewUserCA(authority)
-	check(t, err)
+	testkit.Check(t, err)
 	t.Setenv("SHELL", "/bin/bash")
-	w.server, err = New(Options{HostKey: hostKey(t), UserCA: w.users.PublicKey(), Home: w.home, Log: func(line string) { t.Log(line) }})
-	check(t, err)
+	w.server, err = New(Options{HostKey: testkit.NewSigner(t), UserCA: w.users.PublicKey(), Home: w.home, Log: func(line string) { t.Log(line) }})
+	testkit.Check(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
+	testkit.Check(t, err)
 	w.addr = l.Addr().(*net.TCPAddr)
 	done := make(chan error, 1)
 	go func() { done <- w.server.Serve(l) }()
 	t.Cleanup(func() {
-		check(t, w.server.Close())
-		check(t, <-done)
+		testkit.Check(t, w.server.Close())
+		testkit.Check(t, <-done)
 	})
 	return w
-}
-
-func hostKey(t *testing.T) ssh.Signer {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	check(t, err)
-	signer, err := ssh.NewSignerFromKey(private)
-	check(t, err)
-	return signer
 }
 
 func (w *world) issue(r ca.UserRequest) ssh.Signer {
@@ -72,7 +61,7 @@ func (w *world) issue(r ca.UserRequest) ssh.Signer {
 		r.Now = time.Now()
 	}
 	signer, err := w.users.Issue(r)
-	check(w.t, err)
+	testkit.Check(w.t, err)
 	return signer
 }
 
@@ -80,9 +69,9 @@ func (w *world) issue(r ca.UserRequest) ssh.Signer {
 // stands in a file.
 func (w *world) agent(signer ssh.Signer) string {
 	w.t.Helper()
-	path := filepath.Join(shortDir(w.t), "a")
+	path := filepath.Join(testkit.ShortDir(w.t), "a")
 	l, err := net.Listen("unix", path)
-	check(w.t, err)
+	testkit.Check(w.t, err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -122,8 +111,8 @@ func (w *world) config(signer ssh.Signer, login string, extra ...string) string 
 		"StrictHostKeyChecking no", "UserKnownHostsFile /dev/null", "GlobalKnownHostsFile /dev/null", "LogLevel ERROR",
 		"IdentityAgent " + w.agent(signer), "PreferredAuthentications publickey", "BatchMode yes",
 	}, extra...)
-	path := filepath.Join(shortDir(w.t), "config")
-	check(w.t, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	path := filepath.Join(testkit.ShortDir(w.t), "config")
+	testkit.Check(w.t, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	return path
 }
 
@@ -133,21 +122,13 @@ type ran struct {
 	code     int
 }
 
-// run runs a client to its end, which a deadline makes sure of.
+// run runs a client to its end.
 func run(t *testing.T, stdin, name string, args ...string) ran {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.Command(name, args...)
 	cmd.Stdin = strings.NewReader(stdin)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s %q: %v", name, args, err)
-	}
-	return ran{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	r := testkit.Run(t, cmd)
+	return ran{r.Stdout, r.Stderr, r.Code}
 }
 
 func (w *world) ssh(extensions ca.Extensions, stdin string, args ...string) ran {
@@ -161,37 +142,4 @@ func (w *world) dial(login string, signer ssh.Signer) (*ssh.Client, error) {
 	return ssh.Dial("tcp", w.addr.String(), &ssh.ClientConfig{
 		User: login, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	})
-}
-
-// shortDir is a folder whose sockets fit in sockaddr_un.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "dh")
-	check(t, err)
-	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
-	return dir
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually waits for a condition that no channel announces, such as another
-// program's end.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.NewTimer(20 * time.Second)
-	defer limit.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatalf("never: %s", what)
-		}
-	}
 }

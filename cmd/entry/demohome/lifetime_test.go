@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"entry/bastion/ca"
+	"entry/e2e/testkit"
 )
 
 // alive tells a running process from none and from a zombie.
@@ -45,22 +46,22 @@ func TestNothingOutlivesItsChannel(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := start(t)
 			client, err := w.dial("alice", w.issue(ca.UserRequest{Principal: "alice", Extensions: everything}))
-			check(t, err)
+			testkit.Check(t, err)
 			defer client.Close()
 			session, err := client.NewSession()
-			check(t, err)
+			testkit.Check(t, err)
 			if tc.pty {
-				check(t, session.RequestPty("xterm", 24, 80, ssh.TerminalModes{ssh.ECHO: 0}))
+				testkit.Check(t, session.RequestPty("xterm", 24, 80, ssh.TerminalModes{ssh.ECHO: 0}))
 			}
 			out, err := session.StdoutPipe()
-			check(t, err)
-			check(t, session.Start(tc.command))
+			testkit.Check(t, err)
+			testkit.Check(t, session.Start(tc.command))
 			line, err := bufio.NewReader(out).ReadString('\n')
-			check(t, err)
+			testkit.Check(t, err)
 			pid, err := strconv.Atoi(strings.TrimSpace(line))
-			check(t, err)
+			testkit.Check(t, err)
 			tc.end(w, client, session)
-			eventually(t, "process "+strconv.Itoa(pid)+" ended", func() bool { return !alive(t, pid) })
+			testkit.Eventually(t, "process "+strconv.Itoa(pid)+" ended", func() bool { return !alive(t, pid) })
 		})
 	}
 }
@@ -68,16 +69,16 @@ func TestNothingOutlivesItsChannel(t *testing.T) {
 func TestSignals(t *testing.T) {
 	w := start(t)
 	client, err := w.dial("alice", w.issue(ca.UserRequest{Principal: "alice"}))
-	check(t, err)
+	testkit.Check(t, err)
 	defer client.Close()
 	session, err := client.NewSession()
-	check(t, err)
+	testkit.Check(t, err)
 	out, err := session.StdoutPipe()
-	check(t, err)
-	check(t, session.Start("trap 'echo caught; exit 3' USR1; echo ready; while :; do sleep 0.05; done"))
+	testkit.Check(t, err)
+	testkit.Check(t, session.Start("trap 'echo caught; exit 3' USR1; echo ready; while :; do sleep 0.05; done"))
 	lines := bufio.NewScanner(out)
 	lines.Scan()
-	check(t, session.Signal(ssh.SIGUSR1))
+	testkit.Check(t, session.Signal(ssh.SIGUSR1))
 	lines.Scan()
 	if lines.Text() != "caught" {
 		t.Errorf("got %q", lines.Text())
@@ -92,10 +93,10 @@ func TestSignals(t *testing.T) {
 func TestExitSignal(t *testing.T) {
 	w := start(t)
 	client, err := w.dial("alice", w.issue(ca.UserRequest{Principal: "alice"}))
-	check(t, err)
+	testkit.Check(t, err)
 	defer client.Close()
 	session, err := client.NewSession()
-	check(t, err)
+	testkit.Check(t, err)
 	err = session.Run("kill -INT $$")
 	var exit *ssh.ExitError
 	if !errors.As(err, &exit) || exit.Signal() != "INT" {
@@ -106,12 +107,12 @@ func TestExitSignal(t *testing.T) {
 func TestManySessionsLeakNothing(t *testing.T) {
 	w := start(t)
 	client, err := w.dial("alice", w.issue(ca.UserRequest{Principal: "alice", Extensions: everything}))
-	check(t, err)
+	testkit.Check(t, err)
 	defer client.Close()
 	once := func() {
 		session, err := client.NewSession()
-		check(t, err)
-		check(t, session.RequestPty("xterm", 24, 80, nil))
+		testkit.Check(t, err)
+		testkit.Check(t, session.RequestPty("xterm", 24, 80, nil))
 		out, err := session.Output("echo hello")
 		if err != nil || string(out) != "hello\r\n" {
 			t.Fatalf("got %q, %v", out, err)
@@ -119,25 +120,25 @@ func TestManySessionsLeakNothing(t *testing.T) {
 	}
 	once()
 	before := 0
-	eventually(t, "the first session is over", func() bool { before = descriptors(t); return before == descriptors(t) })
+	testkit.Eventually(t, "the first session is over", func() bool { before = descriptors(t); return before == descriptors(t) })
 	for range 30 {
 		once()
 	}
-	eventually(t, "descriptors are back", func() bool { return descriptors(t) <= before })
+	testkit.Eventually(t, "descriptors are back", func() bool { return descriptors(t) <= before })
 }
 
 func descriptors(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
-	check(t, err)
+	testkit.Check(t, err)
 	return len(entries)
 }
 
 func TestModes(t *testing.T) {
 	term, err := openTerminal(80, 24, "\x35\x00\x00\x00\x00\x03\x00\x00\x00\x08\x01\x00\x00\x00\xff\x00")
-	check(t, err)
+	testkit.Check(t, err)
 	defer term.close()
-	check(t, control(term.slave, func(fd int) error {
+	testkit.Check(t, control(term.slave, func(fd int) error {
 		tio, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/bastion/ca"
+	"entry/e2e/testkit"
 )
 
 func TestLogin(t *testing.T) {
@@ -25,7 +26,7 @@ func TestLogin(t *testing.T) {
 	}
 	// The user CA's own key, to sign what UserCA.Issue never would.
 	users := authorityKey(t, filepath.Join(w.dir, "user_ca"))
-	stranger := hostKey(t)
+	stranger := testkit.NewSigner(t)
 	for _, tc := range []struct {
 		name  string
 		login string
@@ -83,7 +84,7 @@ func TestHostCAOpensNothing(t *testing.T) {
 	w := start(t)
 	path := filepath.Join(w.dir, "host_ca")
 	authority, err := ca.GenerateFile(path, "host CA")
-	check(t, err)
+	testkit.Check(t, err)
 	if _, err := ca.NewHostCA(authority); err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +117,14 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 func TestServeRefusesOtherThanLoopback(t *testing.T) {
 	w := start(t)
 	l, err := net.Listen("tcp", "0.0.0.0:0")
-	check(t, err)
+	testkit.Check(t, err)
 	if err := w.server.Serve(l); !errors.Is(err, ErrNotLoopback) {
 		t.Fatalf("got %v", err)
 	}
 }
 
 func TestNewChecksOptions(t *testing.T) {
-	key := hostKey(t)
+	key := testkit.NewSigner(t)
 	for name, o := range map[string]Options{
 		"no host key": {UserCA: key.PublicKey(), Home: "."},
 		"no user CA":  {HostKey: key, Home: "."},
@@ -139,10 +140,10 @@ func TestNewChecksOptions(t *testing.T) {
 // certify signs cert over a fresh key with any signer.
 func certify(t *testing.T, cert *ssh.Certificate, by ssh.Signer) ssh.Signer {
 	t.Helper()
-	key := hostKey(t)
+	key := testkit.NewSigner(t)
 	cert.Key = key.PublicKey()
-	check(t, cert.SignCert(rand.Reader, by))
+	testkit.Check(t, cert.SignCert(rand.Reader, by))
 	signer, err := ssh.NewCertSigner(cert, key)
-	check(t, err)
+	testkit.Check(t, err)
 	return signer
 }

@@ -12,20 +12,20 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
 
 	"entry/bastion/ca"
+	"entry/e2e/testkit"
 )
 
 func authorityKey(t *testing.T, path string) ssh.Signer {
 	t.Helper()
 	data, err := os.ReadFile(path)
-	check(t, err)
+	testkit.Check(t, err)
 	signer, err := ssh.ParsePrivateKey(data)
-	check(t, err)
+	testkit.Check(t, err)
 	return signer
 }
 
@@ -71,7 +71,7 @@ func TestBulk(t *testing.T) {
 	w := start(t)
 	data := make([]byte, 16<<20)
 	_, err := rand.Read(data)
-	check(t, err)
+	testkit.Check(t, err)
 	got := w.ssh(0, string(data), "home", "cat")
 	if got.out != string(data) || got.code != 0 {
 		t.Errorf("status %d, %d bytes of %d came back alike: %v", got.code, len(got.out), len(data), got.out == string(data))
@@ -92,9 +92,9 @@ func (w *world) terminal(args ...string) *screen {
 	s := &screen{t: w.t, cmd: exec.Command("ssh", append([]string{"-F", config}, args...)...)}
 	s.cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 	master, err := pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 33, Cols: 101})
-	check(w.t, err)
+	testkit.Check(w.t, err)
 	s.pty, err = pollable(master)
-	check(w.t, err)
+	testkit.Check(w.t, err)
 	w.t.Cleanup(func() { s.pty.Close() })
 	return s
 }
@@ -102,7 +102,7 @@ func (w *world) terminal(args ...string) *screen {
 // expect reads until text stands in what came since the last match.
 func (s *screen) expect(text string) {
 	s.t.Helper()
-	check(s.t, s.pty.SetReadDeadline(time.Now().Add(20*time.Second)))
+	testkit.Check(s.t, s.pty.SetReadDeadline(testkit.Deadline(testkit.Soon)))
 	buf := make([]byte, 4096)
 	for {
 		if i := strings.Index(s.seen.String(), text); i >= 0 {
@@ -120,7 +120,7 @@ func (s *screen) expect(text string) {
 func (s *screen) say(text string) {
 	s.t.Helper()
 	_, err := io.WriteString(s.pty, text)
-	check(s.t, err)
+	testkit.Check(s.t, err)
 }
 
 func (s *screen) code() int {
@@ -162,16 +162,16 @@ func TestTerminalNeedsPermission(t *testing.T) {
 func TestX11IsRefused(t *testing.T) {
 	w := start(t)
 	client, err := w.dial("alice", w.issue(ca.UserRequest{Principal: "alice", Extensions: everything}))
-	check(t, err)
+	testkit.Check(t, err)
 	defer client.Close()
 	session, err := client.NewSession()
-	check(t, err)
+	testkit.Check(t, err)
 	ok, err := session.SendRequest("x11-req", true, ssh.Marshal(struct {
 		Single        bool
 		Proto, Cookie string
 		Screen        uint32
 	}{false, "MIT-MAGIC-COOKIE-1", "00", 0}))
-	check(t, err)
+	testkit.Check(t, err)
 	if ok {
 		t.Error("x11-req succeeded")
 	}
@@ -182,9 +182,9 @@ func TestFileTransfer(t *testing.T) {
 	config := w.config(w.issue(ca.UserRequest{Principal: "alice"}), "alice")
 	data := make([]byte, 3<<20)
 	_, err := rand.Read(data)
-	check(t, err)
+	testkit.Check(t, err)
 	local := filepath.Join(w.dir, "local")
-	check(t, os.WriteFile(local, data, 0o600))
+	testkit.Check(t, os.WriteFile(local, data, 0o600))
 	for _, tc := range []struct {
 		name, stdin string
 		up, down    []string
@@ -203,7 +203,7 @@ func TestFileTransfer(t *testing.T) {
 			}
 			for _, path := range []string{filepath.Join(w.home, "up"), local + ".back"} {
 				back, err := os.ReadFile(path)
-				check(t, err)
+				testkit.Check(t, err)
 				if !bytes.Equal(back, data) {
 					t.Errorf("%s differs", path)
 				}
@@ -216,7 +216,7 @@ func TestFileTransfer(t *testing.T) {
 func echoServer(t *testing.T, network, address string) net.Listener {
 	t.Helper()
 	l, err := net.Listen(network, address)
-	check(t, err)
+	testkit.Check(t, err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -236,18 +236,18 @@ func echoServer(t *testing.T, network, address string) net.Listener {
 func echoes(t *testing.T, network, address string) {
 	t.Helper()
 	var nc net.Conn
-	eventually(t, address+" listens", func() (ok bool) {
+	testkit.Eventually(t, address+" listens", func() (ok bool) {
 		var err error
 		nc, err = net.Dial(network, address)
 		return err == nil
 	})
 	defer nc.Close()
-	check(t, nc.SetDeadline(time.Now().Add(20*time.Second)))
+	testkit.Check(t, nc.SetDeadline(testkit.Deadline(testkit.Soon)))
 	_, err := io.WriteString(nc, "there and back")
-	check(t, err)
-	check(t, nc.(interface{ CloseWrite() error }).CloseWrite())
+	testkit.Check(t, err)
+	testkit.Check(t, nc.(interface{ CloseWrite() error }).CloseWrite())
 	back, err := io.ReadAll(nc)
-	check(t, err)
+	testkit.Check(t, err)
 	if string(back) != "there and back" {
 		t.Errorf("%s answered %q", address, back)
 	}
@@ -257,17 +257,7 @@ func echoes(t *testing.T, network, address string) {
 func (w *world) forwarding(extensions ca.Extensions, args ...string) {
 	w.t.Helper()
 	config := w.config(w.issue(ca.UserRequest{Principal: "alice", Extensions: extensions}), "alice", "ExitOnForwardFailure yes")
-	cmd := exec.Command("ssh", append([]string{"-F", config, "-N"}, append(args, "home")...)...)
-	check(w.t, cmd.Start())
-	w.t.Cleanup(func() { check(w.t, cmd.Process.Kill()); _ = cmd.Wait() })
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	testkit.Start(w.t, "ssh -N", exec.Command("ssh", append([]string{"-F", config, "-N"}, append(args, "home")...)...))
 }
 
 func TestForwards(t *testing.T) {
@@ -275,7 +265,7 @@ func TestForwards(t *testing.T) {
 	tcp := echoServer(t, "tcp", "127.0.0.1:0").Addr().String()
 	unix := filepath.Join(w.dir, "echo")
 	echoServer(t, "unix", unix)
-	local, remote := "127.0.0.1:"+strconv.Itoa(freePort(t)), "127.0.0.1:"+strconv.Itoa(freePort(t))
+	local, remote := "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t)), "127.0.0.1:"+strconv.Itoa(testkit.FreePort(t))
 	localSock, remoteSock := filepath.Join(w.dir, "l"), filepath.Join(w.dir, "r")
 	w.forwarding(ca.PermitPortForwarding,
 		"-L", local+":"+tcp, "-R", remote+":"+tcp, "-L", localSock+":"+unix, "-R", remoteSock+":"+unix)
@@ -286,7 +276,7 @@ func TestForwards(t *testing.T) {
 		t.Run(filepath.Base(a)+" socket", func(t *testing.T) { echoes(t, "unix", a) })
 	}
 	info, err := os.Stat(remoteSock)
-	check(t, err)
+	testkit.Check(t, err)
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("forwarded socket has mode %v", info.Mode())
 	}
@@ -295,10 +285,10 @@ func TestForwards(t *testing.T) {
 func TestRemoteForwardOfPortZeroAndCancel(t *testing.T) {
 	w := start(t)
 	client, err := w.dial("alice", w.issue(ca.UserRequest{Principal: "alice", Extensions: ca.PermitPortForwarding}))
-	check(t, err)
+	testkit.Check(t, err)
 	defer client.Close()
 	l, err := client.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
+	testkit.Check(t, err)
 	address := l.Addr().String()
 	done := make(chan struct{})
 	go func() {
@@ -311,7 +301,7 @@ func TestRemoteForwardOfPortZeroAndCancel(t *testing.T) {
 	}()
 	echoes(t, "tcp", address)
 	<-done
-	check(t, l.Close())
+	testkit.Check(t, l.Close())
 	if nc, err := net.Dial("tcp", address); err == nil {
 		nc.Close()
 		t.Error("the port still listens after cancel-tcpip-forward")
@@ -321,7 +311,7 @@ func TestRemoteForwardOfPortZeroAndCancel(t *testing.T) {
 func TestForwardsNeedPermission(t *testing.T) {
 	w := start(t)
 	client, err := w.dial("alice", w.issue(ca.UserRequest{Principal: "alice", Extensions: ca.PermitPTY}))
-	check(t, err)
+	testkit.Check(t, err)
 	defer client.Close()
 	if _, err := client.Dial("tcp", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "permit-port-forwarding") {
 		t.Errorf("direct-tcpip: %v", err)

@@ -187,7 +187,7 @@ func TestListsTakeNoMoreThanTheyNeedAfterwards(t *testing.T) {
 	w := b.create(1)
 	b.must(w.Frame(recording.Output, 0, bytes.Repeat([]byte("x"), 10)))
 	b.must(b.tick())
-	name := filepath.Join(b.dir, recording.ListFile(recording.ListDay(b.clock())))
+	name := filepath.Join(b.dir, recording.ListFile(recording.ListDay(b.clock.Now())))
 	blocks := func() int64 {
 		var st syscall.Stat_t
 		b.must(syscall.Stat(name, &st))

@@ -17,6 +17,7 @@ import (
 	"filippo.io/age"
 	"go.uber.org/goleak"
 
+	"entry/e2e/testkit"
 	"entry/session/recording"
 )
 
@@ -52,16 +53,17 @@ type bench struct {
 	dir  string
 	disk *faulty
 
+	clock *testkit.Clock
+
 	mu    sync.Mutex
-	now   time.Time
 	ticks []recording.Tick
 	fail  error // what Commit returns
 }
 
 func newBench(t testing.TB, edit func(*Options)) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	o := Options{Dir: b.dir, Commit: b.commit, Now: b.clock}
+	b := &bench{t: t, dir: t.TempDir(), clock: testkit.NewClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}
+	o := Options{Dir: b.dir, Commit: b.commit, Now: b.clock.Now}
 	if edit != nil {
 		edit(&o)
 	}
@@ -76,18 +78,6 @@ func newBench(t testing.TB, edit func(*Options)) *bench {
 	}
 	t.Cleanup(func() { _ = b.Close() }) // most tests close it themselves, and look at the error
 	return b
-}
-
-func (b *bench) clock() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.now
-}
-
-func (b *bench) sleep(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.now = b.now.Add(d)
 }
 
 func (b *bench) commit(_ context.Context, t recording.Tick) error {
@@ -158,7 +148,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	var at time.Duration
 	for _, f := range want {
-		b.sleep(f.At - at)
+		b.clock.Advance(f.At - at)
 		at = f.At
 		b.must(w.Frame(f.Kind, f.Channel, f.Data))
 	}
@@ -311,7 +301,7 @@ func TestQuotaEndsAndRefuses(t *testing.T) {
 	}
 	// Archiving makes room again.
 	b.must(os.Remove(b.path(1)))
-	b.sleep(time.Minute)
+	b.clock.Advance(time.Minute)
 	w, err = b.Create(recording.Header{ID: id(3), User: "alice"}, to)
 	b.must(err)
 	_, err = w.Close()
