@@ -161,8 +161,15 @@ func TestInvite(t *testing.T) {
 	if err := w.a.Enable(ctx, "alice"); err != nil {
 		t.Fatal(err)
 	}
+	// Taken back is taken back: the halves may be in wrong hands.
+	_, err = w.login(attempt("alice"), round{askPass, mail2 + signal2}, round{askCode, "123456"}, round{noPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	mail3, signal3, _, err := w.a.Invite(ctx, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
 	u := &user{w: w, name: "alice"}
-	if _, err := w.login(attempt("alice"), u.firstLogin(mail2+signal2)...); err != nil {
+	if _, err := w.login(attempt("alice"), u.firstLogin(mail3+signal3)...); err != nil {
 		t.Fatal(err)
 	}
 	mark := w.log.Mark()

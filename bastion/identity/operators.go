@@ -66,10 +66,15 @@ func (a Operators) AddUser(ctx context.Context, name string) (temporary string, 
 }
 
 // Disable refuses the account from now on; identities proven before don't stand.
+// A temporary passphrase that is all the account has is void for good: whoever
+// took an invitation back must not give it again by Enable.
 func (a Operators) Disable(ctx context.Context, name string) error {
 	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserDisabled, name, nil), func(acct *Account) error {
 		acct.Disabled = true
 		acct.Epoch++
+		if acct.Passphrase == "" && (acct.Realm == "" || len(acct.Authenticators) == 0) {
+			acct.Temporary = nil
+		}
 		return nil
 	})
 	if err != nil {

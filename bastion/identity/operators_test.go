@@ -133,3 +133,28 @@ func TestOperatorWinsOverALogin(t *testing.T) {
 		t.Errorf("%+v %v", info, err)
 	}
 }
+
+// An invitation that was taken back stays void when the account is enabled
+// again: enabling used to bring its halves back to life.
+func TestEnableRevivesNoInvitation(t *testing.T) {
+	w := newWorld(t)
+	mail, signal, _, err := w.a.Invite(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.a.Disable(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.a.Enable(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.login(attempt("bob"), round{askPass, mail + signal}, round{askCode, "000000"}, round{"…", ""}); err == nil {
+		t.Error("a revoked invitation logs in")
+	}
+	if u, err := w.a.User(t.Context(), "bob"); err != nil || !u.TemporaryExpires.IsZero() {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if _, err := w.a.Reset(t.Context(), "bob"); err != nil {
+		t.Errorf("a new start: %v", err)
+	}
+}

@@ -145,6 +145,8 @@ func userState(u identity.UserInfo) string {
 		return "locked until " + plain.Minute(u.LockedUntil)
 	case u.PendingReset != nil:
 		return "reset waits for a second operator"
+	case u.TemporaryExpires.IsZero() && u.PassphraseSet.IsZero() && u.Realm == "":
+		return "no passphrase: entry user reset gives one"
 	case u.TemporaryExpires.IsZero():
 		return "active"
 	case u.TemporaryExpires.Before(now):
