@@ -1,6 +1,6 @@
 // Package bastion is the server: it accepts client connections, proves who
 // they are, decides where they may go, dials the target and hands both ends
-// to session.Relay. It is the one place where the lower layers meet.
+// to session.Relay.
 //
 // The data goes one way:
 //
@@ -8,7 +8,9 @@
 //
 // and the files follow it:
 //
+//	bastion.go     the server: listeners, each connection's beginning and end, drain
 //	admission.go   who may open a connection at all (MaxStartups, per source)
+//	floods.go      refused connections are a few events with a count
 //	handshake.go   the client connection's SSH handshake and login dialogue
 //	client.go      what an authenticated client connection may ask for
 //	jump.go        `ssh -J entry home`: originators, the inner connection

@@ -201,7 +201,7 @@ func oneError(r testkit.Result) string {
 	return m[1]
 }
 
-// copyDir copies a site's directory, so that evidence can be spoilt.
+// copy copies a site's directory, so that evidence can be spoilt.
 func (s *site) copy(t testing.TB) *site {
 	t.Helper()
 	dir := filepath.Join(testkit.ShortDir(t), "copy")

@@ -217,6 +217,6 @@ func TestPolicyApply(t *testing.T) {
 		t.Errorf("who applied it: %s", e.line)
 	}
 	testkit.Eventually(t, "nobody is left", func() bool {
-		return strings.Contains(s.mustEntry("policy", "apply"), "0 of 0 live sessions would end.")
+		return strings.Contains(s.mustEntry("policy", "apply"), "No live session would end.")
 	})
 }

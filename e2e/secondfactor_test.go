@@ -11,7 +11,8 @@ import (
 	"entry/e2e/testkit"
 )
 
-// The matrix of security.md's row "Second factor skipped": every way in,
+// The matrix of ways in which other jump hosts let a second factor be skipped
+// (CVE-2023-45140, GHSA-c9v7): every way in,
 // against every reason why it must not be open, or not unseen.
 
 // matrixSite is a running site whose home also takes a key of its own, for the

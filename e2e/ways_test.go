@@ -33,7 +33,7 @@ type wayfarer struct {
 	key   string // private key file that home's authorized_keys holds
 }
 
-// ways are the ways of security.md's row "Second factor skipped".
+// ways are those in which a second factor has been skipped elsewhere.
 var ways = []way{
 	{"shell", "shell", tryShell},
 	{"exec", "exec", tryExec},
@@ -50,7 +50,7 @@ var ways = []way{
 }
 
 // newWayfarer prepares c for every way. home must let the returned key's
-// owner in without entry: pass the .pub of wayKey to startSSHD.
+// owner in without entry: start its sshd with the .pub beside it.
 func newWayfarer(t testing.TB, c *client, home *testkit.SSHD, key string) *wayfarer {
 	t.Helper()
 	w := &wayfarer{client: c, home: home, echo: echoServer(t), key: key}

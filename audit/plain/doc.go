@@ -3,11 +3,11 @@
 //
 // # Guarantees
 //
-// Whatever goes in, what comes out of the functions below has no control
-// character but the line feeds of Lines, no C1, nothing that reorders or hides
-// text (bidi controls, line and paragraph separators) and no invalid UTF-8. Terminals obey such bytes: a user's name, a command or
-// a target's prompt could otherwise rewrite what an operator reads. A fuzz
-// test holds every function to that.
+// Whatever goes in, what comes out of its functions has no control character but
+// the line feeds of Lines, no C1, nothing that reorders or hides text (bidi
+// controls, line and paragraph separators) and no invalid UTF-8. Terminals obey
+// such bytes: a user's name, a command or a target's prompt could otherwise
+// rewrite what an operator reads. A fuzz test holds every function to that.
 //
 // Which function to take:
 //

@@ -137,7 +137,7 @@ func TestIPv6IsRememberedBySlash64(t *testing.T) {
 	}
 }
 
-// TestShorterLifetimeCountsAtOnce: what was remembered under a longer lifetime or
+// TestStricterSettingsCountAtOnce: what was remembered under a longer lifetime or
 // of a wider network is held to the settings of today.
 func TestStricterSettingsCountAtOnce(t *testing.T) {
 	w := newWorldWith(t, func(o *identity.Options) { o.Config.Login.Remembered.IPv4 = 24 })

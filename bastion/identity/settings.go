@@ -3,7 +3,10 @@ package identity
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"entry/audit"
@@ -26,7 +29,7 @@ func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool
 	case codes && number == "":
 		return &Refusal{"Codes by SMS need a number."}
 	case codes && a.texter == nil:
-		return &Refusal{"No SMS gateway is configured."}
+		return &Refusal{"There is no SMS gateway: set sms in entry.yaml and restart the server."}
 	}
 	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
 	e.Detail = "no number for codes by SMS"
@@ -53,7 +56,7 @@ func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool
 // A realm that isn't configured is a *Refusal.
 func (a Operators) SetRealm(ctx context.Context, name, realm string) error {
 	if _, ok := a.realms[realm]; !ok && realm != "" {
-		return &Refusal{"No realm of that name is configured."}
+		return &Refusal{"There is no such realm: entry.yaml has " + a.realmNames() + " under realms."}
 	}
 	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
 	e.Detail = "passphrase judged by the directory " + realm
@@ -108,4 +111,12 @@ func (a Operators) ResetStep(ctx context.Context, name string) error {
 		return fmt.Errorf("reset step of user %s: %w", name, storeFailed(err))
 	}
 	return nil
+}
+
+// realmNames are the realms that are configured, in words.
+func (a Operators) realmNames() string {
+	if len(a.realms) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(a.realms)), ", ")
 }

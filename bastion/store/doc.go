@@ -1,5 +1,5 @@
-// Package store keeps all durable state but the audit log: today the accounts of
-// package identity, in SQLite.
+// Package store keeps all durable state but the audit log in SQLite: accounts and
+// what is spent of them, failures and logins, and the bytes moved on a day.
 //
 // # Guarantees
 //

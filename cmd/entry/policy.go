@@ -18,8 +18,8 @@ func policyCmd() *cobra.Command {
 		Use:   "policy",
 		Short: "Check, explain, compare and rehearse the policy",
 		Long: `The policy is a directory of text files that say who may do what, where and
-when. These verbs change nothing and need no running server: they read the
-files, and replay also reads the audit log.`,
+when. All of these but apply, where there is one, change nothing and need no
+running server: they read the files, and replay also reads the audit log.`,
 		Example: `  entry policy validate
   entry policy explain alice home --may download
   entry policy diff /etc/entry/policy.d new

@@ -76,7 +76,11 @@ func showPreview(v admin.PolicyPreview) {
 		fmt.Fprintln(os.Stderr, w)
 	}
 	if v.Hash == v.InForce {
-		fmt.Println("These files are in force already.")
+		fmt.Println("The server's policy files are in force already.")
+	}
+	if len(v.Ends) == 0 {
+		fmt.Println("No live session would end.")
+		return
 	}
 	fmt.Printf("%d of %d live sessions would end.\n", len(v.Ends), v.Live)
 	for _, s := range v.Ends {

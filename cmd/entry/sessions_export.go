@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,14 +19,7 @@ func sessionsExportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export SESSION",
 		Short: "Write a recorded session in another format",
-		Long: `Write one channel of a session to standard output or a file:
-
-  asciicast-v3  for the asciinema player and its kin, with the timing and
-                without what could act outside a player
-  text          what a person read: lines without colours, edits carried out
-  raw           the bytes as they came; never to a terminal, since they may do
-                anything to it
-
+		Long: "Write one channel of a session to standard output or a file:\n\n" + formatHelp() + `
 Without --channel it is the first channel with a terminal, else the first with
 output. A file that is there already is not overwritten.`,
 		Example: `  entry sessions export last --format text | less
@@ -35,11 +29,11 @@ output. A file that is there already is not overwritten.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			at := slices.IndexFunc(play.Formats, func(f play.Format) bool { return f.Name == format })
 			if at < 0 {
-				return failf(exitUsage, "--format %q: want asciicast-v3, text or raw", format)
+				return failf(exitUsage, "--format %q: want %s", format, formatNames())
 			}
 			export := play.Formats[at]
 			if export.AsItCame && output == "" && isTerminal(cmd.OutOrStdout()) {
-				return hinted(failf(exitUsage, "raw output could do anything to this terminal"), "write it to a file with -o FILE, or use entry sessions play")
+				return hinted(failf(exitUsage, "%s output could do anything to this terminal", export.Name), "write it to a file with -o FILE, or use entry sessions play")
 			}
 			return withChannel(cmd, args[0], "export", channel, func(r *recording.Reader, c recording.Channel) (err error) {
 				out := cmd.OutOrStdout()
@@ -58,9 +52,34 @@ output. A file that is there already is not overwritten.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", play.Formats[0].Name, "asciicast-v3, text or raw (`NAME`)")
+	cmd.Flags().StringVar(&format, "format", play.Formats[0].Name, formatNames()+" (`NAME`)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write instead of standard output")
 	cmd.Flags().Int64Var(&channel, "channel", -1, "`NUMBER` of the channel")
 	identityFlag(cmd)
 	return cmd
+}
+
+// formatNames are all formats, as "one, two or three".
+func formatNames() string {
+	var names []string
+	for _, f := range play.Formats {
+		names = append(names, f.Name)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// formatHelp says what each format is for.
+func formatHelp() string {
+	var b strings.Builder
+	for _, f := range play.Formats {
+		for i, line := range strings.Split(f.Help, "\n") {
+			name := ""
+			if i == 0 {
+				name = f.Name
+			}
+			fmt.Fprintf(&b, "  %-13s %s\n", name, line)
+		}
+	}
+	return b.String()
 }

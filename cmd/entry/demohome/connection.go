@@ -12,7 +12,7 @@ import (
 	"entry/bastion/ca"
 )
 
-// Channel bounds of one connection, as entry's own (security.md, "Parity with
+// Channel bounds of one connection, as entry's own (parity with
 // OpenSSH").
 const (
 	maxSessions = 10

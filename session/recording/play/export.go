@@ -12,6 +12,8 @@ import (
 // Format writes one channel of a recording in some form.
 type Format struct {
 	Name string // for a command line
+	// Help says in a few lines what it is for.
+	Help string
 	// AsItCame says that nothing is made safe: it must not reach a terminal.
 	AsItCame bool
 	// Write writes channel c, whose frames are among those of next. It returns
@@ -22,9 +24,9 @@ type Format struct {
 // Formats are all there are, the usual one first. A new one has its own file
 // and a line here.
 var Formats = []Format{
-	{Name: "asciicast-v3", Write: asciicast},
-	{Name: "text", Write: text},
-	{Name: "raw", Write: raw, AsItCame: true},
+	{Name: "asciicast-v3", Write: asciicast, Help: "for the asciinema player and its kin, with the timing and\nwithout what could act outside a player"},
+	{Name: "text", Write: text, Help: "what a person read: lines without colours, edits carried out"},
+	{Name: "raw", Write: raw, AsItCame: true, Help: "the bytes as they came; never to a terminal, since they may do\nanything to it"},
 }
 
 // raw writes a channel's output and errors as they came, byte for byte.
