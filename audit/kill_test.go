@@ -80,7 +80,7 @@ func TestSoakKill(t *testing.T) {
 		}
 		_ = cmd.Wait() // killed
 	}
-	p.at = time.Now()
+	p.clock.Set(time.Now())
 	_ = p.open(t).Close()
 	rep, err := p.verify()
 	if err != nil {

@@ -12,14 +12,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"entry/e2e/testkit"
 )
 
 // place is a log on disk with its keys and a clock.
 type place struct {
 	dir, witness     string
 	signer, verifier string
-	mu               sync.Mutex
-	at               time.Time
+	clock            *testkit.Clock // a second further at each look, so that every batch has its own time
 }
 
 func newPlace(tb testing.TB) *place {
@@ -29,28 +30,16 @@ func newPlace(tb testing.TB) *place {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	clock := testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
+	clock.Stride(time.Second)
 	return &place{
 		dir: filepath.Join(top, "audit"), witness: filepath.Join(top, "witness"),
-		signer: s, verifier: v, at: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC),
+		signer: s, verifier: v, clock: clock,
 	}
 }
 
-// now advances a second at each call, so that every batch has its own time.
-func (p *place) now() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.at = p.at.Add(time.Second)
-	return p.at
-}
-
-func (p *place) step(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.at = p.at.Add(d)
-}
-
 func (p *place) options() Options {
-	return Options{Key: p.signer, Witness: p.witness, Now: p.now}
+	return Options{Key: p.signer, Witness: p.witness, Now: p.clock.Now}
 }
 
 func (p *place) open(tb testing.TB) *Log {
@@ -183,9 +172,9 @@ func TestClockBehindTheLog(t *testing.T) {
 	p := newPlace(t)
 	l := p.open(t)
 	mustAppend(t, l, Event{Type: ServerStarted})
-	p.step(-30 * time.Second)
+	p.clock.Advance(-30 * time.Second)
 	mustAppend(t, l, Event{Type: LoginFailed})
-	p.step(-2 * time.Minute)
+	p.clock.Advance(-2 * time.Minute)
 	if err := l.Append(context.Background(), Event{Type: LoginFailed}); !errors.Is(err, ErrClock) {
 		t.Fatalf("two minutes behind: %v", err)
 	}
@@ -196,7 +185,7 @@ func TestClockBehindTheLog(t *testing.T) {
 	if _, err := Open(p.dir, p.options()); !errors.Is(err, ErrClock) {
 		t.Fatalf("Open: %v", err)
 	}
-	p.step(3 * time.Minute)
+	p.clock.Advance(3 * time.Minute)
 	l = p.open(t)
 	mustAppend(t, l, Event{Type: LoginFailed})
 	_ = l.Close()

@@ -125,7 +125,7 @@ func TestFollow(t *testing.T) {
 func TestSearch(t *testing.T) {
 	p := newPlace(t)
 	l := p.open(t)
-	t0 := p.at
+	t0 := p.clock.Peek()
 	mustAppend(t, l, Event{Type: LoginSucceeded, User: "alice", Conn: "01JCONN", Source: "192.0.2.7:50122"})                 // 1
 	mustAppend(t, l, Event{Type: LoginFailed, UserHash: "hmac:aa", Source: "[2001:db8::7]:2", Ref: "K7Q2"})                  // 2
 	mustAppend(t, l, Event{Type: SessionStarted, User: "alice", Conn: "01JCONN", Session: "01JSESS", Target: "home.tinker"}) // 3

@@ -18,7 +18,7 @@ import (
 func TestResignedByAnotherKey(t *testing.T) {
 	p, q := newPlace(t), newPlace(t)
 	p.fill(t, 3)
-	q.at = p.at
+	q.clock.Set(p.clock.Peek())
 	q.dir, q.witness = filepath.Join(t.TempDir(), "a"), ""
 	q.fill(t, 3)
 	p.write(t, eventsName, q.read(t, eventsName))
@@ -68,7 +68,7 @@ func (p *place) resign(t *testing.T, log []byte) {
 	}
 	forged.write(t, checkpointName, empty)
 	forged.write(t, eventsName, log)
-	forged.at = p.at
+	forged.clock.Set(p.clock.Peek())
 	l := forged.open(t) // keeps the lines, signs them and says so in one more
 	_ = l.Close()
 	// Take that last line off again, as the forger would.

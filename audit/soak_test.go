@@ -19,7 +19,7 @@ func TestSoakLog(t *testing.T) {
 		callers = 64
 		batch   = 25 // events a call: some facts come in groups
 	)
-	events := testkit.Long(200_000, 10_000_000) / (callers * batch) * (callers * batch)
+	events := testkit.Long(100_000, 10_000_000) / (callers * batch) * (callers * batch)
 	p := newPlace(t)
 	o := p.options()
 	o.Now = time.Now

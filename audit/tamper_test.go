@@ -263,7 +263,7 @@ func TestTimeGoesBack(t *testing.T) {
 	l := p.open(t)
 	mustAppend(t, l, Event{Type: ServerStarted})
 	l.last = time.Time{} // no check by the writer
-	p.step(-time.Hour)
+	p.clock.Advance(-time.Hour)
 	mustAppend(t, l, Event{Type: ServerStopped})
 	_ = l.Close()
 	bad := p.mustBeBad(t, 2, "an hour back")

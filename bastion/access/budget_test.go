@@ -10,6 +10,8 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/logbook"
 	"entry/policy"
 	"entry/policy/strict"
 )
@@ -52,34 +54,10 @@ func (l *ledger) sum(day, owner string) int64 {
 	return l.used[day+" "+owner]
 }
 
-// notes are the events that a budget makes.
-type notes struct {
-	mu  sync.Mutex
-	all []audit.Event
-}
-
-func (n *notes) Append(_ context.Context, e ...audit.Event) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.all = append(n.all, e...)
-	return nil
-}
-
-func (n *notes) count(t audit.Type) (count int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, e := range n.all {
-		if e.Type == t {
-			count++
-		}
-	}
-	return count
-}
-
-// braked is a gate as far as budgets know it, and a clock.
-func braked() (*Gate, *ledger, *notes, *time.Time) {
-	l, n, at := &ledger{used: map[string]int64{}}, &notes{}, time.Date(2026, 3, 1, 23, 0, 0, 0, time.UTC)
-	return &Gate{o: Options{Usage: l, Events: n, Trouble: func(string, error) {}}, now: func() time.Time { return at }}, l, n, &at
+// braked is a gate as far as budgets know it, with the log of what they note.
+func braked() (*Gate, *ledger, *logbook.Log, *testkit.Clock) {
+	l, n, clock := &ledger{used: map[string]int64{}}, &logbook.Log{}, testkit.NewClock(time.Date(2026, 3, 1, 23, 0, 0, 0, time.UTC))
+	return &Gate{o: Options{Usage: l, Events: n, Trouble: func(string, error) {}}, now: clock.Now}, l, n, clock
 }
 
 // limited is a grant for alice on home.tinker with these limits.
@@ -159,8 +137,8 @@ func TestBudgetLimits(t *testing.T) {
 			if _, said := drain(d, 1); said != tt.said {
 				t.Errorf("again: %q", said)
 			}
-			if n.count(audit.BudgetWarning) == 0 || n.count(audit.BudgetSpent) != 1 {
-				t.Errorf("%+v", n.all)
+			if len(n.All(audit.BudgetWarning)) == 0 || len(n.All(audit.BudgetSpent)) != 1 {
+				t.Errorf("%+v", n.All())
 			}
 			if got, err := free.Take(context.Background(), 1<<40); got != 1<<40 || err != nil {
 				t.Errorf("the other direction: %d, %v", got, err)
@@ -193,12 +171,12 @@ func TestBudgetWarnsOnce(t *testing.T) {
 		}
 	}
 	take(7 << 20)
-	if n.count(audit.BudgetWarning) != 0 {
-		t.Errorf("warned at 70 %%: %+v", n.all)
+	if len(n.All(audit.BudgetWarning)) != 0 {
+		t.Errorf("warned at 70 %%: %+v", n.All())
 	}
 	take(2 << 20)
-	if n.count(audit.BudgetWarning) != 1 || !strings.Contains(n.all[0].Detail, "10 MiB") {
-		t.Errorf("at 90 %%: %+v", n.all)
+	if len(n.All(audit.BudgetWarning)) != 1 || !strings.Contains(n.All()[0].Detail, "10 MiB") {
+		t.Errorf("at 90 %%: %+v", n.All())
 	}
 }
 
@@ -267,13 +245,13 @@ func TestBudgetReservesInBlocks(t *testing.T) {
 
 func TestBudgetOfAnotherDay(t *testing.T) {
 	t.Parallel()
-	s, l, n, at := braked()
+	s, l, n, clock := braked()
 	all := s.brakes(limited(t, "day_down: 1MiB", ""))
 	b := all.down
 	if sum, _ := drain(b, 10_000); sum != 1<<20 {
 		t.Fatal(sum)
 	}
-	*at = at.Add(2 * time.Hour)
+	clock.Advance(2 * time.Hour)
 	got, err := b.Take(context.Background(), 1000)
 	if got != 1000 || err != nil {
 		t.Fatalf("%d, %v", got, err)
@@ -285,8 +263,8 @@ func TestBudgetOfAnotherDay(t *testing.T) {
 	if sum, _ := drain(b, 10_000); sum != 1<<20 {
 		t.Errorf("the next day: %d", sum)
 	}
-	if n.count(audit.BudgetSpent) != 2 {
-		t.Errorf("%+v", n.all)
+	if len(n.All(audit.BudgetSpent)) != 2 {
+		t.Errorf("%+v", n.All())
 	}
 	all.close()
 	if used := l.sum(day, "down alice home.tinker"); used != 1<<20 {

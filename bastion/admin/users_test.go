@@ -2,7 +2,6 @@ package admin
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +16,7 @@ import (
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
+	"entry/e2e/testkit/logbook"
 )
 
 // operators are some who share one server; each request has its own actor, as
@@ -24,7 +24,7 @@ import (
 type operators struct {
 	t       *testing.T
 	handler http.Handler
-	events  []audit.Event
+	log     logbook.Log
 }
 
 func newOperators(t *testing.T, needTwo bool) *operators {
@@ -41,10 +41,7 @@ func newOperators(t *testing.T, needTwo bool) *operators {
 	ops := &operators{t: t}
 	o := identity.Options{Config: configs.Default(), Store: st, Secret: bytes.Repeat([]byte{7}, 32)}
 	o.Config.Operators.ResetNeedsTwo = needTwo
-	o.Events = func(_ context.Context, e ...audit.Event) error {
-		ops.events = append(ops.events, e...)
-		return nil
-	}
+	o.Events = ops.log.Append
 	auth, err := identity.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -98,11 +95,11 @@ func TestTwoOperatorsReset(t *testing.T) {
 		t.Errorf("confirmed twice: %d", code)
 	}
 	var log []string
-	for _, e := range o.events[1:] {
+	for _, e := range o.log.All()[1:] {
 		log = append(log, string(e.Type))
 	}
-	if got := strings.Join(log, " "); got != "user.reset-requested user.reset" || o.events[1].Actor.UID != 1 || o.events[2].Actor.LoginUID != 2 {
-		t.Errorf("log %s: %+v", got, o.events)
+	if got := strings.Join(log, " "); got != "user.reset-requested user.reset" || o.log.All()[1].Actor.UID != 1 || o.log.All()[2].Actor.LoginUID != 2 {
+		t.Errorf("log %s: %+v", got, o.log.All())
 	}
 }
 
@@ -124,8 +121,8 @@ func TestAdminRequestsAreBounded(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
-	if len(o.events) != 1 {
-		t.Errorf("events %+v", o.events)
+	if len(o.log.All()) != 1 {
+		t.Errorf("events %+v", o.log.All())
 	}
 	if code, text := o.ask(1, 1, "POST", "/v1/users/alice/invite", ""); code != http.StatusInternalServerError || !strings.Contains(text, "no policy") {
 		t.Errorf("an invitation without a policy: %d %s", code, text)

@@ -48,16 +48,7 @@ func auditLog(t *testing.T) (dir string, tail, verify []string) {
 	return dir, []string{"--log", dir}, []string{"--log", dir, "--witness", witness, "--public-key", key}
 }
 
-func runAudit(args ...string) (stdout, stderr string, err error) {
-	var out, errs bytes.Buffer
-	cmd := auditCmd()
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetOut(&out)
-	cmd.SetErr(&errs)
-	cmd.SetArgs(args)
-	err = cmd.ExecuteContext(context.Background())
-	return out.String(), errs.String(), err
-}
+func runAudit(args ...string) (stdout, stderr string, err error) { return execute(auditCmd(), args...) }
 
 func TestAuditListing(t *testing.T) {
 	_, flags, _ := auditLog(t)

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/e2e/testkit"
 )
 
 const policyLabs = `labs:
@@ -35,14 +34,7 @@ func policyFile(t testing.TB, name, text string) string {
 }
 
 func runPolicy(args ...string) (stdout, stderr string, err error) {
-	var out, errs bytes.Buffer
-	cmd := policyCmd()
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetOut(&out)
-	cmd.SetErr(&errs)
-	cmd.SetArgs(args)
-	err = cmd.ExecuteContext(context.Background())
-	return out.String(), errs.String(), err
+	return execute(policyCmd(), args...)
 }
 
 func TestPolicyVerbs(t *testing.T) {
@@ -116,15 +108,15 @@ func TestPolicyVerbs(t *testing.T) {
 func TestPolicyReplay(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "audit")
 	signer, _, err := audit.GenerateKey("entry.test")
-	must(t, err)
+	testkit.Check(t, err)
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	l, err := audit.Open(dir, audit.Options{Key: signer, Now: func() time.Time { return at }})
-	must(t, err)
+	testkit.Check(t, err)
 	until := at.Add(time.Hour)
 	started := func(user, conn string) audit.Event {
 		return audit.Event{Type: audit.SessionStarted, Conn: conn, Session: "S" + conn, User: user, Source: "192.0.2.7:50122", Target: "home.tinker", Capability: "shell, upload, download"}
 	}
-	must(t, l.Append(t.Context(),
+	testkit.Check(t, l.Append(t.Context(),
 		audit.Event{Type: audit.LoginSucceeded, Conn: "1", User: "alice", Method: "publickey+otp"},
 		started("alice", "1"), started("alice", "1"),
 		audit.Event{Type: audit.LoginSucceeded, Conn: "2", User: "alice", Method: "publickey+remembered"},
@@ -136,13 +128,13 @@ func TestPolicyReplay(t *testing.T) {
 		audit.Event{Type: audit.AccessRefused, User: "carol", Source: "192.0.2.7:1", Target: "home.tinker", Reason: "concurrent"},
 		audit.Event{Type: audit.SessionStarted, User: "bob", Target: "gone.tinker"},
 	))
-	must(t, l.Close())
+	testkit.Check(t, l.Close())
 	now := policyFile(t, "new.yaml", strings.Replace(policyLabs, "may: [shell, upload]", "may: [shell], mfa: {methods: [otp]}", 1)+`
   - {name: guests, who: {users: [dan, eve]}, where: {labs: [tinker]}, may: [shell, upload], approval: {approvers: [carol], for: 2h}}
   - {name: admins, who: {users: [carol]}, where: {labs: [tinker]}, may: [agent]}
 `)
 	out, _, err := runPolicy("replay", "--since", "2026-03-01", "--log", dir, now)
-	must(t, err)
+	testkit.Check(t, err)
 	want := `      2 × alice on home.tinker would be without upload: rule home (new.yaml:8) (last 2026-03-02T09:00:00Z)
       1 × alice on home.tinker would be refused: no rule allows alice on home.tinker (default deny); rule home (new.yaml:8) would after a fresh login with what it asks for (last 2026-03-02T09:00:00Z)
       1 × bob on gone.tinker would be refused: the policy has no target gone.tinker (last 2026-03-02T09:00:00Z)

@@ -13,6 +13,7 @@ import (
 
 	"entry/audit/evidence"
 	"entry/bastion/site"
+	"entry/e2e/testkit"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
@@ -28,15 +29,8 @@ type recorded struct {
 func newRecorded(t *testing.T) recorded {
 	t.Helper()
 	r := recorded{t: t, dir: filepath.Join(t.TempDir(), "d"), sealed: sealedID, cut: cutID}
-	must(t, makeRecorded(r.dir, time.Now().Add(-time.Minute)))
+	testkit.Check(t, makeRecorded(r.dir, time.Now().Add(-time.Minute)))
 	return r
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // run runs entry sessions.
@@ -71,7 +65,7 @@ func TestSessionsLs(t *testing.T) {
 		{"id": r.cut, "user": "bob", "target": "home.tinker", "state": "aborted"},
 	} {
 		var got map[string]any
-		must(t, json.Unmarshal([]byte(lines[i]), &got))
+		testkit.Check(t, json.Unmarshal([]byte(lines[i]), &got))
 		for k, v := range want {
 			if got[k] != v {
 				t.Errorf("line %d: %s = %v, want %v", i, k, got[k], v)
@@ -110,15 +104,15 @@ func TestSessionsShow(t *testing.T) {
 		State    string
 		Verified bool
 	}
-	must(t, json.Unmarshal([]byte(out), &got))
+	testkit.Check(t, json.Unmarshal([]byte(out), &got))
 	if code != exitOK || got.ID != r.cut || got.State != "aborted" || !got.Verified {
 		t.Errorf("exit %d, %+v", code, got)
 	}
-	must(t, os.Rename(filepath.Join(r.dir, "auditor.key"), filepath.Join(r.dir, "elsewhere")))
+	testkit.Check(t, os.Rename(filepath.Join(r.dir, "auditor.key"), filepath.Join(r.dir, "elsewhere")))
 	if out, _, code := r.run("show", r.sealed); code != exitOK || strings.Contains(out, "channels") || !strings.Contains(out, "yes, against") {
 		t.Errorf("without an identity: exit %d\n%s", code, out)
 	}
-	must(t, os.Remove(r.file(r.sealed, ".key")))
+	testkit.Check(t, os.Remove(r.file(r.sealed, ".key")))
 	if out, _, code := r.run("show", r.sealed); code != exitOK || !strings.Contains(out, "yes, against") {
 		t.Errorf("shredded: exit %d\n%s", code, out)
 	}
@@ -132,7 +126,7 @@ func TestSessionsNames(t *testing.T) {
 		}
 	}
 	empty := recorded{t: t, dir: filepath.Join(t.TempDir(), "d")}
-	must(t, site.Init(empty.dir, "127.0.0.1:2222"))
+	testkit.Check(t, site.Init(empty.dir, "127.0.0.1:2222"))
 	if _, _, code := empty.run("show", "last"); code != exitNotFound {
 		t.Errorf("last of none: exit %d", code)
 	}
@@ -174,17 +168,17 @@ func TestSessionsPlay(t *testing.T) {
 		}
 	}
 	stranger, _, err := recording.GenerateIdentity()
-	must(t, err)
+	testkit.Check(t, err)
 	file := filepath.Join(r.dir, "stranger")
-	must(t, os.WriteFile(file, []byte(stranger+"\n"), 0o600))
+	testkit.Check(t, os.WriteFile(file, []byte(stranger+"\n"), 0o600))
 	if out, errs, code := r.run("play", r.sealed, "--identity", file); code != exitDenied || out != "" || strings.Contains(errs, stranger) {
 		t.Errorf("a stranger's identity: exit %d, %q, %q", code, out, errs)
 	}
-	must(t, os.Remove(r.file(r.sealed, ".key")))
+	testkit.Check(t, os.Remove(r.file(r.sealed, ".key")))
 	if _, errs, code := r.run("play", r.sealed); code != exitNotFound || !strings.Contains(errs, "removed") {
 		t.Errorf("shredded: exit %d, %q", code, errs)
 	}
-	must(t, os.Remove(filepath.Join(r.dir, "auditor.key")))
+	testkit.Check(t, os.Remove(filepath.Join(r.dir, "auditor.key")))
 	if _, _, code := r.run("play", "last"); code != exitUsage {
 		t.Errorf("without an identity: exit %d", code)
 	}
@@ -198,7 +192,7 @@ func TestSessionsExport(t *testing.T) {
 		Version int
 		Term    struct{ Cols, Rows int }
 	}
-	must(t, json.Unmarshal([]byte(first), &head))
+	testkit.Check(t, json.Unmarshal([]byte(first), &head))
 	if code != exitOK || head.Version != 3 || head.Term.Cols != 100 || !strings.Contains(rest, `"r", "120x40"]`) || !strings.HasSuffix(rest, "\"x\", \"7\"]\n") || strings.Contains(rest, "cm0g") {
 		t.Errorf("asciicast: exit %d\n%s", code, out)
 	}
@@ -212,7 +206,7 @@ func TestSessionsExport(t *testing.T) {
 		}
 	}
 	raw, err := os.ReadFile(file)
-	must(t, err)
+	testkit.Check(t, err)
 	if want := "$ lss\b \b\x1b]52;c;cm0gLXJm\a\x1b[6n -l\r\n\x1b[31mred\x1b[0m\r\n"; string(raw) != want {
 		t.Errorf("raw: %q", raw)
 	}
@@ -227,10 +221,10 @@ func TestTamperedRecordingsAreNamed(t *testing.T) {
 		t.Fatalf("untouched: %v, %v", rep, err)
 	}
 	all, err := os.ReadFile(r.file(r.sealed, ".rec"))
-	must(t, err)
+	testkit.Check(t, err)
 	try := func(name string, data []byte) {
 		t.Helper()
-		must(t, os.WriteFile(r.file(r.sealed, ".rec"), data, 0o600))
+		testkit.Check(t, os.WriteFile(r.file(r.sealed, ".rec"), data, 0o600))
 		if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), r.sealed) {
 			t.Errorf("%s: verifying all says %v", name, err)
 		}
@@ -246,29 +240,29 @@ func TestTamperedRecordingsAreNamed(t *testing.T) {
 	try("cut", all[:len(all)-9])
 	// A cut that is made to look like a crash.
 	_, err = spool.Recover(filepath.Join(r.dir, "spool"), nil)
-	must(t, err)
+	testkit.Check(t, err)
 	try("cut and marked as aborted", all[:len(all)-9])
-	must(t, os.Remove(r.file(r.sealed, ".aborted")))
+	testkit.Check(t, os.Remove(r.file(r.sealed, ".aborted")))
 	other, err := os.ReadFile(r.file(r.cut, ".rec"))
-	must(t, err)
+	testkit.Check(t, err)
 	try("replaced", other)
-	must(t, os.Remove(r.file(r.sealed, ".rec")))
+	testkit.Check(t, os.Remove(r.file(r.sealed, ".rec")))
 	if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("removed: %v", err)
 	}
-	must(t, os.WriteFile(r.file(r.sealed, ".rec"), all, 0o600))
+	testkit.Check(t, os.WriteFile(r.file(r.sealed, ".rec"), all, 0o600))
 	planted := "01JQ8Z3M6Y0000000000000003"
-	must(t, os.WriteFile(r.file(planted, ".rec"), all, 0o600))
+	testkit.Check(t, os.WriteFile(r.file(planted, ".rec"), all, 0o600))
 	if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), planted) {
 		t.Errorf("planted: %v", err)
 	}
-	must(t, os.Remove(r.file(planted, ".rec")))
+	testkit.Check(t, os.Remove(r.file(planted, ".rec")))
 	ticks, err := filepath.Glob(filepath.Join(r.dir, "spool", "ticks", "*"))
-	must(t, err)
+	testkit.Check(t, err)
 	list, err := os.ReadFile(ticks[0])
-	must(t, err)
+	testkit.Check(t, err)
 	list[len(list)-2] ^= 1
-	must(t, os.WriteFile(ticks[0], list, 0o600))
+	testkit.Check(t, os.WriteFile(ticks[0], list, 0o600))
 	if _, err := r.verifyAll(); err == nil || !strings.Contains(err.Error(), "tick") {
 		t.Errorf("a changed list: %v", err)
 	}

@@ -33,6 +33,13 @@ func (c *Clock) Now() time.Time {
 	return c.now()
 }
 
+// Peek is Now without the stride.
+func (c *Clock) Peek() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now()
+}
+
 func (c *Clock) now() time.Time {
 	if !c.went.IsZero() {
 		return c.at.Add(time.Since(c.went))

@@ -32,6 +32,9 @@ func TestClock(t *testing.T) {
 		c.Stride(time.Second)
 		want("each look is a time of its own", time.Second)
 		want("each look is a time of its own", 2*time.Second)
+		if got := c.Peek().Sub(Noon); got != 2*time.Second {
+			t.Errorf("peeked at %s after noon", got)
+		}
 	})
 }
 

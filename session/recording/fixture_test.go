@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"entry/e2e/testkit"
 )
 
 // id is the n-th session's ID.
@@ -39,10 +41,10 @@ type written struct {
 func seal(t testing.TB, dir string, n int) written {
 	t.Helper()
 	c, err := NewCompressor()
-	must(t, err)
+	testkit.Check(t, err)
 	s, record, key, err := NewSealer(Header{ID: id(n), User: "alice", Lab: "tinker", Target: "home.tinker", Start: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 		[]age.Recipient{auditor().Recipient()})
-	must(t, err)
+	testkit.Check(t, err)
 	r := written{dir: dir, id: id(n), path: filepath.Join(dir, id(n)+Ext), all: record, headerHash: s.HeaderHash()}
 	const second = 1_000_000 // µs
 	for i := range 4 {
@@ -51,31 +53,24 @@ func seal(t testing.TB, dir string, n int) written {
 			frames = AppendFrame(nil, second, Output, 0, []byte{byte('a' + i)})
 		}
 		segment, err := s.Seal(c, nil, frames, uint64(i+1)*second, i == 3)
-		must(t, err)
+		testkit.Check(t, err)
 		r.starts = append(r.starts, len(r.all))
 		r.all = append(r.all, segment...)
 		r.heads = append(r.heads, s.Head())
 	}
 	r.starts = append(r.starts, len(r.all))
-	must(t, errors.Join(c.Close(), os.WriteFile(r.path, r.all, 0o600), os.WriteFile(filepath.Join(dir, id(n)+KeyExt), key, 0o600)))
+	testkit.Check(t, errors.Join(c.Close(), os.WriteFile(r.path, r.all, 0o600), os.WriteFile(filepath.Join(dir, id(n)+KeyExt), key, 0o600)))
 	return r
 }
 
 // rewrite puts other bytes in the recording's place.
 func (r written) rewrite(t testing.TB, parts ...[]byte) {
 	t.Helper()
-	must(t, os.WriteFile(r.path, bytes.Join(parts, nil), 0o600))
+	testkit.Check(t, os.WriteFile(r.path, bytes.Join(parts, nil), 0o600))
 }
 
 // ended is what session.ended says of the recording.
 func (r written) ended() Expect { return Expect{Segments: 4, Head: r.heads[3], Final: true} }
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // readAll returns a recording's frames, and how it ended. Without ids, auditor
 // reads it.
@@ -88,7 +83,7 @@ func readAll(t testing.TB, dir, id string, ids ...age.Identity) ([]Frame, error)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { must(t, r.Close()) }()
+	defer func() { testkit.Check(t, r.Close()) }()
 	var all []Frame
 	for {
 		f, err := r.Next()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"entry/e2e/testkit"
 )
 
 var update = flag.Bool("update", false, "write testdata/v1 anew; only for a new version of the format")
@@ -23,7 +25,7 @@ func TestFormatStays(t *testing.T) {
 	const dir = golden
 	if *update {
 		seal(t, dir, 1)
-		must(t, os.WriteFile(filepath.Join(dir, "identity"), []byte(auditor().String()+"\n"), 0o600))
+		testkit.Check(t, os.WriteFile(filepath.Join(dir, "identity"), []byte(auditor().String()+"\n"), 0o600))
 	}
 	f, err := os.Open(filepath.Join(dir, "identity"))
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"entry/e2e/testkit"
 )
 
 // found returns which segment Verify, and reading with the key, complain about.
@@ -55,13 +57,13 @@ func TestEveryFlippedByteIsFoundAndNamed(t *testing.T) {
 func (r written) restart(t testing.TB) {
 	t.Helper()
 	a, aborted, err := Inspect(r.dir, r.id)
-	must(t, err)
+	testkit.Check(t, err)
 	if !aborted {
 		t.Fatal("a restart wouldn't find it")
 	}
 	b, err := a.Mark(time.Now())
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(r.dir, r.id+AbortedExt), b, 0o600))
+	testkit.Check(t, err)
+	testkit.Check(t, os.WriteFile(filepath.Join(r.dir, r.id+AbortedExt), b, 0o600))
 	if _, again, err := Inspect(r.dir, r.id); err != nil || again {
 		t.Fatalf("the next restart finds it again: %v", err)
 	}
@@ -85,7 +87,7 @@ func TestEveryTruncationIsFoundAndNamed(t *testing.T) {
 		if v == nil || v.Segment != segment || segment >= 0 && v.Fault != Cut {
 			t.Fatalf("cut to %d bytes and marked as aborted: Verify says %v", n, v)
 		}
-		must(t, os.Remove(filepath.Join(r.dir, r.id+AbortedExt)))
+		testkit.Check(t, os.Remove(filepath.Join(r.dir, r.id+AbortedExt)))
 	}
 	r.rewrite(t, r.all, []byte{0})
 	if v, _ := found(t, r.dir, r.id); v == nil || v.Segment != 4 {
@@ -193,7 +195,7 @@ func TestKeys(t *testing.T) {
 	seal(t, dir, 2)
 	key := func(n int) string { return filepath.Join(dir, id(n)+KeyExt) }
 	stranger, err := age.GenerateX25519Identity()
-	must(t, err)
+	testkit.Check(t, err)
 	if _, err := OpenRecording(dir, id(1), stranger); !errors.Is(err, ErrKey) {
 		t.Errorf("a stranger's identity: %v", err)
 	}
@@ -201,34 +203,34 @@ func TestKeys(t *testing.T) {
 		t.Errorf("no identity: %v", err)
 	}
 	own, err := os.ReadFile(key(1))
-	must(t, err)
+	testkit.Check(t, err)
 	foreign, err := os.ReadFile(key(2))
-	must(t, err)
-	must(t, os.WriteFile(key(1), foreign, 0o600))
+	testkit.Check(t, err)
+	testkit.Check(t, os.WriteFile(key(1), foreign, 0o600))
 	if _, err := OpenRecording(dir, id(1), auditor()); !errors.Is(err, ErrKey) {
 		t.Errorf("another recording's key: %v", err)
 	}
 	for i := range own {
 		bad := bytes.Clone(own)
 		bad[i] ^= 1
-		must(t, os.WriteFile(key(1), bad, 0o600))
+		testkit.Check(t, os.WriteFile(key(1), bad, 0o600))
 		if _, err := OpenRecording(dir, id(1), auditor()); !errors.Is(err, ErrKey) {
 			t.Errorf("byte %d of the key file flipped: %v", i, err)
 		}
 	}
 	// Rewrapped to another auditor, outside the digest.
 	plain, err := age.Decrypt(bytes.NewReader(own), auditor())
-	must(t, err)
+	testkit.Check(t, err)
 	k, err := io.ReadAll(plain)
-	must(t, err)
+	testkit.Check(t, err)
 	again, err := wrapKey(k, []age.Recipient{stranger.Recipient()})
-	must(t, err)
-	must(t, os.WriteFile(key(1), again, 0o600))
+	testkit.Check(t, err)
+	testkit.Check(t, os.WriteFile(key(1), again, 0o600))
 	r, err := OpenRecording(dir, id(1), stranger)
-	must(t, err)
-	must(t, r.Close())
+	testkit.Check(t, err)
+	testkit.Check(t, r.Close())
 	// Shredded.
-	must(t, os.Remove(key(1)))
+	testkit.Check(t, os.Remove(key(1)))
 	if _, err := OpenRecording(dir, id(1), auditor()); !errors.Is(err, ErrShredded) {
 		t.Errorf("without the key file: %v", err)
 	}
@@ -255,9 +257,9 @@ func TestListNamesWhatIsDamaged(t *testing.T) {
 	cut.rewrite(t, cut.all[:cut.starts[2]+5])
 	flipped.all[3] ^= 1
 	flipped.rewrite(t, flipped.all)
-	must(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
+	testkit.Check(t, os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
 	list, err := List(dir)
-	must(t, err)
+	testkit.Check(t, err)
 	if len(list) != 3 || list[0].State != StateAborted || list[0].Segments != 2 || list[1].State != Damaged || list[1].ID != id(2) || list[2].State != Complete {
 		t.Errorf("List = %+v", list)
 	}
