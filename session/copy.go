@@ -16,26 +16,36 @@ type course struct {
 	most  int           // bytes read at once
 	lease *lease        // that it rests on
 	count *atomic.Int64 // bytes of the channel in that direction
+	hook  *hook         // nil where nobody looks into it
 }
 
 // copy relays bytes until one of the ends has ended: counted against the
-// budget, then recorded, then sent. When the flow or the lease is ending it
-// stops after what it has in hand. The error is what failed, nil at the end of
-// data; with an SSH channel on either side it is io.EOF where the channel is
-// gone, and nothing else.
+// budget, seen by the decoder, recorded, then sent. When the flow or the lease
+// is ending it stops after what it has in hand. The error is what failed, nil at
+// the end of data; with an SSH channel on either side it is io.EOF where the
+// channel is gone, and nothing else.
 func (f *flow) copy(c course) error {
 	defer c.dst.end()
+	err := f.run(c)
+	if c.hook != nil {
+		c.hook.end(c.to)
+	}
+	return err
+}
+
+func (f *flow) run(c course) error {
 	for n := 0; !f.over() && !c.lease.over(); {
 		b := fastconn.Chunk(n, c.most)
 		var end, err error
 		n, end = c.src.Read(*b)
 		if n > 0 && !f.over() && !c.lease.over() {
-			err = f.pass(c, (*b)[:n])
+			err = f.pass(&c, (*b)[:n])
+		}
+		if err != nil {
+			return err // the buffer may still be being read
 		}
 		fastconn.PutChunk(b)
 		switch {
-		case err != nil:
-			return err
 		case n > 0:
 			// Bytes may come with an error: x/crypto reports that way that it
 			// could not open the window. What the peer had sent is still there to
@@ -50,14 +60,22 @@ func (f *flow) copy(c course) error {
 }
 
 // pass relays p. An error says that the course can't go on.
-func (f *flow) pass(c course, p []byte) error {
+func (f *flow) pass(c *course, p []byte) error {
 	if err := f.meter.may[c.to].take(f.group.Context(), len(p)); err != nil {
 		c.lease.end(f.o.Ref(), unbudgeted(err), "")
 		return err
 	}
 	f.meter.read(c.to, len(p))
 	c.count.Add(int64(len(p)))
-	err := c.dst.put(p)
+	var err error
+	if c.hook == nil {
+		err = c.dst.put(p)
+	} else {
+		var attached bool
+		if attached, err = c.hook.pass(c.to, p); !attached {
+			c.hook = nil // it has ended what it had to do with this direction
+		}
+	}
 	f.meter.wrote(c.to)
 	return err
 }

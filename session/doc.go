@@ -59,6 +59,11 @@
 // is taken out of its budget before it is recorded, and recorded before it is
 // written.
 //
+// Where a decoder looks into a channel (decoderFor), both directions pass it in
+// order, between reading and delivering: what is counted is what was read, what
+// is recorded is what is delivered. It can let bytes pass, replace them, answer,
+// and end the channel; neither direction waits for what the other one delivers.
+//
 // A message for the user comes between what a program writes to its terminal,
 // never inside an escape sequence or a character.
 //
@@ -97,14 +102,17 @@
 // discarded by one more. Beside those: one recheck at a time, a keep-alive for
 // each leg, the end of each leg. A copying goroutine waits for its source, then
 // for the budget, the recorder and its destination; nothing else waits for it
-// but the owner of its channel. Relay returns when all have ended. Forward is
-// the same with one channel, whose group ends with it.
+// but the owner of its channel. Where a decoder answers, one more goroutine
+// delivers that. Relay returns when all have ended. Forward is the same with one
+// channel, whose group ends with it.
 //
 // Locks: the turn of an outlet is held while recording and writing, and so can
 // be waited for as long as a peer takes nothing; that of an allowance is held
 // while a budget is asked. Neither is taken under another one. flow.mu is held
 // across nothing that waits; those of the listens and of the group are taken
-// under it. The others (places, names told) stand alone.
+// under it. A hook's is held while its decoder looks, and a lane's is taken under
+// it, neither across anything that waits. The others (places, names told) stand
+// alone.
 //
 // Not covered: the goroutines of x/crypto itself, about which nothing is
 // promised, and its OpenChannel where it never returns (see lost). No function

@@ -96,6 +96,8 @@ type Options struct {
 	// every interval; after count unanswered intervals it isn't.
 	UpstreamKeepAlive KeepAlive // zero means 15 s × 3
 	ClientKeepAlive   KeepAlive // zero means 10 min × 3: laptops sleep
+
+	decoder func(content) decoder // decoderFor, but in tests
 }
 
 // KeepAlive bounds how long a silent peer is believed to be there.
@@ -139,6 +141,9 @@ func (o *Options) fill() error {
 	}
 	if o.Stands == nil {
 		o.Stands = o.Decide
+	}
+	if o.decoder == nil {
+		o.decoder = decoderFor
 	}
 	if o.Ref == nil {
 		o.Ref = newRef

@@ -43,13 +43,18 @@ const maxTail = 256 // bytes
 func (o *outlet) put(p []byte) error {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
+	return o.putting(p)
+}
+
+// putting is put with the turn held.
+func (o *outlet) putting(p []byte) error {
 	if err := o.write(p); err != nil || o.waiting == nil || o.inside() {
 		return err
 	}
 	return o.flush()
 }
 
-// write is put with the turn held, and shows no lines.
+// write is putting, but shows no lines.
 func (o *outlet) write(p []byte) error {
 	if err := o.tap.keep(p); err != nil {
 		o.f.unrecorded(err)

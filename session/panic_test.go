@@ -23,8 +23,9 @@ import (
 
 // fault panics, once it is on, in the place that has its name.
 type fault struct {
-	at string
-	on atomic.Bool
+	at      string
+	answers bool // the decoder does, and lets nothing pass
+	on      atomic.Bool
 }
 
 func (f *fault) reached(place string) {
@@ -41,10 +42,25 @@ func (f *fault) in(o *Options) {
 	o.Event = func(e audit.Event) error { f.reached("event"); return event(e) }
 	o.Ref = func() string { f.reached("ref"); return ref() }
 	o.BudgetUp = faultyBudget{f}
+	o.decoder = func(content) decoder { return faultyDecoder{f} }
 	if rec, ok := o.Recorder.(*fakeRecorder); ok {
 		rec.before = func(k recording.Kind, _ []byte) { f.reached("frame " + k.String()) }
 	}
 }
+
+type faultyDecoder struct{ f *fault }
+
+func (d faultyDecoder) data(_ direction, p []byte, r *ruling) error {
+	d.f.reached("decoder")
+	if d.f.on.Load() && d.f.answers {
+		r.Answer(p)
+		return nil
+	}
+	r.Pass(p, false)
+	return nil
+}
+
+func (d faultyDecoder) end(direction, *ruling) error { d.f.reached("decoder's end"); return nil }
 
 type faultyBudget struct{ f *fault }
 
@@ -171,6 +187,10 @@ func TestAPanicEndsItsOwnSessionOnly(t *testing.T) {
 		{"open", opens("session", nil), "open of a channel"},
 		{"dispatch", opens("session", nil), "relay"},
 		{"ref", opens("direct-tcpip", tcpPayload("elsewhere", 1)), "forward"},
+		{"decoder", types, "input of a program"},
+		{"decoder's end", func(_ *rig, u *userChannel) { _ = u.CloseWrite() }, "input of a program"},
+		{"decoder", forwards, "stream of a forward"},
+		{"client's write", types, "answers of a decoder"},
 		{"client's read", forwards, "stream of a forward"},
 		{"target's write", forwards, "stream of a forward"},
 	} {
@@ -182,7 +202,7 @@ func TestAPanicEndsItsOwnSessionOnly(t *testing.T) {
 				t.Fatal("exec was refused")
 			}
 
-			f := &fault{at: tt.at}
+			f := &fault{at: tt.at, answers: tt.goroutine == "answers of a decoder"}
 			g := group.New(t.Context(), nil)
 			change := make(chan struct{}, 1)
 			r := newRigOf(t, mayAllRecorded+"\nrecord_input: true", rigging{ctx: g.Context(), legs: f.legs,
@@ -242,25 +262,26 @@ func TestAPanicEndsItsOwnRefusalOnly(t *testing.T) {
 }
 
 func TestAPanicEndsItsOwnForwardOnly(t *testing.T) {
-	sends := func(l *lane) { _, _ = l.Write([]byte("sent")) }
-	answers := func(l *lane) { _, _ = l.target.Write([]byte("answered")) }
+	sends := func(l *crossing) { _, _ = l.Write([]byte("sent")) }
+	answers := func(l *crossing) { _, _ = l.target.Write([]byte("answered")) }
 	for _, tt := range []struct {
 		at        string
-		do        func(*lane)
+		do        func(*crossing)
 		goroutine string
 	}{
 		{"conn", sends, "stream of a forward"},
 		{"take", sends, "stream of a forward"},
+		{"decoder", sends, "stream of a forward"},
 		{"conn's read", answers, "stream of a forward"},
 		{"stands", nil, "recheck"},
 	} {
 		t.Run(tt.at, func(t *testing.T) {
 			a, b := wire.Pipe()
-			unharmed := newLane(t, mayForward, a, b, nil)
+			unharmed := newCrossing(t, mayForward, a, b, nil)
 			f := &fault{at: tt.at}
 			far, target := wire.Pipe()
 			change := make(chan struct{}, 1)
-			l := newLane(t, mayForward, faultyWire{far, f}, target, func(o *Options) { f.in(o); o.Recheck = change })
+			l := newCrossing(t, mayForward, faultyWire{far, f}, target, func(o *Options) { f.in(o); o.Recheck = change })
 			f.on.Store(true)
 			if tt.do != nil {
 				tt.do(l)

@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,8 +40,6 @@ type pipe struct {
 	over    func() // called once that is noted; may be nil
 	closing bool   // both sides were closed from here; owned by own
 	failed  error  // what ended it, where one side failed; owned by own
-	alarmed atomic.Bool
-	refused atomic.Bool
 }
 
 // carry accepts nc, the near side, and relays until both sides closed the
@@ -68,13 +65,13 @@ func (p *pipe) own() {
 	}
 	copied := make(chan end, 2)
 	var out [2]*outlet
+	out[p.to], out[1-p.to] = p.f.newOutlet(p.far, nil), p.f.newOutlet(p.near, nil)
+	hook := p.f.newHook(p.f.o.decoder(content{channel: p.opened.ChannelType, grant: p.grant}), p.grant, p.opened, p.lease, out[towardsClient], out[towardsTarget])
 	start := func(dst, src side, to direction) {
-		o := p.f.newOutlet(dst, nil)
-		out[to] = o
 		p.f.group.Go("stream of a forward", func() {
 			e := end{to: to}
 			defer func() { copied <- e }()
-			e.err = p.f.copy(course{to: to, src: &sniffer{p: p, src: src}, dst: o, most: fastconn.BulkChunk, lease: p.lease, count: &p.bytes[to]})
+			e.err = p.f.copy(course{to: to, src: src, dst: out[to], most: fastconn.BulkChunk, lease: p.lease, count: &p.bytes[to], hook: hook})
 			if e.err == nil && !p.lease.over() {
 				_ = dst.CloseWrite() // it may be gone
 			}
@@ -138,9 +135,7 @@ func (p *pipe) own() {
 // gone, which its requests tell; nothing tells it of another connection.
 func (p *pipe) fail(err error) {
 	switch {
-	case errors.Is(err, errNested):
-		p.close()
-	case p.closing, !p.alone(), errors.Is(err, io.EOF), p.nearReqs == nil: // the client left
+	case p.closing, p.lease.over(), !p.alone(), errors.Is(err, io.EOF), p.nearReqs == nil: // the client left
 	default:
 		p.failed = err
 		p.close()
@@ -157,8 +152,6 @@ func (p *pipe) closed() {
 		e.Type, e.Detail = audit.ForwardClosed, ""
 		e.BytesDown, e.BytesUp = p.bytes[towardsClient].Load(), p.bytes[towardsTarget].Load()
 		switch {
-		case p.refused.Load():
-			e.Reason = "nested-ssh"
 		case p.lease.over():
 			p.lease.fill(&e)
 		case p.alone() && p.f.over():
@@ -190,58 +183,4 @@ func (p *pipe) close() {
 			p.f.group.Go("close of a forward", func() { _ = s.Close() })
 		}
 	}
-}
-
-var errNested = errors.New("an SSH connection inside a forward")
-
-// sniffer looks at the first bytes of one direction of a forward. An SSH
-// connection inside it would be out of sight: an alarm, and under a full
-// recording the end of the forward. Whoever disguises the stream gets past;
-// what holds is that a full recording admits listed destinations only.
-type sniffer struct {
-	p    *pipe
-	src  io.Reader
-	head []byte
-	done bool
-}
-
-const (
-	greeting    = "SSH-2.0-"
-	oldGreeting = "SSH-1.99-" // a server that speaks both, RFC 4253 §5.1
-)
-
-func (s *sniffer) Read(b []byte) (int, error) {
-	n, err := s.src.Read(b)
-	if s.done || n == 0 {
-		return n, err
-	}
-	s.head = append(s.head, b[:min(n, len(oldGreeting)-len(s.head))]...)
-	head := string(s.head)
-	switch {
-	case strings.HasPrefix(head, greeting), strings.HasPrefix(head, oldGreeting):
-		s.done, s.head = true, nil
-		if s.p.alarm() {
-			return 0, errNested
-		}
-	case !strings.HasPrefix(greeting, head) && !strings.HasPrefix(oldGreeting, head):
-		s.done, s.head = true, nil
-	}
-	return n, err
-}
-
-// alarm notes the nested connection once and reports whether it is refused.
-func (p *pipe) alarm() (refused bool) {
-	refused = p.grant.Record() == policy.Full
-	if refused {
-		p.refused.Store(true)
-	}
-	if !p.alarmed.Swap(true) {
-		e := p.opened
-		e.Type, e.Reason = audit.AlarmNestedSSH, "noticed"
-		if refused {
-			e.Reason = "refused"
-		}
-		p.f.event(e)
-	}
-	return refused
 }

@@ -274,6 +274,10 @@ func (s *sessionChannel) startProgram(req *ssh.Request, st start) bool {
 	case s.pty:
 		s.payload = terminalPayload
 	}
+	s.content = content{channel: "session", subsystem: st.subsystem}
+	if req.Type == "exec" {
+		s.content.command = st.command
+	}
 	s.started = true
 	return true
 }

@@ -55,6 +55,7 @@ type sessionChannel struct {
 	pty     bool
 	started bool
 	payload payload
+	content content
 	failed  int // starts that were refused
 
 	// Owned by own.

@@ -19,6 +19,9 @@ func (s *sessionChannel) begin() {
 	}
 	s.stdout.tap, s.stdout.screen = newTap(recording.Output), s.payload == terminalPayload
 	s.stderr.tap = newTap(recording.Error)
+	input := r.newOutlet(s.up, newTap(recording.Input))
+	s.content.terminal, s.content.grant = s.pty, s.grant
+	hook := r.newHook(r.o.decoder(s.content), s.grant, audit.Event{Channel: s.id, ChannelType: s.content.channel}, s.lease, s.stdout, input)
 	s.hear()
 	stream := func(which stream, name string, f func()) {
 		r.group.Go(name, func() {
@@ -27,14 +30,14 @@ func (s *sessionChannel) begin() {
 		})
 	}
 	stream(inputStream, "input of a program", func() {
-		_ = r.copy(course{to: towardsTarget, src: s.client, dst: r.newOutlet(s.up, newTap(recording.Input)), most: most, lease: s.lease, count: &s.bytesUp})
+		_ = r.copy(course{to: towardsTarget, src: s.client, dst: input, most: most, lease: s.lease, count: &s.bytesUp, hook: hook})
 		_ = s.up.CloseWrite() // the target may have closed the channel
 	})
 	stream(outputStream, "output of a program", func() {
 		if s.pty && r.o.Notice != "" && s.stdout.put([]byte(r.o.Notice+"\r\n")) != nil {
 			return
 		}
-		_ = r.copy(course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown})
+		_ = r.copy(course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown, hook: hook})
 	})
 	stream(errorStream, "error output of a program", func() {
 		_ = r.copy(course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})

@@ -19,8 +19,8 @@ import (
 	"entry/policy"
 )
 
-// lane is a running Forward between a channel of the test and a conn.
-type lane struct {
+// crossing is a running Forward between a channel of the test and a conn.
+type crossing struct {
 	ssh.Channel          // the user's end
 	target      net.Conn // the target's end
 	user        ssh.Conn // that the channel is on
@@ -34,7 +34,7 @@ type lane struct {
 	log logbook.Log // what Options.Event took
 }
 
-func (l *lane) closed() audit.Event {
+func (l *crossing) closed() audit.Event {
 	all := l.log.All()
 	e := all[len(all)-1]
 	if e.Type != audit.ForwardClosed {
@@ -43,14 +43,14 @@ func (l *lane) closed() audit.Event {
 	return e
 }
 
-// newLane opens a forward to the other end of target, under rule.
-func newLane(t testing.TB, rule string, far, target net.Conn, change func(*Options)) *lane {
+// newCrossing opens a forward to the other end of target, under rule.
+func newCrossing(t testing.TB, rule string, far, target net.Conn, change func(*Options)) *crossing {
 	t.Helper()
 	a, b := wire.Pipe()
 	user, server := connect(t, a, b)
 	go ssh.DiscardRequests(user.Requests)
 	go ssh.DiscardRequests(server.Requests)
-	l := &lane{target: target, user: user.Conn, entry: b, over: make(chan struct{}), done: make(chan struct{})}
+	l := &crossing{target: target, user: user.Conn, entry: b, over: make(chan struct{}), done: make(chan struct{})}
 	o := Options{Decide: decider(policyOf(t, rule)), Ref: func() string { return "ref00000" }, Event: into(&l.log)}
 	if change != nil {
 		change(&o)
@@ -86,7 +86,7 @@ const mayForward = "may: [forward-local]\nforward_local: [\"*\"]\nrecord: metada
 
 func TestForwardToAConn(t *testing.T) {
 	far, target := wire.TCP(t)
-	l := newLane(t, mayForward, far, target, nil)
+	l := newCrossing(t, mayForward, far, target, nil)
 	text := strings.Repeat("0123456789", 300_000)
 	go func() {
 		_, _ = io.WriteString(l, text)
@@ -122,19 +122,19 @@ func TestForwardEndsWithWhatItRestsOn(t *testing.T) {
 	for _, c := range []struct {
 		name, limits string
 		change       func(*Options, chan struct{})
-		act          func(*lane, chan struct{})
+		act          func(*crossing, chan struct{})
 		after        time.Duration
 		reason, text string
 		ref          string
 	}{
-		{name: "its context", act: func(l *lane, _ chan struct{}) {
+		{name: "its context", act: func(l *crossing, _ chan struct{}) {
 			l.end(&refusal.Error{Code: "killed", Text: "an operator ended it"})
 		}, reason: "killed", text: "an operator ended it"},
-		{name: "its grant", act: func(_ *lane, change chan struct{}) { change <- struct{}{} },
+		{name: "its grant", act: func(_ *crossing, change chan struct{}) { change <- struct{}{} },
 			change: func(o *Options, _ chan struct{}) {
 				o.Stands = func() (policy.Grant, error) { return policy.Grant{}, gone }
 			}, reason: "policy-changed", text: "the policy changed: access can't be checked right now"},
-		{name: "its capability", act: func(_ *lane, change chan struct{}) { change <- struct{}{} },
+		{name: "its capability", act: func(_ *crossing, change chan struct{}) { change <- struct{}{} },
 			change: func(o *Options, _ chan struct{}) {
 				o.Stands = decider(policyOf(t, mayLittle))
 			}, reason: "capability-lost", text: "the policy changed: rule tinker-home (tinker.yaml:7) does not allow forward-local", ref: "ref00000"},
@@ -149,7 +149,7 @@ func TestForwardEndsWithWhatItRestsOn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				change := make(chan struct{}, 1)
 				far, target := wire.Pipe()
-				l := newLane(t, mayForward+c.limits, far, target, func(o *Options) {
+				l := newCrossing(t, mayForward+c.limits, far, target, func(o *Options) {
 					o.Recheck = change
 					if c.change != nil {
 						c.change(o, change)
@@ -191,7 +191,7 @@ func TestForwardEndsWithWhatItRestsOn(t *testing.T) {
 // Without what tells failures from ends, the client would wait for more.
 func TestForwardToAConnThatFails(t *testing.T) {
 	far, target := wire.TCP(t)
-	l := newLane(t, mayForward, far, target, nil)
+	l := newCrossing(t, mayForward, far, target, nil)
 	_, _ = io.WriteString(l, "x")
 	if _, err := io.ReadFull(target, make([]byte, 1)); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestForwardToAConnThatFails(t *testing.T) {
 func TestForwardDeliversWhatTheClientLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		far, target := wire.Pipe()
-		l := newLane(t, mayForward, far, target, nil)
+		l := newCrossing(t, mayForward, far, target, nil)
 		const sent = 1 << 20
 		if _, err := l.Write(make([]byte, sent)); err != nil {
 			t.Fatal(err)
@@ -258,7 +258,7 @@ func TestForwardThatIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			far, target := wire.Pipe()
-			l := newLane(t, mayForward, far, target, c.change)
+			l := newCrossing(t, mayForward, far, target, c.change)
 			var no *ssh.OpenChannelError
 			if !errors.As(l.refused, &no) || no.Message != c.want {
 				t.Errorf("%v, want %q", l.refused, c.want)

@@ -79,6 +79,16 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// Buffered is how many bytes can be read at once.
+func (c *Conn) Buffered() int {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	return len(c.in.buf)
+}
+
+// CloseWrite ends what c writes.
+func (c *Conn) CloseWrite() error { c.out.close(); return nil }
+
 func (c *Conn) Close() error                     { c.in.close(); c.out.close(); return nil }
 func (c *Conn) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 22} }
 func (c *Conn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711} }

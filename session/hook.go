@@ -1,0 +1,334 @@
+package session
+
+import (
+	"errors"
+	"math"
+	"sync"
+
+	"entry/audit"
+	"entry/audit/refusal"
+	"entry/policy"
+	"entry/session/fastconn"
+	"entry/session/group"
+)
+
+// maxAnswers is how much of a decoder's answers waits for a direction. Whoever
+// asks for more is read no further. OpenSSH's sftp has 64 requests under way.
+const maxAnswers = 256 << 10 // bytes
+
+// hook is where a decoder sits, between reading and delivering. The goroutine
+// that reads a direction has the decoder look at each piece, and then delivers
+// what came of it. Answers go the other way: there a goroutine of their own
+// delivers them, so that no direction ever waits for the other one's peer.
+//
+// Locks: mu, then a lane's. An outlet's turn is taken with neither.
+type hook struct {
+	f       *flow
+	lease   *lease
+	grant   policy.Grant
+	channel uint32      // for frames
+	about   audit.Event // the channel, for events
+	lanes   [2]lane     // by direction
+	rulings [2]ruling   // likewise
+
+	mu  sync.Mutex // one call of dec at a time; guards what lanes say is its
+	dec decoder
+}
+
+// lane is what is under way in one direction, in the order in which it was
+// ruled.
+type lane struct {
+	out   *outlet
+	group *group.Group
+
+	// Guarded by the hook's mu.
+	left   bool   // the decoder has detached
+	inside bool   // the stream stands inside a packet
+	held   []item // answers that wait for its end
+
+	mu       sync.Mutex // guards what follows
+	queue    []item
+	head     int    // index of the first one in queue
+	in, done uint64 // items that were queued, and of those taken out
+	answers  int    // bytes, held ones too
+	flushing bool   // a goroutine delivers answers
+	closed   bool   // nothing is queued any more
+	err      error  // why, where it is the peer's fault
+	room     chan struct{}
+}
+
+// item is bytes to deliver, or something to note.
+type item struct {
+	p      []byte
+	answer bool
+	fact   func()
+}
+
+// newHook puts d between the outlets of a channel; nil if d is.
+func (f *flow) newHook(d decoder, g policy.Grant, about audit.Event, l *lease, toClient, toTarget *outlet) *hook {
+	if d == nil {
+		return nil
+	}
+	h := &hook{f: f, lease: l, grant: g, about: about, dec: d}
+	if about.Channel != nil {
+		h.channel = *about.Channel
+	}
+	for to, out := range []*outlet{towardsClient: toClient, towardsTarget: toTarget} {
+		h.lanes[to].out, h.lanes[to].group, h.lanes[to].room = out, f.group, make(chan struct{}, 1)
+		h.rulings[to] = ruling{h: h, to: direction(to)}
+	}
+	return h
+}
+
+// pass has the decoder look at p and delivers what comes of it in the same
+// direction. attached is false once that needs no decoder any more. After an
+// error, p may still be being read.
+func (h *hook) pass(to direction, p []byte) (attached bool, err error) {
+	for len(p) > 0 {
+		piece := p[:min(len(p), fastconn.MaxChunk)]
+		p = p[len(piece):]
+		var until uint64
+		if until, attached, err = h.look(to, piece); err != nil {
+			h.refuse(err)
+			return attached, err
+		}
+		if err := h.deliver(to, until); err != nil {
+			return attached, err
+		}
+		h.wait(1 - to)
+	}
+	return attached, nil
+}
+
+// look calls the decoder and returns up to where the lane is to be delivered.
+func (h *hook) look(to direction, p []byte) (until uint64, attached bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := &h.lanes[to]
+	if l.left {
+		l.push(item{p: p})
+	} else {
+		err = h.dec.data(to, p, &h.rulings[to])
+	}
+	return l.queued(), !l.left, err
+}
+
+// end tells the decoder of the end of a direction, delivers all that is under
+// way in it and takes no more.
+func (h *hook) end(to direction) {
+	if err := h.looked(to); err != nil {
+		h.refuse(err)
+	}
+	_ = h.deliver(to, math.MaxUint64) // copy has the failure that counts
+	h.shut(to, nil)
+}
+
+func (h *hook) looked(to direction) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := &h.lanes[to]
+	var err error
+	if !l.left {
+		err = h.dec.end(to, &h.rulings[to])
+	}
+	l.left = true
+	return err
+}
+
+// refuse ends the channel as the decoder wants it.
+func (h *hook) refuse(err error) {
+	h.mu.Lock()
+	for to := range h.lanes {
+		h.lanes[to].left = true
+	}
+	h.mu.Unlock()
+	h.shut(towardsClient, nil)
+	h.shut(towardsTarget, nil)
+	var why *refusal.Error
+	if !errors.As(err, &why) {
+		why = &refusal.Error{Text: "internal error", Code: refusal.Internal, Cause: err}
+	}
+	h.lease.end(h.f.o.Ref(), why, "")
+}
+
+// deliver takes what is in the lane up to until out of it. It returns once all
+// of that is delivered, or with what the peer failed with.
+func (h *hook) deliver(to direction, until uint64) error {
+	l := &h.lanes[to]
+	l.out.turn <- struct{}{}
+	defer func() { <-l.out.turn }()
+	for h.next(to, until) {
+	}
+	return l.failure()
+}
+
+// flush delivers the answers in the lane, and what stands between them.
+func (h *hook) flush(to direction) {
+	l := &h.lanes[to]
+	l.out.turn <- struct{}{}
+	defer func() { <-l.out.turn }()
+	for h.next(to, math.MaxUint64) || !l.idle() {
+	}
+}
+
+// next takes one item out of the lane, if there is one before until, and does
+// it; the outlet's turn is held.
+func (h *hook) next(to direction, until uint64) bool {
+	l := &h.lanes[to]
+	it, ok := l.pop(until)
+	switch {
+	case !ok:
+		return false
+	case it.fact != nil:
+		it.fact()
+	case h.f.over() || h.lease.over():
+		h.shut(to, nil)
+	default:
+		if err := l.out.putting(it.p); err != nil {
+			h.shut(to, err)
+		}
+	}
+	return true
+}
+
+// release queues the answers that were held and has them delivered; mu is held.
+func (h *hook) release(l *lane) {
+	for i, it := range l.held {
+		l.push(it)
+		l.held[i] = item{}
+	}
+	if len(l.held) > 0 && l.wake() {
+		to := towardsClient
+		if l == &h.lanes[towardsTarget] {
+			to = towardsTarget
+		}
+		l.group.Go("answers of a decoder", func() { h.flush(to) })
+	}
+	l.held = l.held[:0]
+}
+
+// wait waits as long as too many answers are under way in a direction.
+func (h *hook) wait(to direction) {
+	l := &h.lanes[to]
+	for l.full() {
+		select {
+		case <-l.room:
+		case <-h.lease.ended:
+			return
+		case <-h.f.ending:
+			return
+		}
+	}
+}
+
+// shut takes nothing more into the lane and drops what is in it, but for what
+// was to be noted.
+func (h *hook) shut(to direction, err error) {
+	for _, it := range h.lanes[to].close(err) {
+		if it.fact != nil {
+			it.fact()
+		}
+	}
+}
+
+func (l *lane) push(it item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed && it.fact == nil {
+		return
+	}
+	l.queue = append(l.queue, it)
+	l.in++
+}
+
+// queued is how many items were queued so far.
+func (l *lane) queued() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.in
+}
+
+// answer makes room for an answer of n bytes; false says that nobody takes it.
+func (l *lane) answer(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.answers += n
+	return true
+}
+
+func (l *lane) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.closed && l.answers > maxAnswers
+}
+
+func (l *lane) pop(until uint64) (it item, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head == len(l.queue) || l.done >= until {
+		return item{}, false
+	}
+	it = l.queue[l.head]
+	l.queue[l.head] = item{}
+	l.done++
+	if l.head++; l.head == len(l.queue) {
+		l.queue, l.head = l.queue[:0], 0
+	}
+	if it.answer {
+		l.answers -= len(it.p)
+		l.signal()
+	}
+	return it, true
+}
+
+// wake reports whether a goroutine is to be started for answers.
+func (l *lane) wake() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.flushing {
+		return false
+	}
+	l.flushing = true
+	return true
+}
+
+// idle ends what wake began if nothing is left to deliver.
+func (l *lane) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head < len(l.queue) {
+		return false
+	}
+	l.flushing = false
+	return true
+}
+
+// close returns what is dropped.
+func (l *lane) close(err error) []item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.closed, l.err = true, err
+	}
+	rest := l.queue[l.head:]
+	l.queue, l.head, l.done, l.answers = nil, 0, l.in, 0
+	l.signal()
+	return rest
+}
+
+func (l *lane) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// signal says that there may be room; one goroutine waits for it.
+func (l *lane) signal() {
+	select {
+	case l.room <- struct{}{}:
+	default:
+	}
+}
