@@ -21,6 +21,7 @@ import (
 
 // purse is a Budget of so many bytes.
 type purse struct {
+	gate  chan struct{} // nil, or Take waits until it is closed
 	mu    sync.Mutex
 	left  int64
 	takes int
@@ -31,7 +32,18 @@ func newPurse(bytes int64) *purse {
 	return &purse{left: bytes, empty: &refusal.Error{Text: "today's 1 MB towards this client are used up", Code: refusal.Budget}}
 }
 
+// open lets those go on who wait at the gate, with so many bytes.
+func (p *purse) open(bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = bytes
+	close(p.gate)
+}
+
 func (p *purse) Take(ctx context.Context, want int64) (int64, error) {
+	if p.gate != nil {
+		<-p.gate
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.takes++

@@ -337,3 +337,57 @@ func TestOptionsAreRequired(t *testing.T) {
 	user.Conn.Wait()
 	target.Conn.Wait()
 }
+
+// gated is a client's channel on which requests wait until the gate is open.
+type gated struct {
+	ssh.Channel
+	gate <-chan struct{}
+}
+
+func (g gated) SendRequest(name string, reply bool, p []byte) (bool, error) {
+	<-g.gate
+	return g.Channel.SendRequest(name, reply, p)
+}
+
+// A program's output was cut and its exit status is there, while the goroutine
+// that owns the channel is busy: now and then it took the end of the streams for
+// the program's, and gave the client the status.
+func TestWhatWasCutIsNoProgramsEnd(t *testing.T) {
+	for name, end := range map[string]func(*rig, *purse){
+		"its lease": func(_ *rig, p *purse) { p.open(0) },
+		"the session": func(r *rig, p *purse) {
+			r.cancel(&refusal.Error{Code: "killed", Text: "an operator ended it"})
+			p.open(1 << 30)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 100 {
+				synctest.Test(t, func(t *testing.T) {
+					gate := make(chan struct{})
+					down := &purse{empty: &refusal.Error{Code: refusal.Budget, Text: "the limit is reached"}, gate: make(chan struct{})}
+					r := newRigOf(t, mayAll, rigging{change: func(o *Options) { o.BudgetDown = down },
+						legs: func(client, _ *Leg) {
+							client.Channels = accepted(client.Channels, func(ch ssh.Channel) ssh.Channel { return gated{ch, gate} })
+						}})
+					r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+						_, _ = io.WriteString(ch, "output")
+						time.Sleep(time.Second) // it waits for the budget
+						_, _ = ch.SendRequest("eow@openssh.com", false, nil)
+						exitWith(ch, 0)
+					}), nil)
+					u := r.open()
+					u.request(t, "exec", "id")
+					time.Sleep(2 * time.Second) // the owner is busy with eow, the output with the budget
+					end(r, down)
+					synctest.Wait()
+					close(gate)
+					if u.ends(t); u.stderr() == "" || u.exit != exitEnded {
+						t.Errorf("stdout %q, stderr %q, status %d", u.stdout(), u.stderr(), u.exit)
+					}
+					r.client.Conn.Close()
+					r.wait()
+				})
+			}
+		})
+	}
+}

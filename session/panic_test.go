@@ -73,14 +73,7 @@ func (b faultyBudget) Return(int64) { b.f.reached("return") }
 // legs puts f into the channels of both legs.
 func (f *fault) legs(client, upstream *Leg) {
 	upstream.Conn = &faultyConn{upstream.Conn, f}
-	from, through := client.Channels, make(chan ssh.NewChannel)
-	go func() {
-		defer close(through)
-		for nc := range from {
-			through <- &faultyNew{nc, f}
-		}
-	}()
-	client.Channels = through
+	client.Channels = wrapped(client.Channels, func(nc ssh.NewChannel) ssh.NewChannel { return &faultyNew{nc, f} })
 }
 
 type faultyConn struct {

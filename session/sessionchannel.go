@@ -206,12 +206,18 @@ func (s *sessionChannel) own() {
 				s.listen = s.messages
 			}
 		case <-ended:
-			ended, s.lost = nil, true
-			s.stopProgram()
-			late = time.After(farewellGrace)
 		case <-late: // a client that takes nothing hears nothing
 			s.r.group.Go("close of a channel", func() { _ = s.client.Close() })
 		case <-ending:
+		}
+		// Whatever came first: the streams that these have ended mustn't pass for
+		// a program's end.
+		if !s.lost && s.lease.over() {
+			ended, s.lost = nil, true
+			s.stopProgram()
+			late = time.After(farewellGrace)
+		}
+		if !s.cut && s.r.over() {
 			ending, s.cut = nil, true
 		}
 		s.settle()

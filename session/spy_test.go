@@ -31,26 +31,38 @@ func (s *spy) list() []string {
 
 // on puts s between leg's new channels and their taker.
 func (s *spy) on(leg Leg) Leg {
-	through := make(chan ssh.NewChannel)
-	from := leg.Channels
-	go func() {
-		defer close(through)
-		for nc := range from {
-			through <- &spyNew{nc, s}
-		}
-	}()
-	leg.Channels = through
+	leg.Channels = accepted(leg.Channels, func(ch ssh.Channel) ssh.Channel { return &spyChannel{ch, s} })
 	return leg
 }
 
-type spyNew struct {
-	ssh.NewChannel
-	s *spy
+// wrapped has wrap change the new channels that come on from.
+func wrapped(from <-chan ssh.NewChannel, wrap func(ssh.NewChannel) ssh.NewChannel) <-chan ssh.NewChannel {
+	through := make(chan ssh.NewChannel)
+	go func() {
+		defer close(through)
+		for nc := range from {
+			through <- wrap(nc)
+		}
+	}()
+	return through
 }
 
-func (n *spyNew) Accept() (ssh.Channel, <-chan *ssh.Request, error) {
+// accepted has wrap change the channels that are accepted.
+func accepted(from <-chan ssh.NewChannel, wrap func(ssh.Channel) ssh.Channel) <-chan ssh.NewChannel {
+	return wrapped(from, func(nc ssh.NewChannel) ssh.NewChannel { return acceptedAs{nc, wrap} })
+}
+
+type acceptedAs struct {
+	ssh.NewChannel
+	wrap func(ssh.Channel) ssh.Channel
+}
+
+func (n acceptedAs) Accept() (ssh.Channel, <-chan *ssh.Request, error) {
 	ch, reqs, err := n.NewChannel.Accept()
-	return &spyChannel{ch, n.s}, reqs, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return n.wrap(ch), reqs, nil
 }
 
 type spyChannel struct {
