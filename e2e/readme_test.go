@@ -67,3 +67,18 @@ func TestReadmePolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeOfContributors: what CONTRIBUTING.md names is there.
+func TestReadmeOfContributors(t *testing.T) {
+	beside(t)
+	seen := 0
+	for _, m := range regexp.MustCompile("`((?:\\.ci|audit|bastion|cmd|configs|e2e|policy|session)(?:/[a-z0-9_.]+)*)`").FindAllStringSubmatch(testkit.ReadFile(t, "../CONTRIBUTING.md"), -1) {
+		seen++
+		if !fileExists("../" + m[1]) {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+	if seen < 30 {
+		t.Errorf("%d places are named", seen)
+	}
+}
