@@ -42,7 +42,7 @@ const lowest = 3
 // library: one codec each.
 var codecs = map[string][]string{
 	"policy/strict":           {"go.yaml.in/yaml/v4"},
-	"policy/pubkey":           {"golang.org/x/crypto/ssh"},
+	"policy/pubkey":           {"golang.org/x/crypto/ssh", "filippo.io/edwards25519"},
 	"audit":                   {"golang.org/x/mod/sumdb"},
 	"session/recording":       {"github.com/klauspost/compress", "filippo.io/age"},
 	"bastion/identity/secret": {"golang.org/x/crypto", "github.com/pquerna/otp", "github.com/go-crypt/x"},

@@ -62,6 +62,7 @@ func PublicKeys(t testing.TB) []PublicKey {
 	}
 	bad("rsa with a negative modulus", rsaLine(big.NewInt(65537), new(big.Int).Neg(n)))
 	bad("rsa with modulus 0", rsaLine(big.NewInt(65537), new(big.Int)))
+	bad("rsa with an even modulus", rsaLine(big.NewInt(65537), new(big.Int).Sub(n, big.NewInt(1))))
 	bad("rsa with needless zeros in its exponent", keyLine("ssh-rsa", []byte{0, 0, 1, 0, 1}, append([]byte{0}, n.Bytes()...)))
 	bad("rsa with needless zeros in its modulus", keyLine("ssh-rsa", []byte{1, 0, 1}, append([]byte{0, 0}, n.Bytes()...)))
 	bad("rsa whose modulus lacks its zero", keyLine("ssh-rsa", []byte{1, 0, 1}, n.Bytes()))
@@ -72,6 +73,12 @@ func PublicKeys(t testing.TB) []PublicKey {
 	edBytes := ed.PublicKey().Marshal()[len(ed.PublicKey().Marshal())-ed25519.PublicKeySize:]
 	add("sk-ed25519", keyLine(ssh.KeyAlgoSKED25519, edBytes, "ssh:"), false, true)
 	add("sk-ecdsa", keyLine(ssh.KeyAlgoSKECDSA256, "nistp256", point, "ssh:"), false, true)
+	for name, first := range map[string]byte{"the identity": 1, "order 4": 0} {
+		small := make([]byte, ed25519.PublicKeySize)
+		small[0] = first
+		bad("ed25519 of small order: "+name, keyLine("ssh-ed25519", small))
+		bad("sk-ed25519 of small order: "+name, keyLine(ssh.KeyAlgoSKED25519, small, "ssh:"))
+	}
 	bad("sk-ed25519 without its application", keyLine(ssh.KeyAlgoSKED25519, edBytes))
 	bad("another type", keyLine("ssh-mldsa-44", edBytes))
 	bad("certificate", Authorized(cert))

@@ -2,6 +2,7 @@ package pubkey
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"encoding/base64"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"filippo.io/edwards25519"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -165,6 +167,9 @@ func parse(kind, body, comment string) (ssh.PublicKey, *Error) {
 	if !bytes.Equal(key.Marshal(), raw) {
 		return nil, refuse(Malformed, "", "the key isn't written as ssh-keygen does: a number in it has needless zeros")
 	}
+	if e := checkOrder(key); e != nil {
+		return nil, e
+	}
 	return key, nil
 }
 
@@ -203,7 +208,33 @@ func checkRSA(rest []byte) *Error {
 	if w.E.Cmp(big.NewInt(3)) < 0 || w.E.Bit(0) == 0 || w.E.BitLen() > 24 {
 		return refuse(Weak, ssh.KeyAlgoRSA, "an RSA key with this exponent is too weak")
 	}
-	return checkBits(w.N.BitLen())
+	return checkModulus(w.N)
+}
+
+func checkModulus(n *big.Int) *Error {
+	if n.Sign() > 0 && n.Bit(0) == 0 {
+		return refuse(Weak, ssh.KeyAlgoRSA, "an RSA key with an even modulus is no key")
+	}
+	return checkBits(max(0, n.Sign()) * n.BitLen())
+}
+
+// checkOrder refuses an Ed25519 key of small order (RFC 8032 §5.1.7 leaves that to
+// whoever takes keys): signatures that anybody can make are right for it. Bytes
+// that are no point are nobody's key; nothing verifies by them.
+func checkOrder(key ssh.PublicKey) *Error {
+	holder, ok := key.(ssh.CryptoPublicKey)
+	if !ok {
+		return nil
+	}
+	public, ok := holder.CryptoPublicKey().(ed25519.PublicKey)
+	if !ok {
+		return nil
+	}
+	p, err := new(edwards25519.Point).SetBytes(public)
+	if err == nil && p.MultByCofactor(p).Equal(edwards25519.NewIdentityPoint()) == 1 {
+		return refuse(Weak, key.Type(), "an Ed25519 key of small order is too weak: anybody can sign by it")
+	}
+	return nil
 }
 
 func checkBits(n int) *Error {
@@ -244,10 +275,13 @@ func Check(key ssh.PublicKey) error {
 	case !accepted(kind):
 		return unaccepted(kind)
 	}
-	if n, ok := rsaBits(key); ok {
-		if e := checkBits(n); e != nil {
+	if n, ok := modulus(key); ok {
+		if e := checkModulus(n); e != nil {
 			return e
 		}
+	}
+	if e := checkOrder(key); e != nil {
+		return e
 	}
 	return nil
 }
@@ -259,25 +293,22 @@ func CheckCost(key ssh.PublicKey) error {
 	if _, ok := key.(*ssh.Certificate); ok {
 		return refuse(Certificate, key.Type(), "this is a certificate")
 	}
-	if n, ok := rsaBits(key); ok && n > MaxRSABits {
-		return checkBits(n)
+	if n, ok := modulus(key); ok && n.BitLen() > MaxRSABits {
+		return checkBits(n.BitLen())
 	}
 	return nil
 }
 
-// rsaBits is the size of an RSA key's modulus, 0 where that isn't positive, which
-// the library lets pass; ok is false for other keys.
-func rsaBits(key ssh.PublicKey) (bits int, ok bool) {
+// modulus is an RSA key's; the library lets one pass that isn't positive. ok is
+// false for other keys.
+func modulus(key ssh.PublicKey) (n *big.Int, ok bool) {
 	holder, ok := key.(ssh.CryptoPublicKey)
 	if !ok {
-		return 0, false
+		return nil, false
 	}
 	public, ok := holder.CryptoPublicKey().(*rsa.PublicKey)
 	if !ok {
-		return 0, false
+		return nil, false
 	}
-	if public.N.Sign() <= 0 {
-		return 0, true
-	}
-	return public.N.BitLen(), true
+	return public.N, true
 }
