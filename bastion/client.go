@@ -50,6 +50,9 @@ func (c *client) serve(ctx context.Context) {
 	defer c.group.Wait()
 	defer c.group.Cancel(errClientLeft)
 	defer c.leg.Conn.Close()
+	if c.opened != nil {
+		defer c.opened.close() // whatever refuses the connection from here on
+	}
 	leave, no := c.login.Enter(func() { c.leg.Conn.Close() })
 	defer leave()
 	if no != nil {

@@ -19,6 +19,14 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 	c := &client{s: l.s, group: l.group, login: l.s.gate.Login(who, l.id, l.source, l.group)}
 	o := &opening{c: c}
 	l.direct = o
+	// From here on it is known, so that what takes the access away ends it: it may
+	// wait long for an approval or for the target's own prompts.
+	leave, r := c.login.Enter(func() { l.conn.Close() })
+	l.leave = leave
+	if r != nil {
+		o.failed = c.note(r)
+		return
+	}
 	grant, r := c.login.Authorise(l.target, access.SSHPort)
 	if r != nil && r.Approval != nil && r.Target.Kind == policy.SSH {
 		// Who waits has logged in: it takes no place from those who haven't.
@@ -50,6 +58,5 @@ func noMachine(t *policy.Target) *access.Refused {
 
 // direct relays the client connection itself.
 func (c *client) direct(ctx context.Context) {
-	defer c.opened.close()
 	c.opened.run(ctx, c.leg)
 }

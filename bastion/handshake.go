@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/policy/pubkey"
@@ -58,6 +59,7 @@ type login struct {
 	target string   // after the last +, or the listener's
 	toward bool     // the connection leads to target, even if that is ""
 	direct *opening // of that target
+	leave  func()   // forgets its login; set with direct
 
 	mu    sync.Mutex // guards timer and ended
 	timer *time.Timer
@@ -80,6 +82,9 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 	defer func() { // also when something panics
 		if !authenticated && l.direct != nil {
 			l.direct.close()
+			if l.leave != nil {
+				l.leave()
+			}
 		}
 	}()
 	sc, chans, reqs, err := ssh.NewServerConn(vc, l.config(peer))
@@ -207,13 +212,19 @@ func (l *login) remembered(m ssh.ConnMetadata, user string, key ssh.PublicKey, a
 }
 
 // passesThrough tells whether the connection leads to a target whose own
-// prompts reach the client: then somebody has to be asked, remembered or not.
+// prompts reach the client: then somebody has to be asked, remembered or not. The
+// same goes for a name that may be such a target's once a directory has told the
+// user's groups.
 func (l *login) passesThrough(user string) bool {
 	if !l.toward {
 		return false
 	}
-	t, err := l.s.gate.Policy().Resolve(user, l.target)
-	return err == nil && t.Auth == policy.Passthrough
+	u, err := l.s.o.Auth.User(l.ctx, user)
+	if err != nil {
+		return false // nothing opens for whoever that is
+	}
+	t, found := l.s.gate.Finds(access.Expected(u, l.s.now()), l.target)
+	return found && t.Auth == policy.Passthrough || !found && u.Realm != ""
 }
 
 // dialogue runs the login dialogue; key is the first factor where it is set.

@@ -64,6 +64,11 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Re
 		e).With(errors.Join(errs...))
 }
 
+// errNobody: the target asks for itself, and nobody is there to be asked.
+var errNobody = errors.New("no prompts can be passed to this client")
+
+var errUnchecked = errors.New("the host key could not be checked")
+
 // upstream is the SSH handshake with a target over tcp, which it closes unless
 // it returns a leg.
 type upstream struct {
@@ -98,6 +103,10 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		return leg, false, fail("host-key-unknown", "entry has no host key to check "+t.FullName()+" against; tell your operator", err)
 	}
 	method, limit, err := u.method()
+	if errors.Is(err, errNobody) {
+		u.tcp.Close()
+		return leg, false, fail("nobody-to-ask", t.FullName()+" asks for a login of its own, and this client was asked nothing that it could answer; connect with keyboard-interactive allowed", err)
+	}
 	if err != nil {
 		u.tcp.Close()
 		return leg, false, fail("certificate", "entry could not make a certificate for "+t.FullName()+"; tell your operator", err)
@@ -108,7 +117,9 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		Auth:          []ssh.AuthMethod{method},
 		ClientVersion: fastconn.Version,
 		HostKeyCallback: func(address string, remote net.Addr, key ssh.PublicKey) error {
-			err := verifier.Check(address, remote, key)
+			// It runs on a goroutine of x/crypto's, and what it reads is the target's.
+			err := errUnchecked
+			u.group.Run("check of a host key", func() { err = verifier.Check(address, remote, key) })
 			u.checked = err == nil
 			return err
 		},
@@ -155,7 +166,7 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 func (u *upstream) method() (ssh.AuthMethod, time.Duration, error) {
 	if u.grant.Target().Auth == policy.Passthrough {
 		if u.ask == nil {
-			return nil, 0, errors.New("no prompts can be passed to this client")
+			return nil, 0, errNobody
 		}
 		return ssh.RetryableAuthMethod(ssh.KeyboardInteractive(u.relay), passthroughTries), u.s.cfg.Login.Grace, nil
 	}

@@ -31,7 +31,7 @@ import (
 // *refusal.Error.
 func Forward(ctx context.Context, nc ssh.NewChannel, far net.Conn, o Options, over func()) error {
 	end := &connSide{Conn: far, gone: make(chan *ssh.Request)}
-	defer end.Close()
+	defer far.Close()
 	over = sync.OnceFunc(over)
 	defer over()
 	f, g, err := newFlow(ctx, o)

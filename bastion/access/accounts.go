@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"entry/audit/refusal"
@@ -10,7 +11,11 @@ import (
 )
 
 const (
-	// endTimeout bounds the end of what was revoked, once its user has been told.
+	// farewell is how long users have to read why they are hung up on: what was
+	// revoked ends within two seconds, whether or not they take it.
+	farewell = time.Second
+
+	// endTimeout bounds the end of what was revoked, once it was hung up on.
 	endTimeout = 5 * time.Second
 
 	// feedPause is how long a database that can't tell of changes is left alone.
@@ -39,8 +44,14 @@ func (g *Gate) follow() {
 	})
 	looks := group.Vital("watch of the accounts", func() {
 		for all := true; ; {
-			g.look(all)
-			t := time.NewTimer(g.nextLook())
+			// What can't be told now is asked again: the change that it was asked for
+			// has been taken from the feed.
+			unsure := g.look(all)
+			wait := g.nextLook()
+			if unsure {
+				wait = feedPause
+			}
+			t := time.NewTimer(wait)
 			select {
 			case <-ctx.Done():
 				t.Stop()
@@ -48,9 +59,9 @@ func (g *Gate) follow() {
 			case <-g.wake:
 				all = true
 			case <-g.dates:
-				all = false
+				all = unsure
 			case <-t.C:
-				all = false
+				all = unsure
 			}
 			t.Stop()
 		}
@@ -81,8 +92,8 @@ func (g *Gate) nextLook() time.Duration {
 }
 
 // look ends what its user's account no longer covers: of all logins, or of those
-// whose date has come.
-func (g *Gate) look(all bool) {
+// whose date has come. unsure says that of some of them nobody could tell.
+func (g *Gate) look(all bool) (unsure bool) {
 	now := g.now().UnixNano()
 	due := g.registry.present(func(l *Login) bool {
 		at := l.until.Load()
@@ -90,11 +101,11 @@ func (g *Gate) look(all bool) {
 		return g.registry.busy[l.who.User()] == 0 && (all || at != 0 && at <= now)
 	})
 	if len(due) == 0 {
-		return
+		return false
 	}
-	revoked := func(err error) bool { return err != nil && refusal.Of(err).Code == refusal.Revoked }
-	hangUp := g.end(due, revoked, &refusal.Error{Code: refusal.Revoked, Text: "your access was changed; connect again"})
+	hangUp, unsure := g.end(due, false, &refusal.Error{Code: refusal.Revoked, Text: "your access was changed; connect again"})
 	g.own.Go("close what was revoked", hangUp)
+	return unsure
 }
 
 // Changing says that user's account is being changed here: whoever does that
@@ -114,24 +125,38 @@ func (g *Gate) Changing(user string) (done func()) {
 func (g *Gate) EndUser(user string, why *refusal.Error) {
 	g.approvals.look(func(o seat) bool { return o.user == user })
 	theirs := g.registry.present(func(l *Login) bool { return l.who.User() == user })
-	g.end(theirs, func(err error) bool { return err != nil }, why)()
+	hangUp, _ := g.end(theirs, true, why)
+	hangUp()
 }
 
-// end tells the holds of those logins to end whose account gives an answer of
-// the kind. hangUp returns once they have ended and their connections are
-// closed.
-func (g *Gate) end(present map[*Login]*presence, kind func(error) bool, why *refusal.Error) (hangUp func()) {
-	answers := map[identity.Identity]error{} // a question to the store for each
+// end tells the holds of those logins to end whose account doesn't cover them
+// any more. Where nobody can tell, they end if strict; else unsure says so.
+// hangUp returns once they have ended and their connections are closed.
+func (g *Gate) end(present map[*Login]*presence, strict bool, why *refusal.Error) (hangUp func(), unsure bool) {
+	type answer struct {
+		until time.Time
+		err   error
+	}
+	answers := map[identity.Identity]answer{} // a question to the store for each
 	var gone []func()
 	ended := map[*Hold]bool{}
 	for l, here := range present {
-		err, asked := answers[l.who]
+		a, asked := answers[l.who]
 		if !asked {
-			err = l.stands()
-			answers[l.who] = err
+			// Not under the login's own context: a connection that is ending mustn't
+			// answer for others of the same login.
+			a.until, a.err = g.o.Accounts.Standing(g.own.Context(), l.who)
+			answers[l.who] = a
 		}
-		if !kind(err) {
+		switch revoked := errors.Is(a.err, identity.ErrRevoked); {
+		case a.err == nil:
+			l.lasts(a.until)
 			continue
+		case !revoked && !strict:
+			unsure = true
+			continue
+		case revoked:
+			g.approvals.drop(l.who.User())
 		}
 		g.approvals.look(func(o seat) bool { return o.user == l.who.User() })
 		if here.hangUp != nil {
@@ -142,14 +167,22 @@ func (g *Gate) end(present map[*Login]*presence, kind func(error) bool, why *ref
 			h.End(why)
 		}
 	}
+	if unsure {
+		g.o.Trouble("check accounts", errUnsure)
+	}
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+		said, cancel := context.WithTimeout(context.Background(), farewell)
 		defer cancel()
-		g.registry.until(ctx, func(h *Hold) bool { return ended[h] })
-		closing := group.New(ctx, func(p *group.Panic) { g.o.Trouble("panic", p) })
+		g.registry.until(said, func(h *Hold) bool { return ended[h] })
+		closing := group.New(context.Background(), func(p *group.Panic) { g.o.Trouble("panic", p) })
 		for _, hangUp := range gone {
 			closing.Go("close a revoked connection", hangUp)
 		}
+		over, cancelOver := context.WithTimeout(context.Background(), endTimeout)
+		defer cancelOver()
+		g.registry.until(over, func(h *Hold) bool { return ended[h] })
 		closing.Wait()
-	}
+	}, unsure
 }
+
+var errUnsure = errors.New("the database can't tell of some logins whether they stand; they are asked about again")

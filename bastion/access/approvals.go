@@ -162,6 +162,18 @@ func (a *approvals) give(s seat, q policy.Quorum, by string) {
 	a.wake(func(o seat) bool { return o == s })
 }
 
+// drop forgets what was approved for user, whose access was taken away: whoever
+// gives it back doesn't give that.
+func (a *approvals) drop(user string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for s := range a.given {
+		if s.user == user {
+			delete(a.given, s)
+		}
+	}
+}
+
 // look has everybody look again whose seat is of the kind.
 func (a *approvals) look(kind func(seat) bool) {
 	a.mu.Lock()

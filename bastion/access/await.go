@@ -55,10 +55,10 @@ func (l *Login) AwaitAs(ctx context.Context, t *policy.Target, q policy.Quorum, 
 				return left()
 			}
 		case <-w.wake:
-			if r := l.open(); r != nil {
-				r.Event.Lab, r.Event.Target = t.Lab, t.FullName()
-				return policy.Grant{}, r
-			}
+		}
+		if r := l.open(); r != nil {
+			r.Event.Lab, r.Event.Target = t.Lab, t.FullName()
+			return policy.Grant{}, r
 		}
 		g, r := decide()
 		switch {

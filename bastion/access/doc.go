@@ -4,9 +4,10 @@
 // Everything that wants an answer asks a Login: connecting to a target, opening
 // a channel, listing targets, the recheck of what runs, who waits for approval.
 // All answers come from one function that makes a policy.Request (Subject.ask)
-// and one that decides (Login.decide): the account (disabled, removed, ended,
-// its key taken away), the age of the code, policy, approvals, and time.
-// Listings therefore say what connecting would do.
+// and one that has it decided (Login.decide): by policy, approvals and time.
+// Listings therefore say what connecting would do. Where something opens, the
+// account (disabled, removed, ended, its key taken away) and the age of the code
+// are asked first (Login.open); whoever lists is logged in and was asked.
 //
 //	gate.go       the policy in force; what everything else hangs on
 //	subject.go    a user as policy sees them; the one maker of requests; listings

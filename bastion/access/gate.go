@@ -80,6 +80,12 @@ func (g *Gate) Close() {
 	g.own.Wait()
 }
 
+// Finds tells which target s would mean by name, if any.
+func (g *Gate) Finds(s Subject, name string) (*policy.Target, bool) {
+	t, err := g.Policy().Resolve(s.User, name, s.names()...)
+	return t, err == nil
+}
+
 // Policy is the policy in force.
 func (g *Gate) Policy() *policy.Policy { return g.policy.Load() }
 

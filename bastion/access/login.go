@@ -105,10 +105,7 @@ func (l *Login) stands() error {
 	until, err := l.gate.o.Accounts.Standing(l.group.Context(), l.who)
 	switch {
 	case err == nil:
-		l.until.Store(until.UnixNano())
-		if until.IsZero() {
-			l.until.Store(0)
-		}
+		l.lasts(until)
 		return nil
 	case errors.Is(err, identity.ErrRevoked):
 		return &refusal.Error{Code: refusal.Revoked, Text: "your access was changed; connect again", Cause: err}
@@ -116,6 +113,16 @@ func (l *Login) stands() error {
 	l.gate.o.Trouble("check identity of "+l.conn, err)
 	return &refusal.Error{Code: refusal.Unavailable, Cause: err,
 		Text: "entry can't check your access right now, so nothing new opens; try again in some minutes"}
+}
+
+// lasts notes when the account has to be looked at again; zero is never, and so
+// is a time that nobody here will see.
+func (l *Login) lasts(until time.Time) {
+	if until.IsZero() || until.Year() > 2200 { // nanoseconds end in 2262
+		l.until.Store(0)
+		return
+	}
+	l.until.Store(until.UnixNano())
 }
 
 // subject is the login as policy sees it.

@@ -168,11 +168,26 @@ func (c *channelConn) Write(p []byte) (n int, err error) {
 
 func (c *channelConn) CloseWrite() error { return c.out.closeWrite() }
 
-func (c *channelConn) Close() error {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+func (c *channelConn) Close() (err error) {
+	err = errBroken
+	c.group.Run("close of a channel", func() { err = c.close() }) // x/crypto calls it on goroutines of its own
+	return err
+}
+
+func (c *channelConn) close() error {
+	if !c.abandon() {
 		return net.ErrClosed
+	}
+	c.out.close()
+	return nil
+}
+
+// abandon drops what was read ahead; false where that was done already.
+func (c *channelConn) abandon() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
 	}
 	c.closed = true
 	for _, a := range c.ahead {
@@ -180,9 +195,7 @@ func (c *channelConn) Close() error {
 	}
 	c.ahead, c.held = nil, 0
 	c.changed.Broadcast()
-	c.mu.Unlock()
-	c.out.close()
-	return nil
+	return true
 }
 
 func (c *channelConn) LocalAddr() net.Addr  { return c.local }

@@ -103,7 +103,13 @@ func (q *coalesced) write(p []byte) (int, error) {
 
 func (q *coalesced) CloseWrite() error { return q.out.closeWrite() }
 
-func (q *coalesced) Close() error {
+func (q *coalesced) Close() (err error) {
+	err = errBroken
+	q.group.Run("close of a conn", func() { err = q.close() }) // x/crypto calls it on goroutines of its own
+	return err
+}
+
+func (q *coalesced) close() error {
 	first := false
 	q.closeOnce.Do(func() {
 		first = true
