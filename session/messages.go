@@ -3,6 +3,14 @@ package session
 // maxUnread is how many messages wait for a user who takes none.
 const maxUnread = 8
 
+// wall is where the messages for the user of one channel are.
+type wall struct {
+	messages chan string   // nil without a terminal
+	listen   <-chan string // messages, nil while none is taken
+	shown    chan struct{} // one is
+	showing  bool
+}
+
 // announce hands a line for the user to every terminal that has room for it.
 func (r *relay) announce(text string) {
 	r.mu.Lock()
@@ -20,27 +28,27 @@ func (s *sessionChannel) hear() {
 	if s.payload != terminalPayload {
 		return
 	}
-	s.messages = make(chan string, maxUnread)
-	s.listen = s.messages
+	s.wall.messages = make(chan string, maxUnread)
+	s.wall.listen = s.wall.messages
 	s.r.mu.Lock()
-	s.r.terminals[s.messages] = struct{}{}
+	s.r.terminals[s.wall.messages] = struct{}{}
 	s.r.mu.Unlock()
 }
 
 // deafen undoes hear.
 func (s *sessionChannel) deafen() {
-	s.listen = nil
+	s.wall.listen = nil
 	s.r.mu.Lock()
-	delete(s.r.terminals, s.messages)
+	delete(s.r.terminals, s.wall.messages)
 	s.r.mu.Unlock()
 }
 
 // show shows text. A user who takes nothing makes it wait, so it runs beside
 // own, one at a time.
 func (s *sessionChannel) show(text string) {
-	s.listen, s.showing = nil, true
+	s.wall.listen, s.wall.showing = nil, true
 	s.r.group.Go("message to a terminal", func() {
-		defer func() { s.shown <- struct{}{} }()
+		defer func() { s.wall.shown <- struct{}{} }()
 		s.stdout.show([]byte("\r\n" + s.line("entry: "+asciiLine(text, maxText))))
 	})
 }

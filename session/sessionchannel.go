@@ -14,15 +14,6 @@ import (
 	"entry/session/recording"
 )
 
-// payload is what the streams of a session channel carry.
-type payload uint8
-
-const (
-	plainPayload    payload = iota // a program's input and output
-	terminalPayload                // the same with a terminal
-	transferPayload                // the sftp subsystem
-)
-
 // stream names one direction of a session channel.
 type stream uint8
 
@@ -39,53 +30,29 @@ const (
 // The client gets, in this order: every byte of output, the exit status or
 // signal, EOF, CLOSE.
 type sessionChannel struct {
-	r      *relay
-	id     *uint32
-	lease  *lease
+	program
 	client ssh.Channel
-	up     ssh.Channel
-
-	stdout, stderr *outlet // towards the client
+	stdout *outlet // towards the client
 
 	bytesDown, bytesUp atomic.Int64
-
-	// What requests come to. Written by handle before a program runs; own
-	// reads it when no request is being handled, everybody once one runs.
-	grant   policy.Grant
-	pty     bool
-	started bool
-	payload payload
-	content content
-	failed  int // starts that were refused
 
 	// Owned by own.
 	clientReqs <-chan *ssh.Request // nil once the client closed the channel
 	upReqs     <-chan *ssh.Request // nil once the target closed it
 	todo       *serial
-	copied     chan stream   // a stream ended
-	answer     chan bool     // whether the target's connection lives
-	said       chan struct{} // the farewell is out
-	shown      chan struct{} // a message is
-	messages   chan string
-	listen     <-chan string // messages, nil while none is taken
-	running    int           // streams
-	out        int           // of them, those towards the client
-	begun      bool          // streams were started
+	copied     chan stream // a stream ended
+	running    int         // streams
+	out        int         // of them, those towards the client
+	begun      bool        // streams were started
 	inputDone  bool
-	exit       *ssh.Request // held until the output is drained
-	exitStatus *int
-	exited     bool             // the client has the exit
-	eof        bool             // the client has EOF
-	closed     bool             // the client has CLOSE
-	upClosed   bool             // the target has CLOSE
-	asking     bool             // whether the target's connection lives
-	waited     bool             // exitGrace is over
-	patience   <-chan time.Time // until then
-	livesOpen  bool             // it did, with the channel open
-	livesAfter bool             // it did, after the target closed the channel
-	gone       bool             // it doesn't
+	exit       exit
+	life       lifeline
+	wall       wall
+	said       chan struct{} // the farewell is out
 	saying     bool
-	showing    bool
+	eof        bool // the client has EOF
+	closed     bool // the client has CLOSE
+	upClosed   bool // the target has CLOSE
 	cut        bool // the session is ending
 	lost       bool // the lease ended
 	noted      sync.Once
@@ -106,7 +73,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	}
 	// Requests that nobody takes would stop the whole connection.
 	defer r.group.Go("late requests", func() { ssh.DiscardRequests(upReqs) })
-	s := &sessionChannel{r: r, id: r.places.number(sessionPlace), lease: newLease(nil), up: up, grant: g, upReqs: upReqs}
+	s := &sessionChannel{program: program{r: r, id: r.places.number(sessionPlace), lease: newLease(nil), up: up, grant: g}, upReqs: upReqs}
 	defer r.leave(s.lease)
 	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
 		!r.frame(g, recording.Request, *s.id, channelFact{Type: "channel-open", Name: "session"}) {
@@ -148,12 +115,12 @@ func upstreamRefusal(target string, err error) (ssh.RejectionReason, *refusal.Er
 func (s *sessionChannel) own() {
 	s.todo = newSerial(s.r.group, "request on a channel", s.handle)
 	s.copied = make(chan stream, 3)
-	s.answer = make(chan bool, 1)
+	s.life.answer = make(chan bool, 1)
 	s.said = make(chan struct{}, 1)
-	s.shown = make(chan struct{}, 1)
+	s.wall.shown = make(chan struct{}, 1)
 	ending, ended := s.r.ending, s.lease.ended
 	var deliver, late <-chan time.Time
-	for s.clientReqs != nil || s.upReqs != nil || s.running > 0 || s.todo.busy || s.saying || s.asking || s.showing {
+	for s.clientReqs != nil || s.upReqs != nil || s.running > 0 || s.todo.busy || s.saying || s.life.asking || s.wall.showing {
 		select {
 		case req, ok := <-s.clientReqs:
 			switch {
@@ -187,23 +154,23 @@ func (s *sessionChannel) own() {
 			if s.clientReqs == nil {
 				s.closeUp()
 			}
-		case <-s.patience:
-			s.patience, s.waited = nil, true
+		case <-s.life.patience:
+			s.life.patience, s.life.waited = nil, true
 		case <-deliver:
 			s.closeUp()
-		case lives := <-s.answer:
-			s.asking = false
-			s.gone = !lives
-			s.livesOpen = true
-			s.livesAfter = s.upReqs == nil
+		case lives := <-s.life.answer:
+			s.life.asking = false
+			s.life.gone = !lives
+			s.life.open = true
+			s.life.after = s.upReqs == nil
 		case <-s.said:
-			s.saying, s.exited, s.eof, s.closed = false, true, true, true
-		case text := <-s.listen:
+			s.saying, s.exit.given, s.eof, s.closed = false, true, true, true
+		case text := <-s.wall.listen:
 			s.show(text)
-		case <-s.shown:
-			s.showing = false
+		case <-s.wall.shown:
+			s.wall.showing = false
 			if s.out > 0 {
-				s.listen = s.messages
+				s.wall.listen = s.wall.messages
 			}
 		case <-ended:
 		case <-late: // a client that takes nothing hears nothing
@@ -249,7 +216,7 @@ func (s *sessionChannel) settle() {
 	case s.upReqs != nil:
 		return // nothing has been started yet
 	}
-	if !s.exited {
+	if !s.exit.given {
 		// The output ended and no exit status came. Either the target ended the
 		// channel without one, or the connection is gone and the user must be
 		// told so: the answer to a keep-alive tells. Or one follows, mostly
@@ -260,20 +227,20 @@ func (s *sessionChannel) settle() {
 		// output and wait for what the client makes of that.
 		after := s.upReqs == nil
 		switch {
-		case s.gone:
+		case s.life.gone:
 			s.r.mu.Lock()
 			s.r.cut = true
 			s.r.mu.Unlock()
 			s.say("the connection to " + s.r.target + " was lost")
 			return
-		case s.asking:
+		case s.life.asking:
 			return
-		case !after && !s.waited:
-			if s.patience == nil {
-				s.patience = time.After(exitGrace)
+		case !after && !s.life.waited:
+			if s.life.patience == nil {
+				s.life.patience = time.After(exitGrace)
 			}
 			return
-		case after && !s.livesAfter, !after && !s.livesOpen:
+		case after && !s.life.after, !after && !s.life.open:
 			s.ask()
 			return
 		case !after && s.inputDone:
@@ -288,19 +255,6 @@ func (s *sessionChannel) settle() {
 		s.closed = true
 		_ = s.client.Close() // the client may be gone
 		s.closeUp()
-	}
-}
-
-// drainRequests takes what the target had sent before its output ended: x/crypto
-// delivers requests and bytes separately.
-func (s *sessionChannel) drainRequests() {
-	for s.upReqs != nil {
-		select {
-		case req, ok := <-s.upReqs:
-			s.fromTarget(req, ok)
-		default:
-			return
-		}
 	}
 }
 
@@ -324,22 +278,13 @@ func (s *sessionChannel) closeUp() {
 	}
 }
 
-// ask finds out whether the target's connection lives.
-func (s *sessionChannel) ask() {
-	s.asking = true
-	s.r.group.Go("keep-alive", func() {
-		_, _, err := s.r.upstream.Conn.SendRequest(keepAlive, true, nil)
-		s.answer <- err == nil
-	})
-}
-
 // say ends the channel from here: a line on standard error if text isn't "",
 // an exit status, EOF and CLOSE. A client that takes nothing makes it wait, so
 // it runs beside own.
 func (s *sessionChannel) say(text string) {
 	s.saying = true
 	s.closeUp()
-	eof, exited, lost := s.eof, s.exited, s.lost
+	eof, exited, lost := s.eof, s.exit.given, s.lost
 	s.r.group.Go("farewell", func() { // errors say that the client is gone, which ends the channel too
 		defer func() { s.said <- struct{}{} }()
 		if text != "" && !eof {
@@ -363,12 +308,4 @@ func (s *sessionChannel) say(text string) {
 		}
 		_ = s.client.Close()
 	})
-}
-
-// line ends text as the client's terminal wants it.
-func (s *sessionChannel) line(text string) string {
-	if s.pty {
-		return text + "\r\n"
-	}
-	return text + "\n"
 }

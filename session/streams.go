@@ -49,13 +49,13 @@ func (s *sessionChannel) finish() { s.noted.Do(s.note) }
 
 func (s *sessionChannel) note() {
 	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
-	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exitStatus}
+	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exit.status}
 	s.lease.fill(&e)
 	r.event(e)
 	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up})
-	if s.exitStatus != nil {
+	if s.exit.status != nil {
 		r.mu.Lock()
-		r.exit = s.exitStatus
+		r.exit = s.exit.status
 		r.mu.Unlock()
 	}
 }

@@ -200,10 +200,10 @@ func asciiLine(s string, limit int) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// program is a command's first word without its folders. A word that isn't
+// programName is a command's first word without its folders. A word that isn't
 // plainly a program's name (an assignment, a quotation) could hold a secret
 // and isn't told.
-func program(command string) string {
+func programName(command string) string {
 	word, _, _ := strings.Cut(strings.TrimLeft(command, " \t\n"), " ")
 	word, _, _ = strings.Cut(word, "\n")
 	word, _, _ = strings.Cut(word, "\t")

@@ -77,9 +77,9 @@ func FuzzPayloads(f *testing.F) {
 		if len(line) > 50 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("line %q", line)
 		}
-		for _, c := range []byte(program(string(b))) {
+		for _, c := range []byte(programName(string(b))) {
 			if c < '(' || c > 'z' {
-				t.Errorf("program %q", program(string(b)))
+				t.Errorf("program %q", programName(string(b)))
 			}
 		}
 	})
@@ -103,8 +103,8 @@ func TestProgramTellsNoSecret(t *testing.T) {
 		"\x1b[31mred":                          "(compound)",
 		"/opt/thinlinc/bin/thinlinc-login xyz": "thinlinc-login",
 	} {
-		if got := program(command); got != want {
-			t.Errorf("program(%q) = %q, want %q", command, got, want)
+		if got := programName(command); got != want {
+			t.Errorf("programName(%q) = %q, want %q", command, got, want)
 		}
 	}
 }
