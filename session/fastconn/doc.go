@@ -20,6 +20,9 @@
 // that happens below or in a conn becomes that conn's error and its group's
 // cause instead.
 //
+// A conn's one lock is held across nothing that waits. What time.AfterFunc runs
+// here sets a flag and wakes who waits.
+//
 // # When not to use it
 //
 // For connections that carry anything but SSH: there a Write that returns says

@@ -14,8 +14,9 @@
 // the same function. Functions that the runtime or a library starts by itself
 // (time.AfterFunc, context.AfterFunc, x/crypto/ssh, net/http) aren't covered:
 // what entry passes to them is kept to closing and signalling, which can't
-// panic, and nothing is promised of theirs. CONTRIBUTING.md has the page on
-// locks and goroutines.
+// panic, and nothing is promised of theirs. The docs of the packages session and
+// bastion say which goroutines there are, who waits for whom, and in what order
+// locks are taken.
 package group
 
 import (
