@@ -26,9 +26,9 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if !given("test.parallel") {
-		// Tests wait for programs more than they compute. This is also what bounds
-		// how many servers and sshds live at once.
-		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		// Tests wait for programs, and for the next code, more than they compute.
+		// This is also what bounds how many servers and sshds live at once.
+		if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 			os.Exit(2)
 		}

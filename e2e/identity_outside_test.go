@@ -296,6 +296,9 @@ func TestCodesBySMS(t *testing.T) {
 		c.Close()
 		t.Error("a code of another connection gets in")
 	}
+	// That dialogue had a code of its own, which is sent beside it: one that the
+	// gateway refuses from now on would be taken for the next one's.
+	testkit.Eventually(t, "its own code is sent", func() bool { return len(s.events("sms.sent")) == 3 })
 
 	gateway.turn(true)
 	alice.asked()
