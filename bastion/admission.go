@@ -1,6 +1,7 @@
 package bastion
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -10,11 +11,34 @@ import (
 )
 
 const (
+	// talkingPerSource is how many times more connections of one source may be
+	// in their dialogue: a course behind one address logs in together.
+	talkingPerSource = 8
+
+	// patience is how long an earlier silent connection is left alone while
+	// there is room: a key exchange over a slow line takes some round trips.
+	patience = 2 * time.Second
+
+	// typing is how long a dialogue without an answer counts as one that goes
+	// on: people look for their phones.
+	typing = 60 * time.Second
+
+	// holding is how long a newcomer without a place waits for one before it is
+	// refused: most places are free again in seconds.
+	holding = 5 * time.Second
+
 	// A source whose connections end without a login (scanners, unattended
 	// clients that answer with empty strings) may open this many at once…
 	burstConnections = 60
 	// …and one more each refillConnection after that.
 	refillConnection = 2 * time.Second
+
+	// The same for connections that ask about keys without signing by any: so
+	// many at once, and one more each refillQueries. Beyond that an answer waits
+	// for queryPause.
+	burstQueries  = 30
+	refillQueries = 20 * time.Second
+	queryPause    = 2 * time.Second
 
 	// maxSources bounds the table; when it is full the oldest idle source is
 	// forgotten, which can only forgive.
@@ -25,27 +49,59 @@ const (
 	enrolmentPool = 32
 )
 
-// admission decides who may open a connection, before any cryptography. It is
-// safe for concurrent use; its lock is never held across I/O.
-type admission struct {
-	startups  configs.Startups // OpenSSH's MaxStartups: from Begin unauthenticated connections on, new ones are dropped with a probability that rises from Rate percent to 100 at Full
-	perSource int
-	now       func() time.Time
+// stage is how far a connection is that hasn't logged in.
+type stage uint8
 
-	mu        sync.Mutex
-	waiting   int // unauthenticated connections
-	enrolling int
-	sources   map[netip.Prefix]*source
+const (
+	exchanging stage = iota // keys; nothing is known of it
+	asked                   // it is in its dialogue
+	enrolling               // a right temporary passphrase opened an enrolment
+)
+
+// admission decides who may open a connection, before any cryptography, and who
+// makes room when all places are taken: those first that show nobody there. It
+// is safe for concurrent use; its lock is never held across I/O.
+//
+// The places are OpenSSH's MaxStartups: Full of them. From Begin silent
+// connections on, one that has been silent for a while makes room for a newcomer
+// with a probability that rises from Rate percent to 100 at Full. OpenSSH drops
+// the newcomer instead: then whoever holds all places by silence keeps everybody
+// out.
+type admission struct {
+	startups  configs.Startups
+	perSource int // silent connections
+	now       func() time.Time
+	familiar  *networks
+
+	mu      sync.Mutex
+	open    map[*ticket]struct{} // not logged in, enrolments included
+	held    int                  // newcomers that wait for a place
+	changed chan struct{}        // closed and replaced when a place may be free
+	sources map[netip.Prefix]*source
 }
 
 type source struct {
-	waiting int
-	tokens  float64
-	last    time.Time
+	waiting int // connections, not logged in or held
+	budget  bucket
+	queries bucket
+}
+
+// bucket is how often something may still be done at once.
+type bucket struct {
+	left float64
+	last time.Time
+}
+
+func (b *bucket) refill(now time.Time, most float64, each time.Duration) {
+	if d := now.Sub(b.last); d > 0 {
+		b.left = min(most, b.left+float64(d)/float64(each))
+		b.last = now
+	}
 }
 
 func newAdmission(st configs.Startups, perSource int, now func() time.Time) *admission {
-	return &admission{startups: st, perSource: perSource, now: now, sources: map[netip.Prefix]*source{}}
+	return &admission{startups: st, perSource: perSource, now: now, familiar: newNetworks(), open: map[*ticket]struct{}{},
+		changed: make(chan struct{}), sources: map[netip.Prefix]*source{}}
 }
 
 // sourceOf is what counts as one source: an IPv4 address, or an IPv6 /64,
@@ -60,60 +116,205 @@ func sourceOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// ticket is one admitted, not yet authenticated connection.
+// ticket is one admitted, not yet authenticated connection. Its admission's mu
+// guards what changes.
 type ticket struct {
-	a    *admission
-	key  netip.Prefix
-	done bool
-	long bool
+	a     *admission
+	key   netip.Prefix
+	known bool   // somebody has logged in from there lately
+	drop  func() // ends the connection; it doesn't block
+
+	stage   stage
+	sign    time.Time // the last that somebody was there
+	queried bool
+	ended   bool // it made room for another one
+	done    bool
 }
 
-// enter admits a connection or returns why not, as a short closed code.
-func (a *admission) enter(from netip.Addr) (*ticket, string) {
+// silent tells whether nothing shows that anybody is there. The caller holds
+// a.mu.
+func (t *ticket) silent(now time.Time) bool {
+	return t.stage == exchanging || t.stage == asked && now.Sub(t.sign) >= typing
+}
+
+// hope is how likely somebody is at the other end of a silent connection.
+func (t *ticket) hope(now time.Time) int {
+	switch {
+	case t.stage == asked:
+		return 1
+	case now.Sub(t.sign) < patience:
+		return 2
+	}
+	return 0
+}
+
+// enter admits a connection or returns why not, as a short closed code. It may
+// wait for a place until ctx ends. drop is called when the connection has to
+// make room.
+func (a *admission) enter(ctx context.Context, from netip.Addr, drop func()) (*ticket, string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := sourceOf(from)
+	s, now := a.source(from)
+	if s.budget.left < 1 {
+		return nil, "rate"
+	}
+	s.budget.left--
+	s.waiting++
+	t := &ticket{a: a, key: sourceOf(from), known: a.familiar.has(sourceOf(from), now), drop: drop, sign: now}
+	why := a.place(t, now)
+	if why != "" && a.held < a.startups.Full {
+		a.held++
+		timer := time.NewTimer(holding)
+		for end := false; why != "" && !end; {
+			changed := a.changed
+			a.mu.Unlock()
+			select {
+			case <-changed:
+			case <-timer.C:
+				end = true
+			case <-ctx.Done():
+				end = true
+			}
+			a.mu.Lock()
+			why = a.place(t, a.now())
+		}
+		timer.Stop()
+		a.held--
+	}
+	if why != "" {
+		a.gone(t.key)
+		return nil, why
+	}
+	return t, ""
+}
+
+// source is the entry of from in the table. The caller holds a.mu.
+func (a *admission) source(from netip.Addr) (*source, time.Time) {
+	now, key := a.now(), sourceOf(from)
 	s := a.sources[key]
 	if s == nil {
 		if len(a.sources) >= maxSources {
 			a.forget()
 		}
-		s = &source{tokens: burstConnections, last: a.now()}
+		s = &source{budget: bucket{burstConnections, now}, queries: bucket{burstQueries, now}}
 		a.sources[key] = s
 	}
-	s.refill(a.now())
+	s.budget.refill(now, burstConnections, refillConnection)
+	s.queries.refill(now, burstQueries, refillQueries)
+	return s, now
+}
+
+// place gives t one of the places if it can, or says why it can't. The caller
+// holds a.mu.
+func (a *admission) place(t *ticket, now time.Time) (why string) {
+	silent, talking, all, mute := 0, 0, 0, 0
+	for o := range a.open {
+		if o.stage != enrolling {
+			all++
+		}
+		is := o.silent(now)
+		if is {
+			mute++
+		}
+		if o.key != t.key {
+			continue
+		}
+		if is {
+			silent++
+		} else {
+			talking++
+		}
+	}
+	most := a.startups.Full
+	if t.known {
+		most += a.reserve()
+	}
 	switch {
-	case s.waiting >= a.perSource:
-		return nil, "per-source"
-	case s.tokens < 1:
-		return nil, "rate"
-	case a.dropped():
-		return nil, "startups"
+	case silent >= a.perSource, talking >= a.perSource*talkingPerSource:
+		return "per-source"
+	case all >= most:
+		if !a.makeRoom(t, now, 0) {
+			return "startups"
+		}
+	case mute >= a.startups.Begin && rand.IntN(100) < a.pressure(mute):
+		a.makeRoom(t, now, patience)
 	}
-	s.tokens--
-	s.waiting++
-	a.waiting++
-	return &ticket{a: a, key: key}, ""
+	t.sign = now
+	a.open[t] = struct{}{}
+	return ""
 }
 
-func (s *source) refill(now time.Time) {
-	if d := now.Sub(s.last); d > 0 {
-		s.tokens = min(burstConnections, s.tokens+float64(d)/float64(refillConnection))
-		s.last = now
-	}
-}
+// reserve is how many places beyond Full are kept for networks that somebody
+// has logged in from lately.
+func (a *admission) reserve() int { return max(a.startups.Begin, a.startups.Full/2) }
 
-// dropped is OpenSSH's random early drop. The caller holds a.mu.
-func (a *admission) dropped() bool {
+// pressure is the percentage with which a silent connection makes room.
+func (a *admission) pressure(silent int) int {
 	st := a.startups
-	if a.waiting < st.Begin {
+	return st.Rate + (100-st.Rate)*(silent-st.Begin)/max(1, st.Full-st.Begin)
+}
+
+// makeRoom ends the connection that shows least of anybody being there: one
+// that has been without a key exchange for a while, of the source that has most
+// of those; else the one whose dialogue has been silent longest; else one that
+// has just begun. One that has shown nobody for less than least is left alone,
+// and a known network's by an unknown newcomer. The caller holds a.mu.
+func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duration) bool {
+	mute := map[netip.Prefix]int{}
+	for o := range a.open {
+		if o.stage == exchanging {
+			mute[o.key]++
+		}
+	}
+	var victim *ticket
+	for o := range a.open {
+		if !o.silent(now) || now.Sub(o.sign) < least || o.known && !newcomer.known {
+			continue
+		}
+		if victim == nil || before(o, victim, now, mute) {
+			victim = o
+		}
+	}
+	if victim == nil {
 		return false
 	}
-	if a.waiting >= st.Full {
-		return true
+	delete(a.open, victim)
+	victim.ended = true
+	victim.drop()
+	return true
+}
+
+// before tells whether x makes room before y.
+func before(x, y *ticket, now time.Time, mute map[netip.Prefix]int) bool {
+	switch {
+	case x.known != y.known:
+		return y.known
+	case x.hope(now) != y.hope(now):
+		return x.hope(now) < y.hope(now)
+	case x.stage == exchanging && mute[x.key] != mute[y.key]:
+		return mute[x.key] > mute[y.key]
 	}
-	p := st.Rate + (100-st.Rate)*(a.waiting-st.Begin)/max(1, st.Full-st.Begin)
-	return rand.IntN(100) < p
+	return x.sign.Before(y.sign)
+}
+
+// gone takes a connection of key out of the table's count. The caller holds
+// a.mu.
+func (a *admission) gone(key netip.Prefix) {
+	if s := a.sources[key]; s != nil {
+		s.waiting--
+		if s.waiting == 0 && s.budget.left >= burstConnections && s.queries.left >= burstQueries {
+			delete(a.sources, key)
+		}
+	}
+	a.tell()
+}
+
+// tell has those look again who wait for a place. The caller holds a.mu.
+func (a *admission) tell() {
+	if a.held > 0 {
+		close(a.changed)
+		a.changed = make(chan struct{})
+	}
 }
 
 // forget drops one source that waits for nothing, preferring the longest
@@ -123,8 +324,8 @@ func (a *admission) forget() {
 	var at time.Time
 	seen := 0
 	for k, s := range a.sources { // map order is random enough for eviction
-		if s.waiting == 0 && (!oldest.IsValid() || s.last.Before(at)) {
-			oldest, at = k, s.last
+		if s.waiting == 0 && (!oldest.IsValid() || s.budget.last.Before(at)) {
+			oldest, at = k, s.budget.last
 		}
 		if seen++; seen == 32 {
 			break
@@ -135,9 +336,50 @@ func (a *admission) forget() {
 	}
 }
 
-// leave ends the unauthenticated phase. A login gives the source its token
-// back: only connections that come to nothing count against its rate. It may
-// be called more than once.
+// answered says that somebody is there: the key exchange is over, or a prompt
+// was answered.
+func (t *ticket) answered() {
+	a := t.a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.stage == exchanging {
+		t.stage = asked
+	}
+	t.sign = a.now()
+	a.tell()
+}
+
+// madeRoom tells whether the connection was ended for another one.
+func (t *ticket) madeRoom() bool {
+	t.a.mu.Lock()
+	defer t.a.mu.Unlock()
+	return t.ended
+}
+
+// query charges the first of a connection's questions about keys to its source,
+// and returns how long each answer is to wait.
+func (t *ticket) query() time.Duration {
+	a := t.a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.sources[t.key]
+	if s == nil {
+		return 0
+	}
+	if !t.queried {
+		t.queried = true
+		s.queries.refill(a.now(), burstQueries, refillQueries)
+		s.queries.left--
+	}
+	if s.queries.left < 0 {
+		return queryPause
+	}
+	return 0
+}
+
+// leave ends the unauthenticated phase. A login gives the source back what the
+// connection cost it: only those that come to nothing count against its rates.
+// It may be called more than once.
 func (t *ticket) leave(loggedIn bool) {
 	a := t.a
 	a.mu.Lock()
@@ -146,23 +388,17 @@ func (t *ticket) leave(loggedIn bool) {
 		return
 	}
 	t.done = true
-	if t.long {
-		a.enrolling--
-	} else {
-		a.waiting--
+	delete(a.open, t)
+	if s := a.sources[t.key]; s != nil && loggedIn {
+		s.budget.left = min(burstConnections, s.budget.left+1)
+		if t.queried {
+			s.queries.left = min(burstQueries, s.queries.left+1)
+		}
 	}
-	s := a.sources[t.key]
-	if s == nil {
-		return
-	}
-	s.waiting--
 	if loggedIn {
-		s.tokens = min(burstConnections, s.tokens+1)
+		a.familiar.note(t.key, a.now())
 	}
-	s.refill(a.now())
-	if s.waiting == 0 && s.tokens >= burstConnections {
-		delete(a.sources, t.key)
-	}
+	a.gone(t.key)
 }
 
 // enrol moves the connection to the enrolment pool, which has the longer
@@ -171,11 +407,16 @@ func (t *ticket) enrol() bool {
 	a := t.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t.done || t.long || a.enrolling >= enrolmentPool {
+	n := 0
+	for o := range a.open {
+		if o.stage == enrolling {
+			n++
+		}
+	}
+	if _, open := a.open[t]; !open || t.stage == enrolling || n >= enrolmentPool {
 		return false
 	}
-	t.long = true
-	a.enrolling++
-	a.waiting--
+	t.stage = enrolling
+	a.tell()
 	return true
 }

@@ -1,8 +1,11 @@
 package bastion
 
 import (
+	"context"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"entry/configs"
 	"entry/e2e/testkit"
@@ -12,137 +15,322 @@ func addr(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)})
 }
 
+// door is an admission in a bubble of time, with the connections it ended.
+type door struct {
+	*admission
+	ended map[*ticket]bool
+}
+
+func newDoor(st configs.Startups, perSource int) *door {
+	return &door{newAdmission(st, perSource, time.Now), map[*ticket]bool{}}
+}
+
+// try is one connection that nothing is heard of after its first byte.
+func (d *door) try(from netip.Addr) (*ticket, string) {
+	var t *ticket
+	t, why := d.enter(context.Background(), from, func() { d.ended[t] = true })
+	return t, why
+}
+
+func (d *door) mustTry(t *testing.T, from netip.Addr) *ticket {
+	t.Helper()
+	tk, why := d.try(from)
+	if tk == nil {
+		t.Fatalf("%s is refused: %s", from, why)
+	}
+	return tk
+}
+
+// wide is enough for everybody.
+var wide = configs.Startups{Begin: 1 << 20, Rate: 30, Full: 1 << 20}
+
+// Silent connections of a source have a limit; those whose dialogue goes on have
+// a wider one, so that a course behind one address gets in.
 func TestAdmissionPerSource(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1000, Rate: 30, Full: 1000}, 8, testkit.NewClock(testkit.Noon).Now)
-	var held []*ticket
-	for range 8 {
-		tk, why := a.enter(addr(1))
-		if tk == nil {
-			t.Fatalf("refused within the limit: %s", why)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(wide, 8)
+		var held []*ticket
+		for range 8 {
+			held = append(held, d.mustTry(t, addr(1)))
 		}
-		held = append(held, tk)
-	}
-	if tk, why := a.enter(addr(1)); tk != nil || why != "per-source" {
-		t.Fatalf("ninth connection: %v, %q", tk, why)
-	}
-	if tk, _ := a.enter(addr(2)); tk == nil {
-		t.Fatal("another source is affected")
-	}
-	held[0].leave(true)
-	held[0].leave(true) // leaving twice counts once
-	if tk, _ := a.enter(addr(1)); tk == nil {
-		t.Fatal("a place given back isn't used")
-	}
-	if tk, _ := a.enter(addr(1)); tk != nil {
-		t.Fatal("leaving twice gave two places")
-	}
+		began := time.Now()
+		if tk, why := d.try(addr(1)); tk != nil || why != "per-source" {
+			t.Fatalf("ninth connection: %v, %q", tk, why)
+		}
+		if waited := time.Since(began); waited != holding {
+			t.Errorf("it was held for %s", waited)
+		}
+		d.mustTry(t, addr(2)) // another source
+		held[0].leave(true)
+		held[0].leave(true) // leaving twice counts once
+		d.mustTry(t, addr(1))
+		if tk, _ := d.try(addr(1)); tk != nil {
+			t.Fatal("leaving twice gave two places")
+		}
+		for _, tk := range held[1:] {
+			tk.answered() // their key exchange is over
+		}
+		for range 7 {
+			d.mustTry(t, addr(1))
+		}
+		if tk, why := d.try(addr(1)); tk != nil || why != "per-source" {
+			t.Fatalf("%v, %q", tk, why)
+		}
+		time.Sleep(typing)
+		if tk, why := d.try(addr(1)); tk != nil || why != "per-source" {
+			t.Fatalf("dialogues without an answer for %s don't count as silent: %v, %q", typing, tk, why)
+		}
+	})
+}
+
+func TestACourseBehindOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Default().Limits.Startups, 8)
+		in := make(chan string, 30)
+		for i := range 30 {
+			go func() {
+				time.Sleep(time.Duration(i) * 20 * time.Millisecond)
+				tk, why := d.try(addr(1))
+				if tk != nil {
+					time.Sleep(150 * time.Millisecond)
+					tk.answered() // the key exchange
+					time.Sleep(20 * time.Second)
+					tk.answered() // the passphrase
+					time.Sleep(20 * time.Second)
+					tk.leave(true)
+				}
+				in <- why
+			}()
+		}
+		for range 30 {
+			if why := <-in; why != "" {
+				t.Errorf("one of the course is refused: %s", why)
+			}
+		}
+	})
+}
+
+// A newcomer that finds no place waits for one.
+func TestAdmissionHoldsUntilAPlaceIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(wide, 1)
+		first := d.mustTry(t, addr(1))
+		second := make(chan *ticket)
+		go func() { tk, _ := d.try(addr(1)); second <- tk }()
+		time.Sleep(holding / 2)
+		began := time.Now()
+		first.leave(false)
+		if tk := <-second; tk == nil || time.Since(began) != 0 {
+			t.Errorf("%v after %s", tk, time.Since(began))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { time.Sleep(time.Second); cancel() }()
+		if tk, why := d.enter(ctx, addr(1), func() {}); tk != nil || why != "per-source" {
+			t.Errorf("%v, %q after the client has left", tk, why)
+		}
+	})
 }
 
 func TestAdmissionCountsAnIPv6NetworkAsOneSource(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1, testkit.NewClock(testkit.Noon).Now)
-	if tk, _ := a.enter(netip.MustParseAddr("2001:db8::1")); tk == nil {
-		t.Fatal("first refused")
-	}
-	if tk, _ := a.enter(netip.MustParseAddr("2001:db8::ffff")); tk != nil {
-		t.Fatal("the same /64 is another source")
-	}
-	if tk, _ := a.enter(netip.MustParseAddr("2001:db8:0:1::1")); tk == nil {
-		t.Fatal("another /64 is the same source")
-	}
-	if sourceOf(netip.MustParseAddr("::ffff:127.1.0.1")) != sourceOf(addr(1)) {
-		t.Fatal("a mapped IPv4 address is another source")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(wide, 1)
+		d.mustTry(t, netip.MustParseAddr("2001:db8::1"))
+		if tk, _ := d.try(netip.MustParseAddr("2001:db8::ffff")); tk != nil {
+			t.Fatal("the same /64 is another source")
+		}
+		d.mustTry(t, netip.MustParseAddr("2001:db8:0:1::1"))
+		if sourceOf(netip.MustParseAddr("::ffff:127.1.0.1")) != sourceOf(addr(1)) {
+			t.Fatal("a mapped IPv4 address is another source")
+		}
+	})
 }
 
 func TestAdmissionRateCountsOnlyConnectionsThatCameToNothing(t *testing.T) {
-	c := testkit.NewClock(testkit.Noon)
-	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 8, c.Now)
-	for range 10 * burstConnections {
-		tk, why := a.enter(addr(1))
-		if tk == nil {
-			t.Fatalf("a source that logs in is refused: %s", why)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(wide, 8)
+		for range 10 * burstConnections {
+			d.mustTry(t, addr(1)).leave(true)
 		}
-		tk.leave(true)
-	}
-	for range burstConnections {
-		tk, why := a.enter(addr(2))
-		if tk == nil {
-			t.Fatalf("refused within the burst: %s", why)
+		for range burstConnections {
+			d.mustTry(t, addr(2)).leave(false)
 		}
-		tk.leave(false)
-	}
-	if tk, why := a.enter(addr(2)); tk != nil || why != "rate" {
-		t.Fatalf("after the burst: %v, %q", tk, why)
-	}
-	c.Advance(refillConnection)
-	if tk, _ := a.enter(addr(2)); tk == nil {
-		t.Fatal("time doesn't forgive")
-	}
+		if tk, why := d.try(addr(2)); tk != nil || why != "rate" {
+			t.Fatalf("after the burst: %v, %q", tk, why)
+		}
+		time.Sleep(refillConnection)
+		d.mustTry(t, addr(2))
+	})
 }
 
+// Silent connections can't hold the places: they make room, those of the source
+// that has most of them first, and never one that somebody sits at.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8)
+		enrols, types := d.mustTry(t, addr(9001)), d.mustTry(t, addr(9002))
+		enrols.answered()
+		if !enrols.enrol() {
+			t.Fatal("no enrolment")
+		}
+		types.answered()
+		quiet := d.mustTry(t, addr(9003)) // one connection of its source, in its key exchange
+		for range 8 {
+			for i := range 50 {
+				d.try(addr(i))
+			}
+		}
+		if n := len(d.open); n != 101 {
+			t.Errorf("%d places are taken", n)
+		}
+		if d.ended[quiet] {
+			t.Error("whoever holds one place made room for those who hold many")
+		}
+		for i := range 200 { // newcomers, one by one
+			tk := d.mustTry(t, addr(1000+i))
+			tk.answered()
+			tk.leave(true)
+		}
+		if d.ended[types] || d.ended[enrols] {
+			t.Error("somebody who types made room")
+		}
+	})
+}
+
+// Silence after the key exchange counts from a minute on, longest first; until
+// then unknown newcomers wait, and those from known networks have a reserve.
+func TestSquattersInTheDialogue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8)
+		d.mustTry(t, addr(5000)).leave(true) // its network is known now
+		var squatters []*ticket
+		for i := range 100 {
+			tk := d.mustTry(t, addr(i))
+			tk.answered()
+			squatters = append(squatters, tk)
+			time.Sleep(10 * time.Millisecond)
+		}
+		if tk, why := d.try(addr(6000)); tk != nil || why != "startups" {
+			t.Errorf("%v, %q", tk, why)
+		}
+		for range 8 {
+			d.mustTry(t, addr(5000))
+		}
+		time.Sleep(typing)
+		squatters[0].answered() // there was somebody
+		d.mustTry(t, addr(6000))
+		d.mustTry(t, addr(6001))
+		for i, want := range []bool{false, true, true, false} {
+			if d.ended[squatters[i]] != want {
+				t.Errorf("squatter %d made room: %v", i, !want)
+			}
+		}
+		if squatters[1].madeRoom() != true || squatters[0].madeRoom() {
+			t.Error("nobody knows why they ended")
+		}
+	})
+}
+
+// From Begin silent connections on, those that have been silent for a while make
+// room before all places are taken.
 func TestAdmissionStartups(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8, testkit.NewClock(testkit.Noon).Now)
-	for i := range 10 {
-		if tk, why := a.enter(addr(i)); tk == nil {
-			t.Fatalf("refused below the begin: %s", why)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8)
+		for i := range 10_000 {
+			d.mustTry(t, addr(i))
+			time.Sleep(100 * time.Millisecond)
 		}
-	}
-	admitted := 0
-	for i := range 10_000 {
-		if tk, _ := a.enter(addr(100 + i)); tk != nil {
-			admitted++
+		if n := len(d.open); n < 20 || n > 100 {
+			t.Errorf("%d places are taken by silence", n)
 		}
-	}
-	if admitted == 0 || a.waiting > 100 {
-		t.Fatalf("%d admitted past the begin, %d waiting", admitted, a.waiting)
-	}
-	if len(a.sources) > 10+10_000 {
-		t.Fatalf("%d sources kept", len(a.sources))
-	}
+	})
 }
 
 func TestAdmissionTableIsBounded(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1 << 20, Full: 1 << 20}, 8, testkit.NewClock(testkit.Noon).Now)
-	for i := range maxSources + 5000 {
-		tk, why := a.enter(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-		if tk == nil {
-			t.Fatalf("source %d refused: %s", i, why)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(wide, 8)
+		for i := range maxSources + 5000 {
+			d.mustTry(t, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})).leave(i%2 == 0)
 		}
-		tk.leave(false)
+		if len(d.sources) > maxSources || len(d.familiar.seen) > maxNetworks {
+			t.Fatalf("%d sources, %d networks", len(d.sources), len(d.familiar.seen))
+		}
+	})
+}
+
+func TestKnownNetworksAreForgotten(t *testing.T) {
+	n, at := newNetworks(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i := range maxNetworks + 10 {
+		n.note(sourceOf(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), at.Add(time.Duration(i)*time.Second))
 	}
-	if len(a.sources) > maxSources {
-		t.Fatalf("%d sources, at most %d", len(a.sources), maxSources)
+	first, last := sourceOf(netip.MustParseAddr("10.0.0.0")), sourceOf(netip.MustParseAddr("10.1.0.9"))
+	if len(n.seen) != maxNetworks || n.has(first, at) || !n.has(last, at.Add(maxNetworks*time.Second)) {
+		t.Errorf("%d networks", len(n.seen))
+	}
+	if n.has(last, at.Add(2*familiarFor)) {
+		t.Error("a network is known for ever")
 	}
 }
 
 func TestEnrolmentHasItsOwnPool(t *testing.T) {
-	a := newAdmission(configs.Startups{Begin: 1000, Full: 1000}, 1000, testkit.NewClock(testkit.Noon).Now)
-	var held []*ticket
-	for i := range enrolmentPool {
-		tk, _ := a.enter(addr(i))
-		if !tk.enrol() {
-			t.Fatalf("enrolment %d refused", i)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 20, Rate: 30, Full: 20}, 1000)
+		var held []*ticket
+		for i := range enrolmentPool {
+			tk := d.mustTry(t, addr(i))
+			if !tk.enrol() {
+				t.Fatalf("enrolment %d refused", i)
+			}
+			held = append(held, tk)
 		}
-		held = append(held, tk)
-	}
-	if a.waiting != 0 {
-		t.Fatalf("%d still count as startups", a.waiting)
-	}
-	tk, _ := a.enter(addr(900))
-	if tk.enrol() {
-		t.Fatal("the pool has no bound")
-	}
-	held[0].leave(true)
-	if !tk.enrol() {
-		t.Fatal("a place given back isn't used")
-	}
-	for _, h := range held[1:] {
-		h.leave(false)
-	}
-	tk.leave(true)
-	if a.waiting != 0 || a.enrolling != 0 {
-		t.Fatalf("%d waiting and %d enrolling at the end", a.waiting, a.enrolling)
-	}
+		tk := d.mustTry(t, addr(900))
+		if tk.enrol() {
+			t.Fatal("the pool has no bound")
+		}
+		held[0].leave(true)
+		if !tk.enrol() {
+			t.Fatal("a place given back isn't used")
+		}
+		for _, h := range held[1:] {
+			h.leave(false)
+		}
+		tk.leave(true)
+		if len(d.open) != 0 {
+			t.Fatalf("%d open at the end", len(d.open))
+		}
+	})
+}
+
+// A connection is charged once for its questions about keys, however many, and
+// gets it back by a login.
+func TestQuestionsAboutKeysHaveABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(wide, 1000)
+		ask := func(loggedIn bool) (wait time.Duration) {
+			tk := d.mustTry(t, addr(1))
+			for range 8 { // an agent's keys
+				wait = tk.query()
+			}
+			tk.leave(loggedIn)
+			return wait
+		}
+		for range 10 * burstQueries {
+			if ask(true) != 0 {
+				t.Fatal("whoever logs in is slowed down")
+			}
+		}
+		for i := range burstQueries {
+			if ask(false) != 0 {
+				t.Fatalf("slowed down at connection %d", i)
+			}
+		}
+		if ask(false) != queryPause {
+			t.Error("published keys can be tried at speed")
+		}
+		time.Sleep(2 * refillQueries)
+		if ask(false) != 0 {
+			t.Error("time doesn't forgive")
+		}
+	})
 }
 
 func TestRefusalsAreEventsOnlyNowAndThen(t *testing.T) {

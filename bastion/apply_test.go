@@ -313,8 +313,11 @@ func (c *client) does(name string) string {
 		case text := <-told:
 			return text
 		default:
-			return err.Error()
 		}
+		if said, ok := disconnected(err); ok {
+			return strings.TrimPrefix(said, "entry: ")
+		}
+		return err.Error()
 	}
 	inner := ssh.NewClient(conn, chans, reqs)
 	defer inner.Close()

@@ -65,6 +65,7 @@ type Server struct {
 	gate      *access.Gate
 	admission *admission
 	refusals  *refusals
+	away      chan struct{} // a place for each connection that is told why it is refused
 	portal    *portal.Portal
 
 	ctx    context.Context // ends all connections; cancelled by Shutdown's end
@@ -94,12 +95,15 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("host key of %s: %w", cfg.Name, err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	s := &Server{o: o, cfg: cfg, log: o.Log, now: o.Now, own: own, refusals: newRefusals(),
+	s := &Server{o: o, cfg: cfg, log: o.Log, now: o.Now, own: own, refusals: newRefusals(), away: make(chan struct{}, maxAway),
 		admission: newAdmission(cfg.Limits.Startups, cfg.Limits.PerSource, o.Now), ctx: ctx, cancel: cancel}
 	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
 		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
 	if err != nil {
 		return nil, err
+	}
+	if err := s.admission.remember(ctx, o.Auth); err != nil {
+		s.log.Error("known networks", zap.Error(err)) // they become known again by and by
 	}
 	facts, err := s.facts()
 	if err != nil {
@@ -192,15 +196,19 @@ func (s *Server) takeOver(nc net.Conn, target string) {
 
 // connection is one client connection, whose goroutines are g.
 func (s *Server) connection(g *group.Group, nc net.Conn, source netip.AddrPort, target string) {
-	t, why := s.admission.enter(source.Addr())
+	t, why := s.admission.enter(g.Context(), source.Addr(), func() { nc.Close() })
 	if t == nil {
 		s.connectionRefused(source, why)
+		s.turnAway(nc, why)
 		return
 	}
 	defer t.leave(false)
 	id := s.newID()
 	c, err := s.authenticate(g, nc, id, source, target, t)
 	if err != nil {
+		if t.madeRoom() {
+			s.connectionRefused(source, "made-room")
+		}
 		s.refuseUnauthenticated(id, source, err)
 		return
 	}

@@ -37,9 +37,10 @@ type client struct {
 	opened *opening // the target that the whole connection leads to; nil for a jump host connection
 	leg    session.Leg
 
-	slots   chan struct{} // a place for each open jump or tcp channel
-	refused atomic.Int64  // channels, with an event each
-	group   *group.Group
+	slots    chan struct{} // a place for each open jump or tcp channel
+	refused  atomic.Int64  // channels, with an event each
+	confirms atomic.Int32  // tries to confirm a jump of another program, being made or wrong
+	group    *group.Group
 }
 
 // errClientLeft ends what a client connection leaves behind.
@@ -185,12 +186,7 @@ func (c *client) slowRefusal(ctx context.Context) {
 	if n <= 0 {
 		return
 	}
-	t := time.NewTimer(min(longestPause, time.Duration(n)*refusalPause))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
+	pause(ctx, min(longestPause, time.Duration(n)*refusalPause))
 }
 
 // refuse rejects a channel with one ASCII line.

@@ -3,8 +3,11 @@ package bastion_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -66,10 +69,30 @@ func (c *client) open(f forward) (ssh.Channel, error) {
 	return ch, nil
 }
 
-// refused opens f and returns why it was refused.
+// disconnected is what entry said when it ended a handshake in words.
+func disconnected(err error) (said string, ok bool) {
+	m := regexp.MustCompile(`disconnect, reason \d+: (".*")$`).FindStringSubmatch(fmt.Sprint(err))
+	if m == nil {
+		return "", false
+	}
+	said, err = strconv.Unquote(m[1])
+	return said, err == nil
+}
+
+// refused opens f and returns why it was refused: a jump in words to the SSH
+// client inside it, everything else as a channel.
 func (c *client) refused(f forward) string {
 	c.s.t.Helper()
 	ch, err := c.open(f)
+	if err == nil && f.Port == 22 {
+		defer ch.Close()
+		_, _, _, err = ssh.NewClientConn(channelConn{ch}, f.Host+":22", &ssh.ClientConfig{HostKeyCallback: c.s.hostCheck()})
+		said, ok := disconnected(err)
+		if !ok {
+			c.s.t.Fatalf("%+v: %v", f, err)
+		}
+		return said
+	}
 	if err == nil {
 		ch.Close()
 		c.s.t.Fatalf("%+v was opened", f)

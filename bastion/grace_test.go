@@ -48,7 +48,7 @@ func TestKeyExchangeGrace(t *testing.T) {
 					}
 				}()
 				began := time.Now()
-				c, err := s.authenticate(group.New(context.Background(), nil), near, "id", netip.MustParseAddrPort("127.0.0.1:1"), "", &ticket{})
+				c, err := s.authenticate(group.New(context.Background(), nil), near, "id", netip.MustParseAddrPort("127.0.0.1:1"), "", (&ticket{a: newAdmission(configs.Default().Limits.Startups, 8, time.Now)}))
 				if c != nil || err == nil {
 					t.Fatal("authenticated")
 				}
@@ -65,7 +65,7 @@ func TestKeyExchangeGrace(t *testing.T) {
 func TestEnrolmentGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{cfg: &configs.Config{Login: configs.Login{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}}, admission: newAdmission(configs.Default().Limits.Startups, 8, time.Now)}
-		tk, _ := s.admission.enter(netip.MustParseAddr("127.0.0.1"))
+		tk, _ := s.admission.enter(context.Background(), netip.MustParseAddr("127.0.0.1"), func() {})
 		near, far := net.Pipe()
 		defer far.Close()
 		l := &login{s: s, ctx: context.Background(), group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState(), ticket: tk}

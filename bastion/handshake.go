@@ -1,15 +1,18 @@
 package bastion
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
@@ -138,6 +141,7 @@ func (l *login) config(peer []byte) *ssh.ServerConfig {
 // begin notes the name that the whole login is for and starts the grace.
 func (l *login) begin(user string) {
 	l.first = user
+	l.ticket.answered()
 	l.grace(l.s.cfg.Login.Grace)
 	l.target, l.toward = l.bound, l.bound != ""
 }
@@ -164,6 +168,9 @@ func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions
 	}
 	if err := pubkey.CheckCost(key); err != nil {
 		return nil, err
+	}
+	if wait := l.ticket.query(); wait > 0 {
+		pause(l.ctx, wait)
 	}
 	if !l.s.o.Auth.KnowsKey(l.ctx, user, key) {
 		return nil, errRefused
@@ -235,7 +242,7 @@ func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChalleng
 	}
 	stop := l.extendForEnrolment()
 	defer stop()
-	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, l.state, asker(ask))
+	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, l.state, attentive{asker(ask), l.ticket})
 	return l.settle(m, who, err, ask)
 }
 
@@ -279,7 +286,7 @@ func saying(pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) fun
 	if pre == nil {
 		return func(string) error { return errRefused }
 	}
-	dropbear := strings.HasPrefix(string(pre.ClientVersion()), "SSH-2.0-dropbear")
+	dropbear := isDropbear(pre.ClientVersion())
 	if ask != nil {
 		return func(text string) error {
 			if dropbear && text != "" {
@@ -299,6 +306,8 @@ func saying(pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) fun
 		return pre.SendAuthBanner(text)
 	}
 }
+
+func isDropbear(version []byte) bool { return bytes.HasPrefix(version, []byte("SSH-2.0-dropbear")) }
 
 // smsGrace is the time from the passphrase to the end of the dialogue where the
 // code may have to arrive by SMS.
@@ -369,6 +378,56 @@ func (a asker) Ask(ctx context.Context, prompt string, echo bool) (string, error
 	return answers[0], nil
 }
 
+// attentive tells the connection's place of each answer: somebody is there.
+type attentive struct {
+	asker
+	ticket *ticket
+}
+
+func (a attentive) Ask(ctx context.Context, prompt string, echo bool) (string, error) {
+	answer, err := a.asker.Ask(ctx, prompt, echo)
+	if err == nil && answer != "" {
+		a.ticket.answered()
+	}
+	return answer, err
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+const (
+	maxAway   = 32              // connections that are told at once; the others are closed
+	awayGrace = 2 * time.Second // to read it
+)
+
+// turnAway tells a connection that got no place why, as far as that can be done
+// for many at a time.
+func (s *Server) turnAway(nc net.Conn, why string) {
+	select {
+	case s.away <- struct{}{}:
+		defer func() { <-s.away }()
+	default:
+		return
+	}
+	text := "too many connections are being opened right now; try again in a minute"
+	if why != "startups" {
+		text = "too many connections from your address have not logged in; try again in a minute"
+	}
+	if nc.SetDeadline(time.Now().Add(awayGrace)) != nil {
+		return
+	}
+	if _, err := io.WriteString(nc, fastconn.Version+"\r\n"); err == nil {
+		_ = fastconn.Disconnect(nc, fastconn.TooMany, s.cfg.Name+": "+text) // the client may be gone
+	}
+}
+
 // refuseUnauthenticated notes why a connection came to nothing. Causes are for
 // the log; identity has already written the audit events of dialogues.
 func (s *Server) refuseUnauthenticated(id string, source netip.AddrPort, err error) {
@@ -382,6 +441,7 @@ func (s *Server) connectionRefused(source netip.AddrPort, reason string) {
 	if !due {
 		return
 	}
+	s.log.Warn("connections refused", zap.String("source", source.String()), zap.String("reason", reason), zap.Int("since the last such line", n))
 	s.append(audit.Event{Type: audit.ConnectionRefused, Source: source.String(), Reason: reason, Detail: fmt.Sprintf("%d refused since the last such event", n)})
 }
 

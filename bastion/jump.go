@@ -2,6 +2,7 @@ package bastion
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -28,34 +29,21 @@ type directTCPIP struct {
 	OriginatorPort uint32
 }
 
-// originator is who stands at the client's end of a jump channel, as far as
-// the client says so. A local process can imitate it: it decides whether the
-// passphrase is asked once more, and no security claim rests on it.
-type originator uint8
-
-const (
-	originatorRefused originator = iota // not on the client's own machine
-	originatorForeign                   // some program behind a forwarded port
-	originatorClient                    // the SSH client itself: -J, -W
-)
-
-// originatorOf reads the courtesy that clients pay: OpenSSH opens -J and -W
-// from 127.0.0.1:65535, dropbear from 127.0.0.1:22.
-func originatorOf(m directTCPIP) originator {
-	host := m.Originator
-	if host == "localhost" {
-		return originatorForeign
-	}
-	a, err := netip.ParseAddr(host)
-	// PuTTY says 0.0.0.0 for its own connections: nothing is known then.
-	if err != nil || !a.Unmap().IsLoopback() && !a.Unmap().IsUnspecified() {
-		return originatorRefused
-	}
-	if a.Unmap() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) && (m.OriginatorPort == 65535 || m.OriginatorPort == 22) {
-		return originatorClient
-	}
-	return originatorForeign
+// ownClient tells whether the SSH client itself stands at its end of a jump
+// channel, as far as it says so: OpenSSH opens -J and -W from 127.0.0.1:65535,
+// dropbear from 127.0.0.1:22. Whatever else is said, or nothing (PuTTY, paramiko,
+// a forwarded port), may come from another program. The originator is a courtesy
+// that a local process can imitate: it decides whether a proof is asked once more,
+// and no security claim rests on it.
+func ownClient(m directTCPIP) bool {
+	a, err := netip.ParseAddr(m.Originator)
+	return err == nil && a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) && (m.OriginatorPort == 65535 || m.OriginatorPort == 22)
 }
+
+// maxConfirms is how many inner connections of other programs may come to
+// nothing on one client connection: their prompt is no place to guess a
+// passphrase at.
+const maxConfirms = 3
 
 // jump answers one direct-tcpip channel: it never dials what the client named,
 // only the target that policy knows by that name.
@@ -64,6 +52,10 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	refuse := func(reason ssh.RejectionReason, r *access.Refused) {
 		c.slowRefusal(ctx)
 		r.Event.Destination = destination(m)
+		if m.Port == access.SSHPort {
+			c.refuseJump(nch, r)
+			return
+		}
 		c.refuse(nch, reason, r)
 	}
 	if err := ssh.Unmarshal(nch.ExtraData(), &m); err != nil {
@@ -71,10 +63,10 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 		refuse(ssh.ConnectionFailed, access.Refuse("malformed", "malformed request to open a forward", audit.Event{}))
 		return
 	}
-	from := originatorOf(m)
-	if from == originatorRefused {
-		refuse(ssh.Prohibited, access.Refuse("originator",
-			"a forward must come from your own machine (127.0.0.1), not from another one through it", audit.Event{}))
+	own := ownClient(m)
+	if !own && c.confirms.Load() >= maxConfirms {
+		refuse(ssh.Prohibited, access.Refuse("confirmations", "too many wrong passphrases on this connection, so no other program gets in on it; connect again",
+			audit.Event{Type: audit.AccessRefused}))
 		return
 	}
 	grant, r := c.login.Authorise(m.Host, m.Port)
@@ -83,7 +75,7 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	case r == nil || r.Approval == nil:
 	case r.Target.Kind == policy.SSH:
 		waits = r.Approval // there, banners can say so
-	case from == originatorClient:
+	case own:
 		// -W has but this one channel: it stays until it may open.
 		grant, r = c.login.Await(ctx, r.Target, *r.Approval, func(string) error { return ctx.Err() })
 	default:
@@ -123,8 +115,61 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	defer func() { inner.Close(); <-closed }()
 	stop := context.AfterFunc(ctx, func() { inner.Close() })
 	defer stop()
-	c.inner(ctx, inner, signers, o, from)
+	c.inner(ctx, inner, signers, o, own)
 }
+
+// refuseJump opens a jump only to say why it goes nowhere, to the SSH client
+// inside it: the text of a refused channel is hidden by OpenSSH's connection
+// sharing, by -W under -q, and by most libraries. Nothing is dialled.
+func (c *client) refuseJump(nch ssh.NewChannel, r *access.Refused) {
+	line := "entry: " + plain.ASCII(c.note(r), maxLine)
+	inner, closed, err := c.accept(nch)
+	if err != nil {
+		return
+	}
+	defer func() { inner.Close(); <-closed }()
+	if inner.SetDeadline(time.Now().Add(refusalGrace)) != nil {
+		return
+	}
+	vc, peer, err := fastconn.ExchangeVersion(inner)
+	switch {
+	case err != nil: // no SSH client, or it is gone
+	case isDropbear(peer):
+		c.bannerOnly(vc, peer, r.Event.Target, line)
+	default:
+		_ = fastconn.Disconnect(inner, fastconn.ByApplication, line) // the client may be gone
+	}
+}
+
+// bannerOnly tells dropbear, which shows no text of a disconnect, by a banner;
+// that takes a key exchange. target is the full name, "" where there is none:
+// then the host key shown is entry's own.
+func (c *client) bannerOnly(nc net.Conn, peer []byte, target, line string) {
+	signers := c.s.own
+	if t, ok := c.s.gate.Policy().Target(target); ok && t.Kind == policy.SSH {
+		if theirs, r := c.hostKeys(t); r == nil {
+			signers = theirs
+		}
+	}
+	var pre ssh.ServerPreAuthConn
+	cfg := &ssh.ServerConfig{
+		Config: fastconn.ServerConfig(peer), ServerVersion: fastconn.Version, NoClientAuth: true,
+		PreAuthConnCallback: func(p ssh.ServerPreAuthConn) { pre = p },
+		NoClientAuthCallback: func(ssh.ConnMetadata) (*ssh.Permissions, error) {
+			_ = pre.SendAuthBanner(line + "\r\n")  // the client may be gone
+			return nil, &ssh.PartialSuccessError{} // no further method: the connection closes
+		},
+	}
+	for _, k := range signers {
+		cfg.AddHostKey(k)
+	}
+	if sc, _, _, err := ssh.NewServerConn(nc, cfg); err == nil {
+		sc.Close() // unreachable: nobody gets in by this configuration
+	}
+}
+
+// refusalGrace is how long a client may take to read why it is refused.
+const refusalGrace = 5 * time.Second
 
 // accept opens nch as a conn. closed is closed when the client, too, has
 // closed the channel: until then its place stays taken, or a client that never
@@ -164,7 +209,7 @@ func destination(m directTCPIP) string {
 // inner serves SSH on the jump channel with the target's own key, and opens
 // the target within its authentication: there the user name is known, the
 // target's banner can be passed on, and so can its own prompts.
-func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o *opening, from originator) {
+func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o *opening, own bool) {
 	defer o.close()
 	grace := c.s.cfg.Login.Grace
 	if o.waits != nil {
@@ -177,7 +222,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	var reqs <-chan *ssh.Request
 	vc, peer, err := fastconn.ExchangeVersion(nc)
 	if err == nil {
-		sc, chans, reqs, err = ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, from))
+		sc, chans, reqs, err = ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, own))
 	}
 	if err != nil {
 		c.s.log.Debug("inner handshake", c.fields(err)...)
@@ -193,9 +238,9 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 
 // innerConfig is the inner connection's authentication. Behind the client
 // itself any method succeeds, because the client connection has proven who
-// this is; behind any other originator the passphrase is asked once. The
-// inner user name is never identity.
-func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Signer, o *opening, from originator) *ssh.ServerConfig {
+// this is; behind any other program a key of the account is to be proven, or the
+// passphrase is asked once. The inner user name is never identity.
+func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Signer, o *opening, own bool) *ssh.ServerConfig {
 	var pre ssh.ServerPreAuthConn
 	var once sync.Once
 	open := func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
@@ -216,28 +261,57 @@ func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Sig
 		cfg.AddHostKey(k)
 	}
 	passthrough := o.target.Auth == policy.Passthrough
-	cfg.KeyboardInteractiveCallback = func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-		if from == originatorForeign {
-			if err := c.s.o.Auth.Confirm(ctx, c.login.Who(), identity.Attempt{Source: c.login.Source(), Conn: c.login.Conn()}, asker(ask)); err != nil {
-				return nil, &ssh.PartialSuccessError{}
-			}
-		} else if !passthrough {
+	// Where the target asks for itself, somebody has to be there to answer.
+	asked := func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+		if !passthrough {
 			if _, err := ask("", "", nil, nil); err != nil {
 				return nil, err
 			}
 		}
 		return open(m, ask)
 	}
-	if from == originatorForeign || passthrough {
+	cfg.KeyboardInteractiveCallback = asked
+	if !own {
+		cfg.KeyboardInteractiveCallback = func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			if !c.confirmed(ctx, ask) {
+				return nil, &ssh.PartialSuccessError{}
+			}
+			return open(m, ask)
+		}
+	}
+	if own && !passthrough {
+		cfg.NoClientAuth = true
+		cfg.NoClientAuthCallback = func(m ssh.ConnMetadata) (*ssh.Permissions, error) { return open(m, nil) }
+	}
+	if own && passthrough {
 		return cfg
 	}
-	cfg.NoClientAuth = true
-	cfg.NoClientAuthCallback = func(m ssh.ConnMetadata) (*ssh.Permissions, error) { return open(m, nil) }
 	cfg.PublicKeyCallback = func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-		return nil, pubkey.CheckCost(key)
+		err := pubkey.CheckCost(key)
+		if err == nil && !own && !c.s.o.Auth.KnowsKey(ctx, c.login.Who().User(), key) {
+			err = errRefused
+		}
+		return nil, err
 	}
 	cfg.VerifiedPublicKeyCallback = func(m ssh.ConnMetadata, _ ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+		if passthrough {
+			return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{KeyboardInteractiveCallback: asked}}
+		}
 		return open(m, nil)
 	}
 	return cfg
+}
+
+// confirmed asks whoever is behind an unknown program for the passphrase, once.
+// Tries are taken before they are made, so that none can be made side by side.
+func (c *client) confirmed(ctx context.Context, ask ssh.KeyboardInteractiveChallenge) bool {
+	if c.confirms.Add(1) > maxConfirms {
+		c.confirms.Add(-1)
+		return false
+	}
+	err := c.s.o.Auth.Confirm(ctx, c.login.Who(), identity.Attempt{Source: c.login.Source(), Conn: c.login.Conn()}, asker(ask))
+	if !errors.Is(err, identity.ErrRefused) {
+		c.confirms.Add(-1)
+	}
+	return err == nil
 }

@@ -2,6 +2,7 @@ package bastion_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -101,53 +102,117 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// behind opens a jump to home as another program than the SSH client and
+// authenticates inside it.
+func (c *client) behind(origin string, port uint32, auth ...ssh.AuthMethod) (*ssh.Client, error) {
+	c.s.t.Helper()
+	ch, err := c.open(forward{"home", 22, origin, port})
+	if err != nil {
+		return nil, err
+	}
+	conn, chans, reqs, err := ssh.NewClientConn(channelConn{ch}, "home:22", &ssh.ClientConfig{User: "bob", HostKeyCallback: c.s.hostCheck(), Auth: auth})
+	if err != nil {
+		return nil, err
+	}
+	inner := ssh.NewClient(conn, chans, reqs)
+	c.s.t.Cleanup(func() { inner.Close() })
+	return inner, nil
+}
+
+// answers is a user who types text at every prompt.
+func answers(text string, asked *[]string) ssh.AuthMethod {
+	return ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+		*asked = append(*asked, q...)
+		out := make([]string, len(q))
+		for i := range out {
+			out[i] = text
+		}
+		return out, nil
+	})
+}
+
+// Whatever a client says of where a jump comes from, nobody is refused for it:
+// what isn't known as the SSH client itself is asked for a proof.
 func TestOriginators(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
 	c := s.login("alice")
-	for _, o := range []string{"192.0.2.1", "", "entry", "::ffff:192.0.2.1", "\x00"} {
-		s.refusedWith(t, c.refused(forward{"home", 22, o, 65535}), audit.JumpRefused, "originator")
-	}
-	// Some local program behind a forwarded port: the passphrase once more.
-	for _, tt := range []struct {
-		answer string
-		ok     bool
-	}{{"wrong horse battery", false}, {passphrase, true}} {
-		ch, err := c.open(forward{"home", 22, "127.0.0.1", 50000})
+	key := func(user string) ssh.AuthMethod { return ssh.PublicKeys(enrolled.keys[user]) }
+	in := func(what string, inner *ssh.Client, err error) {
+		t.Helper()
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("%s: %v", what, err)
+			return
 		}
-		var asked []string
-		cfg := &ssh.ClientConfig{User: "bob", HostKeyCallback: s.hostCheck(), Auth: []ssh.AuthMethod{
-			ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
-				asked = append(asked, q...)
-				out := make([]string, len(q))
-				for i := range out {
-					out[i] = tt.answer
-				}
-				return out, nil
-			})}}
-		conn, chans, reqs, err := ssh.NewClientConn(channelConn{ch}, "home:22", cfg)
-		if (err == nil) != tt.ok || len(asked) == 0 || asked[0] != "entry passphrase: " {
-			t.Errorf("%q: %v, asked %q", tt.answer, err, asked)
+		if out, _, _ := run(t, inner, "say in"); out != "in" {
+			t.Errorf("%s: %q", what, out)
 		}
-		if err == nil {
-			out, _, _ := run(t, ssh.NewClient(conn, chans, reqs), "say in")
-			if out != "in" {
-				t.Errorf("%q", out)
-			}
-			conn.Close()
-		}
-		ch.Close()
 	}
+	for _, o := range []struct {
+		host string
+		port uint32
+	}{{"127.0.0.1", 50000}, {"192.0.2.1", 65535}, {"", 65535}, {"", 0}, {"entry", 22}, {"::ffff:192.0.2.1", 65535}, {"\x00", 1}, {"localhost", 0}} {
+		what := fmt.Sprintf("%q:%d", o.host, o.port)
+		var asked []string
+		inner, err := c.behind(o.host, o.port, answers(passphrase, &asked))
+		in(what+", the passphrase", inner, err)
+		if len(asked) != 1 || asked[0] != "entry passphrase: " {
+			t.Errorf("%s: asked %q", what, asked)
+		}
+		inner, err = c.behind(o.host, o.port, key("alice"))
+		in(what+", a key of the account", inner, err)
+		if _, err := c.behind(o.host, o.port); err == nil {
+			t.Errorf("%s: nothing was proven, and it is in", what)
+		}
+		if _, err := c.behind(o.host, o.port, key("bob")); err == nil {
+			t.Errorf("%s: in with another account's key", what)
+		}
+	}
+	logins := len(s.log.All(audit.SessionStarted))
 	for _, e := range s.log.All(audit.SessionStarted, audit.LoginFailed) {
 		if e.User != "alice" {
 			t.Errorf("the inner name became an identity: %+v", e)
 		}
 	}
-	if _, logins := s.home.count(); len(logins) != 1 {
-		t.Errorf("logins at home: %q", logins)
+	if _, at := s.home.count(); len(at) != logins {
+		t.Errorf("%d sessions, logins at home: %q", logins, at)
 	}
+}
+
+// The prompt for other programs is no place to guess a passphrase at: after
+// three wrong ones on a client connection, side by side or one by one, it is
+// gone, and nothing was counted against the account.
+func TestConfirmationIsNoOracle(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	c := s.login("alice")
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			var asked []string
+			if _, err := c.behind("127.0.0.1", 50000, answers("wrong horse battery", &asked)); err == nil {
+				t.Error("in with a wrong passphrase")
+			}
+		})
+	}
+	all.Wait()
+	if n := len(s.log.All(audit.LoginFailed)); n != 3 {
+		t.Errorf("%d passphrases were judged", n)
+	}
+	var asked []string
+	if _, err := c.behind("127.0.0.1", 50000, answers(passphrase, &asked)); err == nil || len(asked) != 0 {
+		t.Errorf("%v, asked %q", err, asked)
+	}
+	s.refusedWith(t, c.refused(forward{"home", 22, "", 0}), audit.AccessRefused, "confirmations")
+	begin(t, c.jump("home")) // the client itself isn't meant
+	if u := testkit.Must(s.auth.User(t.Context(), "alice"))(t); !u.LockedUntil.IsZero() {
+		t.Errorf("the account is locked until %s", u.LockedUntil)
+	}
+	inner, err := s.login("alice").behind("", 0, answers(passphrase, &asked))
+	if err != nil {
+		t.Fatalf("on another connection: %v", err)
+	}
+	begin(t, inner)
 }
 
 func TestInnerNameIsAskedForNotBelieved(t *testing.T) {

@@ -2,27 +2,27 @@ package bastion
 
 import "testing"
 
-func TestOriginator(t *testing.T) {
-	tests := []struct {
+func TestOwnClient(t *testing.T) {
+	for _, tt := range []struct {
 		host string
 		port uint32
-		want originator
+		own  bool
 	}{
-		{"127.0.0.1", 65535, originatorClient}, // OpenSSH -J, -W
-		{"127.0.0.1", 22, originatorClient},    // dropbear
-		{"127.0.0.1", 50000, originatorForeign},
-		{"127.0.0.2", 65535, originatorForeign},
-		{"::1", 65535, originatorForeign},
-		{"localhost", 65535, originatorForeign},
-		{"0.0.0.0", 0, originatorForeign}, // PuTTY's proxy
-		{"192.0.2.1", 65535, originatorRefused},
-		{"::ffff:192.0.2.1", 65535, originatorRefused},
-		{"", 65535, originatorRefused},
-		{"entry", 22, originatorRefused},
-	}
-	for _, tt := range tests {
-		if got := originatorOf(directTCPIP{Originator: tt.host, OriginatorPort: tt.port}); got != tt.want {
-			t.Errorf("%s:%d is %d, want %d", tt.host, tt.port, got, tt.want)
+		{"127.0.0.1", 65535, true}, // OpenSSH -J, -W
+		{"127.0.0.1", 22, true},    // dropbear
+		{"127.0.0.1", 50000, false},
+		{"127.0.0.2", 65535, false},
+		{"::1", 65535, false},
+		{"::ffff:127.0.0.1", 65535, false},
+		{"localhost", 65535, false},
+		{"0.0.0.0", 0, false}, // PuTTY's proxy
+		{"192.0.2.1", 65535, false},
+		{"", 65535, false},
+		{"entry", 22, false},
+		{"127.0.0.1\x00", 22, false},
+	} {
+		if got := ownClient(directTCPIP{Originator: tt.host, OriginatorPort: tt.port}); got != tt.own {
+			t.Errorf("%s:%d is its own: %v", tt.host, tt.port, got)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func TestGraceForCodesBySMS(t *testing.T) {
 				defer far.Close()
 				ctx, cancel := context.WithCancel(context.Background())
 				s := &Server{cfg: &configs.Config{Login: configs.Login{Grace: 120 * time.Second, EnrolmentGrace: 10 * time.Minute}}}
-				l := &login{s: s, ctx: ctx, group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState()}
+				l := &login{s: s, ctx: ctx, group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState(), ticket: &ticket{a: newAdmission(configs.Default().Limits.Startups, 8, time.Now)}}
 				began := time.Now()
 				l.begin("alice")
 				stop := l.extendForEnrolment()

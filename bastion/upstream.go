@@ -43,25 +43,33 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Re
 	if !g.Valid() {
 		return nil, access.Refuse("no-grant", "not permitted", audit.Event{})
 	}
+	t := g.Target()
+	nc, err := s.connect(ctx, t.Addresses)
+	if err == nil {
+		return nc, nil
+	}
+	e := access.About(g)
+	e.Type = audit.UpstreamFailed
+	return nil, access.Refuse("unreachable", t.FullName()+" does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's administrator", e).With(err)
+}
+
+// connect opens TCP to the first of a target's addresses that answers.
+func (s *Server) connect(ctx context.Context, addresses []string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.Dial)
 	defer cancel()
-	t := g.Target()
 	var errs []error
 	end := time.Now().Add(s.cfg.Limits.Dial)
-	for i, a := range t.Addresses {
+	for i, a := range addresses {
 		// Each gets its share of what is left: one that swallows packets must
 		// not use up the time of the others.
-		d := net.Dialer{Timeout: max(minAttempt, time.Until(end)/time.Duration(len(t.Addresses)-i))}
+		d := net.Dialer{Timeout: max(minAttempt, time.Until(end)/time.Duration(len(addresses)-i))}
 		nc, err := d.DialContext(ctx, "tcp", a)
 		if err == nil {
 			return nc, nil
 		}
 		errs = append(errs, err)
 	}
-	e := access.About(g)
-	e.Type = audit.UpstreamFailed
-	return nil, access.Refuse("unreachable", t.FullName()+" does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's administrator",
-		e).With(errors.Join(errs...))
+	return nil, errors.Join(errs...)
 }
 
 // errNobody: the target asks for itself, and nobody is there to be asked.

@@ -190,11 +190,12 @@ type Operators struct {
 
 // Limits keep one source, and all of them, from taking the server.
 type Limits struct {
-	// Startups drops connections at random while many haven't logged in.
-	// Default 10:30:100, as in sshd.
+	// Startups bounds the connections that haven't logged in. Default 10:30:100, as
+	// in sshd.
 	Startups Startups
-	// PerSource is how many connections of one address (a /64 in IPv6) may be
-	// without login at a time. Default 8.
+	// PerSource is how many connections of one address (a /64 in IPv6) may be silent
+	// before login at a time; eight times as many may be in their dialogue. Default
+	// 8.
 	PerSource int
 	// Dial bounds connecting to a target, in all. Default 10s.
 	Dial time.Duration
@@ -203,8 +204,9 @@ type Limits struct {
 	SourceAddress []netip.Prefix
 }
 
-// Startups is sshd's MaxStartups: from Begin unauthenticated connections on,
-// Rate percent of new ones are dropped, rising to all of them at Full.
+// Startups is sshd's MaxStartups, turned round: from Begin silent connections
+// without login on, Rate percent of newcomers take the place of one of them,
+// rising to all at Full, which is how many there may be.
 type Startups struct{ Begin, Rate, Full int }
 
 // Log is the server's own log, for operators.

@@ -60,3 +60,13 @@ func (a SelfService) Health(ctx context.Context, id Identity) (Health, error) {
 	}
 	return h, nil
 }
+
+// Sources returns the last login from each address since then, of any account,
+// as far as they are kept (20 an account).
+func (a *Authenticator) Sources(ctx context.Context, since time.Time) ([]LoginInfo, error) {
+	all, err := a.store.Sources(ctx, since)
+	if err != nil {
+		return nil, fmt.Errorf("%w: read sources: %w", ErrUnavailable, err)
+	}
+	return all, nil
+}

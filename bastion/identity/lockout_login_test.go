@@ -192,14 +192,14 @@ func TestConfirm(t *testing.T) {
 	confirm(identity.ErrAbandoned, round{askPass, ""})
 	confirm(identity.ErrRefused, round{askPass, good + u.code()}, round{"Not accepted. Press Enter to leave entry: ", ""})
 	w.wantLog(from, "login.abandoned empty-answer", "login.failed wrong-passphrase")
-	for range 8 {
+	// Wrong answers count against nothing: their number is the server's matter.
+	for range 12 {
 		confirm(identity.ErrRefused, round{askPass, "no"}, round{"…", ""})
 	}
-	confirm(identity.ErrLocked, round{fmt.Sprintf(lockedText, "30 minutes"), ""})
-	w.clock.Advance(31 * time.Minute)
-	// The tenth also locks the account: its code was right when it logged in.
-	confirm(identity.ErrRefused, round{askPass, "no"}, round{"…", ""})
-	confirm(identity.ErrRefused, round{askPass, good}, round{"…", ""})
+	confirm(nil, round{askPass, good})
+	if u, err := w.a.User(t.Context(), "alice"); err != nil || !u.LockedUntil.IsZero() {
+		t.Errorf("%+v, %v", u, err)
+	}
 	if err := w.a.Disable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}

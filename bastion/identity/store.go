@@ -115,6 +115,9 @@ type Reader interface {
 	Accounts(ctx context.Context) ([]Account, error)
 	// LastLogins returns the newest logins of the account, at most 20.
 	LastLogins(ctx context.Context, account string) ([]LoginInfo, error)
+	// Sources returns the last login from each address since then, of any
+	// account, as far as they are kept.
+	Sources(ctx context.Context, since time.Time) ([]LoginInfo, error)
 }
 
 // Writer changes accounts. Each call is one transaction, durable on return.

@@ -192,8 +192,8 @@ func readParts(ctx context.Context, tx *sql.Tx, a *identity.Account) error {
 		})
 }
 
-func each(ctx context.Context, tx *sql.Tx, query, account string, f func(*sql.Rows) error) error {
-	rows, err := tx.QueryContext(ctx, query, account)
+func each(ctx context.Context, tx *sql.Tx, query string, arg any, f func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query, arg)
 	if err != nil {
 		return err
 	}

@@ -249,6 +249,11 @@ func conformance(t *testing.T, handles func(t *testing.T, n int) []identity.Stor
 		if got := read(t, s, "alice"); !got.LastLogin.Equal(want[0].At) || got.Generation != 2 {
 			t.Errorf("%+v", got)
 		}
+		for since, at := range map[time.Time]time.Time{day: want[0].At, want[0].At: want[0].At, want[0].At.Add(time.Microsecond): {}} {
+			if all, err := s.Sources(t.Context(), since); err != nil || at.IsZero() != (len(all) == 0) || len(all) > 0 && (!all[0].At.Equal(at) || all[0].Source != "192.0.2.7") {
+				t.Errorf("sources since %s: %+v, %v", since, all, err)
+			}
+		}
 		if all, err := s.LastLogins(t.Context(), a.ID); err != nil || !reflect.DeepEqual(all, want[:20]) {
 			t.Errorf("%v %v", all, err)
 		}

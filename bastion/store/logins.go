@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"entry/bastion/identity"
 )
@@ -103,4 +104,23 @@ func scanRemembered(rows *sql.Rows) (identity.Remembrance, error) {
 		return r, fmt.Errorf("network of a remembered key: %w", err)
 	}
 	return r, nil
+}
+
+// Sources implements identity.Reader.
+func (s *Store) Sources(ctx context.Context, since time.Time) ([]identity.LoginInfo, error) {
+	var all []identity.LoginInfo
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		return each(ctx, tx, `SELECT max(at), source FROM logins WHERE at >= ? GROUP BY source ORDER BY source`, micros(since),
+			func(rows *sql.Rows) error {
+				var (
+					l  identity.LoginInfo
+					at int64
+				)
+				err := rows.Scan(&at, &l.Source)
+				l.At = fromMicros(at)
+				all = append(all, l)
+				return err
+			})
+	})
+	return all, named("read sources", err)
 }
