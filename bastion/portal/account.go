@@ -208,7 +208,7 @@ func (v *visit) addKey(ctx context.Context, d *desk, line string) uint32 {
 	if err != nil {
 		return v.failed(d, "add key", err)
 	}
-	d.out.printf("Added: %s. It stands for the passphrase from now on; a code is still asked.", fingerprint)
+	d.out.printf("Added: %s. It stands for the passphrase from now on; a code is still asked%s.", fingerprint, v.remembering())
 	return exitOK
 }
 
@@ -253,4 +253,12 @@ func (v *visit) forgetKey(ctx context.Context, d *desk, args []string) uint32 {
 	}
 	d.out.printf("Forgotten. The next login asks for a code.")
 	return exitOK
+}
+
+// remembering says how long a code that was given with a key stands for that key.
+func (v *visit) remembering() string {
+	if d := v.p.o.Facts.Remembered; d > 0 {
+		return ", and one code opens " + plain.Span(d) + " from the same network"
+	}
+	return ""
 }

@@ -3,9 +3,11 @@ package portal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"entry/audit/plain"
+	"entry/bastion/identity"
 )
 
 // soonEnds is how long before its end a date is something to look at.
@@ -89,8 +91,8 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 		f.ok("the account would end of disuse on %s; each login moves that", plain.Moment(h.InactiveAfter))
 	}
 	d.out.printf("Last logins:")
-	for _, l := range h.LastLogins {
-		d.out.printf("  %s from %s with %s", plain.Moment(l.At), l.Source, l.Method)
+	for _, l := range grouped(h.LastLogins, now) {
+		d.out.printf("  %s", l)
 	}
 	d.out.printf("If one of these wasn't you: %s, and tell your operator.", v.says(d, "passwd"))
 	d.out.printf("Targets:")
@@ -107,4 +109,40 @@ func drift(by time.Duration) string {
 		return fmt.Sprintf("about %d s behind", int(-by/time.Second))
 	}
 	return fmt.Sprintf("about %d s ahead", int(by/time.Second))
+}
+
+// newFor is how long a network is one to look at twice.
+const newFor = 7 * 24 * time.Hour
+
+// grouped are logins, newest first, with those from one address in one way as
+// one line. An address that isn't the only one and that none of the older logins
+// came from is marked for a week.
+func grouped(logins []identity.LoginInfo, now time.Time) []string {
+	type group struct {
+		identity.LoginInfo // the newest
+		n                  int
+	}
+	var all []*group
+	first := map[string]time.Time{} // by address
+	for _, l := range logins {
+		first[l.Source] = l.At
+		i := slices.IndexFunc(all, func(g *group) bool { return g.Source == l.Source && g.Method == l.Method })
+		if i < 0 {
+			all = append(all, &group{LoginInfo: l})
+			i = len(all) - 1
+		}
+		all[i].n++
+	}
+	var out []string
+	for _, g := range all {
+		line := fmt.Sprintf("%s from %s with %s", plain.Moment(g.At), g.Source, g.Method)
+		if g.n > 1 {
+			line += fmt.Sprintf(", and %s before that", plain.Count(g.n-1, "time"))
+		}
+		if len(first) > 1 && now.Sub(first[g.Source]) < newFor && first[g.Source].After(logins[len(logins)-1].At) {
+			line += " (new: first seen " + plain.Moment(first[g.Source]) + ")"
+		}
+		out = append(out, line)
+	}
+	return out
 }

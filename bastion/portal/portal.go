@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
@@ -107,7 +108,7 @@ func (p *Portal) Serve(ctx context.Context, login *access.Login, conn ssh.Conn, 
 			reply(r, true)
 			text := login.Note(access.Refuse("subsystem", fmt.Sprintf("there are no files here; go through to your machine, for example: sftp -J %s home", p.o.Name),
 				audit.Event{Type: audit.ChannelRefused, ChannelType: "session"}))
-			lines{ch.Stderr(), "\n"}.printf("entry: %s", plain.ASCII(text, maxLine))
+			lines{w: ch.Stderr(), eol: "\n"}.printf("entry: %s", plain.ASCII(text, maxLine))
 			exit(ch, exitUsage)
 			return
 		default:
@@ -190,12 +191,35 @@ func exit(ch ssh.Channel, status uint32) {
 }
 
 // lines writes whole lines with the line ending that the client's terminal
-// needs.
+// needs, and broken at words where they are wider than it.
 type lines struct {
-	w   io.Writer
-	eol string
+	w     io.Writer
+	eol   string
+	width func() int // of the terminal; nil without one, 0 where it isn't known
 }
 
 func (l lines) printf(format string, args ...any) {
-	_, _ = fmt.Fprintf(l.w, format+l.eol, args...) // the client may have left
+	text := fmt.Sprintf(format, args...)
+	if l.width != nil {
+		text = wrapped(text, l.width())
+	}
+	_, _ = io.WriteString(l.w, text+l.eol) // the client may have left
+}
+
+// leastWidth is the narrowest terminal for which lines are broken: below that
+// nothing is gained.
+const leastWidth = 20
+
+// wrapped breaks text at words to lines of at most width columns. What goes on
+// is indented as far as the line began, and two more, so that a list stays one.
+func wrapped(text string, width int) string {
+	if width < leastWidth || ansi.StringWidth(text) <= width {
+		return text
+	}
+	indent := len(text) - len(strings.TrimLeft(text, " "))
+	start, rest := strings.Repeat(" ", indent), strings.Repeat(" ", min(indent+2, width/2))
+	// A word that is wider than a line (a key, a command) stays whole: it is there
+	// to be copied.
+	broken := strings.Split(ansi.Wordwrap(text[indent:], width-len(rest), " "), "\n")
+	return start + strings.Join(broken, "\n"+rest)
 }

@@ -51,14 +51,14 @@ type desk struct {
 // can't be ended; that conn's goroutines are g's. Its writes go straight to ch, so that all are out before the
 // exit status.
 func newDesk(g *group.Group, ch ssh.Channel, pty *ptyRequest, local, remote net.Addr, idle time.Duration) *desk {
-	d := &desk{in: fastconn.Channel(g, ch, local, remote), idle: idle, out: lines{ch, "\n"}, errs: lines{ch.Stderr(), "\n"}}
+	d := &desk{in: fastconn.Channel(g, ch, local, remote), idle: idle, out: lines{w: ch, eol: "\n"}, errs: lines{w: ch.Stderr(), eol: "\n"}}
 	if pty != nil {
 		d.pty = true
 		d.term = term.NewTerminal(readWriter{d.in, ch}, "")
 		d.term.History = forgetful{}
 		d.size(pty.Columns, pty.Rows)
 		// The terminal writes the line ending itself.
-		d.out = lines{d.term, "\n"}
+		d.out = lines{d.term, "\n", func() int { return int(d.now.Load() >> 32) }}
 		d.errs = d.out
 	}
 	return d
