@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -53,7 +54,12 @@ type Server struct {
 	Policy *policy.Policy // what invitations are checked against when no server runs
 
 	Control PolicyControl // nil when no server runs
+	Probe   Prober        // nil when no server runs
+	History History       // of the audit log; nil shows none of it
 }
+
+// History yields the newest n events of the audit log, oldest first.
+type History func(ctx context.Context, n int) iter.Seq2[audit.Event, error]
 
 // Handler serves the operations as JSON over HTTP. Every request's context
 // must hold an actor (audit.WithActor): Serve puts the socket's peer there, a client in the same process itself.
@@ -70,6 +76,7 @@ func (a *Server) Handler() http.Handler {
 	}
 	handle("GET /v1/users", func(r *http.Request) (any, error) { return a.Auth.Users(r.Context()) })
 	handle("GET /v1/users/{name}", func(r *http.Request) (any, error) { return a.Auth.User(r.Context(), r.PathValue("name")) })
+	handle("GET /v1/users/{name}/doctor", a.doctor)
 	handle("POST /v1/users/{name}", a.addUser)
 	a.userHandlers(handle)
 	handle("POST /v1/users/{name}/disable", a.change("user-disabled", a.Auth.Disable))

@@ -3,9 +3,11 @@
 package site
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"os/user"
 	"strconv"
@@ -40,7 +42,7 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 		return nil, err
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
-	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p}, st.Close), nil
+	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
 }
 
 // ownAccount refuses to work in the server's place as another account than the
@@ -60,4 +62,11 @@ func ownAccount(dir string, euid int) error {
 	}
 	return &Error{Err: fmt.Errorf("no server is running, and its files belong to account %s", owner), Config: true,
 		Todo: "start the server first, or run this as that account (runuser -u " + owner + " -- entry …)"}
+}
+
+// newest reads the newest events of the log that cfg names.
+func newest(cfg *configs.Config) func(context.Context, int) iter.Seq2[audit.Event, error] {
+	return func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
+		return audit.Tail(ctx, cfg.Audit.Directory, n, false)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"os"
 	"os/signal"
@@ -118,15 +117,14 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	s.bastion, err = bastion.New(bastion.Options{
 		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Auditors: k.auditorsOf,
 		HostKeys: k.Hosts, UserCA: k.UserCA, Log: log,
-		History: func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
-			return audit.Tail(ctx, cfg.Audit.Directory, n, false)
-		},
+		History: newest(cfg),
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
-	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Log: log, Gate: s.bastion.Access(), Control: s.policies}
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Log: log, Gate: s.bastion.Access(), Control: s.policies,
+		Probe: s.bastion.Probe, History: newest(cfg)}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
 	return s, err

@@ -1,0 +1,158 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"entry/audit"
+	"entry/audit/refusal"
+	"entry/bastion/access"
+	"entry/bastion/identity"
+	"entry/policy"
+	"entry/session/group"
+)
+
+const (
+	// historyEvents bounds what a diagnosis reads of the log: its newest events.
+	historyEvents = 50_000
+	// mostTrouble bounds the list of what went wrong.
+	mostTrouble = 10
+	// probeTime bounds how long targets are tried, all side by side.
+	probeTime = 5 * time.Second
+	// mostProbed bounds how many targets are tried at once.
+	mostProbed = 16
+)
+
+// Diagnosis is what stands in a user's way, in one look.
+type Diagnosis struct {
+	User identity.UserInfo `json:"account"`
+	Fit  bool              `json:"fit"` // nothing about the account keeps its owner out
+	// From is the address that the user is taken to come from, "" if none was
+	// named: then rules about networks may show as refusals.
+	From    string               `json:"from,omitempty"`
+	Trouble []Trouble            `json:"trouble"` // of the user's, newest first
+	Live    []access.SessionInfo `json:"live"`
+	Places  []Place              `json:"targets"`
+}
+
+// Trouble is something that didn't work, as the log has it.
+type Trouble struct {
+	Time   time.Time `json:"time"`
+	Type   string    `json:"type"`
+	Source string    `json:"source,omitempty"`
+	Target string    `json:"target,omitempty"`
+	Reason string    `json:"reason"`
+	Detail string    `json:"detail,omitempty"`
+	Ref    string    `json:"ref,omitempty"`
+}
+
+// Place is one target of the user's.
+type Place struct {
+	Target string `json:"target"` // full name
+	Denied string `json:"denied,omitempty"`
+	Rule   string `json:"rule,omitempty"` // that opens it
+	Login  string `json:"login,omitempty"`
+	// Wrong is what is wrong with the machine, "" where it answers with the host
+	// key on record; it is asked only where policy opens it.
+	Wrong  string `json:"wrong,omitempty"`
+	Probed bool   `json:"probed"`
+}
+
+// bad are the types of events that a user may need help with.
+var bad = []audit.Type{audit.LoginFailed, audit.LoginLocked, audit.AccessRefused, audit.JumpRefused, audit.UpstreamFailed, audit.HostKeyChanged,
+	audit.RecordingFailed, audit.ApprovalMissing, audit.ChannelRefused, audit.ForwardRefused, audit.BudgetSpent}
+
+// doctor answers what stands in a user's way.
+func (a *Server) doctor(r *http.Request) (any, error) {
+	ctx := r.Context()
+	u, err := a.Auth.User(ctx, r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	d := Diagnosis{User: u, Fit: true, Trouble: []Trouble{}, Live: []access.SessionInfo{}, Places: []Place{}}
+	now, p := time.Now(), a.Policy
+	if a.Gate != nil {
+		now, p = a.Gate.Now(), a.Gate.Policy()
+		d.Live = append(d.Live, slices.DeleteFunc(a.Gate.Sessions(), func(s access.SessionInfo) bool { return s.User != u.Name })...)
+	}
+	for _, end := range []time.Time{u.Ends, u.InactiveAfter, u.TemporaryExpires} {
+		d.Fit = d.Fit && (end.IsZero() || now.Before(end))
+	}
+	d.Fit = d.Fit && !u.Disabled && !now.Before(u.LockedUntil) && u.PendingReset == nil
+	who := access.Expected(u, now)
+	if from := r.URL.Query().Get("from"); from != "" {
+		if who.Source, err = netip.ParseAddr(from); err != nil {
+			return nil, &Error{http.StatusBadRequest, "--from wants the address that the user comes from, such as 192.0.2.7"}
+		}
+		d.From = who.Source.String()
+	}
+	if d.Trouble, err = a.trouble(ctx, u.Name); err != nil {
+		return nil, err
+	}
+	if p != nil {
+		d.Places = a.places(ctx, access.Places(p, who, now))
+	}
+	return d, nil
+}
+
+// trouble reads the newest part of the log for what didn't work.
+func (a *Server) trouble(ctx context.Context, user string) ([]Trouble, error) {
+	all := []Trouble{}
+	if a.History == nil {
+		return all, nil
+	}
+	for e, err := range a.History(ctx, historyEvents) {
+		var damaged *audit.BadRecord
+		switch {
+		case errors.As(err, &damaged):
+			continue // audit verify is for that
+		case err != nil:
+			return nil, err
+		}
+		if e.User == user && slices.Contains(bad, e.Type) {
+			all = append(all, Trouble{Time: e.Time, Type: e.Type.String(), Source: e.Source, Target: e.Target, Reason: e.Reason, Detail: e.Detail, Ref: e.Ref})
+		}
+	}
+	slices.Reverse(all)
+	return all[:min(len(all), mostTrouble)], nil
+}
+
+// places tells of each place whether it opens, and whether the machine answers.
+func (a *Server) places(ctx context.Context, all []access.Place) []Place {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	probes := group.New(ctx, func(p *group.Panic) { a.Log.Error(p.Error()) })
+	turns := make(chan struct{}, mostProbed)
+	out := make([]Place, len(all))
+	var mu sync.Mutex // guards out while probes write to it
+	for i, x := range all {
+		out[i] = Place{Target: x.Target.FullName()}
+		if x.Denied != nil {
+			out[i].Denied = refusal.Of(x.Denied).Text
+			continue
+		}
+		out[i].Rule, out[i].Login = x.Grant.Rule().String(), x.Login
+		if a.Probe == nil {
+			continue
+		}
+		probes.Go("probe of a target", func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			wrong := a.Probe(ctx, x.Target)
+			mu.Lock()
+			defer mu.Unlock()
+			out[i].Probed, out[i].Wrong = true, wrong
+		})
+	}
+	probes.Wait()
+	return out
+}
+
+// Prober tells what is wrong with a target, "" if it answers with the host key
+// on record. It logs in nowhere.
+type Prober func(ctx context.Context, t *policy.Target) (wrong string)
