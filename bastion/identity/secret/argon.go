@@ -46,7 +46,7 @@ var ErrBusy = errors.New("too many passphrases to hash")
 // concurrent use.
 type Hasher struct {
 	costs  Costs
-	turn   chan struct{}
+	queue  queue
 	wait   time.Duration
 	onTurn func()
 }
@@ -65,7 +65,7 @@ type HasherOptions struct {
 
 // NewHasher returns a Hasher.
 func NewHasher(o HasherOptions) *Hasher {
-	h := &Hasher{costs: o.Costs, turn: make(chan struct{}, atOnce), wait: o.Wait, onTurn: o.OnTurn}
+	h := &Hasher{costs: o.Costs, queue: queue{free: atOnce}, wait: o.Wait, onTurn: o.OnTurn}
 	if h.costs == (Costs{}) {
 		h.costs = recommended
 	}
@@ -77,15 +77,13 @@ func NewHasher(o HasherOptions) *Hasher {
 
 // inTurn runs f when it has its turn at hashing, or returns why it got none. A
 // panic in f gives the turn back.
-func (h *Hasher) inTurn(ctx context.Context, f func()) error {
+func (h *Hasher) inTurn(ctx context.Context, later bool, f func()) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.wait, ErrBusy)
 	defer cancel()
-	select {
-	case h.turn <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := h.queue.take(ctx, later); err != nil {
+		return err
 	}
-	defer func() { <-h.turn }()
+	defer h.queue.give(later)
 	if h.onTurn != nil {
 		h.onTurn()
 	}
@@ -93,9 +91,9 @@ func (h *Hasher) inTurn(ctx context.Context, f func()) error {
 	return nil
 }
 
-func (h *Hasher) key(ctx context.Context, passphrase string, salt []byte, p Costs) ([]byte, error) {
+func (h *Hasher) key(ctx context.Context, later bool, passphrase string, salt []byte, p Costs) ([]byte, error) {
 	var sum []byte
-	err := h.inTurn(ctx, func() {
+	err := h.inTurn(ctx, later, func() {
 		sum = argon2.IDKey([]byte(passphrase), salt, p.Passes, p.Memory, p.Threads, hashSize)
 	})
 	return sum, err
@@ -106,7 +104,7 @@ func (h *Hasher) key(ctx context.Context, passphrase string, salt []byte, p Cost
 func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt) // never fails: crypto/rand ends the process instead
-	sum, err := h.key(ctx, passphrase, salt, h.costs)
+	sum, err := h.key(ctx, false, passphrase, salt, h.costs)
 	if err != nil {
 		return "", fmt.Errorf("hash passphrase: %w", err)
 	}
@@ -118,8 +116,18 @@ func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
 // cost. Its errors are ErrBusy, the cause of ctx, and one for a stored hash that
 // is damaged.
 func (h *Hasher) Verify(ctx context.Context, stored, passphrase string) (bool, error) {
+	return h.verify(ctx, false, stored, passphrase)
+}
+
+// VerifyLater is Verify where nobody waits for the answer: it goes behind every
+// Verify and Hash, one at a time, and returns ErrBusy at once where 64 wait already.
+func (h *Hasher) VerifyLater(ctx context.Context, stored, passphrase string) (bool, error) {
+	return h.verify(ctx, true, stored, passphrase)
+}
+
+func (h *Hasher) verify(ctx context.Context, later bool, stored, passphrase string) (bool, error) {
 	if Imported(stored) {
-		return h.verifyCrypt(ctx, stored, passphrase)
+		return h.verifyCrypt(ctx, later, stored, passphrase)
 	}
 	p, salt, want, err := parsePHC(stored)
 	if err != nil {
@@ -129,7 +137,7 @@ func (h *Hasher) Verify(ctx context.Context, stored, passphrase string) (bool, e
 	if long {
 		passphrase = ""
 	}
-	got, err := h.key(ctx, passphrase, salt, p)
+	got, err := h.key(ctx, later, passphrase, salt, p)
 	if err != nil {
 		return false, fmt.Errorf("check passphrase: %w", err)
 	}

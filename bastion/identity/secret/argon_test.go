@@ -83,7 +83,9 @@ func TestQueueForHashes(t *testing.T) {
 	h := NewHasher(cheap)
 	h.wait = time.Millisecond
 	for range atOnce {
-		h.turn <- struct{}{}
+		if err := h.queue.take(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := h.Hash(t.Context(), "x"); !errors.Is(err, ErrBusy) {
 		t.Errorf("full: %v", err)
