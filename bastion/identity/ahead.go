@@ -27,13 +27,13 @@ var errPanicked = fmt.Errorf("%w: a goroutine panicked", ErrUnavailable)
 // judgeAhead counts the dialogue as a try and begins. It returns nil where no
 // gateway is configured and while nothing may be evaluated. The caller has to
 // call end.
-func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase string, blind bool) (*ahead, error) {
+func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase string) (*ahead, error) {
 	if d.a.texter == nil {
 		return nil, nil
 	}
 	d.conn.awaitCode()
-	if blind {
-		return nil, nil
+	if d.barred.locked() {
+		return nil, nil // nothing is sent
 	}
 	// Whether a passphrase is right may show, by an SMS, to whoever leaves now.
 	if ok, err := d.charge(ctx); err != nil || !ok {

@@ -76,6 +76,8 @@ type core struct {
 	realms        map[string]FirstFactor
 	texter        Texter
 	sending       chan struct{} // holds one token for each code that is being sent
+	guesses       *guesses
+	looking       chan struct{} // holds one token for each passphrase that is looked at behind a wrong code
 	panicked      func(*group.Panic)
 }
 
@@ -90,7 +92,7 @@ func New(o Options) (*Authenticator, error) {
 		hasher:      secret.NewHasher(secret.HasherOptions{}),
 		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
 		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
-		texter: o.Texter, sending: make(chan struct{}, smsAtOnce),
+		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce),
 	}
 	if o.Panicked != nil {
 		a.panicked = func(p *group.Panic) { o.Panicked(p) }
@@ -123,6 +125,7 @@ func New(o Options) (*Authenticator, error) {
 	if a.dummy, err = a.dummyAccount(); err != nil {
 		return nil, err
 	}
+	a.guesses = newGuesses(o.Store, a.keys)
 	a.lockout = &lockout{limits: usualLimits, store: o.Store, keys: a.keys}
 	return &Authenticator{core: a, SelfService: SelfService{a}, Operators: Operators{a}}, nil
 }

@@ -6,8 +6,8 @@
 // # What Login promises
 //
 //   - Both answers are collected and judged as one. The code is checked first;
-//     a passphrase costs an argon2id hash only when the code lies within the
-//     window. Unknown names get the same prompts, the same words, the same
+//     only a code that lies within the window makes the answer wait for an
+//     argon2id hash. Unknown names get the same prompts, the same words, the same
 //     queries and the same work: a dummy seed and a dummy hash stand in.
 //   - A step of an authenticator is spent by one compare-and-set in the store,
 //     before the passphrase is looked at, so that it counts once over all
@@ -28,8 +28,32 @@
 // same network, until 12 h after that code. Its identities carry the time of the
 // code, so that no chain of connections outlives it. It goes with whatever it was
 // proven by, in the transaction that takes that away: the key, the authenticator
-// of the code, the passphrase it was beside, the account's epoch. While a lock
-// holds, it is not looked at.
+// of the code, the passphrase it was beside, the account's epoch. No lock of a
+// source keeps it out: it can't be guessed.
+//
+// # Locks and proof
+//
+// A name that failed too often from a source, and a source that did, are locked.
+// Everybody is asked as always under a lock, and reads of it after both answers,
+// whatever they were; no code goes out by SMS. From a network with a login before,
+// a right code still has the passphrase judged, once a minute, so that strangers
+// behind the same address can't keep an owner out, nor use that minute up. Inside
+// connections, and for a right temporary passphrase, likewise.
+//
+// # Guesses by a thief of one factor
+//
+// Wrong codes count for the first factor that was proven before them, over all
+// sources. Behind a key, a code is charged before it is judged; ten in a row suspend
+// the key, until its owner has logged in by another factor (RestoreKey). Behind a
+// passphrase, whether it was right is found out beside the dialogue, for all names
+// alike and in the queue of all hashes, but after them; ten in a row close it for an
+// hour, and so does each one after that, except for networks with a login before,
+// which have five tries a day of their own. Nothing shows this but a right code
+// behind a right passphrase, which first waits until the wrong ones before it are
+// counted. A hundred in 30 days are the most, whatever lies between them; only a
+// login with a code ends a row. While the queue is full nothing is counted. Behind a
+// wrong code no directory is asked; there wrong codes count by the passphrase that
+// was typed, by a key that lives as long as the process.
 //
 // # First factors from elsewhere
 //

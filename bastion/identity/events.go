@@ -36,6 +36,8 @@ const (
 	reasonNoAnswer        reason = "no-answer"
 	reasonRounds          reason = "too-many-rounds"
 	reasonNotApplied      reason = "not-applied"
+	reasonManyCodes       reason = "too-many-codes-guessed"
+	reasonKeySuspended    reason = "key-suspended"
 )
 
 // report appends events. It outlives the caller's context: what was decided

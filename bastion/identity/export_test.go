@@ -60,14 +60,13 @@ func CodeAt(seed []byte, t time.Time) string {
 	return c
 }
 
-// Settle waits until no code is being sent, and lets them be sent again.
+// Settle waits until no code is being sent or counted, and lets them be again.
 func (a *Authenticator) Settle(ctx context.Context) error {
 	if err := a.Close(ctx); err != nil {
 		return err
 	}
-	for range smsAtOnce {
-		<-a.sending
-	}
+	drain(a.looking)
+	drain(a.sending)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 )
 
 // finish stores and logs the login, in the order that the package documentation
@@ -55,11 +56,27 @@ func (d *dialogue) admit(ctx context.Context, acct Account, id Identity, until *
 	id.user, id.account, id.key = acct.Name, acct.ID, d.key
 	id.epoch = acct.Epoch
 	id.realm, id.member = acct.Realm, d.member
-	id.warnings = d.a.lifetimes.warnings(acct, d.a.now())
+	id.warnings = d.a.warnings(acct)
 	if _, err := d.a.standing(keep, id); err != nil {
 		return Identity{}, err
 	}
 	return id, nil
+}
+
+// warnings are what the owner of acct has to know at a login, one sentence a line.
+func (a *core) warnings(acct Account) string {
+	say := a.lifetimes.warnings(acct, a.now())
+	for _, k := range acct.Keys {
+		if k.Suspended.IsZero() {
+			continue
+		}
+		if say != "" {
+			say += "\n"
+		}
+		say += "Your key " + k.Fingerprint + " is suspended since " + plain.Moment(k.Suspended) + ": somebody who has it guessed at your codes. Remove it with ssh " +
+			a.issuer + " keys remove, or, if that was you, use it again with ssh " + a.issuer + " keys enable."
+	}
+	return say
 }
 
 func (d *dialogue) loginInfo(at time.Time, method string) LoginInfo {

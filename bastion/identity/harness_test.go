@@ -75,6 +75,11 @@ func (w *world) authenticator(s identity.Store) *identity.Authenticator {
 		w.t.Fatal(err)
 	}
 	a.MakeCheap()
+	w.t.Cleanup(func() { // before the store closes
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		_ = a.Settle(ctx) // a test may have closed it
+	})
 	return a
 }
 

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/subtle"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -34,30 +35,54 @@ var usedCode = verdict{reason: reasonCodeUsed, innocent: true, text: "Code alrea
 // judge evaluates both answers as one. The code goes first, being cheap, and
 // only one that lies in a window lets the passphrase be hashed.
 func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict, error) {
-	if ok, err := d.charge(ctx); err != nil || !ok {
-		return verdict{locked: true}, err
+	open, err := d.charge(ctx)
+	if err != nil {
+		return verdict{}, err
 	}
 	if err := d.ahead.wait(); err != nil {
 		return verdict{}, err
 	}
 	now := d.a.now()
-	code, found, err := codeTouch, secret.Match{}, error(nil)
-	if !d.touched {
-		code, found, err = d.judgeCode(ctx, acct, in, now)
+	if !open {
+		if ok, err := d.proves(ctx, acct, in, now); err != nil || !ok {
+			return verdict{locked: true}, err
+		}
 	}
+	if d.key != "" && !d.touched {
+		if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
+			return verdict{reason: reasonKeySuspended}, err
+		}
+	}
+	code, found := codeTouch, secret.Match{}
+	if !d.touched {
+		if code, found, err = d.judgeCode(ctx, acct, in, now); err != nil {
+			return verdict{}, err
+		}
+		if err := d.keyJudged(ctx, acct, code); err != nil {
+			return verdict{}, err
+		}
+	}
+	v, err := d.judgeBoth(ctx, acct, in, code, found, now)
 	if err != nil {
 		return verdict{}, err
 	}
-	v, err := d.judgeBoth(ctx, acct, in, code, found, now)
-	if err == nil && d.user == "" {
+	if v.reason != "" {
+		if err := d.refundKey(ctx); err != nil { // the code was none of its owner's guesses
+			return verdict{}, err
+		}
+	}
+	if d.user == "" {
 		v = verdict{reason: reasonUnknownUser} // whatever the dummy made of it
 	}
-	return v, err
+	return v, nil
 }
 
 func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found secret.Match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
 	bare := d.a.bare(acct)
+	if code == codeWrong && d.key == "" {
+		d.suspect(ctx, acct, in.passphrase)
+	}
 	expired := isTemporary && !now.Before(acct.Temporary.Expires)
 	switch {
 	case code == codeNeedless:
@@ -104,6 +129,11 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	case expired:
 		return d.expired(acct), nil
 	}
+	if d.key == "" && code != codeNeedless {
+		if v, err := d.tooManyCodes(ctx, acct, in.passphrase); err != nil || v.reason != "" {
+			return v, err
+		}
+	}
 	if code == codeRecovery {
 		if ok, err := d.spendRecovery(ctx, acct, in.code, now); err != nil || !ok {
 			return verdict{reason: reasonRecoveryUsed}, err
@@ -141,19 +171,15 @@ func (a Account) temporaryFor(typed string) bool {
 
 // admitsKey tells whether key may be the first factor of acct: never while the
 // passphrase is temporary or too old, because a reset must reach whoever planted
-// a key, and never without an authenticator, because then nothing would be second.
+// a key, never without an authenticator, because then nothing would be second, and
+// never while the key is suspended.
 func (a *core) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
 	if key == nil || a.lifetimes.unfit(acct.standing(""), now).reason != "" || acct.Temporary != nil || (acct.Passphrase == "" && acct.Realm == "") ||
 		a.bare(acct) || a.lifetimes.aged(acct, now) {
 		return false
 	}
 	print := ssh.FingerprintSHA256(key)
-	for _, k := range acct.Keys {
-		if k.Fingerprint == print {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == print && k.Suspended.IsZero() })
 }
 
 func lockedText(acct Account) string {

@@ -67,17 +67,12 @@ func (l *lockout) pairOf(name string, a netip.Addr) pair {
 
 // lockState is what the tallies say about a (name, source) now.
 type lockState struct {
-	until time.Time // end of the lock; zero if nothing is locked
-	// whole means that the source is locked, not this name: names that have
-	// logged in from there are still judged.
-	whole   bool
-	trusted bool
+	until   time.Time // end of the lock; zero if nothing is locked
+	whole   bool      // the source is locked, not this name
+	trusted bool      // the name has logged in from there: see proves
 }
 
 func (s lockState) locked() bool { return !s.until.IsZero() }
-
-// judged tells whether answers may be evaluated at all.
-func (s lockState) judged() bool { return !s.locked() || (s.whole && s.trusted) }
 
 func lockStateOf(mine, all Tally, now time.Time) lockState {
 	s := lockState{trusted: !mine.Trusted.IsZero() && now.Sub(mine.Trusted) < trustFor}
@@ -100,12 +95,12 @@ func (l *lockout) look(ctx context.Context, p pair, now time.Time) (lockState, e
 
 // charge counts a try as failed before it is judged, so that a thousand
 // parallel ones can't all pass the check; succeeded or refund takes it back. It
-// returns the state from before the charge: when that isn't judged, nothing
-// was charged. locks tells whether this charge began a lock.
+// returns the state from before the charge: when that is locked, nothing was
+// charged. locks tells whether this charge began a lock.
 func (l *lockout) charge(ctx context.Context, p pair, now time.Time) (before lockState, locks bool, err error) {
 	err = l.edit(ctx, p, now, func(mine, all *Tally) bool {
 		before = lockStateOf(*mine, *all, now)
-		if !before.judged() {
+		if before.locked() {
 			return false
 		}
 		a := l.count(mine, l.limits.name, now)
@@ -189,7 +184,7 @@ func (l *lockout) keep(t Tally) time.Time {
 }
 
 // charge counts this dialogue as a failed try until it succeeds, once. False
-// means that the name or the source is locked and nothing may be evaluated.
+// means that the name or the source is locked.
 func (d *dialogue) charge(ctx context.Context) (bool, error) {
 	if d.charged {
 		return true, nil
@@ -198,8 +193,60 @@ func (d *dialogue) charge(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	d.charged, d.locks, d.barred = before.judged(), locks, before
+	d.charged, d.locks, d.barred, d.trusted = !before.locked(), locks, before, before.trusted
 	return d.charged, nil
+}
+
+// provesEvery is how often a lock is looked past, for one name from one network.
+const provesEvery = time.Minute
+
+// mayProve tells whether a lock is looked past for right answers: for who has logged
+// in from this network before. Strangers who share it must not keep an owner out.
+func (d *dialogue) mayProve() bool { return d.user != "" && d.trusted || d.serving }
+
+// proves tells whether a dialogue under a lock is judged, once a minute: only a
+// right code lets it be, so that whoever shares the address can't use the minute up.
+// A right temporary passphrase is proof by itself. It does the same work whatever it
+// finds, and wrong codes count as always.
+func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now time.Time) (bool, error) {
+	if acct.temporaryFor(in.passphrase) && d.a.bare(acct) && now.Before(acct.Temporary.Expires) {
+		return true, nil
+	}
+	code, _ := secret.ParseCode(in.code)
+	m, err := d.findCode(acct, code, now)
+	if err != nil {
+		return false, err
+	}
+	right := d.findRecovery(acct, in.code) || m.Acceptable() || d.touched || d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now)
+	switch {
+	case !d.mayProve():
+		return false, nil
+	case right:
+		return d.a.lockout.prove(ctx, d.pair, d.serving, now)
+	case d.key == "":
+		d.suspect(ctx, acct, in.passphrase)
+		return false, nil
+	}
+	if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
+		return false, err
+	}
+	return false, d.keyJudged(ctx, acct, codeWrong)
+}
+
+// prove uses up this minute's look past the lock of p, if nobody has. Commands
+// inside a connection have one of their own.
+func (l *lockout) prove(ctx context.Context, p pair, inside bool, now time.Time) (free bool, err error) {
+	err = l.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
+		if free = !now.Before(t[0].Locked); free {
+			end := now.Add(provesEvery)
+			t[0] = Tally{Locked: end, Keep: end}
+		}
+		return free
+	}, l.keys.HashTally(fmt.Sprintf("proof|%x|%t", p.mine, inside)))
+	if err != nil {
+		return false, fmt.Errorf("%w: count proofs: %w", ErrUnavailable, err)
+	}
+	return free, nil
 }
 
 func (d *dialogue) succeeded(ctx context.Context) error {

@@ -29,33 +29,36 @@ func (w *world) fail(name string, source netip.AddrPort, code string, n int) {
 }
 
 func TestLockoutSaysHowLong(t *testing.T) {
+	street := netip.MustParseAddrPort("203.0.113.9:7") // nobody has logged in from there
 	for _, name := range []string{"alice", "nobody"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			u := w.enrolled("alice")
 			wrong := u.wrongCode()
-			w.fail(name, home, wrong, 8)
-			from := w.log.Mark()
-			_, err := w.login(attempt(name), round{askPass, good}, round{askCode, wrong},
-				round{"Not accepted. " + fmt.Sprintf(lockedText, "30 minutes"), good})
+			w.fail(name, street, wrong, 8)
+			mark := w.log.Mark()
+			at := attempt(name)
+			at.Source = street
+			_, err := w.login(at, round{askPass, good}, round{askCode, wrong},
+				round{noPass, good}, round{askCode, wrong}, round{fmt.Sprintf(lockedText, "30 minutes"), good})
 			wantErr(t, err, identity.ErrLocked)
 			wantErr(t, err, identity.ErrExhausted)
 			why := "wrong-code"
 			if name == "nobody" {
 				why = "unknown-user"
 			}
-			w.wantLog(from, "login.failed "+why, "login.locked too-many-failures", "login.locked too-many-failures")
+			w.wantLog(mark, "login.failed "+why, "login.locked too-many-failures", "login.locked too-many-failures")
 
 			// Right answers are not evaluated either, and don't lengthen it.
 			w.clock.Advance(28*time.Minute + time.Second)
-			_, err = w.login(attempt(name), round{fmt.Sprintf(lockedText, "2 minutes"), good})
+			_, err = w.login(at, round{askPass, good}, round{askCode, u.code()}, round{fmt.Sprintf(lockedText, "2 minutes"), good})
 			wantErr(t, err, identity.ErrLocked)
-			at := attempt(name)
 			at.Source = netip.MustParseAddrPort("198.51.100.1:1")
 			_, err = w.login(at, round{askPass, ""}) // from elsewhere nothing is locked
 			wantErr(t, err, identity.ErrAbandoned)
 			w.clock.Advance(2 * time.Minute)
-			_, err = w.login(attempt(name), round{askPass, ""})
+			at.Source = street
+			_, err = w.login(at, round{askPass, good}, round{askCode, wrong}, round{noPass, ""})
 			wantErr(t, err, identity.ErrAbandoned)
 		})
 	}
@@ -85,7 +88,7 @@ func TestGuessingCodesInOneField(t *testing.T) {
 			_, err := w.login(attempt(name), round{askPass, "guess" + u.wrongCode()}, round{askCode, ""})
 			wantErr(t, err, identity.ErrAbandoned)
 		}
-		_, err := w.login(attempt(name), round{fmt.Sprintf(lockedText, "30 minutes"), ""})
+		_, err := w.login(attempt(name), round{askPass, "guess" + u.wrongCode()}, round{askCode, u.wrongCode()}, round{fmt.Sprintf(lockedText, "30 minutes"), ""})
 		wantErr(t, err, identity.ErrLocked)
 	}
 }

@@ -25,18 +25,16 @@ func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask
 		if err != nil {
 			return Identity{}, d.end(ctx, err)
 		}
-		if st.locked() && !st.whole {
-			return Identity{}, d.locked(ctx, st)
-		}
 		if !c.take() {
 			if d.verdict != "" {
 				d.notice(ctx, d.verdict+"That was the last try on this connection: connect again.")
 			}
 			return Identity{}, ErrExhausted
 		}
-		// A locked source (a NAT, say) still gets the prompts, so that names which
-		// are judged nevertheless don't stand out; blind means that this one isn't.
-		id, err := d.run(ctx, !st.judged())
+		// What is locked still gets the prompts, so that neither names nor those who
+		// are judged nevertheless stand out.
+		d.barred = st
+		id, err := d.run(ctx)
 		var retry *again
 		switch {
 		case err == nil:
@@ -82,7 +80,11 @@ type dialogue struct {
 	member  membership
 	texted  bool      // a command has sent its code
 	ahead   *ahead    // nil where no code can go by SMS
-	barred  lockState // what a charge that was not taken found
+	barred  lockState // the lock that the dialogue began under, or that its charge found
+	trusted bool      // there was a login from this network before; known once charge has run
+
+	keyCharge  keyCharge
+	passphrase factor // that was proven with a right code; zero before
 }
 
 // answers are what a dialogue has collected.
@@ -93,9 +95,10 @@ type answers struct {
 }
 
 // run is one dialogue. It returns *again if another may follow.
-func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
+func (d *dialogue) run(ctx context.Context) (Identity, error) {
 	d.charged, d.locks, d.key, d.user, d.touched = false, false, "", "", false
 	d.member, d.ahead = membership{}, nil
+	d.keyCharge, d.passphrase = keyCharge{}, factor{}
 	var (
 		acct Account
 		in   answers
@@ -124,11 +127,11 @@ func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 		if acct, err = d.load(ctx); err != nil {
 			return Identity{}, err
 		}
-		if v, ok, err := d.judgeEarly(ctx, acct, in.passphrase, blind); err != nil || ok {
+		if v, ok, err := d.judgeEarly(ctx, acct, in.passphrase); err != nil || ok {
 			return d.settle(ctx, acct, v, err)
 		}
 	}
-	if d.ahead, err = d.judgeAhead(ctx, acct, in.passphrase, blind); err != nil {
+	if d.ahead, err = d.judgeAhead(ctx, acct, in.passphrase); err != nil {
 		return Identity{}, err
 	}
 	defer d.ahead.end()
@@ -151,10 +154,7 @@ func (d *dialogue) run(ctx context.Context, blind bool) (Identity, error) {
 // judgeEarly judges what the first answer alone may settle: a right temporary
 // passphrase on an account without authenticator, and passphrase123456 in one
 // field. ok is false if the code has to be asked.
-func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, blind bool) (v verdict, ok bool, err error) {
-	if blind {
-		return verdict{}, false, nil
-	}
+func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string) (v verdict, ok bool, err error) {
 	now := d.a.now()
 	// A temporary passphrase has 80 random bits: comparing it before anything
 	// is counted gives nobody a useful guess.
@@ -168,11 +168,27 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string, 
 	}
 	// Whether the digits match shows in the next prompt, so this is a try, even
 	// if the client leaves before it.
-	if ok, err := d.charge(ctx); err != nil || !ok {
+	open, err := d.charge(ctx)
+	if err != nil {
 		return verdict{}, false, err
 	}
 	m, err := d.findCode(acct, code, now)
-	if err != nil || !m.Acceptable() {
+	if err != nil || !open && !d.mayProve() {
+		return verdict{}, false, err
+	}
+	if d.key != "" { // beside a directory's passphrase
+		if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
+			return verdict{}, false, err
+		}
+	}
+	if !m.Acceptable() {
+		if d.key != "" {
+			return verdict{}, false, d.keyJudged(ctx, acct, codeWrong)
+		}
+		d.suspect(ctx, acct, passphrase)
+		return verdict{}, false, nil
+	}
+	if err := d.refundKey(ctx); err != nil { // judge charges it
 		return verdict{}, false, err
 	}
 	v, err = d.judge(ctx, acct, answers{passphrase: passphrase, code: code, split: true})
@@ -188,9 +204,17 @@ func (d *dialogue) settle(ctx context.Context, acct Account, v verdict, err erro
 		return Identity{}, d.locked(ctx, d.barred)
 	}
 	if v.reason != "" {
-		return Identity{}, d.failed(ctx, v)
+		err := d.failed(ctx, v)
+		var said *again
+		if v.text == "" && d.barred.locked() && errors.As(err, &said) {
+			return Identity{}, d.locked(ctx, d.barred) // the same word for every answer
+		}
+		return Identity{}, err
 	}
 	if err := d.succeeded(ctx); err != nil {
+		return Identity{}, err
+	}
+	if err := d.codeAccepted(ctx); err != nil {
 		return Identity{}, err
 	}
 	return d.proceed(ctx, acct, v)

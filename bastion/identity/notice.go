@@ -8,7 +8,8 @@ import (
 // NoticeKind says what a notice is about.
 type NoticeKind string
 
-// The kinds: everything that strengthens, renews or takes away access.
+// The kinds: everything that strengthens, renews or takes away access, and guesses
+// by somebody who has a factor already (one notice an hour at most).
 const (
 	noticeDeviceAdded       NoticeKind = "authenticator-added"
 	noticeDeviceRemoved     NoticeKind = "authenticator-removed"
@@ -23,6 +24,9 @@ const (
 	noticeEnabled           NoticeKind = "enabled"
 	noticeEndChanged        NoticeKind = "end-changed"
 	noticePhoneChanged      NoticeKind = "phone-changed"
+	noticeCodesGuessed      NoticeKind = "codes-guessed" // somebody has the passphrase
+	noticeKeySuspended      NoticeKind = "key-suspended" // somebody has the key
+	noticeKeyRestored       NoticeKind = "key-restored"
 )
 
 // Notice tells a user what happened to the account. It holds no secret.

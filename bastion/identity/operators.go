@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"entry/audit"
@@ -33,6 +34,11 @@ type UserInfo struct {
 	Authenticators   []DeviceInfo `json:"authenticators"`
 	RecoveryLeft     int          `json:"recovery_left"` // unused recovery codes
 	Keys             []Key        `json:"keys"`
+	// Wrong codes behind the right passphrase, in 30 days, and until when they let it
+	// open nothing from a network without a login before. Only User tells; neither is
+	// known for the passphrases of a directory.
+	WrongCodes     int       `json:"wrong_codes,omitempty"`
+	CodesLockUntil time.Time `json:"codes_lock_until,omitzero"`
 
 	PendingReset *PendingReset `json:"pending_reset,omitempty"` // waits for a second operator
 }
@@ -85,8 +91,9 @@ func (a Operators) Disable(ctx context.Context, name string) error {
 }
 
 // Enable admits the account again, starts its time without a login anew, and
-// lifts the lock that wrong passphrases led to, if there is one. It doesn't move
-// the account's end (SetEnd).
+// lifts the locks that wrong passphrases led to, and wrong codes behind the right
+// one. It doesn't move the account's end (SetEnd), and keys stay suspended: their
+// owner knows whether a thief has them (RestoreKey), and RemoveKey takes them away.
 func (a Operators) Enable(ctx context.Context, name string) error {
 	err := a.change(ctx, name, a.adminEvent(ctx, audit.UserEnabled, name, nil), func(acct *Account) error {
 		acct.Disabled, acct.ActiveSince = false, a.now()
@@ -134,7 +141,13 @@ func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
 	}
-	return a.info(acct), nil
+	i := a.info(acct)
+	s, err := a.guesses.look(ctx, a.guesses.passphraseOf(acct, "", netip.Addr{}, false), a.now())
+	i.WrongCodes, i.CodesLockUntil = s.month, s.closed
+	if err != nil {
+		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
+	}
+	return i, nil
 }
 
 func (a *core) info(acct Account) UserInfo {
@@ -211,7 +224,7 @@ func (a Operators) clearFailures(ctx context.Context, name string) error {
 	if err := a.store.ClearFailures(context.WithoutCancel(ctx), acct.ID); err != nil {
 		return fmt.Errorf("%w: clear failures: %w", ErrUnavailable, err)
 	}
-	return nil
+	return a.guesses.forgive(ctx, a.guesses.passphraseOf(acct, "", netip.Addr{}, false), a.now())
 }
 
 func (a Operators) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {

@@ -113,7 +113,7 @@ func serveOrder(text string) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(json.NewEncoder(os.Stdout).Encode(out), s.Close())
+	return errors.Join(json.NewEncoder(os.Stdout).Encode(out), a.Close(context.Background()), s.Close())
 }
 
 // processes runs each order in a process of its own, all from one moment on.
@@ -196,11 +196,12 @@ func TestLockIsReachedOverProcesses(t *testing.T) {
 		if got := processes(t, o, o); got.Judged != 9 || got.Succeeded != 0 || got.Unavailable != 0 {
 			t.Errorf("%s: %+v", name, got)
 		}
-		_, err := w.login(attempt(name), round{fmt.Sprintf(lockedText, "30 minutes"), ""})
+		locked := []round{{askPass, good}, {askCode, u.wrongCode()}, {fmt.Sprintf(lockedText, "30 minutes"), ""}}
+		_, err := w.login(attempt(name), locked...)
 		wantErr(t, err, identity.ErrLocked)
 		// A new process knows it, too: a restart forgives nothing.
 		w.a = w.authenticator(w.store)
-		_, err = w.login(attempt(name), round{fmt.Sprintf(lockedText, "30 minutes"), ""})
+		_, err = w.login(attempt(name), locked...)
 		wantErr(t, err, identity.ErrLocked)
 	}
 }

@@ -42,14 +42,8 @@ func (a SelfService) Fresh(ctx context.Context, id Identity, at Attempt, ask Ask
 		return Proof{}, ErrRevoked
 	}
 	d := a.serve(id, at, ask)
+	d.key = id.key
 	for range dialoguesPerConn {
-		st, err := a.lockout.look(ctx, d.pair, a.now())
-		if err != nil {
-			return Proof{}, d.end(ctx, err)
-		}
-		if !st.judged() {
-			return Proof{}, d.locked(ctx, st)
-		}
 		var retry *again
 		switch err := d.fresh(ctx, id); {
 		case err == nil:
@@ -76,7 +70,7 @@ func (a SelfService) serve(id Identity, at Attempt, ask Asker) *dialogue {
 
 // fresh asks for one code and judges it. It returns *again if another may follow.
 func (d *dialogue) fresh(ctx context.Context, id Identity) error {
-	d.charged, d.locks = false, false
+	d.charged, d.locks, d.keyCharge, d.passphrase = false, false, keyCharge{}, factor{}
 	if err := d.textFresh(ctx, id); err != nil {
 		return err
 	}
@@ -84,10 +78,9 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 	if err != nil {
 		return err
 	}
-	if ok, err := d.charge(ctx); err != nil {
+	open, err := d.charge(ctx)
+	if err != nil {
 		return err
-	} else if !ok {
-		return d.locked(ctx, d.barred)
 	}
 	acct, err := d.a.owned(ctx, id)
 	if errors.Is(err, ErrRevoked) {
@@ -99,17 +92,55 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 		return err
 	}
 	now := d.a.now()
-	kind, found, err := d.judgeCode(ctx, acct, answers{code: typed}, now)
+	if !open {
+		if ok, err := d.proves(ctx, acct, answers{code: typed}, now); err != nil {
+			return err
+		} else if !ok {
+			return d.locked(ctx, d.barred)
+		}
+	}
+	v, err := d.freshCode(ctx, acct, typed, now)
 	if err != nil {
 		return err
 	}
+	if v.reason != "" {
+		if err := d.refundKey(ctx); err != nil {
+			return err
+		}
+		return d.failed(ctx, v)
+	}
+	d.conn.forget() // it stands for this command, and for nothing after it
+	if err := d.codeAccepted(ctx); err != nil {
+		return err
+	}
+	return d.succeeded(ctx)
+}
+
+// freshCode judges one code, and counts a wrong one against what the connection was
+// opened with.
+func (d *dialogue) freshCode(ctx context.Context, acct Account, typed string, now time.Time) (verdict, error) {
+	if d.key != "" {
+		if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
+			return verdict{reason: reasonKeySuspended}, err
+		}
+	}
+	kind, found, err := d.judgeCode(ctx, acct, answers{code: typed}, now)
+	if err == nil {
+		err = d.keyJudged(ctx, acct, kind)
+	}
+	if err != nil {
+		return verdict{}, err
+	}
 	v := verdict{reason: reasonWrongCode}
 	switch {
+	case kind == codeWrong && d.key == "":
+		d.suspect(ctx, acct, "")
 	case now.Before(acct.LockedUntil):
 		v = verdict{reason: reasonAccountLocked}
+	case kind == codeRight && d.key != "":
+		return verdict{}, nil
 	case kind == codeRight:
-		d.conn.forget() // it stands for this command, and for nothing after it
-		return d.succeeded(ctx)
+		return d.tooManyCodes(ctx, acct, "")
 	case kind == codeUsed:
 		v = usedCode
 	case kind == codeEarly:
@@ -117,7 +148,7 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 	case kind == codeRecovery:
 		v.text = "A recovery code is for logging in: that enrols a new device. Here a code of your authenticator is needed."
 	}
-	return d.failed(ctx, v)
+	return v, nil
 }
 
 // take uses the proof up and returns the account and a dialogue for what it

@@ -78,10 +78,7 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 	if !ok || !a.admitsKey(acct, at.Key, now) || now.Before(acct.LockedUntil) {
 		return Identity{}, false, nil
 	}
-	// Nothing is evaluated while a lock holds, and the dialogue says how long.
-	if st, err := a.lockout.look(ctx, d.pair, now); err != nil || !st.judged() {
-		return Identity{}, false, err
-	}
+	// Whether its source is locked doesn't matter: what is proven here can't be guessed.
 	const method = "publickey+remembered"
 	until := a.remembering.until(r)
 	id, err := d.admit(ctx, acct, Identity{method: method, at: r.Since}, &until, func(ctx context.Context) error {

@@ -204,10 +204,6 @@ func TestWhatEndsARememberedKey(t *testing.T) {
 			_, err2 := w.a.AddKey(t.Context(), "alice", info.Keys[0].Line)
 			return errors.Join(err, err2)
 		},
-		"locked pair": func(w *world, u *user, _ identity.Identity, _ string) error {
-			w.fail("alice", home, u.wrongCode(), 9)
-			return nil
-		},
 		"passphrase reset": func(w *world, u *user, _ identity.Identity, _ string) error {
 			temp, err := w.a.ResetPassphrase(t.Context(), "alice")
 			if err != nil {

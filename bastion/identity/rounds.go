@@ -38,15 +38,9 @@ func (d *dialogue) notice(ctx context.Context, text string) {
 	_, _ = d.ask.Ask(ctx, text+leave+d.a.issuer+": ", true) // a courtesy: the outcome stands
 }
 
-// locked tells how long nothing will be evaluated: the same words for names that
-// exist and names that don't.
+// locked tells how long a lock stands, after all answers: the same words for names
+// that exist and names that don't, whatever was answered.
 func (d *dialogue) locked(ctx context.Context, st lockState) error {
-	if d.user == "" {
-		// Not looked up while locked, except to name the account in the log.
-		if _, err := d.load(ctx); err != nil {
-			return d.end(ctx, err)
-		}
-	}
 	e := d.event(audit.LoginLocked, reasonTooMany)
 	e.Until = &st.until
 	if err := d.a.report(ctx, e); err != nil {
@@ -56,8 +50,7 @@ func (d *dialogue) locked(ctx context.Context, st lockState) error {
 	if st.whole {
 		what = "your address"
 	}
-	d.notice(ctx, fmt.Sprintf("%sToo many failed logins: nothing is accepted for %s for %s.",
-		d.verdict, what, plain.Left(st.until.Sub(d.a.now()))))
+	d.notice(ctx, fmt.Sprintf("Too many failed logins: nothing is accepted for %s for %s.", what, plain.Left(st.until.Sub(d.a.now()))))
 	return errLocked
 }
 

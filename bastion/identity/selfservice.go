@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 )
 
 // What self-service returns besides *Refusal and *KeyRefused (text for the
@@ -119,10 +121,10 @@ func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, err
 		if err != nil {
 			return "", err
 		}
-		if ok, err := d.charge(ctx); err != nil {
+		// A lock is looked past: a code was right just now, and what is left to guess
+		// counts against the account.
+		if _, err := d.charge(ctx); err != nil {
 			return "", err
-		} else if !ok {
-			return "", d.locked(ctx, d.barred)
 		}
 		first, err := d.firstFactor(ctx, acct, typed, codeRight)
 		if err != nil {
@@ -179,6 +181,39 @@ func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string) (finge
 	return key.Fingerprint, d.commit(ctx, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint)
 }
 
+// RestoreKey lets a suspended key of the account be a first factor again, or returns
+// ErrNoKey if there is none of that fingerprint. The connection must have been opened
+// by another factor (*Refusal).
+func (a SelfService) RestoreKey(ctx context.Context, p Proof, fingerprint string) error {
+	d, acct, err := a.take(ctx, p, nil)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == fingerprint && !k.Suspended.IsZero() })
+	if i < 0 {
+		return ErrNoKey
+	}
+	if p.id.key == fingerprint {
+		return &Refusal{"This connection was opened with that key: log in with your passphrase, or with another key, to use it again."}
+	}
+	f := keyOf(acct, acct.Keys[i], d.at.Source.Addr(), false)
+	if err := a.guesses.restart(ctx, f, a.now()); err != nil {
+		return err
+	}
+	switch s, err := a.guesses.look(ctx, f, a.now()); {
+	case err != nil:
+		return err
+	case !s.closed.IsZero():
+		return &Refusal{fmt.Sprintf("%d wrong codes came behind this key within %s: somebody else has it. Remove it and add a new one; this one can be used again from %s.",
+			s.month, plain.Span(a.guesses.limits.monthLong), plain.Moment(s.closed))}
+	}
+	next := acct
+	next.Keys = slices.Clone(acct.Keys)
+	next.Keys[i].Suspended = time.Time{}
+	d.key = fingerprint
+	return d.commit(ctx, next, audit.UserChanged, noticeKeyRestored, fingerprint)
+}
+
 // RemoveOwnKey takes a key away, and what is remembered of it, or returns
 // ErrNoKey. No code is asked: it takes access away.
 func (a SelfService) RemoveOwnKey(ctx context.Context, id Identity, fingerprint string) error {
@@ -200,6 +235,9 @@ func (d *dialogue) commit(ctx context.Context, next Account, t audit.Type, kind 
 	e := d.event(t, "")
 	if kind == noticeDeviceAdded || kind == noticeDeviceRemoved {
 		e.Detail = detail
+	}
+	if kind == noticeKeyRestored {
+		e.Detail = "a suspended key is in use again"
 	}
 	err := d.a.logged(ctx, func(ctx context.Context) error {
 		_, err := d.a.store.Save(ctx, next)

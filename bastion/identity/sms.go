@@ -44,20 +44,40 @@ func (a *core) bare(acct Account) bool {
 // shortened is a number as far as a log needs it.
 func shortened(number string) string { return "ending in " + number[max(0, len(number)-2):] }
 
-// Close waits until no code is being handed to the gateway. After it none is
-// sent; if ctx is done first, it returns an error and nothing has changed.
+// Close waits until no code is being handed to the gateway and no wrong one being
+// counted. After it none is; if ctx is done first, it returns an error and nothing
+// has changed.
 func (a *Authenticator) Close(ctx context.Context) error {
-	for n := range smsAtOnce {
+	if err := fill(ctx, a.looking); err != nil {
+		return fmt.Errorf("identity: wrong codes are still being counted: %w", err)
+	}
+	if err := fill(ctx, a.sending); err != nil {
+		drain(a.looking)
+		return fmt.Errorf("identity: codes are still being sent: %w", err)
+	}
+	return nil
+}
+
+// fill takes every token of c, or none and returns the cause of ctx.
+func fill(ctx context.Context, c chan struct{}) error {
+	for n := range cap(c) {
 		select {
-		case a.sending <- struct{}{}:
+		case c <- struct{}{}:
 		case <-ctx.Done():
 			for range n {
-				<-a.sending
+				<-c
 			}
-			return fmt.Errorf("identity: codes are still being sent: %w", context.Cause(ctx))
+			return context.Cause(ctx)
 		}
 	}
 	return nil
+}
+
+// drain gives back what fill took.
+func drain(c chan struct{}) {
+	for range cap(c) {
+		<-c
+	}
 }
 
 // texted is a code sent by SMS, as its connection remembers it: nowhere else

@@ -89,10 +89,10 @@ func TestStandingAgreesWithAFullRead(t *testing.T) {
 				id   identity.Identity
 				want error
 			}{"plain": {plain, c.plain}, "key": {byKey, c.withAKey}, "nobody": {identity.Identity{}, revoked}} {
-				calls.calls = nil
+				calls.taken()
 				got := w.a.Check(t.Context(), one.id)
-				if name != "nobody" && !slices.Equal(calls.calls, []string{"Standing"}) {
-					t.Errorf("%s: Check asks the store %q", name, calls.calls)
+				if asked := calls.taken(); name != "nobody" && !slices.Equal(asked, []string{"Standing"}) {
+					t.Errorf("%s: Check asks the store %q", name, asked)
 				}
 				full := w.a.CheckFully(t.Context(), one.id)
 				if !errors.Is(got, one.want) || !errors.Is(full, one.want) {

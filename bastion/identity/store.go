@@ -92,6 +92,9 @@ type Key struct {
 	Line        string    `json:"line"`        // type and base64, as in authorized_keys
 	Comment     string    `json:"comment"`
 	Added       time.Time `json:"added"`
+	// Suspended is since when the key opens nothing, because somebody who has it
+	// guessed at the code; zero while it is in use.
+	Suspended time.Time `json:"suspended,omitzero"`
 }
 
 // Remembrance is a key that stands for key and code from one network.
@@ -170,7 +173,8 @@ type Ledger interface {
 // TallyKey names one tally: a keyed hash.
 type TallyKey [16]byte
 
-// Tally is what one (name, source) or one source has done.
+// Tally is what one (name, source), one source or the holder of one factor has
+// done.
 type Tally struct {
 	Failures int
 	Since    time.Time // of the first failure in the window

@@ -133,6 +133,10 @@ func (v *visit) verbKeys(ctx context.Context, d *desk, args []string) uint32 {
 		if len(rest) == 1 || len(rest) == 0 && d.pty {
 			return v.removeKey(ctx, d, rest)
 		}
+	case "enable":
+		if len(rest) == 1 || len(rest) == 0 && d.pty {
+			return v.enableKey(ctx, d, rest)
+		}
 	case "forget":
 		if len(rest) == 1 || len(rest) == 0 && d.pty {
 			return v.forgetKey(ctx, d, rest)
@@ -150,7 +154,11 @@ func (v *visit) ownKeys(ctx context.Context) (keys, remembered []string, err err
 	}
 	for _, k := range u.Keys {
 		kind, _, _ := strings.Cut(k.Line, " ")
-		keys = append(keys, fmt.Sprintf("%s %s %s (added %s)", k.Fingerprint, kind, plain.Text(k.Comment), plain.Moment(k.Added)))
+		state := ""
+		if !k.Suspended.IsZero() {
+			state = ", suspended " + plain.Moment(k.Suspended) + " after wrong codes"
+		}
+		keys = append(keys, fmt.Sprintf("%s %s %s (added %s%s)", k.Fingerprint, kind, plain.Text(k.Comment), plain.Moment(k.Added), state))
 	}
 	all, err := v.p.o.Auth.RememberedKeys(ctx, v.login.Who())
 	if err != nil {
@@ -229,6 +237,35 @@ func (v *visit) removeKey(ctx context.Context, d *desk, args []string) uint32 {
 		return v.failed(d, "remove key", err)
 	}
 	d.out.printf("Removed: %s. It logs nobody in any more.", fingerprint)
+	return exitOK
+}
+
+// enableKey lets a suspended key be used again.
+func (v *visit) enableKey(ctx context.Context, d *desk, args []string) uint32 {
+	keys, _, err := v.ownKeys(ctx)
+	if err != nil {
+		return v.failed(d, "list keys", err)
+	}
+	i, err := v.choose(ctx, d, args, "Which key is to be used again?", keys)
+	if errors.Is(err, errNoChoice) {
+		err = identity.ErrNoKey
+	}
+	if err != nil {
+		return v.failed(d, "enable key", err)
+	}
+	fingerprint, _, _ := strings.Cut(keys[i], " ")
+	p, err := v.fresh(ctx, d)
+	if err == nil {
+		err = v.p.o.Auth.RestoreKey(ctx, p, fingerprint)
+	}
+	if errors.Is(err, identity.ErrNoKey) {
+		d.errs.printf("entry: that key is not suspended.")
+		return exitNotFound
+	}
+	if err != nil {
+		return v.failed(d, "enable key", err)
+	}
+	d.out.printf("Enabled: %s. It stands for the passphrase again; a code is still asked.", fingerprint)
 	return exitOK
 }
 

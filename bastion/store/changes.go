@@ -110,8 +110,9 @@ func writeParts(ctx context.Context, tx *sql.Tx, a identity.Account) error {
 	}
 	for _, k := range a.Keys {
 		keys[k.Fingerprint] = true
-		if _, err := tx.ExecContext(ctx, `INSERT INTO public_keys (account, fingerprint, line, comment, added) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			a.ID, k.Fingerprint, k.Line, k.Comment, micros(k.Added)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO public_keys (account, fingerprint, line, comment, added, suspended) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET suspended = excluded.suspended`,
+			a.ID, k.Fingerprint, k.Line, k.Comment, micros(k.Added), micros(k.Suspended)); err != nil {
 			return err
 		}
 	}

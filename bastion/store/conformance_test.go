@@ -26,7 +26,7 @@ func full(name string) identity.Account {
 			{ID: id + "-d2", Name: "tablet", Sealed: []byte{4}, Created: day.Add(time.Second), LastStep: 6},
 		},
 		Recovery: []identity.RecoveryCode{{Hash: [32]byte{7}}, {Hash: [32]byte{8}, Used: day}},
-		Keys:     []identity.Key{{Fingerprint: "SHA256:x", Line: "ssh-ed25519 AAAA", Comment: "laptop", Added: day}},
+		Keys:     []identity.Key{{Fingerprint: "SHA256:x", Line: "ssh-ed25519 AAAA", Comment: "laptop", Added: day, Suspended: day.Add(time.Minute)}},
 		Created:  day, LastLogin: day.Add(time.Minute), Ends: day.Add(time.Hour), ActiveSince: day.Add(2 * time.Hour),
 		Realm: "duo", Phone: "+46701234567", CodeBySMS: true,
 	}
@@ -124,6 +124,21 @@ func conformance(t *testing.T, handles func(t *testing.T, n int) []identity.Stor
 		a.ID = "nobody"
 		_, err = s.Save(t.Context(), a)
 		is(t, err, identity.ErrChanged)
+	})
+
+	t.Run("save suspends keys and lets them be used again", func(t *testing.T) {
+		s := one(t)
+		create(t, s, full("alice"))
+		for _, at := range []time.Time{{}, day.Add(time.Hour)} {
+			a := read(t, s, "alice")
+			a.Keys[0].Suspended = at
+			if _, err := s.Save(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, s, "alice").Keys; !reflect.DeepEqual(got, a.Keys) {
+				t.Errorf("\n got %+v\nwant %+v", got, a.Keys)
+			}
+		}
 	})
 
 	t.Run("a failed save changes nothing", func(t *testing.T) {

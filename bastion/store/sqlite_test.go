@@ -163,6 +163,35 @@ func TestMigrations(t *testing.T) {
 	}
 }
 
+// TestKeysFromBeforeSuspension: a database of the schema before keys could be
+// suspended has all of them in use.
+func TestKeysFromBeforeSuspension(t *testing.T) {
+	all, err := readMigrations(embedded, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "entry.db")
+	old, err := openSQLite(path, all[:5], busyWait, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{
+		`INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase, passphrase_set, temporary_until, created, last_login) VALUES ('a', 'alice', 1, 0, 0, '', 0, 0, 0, 0)`,
+		`INSERT INTO public_keys (account, fingerprint, line, comment, added) VALUES ('a', 'SHA256:x', 'ssh-ed25519 AAAA', '', 1)`,
+	} {
+		if _, err := old.write.ExecContext(t.Context(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := open(t, path).Account(t.Context(), "alice")
+	if err != nil || len(a.Keys) != 1 || !a.Keys[0].Suspended.IsZero() {
+		t.Errorf("%+v %v", a, err)
+	}
+}
+
 func TestMigrationNames(t *testing.T) {
 	for _, name := range []string{"1_a.sql", "0002_a.sql", "0000_a.sql", "a.sql", "0001.sql"} {
 		if _, err := readMigrations(fstest.MapFS{"m/" + name: &fstest.MapFile{}}, "m"); err == nil {

@@ -60,7 +60,10 @@ func userShowCmd() *cobra.Command {
 					fmt.Printf("authenticator   %q, since %s\n", a.Name, plain.Minute(a.Created))
 				}
 				for _, k := range u.Keys {
-					fmt.Printf("key             %s %q\n", k.Fingerprint, k.Comment)
+					fmt.Printf("key             %s %q%s\n", k.Fingerprint, k.Comment, suspension(k))
+				}
+				if u.WrongCodes > 0 {
+					fmt.Printf("wrong codes     %d behind the right passphrase, in 30 days%s\n", u.WrongCodes, codesLock(u))
 				}
 				fmt.Printf("recovery codes  %d left\n", u.RecoveryLeft)
 				if u.Phone != "" {
@@ -76,6 +79,22 @@ func userShowCmd() *cobra.Command {
 				return nil
 			})
 		}}
+}
+
+// suspension says since when a key opens nothing.
+func suspension(k identity.Key) string {
+	if k.Suspended.IsZero() {
+		return ""
+	}
+	return ", suspended " + plain.Minute(k.Suspended) + " after wrong codes; its owner can enable it, by another factor"
+}
+
+// codesLock says until when the passphrase opens nothing from an unknown network.
+func codesLock(u identity.UserInfo) string {
+	if u.CodesLockUntil.IsZero() {
+		return ""
+	}
+	return "; from networks without a login before it opens nothing until " + plain.Minute(u.CodesLockUntil) + " (entry user enable ends that)"
 }
 
 // devices is how many authenticators there are, or that codes go by SMS.

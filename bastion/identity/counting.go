@@ -1,0 +1,219 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"entry/audit"
+	"entry/audit/plain"
+	"entry/session/group"
+)
+
+// lookingAtOnce bounds the passphrases that are looked at behind wrong codes. One
+// more isn't, and isn't counted.
+const lookingAtOnce = 64
+
+// suspect counts a wrong code if the passphrase in front of it was right. That is
+// found out beside the dialogue, for every name alike, so that no answer tells, by
+// its words or by its time, whether a passphrase was.
+func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
+	g, a := d.a.guesses, d.a
+	done := g.begin(d.at.Name)
+	if done == nil {
+		return
+	}
+	select {
+	case a.looking <- struct{}{}:
+	default:
+		done()
+		return
+	}
+	var (
+		known  = d.user != ""
+		f      = g.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)
+		e      = d.event(audit.LoginLocked, reasonManyCodes)
+		n      = Notice{User: d.user, Kind: noticeCodesGuessed, Source: d.address()}
+		ahead  = d.ahead
+		passed = d.serving // the connection's login is the proof
+	)
+	// The dialogue may be over before its turn has come, so the group is the check's
+	// own. It ends within the wait for that turn; Close waits for it.
+	looking := group.New(context.WithoutCancel(ctx), a.panicked)
+	looking.Go("passphrase behind a wrong code", func() {
+		defer func() { <-a.looking }()
+		defer done()
+		defer looking.Cancel(nil)
+		ctx := looking.Context()
+		if right := passed || a.provenBehind(ctx, acct, typed, ahead); right && known {
+			// What fails here fails the next login too, which says so.
+			_ = a.countCode(ctx, acct.ID, f, e, n)
+		}
+	})
+}
+
+// provenBehind tells whether typed is the account's passphrase. A directory isn't
+// asked: there the wrong codes behind each passphrase count for that one, whether or
+// not it is right.
+func (a *core) provenBehind(ctx context.Context, acct Account, typed string, h *ahead) bool {
+	temporary := acct.temporaryFor(typed)
+	if h != nil { // it was looked at already
+		return temporary || h.judged && h.first.reason == "" || !h.judged && acct.Realm != ""
+	}
+	stored := acct.Passphrase
+	if stored == "" {
+		stored = a.dummy.Passphrase
+	}
+	right, err := a.hasher.VerifyLater(ctx, stored, typed)
+	return err == nil && (right || temporary || acct.Realm != "")
+}
+
+// countCode counts one wrong code behind a right passphrase. e and n are what there
+// is to say if that reaches a limit.
+func (a *core) countCode(ctx context.Context, account string, f factor, e audit.Event, n Notice) error {
+	c, after, limit, err := a.guesses.count(ctx, f, a.now())
+	if err != nil || c != notCharged && !limit {
+		return err
+	}
+	if limit {
+		e.Until = &after.closed
+		if err := a.report(ctx, e); err != nil {
+			return err
+		}
+	}
+	return a.notifyHourly(ctx, account, n)
+}
+
+// notifyHourly notifies of guesses, once an hour at most for an account, over all
+// processes: who guesses must not be able to flood its owner.
+func (a *core) notifyHourly(ctx context.Context, account string, n Notice) error {
+	now, first := a.now(), false
+	err := a.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
+		if first = !now.Before(t[0].Locked); first {
+			end := now.Add(time.Hour)
+			t[0] = Tally{Failures: 1, Since: now, Locked: end, Keep: end}
+		}
+		return first
+	}, a.keys.HashTally("guessed|"+account))
+	if err != nil {
+		return fmt.Errorf("%w: count notices: %w", ErrUnavailable, err)
+	}
+	if first {
+		a.notify(ctx, n)
+	}
+	return nil
+}
+
+// keyCharge is the code that a dialogue has charged to its key.
+type keyCharge struct {
+	factor factor
+	charge charge
+	limit  bool // it was the last one that the key has
+}
+
+// chargeKey counts a code behind a proven key as wrong until it is judged, so that a
+// thousand parallel ones can't all be. False means that the key has none left.
+func (d *dialogue) chargeKey(ctx context.Context, acct Account) (bool, error) {
+	i := slices.IndexFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == d.key })
+	if i < 0 {
+		return false, nil // taken away meanwhile
+	}
+	f := keyOf(acct, acct.Keys[i], d.at.Source.Addr(), d.trusted)
+	c, _, limit, err := d.a.guesses.count(ctx, f, d.a.now())
+	if err != nil {
+		return false, err
+	}
+	d.keyCharge = keyCharge{f, c, limit}
+	if c == notCharged {
+		return false, d.suspendKey(ctx, acct)
+	}
+	return true, nil
+}
+
+// keyJudged settles what chargeKey counted.
+func (d *dialogue) keyJudged(ctx context.Context, acct Account, code codeKind) error {
+	c := d.keyCharge
+	switch {
+	case c.charge == notCharged:
+		return nil
+	case code == codeWrong && c.limit:
+		d.keyCharge = keyCharge{}
+		return d.suspendKey(ctx, acct)
+	case code == codeWrong:
+		d.keyCharge = keyCharge{}
+		return nil
+	case code == codeRight || code == codeRecovery:
+		return nil // until it is known what becomes of the dialogue
+	}
+	return d.refundKey(ctx)
+}
+
+func (d *dialogue) refundKey(ctx context.Context) error {
+	c := d.keyCharge
+	d.keyCharge = keyCharge{}
+	return d.a.guesses.uncount(ctx, c.factor, c.charge, d.a.now())
+}
+
+// codeAccepted ends the row of wrong codes of the factor that was proven with a
+// right one.
+func (d *dialogue) codeAccepted(ctx context.Context) error {
+	c := d.keyCharge
+	d.keyCharge = keyCharge{}
+	switch {
+	case c.charge != notCharged:
+		return d.a.guesses.right(ctx, c.factor, c.charge, d.a.now())
+	case d.passphrase.name != "":
+		return d.a.guesses.right(ctx, d.passphrase, notCharged, d.a.now())
+	}
+	return nil
+}
+
+// suspendKey takes the key that the dialogue has proven out of use, until its owner
+// re-enables it by another factor.
+func (d *dialogue) suspendKey(ctx context.Context, acct Account) error {
+	e := d.event(audit.LoginLocked, reasonKeySuspended)
+	done := errors.New("suspended already")
+	err := Operators{d.a}.change(ctx, acct.Name, e, func(now *Account) error {
+		now.Keys = slices.Clone(now.Keys)
+		for i, k := range now.Keys {
+			if now.ID == acct.ID && k.Fingerprint == d.key && k.Suspended.IsZero() {
+				now.Keys[i].Suspended = d.a.now()
+				return nil
+			}
+		}
+		return done
+	})
+	switch {
+	case errors.Is(err, done), errors.Is(err, ErrNoAccount):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: suspend key: %w", ErrUnavailable, err)
+	}
+	return d.a.notifyHourly(ctx, acct.ID, Notice{User: acct.Name, Kind: noticeKeySuspended, Source: d.address(), Detail: d.key})
+}
+
+// tooManyCodes is the verdict on a right code behind a right passphrase that too
+// many wrong ones went before; one without a reason if there were not. Nobody else
+// is told.
+func (d *dialogue) tooManyCodes(ctx context.Context, acct Account, typed string) (verdict, error) {
+	if err := d.a.guesses.await(ctx, d.at.Name); err != nil {
+		return verdict{}, err
+	}
+	f := d.a.guesses.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)
+	s, err := d.a.guesses.look(ctx, f, d.a.now())
+	if err != nil {
+		return verdict{}, err
+	}
+	if s.judged() {
+		d.passphrase = f
+		return verdict{}, nil
+	}
+	return verdict{reason: reasonManyCodes, innocent: true, text: d.a.manyCodesText(s.closed)}, nil
+}
+
+func (a *core) manyCodesText(until time.Time) string {
+	return "Right, but refused: after many wrong codes behind your passphrase it opens nothing from here until " + plain.Moment(until) +
+		". Log in with a key, or from a network where you did before; if the codes were not yours, change your passphrase there."
+}

@@ -1,0 +1,377 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+// thieves are where the codes of a thief come from: 60 addresses, or as many /64s of
+// one IPv6 /48.
+func thieves(kind string, i int) netip.AddrPort {
+	if kind == "IPv6" {
+		return netip.MustParseAddrPort(fmt.Sprintf("[2001:db8:7:%x::1]:4000", i))
+	}
+	return netip.MustParseAddrPort(fmt.Sprintf("198.51.100.%d:4000", i+1))
+}
+
+// guess lets a thief of the first factor try 540 wrong codes from 60 places, nine at
+// each. It returns every prompt that was seen.
+func (w *world) guess(kind string, at identity.Attempt, passphrase, wrong string) (seen []string) {
+	w.t.Helper()
+	for i := range 60 {
+		at.Source = thieves(kind, i)
+		for range 3 {
+			s := &told{answers: func(p string) string {
+				if strings.HasSuffix(p, askPass) {
+					return passphrase
+				}
+				return wrong
+			}}
+			if _, err := w.a.Login(w.t.Context(), at, identity.NewConnState(), s); err == nil {
+				w.t.Fatal("the thief is in")
+			}
+			seen = append(seen, s.seen...)
+		}
+		w.settled()
+	}
+	return seen
+}
+
+// told answers every prompt by a function.
+type told struct {
+	answers func(prompt string) string
+	seen    []string
+}
+
+func (o *told) Ask(_ context.Context, prompt string, _ bool) (string, error) {
+	o.seen = append(o.seen, prompt)
+	return o.answers(prompt), nil
+}
+
+// TestStolenKey: ten wrong codes behind a key's signature suspend it, wherever they
+// come from; its owner gets in by the passphrase and uses it again.
+func TestStolenKey(t *testing.T) {
+	for _, kind := range []string{"IPv4", "IPv6"} {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t)
+			u := w.enrolled("alice")
+			at, key := u.withKey()
+			w.notices = nil
+			if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Advance(time.Minute)
+			mark := w.log.Mark()
+			w.guess(kind, at, good, u.wrongCode())
+			wrong := 0
+			for _, e := range w.log.All()[mark:] {
+				if e.Reason == "wrong-code" && e.Key == key.print {
+					wrong++
+				}
+			}
+			if wrong != 10 {
+				t.Errorf("%d codes were judged behind the key", wrong)
+			}
+			if n := count(w.log.Lines(mark), "login.locked key-suspended"); n != 1 {
+				t.Errorf("%d events of the suspension", n)
+			}
+			w.wantNotices("key-suspended " + key.print)
+			info, err := w.a.User(t.Context(), "alice")
+			if err != nil || info.Keys[0].Suspended.IsZero() || !info.CodesLockUntil.After(w.clock.Now()) {
+				t.Errorf("%+v %v", info, err)
+			}
+			// Not even a right code opens anything with it now, nor does the remembered key.
+			if w.a.KnowsKey(t.Context(), "alice", key.pub) || w.remembers(at) {
+				t.Error("the key still opens something")
+			}
+			if id, err := w.login(from(at, "198.51.100.200"), round{askPass, "not the passphrase"}, round{askCode, u.code()}, round{noPass, ""}); err == nil {
+				t.Error(id)
+			}
+			w.clock.Advance(time.Minute)
+			id, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(id.Warnings(), func(s string) bool { return strings.Contains(s, key.print+" is suspended since ") }) {
+				t.Errorf("warnings %q", id.Warnings())
+			}
+			w.clock.Advance(time.Minute)
+			if err := w.a.RestoreKey(t.Context(), u.fresh(id), "SHA256:other"); !errors.Is(err, identity.ErrNoKey) {
+				t.Error(err)
+			}
+			w.clock.Advance(time.Minute)
+			if err := w.a.RestoreKey(t.Context(), u.fresh(id), key.print); err != nil {
+				t.Fatal(err)
+			}
+			w.wantNotices("key-restored " + key.print)
+			w.clock.Advance(time.Minute)
+			if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+				t.Errorf("with the key again: %v", err)
+			}
+			// Nine more don't suspend it.
+			for i := range 9 {
+				at := from(at, fmt.Sprintf("203.0.113.%d", i+1))
+				_, err := w.login(at, round{askCode, u.wrongCode()}, round{"Not accepted. " + askCode, ""})
+				wantErr(t, err, identity.ErrAbandoned)
+			}
+			if !w.a.KnowsKey(t.Context(), "alice", key.pub) {
+				t.Error("nine suspend it")
+			}
+		})
+	}
+}
+
+func count(all []string, one string) (n int) {
+	for _, s := range all {
+		if s == one {
+			n++
+		}
+	}
+	return n
+}
+
+// TestKeyIsRestoredByAnotherFactor: a connection that the key itself has opened
+// can't.
+func TestKeyIsRestoredByAnotherFactor(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, key := u.withKey()
+	id, err := w.login(at, round{askCode, u.code()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Minute)
+	p := u.fresh(id)
+	w.guess("IPv4", at, good, u.wrongCode())
+	wantRefusal(t, w.a.RestoreKey(t.Context(), p, key.print), "This connection was opened with that key: log in with your passphrase, or with another key, to use it again.")
+	if w.a.KnowsKey(t.Context(), "alice", key.pub) {
+		t.Error("in use")
+	}
+}
+
+// TestStolenPassphrase: what a thief of the passphrase sees is what everybody sees
+// who has a wrong one, whatever is counted; right answers are told, and only they.
+// The owner gets in from a network that is known, or by a key.
+func TestStolenPassphrase(t *testing.T) {
+	for _, kind := range []string{"IPv4", "IPv6"} {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t)
+			u := w.enrolled("alice")
+			at, _ := u.withKey()
+			w.notices = nil
+			mark := w.log.Mark()
+			seen := w.guess(kind, attempt("alice"), good, u.wrongCode())
+			if other := w.guess(kind, attempt("nobody"), good, u.wrongCode()); !slices.Equal(seen, other) {
+				t.Error("the thief of a passphrase sees something else than who guesses at nobody's")
+			}
+			if n := count(w.log.Lines(mark), "login.locked too-many-codes-guessed"); n != 1 {
+				t.Errorf("%d events", n)
+			}
+			w.wantNotices("codes-guessed")
+			info, err := w.a.User(t.Context(), "alice")
+			if err != nil || info.WrongCodes != 10 || !info.CodesLockUntil.Equal(w.clock.Now().Add(time.Hour)) {
+				t.Errorf("%+v %v", info, err)
+			}
+			// The right code is told that there was a limit, and is spent.
+			stranger := from(attempt("alice"), "203.0.113.77")
+			said := "Right, but refused: after many wrong codes behind your passphrase it opens nothing from here until " +
+				w.clock.Now().Add(time.Hour).Format("2006-01-02 15:04 UTC") + ". Log in with a key, or from a network where you did before; if the codes were not yours, change your passphrase there. "
+			_, err = w.login(stranger, round{askPass, good}, round{askCode, u.code()},
+				round{said + askPass, "not the passphrase"}, round{askCode, u.codeAfter(30 * time.Second)}, round{noPass, ""})
+			wantErr(t, err, identity.ErrAbandoned)
+			w.clock.Advance(time.Minute)
+			if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+				t.Errorf("the owner from a known network: %v", err)
+			}
+			w.clock.Advance(time.Minute)
+			at.Source = stranger.Source
+			if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+				t.Errorf("the owner by a key: %v", err)
+			}
+			// After the pause there is one more, and then none again for an hour.
+			w.clock.Advance(time.Hour)
+			one := from(attempt("alice"), "203.0.113.78")
+			for range 2 {
+				_, err = w.login(one, round{askPass, good}, round{askCode, u.wrongCode()}, round{noPass, ""})
+				wantErr(t, err, identity.ErrAbandoned)
+				w.settled()
+			}
+			if info, err = w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 11 {
+				t.Errorf("%+v %v", info, err)
+			}
+			if err := w.a.Enable(t.Context(), "alice"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.login(one, round{askPass, good}, round{askCode, u.code()}); err != nil {
+				t.Errorf("after the operator's enable: %v", err)
+			}
+		})
+	}
+}
+
+// TestCodesInAMonth: whatever lies between them, there are a hundred in 30 days; a
+// login by a remembered key ends no row.
+func TestCodesInAMonth(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, key := u.withKey()
+	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	wrong := func(many int) {
+		t.Helper()
+		for range many {
+			n++
+			_, err := w.login(from(at, fmt.Sprintf("203.0.%d.%d", n/200, n%200+1)), round{askCode, u.wrongCode()}, round{"…", ""})
+			wantErr(t, err, identity.ErrAbandoned)
+		}
+	}
+	wrong(9)
+	w.clock.Advance(time.Minute)
+	if !w.remembers(at) {
+		t.Fatal("not remembered")
+	}
+	wrong(1)
+	if w.a.KnowsKey(t.Context(), "alice", key.pub) {
+		t.Fatal("a remembered login began the row anew")
+	}
+	again := func() error {
+		w.clock.Advance(time.Hour)
+		id := u.in()
+		return w.a.RestoreKey(t.Context(), u.fresh(id), key.print)
+	}
+	for range 9 {
+		if err := again(); err != nil {
+			t.Fatal(err)
+		}
+		wrong(10)
+	}
+	var no *identity.Refusal
+	if err := again(); !errors.As(err, &no) || !strings.Contains(no.Text, "100 wrong codes came behind this key within 30 days") {
+		t.Errorf("%v", err)
+	}
+	w.clock.Advance(30 * 24 * time.Hour)
+	if err := again(); err != nil {
+		t.Errorf("30 days later: %v", err)
+	}
+}
+
+// TestOwnTries: five wrong codes a day from a network with a login before cost
+// nothing, behind a key and behind a passphrase.
+func TestOwnTries(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, key := u.withKey()
+	for range 3 {
+		for _, at := range []identity.Attempt{at, attempt("alice")} {
+			for range 5 {
+				s := &told{answers: func(p string) string {
+					switch {
+					case strings.HasSuffix(p, askPass) && !strings.HasPrefix(p, "Not"):
+						return good
+					case strings.HasPrefix(p, "Not"):
+						return ""
+					}
+					return u.wrongCode()
+				}}
+				_, err := w.a.Login(t.Context(), at, identity.NewConnState(), s)
+				wantErr(t, err, identity.ErrAbandoned)
+				w.clock.Advance(31 * time.Minute)
+			}
+			w.settled()
+		}
+		w.clock.Advance(24 * time.Hour)
+	}
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 || !w.a.KnowsKey(t.Context(), "alice", key.pub) {
+		t.Errorf("%+v %v", info, err)
+	}
+}
+
+// TestFullQueueCountsNothing: whose passphrase can't be looked at isn't counted.
+func TestFullQueueCountsNothing(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	release := w.a.BlockHashes()
+	for i := range 20 {
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, good}, round{askCode, u.wrongCode()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	w.settled()
+	release()
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 {
+		t.Errorf("%+v %v", info, err)
+	}
+	if _, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestParallelCodes: wrong codes that are tried at once with a right one are counted
+// before it is let in.
+func TestParallelCodes(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	hold := make(chan struct{})
+	var once sync.Once
+	w.a.OnHash(func() {
+		if w.clock.Now(); hold != nil {
+			<-hold
+		}
+	})
+	for i := range 12 {
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, good}, round{askCode, u.wrongCode()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	_, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, func(string) string {
+		once.Do(func() { close(hold) })
+		return u.code()
+	}}, round{"Right, but refused…", ""})
+	wantErr(t, err, identity.ErrAbandoned)
+}
+
+// TestStolenDirectoryPassphrase: a directory isn't asked behind a wrong code, and
+// codes are counted nevertheless.
+func TestStolenDirectoryPassphrase(t *testing.T) {
+	w, dir, u := inRealm(t, nil)
+	asked := dir.times()
+	w.guess("IPv4", attempt("alice"), kept, u.wrongCode())
+	if n := dir.times() - asked; n != 0 {
+		t.Errorf("the directory was asked %d times", n)
+	}
+	_, err := w.login(from(attempt("alice"), "203.0.113.77"), round{askPass, kept}, round{askCode, u.code()}, round{"Right, but refused…", ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}); err != nil {
+		t.Errorf("from a known network: %v", err)
+	}
+}
+
+// TestGuessesInsideAConnection: who has taken a connection over guesses at the codes
+// of its commands within the same limits.
+func TestGuessesInsideAConnection(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, key := u.withKey()
+	id, err := w.login(at, round{askCode, u.code()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		w.clock.Advance(31 * time.Minute)
+		_, err := w.prove(id, round{askCode, u.wrongCode()}, round{"…", u.wrongCode()}, round{"…", ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	if w.a.KnowsKey(t.Context(), "alice", key.pub) {
+		t.Error("16 wrong codes, five of them for nothing")
+	}
+}
