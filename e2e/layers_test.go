@@ -45,7 +45,7 @@ var codecs = map[string][]string{
 	"policy/pubkey":           {"golang.org/x/crypto/ssh", "filippo.io/edwards25519"},
 	"audit":                   {"golang.org/x/mod/sumdb"},
 	"session/recording":       {"github.com/klauspost/compress", "filippo.io/age"},
-	"bastion/identity/secret": {"golang.org/x/crypto", "github.com/pquerna/otp", "github.com/go-crypt/x"},
+	"bastion/identity/secret": {"golang.org/x/crypto", "github.com/pquerna/otp", "github.com/go-crypt/x", "golang.org/x/text"},
 }
 
 // only says which packages may import a module themselves, and from which

@@ -104,13 +104,13 @@
 // event follows with reason "not-applied". Spending (a step, a recovery code)
 // happens first, because losing that race is normal.
 //
-// # Passphrases are bytes
+// # Passphrases are text
 //
-// A passphrase is compared as the UTF-8 that the client sent, without Unicode
-// normalisation: the keyboard, not a file name, produces it, and keyboards send
-// composed characters. What is not valid UTF-8 (a client in Latin-1) or holds
-// control characters is refused when the passphrase is set, while its owner can
-// still choose another.
+// A passphrase is prepared by RFC 8265's OpaqueString wherever entry sets or checks
+// it, because keyboards and systems send the same letter by other bytes. What is not
+// valid UTF-8 (a client in Latin-1) or holds characters that aren't for text is
+// refused when the passphrase is set, while its owner can still choose another. A
+// directory gets what was typed, byte by byte: it has its own rule, and one try.
 //
 // # When not to use it
 //

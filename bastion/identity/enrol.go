@@ -155,7 +155,7 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old string) 
 			say += " "
 			continue
 		}
-		if p == old {
+		if sameText(p, old) {
 			say = "Refused: it is the old one. "
 			continue
 		}
@@ -163,7 +163,7 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old string) 
 		if err != nil {
 			return "", err
 		}
-		if repeat == p {
+		if sameText(repeat, p) {
 			return p, nil
 		}
 		say = "The two were not the same. "

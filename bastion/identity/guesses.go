@@ -77,8 +77,9 @@ func (g *guesses) passphraseOf(acct Account, typed string, source netip.Addr, kn
 	case acct.Temporary != nil:
 		f.name += fmt.Sprintf("|temporary|%d", micros(acct.Temporary.Expires))
 	case acct.Realm != "":
+		text, _ := secret.Prepare(typed) // what can't be prepared is itself
 		m := hmac.New(sha256.New, g.fleeting)
-		m.Write([]byte(typed))
+		m.Write([]byte(text))
 		f.name += "|" + acct.Realm + "|" + hex.EncodeToString(m.Sum(nil))
 	}
 	return f.from(source, known)

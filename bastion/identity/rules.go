@@ -34,6 +34,11 @@ func refusePassphrase(p, user, issuer string, old *Temporary) string {
 	if strings.ContainsFunc(p, unicode.IsControl) {
 		return "Refused: it holds a control character (a tab, or an arrow key?)."
 	}
+	text, err := secret.Prepare(p)
+	if err != nil && p != "" {
+		return "Refused: it holds a character that not every client can send; use plain letters, digits and signs."
+	}
+	p = text
 	if old != nil && secret.HashTemporary(p) == old.Hash {
 		return "Refused: it is the temporary passphrase."
 	}
@@ -49,6 +54,13 @@ func refusePassphrase(p, user, issuer string, old *Temporary) string {
 		return "Refused: it is too easy to guess; use several unrelated words."
 	}
 	return ""
+}
+
+// sameText tells whether two passphrases are the same once prepared.
+func sameText(a, b string) bool {
+	one, _ := secret.Prepare(a) // what can't be prepared is itself
+	other, _ := secret.Prepare(b)
+	return one == other
 }
 
 // strength is zxcvbn's score of p, 0 to 4, with two corrections. zxcvbn sees

@@ -26,6 +26,7 @@ func TestPassphraseRules(t *testing.T) {
 		{"quiet\x00otters paddle", "control character"},
 		{"quiet\x1b[Aotters paddle", "control character"},
 		{"quiet \xe5tters paddle north", "UTF-8"},
+		{"quiet otters \u0378 paddle north", "a character that not every client can send"},
 		{"aaaaaaaaaaaaaaaa", "too easy"},
 		{"passwordpassword", "too easy"},
 		{"p4$$w0rdp4$$w0rd", "too easy"},

@@ -99,20 +99,21 @@ func (h *Hasher) key(ctx context.Context, later bool, passphrase string, salt []
 	return sum, err
 }
 
-// Hash returns the PHC string of passphrase under a fresh salt. Its errors are
+// Hash returns the PHC string of passphrase, prepared, under a fresh salt. Its errors are
 // ErrBusy and the cause of ctx.
 func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt) // never fails: crypto/rand ends the process instead
-	sum, err := h.key(ctx, false, passphrase, salt, h.costs)
+	sum, err := h.key(ctx, false, prepared(passphrase), salt, h.costs)
 	if err != nil {
 		return "", fmt.Errorf("hash passphrase: %w", err)
 	}
 	return formatPHC(h.costs, salt, sum), nil
 }
 
-// Verify tells whether passphrase belongs to stored, which Hash made or
-// CheckImported admitted. A passphrase that is too long is wrong, at the same
+// Verify tells whether passphrase, prepared, belongs to stored, which Hash made or
+// CheckImported admitted; the latter may also have been made of what is typed, byte
+// by byte, which is tried where that differs. A passphrase that is too long is wrong, at the same
 // cost. Its errors are ErrBusy, the cause of ctx, and one for a stored hash that
 // is damaged.
 func (h *Hasher) Verify(ctx context.Context, stored, passphrase string) (bool, error) {
@@ -127,7 +128,11 @@ func (h *Hasher) VerifyLater(ctx context.Context, stored, passphrase string) (bo
 
 func (h *Hasher) verify(ctx context.Context, later bool, stored, passphrase string) (bool, error) {
 	if Imported(stored) {
-		return h.verifyCrypt(ctx, later, stored, passphrase)
+		right, err := h.verifyCrypt(ctx, later, stored, prepared(passphrase))
+		if raw := passphrase; err == nil && !right && prepared(raw) != raw {
+			return h.verifyCrypt(ctx, later, stored, raw)
+		}
+		return right, err
 	}
 	p, salt, want, err := parsePHC(stored)
 	if err != nil {
@@ -137,7 +142,7 @@ func (h *Hasher) verify(ctx context.Context, later bool, stored, passphrase stri
 	if long {
 		passphrase = ""
 	}
-	got, err := h.key(ctx, later, passphrase, salt, p)
+	got, err := h.key(ctx, later, prepared(passphrase), salt, p)
 	if err != nil {
 		return false, fmt.Errorf("check passphrase: %w", err)
 	}

@@ -14,6 +14,8 @@
 //   - Codes are SHA-1, six digits, 30 s: what every authenticator app assumes. A code
 //     counts up to one step early or late; up to ten are recognised and named. Which
 //     steps are spent is the caller's to keep: nothing here remembers anything.
+//   - Passphrases are compared as text, not as bytes: each is prepared by RFC 8265's
+//     OpaqueString before it is hashed.
 //   - A sealed seed opens only for the account and the authenticator it was sealed
 //     for. Recovery codes, unknown names and tallies are keyed hashes, so that the
 //     database alone is not enough to search for them.
@@ -26,7 +28,7 @@
 //
 // # Sources
 //
-// RFC 4226 and RFC 6238 (codes), RFC 9106 §4 (argon2id's second recommended
+// RFC 4226 and RFC 6238 (codes), RFC 8265 §4.2 (passphrases as text), RFC 9106 §4 (argon2id's second recommended
 // option), the PHC string format, crypt(5) and Drepper's "Unix crypt using SHA-256
 // and SHA-512" (hashes that are imported), RFC 5869 (HKDF), Crockford's base32.
 package secret
