@@ -107,8 +107,8 @@ func TestPanicInTheWriterEndsTheProcess(t *testing.T) {
 	if os.Getenv(child) != "" {
 		l := &Log{now: time.Now, disk: brokenDisk{}}
 		l.start()
-		_ = l.Append(t.Context(), Event{Type: LoginFailed}) // the process ends under it
-		return
+		_ = l.Append(t.Context(), Event{Type: LoginFailed}) // it may fail before the process is gone
+		select {}                                           // the process ends under it
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestPanicInTheWriterEndsTheProcess$")
 	cmd.Env = append(os.Environ(), child+"=1")

@@ -115,7 +115,6 @@ func (g *Group) Wait() {
 func Vital(name string, f func()) (done <-chan struct{}) {
 	ended := make(chan struct{})
 	go func() {
-		defer close(ended)
 		defer func() {
 			if v := recover(); v != nil {
 				fmt.Fprintf(os.Stderr, "entry: %s can't go on, so the process ends\n", name)
@@ -123,6 +122,7 @@ func Vital(name string, f func()) (done <-chan struct{}) {
 			}
 		}()
 		f()
+		close(ended) // not after a panic: whoever waits mustn't go on, or end the process as if nothing had been
 	}()
 	return ended
 }
