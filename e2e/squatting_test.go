@@ -162,7 +162,7 @@ func TestCourse(t *testing.T) {
 // TestRefusedConnectionsAreTold: a connection that gets no place reads why, with
 // OpenSSH and PuTTY, and the server's log has a line.
 func TestRefusedConnectionsAreTold(t *testing.T) {
-	t.Parallel()
+	beside(t)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
