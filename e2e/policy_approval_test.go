@@ -41,7 +41,7 @@ func TestApproval(t *testing.T) {
 		t.Errorf("who waits: %s", r)
 	}
 	w := b.portal("approve", m[2])
-	w.expect(`alice wants to reach home\.tinker from 127\.0\.0\.1, by rule all \(tinker\.yaml:\d+\)\. Your approval holds for 1h0m0s\.`)
+	w.expect(`alice\s+wants\s+to\s+reach\s+home\.tinker\s+from\s+127\.0\.0\.1,\s+by\s+rule\s+all\s+\(tinker\.yaml:\d+\)\.\s+Your\s+approval\s+holds\s+for\s+1h0m0s\.`)
 	w.giveCode(bob)
 	w.expect(`Approved: 1 of 1\.`)
 	if code := w.wait(); code != 0 {
