@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"entry/bastion/identity"
@@ -71,7 +73,7 @@ func openSQLite(path string, all []migration, wait time.Duration, now func() tim
 		return s, fmt.Errorf("open database %s: %w", path, err)
 	}
 	s.write.SetMaxOpenConns(1)
-	if err := migrate(context.Background(), s.write, path, all, now()); err != nil {
+	if err := patiently(wait, func() error { return migrate(context.Background(), s.write, path, all, now()) }); err != nil {
 		return s, err
 	}
 	if s.read, err = sql.Open("sqlite", dsn(path, wait, "_query_only=1")); err != nil {
@@ -80,6 +82,26 @@ func openSQLite(path string, all []migration, wait time.Duration, now func() tim
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
 	return s, nil
+}
+
+// patiently calls open until the database isn't locked, for at most wait. Where
+// a connection that reads is about to write, as one that switches a fresh file to
+// WAL is, SQLite returns busy at once, whatever the busy timeout says: of two who
+// waited so for each other, none would go on
+// (https://sqlite.org/c3ref/busy_handler.html).
+func patiently(wait time.Duration, open func() error) error {
+	giveUp := time.After(wait)
+	for {
+		err := open()
+		if !isBusy(err) {
+			return err
+		}
+		select {
+		case <-giveUp:
+			return err
+		case <-time.After(rand.N(20 * time.Millisecond)):
+		}
+	}
 }
 
 // dsn escapes the path, which may hold "?" or "%". The pragmas are applied to
@@ -91,11 +113,13 @@ func dsn(path string, wait time.Duration, more string) string {
 }
 
 // prepareFile makes the file, or refuses one that is not ours alone. SQLite
-// gives its -wal and -shm files the same mode.
+// gives its -wal and -shm files the same mode. The file is made without being
+// opened: closing it would drop every lock that this process's SQLite has on it
+// by then (https://sqlite.org/howtocorrupt.html, 2.2).
 func prepareFile(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	err := unix.Mknod(path, unix.S_IFREG|0o600, 0)
 	if err == nil {
-		return f.Close()
+		return nil
 	}
 	if !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("create database: %w", err)
