@@ -9,7 +9,6 @@ import (
 	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/fastconn"
-	"entry/session/group"
 )
 
 // maxAnswers is how much of a decoder's answers waits for a direction. Whoever
@@ -38,8 +37,7 @@ type hook struct {
 // lane is what is under way in one direction, in the order in which it was
 // ruled.
 type lane struct {
-	out   *outlet
-	group *group.Group
+	out *outlet
 
 	// Guarded by the hook's mu.
 	left   bool   // the decoder has detached
@@ -74,7 +72,7 @@ func (f *flow) newHook(d decoder, g policy.Grant, about audit.Event, l *lease, t
 		h.channel = *about.Channel
 	}
 	for to, out := range []*outlet{towardsClient: toClient, towardsTarget: toTarget} {
-		h.lanes[to].out, h.lanes[to].group, h.lanes[to].room = out, f.group, make(chan struct{}, 1)
+		h.lanes[to].out, h.lanes[to].room = out, make(chan struct{}, 1)
 		h.rulings[to] = ruling{h: h, to: direction(to)}
 	}
 	return h
@@ -84,6 +82,7 @@ func (f *flow) newHook(d decoder, g policy.Grant, about audit.Event, l *lease, t
 // direction. attached is false once that needs no decoder any more. After an
 // error, p may still be being read.
 func (h *hook) pass(to direction, p []byte) (attached bool, err error) {
+	l, other := &h.lanes[to], &h.lanes[1-to]
 	for len(p) > 0 {
 		piece := p[:min(len(p), fastconn.MaxChunk)]
 		p = p[len(piece):]
@@ -92,10 +91,10 @@ func (h *hook) pass(to direction, p []byte) (attached bool, err error) {
 			h.refuse(err)
 			return attached, err
 		}
-		if err := h.deliver(to, until); err != nil {
+		if err := h.deliver(l, until); err != nil {
 			return attached, err
 		}
-		h.wait(1 - to)
+		h.wait(other)
 	}
 	return attached, nil
 }
@@ -119,8 +118,8 @@ func (h *hook) end(to direction) {
 	if err := h.looked(to); err != nil {
 		h.refuse(err)
 	}
-	_ = h.deliver(to, math.MaxUint64) // copy has the failure that counts
-	h.shut(to, nil)
+	_ = h.deliver(&h.lanes[to], math.MaxUint64) // copy has the failure that counts
+	shut(&h.lanes[to], nil)
 }
 
 func (h *hook) looked(to direction) error {
@@ -142,8 +141,8 @@ func (h *hook) refuse(err error) {
 		h.lanes[to].left = true
 	}
 	h.mu.Unlock()
-	h.shut(towardsClient, nil)
-	h.shut(towardsTarget, nil)
+	shut(&h.lanes[towardsClient], nil)
+	shut(&h.lanes[towardsTarget], nil)
 	var why *refusal.Error
 	if !errors.As(err, &why) {
 		why = &refusal.Error{Text: "internal error", Code: refusal.Internal, Cause: err}
@@ -153,28 +152,25 @@ func (h *hook) refuse(err error) {
 
 // deliver takes what is in the lane up to until out of it. It returns once all
 // of that is delivered, or with what the peer failed with.
-func (h *hook) deliver(to direction, until uint64) error {
-	l := &h.lanes[to]
+func (h *hook) deliver(l *lane, until uint64) error {
 	l.out.turn <- struct{}{}
 	defer func() { <-l.out.turn }()
-	for h.next(to, until) {
+	for h.next(l, until) {
 	}
 	return l.failure()
 }
 
 // flush delivers the answers in the lane, and what stands between them.
-func (h *hook) flush(to direction) {
-	l := &h.lanes[to]
+func (h *hook) flush(l *lane) {
 	l.out.turn <- struct{}{}
 	defer func() { <-l.out.turn }()
-	for h.next(to, math.MaxUint64) || !l.idle() {
+	for h.next(l, math.MaxUint64) || !l.idle() {
 	}
 }
 
 // next takes one item out of the lane, if there is one before until, and does
 // it; the outlet's turn is held.
-func (h *hook) next(to direction, until uint64) bool {
-	l := &h.lanes[to]
+func (h *hook) next(l *lane, until uint64) bool {
 	it, ok := l.pop(until)
 	switch {
 	case !ok:
@@ -182,10 +178,10 @@ func (h *hook) next(to direction, until uint64) bool {
 	case it.fact != nil:
 		it.fact()
 	case h.f.over() || h.lease.over():
-		h.shut(to, nil)
+		shut(l, nil)
 	default:
 		if err := l.out.putting(it.p); err != nil {
-			h.shut(to, err)
+			shut(l, err)
 		}
 	}
 	return true
@@ -198,18 +194,13 @@ func (h *hook) release(l *lane) {
 		l.held[i] = item{}
 	}
 	if len(l.held) > 0 && l.wake() {
-		to := towardsClient
-		if l == &h.lanes[towardsTarget] {
-			to = towardsTarget
-		}
-		l.group.Go("answers of a decoder", func() { h.flush(to) })
+		h.f.group.Go("answers of a decoder", func() { h.flush(l) })
 	}
 	l.held = l.held[:0]
 }
 
-// wait waits as long as too many answers are under way in a direction.
-func (h *hook) wait(to direction) {
-	l := &h.lanes[to]
+// wait waits as long as too many answers are under way in the lane.
+func (h *hook) wait(l *lane) {
 	for l.full() {
 		select {
 		case <-l.room:
@@ -223,8 +214,8 @@ func (h *hook) wait(to direction) {
 
 // shut takes nothing more into the lane and drops what is in it, but for what
 // was to be noted.
-func (h *hook) shut(to direction, err error) {
-	for _, it := range h.lanes[to].close(err) {
+func shut(l *lane, err error) {
+	for _, it := range l.close(err) {
 		if it.fact != nil {
 			it.fact()
 		}
