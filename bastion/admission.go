@@ -49,15 +49,6 @@ const (
 	enrolmentPool = 32
 )
 
-// stage is how far a connection is that hasn't logged in.
-type stage uint8
-
-const (
-	exchanging stage = iota // keys; nothing is known of it
-	asked                   // it is in its dialogue
-	enrolling               // a right temporary passphrase opened an enrolment
-)
-
 // admission decides who may open a connection, before any cryptography, and who
 // makes room when all places are taken: those first that show nobody there. It
 // is safe for concurrent use; its lock is never held across I/O.
@@ -114,38 +105,6 @@ func sourceOf(a netip.Addr) netip.Prefix {
 	}
 	p, _ := a.WithZone("").Prefix(bits) // bits fit the address by construction
 	return p
-}
-
-// ticket is one admitted, not yet authenticated connection. Its admission's mu
-// guards what changes.
-type ticket struct {
-	a     *admission
-	key   netip.Prefix
-	known bool   // somebody has logged in from there lately
-	drop  func() // ends the connection; it doesn't block
-
-	stage   stage
-	sign    time.Time // the last that somebody was there
-	queried bool
-	ended   bool // it made room for another one
-	done    bool
-}
-
-// silent tells whether nothing shows that anybody is there. The caller holds
-// a.mu.
-func (t *ticket) silent(now time.Time) bool {
-	return t.stage == exchanging || t.stage == asked && now.Sub(t.sign) >= typing
-}
-
-// hope is how likely somebody is at the other end of a silent connection.
-func (t *ticket) hope(now time.Time) int {
-	switch {
-	case t.stage == asked:
-		return 1
-	case now.Sub(t.sign) < patience:
-		return 2
-	}
-	return 0
 }
 
 // enter admits a connection or returns why not, as a short closed code. It may
@@ -334,89 +293,4 @@ func (a *admission) forget() {
 	if oldest.IsValid() {
 		delete(a.sources, oldest)
 	}
-}
-
-// answered says that somebody is there: the key exchange is over, or a prompt
-// was answered.
-func (t *ticket) answered() {
-	a := t.a
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if t.stage == exchanging {
-		t.stage = asked
-	}
-	t.sign = a.now()
-	a.tell()
-}
-
-// madeRoom tells whether the connection was ended for another one.
-func (t *ticket) madeRoom() bool {
-	t.a.mu.Lock()
-	defer t.a.mu.Unlock()
-	return t.ended
-}
-
-// query charges the first of a connection's questions about keys to its source,
-// and returns how long each answer is to wait.
-func (t *ticket) query() time.Duration {
-	a := t.a
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := a.sources[t.key]
-	if s == nil {
-		return 0
-	}
-	if !t.queried {
-		t.queried = true
-		s.queries.refill(a.now(), burstQueries, refillQueries)
-		s.queries.left--
-	}
-	if s.queries.left < 0 {
-		return queryPause
-	}
-	return 0
-}
-
-// leave ends the unauthenticated phase. A login gives the source back what the
-// connection cost it: only those that come to nothing count against its rates.
-// It may be called more than once.
-func (t *ticket) leave(loggedIn bool) {
-	a := t.a
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if t.done {
-		return
-	}
-	t.done = true
-	delete(a.open, t)
-	if s := a.sources[t.key]; s != nil && loggedIn {
-		s.budget.left = min(burstConnections, s.budget.left+1)
-		if t.queried {
-			s.queries.left = min(burstQueries, s.queries.left+1)
-		}
-	}
-	if loggedIn {
-		a.familiar.note(t.key, a.now())
-	}
-	a.gone(t.key)
-}
-
-// enrol moves the connection to the enrolment pool, which has the longer
-// grace. It returns false when that pool is full.
-func (t *ticket) enrol() bool {
-	a := t.a
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := 0
-	for o := range a.open {
-		if o.stage == enrolling {
-			n++
-		}
-	}
-	if _, open := a.open[t]; !open || t.stage == enrolling || n >= enrolmentPool {
-		return false
-	}
-	t.stage = enrolling
-	a.tell()
-	return true
 }

@@ -1,9 +1,18 @@
 package bastion
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
+
+	"entry/audit"
+	"entry/session/fastconn"
 )
 
 const (
@@ -59,4 +68,51 @@ func (r *refusals) note(source netip.Prefix, reason string, now time.Time) (n in
 	}
 	n, c.n, c.last = c.n, 0, now
 	return n, true
+}
+
+// connectionRefused is an event at most once a minute for a source and reason:
+// a flood must not become a flood of durable writes.
+func (s *Server) connectionRefused(source netip.AddrPort, reason string) {
+	n, due := s.refusals.note(sourceOf(source.Addr()), reason, s.now())
+	if !due {
+		return
+	}
+	s.log.Warn("connections refused", zap.String("source", source.String()), zap.String("reason", reason), zap.Int("since the last such line", n))
+	s.append(audit.Event{Type: audit.ConnectionRefused, Source: source.String(), Reason: reason, Detail: fmt.Sprintf("%d refused since the last such event", n)})
+}
+
+const (
+	maxAway   = 32              // connections that are told at once; the others are closed
+	awayGrace = 2 * time.Second // to read it
+)
+
+// turnAway tells a connection that got no place why, as far as that can be done
+// for many at a time.
+func (s *Server) turnAway(nc net.Conn, why string) {
+	select {
+	case s.away <- struct{}{}:
+		defer func() { <-s.away }()
+	default:
+		return
+	}
+	text := "too many connections are being opened right now; try again in a minute"
+	if why != "startups" {
+		text = "too many connections from your address have not logged in; try again in a minute"
+	}
+	if nc.SetDeadline(time.Now().Add(awayGrace)) != nil {
+		return
+	}
+	if _, err := io.WriteString(nc, fastconn.Version+"\r\n"); err == nil {
+		_ = fastconn.Disconnect(nc, fastconn.TooMany, s.cfg.Name+": "+text) // the client may be gone
+	}
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }

@@ -1,21 +1,16 @@
 package bastion
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/crypto/ssh"
 
-	"entry/audit"
 	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
@@ -269,46 +264,6 @@ func (l *login) settle(m ssh.ConnMetadata, who identity.Identity, err error, ask
 	}
 }
 
-// banner shows one line before the end of authentication. Clients may hide
-// it, so it never carries what a prompt could.
-func (l *login) banner(text string) {
-	if l.pre != nil {
-		_ = l.pre.SendAuthBanner(text + "\r\n") // the peer may be gone: then there is nobody to tell
-	}
-}
-
-// saying shows lines to a client whose authentication isn't over; "" shows
-// nothing and keeps the connection alive. Where something was asked, they go
-// the same way, in rounds without questions, which clients answer by
-// themselves: PuTTY keeps banners back until the asking is over, and an answer
-// tells that somebody is there. Else they are banners. ask may be nil.
-func saying(pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) func(string) error {
-	if pre == nil {
-		return func(string) error { return errRefused }
-	}
-	dropbear := isDropbear(pre.ClientVersion())
-	if ask != nil {
-		return func(text string) error {
-			if dropbear && text != "" {
-				text += "\n" // it adds none
-			}
-			_, err := ask("", text, nil, nil)
-			return err
-		}
-	}
-	return func(text string) error {
-		switch {
-		case text != "":
-			text += "\r\n"
-		case dropbear:
-			return nil // it shows a line for an empty banner
-		}
-		return pre.SendAuthBanner(text)
-	}
-}
-
-func isDropbear(version []byte) bool { return bytes.HasPrefix(version, []byte("SSH-2.0-dropbear")) }
-
 // smsGrace is the time from the passphrase to the end of the dialogue where the
 // code may have to arrive by SMS.
 const smsGrace = 300 * time.Second
@@ -360,89 +315,10 @@ func (l *login) endGrace() {
 	l.timer.Stop()
 }
 
-// asker carries one prompt a round over keyboard-interactive. Everything is in
-// the prompt: clients cut, escape or hide instructions.
-type asker ssh.KeyboardInteractiveChallenge
-
-func (a asker) Ask(ctx context.Context, prompt string, echo bool) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	answers, err := a("", "", []string{prompt}, []bool{echo})
-	if err != nil {
-		return "", fmt.Errorf("ask: %w", err)
-	}
-	if len(answers) != 1 {
-		return "", errors.New("ask: not one answer")
-	}
-	return answers[0], nil
-}
-
-// attentive tells the connection's place of each answer: somebody is there.
-type attentive struct {
-	asker
-	ticket *ticket
-}
-
-func (a attentive) Ask(ctx context.Context, prompt string, echo bool) (string, error) {
-	answer, err := a.asker.Ask(ctx, prompt, echo)
-	if err == nil && answer != "" {
-		a.ticket.answered()
-	}
-	return answer, err
-}
-
-// pause waits for d or the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-const (
-	maxAway   = 32              // connections that are told at once; the others are closed
-	awayGrace = 2 * time.Second // to read it
-)
-
-// turnAway tells a connection that got no place why, as far as that can be done
-// for many at a time.
-func (s *Server) turnAway(nc net.Conn, why string) {
-	select {
-	case s.away <- struct{}{}:
-		defer func() { <-s.away }()
-	default:
-		return
-	}
-	text := "too many connections are being opened right now; try again in a minute"
-	if why != "startups" {
-		text = "too many connections from your address have not logged in; try again in a minute"
-	}
-	if nc.SetDeadline(time.Now().Add(awayGrace)) != nil {
-		return
-	}
-	if _, err := io.WriteString(nc, fastconn.Version+"\r\n"); err == nil {
-		_ = fastconn.Disconnect(nc, fastconn.TooMany, s.cfg.Name+": "+text) // the client may be gone
-	}
-}
-
 // refuseUnauthenticated notes why a connection came to nothing. Causes are for
 // the log; identity has already written the audit events of dialogues.
 func (s *Server) refuseUnauthenticated(id string, source netip.AddrPort, err error) {
 	s.log.Debug("connection ended before login", connFields(id, source, err)...)
-}
-
-// connectionRefused is an event at most once a minute for a source and reason:
-// a flood must not become a flood of durable writes.
-func (s *Server) connectionRefused(source netip.AddrPort, reason string) {
-	n, due := s.refusals.note(sourceOf(source.Addr()), reason, s.now())
-	if !due {
-		return
-	}
-	s.log.Warn("connections refused", zap.String("source", source.String()), zap.String("reason", reason), zap.Int("since the last such line", n))
-	s.append(audit.Event{Type: audit.ConnectionRefused, Source: source.String(), Reason: reason, Detail: fmt.Sprintf("%d refused since the last such event", n)})
 }
 
 // hostSigners are entry's own host key and its certificate.

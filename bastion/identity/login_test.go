@@ -2,12 +2,8 @@ package identity_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"net/netip"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -382,90 +378,4 @@ func TestThreeDialoguesOverSeveralCalls(t *testing.T) {
 	}
 	_, err := w.loginOn(c, attempt("alice"))
 	wantErr(t, err, identity.ErrExhausted)
-}
-
-func TestUnknownNamesAreHashed(t *testing.T) {
-	w := newWorld(t)
-	typed := "my dearest passphrase 42"
-	_, err := w.login(attempt(typed), round{askPass, "x"}, round{askCode, "123456"}, round{noPass, ""})
-	wantErr(t, err, identity.ErrAbandoned)
-	for _, e := range w.log.All() {
-		if s := fmt.Sprintf("%+v", e); strings.Contains(s, typed) || e.UserHash == "" || e.User != "" {
-			t.Errorf("event %s", s)
-		}
-	}
-}
-
-// TestSameWork compares what a login of a known and of an unknown name costs,
-// where it could differ: queries, and hashes.
-func TestSameWork(t *testing.T) {
-	w := newWorld(t)
-	u := w.enrolled("alice")
-	counted := &counting{Store: w.store}
-	a := w.authenticator(counted)
-	var hashes atomic.Int32
-	answered := make(chan struct{}) // closed once a dialogue is over
-	a.OnHash(func() {
-		<-answered
-		hashes.Add(1)
-	})
-	for _, answers := range [][]round{
-		{{askPass, good}, {askCode, u.wrongCode()}, {noPass, ""}},
-		{{askPass, good + u.wrongCode()}, {askCode, "abc"}, {noPass, ""}},
-		{{askPass, "abcd-efgh-jkmn-pqrs"}, {askCode, "abcd-efgh-jkmn"}, {noPass, ""}},
-	} {
-		var calls [][]string
-		var cost []int32
-		for _, name := range []string{"alice", "nobody"} {
-			counted.taken()
-			answered = make(chan struct{})
-			s := &script{t: t, rounds: answers}
-			if _, err := a.Login(t.Context(), attempt(name), identity.NewConnState(), s); !errors.Is(err, identity.ErrAbandoned) {
-				t.Fatal(err)
-			}
-			calls = append(calls, counted.taken())
-			if n := hashes.Swap(0); n != 0 {
-				t.Errorf("%d passphrases were hashed before the answer, without a code in the window", n)
-			}
-			close(answered)
-			if err := a.Settle(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			cost = append(cost, hashes.Swap(0))
-		}
-		if !slices.Equal(calls[0], calls[1]) {
-			t.Errorf("known %v, unknown %v", calls[0], calls[1])
-		}
-		if cost[0] != cost[1] || cost[0] == 0 {
-			t.Errorf("behind wrong codes a known name's passphrases cost %d hashes, an unknown one's %d", cost[0], cost[1])
-		}
-	}
-	// A code in the window costs one hash, a used one and a drifted one too.
-	for _, d := range []time.Duration{0, 0, 5 * time.Minute} {
-		before := hashes.Load()
-		s := &script{t: t, rounds: []round{{askPass, "some other phrase entirely"}, {askCode, u.codeAfter(d)}, {noPass, ""}}}
-		if _, err := a.Login(t.Context(), attempt("alice"), identity.NewConnState(), s); !errors.Is(err, identity.ErrAbandoned) {
-			t.Fatal(err)
-		}
-		if n := hashes.Load() - before; n != 1 {
-			t.Errorf("%d hashes", n)
-		}
-	}
-}
-
-func TestSourcesAreCountedBySlash64(t *testing.T) {
-	w := newWorld(t)
-	u := w.enrolled("alice")
-	for i := range 9 {
-		at := attempt("alice")
-		at.Source = netip.MustParseAddrPort(fmt.Sprintf("[2001:db8::%x]:5000", i+1))
-		_, err := w.login(at, round{askPass, good}, round{askCode, u.wrongCode()}, round{noPass, ""})
-		wantErr(t, err, identity.ErrAbandoned)
-	}
-	for addr, want := range map[string]error{"[2001:db8::ffff]:1": identity.ErrLocked, "[2001:db8:0:1::1]:1": identity.ErrAbandoned} {
-		at := attempt("alice")
-		at.Source = netip.MustParseAddrPort(addr)
-		_, err := w.login(at, round{askPass, good}, round{askCode, u.wrongCode()}, round{"…", ""})
-		wantErr(t, err, want)
-	}
 }
