@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 	"entry/policy"
 )
@@ -20,6 +22,14 @@ type Imported struct {
 	Seeds    [][]byte `json:"seeds,omitempty"`     // TOTP seeds: SHA-1, six digits, 30 s
 	Crypt    string   `json:"crypt,omitempty"`     // crypt(3) hash as in /etc/shadow; "" for none
 	KeyLines []string `json:"key_lines,omitempty"` // lines of authorized_keys; empty lines and comments are skipped
+
+	// What restricted the account there, and does here.
+	Ends          time.Time `json:"ends,omitzero"`           // its last moment; zero for none
+	PassphraseSet time.Time `json:"passphrase_set,omitzero"` // zero where that isn't known
+	MustChange    bool      `json:"must_change,omitempty"`   // the passphrase opens nothing but its change
+	// MaxAge is after how long the passphrase had to be changed; 0 for any. It is kept
+	// as far as it is the same for all, and noted otherwise.
+	MaxAge time.Duration `json:"max_age,omitempty"`
 }
 
 // ImportResult is what became of one Imported.
@@ -81,7 +91,7 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 		note("not added: %v", err)
 		return r, nil
 	}
-	acct := Account{ID: secret.NewID(), Name: in.Name, Generation: 1, Created: a.now()}
+	acct := Account{ID: secret.NewID(), Name: in.Name, Generation: 1, Created: a.now(), Ends: in.Ends}
 	for _, seed := range in.Seeds {
 		if len(seed) < secret.MinSeed || len(seed) > secret.MaxSeed || len(acct.Authenticators) == maxDevices {
 			note("an authenticator was left out: its seed has %d bytes, or it is one too many", len(seed))
@@ -102,6 +112,12 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 			note("the passphrase was left out: %v", err)
 		} else {
 			acct.Passphrase, acct.PassphraseSet = in.Crypt, a.now()
+			if !in.PassphraseSet.IsZero() && in.PassphraseSet.Before(a.now()) {
+				acct.PassphraseSet = in.PassphraseSet
+			}
+			if in.MustChange {
+				acct.PassphraseSet = time.Time{}
+			}
 		}
 	}
 	for _, line := range in.KeyLines {
@@ -123,6 +139,9 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 	next := a.completeImport(&acct)
 	if len(acct.Authenticators)+len(acct.Keys) == 0 {
 		note("not added: nothing of it can be taken over; entry user invite %s makes the account", in.Name)
+		if !in.Ends.IsZero() {
+			note("it was to end on %s, which entry user end %s %s keeps", plain.Moment(in.Ends), in.Name, in.Ends.UTC().Format(time.RFC3339))
+		}
 		return r, nil
 	}
 	err := storeFailed(create(acct))
@@ -134,8 +153,23 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 		return r, err
 	}
 	r.Added = true
+	a.noteRestrictions(in, acct, note)
 	note("%s", next)
 	return r, nil
+}
+
+// noteRestrictions says with which restrictions an account was taken over.
+func (a Operators) noteRestrictions(in Imported, acct Account, note func(string, ...any)) {
+	if !acct.Ends.IsZero() {
+		note("ends on %s, as it did there", plain.Moment(acct.Ends))
+	}
+	switch {
+	case acct.Passphrase == "":
+	case acct.mustChange():
+		note("has to change the passphrase at the next login, as there")
+	case in.MaxAge > 0 && (a.lifetimes.passphrase == 0 || a.lifetimes.passphrase > in.MaxAge):
+		note("had to change the passphrase every %s there; here passphrase_age says so, for all users", plain.Span(in.MaxAge))
+	}
 }
 
 // completeImport takes away what is of no use alone and says what the account
@@ -143,7 +177,7 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 func (a Operators) completeImport(acct *Account) (next string) {
 	switch {
 	case len(acct.Authenticators) == 0:
-		acct.Passphrase = ""
+		acct.Passphrase, acct.PassphraseSet = "", time.Time{}
 		return "no authenticator came along: entry user invite " + acct.Name + " gives a temporary passphrase for the first login"
 	case acct.Passphrase == "":
 		return "no passphrase came along: entry user reset " + acct.Name + " --keep-authenticators gives a temporary one"

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +130,54 @@ func TestNoImportedSecretIsLogged(t *testing.T) {
 			t.Errorf("%q stands in a note or an event", s)
 		}
 	}
+}
+
+// TestImportKeepsRestrictions: an end, and a passphrase that opens nothing but its
+// change, not even beside a key.
+func TestImportKeepsRestrictions(t *testing.T) {
+	w := newWorld(t)
+	k := edKey(t)
+	seed := []byte("12345678901234567890")
+	ends := w.clock.Now().Add(30 * 24 * time.Hour)
+	results, err := w.a.Import(t.Context(), []identity.Imported{
+		{Name: "alice", Seeds: [][]byte{seed}, Crypt: goodCrypt, KeyLines: []string{k.line}, MustChange: true, Ends: ends},
+		{Name: "bob", Seeds: [][]byte{seed}, Crypt: otherCrypt, PassphraseSet: w.clock.Now().Add(-80 * 24 * time.Hour), MaxAge: 90 * 24 * time.Hour},
+		{Name: "carol", Seeds: [][]byte{seed}, Crypt: "$1$abc$BXBqpb9BZcZhXLgbee.0s/", MustChange: true},
+		{Name: "dave", Crypt: goodCrypt, Ends: ends},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{
+		`ends on .*, as it did there\|has to change the passphrase at the next login, as there\|logs in with`,
+		`had to change the passphrase every 90 days there; here passphrase_age says so, for all users\|logs in with`,
+		`the passphrase was left out: .*\|no passphrase came along`,
+		`not added: nothing of it .*\|it was to end on .*, which entry user end dave 20.*Z keeps`,
+	} {
+		if got := strings.Join(results[i].Notes, "|"); results[i].Added != (i < 3) || !regexp.MustCompile("^"+want).MatchString(got) {
+			t.Errorf("%s: %q", results[i].Name, got)
+		}
+	}
+	if w.a.KnowsKey(t.Context(), "alice", k.signer.PublicKey()) {
+		t.Error("a key stands for a passphrase that has to be changed")
+	}
+	u := &user{w: w, name: "alice", seed: seed}
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()},
+		round{"New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other}); err != nil {
+		t.Fatal(err)
+	}
+	if !w.a.KnowsKey(t.Context(), "alice", k.signer.PublicKey()) {
+		t.Error("the key opens nothing after the change")
+	}
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(attempt("alice"), round{askPass, other}, round{askCode, u.code()}); err != nil {
+		t.Error(err)
+	}
+	if info, err := w.a.User(t.Context(), "bob"); err != nil || w.clock.Now().Sub(info.PassphraseSet) < 80*24*time.Hour || info.MustChange {
+		t.Errorf("%+v %v", info, err)
+	}
+	w.clock.Advance(30 * 24 * time.Hour)
+	_, err = w.login(attempt("alice"), round{askPass, other}, round{askCode, u.code()}, round{"This account ended on 2026-03-31 12:00 UTC: ask your lab's administrator. " + askPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
 }

@@ -14,10 +14,10 @@ import (
 	"entry/policy/pubkey"
 )
 
-const (
-	maxKeys    = 32  // a user
-	maxComment = 100 // bytes
-)
+// MaxKeys is how many public keys one account may have.
+const MaxKeys = 32
+
+const maxComment = 100 // bytes
 
 // ErrNoKey: the account has no key of that fingerprint.
 var ErrNoKey = errors.New("identity: no such key")
@@ -61,8 +61,8 @@ func withKey(keys []Key, key Key) ([]Key, error) {
 	if slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint }) {
 		return nil, refuseKey("the account has this key already")
 	}
-	if len(keys) >= maxKeys {
-		return nil, refuseKey("the account has %d keys already, the most it may have", maxKeys)
+	if len(keys) >= MaxKeys {
+		return nil, refuseKey("the account has %d keys already, the most it may have", MaxKeys)
 	}
 	return append(slices.Clone(keys), key), nil
 }

@@ -55,16 +55,22 @@ func (l lifetimes) lapses(s Standing) time.Time {
 
 // passphraseExpires is when a login will ask for a new passphrase; zero for never.
 func (l lifetimes) passphraseExpires(acct Account) time.Time {
-	if l.passphrase == 0 || acct.Passphrase == "" {
+	if l.passphrase == 0 || acct.Passphrase == "" || acct.mustChange() {
 		return time.Time{}
 	}
 	return acct.PassphraseSet.Add(l.passphrase)
 }
 
+// mustChange tells whether the passphrase has to be changed whatever its age: it
+// came along like that.
+func (acct Account) mustChange() bool {
+	return acct.Passphrase != "" && acct.PassphraseSet.IsZero()
+}
+
 // aged tells whether the passphrase is too old to open anything but its change.
 func (l lifetimes) aged(acct Account, now time.Time) bool {
 	end := l.passphraseExpires(acct)
-	return !end.IsZero() && !now.Before(end)
+	return acct.mustChange() || !end.IsZero() && !now.Before(end)
 }
 
 // warnings says what is about to end, one sentence a line. acct is the account

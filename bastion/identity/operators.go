@@ -31,6 +31,7 @@ type UserInfo struct {
 	LockedUntil      time.Time    `json:"locked_until,omitzero"`      // zero unless locked now
 	TemporaryExpires time.Time    `json:"temporary_expires,omitzero"` // zero unless a temporary passphrase waits to be used
 	PassphraseSet    time.Time    `json:"passphrase_set,omitzero"`    // zero before the first
+	MustChange       bool         `json:"must_change,omitempty"`      // the next login asks for a new passphrase, whatever its age
 	Authenticators   []DeviceInfo `json:"authenticators"`
 	RecoveryLeft     int          `json:"recovery_left"` // unused recovery codes
 	Keys             []Key        `json:"keys"`
@@ -153,7 +154,7 @@ func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 func (a *core) info(acct Account) UserInfo {
 	i := UserInfo{
 		Name: acct.Name, Created: acct.Created, LastLogin: acct.LastLogin, Disabled: acct.Disabled,
-		PassphraseSet: acct.PassphraseSet, Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), PendingReset: a.pending(acct),
+		PassphraseSet: acct.PassphraseSet, MustChange: acct.mustChange(), Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), PendingReset: a.pending(acct),
 		// Never nil: readers of the JSON get lists.
 		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
 	}

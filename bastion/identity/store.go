@@ -35,7 +35,7 @@ type Account struct {
 	// Passphrase is argon2id in PHC form, or what crypt(3) made of an imported one
 	// until its first login; "" while only a temporary one exists.
 	Passphrase    string
-	PassphraseSet time.Time  // zero without one
+	PassphraseSet time.Time  // zero without one, and for one that has to be changed at the next login
 	Temporary     *Temporary // nil when there is none
 	// Realm names the directory that judges the passphrase instead; "" for none.
 	Realm string

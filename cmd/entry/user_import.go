@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,22 +34,30 @@ by entry's own.
 
 DIR has a folder for each user, such as /home or a copy of it:
   DIR/USER/.google_authenticator     or DIR/USER/google_authenticator
-  DIR/USER/.ssh/authorized_keys      or DIR/USER/authorized_keys
+  DIR/USER/.ssh/authorized_keys      (and authorized_keys2), or DIR/USER/authorized_keys
+A folder may be a link, as long as that leads to a place in DIR.
 --shadow names a file with lines such as /etc/shadow, for all of them. For one
 user, --user with the other flags name the files themselves.
 
-Folders without any of these, and accounts of the shadow file without a folder,
-are passed over. An account that exists is left alone. Each user is reported in a
-line; with --dry-run that is all that happens. The exit code is 1 if somebody
-couldn't be taken over.`,
+Nobody gets in who couldn't before. With --shadow, an account that is locked (!
+or *), has ended, whose passphrase is older than it may be, or that has no line
+is left. An account's end is taken over, and that its passphrase has to be
+changed. Keys with options (from, command, cert-authority, …) are left out, and
+files that everybody may write to. What else was restricted there is named. Not
+read are shells (nologin) and the settings of sshd and PAM.
+
+Everybody with one of the files or with a hash in the shadow file is reported, as
+added, with what was left out, or as not added, with the reason. An account that
+exists is left alone. With --dry-run the report is all that happens. The exit
+status is 1 if somebody wasn't added.`,
 		Example: "  entry user import /mnt/old/home --shadow /mnt/old/etc/shadow --dry-run\n  entry user import --user alice --google-authenticator alice.ga --shadow shadow",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			users, err := o.read(args)
+			users, passed, err := o.read(args)
 			if err != nil {
 				return err
 			}
-			return withOperator(cmd, func(cfg *configs.Config, op *operator) error { return o.run(cmd, cfg, op, users) })
+			return withOperator(cmd, func(cfg *configs.Config, op *operator) error { return o.run(cmd, cfg, op, users, passed) })
 		},
 	}
 	cmd.Flags().StringVar(&o.user, "user", "", "import this `USER` alone, from the files that other flags name")
@@ -64,56 +73,60 @@ type importOptions struct {
 	dry                        bool
 }
 
-// read collects what is to be taken over.
-func (o *importOptions) read(args []string) ([]takeover.Candidate, error) {
-	from := takeover.Sources{User: o.user, GoogleAuthenticator: o.google, AuthorizedKeys: o.keys, Shadow: o.shadow}
+// read collects what is to be taken over, and the folders that hold nothing of it.
+func (o *importOptions) read(args []string) (all []takeover.Candidate, passed []string, err error) {
+	from := takeover.Sources{User: o.user, GoogleAuthenticator: o.google, AuthorizedKeys: o.keys, Shadow: o.shadow, Now: time.Now()}
 	switch {
 	case len(args) == 0 && o.user == "":
-		return nil, failf(exitUsage, "name a DIR with a folder for each user, or one --user")
+		return nil, nil, failf(exitUsage, "name a DIR with a folder for each user, or one --user")
 	case len(args) == 1 && (o.user != "" || o.google != "" || o.keys != ""):
-		return nil, failf(exitUsage, "a DIR and the files of one user exclude each other")
+		return nil, nil, failf(exitUsage, "a DIR and the files of one user exclude each other")
 	case len(args) == 1:
 		from.Homes = args[0]
 	}
-	all, err := takeover.Read(from)
+	all, passed, err = takeover.Read(from)
 	var input *takeover.InputError
 	switch {
 	case errors.Is(err, takeover.ErrNothing) && o.user != "":
-		return nil, failf(exitUsage, "there is nothing of %s to import: give --google-authenticator, --authorized-keys or a --shadow with a line for them", o.user)
+		return nil, nil, failf(exitUsage, "there is nothing of %s to import: give --google-authenticator, --authorized-keys or a --shadow with a line for them", o.user)
 	case errors.Is(err, takeover.ErrNothing):
-		return nil, hinted(failf(exitUsage, "%s has no folder with anything to import", from.Homes), "see entry user import --help for what it should look like")
+		return nil, nil, hinted(failf(exitUsage, "%s has no folder with anything to import", from.Homes), "see entry user import --help for what it should look like")
 	case errors.As(err, &input):
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, nil, &exitError{code: exitUsage, err: err}
 	}
-	return all, err
+	return all, passed, err
 }
 
 // run imports the users one by one and reports each.
-func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operator, users []takeover.Candidate) error {
+func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operator, users []takeover.Candidate, passed []string) error {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
 	added, left := 0, 0
 	for _, c := range users {
-		var out []identity.ImportResult
-		if err := op.call(cmd.Context(), http.MethodPost, "/v1/import", admin.ImportRequest{Users: []identity.Imported{c.Imported}, DryRun: o.dry}, &out); err != nil {
-			return fmt.Errorf("import stopped at %s after %s: %w", c.Name, plain.Count(added, "user"), err)
+		r, err := o.one(cmd, op, c)
+		if err != nil {
+			return fmt.Errorf("import stopped at %s after %s: %w", plain.Line(c.Name), plain.Count(added, "user"), err)
 		}
-		for _, r := range out {
-			if r.Added {
-				added++
-			} else {
-				left++
-			}
-			r.Notes = slices.Concat(c.Notes, r.Notes)
-			if r.Added && len(p.LabsOf(r.Name)) == 0 {
-				r.Notes = append(r.Notes, "is in no lab yet, so a login leads nowhere")
-			}
-			if err := o.report(cmd, r); err != nil {
-				return err
-			}
+		if r.Added {
+			added++
+		} else {
+			left++
 		}
+		if r.Added && len(p.LabsOf(r.Name)) == 0 {
+			r.Notes = append(r.Notes, "is in no lab yet, so a login leads nowhere")
+		}
+		if err := o.report(cmd, r); err != nil {
+			return err
+		}
+	}
+	if len(passed) > 0 {
+		names := make([]string, 0, len(passed))
+		for _, n := range passed {
+			names = append(names, plain.Line(n))
+		}
+		fmt.Fprintf(os.Stderr, "Nothing to import is in: %s.\n", strings.Join(names, ", "))
 	}
 	verb := "imported"
 	if o.dry {
@@ -124,6 +137,23 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 		return fmt.Errorf("%s could not be taken over", plain.Count(left, "user"))
 	}
 	return nil
+}
+
+// one imports c, unless it must be left.
+func (o *importOptions) one(cmd *cobra.Command, op *operator, c takeover.Candidate) (identity.ImportResult, error) {
+	if c.Left != "" {
+		return identity.ImportResult{Name: c.Name, Notes: slices.Concat([]string{"not added: " + c.Left}, c.Notes)}, nil
+	}
+	var out []identity.ImportResult
+	err := op.call(cmd.Context(), http.MethodPost, "/v1/import", admin.ImportRequest{Users: []identity.Imported{c.Imported}, DryRun: o.dry}, &out)
+	if err != nil {
+		return identity.ImportResult{}, err
+	}
+	if len(out) != 1 {
+		return identity.ImportResult{}, errors.New("the server didn't answer; are program and server of one version?")
+	}
+	out[0].Notes = slices.Concat(c.Notes, out[0].Notes)
+	return out[0], nil
 }
 
 // report prints what became of one user.

@@ -164,6 +164,8 @@ func userState(u identity.UserInfo) string {
 		return "locked until " + plain.Minute(u.LockedUntil)
 	case u.PendingReset != nil:
 		return "reset waits for a second operator"
+	case u.MustChange && u.TemporaryExpires.IsZero():
+		return "has to change the passphrase at the next login"
 	case u.TemporaryExpires.IsZero() && u.PassphraseSet.IsZero() && u.Realm == "":
 		return "no passphrase: entry user reset gives one"
 	case u.TemporaryExpires.IsZero():

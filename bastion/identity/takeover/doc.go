@@ -6,16 +6,23 @@
 //
 //   - The files of a home are its user's, who may have made anything of them: links
 //     that lead out of the folder aren't followed, pipes aren't waited for, and no
-//     more than 16 KiB of a file are read (4 MiB of a shadow file). What is wrong
+//     more than 256 KiB of a file are read (4 MiB of a shadow file). What is wrong
 //     with one is noted beside that user and stops nobody else's import.
+//   - Everybody who has something to take over comes out, and everybody with a hash
+//     in the shadow file: to be taken over with the restrictions that are named, or
+//     with the reason for which the account is left. Who couldn't log in there
+//     (locked, ended, too old a passphrase, no line at all) is left.
+//   - A restriction that entry can't keep leaves out what it restricted, such as a
+//     key with options, or is noted.
 //   - No error and no note quotes a seed, a hash or a key.
 //
 // # When not to use it
 //
-// Not to judge what was read: whether a name, a hash or a key can be taken over is
-// for Import to say, and to report.
+// Not to judge hashes and names: whether one can be taken over is for Import to
+// say, and to report. Neither shells nor the settings of sshd and PAM are read.
 //
 // # Sources
 //
-// google-authenticator-libpam's FILEFORMAT, shadow(5), sshd(8) on authorized_keys.
+// google-authenticator-libpam's FILEFORMAT, shadow(5) and pam_unix's reading of it,
+// sshd(8) on authorized_keys.
 package takeover

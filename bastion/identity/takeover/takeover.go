@@ -5,37 +5,51 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
+	"entry/audit/plain"
 	"entry/bastion/identity"
 )
 
+// Bounds of what is read, in bytes.
 const (
-	maxFile   = 16 << 10 // bytes; a request to the server holds up to two of them, escaped
-	maxShadow = 4 << 20  // bytes; some thousand accounts
+	maxSeedFile = 16 << 10
+	maxKeyFile  = 256 << 10 // as many keys as an account may have, of the longest lines
+	maxShadow   = 4 << 20   // some thousand accounts
 )
 
 // Sources are the files of another system: those of all users in Homes, or those
 // of one User.
 type Sources struct {
 	// Homes has a folder for each user, such as /home or a copy of it, with any of
-	// .google_authenticator, google_authenticator, .ssh/authorized_keys and
-	// authorized_keys in it.
+	// .google_authenticator, google_authenticator, .ssh/authorized_keys,
+	// .ssh/authorized_keys2 and authorized_keys in it.
 	Homes string
 	// User is the one whose files are the next two. Empty stands for all in Homes.
 	User                                string
 	GoogleAuthenticator, AuthorizedKeys string // "" for none
 	// Shadow has lines as /etc/shadow does, for whoever is asked for. "" for none.
 	Shadow string
+	// Now is what the days in Shadow are held against.
+	Now time.Time
 }
 
 // Candidate is one user of the other system.
 type Candidate struct {
 	identity.Imported
-	Notes []string // what of theirs was left out, and why
+	// Left is why this account must not be taken over, "" where it may: nobody could
+	// log in to it there. Nothing may be advised that would revive it.
+	Left  string
+	Notes []string // what of theirs was left out or isn't kept, and why
+
+	prints []string // fingerprints of KeyLines
 }
 
 // ErrNothing: the files hold nothing of anybody, or nothing of the one User.
@@ -48,106 +62,210 @@ type InputError struct{ err error }
 func (e *InputError) Error() string { return e.err.Error() }
 func (e *InputError) Unwrap() error { return e.err }
 
-// Read collects what is to be taken over, users of Homes by name. Folders without
-// any of the files, and accounts of Shadow without a folder, are passed over. Its
-// errors are ErrNothing, *InputError, and those of a folder that can't be opened.
-func Read(s Sources) ([]Candidate, error) {
-	hashes, err := readShadow(s.Shadow)
+// Read collects what is to be taken over, by name: everybody with a folder in
+// Homes that holds any of the files, and everybody with a hash in Shadow. passed
+// are the folders that hold none, of users without a hash. Its errors are
+// ErrNothing and *InputError.
+func Read(s Sources) (all []Candidate, passed []string, err error) {
+	accounts, err := readShadow(s.Shadow, s.Now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if s.User != "" {
-		c := Candidate{Imported: identity.Imported{Name: s.User, Crypt: hashes[s.User]}}
-		if s.GoogleAuthenticator == "" && s.AuthorizedKeys == "" && c.Crypt == "" {
-			return nil, ErrNothing
-		}
-		err := errors.Join(readNamed(s.GoogleAuthenticator, maxFile, c.addGoogle), readNamed(s.AuthorizedKeys, maxFile, c.addKeys))
-		if err != nil {
-			return nil, err
-		}
-		return []Candidate{c}, nil
+	if s.User == "" {
+		return readHomes(s.Homes, accounts)
 	}
-	return readHomes(s.Homes, hashes)
+	c := Candidate{Imported: identity.Imported{Name: s.User}}
+	known := c.stands(accounts)
+	if s.GoogleAuthenticator == "" && s.AuthorizedKeys == "" && !known {
+		return nil, nil, ErrNothing
+	}
+	err = errors.Join(readNamed(s.GoogleAuthenticator, maxSeedFile, c.addGoogle), readNamed(s.AuthorizedKeys, maxKeyFile, c.addKeys))
+	if err != nil {
+		return nil, nil, err
+	}
+	return []Candidate{c}, nil, nil
 }
 
-func readHomes(dir string, hashes map[string]string) ([]Candidate, error) {
+// stands takes over how the user stands in the shadow file, if there is one, and
+// tells whether the user is somebody there.
+func (c *Candidate) stands(accounts map[string]standing) (known bool) {
+	if accounts == nil {
+		return false
+	}
+	s, ok := accounts[c.Name]
+	if !ok {
+		c.Left = "it has no line in the shadow file, so nobody could log in to it"
+		return false
+	}
+	c.Crypt, c.Left = s.hash, s.barred
+	c.PassphraseSet, c.MustChange, c.MaxAge, c.Ends = s.set, s.mustChange, s.maxAge, s.ends
+	if s.hash == "" && s.barred == "" {
+		c.Notes = append(c.Notes, "has no passphrase in the shadow file")
+	}
+	return s.real
+}
+
+func readHomes(dir string, accounts map[string]standing) (all []Candidate, passed []string, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, &InputError{err}
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
 	folders, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, &InputError{err}
+		return nil, nil, &InputError{err}
 	}
-	var all []Candidate
+	seen := map[string]bool{}
 	for _, f := range folders {
-		if !f.IsDir() {
+		c := Candidate{Imported: identity.Imported{Name: f.Name()}}
+		home, is, wrong := openHome(dir, root, f)
+		if !is {
 			continue
 		}
-		root, err := os.OpenRoot(filepath.Join(dir, f.Name()))
-		if err != nil {
-			return nil, err
+		seen[c.Name] = true
+		known := c.stands(accounts)
+		notes := len(c.Notes)
+		if wrong != "" {
+			c.Left = wrong
+			all = append(all, c)
+			continue
 		}
-		c := Candidate{Imported: identity.Imported{Name: f.Name(), Crypt: hashes[f.Name()]}}
-		c.readHome(root)
-		if err := root.Close(); err != nil {
-			return nil, err
+		c.readHome(home)
+		if err := home.Close(); err != nil {
+			return nil, nil, err
 		}
-		if len(c.Seeds)+len(c.KeyLines)+len(c.Notes) > 0 || c.Crypt != "" {
+		if len(c.Seeds)+len(c.KeyLines)+len(c.Notes)-notes > 0 || known {
+			all = append(all, c)
+		} else {
+			passed = append(passed, c.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+		c := Candidate{Imported: identity.Imported{Name: name}}
+		if !seen[name] && c.stands(accounts) {
+			c.Notes = append(c.Notes, "has no folder in "+dir)
 			all = append(all, c)
 		}
 	}
 	if len(all) == 0 {
-		return nil, ErrNothing
+		return nil, nil, ErrNothing
 	}
-	return all, nil
+	slices.SortStableFunc(all, func(a, b Candidate) int { return strings.Compare(a.Name, b.Name) })
+	return all, passed, nil
+}
+
+// openHome opens a user's folder. is tells whether f is one at all; wrong is why it
+// can't be read. A link is followed as long as it stays in dir: in a copy of another
+// machine's folders it may name somebody else's folder on this one.
+func openHome(dir string, root *os.Root, f fs.DirEntry) (home *os.Root, is bool, wrong string) {
+	name := f.Name()
+	if f.Type()&fs.ModeSymlink != 0 {
+		to, wrong := followed(dir, name)
+		if wrong != "" {
+			return nil, true, wrong
+		}
+		name = to
+		fi, err := root.Stat(name)
+		if err != nil || !fi.IsDir() {
+			return nil, false, ""
+		}
+	} else if !f.IsDir() {
+		return nil, false, ""
+	}
+	home, err := root.OpenRoot(name)
+	if err != nil {
+		return nil, true, "its folder can't be opened: " + cause(err)
+	}
+	return home, true, ""
+}
+
+// followed is where in dir the link of that name leads.
+func followed(dir, name string) (to, wrong string) {
+	const byHand = "; name its files with --user " // and the name, which may hold anything
+	at, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+	if err != nil {
+		return "", "its folder is a link that leads nowhere here" + byHand + plain.Line(name)
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		to, err = filepath.Rel(real, at)
+	}
+	switch {
+	case err != nil || !filepath.IsLocal(to) || to == ".":
+		return "", "its folder is a link out of " + dir + ", which is not followed" + byHand + plain.Line(name)
+	case !strings.Contains(to, "/"):
+		return "", "its folder is a link to " + plain.Line(to) + "'s"
+	}
+	return to, ""
 }
 
 // readHome reads one user's folder.
-func (c *Candidate) readHome(root *os.Root) {
+func (c *Candidate) readHome(home *os.Root) {
 	for _, name := range []string{".google_authenticator", "google_authenticator"} {
-		c.one(root, name, c.addGoogle)
+		c.one(home, name, maxSeedFile, c.addGoogle)
 	}
-	for _, name := range []string{".ssh/authorized_keys", "authorized_keys"} {
-		c.one(root, name, c.addKeys)
+	for _, name := range []string{".ssh/authorized_keys", ".ssh/authorized_keys2", "authorized_keys"} {
+		c.one(home, name, maxKeyFile, c.addKeys)
 	}
 }
 
-// one reads a file if it is there, and notes what is wrong with it.
-func (c *Candidate) one(root *os.Root, name string, add func(string) error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe
+// one reads a file if it is there, and notes what is wrong with it. What everybody
+// could write to opened nothing (sshd's StrictModes), and opens nothing here.
+func (c *Candidate) one(home *os.Root, name string, most int64, add func(name, text string) error) {
+	f, err := home.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe
 	if errors.Is(err, fs.ErrNotExist) {
-		return
+		if _, err := home.Lstat(name); err != nil {
+			return
+		}
+		err = errors.New("it is a link that leads nowhere here")
 	}
 	if err == nil {
-		err = readAll(f, maxFile, add)
+		err = readAll(f, most, func(text string) error {
+			for _, at := range []string{".", path.Dir(name), name} {
+				if fi, err := home.Stat(at); err != nil || fi.Mode().Perm()&0o002 != 0 {
+					return fmt.Errorf("everybody may write to it (%s)", at)
+				}
+			}
+			return add(name, text)
+		})
 	}
 	if err != nil {
-		c.Notes = append(c.Notes, name+" was left out: "+err.Error())
+		c.Notes = append(c.Notes, name+" was left out: "+cause(err))
 	}
 }
 
-func (c *Candidate) addGoogle(text string) error {
-	seed, err := parseGoogleAuthenticator(text)
+// cause is what failed about a file whose name is said already.
+func cause(err error) string {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return err.Error()
+}
+
+func (c *Candidate) addGoogle(name, text string) error {
+	seed, notes, err := parseGoogleAuthenticator(text)
 	if err == nil {
 		c.Seeds = append(c.Seeds, seed)
+	}
+	for _, n := range notes {
+		c.Notes = append(c.Notes, name+": "+n)
 	}
 	return err
 }
 
-func (c *Candidate) addKeys(text string) error {
-	c.KeyLines = append(c.KeyLines, strings.Split(text, "\n")...)
-	return nil
-}
-
-// readShadow gives the hash of each account of a shadow file.
-func readShadow(path string) (hashes map[string]string, err error) {
-	err = readNamed(path, maxShadow, func(text string) (err error) {
-		hashes, err = parseShadow(text)
+// readShadow reads how the accounts of a shadow file stand; nil without one.
+func readShadow(path string, now time.Time) (accounts map[string]standing, err error) {
+	err = readNamed(path, maxShadow, func(_, text string) (err error) {
+		accounts, err = parseShadow(text, now)
 		return err
 	})
-	return hashes, err
+	return accounts, err
 }
 
 // readNamed gives the text of a file that the caller names: there, what is wrong
 // with it is an error.
-func readNamed(path string, most int64, add func(string) error) error {
+func readNamed(path string, most int64, add func(name, text string) error) error {
 	if path == "" {
 		return nil
 	}
@@ -155,7 +273,7 @@ func readNamed(path string, most int64, add func(string) error) error {
 	if err != nil {
 		return &InputError{err}
 	}
-	if err := readAll(f, most, add); err != nil {
+	if err := readAll(f, most, func(text string) error { return add(filepath.Base(path), text) }); err != nil {
 		return &InputError{fmt.Errorf("%s: %w", path, err)}
 	}
 	return nil
@@ -178,5 +296,12 @@ func readAll(f fs.File, most int64, add func(string) error) (err error) {
 	if int64(len(b)) > most {
 		return fmt.Errorf("it is larger than %d KiB", most>>10)
 	}
-	return add(string(b))
+	return add(asText(b))
+}
+
+// asText is what b says, whatever editor wrote it: without a byte order mark, and
+// with lines that end as they do here.
+func asText(b []byte) string {
+	s := strings.TrimPrefix(string(b), "\ufeff")
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }

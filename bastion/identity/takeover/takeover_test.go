@@ -13,7 +13,7 @@ import (
 const (
 	seedFile = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n\" TOTP_AUTH\n"
 	seed     = "12345678901234567890"
-	keyLine  = "ssh-ed25519 AAAA alice@laptop"
+	keyLine  = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdIk3Lk2bzLyYy/xKJ9HCdYm22B0ukIEuBHH6tjd5dN alice@laptop"
 )
 
 // files makes a tree and returns its root; a name that ends in "/" is a folder.
@@ -36,65 +36,142 @@ func files(t *testing.T, all map[string]string) string {
 	return dir
 }
 
-func TestHomes(t *testing.T) {
-	t.Parallel()
-	dir := files(t, map[string]string{
-		"home/alice/.google_authenticator": seedFile,
-		"home/alice/.ssh/authorized_keys":  "# laptop\n" + keyLine + "\n",
-		"home/bob/google_authenticator":    "nonsense",
-		"home/bob/authorized_keys":         strings.Repeat("x", 16<<10+1),
-		"home/carol/":                      "",
-		"home/dave/":                       "",
-		"home/eve/.google_authenticator/":  "",
-		"home/README":                      "not a folder",
-		"elsewhere/authorized_keys":        "ssh-ed25519 stolen",
-		"shadow":                           "carol:$6$x:1\nnobody:$6$y:1\n",
-	})
-	home := filepath.Join(dir, "home")
-	// What users make of their files: a pipe, a link to somebody else's.
-	if err := syscall.Mkfifo(filepath.Join(home, "dave", ".google_authenticator"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(filepath.Join(dir, "elsewhere", "authorized_keys"), filepath.Join(home, "dave", "authorized_keys")); err != nil {
-		t.Fatal(err)
-	}
-	all, err := Read(Sources{Homes: home, Shadow: filepath.Join(dir, "shadow")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []struct {
-		name, crypt string
-		seeds, keys int
-		notes       []string
-	}{
-		{"alice", "", 1, 3, nil},
-		{"bob", "", 0, 0, []string{"google_authenticator was left out: its first line", "authorized_keys was left out: it is larger than 16 KiB"}},
-		{"carol", "$6$x", 0, 0, nil},
-		{"dave", "", 0, 0, []string{".google_authenticator was left out: it is no regular file", "authorized_keys was left out: "}},
-		{"eve", "", 0, 0, []string{".google_authenticator was left out: it is no regular file"}},
-	}
+// candidate is what is expected of one: its notes and why it is left begin so.
+type candidate struct {
+	name, crypt string
+	seeds, keys int
+	left        string
+	notes       []string
+}
+
+func wantCandidates(t *testing.T, all []Candidate, want ...candidate) {
+	t.Helper()
 	if len(all) != len(want) {
 		t.Fatalf("%+v", all)
 	}
 	for i, w := range want {
 		c := all[i]
 		if c.Name != w.name || c.Crypt != w.crypt || len(c.Seeds) != w.seeds || len(c.KeyLines) != w.keys ||
-			!slices.EqualFunc(c.Notes, w.notes, strings.HasPrefix) {
+			!strings.HasPrefix(c.Left, w.left) || (c.Left == "") != (w.left == "") || !slices.EqualFunc(c.Notes, w.notes, strings.HasPrefix) {
 			t.Errorf("%+v, want %+v", c, w)
 		}
+	}
+}
+
+func TestHomes(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{
+		"home/alice/.google_authenticator": "\ufeff" + strings.ReplaceAll(seedFile, "\n", "\r\n"),
+		"home/alice/.ssh/authorized_keys":  "\ufeff# laptop\r\n" + keyLine + "\r\n",
+		"home/alice/.ssh/authorized_keys2": keyLine + "\n",
+		"home/bob/google_authenticator":    "nonsense",
+		"home/bob/authorized_keys":         strings.Repeat("x", 256<<10+1),
+		"home/carol/":                      "",
+		"home/dave/":                       "",
+		"home/eve/.google_authenticator/":  "",
+		"home/frank/.google_authenticator": seedFile,
+		"home/gone/.google_authenticator":  seedFile,
+		"home/lost+found/":                 "",
+		"home/README":                      "not a folder",
+		"elsewhere/authorized_keys":        "ssh-ed25519 stolen",
+		"shadow": "\ufeffalice:$6$a:19990:0:99999:7:::\r\nbob::1\r\ncarol:$6$x:1\ndave:$6$d\neve:$6$e\nfrank:!$6$f\nnobody:$6$y:1\n" +
+			"closed:!$6$z:1\ndaemon:*:1\nsys:!*:1\nlost+found:!\n",
+	})
+	home := filepath.Join(dir, "home")
+	// What users make of their files: a pipe, a link to somebody else's, to nothing.
+	for _, err := range []error{
+		syscall.Mkfifo(filepath.Join(home, "dave", ".google_authenticator"), 0o600),
+		os.Symlink(filepath.Join(dir, "elsewhere", "authorized_keys"), filepath.Join(home, "dave", "authorized_keys")),
+		os.Mkdir(filepath.Join(home, "dave", ".ssh"), 0o700),
+		os.Symlink("nothing", filepath.Join(home, "dave", ".ssh", "authorized_keys")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, passed, err := Read(Sources{Homes: home, Shadow: filepath.Join(dir, "shadow"), Now: today})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCandidates(t, all,
+		candidate{name: "alice", crypt: "$6$a", seeds: 1, keys: 1},
+		candidate{name: "bob", notes: []string{"has no passphrase in the shadow file", "google_authenticator was left out: its first line", "authorized_keys was left out: it is larger than 256 KiB"}},
+		candidate{name: "carol", crypt: "$6$x"},
+		candidate{name: "closed", left: "it is locked in the shadow file (!)", notes: []string{"has no folder"}},
+		candidate{name: "dave", crypt: "$6$d", notes: []string{".google_authenticator was left out: it is no regular file", ".ssh/authorized_keys was left out: it is a link that leads nowhere here", "authorized_keys was left out: "}},
+		candidate{name: "eve", crypt: "$6$e", notes: []string{".google_authenticator was left out: it is no regular file"}},
+		candidate{name: "frank", seeds: 1, left: "it is locked in the shadow file (!)"},
+		candidate{name: "gone", seeds: 1, left: "it has no line in the shadow file"},
+		candidate{name: "nobody", crypt: "$6$y", notes: []string{"has no folder in " + home}},
+	)
+	for _, c := range all {
 		if strings.Contains(strings.Join(slices.Concat(c.KeyLines, c.Notes), " "), "stolen") {
 			t.Errorf("a link was followed: %+v", c)
 		}
 	}
-	if string(all[0].Seeds[0]) != seed || all[0].KeyLines[1] != keyLine {
+	if string(all[0].Seeds[0]) != seed || all[0].KeyLines[0] != keyLine || !all[0].PassphraseSet.Equal(day(19990)) {
 		t.Errorf("%+v", all[0])
+	}
+	if !slices.Equal(passed, []string{"lost+found"}) {
+		t.Errorf("passed over: %q", passed)
+	}
+}
+
+// TestHomesThatAreLinks: they are followed within the folder, and named otherwise.
+func TestHomesThatAreLinks(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{
+		"home/.disks/alice/.google_authenticator": seedFile,
+		"home/.disks/bob/.google_authenticator":   seedFile,
+		"home/carol/.google_authenticator":        seedFile,
+		"home/README":                             "",
+		"data/dave/.google_authenticator":         seedFile,
+		"home/open/authorized_keys":               keyLine + "\n",
+		"home/wide/.ssh/authorized_keys":          keyLine + "\n",
+	})
+	home := filepath.Join(dir, "home")
+	for name, to := range map[string]string{
+		"alice": ".disks/alice", "bob": filepath.Join(home, ".disks", "bob"), "karl": "carol", "dave": filepath.Join(dir, "data", "dave"), "dora": "../data/dave",
+		"eve": "nowhere", "frank": "README", "round": "round", "whole": ".",
+	} {
+		if err := os.Symlink(to, filepath.Join(home, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What everybody could write to opened nothing.
+	for _, name := range []string{"open/authorized_keys", "wide/.ssh"} {
+		if err := os.Chmod(filepath.Join(home, name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, passed, err := Read(Sources{Homes: home})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const out = "its folder is a link "
+	wantCandidates(t, all,
+		candidate{name: "alice", seeds: 1},
+		candidate{name: "bob", seeds: 1},
+		candidate{name: "carol", seeds: 1},
+		candidate{name: "dave", left: out + "out of " + home + ", which is not followed; name its files with --user dave"},
+		candidate{name: "dora", left: out + "out of " + home},
+		candidate{name: "eve", left: out + "that leads nowhere here"},
+		candidate{name: "frank", left: out + "to README's"},
+		candidate{name: "karl", left: out + "to carol's"},
+		candidate{name: "open", notes: []string{"authorized_keys was left out: everybody may write to it (authorized_keys)"}},
+		candidate{name: "round", left: out + "that leads nowhere here"},
+		candidate{name: "whole", left: out + "out of "},
+		candidate{name: "wide", notes: []string{".ssh/authorized_keys was left out: everybody may write to it (.ssh)"}},
+	)
+	if !slices.Equal(passed, []string{".disks"}) {
+		t.Errorf("passed over: %q", passed)
 	}
 }
 
 func TestOneUser(t *testing.T) {
 	t.Parallel()
 	dir := files(t, map[string]string{
-		"ga": seedFile, "keys": keyLine + "\n", "shadow": "alice:$6$x:1\n", "bad": "nonsense", "big": strings.Repeat("\n", 16<<10+1),
+		"ga": seedFile, "keys": keyLine + "\n", "shadow": "alice:$6$x:1\nlocked:!\n", "bad": "nonsense", "big": strings.Repeat("\n", 16<<10+1),
 	})
 	in := func(name string) string {
 		if name == "" {
@@ -105,10 +182,14 @@ func TestOneUser(t *testing.T) {
 	for name, c := range map[string]struct {
 		user, google, keys, shadow string
 		wrong                      string // an *InputError's text; "-" for ErrNothing
+		left                       string // why nothing may be taken over
 	}{
 		"everything":         {user: "alice", google: "ga", keys: "keys", shadow: "shadow"},
 		"a hash alone":       {user: "alice", shadow: "shadow"},
 		"keys alone":         {user: "bob", keys: "keys"},
+		"locked, with keys":  {user: "locked", keys: "keys", shadow: "shadow", left: "it is locked"},
+		"gone, with keys":    {user: "bob", keys: "keys", shadow: "shadow", left: "it has no line"},
+		"locked, no more":    {user: "locked", shadow: "shadow", wrong: "-"},
 		"nothing":            {user: "bob", shadow: "shadow", wrong: "-"},
 		"no such file":       {user: "bob", google: "missing", wrong: "no such file"},
 		"no such shadow":     {user: "bob", shadow: "missing", wrong: "no such file"},
@@ -118,7 +199,7 @@ func TestOneUser(t *testing.T) {
 		"a folder":           {user: "bob", keys: ".", wrong: "it is no regular file"},
 		"two things at once": {user: "bob", google: "bad", keys: "missing", wrong: "no such file"},
 	} {
-		all, err := Read(Sources{User: c.user, GoogleAuthenticator: in(c.google), AuthorizedKeys: in(c.keys), Shadow: in(c.shadow)})
+		all, _, err := Read(Sources{User: c.user, GoogleAuthenticator: in(c.google), AuthorizedKeys: in(c.keys), Shadow: in(c.shadow), Now: today})
 		var input *InputError
 		switch {
 		case c.wrong == "-":
@@ -130,15 +211,16 @@ func TestOneUser(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		case err != nil || len(all) != 1 || all[0].Name != c.user || (c.google != "") != (len(all[0].Seeds) == 1) ||
-			(c.keys != "") != (len(all[0].KeyLines) > 0) || (c.shadow != "") != (all[0].Crypt == "$6$x"):
+			(c.keys != "") != (len(all[0].KeyLines) > 0) || (c.shadow != "" && c.left == "") != (all[0].Crypt == "$6$x") ||
+			!strings.HasPrefix(all[0].Left, c.left) || (c.left == "") != (all[0].Left == ""):
 			t.Errorf("%s: %+v %v", name, all, err)
 		}
 	}
 	var input *InputError
-	if _, err := Read(Sources{Homes: filepath.Join(dir, "missing")}); !errors.As(err, &input) {
+	if _, _, err := Read(Sources{Homes: filepath.Join(dir, "missing")}); !errors.As(err, &input) {
 		t.Errorf("no such folder: %v", err)
 	}
-	if _, err := Read(Sources{Homes: dir}); !errors.Is(err, ErrNothing) {
+	if _, _, err := Read(Sources{Homes: dir}); !errors.Is(err, ErrNothing) {
 		t.Errorf("no folders: %v", err)
 	}
 }
