@@ -34,10 +34,12 @@ type Diagnosis struct {
 	Fit  bool              `json:"fit"` // nothing about the account keeps its owner out
 	// From is the address that the user is taken to come from, "" if none was
 	// named: then rules about networks may show as refusals.
-	From    string               `json:"from,omitempty"`
-	Trouble []Trouble            `json:"trouble"` // of the user's, newest first
-	Live    []access.SessionInfo `json:"live"`
-	Places  []Place              `json:"targets"`
+	From    string    `json:"from,omitempty"`
+	Trouble []Trouble `json:"trouble"` // of the user's, newest first
+	// Locks are those of addresses where logins of the user's failed lately, and of From.
+	Locks  []identity.SourceLock `json:"source_locks"`
+	Live   []access.SessionInfo  `json:"live"`
+	Places []Place               `json:"targets"`
 }
 
 // Trouble is something that didn't work, as the log has it.
@@ -92,6 +94,16 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 		d.From = who.Source.String()
 	}
 	if d.Trouble, err = a.trouble(ctx, u.Name); err != nil {
+		return nil, err
+	}
+	sources, err := a.failed(ctx, u.Name, func(Trouble) {})
+	if err != nil {
+		return nil, err
+	}
+	if who.Source.IsValid() {
+		sources = append(sources, who.Source)
+	}
+	if d.Locks, err = a.Auth.SourceLocks(ctx, u.Name, sources); err != nil {
 		return nil, err
 	}
 	if p != nil {

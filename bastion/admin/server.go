@@ -80,7 +80,6 @@ func (a *Server) Handler() http.Handler {
 	handle("POST /v1/users/{name}", a.addUser)
 	a.userHandlers(handle)
 	handle("POST /v1/users/{name}/disable", a.change("user-disabled", a.Auth.Disable))
-	handle("POST /v1/users/{name}/enable", a.change("", a.Auth.Enable))
 	handle("DELETE /v1/users/{name}", a.change("user-removed", a.Auth.Remove))
 	handle("POST /v1/users/{name}/keys", a.addKey)
 	handle("DELETE /v1/users/{name}/keys/{fingerprint}", a.removeKey)

@@ -29,6 +29,7 @@ type UserInfo struct {
 	Ends             time.Time    `json:"ends,omitzero"`              // last moment of the account; zero for none
 	InactiveAfter    time.Time    `json:"inactive_after,omitzero"`    // when it expires unless somebody logs in; may be past
 	LockedUntil      time.Time    `json:"locked_until,omitzero"`      // zero unless locked now
+	Failures         int          `json:"failures,omitempty"`         // wrong passphrases behind a right code, which may lead to a lock
 	TemporaryExpires time.Time    `json:"temporary_expires,omitzero"` // zero unless a temporary passphrase waits to be used
 	PassphraseSet    time.Time    `json:"passphrase_set,omitzero"`    // zero before the first
 	MustChange       bool         `json:"must_change,omitempty"`      // the next login asks for a new passphrase, whatever its age
@@ -160,6 +161,9 @@ func (a *core) info(acct Account) UserInfo {
 	}
 	if a.now().Before(acct.LockedUntil) {
 		i.LockedUntil = acct.LockedUntil
+	}
+	if a.now().Before(acct.LockedUntil) || a.now().Sub(acct.FailuresSince) < a.lockout.limits.accountWindow {
+		i.Failures = acct.Failures
 	}
 	if acct.Temporary != nil {
 		i.TemporaryExpires = acct.Temporary.Expires

@@ -77,6 +77,15 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 	if len(u.Authenticators) == 0 && !u.CodeBySMS && u.TemporaryExpires.IsZero() {
 		problem("no authenticator and no temporary passphrase: entry user reset %s", u.Name)
 	}
+	for _, l := range d.Locks {
+		switch {
+		case l.Until.IsZero():
+		case l.Whole:
+			problem("everybody is locked out from %s until %s: entry user unlock %s --source %s", l.Source, plain.Moment(l.Until), u.Name, l.Source)
+		default:
+			problem("locked from %s until %s: entry user unlock %s", l.Source, plain.Moment(l.Until), u.Name)
+		}
+	}
 	for _, s := range d.Live {
 		say("live: %s since %s, from %s, ID %s", s.Target, plain.Moment(s.Started), s.Source, s.ID)
 	}

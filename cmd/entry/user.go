@@ -34,6 +34,7 @@ Times are UTC.`,
 		Example: `  entry user invite alice --lab tinker
   entry user ls
   entry user reset alice             lost the passphrase or the device
+  entry user unlock alice            locked out after failed logins
   entry user end alice 2027-06-30    leaves on that day
   entry user disable alice           has left`,
 		Args: usageArgs(cobra.NoArgs),
@@ -49,7 +50,7 @@ authenticator.`),
 		inviteCmd(), importCmd(),
 		resetCmd(), confirmCmd(),
 		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable"),
-		changeCmd("enable USER", "Admit a disabled or expired user again, and lift a lock after many wrong passphrases", http.MethodPost, "/enable"),
+		enableCmd(), unlockCmd(),
 		changeCmd("rm USER", "Remove a user and end what they have open; recordings and events stay", http.MethodDelete, ""),
 		changeCmd("reset-step USER", "Accept codes again after this machine's clock was ahead", http.MethodPost, "/reset-step"),
 		endCmd(), phoneCmd(), realmCmd(),

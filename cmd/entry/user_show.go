@@ -14,6 +14,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/plain"
+	"entry/bastion/admin"
 	"entry/bastion/identity"
 	"entry/configs"
 	"entry/policy"
@@ -41,7 +42,7 @@ func userLsCmd() *cobra.Command {
 }
 
 func userShowCmd() *cobra.Command {
-	return &cobra.Command{Use: "show USER", Short: "Show one user", Args: usageArgs(cobra.ExactArgs(1)),
+	return &cobra.Command{Use: "show USER", Short: "Show one user, their locks and failed logins, and what they wait for", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := userPath(args[0])
 			if err != nil {
@@ -52,8 +53,15 @@ func userShowCmd() *cobra.Command {
 				if err := o.call(cmd.Context(), http.MethodGet, path, nil, &u); err != nil {
 					return err
 				}
+				var f admin.Failures
+				if err := o.call(cmd.Context(), http.MethodGet, path+"/failures", nil, &f); err != nil {
+					return err
+				}
 				if asJSON(cmd) {
-					return json.NewEncoder(os.Stdout).Encode(u)
+					return json.NewEncoder(os.Stdout).Encode(struct {
+						identity.UserInfo
+						admin.Failures
+					}{u, f})
 				}
 				fmt.Printf("user            %s\nstate           %s\ncreated         %s\nlast login      %s\n", u.Name, userState(u), plain.Minute(u.Created), plain.Minute(u.LastLogin))
 				for _, a := range u.Authenticators {
@@ -65,6 +73,10 @@ func userShowCmd() *cobra.Command {
 				if u.WrongCodes > 0 {
 					fmt.Printf("wrong codes     %d behind the right passphrase, in 30 days%s\n", u.WrongCodes, codesLock(u))
 				}
+				if u.Failures > 0 {
+					fmt.Printf("failures        %s behind a right code\n", plain.Count(u.Failures, "wrong passphrase"))
+				}
+				printFailures(f)
 				fmt.Printf("recovery codes  %d left\n", u.RecoveryLeft)
 				if u.Phone != "" {
 					fmt.Printf("phone           %s, %s\n", u.Phone, phoneUse(u))
@@ -94,7 +106,7 @@ func codesLock(u identity.UserInfo) string {
 	if u.CodesLockUntil.IsZero() {
 		return ""
 	}
-	return "; from networks without a login before it opens nothing until " + plain.Minute(u.CodesLockUntil) + " (entry user enable ends that)"
+	return "; from networks without a login before it opens nothing until " + plain.Minute(u.CodesLockUntil) + " (entry user unlock ends that)"
 }
 
 // devices is how many authenticators there are, or that codes go by SMS.

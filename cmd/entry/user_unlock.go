@@ -1,0 +1,93 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"entry/audit/plain"
+	"entry/bastion/admin"
+	"entry/configs"
+)
+
+func unlockCmd() *cobra.Command {
+	var source string
+	cmd := &cobra.Command{
+		Use:   "unlock USER",
+		Short: "Lift the locks that failed logins led to",
+		Long: `Lift what failed logins led to for a user: the account's lock, what wrong codes
+behind the passphrase closed, and the locks of their name from the addresses
+where logins failed lately. It says what it lifted.
+
+--source names one address instead, and opens it to everybody who comes from
+there. Keys that wrong codes suspended stay so: their owner enables them, by
+another factor.`,
+		Example: "  entry user unlock alice\n  entry user unlock alice --source 192.0.2.7",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return doAndSay(cmd, args[0], "/unlock", map[string]string{"source": source}, "there was no lock to lift")
+		},
+	}
+	cmd.Flags().StringVar(&source, "source", "", "the `ADDRESS` that the user comes from")
+	return cmd
+}
+
+func enableCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "enable USER", Short: "Admit a disabled or expired user again, and lift the account's locks; says what it did", Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return doAndSay(cmd, args[0], "/enable", nil, "") },
+	}
+}
+
+// doAndSay does an operation on a user and prints what it did, or nothing.
+func doAndSay(cmd *cobra.Command, user, suffix string, in any, nothing string) error {
+	path, err := userPath(user)
+	if err != nil {
+		return err
+	}
+	return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+		var out admin.Did
+		if err := o.call(cmd.Context(), http.MethodPost, path+suffix, in, &out); err != nil {
+			return err
+		}
+		if asJSON(cmd) {
+			if out.Did == nil {
+				out.Did = []string{}
+			}
+			return json.NewEncoder(os.Stdout).Encode(out)
+		}
+		if len(out.Did) == 0 {
+			out.Did = []string{nothing}
+		}
+		for _, did := range out.Did {
+			fmt.Printf("%s: %s\n", user, did)
+		}
+		return nil
+	})
+}
+
+// printFailures shows what failed logins came to, and what the user waits for.
+func printFailures(f admin.Failures) {
+	if f.Failed > 0 {
+		fmt.Printf("failed logins   %d in 24 hours, the last on %s: %s from %s\n", f.Failed, plain.Minute(f.Last.Time), plain.Line(f.Last.Reason), plain.Line(f.Last.Source))
+	}
+	for _, l := range f.Locks {
+		switch {
+		case l.Until.IsZero():
+			fmt.Printf("source          %s: %s, no lock\n", l.Source, plain.Count(l.Failures, "failed login"))
+		case l.Whole:
+			fmt.Printf("source          %s: locked for everybody until %s; entry user unlock with --source %s opens it\n", l.Source, plain.Minute(l.Until), l.Source)
+		default:
+			fmt.Printf("source          %s: locked for this user until %s, after %s\n", l.Source, plain.Minute(l.Until), plain.Count(l.Failures, "failed login"))
+		}
+	}
+	for _, w := range f.Waiting {
+		fmt.Printf("waits           for approval on %s by rule %s, %d of %d given; from %s, until %s (entry approve %s)\n",
+			w.Target, w.Rule, len(w.By), w.Need, w.Source, plain.Minute(w.Until), w.ID)
+	}
+}
