@@ -107,6 +107,7 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.key("until")
 		w.b = appendTime(w.b, *e.Until)
 	}
+	w.num("uses", e.Uses)
 	w.str("hash", e.Hash)
 	return append(w.b, '}')
 }

@@ -67,6 +67,7 @@ type Event struct {
 	BytesUp   int64      `json:"bytes_up,omitempty"`   // towards the target
 	Exit      *int       `json:"exit,omitempty"`       // exit status of a command
 	Until     *time.Time `json:"until,omitempty"`
+	Uses      int64      `json:"uses,omitempty"` // how many sessions an approval is for; absent for any number
 	Hash      string     `json:"hash,omitempty"` // hash of the thing the event is about: configuration, file, key list
 }
 

@@ -15,7 +15,7 @@ import (
 // narrow is what Scan keeps of an event.
 func narrow(e Event) Event {
 	return Event{Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
-		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Until: e.Until}
+		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Until: e.Until, Uses: e.Uses}
 }
 
 func TestScanGivesWhatReadGives(t *testing.T) {
@@ -33,7 +33,7 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	other.Type, other.Exit = AccessRefused, &negative
 	until := time.Date(2026, 3, 1, 9, 0, 0, 5, time.UTC)
 	var text strings.Builder
-	for i, e := range []Event{full, odd, oddActor, other, {Type: SessionEnded}, {Type: PolicyLoaded, User: "not asked for"}, {Type: SessionEnded, Until: &until}} {
+	for i, e := range []Event{full, odd, oddActor, other, {Type: SessionEnded}, {Type: PolicyLoaded, User: "not asked for"}, {Type: SessionEnded, Until: &until, Uses: 3}} {
 		e.Seq, e.Time = uint64(i+1), time.Date(2026, 3, 1, 9, 0, i, i, time.UTC)
 		text.Write(append(e.AppendJSON(nil), '\n'))
 	}

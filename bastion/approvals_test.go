@@ -124,13 +124,19 @@ func (a *attempt) out(t testing.TB, want string) {
 // waiting waits until n people ask and gives their requests.
 func (s *site) waiting(t testing.TB, n int) []access.ApprovalRequest {
 	t.Helper()
-	testkit.Eventually(t, "requests", func() bool { return len(s.server.Access().Approvals()) == n })
-	return s.server.Access().Approvals()
+	testkit.Eventually(t, "requests", func() bool { return len(s.asked(t)) == n })
+	return s.asked(t)
+}
+
+// asked are those who ask now.
+func (s *site) asked(t testing.TB) []access.ApprovalRequest {
+	t.Helper()
+	return testkit.Must(s.server.Access().Approvals(context.Background()))(t)
 }
 
 func (s *site) approve(t testing.TB, id, by string) access.ApprovalRequest {
 	t.Helper()
-	return testkit.Must(s.server.Access().Approve(context.Background(), id, by))(t)
+	return testkit.Must(s.server.Access().Approve(context.Background(), id, by, ""))(t)
 }
 
 func TestApproval(t *testing.T) {
@@ -193,11 +199,11 @@ func TestApprovalNeedsDistinctPeople(t *testing.T) {
 	a := s.login("alice").tries()
 	id := s.waiting(t, 1)[0].ID
 	for _, by := range []string{"alice", "eve", ""} {
-		if _, err := s.server.Access().Approve(context.Background(), id, by); !errors.Is(err, access.ErrNotApprover) {
+		if _, err := s.server.Access().Approve(context.Background(), id, by, ""); !errors.Is(err, access.ErrNotApprover) {
 			t.Errorf("%q approves: %v", by, err)
 		}
 	}
-	if _, err := s.server.Access().Approve(context.Background(), "nonsense", "bob"); !errors.Is(err, access.ErrNoRequest) {
+	if _, err := s.server.Access().Approve(context.Background(), "nonsense", "bob", ""); !errors.Is(err, access.ErrNoRequest) {
 		t.Errorf("%v", err)
 	}
 	for range 100 { // as often as it is given: it stays one
@@ -237,7 +243,7 @@ func TestClientLeavesWhileItWaits(t *testing.T) {
 	if e := s.log.Await(t, audit.ApprovalMissing, "left"); e.User != "alice" || e.Target != "home.tinker" {
 		t.Errorf("%+v", e)
 	}
-	if _, err := s.server.Access().Approve(context.Background(), id, "bob"); !errors.Is(err, access.ErrNoRequest) {
+	if _, err := s.server.Access().Approve(context.Background(), id, "bob", ""); !errors.Is(err, access.ErrNoRequest) {
 		t.Errorf("%v", err)
 	}
 	a.ends(t)
@@ -274,7 +280,7 @@ func TestApprovalIsBound(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{policy: func(s *site) string {
 		other := "      other: {address: \"" + s.home.addr + "\", host_keys: [\"" + s.home.key() + "\"], default_login: worker}\n"
-		return strings.Replace(s.policyText(other, "    approval: {approvers: [alice, bob], for: 1h}\n"), "[home.tinker]", "[home.tinker, other.tinker]", 1)
+		return strings.Replace(s.policyText(other, "    approval: {approvers: [alice, bob], for: 1h, wait: 2h}\n"), "[home.tinker]", "[home.tinker, other.tinker]", 1)
 	}})
 	c := s.login("alice")
 	a := c.tries()
@@ -348,10 +354,10 @@ func TestApprovalWithoutALog(t *testing.T) {
 	a := c.tries()
 	r := s.waiting(t, 1)[0]
 	s.log.Refuse(func(e audit.Event) bool { return e.Type == audit.ApprovalGiven })
-	if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob"); !errors.Is(err, logbook.ErrFull) {
+	if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob", ""); !errors.Is(err, logbook.ErrFull) {
 		t.Errorf("%v", err)
 	}
-	if r := s.server.Access().Approvals(); len(r) != 1 || len(r[0].By) != 0 {
+	if r := s.asked(t); len(r) != 1 || len(r[0].By) != 0 {
 		t.Errorf("%+v", r)
 	}
 	c.Close()

@@ -32,7 +32,7 @@ func TestPolicyChangesWhileTheyWait(t *testing.T) {
 			func(t *testing.T, s *site, a *attempt) {
 				a.await(t, "entry: the policy changed: home.tinker now needs the approval of carol")
 				r := s.waiting(t, 1)[0]
-				if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob"); !errors.Is(err, access.ErrNotApprover) {
+				if _, err := s.server.Access().Approve(context.Background(), r.ID, "bob", ""); !errors.Is(err, access.ErrNotApprover) {
 					t.Errorf("bob: %v", err)
 				}
 				s.approve(t, r.ID, "carol")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -51,6 +52,9 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 		Event: func(e audit.Event) error {
 			x := event(e.Type)
 			e.Conn, e.User, e.Source, e.Lab, e.Target, e.Destination = x.Conn, x.User, x.Source, x.Lab, x.Target, x.Destination
+			if e.Type == audit.ForwardOpened {
+				e.Approver = strings.Join(g.Approval().By, ", ")
+			}
 			if e.Type == audit.ForwardClosed {
 				e.Reason = cmp.Or(e.Reason, "closed")
 			}

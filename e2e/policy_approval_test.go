@@ -64,9 +64,23 @@ func TestApproval(t *testing.T) {
 		}
 	}
 
-	// A restart forgets. The operator's account can approve too.
+	// A restart keeps what was approved, and for whom. The operator's account can
+	// approve too.
 	s.stop()
 	s.serve()
+	kept := s.mustEntry("approve", "--given")
+	if !regexp.MustCompile(`^alice on home\.tinker from 127\.0\.0\.1, by rule all; approved by bob at .*, until .*; any number of sessions\n$`).MatchString(kept) {
+		t.Errorf("after a restart: %q", kept)
+	}
+	c.master()
+	if r := testkit.Run(t, c.exec("echo kept")); r.Code != 0 || r.Stdout != "kept\n" || strings.Contains(r.Stderr, "needs the approval") {
+		t.Errorf("%s", r)
+	}
+	s.mustEntry("user", "disable", "alice") // takes it along
+	s.mustEntry("user", "enable", "alice")
+	if out := s.mustEntry("approve", "--given"); out != "No approval is in force.\n" {
+		t.Errorf("after disable: %q", out)
+	}
 	direct := c.ssh("-p", strconv.Itoa(s.port), "-o", "HostKeyAlias=entry", "alice+home@127.0.0.1", "echo direct")
 	p = testkit.Start(t, "ssh alice+home@entry", direct)
 	m = p.WaitFor(waits)
@@ -233,4 +247,43 @@ func TestApprovalForAWorkbench(t *testing.T) {
 	if e := s.awaitEvent("forward.opened", nil); e.Target != "workbench.tinker" {
 		t.Errorf("%+v", e)
 	}
+}
+
+// TestApprovalForOneSessionAtTwoServers: who waits at one server is seen and
+// approved at the other on its database; the approval lets in one session.
+func TestApprovalForOneSessionAtTwoServers(t *testing.T) {
+	beside(t)
+	rule := fourEyes(fmt.Sprintf("approvers: [bob, %s], for: 1h, wait: 10m, uses: 1", testkit.Me(t)))
+	first := initSite(t)
+	home := first.startHome()
+	first.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, rule)
+	first.serve()
+	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, rule)
+	c := first.client(first.enrolled("alice"))
+	c.master()
+	p := testkit.Start(t, "ssh -J entry home", c.exec("echo in"))
+	m := p.WaitFor(waits)
+	if out := second.mustEntry("approve"); !strings.Contains(out, m[2]+"  alice on home.tinker from 127.0.0.1; approved by 0 of 1") {
+		t.Errorf("who waits, at the second server: %q", out)
+	}
+	if out := second.mustEntry("approve", m[2]); out != "Approved: alice on home.tinker, 1 of 1, for one session that begins within 1h0m0s.\n" {
+		t.Errorf("%q", out)
+	}
+	if code := p.Wait(); code != 0 || p.Stdout.String() != "in\n" {
+		t.Errorf("exit %d, %q, %q", code, p.Stdout.String(), p.Stderr.String())
+	}
+	for _, s := range []*site{first, second} {
+		if out := s.mustEntry("approve", "--given"); !strings.HasSuffix(out, "; 1 of 1 session used\n") {
+			t.Errorf("%q", out)
+		}
+	}
+	// Used up at both, and after a restart.
+	first.stop()
+	first.serve()
+	c.master()
+	p = testkit.Start(t, "ssh -J entry home", c.exec("echo again"))
+	p.WaitFor(waits)
+	p.End()
+	first.stop()
+	second.mustEntry("audit", "verify")
 }

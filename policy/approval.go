@@ -2,10 +2,17 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 )
+
+// Seat is whose access an approval is for, and where from.
+type Seat struct {
+	User, Target string
+	Source       netip.Addr
+}
 
 // Approval is one person's consent to one user's access by one rule. Whoever
 // keeps approvals binds them to user, target and source, and passes to
@@ -17,6 +24,12 @@ type Approval struct {
 	// From At until before Until it is in force, but no longer than the rule's
 	// `for`. One without Until is over.
 	At, Until time.Time
+	// Uses is how many sessions it was given for; 0 for any number. A rule that
+	// asks for approvals of few sessions takes none of more.
+	Uses int
+	// Acting is how By acted where that isn't a login of their own ("as root"), for
+	// those who look at it; nothing is decided by it.
+	Acting string
 }
 
 // Quorum is the approval that a rule asks for. The zero Quorum asks for none.
@@ -26,6 +39,7 @@ type Quorum struct {
 	Need      int           // distinct people, never the user
 	For       time.Duration // from an approval on, how long it holds
 	Wait      time.Duration // how long the user may be kept waiting for it
+	Uses      int           // sessions that it holds for, 0 for any number
 	Because   string        // the rule's own words, may be ""
 	By        []string      // who has approved already, sorted
 
@@ -62,9 +76,14 @@ type approval struct {
 	need      int
 	lasts     time.Duration
 	wait      time.Duration
+	uses      int
 }
 
 func (a *approval) admits(by, user string) bool { return by != user && a.people[by] }
+
+// covers tells whether an approval for so many sessions is one for no more than
+// the rule wants.
+func (a *approval) covers(uses int) bool { return a.uses == 0 || uses > 0 && uses <= a.uses }
 
 // maxApprovals bounds how many approvals one decision looks at.
 const maxApprovals = 64
@@ -83,7 +102,7 @@ func (r *rule) consents(dst []consent, q *Request) []consent {
 		if most := a.At.Add(r.approval.lasts); most.Before(until) {
 			until = most
 		}
-		if a.Rule != r.ref.Name || q.Time.IsZero() || q.Time.Before(a.At) || !q.Time.Before(until) || !r.approval.admits(a.By, q.User) {
+		if a.Rule != r.ref.Name || q.Time.IsZero() || q.Time.Before(a.At) || !q.Time.Before(until) || !r.approval.admits(a.By, q.User) || !r.approval.covers(a.Uses) {
 			continue
 		}
 		i := slices.IndexFunc(dst, func(c consent) bool { return c.by == a.By })
@@ -114,11 +133,39 @@ func (r *rule) approvedUntil(q *Request) (until time.Time, ok bool) {
 // quorum is what r asks for on q's behalf.
 func (r *rule) quorum(q *Request) Quorum {
 	a := r.approval
-	out := Quorum{Rule: r.ref, Approvers: slices.Clone(a.approvers), Need: a.need, For: a.lasts, Wait: a.wait,
+	out := Quorum{Rule: r.ref, Approvers: slices.Clone(a.approvers), Need: a.need, For: a.lasts, Wait: a.wait, Uses: a.uses,
 		Because: r.because, user: q.User, of: a}
 	for _, c := range r.consents(nil, q) {
 		out.By = append(out.By, c.by)
 	}
 	slices.Sort(out.By)
+	return out
+}
+
+// Asks reports whether some rule asks for approval: without one, nobody needs to
+// look for approvals.
+func (p *Policy) Asks() bool { return p.asks }
+
+// QuorumOf is what the rule of that name asks for on r's behalf; ok is false
+// where there is none that asks. Only User, Time and Approvals of r count.
+func (p *Policy) QuorumOf(name string, r Request) (q Quorum, ok bool) {
+	i := slices.IndexFunc(p.rules, func(r *rule) bool { return r.approval != nil && r.ref.Name == name })
+	if i < 0 {
+		return Quorum{}, false
+	}
+	return p.rules[i].quorum(&r), true
+}
+
+// Approved are the names of the rules with approval that g rests on.
+func (g Grant) Approved() []string {
+	if g.d == nil {
+		return nil
+	}
+	var out []string
+	for _, r := range g.d.allow {
+		if r.approval != nil {
+			out = append(out, r.ref.Name)
+		}
+	}
 	return out
 }

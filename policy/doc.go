@@ -47,7 +47,8 @@
 // have approved, and for as long. Until then it is as if it weren't there, but
 // for what the refusal says: [Denied] carries the [Quorum] to be asked. A rule
 // that gives the same without approval is therefore enough by itself, and the
-// recording, limits and lists of a rule that waits have no effect.
+// recording, limits and lists of a rule that waits have no effect. With `uses` an
+// approval is for so many sessions; who counts them is whoever keeps approvals.
 //
 // # Ends
 //

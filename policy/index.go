@@ -62,6 +62,7 @@ func (p *Policy) index() {
 				*tcp[l] = appendOnce(*tcp[l], id)
 			}
 		}
+		p.asks = p.asks || r.approval != nil
 		if r.everywhere {
 			p.everywhere = append(p.everywhere, id)
 		}

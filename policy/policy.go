@@ -28,6 +28,7 @@ type Policy struct {
 	sorted     []*Target
 	everyone   []int32
 	everywhere []int32
+	asks       bool // some rule asks for approval
 }
 
 // Hash is "sha256:" and the digest over the files' names and contents in hex.

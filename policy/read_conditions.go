@@ -265,11 +265,15 @@ func readMFA(v strict.Value) *mfa {
 // maxNeed is the most approvals that a rule may ask for; more people never meet.
 const maxNeed = 10
 
+// maxUses is the most sessions that an approval may count; who means more means
+// any number.
+const maxUses = 1000
+
 func (b *builder) readApproval(v strict.Value) *approval {
 	if !v.Present() {
 		return nil
 	}
-	f := v.Fields("approvers", "need", "for", "wait")
+	f := v.Fields("approvers", "need", "for", "wait", "uses")
 	a := &approval{people: map[string]bool{}}
 	for _, item := range f.Need("approvers").SomeItems() {
 		s, ok := item.Want(`a user, or a group such as "tinker/stewards"`)
@@ -299,6 +303,7 @@ func (b *builder) readApproval(v strict.Value) *approval {
 	a.need = int(f.Get("need").Int(1, 1, maxNeed))
 	a.lasts = f.Need("for").Duration(0, time.Minute, 31*24*time.Hour)
 	a.wait = f.Get("wait").Duration(15*time.Minute, time.Second, 12*time.Hour)
+	a.uses = int(f.Get("uses").Int(0, 1, maxUses))
 	if len(a.approvers) > 0 && len(a.people) < a.need {
 		f.Get("approvers").Errorf(codeQuorum, "%d people must approve, of %d that there are", a.need, len(a.people))
 	}

@@ -99,7 +99,11 @@ func (m *mfa) words() string {
 // words names the people themselves: a group means whoever is in it.
 func (a *approval) words() string {
 	people := slices.Sorted(maps.Keys(a.people))
-	return fmt.Sprintf("approved for %s by %d of %s, waiting %s", strict.FormatDuration(a.lasts), a.need, strings.Join(people, ", "), strict.FormatDuration(a.wait))
+	lasts := strict.FormatDuration(a.lasts)
+	if a.uses > 0 {
+		lasts += fmt.Sprintf(" and %s", plain.Count(a.uses, "session"))
+	}
+	return fmt.Sprintf("approved for %s by %d of %s, waiting %s", lasts, a.need, strings.Join(people, ", "), strict.FormatDuration(a.wait))
 }
 
 // words is "" for conditions that ask nothing.

@@ -58,6 +58,7 @@ func (g *Gate) follow() {
 				return
 			case <-g.wake:
 				all = true
+				g.waits.look("") // an approval is such a change, too
 			case <-g.dates:
 				all = unsure
 			case <-t.C:
@@ -123,7 +124,7 @@ func (g *Gate) Changing(user string) (done func()) {
 // stands, because the account was changed since, then those connections. It
 // returns when they have ended, after a few seconds at most.
 func (g *Gate) EndUser(user string, why *refusal.Error) {
-	g.approvals.look(func(o seat) bool { return o.user == user })
+	g.waits.look(user)
 	theirs := g.registry.present(func(l *Login) bool { return l.who.User() == user })
 	hangUp, _ := g.end(theirs, true, why)
 	hangUp()
@@ -148,17 +149,15 @@ func (g *Gate) end(present map[*Login]*presence, strict bool, why *refusal.Error
 			a.until, a.err = g.o.Accounts.Standing(g.own.Context(), l.who)
 			answers[l.who] = a
 		}
-		switch revoked := errors.Is(a.err, identity.ErrRevoked); {
+		switch {
 		case a.err == nil:
 			l.lasts(a.until)
 			continue
-		case !revoked && !strict:
+		case !strict && !errors.Is(a.err, identity.ErrRevoked):
 			unsure = true
 			continue
-		case revoked:
-			g.approvals.drop(l.who.User())
 		}
-		g.approvals.look(func(o seat) bool { return o.user == l.who.User() })
+		g.waits.look(l.who.User())
 		if here.hangUp != nil {
 			gone = append(gone, here.hangUp)
 		}

@@ -5,21 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"entry/audit"
-	"entry/audit/refusal"
 	"entry/policy"
-)
-
-const (
-	maxRequests    = 1000 // open at a time; past it a new one is refused
-	maxWaitingEach = 8    // connections of one user that wait, so that one can't use up the others' places
-	maxGiven       = 4096 // approvals remembered; past it the ones that end first are forgotten
 )
 
 // Errors of Approve.
@@ -28,277 +20,255 @@ var (
 	ErrNotApprover = errors.New("the rule doesn't name you as an approver of this request")
 )
 
-// seat is what an approval is bound to, besides its rule and its end.
-type seat struct {
-	user, target string
-	source       netip.Addr
+// waits are the connections that wait for approval at this server, each with
+// what wakes it: an approval came, the policy or its user's account changed. It
+// is safe for concurrent use.
+type waits struct {
+	mu  sync.Mutex // held for a few instructions
+	all map[*wait]struct{}
 }
 
-// approvals holds who waits for whom, and what was approved. It lives in the
-// memory of one server: after a restart, and at another server, everybody asks
-// again, which can only refuse. It is safe for concurrent use.
-type approvals struct {
-	now func() time.Time
-
-	mu       sync.Mutex // never held across I/O
-	requests map[string]*request
-	given    map[seat][]policy.Approval
+// wait is one connection that waits here.
+type wait struct {
+	Waiter
+	wake chan struct{} // has a value when it should look again
 }
 
-// request is what approvers see: one seat that asks by one rule, however many
-// connections wait for it. The book's mu guards it.
-type request struct {
-	id      string
-	seat    seat
-	quorum  policy.Quorum // as last decided
-	until   time.Time
-	waiters map[*waiter]struct{}
-}
+func newWaits() *waits { return &waits{all: map[*wait]struct{}{}} }
 
-// waiter is one connection that waits. wake has a value when it should look
-// again: an approval came, the policy or its user's account changed.
-type waiter struct {
-	request *request
-	wake    chan struct{}
-}
-
-func newApprovals(now func() time.Time) *approvals {
-	return &approvals{now: now, requests: map[string]*request{}, given: map[seat][]policy.Approval{}}
-}
-
-// of are the approvals in force for s.
-func (a *approvals) of(s seat) []policy.Approval {
+func (a *waits) enter(w Waiter) *wait {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
-	kept := slices.DeleteFunc(a.given[s], func(x policy.Approval) bool { return !now.Before(x.Until) })
-	if len(kept) == 0 {
-		delete(a.given, s)
-		return nil
-	}
-	a.given[s] = kept
-	return slices.Clone(kept)
+	out := &wait{Waiter: w, wake: make(chan struct{}, 1)}
+	a.all[out] = struct{}{}
+	return out
 }
 
-// wait has one more connection wait by q. It joins the request that the seat
-// has by that rule; fresh is true where it made one. ok is false when too many
-// wait already.
-func (a *approvals) wait(s seat, q policy.Quorum) (w *waiter, fresh, ok bool) {
+func (a *waits) leave(w *wait) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var r *request
-	mine := 0
-	for _, o := range a.requests {
-		if o.seat.user == s.user {
-			mine += len(o.waiters)
-		}
-		if o.seat == s && o.quorum.Rule.Name == q.Rule.Name {
-			r = o
-		}
-	}
-	if mine >= maxWaitingEach || r == nil && len(a.requests) >= maxRequests {
-		return nil, false, false
-	}
-	if r == nil {
-		r, fresh = &request{id: refusal.NewRef(), seat: s, waiters: map[*waiter]struct{}{}}, true
-		a.requests[r.id] = r
-	}
-	r.quorum = q
-	if until := a.now().Add(q.Wait); until.After(r.until) {
-		r.until = until
-	}
-	w = &waiter{request: r, wake: make(chan struct{}, 1)}
-	r.waiters[w] = struct{}{}
-	return w, fresh, true
+	delete(a.all, w)
 }
 
-// leave ends w's waiting; a request for which nobody waits is gone.
-func (a *approvals) leave(w *waiter) {
+// look has everybody look again, or those of one user.
+func (a *waits) look(user string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(w.request.waiters, w)
-	if len(w.request.waiters) == 0 {
-		delete(a.requests, w.request.id)
-	}
-}
-
-// asked is the request that s has by the rule, if there is one.
-func (a *approvals) asked(s seat, rule string) (ApprovalRequest, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, r := range a.requests {
-		if r.seat == s && r.quorum.Rule.Name == rule {
-			return a.shown(r), true
-		}
-	}
-	return ApprovalRequest{}, false
-}
-
-// find is the request with this ID as it is now, if by may approve it.
-func (a *approvals) find(id, by string) (ApprovalRequest, policy.Quorum, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r, ok := a.requests[strings.ToLower(id)]
-	if !ok {
-		return ApprovalRequest{}, policy.Quorum{}, ErrNoRequest
-	}
-	if !r.quorum.Admits(by) {
-		return ApprovalRequest{}, policy.Quorum{}, ErrNotApprover
-	}
-	return a.shown(r), r.quorum, nil
-}
-
-// give notes that by approves s's access by q, and has everybody look again
-// whom it may concern. Somebody's later approval stands for their earlier one.
-func (a *approvals) give(s seat, q policy.Quorum, by string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	now := a.now()
-	kept := slices.DeleteFunc(a.given[s], func(x policy.Approval) bool { return x.By == by && x.Rule == q.Rule.Name })
-	if a.count() >= maxGiven {
-		a.forget()
-	}
-	a.given[s] = append(kept, policy.Approval{By: by, Rule: q.Rule.Name, At: now, Until: now.Add(q.For)})
-	a.wake(func(o seat) bool { return o == s })
-}
-
-// drop forgets what was approved for user, whose access was taken away: whoever
-// gives it back doesn't give that.
-func (a *approvals) drop(user string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for s := range a.given {
-		if s.user == user {
-			delete(a.given, s)
-		}
-	}
-}
-
-// look has everybody look again whose seat is of the kind.
-func (a *approvals) look(kind func(seat) bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.wake(kind)
-}
-
-// wake is look with a.mu held.
-func (a *approvals) wake(kind func(seat) bool) {
-	for _, r := range a.requests {
-		if !kind(r.seat) {
-			continue
-		}
-		for w := range r.waiters {
+	for w := range a.all {
+		if user == "" || w.Seat.User == user {
 			signal(w.wake)
 		}
 	}
 }
 
-// count and forget bound what is remembered. The caller holds a.mu.
-func (a *approvals) count() (n int) {
-	for _, g := range a.given {
-		n += len(g)
-	}
-	return n
-}
-
-func (a *approvals) forget() {
-	var first seat
-	var end time.Time
-	for s, g := range a.given {
-		if len(g) == 0 {
-			continue
-		}
-		if u := slices.MaxFunc(g, func(x, y policy.Approval) int { return x.Until.Compare(y.Until) }).Until; end.IsZero() || u.Before(end) {
-			first, end = s, u
-		}
-	}
-	delete(a.given, first)
-}
-
 // ApprovalRequest is somebody who waits, as approvers see it.
 type ApprovalRequest struct {
-	ID        string    `json:"id"`
-	User      string    `json:"user"`
-	Target    string    `json:"target"`
-	Source    string    `json:"source"`
-	Rule      string    `json:"rule"`
-	Because   string    `json:"because,omitempty"`
-	Approvers []string  `json:"approvers"`
-	Need      int       `json:"need"`
-	By        []string  `json:"approved_by"`
-	For       string    `json:"for"`
-	Until     time.Time `json:"waits_until"`
+	ID        string            `json:"id"`
+	User      string            `json:"user"`
+	Target    string            `json:"target"`
+	Source    string            `json:"source"`
+	Rule      string            `json:"rule"`
+	Because   string            `json:"because,omitempty"`
+	Approvers []string          `json:"approvers"`
+	Need      int               `json:"need"`
+	By        []string          `json:"approved_by"`
+	Acting    map[string]string `json:"acting,omitempty"` // of those in By who acted "as root"
+	For       string            `json:"for"`
+	Uses      int               `json:"uses,omitempty"` // sessions; 0 is any number
+	Until     time.Time         `json:"waits_until"`
 
-	seat seat
+	waiter Waiter
+	quorum policy.Quorum
 }
 
-// shown is r as it is now. The caller holds a.mu.
-func (a *approvals) shown(r *request) ApprovalRequest {
-	q := r.quorum
-	out := ApprovalRequest{ID: r.id, User: r.seat.user, Target: r.seat.target, Source: r.seat.source.String(), Rule: q.Rule.String(), Because: q.Because,
-		Approvers: q.Approvers, Need: q.Need, By: []string{}, For: q.For.String(), Until: r.until.UTC(), seat: r.seat}
-	now := a.now()
-	for _, x := range a.given[r.seat] {
-		if x.Rule == q.Rule.Name && now.Before(x.Until) && q.Admits(x.By) {
-			out.By = append(out.By, x.By)
-		}
+// Approved is who has approved, in words.
+func (r ApprovalRequest) Approved() string {
+	var names []string
+	for _, by := range r.By {
+		names = append(names, Approver(by, r.Acting[by]))
 	}
-	slices.Sort(out.By)
-	return out
+	return strings.Join(names, ", ")
 }
 
-// list is who waits and may be shown, longest first.
-func (a *approvals) list(show func(policy.Quorum) bool) []ApprovalRequest {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// Holds is how long an approval of r holds, in words.
+func (r ApprovalRequest) Holds() string { return holds(r.For, r.Uses) }
+
+func holds(lasts string, uses int) string {
+	switch uses {
+	case 0:
+		return lasts
+	case 1:
+		return "one session that begins within " + lasts
+	}
+	return fmt.Sprintf("%d sessions that begin within %s", uses, lasts)
+}
+
+// Approver names somebody who approved, with how they acted.
+func Approver(by, acting string) string {
+	if acting == "" {
+		return by
+	}
+	return by + " (" + acting + ")"
+}
+
+// requests are who waits at any server, longest first, by the policy in force.
+func (g *Gate) requests(ctx context.Context, show func(policy.Quorum) bool) ([]ApprovalRequest, error) {
+	now, p := g.now(), g.Policy()
+	waiters, err := g.o.Book.Waiters(ctx, now)
+	if err != nil {
+		return nil, err
+	}
 	out := []ApprovalRequest{}
-	for _, r := range a.requests {
-		if show(r.quorum) {
-			out = append(out, a.shown(r))
+	for _, w := range waiters {
+		i := slices.IndexFunc(out, func(r ApprovalRequest) bool { return r.ID == w.Request })
+		if i >= 0 {
+			if w.Until.After(out[i].Until) {
+				out[i].Until = w.Until.UTC()
+			}
+			continue
 		}
+		given, err := g.o.Book.Given(ctx, w.Seat, "", true, now)
+		if err != nil {
+			return nil, err
+		}
+		q, ok := p.QuorumOf(w.Rule, policy.Request{User: w.Seat.User, Time: now, Approvals: given})
+		if !ok || !show(q) { // asked for by a policy that is no longer in force, or not here
+			continue
+		}
+		r := ApprovalRequest{ID: w.Request, User: w.Seat.User, Target: w.Seat.Target, Source: w.Seat.Source.String(), Rule: q.Rule.String(), Because: q.Because,
+			Approvers: q.Approvers, Need: q.Need, By: append([]string{}, q.By...), For: q.For.String(), Uses: q.Uses, Until: w.Until.UTC(), waiter: w, quorum: q}
+		for _, a := range given {
+			if a.Rule == w.Rule && a.Acting != "" && slices.Contains(q.By, a.By) {
+				if r.Acting == nil {
+					r.Acting = map[string]string{}
+				}
+				r.Acting[a.By] = a.Acting
+			}
+		}
+		out = append(out, r)
 	}
 	slices.SortFunc(out, func(x, y ApprovalRequest) int { return cmp.Or(x.Until.Compare(y.Until), strings.Compare(x.ID, y.ID)) })
-	return out
+	return out, nil
 }
 
 // Approvals lists who waits, longest first.
-func (g *Gate) Approvals() []ApprovalRequest {
-	return g.approvals.list(func(policy.Quorum) bool { return true })
+func (g *Gate) Approvals(ctx context.Context) ([]ApprovalRequest, error) {
+	return g.requests(ctx, func(policy.Quorum) bool { return true })
 }
 
 // Mine lists who waits for l's approval, longest first.
-func (l *Login) Mine() []ApprovalRequest {
-	return l.gate.approvals.list(func(q policy.Quorum) bool { return q.Admits(l.who.User()) })
+func (l *Login) Mine(ctx context.Context) ([]ApprovalRequest, error) {
+	return l.gate.requests(ctx, func(q policy.Quorum) bool { return q.Admits(l.who.User()) })
 }
 
 // Waits is the request with this ID as it is now, if by may approve it. Errors:
-// ErrNoRequest, ErrNotApprover.
-func (g *Gate) Waits(id, by string) (ApprovalRequest, error) {
-	r, _, err := g.approvals.find(id, by)
-	return r, err
-}
-
-// Approve gives by's approval to the request with this ID. by is proven: a
-// user of the portal after a fresh code, or the person behind the admin
-// socket. The event is durable first; both names stand in it. Errors:
-// ErrNoRequest, ErrNotApprover, and those of the log.
-func (g *Gate) Approve(ctx context.Context, id, by string) (ApprovalRequest, error) {
-	r, q, err := g.approvals.find(id, by)
+// ErrNoRequest, ErrNotApprover, and those of the database.
+func (g *Gate) Waits(ctx context.Context, id, by string) (ApprovalRequest, error) {
+	all, err := g.Approvals(ctx)
 	if err != nil {
 		return ApprovalRequest{}, err
 	}
-	until := g.now().Add(q.For).UTC()
+	i := slices.IndexFunc(all, func(r ApprovalRequest) bool { return r.ID == strings.ToLower(id) })
+	switch {
+	case i < 0:
+		return ApprovalRequest{}, ErrNoRequest
+	case !all[i].quorum.Admits(by):
+		return ApprovalRequest{}, ErrNotApprover
+	}
+	return all[i], nil
+}
+
+// GivenApproval is an approval in force, as operators see it.
+type GivenApproval struct {
+	User   string    `json:"user"`
+	Target string    `json:"target"`
+	Source string    `json:"source"`
+	Rule   string    `json:"rule"`
+	By     string    `json:"by"`
+	Acting string    `json:"acting,omitempty"` // "as root"
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until"`
+	Uses   int       `json:"uses,omitempty"` // sessions it was given for; 0 is any number
+	Used   int       `json:"used,omitempty"` // of them
+}
+
+// Given lists the approvals in force, those that end first first.
+func (g *Gate) Given(ctx context.Context) ([]GivenApproval, error) {
+	all, err := g.o.Book.Approvals(ctx, g.now())
+	out := []GivenApproval{}
+	for _, a := range all {
+		out = append(out, GivenApproval{User: a.Seat.User, Target: a.Seat.Target, Source: a.Seat.Source.String(), Rule: a.Rule, By: a.By, Acting: a.Acting,
+			At: a.At.UTC(), Until: a.Until.UTC(), Uses: a.Uses, Used: a.Used})
+	}
+	return out, err
+}
+
+// Approve gives by's approval to the request with this ID, at whichever server
+// its user waits. by is proven: a user of the portal after a fresh code, or the
+// person behind the admin socket; acting says how, where that is no login of
+// their own. The event is durable first; both names stand in it. Errors:
+// ErrNoRequest, ErrNotApprover, and those of the log and the database.
+func (g *Gate) Approve(ctx context.Context, id, by, acting string) (ApprovalRequest, error) {
+	ctx = context.WithoutCancel(ctx)
+	r, err := g.Waits(ctx, id, by)
+	if err != nil {
+		return ApprovalRequest{}, err
+	}
+	now := g.now()
+	until := now.Add(r.quorum.For).UTC()
 	e := audit.ByActor(ctx, audit.Event{Type: audit.ApprovalGiven, Ref: r.ID, User: r.User, Approver: by, Target: r.Target, Source: r.Source,
-		Rule: r.Rule, Until: &until})
-	if err := g.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
+		Rule: r.Rule, Until: &until, Uses: int64(r.Uses)})
+	if acting != "" {
+		e.Detail = "given by " + Approver(by, acting)
+	}
+	if err := g.o.Events.Append(ctx, e); err != nil {
 		return ApprovalRequest{}, fmt.Errorf("append approval: %w", err)
 	}
 	// Whoever waited may have left meanwhile; the approval stands for when they
 	// come back.
-	g.approvals.give(r.seat, q, by)
+	err = g.o.Book.Give(ctx, r.waiter, policy.Approval{By: by, Rule: r.waiter.Rule, At: now, Until: until, Uses: r.Uses, Acting: acting})
+	if err != nil {
+		e.Actor, e.Until, e.Reason = audit.ActorOf(ctx), nil, "not-applied"
+		return ApprovalRequest{}, errors.Join(err, g.o.Events.Append(ctx, e))
+	}
+	g.waits.look(r.User)
 	if !slices.Contains(r.By, by) {
 		r.By = append(r.By, by)
 		slices.Sort(r.By)
 	}
+	if acting != "" {
+		if r.Acting == nil {
+			r.Acting = map[string]string{}
+		}
+		r.Acting[by] = acting
+	}
 	return r, nil
+}
+
+// seat is where l stands as to approvals for t.
+func (l *Login) seat(t *policy.Target) policy.Seat {
+	return policy.Seat{User: l.who.User(), Target: t.FullName(), Source: l.source.Addr()}
+}
+
+// use is what an approval for few sessions is used up by: a session, and of a tcp
+// target, which has none, the client connection.
+func (l *Login) use(t *policy.Target, session string) string {
+	if t.Kind == policy.TCP {
+		return "connection " + l.conn
+	}
+	return session
+}
+
+// approvals are those that something on t rests on by p; fresh adds what
+// something new could use. Where they can't be read there are none, and err says
+// so.
+func (l *Login) approvals(p *policy.Policy, t *policy.Target, use string, fresh bool) ([]policy.Approval, error) {
+	if !p.Asks() {
+		return nil, nil
+	}
+	given, err := l.gate.o.Book.Given(context.WithoutCancel(l.group.Context()), l.seat(t), use, fresh, l.gate.now())
+	if err != nil {
+		l.gate.o.Trouble("read approvals", err)
+	}
+	return given, err
 }

@@ -2,7 +2,10 @@ package access
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +41,7 @@ func (l *Login) AwaitAs(ctx context.Context, t *policy.Target, q policy.Quorum, 
 	if r != nil {
 		return policy.Grant{}, r
 	}
-	defer func() { l.gate.approvals.leave(w) }()
+	defer func() { l.leave(w) }()
 	end := time.NewTimer(q.Wait)
 	defer end.Stop()
 	beat := time.NewTicker(waitBeat)
@@ -71,7 +74,7 @@ func (l *Login) AwaitAs(ctx context.Context, t *policy.Target, q policy.Quorum, 
 			return policy.Grant{}, r
 		case r.Approval.Rule.Name != q.Rule.Name || r.Approval.String() != q.String():
 			// A new policy asks others: that is another request.
-			l.gate.approvals.leave(w)
+			l.leave(w)
 			q = *r.Approval
 			next, r := l.ask(ctx, t, q, func(id string, until time.Time) error {
 				return say(fmt.Sprintf("entry: the policy changed: %s now needs the approval of %s%s. They approve with: ssh %s approve %s", t.FullName(), plain.Clip(q.String(), maxPeer), because(q), l.gate.o.Name, id))
@@ -103,27 +106,49 @@ func because(q policy.Quorum) string {
 
 // ask enters a request, puts it on record if it is a new one, and has tell say
 // it to the user. The caller ends the waiting.
-func (l *Login) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tell func(id string, until time.Time) error) (*waiter, *Refused) {
+func (l *Login) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tell func(id string, until time.Time) error) (*wait, *Refused) {
 	g := l.gate
-	w, fresh, ok := g.approvals.wait(l.seat(t), q)
-	if !ok {
-		return nil, l.unapproved(t, q, "too-many-waiting", "too many connections wait for approval already; end one, or try again later")
-	}
 	until := g.now().Add(q.Wait).UTC()
-	if fresh {
+	x := Waiter{ID: rand.Text(), Request: refusal.NewRef(), Seat: l.seat(t), Rule: q.Rule.Name, Until: until}
+	proposed := x.Request
+	var err error
+	x.Request, err = g.o.Book.Wait(context.WithoutCancel(ctx), x, g.now())
+	switch {
+	case errors.Is(err, ErrCrowded):
+		return nil, l.unapproved(t, q, "too-many-waiting", "too many connections wait for approval already; end one, or try again later")
+	case err != nil:
+		return nil, l.unapproved(t, q, refusal.Unavailable, "entry can't ask for approval right now; try again in some minutes").With(err)
+	}
+	w := g.waits.enter(x)
+	// Whoever takes access away changes the account first, and with it goes what
+	// waits: who comes after that finds out here.
+	if r := l.open(); r != nil {
+		l.leave(w)
+		r.Event.Lab, r.Event.Target = t.Lab, t.FullName()
+		return nil, r
+	}
+	if x.Request == proposed {
 		e := l.Event(audit.ApprovalRequested)
-		e.Ref, e.Lab, e.Target, e.Rule, e.Policy = w.request.id, t.Lab, t.FullName(), q.Rule.String(), g.Policy().Hash()
-		e.Until, e.Detail = &until, "needs "+q.String()
+		e.Ref, e.Lab, e.Target, e.Rule, e.Policy = x.Request, t.Lab, t.FullName(), q.Rule.String(), g.Policy().Hash()
+		e.Until, e.Uses, e.Detail = &until, int64(q.Uses), "needs "+q.String()
 		if err := g.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
-			g.approvals.leave(w)
+			l.leave(w)
 			return nil, l.unapproved(t, q, "audit", "the audit log can't be written, so nothing was started; tell your operator")
 		}
 	}
-	if tell(w.request.id, until) != nil {
-		g.approvals.leave(w)
+	if tell(x.Request, until) != nil {
+		l.leave(w)
 		return nil, l.unapproved(t, q, "left", "the client left before anybody approved")
 	}
 	return w, nil
+}
+
+// leave ends w's waiting; a request for which nobody waits is gone.
+func (l *Login) leave(w *wait) {
+	l.gate.waits.leave(w)
+	if err := l.gate.o.Book.Leave(context.Background(), w.ID); err != nil {
+		l.gate.o.Trouble("leave off waiting for approval", err) // until its end it is listed
+	}
 }
 
 // unapproved is the refusal of what nobody approved.
@@ -136,7 +161,7 @@ func (l *Login) unapproved(t *policy.Target, q policy.Quorum, why refusal.Code, 
 // that channel: only a refusal can say anything to the user of a forward. With
 // the approval given, the next try goes through.
 func (l *Login) AskAside(ctx context.Context, t *policy.Target, q policy.Quorum) *Refused {
-	r, open := l.gate.approvals.asked(l.seat(t), q.Rule.Name)
+	r, open := l.asked(t, q.Rule.Name)
 	if !open {
 		entered := make(chan *Refused, 1)
 		l.group.Go("wait for approval", func() {
@@ -162,15 +187,24 @@ func (l *Login) AskAside(ctx context.Context, t *policy.Target, q policy.Quorum)
 			}
 		case <-ctx.Done():
 		}
-		if r, open = l.gate.approvals.asked(l.seat(t), q.Rule.Name); !open {
+		if r, open = l.asked(t, q.Rule.Name); !open {
 			return l.unapproved(t, q, "left", "nobody approved yet; try again")
 		}
 	}
 	return Refuse("needs-approval", fmt.Sprintf("%s needs the approval of %s%s; try again once they have given it, until %s, with: ssh %s approve %s",
-		t.FullName(), plain.Clip(q.String(), maxPeer), because(q), plain.Moment(r.Until), l.gate.o.Name, r.ID),
+		t.FullName(), plain.Clip(q.String(), maxPeer), because(q), plain.Moment(r.Until), l.gate.o.Name, r.Request),
 		audit.Event{Type: audit.AccessRefused, Lab: t.Lab, Target: t.FullName(), Rule: q.Rule.String(), Policy: l.gate.Policy().Hash()})
 }
 
-func (l *Login) seat(t *policy.Target) seat {
-	return seat{user: l.who.User(), target: t.FullName(), source: l.source.Addr()}
+// asked is what waits for l and t by the rule of that name, if anything does.
+func (l *Login) asked(t *policy.Target, rule string) (Waiter, bool) {
+	all, err := l.gate.o.Book.Waiters(l.group.Context(), l.gate.now())
+	if err != nil {
+		l.gate.o.Trouble("read who waits for approval", err)
+	}
+	i := slices.IndexFunc(all, func(w Waiter) bool { return w.Seat == l.seat(t) && w.Rule == rule })
+	if i < 0 {
+		return Waiter{}, false
+	}
+	return all[i], true
 }

@@ -18,7 +18,8 @@
 //	accounts.go   accounts that change at another server on the same database
 //	watch.go      when a hold is decided anew
 //	budget.go     brakes on bytes, by session and day
-//	approvals.go  who waits for whose approval; await.go is the waiting
+//	approvals.go  who waits for whose approval; await.go is the waiting, book.go
+//	              what the database keeps of it
 //
 // # Guarantees
 //
@@ -33,10 +34,14 @@
 // it. When accounts can't be read nothing new opens, and what runs goes on: its
 // recording doesn't need them.
 //
-// Approvals live in one server's memory, bound to user, target, rule and source
-// address. A restart forgets them, and so who waits asks again. Where an
-// approval would give more than the user has without it, nobody waits when
-// connecting: `ssh entry ask` asks.
+// Approvals are in the database (Book), bound to user, target, rule and source
+// address: a restart keeps them, and an approval at one server lets in whoever
+// waits at another one on that database, within a second. They go with what takes
+// the user's access away. One for few sessions (`uses`) is used up before such a
+// session begins, by one caller of all; what ran before it was given doesn't get
+// it. Of a tcp target, whose connections are no sessions, a client connection
+// uses it. Where an approval would give more than the user has without it, nobody
+// waits when connecting: `ssh entry ask` asks.
 //
 // Budgets count all bytes of every channel, in the direction they have. They are
 // brakes, not data-loss prevention: what a screen shows can be copied by hand.
@@ -49,7 +54,7 @@
 //
 // In this order: swapping (one new policy at a time; held while holds are told),
 // then a hold's, then a budget's (held across the store's transaction). The
-// registry's and the approvals' are held for a few instructions, and nothing is
+// registry's and the waits' are held for a few instructions, and nothing is
 // taken or waited for under them.
 //
 // # Goroutines

@@ -41,6 +41,7 @@ type Options struct {
 	Accounts    Accounts
 	Events      Events
 	Usage       Usage         // bytes moved by day
+	Book        Book          // who waits for approval, and what was approved
 	ChannelsFor time.Duration // after its code a login opens nothing new; 0 is for ever
 	Now         func() time.Time
 	// Trouble hears of failures that nobody waits for, for the server's own log.
@@ -50,24 +51,24 @@ type Options struct {
 // Gate decides, and holds what is open. Make one with New; it is safe for
 // concurrent use.
 type Gate struct {
-	o         Options
-	now       func() time.Time
-	policy    atomic.Pointer[policy.Policy]
-	registry  *registry
-	approvals *approvals
-	own       *group.Group  // goroutines that belong to no login
-	wake      chan struct{} // accounts are to be looked at again
-	dates     chan struct{} // a login has come that ends on a date
-	swapping  sync.Mutex    // one new policy at a time
+	o        Options
+	now      func() time.Time
+	policy   atomic.Pointer[policy.Policy]
+	registry *registry
+	waits    *waits
+	own      *group.Group  // goroutines that belong to no login
+	wake     chan struct{} // accounts are to be looked at again
+	dates    chan struct{} // a login has come that ends on a date
+	swapping sync.Mutex    // one new policy at a time
 }
 
 // New checks o and returns a gate that follows the accounts until Close.
 func New(o Options) (*Gate, error) {
 	switch {
-	case o.Name == "", o.Policy == nil, o.Accounts == nil, o.Events == nil, o.Usage == nil, o.Now == nil, o.Trouble == nil:
+	case o.Name == "", o.Policy == nil, o.Accounts == nil, o.Events == nil, o.Usage == nil, o.Book == nil, o.Now == nil, o.Trouble == nil:
 		return nil, errors.New("new gate: a required option is missing")
 	}
-	g := &Gate{o: o, now: o.Now, registry: newRegistry(), approvals: newApprovals(o.Now), wake: make(chan struct{}, 1), dates: make(chan struct{}, 1)}
+	g := &Gate{o: o, now: o.Now, registry: newRegistry(), waits: newWaits(), wake: make(chan struct{}, 1), dates: make(chan struct{}, 1)}
 	g.policy.Store(o.Policy)
 	g.own = group.New(context.Background(), func(p *group.Panic) { o.Trouble("panic", p) })
 	g.follow()
@@ -96,7 +97,7 @@ func (g *Gate) SetPolicy(p *policy.Policy) {
 	g.swapping.Lock()
 	defer g.swapping.Unlock()
 	g.policy.Store(p)
-	g.approvals.look(func(seat) bool { return true })
+	g.waits.look("")
 	for _, h := range g.registry.all() {
 		if _, err := h.goesOn(p); err != nil {
 			h.End(&refusal.Error{Code: refusal.PolicyChanged, Text: refusal.Of(err).Text, Cause: err})

@@ -2,8 +2,10 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"entry/audit"
@@ -16,6 +18,7 @@ import (
 type Hold struct {
 	login   *Login
 	session string       // its ULID; "" for a connection to a tcp target
+	use     string       // what approvals for few sessions are used up by
 	grant   policy.Grant // at its start; each channel is decided anew
 	began   time.Time
 	event   func(audit.Type) audit.Event
@@ -25,6 +28,8 @@ type Hold struct {
 
 	mu   sync.Mutex   // the relay and the watch both ask; held across a decision
 	last policy.Grant // under which it last stood
+
+	approved atomic.Pointer[[]policy.Approval] // on which it rests, as last read
 }
 
 // Opening is what a Hold is made of.
@@ -44,6 +49,7 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 		o.Began = l.gate.now()
 	}
 	h := &Hold{login: l, session: o.Session, grant: o.Grant, began: o.Began, event: o.Event, end: o.End, last: o.Grant, watch: newWatch()}
+	h.use = l.use(o.Grant.Target(), o.Session)
 	h.budgets = newBudgets(l.gate, o.Grant, o.Event)
 	most := o.Grant.Limits().Concurrent
 	if h.session == "" {
@@ -55,11 +61,39 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 		return nil, Refuse("concurrent", fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first",
 			most, no.Target, o.Grant.Rule()), no)
 	}
-	if _, err := h.Decide(); err != nil {
+	took, err := l.useUp(o.Grant, h.use)
+	if err == nil {
+		_, err = h.Decide()
+	}
+	if err != nil {
 		h.Release()
+		if took > 0 {
+			if err := l.gate.o.Book.Unuse(context.Background(), h.use); err != nil {
+				l.gate.o.Trouble("give an approval back", err) // it is used up: less is permitted, never more
+			}
+		}
+		var denied *policy.Denied
+		if errors.As(err, &denied) && denied.Approval != nil {
+			return nil, Refuse(refusal.Revoked, "the approval for "+no.Target+" was used by another session; connect again to ask for another", no)
+		}
 		return nil, Refuse(refusal.Revoked, refusal.Of(err).Text, no)
 	}
 	return h, nil
+}
+
+// useUp has the session called use rest on the approvals for few sessions that g
+// needs, and tells how many it newly rests on.
+func (l *Login) useUp(g policy.Grant, use string) (int, error) {
+	rules := g.Approved()
+	if len(rules) == 0 {
+		return 0, nil
+	}
+	n, err := l.gate.o.Book.Use(context.WithoutCancel(l.group.Context()), l.seat(g.Target()), rules, use, l.gate.now())
+	if err != nil {
+		l.gate.o.Trouble("use approvals", err)
+		return 0, &refusal.Error{Code: refusal.Unavailable, Cause: err, Text: "entry can't look up approvals right now, so nothing new opens; try again in some minutes"}
+	}
+	return n, nil
 }
 
 // Release forgets h and gives back what it reserved and didn't move.
@@ -132,7 +166,15 @@ func (h *Hold) granted(p *policy.Policy) (policy.Grant, error) {
 		}
 		return policy.Grant{}, no
 	}
-	return h.login.decide(p, t, h.began)
+	// What runs goes on where approvals can't be read: by those that were, until
+	// their end.
+	given, err := h.login.approvals(p, t, h.use, false)
+	if err == nil {
+		h.approved.Store(&given)
+	} else if last := h.approved.Load(); last != nil {
+		given = *last
+	}
+	return h.login.subject().decide(p, t, moment{at: h.login.gate.now(), began: h.began, approvals: given})
 }
 
 // goesOn is the grant under which h may go on.

@@ -128,15 +128,10 @@ func (l *Login) lasts(until time.Time) {
 // subject is the login as policy sees it.
 func (l *Login) subject() Subject { return subjectOf(l.who, l.source.Addr()) }
 
-// now is this moment for t: what is in force of the approvals that l has.
-func (l *Login) now(t *policy.Target, began time.Time) moment {
-	return moment{at: l.gate.now(), began: began, approvals: l.gate.approvals.of(l.seat(t))}
-}
-
-// decide is what p says of l on t. began is when something that is decided anew
-// began, zero for something new.
-func (l *Login) decide(p *policy.Policy, t *policy.Target, began time.Time) (policy.Grant, error) {
-	return l.subject().decide(p, t, l.now(t, began))
+// now is this moment for something new on t: with the approvals that it may use.
+func (l *Login) now(p *policy.Policy, t *policy.Target) moment {
+	given, _ := l.approvals(p, t, l.use(t, ""), true) // none where they can't be read
+	return moment{at: l.gate.now(), approvals: given}
 }
 
 // Resolve finds the target that the user calls name.
@@ -179,7 +174,7 @@ func (l *Login) Authorise(name string, port uint32) (policy.Grant, *Refused) {
 
 // grant decides on t for something new.
 func (l *Login) grant(p *policy.Policy, t *policy.Target) (policy.Grant, *Refused) {
-	g, err := l.decide(p, t, time.Time{})
+	g, err := l.subject().decide(p, t, l.now(p, t))
 	if err != nil {
 		return policy.Grant{}, denied(p, t, err)
 	}
@@ -199,7 +194,8 @@ func (l *Login) Again(t *policy.Target) (policy.Grant, *Refused) {
 
 // Places lists the user's targets with what connecting now would give.
 func (l *Login) Places() []Place {
-	return l.subject().places(l.gate.Policy(), func(t *policy.Target) moment { return l.now(t, time.Time{}) })
+	p := l.gate.Policy()
+	return l.subject().places(p, func(t *policy.Target) moment { return l.now(p, t) })
 }
 
 // portList is the target's ports in words.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,19 +52,25 @@ func (a *Server) policyHandlers(handle func(string, func(*http.Request) (any, er
 		}
 		return struct{}{}, a.Control.Apply(r.Context(), in.Hash)
 	})
-	handle("GET /v1/approvals", func(*http.Request) (any, error) {
+	handle("GET /v1/approvals", func(r *http.Request) (any, error) {
 		if a.Gate == nil {
 			return []access.ApprovalRequest{}, nil
 		}
-		return a.Gate.Approvals(), nil
+		return a.Gate.Approvals(r.Context())
+	})
+	handle("GET /v1/approvals/given", func(r *http.Request) (any, error) {
+		if a.Gate == nil {
+			return []access.GivenApproval{}, nil
+		}
+		return a.Gate.Given(r.Context())
 	})
 	handle("POST /v1/approvals/{id}", func(r *http.Request) (any, error) {
 		act := audit.ActorOf(r.Context())
 		if a.Gate == nil || act == nil {
 			return nil, &Error{http.StatusNotFound, "nobody waits under this ID"}
 		}
-		who := personOf(act)
-		done, err := a.Gate.Approve(r.Context(), r.PathValue("id"), who)
+		who, acting := personOf(act)
+		done, err := a.Gate.Approve(r.Context(), r.PathValue("id"), who, acting)
 		switch {
 		case errors.Is(err, access.ErrNoRequest):
 			return nil, &Error{http.StatusNotFound, "nobody waits under this ID; entry approve lists who does"}
@@ -75,15 +82,19 @@ func (a *Server) policyHandlers(handle func(string, func(*http.Request) (any, er
 }
 
 // personOf is the account of whoever is behind the socket, as the kernel tells
-// it. Only root and the server's own account get to it, so that of somebody who
-// became one of them it is the account they logged in to.
-func personOf(a *audit.Actor) string {
-	if a.LoginUID == unsetLoginUID || a.LoginUID == a.UID {
-		return a.Name
+// it, and how they act where that isn't as themselves. Only root and the server's
+// own account get to it, so that of somebody who became one of them it is the
+// account they logged in to; a process that no login started is its account's.
+func personOf(a *audit.Actor) (name, acting string) {
+	switch a.LoginUID {
+	case a.UID:
+		return a.Name, ""
+	case unsetLoginUID:
+		return a.Name, "without a login"
 	}
 	u, err := user.LookupId(strconv.FormatUint(uint64(a.LoginUID), 10))
 	if err != nil {
-		return "" // nobody: no rule names it
+		return "", "" // nobody: no rule names it
 	}
-	return u.Username
+	return u.Username, "as " + cmp.Or(a.Name, strconv.FormatUint(uint64(a.UID), 10))
 }

@@ -70,19 +70,22 @@ func (v *visit) verbApprove(ctx context.Context, d *desk, args []string) uint32 
 		return v.misused(d, "approve")
 	}
 	if len(args) == 0 {
-		return v.waitingForMe(d)
+		return v.waitingForMe(ctx, d)
 	}
-	r, err := v.p.o.Gate.Waits(args[0], v.login.Who().User())
-	if err != nil {
+	r, err := v.p.o.Gate.Waits(ctx, args[0], v.login.Who().User())
+	switch {
+	case err != nil && !errors.Is(err, access.ErrNoRequest) && !errors.Is(err, access.ErrNotApprover):
+		return v.failed(d, "approve", fmt.Errorf("%w: %w", identity.ErrUnavailable, err))
+	case err != nil:
 		// The same words for all errors: a request is its approvers' business.
 		d.errs.printf("entry: no request of that ID waits for you; see: %s", v.says(d, "approve"))
 		return exitNotFound
 	}
-	d.out.printf("%s wants to reach %s from %s, by rule %s. Your approval holds for %s.", r.User, r.Target, r.Source, plain.Text(r.Rule), r.For)
+	d.out.printf("%s wants to reach %s from %s, by rule %s. Your approval holds for %s.", r.User, r.Target, r.Source, plain.Text(r.Rule), r.Holds())
 	if _, err := v.fresh(ctx, d); err != nil {
 		return v.failed(d, "approve", err)
 	}
-	done, err := v.p.o.Gate.Approve(ctx, r.ID, v.login.Who().User())
+	done, err := v.p.o.Gate.Approve(ctx, r.ID, v.login.Who().User(), "")
 	switch {
 	case errors.Is(err, access.ErrNoRequest), errors.Is(err, access.ErrNotApprover):
 		d.errs.printf("entry: the request is over; nothing was approved")
@@ -94,13 +97,24 @@ func (v *visit) verbApprove(ctx context.Context, d *desk, args []string) uint32 
 	return exitOK
 }
 
-func (v *visit) waitingForMe(d *desk) uint32 {
-	mine := v.login.Mine()
+func (v *visit) waitingForMe(ctx context.Context, d *desk) uint32 {
+	mine, err := v.login.Mine(ctx)
+	if err != nil {
+		return v.failed(d, "approve", fmt.Errorf("%w: %w", identity.ErrUnavailable, err))
+	}
 	for _, r := range mine {
-		d.out.printf("%s  %s to %s from %s, waits until %s, approved by %d of %d", r.ID, r.User, r.Target, r.Source, plain.Moment(r.Until), len(r.By), r.Need)
+		d.out.printf("%s  %s to %s from %s, waits until %s, approved by %d of %d%s", r.ID, r.User, r.Target, r.Source, plain.Moment(r.Until), len(r.By), r.Need, named(r))
 	}
 	if len(mine) == 0 {
 		d.out.printf("Nobody waits for your approval.")
 	}
 	return exitOK
+}
+
+// named is who has approved r, for the end of a line.
+func named(r access.ApprovalRequest) string {
+	if len(r.By) == 0 {
+		return ""
+	}
+	return ": " + plain.Text(r.Approved())
 }

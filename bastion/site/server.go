@@ -108,6 +108,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		}
 		return nil, err
 	}
+	if err := s.state.store.Serve(ctx, s.state.log.Name()); err != nil {
+		return nil, err
+	}
 	if err := s.recoverSpool(ctx); err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	s.bastion, err = bastion.New(bastion.Options{
-		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Auditors: k.auditorsOf,
+		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Book: s.state.store, Auditors: k.auditorsOf,
 		HostKeys: k.Hosts, UserCA: k.UserCA, Log: log,
 		History: newest(cfg),
 	})

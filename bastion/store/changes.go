@@ -44,6 +44,12 @@ func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
 			a.ID, a.Epoch, micros(a.PassphraseSet)); err != nil {
 			return err
 		}
+		for _, table := range []string{"waiters", "approvals"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE account = ?1
+				AND EXISTS (SELECT 1 FROM accounts WHERE id = ?1 AND epoch <> ?2)`, a.ID, a.Epoch); err != nil {
+				return err
+			}
+		}
 		n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET generation = generation + 1, epoch = ?, disabled = ?,
 			passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ?, ends = ?, active_since = ?,
 			reset_asked = ?, reset_passphrase_only = ?, reset_uid = ?, reset_login_uid = ?, reset_by = ?,

@@ -1,5 +1,6 @@
 // Package store keeps all durable state but the audit log in SQLite: accounts and
-// what is spent of them, failures and logins, and the bytes moved on a day.
+// what is spent of them, failures and logins, who waits for approval and what was
+// approved, and the bytes moved on a day.
 //
 // # Guarantees
 //

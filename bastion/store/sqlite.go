@@ -35,6 +35,7 @@ type Store struct {
 	read  *sql.DB
 
 	counted atomic.Int64 // calls of Count
+	node    atomic.Pointer[string]
 	bell    bell
 }
 

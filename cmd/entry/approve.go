@@ -8,20 +8,25 @@ import (
 	"net/url"
 	"strings"
 
+	"entry/audit/plain"
 	"entry/bastion/access"
 
 	"github.com/spf13/cobra"
 )
 
 func approveCmd() *cobra.Command {
+	var given bool
 	cmd := &cobra.Command{
 		Use:   "approve [ID]",
 		Short: "Approve somebody's access, or list who waits",
 		Long: `Approve a request under a rule that asks for approval. You approve under the name
 of your account on this machine, which the rule has to name; nobody approves
-their own request. Both names stand in the audit log. Approvers with an account
-at entry can do the same from anywhere: ssh entry approve.`,
-		Example: "  entry approve\n  entry approve k3f9a2xq",
+their own request. Who became root counts as the account they logged in to; log
+and listings say "as root". Both names stand in the audit log. Approvers with an
+account at entry can do the same from anywhere: ssh entry approve.
+
+--given lists what was approved and still holds, with the sessions that used it.`,
+		Example: "  entry approve\n  entry approve k3f9a2xq\n  entry approve --given",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o, err := runningServer(cmd)
@@ -33,13 +38,19 @@ at entry can do the same from anywhere: ssh entry approve.`,
 					err = cerr
 				}
 			}()
+			if len(args) == 1 && given {
+				return failf(exitUsage, "--given lists approvals; it takes no ID")
+			}
 			if len(args) == 1 {
 				var r access.ApprovalRequest
 				if err := o.call(cmd.Context(), http.MethodPost, "/v1/approvals/"+url.PathEscape(args[0]), nil, &r); err != nil {
 					return err
 				}
-				fmt.Printf("Approved: %s on %s, %d of %d, for %s.\n", r.User, r.Target, len(r.By), r.Need, r.For)
+				fmt.Printf("Approved: %s on %s, %d of %d, for %s.\n", r.User, r.Target, len(r.By), r.Need, r.Holds())
 				return nil
+			}
+			if given {
+				return listGiven(cmd, o)
 			}
 			var all []access.ApprovalRequest
 			if err := o.call(cmd.Context(), http.MethodGet, "/v1/approvals", nil, &all); err != nil {
@@ -49,8 +60,8 @@ at entry can do the same from anywhere: ssh entry approve.`,
 				return eachJSON(all)
 			}
 			for _, r := range all {
-				fmt.Printf("%s  %s on %s from %s; approved by %d of %d; approvers: %s; waits until %s\n",
-					r.ID, r.User, r.Target, r.Source, len(r.By), r.Need, strings.Join(r.Approvers, ", "), r.Until.UTC().Format("15:04 UTC"))
+				fmt.Printf("%s  %s on %s from %s; approved by %d of %d%s; approvers: %s; waits until %s\n",
+					r.ID, r.User, r.Target, r.Source, len(r.By), r.Need, named(r), strings.Join(r.Approvers, ", "), r.Until.UTC().Format("15:04 UTC"))
 			}
 			if len(all) == 0 {
 				fmt.Println("Nobody waits for approval.")
@@ -58,6 +69,38 @@ at entry can do the same from anywhere: ssh entry approve.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&given, "given", false, "list the approvals in force")
 	cmd.Flags().Bool("json", false, "one JSON object a line")
 	return cmd
+}
+
+// named is who has approved r, in brackets; "" for nobody.
+func named(r access.ApprovalRequest) string {
+	if len(r.By) == 0 {
+		return ""
+	}
+	return " (" + r.Approved() + ")"
+}
+
+// listGiven prints the approvals in force.
+func listGiven(cmd *cobra.Command, o *operator) error {
+	var all []access.GivenApproval
+	if err := o.call(cmd.Context(), http.MethodGet, "/v1/approvals/given", nil, &all); err != nil {
+		return err
+	}
+	if asJSON(cmd) {
+		return eachJSON(all)
+	}
+	for _, a := range all {
+		uses := "any number of sessions"
+		if a.Uses > 0 {
+			uses = fmt.Sprintf("%d of %s used", a.Used, plain.Count(a.Uses, "session"))
+		}
+		fmt.Printf("%s on %s from %s, by rule %s; approved by %s at %s, until %s; %s\n",
+			a.User, a.Target, a.Source, a.Rule, access.Approver(a.By, a.Acting), plain.Moment(a.At), plain.Moment(a.Until), uses)
+	}
+	if len(all) == 0 {
+		fmt.Println("No approval is in force.")
+	}
+	return nil
 }

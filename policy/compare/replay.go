@@ -121,13 +121,14 @@ func (r *replay) event(e audit.Event) {
 			name, _, _ := strings.Cut(e.Rule, " ")
 			key := access{e.User, e.Target}
 			r.approvals[key] = append(slices.DeleteFunc(r.approvals[key], func(a policy.Approval) bool { return !e.Time.Before(a.Until) }),
-				policy.Approval{By: e.Approver, Rule: name, At: e.Time, Until: *e.Until})
+				policy.Approval{By: e.Approver, Rule: name, At: e.Time, Until: *e.Until, Uses: int(e.Uses)})
 		}
 	case audit.SessionStarted:
 		if r.within(e) {
 			r.out.Accesses++
 			r.started(e)
 		}
+		r.used(e)
 	case audit.AccessRefused:
 		// Other refusals weren't the policy's.
 		if r.within(e) && e.Target != "" && e.Reason == "denied" {
@@ -176,6 +177,21 @@ func (r *replay) started(e audit.Event) {
 			r.note(e, "would be without "+lost, "rule "+g.Rule().String())
 		} else if gained != "" {
 			r.note(e, "would also have "+gained, "rule "+g.Rule().String())
+		}
+	}
+}
+
+// used takes what e used up off the approvals for few sessions.
+func (r *replay) used(e audit.Event) {
+	if e.Approver == "" {
+		return
+	}
+	key := access{e.User, e.Target}
+	for i := range r.approvals[key] {
+		if a := &r.approvals[key][i]; a.Uses > 0 {
+			if a.Uses--; a.Uses == 0 {
+				a.Until = a.At // over
+			}
 		}
 	}
 }
