@@ -48,7 +48,11 @@ func (a *Server) failures(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if a.Gate != nil {
-		f.Waiting = slices.DeleteFunc(a.Gate.Approvals(), func(x access.ApprovalRequest) bool { return x.User != name })
+		all, err := a.Gate.Approvals(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f.Waiting = slices.DeleteFunc(all, func(x access.ApprovalRequest) bool { return x.User != name })
 	}
 	return f, nil
 }
