@@ -351,25 +351,30 @@ rules:
 		{"of its group", "alice", "uni", []string{"x", "cn=physics,ou=groups,dc=uni"}, "home.tinker", "upload, x11"},
 		{"of that group elsewhere", "alice", "local", []string{"cn=physics,ou=groups,dc=uni"}, "home.tinker", "x11"},
 		{"denied by realm", "alice", "guests", nil, "home.tinker", ""},
+		{"of its group, as the directory writes it", "alice", "uni", []string{"CN=Physics,OU=Groups,DC=Uni"}, "home.tinker", "upload, x11"},
 		{"denied by group", "alice", "uni", []string{"guests"}, "home.tinker", ""},
+		{"denied by group, as the directory writes it", "alice", "uni", []string{"GUESTS"}, "home.tinker", ""},
+		{"denied by group, with an invisible character", "alice", "uni", []string{"guests\u200b"}, "home.tinker", ""},
+		{"of what only looks like its group", "alice", "uni", []string{"cn=physics\u200b,ou=groups,dc=uni"}, "home.tinker", "x11"},
+		{"denied by group, with a space", "alice", "uni", []string{"Guests "}, "home.tinker", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			g, no := ask(t, p, Request{User: tc.user, Realm: tc.realm, Groups: tc.groups}, tc.target)
+			g, no := ask(t, p, Request{User: tc.user, Realm: tc.realm, Groups: GroupsNamed(tc.groups...)}, tc.target)
 			if got := g.Capabilities().String(); no == nil && got != tc.want || no != nil && tc.want != "" {
 				t.Errorf("%s (%v), want %s", got, no, tc.want)
 			}
 		})
 	}
-	if target, err := p.Resolve("zoe", "home", "uni"); err != nil || target.FullName() != "home.tailor" {
+	if target, err := p.Resolve("zoe", "home", "uni", Groups{}); err != nil || target.FullName() != "home.tailor" {
 		t.Errorf("%v, %v", target, err)
 	}
-	if target, err := p.Resolve("zoe", "home", "uni", "cn=physics,ou=groups,dc=uni"); err == nil {
+	if target, err := p.Resolve("zoe", "home", "uni", GroupsNamed("cn=physics,ou=groups,dc=uni")); err == nil {
 		t.Errorf("%s isn't ambiguous", target.FullName())
 	}
-	if target, err := p.Resolve("zoe", "home"); err == nil {
+	if target, err := p.Resolve("zoe", "home", "", Groups{}); err == nil {
 		t.Errorf("%s was named to a stranger", target.FullName())
 	}
-	if got := p.TargetsOf("zoe", "uni"); len(got) != 1 || got[0].FullName() != "home.tailor" {
+	if got := p.TargetsOf("zoe", "uni", Groups{}); len(got) != 1 || got[0].FullName() != "home.tailor" {
 		t.Errorf("%d targets", len(got))
 	}
 }

@@ -12,7 +12,7 @@ import (
 type Request struct {
 	User   string     // proved, not merely claimed
 	Realm  string     // what vouched for the user, as the configuration calls it
-	Groups []string   // the user's groups in that realm
+	Groups Groups     // the user's groups in that realm
 	Target *Target    // one of a Policy's; found again by its full name
 	Source netip.Addr // the client's; the zero Addr is in no network
 	Time   time.Time  // when access would begin, or is decided anew
@@ -97,7 +97,7 @@ func (d *decision) consider(r *rule) {
 }
 
 func (d *decision) asker() asker {
-	return asker{who: d.policy.users[d.request.User], realm: d.request.Realm, groups: d.request.Groups}
+	return d.policy.asker(d.request.User, d.request.Realm, d.request.Groups)
 }
 
 // combine merges the rules. One of which deny rules leave nothing relaxes no

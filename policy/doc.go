@@ -36,6 +36,12 @@
 // code was) and `approval` (other people's consent). What a request doesn't say
 // meets no condition of an allow rule and every one of a deny rule.
 //
+// A realm's group is named as its directory has it ("uni/cn=physics,ou=groups").
+// Case, spaces and the spelling of a DN make no difference; where directories
+// differ in what they take for one name, a rule that denies holds for whatever
+// might be meant, and one that allows only for what surely is. Package ldapmatch
+// compares.
+//
 // Windows are read off the clock of their zone: `hours: "22:00-06:00"` belong
 // to the day on which they begin; where the clock is put forward, hours may be
 // missing, where it is put back, they come twice. The zone's data is in the

@@ -146,9 +146,9 @@ func (s *subject) means(q *Request, deny bool) bool {
 	if !s.realm {
 		return slices.Contains(s.users, q.User)
 	}
-	name, group, grouped := strings.Cut(strings.TrimPrefix(s.name, "realm "), "/")
+	name, _, grouped := strings.Cut(strings.TrimPrefix(s.name, "realm "), "/")
 	if q.Realm == "" {
 		return deny
 	}
-	return name == q.Realm && (!grouped || slices.Contains(q.Groups, group))
+	return name == q.Realm && (!grouped || q.Groups.of(s))
 }

@@ -92,7 +92,7 @@ func TestFind(t *testing.T) {
 		{"", "home", `"home" is ambiguous; ask for home.tailor, home.tinker`},
 		{"alice", "house", `no target "house"`},
 	} {
-		target, err := p.Find(tc.user, tc.name)
+		target, err := p.Find(tc.user, tc.name, "", Groups{})
 		got := ""
 		if err != nil {
 			got = err.Error()

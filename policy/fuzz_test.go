@@ -60,7 +60,7 @@ func FuzzResolve(f *testing.F) {
 	}
 	p := parse(f, labsYAML, resolveRules)
 	f.Fuzz(func(t *testing.T, user, name string) {
-		target, err := p.Resolve(user, name)
+		target, err := p.Resolve(user, name, "", Groups{})
 		if (err == nil) != (target != nil) {
 			t.Fatalf("%v, %v", target, err)
 		}

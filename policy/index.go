@@ -14,8 +14,10 @@ type person struct {
 
 // realm is what rules say of those whom one realm vouches for.
 type realm struct {
-	all    *subject // nil if no rule speaks of all of them
-	groups map[string]*subject
+	all *subject // nil if no rule speaks of all of them
+	// By the keys of package ldapmatch: subjects of rules that allow, and of
+	// those that deny.
+	allowed, denied map[string]*subject
 }
 
 // reach holds the lists of rules that open or close one target, by its name and
@@ -94,17 +96,38 @@ func (p *Policy) indexWho() {
 }
 
 func (p *Policy) addRealm(s *subject) {
-	name, group, grouped := strings.Cut(strings.TrimPrefix(s.name, "realm "), "/")
+	name, _, grouped := strings.Cut(strings.TrimPrefix(s.name, "realm "), "/")
 	r := p.realms[name]
 	if r == nil {
-		r = &realm{groups: map[string]*subject{}}
+		r = &realm{allowed: map[string]*subject{}, denied: map[string]*subject{}}
 		p.realms[name] = r
 	}
-	if grouped {
-		r.groups[group] = s
-	} else {
+	switch {
+	case !grouped:
 		r.all = s
+	case s.denied:
+		r.denied[s.group] = s
+	default:
+		r.allowed[s.group] = s
 	}
+}
+
+// groups appends the subjects that g are of.
+func (r *realm) groups(dst []*subject, g Groups) []*subject {
+	dst = find(dst, r.allowed, g.strict)
+	return find(dst, r.denied, g.loose)
+}
+
+func find(dst []*subject, by map[string]*subject, keys []string) []*subject {
+	if len(by) == 0 {
+		return dst
+	}
+	for _, key := range keys {
+		if s := by[key]; s != nil {
+			dst = append(dst, s)
+		}
+	}
+	return dst
 }
 
 func (p *Policy) person(user string) *person {
@@ -129,7 +152,7 @@ func appendOnce(list []int32, id int32) []int32 {
 type asker struct {
 	who    *person // nil for a user the files don't know
 	realm  string
-	groups []string
+	groups Groups
 }
 
 // labs are those that the files put a in, sorted by name.
@@ -151,11 +174,7 @@ func (p *Policy) subjects(a asker) []*subject {
 		if r.all != nil {
 			out = append(out, r.all)
 		}
-		for _, g := range a.groups {
-			if s := r.groups[g]; s != nil {
-				out = append(out, s)
-			}
-		}
+		out = r.groups(out, a.groups)
 	}
 	return out
 }
@@ -182,10 +201,8 @@ func (p *Policy) match(dst []int32, a asker, t *Target) []int32 {
 			if vouched.all != nil {
 				dst = intersect(dst, vouched.all.rules, rules)
 			}
-			for _, g := range a.groups {
-				if s := vouched.groups[g]; s != nil {
-					dst = intersect(dst, s.rules, rules)
-				}
+			for _, s := range vouched.groups(nil, a.groups) {
+				dst = intersect(dst, s.rules, rules)
 			}
 		}
 	}

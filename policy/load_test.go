@@ -68,7 +68,7 @@ func TestLoadOfNothingDeniesAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Resolve("alice", "home"); err == nil {
+	if _, err := p.Resolve("alice", "home", "", Groups{}); err == nil {
 		t.Error("resolved a target of no policy")
 	}
 	if _, err := p.Decide(Request{User: "alice", Target: &Target{Name: "home", Lab: "tinker"}}); err == nil {

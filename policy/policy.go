@@ -99,10 +99,10 @@ func (p *Policy) LabsOf(user string) []string {
 }
 
 // TargetsOf are the targets of the user's labs and those that a rule opens to
-// the user elsewhere, sorted by full name. Being listed is no grant. realm is
-// as for [Policy.Resolve].
-func (p *Policy) TargetsOf(user string, realm ...string) []*Target {
-	a := p.asker(user, realm)
+// the user elsewhere, sorted by full name. Being listed is no grant. realm and
+// groups are as for [Policy.Resolve].
+func (p *Policy) TargetsOf(user, realm string, groups Groups) []*Target {
+	a := p.asker(user, realm, groups)
 	var list []*Target
 	for _, l := range a.labs() {
 		list = append(list, l.targets...)
@@ -112,13 +112,8 @@ func (p *Policy) TargetsOf(user string, realm ...string) []*Target {
 	return slices.Compact(list)
 }
 
-// asker is user in a realm with its groups.
-func (p *Policy) asker(user string, realm []string) asker {
-	a := asker{who: p.users[user]}
-	if len(realm) > 0 {
-		a.realm, a.groups = realm[0], realm[1:]
-	}
-	return a
+func (p *Policy) asker(user, realm string, groups Groups) asker {
+	return asker{who: p.users[user], realm: realm, groups: groups}
 }
 
 // granted are the targets that some allow rule opens to a, from wherever;

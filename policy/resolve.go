@@ -56,10 +56,10 @@ func quote(s string) string { return plain.Quote(plain.Clip(s, 64)) }
 // elsewhere; where several labs have it, the user's default lab decides. The
 // error is [*UnknownTarget] or [*Ambiguous]. Resolving is no grant.
 //
-// realm is the name of the realm that vouched for the user, then the groups
-// that the user has there; it may be left out.
-func (p *Policy) Resolve(user, name string, realm ...string) (*Target, error) {
-	who := p.asker(user, realm)
+// realm is the name of the realm that vouched for the user, groups are those
+// that the user has there; "" and none where no realm did.
+func (p *Policy) Resolve(user, name, realm string, groups Groups) (*Target, error) {
+	who := p.asker(user, realm, groups)
 	key := strings.TrimSuffix(name, ".")
 	if !asciiName(key) {
 		return nil, p.unknown(who, name, key)
@@ -98,12 +98,12 @@ func ambiguous(name string, found []*Target) *Ambiguous {
 
 // Find finds the target that an operator means by name: its full name, what user,
 // who may be "", would call it, or a bare name that only one lab has. The errors
-// and realm are as for [Policy.Resolve].
-func (p *Policy) Find(user, name string, realm ...string) (*Target, error) {
+// and the rest are as for [Policy.Resolve].
+func (p *Policy) Find(user, name, realm string, groups Groups) (*Target, error) {
 	if t := p.targets[name]; t != nil {
 		return t, nil
 	}
-	if t, err := p.Resolve(user, name, realm...); err == nil {
+	if t, err := p.Resolve(user, name, realm, groups); err == nil {
 		return t, nil
 	}
 	switch found := p.byName[name]; len(found) {

@@ -54,7 +54,7 @@ func TestResolve(t *testing.T) {
 		{"endless", "zoe", strings.Repeat("a", 5000), p, `no target "` + strings.Repeat("a", 64) + `..."`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			target, err := tc.policy.Resolve(tc.user, tc.asked)
+			target, err := tc.policy.Resolve(tc.user, tc.asked, "", Groups{})
 			got := ""
 			if err != nil {
 				var unknown *UnknownTarget
@@ -93,10 +93,10 @@ func TestListings(t *testing.T) {
 		got, want []string
 	}{
 		{"all targets", names(p.Targets()), []string{"bench.tinker", "home.tailor", "home.tinker"}},
-		{"bob's", names(p.TargetsOf("bob")), []string{"bench.tinker", "home.tailor", "home.tinker"}},
-		{"carol's", names(p.TargetsOf("carol")), []string{"bench.tinker", "home.tinker"}},
-		{"erin's", names(p.TargetsOf("erin")), []string{"home.tailor"}},
-		{"zoe's", names(p.TargetsOf("zoe")), nil},
+		{"bob's", names(p.TargetsOf("bob", "", Groups{})), []string{"bench.tinker", "home.tailor", "home.tinker"}},
+		{"carol's", names(p.TargetsOf("carol", "", Groups{})), []string{"bench.tinker", "home.tinker"}},
+		{"erin's", names(p.TargetsOf("erin", "", Groups{})), []string{"home.tailor"}},
+		{"zoe's", names(p.TargetsOf("zoe", "", Groups{})), nil},
 		{"bob's labs", p.LabsOf("bob"), []string{"tailor", "tinker"}},
 		{"zoe's labs", p.LabsOf("zoe"), nil},
 	} {

@@ -73,9 +73,11 @@ func (b *builder) readSituation(t *test, f strict.Fields) {
 		t.Source = addr
 	}
 	t.Realm = f.Get("realm").Text()
+	var groups []string
 	for _, group := range f.Get("realm_groups").SomeItems() {
-		t.Groups = append(t.Groups, group.Text())
+		groups = append(groups, group.Text())
 	}
+	t.Groups = GroupsNamed(groups...)
 	t.Time, _ = b.readMoment(f.Get("at"), f.Get("zone"), false)
 	t.Method = f.Get("method").Text()
 	t.CodeAge = f.Get("code_age").Duration(0, 0, 365*24*time.Hour)

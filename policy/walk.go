@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"entry/policy/ldapmatch"
 )
 
 // What is in this file serves those who ask about everybody and everything, as
@@ -24,7 +26,7 @@ type Who struct {
 func (p *Policy) askerOf(w Who) asker {
 	a := asker{who: p.users[w.User], realm: w.Realm}
 	if w.Group != "" {
-		a.groups = []string{w.Group}
+		a.groups = GroupsNamed(w.Group)
 	}
 	return a
 }
@@ -55,14 +57,19 @@ func (p *Policy) Standings() []Who {
 	var out []Who
 	for name, r := range p.realms {
 		out = append(out, Who{Realm: name})
-		for group := range r.groups {
-			out = append(out, Who{Realm: name, Group: group})
+		for _, groups := range []map[string]*subject{r.allowed, r.denied} {
+			for _, s := range groups {
+				_, group, _ := strings.Cut(s.name, "/")
+				out = append(out, Who{Realm: name, Group: group})
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Who) int {
-		return cmp.Or(cmp.Compare(a.Realm, b.Realm), cmp.Compare(a.Group, b.Group))
+		return cmp.Or(cmp.Compare(a.Realm, b.Realm), cmp.Compare(ldapmatch.Strict(a.Group), ldapmatch.Strict(b.Group)), cmp.Compare(a.Group, b.Group))
 	})
-	return out
+	return slices.CompactFunc(out, func(a, b Who) bool {
+		return a.Realm == b.Realm && ldapmatch.Strict(a.Group) == ldapmatch.Strict(b.Group)
+	})
 }
 
 // UserClasses numbers the users that the files name: rules speak alike of those

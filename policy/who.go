@@ -1,20 +1,24 @@
 package policy
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"entry/policy/ldapmatch"
 	"entry/policy/strict"
 )
 
 // subject is one entry of somebody's `who`: a user, a lab's members or a group.
 // Rules share them, so that a rule for a lab of thousands costs one entry.
 type subject struct {
-	name  string // "alice", "lab tinker", "group tinker/stewards", "realm uni", "realm uni/physics"
-	realm bool   // whom a realm vouches for, or one of its groups; the files don't know the users
-	users []string
-	rules []int32 // the rules for it, in increasing order
+	name   string // "alice", "lab tinker", "group tinker/stewards", "realm uni", "realm uni/Physics"
+	realm  bool   // whom a realm vouches for, or one of its groups; the files don't know the users
+	group  string // that of the realm, by a key of package ldapmatch
+	denied bool   // group is the key for rules that deny
+	users  []string
+	rules  []int32 // the rules for it, in increasing order
 }
 
 func (b *builder) linkWho(r *rule, who strict.Value) {
@@ -34,7 +38,7 @@ func (b *builder) linkWho(r *rule, who strict.Value) {
 		}
 	}
 	for _, item := range f.Get("realms").Items() {
-		if s := b.readRealm(item); s != nil {
+		if s := b.readRealm(item, r.deny); s != nil {
 			r.who = appendSubject(r.who, item, s)
 		}
 	}
@@ -91,7 +95,7 @@ const maxRealmGroup = 512
 
 // readRealm reads "uni", or "uni/GROUP" with whatever the realm calls a group.
 // Neither is known to the files.
-func (b *builder) readRealm(v strict.Value) *subject {
+func (b *builder) readRealm(v strict.Value, deny bool) *subject {
 	s, ok := v.Want(`a realm such as "uni"`)
 	if !ok {
 		return nil
@@ -105,7 +109,27 @@ func (b *builder) readRealm(v strict.Value) *subject {
 		v.Errorf(codeName, "a realm's group has a name of 1 to %d bytes after the slash", maxRealmGroup)
 		return nil
 	}
-	subject := b.subject("realm "+s, nil)
-	subject.realm = true
-	return subject
+	if !grouped {
+		return b.vouched("realm "+s, subject{name: "realm " + s, realm: true})
+	}
+	if ldapmatch.Loose(group) == "" {
+		v.Errorf(codeName, "the name of a realm's group has to have something that can be seen")
+		return nil
+	}
+	key := ldapmatch.Strict(group)
+	if deny {
+		key = ldapmatch.Loose(group)
+	}
+	return b.vouched(fmt.Sprintf("realm %s/%s denied %t", realm, key, deny), subject{name: "realm " + s, realm: true, group: key, denied: deny})
+}
+
+// vouched is the subject of a realm or of a group in it: one, however the files
+// write it, and shown as they do first.
+func (b *builder) vouched(id string, first subject) *subject {
+	s := b.subjects[id]
+	if s == nil {
+		s = &first
+		b.subjects[id] = s
+	}
+	return s
 }

@@ -83,7 +83,7 @@ func (g *Gate) Close() {
 
 // Finds tells which target s would mean by name, if any.
 func (g *Gate) Finds(s Subject, name string) (*policy.Target, bool) {
-	t, err := g.Policy().Resolve(s.User, name, s.names()...)
+	t, err := g.Policy().Resolve(s.User, name, s.Realm, s.Groups)
 	return t, err == nil
 }
 

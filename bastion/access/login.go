@@ -25,7 +25,8 @@ const SSHPort = 22
 type Login struct {
 	gate   *Gate
 	who    identity.Identity
-	conn   string // ULID of the client connection
+	as     Subject // who, as policy sees them
+	conn   string  // ULID of the client connection
 	source netip.AddrPort
 	group  *group.Group // the connection's goroutines
 	until  atomic.Int64 // ns since 1970 at which the account has to be looked at again; 0 is never
@@ -33,7 +34,7 @@ type Login struct {
 
 // Login is a login of who on a client connection, whose goroutines are group.
 func (g *Gate) Login(who identity.Identity, conn string, source netip.AddrPort, group *group.Group) *Login {
-	return &Login{gate: g, who: who, conn: conn, source: source, group: group}
+	return &Login{gate: g, who: who, as: subjectOf(who, source.Addr()), conn: conn, source: source, group: group}
 }
 
 // Enter registers l, then asks whether it still holds: r says why not. hangUp
@@ -125,9 +126,6 @@ func (l *Login) lasts(until time.Time) {
 	l.until.Store(until.UnixNano())
 }
 
-// subject is the login as policy sees it.
-func (l *Login) subject() Subject { return subjectOf(l.who, l.source.Addr()) }
-
 // now is this moment for something new on t: with the approvals that it may use.
 func (l *Login) now(p *policy.Policy, t *policy.Target) moment {
 	given, _ := l.approvals(p, t, l.use(t, ""), true) // none where they can't be read
@@ -140,7 +138,7 @@ func (l *Login) Resolve(name string) (*policy.Target, *Refused) {
 }
 
 func (l *Login) resolve(p *policy.Policy, name string) (*policy.Target, *Refused) {
-	t, err := p.Resolve(l.who.User(), name, l.subject().names()...)
+	t, err := p.Resolve(l.who.User(), name, l.as.Realm, l.as.Groups)
 	if err == nil {
 		return t, nil
 	}
@@ -174,7 +172,7 @@ func (l *Login) Authorise(name string, port uint32) (policy.Grant, *Refused) {
 
 // grant decides on t for something new.
 func (l *Login) grant(p *policy.Policy, t *policy.Target) (policy.Grant, *Refused) {
-	g, err := l.subject().decide(p, t, l.now(p, t))
+	g, err := l.as.decide(p, t, l.now(p, t))
 	if err != nil {
 		return policy.Grant{}, denied(p, t, err)
 	}
@@ -195,7 +193,7 @@ func (l *Login) Again(t *policy.Target) (policy.Grant, *Refused) {
 // Places lists the user's targets with what connecting now would give.
 func (l *Login) Places() []Place {
 	p := l.gate.Policy()
-	return l.subject().places(p, func(t *policy.Target) moment { return l.now(p, t) })
+	return l.as.places(p, func(t *policy.Target) moment { return l.now(p, t) })
 }
 
 // portList is the target's ports in words.

@@ -11,8 +11,8 @@ import (
 // Subject is a user as policy sees them.
 type Subject struct {
 	User   string
-	Realm  string   // that vouched for the user, "" for none
-	Groups []string // of the user in the realm
+	Realm  string        // that vouched for the user, "" for none
+	Groups policy.Groups // of the user in the realm
 	Source netip.Addr
 	Method string    // of the login, as identity.Identity has it
 	CodeAt time.Time // when the code was given
@@ -21,7 +21,7 @@ type Subject struct {
 // subjectOf is who was proven, seen from an address.
 func subjectOf(who identity.Identity, source netip.Addr) Subject {
 	groups, _ := who.Groups()
-	return Subject{User: who.User(), Realm: who.Realm(), Groups: groups, Source: source, Method: who.Method(), CodeAt: who.At()}
+	return Subject{User: who.User(), Realm: who.Realm(), Groups: policy.GroupsNamed(groups...), Source: source, Method: who.Method(), CodeAt: who.At()}
 }
 
 // Expected is user as policy will see them after their usual login at that time.
@@ -33,14 +33,6 @@ func Expected(user identity.UserInfo, at time.Time) Subject {
 		s.Method = "passphrase+sms"
 	}
 	return s
-}
-
-// names is what policy resolves names with: the realm, then its groups.
-func (s Subject) names() []string {
-	if s.Realm == "" {
-		return nil
-	}
-	return append([]string{s.Realm}, s.Groups...)
 }
 
 // moment is when, and under which approvals, something is decided.
@@ -84,9 +76,9 @@ func Places(p *policy.Policy, s Subject, at time.Time) []Place {
 
 func (s Subject) places(p *policy.Policy, when func(*policy.Target) moment) []Place {
 	var out []Place
-	for _, t := range p.TargetsOf(s.User, s.names()...) {
+	for _, t := range p.TargetsOf(s.User, s.Realm, s.Groups) {
 		x := Place{Target: t, Name: t.Name, Login: t.Login(s.User, "")}
-		if r, err := p.Resolve(s.User, t.Name, s.names()...); err != nil || r != t {
+		if r, err := p.Resolve(s.User, t.Name, s.Realm, s.Groups); err != nil || r != t {
 			x.Name = t.FullName()
 		}
 		x.Grant, x.Denied = s.decide(p, t, when(t))

@@ -62,7 +62,7 @@ func TestPlacesAreDecisions(t *testing.T) {
 				if x.Grant.Valid() != (x.Denied == nil) {
 					t.Errorf("%s has grant and refusal, or neither", x.Target.FullName())
 				}
-				named, err := p.Resolve(c.who.User, x.Name, c.who.names()...)
+				named, err := p.Resolve(c.who.User, x.Name, c.who.Realm, c.who.Groups)
 				if err != nil || named != x.Target {
 					t.Errorf("%q leads to %v, %v; want %s", x.Name, named, err, x.Target.FullName())
 				}

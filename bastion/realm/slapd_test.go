@@ -205,6 +205,11 @@ objectClass: groupOfNames
 cn: beamline
 member: uid=alice,ou=people,dc=example,dc=org
 
+dn: cn=Blåbær og før,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: Blåbær og før
+member: uid=old,ou=people,dc=example,dc=org
+
 dn: ou=elsewhere,dc=example,dc=org
 objectClass: referral
 objectClass: extensibleObject

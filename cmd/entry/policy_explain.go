@@ -86,11 +86,11 @@ func (s situation) suppose(p *policy.Policy, user, target string) (q policy.Supp
 			return q, 0, err
 		}
 	}
-	q = policy.Supposition{Request: policy.Request{User: user, Realm: s.realm, Groups: s.groups, Method: s.method}, CodeAge: s.codeAge, ApprovedBy: s.approvedBy}
+	q = policy.Supposition{Request: policy.Request{User: user, Realm: s.realm, Groups: policy.GroupsNamed(s.groups...), Method: s.method}, CodeAge: s.codeAge, ApprovedBy: s.approvedBy}
 	if q.Time, q.Source, err = s.place(); err != nil {
 		return q, 0, err
 	}
-	q.Target, err = findTarget(p, user, target, append([]string{s.realm}, s.groups...)...)
+	q.Target, err = findTarget(p, user, target, q.Realm, q.Groups)
 	return q, want, err
 }
 
@@ -118,8 +118,8 @@ func capabilityOf(name string) (policy.Capability, error) {
 }
 
 // findTarget finds what an operator means by name; see [policy.Policy.Find].
-func findTarget(p *policy.Policy, user, name string, realm ...string) (*policy.Target, error) {
-	t, err := p.Find(user, name, realm...)
+func findTarget(p *policy.Policy, user, name, realm string, groups policy.Groups) (*policy.Target, error) {
+	t, err := p.Find(user, name, realm, groups)
 	var unknown *policy.UnknownTarget
 	switch {
 	case errors.As(err, &unknown):

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"entry/policy"
 	"entry/policy/compare"
 )
 
@@ -28,7 +29,7 @@ The exit code is 3 where nobody has it.`,
 		if err != nil {
 			return err
 		}
-		t, err := findTarget(p, "", args[0])
+		t, err := findTarget(p, "", args[0], "", policy.Groups{})
 		if err != nil {
 			return err
 		}

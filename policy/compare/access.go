@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"entry/policy"
+	"entry/policy/ldapmatch"
 )
 
 // always is what no conditions are called.
@@ -35,8 +36,9 @@ func (d *differ) access() {
 // standings are those of either policy.
 func (d *differ) standings() []policy.Who {
 	out := append(d.a.Standings(), d.b.Standings()...)
-	slices.SortFunc(out, func(x, y policy.Who) int { return strings.Compare(x.Realm+"/"+x.Group, y.Realm+"/"+y.Group) })
-	return slices.Compact(out)
+	key := func(w policy.Who) string { return w.Realm + "/" + ldapmatch.Strict(w.Group) }
+	slices.SortStableFunc(out, func(x, y policy.Who) int { return strings.Compare(key(x), key(y)) })
+	return slices.CompactFunc(out, func(x, y policy.Who) bool { return key(x) == key(y) })
 }
 
 // alike groups the names of two numberings by their number in both, and gives

@@ -67,7 +67,7 @@ func WhoCan(p *policy.Policy, t *policy.Target, c policy.Capability, at time.Tim
 	ask := func(user string, place policy.Who) (Holder, bool) {
 		r := policy.Request{User: user, Realm: place.Realm, Target: t, Source: from, Time: at}
 		if place.Group != "" {
-			r.Groups = []string{place.Group}
+			r.Groups = policy.GroupsNamed(place.Group)
 		}
 		v := p.Would(r, c)
 		h := Holder{Who: policy.Who{User: user}, Rule: v.Rule, Until: v.Until.UTC(), Approval: v.Approval}

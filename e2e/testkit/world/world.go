@@ -109,7 +109,7 @@ func Requests(ps ...*policy.Policy) map[string]policy.Request {
 						case 1:
 							r.Realm, r.Method, r.CodeAt = "uni", "passphrase+otp", r.Time.Add(-90*time.Minute)
 						case 2:
-							r.Realm, r.Groups, r.Method, r.CodeAt = "uni", []string{"staff"}, "publickey+otp", r.Time
+							r.Realm, r.Groups, r.Method, r.CodeAt = "uni", policy.GroupsNamed("staff"), "publickey+otp", r.Time
 						case 3:
 							r.Realm, r.Method, r.CodeAt = "", "publickey+remembered", r.Time.Add(-time.Minute)
 						}

@@ -1,0 +1,37 @@
+package policy
+
+import (
+	"slices"
+
+	"entry/policy/ldapmatch"
+)
+
+// Groups are a user's groups in a realm, ready to be compared with what rules
+// say as the directory would compare them: strictly by rules that allow, loosely
+// by rules that deny; see package ldapmatch. The zero value is none.
+type Groups struct{ strict, loose []string }
+
+// GroupsNamed are the groups that a realm calls names. It takes microseconds a
+// name: call it once a login.
+func GroupsNamed(names ...string) Groups {
+	return Groups{keys(names, ldapmatch.Strict), keys(names, ldapmatch.Loose)}
+}
+
+func keys(names []string, key func(string) string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = key(name)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// of tells whether one of g is what s, a realm's group, means.
+func (g Groups) of(s *subject) bool {
+	list := g.strict
+	if s.denied {
+		list = g.loose
+	}
+	_, found := slices.BinarySearch(list, s.group)
+	return found
+}
