@@ -19,26 +19,35 @@ const (
 	// there is room: a key exchange over a slow line takes some round trips.
 	patience = 2 * time.Second
 
+	// hesitation is how long a dialogue is left alone where there is no room and
+	// its source has more than its share.
+	hesitation = 20 * time.Second
+
 	// typing is how long a dialogue without an answer counts as one that goes
 	// on: people look for their phones.
 	typing = 60 * time.Second
 
 	// holding is how long a newcomer without a place waits for one before it is
-	// refused: most places are free again in seconds.
+	// refused: most places are free again in seconds. Each relook it looks whether
+	// time alone has made one free.
 	holding = 5 * time.Second
+	relook  = 500 * time.Millisecond
 
 	// A source whose connections end without a login (scanners, unattended
-	// clients that answer with empty strings) may open this many at once…
+	// clients that answer with empty strings) may open this many at once, unless
+	// somebody has logged in from there lately…
 	burstConnections = 60
 	// …and one more each refillConnection after that.
 	refillConnection = 2 * time.Second
 
 	// The same for connections that ask about keys without signing by any: so
 	// many at once, and one more each refillQueries. Beyond that an answer waits
-	// for queryPause.
+	// for queryPause; the first one on a connection longer with each burstQueries
+	// more, up to longestQuery, because they can be had side by side.
 	burstQueries  = 30
 	refillQueries = 20 * time.Second
 	queryPause    = 2 * time.Second
+	longestQuery  = 20 * time.Second
 
 	// maxSources bounds the table; when it is full the oldest idle source is
 	// forgotten, which can only forgive.
@@ -114,21 +123,24 @@ func (a *admission) enter(ctx context.Context, from netip.Addr, drop func()) (*t
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s, now := a.source(from)
-	if s.budget.left < 1 {
+	t := &ticket{a: a, key: sourceOf(from), known: a.familiar.has(sourceOf(from), now), drop: drop, sign: now}
+	// From a known network nobody is refused for what others there did: whoever
+	// shares the address could keep its owner out with it.
+	if s.budget.left < 1 && !t.known {
 		return nil, "rate"
 	}
-	s.budget.left--
+	s.budget.left = max(0, s.budget.left-1)
 	s.waiting++
-	t := &ticket{a: a, key: sourceOf(from), known: a.familiar.has(sourceOf(from), now), drop: drop, sign: now}
 	why := a.place(t, now)
 	if why != "" && a.held < a.startups.Full {
 		a.held++
-		timer := time.NewTimer(holding)
+		timer, again := time.NewTimer(holding), time.NewTicker(relook)
 		for end := false; why != "" && !end; {
 			changed := a.changed
 			a.mu.Unlock()
 			select {
 			case <-changed:
+			case <-again.C:
 			case <-timer.C:
 				end = true
 			case <-ctx.Done():
@@ -138,6 +150,7 @@ func (a *admission) enter(ctx context.Context, from netip.Addr, drop func()) (*t
 			why = a.place(t, a.now())
 		}
 		timer.Stop()
+		again.Stop()
 		a.held--
 	}
 	if why != "" {
@@ -166,41 +179,57 @@ func (a *admission) source(from netip.Addr) (*source, time.Time) {
 // place gives t one of the places if it can, or says why it can't. The caller
 // holds a.mu.
 func (a *admission) place(t *ticket, now time.Time) (why string) {
-	silent, talking, all, mute := 0, 0, 0, 0
-	for o := range a.open {
-		if o.stage != enrolling {
-			all++
-		}
-		is := o.silent(now)
-		if is {
-			mute++
-		}
-		if o.key != t.key {
-			continue
-		}
-		if is {
-			silent++
-		} else {
-			talking++
-		}
-	}
-	most := a.startups.Full
+	h := a.look(t.key, now)
+	most, silent, least := a.startups.Full, a.perSource, patience
 	if t.known {
 		most += a.reserve()
+		silent, least = a.perSource*talkingPerSource, 0
 	}
+	ours := func(o *ticket) bool { return o.key == t.key }
 	switch {
-	case silent >= a.perSource, talking >= a.perSource*talkingPerSource:
-		return "per-source"
-	case all >= most:
-		if !a.makeRoom(t, now, 0) {
+	case h.silent >= silent:
+		// Who is silent there makes room for who comes next: it may be its owner.
+		if !a.end(now, func(o *ticket) bool { return ours(o) && o.silent(now) && now.Sub(o.sign) >= least }) {
+			return "per-source"
+		}
+	case h.talking >= a.perSource*talkingPerSource:
+		if !a.end(now, func(o *ticket) bool { return ours(o) && o.hesitates(now) && o.answers == 0 }) {
+			return "per-source"
+		}
+	case h.all >= most:
+		if !a.makeRoom(t, now, 0) && !a.share(t, now) {
 			return "startups"
 		}
-	case mute >= a.startups.Begin && rand.IntN(100) < a.pressure(mute):
+	case h.mute >= a.startups.Begin && rand.IntN(100) < a.pressure(h.mute):
 		a.makeRoom(t, now, patience)
 	}
 	t.sign = now
 	a.open[t] = struct{}{}
 	return ""
+}
+
+// house is who is there, as one source sees it.
+type house struct{ silent, talking, all, mute int }
+
+// look counts. The caller holds a.mu.
+func (a *admission) look(key netip.Prefix, now time.Time) (h house) {
+	for o := range a.open {
+		if o.stage != enrolling {
+			h.all++
+		}
+		is := o.silent(now)
+		if is {
+			h.mute++
+		}
+		switch {
+		case o.key != key:
+		case is:
+			h.silent++
+		default:
+			h.talking++
+		}
+	}
+	return h
 }
 
 // reserve is how many places beyond Full are kept for networks that somebody
@@ -217,8 +246,43 @@ func (a *admission) pressure(silent int) int {
 // that has been without a key exchange for a while, of the source that has most
 // of those; else the one whose dialogue has been silent longest; else one that
 // has just begun. One that has shown nobody for less than least is left alone,
-// and a known network's by an unknown newcomer. The caller holds a.mu.
+// and a known network's by an unknown newcomer, unless it has more than one source
+// may. The caller holds a.mu.
 func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duration) bool {
+	silent := map[netip.Prefix]int{}
+	for o := range a.open {
+		if o.silent(now) {
+			silent[o.key]++
+		}
+	}
+	return a.end(now, func(o *ticket) bool {
+		return o.silent(now) && now.Sub(o.sign) >= least && (!o.known || newcomer.known || silent[o.key] > a.perSource)
+	})
+}
+
+// share ends a dialogue that hesitates, of the source that has most of them, if it
+// has more than one may have silent connections: few addresses can't keep everybody
+// else out. A network that somebody has logged in from by now, such as that of a
+// course, is left alone by unknown newcomers. The caller holds a.mu.
+func (a *admission) share(newcomer *ticket, now time.Time) bool {
+	talking, most := map[netip.Prefix]int{}, a.perSource
+	for o := range a.open {
+		if o.stage == asked && o.key != newcomer.key && (newcomer.known || !a.familiar.has(o.key, now)) {
+			talking[o.key]++
+		}
+	}
+	var greedy netip.Prefix
+	for key, n := range talking {
+		if n > most {
+			greedy, most = key, n
+		}
+	}
+	return a.end(now, func(o *ticket) bool { return o.key == greedy && o.hesitates(now) })
+}
+
+// end ends that one of the connections that fit which makes room before the others,
+// if there is one. The caller holds a.mu.
+func (a *admission) end(now time.Time, fits func(*ticket) bool) bool {
 	mute := map[netip.Prefix]int{}
 	for o := range a.open {
 		if o.stage == exchanging {
@@ -227,10 +291,7 @@ func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duratio
 	}
 	var victim *ticket
 	for o := range a.open {
-		if !o.silent(now) || now.Sub(o.sign) < least || o.known && !newcomer.known {
-			continue
-		}
-		if victim == nil || before(o, victim, now, mute) {
+		if fits(o) && (victim == nil || before(o, victim, now, mute)) {
 			victim = o
 		}
 	}
@@ -252,6 +313,8 @@ func before(x, y *ticket, now time.Time, mute map[netip.Prefix]int) bool {
 		return x.hope(now) < y.hope(now)
 	case x.stage == exchanging && mute[x.key] != mute[y.key]:
 		return mute[x.key] > mute[y.key]
+	case (x.answers == 0) != (y.answers == 0):
+		return x.answers == 0
 	}
 	return x.sign.Before(y.sign)
 }

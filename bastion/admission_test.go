@@ -52,33 +52,60 @@ func TestAdmissionPerSource(t *testing.T) {
 		var held []*ticket
 		for range 8 {
 			held = append(held, d.mustTry(t, addr(1)))
+			time.Sleep(time.Millisecond)
 		}
 		began := time.Now()
-		if tk, why := d.try(addr(1)); tk != nil || why != "per-source" {
-			t.Fatalf("ninth connection: %v, %q", tk, why)
+		d.mustTry(t, addr(1)) // the ninth
+		if waited := time.Since(began); waited < patience-relook || waited > patience || !d.ended[held[0]] || len(d.open) != 8 {
+			t.Errorf("after %s, the first one ended: %v, open: %d", waited, d.ended[held[0]], len(d.open))
 		}
-		if waited := time.Since(began); waited != holding {
-			t.Errorf("it was held for %s", waited)
-		}
+		held[0].leave(false)
 		d.mustTry(t, addr(2)) // another source
-		held[0].leave(true)
-		held[0].leave(true) // leaving twice counts once
+		held[1].leave(false)
+		held[1].leave(false) // leaving twice counts once
+		began = time.Now()
 		d.mustTry(t, addr(1))
-		if tk, _ := d.try(addr(1)); tk != nil {
+		d.mustTry(t, addr(1))
+		if !d.ended[held[2]] || d.ended[held[3]] {
 			t.Fatal("leaving twice gave two places")
 		}
-		for _, tk := range held[1:] {
+		for _, tk := range held[3:] {
 			tk.answered() // their key exchange is over
+			tk.answered() // and somebody has typed
 		}
-		for range 7 {
+		for range 40 { // each is another one's oldest silent connection
 			d.mustTry(t, addr(1))
 		}
-		if tk, why := d.try(addr(1)); tk != nil || why != "per-source" {
-			t.Fatalf("%v, %q", tk, why)
+		for _, tk := range held[3:] {
+			if d.ended[tk] {
+				t.Fatal("a dialogue that goes on made room")
+			}
+		}
+		quiet := d.mustTry(t, addr(4))
+		quiet.answered()
+		for range 7 {
+			time.Sleep(time.Second)
+			tk := d.mustTry(t, addr(4))
+			tk.answered()
 		}
 		time.Sleep(typing)
-		if tk, why := d.try(addr(1)); tk != nil || why != "per-source" {
-			t.Fatalf("dialogues without an answer for %s don't count as silent: %v, %q", typing, tk, why)
+		if d.mustTry(t, addr(4)); !d.ended[quiet] {
+			t.Fatalf("dialogues without an answer for %s don't count as silent", typing)
+		}
+		for i := range 8 * talkingPerSource {
+			if i == burstConnections/2 {
+				time.Sleep(5 * refillConnection)
+			}
+			tk := d.mustTry(t, addr(3))
+			tk.answered()
+			tk.answered()
+		}
+		if tk, why := d.try(addr(3)); tk != nil || why != "per-source" {
+			t.Fatalf("%v, %q", tk, why)
+		}
+		began = time.Now()
+		if tk, why := d.try(addr(3)); tk != nil || why != "per-source" || time.Since(began) != holding {
+			t.Fatalf("%v, %q after %s", tk, why, time.Since(began))
 		}
 	})
 }
@@ -134,11 +161,15 @@ func TestAdmissionHoldsUntilAPlaceIsFree(t *testing.T) {
 func TestAdmissionCountsAnIPv6NetworkAsOneSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(wide, 1)
-		d.mustTry(t, netip.MustParseAddr("2001:db8::1"))
-		if tk, _ := d.try(netip.MustParseAddr("2001:db8::ffff")); tk != nil {
+		first := d.mustTry(t, netip.MustParseAddr("2001:db8::1"))
+		d.mustTry(t, netip.MustParseAddr("2001:db8:0:1::1"))
+		if d.ended[first] {
+			t.Fatal("another /64 is the same source")
+		}
+		d.mustTry(t, netip.MustParseAddr("2001:db8::ffff"))
+		if !d.ended[first] {
 			t.Fatal("the same /64 is another source")
 		}
-		d.mustTry(t, netip.MustParseAddr("2001:db8:0:1::1"))
 		if sourceOf(netip.MustParseAddr("::ffff:127.1.0.1")) != sourceOf(addr(1)) {
 			t.Fatal("a mapped IPv4 address is another source")
 		}
@@ -159,6 +190,84 @@ func TestAdmissionRateCountsOnlyConnectionsThatCameToNothing(t *testing.T) {
 		}
 		time.Sleep(refillConnection)
 		d.mustTry(t, addr(2))
+	})
+}
+
+// Whoever shares an address with strangers gets a place: silent connections of the
+// same source make room, and where somebody has logged in before, no rate holds.
+func TestStrangersAtTheSameAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8)
+		d.mustTry(t, addr(1)).leave(true) // its network is known now
+		for range 10 * burstConnections {
+			d.mustTry(t, addr(1)).leave(false)
+		}
+		for i := range 200 { // silent ones, 20 a second
+			d.mustTry(t, addr(1))
+			time.Sleep(50 * time.Millisecond)
+			if i%10 != 0 {
+				continue
+			}
+			began := time.Now()
+			owner := d.mustTry(t, addr(1))
+			time.Sleep(300 * time.Millisecond) // its key exchange
+			owner.answered()
+			if d.ended[owner] || time.Since(began) > time.Second {
+				t.Fatalf("the owner made room: %v, after %s", d.ended[owner], time.Since(began))
+			}
+			owner.leave(true)
+		}
+		if n := len(d.open); n > 8*talkingPerSource {
+			t.Errorf("one source has %d places", n)
+		}
+		stranger := d.mustTry(t, addr(2)) // an unknown network
+		for range 40 {
+			if tk, why := d.try(addr(3)); tk == nil {
+				t.Fatalf("another network is kept out: %s", why)
+			}
+		}
+		stranger.leave(false)
+	})
+}
+
+// Few addresses whose dialogues go on can't keep everybody else out: they make room
+// for others once they hesitate, those first that never answered; no course does
+// from which somebody is in.
+func TestFewAddressesCantTalkAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8)
+		var course []*ticket
+		for range 30 {
+			tk := d.mustTry(t, addr(7))
+			tk.answered()
+			course = append(course, tk)
+		}
+		course[0].leave(true)
+		var bots []*ticket
+		for i := range 71 {
+			tk := d.mustTry(t, addr(1+i%3))
+			tk.answered()
+			if i >= 3 {
+				tk.answered()
+			}
+			bots = append(bots, tk)
+		}
+		if tk, why := d.try(addr(50)); tk != nil || why != "startups" {
+			t.Fatalf("before anybody hesitates: %v, %q", tk, why)
+		}
+		time.Sleep(hesitation)
+		for i := range 40 {
+			tk := d.mustTry(t, addr(100+i))
+			tk.answered()
+			if i == 5 && !(d.ended[bots[0]] && d.ended[bots[1]] && d.ended[bots[2]]) {
+				t.Error("who answered made room before who never did")
+			}
+		}
+		for _, tk := range course {
+			if d.ended[tk] {
+				t.Fatal("one of the course made room")
+			}
+		}
 	})
 }
 
@@ -327,6 +436,24 @@ func TestQuestionsAboutKeysHaveABudget(t *testing.T) {
 			t.Error("published keys can be tried at speed")
 		}
 		time.Sleep(2 * refillQueries)
+		if ask(false) != 0 {
+			t.Error("time doesn't forgive")
+		}
+		for range 40 * burstQueries { // side by side, or from a network without a rate
+			ask(false)
+		}
+		for i, want := range []time.Duration{longestQuery, queryPause} {
+			tk := d.mustTry(t, addr(1))
+			wait := tk.query()
+			if i == 1 {
+				wait = tk.query()
+			}
+			tk.leave(true)
+			if wait != want {
+				t.Errorf("answer %d waits %s", i, wait)
+			}
+		}
+		time.Sleep(time.Duration(longestQuery/queryPause+1) * burstQueries * refillQueries)
 		if ask(false) != 0 {
 			t.Error("time doesn't forgive")
 		}

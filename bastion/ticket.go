@@ -24,6 +24,7 @@ type ticket struct {
 
 	stage   stage
 	sign    time.Time // the last that somebody was there
+	answers int       // to prompts
 	queried bool
 	ended   bool // it made room for another one
 	done    bool
@@ -33,6 +34,12 @@ type ticket struct {
 // a.mu.
 func (t *ticket) silent(now time.Time) bool {
 	return t.stage == exchanging || t.stage == asked && now.Sub(t.sign) >= typing
+}
+
+// hesitates tells whether a dialogue makes room where its source has more than its
+// share. The caller holds a.mu.
+func (t *ticket) hesitates(now time.Time) bool {
+	return t.stage == asked && now.Sub(t.sign) >= hesitation
 }
 
 // hope is how likely somebody is at the other end of a silent connection.
@@ -54,6 +61,8 @@ func (t *ticket) answered() {
 	defer a.mu.Unlock()
 	if t.stage == exchanging {
 		t.stage = asked
+	} else {
+		t.answers++
 	}
 	t.sign = a.now()
 	a.tell()
@@ -76,15 +85,20 @@ func (t *ticket) query() time.Duration {
 	if s == nil {
 		return 0
 	}
-	if !t.queried {
+	first := !t.queried
+	if first {
 		t.queried = true
 		s.queries.refill(a.now(), burstQueries, refillQueries)
-		s.queries.left--
+		const least = -burstQueries * float64(longestQuery/queryPause)
+		s.queries.left = max(least, s.queries.left-1)
 	}
-	if s.queries.left < 0 {
-		return queryPause
+	switch {
+	case s.queries.left >= 0:
+		return 0
+	case first:
+		return min(longestQuery, queryPause*time.Duration(1-int(s.queries.left)/burstQueries))
 	}
-	return 0
+	return queryPause
 }
 
 // leave ends the unauthenticated phase. A login gives the source back what the

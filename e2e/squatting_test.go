@@ -159,6 +159,56 @@ func TestCourse(t *testing.T) {
 	all.Wait()
 }
 
+// TestStrangersAtTheSameAddress: ten silent sockets, or connections that are opened
+// and closed five times a second, from the address that an owner shares with them,
+// don't keep a remembered key out.
+func TestStrangersAtTheSameAddress(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
+	s.configure(func(c map[string]any) { delete(c, "limits") })
+	s.serve()
+	alice := s.enrolled("alice")
+	signer := testkit.NewKeyFile(t, s.path("id"))
+	s.mustEntry("user", "key", "add", "alice", s.path("id.pub"))
+	in := func() error {
+		c, err := s.dial(alice, ssh.PublicKeys(signer), alice.keyboard())
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+	if err := in(); err != nil { // remembered from here on
+		t.Fatalf("%v: asked %q", err, alice.asked())
+	}
+	alice.asked()
+	open := func() net.Conn {
+		c, err := net.Dial("tcp", s.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for range 100 { // more than anybody may who never logs in
+		open().Close()
+	}
+	if err := in(); err != nil {
+		t.Errorf("after 100 connections that came to nothing: %v", err)
+	}
+	for range 10 {
+		defer open().Close()
+	}
+	for i := range 8 {
+		if err := in(); err != nil {
+			t.Errorf("login %d beside ten silent sockets: %v", i, err)
+		}
+	}
+	if asked := alice.asked(); len(asked) != 0 {
+		t.Errorf("the remembered key is asked %q", asked)
+	}
+}
+
 // TestRefusedConnectionsAreTold: a connection that gets no place reads why, with
 // OpenSSH and PuTTY, and the server's log has a line.
 func TestRefusedConnectionsAreTold(t *testing.T) {
@@ -169,14 +219,32 @@ func TestRefusedConnectionsAreTold(t *testing.T) {
 	s.configure(func(c map[string]any) { c["limits"] = map[string]any{"per_source": 1} })
 	s.serve()
 	c := s.client(s.add("alice"))
-	squatter, err := net.Dial("tcp", s.addr())
-	if err != nil {
-		t.Fatal(err)
+	// Eight times as many as may be silent sit at a prompt.
+	over := make(chan struct{})
+	var sitting, ready sync.WaitGroup
+	for range 8 {
+		ready.Add(1)
+		sitting.Go(func() {
+			there := sync.OnceFunc(ready.Done)
+			defer there()
+			tcp, err := net.Dial("tcp", s.addr())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, err = s.handshake(tcp, "alice", ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+				there()
+				<-over
+				return make([]string, len(q)), nil
+			}))
+			if err == nil {
+				t.Error("in with empty answers")
+			}
+		})
 	}
-	defer squatter.Close()
-	if _, err := squatter.Read(make([]byte, 1)); err != nil { // entry's version: it has its place
-		t.Fatal(err)
-	}
+	defer sitting.Wait()
+	defer close(over)
+	ready.Wait()
 	const want = "entry: too many connections from your address have not logged in; try again in a minute"
 	if r := testkit.Run(t, c.ssh("entry")); r.Code != 255 || !strings.Contains(r.Stderr, want) {
 		t.Errorf("ssh: %s", r)
