@@ -35,7 +35,8 @@ func Default() *Config {
 			PerSource: 8,
 			Dial:      10 * time.Second,
 		},
-		Drain: 30 * time.Second,
-		Log:   Log{Level: "info"},
+		Guides: Guides{Contact: "your lab's administrator"},
+		Drain:  30 * time.Second,
+		Log:    Log{Level: "info"},
 	}
 }

@@ -24,6 +24,7 @@ const (
 	codeOneOf    = "C008" // too many or too few of settings that belong together
 	codeHole     = "C009" // a template without what is to be filled in
 	codeSpan     = "C010" // a time too short to live with
+	codeContact  = "C011" // not one line that a terminal can show
 )
 
 // Load reads the configuration at path. The error is [strict.Problems], all of
@@ -85,7 +86,12 @@ func (r reader) read(root strict.Value) *Config {
 	guides := f.Get("guides")
 	g := guides.Fields("directory", "contact")
 	r.optional(g, or(guides, root), "directory", "guides.", &c.Guides.Directory)
-	c.Guides.Contact = g.Get("contact").Text()
+	if v := g.Get("contact"); v.Text() != "" {
+		c.Guides.Contact = v.Text()
+		if !shown(c.Guides.Contact) {
+			v.Errorf(codeContact, "want one short line that every terminal can show, such as \"the service desk, desk@example.org\"")
+		}
+	}
 	boolean(f.Get("operators").Fields("reset_needs_two"), "reset_needs_two", &c.Operators.ResetNeedsTwo)
 	limits(&c.Limits, f.Get("limits"))
 	level := f.Get("log").Fields("level").Get("level")

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"entry/policy/strict"
 )
@@ -58,6 +60,14 @@ func validate(c *Config, at map[string]strict.Value) {
 		at["admin.socket"].Errorf(codePath, "the socket's path has %d bytes; no more than %d work", n, maxSocketPath)
 	}
 	checkPaths(c, at)
+}
+
+// maxContact bounds whom users are told to ask, in bytes: prompts have it in them.
+const maxContact = 200
+
+// shown tells whether s is one short line that prompts and guides can hold.
+func shown(s string) bool {
+	return len(s) <= maxContact && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // checkListen accepts "host:port", ":port" and "[v6]:port"; port 0 lets the

@@ -122,6 +122,57 @@ func TestFirstLogins(t *testing.T) {
 	}
 }
 
+// TestFirstLoginAfterTypingErrors: whoever mistypes the temporary passphrase, or has
+// one that is worth nothing any more, reads what is wrong before a code is asked, comes
+// back from that question by Enter, and gets in in the same dialogue. Strangers read
+// the same.
+func TestFirstLoginAfterTypingErrors(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	home := s.startHome()
+	s.configure(func(c map[string]any) { c["guides"] = map[string]any{"contact": "the desk, desk@example.org"} })
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
+	s.serve()
+	alice := s.add("alice")
+	withdrawn := alice.temporary
+	temp := strings.TrimSpace(s.mustEntry("user", "reset", "alice"))
+	swapped := temp[1:2] + temp[:1] + temp[2:]
+	if temp[0] == temp[1] {
+		swapped = temp[:21] + temp[22:23] + temp[21:22]
+	}
+	for _, name := range []string{"nobody", "alice"} {
+		w := onTerminal(t, s.client(&person{t: t, name: name}).byHand().exec("echo at-$((1+1)); exit 8"))
+		w.expect(`entry passphrase: $`)
+		w.sendLine(strings.ToUpper(swapped))
+		w.expect(`That temporary passphrase has a typing error in its (?:first|second) half \(two groups of five\)\. Type it again as it was given to you\.\s+entry passphrase: $`)
+		w.sendLine(temp[:22])
+		w.expect(`(?s)typing error in its second half .*entry passphrase: $`)
+		w.sendLine(withdrawn)
+		w.expect(`no longer valid: ask the desk, desk@example\.org for a new one\.\s+Enter goes back to the passphrase\. entry one-time code: $`)
+		w.sendLine("")
+		w.expect(`No code was typed\. .*ask the desk, desk@example\.org\. entry passphrase: $`)
+		if name == "nobody" {
+			w.sendLine("guess")
+			w.expect(`entry one-time code: $`)
+			w.sendLine("")
+			w.expect(`No code was typed\. .* entry passphrase: $`)
+			w.sendLine("guess")
+			w.expect(`entry one-time code: $`)
+			w.sendLine("")
+			w.expect(`That was the last try on this connection: connect again, which may be at once, or ask the desk, desk@example\.org\. Press Enter to leave entry: $`)
+			w.sendLine("a habit")
+			if code := w.wait(); code != 255 || strings.Contains(w.text(), "a habit") {
+				t.Errorf("%s: exit status %d: %q", name, code, w.text())
+			}
+			continue
+		}
+		w.sendLine(" " + strings.ToUpper(strings.ReplaceAll(temp, "-", "  ")))
+		w.expect(`Your temporary passphrase was right\.\s+Now choose one of your own: 12 characters or more, best several unrelated words\.\s+`)
+		alice.chooseAndEnrol(w)
+		lands(w)
+	}
+}
+
 // lands expects what the command of these tests prints at home.
 func lands(w *terminal) {
 	w.t.Helper()

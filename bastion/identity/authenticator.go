@@ -62,6 +62,7 @@ type core struct {
 	events    func(context.Context, ...audit.Event) error
 	now       func() time.Time
 	issuer    string
+	contact   string // whom users ask, for texts
 	keys      secret.Keys
 	hasher    *secret.Hasher
 	lockout   *lockout
@@ -88,7 +89,7 @@ func New(o Options) (*Authenticator, error) {
 	}
 	login := o.Config.Login
 	a := &core{
-		store: o.Store, events: o.Events, now: o.Now, temp: login.TemporaryPassphrase, issuer: o.Config.Name,
+		store: o.Store, events: o.Events, now: o.Now, temp: login.TemporaryPassphrase, issuer: o.Config.Name, contact: o.Config.Guides.Contact,
 		hasher:      secret.NewHasher(secret.HasherOptions{}),
 		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
 		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
@@ -112,7 +113,7 @@ func New(o Options) (*Authenticator, error) {
 	if err := validIssuer(a.issuer); err != nil {
 		return nil, err
 	}
-	a.lifetimes = lifetimes{inactivity: login.Inactivity, passphrase: login.PassphraseAge, issuer: a.issuer}
+	a.lifetimes = lifetimes{inactivity: login.Inactivity, passphrase: login.PassphraseAge, issuer: a.issuer, contact: a.contact}
 	for name, realm := range a.realms {
 		if realm == nil || !validRealm(name) {
 			return nil, errors.New("identity: a name in Options.Realms is empty, too long or not printable ASCII")

@@ -40,6 +40,16 @@
 // behind the same address can't keep an owner out, nor use that minute up. Inside
 // connections, and for a right temporary passphrase, likewise.
 //
+// # Temporary passphrases and typing errors
+//
+// A temporary passphrase has check characters, so that a string with a typing error
+// is told apart from one that is no longer valid, before any code is asked and
+// whoever the name belongs to: what is said depends on the string alone (and on
+// whether the site has codes by SMS). Nothing is counted for a typing error. An empty
+// answer to the question for the code goes back to the passphrase, with the next of
+// the connection's dialogues. Prompts that may get a passphrase by habit (a lock's, the
+// last words of a connection, a code that is asked first) don't show what is typed.
+//
 // # Guesses by a thief of one factor
 //
 // Wrong codes count for the first factor that was proven before them, over all

@@ -55,7 +55,11 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		used.Detail = "temporary passphrase used up"
 		events = append(events, used)
 	} else if v.temporary || v.aged {
-		passphrase, err := d.newPassphrase(ctx, acct, v.typed)
+		say := "Your temporary passphrase was right.\nNow choose one of your own: "
+		if !v.temporary {
+			say = "Your passphrase was right, but has to be changed.\nChoose a new one: "
+		}
+		passphrase, err := d.newPassphrase(ctx, acct, v.typed, say)
 		if err != nil {
 			return Identity{}, err
 		}
@@ -143,9 +147,10 @@ func (d *dialogue) save(ctx context.Context, next Account, e ...audit.Event) (Ac
 }
 
 // newPassphrase asks until two equal answers satisfy the rules. old is the
-// passphrase that is to be replaced; "" where it isn't known.
-func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old string) (string, error) {
-	say := ""
+// passphrase that is to be replaced; "" where it isn't known. say goes before the
+// rule, which is told before it is broken.
+func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old, say string) (string, error) {
+	say += fmt.Sprintf("%d characters or more, best several unrelated words.\n", minCharacters)
 	for range maxNewPassphrases {
 		p, err := d.answer(ctx, say+"New "+d.a.issuer+" passphrase: ", false)
 		if err != nil {
@@ -233,7 +238,7 @@ func (d *dialogue) showRecovery(ctx context.Context, codes []string, say string)
 		b.WriteString("  " + codes[i] + "   " + codes[i+1] + "\n")
 	}
 	b.WriteString("Press Enter when you have kept them, to go on with " + d.a.issuer + ": ")
-	if _, err := d.ask.Ask(ctx, b.String(), true); err != nil {
+	if _, err := d.ask.Ask(ctx, b.String(), false); err != nil {
 		return fmt.Errorf("%w: %w: %w", ErrAbandoned, errNoAnswer, err)
 	}
 	return nil

@@ -25,7 +25,7 @@ func TestNewPassphraseIsRefusedByRule(t *testing.T) {
 	u := &user{w: w, name: "alice"}
 	rounds := append([]round{
 		{askPass, temp},
-		{ask, "short"},
+		{askOwn, "short"},
 		{"Refused: it has 5 characters, and 12 are needed. " + ask, "passwordpassword"},
 		{"Refused: it is too easy to guess; use several unrelated words. " + ask, strings.ToUpper(temp)},
 		{"Refused: it is the temporary passphrase. " + ask, "alice1alice2"},
@@ -56,7 +56,7 @@ func TestRoundsAreBounded(t *testing.T) {
 	wantErr(t, err, identity.ErrExhausted)
 
 	from := w.log.Mark()
-	rounds = []round{{askPass, temp}, {"New entry passphrase: ", good}, {"Repeat new entry passphrase: ", good}}
+	rounds = []round{{askPass, temp}, {askOwn, good}, {"Repeat new entry passphrase: ", good}}
 	for i := range 5 {
 		r := round{"Not accepted. The code must come from the key shown above. entry one-time code: ", "000000"}
 		if i == 0 {
@@ -80,7 +80,7 @@ func TestEnrolmentPrompt(t *testing.T) {
 	}
 	var seeds [][]byte
 	for range 2 {
-		_, err := w.login(attempt("alice"), round{askPass, temp}, round{"New entry passphrase: ", good}, round{"Repeat new entry passphrase: ", good},
+		_, err := w.login(attempt("alice"), round{askPass, temp}, round{askOwn, good}, round{"Repeat new entry passphrase: ", good},
 			round{"\n…", func(p string) string {
 				seeds = append(seeds, readSeed(t, p))
 				lines := strings.Split(p, "\n")

@@ -263,7 +263,7 @@ func from(at identity.Attempt, addr string) identity.Attempt {
 func (u *user) firstLogin(temp string) []round {
 	return append([]round{
 		{"entry passphrase: ", temp},
-		{"New entry passphrase: ", good},
+		{askOwn, good},
 		{"Repeat new entry passphrase: ", good},
 	}, u.enrol()...)
 }

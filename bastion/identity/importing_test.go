@@ -98,7 +98,7 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.Advance(time.Minute)
-	if _, err := w.login(attempt("dave"), round{askPass, temp + u.code()}, round{"New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other}); err != nil {
+	if _, err := w.login(attempt("dave"), round{askPass, temp + u.code()}, round{askOwn, other}, round{"Repeat new entry passphrase: ", other}); err != nil {
 		t.Error(err)
 	}
 	if err := w.store.Close(); err != nil {
@@ -164,7 +164,7 @@ func TestImportKeepsRestrictions(t *testing.T) {
 	u := &user{w: w, name: "alice", seed: seed}
 	w.clock.Advance(time.Minute)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()},
-		round{"New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other}); err != nil {
+		round{askRenewed, other}, round{"Repeat new entry passphrase: ", other}); err != nil {
 		t.Fatal(err)
 	}
 	if !w.a.KnowsKey(t.Context(), "alice", k.signer.PublicKey()) {

@@ -100,7 +100,7 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		// Told only to a holder of a right code, who can't be guessing.
 		v := verdict{reason: reasonAccountLocked}
 		if code != codeUsed && code != codeEarly {
-			v.text = lockedText(acct)
+			v.text = d.a.lockedText(acct)
 		}
 		return v, nil
 	}
@@ -154,7 +154,7 @@ func (d *dialogue) expired(acct Account) verdict {
 	}
 	return verdict{
 		reason: reasonExpired, innocent: true,
-		text: "This temporary passphrase expired on " + plain.Moment(acct.Temporary.Expires) + ": ask your lab's administrator for a new one.",
+		text: "This temporary passphrase expired on " + plain.Moment(acct.Temporary.Expires) + ": ask " + d.a.contact + " for a new one.",
 	}
 }
 
@@ -182,6 +182,6 @@ func (a *core) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
 	return slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == print && k.Suspended.IsZero() })
 }
 
-func lockedText(acct Account) string {
-	return "This account is locked until " + plain.Moment(acct.LockedUntil) + " after many wrong passphrases: wait, or ask your lab's administrator."
+func (a *core) lockedText(acct Account) string {
+	return "This account is locked until " + plain.Moment(acct.LockedUntil) + " after many wrong passphrases: wait, or ask " + a.contact + "."
 }

@@ -85,7 +85,7 @@ func TestPublicKeyAsFirstFactor(t *testing.T) {
 	if w.a.KnowsKey(t.Context(), "alice", k.pub) {
 		t.Error("a key is known while a reset waits")
 	}
-	_, err = w.login(at, round{askPass, temp}, round{askCode, u.code()}, round{"New entry passphrase: ", ""})
+	_, err = w.login(at, round{askPass, temp}, round{codeBehind, u.code()}, round{askOwn, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	if err := w.a.RemoveKey(t.Context(), "alice", k.print); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ type lifetimes struct {
 	inactivity time.Duration // 0 for any
 	passphrase time.Duration // 0 for any
 	issuer     string        // for texts
+	contact    string        // whom users ask, for texts
 }
 
 // unfit is why nobody may get in to the account, for somebody who has proven to
@@ -22,13 +23,13 @@ type lifetimes struct {
 func (l lifetimes) unfit(s Standing, now time.Time) verdict {
 	switch after := l.inactiveAfter(s); {
 	case s.Disabled:
-		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask your lab's administrator."}
+		return verdict{reason: reasonDisabled, innocent: true, text: "This account is disabled: ask " + l.contact + "."}
 	case !s.Ends.IsZero() && !now.Before(s.Ends):
-		return verdict{reason: reasonEnded, innocent: true, text: "This account ended on " + plain.Moment(s.Ends) + ": ask your lab's administrator."}
+		return verdict{reason: reasonEnded, innocent: true, text: "This account ended on " + plain.Moment(s.Ends) + ": ask " + l.contact + "."}
 	case !after.IsZero() && !now.Before(after):
 		return verdict{
 			reason: reasonInactive, innocent: true,
-			text: "This account expired on " + plain.Moment(after) + ", after " + plain.Span(l.inactivity) + " without a login: ask your lab's administrator to enable it.",
+			text: "This account expired on " + plain.Moment(after) + ", after " + plain.Span(l.inactivity) + " without a login: ask " + l.contact + " to enable it.",
 		}
 	}
 	return verdict{}
@@ -79,7 +80,7 @@ func (l lifetimes) warnings(acct Account, now time.Time) string {
 	var say []string
 	soon := func(end time.Time) bool { return !end.IsZero() && !now.Before(end.Add(-warnBefore)) }
 	if soon(acct.Ends) {
-		say = append(say, "Your account ends on "+plain.Moment(acct.Ends)+": ask your lab's administrator if you need it longer.")
+		say = append(say, "Your account ends on "+plain.Moment(acct.Ends)+": ask "+l.contact+" if you need it longer.")
 	}
 	if soon(l.inactiveAfter(acct.standing(""))) {
 		say = append(say, "Your account would have expired on "+plain.Moment(l.inactiveAfter(acct.standing("")))+": accounts do after "+plain.Span(l.inactivity)+" without a login.")

@@ -100,11 +100,11 @@ func TestPassphraseAge(t *testing.T) {
 	}
 	mark := w.log.Mark()
 	_, err := w.login(at, round{askPass, "some other phrase entirely"}, round{askCode, u.code()},
-		round{noPass, good}, round{askCode, u.code()}, round{"New entry passphrase: ", ""})
+		round{noPass, good}, round{askCode, u.code()}, round{askRenewed, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	w.clock.Advance(time.Minute)
 	c := identity.NewConnState()
-	id, err := w.loginOn(c, at, round{askPass, good + u.code()}, round{"New entry passphrase: ", good},
+	id, err := w.loginOn(c, at, round{askPass, good + u.code()}, round{askRenewed, good},
 		round{"Refused: it is the old one. New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other})
 	if err != nil || id.Method() != "passphrase+otp" {
 		t.Fatalf("%q %v", id.Method(), err)
@@ -126,7 +126,7 @@ func TestInvite(t *testing.T) {
 	w := newWorld(t)
 	ctx := audit.WithActor(t.Context(), audit.Actor{UID: 7, LoginUID: 8})
 	mail, signal, until, err := w.a.Invite(ctx, "alice")
-	if err != nil || len(mail) != 9 || len(signal) != 9 || !until.Equal(w.clock.Now().Add(240*time.Hour)) {
+	if err != nil || len(mail) != 11 || len(signal) != 11 || !until.Equal(w.clock.Now().Add(240*time.Hour)) {
 		t.Fatalf("%q %q %v %v", mail, signal, until, err)
 	}
 	w.wantLog(0, "user.invited")
@@ -134,9 +134,13 @@ func TestInvite(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 	w.wantNotices("invited until 2026-03-11 12:00 UTC")
-	next := round{"New entry passphrase: ", ""}
-	for _, half := range []string{mail, signal, signal + mail} {
-		_, err := w.login(attempt("alice"), round{askPass, half}, round{askCode, "123456"}, round{noPass, ""})
+	next := round{askOwn, ""}
+	for half, say := range map[string]string{
+		mail:          "That is the first half of a temporary passphrase: type both halves as one, the first one first.\n",
+		signal:        "That is the second half of a temporary passphrase: type both halves as one, the first one first.\n",
+		signal + mail: "Those are the two halves of a temporary passphrase the wrong way round: type the other one first.\n",
+	} {
+		_, err := w.login(attempt("alice"), round{askPass, half}, round{say + askPass, half}, round{askCode, "123456"}, round{noPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 	}
 	for _, whole := range []string{mail + signal, mail + "-" + signal, strings.ToUpper(mail + " " + signal)} {
@@ -148,13 +152,13 @@ func TestInvite(t *testing.T) {
 	if err != nil || mail2+signal2 == mail+signal {
 		t.Fatal(err)
 	}
-	_, err = w.login(attempt("alice"), round{askPass, mail + signal}, round{askCode, "123456"}, round{noPass, mail2 + signal2}, next)
+	_, err = w.login(attempt("alice"), round{askPass, mail + signal}, round{codeBehind, "123456"}, round{noPass, mail2 + signal2}, next)
 	wantErr(t, err, identity.ErrAbandoned)
 	// Revoked.
 	if err := w.a.Disable(ctx, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.login(attempt("alice"), round{askPass, mail2 + signal2}, round{"…", ""})
+	_, err = w.login(attempt("alice"), round{askPass, mail2 + signal2}, round{codeBehind, ""}, round{backPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	_, _, _, err = w.a.Invite(ctx, "alice")
 	wantRefusal(t, err, "enable it first")
@@ -162,7 +166,7 @@ func TestInvite(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Taken back is taken back: the halves may be in wrong hands.
-	_, err = w.login(attempt("alice"), round{askPass, mail2 + signal2}, round{askCode, "123456"}, round{noPass, ""})
+	_, err = w.login(attempt("alice"), round{askPass, mail2 + signal2}, round{codeBehind, "123456"}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	mail3, signal3, _, err := w.a.Invite(ctx, "alice")
 	if err != nil {
@@ -277,7 +281,7 @@ func TestResetNeedsTwoKnownOperators(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := w.login(attempt("alice"), round{askPass, temp + u.code()}, round{"New entry passphrase: ", other}, round{"Repeat new entry passphrase: ", other})
+	id, err := w.login(attempt("alice"), round{askPass, temp + u.code()}, round{askOwn, other}, round{"Repeat new entry passphrase: ", other})
 	if err != nil || id.Method() != "temporary+otp" {
 		t.Errorf("%q %v", id.Method(), err)
 	}

@@ -9,7 +9,7 @@ import (
 	"entry/bastion/identity"
 )
 
-const lockedText = "Too many failed logins: nothing is accepted for this name from your address for %s. Press Enter to leave entry: "
+const lockedText = "Too many failed logins: nothing is accepted for this name from your address for %s. Wait, or ask your lab's administrator. Press Enter to leave entry: "
 
 // fail runs n failed dialogues, three a connection, up to the lock if it comes.
 func (w *world) fail(name string, source netip.AddrPort, code string, n int) {
@@ -70,7 +70,7 @@ func TestEmptyAnswersAreNotCounted(t *testing.T) {
 	for range 40 {
 		_, err := w.login(attempt("alice"), round{askPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
-		_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, ""})
+		_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, ""}, round{backPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 	}
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
@@ -85,7 +85,7 @@ func TestGuessingCodesInOneField(t *testing.T) {
 		w := newWorld(t)
 		u := w.enrolled("alice")
 		for range 9 {
-			_, err := w.login(attempt(name), round{askPass, "guess" + u.wrongCode()}, round{askCode, ""})
+			_, err := w.login(attempt(name), round{askPass, "guess" + u.wrongCode()}, round{askCode, ""}, round{backPass, ""})
 			wantErr(t, err, identity.ErrAbandoned)
 		}
 		_, err := w.login(attempt(name), round{askPass, "guess" + u.wrongCode()}, round{askCode, u.wrongCode()}, round{fmt.Sprintf(lockedText, "30 minutes"), ""})
@@ -124,7 +124,7 @@ func TestSharedSource(t *testing.T) {
 		w.fail(fmt.Sprintf("name%d", i), home, "000000", 3)
 	}
 	w.clock.Advance(time.Minute)
-	text := "Too many failed logins: nothing is accepted for your address for 29 minutes. Press Enter to leave entry: "
+	text := "Too many failed logins: nothing is accepted for your address for 29 minutes. Wait, or ask your lab's administrator. Press Enter to leave entry: "
 	_, err = w.login(attempt("nobody"), round{askPass, good}, round{askCode, "123456"}, round{text, ""})
 	wantErr(t, err, identity.ErrLocked)
 	_, err = w.login(attempt("bob"), round{askPass, good}, round{askCode, bob.code()}, round{text, ""})
@@ -160,7 +160,7 @@ func TestAccountLock(t *testing.T) {
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.wrongCode()},
 		round{noPass, "some other phrase entirely"}, round{askCode, u.code()},
 		round{text + askPass, good}, round{askCode, u.code()},
-		round{text + "That was the last try on this connection: connect again. Press Enter to leave entry: ", ""})
+		round{text + lastTry, ""})
 	wantErr(t, err, identity.ErrExhausted)
 	if err := w.a.Enable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)

@@ -177,7 +177,7 @@ func TestCommandsUnderALock(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	p := u.fresh(id)
 	next := "seven lanterns above the harbour"
-	if err := w.a.ChangePassphrase(t.Context(), p, w.ask(round{"Current entry passphrase: ", good}, round{"New entry passphrase: ", next}, round{"Repeat new entry passphrase: ", next})); err != nil {
+	if err := w.a.ChangePassphrase(t.Context(), p, w.ask(round{"Current entry passphrase: ", good}, round{askChanged, next}, round{"Repeat new entry passphrase: ", next})); err != nil {
 		t.Error(err)
 	}
 }

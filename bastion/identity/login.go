@@ -27,7 +27,7 @@ func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask
 		}
 		if !c.take() {
 			if d.verdict != "" {
-				d.notice(ctx, d.verdict+"That was the last try on this connection: connect again.")
+				d.notice(ctx, d.verdict+"That was the last try on this connection: connect again, which may be at once, or ask "+d.a.contact+".")
 			}
 			return Identity{}, ErrExhausted
 		}
@@ -114,14 +114,14 @@ func (d *dialogue) run(ctx context.Context) (Identity, error) {
 		}
 	}
 	if d.touched {
-		if in.passphrase, err = d.answer(ctx, d.verdict+d.a.issuer+" passphrase: ", false); err != nil {
+		if in.passphrase, err = d.typePassphrase(ctx); err != nil {
 			return Identity{}, err
 		}
 		v, err := d.judge(ctx, acct, in)
 		return d.settle(ctx, acct, v, err)
 	}
 	if !d.keyStands(acct) {
-		if in.passphrase, err = d.answer(ctx, d.verdict+d.a.issuer+" passphrase: ", false); err != nil {
+		if in.passphrase, err = d.typePassphrase(ctx); err != nil {
 			return Identity{}, err
 		}
 		if acct, err = d.load(ctx); err != nil {
@@ -135,16 +135,8 @@ func (d *dialogue) run(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	defer d.ahead.end()
-	prefix := ""
-	if d.keyStands(acct) {
-		prefix = d.verdict
-	}
-	if in.code, err = d.answer(ctx, prefix+d.a.issuer+" one-time code: ", true); err != nil {
-		if d.ahead.wait() == nil && !errors.Is(err, errNoAnswer) {
-			if say := d.textProblem(acct, in.passphrase); say != "" {
-				d.notice(ctx, say) // an empty answer is how people give up waiting
-			}
-		}
+	in.code, err = d.typeCode(ctx, acct, in.passphrase)
+	if err != nil {
 		return Identity{}, err
 	}
 	v, err := d.judge(ctx, acct, in)

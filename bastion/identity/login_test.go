@@ -12,9 +12,18 @@ import (
 
 const (
 	askPass = "entry passphrase: "
-	askCode = "entry one-time code: "
-	noPass  = "Not accepted. entry passphrase: "
-	ended   = "Not accepted. That was the last try on this connection: connect again. Press Enter to leave entry: "
+	newPass = "12 characters or more, best several unrelated words.\nNew entry passphrase: "
+	// askOwn follows a right temporary passphrase, askRenewed one that has to be changed,
+	// askChanged a right one in a command.
+	askOwn     = "Your temporary passphrase was right.\nNow choose one of your own: " + newPass
+	askRenewed = "Your passphrase was right, but has to be changed.\nChoose a new one: " + newPass
+	askChanged = newPass
+	askCode    = "entry one-time code: "
+	codeBehind = "That temporary passphrase has no typing error.\nWithout an authenticator it is no longer valid: ask your lab's administrator for a new one.\nEnter goes back to the passphrase. " + askCode
+	backPass   = "No code was typed. Without an authenticator only a temporary passphrase works here; if yours does not, ask your lab's administrator. entry passphrase: "
+	noPass     = "Not accepted. entry passphrase: "
+	lastTry    = "That was the last try on this connection: connect again, which may be at once, or ask your lab's administrator. Press Enter to leave entry: "
+	ended      = "Not accepted. " + lastTry
 )
 
 func TestFirstLogin(t *testing.T) {
@@ -58,7 +67,7 @@ func TestFirstLogin(t *testing.T) {
 	}
 	// The temporary passphrase is gone.
 	w.clock.Advance(time.Minute)
-	_, err = w.login(attempt("alice"), round{askPass, temp}, round{askCode, u.code()}, round{noPass, ""})
+	_, err = w.login(attempt("alice"), round{askPass, temp}, round{codeBehind, u.code()}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 }
 
@@ -147,8 +156,8 @@ func TestDialogue(t *testing.T) {
 		},
 		{
 			name:   "empty code",
-			rounds: func(in) []round { return []round{{askPass, good}, {askCode, ""}} },
-			err:    identity.ErrAbandoned, log: []string{"login.abandoned empty-answer"},
+			rounds: func(in) []round { return []round{{askPass, good}, {askCode, ""}, {backPass, ""}} },
+			err:    identity.ErrAbandoned, log: []string{"login.abandoned empty-answer", "login.abandoned empty-answer"},
 		},
 		{
 			name:   "client leaves",
@@ -242,7 +251,7 @@ func TestUsedCode(t *testing.T) {
 		round{askPass, "some other phrase entirely"}, round{askCode, c},
 		round{noPass, good}, round{askCode, c + " "},
 		round{used + askPass, good}, round{askCode, u.codeAfter(-30 * time.Second)},
-		round{used + "That was the last try on this connection: connect again. Press Enter to leave entry: ", ""})
+		round{used + lastTry, ""})
 	wantErr(t, err, identity.ErrExhausted)
 	w.wantLog(from, "login.failed wrong-passphrase", "login.failed code-used", "login.failed code-used")
 
@@ -286,7 +295,7 @@ func TestExpiredTemporaryPassphrase(t *testing.T) {
 	from := w.log.Mark()
 	_, err = w.login(attempt("alice"),
 		round{askPass, "abcd-efgh-jkmn-pqrs"}, round{askCode, "123456"},
-		round{noPass, temp}, round{askCode, "123456"},
+		round{noPass, temp}, round{codeBehind, "123456"},
 		round{"This temporary passphrase expired on " + until.Format("2006-01-02 15:04 UTC") + ": ask your lab's administrator for a new one. " + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	w.wantLog(from, "login.failed wrong-passphrase", "login.failed temporary-passphrase-expired", "login.abandoned empty-answer")
@@ -306,7 +315,7 @@ func TestTemporaryIsTypedAsPeopleDo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = w.login(attempt("alice"), round{askPass, typed(temp)}, round{"New entry passphrase: ", ""})
+			_, err = w.login(attempt("alice"), round{askPass, typed(temp)}, round{askOwn, ""})
 			wantErr(t, err, identity.ErrAbandoned)
 		})
 	}
@@ -321,12 +330,12 @@ func TestPassphraseResetKeepsAuthenticator(t *testing.T) {
 	}
 	from := w.log.Mark()
 	// The code is asked here, right temporary passphrase or not; and one field works.
-	_, err = w.login(attempt("alice"), round{askPass, temp}, round{askCode, u.wrongCode()}, round{noPass, good}, round{askCode, u.code()}, round{noPass, ""})
+	_, err = w.login(attempt("alice"), round{askPass, temp}, round{codeBehind, u.wrongCode()}, round{noPass, good}, round{askCode, u.code()}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	w.clock.Advance(time.Minute)
 	next := "seven lanterns above the harbour"
 	id, err := w.login(attempt("alice"),
-		round{askPass, temp + u.code()}, round{"New entry passphrase: ", next}, round{"Repeat new entry passphrase: ", next})
+		round{askPass, temp + u.code()}, round{askOwn, next}, round{"Repeat new entry passphrase: ", next})
 	if err != nil || id.Method() != "temporary+otp" {
 		t.Fatalf("%q %v", id.Method(), err)
 	}

@@ -18,7 +18,7 @@ func TestAddUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(temp) != 19 || strings.Count(temp, "-") != 3 || temp != strings.ToLower(temp) {
+	if len(temp) != 23 || strings.Count(temp, "-") != 3 || temp != strings.ToLower(temp) {
 		t.Errorf("temporary passphrase %q", temp)
 	}
 	want := w.clock.Now().Add(240 * time.Hour)
@@ -148,7 +148,7 @@ func TestEnableRevivesNoInvitation(t *testing.T) {
 	if err := w.a.Enable(t.Context(), "bob"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.login(attempt("bob"), round{askPass, mail + signal}, round{askCode, "000000"}, round{"…", ""}); err == nil {
+	if _, err := w.login(attempt("bob"), round{askPass, mail + signal}, round{codeBehind, "000000"}, round{"…", ""}); err == nil {
 		t.Error("a revoked invitation logs in")
 	}
 	if u, err := w.a.User(t.Context(), "bob"); err != nil || !u.TemporaryExpires.IsZero() {

@@ -210,7 +210,7 @@ func TestWhatEndsARememberedKey(t *testing.T) {
 				return err
 			}
 			next := "seven lanterns above the harbour"
-			_, err = w.login(attempt("alice"), round{askPass, temp + u.code()}, round{"New entry passphrase: ", next}, round{"Repeat new entry passphrase: ", next})
+			_, err = w.login(attempt("alice"), round{askPass, temp + u.code()}, round{askOwn, next}, round{"Repeat new entry passphrase: ", next})
 			return err
 		},
 	} {

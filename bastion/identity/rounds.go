@@ -29,13 +29,14 @@ func (d *dialogue) answer(ctx context.Context, prompt string, echo bool) (string
 }
 
 // notice shows text in a round of its own, which is the only place that every
-// client shows. What is answered, and whether, changes nothing.
+// client shows. What is answered, and whether, changes nothing; it isn't shown, for
+// by habit it is a passphrase.
 func (d *dialogue) notice(ctx context.Context, text string) {
 	leave := " Press Enter to leave "
 	if d.serving {
 		leave = " Press Enter to go back to "
 	}
-	_, _ = d.ask.Ask(ctx, text+leave+d.a.issuer+": ", true) // a courtesy: the outcome stands
+	_, _ = d.ask.Ask(ctx, text+leave+d.a.issuer+": ", false) // a courtesy: the outcome stands
 }
 
 // locked tells how long a lock stands, after all answers: the same words for names
@@ -50,7 +51,7 @@ func (d *dialogue) locked(ctx context.Context, st lockState) error {
 	if st.whole {
 		what = "your address"
 	}
-	d.notice(ctx, fmt.Sprintf("Too many failed logins: nothing is accepted for %s for %s.", what, plain.Left(st.until.Sub(d.a.now()))))
+	d.notice(ctx, fmt.Sprintf("Too many failed logins: nothing is accepted for %s for %s. Wait, or ask %s.", what, plain.Left(st.until.Sub(d.a.now())), d.a.contact))
 	return errLocked
 }
 

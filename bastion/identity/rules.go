@@ -42,6 +42,9 @@ func refusePassphrase(p, user, issuer string, old *Temporary) string {
 	if old != nil && secret.HashTemporary(p) == old.Hash {
 		return "Refused: it is the temporary passphrase."
 	}
+	if secret.FormOf(p) != secret.NotTemporary {
+		return "Refused: it looks like a temporary passphrase."
+	}
 	low := strings.ToLower(p)
 	rest := strings.ReplaceAll(low, strings.ToLower(user), "")
 	if low == strings.ToLower(user) || (len(user) >= 3 && rest != low && utf8.RuneCountInString(rest) < minCharacters-4) {

@@ -102,7 +102,7 @@ func (a SelfService) ChangePassphrase(ctx context.Context, p Proof, ask Asker) e
 	if err != nil {
 		return err
 	}
-	passphrase, err := d.newPassphrase(ctx, acct, old)
+	passphrase, err := d.newPassphrase(ctx, acct, old, "")
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func (a *core) text(ctx context.Context, c *ConnState, acct Account, e audit.Eve
 		c.noText(acct.ID, v.text)
 		return
 	case now.Before(acct.LockedUntil):
-		c.noText(acct.ID, lockedText(acct))
+		c.noText(acct.ID, a.lockedText(acct))
 		return
 	}
 	code, ok := c.beginText(acct.ID, now)
@@ -204,10 +204,10 @@ func (a *core) hand(ctx context.Context, acct Account, code string, e audit.Even
 }
 
 func (a *core) textFailed(ctx context.Context, c *ConnState, acct Account, code string, e audit.Event, err error) {
-	problem, why := "The SMS with your code could not be sent, which is not your fault: try again later, or ask your lab's administrator.", reasonGateway
+	problem, why := "The SMS with your code could not be sent, which is not your fault: try again later, or ask "+a.contact+".", reasonGateway
 	switch {
 	case errors.Is(err, errTooManyTexts):
-		problem, why = fmt.Sprintf("%d codes were sent to you within an hour, the most there may be: wait, or ask your lab's administrator.", smsPerHour), reasonTooManyTexts
+		problem, why = fmt.Sprintf("%d codes were sent to you within an hour, the most there may be: wait, or ask %s.", smsPerHour, a.contact), reasonTooManyTexts
 	case errors.Is(err, errBusyGateway):
 		why = reasonBusy
 	case errors.Is(err, ErrUnavailable):

@@ -137,7 +137,7 @@ func TestSMSCodeLimits(t *testing.T) {
 	w.settled()
 	w.clock.Advance(2 * time.Hour)
 	t.Run("not on another connection", func(t *testing.T) {
-		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }})
+		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }}, round{backPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 		_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string {
 			if c := g.code(t)(p); c == seen {
@@ -149,10 +149,10 @@ func TestSMSCodeLimits(t *testing.T) {
 	})
 	t.Run("not with another name on the same connection", func(t *testing.T) {
 		c := identity.NewConnState()
-		_, err := w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }})
+		_, err := w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }}, round{backPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
-		_, err = w.loginOn(c, attempt("nobody"), round{askPass, good}, round{askCode, seen}, round{noPass, ""})
-		wantErr(t, err, identity.ErrAbandoned)
+		_, err = w.loginOn(c, attempt("nobody"), round{askPass, good}, round{askCode, seen}, round{ended, ""})
+		wantErr(t, err, identity.ErrExhausted)
 	})
 	w.settled()
 	w.clock.Advance(2 * time.Hour)
@@ -203,7 +203,7 @@ func TestFiveCodesAnHour(t *testing.T) {
 	// Whoever has the passphrase is told; strangers aren't.
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("123456")}, round{over + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("")}, round{over + "Press Enter to leave entry: ", ""})
+	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("")}, round{over + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	_, err = w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, "123456"}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
@@ -231,8 +231,8 @@ func TestGatewayDown(t *testing.T) {
 	c := identity.NewConnState()
 	_, err := w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("123456")}, round{failed + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
-	_, err = w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("")}, round{failed + "Press Enter to leave entry: ", ""})
-	wantErr(t, err, identity.ErrAbandoned)
+	_, err = w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("")}, round{failed + lastTry, ""})
+	wantErr(t, err, identity.ErrExhausted)
 	if strings.Contains(err.Error(), phone) {
 		t.Errorf("%v", err)
 	}
@@ -349,8 +349,8 @@ func TestSMSOfDisabledAccounts(t *testing.T) {
 	before := g.sent()
 	const disabled = "This account is disabled: ask your lab's administrator. "
 	_, err := w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, "123456"}, round{noPass, good},
-		round{askCode, "123456"}, round{disabled + askPass, good}, round{askCode, ""}, round{disabled + "Press Enter to leave entry: ", ""})
-	wantErr(t, err, identity.ErrAbandoned)
+		round{askCode, "123456"}, round{disabled + askPass, good}, round{askCode, ""}, round{disabled + lastTry, ""})
+	wantErr(t, err, identity.ErrExhausted)
 	w.settled()
 	if g.sent() != before {
 		t.Error("a code was sent to a disabled account")
@@ -395,10 +395,10 @@ func TestRealmAndSMS(t *testing.T) {
 func TestLeavingAtTheCodeCounts(t *testing.T) {
 	w, _ := texting(t, nil)
 	for range 8 {
-		_, err := w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, ""})
+		_, err := w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, ""}, round{backPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 	}
 	_, err := w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, "123456"},
-		round{noPass, "wrong phrase"}, round{askCode, "123456"}, round{"…for 30 minutes. Press Enter to leave entry: ", ""})
+		round{noPass, "wrong phrase"}, round{askCode, "123456"}, round{"…for 30 minutes. Wait, or ask your lab's administrator. Press Enter to leave entry: ", ""})
 	wantErr(t, err, identity.ErrLocked)
 }

@@ -21,7 +21,7 @@ func TestPassphraseFromTwoKeyboards(t *testing.T) {
 		}
 		u := &user{w: w, name: "alice"}
 		if _, err := w.login(attempt("alice"), append([]round{
-			{"entry passphrase: ", temp}, {"New entry passphrase: ", set}, {"Repeat new entry passphrase: ", composed},
+			{"entry passphrase: ", temp}, {askOwn, set}, {"Repeat new entry passphrase: ", composed},
 		}, u.enrol()...)...); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestPassphraseFromTwoKeyboards(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.clock.Advance(time.Minute)
-		s := w.ask(round{"Current entry passphrase: ", decomposed}, round{"New entry passphrase: ", composed},
+		s := w.ask(round{"Current entry passphrase: ", decomposed}, round{askChanged, composed},
 			round{"Refused: it is the old one. New entry passphrase: ", decomposed}, round{"Refused: it is the old one. New entry passphrase: ", ""})
 		if err := w.a.ChangePassphrase(t.Context(), u.fresh(id), s); err == nil {
 			t.Error("the same passphrase in other bytes is a new one")

@@ -14,6 +14,9 @@
 //   - Codes are SHA-1, six digits, 30 s: what every authenticator app assumes. A code
 //     counts up to one step early or late; up to ten are recognised and named. Which
 //     steps are spent is the caller's to keep: nothing here remembers anything.
+//   - A temporary passphrase has 80 random bits and check characters of its own: a
+//     wrong symbol, and two that changed places in a half, never fit. Those from before
+//     there were any stay good.
 //   - Passphrases are compared as text, not as bytes: each is prepared by RFC 8265's
 //     OpaqueString before it is hashed.
 //   - A sealed seed opens only for the account and the authenticator it was sealed
