@@ -41,9 +41,12 @@ type Facts struct {
 	// Contact says whom to ask, as a phrase: "the service desk, desk@example.org".
 	// Empty means the lab's administrator.
 	Contact string
-	// Multiplex adds connection sharing to the OpenSSH file. OpenSSH for Windows
-	// hasn't got it.
+	// Multiplex adds connection sharing to the OpenSSH file. Only OpenSSH for
+	// Windows hasn't got it.
 	Multiplex bool
+	// Proxy is the HTTP proxy, "host:port", that the OpenSSH file leads through;
+	// "" for none.
+	Proxy string
 }
 
 // At says where the server is: address is "host", "host:port", or "" where it is
@@ -137,6 +140,9 @@ func (f Facts) check() error {
 	}
 	if !address.MatchString(f.server) {
 		return fmt.Errorf("guide: server %+q is no host name or address", f.server)
+	}
+	if _, err := ParseProxy(f.Proxy); f.Proxy != "" && f.Proxy != anyProxy && err != nil {
+		return err
 	}
 	if f.serverPort < 0 || f.serverPort > 65535 {
 		return fmt.Errorf("guide: port %d", f.serverPort)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,6 +60,43 @@ func TestGoldenFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "guide.txt", b.String())
+}
+
+// The page for IT staff names nobody, and both ways past a proxy.
+func TestITSupport(t *testing.T) {
+	var b bytes.Buffer
+	if err := ITSupport(&b, sample(), Server{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")}, OtherPorts: []int{443}, HostKey: "SHA256:abc"}); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "support.md", b.String())
+	if s := sample(); strings.Contains(b.String(), s.User) || strings.Contains(b.String(), s.Targets[0].Full) {
+		t.Error("the page names a user or a target")
+	}
+	for name, c := range map[string]struct {
+		f Facts
+		s Server
+	}{
+		"a port":        {sample(), Server{OtherPorts: []int{70000}}},
+		"a fingerprint": {sample(), Server{HostKey: "\x1b[2J"}},
+		"no host CA":    {Facts{Name: "entry"}, Server{}},
+	} {
+		if err := ITSupport(&b, c.f, c.s); err == nil {
+			t.Errorf("%s was written", name)
+		}
+	}
+}
+
+func TestParseProxy(t *testing.T) {
+	for _, good := range []string{"proxy.example.org:3128", "192.0.2.1:80", "[2001:db8::1]:8080"} {
+		if got, err := ParseProxy(good); err != nil || got != good {
+			t.Errorf("%s: %q, %v", good, got, err)
+		}
+	}
+	for _, bad := range []string{"", "proxy", ":3128", "proxy:", "proxy:0", anyProxy, "proxy:65536", "a b:1", "$(id):1", "x`:1", "-x:1", "%h:1", "proxy:3128 ", "http://proxy:3128"} {
+		if got, err := ParseProxy(bad); err == nil {
+			t.Errorf("%q is taken for %q", bad, got)
+		}
+	}
 }
 
 func golden(t *testing.T, name, got string) {

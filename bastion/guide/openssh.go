@@ -19,16 +19,8 @@ func openSSH(f Facts) string {
 		"#        "+f.knownHosts(),
 		"# Then: "+f.command(),
 		"",
-		"Host "+sshWord(f.Name),
-		"    HostName "+sshWord(f.server),
-		fmt.Sprintf("    Port %d", f.port()),
-		"    User "+sshWord(f.User),
-		"    # The certificate is for this name, whatever address leads here.",
-		"    HostKeyAlias "+sshWord(f.Name),
-		"    # Runs on while you type, so it must be as long as the login may take.",
-		fmt.Sprintf("    ConnectTimeout %d", f.loginSeconds()),
-		"    ServerAliveInterval 60",
 	))
+	b.WriteString(lines(f.jumpHost()...))
 	if f.Multiplex {
 		b.WriteString(lines(
 			"    # One login serves all later connections for 8 hours. Programs of your own",
@@ -66,6 +58,25 @@ func openSSH(f Facts) string {
 		}
 	}
 	return b.String()
+}
+
+// jumpHost is the block for the jump host itself.
+func (f Facts) jumpHost() []string {
+	block := []string{
+		"Host " + sshWord(f.Name),
+		"    HostName " + sshWord(f.server),
+		fmt.Sprintf("    Port %d", f.port()),
+		"    User " + sshWord(f.User),
+		"    # The certificate is for this name, whatever address leads here.",
+		"    HostKeyAlias " + sshWord(f.Name),
+		"    # Runs on while you type, so it must be as long as the login may take.",
+		fmt.Sprintf("    ConnectTimeout %d", f.loginSeconds()),
+		"    ServerAliveInterval 60",
+	}
+	if f.Proxy != "" {
+		block = append(block, f.throughProxy()...)
+	}
+	return block
 }
 
 // sshWord is one argument of ssh_config(5): quoted where it isn't plain, with

@@ -49,11 +49,20 @@ func (v *visit) verbConfig(_ context.Context, d *desk, args []string) uint32 {
 		}
 		return exitOK
 	}
+	f := v.facts()
 	kind, ok := guide.Known(args[0])
+	if len(args) == 3 && kind.Name == "openssh" && args[1] == "--http-proxy" {
+		proxy, err := guide.ParseProxy(args[2])
+		if err != nil {
+			d.errs.printf("entry: %v", err)
+			return exitUsage
+		}
+		f.Proxy, args = proxy, args[:1]
+	}
 	if len(args) != 1 || !ok {
 		return v.misused(d, "config")
 	}
-	text, err := kind.Make(v.facts())
+	text, err := kind.Make(f)
 	if err != nil {
 		v.p.o.Trouble("portal: config", v.login, err)
 		d.errs.printf("entry: this file can't be made; tell your operator.")
