@@ -144,6 +144,16 @@ func TestExec(t *testing.T) {
 			t.Errorf("%s", r)
 		}
 	})
+	t.Run("environment of a rich desktop", func(t *testing.T) {
+		cmd := c.home([]string{"-o", "SendEnv=*"}, "env | grep -c ^LC_MINE_")
+		for i := range 400 {
+			cmd.Env = append(cmd.Env, fmt.Sprintf("LC_MINE_%d=%d", i, i), fmt.Sprintf("DESKTOP_%d=%s", i, strings.Repeat("x", 100)))
+		}
+		// OpenSSH's sshd takes 128 and passes over the others (session.c).
+		if r := testkit.Run(t, cmd); r.Code != 0 || r.Stdout != "129\n" && r.Stdout != "128\n" {
+			t.Errorf("%s", r)
+		}
+	})
 	t.Run("pty on demand", func(t *testing.T) {
 		r := testkit.MustRun(t, c.home([]string{"-tt"}, "test -t 0 && echo is-a-tty"))
 		if !strings.Contains(r.Stdout, "is-a-tty\r\n") {

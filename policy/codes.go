@@ -38,4 +38,5 @@ const (
 	CodeShadowed       = "P107" // a rule that another one leaves without effect
 	codeNeverHolds     = "P108" // windows that lie outside the rule's period
 	codeLapsed         = "P109" // a rule whose period is over
+	codeEnvRuns        = "P110" // a variable that undoes a list of commands
 )

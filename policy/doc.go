@@ -20,7 +20,9 @@
 //   - the strictest `record` and `record_input` of the matching rules hold, and
 //     a rule that states none asks for a full recording;
 //   - of each limit the most generous one holds of the rules that give
-//     something, and a rule that states no limit sets none.
+//     something, and a rule that states no limit sets none;
+//   - what rules of those list under `env` adds up, and a rule that lists
+//     nothing lets clients set LANG, LC_*, TERM, COLORTERM and GIT_PROTOCOL.
 //
 // So adding an allow rule never takes access away. The one combination where
 // it could, an unlisted forward that a second rule's full recording would cut

@@ -43,7 +43,11 @@ func (e Explanation) String() string {
 		if g.RecordInput() {
 			record += ", with input"
 		}
-		fmt.Fprintf(&b, "recording: %s; limits: %s\n", record, g.Limits())
+		env := ""
+		if unusual := g.unusualEnv(); unusual != nil {
+			env = "; environment: " + strings.Join(unusual, ", ")
+		}
+		fmt.Fprintf(&b, "recording: %s; limits: %s%s\n", record, g.Limits(), env)
 	}
 	b.WriteString("rules:\n")
 	for _, c := range e.Rules {
@@ -118,6 +122,7 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		Record       string       `json:"record,omitempty"`
 		RecordInput  bool         `json:"record_input,omitempty"`
 		Limits       string       `json:"limits,omitempty"`
+		Env          []string     `json:"env,omitempty"` // that clients may set, where it isn't the built-in list
 		Capabilities []capability `json:"capabilities"`
 		Rules        []rule       `json:"rules"`
 	}{User: e.Request.User, At: e.Request.Time, Allowed: e.Grant.Valid(), Capabilities: []capability{}, Rules: []rule{}}
@@ -128,6 +133,7 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		out.Denied = e.Denied.Error()
 	} else {
 		out.Record, out.RecordInput, out.Limits = e.Grant.Record().String(), e.Grant.RecordInput(), e.Grant.Limits().String()
+		out.Env = e.Grant.unusualEnv()
 	}
 	for _, v := range e.Verdicts {
 		c := capability{Capability: v.Capability.String(), Allowed: v.Allowed, Until: v.Until.UTC(), Because: v.Because}

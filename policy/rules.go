@@ -27,6 +27,7 @@ type rule struct {
 
 	conditions
 	commands      []string // the ones exec is limited to; nil for any
+	env           []string // variables that clients may set; nil for usualEnv
 	local, remote []destination
 	record        Record
 	recordInput   bool
@@ -57,7 +58,7 @@ func (r *rule) opensTCP() bool { return r.record == Metadata && r.may.Has(Forwar
 
 func (b *builder) readRule(v strict.Value) {
 	f := v.Fields("name", "deny", "who", "where", "from", "when", "valid", "mfa", "may", "exec", "forward_local", "forward_remote",
-		"record", "record_input", "limits", "approval", "because")
+		"env", "record", "record_input", "limits", "approval", "because")
 	r := &rule{ref: RuleRef{File: v.File(), Line: v.Line()}, place: v.Place(), record: Full}
 	b.rules = append(b.rules, ruleAt{r, v, f})
 
@@ -99,6 +100,7 @@ func (b *builder) readRule(v strict.Value) {
 	r.mfa = readMFA(f.Get("mfa"))
 	r.limits = readLimits(f.Get("limits"))
 	r.commands = readCommands(f.Get("exec"), r.may)
+	r.env = readEnv(r, f.Get("env"))
 }
 
 func (b *builder) readDeny(r *rule, f strict.Fields) {
@@ -106,7 +108,7 @@ func (b *builder) readDeny(r *rule, f strict.Fields) {
 	if r.whole {
 		r.may = AllCapabilities
 	}
-	for _, key := range []string{"mfa", "exec", "forward_local", "forward_remote", "record", "record_input", "limits", "approval"} {
+	for _, key := range []string{"mfa", "exec", "forward_local", "forward_remote", "env", "record", "record_input", "limits", "approval"} {
 		if v := f.Get(key); v.Present() {
 			v.Errorf(codeMisplaced, "%q has no effect in a deny rule", key)
 		}

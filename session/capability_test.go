@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -290,6 +291,38 @@ func TestWithoutARecorderNothingRecordedOpens(t *testing.T) {
 	r := newRig(t, mayAllRecorded, func(o *Options) { o.Recorder = nil })
 	r.wait()
 	wantEnd(t, r.err, refusal.Denied)
+}
+
+// TestEnvironmentOfAnySize: hundreds of variables at once end nothing; those that
+// nobody admits cost nothing, the others count by their bytes, and the log names
+// what was left out.
+func TestEnvironmentOfAnySize(t *testing.T) {
+	r := newRig(t, mayAll, nil)
+	r.serveAll()
+	for _, answered := range []bool{false, true} {
+		u := r.open()
+		set := func(name, value string) {
+			t.Helper()
+			if _, err := u.SendRequest("env", answered, ssh.Marshal(struct{ N, V string }{name, value})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 400 {
+			set(fmt.Sprintf("LC_MINE_%d", i), "x")
+			set(fmt.Sprintf("OTHER_%d", i), strings.Repeat("y", 1<<10))
+		}
+		for i := range 80 {
+			set(fmt.Sprintf("LC_LARGE_%d", i), strings.Repeat("z", 8<<10))
+		}
+		if !u.request(t, "exec", struct{ C string }{"true"}) {
+			t.Error("nothing runs")
+		}
+		all := r.log.All(audit.ExecRequested)
+		e := all[len(all)-1]
+		if !strings.HasPrefix(e.Detail, "left out of the environment: OTHER_0, OTHER_1, ") || !strings.HasSuffix(e.Detail, " more") || strings.Contains(e.Detail, "yyy") || len(e.Detail) > 400 {
+			t.Errorf("answered %t: the log says %q", answered, e.Detail)
+		}
+	}
 }
 
 func TestEnvironmentGoesByTheList(t *testing.T) {

@@ -21,7 +21,7 @@
 //	x11                                x11               x11-req
 //
 //	request in a session channel       when                  capability
-//	pty-req (once), env (by list)      before a program runs
+//	pty-req (once), env (by rules)     before a program runs
 //	x11-req                            before                x11
 //	auth-agent-req@openssh.com         always                agent
 //	shell                              before                shell

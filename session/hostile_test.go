@@ -137,7 +137,7 @@ func TestAFloodOfRequestsEndsTheSession(t *testing.T) {
 		flood func(*rig, *userChannel) error
 	}{
 		{"on a channel", func(_ *rig, u *userChannel) error {
-			_, err := u.SendRequest("env", false, ssh.Marshal(struct{ N, V string }{"LANG", "C"}))
+			_, err := u.SendRequest("signal", false, ssh.Marshal(struct{ N string }{"USR1"}))
 			return err
 		}},
 		{"global", func(r *rig, _ *userChannel) error {

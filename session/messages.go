@@ -43,12 +43,20 @@ func (s *sessionChannel) deafen() {
 	s.r.mu.Unlock()
 }
 
+// lines is where entry's own lines go beside a program.
+func (s *sessionChannel) lines() *outlet {
+	if controlMode(s.content.command) {
+		return s.stderr
+	}
+	return s.stdout
+}
+
 // show shows text. A user who takes nothing makes it wait, so it runs beside
 // own, one at a time.
 func (s *sessionChannel) show(text string) {
 	s.wall.listen, s.wall.showing = nil, true
 	s.r.group.Go("message to a terminal", func() {
 		defer func() { s.wall.shown <- struct{}{} }()
-		s.stdout.show([]byte("\r\n" + s.line("entry: "+asciiLine(text, maxText))))
+		s.lines().show([]byte("\r\n" + s.line("entry: "+asciiLine(text, maxText))))
 	})
 }

@@ -80,11 +80,6 @@ type Options struct {
 	// Notice is the first line of a session with a terminal, "" for none.
 	Notice string
 
-	// Env lists the environment variables that clients may set; a final *
-	// stands for any ending. Nil means LANG, LC_*, TERM, COLORTERM and
-	// GIT_PROTOCOL.
-	Env []string
-
 	MaxSessions int // session channels at once; 0 means 10, OpenSSH's MaxSessions
 	MaxOthers   int // other channels at once; 0 means 256
 
@@ -148,9 +143,6 @@ func (o *Options) fill() error {
 	if o.Ref == nil {
 		o.Ref = newRef
 	}
-	if o.Env == nil {
-		o.Env = []string{"LANG", "LC_*", "TERM", "COLORTERM", "GIT_PROTOCOL"}
-	}
 	if o.MaxSessions <= 0 {
 		o.MaxSessions = 10
 	}
@@ -167,16 +159,6 @@ func (o *Options) fill() error {
 		o.ClientKeepAlive = KeepAlive{10 * time.Minute, 3}
 	}
 	return nil
-}
-
-// admitsEnv reports whether a client may set the variable name.
-func (o *Options) admitsEnv(name string) bool {
-	for _, pattern := range o.Env {
-		if start, ok := strings.CutSuffix(pattern, "*"); ok && strings.HasPrefix(name, start) || pattern == name {
-			return true
-		}
-	}
-	return false
 }
 
 func newRef() string {

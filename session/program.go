@@ -43,6 +43,7 @@ type program struct {
 	payload payload
 	content content
 	failed  int // starts that were refused
+	env     environment
 }
 
 // payload is what the streams of a session channel carry.
@@ -140,7 +141,8 @@ func (p *program) askResize(req *ssh.Request) bool {
 
 func (p *program) askEnv(req *ssh.Request) bool {
 	name, value, ok := parseEnv(req.Payload)
-	if !ok || !p.r.o.admitsEnv(name) {
+	if !ok || !p.env.admits(name) {
+		p.env.leaveOut(name)
 		return false // clients send what they have; OpenSSH doesn't even ask
 	}
 	return p.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply, Env: map[string]string{name: value}}) && p.pass(req)
@@ -273,6 +275,7 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 	if st.command != "" {
 		e.Digest = digest(st.command)
 	}
+	e.Detail = p.env.leftOut()
 	age := p.r.age()
 	g, err := p.r.decide()
 	e.Policy = g.PolicyHash()

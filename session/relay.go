@@ -130,7 +130,7 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 			if !ok {
 				return
 			}
-			if !globals.push(req) {
+			if !globals.push(req, false) {
 				r.end(floodEnd("global requests"))
 			}
 		case <-globals.done:

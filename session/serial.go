@@ -19,25 +19,36 @@ type serial struct {
 	group  *group.Group
 	name   string // of the goroutines
 	handle func(*ssh.Request)
-	queue  []*ssh.Request
+	queue  []queued
+	counts int // of the queue
 	busy   bool
+}
+
+// queued is a request that waits; free ones don't count.
+type queued struct {
+	req  *ssh.Request
+	free bool
 }
 
 func newSerial(g *group.Group, name string, handle func(*ssh.Request)) *serial {
 	return &serial{done: make(chan struct{}, 1), group: g, name: name, handle: handle}
 }
 
-// push takes req. It reports false if too many wait already. A terminal being
-// resized gives many requests of which only the last one matters.
-func (s *serial) push(req *ssh.Request) bool {
-	if n := len(s.queue); n > 0 && req.Type == "window-change" && s.queue[n-1].Type == req.Type && !s.queue[n-1].WantReply {
-		s.queue[n-1] = req
+// push takes req. It reports false if too many wait already, of which free ones
+// don't count: whoever pushes them bounds them. A terminal being resized gives many
+// requests of which only the last one matters.
+func (s *serial) push(req *ssh.Request, free bool) bool {
+	if n := len(s.queue); n > 0 && req.Type == "window-change" && s.queue[n-1].req.Type == req.Type && !s.queue[n-1].req.WantReply {
+		s.queue[n-1].req = req
 		return true
 	}
-	if len(s.queue) >= maxPending {
-		return false
+	if !free {
+		if s.counts >= maxPending {
+			return false
+		}
+		s.counts++
 	}
-	s.queue = append(s.queue, req)
+	s.queue = append(s.queue, queued{req, free})
 	if !s.busy {
 		s.begin()
 	}
@@ -53,8 +64,11 @@ func (s *serial) next() {
 }
 
 func (s *serial) begin() {
-	req := s.queue[0]
-	s.queue[0] = nil
+	req := s.queue[0].req
+	if !s.queue[0].free {
+		s.counts--
+	}
+	s.queue[0] = queued{}
 	if s.queue = s.queue[1:]; len(s.queue) == 0 {
 		s.queue = nil
 	}
@@ -66,4 +80,4 @@ func (s *serial) begin() {
 }
 
 // drop forgets what waits.
-func (s *serial) drop() { s.queue = nil }
+func (s *serial) drop() { s.queue, s.counts = nil, 0 }

@@ -73,7 +73,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	}
 	// Requests that nobody takes would stop the whole connection.
 	defer r.group.Go("late requests", func() { ssh.DiscardRequests(upReqs) })
-	s := &sessionChannel{program: program{r: r, id: r.places.number(sessionPlace), lease: newLease(nil), up: up, grant: g}, upReqs: upReqs}
+	s := &sessionChannel{program: program{r: r, id: r.places.number(sessionPlace), lease: newLease(nil), up: up, grant: g, env: environment{admits: g.AdmitsEnv}}, upReqs: upReqs}
 	defer r.leave(s.lease)
 	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
 		!r.frame(g, recording.Request, *s.id, channelFact{Type: "channel-open", Name: "session"}) {
@@ -132,7 +132,8 @@ func (s *sessionChannel) own() {
 				} else {
 					deliver = time.After(deliveryGrace) // the target has yet to take the input
 				}
-			case !s.todo.push(req):
+			case s.env.drops(req):
+			case !s.todo.push(req, s.env.uncounted(req)):
 				s.r.end(floodEnd("requests on a channel"))
 			}
 		case <-s.todo.done:

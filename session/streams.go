@@ -34,7 +34,7 @@ func (s *sessionChannel) begin() {
 		_ = s.up.CloseWrite() // the target may have closed the channel
 	})
 	stream(outputStream, "output of a program", func() {
-		if s.pty && r.o.Notice != "" && s.stdout.put([]byte(r.o.Notice+"\r\n")) != nil {
+		if s.pty && r.o.Notice != "" && s.lines().put([]byte(r.o.Notice+"\r\n")) != nil {
 			return
 		}
 		_ = r.copy(course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown, hook: hook})

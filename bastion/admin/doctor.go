@@ -37,9 +37,12 @@ type Diagnosis struct {
 	From    string    `json:"from,omitempty"`
 	Trouble []Trouble `json:"trouble"` // of the user's, newest first
 	// Locks are those of addresses where logins of the user's failed lately, and of From.
-	Locks  []identity.SourceLock `json:"source_locks"`
-	Live   []access.SessionInfo  `json:"live"`
-	Places []Place               `json:"targets"`
+	Locks []identity.SourceLock `json:"source_locks"`
+	// LeftOut are the names of variables that the newest program of the user's didn't
+	// get, because no rule lists them under env; "" for none.
+	LeftOut string               `json:"left_out,omitempty"`
+	Live    []access.SessionInfo `json:"live"`
+	Places  []Place              `json:"targets"`
 }
 
 // Trouble is something that didn't work, as the log has it.
@@ -93,7 +96,7 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 		}
 		d.From = who.Source.String()
 	}
-	if d.Trouble, err = a.trouble(ctx, u.Name); err != nil {
+	if d.Trouble, d.LeftOut, err = a.trouble(ctx, u.Name); err != nil {
 		return nil, err
 	}
 	sources, err := a.failed(ctx, u.Name, func(Trouble) {})
@@ -113,10 +116,10 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 }
 
 // trouble reads the newest part of the log for what didn't work.
-func (a *Server) trouble(ctx context.Context, user string) ([]Trouble, error) {
-	all := []Trouble{}
+func (a *Server) trouble(ctx context.Context, user string) (all []Trouble, leftOut string, err error) {
+	all = []Trouble{}
 	if a.History == nil {
-		return all, nil
+		return all, "", nil
 	}
 	for e, err := range a.History(ctx, historyEvents) {
 		var damaged *audit.BadRecord
@@ -124,14 +127,17 @@ func (a *Server) trouble(ctx context.Context, user string) ([]Trouble, error) {
 		case errors.As(err, &damaged):
 			continue // audit verify is for that
 		case err != nil:
-			return nil, err
+			return nil, "", err
+		}
+		if e.User == user && e.Type == audit.ExecRequested {
+			leftOut = e.Detail
 		}
 		if e.User == user && slices.Contains(bad, e.Type) {
 			all = append(all, Trouble{Time: e.Time, Type: e.Type.String(), Source: e.Source, Target: e.Target, Reason: e.Reason, Detail: e.Detail, Ref: e.Ref})
 		}
 	}
 	slices.Reverse(all)
-	return all[:min(len(all), mostTrouble)], nil
+	return all[:min(len(all), mostTrouble)], leftOut, nil
 }
 
 // places tells of each place whether it opens, and whether the machine answers.

@@ -101,6 +101,9 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 		}
 		say("%s", line)
 	}
+	if d.LeftOut != "" {
+		say("at the last program: %s; env in a rule lets clients set them", plain.Line(d.LeftOut))
+	}
 	if len(d.Places) == 0 {
 		problem("in no lab, so a login leads nowhere: add them to a lab's members in the policy")
 		return sick

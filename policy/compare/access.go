@@ -114,6 +114,7 @@ type view struct {
 	lists  map[policy.Capability]string        // commands, destinations, ports
 	record string
 	limits string
+	env    string
 }
 
 func compareViews(old, now view) []Change {
@@ -141,6 +142,9 @@ func compareViews(old, now view) []Change {
 	}
 	if old.limits != now.limits {
 		out = append(out, Change{Aspect: Limiting, Old: old.limits, New: now.limits})
+	}
+	if old.env != now.env {
+		out = append(out, Change{Aspect: Setting, Old: old.env, New: now.env})
 	}
 	return out
 }
@@ -187,6 +191,10 @@ func viewOf(p *policy.Policy, who policy.Who, target string) view {
 		return level.String()
 	}, recordsAsMuch)
 	v.limits = limitTerms(allow, deny, t.Offers())
+	if t.Kind == policy.SSH {
+		v.env = uniform(allow, func(r policy.Rule) string { return strings.Join(r.Env(), ", ") },
+			func(o, r policy.Rule) bool { return within(r.Env(), o.Env()) })
+	}
 	return v
 }
 

@@ -25,12 +25,13 @@ const (
 	Lists                        // the commands, destinations or ports of a capability
 	Recording                    // what is recorded
 	Limiting                     // limits of sessions and bytes
+	Setting                      // the environment variables that clients may set
 	LoggingIn                    // the accounts on the target
 	Reaching                     // where the target is and what vouches for it
 	LabKeeping                   // a lab's egress or retention
 )
 
-var aspectNames = [...]string{"", "gains", "loses", "widens", "narrows", "shifts", "lists", "recording", "limits", "logins", "target", "lab"}
+var aspectNames = [...]string{"", "gains", "loses", "widens", "narrows", "shifts", "lists", "recording", "limits", "env", "logins", "target", "lab"}
 
 // String is one word, stable for scripts.
 func (a Aspect) String() string {

@@ -79,6 +79,9 @@ func shadows(o, r policy.Rule) bool {
 	if r.May().Has(policy.Exec) && o.Commands() != nil && (r.Commands() == nil || !within(r.Commands(), o.Commands())) {
 		return false
 	}
+	if !within(r.Env(), o.Env()) {
+		return false
+	}
 	return recordsAsMuch(o, r) && o.Limits().Include(r.Limits())
 }
 

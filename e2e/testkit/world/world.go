@@ -57,6 +57,9 @@ func Rule(t *rapid.T, name string) string {
 	s += pick("may", ", may: [agent]", ", may: [upload, agent]", ", may: [exec]", `, may: [exec], exec: [id]`, `, may: [exec], exec: [id, uptime]`,
 		`, may: [forward-local], forward_local: ["db:1"]`, `, may: [forward-local, agent], forward_local: ["db:1", "db:2"]`)
 	s += pick("record", "", ", record: manifest", ", record: metadata", ", record: full, record_input: true")
+	if strings.Contains(s, "may: [exec]") || strings.Contains(s, "may: [upload") {
+		s += pick("env", "", "", ", env: [LANG]", ", env: [LANG, LC_*, TERM, COLORTERM, GIT_PROTOCOL, MY_*]")
+	}
 	s += pick("limits", "", ", limits: {session: 1h, day_down: 1MiB}", ", limits: {session: 2h, concurrent: 1}")
 	return s + "}\n"
 }
@@ -138,5 +141,5 @@ func Decided(p *policy.Policy, r policy.Request) string {
 		return fmt.Sprint("denied ", waits)
 	}
 	return fmt.Sprint(g.Capabilities(), g.Record(), g.RecordInput(), g.Limits(), g.AllowsExec("id"), g.AllowsExec("uptime"), g.AllowsExec("sh"),
-		g.AllowsForward("db", 1), g.AllowsForward("db", 2))
+		g.AllowsForward("db", 1), g.AllowsForward("db", 2), g.Env())
 }
