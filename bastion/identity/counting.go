@@ -13,7 +13,8 @@ import (
 )
 
 // lookingAtOnce bounds the passphrases that are looked at behind wrong codes. One
-// more isn't, and isn't counted.
+// more isn't: then its code counts for what was typed, so that nobody can guess for
+// nothing beside a flood.
 const lookingAtOnce = 64
 
 // suspect counts a wrong code if the passphrase in front of it was right. That is
@@ -21,13 +22,16 @@ const lookingAtOnce = 64
 // its words or by its time, whether a passphrase was.
 func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 	g, a := d.a.guesses, d.a
+	unseen := g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted)
 	done := g.begin(d.at.Name)
 	if done == nil {
+		a.countTyped(ctx, unseen)
 		return
 	}
 	select {
 	case a.looking <- struct{}{}:
 	default:
+		a.countTyped(ctx, unseen)
 		done()
 		return
 	}
@@ -47,7 +51,14 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 		defer done()
 		defer looking.Cancel(nil)
 		ctx := looking.Context()
-		if right := passed || a.provenBehind(ctx, acct, typed, ahead); right && known {
+		right, err := true, error(nil)
+		if !passed {
+			right, err = a.provenBehind(ctx, acct, typed, ahead)
+		}
+		switch {
+		case err != nil: // it had no turn
+			a.countTyped(ctx, unseen)
+		case right && known:
 			// What fails here fails the next login too, which says so.
 			_ = a.countCode(ctx, acct.ID, f, e, n)
 		}
@@ -57,17 +68,23 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 // provenBehind tells whether typed is the account's passphrase. A directory isn't
 // asked: there the wrong codes behind each passphrase count for that one, whether or
 // not it is right.
-func (a *core) provenBehind(ctx context.Context, acct Account, typed string, h *ahead) bool {
+func (a *core) provenBehind(ctx context.Context, acct Account, typed string, h *ahead) (bool, error) {
 	temporary := acct.temporaryFor(typed)
 	if h != nil { // it was looked at already
-		return temporary || h.judged && h.first.reason == "" || !h.judged && acct.Realm != ""
+		return temporary || h.judged && h.first.reason == "" || !h.judged && acct.Realm != "", nil
 	}
 	stored := acct.Passphrase
 	if stored == "" {
 		stored = a.dummy.Passphrase
 	}
 	right, err := a.hasher.VerifyLater(ctx, stored, typed)
-	return err == nil && (right || temporary || acct.Realm != "")
+	return right || temporary || acct.Realm != "", err
+}
+
+// countTyped counts one wrong code behind what was typed, where whether that was
+// right isn't found out.
+func (a *core) countTyped(ctx context.Context, f factor) {
+	_, _, _, _ = a.guesses.count(ctx, f, a.now()) // in memory: it never fails
 }
 
 // countCode counts one wrong code behind a right passphrase. e and n are what there
@@ -165,6 +182,9 @@ func (d *dialogue) codeAccepted(ctx context.Context) error {
 	case c.charge != notCharged:
 		return d.a.guesses.right(ctx, c.factor, c.charge, d.a.now())
 	case d.passphrase.name != "":
+		if err := d.a.guesses.right(ctx, d.unseen, notCharged, d.a.now()); err != nil {
+			return err
+		}
 		return d.a.guesses.right(ctx, d.passphrase, notCharged, d.a.now())
 	}
 	return nil
@@ -202,12 +222,16 @@ func (d *dialogue) tooManyCodes(ctx context.Context, acct Account, typed string)
 		return verdict{}, err
 	}
 	f := d.a.guesses.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)
+	unseen := d.a.guesses.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted)
 	s, err := d.a.guesses.look(ctx, f, d.a.now())
+	if err == nil && s.judged() {
+		s, err = d.a.guesses.look(ctx, unseen, d.a.now())
+	}
 	if err != nil {
 		return verdict{}, err
 	}
 	if s.judged() {
-		d.passphrase = f
+		d.passphrase, d.unseen = f, unseen
 		return verdict{}, nil
 	}
 	return verdict{reason: reasonManyCodes, innocent: true, text: d.a.manyCodesText(s.closed)}, nil

@@ -61,9 +61,10 @@
 // which have five tries a day of their own. Nothing shows this but a right code
 // behind a right passphrase, which first waits until the wrong ones before it are
 // counted. A hundred in 30 days are the most, whatever lies between them; only a
-// login with a code ends a row. While the queue is full nothing is counted. Behind a
-// wrong code no directory is asked; there wrong codes count by the passphrase that
-// was typed, by a key that lives as long as the process.
+// login with a code ends a row. While the queue is full, whether a passphrase was
+// right isn't found out, and behind a wrong code no directory is asked; then wrong
+// codes count for what was typed, in memory and by a key that lives as long as the
+// process. Strangers can't count against a passphrase there that they don't know.
 //
 // # First factors from elsewhere
 //

@@ -87,3 +87,22 @@ func (a *Authenticator) CheckFully(ctx context.Context, id Identity) error {
 	_, err := a.owned(ctx, id)
 	return err
 }
+
+// FloodTyped counts one thing that was typed five times, then n others once. It
+// returns how many tallies there are, and what is left of the first.
+func FloodTyped(n int) (tallies, kept int) {
+	f, now := newFleeting(), time.Now()
+	count := func(k TallyKey) {
+		_ = f.Count(context.Background(), now, func(t []Tally) bool { // it never fails
+			t[0].Failures, t[0].Keep = t[0].Failures+1, now.Add(time.Hour)
+			return true
+		}, k)
+	}
+	for range 5 {
+		count(TallyKey{})
+	}
+	for i := range n {
+		count(TallyKey{1, byte(i >> 16), byte(i >> 8), byte(i)})
+	}
+	return len(f.all), f.all[TallyKey{}].Failures
+}

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -38,7 +37,7 @@ var usualGuesses = guessLimits{
 }
 
 // pendingAtOnce bounds the wrong codes of one name whose passphrases are being
-// looked at; whatever comes beyond isn't counted.
+// looked at; whatever comes beyond counts for what was typed.
 const pendingAtOnce = 16
 
 // guesses counts wrong codes by proven factor, in the store: the limits hold over
@@ -47,18 +46,21 @@ type guesses struct {
 	limits guessLimits
 	store  Counter
 	keys   secret.Keys // of the tallies' names
-	// fleeting is never stored. Passphrases that a directory judges are told apart by
-	// it: asking the directory behind a wrong code would let strangers use up the
-	// tries that it gives its users.
-	fleeting []byte
+	// Passphrases that are not looked at behind a wrong code are told apart by a key
+	// that is never stored, and count in memory: those that a directory judges, because
+	// asking it would let strangers use up the tries that it gives its users, and those
+	// that come while the queue is full.
+	typedKey []byte
+	typed    *fleeting
 
-	mu      sync.Mutex                 // guards pending
-	pending map[string][]chan struct{} // by name; each closed once its passphrase was looked at
+	mu       sync.Mutex                 // guards pending and forgiven
+	pending  map[string][]chan struct{} // by name; each closed once its passphrase was looked at
+	forgiven map[string]int             // by name of an account: how often an operator has
 }
 
 func newGuesses(store Counter, keys secret.Keys) *guesses {
-	g := &guesses{limits: usualGuesses, store: store, keys: keys, fleeting: make([]byte, 32), pending: map[string][]chan struct{}{}}
-	_, _ = rand.Read(g.fleeting) // never fails: crypto/rand ends the process instead
+	g := &guesses{limits: usualGuesses, store: store, keys: keys, typedKey: make([]byte, 32), typed: newFleeting(), pending: map[string][]chan struct{}{}, forgiven: map[string]int{}}
+	_, _ = rand.Read(g.typedKey) // never fails: crypto/rand ends the process instead
 	return g
 }
 
@@ -67,6 +69,7 @@ type factor struct {
 	name  string // of its tallies; never shown
 	own   string // the network's name; "" for one without a login before
 	keyed bool
+	typed bool // a passphrase that was typed, right or not: see guesses.typed
 }
 
 // passphraseOf is the factor that a right passphrase is: another one once it is
@@ -77,12 +80,27 @@ func (g *guesses) passphraseOf(acct Account, typed string, source netip.Addr, kn
 	case acct.Temporary != nil:
 		f.name += fmt.Sprintf("|temporary|%d", micros(acct.Temporary.Expires))
 	case acct.Realm != "":
-		text, _ := secret.Prepare(typed) // what can't be prepared is itself
-		m := hmac.New(sha256.New, g.fleeting)
-		m.Write([]byte(text))
-		f.name += "|" + acct.Realm + "|" + hex.EncodeToString(m.Sum(nil))
+		f.name += "|" + acct.Realm + "|" + g.digest(acct.Name, typed)
+		f.typed = true
 	}
 	return f.from(source, known)
+}
+
+// typedOf is the factor that a passphrase would be if it were right, of an account
+// that may not exist.
+func (g *guesses) typedOf(name, typed string, source netip.Addr, known bool) factor {
+	return factor{name: "typed|" + name + "|" + g.digest(name, typed), typed: true}.from(source, known)
+}
+
+// digest stands for what was typed as the passphrase of name, until it is forgiven.
+func (g *guesses) digest(name, typed string) string {
+	g.mu.Lock()
+	forgiven := g.forgiven[name]
+	g.mu.Unlock()
+	text, _ := secret.Prepare(typed) // what can't be prepared is itself
+	m := hmac.New(sha256.New, g.typedKey)
+	m.Write([]byte(text))
+	return fmt.Sprintf("%d|%x", forgiven, m.Sum(nil))
 }
 
 // keyOf is the factor that a proven key is: another one if it is added anew.
@@ -146,8 +164,16 @@ func fade(t *Tally, window time.Duration, now time.Time) {
 	}
 }
 
+// counter is where the tallies of f are.
+func (g *guesses) counter(f factor) Counter {
+	if f.typed {
+		return g.typed
+	}
+	return g.store
+}
+
 func (g *guesses) look(ctx context.Context, f factor, now time.Time) (guessState, error) {
-	t, err := g.store.Tallies(ctx, g.tallies(f)...)
+	t, err := g.counter(f).Tallies(ctx, g.tallies(f)...)
 	if err != nil {
 		return guessState{}, fmt.Errorf("%w: read wrong codes: %w", ErrUnavailable, err)
 	}
@@ -237,9 +263,17 @@ func (g *guesses) restart(ctx context.Context, f factor, now time.Time) error {
 	})
 }
 
-// forgive forgets everything about f, as an operator can.
-func (g *guesses) forgive(ctx context.Context, f factor, now time.Time) error {
-	return g.edit(ctx, f, now, func(t []Tally) bool {
+// pardon forgets what counts in memory behind the passphrases of an account.
+func (g *guesses) pardon(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forgiven[name]++
+}
+
+// forgive forgets everything about the passphrase of acct, as an operator can.
+func (g *guesses) forgive(ctx context.Context, acct Account, now time.Time) error {
+	g.pardon(acct.Name)
+	return g.edit(ctx, g.passphraseOf(acct, "", netip.Addr{}, false), now, func(t []Tally) bool {
 		t[0], t[1] = Tally{}, Tally{}
 		return true
 	})
@@ -255,7 +289,7 @@ func bump(t *Tally, now time.Time) {
 // edit changes the tallies of f in one transaction, which the client's leaving
 // doesn't cancel.
 func (g *guesses) edit(ctx context.Context, f factor, now time.Time, change func([]Tally) bool) error {
-	err := g.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
+	err := g.counter(f).Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
 		if !change(t) {
 			return false
 		}

@@ -297,22 +297,68 @@ func TestOwnTries(t *testing.T) {
 	}
 }
 
-// TestFullQueueCountsNothing: whose passphrase can't be looked at isn't counted.
-func TestFullQueueCountsNothing(t *testing.T) {
+// TestFullQueue: whose passphrase can't be looked at isn't counted against the
+// account, but for what was typed: strangers lock nobody out beside a flood, and a
+// thief of the passphrase can't guess for nothing there.
+func TestFullQueue(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
-	release := w.a.BlockHashes()
-	for i := range 20 {
-		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, good}, round{askCode, u.wrongCode()}, round{noPass, ""})
-		wantErr(t, err, identity.ErrAbandoned)
+	guess := func(passphrase string) {
+		t.Helper()
+		release := w.a.BlockHashes()
+		for i := range 20 {
+			_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, passphrase}, round{askCode, u.wrongCode()}, round{noPass, ""})
+			wantErr(t, err, identity.ErrAbandoned)
+		}
+		w.settled()
+		release()
+		if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 {
+			t.Errorf("%+v %v", info, err)
+		}
 	}
-	w.settled()
-	release()
-	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 {
-		t.Errorf("%+v %v", info, err)
-	}
+	guess("a stranger's guess")
 	if _, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Error(err)
+	}
+	w.clock.Advance(time.Minute)
+	guess(good)
+	_, err := w.login(from(attempt("alice"), "198.51.100.10"), round{askPass, good}, round{askCode, u.code()}, round{"Right, but refused…", ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("from a known network: %v", err)
+	}
+	w.clock.Advance(time.Minute)
+	if err := w.a.Enable(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.login(from(attempt("alice"), "198.51.100.11"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("after an operator has forgiven them: %v", err)
+	}
+}
+
+// TestGuessesBesideAFlood: as many wrong passphrases of one name as may be looked at
+// at a time don't make room for guesses at the code that are not counted.
+func TestGuessesBesideAFlood(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	hold := make(chan struct{})
+	w.a.OnHash(func() { <-hold })
+	for i, typed := range slices.Concat(slices.Repeat([]string{"a stranger's guess"}, 16), slices.Repeat([]string{good}, 20)) {
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, typed}, round{askCode, u.wrongCode()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	close(hold)
+	w.settled()
+	_, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, u.code()}, round{"Right, but refused…", ""})
+	wantErr(t, err, identity.ErrAbandoned)
+}
+
+// TestWhatWasTypedIsBounded: a flood of passphrases that are each typed once doesn't
+// wash out what was typed often.
+func TestWhatWasTypedIsBounded(t *testing.T) {
+	if n, kept := identity.FloodTyped(100_000); n > 1<<16 || kept != 5 {
+		t.Errorf("%d are kept, %d of the one that counts", n, kept)
 	}
 }
 

@@ -229,7 +229,7 @@ func (a Operators) clearFailures(ctx context.Context, name string) error {
 	if err := a.store.ClearFailures(context.WithoutCancel(ctx), acct.ID); err != nil {
 		return fmt.Errorf("%w: clear failures: %w", ErrUnavailable, err)
 	}
-	return a.guesses.forgive(ctx, a.guesses.passphraseOf(acct, "", netip.Addr{}, false), a.now())
+	return a.guesses.forgive(ctx, acct, a.now())
 }
 
 func (a Operators) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {
