@@ -12,7 +12,7 @@ import (
 )
 
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
-// largest event that the bounds on strings allow is below 100 KiB (28 strings
+// largest event that the bounds on strings allow is below 100 KiB (30 strings
 // of MaxDetail bytes, six bytes for one at worst), so a longer line was not
 // written by this package; the bound stops whoever feeds one to a reader.
 const maxLine = 128 << 10
@@ -78,6 +78,15 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.str("name", a.Name)
 		w.b = append(w.b, '}')
 	}
+	if c := e.Change; c != nil {
+		w.key("change")
+		w.b = append(w.b, `{"account":`...)
+		w.b = appendString(w.b, c.Account)
+		w.b = append(w.b, `,"generation":`...)
+		w.b = strconv.AppendInt(w.b, c.Generation, 10)
+		w.str("taken", c.Taken)
+		w.b = append(w.b, '}')
+	}
 	if r := e.Recording; r != nil {
 		w.key("recording")
 		w.b = append(w.b, `{"id":`...)
@@ -108,6 +117,7 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = appendTime(w.b, *e.Until)
 	}
 	w.num("uses", e.Uses)
+	w.num("step", e.Step)
 	w.str("hash", e.Hash)
 	return append(w.b, '}')
 }

@@ -60,6 +60,7 @@ type Event struct {
 	Detail string `json:"detail,omitempty"` // one sentence for a person, written by entry, at most MaxDetail bytes; never an error text of a peer that could echo input
 
 	Actor     *Actor     `json:"actor,omitempty"` // who acted over the admin socket
+	Change    *Change    `json:"change,omitempty"`
 	Recording *Recording `json:"recording,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`
 
@@ -68,6 +69,7 @@ type Event struct {
 	Exit      *int       `json:"exit,omitempty"`       // exit status of a command
 	Until     *time.Time `json:"until,omitempty"`
 	Uses      int64      `json:"uses,omitempty"` // how many sessions an approval is for; absent for any number
+	Step      int64      `json:"step,omitempty"` // of the one-time code that was spent, seconds since 1970 by 30
 	Hash      string     `json:"hash,omitempty"` // hash of the thing the event is about: configuration, file, key list
 }
 
@@ -76,6 +78,16 @@ type Actor struct {
 	UID      uint32 `json:"uid"`
 	LoginUID uint32 `json:"login_uid"`      // /proc/PID/loginuid; 4294967295 when unset
 	Name     string `json:"name,omitempty"` // account name of UID, "" when it has none
+}
+
+// Change is a change of an account, as far as it took something away: enough to
+// do that again to an older database. Its event is appended first.
+type Change struct {
+	Account    string `json:"account"`    // the account's ID: a name can come back
+	Generation int64  `json:"generation"` // of the account, once it is changed
+	// Taken are words of package identity's, joined by spaces: "disabled",
+	// "key:SHA256:…". It ends in "…" where not all of them fit.
+	Taken string `json:"taken,omitempty"`
 }
 
 // Recording binds an event to a recording's file. Hashes are hex sha256.

@@ -84,6 +84,7 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 		return nil, err
 	}
 	l.tree, l.last = found.replay.tree, found.last
+	l.position.Store(&Position{Size: l.tree.size, Root: l.tree.root()})
 	if found.fresh {
 		// From now on a log without a checkpoint is one that lost it.
 		if err := l.publish(checkpoint{root: l.tree.root()}); err != nil {

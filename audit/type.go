@@ -14,7 +14,8 @@ const (
 	ConfigRefused  Type = "config.refused"
 	PolicyLoaded   Type = "policy.loaded"
 	PolicyRefused  Type = "policy.refused"
-	LogRecovered   Type = "log.recovered" // appended by Open itself
+	LogRecovered   Type = "log.recovered"         // appended by Open itself
+	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back
 
 	ConnectionRefused Type = "connection.refused"
 	LoginSucceeded    Type = "login.succeeded"
@@ -78,7 +79,7 @@ const (
 )
 
 var types = []Type{
-	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered,
+	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, AlarmBehind,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
 	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, SMSSent, SMSFailed,

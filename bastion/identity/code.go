@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -103,6 +104,7 @@ func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
 		return codeUsed, nil
 	}
 	d.conn.remember(m.authenticator, m.Step)
+	d.step = m.Step
 	return codeRight, nil
 }
 
@@ -129,7 +131,9 @@ func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer strin
 	if !won {
 		return false, nil
 	}
-	if err := d.a.report(ctx, d.event(audit.RecoveryUsed, "")); err != nil {
+	e := d.event(audit.RecoveryUsed, "")
+	e.Hash = hex.EncodeToString(h[:])
+	if err := d.a.report(ctx, e); err != nil {
 		return false, err
 	}
 	d.tell(ctx, noticeRecoveryUsed, "")

@@ -112,7 +112,9 @@
 //
 // An operator's change, and a user's, is appended before the store commits it,
 // so that no account changes without a trace; if the commit then fails, the same
-// event follows with reason "not-applied". Spending (a step, a recovery code)
+// event follows with reason "not-applied". It says which account, what was taken
+// from it (taken.go) and its generation, so that a start can do it again to a
+// database that lacks it. Spending (a step, a recovery code)
 // happens first, because losing that race is normal.
 //
 // # Passphrases are text

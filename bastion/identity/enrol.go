@@ -124,17 +124,15 @@ func (d *dialogue) save(ctx context.Context, next Account, e ...audit.Event) (Ac
 		text:   "Not saved: this account was changed meanwhile, by another login or an administrator. Log in with what was set there.",
 	}
 	// Looked at first, so that the log rarely has to take an event back.
-	switch now, err := d.a.store.Account(ctx, next.Name); {
+	now, err := d.a.store.Account(ctx, next.Name)
+	switch {
 	case errors.Is(err, ErrNoAccount), err == nil && (now.ID != next.ID || now.Generation != next.Generation):
 		return Account{}, d.failed(ctx, faster)
 	case err != nil:
 		return Account{}, fmt.Errorf("%w: read account: %w", ErrUnavailable, err)
 	}
-	err := d.a.logged(ctx, func(ctx context.Context) error {
-		generation, err := d.a.store.Save(ctx, next)
-		next.Generation = generation
-		return err
-	}, e...)
+	generation, err := d.a.saved(ctx, now, next, e...)
+	next.Generation = generation
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return Account{}, err

@@ -50,8 +50,7 @@ func (a Operators) Import(ctx context.Context, all []Imported) ([]ImportResult, 
 		if err := a.vacant(ctx, acct); err != nil {
 			return err
 		}
-		return a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
-			a.adminEvent(ctx, audit.UserImported, acct.Name, nil))
+		return a.created(ctx, acct, a.adminEvent(ctx, audit.UserImported, acct.Name, nil))
 	})
 }
 

@@ -28,7 +28,7 @@ func (a Operators) Invite(ctx context.Context, name string) (mail, signal string
 	switch {
 	case errors.Is(err, ErrNoAccount):
 		acct := Account{ID: secret.NewID(), Name: name, Generation: 1, Created: a.now(), Temporary: fresh}
-		err = storeFailed(a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) }, e))
+		err = storeFailed(a.created(ctx, acct, e))
 	case err == nil:
 		err = a.change(ctx, name, e, func(acct *Account) error {
 			switch {

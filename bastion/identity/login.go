@@ -73,6 +73,7 @@ type dialogue struct {
 	verdict string // in front of the next first prompt, with its space; or ""
 	user    string // the account's name; "" for an unknown one
 	key     string // fingerprint of the key in use as first factor
+	step    int64  // of the newest code that it spent, for events
 	touched bool   // the key's touch stands for the code, so the passphrase is asked
 	charged bool   // this dialogue is counted as failed until it succeeds
 	locks   bool   // the charge began a lock
@@ -242,7 +243,7 @@ func (d *dialogue) failed(ctx context.Context, v verdict) error {
 }
 
 func (d *dialogue) event(t audit.Type, why reason) audit.Event {
-	e := audit.Event{Type: t, Conn: d.at.Conn, User: d.user, Key: d.key, Reason: string(why)}
+	e := audit.Event{Type: t, Conn: d.at.Conn, User: d.user, Key: d.key, Reason: string(why), Step: d.step}
 	if d.at.Source.IsValid() {
 		e.Source = d.at.Source.String()
 	}

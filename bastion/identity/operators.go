@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"entry/audit"
@@ -65,8 +66,7 @@ func (a Operators) AddUser(ctx context.Context, name string) (temporary string, 
 	}
 	acct := Account{ID: secret.NewID(), Name: name, Generation: 1, Created: a.now()}
 	temporary, acct.Temporary = a.issueTemporary()
-	if err := a.logged(ctx, func(ctx context.Context) error { return a.store.Create(ctx, acct) },
-		a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
+	if err := a.created(ctx, acct, a.adminEvent(ctx, audit.UserAdded, name, &acct.Temporary.Expires)); err != nil {
 		return "", fmt.Errorf("add user %s: %w", name, storeFailed(err))
 	}
 	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + plain.Moment(acct.Temporary.Expires)})
@@ -115,8 +115,9 @@ func (a Operators) Enable(ctx context.Context, name string) error {
 func (a Operators) Remove(ctx context.Context, name string) error {
 	acct, err := a.account(ctx, name)
 	if err == nil {
-		err = a.logged(ctx, func(ctx context.Context) error { return a.store.Delete(ctx, acct.ID, acct.Generation) },
-			a.adminEvent(ctx, audit.UserRemoved, name, nil))
+		e := a.adminEvent(ctx, audit.UserRemoved, name, nil)
+		e.Change = &audit.Change{Account: acct.ID, Generation: acct.Generation + 1, Taken: TakenAccount}
+		err = a.logged(ctx, func(ctx context.Context) error { return a.store.Delete(ctx, acct.ID, acct.Generation) }, e)
 	}
 	if err != nil {
 		return fmt.Errorf("remove user %s: %w", name, storeFailed(err))
@@ -198,13 +199,12 @@ func (a Operators) change(ctx context.Context, name string, e audit.Event, edit 
 		if err != nil {
 			return err
 		}
+		before := acct
+		before.Keys = slices.Clone(acct.Keys) // edit may change them in place
 		if err := edit(&acct); err != nil {
 			return err
 		}
-		err = a.logged(ctx, func(ctx context.Context) error {
-			_, err := a.store.Save(ctx, acct)
-			return err
-		}, e)
+		_, err = a.saved(ctx, before, acct, e)
 		if !errors.Is(err, ErrChanged) || try == tries {
 			return storeFailed(err)
 		}

@@ -20,6 +20,7 @@ type Proof struct {
 	id    Identity
 	at    Attempt // the connection it was given on, for events
 	until time.Time
+	step  int64 // of the code, for events
 	spent *atomic.Bool
 }
 
@@ -47,7 +48,7 @@ func (a SelfService) Fresh(ctx context.Context, id Identity, at Attempt, ask Ask
 		var retry *again
 		switch err := d.fresh(ctx, id); {
 		case err == nil:
-			return Proof{id: id, at: d.at, until: a.now().Add(proofLifetime), spent: new(atomic.Bool)}, nil
+			return Proof{id: id, at: d.at, until: a.now().Add(proofLifetime), step: d.step, spent: new(atomic.Bool)}, nil
 		case errors.As(err, &retry):
 			d.verdict = retry.text + " "
 		case errors.Is(err, ErrRevoked), errors.Is(err, ErrRefused):
@@ -162,5 +163,7 @@ func (a SelfService) take(ctx context.Context, p Proof, ask Asker) (*dialogue, A
 	if err != nil {
 		return nil, Account{}, err
 	}
-	return a.serve(p.id, p.at, ask), acct, nil
+	d := a.serve(p.id, p.at, ask)
+	d.step = p.step
+	return d, acct, nil
 }

@@ -56,7 +56,7 @@ func (a SelfService) Enroll(ctx context.Context, p Proof, device string, ask Ask
 	// From now on the app gives the codes: nothing that can be sent elsewhere
 	// stands beside it.
 	next.Authenticators, next.CodeBySMS = append(slices.Clone(acct.Authenticators), added), false
-	return d.commit(ctx, next, audit.AuthenticatorEnrolled, noticeDeviceAdded, device)
+	return d.commit(ctx, acct, next, audit.AuthenticatorEnrolled, noticeDeviceAdded, device)
 }
 
 func validDevice(s string) bool {
@@ -83,7 +83,7 @@ func (a SelfService) RemoveDevice(ctx context.Context, p Proof, device string) e
 	case 0:
 		return ErrLastDevice
 	}
-	return d.commit(ctx, next, audit.AuthenticatorRemoved, noticeDeviceRemoved, device)
+	return d.commit(ctx, acct, next, audit.AuthenticatorRemoved, noticeDeviceRemoved, device)
 }
 
 // ChangePassphrase asks for the passphrase, at most three times, then twice for
@@ -111,7 +111,7 @@ func (a SelfService) ChangePassphrase(ctx context.Context, p Proof, ask Asker) e
 		return unavailable(err)
 	}
 	next.PassphraseSet = a.now()
-	return d.commit(ctx, next, audit.PassphraseChanged, noticePassphraseChanged, "")
+	return d.commit(ctx, acct, next, audit.PassphraseChanged, noticePassphraseChanged, "")
 }
 
 func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, error) {
@@ -156,7 +156,7 @@ func (a SelfService) NewRecovery(ctx context.Context, p Proof, ask Asker) error 
 	next := acct
 	var codes []string
 	codes, next.Recovery = a.newRecovery(acct.ID)
-	if err := d.commit(ctx, next, audit.RecoveryCreated, noticeRecoveryCreated, ""); err != nil {
+	if err := d.commit(ctx, acct, next, audit.RecoveryCreated, noticeRecoveryCreated, ""); err != nil {
 		return err
 	}
 	return d.showRecovery(ctx, codes, "The old recovery codes are worth nothing now. ")
@@ -178,7 +178,7 @@ func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string) (finge
 		return "", err
 	}
 	d.key = key.Fingerprint
-	return key.Fingerprint, d.commit(ctx, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint)
+	return key.Fingerprint, d.commit(ctx, acct, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint)
 }
 
 // RestoreKey lets a suspended key of the account be a first factor again, or returns
@@ -211,7 +211,7 @@ func (a SelfService) RestoreKey(ctx context.Context, p Proof, fingerprint string
 	next.Keys = slices.Clone(acct.Keys)
 	next.Keys[i].Suspended = time.Time{}
 	d.key = fingerprint
-	return d.commit(ctx, next, audit.UserChanged, noticeKeyRestored, fingerprint)
+	return d.commit(ctx, acct, next, audit.UserChanged, noticeKeyRestored, fingerprint)
 }
 
 // RemoveOwnKey takes a key away, and what is remembered of it, or returns
@@ -227,11 +227,11 @@ func (a SelfService) RemoveOwnKey(ctx context.Context, id Identity, fingerprint 
 		return ErrNoKey
 	}
 	d := &dialogue{a: a.core, user: acct.Name, key: fingerprint}
-	return d.commit(ctx, next, audit.KeyRemoved, noticeKeyRemoved, fingerprint)
+	return d.commit(ctx, acct, next, audit.KeyRemoved, noticeKeyRemoved, fingerprint)
 }
 
 // commit saves what a command has changed, logged before and told after.
-func (d *dialogue) commit(ctx context.Context, next Account, t audit.Type, kind NoticeKind, detail string) error {
+func (d *dialogue) commit(ctx context.Context, before, next Account, t audit.Type, kind NoticeKind, detail string) error {
 	e := d.event(t, "")
 	if kind == noticeDeviceAdded || kind == noticeDeviceRemoved {
 		e.Detail = detail
@@ -239,10 +239,7 @@ func (d *dialogue) commit(ctx context.Context, next Account, t audit.Type, kind 
 	if kind == noticeKeyRestored {
 		e.Detail = "a suspended key is in use again"
 	}
-	err := d.a.logged(ctx, func(ctx context.Context) error {
-		_, err := d.a.store.Save(ctx, next)
-		return err
-	}, e)
+	_, err := d.a.saved(ctx, before, next, e)
 	switch {
 	case errors.Is(err, ErrChanged):
 		return &Refusal{"Not saved: this account was changed meanwhile, elsewhere or by an administrator. Look, and try again."}

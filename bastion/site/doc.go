@@ -16,7 +16,8 @@
 // What can be refused is refused before the first session. One process at a
 // time writes the audit log of a site. Closing seals recordings first, because
 // their last tick goes to the log, and closes the log last. The goroutines that
-// all sessions depend on are vital (package group).
+// all sessions depend on are vital (package group). Before anybody can log in,
+// what an older database has back is taken away again (store.Reconcile).
 //
 // Errors that operators can do something about say what (Error).
 //

@@ -179,6 +179,9 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	}
 	retention := evidence.Retention{Dir: s.cfg.Recording.Directory, Policy: s.bastion.Access().Policy, Append: s.state.log.Append, Told: s.removed}
 	defer retention.Start(Self(ctx))()
+	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
+	defer unfollow() // before the server closes
+	s.serve("the note of the log's position", func() { s.state.followLog(following, s.log) })
 	ready()
 	for {
 		select {

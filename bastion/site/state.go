@@ -60,6 +60,14 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	// Before anybody can use what an older database has back.
+	did, err := s.store.Reconcile(Self(context.Background()), s.log, time.Now())
+	for _, line := range did {
+		tell("ALARM: "+line, errBehind)
+	}
+	if err != nil {
+		return nil, unreconciled(err)
+	}
 	if s.notices, err = openNotices(cfg, s.log, tell); err != nil {
 		return nil, err
 	}
@@ -90,6 +98,10 @@ func (s *state) settle() error {
 // Close ends what is open, the log last.
 func (s *state) Close() error {
 	errs := []error{s.settle()}
+	if s.auth != nil { // nobody is left who could change an account
+		p := s.log.Position()
+		errs = append(errs, s.store.NotePosition(context.Background(), p, p.Size, time.Now()))
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}

@@ -14,8 +14,8 @@ import (
 
 var _ access.Book = (*Store)(nil)
 
-// Serve says which server this process is: that of the log called node. Who
-// waited for approval at the one before is gone.
+// Serve begins a server, that of the log called node. Who waited for approval at
+// the one before is gone.
 func (s *Store) Serve(ctx context.Context, node string) error {
 	s.node.Store(&node)
 	_, err := s.write.ExecContext(ctx, `DELETE FROM waiters WHERE node = ?`, node)

@@ -25,7 +25,10 @@ func (s *Store) Create(ctx context.Context, a identity.Account) error {
 		if n == 0 {
 			return identity.ErrExists
 		}
-		return writeParts(ctx, tx, a)
+		if err := writeParts(ctx, tx, a); err != nil {
+			return err
+		}
+		return s.apply(ctx, tx, a.ID, a.Generation)
 	})
 	return named("create account", err)
 }
@@ -65,7 +68,10 @@ func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
 		if n == 0 {
 			return identity.ErrChanged
 		}
-		return writeParts(ctx, tx, a)
+		if err := writeParts(ctx, tx, a); err != nil {
+			return err
+		}
+		return s.apply(ctx, tx, a.ID, a.Generation+1)
 	})
 	if err != nil {
 		return 0, named("save account", err)

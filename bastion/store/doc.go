@@ -12,6 +12,9 @@
 //   - Failures are counted in a table of bounded size: see maxTallies.
 //   - A change of an account is seen by every process that has the file open,
 //     within a second (Changed): it counts a row up in its own transaction.
+//   - It knows how far the audit log of each server on it was. Reconcile brings an
+//     older database up to its server's log, as far as that took access away; each
+//     change of an account notes in its own transaction that it is here.
 //   - The schema is made by numbered migrations whose SHA-256 is stored beside
 //     them. A file written by a newer entry, or one whose applied migrations
 //     differ from those in this binary, is refused and not touched.

@@ -1,0 +1,56 @@
+//go:build linux
+
+package site
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"entry/bastion/store"
+)
+
+// errBehind is the cause of the alarms about an older database.
+var errBehind = errors.New("the database was older than the audit log")
+
+// positionEvery is how often a running server notes in the database how far its
+// log is: what a crash leaves unsaid is no more than that, twice.
+const positionEvery = 10 * time.Second
+
+// unreconciled says what to do where log and database can't be brought together.
+func unreconciled(err error) error {
+	var behind *store.LogBehind
+	var not *store.NotReplayed
+	switch {
+	case errors.As(err, &behind):
+		return hinted(err, "put the newest copy of the log back, or the database that belongs to this log")
+	case errors.As(err, &not):
+		return hinted(err, "start the version of entry that wrote the log, or put a newer database back")
+	}
+	return err
+}
+
+// followLog notes the log's position until ctx ends. What a change in flight may
+// have appended counts as done only a whole beat later.
+func (s *state) followLog(ctx context.Context, log *zap.Logger) {
+	tick := time.NewTicker(positionEvery)
+	defer tick.Stop()
+	last := s.log.Position()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := s.log.Position()
+		if now == last {
+			continue
+		}
+		if err := s.store.NotePosition(ctx, now, last.Size, time.Now()); err != nil && ctx.Err() == nil {
+			log.Error("note the log's position", zap.Error(err))
+		}
+		last = now
+	}
+}

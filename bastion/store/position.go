@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"entry/audit"
+)
+
+// position is how far a server's log is known here.
+type position struct {
+	audit.Position
+	done uint64 // of the records up to it, everything has come here
+	at   time.Time
+}
+
+func readPosition(ctx context.Context, tx *sql.Tx, node string) (p position, known bool, err error) {
+	var (
+		root []byte
+		at   int64
+	)
+	err = tx.QueryRowContext(ctx, `SELECT size, root, done, at FROM log_positions WHERE node = ?`, node).Scan(&p.Size, &root, &p.done, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, err
+	}
+	p.Root, err = hash32(root)
+	p.at = fromMicros(at)
+	return p, true, err
+}
+
+// NotePosition notes how far this process's log is, and up to where everything
+// that it says of accounts has come to the database: of no record that a change
+// in flight may have appended. It never goes back.
+func (s *Store) NotePosition(ctx context.Context, p audit.Position, done uint64, now time.Time) error {
+	_, err := s.write.ExecContext(ctx, notePosition, s.nodeName(), p.Size, p.Root[:], done, micros(now))
+	return named("note the log's position", err)
+}
+
+const notePosition = `INSERT INTO log_positions (node, size, root, done, at) VALUES (?, ?, ?, ?, ?)
+	ON CONFLICT DO UPDATE SET size = excluded.size, root = excluded.root, done = max(done, excluded.done), at = excluded.at WHERE excluded.size >= size`
+
+// apply notes that the change of an account to this generation has come here.
+func (s *Store) apply(ctx context.Context, tx *sql.Tx, account string, generation int64) error {
+	node := s.nodeName()
+	if node == "" {
+		return nil // no server's
+	}
+	return noteApplied(ctx, tx, account, node, generation)
+}
+
+func noteApplied(ctx context.Context, tx *sql.Tx, account, node string, generation int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO applied (account, node, generation) SELECT id, ?, ? FROM accounts WHERE id = ?
+		ON CONFLICT DO UPDATE SET generation = max(generation, excluded.generation)`, node, generation, account)
+	return err
+}
+
+// LogBehind says that the log is not the one that the database knows, or an older
+// state of it.
+type LogBehind struct {
+	Has, Known uint64 // records
+	Other      bool   // it has as many, and others
+}
+
+func (e *LogBehind) Error() string {
+	if e.Other {
+		return fmt.Sprintf("the audit log isn't the one that the database knows: its first %d records are others", e.Known)
+	}
+	return fmt.Sprintf("the audit log is older than the database: it has %d records, the database knows of %d", e.Has, e.Known)
+}
+
+// NotReplayed says which record of the log an older database can't be brought
+// up to.
+type NotReplayed struct {
+	Seq uint64 // 0 where it can't be read
+	Why string
+}
+
+func (e *NotReplayed) Error() string {
+	return fmt.Sprintf("the database is older than the audit log, and record %d can't be done again: %s", e.Seq, e.Why)
+}

@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"entry/audit"
+	"entry/audit/plain"
+	"entry/bastion/identity"
+	"entry/bastion/identity/secret"
+)
+
+// retakes are the statements that take away again what a word names, on the
+// account ?1; ?2 is what follows the word's colon, ?3 the time.
+var retakes = map[string][]string{
+	identity.TakenAccount:    {`DELETE FROM accounts WHERE id = ?1`},
+	identity.TakenDisabled:   {`UPDATE accounts SET disabled = 1 WHERE id = ?1`},
+	identity.TakenProven:     nil, // whatever is taken takes it along
+	identity.TakenPassphrase: {`UPDATE accounts SET passphrase = '', passphrase_set = 0 WHERE id = ?1`},
+	identity.TakenTemporary:  {`UPDATE accounts SET temporary = NULL, temporary_until = 0 WHERE id = ?1`},
+	identity.TakenRecovery:   {`DELETE FROM recovery_codes WHERE account = ?1`},
+	identity.TakenRealm:      {`UPDATE accounts SET realm = '', passphrase = '', passphrase_set = 0 WHERE id = ?1`},
+	identity.TakenSMS:        {`UPDATE accounts SET phone = '', code_by_sms = 0 WHERE id = ?1`},
+	identity.TakenPending:    {`UPDATE accounts SET reset_asked = 0 WHERE id = ?1`},
+	identity.TakenDevice:     {`DELETE FROM authenticators WHERE account = ?1 AND ?2 IN ('', id)`},
+	identity.TakenKey:        {`DELETE FROM public_keys WHERE account = ?1 AND fingerprint = ?2`},
+	identity.TakenUse:        {`UPDATE public_keys SET suspended = ?3 WHERE account = ?1 AND fingerprint = ?2 AND suspended = 0`},
+	identity.TakenAfter:      {`UPDATE accounts SET ends = ?2 * 1000000 WHERE id = ?1 AND (ends = 0 OR ends > ?2 * 1000000)`},
+}
+
+// parted is a word and what follows its colon.
+func parted(w string) (kind, what string) {
+	if i := strings.IndexByte(w, ':'); i >= 0 {
+		return w[:i+1], w[i+1:]
+	}
+	return w, ""
+}
+
+func understood(w string) bool {
+	kind, what := parted(w)
+	if kind == identity.TakenAfter {
+		if _, err := strconv.ParseInt(what, 10, 53); err != nil {
+			return false
+		}
+	}
+	_, ok := retakes[kind]
+	return ok
+}
+
+// apply does it, in one transaction, and notes what had an effect.
+func (r *reconciling) apply(ctx context.Context, tx *sql.Tx) error {
+	for _, id := range slices.Sorted(maps.Keys(r.takes)) {
+		t := r.takes[id]
+		if err := t.apply(ctx, tx, id, r.last); err != nil {
+			return err
+		}
+		if len(t.words) > 0 {
+			r.note(id, t.said())
+		}
+		if t.generation > 0 {
+			if err := noteApplied(ctx, tx, id, r.node, t.generation); err != nil {
+				return err
+			}
+		}
+	}
+	// again does what is harmless where the database has it.
+	again := func(id, what, statement string, args ...any) error {
+		n, err := affected(tx.ExecContext(ctx, statement, args...))
+		if err == nil && n > 0 {
+			r.note(id, what)
+		}
+		return err
+	}
+	var errs []error
+	for id, step := range r.steps {
+		errs = append(errs, again(id, "a one-time code", `UPDATE authenticators SET last_step = ?1 WHERE account = ?2 AND last_step < ?1`, step, id))
+	}
+	for _, f := range r.spent {
+		errs = append(errs, again(f.account, "a recovery code", `UPDATE recovery_codes SET used = ? WHERE account = ? AND used = 0 AND ? IN ('', lower(hex(hash)))`,
+			micros(f.at), f.account, f.what))
+	}
+	for _, f := range r.forgot {
+		errs = append(errs, again(f.account, "a remembered key", `DELETE FROM remembered_keys WHERE account = ? AND fingerprint = ? AND since <= ?`,
+			f.account, f.what, micros(f.at)))
+	}
+	for _, u := range r.used {
+		errs = append(errs, again(u.account, "an approval for few sessions", `INSERT INTO approval_uses (approval, session) SELECT id, ?1 FROM approvals
+			WHERE account = ?2 AND target = ?3 AND source = ?4 AND uses > 0 AND at <= ?5 ON CONFLICT DO NOTHING`,
+			u.session, u.account, u.target, u.source, micros(u.at)))
+	}
+	if r.putBack() {
+		// Whatever was spent until then and has no record of its own.
+		_, err := tx.ExecContext(ctx, `UPDATE authenticators SET last_step = ?1 WHERE last_step < ?1`, secret.NewestStep(r.last))
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// note has what was taken from an account told.
+func (r *reconciling) note(id, what string) {
+	name := r.accounts[id].name
+	r.told = append(r.told, audit.Event{Type: audit.AlarmBehind, User: name, Detail: "the database was older than this log; taken away again: " + what})
+	r.did = append(r.did, name+": "+what)
+}
+
+// putBack tells whether the database is so much older than the log that it was
+// put back, not left by a crash.
+func (r *reconciling) putBack() bool {
+	return (r.known || r.marked) && !r.last.IsZero() && r.last.Sub(r.from.at) > crashLag
+}
+
+func (t *taking) apply(ctx context.Context, tx *sql.Tx, id string, at time.Time) error {
+	if len(t.words) == 0 {
+		return nil
+	}
+	for _, w := range t.words {
+		kind, what := parted(w.text)
+		for _, statement := range retakes[kind] {
+			if _, err := tx.ExecContext(ctx, statement, id, what, micros(at)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, table := range []string{"remembered_keys", "approvals", "waiters"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE account = ?`, id); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE accounts SET generation = max(generation + 1, ?), epoch = epoch + 1 WHERE id = ?`, t.generation, id)
+	return err
+}
+
+// alarms are the events about it.
+func (r *reconciling) alarms() []audit.Event {
+	if len(r.told) == 0 && !r.putBack() {
+		return nil
+	}
+	what := "what this log took from accounts was taken again; what it gave them since was not"
+	if !r.from.at.IsZero() {
+		what = "the database was of " + plain.Moment(r.from.at) + ": " + what
+	}
+	r.did = append(r.did, what)
+	return append(r.told, audit.Event{Type: audit.AlarmBehind, Reason: "database-behind", Detail: what})
+}
+
+// said is t in words for an operator, with what to do about it.
+func (t *taking) said() string {
+	var out []string
+	var lost bool
+	for _, w := range t.words {
+		kind, what := parted(w.text)
+		s := map[string]string{
+			identity.TakenAccount: "the account", identity.TakenDisabled: "any login (disabled)", identity.TakenProven: "remembered keys",
+			identity.TakenPassphrase: "the passphrase", identity.TakenTemporary: "the temporary passphrase", identity.TakenRecovery: "the recovery codes",
+			identity.TakenRealm: "the directory", identity.TakenSMS: "the number for codes", identity.TakenPending: "a pending reset",
+			identity.TakenDevice: "an authenticator", identity.TakenKey: "key " + what, identity.TakenUse: "the use of key " + what, identity.TakenAfter: "the time after its end",
+		}[kind]
+		lost = lost || kind == identity.TakenPassphrase || kind == identity.TakenDevice
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	say := strings.Join(out, ", ")
+	if lost {
+		say += "; a new start: entry user reset"
+	}
+	return say
+}

@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"entry/e2e/testkit"
+)
+
+// keepDatabase copies the database of a stopped server, as a backup does.
+func (s *site) keepDatabase(to string) {
+	s.t.Helper()
+	if err := os.MkdirAll(s.path(to), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range []string{"entry.db", "entry.db-wal", "entry.db-shm"} {
+		b, err := os.ReadFile(s.path("state", f))
+		if err != nil {
+			continue
+		}
+		testkit.WriteFile(s.t, s.path(to, f), string(b))
+	}
+}
+
+// putBack puts a kept database back.
+func (s *site) putBack(from string) {
+	s.t.Helper()
+	for _, f := range []string{"entry.db", "entry.db-wal", "entry.db-shm"} {
+		_ = os.Remove(s.path("state", f))
+		if b, err := os.ReadFile(s.path(from, f)); err == nil {
+			if err := os.WriteFile(s.path("state", f), b, 0o600); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestRestoredDatabase: an older entry.db brings no disabled user back, no spent
+// recovery code and no used one-time code, and says so in log and on standard
+// error. After kill -9 nothing is said, and nobody loses anything.
+func TestRestoredDatabase(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	alice, bob := s.enrolled("alice"), s.enrolled("bob")
+	s.stop()
+	s.keepDatabase("backup")
+	s.serve()
+	s.mustEntry("user", "disable", "bob")
+	oneTime := alice.phone.code(t)
+	alice.answering(func(prompt string) (string, bool) {
+		if askCode.MatchString(prompt) {
+			return oneTime, true
+		}
+		return alice.rightAnswer(prompt)
+	})
+	c, err := s.dial(alice)
+	if err != nil {
+		t.Fatalf("%v: asked %q", err, alice.asked())
+	}
+	c.Close()
+	s.proc.Signal(syscall.SIGKILL)
+	s.proc.Wait()
+	s.serve()
+	if alarms := s.events("alarm.database-behind"); len(alarms) != 0 {
+		t.Errorf("alarms after a crash that lost nothing: %+v", alarms)
+	}
+	code := alice.recovery[0]
+	first, old := true, alice.phone
+	alice.answering(func(prompt string) (string, bool) {
+		if first && askCode.MatchString(prompt) {
+			first, alice.phone = false, nil
+			return code, true
+		}
+		return alice.rightAnswer(prompt)
+	})
+	if c, err = s.dial(alice); err != nil {
+		t.Fatalf("%v: asked %q", err, alice.asked())
+	}
+	c.Close()
+	s.stop()
+
+	s.putBack("backup")
+	s.serve()
+	for _, used := range []string{code, oneTime, old.code(t)} {
+		alice.answering(nil)
+		alice.mistakes(alice.passphrase, used)
+		if c, err := s.dial(alice); err == nil {
+			c.Close()
+			t.Errorf("%q was accepted though it is used up, or its device is gone", used)
+		}
+	}
+	if c, err := s.dial(bob); err == nil {
+		c.Close()
+		t.Error("bob is back")
+	}
+	out := s.mustEntry("user", "show", "bob")
+	if !strings.Contains(out, "disabled") {
+		t.Errorf("%s", out)
+	}
+	var said []string
+	for _, e := range s.events("alarm.database-behind") {
+		said = append(said, e.User+": "+e.Detail)
+	}
+	all := strings.Join(said, "\n")
+	for _, want := range []string{
+		`bob: the database was older than this log; taken away again: any login \(disabled\)`,
+		`alice: the database was older than this log; taken away again: .*an authenticator.*; a new start: entry user reset`,
+		`: the database was of .*: what this log took from accounts was taken again; what it gave them since was not`,
+	} {
+		if !regexp.MustCompile(want).MatchString(all) {
+			t.Errorf("no alarm says %s:\n%s", want, all)
+		}
+	}
+	if text := s.proc.Stderr.String(); !strings.Contains(text, "ALARM: bob: any login (disabled)") {
+		t.Errorf("the server's log: %s", text)
+	}
+	s.stop()
+	s.mustEntry("audit", "verify")
+	s.serve()
+	if now := s.events("alarm.database-behind"); len(now) != len(said) {
+		t.Errorf("the next start does it again: %d alarms", len(now))
+	}
+	s.stop()
+}
+
+// TestLogOlderThanItsDatabase: a log that was put back refuses the start and says
+// what to do, also where no witness could tell.
+func TestLogOlderThanItsDatabase(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	s.configure(func(c map[string]any) { section(c, "audit")["witness"] = "" })
+	s.setPolicy([]string{"alice"}, []string{`      home: {address: "127.0.0.1:1", host_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"], default_login: w}`}, recordAll())
+	s.mustEntry("user", "add", "alice")
+	if err := os.CopyFS(s.path("old"), os.DirFS(s.path("audit"))); err != nil {
+		t.Fatal(err)
+	}
+	s.mustEntry("user", "disable", "alice")
+	if err := os.RemoveAll(s.path("audit")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(s.path("old"), s.path("audit")); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range [][]string{{"serve"}, {"user", "enable", "alice"}} {
+		r := s.entry(verb...)
+		if r.Code == 0 || !strings.Contains(r.Stderr, "the audit log is older than the database: it has ") || !strings.Contains(r.Stderr, "put the newest copy of the log back") {
+			t.Errorf("%q: %s", verb, r)
+		}
+	}
+}
