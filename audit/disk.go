@@ -18,6 +18,8 @@ type disk interface {
 	// Where only the data and the size matter, that is all it waits for.
 	sync(f *os.File, dataOnly bool) error
 	rename(dir *os.Root, from, to string) error
+	// free returns how many bytes may still be written on dir's file system.
+	free(dir *os.File) (int64, error)
 }
 
 type realDisk struct{}
@@ -40,6 +42,14 @@ func (realDisk) sync(f *os.File, dataOnly bool) error {
 }
 
 func (realDisk) rename(dir *os.Root, from, to string) error { return dir.Rename(from, to) }
+
+func (realDisk) free(dir *os.File) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Fstatfs(int(dir.Fd()), &st); err != nil {
+		return 0, os.NewSyscallError("fstatfs", err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil // the fields' types differ between architectures
+}
 
 // lockWait is how long Open insists: Verify holds the lock for an instant to
 // see whether a writer lives.

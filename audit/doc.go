@@ -10,7 +10,17 @@
 // that checkpoint is durable there too. Events of one Append stand together and
 // in order; the sequence number is the line number, starting at 1. A failure to
 // write, sync, rename or witness is final: every later Append returns it, and
-// Failed is closed. There is no setting that makes the log fail open.
+// Failed is closed. There is no setting that makes the log fail open. A full disk
+// alone isn't final: what found no room is taken back, and ErrFull says so.
+//
+// Durability is of names: before every batch, and every second, each file has to be
+// where it was and as long as it was written. What was renamed, removed, replaced,
+// cut or mounted over ends the log, with an event alarm.file-gone as the last one of
+// what is left. So nothing may rotate it.
+//
+// Under Options.Reserve the log goes on and says so (Space, SpaceChanged,
+// alarm.log-space): what depends on it begins nothing, then ends what runs, while
+// there still is room for what has to be written about that.
 //
 // # What lies on disk
 //

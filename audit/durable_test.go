@@ -159,10 +159,14 @@ func TestGroupCommit(t *testing.T) {
 
 // TestFaultIsFinal fails each step of a batch once, with the disk well again
 // afterwards. The log must not go on, and the next start must find every
-// acknowledged event.
+// acknowledged event. A full disk is a fault like any other only where it shows
+// in a sync; see TestFullDiskIsNotFinal.
 func TestFaultIsFinal(t *testing.T) {
 	for _, fault := range batchSteps {
 		for _, errno := range []error{syscall.EIO, syscall.ENOSPC} {
+			if errno == syscall.ENOSPC && !strings.HasPrefix(string(fault), "sync ") {
+				continue
+			}
 			t.Run(fmt.Sprint(fault, " ", errno), func(t *testing.T) {
 				p := newPlace(t)
 				armed := false

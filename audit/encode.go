@@ -119,6 +119,7 @@ func (e *Event) appendBody(b []byte) []byte {
 	w.num("uses", e.Uses)
 	w.num("step", e.Step)
 	w.str("hash", e.Hash)
+	w.num("count", int64(e.Count))
 	return append(w.b, '}')
 }
 

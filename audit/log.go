@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,12 +48,14 @@ type Log struct {
 	now     func() time.Time
 	signer  note.Signer
 	disk    disk
+	path    string // of dir, absolute
 	dir     *os.Root
 	parent  *os.File // dir, for its fsync
-	locked  *os.File
-	events  *os.File
-	hashes  *os.File
+	reserve int64    // bytes; 0 is none
 	witness *witness // nil without
+
+	// Files that must stay where they are.
+	locked, events, hashes, checkpoint kept
 
 	queue    chan *request
 	closing  chan struct{}   // closed by Close
@@ -60,6 +63,8 @@ type Log struct {
 	failed   chan struct{}   // closed after err is set
 	err      error           // why failed is closed
 	closeLog func()          // once
+	space    atomic.Uint32   // a Space
+	changed  chan struct{}   // space has
 
 	position atomic.Pointer[Position]
 
@@ -83,8 +88,9 @@ type request struct {
 // It is safe for concurrent use; calls that wait at the same time share one
 // sync. It blocks while the queue is full. If ctx ends first it returns an
 // error that wraps ctx's cause, and the events may or may not reach the log.
-// It returns ErrClosed after Close, and ErrClock or ErrEvent without having
-// written anything. Any other error is final: every later Append returns it.
+// It returns ErrClosed after Close, ErrClock or ErrEvent without having written
+// anything, and ErrFull while the disk is full. Any other error is final: every
+// later Append returns it.
 func (l *Log) Append(ctx context.Context, e ...Event) error {
 	if len(e) == 0 {
 		return nil
@@ -209,6 +215,7 @@ func (l *Log) Close() error {
 func (l *Log) start() {
 	l.queue = make(chan *request, queueLen)
 	l.closing = make(chan struct{})
+	l.changed = make(chan struct{}, 1)
 	l.failed = make(chan struct{})
 	l.closeLog = sync.OnceFunc(func() { close(l.closing) })
 	l.stopped = group.Vital("the audit log's writer", l.run)
@@ -216,10 +223,15 @@ func (l *Log) start() {
 
 func (l *Log) run() {
 	defer l.release()
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	l.look()
 	for {
 		select {
 		case r := <-l.queue:
 			l.serve(r)
+		case <-t.C:
+			l.watch()
 		case <-l.closing:
 			for {
 				select {
@@ -252,6 +264,11 @@ func (l *Log) serve(r *request) {
 		}
 	}
 	var err error
+	if !isClosed(l.failed) {
+		if gone := l.intact(); gone != nil {
+			l.lose(gone)
+		}
+	}
 	if isClosed(l.failed) {
 		err = l.err
 	} else {
@@ -260,11 +277,14 @@ func (l *Log) serve(r *request) {
 	for _, r := range batch {
 		r.done <- err
 	}
+	if !isClosed(l.failed) {
+		l.look()
+	}
 }
 
-// commit makes a batch durable and the state its own. A failure is final: after
-// a failed sync the kernel may have dropped the pages, so that a second try
-// would succeed without the data being there.
+// commit makes a batch durable and the state its own. Any failure but a full
+// disk is final: after a failed sync the kernel may have dropped the pages, so
+// that a second try would succeed without the data being there.
 func (l *Log) commit(batch []*request) error {
 	now := l.now().UTC()
 	if now.Before(l.last.Add(-maxStepBack)) || !plausible(now) {
@@ -283,31 +303,44 @@ func (l *Log) commit(batch []*request) error {
 			l.lines = append(l.lines, '\n')
 		}
 	}
-	if err := l.persist(checkpoint{size: t.size, root: t.root()}); err != nil {
-		l.err = fmt.Errorf("audit log failed: %w", err)
-		close(l.failed)
-		return l.err
+	err := l.persist(checkpoint{size: t.size, root: t.root()})
+	if err == nil || errors.Is(err, errUnwitnessed) {
+		l.tree, l.last = t, now
+		l.position.Store(&Position{Size: t.size, Root: t.root()})
 	}
-	l.tree, l.last = t, now
-	l.position.Store(&Position{Size: t.size, Root: t.root()})
-	return nil
+	if err == nil || errors.Is(err, ErrFull) {
+		return err
+	}
+	return l.fail(err)
 }
 
 // persist writes the lines, then what vouches for them. The order matters to
 // Open: a record that a checkpoint covers is on disk, and a checkpoint that is
 // witnessed is in the log directory.
 func (l *Log) persist(c checkpoint) error {
-	if err := l.disk.write(l.events, l.lines); err != nil {
-		return fmt.Errorf("write events: %w", err)
+	if err := l.disk.write(l.events.File, l.lines); err != nil {
+		return l.unwritten("write events", err)
 	}
-	if err := l.disk.sync(l.events, true); err != nil {
+	if err := l.disk.sync(l.events.File, true); err != nil {
 		return fmt.Errorf("sync events: %w", err)
 	}
-	if err := l.disk.write(l.hashes, l.stored); err != nil { // a cache: not synced
-		return fmt.Errorf("write hashes: %w", err)
+	if err := l.disk.write(l.hashes.File, l.stored); err != nil { // a cache: not synced
+		return l.unwritten("write hashes", err)
 	}
 	return l.publish(c)
 }
+
+// unwritten is what becomes of a batch that wasn't all written.
+func (l *Log) unwritten(what string, err error) error {
+	err = fmt.Errorf("%s: %w", what, err)
+	if noSpace(err) {
+		return l.undo(err)
+	}
+	return err
+}
+
+// errUnwitnessed is ErrFull for events that are in the log already.
+var errUnwitnessed = fmt.Errorf("%w: the witness's disk is full", ErrFull)
 
 // publish signs c, puts it in place of the checkpoint before and adds it to the
 // witness.
@@ -316,8 +349,20 @@ func (l *Log) publish(c checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("sign checkpoint: %w", err)
 	}
-	if err := l.replace(checkpointTemp, checkpointName, func(f *os.File) error { return l.disk.write(f, signed) }); err != nil {
+	f, err := l.replace(checkpointTemp, checkpointName, func(f *os.File) error { return l.disk.write(f, signed) })
+	if err != nil {
+		return l.unwritten("checkpoint", err)
+	}
+	l.events.size += int64(len(l.lines))
+	l.hashes.size += int64(len(l.stored))
+	if l.checkpoint.File != nil {
+		_ = l.checkpoint.Close() // it was only held
+	}
+	if l.checkpoint, err = keep(f, filepath.Join(l.path, checkpointName)); err != nil {
 		return err
+	}
+	if err := l.disk.sync(l.parent, false); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
 	}
 	if l.witness == nil {
 		return nil
@@ -325,32 +370,34 @@ func (l *Log) publish(c checkpoint) error {
 	return l.witness.add(signed)
 }
 
-// replace writes a file beside name and renames it to name, durably.
-func (l *Log) replace(temp, name string, fill func(*os.File) error) error {
+// replace writes a file beside name and renames it to name: durably, once the
+// directory is synced. It returns the file, to be closed.
+func (l *Log) replace(temp, name string, fill func(*os.File) error) (_ *os.File, err error) {
 	f, err := l.dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return fmt.Errorf("create %s: %w", temp, err)
+		return nil, fmt.Errorf("create %s: %w", temp, err)
 	}
-	defer f.Close() // synced before
+	defer func() {
+		if err != nil {
+			_ = f.Close() // nothing rests on it
+		}
+	}()
 	if err := fill(f); err != nil {
-		return fmt.Errorf("write %s: %w", temp, err)
+		return nil, fmt.Errorf("write %s: %w", temp, err)
 	}
 	if err := l.disk.sync(f, false); err != nil {
-		return fmt.Errorf("sync %s: %w", temp, err)
+		return nil, fmt.Errorf("sync %s: %w: %w", temp, errUnsynced, err)
 	}
 	if err := l.disk.rename(l.dir, temp, name); err != nil {
-		return fmt.Errorf("rename %s: %w", temp, err)
+		return nil, fmt.Errorf("rename %s: %w", temp, err)
 	}
-	if err := l.disk.sync(l.parent, false); err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	return nil
+	return f, nil
 }
 
 // release closes the files. What was acknowledged is durable already.
 func (l *Log) release() {
 	l.witness.close()
-	for _, f := range []*os.File{l.events, l.hashes, l.parent, l.locked} { // the lock last
+	for _, f := range []*os.File{l.events.File, l.hashes.File, l.checkpoint.File, l.parent, l.locked.File} { // the lock last
 		if f != nil {
 			_ = f.Close() // every acknowledged write was synced
 		}

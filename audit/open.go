@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ type Options struct {
 	// another disk or host. Empty means none. While it is set, an error from it
 	// makes Append fail: a log that claims to be witnessed is.
 	Witness string
+	// Reserve is how many bytes are to stay free on the log's disk and on the
+	// witness's: see Space. Zero means none.
+	Reserve int64
 	// Now is the wall clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -45,7 +49,7 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &Log{now: o.Now, disk: d}
+	l := &Log{now: o.Now, disk: d, reserve: o.Reserve}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open audit log %s: %w", dir, err)
@@ -63,13 +67,16 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if l.path, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
 	if l.dir, err = os.OpenRoot(dir); err != nil {
 		return nil, err
 	}
 	if l.parent, err = l.dir.Open("."); err != nil {
 		return nil, err
 	}
-	if l.locked, err = lock(l.dir); err != nil {
+	if l.locked.File, err = lock(l.dir); err != nil {
 		return nil, err
 	}
 	found, err := l.inspect(o.Witness, v)
@@ -85,6 +92,9 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	}
 	l.tree, l.last = found.replay.tree, found.last
 	l.position.Store(&Position{Size: l.tree.size, Root: l.tree.root()})
+	if err := l.keepAll(found.fresh); err != nil {
+		return nil, err
+	}
 	if found.fresh {
 		// From now on a log without a checkpoint is one that lost it.
 		if err := l.publish(checkpoint{root: l.tree.root()}); err != nil {
@@ -135,19 +145,19 @@ func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
 		if l.witness, started, err = openWitness(witnessDir, l.dir, f.fresh, l.disk); err != nil {
 			return nil, fmt.Errorf("open witness directory: %w", err)
 		}
-		f.replay.witness = newWitnessReader(l.witness.file, v.Name())
+		f.replay.witness = newWitnessReader(l.witness.File, v.Name())
 	}
 	flags := os.O_RDWR | os.O_APPEND
 	if f.signed.size == 0 {
 		flags |= os.O_CREATE
 	}
-	if l.events, err = l.dir.OpenFile(eventsName, flags, 0o600); err != nil {
+	if l.events.File, err = l.dir.OpenFile(eventsName, flags, 0o600); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, badLine(1, 0, "is missing: there is no such file, %d records were signed", f.signed.size)
+			return nil, badLine(1, 0, "is missing: there is no such file, %d records were signed; if it was rotated, put it back", f.signed.size)
 		}
 		return nil, err
 	}
-	if l.hashes, err = l.dir.OpenFile(hashesName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+	if l.hashes.File, err = l.dir.OpenFile(hashesName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
 		return nil, err
 	}
 	cache := &cacheCheck{r: bufio.NewReaderSize(l.hashes, 64<<10), same: true}
@@ -242,7 +252,7 @@ func (l *Log) repair(f *found) error {
 	if err := l.rewrite(f.signedAt, f.cutAt); err != nil {
 		return fmt.Errorf("rewrite the kept lines: %w", err)
 	}
-	if err := l.disk.sync(l.events, true); err != nil {
+	if err := l.disk.sync(l.events.File, true); err != nil {
 		return fmt.Errorf("sync events: %w", err)
 	}
 	if !f.cacheGood {
@@ -251,7 +261,7 @@ func (l *Log) repair(f *found) error {
 		}
 	}
 	if f.replay.cut {
-		if err := l.witness.file.Truncate(f.witnessEnd); err != nil {
+		if err := l.witness.File.Truncate(f.witnessEnd); err != nil {
 			return fmt.Errorf("cut witness: %w", err)
 		}
 	}
@@ -295,7 +305,7 @@ func (l *Log) rebuildHashes(size uint64) error {
 	if _, err := l.events.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	err := l.replace(hashesTemp, hashesName, func(f *os.File) error {
+	f, err := l.replace(hashesTemp, hashesName, func(f *os.File) error {
 		w := bufio.NewWriterSize(f, 64<<10)
 		lines := newLineReader(l.events)
 		var t tree
@@ -313,8 +323,11 @@ func (l *Log) rebuildHashes(size uint64) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(f.Close(), l.disk.sync(l.parent, false)); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
 	_ = l.hashes.Close() // the file that was replaced
-	l.hashes, err = l.dir.OpenFile(hashesName, os.O_WRONLY|os.O_APPEND, 0o600)
+	l.hashes.File, err = l.dir.OpenFile(hashesName, os.O_WRONLY|os.O_APPEND, 0o600)
 	return err
 }
 

@@ -16,6 +16,9 @@ const (
 	PolicyRefused  Type = "policy.refused"
 	LogRecovered   Type = "log.recovered"         // appended by Open itself
 	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back
+	AlarmLogSpace  Type = "alarm.log-space"       // appended by the log itself: Reason is the Space it has now
+	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event
+	AlarmEventRate Type = "alarm.event-rate"      // User causes more events than one may; what would cause more of them waits
 
 	ConnectionRefused Type = "connection.refused"
 	LoginSucceeded    Type = "login.succeeded"
@@ -80,6 +83,7 @@ const (
 
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, AlarmBehind,
+	AlarmLogSpace, AlarmFileGone, AlarmEventRate,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
 	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, SMSSent, SMSFailed,

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // witness is the writer's side of the witness directory.
 type witness struct {
-	file   *os.File
+	kept
+	path   string
 	parent *os.File
 	disk   disk
 }
@@ -46,9 +48,12 @@ func openWitness(dir string, own *os.Root, fresh bool, d disk) (w *witness, star
 	}
 	_, err = root.Stat(witnessName)
 	started = errors.Is(err, os.ErrNotExist)
-	w.file, err = root.OpenFile(witnessName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	w.File, err = root.OpenFile(witnessName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err == nil && started {
 		err = d.sync(w.parent, false)
+	}
+	if err == nil {
+		w.path, err = filepath.Abs(filepath.Join(dir, witnessName))
 	}
 	if err != nil {
 		w.close()
@@ -59,10 +64,19 @@ func openWitness(dir string, own *os.Root, fresh bool, d disk) (w *witness, star
 
 // add makes one more signed checkpoint durable.
 func (w *witness) add(signed []byte) error {
-	if err := w.disk.write(w.file, signed); err != nil {
+	err := w.disk.write(w.File, signed)
+	switch {
+	case err == nil:
+	case !noSpace(err):
 		return fmt.Errorf("write witness: %w", err)
+	default:
+		if cerr := w.Truncate(w.size); cerr != nil {
+			return fmt.Errorf("write witness: %v, and what was written can't be taken back: %w", err, cerr)
+		}
+		return fmt.Errorf("%w: %w", errUnwitnessed, err)
 	}
-	if err := w.disk.sync(w.file, true); err != nil {
+	w.size += int64(len(signed))
+	if err := w.disk.sync(w.File, true); err != nil {
 		return fmt.Errorf("sync witness: %w", err)
 	}
 	return nil
@@ -72,7 +86,7 @@ func (w *witness) close() {
 	if w == nil {
 		return
 	}
-	for _, f := range []*os.File{w.file, w.parent} {
+	for _, f := range []*os.File{w.File, w.parent} {
 		if f != nil {
 			_ = f.Close() // every write was synced, or the log has failed
 		}
