@@ -35,6 +35,8 @@ type Events interface {
 	access.Events
 	// Failed is closed when the log can't go on.
 	Failed() <-chan struct{}
+	// Space is how much room the log has.
+	Space() audit.Space
 }
 
 // Options holds what a Server needs. Fields without a default are required.
@@ -99,6 +101,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, cfg: cfg, log: o.Log, now: o.Now, own: own, refusals: newRefusals(), away: make(chan struct{}, maxAway),
 		admission: newAdmission(cfg.Limits.Startups, cfg.Limits.PerSource, o.Now), ctx: ctx, cancel: cancel}
 	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, Book: o.Book, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
+		Pace: access.Pace(cfg.Limits.Events), Space: o.Events.Space, Rescue: cfg.Operators.Rescue,
 		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
 	if err != nil {
 		return nil, err
@@ -197,6 +200,11 @@ func (s *Server) takeOver(nc net.Conn, target string) {
 
 // connection is one client connection, whose goroutines are g.
 func (s *Server) connection(g *group.Group, nc net.Conn, source netip.AddrPort, target string) {
+	if s.o.Events.Space() == audit.Spent { // no event: operators need what is left
+		s.log.Warn("connection refused: the audit log's reserve is used up", zap.String("source", source.String()))
+		s.turnAway(nc, "log-full")
+		return
+	}
 	t, why := s.admission.enter(g.Context(), source.Addr(), func() { nc.Close() })
 	if t == nil {
 		s.connectionRefused(source, why)

@@ -38,7 +38,6 @@ type client struct {
 	leg    session.Leg
 
 	slots    chan struct{} // a place for each open jump or tcp channel
-	refused  atomic.Int64  // channels, with an event each
 	confirms atomic.Int32  // tries to confirm a jump of another program, being made or wrong
 	group    *group.Group
 }
@@ -69,15 +68,10 @@ func (c *client) serve(ctx context.Context) {
 	c.group.Go("client requests", c.requests)
 	c.group.Go("client keep-alive", func() { c.keepAlive(ctx) })
 	portals := make(chan struct{}, maxPortal)
-	seldom := access.Seldom{}
 	for nch := range c.leg.Channels {
 		refuse := func(reason ssh.RejectionReason, r *access.Refused) {
 			r.Event.ChannelType = nch.ChannelType()
-			if seldom.Due(r.Code.String()) {
-				c.refuse(nch, reason, r)
-				return
-			}
-			_ = nch.Reject(reason, "entry: "+plain.ASCII(r.Text, maxLine)) // the client may be gone
+			c.refuse(nch, reason, r)
 		}
 		slots, open := c.slots, c.jump
 		switch t := nch.ChannelType(); {
@@ -98,7 +92,9 @@ func (c *client) serve(ctx context.Context) {
 		case slots <- struct{}{}:
 			c.group.Go("client channel", func() {
 				defer func() { <-slots }()
-				open(ctx, nch)
+				if c.login.Turn(ctx) == nil {
+					open(ctx, nch)
+				}
 			})
 		default:
 			refuse(ssh.ResourceShortage, access.Refuse("too-many-channels", "too many channels are open on this connection", audit.Event{}))
@@ -110,14 +106,13 @@ func (c *client) serve(ctx context.Context) {
 // the client connection itself. It goes on until the connection ends, because
 // a request that nobody takes would stop everything else on it.
 func (c *client) requests() {
-	seldom := access.Seldom{}
 	for r := range c.leg.Requests {
 		if r.Type == "keepalive@openssh.com" {
 			reply(r, true)
 			continue
 		}
 		// OpenSSH's own courtesies need no answer and no event.
-		if r.WantReply && seldom.Due(r.Type) {
+		if r.WantReply {
 			no := access.Refuse("unknown-request", "", audit.Event{Type: audit.ChannelRefused, ChannelType: r.Type})
 			if strings.Contains(r.Type, "-forward") {
 				no.Code, no.Event.Type = "listen", audit.ForwardRefused
@@ -172,22 +167,6 @@ func (c *client) fields(err error) []zap.Field {
 
 // note puts r on record and returns its line for the user.
 func (c *client) note(r *access.Refused) string { return c.login.Note(r) }
-
-const (
-	freeRefusals = 256                   // on one connection, answered at once
-	refusalPause = 10 * time.Millisecond // longer with each one after those…
-	longestPause = 10 * time.Second      // …up to this
-)
-
-// slowRefusal makes a client wait that is refused again and again: every
-// refusal is a durable event, and nobody may write the log full with them.
-func (c *client) slowRefusal(ctx context.Context) {
-	n := c.refused.Add(1) - freeRefusals
-	if n <= 0 {
-		return
-	}
-	pause(ctx, min(longestPause, time.Duration(n)*refusalPause))
-}
 
 // refuse rejects a channel with one ASCII line.
 func (c *client) refuse(nch ssh.NewChannel, reason ssh.RejectionReason, r *access.Refused) {

@@ -95,9 +95,12 @@ func (s *Server) turnAway(nc net.Conn, why string) {
 	default:
 		return
 	}
-	text := "too many connections are being opened right now; try again in a minute"
-	if why != "startups" {
-		text = "too many connections from your address have not logged in; try again in a minute"
+	text := "too many connections from your address have not logged in; try again in a minute"
+	switch why {
+	case "startups":
+		text = "too many connections are being opened right now; try again in a minute"
+	case "log-full":
+		text = "the disk is full, so nobody can log in; tell your operator"
 	}
 	if nc.SetDeadline(time.Now().Add(awayGrace)) != nil {
 		return

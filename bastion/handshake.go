@@ -205,6 +205,11 @@ func (l *login) remembered(m ssh.ConnMetadata, user string, key ssh.PublicKey, a
 	if _, err := l.name(m); err != nil {
 		return nil, true, err
 	}
+	if r := l.s.gate.Early(l.ctx, user); r != nil {
+		l.s.connectionRefused(l.source, r.Code.String())
+		l.banner("entry: " + r.Text)
+		return nil, true, &ssh.PartialSuccessError{}
+	}
 	who, ok, err := l.s.o.Auth.Remembered(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key})
 	if err == nil && !ok {
 		return nil, false, nil

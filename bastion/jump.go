@@ -50,7 +50,6 @@ const maxConfirms = 3
 func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	var m directTCPIP
 	refuse := func(reason ssh.RejectionReason, r *access.Refused) {
-		c.slowRefusal(ctx)
 		r.Event.Destination = destination(m)
 		if m.Port == access.SSHPort {
 			c.refuseJump(nch, r)

@@ -63,7 +63,7 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 		r = o.start(id, login, asked, leg)
 	}
 	if r != nil {
-		o.failed, o.denied = s.gate.Note(r, base), denied
+		o.failed, o.denied = o.c.login.NoteIn(r, base), denied
 		if denied && pre != nil {
 			_ = pre.SendAuthBanner("entry: " + o.failed + "\r\n")
 		}
@@ -173,7 +173,7 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 	}
 	// Whatever ends the session meanwhile: an event that may or may not have
 	// reached the log would be a start without an end.
-	if err := s.o.Events.Append(context.WithoutCancel(l.ctx), e); err != nil {
+	if err := o.c.login.Append(context.WithoutCancel(l.ctx), e); err != nil {
 		l.discard()
 		return unrecorded("audit", "the audit log can't be written, so nothing was started; tell your operator", err)
 	}
@@ -203,11 +203,11 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	defer stop()
 	o := session.Options{
 		Decide: l.hold.Decide, Stands: l.hold.Stands, Recheck: l.hold.Recheck(), Messages: l.hold.Messages(),
-		BudgetDown: l.hold.Down(), BudgetUp: l.hold.Up(),
+		BudgetDown: l.hold.Down(), BudgetUp: l.hold.Up(), Turn: l.c.login.Turn,
 		Event: func(e audit.Event) error {
 			b := l.event(e.Type)
 			e.Conn, e.Session, e.User, e.Source, e.Lab, e.Target, e.Login, e.AskedLogin = b.Conn, b.Session, b.User, b.Source, b.Lab, b.Target, b.Login, b.AskedLogin
-			return l.s.o.Events.Append(context.WithoutCancel(l.ctx), e)
+			return l.c.login.Append(context.WithoutCancel(l.ctx), e)
 		},
 	}
 	if l.recorder != nil {
@@ -231,6 +231,14 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	l.finish(stats, err)
 }
 
+// append writes the last events of the session, for which nobody waits. A failure
+// ends the server through Events.Failed.
+func (l *live) append(e audit.Event) {
+	if err := l.c.login.Append(context.Background(), e); err != nil {
+		l.s.log.Error("append events", zap.Error(err))
+	}
+}
+
 // finish seals the recording and appends session.ended. It runs once.
 func (l *live) finish(st session.Stats, err error) {
 	l.once.Do(func() {
@@ -251,11 +259,11 @@ func (l *live) finish(st session.Stats, err error) {
 			if rerr != nil {
 				f := l.event(audit.RecordingFailed)
 				f.Detail = plain.Clip(rerr.Error(), maxPeer)
-				l.s.append(f)
+				l.append(f)
 			}
 			e.Recording = &audit.Recording{ID: l.id, Head: hex.EncodeToString(sum.Head[:]), Segments: sum.Segments}
 		}
 		l.cancel(nil)
-		l.s.append(e)
+		l.append(e)
 	})
 }

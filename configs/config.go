@@ -73,6 +73,10 @@ type Audit struct {
 	// "" for none, and then nothing tells a rolled-back log from a true one.
 	// Default "witness".
 	Witness string
+	// Reserve is how many bytes must stay free on the log's disk and on the
+	// witness's: below that no session starts, below half of it all end, and below
+	// an eighth nobody gets in. Default 128MiB, at least 1MiB.
+	Reserve int64
 	// Key is the file with the signer, PublicKey the one with its verifier.
 	// Defaults "keys/audit.key" and "keys/audit.pub".
 	Key, PublicKey string
@@ -186,6 +190,9 @@ type Operators struct {
 	// ResetNeedsTwo makes `entry user reset` wait for a second operator. Default
 	// false.
 	ResetNeedsTwo bool
+	// Rescue are the users who may still start sessions, recorded as ever, while
+	// the log's disk or that of the recordings is at its reserve. Default none.
+	Rescue []string
 }
 
 // Limits keep one source, and all of them, from taking the server.
@@ -197,6 +204,9 @@ type Limits struct {
 	// before login at a time; eight times as many may be in their dialogue. Default
 	// 8.
 	PerSource int
+	// Events bounds the audit events of one user; what would cause more of them
+	// waits. Default 20000:8.
+	Events Events
 	// Dial bounds connecting to a target, in all. Default 10s.
 	Dial time.Duration
 	// SourceAddress are the addresses that targets see entry come from; user
@@ -208,6 +218,10 @@ type Limits struct {
 // without login on, Rate percent of newcomers take the place of one of them,
 // rising to all at Full, which is how many there may be.
 type Startups struct{ Begin, Rate, Full int }
+
+// Events is how many audit events one user may cause at once, and how many a
+// second after that.
+type Events struct{ Burst, PerSecond int }
 
 // Log is the server's own log, for operators.
 type Log struct {

@@ -11,7 +11,7 @@ func Default() *Config {
 		Name:     "entry",
 		Policy:   "policy.d",
 		Database: Database{SQLite: "state/entry.db"},
-		Audit:    Audit{Directory: "audit", Witness: "witness", Key: "keys/audit.key", PublicKey: "keys/audit.pub"},
+		Audit:    Audit{Directory: "audit", Witness: "witness", Reserve: 128 << 20, Key: "keys/audit.key", PublicKey: "keys/audit.pub"},
 		Recording: Recording{
 			Directory: "spool", Auditors: "keys/auditors.pub",
 			Reserve: 1 << 30, // bytes
@@ -33,6 +33,7 @@ func Default() *Config {
 		Limits: Limits{
 			Startups:  Startups{Begin: 10, Rate: 30, Full: 100}, // as in sshd
 			PerSource: 8,
+			Events:    Events{Burst: 20_000, PerSecond: 8}, // 12 MB, then 400 MB a day
 			Dial:      10 * time.Second,
 		},
 		Guides: Guides{Contact: "your lab's administrator"},

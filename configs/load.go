@@ -19,7 +19,7 @@ const (
 	codeSamePath = "C003" // one path in two roles
 	codeCA       = "C004" // an authority's key in no place, or in two
 	codeName     = "C005" // a name of a wrong form
-	codeStartups = "C006" // not begin:rate:full
+	codeStartups = "C006" // not begin:rate:full, or burst:rate
 	codeURL      = "C007" // a URL of a wrong form, or one that sends secrets in clear
 	codeOneOf    = "C008" // too many or too few of settings that belong together
 	codeHole     = "C009" // a template without what is to be filled in
@@ -92,7 +92,15 @@ func (r reader) read(root strict.Value) *Config {
 			v.Errorf(codeContact, "want one short line that every terminal can show, such as \"the service desk, desk@example.org\"")
 		}
 	}
-	boolean(f.Get("operators").Fields("reset_needs_two"), "reset_needs_two", &c.Operators.ResetNeedsTwo)
+	operators := f.Get("operators").Fields("reset_needs_two", "rescue")
+	boolean(operators, "reset_needs_two", &c.Operators.ResetNeedsTwo)
+	for _, item := range operators.Get("rescue").Items() {
+		if name := item.Text(); userForm.MatchString(name) {
+			c.Operators.Rescue = append(c.Operators.Rescue, name)
+		} else {
+			item.Errorf(codeName, "%q is no name of a user", name)
+		}
+	}
 	limits(&c.Limits, f.Get("limits"))
 	level := f.Get("log").Fields("level").Get("level")
 	if words := []string{"debug", "info", "warn", "error"}; level.Present() {
@@ -113,10 +121,11 @@ func (r reader) listeners(c *Config, v strict.Value) {
 }
 
 func (r reader) audit(a *Audit, v, root strict.Value) {
-	f := v.Fields("directory", "witness", "key", "public_key")
+	f := v.Fields("directory", "witness", "reserve", "key", "public_key")
 	v = or(v, root)
 	r.path(f, v, "directory", "audit.", &a.Directory)
 	r.optional(f, v, "witness", "audit.", &a.Witness)
+	a.Reserve = f.Get("reserve").Size(a.Reserve, leastReserve, mostBytes)
 	r.path(f, v, "key", "audit.", &a.Key)
 	r.path(f, v, "public_key", "audit.", &a.PublicKey)
 }
@@ -182,7 +191,7 @@ func (r reader) ca(c *CA, v, parent strict.Value, key string, mayBeOffline bool)
 }
 
 func limits(l *Limits, v strict.Value) {
-	f := v.Fields("startups", "per_source", "dial", "source_address")
+	f := v.Fields("startups", "per_source", "events", "dial", "source_address")
 	if startups := f.Get("startups"); startups.Present() {
 		if s, ok := parseStartups(startups.Text()); ok {
 			l.Startups = s
@@ -191,6 +200,13 @@ func limits(l *Limits, v strict.Value) {
 		}
 	}
 	number(f, "per_source", &l.PerSource, 1, 100_000)
+	if events := f.Get("events"); events.Present() {
+		if e, ok := parseEvents(events.Text()); ok {
+			l.Events = e
+		} else {
+			events.Errorf(codeStartups, `want "burst:rate" such as "20000:8": how many at once, 100 or more, and how many a second after that`)
+		}
+	}
 	duration(f, "dial", &l.Dial, 100*time.Millisecond, 5*time.Minute)
 	for _, item := range f.Get("source_address").Items() {
 		if network, ok := item.Network(); ok {
@@ -211,6 +227,20 @@ func parseStartups(s string) (Startups, bool) {
 		n[i], _ = strconv.Atoi(m[i+1]) // the form admits numbers only
 	}
 	return Startups{n[0], n[1], n[2]}, n[1] <= 100 && n[2] >= n[0]
+}
+
+var eventsForm = regexp.MustCompile(`^([1-9][0-9]{2,8}):([1-9][0-9]{0,5})$`)
+
+func parseEvents(s string) (Events, bool) {
+	m := eventsForm.FindStringSubmatch(s)
+	if m == nil {
+		return Events{}, false
+	}
+	var n [2]int
+	for i := range n {
+		n[i], _ = strconv.Atoi(m[i+1]) // the form admits numbers only
+	}
+	return Events{n[0], n[1]}, true
 }
 
 // The readers below leave in dst, where the file says nothing, what is there: the

@@ -32,7 +32,7 @@ listeners:
   - {address: "[::1]:2301", target: desktop.tinker}
 policy: /etc/entry/policy
 database: {sqlite: db/x.db}
-audit: {directory: a, witness: "", key: k/a, public_key: k/a.pub}
+audit: {directory: a, witness: "", reserve: 64MiB, key: k/a, public_key: k/a.pub}
 recording: {directory: r, auditors: k/r.pub, labs: {tinker: k/t.pub}, reserve: 512MiB, quota: 10GiB, notice: banner}
 keys:
   directory: k/hosts
@@ -52,8 +52,8 @@ realms:
 sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0}
 notices: {webhook: {url: "http://127.0.0.1:8080/", retries: 1}}
 guides: {directory: /srv/guides, contact: "the desk, desk@example.org"}
-operators: {reset_needs_two: true}
-limits: {startups: "20:50:200", per_source: 4, dial: 2s, source_address: [192.0.2.7, "2001:db8::/64"]}
+operators: {reset_needs_two: true, rescue: [carol, dave]}
+limits: {startups: "20:50:200", per_source: 4, events: "500:2", dial: 2s, source_address: [192.0.2.7, "2001:db8::/64"]}
 drain: 0s
 log: {level: debug}
 `)
@@ -68,7 +68,7 @@ log: {level: debug}
 		Address:   "gate.lab.example:22",
 		Policy:    "/etc/entry/policy",
 		Database:  configs.Database{SQLite: in("db/x.db")},
-		Audit:     configs.Audit{Directory: in("a"), Key: in("k/a"), PublicKey: in("k/a.pub")},
+		Audit:     configs.Audit{Directory: in("a"), Reserve: 64 << 20, Key: in("k/a"), PublicKey: in("k/a.pub")},
 		Recording: configs.Recording{Directory: in("r"), Auditors: in("k/r.pub"), Labs: map[string]string{"tinker": in("k/t.pub")},
 			Reserve: 512 << 20, Quota: 10 << 30, Notice: configs.NoticeBanner},
 		Keys: configs.Keys{Directory: in("k/hosts"), HostCA: configs.CA{PublicKey: in("k/host_ca.pub")},
@@ -87,8 +87,8 @@ log: {level: debug}
 			HeadersFile: in("k/sms"), CA: in("k/sms.pem"), Timeout: 3 * time.Second}},
 		Notices:   &configs.Notices{Webhook: &configs.Endpoint{URL: "http://127.0.0.1:8080/", Timeout: 10 * time.Second, Retries: 1}},
 		Guides:    configs.Guides{Directory: "/srv/guides", Contact: "the desk, desk@example.org"},
-		Operators: configs.Operators{ResetNeedsTwo: true},
-		Limits: configs.Limits{Startups: configs.Startups{Begin: 20, Rate: 50, Full: 200}, PerSource: 4, Dial: 2 * time.Second,
+		Operators: configs.Operators{ResetNeedsTwo: true, Rescue: []string{"carol", "dave"}},
+		Limits: configs.Limits{Startups: configs.Startups{Begin: 20, Rate: 50, Full: 200}, PerSource: 4, Events: configs.Events{Burst: 500, PerSecond: 2}, Dial: 2 * time.Second,
 			SourceAddress: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/64")}},
 		Log: configs.Log{Level: "debug"},
 	}

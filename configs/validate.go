@@ -17,6 +17,7 @@ import (
 )
 
 var (
+	userForm   = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,31}$`) // as in the policy
 	labelForm  = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	nameForm   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 	targetForm = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?\.[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)

@@ -244,14 +244,7 @@ func TestDiskFull(t *testing.T) {
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
-	if err := os.MkdirAll(s.path("spool"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	testkit.MustRun(t, command("mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "e2e", s.path("spool")))
-	t.Cleanup(func() {
-		// Lazily: the server closes its files a moment later.
-		testkit.MustRun(t, command("umount", "-l", s.path("spool")))
-	})
+	s.smallDisk("spool", "32m")
 	s.configure(func(c map[string]any) { section(c, "recording")["reserve"] = "8MiB" })
 	s.serve()
 	c := s.client(s.enrolled("alice"))
@@ -259,28 +252,7 @@ func TestDiskFull(t *testing.T) {
 	p := testkit.Start(t, "ssh", c.exec("head -c 100000 /dev/urandom | base64 -w0; "+ticker))
 	p.WaitFor(tick)
 
-	fill := func(name string, leave int64) {
-		t.Helper()
-		f, err := os.OpenFile(s.path("spool", name), os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		block := make([]byte, 64<<10)
-		for {
-			var st syscall.Statfs_t
-			if err := syscall.Statfs(s.path("spool"), &st); err != nil {
-				t.Fatal(err)
-			}
-			if int64(st.Bavail)*st.Bsize <= leave {
-				return
-			}
-			if _, err := f.Write(block); err != nil {
-				return // full
-			}
-		}
-	}
-	fill("filler-1", 6<<20)
+	s.leave("spool", "filler-1", 6<<20)
 	r := testkit.Run(t, c.exec("echo in"))
 	if r.Code != 255 || r.Stdout != "" || !regexp.MustCompile(`(?i)entry: .*(record|space|full)`).MatchString(r.Stderr) {
 		t.Errorf("below the reserve: %s", r)
@@ -293,7 +265,7 @@ func TestDiskFull(t *testing.T) {
 	// Now there is nothing left for it either.
 	noisy := testkit.Start(t, "ssh", c.exec("true"))
 	noisy.Wait()
-	fill("filler-2", 0)
+	s.leave("spool", "filler-2", 0)
 	if code := p.Wait(); code == 0 || !regexp.MustCompile(`(?i)entry: .*record`).MatchString(p.Stderr.String()) {
 		t.Errorf("the running session ended with %d: %q", code, p.Stderr.String())
 	}

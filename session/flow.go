@@ -21,6 +21,8 @@ type flow struct {
 	meter  meter
 	target string // full name, for texts
 
+	repeats audit.Repeats // refusals
+
 	group  *group.Group    // its cause is why the flow ends
 	ending <-chan struct{} // closed once there is one: everything stops
 

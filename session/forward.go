@@ -24,10 +24,17 @@ type route struct {
 // fromClient takes a channel that the client opens.
 func (r *relay) fromClient(nc ssh.NewChannel) {
 	if nc.ChannelType() == "session" {
-		r.slot(nc, sessionPlace, func() { r.openSession(nc) })
+		r.slot(nc, sessionPlace, func() {
+			if r.turn(nc) {
+				r.openSession(nc)
+			}
+		})
 		return
 	}
 	r.slot(nc, otherPlace, func() {
+		if !r.turn(nc) {
+			return
+		}
 		switch nc.ChannelType() {
 		case "direct-tcpip":
 			c, ok := parseTCPChannel(nc.ExtraData())
@@ -52,6 +59,9 @@ const (
 // asked for on this connection.
 func (r *relay) fromUpstream(nc ssh.NewChannel) {
 	r.slot(nc, otherPlace, func() {
+		if !r.turn(nc) {
+			return
+		}
 		switch nc.ChannelType() {
 		case "forwarded-tcpip":
 			c, ok := parseTCPChannel(nc.ExtraData())
@@ -86,6 +96,15 @@ func (r *relay) fromUpstream(nc ssh.NewChannel) {
 func (r *relay) unknownChannel(nc ssh.NewChannel) {
 	r.refuse(nc, ssh.UnknownChannelType, audit.Event{Type: audit.ChannelRefused},
 		&refusal.Error{Text: "channels of type " + asciiLine(nc.ChannelType(), 64) + " are not relayed", Code: "unknown-channel"})
+}
+
+// turn waits until nc may be opened. Where the session ends first it rejects nc.
+func (r *relay) turn(nc ssh.NewChannel) bool {
+	err := r.o.Turn(r.group.Context())
+	if err != nil {
+		rejectLate(nc)
+	}
+	return err == nil
 }
 
 func hostPort(host string, port int) string {

@@ -178,6 +178,9 @@ func (r *relay) noListen(e audit.Event, why *refusal.Error) {
 
 // listen relays a request to listen and remembers what the target listens on.
 func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (ok bool, answer []byte) {
+	if r.o.Turn(r.group.Context()) != nil {
+		return false, nil // the session has ended
+	}
 	age := r.age()
 	g, err := r.decide()
 	e.Policy = g.PolicyHash()

@@ -48,6 +48,12 @@ type Options struct {
 	// concurrent use.
 	Event func(e audit.Event) error
 
+	// Turn is waited for before each channel and listen: so long nothing more
+	// begins that Event would have to be called for. An error says that ctx, the
+	// session's, has ended. Nil: there is nothing to wait for; safe for concurrent
+	// use.
+	Turn func(ctx context.Context) error
+
 	// Ref makes the references under which refusals stand in the log. The
 	// default is 8 random letters and digits.
 	Ref func() string
@@ -136,6 +142,9 @@ func (o *Options) fill() error {
 	}
 	if o.Stands == nil {
 		o.Stands = o.Decide
+	}
+	if o.Turn == nil {
+		o.Turn = func(context.Context) error { return nil }
 	}
 	if o.decoder == nil {
 		o.decoder = decoderFor

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -13,12 +14,31 @@ import (
 )
 
 // note appends the refusal as e and returns the line for the user, with the
-// reference under which it stands in the log.
+// reference under which it stands in the log. What was refused the same less than
+// a minute ago is only counted, and has the reference of that.
 func (f *flow) note(e audit.Event, why *refusal.Error) string {
 	e.Ref = f.o.Ref()
 	fill(&e, why)
-	f.event(e)
-	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.Text, maxText), e.Ref)
+	ref, sums, again := f.repeats.Again(e, time.Now())
+	f.sums(sums)
+	if !again {
+		f.event(e)
+	}
+	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.Text, maxText), ref)
+}
+
+// sums appends what repeats have come to.
+func (f *flow) sums(all []audit.Event) {
+	for _, e := range all {
+		f.event(e)
+	}
+}
+
+// sumUp appends what is due of them, without making its caller wait.
+func (f *flow) sumUp() {
+	if due := f.repeats.Sums(time.Now(), false); len(due) > 0 {
+		f.group.Go("sums of refusals", func() { f.sums(due) })
+	}
 }
 
 // fill says in e why.

@@ -46,6 +46,7 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 	}
 	r.finish()
 	r.group.Run("return of budgets", r.meter.giveBack)
+	r.group.Run("sums of refusals", func() { r.sums(r.repeats.Sums(time.Now(), true)) })
 	s := Stats{BytesDown: r.meter.moved[towardsClient].Load(), BytesUp: r.meter.moved[towardsTarget].Load()}
 	s.Sessions, s.Forwards = r.places.counts()
 	r.mu.Lock()
@@ -163,6 +164,7 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 			if moved == movedBefore {
 				r.group.Go("return of budgets", r.meter.giveBack)
 			}
+			r.sumUp()
 			movedBefore = moved
 			if upPulse.beat() {
 				r.end(&refusal.Error{Text: r.target + " stopped answering", Code: refusal.UpstreamTimeout})

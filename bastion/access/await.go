@@ -131,6 +131,7 @@ func (l *Login) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tell
 		e := l.Event(audit.ApprovalRequested)
 		e.Ref, e.Lab, e.Target, e.Rule, e.Policy = x.Request, t.Lab, t.FullName(), q.Rule.String(), g.Policy().Hash()
 		e.Until, e.Uses, e.Detail = &until, int64(q.Uses), "needs "+q.String()
+		g.spent(e.User, 1)
 		if err := g.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
 			l.leave(w)
 			return nil, l.unapproved(t, q, "audit", "the audit log can't be written, so nothing was started; tell your operator")

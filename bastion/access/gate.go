@@ -43,7 +43,13 @@ type Options struct {
 	Usage       Usage         // bytes moved by day
 	Book        Book          // who waits for approval, and what was approved
 	ChannelsFor time.Duration // after its code a login opens nothing new; 0 is for ever
-	Now         func() time.Time
+	Pace        Pace          // of one user's events
+	// Space is how much room the log has. Nil means enough.
+	Space func() audit.Space
+	// Rescue are the users who may still begin something while the log or the
+	// disk for recordings is at its reserve.
+	Rescue []string
+	Now    func() time.Time
 	// Trouble hears of failures that nobody waits for, for the server's own log.
 	Trouble func(what string, cause error)
 }
@@ -56,6 +62,7 @@ type Gate struct {
 	policy   atomic.Pointer[policy.Policy]
 	registry *registry
 	waits    *waits
+	paces    *paces
 	own      *group.Group  // goroutines that belong to no login
 	wake     chan struct{} // accounts are to be looked at again
 	dates    chan struct{} // a login has come that ends on a date
@@ -68,7 +75,10 @@ func New(o Options) (*Gate, error) {
 	case o.Name == "", o.Policy == nil, o.Accounts == nil, o.Events == nil, o.Usage == nil, o.Book == nil, o.Now == nil, o.Trouble == nil:
 		return nil, errors.New("new gate: a required option is missing")
 	}
-	g := &Gate{o: o, now: o.Now, registry: newRegistry(), waits: newWaits(), wake: make(chan struct{}, 1), dates: make(chan struct{}, 1)}
+	if o.Space == nil {
+		o.Space = func() audit.Space { return audit.Ample }
+	}
+	g := &Gate{o: o, now: o.Now, registry: newRegistry(), waits: newWaits(), paces: newPaces(o.Pace, o.Now), wake: make(chan struct{}, 1), dates: make(chan struct{}, 1)}
 	g.policy.Store(o.Policy)
 	g.own = group.New(context.Background(), func(p *group.Panic) { o.Trouble("panic", p) })
 	g.follow()

@@ -23,13 +23,14 @@ const SSHPort = 22
 // Login is one proven login on one client connection. It is safe for
 // concurrent use.
 type Login struct {
-	gate   *Gate
-	who    identity.Identity
-	as     Subject // who, as policy sees them
-	conn   string  // ULID of the client connection
-	source netip.AddrPort
-	group  *group.Group // the connection's goroutines
-	until  atomic.Int64 // ns since 1970 at which the account has to be looked at again; 0 is never
+	gate    *Gate
+	who     identity.Identity
+	as      Subject // who, as policy sees them
+	conn    string  // ULID of the client connection
+	source  netip.AddrPort
+	group   *group.Group // the connection's goroutines
+	until   atomic.Int64 // ns since 1970 at which the account has to be looked at again; 0 is never
+	repeats audit.Repeats
 }
 
 // Login is a login of who on a client connection, whose goroutines are group.
@@ -41,7 +42,12 @@ func (g *Gate) Login(who identity.Identity, conn string, source netip.AddrPort, 
 // closes the connection when its account is gone; it may block for a second.
 // leave forgets l and must be called in either case.
 func (l *Login) Enter(hangUp func()) (leave func(), r *Refused) {
-	leave = l.gate.registry.enter(l, hangUp)
+	forget := l.gate.registry.enter(l, hangUp)
+	leave = func() {
+		forget()
+		l.append(l.repeats.Sums(l.gate.now(), true)...)
+	}
+	l.gate.spent(l.who.User(), 1) // its login
 	r = l.open()
 	if l.until.Load() != 0 {
 		signal(l.gate.dates)
@@ -64,7 +70,10 @@ func (l *Login) Event(t audit.Type) audit.Event {
 }
 
 // Note puts r on record and returns its line for the user.
-func (l *Login) Note(r *Refused) string { return l.gate.Note(r, l.Event("")) }
+func (l *Login) Note(r *Refused) string { return l.noteAs(r, l.Event("")) }
+
+// NoteIn is Note for a session that was about to open: in says which.
+func (l *Login) NoteIn(r *Refused, in audit.Event) string { return l.noteAs(r, in) }
 
 // tooOld is what becomes of a login whose code is older than ChannelsFor.
 const tooOld = "your login is too old for new channels; connect again"

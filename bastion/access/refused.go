@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"errors"
 
 	"entry/audit"
@@ -43,9 +44,10 @@ func About(g policy.Grant) audit.Event {
 	return audit.Event{Lab: t.Lab, Target: t.FullName(), Rule: g.Rule().String(), Policy: g.PolicyHash()}
 }
 
-// Note puts r on record as part of base, which says whose it is, and returns
-// its line for the user, with the reference under which it stands in the log.
-func (g *Gate) Note(r *Refused, base audit.Event) string {
+// noteAs puts r on record as part of base, which says whose it is, and returns
+// its line for the user, with the reference under which it stands in the log:
+// that of an earlier one where l was refused the same less than a minute ago.
+func (l *Login) noteAs(r *Refused, base audit.Event) string {
 	r.Ref = refusal.NewRef()
 	e := r.Event
 	if e.Type == "" {
@@ -59,8 +61,23 @@ func (g *Gate) Note(r *Refused, base audit.Event) string {
 	for _, s := range []*string{&e.Detail, &e.Destination, &e.ChannelType} {
 		*s = plain.Clip(*s, maxPeer)
 	}
-	g.append(e)
+	var sums []audit.Event
+	var again bool
+	if r.Ref, sums, again = l.repeats.Again(e, l.gate.now()); !again {
+		sums = append(sums, e)
+	}
+	l.append(sums...)
 	return r.Line()
+}
+
+// append writes events that l doesn't wait for.
+func (l *Login) append(e ...audit.Event) {
+	if len(e) == 0 {
+		return
+	}
+	if err := l.Append(context.Background(), e...); err != nil {
+		l.gate.o.Trouble("append events", err)
+	}
 }
 
 // denied is the refusal of err, policy's answer for t under p.

@@ -81,7 +81,6 @@ func (p *Portal) Serve(ctx context.Context, login *access.Login, conn ssh.Conn, 
 	stop := context.AfterFunc(ctx, func() { ch.Close() })
 	defer stop()
 	var pty *ptyRequest
-	seldom := access.Seldom{}
 	for r := range reqs {
 		switch r.Type {
 		case "pty-req":
@@ -112,7 +111,7 @@ func (p *Portal) Serve(ctx context.Context, login *access.Login, conn ssh.Conn, 
 			exit(ch, exitUsage)
 			return
 		default:
-			if r.WantReply && seldom.Due(r.Type) {
+			if r.WantReply {
 				login.Note(access.Refuse("unknown-request", "", audit.Event{Type: audit.ChannelRefused, ChannelType: r.Type}))
 			}
 			reply(r, false)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -114,7 +115,8 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.recoverSpool(ctx); err != nil {
 		return nil, err
 	}
-	if s.spool, err = spool.Open(spool.Options{Dir: cfg.Recording.Directory, Commit: s.commitTick, Reserve: cfg.Recording.Reserve, Quota: cfg.Recording.Quota}); err != nil {
+	if s.spool, err = spool.Open(spool.Options{Dir: cfg.Recording.Directory, Commit: s.commitTick, Reserve: cfg.Recording.Reserve, Quota: cfg.Recording.Quota,
+		Rescue: func(user string) bool { return slices.Contains(cfg.Operators.Rescue, user) }}); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	s.bastion, err = bastion.New(bastion.Options{
@@ -149,9 +151,14 @@ func (s *Server) recoverSpool(ctx context.Context) error {
 	return nil
 }
 
-// commitTick puts a tick's Merkle root into the audit log.
+// commitTick puts a tick's Merkle root into the audit log. A log without room ends
+// the recordings in it, and takes the tick later.
 func (s *Server) commitTick(ctx context.Context, t recording.Tick) error {
-	return s.state.log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(t.Root[:]), Changed: t.Changed, List: t.List}})
+	err := s.state.log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(t.Root[:]), Changed: t.Changed, List: t.List}})
+	if errors.Is(err, audit.ErrFull) {
+		return fmt.Errorf("%w: %w", spool.ErrFull, err)
+	}
+	return err
 }
 
 // Accounts are the server's.
@@ -191,6 +198,8 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 		case err := <-failed:
 			s.drain("failure", signals)
 			return err
+		case <-s.state.log.SpaceChanged():
+			s.makeRoom()
 		case <-s.spool.Failed():
 			s.drain("failure", signals)
 			return fmt.Errorf("recordings: %w", s.spool.Err())
@@ -203,6 +212,18 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 			return nil
 		}
 	}
+}
+
+// makeRoom says loudly how much room the log has now, and ends what has to end.
+func (s *Server) makeRoom() {
+	space := s.state.log.Space()
+	if space == audit.Ample {
+		s.log.Info("the audit log has room again: sessions may start")
+		return
+	}
+	ended := s.bastion.Access().MakeRoom()
+	s.log.Error("THE AUDIT LOG'S DISK IS ALMOST FULL: make room on it, or on the witness's", zap.String("space", space.String()),
+		zap.Int64("reserve in bytes", s.cfg.Audit.Reserve), zap.Int("sessions ended", ended))
 }
 
 // serve runs f on a goroutine that Close waits for.

@@ -54,7 +54,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.log, err = audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness}); err != nil {
+	if s.log, err = audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve}); err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {

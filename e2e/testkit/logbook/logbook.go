@@ -94,6 +94,9 @@ func (l *Log) failing() chan struct{} {
 	return l.failed
 }
 
+// Space is enough.
+func (l *Log) Space() audit.Space { return audit.Ample }
+
 // All is the events of these types, or of all, in order.
 func (l *Log) All(types ...audit.Type) []audit.Event {
 	l.mu.Lock()

@@ -46,13 +46,17 @@ type Options struct {
 	// system of its own: a tick syncs all of it. Required.
 	Dir string
 	// Commit is called once a tick that had changes, after they are durable.
-	// It returns once the tick itself is durable. An error ends every session.
+	// It returns once the tick itself is durable. An error ends every session; one
+	// that wraps ErrFull only those in the tick, which are committed later.
 	// Required.
 	Commit func(context.Context, recording.Tick) error
 	// Reserve is how many bytes must be free for a new recording. Running
 	// ones that write end under half of it: the rest is for what they still
 	// have. Zero means none.
 	Reserve int64
+	// Rescue tells whose recordings may use the reserve, down to an eighth of it:
+	// somebody has to be able to make room. Nil means nobody's.
+	Rescue func(user string) bool
 	// Quota is how many bytes one user's recordings may take. Zero means no
 	// bound.
 	Quota int64
@@ -154,7 +158,8 @@ func (s *Spool) vital(name string, f func()) {
 // ErrQuota before it makes anything, ErrStalled if the disk takes longer than
 // Stall, and the spool's own error once that has failed.
 func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) {
-	if err := s.admit(h.User); err != nil {
+	rescue := s.o.Rescue != nil && s.o.Rescue(h.User)
+	if err := s.admit(h.User, rescue); err != nil {
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
 	if h.Start.IsZero() {
@@ -164,7 +169,7 @@ func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) 
 	if err != nil {
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
-	w := &Writer{spool: s, id: h.ID, user: h.User, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record))}
+	w := &Writer{spool: s, id: h.ID, user: h.User, rescue: rescue, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record))}
 	begin := func() error { return w.begin(record, key) }
 	if err := s.within(begin, func() { _ = w.file.Close() }); err != nil { // ErrStalled is what counts
 		return nil, fmt.Errorf("start recording: %w", err)
@@ -208,7 +213,7 @@ func (w *Writer) begin(record, key []byte) error {
 }
 
 // admit says whether a user's recording may start now.
-func (s *Spool) admit(user string) error {
+func (s *Spool) admit(user string, rescue bool) error {
 	free, ferr := s.disk.free()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +226,7 @@ func (s *Spool) admit(user string) error {
 		return ErrStalled
 	case ferr != nil:
 		return ferr
-	case free < s.o.Reserve:
+	case free < s.o.Reserve && !rescue, free < s.o.Reserve/8:
 		return ErrFull
 	case s.o.Quota == 0 || s.used[user] < s.o.Quota:
 		return nil

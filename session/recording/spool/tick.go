@@ -131,7 +131,15 @@ func (s *Spool) makeRoom(dirty, changed []*Writer) error {
 	case err != nil:
 		err = fmt.Errorf("list changes of recordings: %w", err)
 	case s.o.Reserve > 0:
-		err = s.look()
+		for _, w := range dirty {
+			if err = s.look(w.rescue); errors.Is(err, ErrFull) {
+				w.end(ErrFull)
+				err = nil
+			}
+			if err != nil {
+				break
+			}
+		}
 	}
 	if errors.Is(err, ErrFull) {
 		for _, w := range dirty {
@@ -167,14 +175,20 @@ func (s *Spool) commit() error {
 	if err := s.disk.syncAll(); err != nil {
 		return fmt.Errorf("sync recordings: %w", err)
 	}
-	if full {
+	later := func() {
 		for _, w := range changed {
 			w.end(ErrFull)
 			w.noteChanged()
 		}
+	}
+	if full {
+		later()
 		return fmt.Errorf("list changes of recordings: %w: %w", ErrFull, err)
 	}
 	if err := s.o.Commit(s.ctx, recording.Tick{Root: root, Changed: len(all), List: where}); err != nil {
+		if errors.Is(err, ErrFull) {
+			later()
+		}
 		return fmt.Errorf("commit recordings: %w", err)
 	}
 	return nil

@@ -56,7 +56,7 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 		return scratch
 	}
 	w.size += int64(len(sealed))
-	over := w.spool.count(w.user, len(sealed))
+	over := w.spool.count(w, len(sealed))
 
 	w.mu.Lock()
 	if !w.broken {
@@ -90,36 +90,36 @@ func (w *Writer) handBack() {
 	}
 }
 
-// count adds n bytes to what user has written, and returns why that is enough:
+// count adds n bytes to what w's user has written, and returns why that is enough:
 // ErrQuota, ErrFull or that the disk can't say.
-func (s *Spool) count(user string, n int) error {
+func (s *Spool) count(w *Writer, n int) error {
 	if s.o.Quota > 0 {
 		s.mu.Lock()
-		s.used[user] += int64(n)
-		over := s.used[user] > s.o.Quota
+		s.used[w.user] += int64(n)
+		over := s.used[w.user] > s.o.Quota
 		s.mu.Unlock()
 		if over {
 			return ErrQuota
 		}
 	}
 	if s.o.Reserve > 0 && s.budget.Add(-int64(n)) < 0 {
-		return s.look()
+		return s.look(w.rescue)
 	}
 	return nil
 }
 
-// look returns ErrFull when less than half of the reserve is left. If there is
-// more, half of that may be written until the next look, which comes with every
-// tick: other programs may be filling the disk, too.
-func (s *Spool) look() error {
+// look returns ErrFull when less than half of the reserve is left, or an eighth
+// for a rescue. If there is more, half of that may be written until the next look,
+// which comes with every tick: other programs may be filling the disk, too.
+func (s *Spool) look(rescue bool) error {
 	free, err := s.disk.free()
 	if err != nil {
 		return fmt.Errorf("check spool: %w", err)
 	}
 	left := free - s.o.Reserve/2
-	if left < 0 {
-		return ErrFull
-	}
 	s.budget.Store(left / 2)
-	return nil
+	if left >= 0 || rescue && free >= s.o.Reserve/8 {
+		return nil
+	}
+	return ErrFull
 }

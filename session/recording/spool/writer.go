@@ -30,6 +30,7 @@ type Summary struct {
 type Writer struct {
 	spool    *Spool
 	id, user string
+	rescue   bool // may use the reserve
 	start    time.Time
 	file     file
 	failed   chan struct{}

@@ -1,0 +1,63 @@
+package audit
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestRepeats: of 532 refusals alike in half a minute nine events remain, none is
+// lost, and every refusal has a reference under which it stands.
+func TestRepeats(t *testing.T) {
+	var r Repeats
+	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	noted := 0
+	add := func(e Event) string {
+		t.Helper()
+		ref, sums, again := r.Again(e, now)
+		if len(sums) != 0 {
+			t.Errorf("sums within a minute: %v", sums)
+		}
+		if !again {
+			noted++
+		}
+		return ref
+	}
+	for i := range 532 {
+		want := fmt.Sprint("ref", min(i, maxNoted-1))
+		if ref := add(Event{Type: ForwardRefused, Reason: "denied", Destination: "db:5432", Ref: fmt.Sprint("ref", i)}); ref != want {
+			t.Fatalf("the %dth has the reference %s, want %s", i+1, ref, want)
+		}
+		now = now.Add(50 * time.Millisecond)
+	}
+	if ref := add(Event{Type: ForwardRefused, Reason: "denied", Destination: "db:5433", Ref: "other"}); ref != "other" || noted != maxNoted+1 {
+		t.Errorf("another destination: %s, %d noted", ref, noted)
+	}
+	now = now.Add(time.Minute)
+	sums := r.Sums(now, false)
+	if len(sums) != 1 || sums[0].Count != 532-maxNoted || sums[0].Ref != "ref7" || sums[0].Destination != "db:5432" {
+		t.Errorf("sums: %+v", sums)
+	}
+	if sums := r.Sums(now, true); len(sums) != 0 {
+		t.Errorf("summed twice: %+v", sums)
+	}
+	// After the minute the first is noted anew, and what waits comes along.
+	for i := range maxNoted + 1 {
+		add(Event{Type: ForwardRefused, Reason: "denied", Ref: fmt.Sprint(i)})
+	}
+	now = now.Add(time.Minute)
+	if ref, sums, again := r.Again(Event{Type: ForwardRefused, Reason: "denied", Ref: "c"}, now); again || ref != "c" || len(sums) != 1 || sums[0].Count != 1 {
+		t.Errorf("after a minute: %s, %v, %v", ref, sums, again)
+	}
+	// However many kinds a client makes up, few are told apart.
+	noted = 0
+	for i := range 10 * maxKinds {
+		add(Event{Type: ChannelRefused, Reason: "unknown-channel", ChannelType: fmt.Sprint("x", i), Ref: fmt.Sprint(i)})
+	}
+	if noted > maxKinds+maxNoted || len(r.kinds) > maxKinds+1 {
+		t.Errorf("%d noted, %d kinds", noted, len(r.kinds))
+	}
+	if sums := r.Sums(now, true); len(sums) != 1 || sums[0].Count != 10*maxKinds-noted {
+		t.Errorf("%d noted, sums %+v", noted, sums)
+	}
+}

@@ -1,0 +1,162 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"entry/audit"
+	"entry/audit/refusal"
+)
+
+// Pace is how many events one user may cause at once, and how many a second
+// after that. What goes beyond waits, so that nobody can fill the log: what has
+// begun is always put on record, only nothing more begins meanwhile. The zero
+// Pace is without a bound.
+type Pace struct{ Burst, PerSecond int }
+
+const (
+	rateAlarmEvery = time.Hour // one event a user
+	maxEarly       = 8         // logins of one user that may wait for it; a login takes a place from others
+)
+
+// paces counts the events of users. It is safe for concurrent use.
+type paces struct {
+	Pace
+	now func() time.Time
+
+	mu sync.Mutex // guards what follows
+	of map[string]*pace
+}
+
+// pace is what one user has left. It can go below zero: what has happened is
+// put on record whatever it costs.
+type pace struct {
+	left  float64
+	at    time.Time // when left was so
+	told  time.Time // when an alarm was raised
+	early int       // logins that wait
+}
+
+func newPaces(p Pace, now func() time.Time) *paces {
+	return &paces{Pace: p, now: now, of: map[string]*pace{}}
+}
+
+// user is the pace of user now; mu is held.
+func (p *paces) user(user string) *pace {
+	u, now := p.of[user], p.now()
+	if u == nil {
+		u = &pace{left: float64(p.Burst), at: now}
+		p.of[user] = u
+	}
+	if d := now.Sub(u.at); d > 0 {
+		u.left, u.at = min(float64(p.Burst), u.left+d.Seconds()*float64(p.PerSecond)), now
+	}
+	return u
+}
+
+// spend counts n events of user. alarm says that from now on user has to wait,
+// which is to be told.
+func (p *paces) spend(user string, n int) (alarm bool) {
+	if p.Burst == 0 || user == "" {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.user(user)
+	u.left -= float64(n)
+	if u.left >= 1 || p.now().Sub(u.told) < rateAlarmEvery {
+		return false
+	}
+	u.told = p.now()
+	return true
+}
+
+// take takes the place of one event, or says how long to wait for one.
+func (p *paces) take(user string) time.Duration {
+	if p.Burst == 0 {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.user(user)
+	if u.left >= 1 {
+		u.left--
+		return 0
+	}
+	return time.Duration((1-u.left)/float64(p.PerSecond)*float64(time.Second)) + time.Millisecond
+}
+
+// await waits until user may cause one more event.
+func (p *paces) await(ctx context.Context, user string) error {
+	for {
+		d := p.take(user)
+		if d == 0 {
+			return nil
+		}
+		t := time.NewTimer(min(d, time.Minute))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Early waits until user may log in: with a key that needs no code, a client could
+// otherwise log in as fast as it can. It is asked once the key is proven. The
+// refusal is for too many logins that wait already.
+func (g *Gate) Early(ctx context.Context, user string) *Refused {
+	p := g.paces
+	if p.take(user) == 0 {
+		return nil
+	}
+	done, ok := p.wait(user)
+	if !ok {
+		return Refuse("event-rate", "you log in too often; wait some minutes", audit.Event{})
+	}
+	defer done()
+	if p.await(ctx, user) != nil {
+		return Refuse(refusal.Closed, "the connection ended", audit.Event{})
+	}
+	return nil
+}
+
+// wait counts a login of user that waits, unless too many do; done takes it back.
+func (p *paces) wait(user string) (done func(), ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.user(user)
+	if u.early >= maxEarly {
+		return nil, false
+	}
+	u.early++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		u.early--
+	}, true
+}
+
+// Turn waits until the user may begin something that is put on record. It
+// returns an error only where ctx ends first.
+func (l *Login) Turn(ctx context.Context) error { return l.gate.paces.await(ctx, l.who.User()) }
+
+// Append stores events of l as the audit log does, and counts them for its user.
+func (l *Login) Append(ctx context.Context, e ...audit.Event) error {
+	err := l.gate.o.Events.Append(ctx, e...)
+	l.gate.spent(l.who.User(), len(e))
+	return err
+}
+
+// spent counts n events of user.
+func (g *Gate) spent(user string, n int) {
+	if g.paces.spend(user, n) {
+		e := audit.Event{Type: audit.AlarmEventRate, User: user, Reason: "rate",
+			Detail: fmt.Sprintf("caused %d events faster than %d a second; what causes more of them waits", g.paces.Burst, g.paces.PerSecond)}
+		g.o.Trouble("events of "+user, fmt.Errorf("%s", e.Detail))
+		g.append(e)
+	}
+}

@@ -1,0 +1,42 @@
+package access
+
+import (
+	"slices"
+
+	"entry/audit"
+	"entry/audit/refusal"
+)
+
+// Rescues tells whether user may begin something though only a reserve is left.
+func (g *Gate) Rescues(user string) bool { return slices.Contains(g.o.Rescue, user) }
+
+// hasRoom tells whether the log has room for something new of user.
+func (g *Gate) hasRoom(user string) bool {
+	s := g.o.Space()
+	return s == audit.Ample || s < audit.Spent && g.Rescues(user)
+}
+
+// MakeRoom ends what the log has no room for any more: sessions but those of
+// rescuers where it is scarce, every connection where it is spent. It returns how
+// many sessions and connections to targets it ended.
+func (g *Gate) MakeRoom() (ended int) {
+	s := g.o.Space()
+	if s < audit.Scarce {
+		return 0
+	}
+	why := &refusal.Error{Code: "log-full", Text: "the audit log is almost full, so all sessions end; tell your operator"}
+	for _, h := range g.registry.all() {
+		if s == audit.Spent || !g.Rescues(h.login.who.User()) {
+			h.End(why)
+			ended++
+		}
+	}
+	if s == audit.Spent {
+		for _, p := range g.registry.present(func(*Login) bool { return true }) {
+			if p.hangUp != nil && len(p.holds) == 0 { // the others end with what they hold
+				g.own.Go("end of a connection", p.hangUp)
+			}
+		}
+	}
+	return ended
+}
