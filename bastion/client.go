@@ -24,6 +24,7 @@ const (
 
 	maxJumps  = 64 // jump and tcp channels open at a time on one client connection
 	maxPortal = 10 // portal sessions, OpenSSH's MaxSessions
+	maxTold   = 8  // refused jumps that are told why inside; more are refused as channels
 
 	clientKeepAlive = 10 * time.Minute // laptops sleep; then the connection may be gone
 	keepAliveMisses = 3
@@ -67,10 +68,21 @@ func (c *client) serve(ctx context.Context) {
 	c.slots = make(chan struct{}, maxJumps)
 	c.group.Go("client requests", c.requests)
 	c.group.Go("client keep-alive", func() { c.keepAlive(ctx) })
-	portals := make(chan struct{}, maxPortal)
+	portals, told := make(chan struct{}, maxPortal), make(chan struct{}, maxTold)
 	for nch := range c.leg.Channels {
 		refuse := func(reason ssh.RejectionReason, r *access.Refused) {
 			r.Event.ChannelType = nch.ChannelType()
+			if isJump(nch) {
+				select {
+				case told <- struct{}{}:
+					c.group.Go("refused jump", func() {
+						defer func() { <-told }()
+						c.tell(nch, "", c.note(r))
+					})
+					return
+				default:
+				}
+			}
 			c.refuse(nch, reason, r)
 		}
 		slots, open := c.slots, c.jump

@@ -84,7 +84,7 @@ func disconnected(err error) (said string, ok bool) {
 func (c *client) refused(f forward) string {
 	c.s.t.Helper()
 	ch, err := c.open(f)
-	if err == nil && f.Port == 22 {
+	if err == nil && (f.Port == 22 || f.OriginatorPort == 65535) {
 		defer ch.Close()
 		_, _, _, err = ssh.NewClientConn(channelConn{ch}, f.Host+":22", &ssh.ClientConfig{HostKeyCallback: c.s.hostCheck()})
 		said, ok := disconnected(err)
@@ -102,6 +102,18 @@ func (c *client) refused(f forward) string {
 		c.s.t.Fatalf("%+v: %v", f, err)
 	}
 	return e.Message
+}
+
+// told is refused of a jump that must not be refused as a channel, where most
+// clients hide why.
+func (c *client) told(f forward) string {
+	c.s.t.Helper()
+	ch, err := c.open(f)
+	if err != nil {
+		c.s.t.Fatalf("%+v: %v", f, err)
+	}
+	ch.Close()
+	return c.refused(f)
 }
 
 // channelConn is a channel as a net.Conn, without deadlines.

@@ -51,8 +51,8 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	var m directTCPIP
 	refuse := func(reason ssh.RejectionReason, r *access.Refused) {
 		r.Event.Destination = destination(m)
-		if m.Port == access.SSHPort {
-			c.refuseJump(nch, r)
+		if m.Port == access.SSHPort || ownClient(m) && c.machine(r.Event.Target) != nil {
+			c.tell(nch, r.Event.Target, c.note(r))
 			return
 		}
 		c.refuse(nch, reason, r)
@@ -117,11 +117,27 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 	c.inner(ctx, inner, signers, o, own)
 }
 
-// refuseJump opens a jump only to say why it goes nowhere, to the SSH client
-// inside it: the text of a refused channel is hidden by OpenSSH's connection
-// sharing, by -W under -q, and by most libraries. Nothing is dialled.
-func (c *client) refuseJump(nch ssh.NewChannel, r *access.Refused) {
-	line := "entry: " + plain.ASCII(c.note(r), maxLine)
+// machine is the target of that full name, if SSH is spoken there.
+func (c *client) machine(name string) *policy.Target {
+	if t, ok := c.s.gate.Policy().Target(name); ok && t.Kind == policy.SSH {
+		return t
+	}
+	return nil
+}
+
+// isJump tells whether a channel that was opened without being looked at leads to
+// where SSH is spoken.
+func isJump(nch ssh.NewChannel) bool {
+	var m directTCPIP
+	return nch.ChannelType() == "direct-tcpip" && ssh.Unmarshal(nch.ExtraData(), &m) == nil && m.Port == access.SSHPort
+}
+
+// tell opens a jump only to say why it goes nowhere, to the SSH client inside it:
+// the text of a refused channel is hidden by OpenSSH's connection sharing, by -W
+// under -q, and by most libraries. Nothing is dialled. target is the full name, ""
+// where there is none.
+func (c *client) tell(nch ssh.NewChannel, target, why string) {
+	line := "entry: " + plain.ASCII(why, maxLine)
 	inner, closed, err := c.accept(nch)
 	if err != nil {
 		return
@@ -134,7 +150,7 @@ func (c *client) refuseJump(nch ssh.NewChannel, r *access.Refused) {
 	switch {
 	case err != nil: // no SSH client, or it is gone
 	case isDropbear(peer):
-		c.bannerOnly(vc, peer, r.Event.Target, line)
+		c.bannerOnly(vc, peer, target, line)
 	default:
 		_ = fastconn.Disconnect(inner, fastconn.ByApplication, line) // the client may be gone
 	}
@@ -145,7 +161,7 @@ func (c *client) refuseJump(nch ssh.NewChannel, r *access.Refused) {
 // then the host key shown is entry's own.
 func (c *client) bannerOnly(nc net.Conn, peer []byte, target, line string) {
 	signers := c.s.own
-	if t, ok := c.s.gate.Policy().Target(target); ok && t.Kind == policy.SSH {
+	if t := c.machine(target); t != nil {
 		if theirs, r := c.hostKeys(t); r == nil {
 			signers = theirs
 		}

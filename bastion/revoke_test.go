@@ -176,7 +176,7 @@ func TestReloadSparesOldConnections(t *testing.T) {
 	begin(t, inner)
 	s.clock.Advance(13 * time.Hour)
 	s.server.Access().SetPolicy(policies.Parse(t, usual(s)))
-	s.refusedWith(t, c.refused(jumpTo("home", 22)), audit.JumpRefused, "code-too-old")
+	s.refusedWith(t, c.told(jumpTo("home", 22)), audit.JumpRefused, "code-too-old")
 	if _, err := inner.NewSession(); err == nil {
 		t.Error("a new channel in the old session")
 	}

@@ -29,7 +29,7 @@ func TestShutdownDrains(t *testing.T) {
 		return err != nil
 	})
 	// What runs goes on; nothing new begins that would only be cut.
-	s.refusedWith(t, c.refused(jumpTo("home", 22)), audit.JumpRefused, "draining")
+	s.refusedWith(t, c.told(jumpTo("home", 22)), audit.JumpRefused, "draining")
 	s.refusedWith(t, idle.refused(jumpTo("home", 22)), audit.JumpRefused, "draining")
 	if out, _, err := run(t, inner, "say in"); out != "in" {
 		t.Errorf("%q, %v", out, err)

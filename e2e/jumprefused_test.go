@@ -103,4 +103,12 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 			})
 		}
 	}
+	t.Run("a port that a machine doesn't have, over a shared connection", func(t *testing.T) {
+		beside(t)
+		c := s.client(alice, block)
+		c.master()
+		if said := testkit.Run(t, c.ssh("-J", "entry", "-p", "2200", "home", "true")).Stderr; !strings.Contains(said, "entry: home.tinker is reached on port 22, not 2200 (ref ") {
+			t.Errorf("the person reads %q", said)
+		}
+	})
 }
