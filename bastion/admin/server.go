@@ -111,7 +111,11 @@ type Issued struct {
 }
 
 func (a *Server) answer(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, error)) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+	most := int64(maxAdminBody)
+	if r.URL.Path == manyPath {
+		most = maxManyBody
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
 	// What was begun is finished, audited and answered for, whether or not the
 	// operator waits: an access half taken away would be no revocation.
 	v, err := f(r.WithContext(context.WithoutCancel(r.Context())))

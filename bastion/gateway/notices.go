@@ -82,6 +82,16 @@ func NewNotices(o NoticesOptions) (*Notices, error) {
 	if o.Lost == nil || n.limit < 0 || n.limit > maxQueue {
 		return nil, fmt.Errorf("notices: Lost is required, and the queue takes 1 to %d", maxQueue)
 	}
+	var err error
+	if n.deliver, err = deliverer(o.Notices); err != nil {
+		return nil, err
+	}
+	n.start()
+	return n, nil
+}
+
+// deliverer is how one line goes out.
+func deliverer(o configs.Notices) (func(context.Context, []byte) error, error) {
 	switch {
 	case (len(o.Command) == 0) == (o.Webhook == nil):
 		return nil, errors.New("notices: give either a command or a webhook")
@@ -90,16 +100,13 @@ func NewNotices(o NoticesOptions) (*Notices, error) {
 		if err != nil {
 			return nil, fmt.Errorf("notices: %w", err)
 		}
-		n.deliver = func(ctx context.Context, line []byte) error { return p.post(ctx, "application/json", line) }
+		return func(ctx context.Context, line []byte) error { return p.post(ctx, "application/json", line) }, nil
 	case !filepath.IsAbs(o.Command[0]):
 		return nil, errors.New("notices: the command must be an absolute path")
 	case o.Timeout <= 0:
 		return nil, errors.New("notices: the command's timeout must be positive")
-	default:
-		n.deliver = command{argv: o.Command, timeout: o.Timeout}.run
 	}
-	n.start()
-	return n, nil
+	return command{argv: o.Command, timeout: o.Timeout}.run, nil
 }
 
 func (n *Notices) start() {

@@ -46,6 +46,6 @@ func (a Operators) Invite(ctx context.Context, name string) (mail, signal string
 		return "", "", time.Time{}, fmt.Errorf("invite user %s: %w", name, err)
 	}
 	a.notify(ctx, Notice{User: name, Kind: noticeInvited, Detail: "until " + plain.Moment(fresh.Expires)})
-	half := len(temporary) / 2
-	return temporary[:half], temporary[half+1:], fresh.Expires, nil
+	mail, signal = Halves(temporary)
+	return mail, signal, fresh.Expires, nil
 }

@@ -19,6 +19,7 @@ const (
 	noticeKeyAdded          NoticeKind = "key-added"
 	noticeKeyRemoved        NoticeKind = "key-removed"
 	noticeInvited           NoticeKind = "invited"
+	noticeInviteWaits       NoticeKind = "invitation-waits" // soon it is no longer good
 	noticeReset             NoticeKind = "reset"
 	noticeDisabled          NoticeKind = "disabled"
 	noticeEnabled           NoticeKind = "enabled"

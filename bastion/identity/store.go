@@ -133,6 +133,9 @@ type Writer interface {
 	// remembered is forgotten in the same transaction if the epoch or the time of
 	// the passphrase changes, or if its key or its authenticator goes.
 	Save(ctx context.Context, a Account) (generation int64, err error)
+	// Put is Create of each of created and Save of each of saved, all or none, in one
+	// transaction.
+	Put(ctx context.Context, created, saved []Account) error
 	// Delete removes the account and all that belongs to it, or ErrChanged.
 	Delete(ctx context.Context, id string, generation int64) error
 }

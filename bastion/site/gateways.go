@@ -16,6 +16,10 @@ import (
 	"entry/configs"
 )
 
+// noticesWaiting is how many notices may wait: one operation may be about a whole
+// course.
+const noticesWaiting = 1 << 13
+
 // noticesLast bounds how long the end waits for notices that still wait to go
 // out: a command or a webhook with all its tries.
 const noticesLast = 15 * time.Second
@@ -27,7 +31,7 @@ func openNotices(cfg *configs.Config, log *audit.Log, tell func(string, error)) 
 	if cfg.Notices == nil {
 		return nil, nil
 	}
-	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: *cfg.Notices, Lost: func(l gateway.Loss) {
+	n, err := gateway.NewNotices(gateway.NoticesOptions{Notices: *cfg.Notices, Queue: noticesWaiting, Lost: func(l gateway.Loss) {
 		ctx := Self(context.Background())
 		what := fmt.Sprintf("%s, the last was %s", plain.Count(l.Count, "notice"), l.Last.Kind)
 		err := log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.NoticeLost, User: l.Last.User, Reason: l.Reason, Detail: what}))

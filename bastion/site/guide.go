@@ -21,24 +21,32 @@ import (
 // Guide makes a user's personal access guide from the files that the server
 // reads.
 func Guide(cfg *configs.Config, user identity.UserInfo) (*Pages, error) {
+	of, err := Guides(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return of(user)
+}
+
+// Guides is Guide for many users, which reads the files once.
+func Guides(cfg *configs.Config) (func(user identity.UserInfo) (*Pages, error), error) {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
 		return nil, wrong(err)
 	}
-	facts, err := guideFacts(cfg, p, user)
+	server, err := serverFacts(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return newPages(facts)
+	return func(user identity.UserInfo) (*Pages, error) { return newPages(personal(server, p, user)) }, nil
 }
 
-// guideFacts are what is known of this server and the user. Nobody knows yet
-// from where the user will come, nor a directory's groups.
-func guideFacts(cfg *configs.Config, p *policy.Policy, user identity.UserInfo) (guide.Facts, error) {
-	f, err := serverFacts(cfg)
+// personal adds what is known of the user to the facts of the server. Nobody knows
+// yet from where the user will come, nor a directory's groups.
+func personal(f guide.Facts, p *policy.Policy, user identity.UserInfo) guide.Facts {
 	now := time.Now()
 	f.User, f.Targets = user.Name, portal.Targets(access.Places(p, access.Expected(user, now), now))
-	return f, err
+	return f
 }
 
 // serverFacts are those of no user.

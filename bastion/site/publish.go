@@ -34,6 +34,16 @@ func newPages(f guide.Facts) (*Pages, error) {
 // overwrites nothing.
 func (p *Pages) Put(dir, user string) (files []string, err error) { return p.put(dir, user) }
 
+// Replace is Put in place of older files.
+func (p *Pages) Replace(dir, user string) (files []string, err error) {
+	for _, ext := range []string{".html", ".txt"} {
+		if err := os.Remove(filepath.Join(dir, user+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return p.put(dir, user)
+}
+
 // Publish does the same in a folder that a web server serves, in place of the
 // user's older guides there. 128 random bits in the names keep anybody from
 // finding out who is invited.

@@ -189,6 +189,7 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow() // before the server closes
 	s.serve("the note of the log's position", func() { s.state.followLog(following, s.log) })
+	defer s.startReminding(Self(ctx))()
 	ready()
 	for {
 		select {

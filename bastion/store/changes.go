@@ -11,72 +11,91 @@ import (
 
 // Create implements identity.Writer.
 func (s *Store) Create(ctx context.Context, a identity.Account) error {
-	err := s.changeAccounts(ctx, func(tx *sql.Tx) error {
-		temp, until := temporary(a)
-		n, err := affected(tx.ExecContext(ctx, `INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase,
-			passphrase_set, temporary, temporary_until, created, last_login, ends, active_since, realm, phone, code_by_sms)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			a.ID, a.Name, a.Generation, a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet),
-			temp, until, micros(a.Created), micros(a.LastLogin), micros(a.Ends), micros(a.ActiveSince),
-			a.Realm, a.Phone, a.CodeBySMS))
-		if err != nil {
-			return err
+	return named("create account", s.changeAccounts(ctx, func(tx *sql.Tx) error { return s.createIn(ctx, tx, a) }))
+}
+
+func (s *Store) createIn(ctx context.Context, tx *sql.Tx, a identity.Account) error {
+	temp, until := temporary(a)
+	n, err := affected(tx.ExecContext(ctx, `INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase,
+		passphrase_set, temporary, temporary_until, created, last_login, ends, active_since, realm, phone, code_by_sms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		a.ID, a.Name, a.Generation, a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet),
+		temp, until, micros(a.Created), micros(a.LastLogin), micros(a.Ends), micros(a.ActiveSince),
+		a.Realm, a.Phone, a.CodeBySMS))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return identity.ErrExists
+	}
+	if err := writeParts(ctx, tx, a); err != nil {
+		return err
+	}
+	return s.apply(ctx, tx, a.ID, a.Generation)
+}
+
+// Put implements identity.Writer.
+func (s *Store) Put(ctx context.Context, created, saved []identity.Account) error {
+	return named("put accounts", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+		for _, a := range created {
+			if err := s.createIn(ctx, tx, a); err != nil {
+				return err
+			}
 		}
-		if n == 0 {
-			return identity.ErrExists
+		for _, a := range saved {
+			if err := s.saveIn(ctx, tx, a); err != nil {
+				return err
+			}
 		}
-		if err := writeParts(ctx, tx, a); err != nil {
-			return err
-		}
-		return s.apply(ctx, tx, a.ID, a.Generation)
-	})
-	return named("create account", err)
+		return nil
+	}))
 }
 
 // Save implements identity.Writer.
 func (s *Store) Save(ctx context.Context, a identity.Account) (int64, error) {
-	err := s.changeAccounts(ctx, func(tx *sql.Tx) error {
-		temp, until := temporary(a)
-		reset := identity.PendingReset{}
-		if a.Pending != nil {
-			reset = *a.Pending
-		}
-		// If the account turns out to have changed, this is rolled back.
-		if _, err := tx.ExecContext(ctx, `DELETE FROM remembered_keys WHERE account = ?1
-			AND EXISTS (SELECT 1 FROM accounts WHERE id = ?1 AND (epoch <> ?2 OR passphrase_set <> ?3))`,
-			a.ID, a.Epoch, micros(a.PassphraseSet)); err != nil {
-			return err
-		}
-		for _, table := range []string{"waiters", "approvals"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE account = ?1
-				AND EXISTS (SELECT 1 FROM accounts WHERE id = ?1 AND epoch <> ?2)`, a.ID, a.Epoch); err != nil {
-				return err
-			}
-		}
-		n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET generation = generation + 1, epoch = ?, disabled = ?,
-			passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ?, ends = ?, active_since = ?,
-			reset_asked = ?, reset_passphrase_only = ?, reset_uid = ?, reset_login_uid = ?, reset_by = ?,
-			realm = ?, phone = ?, code_by_sms = ?
-			WHERE id = ? AND generation = ?`,
-			a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet), temp, until, micros(a.Ends), micros(a.ActiveSince),
-			micros(reset.Asked), reset.PassphraseOnly, reset.By.UID, reset.By.LoginUID, reset.By.Name,
-			a.Realm, a.Phone, a.CodeBySMS,
-			a.ID, a.Generation))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return identity.ErrChanged
-		}
-		if err := writeParts(ctx, tx, a); err != nil {
-			return err
-		}
-		return s.apply(ctx, tx, a.ID, a.Generation+1)
-	})
-	if err != nil {
+	if err := s.changeAccounts(ctx, func(tx *sql.Tx) error { return s.saveIn(ctx, tx, a) }); err != nil {
 		return 0, named("save account", err)
 	}
 	return a.Generation + 1, nil
+}
+
+func (s *Store) saveIn(ctx context.Context, tx *sql.Tx, a identity.Account) error {
+	temp, until := temporary(a)
+	reset := identity.PendingReset{}
+	if a.Pending != nil {
+		reset = *a.Pending
+	}
+	// If the account turns out to have changed, this is rolled back.
+	if _, err := tx.ExecContext(ctx, `DELETE FROM remembered_keys WHERE account = ?1
+		AND EXISTS (SELECT 1 FROM accounts WHERE id = ?1 AND (epoch <> ?2 OR passphrase_set <> ?3))`,
+		a.ID, a.Epoch, micros(a.PassphraseSet)); err != nil {
+		return err
+	}
+	for _, table := range []string{"waiters", "approvals"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE account = ?1
+			AND EXISTS (SELECT 1 FROM accounts WHERE id = ?1 AND epoch <> ?2)`, a.ID, a.Epoch); err != nil {
+			return err
+		}
+	}
+	n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET generation = generation + 1, epoch = ?, disabled = ?,
+		passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ?, ends = ?, active_since = ?,
+		reset_asked = ?, reset_passphrase_only = ?, reset_uid = ?, reset_login_uid = ?, reset_by = ?,
+		realm = ?, phone = ?, code_by_sms = ?
+		WHERE id = ? AND generation = ?`,
+		a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet), temp, until, micros(a.Ends), micros(a.ActiveSince),
+		micros(reset.Asked), reset.PassphraseOnly, reset.By.UID, reset.By.LoginUID, reset.By.Name,
+		a.Realm, a.Phone, a.CodeBySMS,
+		a.ID, a.Generation))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return identity.ErrChanged
+	}
+	if err := writeParts(ctx, tx, a); err != nil {
+		return err
+	}
+	return s.apply(ctx, tx, a.ID, a.Generation+1)
 }
 
 // Delete implements identity.Writer.

@@ -86,6 +86,36 @@ func conformAccounts(t *testing.T, handles func(t *testing.T, n int) []identity.
 		is(t, s.Create(t.Context(), identity.Account{ID: want.ID, Name: "carol", Generation: 1}), identity.ErrExists)
 	})
 
+	t.Run("many are put, or none", func(t *testing.T) {
+		s := one(t, handles)
+		create(t, s, full("alice"))
+		a := read(t, s, "alice")
+		a.Phone = "+46700000000"
+		bob, carol := full("bob"), identity.Account{ID: "c", Name: "carol", Generation: 1, Created: day}
+		for name, err := range map[string]error{
+			"a name is taken": s.Put(t.Context(), []identity.Account{bob, {ID: "other", Name: "alice", Generation: 1}}, []identity.Account{a}),
+			"one twice":       s.Put(t.Context(), []identity.Account{bob, bob}, nil),
+			"one has changed": s.Put(t.Context(), []identity.Account{bob}, []identity.Account{a, {ID: a.ID, Name: "alice", Generation: 9}}),
+			"one isn't there": s.Put(t.Context(), []identity.Account{carol}, []identity.Account{{ID: "nobody", Name: "nobody", Generation: 1}}),
+		} {
+			if !errors.Is(err, identity.ErrExists) && !errors.Is(err, identity.ErrChanged) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if all, err := s.Accounts(t.Context()); err != nil || len(all) != 1 || all[0].Phone == a.Phone {
+			t.Errorf("%+v %v", all, err)
+		}
+		if err := s.Put(t.Context(), []identity.Account{bob, carol}, []identity.Account{a}); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, s, "bob"); !reflect.DeepEqual(got, bob) {
+			t.Errorf("\n got %+v\nwant %+v", got, bob)
+		}
+		if got := read(t, s, "alice"); got.Phone != a.Phone || got.Generation != a.Generation+1 {
+			t.Errorf("%+v", got)
+		}
+	})
+
 	t.Run("standing is what the account says", func(t *testing.T) {
 		s := one(t, handles)
 		create(t, s, full("alice"))

@@ -3,13 +3,21 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
+	"entry/bastion/admin"
+	"entry/bastion/identity"
 	"entry/bastion/site"
+	"entry/configs"
+	"entry/policy"
+	"entry/policy/strict"
 )
 
 func checkCmd() *cobra.Command {
@@ -18,7 +26,8 @@ func checkCmd() *cobra.Command {
 		Short: "Check the configuration, the policy and its tests, and the keys",
 		Long: `Check the configuration, the policy with its tests, and the keys, and change
 nothing. Every problem of a file is named with its line. Warnings are on standard
-error and don't change the exit code.
+error and don't change the exit code: among them, members of a lab without an
+account and accounts in no lab, with the names that are likely misspelt.
 
 The last line is for users' known_hosts: with it they see no host-key warning.`,
 		Example: "  entry check --dir /etc/entry\n  entry check --dir /etc/entry && systemctl reload entry",
@@ -42,9 +51,48 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			for _, w := range found.Warnings {
 				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
+			for _, w := range strays(cmd.Context(), cfg, p) {
+				fmt.Fprintln(os.Stderr, "warning:", w)
+			}
 			fmt.Printf("ok: %s, policy %s\n", plain.Count(len(p.Targets()), "target"), p.Hash())
 			fmt.Print("For users' known_hosts:\n", found.KnownHosts)
 			return nil
 		},
 	}
+}
+
+// mostStrays bounds how many names a warning has.
+const mostStrays = 20
+
+// strays says how accounts and policy disagree. Before the first server or verb
+// there are no accounts to ask for.
+func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warnings []string) {
+	if !exists(cfg.Database.SQLite) {
+		return nil
+	}
+	o, err := openOperator(cfg)
+	if err != nil {
+		return []string{"the accounts were not held against the policy: " + err.Error()}
+	}
+	var users []identity.UserInfo
+	err = errors.Join(o.call(ctx, http.MethodGet, "/v1/users", nil, &users), o.Close())
+	if err != nil {
+		return []string{"the accounts were not held against the policy: " + err.Error()}
+	}
+	s := admin.Compare(users, p)
+	var missing []string
+	for _, name := range s.Missing {
+		if near := strict.DidYouMean(name, s.Nowhere); near != "" {
+			warnings = append(warnings, fmt.Sprintf("the policy names %s, who has no account%s That account is in no lab", name, near))
+			continue
+		}
+		missing = append(missing, name)
+	}
+	if len(missing) > 0 {
+		warnings = append(warnings, "named by the policy and without an account: "+plain.List(missing, mostStrays))
+	}
+	if len(s.Nowhere) > 0 {
+		warnings = append(warnings, "accounts in no lab, so a login leads nowhere: "+plain.List(s.Nowhere, mostStrays))
+	}
+	return warnings
 }

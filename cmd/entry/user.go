@@ -32,6 +32,7 @@ or the server can't open the files that it leaves.
 
 Times are UTC.`,
 		Example: `  entry user invite alice --lab tinker
+  entry user invite --from course.csv --out course
   entry user ls
   entry user reset alice             lost the passphrase or the device
   entry user unlock alice            locked out after failed logins
@@ -42,11 +43,7 @@ Times are UTC.`,
 	}
 	cmd.PersistentFlags().Bool("json", false, "one JSON object a line")
 	cmd.AddCommand(
-		issueCmd("add USER", "Add a user and print a temporary passphrase",
-			`Add a user and print a temporary passphrase: alone on standard output, and with
-what to do with it on standard error. Give it to the user over a way that others
-can't read. At the first login the user chooses a passphrase and enrols an
-authenticator.`),
+		addCmd(),
 		inviteCmd(), importCmd(),
 		resetCmd(), confirmCmd(),
 		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable"),
@@ -84,9 +81,21 @@ func userPath(name string) (string, error) {
 	return "/v1/users/" + url.PathEscape(name), nil
 }
 
-func issueCmd(use, short, long string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Long: long, Args: usageArgs(cobra.ExactArgs(1)),
+func addCmd() *cobra.Command {
+	var m many
+	cmd := &cobra.Command{Use: "add USER", Short: "Add a user and print a temporary passphrase, or add many",
+		Long: `Add a user and print a temporary passphrase: alone on standard output, and with
+what to do with it on standard error. Give it to the user over a way that others
+can't read. At the first login the user chooses a passphrase and enrols an
+authenticator.
+` + manyHelp,
+		Example: "  entry user add alice\n  entry user add --from course.csv --out course", Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if all, err := m.wanted(cmd, args); err != nil {
+				return err
+			} else if all {
+				return withOperator(cmd, func(cfg *configs.Config, o *operator) error { return m.run(cmd, cfg, o) })
+			}
 			path, err := userPath(args[0])
 			if err != nil {
 				return err
@@ -100,6 +109,8 @@ func issueCmd(use, short, long string) *cobra.Command {
 				return err
 			})
 		}}
+	m.flags(cmd)
+	return cmd
 }
 
 // issue has a temporary passphrase made by the operation at path and prints it.

@@ -21,6 +21,7 @@ import (
 func inviteCmd() *cobra.Command {
 	var lab, guideDir string
 	var revoke bool
+	m := many{invite: true}
 	cmd := &cobra.Command{
 		Use:   "invite USER",
 		Short: "Invite a user: a temporary passphrase in two halves, and a personal guide",
@@ -37,10 +38,20 @@ or to guides.directory of the configuration under a name that can't be guessed,
 for a web server to serve.
 
 Run it again to make a new invitation in place of the old one, as long as the
-user hasn't logged in. --revoke takes it back.`,
-		Example: "  entry user invite alice --lab tinker\n  entry user invite alice --lab tinker --guide .\n  entry user invite alice --revoke",
-		Args:    usageArgs(cobra.ExactArgs(1)),
+user hasn't logged in. --revoke takes it back.
+` + manyHelp + ` --renew makes new invitations for all who haven't
+logged in yet, with --expired for those whose invitation is no longer good.`,
+		Example: "  entry user invite alice --lab tinker\n  entry user invite --from course.csv --out course\n  entry user invite --renew --expired --out again\n  entry user invite alice --lab tinker --guide .\n  entry user invite alice --revoke",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if all, err := m.wanted(cmd, args); err != nil {
+				return err
+			} else if all && (revoke || lab != "") {
+				return failf(exitUsage, "--lab and --revoke are for one user; the file has a column lab")
+			} else if all {
+				m.guides = guideDir
+				return withOperator(cmd, func(cfg *configs.Config, o *operator) error { return m.run(cmd, cfg, o) })
+			}
 			path, err := userPath(args[0])
 			if err != nil {
 				return err
@@ -59,6 +70,9 @@ user hasn't logged in. --revoke takes it back.`,
 			})
 		},
 	}
+	m.flags(cmd)
+	cmd.Flags().BoolVar(&m.renew, "renew", false, "make new invitations for all who haven't logged in yet")
+	cmd.Flags().BoolVar(&m.lapsed, "expired", false, "with --renew: only in place of those that are no longer good")
 	cmd.Flags().StringVar(&lab, "lab", "", "the `LAB` that the user has to be a member of")
 	cmd.Flags().StringVar(&guideDir, "guide", "", "write the guide to `DIR`")
 	cmd.Flags().BoolVar(&revoke, "revoke", false, "take the invitation back; the account is disabled")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +22,16 @@ import (
 )
 
 func userLsCmd() *cobra.Command {
-	return &cobra.Command{Use: "ls", Short: "List users", Args: usageArgs(cobra.NoArgs),
+	waiting := false
+	cmd := &cobra.Command{Use: "ls", Short: "List users", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
 				var users []identity.UserInfo
 				if err := o.call(cmd.Context(), http.MethodGet, "/v1/users", nil, &users); err != nil {
 					return err
+				}
+				if waiting {
+					users = slices.DeleteFunc(users, func(u identity.UserInfo) bool { return !pending(u) })
 				}
 				if asJSON(cmd) {
 					return eachJSON(users)
@@ -39,6 +44,8 @@ func userLsCmd() *cobra.Command {
 				return w.Flush()
 			})
 		}}
+	cmd.Flags().BoolVar(&waiting, "pending", false, "only those who have yet to log in for the first time")
+	return cmd
 }
 
 func userShowCmd() *cobra.Command {

@@ -1,0 +1,143 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"entry/audit/plain"
+	"entry/bastion/identity"
+	"entry/policy"
+)
+
+// maxManyBody bounds a request that makes many accounts: some 10,000 of them.
+const maxManyBody = 2 << 20 // bytes
+
+// manyPath is where such a request goes.
+const manyPath = "/v1/users"
+
+// mostProblems bounds what one answer says is wrong.
+const mostProblems = 50
+
+// NewPerson is somebody who is to have an account.
+type NewPerson struct {
+	identity.Person
+	Lab string `json:"lab,omitempty"` // that the policy has to make them a member of
+}
+
+// ManyRequest are accounts to be made in one transaction. With Invite each temporary
+// passphrase comes in two halves, and everybody has to be in some lab.
+type ManyRequest struct {
+	People []NewPerson `json:"people"`
+	Invite bool        `json:"invite,omitempty"`
+	// Check says what is wrong with the request, and makes nothing.
+	Check bool `json:"check,omitempty"`
+}
+
+// ManyResult is what became of one of them. Secrets are shown only now.
+type ManyResult struct {
+	User       string           `json:"user"`
+	Outcome    identity.Outcome `json:"outcome"`
+	Passphrase string           `json:"temporary_passphrase,omitempty"` // without Invite
+	First      string           `json:"first_half,omitempty"`
+	Second     string           `json:"second_half,omitempty"`
+	Until      time.Time        `json:"until,omitzero"`
+}
+
+// addMany makes accounts for many, all or none.
+func (a *Server) addMany(r *http.Request) (any, error) {
+	var in ManyRequest
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	people := make([]identity.Person, 0, len(in.People))
+	var wrong []string
+	seen := map[string]bool{}
+	for _, p := range in.People {
+		if err := a.fits(p, in.Invite); err != nil {
+			wrong = append(wrong, err.Error())
+		}
+		if seen[p.Name] {
+			wrong = append(wrong, plain.Line(p.Name)+" stands there twice")
+		}
+		seen[p.Name] = true
+		people = append(people, p.Person)
+	}
+	if len(wrong) > 0 {
+		if more := len(wrong) - mostProblems; more > 0 {
+			wrong = append(wrong[:mostProblems], "and "+plain.Count(more, "more problem"))
+		}
+		return nil, &Error{http.StatusForbidden, "nobody was added:\n" + strings.Join(wrong, "\n")}
+	}
+	out := []ManyResult{}
+	if in.Check {
+		return out, nil
+	}
+	if a.Gate != nil { // what ends by this operation ends with its reason
+		for _, p := range people {
+			defer a.Gate.Changing(p.Name)()
+		}
+	}
+	made, err := a.Auth.AddAll(r.Context(), people, in.Invite)
+	if err != nil {
+		return nil, said(err)
+	}
+	for _, m := range made {
+		res := ManyResult{User: m.Name, Outcome: m.Outcome, Until: m.Until}
+		switch {
+		case m.Temporary == "":
+		case in.Invite:
+			res.First, res.Second = identity.Halves(m.Temporary)
+		default:
+			res.Passphrase = m.Temporary
+		}
+		if m.Outcome == identity.Renewed {
+			a.endUser(m.Name, "invitation-renewed")
+		}
+		out = append(out, res)
+	}
+	return out, nil
+}
+
+// fits says what is wrong with one of them.
+func (a *Server) fits(p NewPerson, invited bool) error {
+	if err := a.Auth.CheckPerson(p.Person); err != nil {
+		var refused *identity.Refusal
+		if errors.As(err, &refused) {
+			return errors.New(refused.Text)
+		}
+		return err
+	}
+	if p.Lab == "" && !invited {
+		return nil
+	}
+	_, err := a.labsOf(p.Name, p.Lab)
+	return err
+}
+
+// Strays is how accounts and policy disagree.
+type Strays struct {
+	Missing []string // whom the policy makes a member of a lab, without an account
+	Nowhere []string // accounts in no lab
+}
+
+// Compare holds the accounts against the people that p knows.
+func Compare(users []identity.UserInfo, p *policy.Policy) (s Strays) {
+	accounts := map[string]bool{}
+	for _, u := range users {
+		accounts[u.Name] = true
+		if len(p.LabsOf(u.Name)) == 0 && u.Realm == "" {
+			s.Nowhere = append(s.Nowhere, u.Name)
+		}
+	}
+	for name := range p.UserClasses() {
+		if !accounts[name] {
+			s.Missing = append(s.Missing, name)
+		}
+	}
+	slices.Sort(s.Nowhere)
+	slices.Sort(s.Missing)
+	return s
+}

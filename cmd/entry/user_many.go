@@ -1,0 +1,218 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"entry/audit/plain"
+	"entry/bastion/admin"
+	"entry/bastion/gateway"
+	"entry/bastion/identity"
+	"entry/bastion/site"
+	"entry/configs"
+)
+
+// manyHelp is what add and invite have in common.
+const manyHelp = `
+Many at once: --from FILE reads a CSV file whose first line names the columns,
+name and any of lab, phone, realm, end. All are added in one transaction, or
+nobody is, with every problem named by its line. --out DIR gets a file of its own
+for each secret, readable by you alone; with --hand-out the program under
+notices.command gets each instead, as a line of JSON, and DIR keeps who was
+served. After a failure run the same again: who was served stays as they are, and
+the others get theirs. Whoever has logged in already is left alone.`
+
+// many adds or invites many people.
+type many struct {
+	from, out, guides      string
+	handOut, renew, lapsed bool
+	invite                 bool
+}
+
+func (m *many) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&m.from, "from", "", "add everybody in the CSV `FILE`: name,lab,phone,realm,end")
+	cmd.Flags().StringVar(&m.out, "out", "", "write the secrets into `DIR`, a file for each")
+	cmd.Flags().BoolVar(&m.handOut, "hand-out", false, "give the secrets to notices.command instead")
+}
+
+// wanted tells whether more than one user is asked for, in a way that makes sense.
+func (m *many) wanted(cmd *cobra.Command, args []string) (bool, error) {
+	switch {
+	case m.from == "" && !m.renew:
+		switch {
+		case m.out != "" || m.handOut || m.lapsed:
+			return false, failf(exitUsage, "--out, --hand-out and --expired are for many users: give --from FILE")
+		}
+		return false, usageArgs(cobra.ExactArgs(1))(cmd, args)
+	case len(args) != 0:
+		return false, failf(exitUsage, "a USER and many of them exclude each other")
+	case m.lapsed && !m.renew:
+		return false, failf(exitUsage, "--expired says which invitations --renew renews")
+	case m.renew && m.from != "":
+		return false, failf(exitUsage, "--renew is for those who are invited already: leave --from out")
+	case m.out == "":
+		return false, failf(exitUsage, "say where the secrets go: --out DIR")
+	}
+	return true, nil
+}
+
+// run adds them and puts their secrets where they belong.
+func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
+	ctx := cmd.Context()
+	if m.handOut {
+		if err := site.CanHandOut(cfg); err != nil {
+			return err
+		}
+	}
+	people, err := m.people(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(m.out, 0o700); err != nil {
+		return err
+	}
+	req := admin.ManyRequest{Invite: m.invite}
+	phones := map[string]string{}
+	for _, p := range people {
+		phones[p.name] = p.phone
+		req.People = append(req.People, admin.NewPerson{Lab: p.lab, Person: identity.Person{Name: p.name, Phone: p.phone, Realm: p.realm, Ends: p.ends,
+			Renew: m.renew || !m.served(p.name)}})
+	}
+	var made []admin.ManyResult
+	if err := o.call(ctx, http.MethodPost, "/v1/users", req, &made); err != nil {
+		return err
+	}
+	var guide func(identity.UserInfo) (*site.Pages, error)
+	if m.invite && (m.guides != "" || cfg.Guides.Directory != "") {
+		if guide, err = site.Guides(cfg); err != nil {
+			return err
+		}
+	}
+	count := map[identity.Outcome]int{}
+	for _, r := range made {
+		count[r.Outcome]++
+		if err := m.serve(ctx, cfg, r, phones[r.User], guide); err != nil {
+			return hinted(fmt.Errorf("%s: the account is made, but %w", r.User, err), "run the same again: it goes on from there")
+		}
+		if asJSON(cmd) {
+			r.First, r.Second, r.Passphrase = "", "", ""
+			if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+				return err
+			}
+		} else if r.Outcome == identity.Barred {
+			fmt.Printf("%s: the account is disabled, and stays so\n", r.User)
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%d added, %d renewed, %d served before, %d in use, %d disabled. Secrets are in %s%s.\n", count[identity.Added], count[identity.Renewed],
+		count[identity.Waits], count[identity.InUse], count[identity.Barred], m.out, map[bool]string{true: " no more: they were handed out"}[m.handOut])
+	if count[identity.Barred] > 0 {
+		return fmt.Errorf("%s could not be added", plain.Count(count[identity.Barred], "user"))
+	}
+	return nil
+}
+
+// people are those of the file, or whose invitations wait.
+func (m *many) people(ctx context.Context, o *operator) ([]person, error) {
+	if m.from != "" {
+		return readPeople(m.from, time.Now())
+	}
+	var users []identity.UserInfo
+	if err := o.call(ctx, http.MethodGet, "/v1/users", nil, &users); err != nil {
+		return nil, err
+	}
+	var people []person
+	for _, u := range users {
+		if pending(u) && !u.Disabled && (!m.lapsed || u.TemporaryExpires.Before(time.Now())) {
+			people = append(people, person{name: u.Name, phone: u.Phone})
+		}
+	}
+	if len(people) == 0 {
+		return nil, failf(exitNotFound, "no invitation is to be renewed; entry user ls --pending shows them")
+	}
+	return people, nil
+}
+
+// pending tells whether the user has yet to log in for the first time.
+func pending(u identity.UserInfo) bool {
+	return !u.TemporaryExpires.IsZero() && u.PassphraseSet.IsZero() && u.LastLogin.IsZero() && len(u.Authenticators) == 0
+}
+
+// parts are the ends of the names of a user's files.
+func (m *many) parts() []string {
+	if m.invite {
+		return []string{"first-half", "second-half"}
+	}
+	return []string{"temporary-passphrase"}
+}
+
+// served tells whether the user's secrets are there, or were handed out.
+func (m *many) served(user string) bool {
+	if exists(filepath.Join(m.out, user+".handed-out")) {
+		return true
+	}
+	for _, part := range m.parts() {
+		if !exists(filepath.Join(m.out, user+"."+part)) {
+			return false
+		}
+	}
+	return true
+}
+
+// serve writes, or hands out, what one user needs.
+func (m *many) serve(ctx context.Context, cfg *configs.Config, r admin.ManyResult, phone string, guide func(identity.UserInfo) (*site.Pages, error)) error {
+	secrets := []string{r.Passphrase}
+	if m.invite {
+		secrets = []string{r.First, r.Second}
+	}
+	fresh := secrets[0] != ""
+	if fresh {
+		// Of two that don't belong together, one would be left by a failure between.
+		for _, old := range append(m.parts(), "handed-out") {
+			if err := os.Remove(filepath.Join(m.out, r.User+"."+old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		if guide != nil {
+			pages, err := guide(identity.UserInfo{Name: r.User})
+			if err != nil {
+				return err
+			}
+			if m.guides != "" {
+				_, err = pages.Replace(m.guides, r.User)
+			} else {
+				_, err = pages.Publish(cfg.Guides.Directory, r.User)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for i, part := range m.parts() {
+		path := filepath.Join(m.out, r.User+"."+part)
+		if fresh && !m.handOut {
+			if err := site.WriteSecret(path, secrets[i]+"\n"); err != nil {
+				return err
+			}
+		}
+		if fresh && m.handOut {
+			if err := site.HandOut(ctx, cfg, gateway.Secret{User: r.User, Kind: part, At: time.Now().UTC(), Secret: secrets[i], Phone: phone, Until: r.Until}); err != nil {
+				return fmt.Errorf("it could not be handed out: %w", err)
+			}
+		}
+	}
+	if fresh && m.handOut {
+		return site.WriteSecret(filepath.Join(m.out, r.User+".handed-out"), "until "+plain.Moment(r.Until)+"\n")
+	}
+	return nil
+}
