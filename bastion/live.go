@@ -259,6 +259,10 @@ func (l *live) finish(st session.Stats, err error) {
 			if rerr != nil {
 				f := l.event(audit.RecordingFailed)
 				f.Detail = plain.Clip(rerr.Error(), maxPeer)
+				if errors.Is(rerr, spool.ErrGone) {
+					f.Type, f.Reason = audit.AlarmFileGone, "recording"
+					l.s.log.Error("A RECORDING'S FILES ARE NOT WHERE THEY WERE: its session ends", zap.String("session", l.id), zap.Error(rerr))
+				}
 				l.append(f)
 			}
 			e.Recording = &audit.Recording{ID: l.id, Head: hex.EncodeToString(sum.Head[:]), Segments: sum.Segments}

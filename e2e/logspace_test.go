@@ -169,3 +169,35 @@ func TestRotatedLog(t *testing.T) {
 		})
 	}
 }
+
+// TestFilesAreGone takes the database, and a recording of two, from a running
+// server: each ends what it belongs to within two seconds, and says so in the log.
+func TestFilesAreGone(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	alice, bob := s.client(s.enrolled("alice")), s.client(s.enrolled("bob"))
+	alice.master()
+	bob.master()
+	hers := testkit.Start(t, "ssh", alice.exec("sleep 300")) // idle
+	first := s.awaitEvent("exec.requested", nil).Session
+	his := testkit.Start(t, "ssh", bob.exec(ticker))
+	his.WaitFor(tick)
+	testkit.MustRun(t, command("sh", "-c", fmt.Sprintf("mv %[1]s %[1]s.1 && gzip %[1]s.1", s.path("spool", first+".key"))))
+	if code := hers.Wait(); code == 0 || !strings.Contains(hers.Stderr.String(), "entry: the recording can't go on") {
+		t.Errorf("the session whose key is gone ended with %d: %q", code, hers.Stderr.String())
+	}
+	s.awaitEvent("alarm.file-gone", func(e event) bool { return e.Reason == "recording" && e.Session == first })
+	ticks := len(tick.FindAllString(his.Stdout.String(), -1))
+	testkit.Eventually(t, "the other session goes on", func() bool { return len(tick.FindAllString(his.Stdout.String(), -1)) > ticks+2 })
+
+	db := s.path("state", "entry.db")
+	testkit.MustRun(t, command("sh", "-c", fmt.Sprintf("cp %[1]s %[1]s.new && mv %[1]s.new %[1]s", db)))
+	if code := his.Wait(); code == 0 || !strings.Contains(his.Stderr.String(), "entry: the jump host's files were changed") {
+		t.Errorf("the other session ended with %d: %q", code, his.Stderr.String())
+	}
+	if code := s.proc.Wait(); code != 1 || !strings.Contains(s.proc.Stderr.String(), "entry.db was replaced by another file") {
+		t.Errorf("the server ended with %d:\n%s", code, s.proc.Stderr.String())
+	}
+	s.proc = nil
+	s.awaitEvent("alarm.file-gone", func(e event) bool { return e.Reason == "database" })
+}

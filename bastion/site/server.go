@@ -18,9 +18,11 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/refusal"
 	"entry/bastion"
 	"entry/bastion/admin"
 	"entry/bastion/identity"
+	"entry/bastion/store"
 	"entry/configs"
 	"entry/policy"
 	"entry/session/group"
@@ -191,8 +193,16 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	s.serve("the note of the log's position", func() { s.state.followLog(following, s.log) })
 	defer s.startReminding(Self(ctx))()
 	ready()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if err := s.state.store.Intact(); errors.Is(err, store.ErrGone) {
+				s.fileGone(err, "database")
+				s.drain("failure", signals)
+				return err
+			}
 		case <-ctx.Done():
 			s.drain("shutdown", signals)
 			return nil
@@ -202,6 +212,9 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 		case <-s.state.log.SpaceChanged():
 			s.makeRoom()
 		case <-s.spool.Failed():
+			if err := s.spool.Err(); errors.Is(err, spool.ErrGone) {
+				s.fileGone(err, "spool")
+			}
 			s.drain("failure", signals)
 			return fmt.Errorf("recordings: %w", s.spool.Err())
 		case sig := <-signals:
@@ -213,6 +226,23 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 			return nil
 		}
 	}
+}
+
+// lookEvery is how often the database's files are looked for; the log and the
+// spool look for theirs themselves.
+const lookEvery = time.Second
+
+// fileGone says, in both logs, that files which promise durability aren't where
+// they were.
+func (s *Server) fileGone(err error, what string) {
+	s.log.Error("FILES ARE NOT WHERE THEY WERE: nothing can be promised any more, so the server ends", zap.Error(err))
+	e := audit.Event{Type: audit.AlarmFileGone, Reason: what, Detail: err.Error()}
+	ctx, cancel := context.WithTimeout(context.Background(), lookEvery)
+	defer cancel()
+	if err := s.state.log.Append(ctx, e); err != nil {
+		s.log.Error("append alarm", zap.Error(err))
+	}
+	s.bastion.Access().EndAll(&refusal.Error{Code: "file-gone", Text: "the jump host's files were changed, so all sessions end; tell your operator"})
 }
 
 // makeRoom says loudly how much room the log has now, and ends what has to end.

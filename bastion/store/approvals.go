@@ -18,7 +18,7 @@ var _ access.Book = (*Store)(nil)
 // the one before is gone.
 func (s *Store) Serve(ctx context.Context, node string) error {
 	s.node.Store(&node)
-	_, err := s.write.ExecContext(ctx, `DELETE FROM waiters WHERE node = ?`, node)
+	_, err := s.exec(ctx, `DELETE FROM waiters WHERE node = ?`, node)
 	return named("forget who waited", err)
 }
 
@@ -62,7 +62,7 @@ func (s *Store) Wait(ctx context.Context, w access.Waiter, now time.Time) (reque
 
 // Leave implements access.Book.
 func (s *Store) Leave(ctx context.Context, id string) error {
-	_, err := s.write.ExecContext(ctx, `DELETE FROM waiters WHERE id = ?`, id)
+	_, err := s.exec(ctx, `DELETE FROM waiters WHERE id = ?`, id)
 	return named("leave off waiting", err)
 }
 
@@ -165,7 +165,7 @@ func (s *Store) Use(ctx context.Context, seat policy.Seat, rules []string, use s
 
 // Unuse implements access.Book.
 func (s *Store) Unuse(ctx context.Context, use string) error {
-	_, err := s.write.ExecContext(ctx, `DELETE FROM approval_uses WHERE session = ?`, use)
+	_, err := s.exec(ctx, `DELETE FROM approval_uses WHERE session = ?`, use)
 	return named("give back approvals", err)
 }
 

@@ -9,14 +9,14 @@ import (
 
 // SpendStep implements identity.Spender: one row, one statement.
 func (s *Store) SpendStep(ctx context.Context, authenticator string, step int64, at time.Time) (bool, error) {
-	n, err := affected(s.write.ExecContext(ctx, `UPDATE authenticators SET last_step = ?1, used = ?2 WHERE id = ?3 AND last_step < ?1`,
+	n, err := affected(s.exec(ctx, `UPDATE authenticators SET last_step = ?1, used = ?2 WHERE id = ?3 AND last_step < ?1`,
 		step, micros(at), authenticator))
 	return n == 1, named("spend step", err)
 }
 
 // SpendRecovery implements identity.Spender.
 func (s *Store) SpendRecovery(ctx context.Context, account string, hash [32]byte, at time.Time) (bool, error) {
-	n, err := affected(s.write.ExecContext(ctx, `UPDATE recovery_codes SET used = ? WHERE account = ? AND hash = ? AND used = 0`,
+	n, err := affected(s.exec(ctx, `UPDATE recovery_codes SET used = ? WHERE account = ? AND hash = ? AND used = 0`,
 		micros(at), account, hash[:]))
 	return n == 1, named("spend recovery code", err)
 }
@@ -55,12 +55,12 @@ func (s *Store) CountFailure(ctx context.Context, account string, at time.Time, 
 
 // ClearFailures implements identity.Ledger.
 func (s *Store) ClearFailures(ctx context.Context, account string) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE accounts SET failures = 0, failures_since = 0, locked_until = 0 WHERE id = ?`, account)
+	_, err := s.exec(ctx, `UPDATE accounts SET failures = 0, failures_since = 0, locked_until = 0 WHERE id = ?`, account)
 	return named("clear failures", err)
 }
 
 // LowerSteps implements identity.Ledger.
 func (s *Store) LowerSteps(ctx context.Context, account string, step int64) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE authenticators SET last_step = ?1 WHERE account = ?2 AND last_step > ?1`, step, account)
+	_, err := s.exec(ctx, `UPDATE authenticators SET last_step = ?1 WHERE account = ?2 AND last_step > ?1`, step, account)
 	return named("lower steps", err)
 }

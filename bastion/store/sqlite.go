@@ -37,6 +37,7 @@ type Store struct {
 	counted atomic.Int64 // calls of Count
 	node    atomic.Pointer[string]
 	bell    bell
+	kept    kept
 }
 
 var _ identity.Store = (*Store)(nil)
@@ -82,7 +83,7 @@ func openSQLite(path string, all []migration, wait time.Duration, now func() tim
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	return s, nil
+	return s, s.kept.keep(path)
 }
 
 // patiently calls open until the database isn't locked, for at most wait. Where
@@ -156,6 +157,9 @@ func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
 	}
 	defer rollback(tx)
 	if err := f(tx); err != nil {
+		return err
+	}
+	if err := s.Intact(); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"entry/audit/names"
 	"entry/session/recording"
 )
 
@@ -40,6 +42,8 @@ type disk interface {
 	remove(name string) error
 	// list opens a file to append to and says how long it is.
 	list(name string) (listFile, int64, error)
+	// at says where a file of the directory is.
+	at(name string) (names.File, error)
 	// syncNames makes the directory's names durable.
 	syncNames() error
 	// syncAll makes everything written before the call durable.
@@ -52,6 +56,7 @@ type disk interface {
 // directory is the real disk. Everything goes through a root, so that no name
 // leads out of the spool.
 type directory struct {
+	path string // absolute
 	root *os.Root
 	// dir was opened before any recording: a failed write-back is reported
 	// once, and only to descriptors that were open when it happened.
@@ -68,6 +73,9 @@ func openDirectory(path string) (*directory, error) {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	d := &directory{root: root}
+	if d.path, err = filepath.Abs(path); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
 	if d.dir, err = root.Open("."); err != nil {
 		return nil, errors.Join(fmt.Errorf("open spool: %w", err), root.Close())
 	}
@@ -97,6 +105,8 @@ func (d *directory) create(name string) (file, error) {
 	}
 	return f, nil
 }
+
+func (d *directory) at(name string) (names.File, error) { return names.At(filepath.Join(d.path, name)) }
 
 func (d *directory) remove(name string) error { return d.root.Remove(name) }
 

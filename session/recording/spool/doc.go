@@ -15,6 +15,11 @@
 //     ends, and says so by Failed. A sync or a commit that fails ends all of
 //     them: the system reports a failed write-back once, and doesn't say whose
 //     it was. No failure is ever passed over.
+//   - Durability is of names. Before each tick the files of what changed have to be
+//     where they were, and no shorter; those of idle recordings are watched by
+//     inotify, and all of them looked at where that lost something or a file system
+//     was mounted. What is gone ends its recording within two seconds; the spool
+//     itself, or the lists, all of them.
 //   - Sealed bytes are written as they are or not at all: after a short write
 //     the rest of the same bytes follows.
 //   - Under Options.Reserve no recording starts, and under half of it those

@@ -80,6 +80,7 @@ type Spool struct {
 	budget  atomic.Int64 // bytes that may be written until the free space is looked at again
 	ticking sync.Mutex   // one tick at a time; taken before any other lock
 	day     tickFile     // guarded by ticking
+	guard   *guard       // the ticker's; nil in some tests
 
 	// mu guards what follows. It may be taken while a Writer's lock is held,
 	// never the other way round, and nothing does I/O under it.
@@ -111,6 +112,9 @@ func Open(o Options) (*Spool, error) {
 	s, err := open(o, d)
 	if err != nil {
 		return nil, errors.Join(err, d.close())
+	}
+	if s.guard, err = newGuard(o.Dir, d.dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("open spool: %w", err), s.Close())
 	}
 	s.vital("the spool's tick", s.tickEverySecond)
 	return s, nil
@@ -169,7 +173,7 @@ func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) 
 	if err != nil {
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
-	w := &Writer{spool: s, id: h.ID, user: h.User, rescue: rescue, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record))}
+	w := &Writer{spool: s, id: h.ID, user: h.User, rescue: rescue, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record)), bytes: int64(len(record))}
 	begin := func() error { return w.begin(record, key) }
 	if err := s.within(begin, func() { _ = w.file.Close() }); err != nil { // ErrStalled is what counts
 		return nil, fmt.Errorf("start recording: %w", err)
@@ -204,6 +208,13 @@ func (w *Writer) begin(record, key []byte) error {
 	err = errors.Join(writeAll(f, record), writeAll(k, key), f.Sync(), k.Sync(), k.Close())
 	if err == nil {
 		err = d.syncNames()
+	}
+	if err == nil {
+		w.place.data, err = d.at(w.id + recording.Ext)
+	}
+	if err == nil {
+		w.place.key, err = d.at(w.id + recording.KeyExt)
+		w.place.keySize = int64(len(key))
 	}
 	if err != nil {
 		return errors.Join(err, f.Close(), d.remove(w.id+recording.Ext), d.remove(w.id+recording.KeyExt))
@@ -333,7 +344,7 @@ func (s *Spool) Close() error {
 	s.work.Broadcast()
 	s.mu.Unlock()
 	s.wg.Wait()
-	return errors.Join(err, s.day.close(), s.codec.Close(), s.disk.close())
+	return errors.Join(err, s.day.close(), s.codec.Close(), s.disk.close(), s.guard.close())
 }
 
 // writeAll writes p, going on where a short write stopped. The bytes never

@@ -80,6 +80,18 @@ func newBench(t testing.TB, edit func(*Options)) *bench {
 	return b
 }
 
+// newTicking is a bench on the real disk, with the spool's own clock.
+func newTicking(t testing.TB) *bench {
+	t.Helper()
+	b := &bench{t: t, dir: filepath.Join(t.TempDir(), "spool")}
+	var err error
+	if b.Spool, err = Open(Options{Dir: b.dir, Commit: b.commit}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() }) // a failed one returns why
+	return b
+}
+
 func (b *bench) commit(_ context.Context, t recording.Tick) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

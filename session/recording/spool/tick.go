@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"entry/audit/names"
 	"entry/session/recording"
 )
 
@@ -19,6 +20,7 @@ func (s *Spool) tickEverySecond() {
 	for {
 		select {
 		case <-t.C:
+			s.lookAfter()
 			_ = s.tick() // a failed tick has ended the spool, which says so itself
 		case <-s.failed:
 			return
@@ -58,11 +60,32 @@ func (s *Spool) tick() error {
 	for i, w := range dirty {
 		_ = w.waitFor(cuts[i], 0) // a broken recording is in the tick with what it has
 	}
+	if s.guard != nil {
+		for _, w := range changed {
+			s.ensure(w)
+		}
+		for _, w := range dirty {
+			s.ensure(w)
+		}
+	}
 	err := s.commit()
 	if err != nil && !errors.Is(err, ErrFull) {
 		s.fail(err)
 	}
 	return err
+}
+
+// ensure ends w where its files aren't where they were, unless it is closed.
+func (s *Spool) ensure(w *Writer) {
+	s.mu.Lock()
+	_, open := s.open[w]
+	s.mu.Unlock()
+	if !open {
+		return
+	}
+	if err := w.check(); err != nil {
+		w.abandon(err)
+	}
 }
 
 // cutForTick cuts the open segment, if it has frames, and returns how many
@@ -201,6 +224,7 @@ const listAhead = 64 << 10 // bytes
 // tickFile is the day's file of lists. The zero tickFile has none open yet.
 type tickFile struct {
 	day       string
+	at        names.File
 	f         listFile
 	size      int64
 	allocated int64 // how long the file can become, whatever else is written
@@ -220,7 +244,8 @@ func (t *tickFile) open(d disk, now time.Time) (err error) {
 		return err
 	}
 	t.day, t.allocated = day, t.size
-	return nil
+	t.at, err = d.at(recording.ListFile(day))
+	return err
 }
 
 // reserve sees to it that need more bytes of lists have room.
@@ -237,6 +262,14 @@ func (t *tickFile) reserve(d disk, now time.Time, need int64) error {
 	}
 	t.allocated = size
 	return nil
+}
+
+// check returns nil where the file is where it was and as long as it was.
+func (t *tickFile) check() error {
+	if t.f == nil {
+		return nil
+	}
+	return t.at.Check(t.size)
 }
 
 // append adds a list and says where it is. After an error the file is opened

@@ -33,6 +33,7 @@ type Writer struct {
 	rescue   bool // may use the reserve
 	start    time.Time
 	file     file
+	place    place
 	failed   chan struct{}
 	closing  sync.Mutex // one Close at a time
 
