@@ -201,6 +201,8 @@ func TestPortalKeysAreRemembered(t *testing.T) {
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))) + " laptop"
 	w := c.portal("keys", "add", line)
 	w.giveCode(alice)
+	w.expect(`Signature: $`)
+	w.sendLine("")
 	w.expect(regexp.QuoteMeta("Added: " + ssh.FingerprintSHA256(signer.PublicKey())))
 	if code := w.wait(); code != 0 {
 		t.Fatalf("exit status %d: %q", code, w.text())

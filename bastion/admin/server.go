@@ -187,12 +187,19 @@ func (a *Server) endUser(name string, reason refusal.Code) {
 
 func (a *Server) addKey(r *http.Request) (any, error) {
 	var in struct {
-		Key string `json:"key"`
+		Key    string `json:"key"`
+		Shared string `json:"shared"` // why other accounts may have it, too
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		return nil, &Error{http.StatusBadRequest, "the request holds no key"}
 	}
-	fp, err := a.Auth.AddKey(r.Context(), r.PathValue("name"), in.Key)
+	add := a.Auth.AddKey
+	if in.Shared != "" {
+		add = func(ctx context.Context, name, line string) (string, error) {
+			return a.Auth.ShareKey(ctx, name, line, in.Shared)
+		}
+	}
+	fp, err := add(r.Context(), r.PathValue("name"), in.Key)
 	var refused *identity.KeyRefused
 	if errors.As(err, &refused) {
 		return nil, &Error{http.StatusBadRequest, refused.Text}

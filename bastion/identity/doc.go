@@ -31,6 +31,15 @@
 // of the code, the passphrase it was beside, the account's epoch. No lock of a
 // source keeps it out: it can't be guessed.
 //
+// # One key, one account
+//
+// A key whose private half was shown, by a login that it opened or by a signature
+// (SSHSIG, namespace keys@ and the server's name) over a challenge of ssh entry keys
+// add, belongs to that account. Adding it elsewhere is refused without saying whose it
+// is. A key that was only pasted is a claim: it works, and is taken away when another
+// account shows it, so that nobody can squat a published key. An operator may share one
+// (ShareKey); what several accounts had before keys had an owner counts as shared.
+//
 // # Locks and proof
 //
 // A name that failed too often from a source, and a source that did, are locked.

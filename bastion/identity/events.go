@@ -38,6 +38,7 @@ const (
 	reasonNotApplied      reason = "not-applied"
 	reasonManyCodes       reason = "too-many-codes-guessed"
 	reasonKeySuspended    reason = "key-suspended"
+	reasonKeyTaken        reason = "key-of-another-account"
 )
 
 // report appends events. It outlives the caller's context: what was decided

@@ -14,6 +14,17 @@ import (
 // argues for. acct has the generation that the login was judged by.
 func (d *dialogue) finish(ctx context.Context, acct Account, method string) (Identity, error) {
 	now := d.a.now()
+	if d.key != "" {
+		switch err := d.a.prove(ctx, acct, d.key, d.event("", "")); {
+		case errors.Is(err, ErrKeyTaken):
+			return Identity{}, d.failed(ctx, verdict{
+				reason: reasonKeyTaken,
+				text:   "Right, but this key is in use by another account, and a key belongs to one: log in with your passphrase, and ask " + d.a.contact + ".",
+			})
+		case err != nil:
+			return Identity{}, err
+		}
+	}
 	r := d.remembrance(method, now)
 	record := func(ctx context.Context) error {
 		return d.a.store.RecordLogin(ctx, acct.ID, acct.Generation, d.loginInfo(now, method), r)

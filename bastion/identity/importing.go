@@ -73,8 +73,9 @@ func (a Operators) vacant(ctx context.Context, acct Account) error {
 
 func (a Operators) importAll(ctx context.Context, all []Imported, create func(Account) error) ([]ImportResult, error) {
 	results := make([]ImportResult, 0, len(all))
+	held := map[string]string{} // who has a key, of those before
 	for _, in := range all {
-		r, err := a.importOne(in, create)
+		r, err := a.importOne(ctx, in, held, create)
 		if errors.Is(err, ErrUnavailable) {
 			return results, fmt.Errorf("import user: %w", err)
 		}
@@ -83,7 +84,7 @@ func (a Operators) importAll(ctx context.Context, all []Imported, create func(Ac
 	return results, nil
 }
 
-func (a Operators) importOne(in Imported, create func(Account) error) (ImportResult, error) {
+func (a Operators) importOne(ctx context.Context, in Imported, held map[string]string, create func(Account) error) (ImportResult, error) {
 	r := ImportResult{Name: in.Name}
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	if err := policy.ValidUser(in.Name); err != nil {
@@ -128,7 +129,13 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 			key.Added = a.now()
 			var keys []Key
 			if keys, err = withKey(acct.Keys, key); err == nil {
-				acct.Keys = keys
+				err = a.noteOthers(ctx, key.Fingerprint, held[key.Fingerprint], note)
+			}
+			if errors.Is(err, ErrUnavailable) {
+				return r, err
+			}
+			if err == nil {
+				acct.Keys, held[key.Fingerprint] = keys, in.Name
 			}
 		}
 		if err != nil {
@@ -155,6 +162,25 @@ func (a Operators) importOne(in Imported, create func(Account) error) (ImportRes
 	a.noteRestrictions(in, acct, note)
 	note("%s", next)
 	return r, nil
+}
+
+// noteOthers says who else has a key, or returns a *KeyRefused if it was proven to be
+// somebody's. before is an account of the same import that has it, or "".
+func (a Operators) noteOthers(ctx context.Context, fingerprint, before string, note func(string, ...any)) error {
+	holders, err := a.store.KeyHolders(ctx, fingerprint)
+	if err != nil {
+		return fmt.Errorf("%w: read holders of a key: %w", ErrUnavailable, err)
+	}
+	for _, h := range holders {
+		if h.Proven && !h.Shared {
+			return refuseKey("%s is the key of %s, and a key belongs to one account; entry user key add --shared --reason lets both have it", fingerprint, h.Name)
+		}
+		before = h.Name
+	}
+	if before != "" {
+		note("the key %s is %s's, too: whoever logs in with it first keeps it, unless entry user key add --shared --reason lets both", fingerprint, before)
+	}
+	return nil
 }
 
 // noteRestrictions says with which restrictions an account was taken over.

@@ -46,7 +46,7 @@ func TestImport(t *testing.T) {
 		{"carol", false, []string{"not added: the account exists"}},
 		{"Not A Name", false, []string{"not added"}},
 		{"dave", true, []string{"the passphrase was left out: its hash is MD5", "no passphrase came along"}},
-		{"erin", true, []string{"no authenticator came along: entry user invite erin"}},
+		{"erin", true, []string{"the key " + k.print + " is alice's, too: whoever logs in with it first keeps it", "no authenticator came along: entry user invite erin"}},
 		{"frank", false, []string{"not added: nothing of it"}},
 	}
 	for i, r := range results {

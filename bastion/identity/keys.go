@@ -35,17 +35,46 @@ func refuseKey(format string, args ...any) error {
 // AddKey registers a public key, given as a line of authorized_keys without
 // options, as a first factor for name. It refuses certificates, DSA, and RSA
 // keys outside 2048 to 4096 bits with a *KeyRefused, as it does a key that the
-// account has, and returns the key's fingerprint.
+// account has, and one that was proven to be another account's. It returns the key's
+// fingerprint.
 func (a Operators) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
+	return a.addKey(ctx, name, line, "")
+}
+
+// ShareKey is AddKey for a key that other accounts have and keep, for a reason that
+// stays with it. A key that the account has already is shared from now on.
+func (a Operators) ShareKey(ctx context.Context, name, line, reason string) (fingerprint string, err error) {
+	if reason = strings.TrimSpace(reason); reason == "" || len(reason) > maxComment || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return "", refuseKey("a shared key needs a reason, in one line of at most %d bytes", maxComment)
+	}
+	return a.addKey(ctx, name, line, reason)
+}
+
+func (a Operators) addKey(ctx context.Context, name, line, shared string) (fingerprint string, err error) {
 	key, err := parseKey(line)
 	if err != nil {
 		return "", fmt.Errorf("add key to %s: %w", name, err)
 	}
-	key.Added = a.now()
+	key.Added, key.Shared = a.now(), shared
 	e := a.adminEvent(ctx, audit.KeyAdded, name, nil)
 	e.Key = key.Fingerprint
+	if shared != "" {
+		e.Detail = "shared: " + shared
+	} else {
+		acct, err := a.account(ctx, name)
+		owner := ""
+		if err == nil {
+			owner, err = a.owner(ctx, acct.ID, key.Fingerprint, a.adminEvent(ctx, "", name, nil))
+		}
+		if owner != "" && err == nil {
+			err = refuseKey("%s is the key of %s, and a key belongs to one account; --shared --reason lets both have it", key.Fingerprint, owner)
+		}
+		if err != nil {
+			return "", fmt.Errorf("add key to %s: %w", name, err)
+		}
+	}
 	err = a.change(ctx, name, e, func(acct *Account) error {
-		keys, err := withKey(acct.Keys, key)
+		keys, err := shareOrAdd(acct.Keys, key)
 		acct.Keys = keys
 		return err
 	})
@@ -54,6 +83,18 @@ func (a Operators) AddKey(ctx context.Context, name, line string) (fingerprint s
 	}
 	a.notify(ctx, Notice{User: name, Kind: noticeKeyAdded, Detail: key.Fingerprint})
 	return key.Fingerprint, nil
+}
+
+// shareOrAdd is withKey, but for a key that the account has already and shares from
+// now on.
+func shareOrAdd(keys []Key, key Key) ([]Key, error) {
+	i := slices.IndexFunc(keys, func(k Key) bool { return k.Fingerprint == key.Fingerprint })
+	if i < 0 || key.Shared == "" {
+		return withKey(keys, key)
+	}
+	keys = slices.Clone(keys)
+	keys[i].Shared = key.Shared
+	return keys, nil
 }
 
 // withKey returns keys with one more, or a *KeyRefused.

@@ -57,7 +57,7 @@ func TestPublicKeyAsFirstFactor(t *testing.T) {
 	if err != nil || id.Method() != "publickey+otp" || id.Key() != k.print {
 		t.Fatalf("%q %v", id.Method(), err)
 	}
-	w.wantLog(from, "login.failed wrong-code", "key.remembered", "login.succeeded publickey+otp")
+	w.wantLog(from, "login.failed wrong-code", "key.proven", "key.remembered", "login.succeeded publickey+otp")
 	w.clock.Advance(time.Minute)
 
 	if !w.a.KnowsKey(t.Context(), "alice", k.pub) || w.a.KnowsKey(t.Context(), "alice", other.pub) ||

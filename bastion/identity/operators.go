@@ -213,7 +213,7 @@ func (a Operators) change(ctx context.Context, name string, e audit.Event, edit 
 
 // storeFailed marks what is no answer of a Store as ErrUnavailable.
 func storeFailed(err error) error {
-	for _, answer := range []error{nil, ErrNoAccount, ErrExists, ErrChanged, ErrUnavailable} {
+	for _, answer := range []error{nil, ErrNoAccount, ErrExists, ErrChanged, ErrKeyTaken, ErrUnavailable} {
 		if errors.Is(err, answer) {
 			return err
 		}

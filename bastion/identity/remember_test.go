@@ -35,9 +35,9 @@ func TestRememberedKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.wantLog(mark, "key.remembered", "login.succeeded publickey+otp")
+	w.wantLog(mark, "key.proven", "key.remembered", "login.succeeded publickey+otp")
 	until := first.At().Add(12 * time.Hour)
-	if e := w.log.All()[mark]; e.Key != k.print || e.Until == nil || !e.Until.Equal(until) {
+	if e := w.log.All()[mark+1]; e.Key != k.print || e.Until == nil || !e.Until.Equal(until) {
 		t.Errorf("event %+v", e)
 	}
 

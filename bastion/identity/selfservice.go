@@ -162,23 +162,41 @@ func (a SelfService) NewRecovery(ctx context.Context, p Proof, ask Asker) error 
 	return d.showRecovery(ctx, codes, "The old recovery codes are worth nothing now. ")
 }
 
-// AddOwnKey registers a public key as AddKey does.
-func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string) (fingerprint string, err error) {
-	d, acct, err := a.take(ctx, p, nil)
+// AddOwnKey registers a public key as AddKey does, and asks for a signature of it
+// through ask, which makes it the account's alone (proven). Without one it is a claim,
+// which yields to whoever shows the key, by a login with it or by a signature.
+func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string, ask Asker) (fingerprint string, proven bool, err error) {
+	d, acct, err := a.take(ctx, p, ask)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	key, err := parseKey(line)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	key.Added = a.now()
 	next := acct
 	if next.Keys, err = withKey(acct.Keys, key); err != nil {
-		return "", err
+		return "", false, err
+	}
+	pub, err := publicKey(key)
+	if err != nil {
+		return "", false, err
+	}
+	switch owner, err := a.owner(ctx, acct.ID, key.Fingerprint, d.event("", "")); {
+	case err != nil:
+		return "", false, err
+	case owner != "": // whose it is isn't said
+		return "", false, refuseKey("it is in use by another account, and a key belongs to one: make another with ssh-keygen -t ed25519, or ask %s", a.contact)
+	}
+	if proven, err = d.askForSignature(ctx, pub); err != nil {
+		return "", false, err
 	}
 	d.key = key.Fingerprint
-	return key.Fingerprint, d.commit(ctx, acct, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint)
+	if err := d.commit(ctx, acct, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint); err != nil || !proven {
+		return key.Fingerprint, false, err
+	}
+	return key.Fingerprint, true, a.prove(ctx, next, key.Fingerprint, d.event("", ""))
 }
 
 // RestoreKey lets a suspended key of the account be a first factor again, or returns

@@ -120,7 +120,10 @@ func TestProofs(t *testing.T) {
 				"remove": func(p identity.Proof) error { return w.a.RemoveDevice(t.Context(), p, "app") },
 				"passwd": func(p identity.Proof) error { return w.a.ChangePassphrase(t.Context(), p, w.ask()) },
 				"codes":  func(p identity.Proof) error { return w.a.NewRecovery(t.Context(), p, w.ask()) },
-				"key":    func(p identity.Proof) error { _, err := w.a.AddOwnKey(t.Context(), p, edKey(t).line); return err },
+				"key": func(p identity.Proof) error {
+					_, _, err := w.a.AddOwnKey(t.Context(), p, edKey(t).line, w.ask(round{"…Signature: ", ""}))
+					return err
+				},
 			} {
 				p := c.proof()
 				mark := w.log.Mark()
@@ -348,7 +351,7 @@ func TestOwnKeys(t *testing.T) {
 	id := u.in()
 	k := edKey(t)
 	mark := w.log.Mark()
-	print, err := w.a.AddOwnKey(t.Context(), u.fresh(id), k.line)
+	print, _, err := w.a.AddOwnKey(t.Context(), u.fresh(id), k.line, w.ask(round{"…Signature: ", ""}))
 	if err != nil || print != k.print {
 		t.Fatal(print, err)
 	}
@@ -360,7 +363,7 @@ func TestOwnKeys(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	var refused *identity.KeyRefused
 	for _, line := range []string{k.line, "no-touch-required " + edKey(t).line, "nonsense"} {
-		if _, err := w.a.AddOwnKey(t.Context(), u.fresh(id), line); !errors.As(err, &refused) {
+		if _, _, err := w.a.AddOwnKey(t.Context(), u.fresh(id), line, w.ask()); !errors.As(err, &refused) {
 			t.Errorf("%q: %v", line, err)
 		}
 		w.clock.Advance(time.Minute)

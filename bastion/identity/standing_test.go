@@ -65,7 +65,7 @@ func TestStandingAgreesWithAFullRead(t *testing.T) {
 		{"key of another account", func(ctx context.Context, w *world, k testKey) error {
 			_, err := w.a.AddUser(ctx, "bob")
 			if err == nil {
-				_, err = w.a.AddKey(ctx, "bob", k.line)
+				_, err = w.a.ShareKey(ctx, "bob", k.line, "one person")
 			}
 			return errors.Join(err, w.a.RemoveKey(ctx, "alice", k.print))
 		}, stands, revoked},

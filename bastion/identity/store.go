@@ -15,6 +15,8 @@ var (
 	// ErrChanged: the account has another generation than the caller has seen,
 	// or is gone.
 	ErrChanged = errors.New("identity: the account was changed meanwhile")
+	// ErrKeyTaken: the key was proven to be another account's.
+	ErrKeyTaken = errors.New("identity: the key belongs to another account")
 )
 
 // Account is everything durable about one user.
@@ -95,6 +97,17 @@ type Key struct {
 	// Suspended is since when the key opens nothing, because somebody who has it
 	// guessed at the code; zero while it is in use.
 	Suspended time.Time `json:"suspended,omitzero"`
+	// Proven is when its private half was first shown here, zero while it is a mere
+	// claim; written only through Ledger, ignored by Create and Save.
+	Proven time.Time `json:"proven,omitzero"`
+	// Shared is why an operator let other accounts have it, too; "" for none.
+	Shared string `json:"shared,omitempty"`
+}
+
+// KeyHolder is an account that has a key.
+type KeyHolder struct {
+	Account, Name  string
+	Proven, Shared bool
 }
 
 // Remembrance is a key that stands for key and code from one network.
@@ -114,6 +127,8 @@ type Reader interface {
 	// Standing returns what it says of the account of that name, and whether the
 	// key of that fingerprint is one of its keys, in one query; or ErrNoAccount.
 	Standing(ctx context.Context, name, fingerprint string) (Standing, error)
+	// KeyHolders returns the accounts that have the key, sorted by name.
+	KeyHolders(ctx context.Context, fingerprint string) ([]KeyHolder, error)
 	// Accounts returns all of them, sorted by name.
 	Accounts(ctx context.Context) ([]Account, error)
 	// LastLogins returns the newest logins of the account, at most 20.
@@ -168,6 +183,10 @@ type Ledger interface {
 	CountFailure(ctx context.Context, account string, at time.Time, limit int, window time.Duration) (until time.Time, err error)
 	// ClearFailures forgets failures and lock.
 	ClearFailures(ctx context.Context, account string) error
+	// ProveKey notes that the account's key was shown at, if it wasn't yet (first), or
+	// returns ErrKeyTaken if it was proven to be another account's and this one
+	// doesn't share it. Of two accounts one wins, over all processes.
+	ProveKey(ctx context.Context, account, fingerprint string, at time.Time) (first bool, err error)
 	// LowerSteps lowers the last steps of the account's authenticators to step,
 	// where they are higher.
 	LowerSteps(ctx context.Context, account string, step int64) error

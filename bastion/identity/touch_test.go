@@ -46,7 +46,7 @@ func TestTouchIsCode(t *testing.T) {
 		if err != nil || id.Method() != "passphrase+sk" || id.Key() != ssh.FingerprintSHA256(pub) {
 			t.Errorf("%q %v", id.Method(), err)
 		}
-		w.wantLog(mark, "login.failed wrong-passphrase", "key.remembered", "login.succeeded passphrase+sk")
+		w.wantLog(mark, "login.failed wrong-passphrase", "key.proven", "key.remembered", "login.succeeded passphrase+sk")
 		if !w.remembers(at) {
 			t.Error("not remembered")
 		}

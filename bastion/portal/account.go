@@ -158,6 +158,9 @@ func (v *visit) ownKeys(ctx context.Context) (keys, remembered []string, err err
 		if !k.Suspended.IsZero() {
 			state = ", suspended " + plain.Moment(k.Suspended) + " after wrong codes"
 		}
+		if k.Proven.IsZero() {
+			state += ", not yet shown to be yours: log in with it"
+		}
 		keys = append(keys, fmt.Sprintf("%s %s %s (added %s%s)", k.Fingerprint, kind, plain.Text(k.Comment), plain.Moment(k.Added), state))
 	}
 	all, err := v.p.o.Auth.RememberedKeys(ctx, v.login.Who())
@@ -209,12 +212,15 @@ func (v *visit) addKey(ctx context.Context, d *desk, line string) uint32 {
 		return exitFailed
 	}
 	p, err := v.fresh(ctx, d)
-	fingerprint := ""
+	fingerprint, proven := "", false
 	if err == nil {
-		fingerprint, err = v.p.o.Auth.AddOwnKey(ctx, p, line)
+		fingerprint, proven, err = v.p.o.Auth.AddOwnKey(ctx, p, line, d)
 	}
 	if err != nil {
 		return v.failed(d, "add key", err)
+	}
+	if !proven {
+		d.errs.printf("entry: the key was not shown to be yours. Log in with it once, and it is.")
 	}
 	d.out.printf("Added: %s. It stands for the passphrase from now on; a code is still asked%s.", fingerprint, v.remembering())
 	return exitOK

@@ -169,14 +169,14 @@ func readParts(ctx context.Context, tx *sql.Tx, a *identity.Account) error {
 	if err != nil {
 		return err
 	}
-	err = each(ctx, tx, `SELECT fingerprint, line, comment, added, suspended FROM public_keys WHERE account = ? ORDER BY added, fingerprint`, a.ID,
+	err = each(ctx, tx, `SELECT fingerprint, line, comment, added, suspended, proven, shared FROM public_keys WHERE account = ? ORDER BY added, fingerprint`, a.ID,
 		func(rows *sql.Rows) error {
 			var (
-				k                identity.Key
-				added, suspended int64
+				k                        identity.Key
+				added, suspended, proven int64
 			)
-			err := rows.Scan(&k.Fingerprint, &k.Line, &k.Comment, &added, &suspended)
-			k.Added, k.Suspended = fromMicros(added), fromMicros(suspended)
+			err := rows.Scan(&k.Fingerprint, &k.Line, &k.Comment, &added, &suspended, &proven, &k.Shared)
+			k.Added, k.Suspended, k.Proven = fromMicros(added), fromMicros(suspended), fromMicros(proven)
 			a.Keys = append(a.Keys, k)
 			return err
 		})

@@ -141,9 +141,9 @@ func writeParts(ctx context.Context, tx *sql.Tx, a identity.Account) error {
 	}
 	for _, k := range a.Keys {
 		keys[k.Fingerprint] = true
-		if _, err := tx.ExecContext(ctx, `INSERT INTO public_keys (account, fingerprint, line, comment, added, suspended) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET suspended = excluded.suspended`,
-			a.ID, k.Fingerprint, k.Line, k.Comment, micros(k.Added), micros(k.Suspended)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO public_keys (account, fingerprint, line, comment, added, suspended, shared) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (account, fingerprint) DO UPDATE SET suspended = excluded.suspended, shared = excluded.shared`,
+			a.ID, k.Fingerprint, k.Line, k.Comment, micros(k.Added), micros(k.Suspended), k.Shared); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,7 @@ func conformance(t *testing.T, handles func(t *testing.T, n int) []identity.Stor
 	conformAccounts(t, handles)
 	conformLogins(t, handles)
 	conformLimits(t, handles)
+	conformKeys(t, handles)
 }
 
 func one(t *testing.T, handles func(t *testing.T, n int) []identity.Store) identity.Store {

@@ -3,11 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +30,8 @@ func checkCmd() *cobra.Command {
 		Long: `Check the configuration, the policy with its tests, and the keys, and change
 nothing. Every problem of a file is named with its line. Warnings are on standard
 error and don't change the exit code: among them, members of a lab without an
-account and accounts in no lab, with the names that are likely misspelt.
+account, accounts in no lab, with the names that are likely misspelt, and public
+keys that several accounts have.
 
 The last line is for users' known_hosts: with it they see no host-key warning.`,
 		Example: "  entry check --dir /etc/entry\n  entry check --dir /etc/entry && systemctl reload entry",
@@ -93,6 +97,27 @@ func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warning
 	}
 	if len(s.Nowhere) > 0 {
 		warnings = append(warnings, "accounts in no lab, so a login leads nowhere: "+plain.List(s.Nowhere, mostStrays))
+	}
+	return append(warnings, sharedKeys(users)...)
+}
+
+// sharedKeys names the public keys that several accounts have: who logs in with one
+// isn't known by it alone.
+func sharedKeys(users []identity.UserInfo) (warnings []string) {
+	holders, reasons := map[string][]string{}, map[string]string{}
+	for _, u := range users {
+		for _, k := range u.Keys {
+			holders[k.Fingerprint] = append(holders[k.Fingerprint], u.Name)
+			if k.Shared != "" {
+				reasons[k.Fingerprint] = plain.Text(k.Shared)
+			}
+		}
+	}
+	for _, print := range slices.Sorted(maps.Keys(holders)) {
+		if names := holders[print]; len(names) > 1 {
+			why := cmp.Or(reasons[print], "nobody has said why; whoever logs in with it first keeps it")
+			warnings = append(warnings, fmt.Sprintf("the key %s is shared by %s: %s", print, plain.List(names, mostStrays), why))
+		}
 	}
 	return warnings
 }

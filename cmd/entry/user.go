@@ -152,31 +152,52 @@ func changeCmd(use, short, method, suffix string) *cobra.Command {
 		}}
 }
 
+func userKeyAddCmd() *cobra.Command {
+	shared, reason := false, ""
+	cmd := &cobra.Command{Use: "add USER FILE", Short: "Let a public key, FILE, stand for the passphrase; the code is still asked",
+		Long: `Let a public key, FILE, stand for the passphrase; the code is still asked.
+
+A key belongs to one account. One that somebody has logged in with, or signed
+with in ssh entry keys add, is refused for every other account; one that nobody
+has shown yet goes to whoever shows it first. Where one person has two accounts,
+--shared --reason gives the key to this one, too; entry check lists such keys.`,
+		Example: `  entry user key add alice alice.pub
+  entry user key add alice-admin alice.pub --shared --reason "alice's account for administration"`,
+		Args: usageArgs(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := userPath(args[0])
+			if err != nil {
+				return err
+			}
+			if shared != (reason != "") {
+				return failf(exitUsage, "--shared and --reason go together: say why two accounts have one key")
+			}
+			line, err := os.ReadFile(args[1])
+			if err != nil {
+				return failf(exitUsage, "read public key: %w", err)
+			}
+			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+				var out struct {
+					Fingerprint string `json:"fingerprint"`
+				}
+				in := map[string]string{"key": strings.TrimSpace(string(line)), "shared": reason}
+				if err := o.call(cmd.Context(), http.MethodPost, path+"/keys", in, &out); err != nil {
+					return err
+				}
+				fmt.Println(out.Fingerprint)
+				return nil
+			})
+		}}
+	cmd.Flags().BoolVar(&shared, "shared", false, "let this account have a key that others have and keep")
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the log and entry check")
+	return cmd
+}
+
 func userKeyCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Add or remove a user's public keys", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
-		&cobra.Command{Use: "add USER FILE", Short: "Let a public key, FILE, stand for the passphrase; the code is still asked", Args: usageArgs(cobra.ExactArgs(2)),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				path, err := userPath(args[0])
-				if err != nil {
-					return err
-				}
-				line, err := os.ReadFile(args[1])
-				if err != nil {
-					return failf(exitUsage, "read public key: %w", err)
-				}
-				return withOperator(cmd, func(_ *configs.Config, o *operator) error {
-					var out struct {
-						Fingerprint string `json:"fingerprint"`
-					}
-					if err := o.call(cmd.Context(), http.MethodPost, path+"/keys", map[string]string{"key": strings.TrimSpace(string(line))}, &out); err != nil {
-						return err
-					}
-					fmt.Println(out.Fingerprint)
-					return nil
-				})
-			}},
+		userKeyAddCmd(),
 		&cobra.Command{Use: "rm USER FINGERPRINT", Short: "Remove a public key; entry user show lists them", Args: usageArgs(cobra.ExactArgs(2)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				path, err := userPath(args[0])

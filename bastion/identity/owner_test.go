@@ -1,0 +1,207 @@
+package identity_test
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hiddeco/sshsig"
+
+	"entry/bastion/identity"
+)
+
+var challengeLine = regexp.MustCompile(`(?m)^  echo (\S+) \| ssh-keygen -Y sign -n (\S+) -f `)
+
+// signing answers the question for a signature with one of k, over what mangle makes
+// of the challenge and of the namespace, one line a round.
+func (k testKey) signing(t *testing.T, s *script, mangle func(challenge, namespace string) (string, string)) []round {
+	t.Helper()
+	return []round{{"…Signature: ", func(p string) string {
+		m := challengeLine.FindStringSubmatch(p)
+		if m == nil {
+			t.Fatalf("no challenge in %q", p)
+		}
+		challenge, namespace := mangle(m[1], m[2])
+		sig, err := sshsig.Sign(strings.NewReader(challenge), k.signer, sshsig.HashSHA512, namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(string(sshsig.Armor(sig))), "\n")
+		for _, l := range lines[1:] {
+			s.rounds = append(s.rounds, round{"", l + "\r"})
+		}
+		return lines[0]
+	}}}
+}
+
+func asTyped(challenge, namespace string) (string, string) { return challenge + "\n", namespace }
+
+// TestKeyBelongsToWhoShowsIt: a pasted line is a claim; it yields to a login with the
+// key and to a signature, and nobody else can have a key that was shown.
+func TestKeyBelongsToWhoShowsIt(t *testing.T) {
+	w := newWorld(t)
+	alice, mallory := w.enrolled("alice"), w.enrolled("mallory")
+	aliceIn, malloryIn := alice.in(), mallory.in()
+	k := edKey(t)
+	add := func(u *user, id identity.Identity, sign func(string, string) (string, string)) (bool, error) {
+		t.Helper()
+		s := w.ask(round{"…Signature: ", ""})
+		if sign != nil {
+			s.rounds = k.signing(t, s, sign)
+		}
+		_, proven, err := w.a.AddOwnKey(t.Context(), u.fresh(id), k.line, s)
+		w.clock.Advance(time.Minute)
+		return proven, err
+	}
+	// Mallory squats the published key. Alice's signature takes it from her.
+	if proven, err := add(mallory, malloryIn, nil); err != nil || proven {
+		t.Fatal(proven, err)
+	}
+	from := w.log.Mark()
+	w.wantNotices("key-added " + k.print)
+	if proven, err := add(alice, aliceIn, asTyped); err != nil || !proven {
+		t.Fatal(proven, err)
+	}
+	w.wantLog(from, "key.added", "key.proven", "key.removed key-of-another-account")
+	w.wantNotices("key-added "+k.print, "key-removed "+k.print)
+	if w.a.KnowsKey(t.Context(), "mallory", k.pub) || !w.a.KnowsKey(t.Context(), "alice", k.pub) {
+		t.Error("the claim didn't yield to the proof")
+	}
+	// Neither by a line nor by a signature of her own does mallory get it back, and
+	// nobody says whose it is.
+	from = w.log.Mark()
+	_, err := add(mallory, malloryIn, nil)
+	var refused *identity.KeyRefused
+	if !errors.As(err, &refused) || strings.Contains(refused.Text, "alice") || !strings.Contains(refused.Text, "in use by another account") {
+		t.Errorf("%v", err)
+	}
+	w.wantLog(from, "key.refused key-of-another-account")
+	if e := w.log.All()[from]; e.User != "mallory" || e.Key != k.print || e.Detail != "it is the key of alice" {
+		t.Errorf("%+v", e)
+	}
+	if _, err := w.a.AddKey(t.Context(), "mallory", k.line); !errors.As(err, &refused) || !strings.Contains(refused.Text, "the key of alice") {
+		t.Errorf("an operator: %v", err)
+	}
+	if _, err := w.a.ShareKey(t.Context(), "mallory", k.line, "one person, two accounts"); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range []*user{mallory, alice} { // both log in, and both keep it
+		at := attempt(u.name)
+		at.Key = k.pub
+		if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+			t.Error(err)
+		}
+		w.clock.Advance(time.Minute)
+	}
+	if !w.a.KnowsKey(t.Context(), "mallory", k.pub) || !w.a.KnowsKey(t.Context(), "alice", k.pub) {
+		t.Error("a shared key was taken away")
+	}
+}
+
+// TestLoginProvesAKey: of two claims, the first login's stays.
+func TestLoginProvesAKey(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.enrolled("alice"), w.enrolled("bob")
+	at, k := alice.withKey()
+	if _, err := w.a.AddKey(t.Context(), "bob", k.line); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.login(at, round{askCode, alice.wrongCode()}, round{"Not accepted. " + askCode, ""}); err == nil || !w.a.KnowsKey(t.Context(), "bob", k.pub) {
+		t.Error("a login that failed proves something")
+	}
+	if _, err := w.login(at, round{askCode, alice.code()}); err != nil {
+		t.Fatal(err)
+	}
+	if w.a.KnowsKey(t.Context(), "bob", k.pub) {
+		t.Error("both have the key")
+	}
+	other := attempt("bob")
+	other.Key = k.pub
+	if _, err := w.login(other, round{askPass, good}, round{askCode, bob.code()}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestProofOfAnotherAccountAtTheLastMoment: of two claims that are shown at once, one
+// login goes on; the other reads what to do.
+func TestProofOfAnotherAccountAtTheLastMoment(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.enrolled("alice"), w.enrolled("bob")
+	at, k := alice.withKey()
+	if _, err := w.a.AddKey(t.Context(), "bob", k.line); err != nil {
+		t.Fatal(err)
+	}
+	acct, err := w.store.Account(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.ProveKey(t.Context(), acct.ID, k.print, w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.login(at, round{askCode, alice.code()},
+		round{"Right, but this key is in use by another account, and a key belongs to one: log in with your passphrase, and ask your lab's administrator. " + askCode, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	_ = bob
+}
+
+// TestSignaturesThatProveNothing: of another key, over something else, for another
+// purpose, and what is no signature.
+func TestSignaturesThatProveNothing(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	id := u.in()
+	k, other := edKey(t), edKey(t)
+	for name, c := range map[string]struct {
+		by     testKey
+		mangle func(string, string) (string, string)
+		ok     bool
+	}{
+		"another key":           {other, asTyped, false},
+		"another challenge":     {k, func(c, n string) (string, string) { return "x" + c + "\n", n }, false},
+		"for files":             {k, func(c, _ string) (string, string) { return c + "\n", "file" }, false},
+		"another server":        {k, func(c, _ string) (string, string) { return c + "\n", "keys@gate" }, false},
+		"as Windows' cmd":       {k, func(c, n string) (string, string) { return c + " \r\n", n }, true},
+		"as PowerShell":         {k, func(c, n string) (string, string) { return c + "\r\n", n }, true},
+		"without a line ending": {k, func(c, n string) (string, string) { return c, n }, true},
+	} {
+		s := w.ask()
+		s.rounds = c.by.signing(t, s, c.mangle)
+		if !c.ok {
+			answer := s.rounds[0].answer.(func(string) string)
+			s.rounds[0].answer = func(p string) string {
+				line := answer(p)
+				s.rounds = append(s.rounds, round{"That is no signature of this key over the line below.…", "nonsense"}, round{"That is no signature of this key over the line below.…", "-----BEGIN SSH SIGNATURE-----"},
+					round{"", "AAAA"}, round{"", "-----END SSH SIGNATURE-----"})
+				return line
+			}
+		}
+		_, proven, err := w.a.AddOwnKey(t.Context(), u.fresh(id), k.line, s)
+		w.clock.Advance(time.Minute)
+		switch {
+		case c.ok && (err != nil || !proven):
+			t.Errorf("%s: %t %v", name, proven, err)
+		case c.ok:
+			if err := w.a.RemoveKey(t.Context(), "alice", k.print); err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Advance(time.Minute)
+		default:
+			wantRefusal(t, err, "Not accepted. The key was not added.")
+			if w.a.KnowsKey(t.Context(), "alice", k.pub) {
+				t.Errorf("%s: added", name)
+			}
+		}
+	}
+}
+
+func TestShareNeedsAReason(t *testing.T) {
+	w := newWorld(t)
+	w.enrolled("alice")
+	for _, reason := range []string{"", "  ", "two\nlines", strings.Repeat("x", 101)} {
+		if _, err := w.a.ShareKey(t.Context(), "alice", edKey(t).line, reason); err == nil {
+			t.Errorf("%q is a reason", reason)
+		}
+	}
+}
