@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -29,7 +30,31 @@ const maxAuthTries = 24
 // whole login grace.
 const kexGrace = 20 * time.Second
 
+// beforeLogin is how many bytes a connection may send before it has logged in: two
+// dozen of the largest keys and many prompts are a tenth of it. It stops who
+// exchanges keys again and again, which costs the server more than the client.
+const beforeLogin = 256 << 10
+
+// untilLogin is a connection that may send only so much before it has logged in.
+type untilLogin struct {
+	net.Conn
+	read int // by the one goroutine that reads
+	in   atomic.Bool
+}
+
+func (c *untilLogin) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.in.Load() {
+		return n, err
+	}
+	if c.read += n; c.read > beforeLogin {
+		return 0, errTooMuch
+	}
+	return n, err
+}
+
 var (
+	errTooMuch = errors.New("too many bytes before login")
 	errRefused = errors.New("login refused")
 	errRenamed = errors.New("user name changed during login")
 )
@@ -85,10 +110,12 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 			}
 		}
 	}()
-	sc, chans, reqs, err := ssh.NewServerConn(vc, l.config(peer))
+	bounded := &untilLogin{Conn: vc}
+	sc, chans, reqs, err := ssh.NewServerConn(bounded, l.config(peer))
 	if err != nil { // NewServerConn has closed nc
 		return nil, err
 	}
+	bounded.in.Store(true)
 	who, ok := sc.Permissions.ExtraData[proofKey{}].(identity.Identity)
 	if !ok || !who.Valid() || (l.direct != nil) != l.toward {
 		sc.Close()

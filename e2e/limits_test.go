@@ -95,3 +95,24 @@ func TestUnauthenticatedConnections(t *testing.T) {
 	}
 	s.awaitEvent("connection.refused", nil)
 }
+
+// TestKeysAreNotExchangedForEver: who exchanges keys again and again before login is
+// dropped after as many bytes as no login needs.
+func TestKeysAreNotExchangedForEver(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	tcp, err := net.Dial("tcp", s.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	c := &rawSSH{t: t, conn: tcp, in: bufio.NewReader(tcp)}
+	if err := c.handshake(); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; c.exchange() == nil; n++ {
+		if n == 2000 { // some 250 bytes each
+			t.Fatal("nobody minds")
+		}
+	}
+}

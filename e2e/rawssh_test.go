@@ -52,6 +52,7 @@ type rawSSH struct {
 	out     sealer
 	opened  sealer
 	session []byte // the session identifier
+	theirs  string // the server's version
 
 	// edit, if there is one, replaces each payload by what is sent in its place:
 	// none, one or several.
@@ -150,14 +151,21 @@ func (c *rawSSH) await(number byte) ([]byte, error) {
 
 // handshake exchanges versions and keys (RFC 4253 §7, RFC 8731).
 func (c *rawSSH) handshake() error {
-	const version = "SSH-2.0-OpenSSH_9.2 raw"
-	if _, err := io.WriteString(c.conn, version+"\r\n"); err != nil {
+	if _, err := io.WriteString(c.conn, rawVersion+"\r\n"); err != nil {
 		return err
 	}
 	theirs, err := c.in.ReadString('\n')
 	if err != nil {
 		return err
 	}
+	c.theirs = strings.TrimRight(theirs, "\r\n")
+	return c.exchange()
+}
+
+const rawVersion = "SSH-2.0-OpenSSH_9.2 raw"
+
+// exchange exchanges keys, for the first time or anew.
+func (c *rawSSH) exchange() error {
 	init := append([]byte{msgKexInit}, make([]byte, 16)...)
 	for _, list := range []string{
 		"curve25519-sha256", ssh.KeyAlgoED25519, ssh.CipherAES128GCM, ssh.CipherAES128GCM,
@@ -199,9 +207,11 @@ func (c *rawSSH) handshake() error {
 	}
 	// As RFC 4251's mpint.
 	shared := ssh.Marshal(struct{ K *big.Int }{new(big.Int).SetBytes(secret)})
-	hash := sha256.Sum256(slices.Concat(str(version), str(strings.TrimRight(theirs, "\r\n")), str(string(init)), str(string(serverInit)),
+	hash := sha256.Sum256(slices.Concat(str(rawVersion), str(c.theirs), str(string(init)), str(string(serverInit)),
 		str(string(reply.HostKey)), str(public), str(string(reply.Public)), shared))
-	c.session = hash[:]
+	if c.session == nil {
+		c.session = hash[:]
+	}
 	if err := c.send([]byte{msgNewKeys}); err != nil {
 		return err
 	}
