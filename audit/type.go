@@ -79,6 +79,8 @@ const (
 	UserImported Type = "user.imported"
 	UserChanged  Type = "user.changed" // Detail says what
 
+	UserDeparted Type = "user.departed" // the account's directory has it no more, or locks it; Reason says which
+
 	UserResetRequested Type = "user.reset-requested" // by the first of two operators
 	NoticeLost         Type = "notice.lost"          // User was not told of a change to the account; Reason says why
 )
@@ -95,7 +97,7 @@ var types = []Type{
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH,
 	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved,
 	ApprovalRequested, ApprovalGiven, ApprovalMissing, BudgetWarning, BudgetSpent,
-	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserResetRequested, NoticeLost,
+	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserDeparted, UserResetRequested, NoticeLost,
 }
 
 var known = func() map[Type]bool {

@@ -35,6 +35,9 @@ type LDAP struct {
 	Groups *Groups
 	// Timeout bounds a whole question. Default 5s.
 	Timeout time.Duration
+	// Poll is how often a directory with Search is asked for users who are logged in
+	// or have remembered keys: who is gone or locked there loses both. Default 5m.
+	Poll time.Duration
 }
 
 // Search finds the one entry of a user below Base.

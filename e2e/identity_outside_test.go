@@ -56,6 +56,7 @@ access to * by users read by * none
 database mdb
 suffix "dc=example,dc=org"
 rootdn "cn=root,dc=example,dc=org"
+rootpw root
 directory %[1]s/db
 `, dir))
 	add := command(testkit.System(t, "slapadd"), "-f", conf)

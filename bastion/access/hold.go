@@ -177,7 +177,7 @@ func (h *Hold) granted(p *policy.Policy) (policy.Grant, error) {
 	} else if last := h.approved.Load(); last != nil {
 		given = *last
 	}
-	return h.login.as.decide(p, t, moment{at: h.login.gate.now(), began: h.began, approvals: given})
+	return h.login.subject().decide(p, t, moment{at: h.login.gate.now(), began: h.began, approvals: given})
 }
 
 // goesOn is the grant under which h may go on.

@@ -25,17 +25,21 @@ const SSHPort = 22
 type Login struct {
 	gate    *Gate
 	who     identity.Identity
-	as      Subject // who, as policy sees them
-	conn    string  // ULID of the client connection
+	conn    string // ULID of the client connection
 	source  netip.AddrPort
 	group   *group.Group // the connection's goroutines
 	until   atomic.Int64 // ns since 1970 at which the account has to be looked at again; 0 is never
 	repeats audit.Repeats
+
+	as atomic.Pointer[Subject] // who, as policy sees them now
 }
 
 // Login is a login of who on a client connection, whose goroutines are group.
 func (g *Gate) Login(who identity.Identity, conn string, source netip.AddrPort, group *group.Group) *Login {
-	return &Login{gate: g, who: who, as: subjectOf(who, source.Addr()), conn: conn, source: source, group: group}
+	l := &Login{gate: g, who: who, conn: conn, source: source, group: group}
+	groups, _ := who.Groups()
+	l.grouped(groups)
+	return l
 }
 
 // Enter registers l, then asks whether it still holds: r says why not. hangUp
@@ -147,7 +151,7 @@ func (l *Login) Resolve(name string) (*policy.Target, *Refused) {
 }
 
 func (l *Login) resolve(p *policy.Policy, name string) (*policy.Target, *Refused) {
-	t, err := p.Resolve(l.who.User(), name, l.as.Realm, l.as.Groups)
+	t, err := p.Resolve(l.who.User(), name, l.subject().Realm, l.subject().Groups)
 	if err == nil {
 		return t, nil
 	}
@@ -181,7 +185,7 @@ func (l *Login) Authorise(name string, port uint32) (policy.Grant, *Refused) {
 
 // grant decides on t for something new.
 func (l *Login) grant(p *policy.Policy, t *policy.Target) (policy.Grant, *Refused) {
-	g, err := l.as.decide(p, t, l.now(p, t))
+	g, err := l.subject().decide(p, t, l.now(p, t))
 	if err != nil {
 		return policy.Grant{}, denied(p, t, err)
 	}
@@ -202,7 +206,7 @@ func (l *Login) Again(t *policy.Target) (policy.Grant, *Refused) {
 // Places lists the user's targets with what connecting now would give.
 func (l *Login) Places() []Place {
 	p := l.gate.Policy()
-	return l.as.places(p, func(t *policy.Target) moment { return l.now(p, t) })
+	return l.subject().places(p, func(t *policy.Target) moment { return l.now(p, t) })
 }
 
 // portList is the target's ports in words.

@@ -18,9 +18,8 @@ type Subject struct {
 	CodeAt time.Time // when the code was given
 }
 
-// subjectOf is who was proven, seen from an address.
-func subjectOf(who identity.Identity, source netip.Addr) Subject {
-	groups, _ := who.Groups()
+// subjectOf is who was proven, with these groups of theirs, seen from an address.
+func subjectOf(who identity.Identity, groups []string, source netip.Addr) Subject {
 	return Subject{User: who.User(), Realm: who.Realm(), Groups: policy.GroupsNamed(groups...), Source: source, Method: who.Method(), CodeAt: who.At()}
 }
 

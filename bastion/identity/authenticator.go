@@ -75,6 +75,7 @@ type core struct {
 	resetNeedsTwo bool
 	notice        func(context.Context, Notice)
 	realms        map[string]FirstFactor
+	looked        turns
 	texter        Texter
 	sending       chan struct{} // holds one token for each code that is being sent
 	guesses       *guesses
@@ -92,7 +93,7 @@ func New(o Options) (*Authenticator, error) {
 		store: o.Store, events: o.Events, now: o.Now, temp: login.TemporaryPassphrase, issuer: o.Config.Name, contact: o.Config.Guides.Contact,
 		hasher:      secret.NewHasher(secret.HasherOptions{}),
 		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
-		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms,
+		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms, looked: turns{last: map[string]string{}},
 		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce),
 	}
 	if o.Panicked != nil {

@@ -81,7 +81,8 @@
 // dialogue, for a code that lies in its window; the first enrolment still takes a
 // temporary passphrase of entry. A key doesn't stand for such a passphrase, so
 // that whoever the directory has let go is out when the last remembered key has
-// run out, after 12 h at most.
+// run out, after 12 h at most; where the directory can be searched (LookUp), at the
+// next poll.
 //
 // # Codes by SMS
 //

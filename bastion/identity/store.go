@@ -131,6 +131,9 @@ type Reader interface {
 	KeyHolders(ctx context.Context, fingerprint string) ([]KeyHolder, error)
 	// Accounts returns all of them, sorted by name.
 	Accounts(ctx context.Context) ([]Account, error)
+	// Remembering returns the names of the realm's accounts that have a remembered
+	// key at now, sorted.
+	Remembering(ctx context.Context, realm string, now time.Time) ([]string, error)
 	// LastLogins returns the newest logins of the account, at most 20.
 	LastLogins(ctx context.Context, account string) ([]LoginInfo, error)
 	// Sources returns the last login from each address since then, of any

@@ -26,9 +26,13 @@
 // gives DNs, because two organisational units may use one name) and have to be
 // escaped wherever they are shown.
 //
+// Look asks, without a passphrase, whether a user is still there and let in; only
+// a realm with a searching account can. What it can't tell is an error, never
+// "gone": somebody is gone when the search finds nobody and its base can be read.
+//
 // # When not to use it
 //
-// Not to look people up, and not for anything but the passphrase of an account
+// Not to browse a directory, and not for anything but the passphrase of an account
 // that an operator has given to a realm.
 //
 // # Sources

@@ -19,9 +19,9 @@ const (
 )
 
 // search returns at most limit entries, and no references to other servers.
-func (q *query) search(base string, scope int, filter string, limit int, attribute string) ([]*ldap.Entry, error) {
+func (q *query) search(base string, scope int, filter string, limit int, attributes ...string) ([]*ldap.Entry, error) {
 	seconds := max(1, int(q.r.o.Timeout.Seconds()))
-	request := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, limit, seconds, false, filter, []string{attribute}, nil)
+	request := ldap.NewSearchRequest(base, scope, ldap.NeverDerefAliases, limit, seconds, false, filter, attributes, nil)
 	request.EnforceSizeLimit = true
 	found, err := q.conn.Search(request)
 	// The list was cut, by the directory or here. With all that was asked for in

@@ -159,22 +159,9 @@ func (r *Realm) unavailable(ctx context.Context, what string, err error) error {
 // included, because users may often not read them; the user's bind is last.
 func (q *query) searchThenBind(user, passphrase string) (bool, []string, error) {
 	r := q.r
-	if r.o.Search.BindDN != "" {
-		password, err := readSecret(r.o.Search.PasswordFile)
-		if err != nil {
-			return false, nil, err
-		}
-		if err := q.conn.Bind(r.o.Search.BindDN, password); err != nil {
-			return false, nil, fmt.Errorf("bind the searching account: %w", err)
-		}
-	}
-	filter, err := r.find.filter(user, "")
+	found, err := q.find(user, r.ownAttribute())
 	if err != nil {
 		return false, nil, err
-	}
-	found, err := q.search(r.o.Search.Base, ldap.ScopeWholeSubtree, filter, 2, r.ownAttribute())
-	if err != nil {
-		return false, nil, fmt.Errorf("search the user: %w", err)
 	}
 	switch len(found) {
 	case 0:
@@ -196,6 +183,29 @@ func (q *query) searchThenBind(user, passphrase string) (bool, []string, error) 
 		return false, nil, err
 	}
 	return true, groups, nil
+}
+
+// find searches the user's entry as the searching account, two at most.
+func (q *query) find(user string, attributes ...string) ([]*ldap.Entry, error) {
+	s := q.r.o.Search
+	if s.BindDN != "" {
+		password, err := readSecret(s.PasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		if err := q.conn.Bind(s.BindDN, password); err != nil {
+			return nil, fmt.Errorf("bind the searching account: %w", err)
+		}
+	}
+	filter, err := q.r.find.filter(user, "")
+	if err != nil {
+		return nil, err
+	}
+	found, err := q.search(s.Base, ldap.ScopeWholeSubtree, filter, 2, attributes...)
+	if err != nil {
+		return nil, fmt.Errorf("search the user: %w", err)
+	}
+	return found, nil
 }
 
 // bindThenRead binds as the user and reads the groups with the user's own rights.

@@ -262,6 +262,7 @@ access to * by users read by * none
 database mdb
 suffix "dc=example,dc=org"
 rootdn "cn=root,dc=example,dc=org"
+rootpw "root's secret"
 directory %[1]s/db
 overlay memberof
 overlay ppolicy

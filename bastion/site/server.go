@@ -190,6 +190,11 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	defer retention.Start(Self(ctx))()
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow() // before the server closes
+	for _, c := range s.cfg.Realms {
+		if c.Search != nil {
+			s.serve("the watch of the directory "+c.Name, func() { s.followRealm(following, c) })
+		}
+	}
 	s.serve("the note of the log's position", func() { s.state.followLog(following, s.log) })
 	defer s.startReminding(Self(ctx))()
 	ready()

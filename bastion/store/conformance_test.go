@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -114,6 +115,29 @@ func conformAccounts(t *testing.T, handles func(t *testing.T, n int) []identity.
 		}
 		if got := read(t, s, "alice"); got.Phone != a.Phone || got.Generation != a.Generation+1 {
 			t.Errorf("%+v", got)
+		}
+	})
+
+	t.Run("who has a remembered key in a realm", func(t *testing.T) {
+		s := one(t, handles)
+		a, b := full("alice"), full("bob")
+		a.Disabled, b.Disabled, b.Realm = false, false, "other"
+		create(t, s, a)
+		create(t, s, b)
+		for _, x := range []identity.Account{a, b} {
+			r := identity.Remembrance{Fingerprint: "SHA256:x", Network: netip.MustParsePrefix("192.0.2.0/24"), Since: day, Until: day.Add(time.Hour)}
+			if err := s.RecordLogin(t.Context(), x.ID, 1, identity.LoginInfo{At: day, Source: "192.0.2.7", Method: "passphrase+otp"}, &r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, tt := range []struct {
+			realm string
+			at    time.Time
+			want  []string
+		}{{"duo", day, []string{"alice"}}, {"other", day, []string{"bob"}}, {"none", day, nil}, {"duo", day.Add(time.Hour), nil}} {
+			if got, err := s.Remembering(t.Context(), tt.realm, tt.at); err != nil || !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("%+v: %q %v", tt, got, err)
+			}
 		}
 	})
 

@@ -89,6 +89,28 @@ func (s *Store) Forget(ctx context.Context, account, fingerprint string) error {
 	}))
 }
 
+// Remembering implements identity.Reader.
+func (s *Store) Remembering(ctx context.Context, realm string, now time.Time) ([]string, error) {
+	var all []string
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT name FROM accounts a WHERE realm = ?
+			AND EXISTS (SELECT 1 FROM remembered_keys WHERE account = a.id AND until > ?) ORDER BY name`, realm, micros(now))
+		if err != nil {
+			return err
+		}
+		defer closeRows(rows)
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			all = append(all, name)
+		}
+		return rows.Err()
+	})
+	return all, named("read remembered keys", err)
+}
+
 func scanRemembered(rows *sql.Rows) (identity.Remembrance, error) {
 	var (
 		r                  identity.Remembrance

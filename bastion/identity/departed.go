@@ -1,0 +1,121 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"entry/audit"
+)
+
+// Watcher is a FirstFactor that can tell of users whose passphrase isn't there.
+type Watcher interface {
+	// Watches tells whether it can, as it is configured.
+	Watches() bool
+	// Look asks whether the directory still has user and lets them in: bar is why
+	// not, "" where it does, and then groups are the user's now. An error means that
+	// it gave no answer, or none that counts.
+	Look(ctx context.Context, user string) (bar string, groups []string, err error)
+}
+
+const (
+	// mostLooked is how many users a poll asks about; the others come at the next.
+	mostLooked = 200
+	// mostErrors is after how many questions without an answer a poll gives up.
+	mostErrors = 3
+	// fewGone is how many users may be gone all at once: a directory that has none
+	// of more has lost them, or lets nobody see them.
+	fewGone = 10
+)
+
+// turns is with whom the next poll of each realm begins.
+type turns struct {
+	sync.Mutex
+	last map[string]string // the user that the one before ended with
+}
+
+// LookUp asks a realm's directory for the users that live says are logged in, and
+// for those who have remembered keys, as far as they are its users; there hears
+// the groups of each who still is. Who is gone, or locked there, loses remembered
+// keys and every identity (ErrRevoked), in the transaction that counts the
+// account's epoch up; the account stays, because the directory judges its next
+// login. Nothing is taken from anybody whom the directory gives no answer about,
+// and nothing at all when it has none of ten users or more. It begins where the
+// call before ended. Errors are the directory's and the store's, joined.
+func (a *Authenticator) LookUp(ctx context.Context, realm string, live []string, there func(user string, groups []string)) error {
+	w, ok := a.realms[realm].(Watcher)
+	if !ok || !w.Watches() {
+		return nil
+	}
+	names, err := a.store.Remembering(ctx, realm, a.now())
+	if err != nil {
+		return fmt.Errorf("look for users of %s: %w", realm, err)
+	}
+	names = append(names, live...)
+	slices.Sort(names)
+	names = a.turn(realm, slices.Compact(names))
+	var errs []error
+	gone := map[string]string{}
+	missing := 0
+	for _, name := range names {
+		bar, groups, err := w.Look(ctx, name)
+		switch {
+		case err != nil:
+			if errs = append(errs, err); len(errs) >= mostErrors {
+				return errors.Join(errs...)
+			}
+		case bar == "":
+			there(name, groups)
+		default:
+			gone[name] = bar
+			if bar == "gone" {
+				missing++
+			}
+		}
+	}
+	if missing >= fewGone && missing == len(names) {
+		return fmt.Errorf("the directory %s says that it has none of %d users: that isn't believed, and nothing is taken away", realm, missing)
+	}
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		errs = append(errs, Operators{a.core}.depart(ctx, realm, name, gone[name]))
+	}
+	return errors.Join(errs...)
+}
+
+// turn is whom the next poll of a realm asks about.
+func (a *core) turn(realm string, names []string) []string {
+	a.looked.Lock()
+	defer a.looked.Unlock()
+	if len(names) <= mostLooked {
+		delete(a.looked.last, realm)
+		return names
+	}
+	from, found := slices.BinarySearch(names, a.looked.last[realm])
+	if found {
+		from++
+	}
+	out := slices.Concat(names[from:], names[:from])[:mostLooked]
+	a.looked.last[realm] = out[len(out)-1]
+	return out
+}
+
+var errOtherRealm = errors.New("it is another realm's by now")
+
+// depart takes away what was proven for somebody whom the directory has no more.
+func (a Operators) depart(ctx context.Context, realm, name, bar string) error {
+	e := audit.Event{Type: audit.UserDeparted, User: name, Reason: bar, Detail: "the directory " + realm + " was asked: " + bar}
+	err := a.change(ctx, name, e, func(acct *Account) error {
+		if acct.Realm != realm {
+			return errOtherRealm
+		}
+		acct.Epoch++
+		return nil
+	})
+	if err != nil && !errors.Is(err, errOtherRealm) && !errors.Is(err, ErrNoAccount) {
+		return fmt.Errorf("take away what %s has open: %w", name, err)
+	}
+	return nil
+}

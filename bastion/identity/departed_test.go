@@ -1,0 +1,155 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+// seen is a directory that can be looked at.
+type seen struct {
+	*directory
+	mu     sync.Mutex
+	blind  bool
+	bars   map[string]string // by user
+	errs   map[string]error
+	looked []string
+}
+
+func (s *seen) Watches() bool { return !s.blind }
+
+func (s *seen) Look(_ context.Context, user string) (string, []string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = append(s.looked, user)
+	return s.bars[user], s.groups, s.errs[user]
+}
+
+// watched is inRealm with a directory that can be looked at, and a key of alice's
+// that is remembered.
+func watched(t *testing.T) (*world, *seen, *user, identity.Attempt, identity.Identity) {
+	t.Helper()
+	var s *seen
+	w, dir, u := inRealm(t, func(o *identity.Options) {
+		s = &seen{directory: o.Realms["duo"].(*directory), bars: map[string]string{}, errs: map[string]error{}}
+		o.Realms = map[string]identity.FirstFactor{"duo": s}
+	})
+	s.directory = dir
+	at, _ := u.withKey()
+	w.clock.Advance(30 * time.Second)
+	id, err := w.login(at, round{askPass, kept}, round{askCode, u.code()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !w.remembers(at) {
+		t.Fatal("the key isn't remembered")
+	}
+	return w, s, u, at, id
+}
+
+// lookUp asks and returns whom the directory still has.
+func (w *world) lookUp(live ...string) (there []string, err error) {
+	w.t.Helper()
+	err = w.a.LookUp(w.t.Context(), "duo", live, func(user string, groups []string) { there = append(there, fmt.Sprint(user, len(groups))) })
+	return there, err
+}
+
+// Who has left the directory loses remembered keys and what is open, whether or
+// not they are logged in, once; the directory judges the next login itself.
+func TestWhoLeftTheDirectory(t *testing.T) {
+	for _, bar := range []string{"gone", "locked"} {
+		t.Run(bar, func(t *testing.T) {
+			w, s, u, at, id := watched(t)
+			if there, err := w.lookUp(); err != nil || !slices.Equal(there, []string{"alice2"}) {
+				t.Fatalf("still there: %q %v", there, err)
+			}
+			if _, err := w.a.Standing(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			mark := w.log.Mark()
+			s.bars["alice"] = bar
+			if there, err := w.lookUp("alice"); err != nil || len(there) != 0 {
+				t.Errorf("%q %v", there, err)
+			}
+			_, err := w.a.Standing(t.Context(), id)
+			wantErr(t, err, identity.ErrRevoked)
+			if w.remembers(at) {
+				t.Error("the key is still remembered")
+			}
+			w.wantLog(mark, "user.departed "+bar)
+			s.looked = nil
+			if _, err := w.lookUp(); err != nil || len(s.looked) != 0 {
+				t.Errorf("nothing is left to take: %q %v", s.looked, err)
+			}
+			s.bars = nil
+			w.clock.Advance(30 * time.Second)
+			if _, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}); err != nil {
+				t.Errorf("back in the directory: %v", err)
+			}
+		})
+	}
+}
+
+// A directory that gives no answer takes nothing away, nor one that has lost all.
+func TestDirectoryThatCantTell(t *testing.T) {
+	w, s, _, _, id := watched(t)
+	var many []string
+	for i := range 300 {
+		many = append(many, fmt.Sprintf("u%03d", i))
+	}
+	stands := func(what string) {
+		t.Helper()
+		if _, err := w.a.Standing(t.Context(), id); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	s.errs["alice"] = errors.New("connection refused")
+	if there, err := w.lookUp("alice"); err == nil || there != nil {
+		t.Errorf("%q %v", there, err)
+	}
+	stands("no answer")
+
+	down := errors.New("connection refused")
+	for _, name := range many {
+		s.errs[name] = down
+	}
+	s.looked = nil
+	if _, err := w.lookUp(many...); !errors.Is(err, down) || len(s.looked) != 3 {
+		t.Errorf("asked %d times though nobody answers: %v", len(s.looked), err)
+	}
+	clear(s.errs)
+	s.bars["alice"] = "gone"
+	for _, name := range many {
+		s.bars[name] = "gone"
+	}
+	if _, err := w.lookUp(many[:20]...); err == nil {
+		t.Error("it is believed that all are gone")
+	}
+	stands("all are gone")
+
+	// The questions of one poll are bounded; all have their turn.
+	clear(s.bars)
+	s.looked = nil
+	for range 2 {
+		n := len(s.looked)
+		if _, err := w.lookUp(many...); err != nil || len(s.looked) != n+200 {
+			t.Errorf("%d questions, %v", len(s.looked)-n, err)
+		}
+	}
+	all := slices.Clone(s.looked)
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) != 301 {
+		t.Errorf("%d of 301 had their turn in two polls", len(all))
+	}
+	s.blind, s.bars["alice"] = true, "gone"
+	if _, err := w.lookUp("alice"); err != nil {
+		t.Error(err)
+	}
+	stands("it can't be looked at")
+}

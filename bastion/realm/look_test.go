@@ -1,0 +1,100 @@
+package realm_test
+
+import (
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"entry/bastion/realm"
+	"entry/configs"
+	"entry/e2e/testkit"
+)
+
+// modify changes the directory as its administrator does.
+func (d *directory) modify(ldif string) {
+	d.t.Helper()
+	cmd := exec.Command(testkit.System(d.t, "ldapmodify"), "-e", "relax", "-H", "ldap://"+d.plain, "-x", "-D", "cn=root,dc=example,dc=org", "-w", "root's secret")
+	cmd.Stdin = strings.NewReader(ldif)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		d.t.Fatalf("ldapmodify: %v\n%s", err, out)
+	}
+}
+
+// Whoever is looked for is there with their groups, gone, or locked for good; a
+// lock after wrong passphrases, and a directory that can't be asked, say nothing.
+func TestLookAtSlapd(t *testing.T) {
+	d := newDirectory(t)
+	o := d.bySearch()
+	o.Groups = byMember()
+	r := open(t, o)
+	look := func(user, bar string, groups ...string) {
+		t.Helper()
+		got, names, err := r.Look(t.Context(), user)
+		if err != nil || got != bar || !slices.Equal(names, groups) {
+			t.Errorf("%s: %q %q %v, not %q %q", user, got, names, err, bar, groups)
+		}
+	}
+	if !r.Watches() || open(t, d.byTemplate()).Watches() {
+		t.Error("only a realm with search can look for users")
+	}
+	look("alice", "", "beamline", "tinker")
+	look("nobody", "gone")
+	look("*", "gone")
+	look("twin", "more than one entry")
+	before := d.binds("uid=alice,ou=people,dc=example,dc=org")
+	d.modify("dn: cn=beamline,ou=groups,dc=example,dc=org\nchangetype: delete\n")
+	look("alice", "", "tinker")
+	for range 4 {
+		if ok, _, _, _ := r.Check(t.Context(), "lock", "wrong"); ok {
+			t.Fatal("wrong is right")
+		}
+	}
+	look("lock", "") // strangers can do that
+	d.modify("dn: uid=lock,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n")
+	look("lock", "locked")
+	d.modify("dn: uid=alice,ou=people,dc=example,dc=org\nchangetype: delete\n")
+	look("alice", "gone")
+	if now := d.binds("uid=alice,ou=people,dc=example,dc=org"); now != before {
+		t.Errorf("%d binds as the user", now-before)
+	}
+
+	// What can't be asked, or seen, says nothing.
+	for name, change := range map[string]func(*realm.Options){
+		"another searching account": func(o *realm.Options) { o.Search.PasswordFile = password(t, "wrong") },
+		"a base that isn't there": func(o *realm.Options) {
+			o.Search = &configs.Search{Base: "dc=elsewhere,dc=org", Filter: o.Search.Filter, BindDN: o.Search.BindDN, PasswordFile: o.Search.PasswordFile}
+		},
+	} {
+		bad := d.bySearch()
+		change(&bad)
+		if bar, _, err := open(t, bad).Look(t.Context(), "alice"); err == nil {
+			t.Errorf("%s: %q", name, bar)
+		}
+	}
+	d.End()
+	if bar, _, err := r.Look(t.Context(), "alice"); err == nil {
+		t.Errorf("nobody answers: %q", bar)
+	}
+}
+
+// What other directories say of an account that is locked or over.
+func TestLockedEntries(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	filetime := func(t time.Time) string { return fmt.Sprint(t.UnixMicro()*10 + 116444736000000000) }
+	for _, tt := range []struct{ attribute, value, want string }{
+		{"pwdAccountLockedTime", "000001010000Z", "locked"}, {"pwdAccountLockedTime", "20260301115900Z", ""},
+		{"useraccountcontrol", "514", "disabled"}, {"userAccountControl", "512", ""}, {"userAccountControl", "many", ""},
+		{"accountExpires", filetime(now.Add(-time.Hour)), "account expired"}, {"accountExpires", filetime(now.Add(time.Hour)), ""},
+		{"accountExpires", "0", ""}, {"accountExpires", "9223372036854775807", ""},
+		{"nsAccountLock", "true", "locked"}, {"nsAccountLock", "FALSE", ""}, {"loginDisabled", "TRUE", "disabled"},
+		{"shadowExpire", fmt.Sprint(now.Unix() / 86400), "account expired"}, {"shadowExpire", fmt.Sprint(now.Unix()/86400 + 1), ""}, {"shadowExpire", "-1", ""},
+		{"cn", "TRUE", ""},
+	} {
+		if got := realm.Locked(tt.attribute, tt.value, now); got != tt.want {
+			t.Errorf("%s: %s is %q, not %q", tt.attribute, tt.value, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"entry/e2e/testkit"
+)
+
+// modify changes the directory as its administrator does.
+func (d *directory) modify(t testing.TB, ldif string) {
+	t.Helper()
+	c := command(testkit.System(t, "ldapmodify"), "-H", "ldap://"+d.addr, "-x", "-D", "cn=root,dc=example,dc=org", "-w", "root")
+	c.Stdin = strings.NewReader(ldif)
+	testkit.MustRun(t, c)
+}
+
+// TestWhoLeavesTheDirectoryLosesAccess: what a realm's user has open ends, and
+// their remembered keys with it, at the poll after the directory has let them go;
+// what a group gave ends with the group. A directory that is down takes nothing.
+func TestWhoLeavesTheDirectoryLosesAccess(t *testing.T) {
+	beside(t)
+	const phrase = "correct horse battery of the university"
+	ldap := startDirectory(t, phrase)
+	ldap.modify(t, fmt.Sprintf(`dn: uid=bob,dc=example,dc=org
+changetype: add
+objectClass: inetOrgPerson
+uid: bob
+cn: Bob
+sn: B
+userPassword: %s
+
+dn: cn=visitors,dc=example,dc=org
+changetype: add
+objectClass: groupOfNames
+cn: visitors
+member: uid=alice,dc=example,dc=org
+member: uid=bob,dc=example,dc=org
+`, phrase))
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
+		strings.Replace(recordAll(), "who: {labs: [tinker]}", "who: {users: [alice]}", 1), testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"))
+	password := s.path("keys", "ldap_password")
+	testkit.WriteFile(t, password, phrase+"\n")
+	s.configure(func(c map[string]any) {
+		c["realms"] = []any{map[string]any{"name": "duo", "ldap": map[string]any{"url": "ldap://" + ldap.addr, "timeout": "20s", "poll": "1s",
+			"search": map[string]any{"base": "dc=example,dc=org", "filter": "(uid={user})", "bind_dn": "uid=alice,dc=example,dc=org", "password_file": password},
+			"groups": map[string]any{"base": "dc=example,dc=org", "filter": "(&(objectClass=groupOfNames)(member={dn}))", "attribute": "cn"}}}}
+	})
+	s.serve()
+	bob := s.add("bob")
+	s.mustEntry("user", "realm", "bob", "duo")
+	if c, err := s.dial(bob); err != nil {
+		t.Fatalf("first login: %v (asked %q)", err, bob.asked())
+	} else {
+		c.Close()
+	}
+	bob.passphrase = phrase
+	key := testkit.NewKeyFile(t, s.path("bob"))
+	s.mustEntry("user", "key", "add", "bob", s.path("bob.pub"))
+	login := func(methods ...ssh.AuthMethod) *ssh.Client {
+		t.Helper()
+		c, err := s.dial(bob, append(methods, bob.keyboard())...)
+		if err != nil {
+			t.Fatalf("%v (asked %q)", err, bob.asked())
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	c := login(ssh.PublicKeys(key))
+	s.awaitEvent("key.remembered", func(e event) bool { return e.User == "bob" })
+	long := func(c *ssh.Client, n int) {
+		t.Helper()
+		if _, err := s.jump(c, "home", "sleep 600"); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, "the session", func() bool { return len(s.events("session.started")) == n })
+	}
+	ended := func(n int) event {
+		t.Helper()
+		testkit.Eventually(t, "its end", func() bool { return len(s.events("session.ended")) == n })
+		return s.events("session.ended")[n-1]
+	}
+
+	// A directory that is down, for some polls, takes nothing.
+	long(c, 1)
+	ldap.Kill()
+	polls := func() int { return strings.Count(s.proc.Stderr.String(), "look for the users of the directory duo") }
+	testkit.Eventually(t, "polls of nobody", func() bool { return polls() >= 2 })
+	if n := len(s.events("session.ended", "user.departed")); n != 0 {
+		t.Errorf("%d ends while the directory is down", n)
+	}
+	ldap.up(t)
+
+	// The group goes, and what it gave.
+	ldap.modify(t, "dn: cn=visitors,dc=example,dc=org\nchangetype: modify\ndelete: member\nmember: uid=bob,dc=example,dc=org\n")
+	if e := ended(1); e.User != "bob" {
+		t.Errorf("%+v", e)
+	}
+	if n := len(s.events("user.departed")); n != 0 {
+		t.Errorf("bob is said to have left")
+	}
+	ldap.modify(t, "dn: cn=visitors,dc=example,dc=org\nchangetype: modify\nadd: member\nmember: uid=bob,dc=example,dc=org\n")
+
+	// The user goes. (A remembered key brings no groups along.)
+	long(login(), 2)
+	ldap.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n")
+	if e := s.awaitEvent("user.departed", nil); e.User != "bob" || e.Reason != "gone" {
+		t.Errorf("%+v", e)
+	}
+	if e := ended(2); e.User != "bob" || e.Reason != "revoked" {
+		t.Errorf("%+v", e)
+	}
+	bob.asked()
+	bob.mistakes("")
+	if c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard()); err == nil {
+		c.Close()
+		t.Error("the remembered key still opens a connection")
+	}
+}
