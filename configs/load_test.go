@@ -48,7 +48,7 @@ realms:
     ldap: {url: "ldap://ldap.example", start_tls: true, ca: k/ldap.pem, server_name: ldap, bind_dn: "uid={user},o=x", timeout: 2s,
       groups: {base: o=g, filter: "(member={dn})", attribute: cn}}
   - name: other
-    ldap: {url: "ldaps://ldap2.example:6360", search: {base: o=x, filter: "(uid={user})", bind_dn: cn=entry, password_file: k/ldap}, groups: {}}
+    ldap: {url: "ldaps://ldap2.example:6360", search: {base: o=x, filter: "(uid={user})", bind_dn: cn=entry, password_file: k/ldap}, groups: {}, poll: 2m}
 sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0}
 notices: {webhook: {url: "http://127.0.0.1:8080/", retries: 1}}
 guides: {directory: /srv/guides, contact: "the desk, desk@example.org"}
@@ -80,7 +80,7 @@ log: {level: debug}
 		Realms: []configs.Realm{
 			{Name: "duo", Where: "https://accounts.example", LDAP: configs.LDAP{URL: "ldap://ldap.example", StartTLS: true, CA: in("k/ldap.pem"), ServerName: "ldap",
 				BindDN: "uid={user},o=x", Timeout: 2 * time.Second, Groups: &configs.Groups{Base: "o=g", Filter: "(member={dn})", Attribute: "cn"}}},
-			{Name: "other", LDAP: configs.LDAP{URL: "ldaps://ldap2.example:6360", Timeout: 5 * time.Second, Groups: &configs.Groups{},
+			{Name: "other", LDAP: configs.LDAP{URL: "ldaps://ldap2.example:6360", Timeout: 5 * time.Second, Poll: 2 * time.Minute, Groups: &configs.Groups{},
 				Search: &configs.Search{Base: "o=x", Filter: "(uid={user})", BindDN: "cn=entry", PasswordFile: in("k/ldap")}}},
 		},
 		SMS: &configs.SMS{Body: "to={number}&text={text}", Endpoint: configs.Endpoint{URL: "https://sms.example/send",

@@ -36,7 +36,7 @@ type LDAP struct {
 	// Timeout bounds a whole question. Default 5s.
 	Timeout time.Duration
 	// Poll is how often a directory with Search is asked for users who are logged in
-	// or have remembered keys: who is gone or locked there loses both. Default 5m.
+	// or have remembered keys: who is gone or locked there loses both. Default 5m; 0 without Search.
 	Poll time.Duration
 }
 

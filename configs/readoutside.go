@@ -70,20 +70,19 @@ func (r reader) realms(c *Config, v strict.Value) {
 
 func (r reader) ldap(v strict.Value, key string) LDAP {
 	f := v.Fields("url", "start_tls", "ca", "server_name", "bind_dn", "search", "groups", "timeout", "poll")
-	l := LDAP{URL: f.Need("url").Text(), ServerName: f.Get("server_name").Text(), BindDN: f.Get("bind_dn").Text(), Timeout: 5 * time.Second, Poll: 5 * time.Minute}
+	l := LDAP{URL: f.Need("url").Text(), ServerName: f.Get("server_name").Text(), BindDN: f.Get("bind_dn").Text(), Timeout: 5 * time.Second}
 	boolean(f, "start_tls", &l.StartTLS)
 	r.optional(f, v, "ca", key, &l.CA)
 	duration(f, "timeout", &l.Timeout, 100*time.Millisecond, time.Minute)
-	duration(f, "poll", &l.Poll, time.Second, time.Hour)
-	if poll := f.Get("poll"); poll.Present() && !f.Get("search").Present() {
-		poll.Errorf(codeOneOf, "without search nobody can be looked for: give search, or leave poll out")
-	}
 	checkDirectory(f.Get("url"), l)
 	if dn := f.Get("bind_dn"); dn.Present() {
 		needHoles(dn, holeUser)
 	}
 	if s := f.Get("search"); s.Present() {
-		l.Search = r.search(s, key+"search.")
+		l.Search, l.Poll = r.search(s, key+"search."), 5*time.Minute
+		duration(f, "poll", &l.Poll, time.Second, time.Hour)
+	} else if poll := f.Get("poll"); poll.Present() {
+		poll.Errorf(codeOneOf, "without search nobody can be looked for: give search, or leave poll out")
 	}
 	if f.Get("bind_dn").Present() == f.Get("search").Present() && v.Present() {
 		v.Errorf(codeOneOf, "give either bind_dn, if a user's name says it all, or search")

@@ -88,7 +88,7 @@ func TestTwoOperatorsReset(t *testing.T) {
 	}
 	code, text = o.ask(0, 2, "POST", users+"/confirm", "")
 	var out Issued
-	if err := json.Unmarshal([]byte(text), &out); code != http.StatusOK || err != nil || len(out.Passphrase) != 19 || time.Until(out.Until) < 239*time.Hour {
+	if err := json.Unmarshal([]byte(text), &out); code != http.StatusOK || err != nil || len(out.Passphrase) != 23 || time.Until(out.Until) < 239*time.Hour {
 		t.Errorf("the second: %d %s", code, text)
 	}
 	if code, _ := o.ask(0, 3, "POST", users+"/confirm", ""); code != http.StatusNotFound {
