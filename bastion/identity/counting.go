@@ -22,21 +22,27 @@ const lookingAtOnce = 64
 // its words or by its time, whether a passphrase was.
 func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 	g, a := d.a.guesses, d.a
-	unseen := g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted)
+	// What nothing would be judged of counts for nothing, but costs the same.
+	counts := d.charged || d.mayProve()
+	unseen := func() {
+		if counts {
+			a.countTyped(ctx, g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted))
+		}
+	}
 	done := g.begin(d.at.Name)
 	if done == nil {
-		a.countTyped(ctx, unseen)
+		unseen()
 		return
 	}
 	select {
 	case a.looking <- struct{}{}:
 	default:
-		a.countTyped(ctx, unseen)
+		unseen()
 		done()
 		return
 	}
 	var (
-		known  = d.user != ""
+		known  = d.user != "" && counts
 		f      = g.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)
 		e      = d.event(audit.LoginLocked, reasonManyCodes)
 		n      = Notice{User: d.user, Kind: noticeCodesGuessed, Source: d.address()}
@@ -57,7 +63,7 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 		}
 		switch {
 		case err != nil: // it had no turn
-			a.countTyped(ctx, unseen)
+			unseen()
 		case right && known:
 			// What fails here fails the next login too, which says so.
 			_ = a.countCode(ctx, acct.ID, f, e, n)

@@ -207,7 +207,7 @@ func (d *dialogue) mayProve() bool { return d.user != "" && d.trusted || d.servi
 // proves tells whether a dialogue under a lock is judged, once a minute: only a
 // right code lets it be, so that whoever shares the address can't use the minute up.
 // A right temporary passphrase is proof by itself. It does the same work whatever it
-// finds, and wrong codes count as always.
+// finds, that behind wrong codes too, and those that are judged count as always.
 func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now time.Time) (bool, error) {
 	if acct.temporaryFor(in.passphrase) && d.a.bare(acct) && now.Before(acct.Temporary.Expires) {
 		return true, nil
@@ -219,12 +219,12 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 	}
 	right := d.findRecovery(acct, in.code) || m.Acceptable() || d.touched || d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now)
 	switch {
-	case !d.mayProve():
-		return false, nil
-	case right:
+	case right && d.mayProve():
 		return d.a.lockout.prove(ctx, d.pair, d.serving, now)
 	case d.key == "":
 		d.suspect(ctx, acct, in.passphrase)
+		return false, nil
+	case !d.mayProve():
 		return false, nil
 	}
 	if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {

@@ -167,8 +167,14 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string) 
 		return verdict{}, false, err
 	}
 	m, err := d.findCode(acct, code, now)
-	if err != nil || !open && !d.mayProve() {
+	if err != nil {
 		return verdict{}, false, err
+	}
+	if !open && !d.mayProve() {
+		if d.key == "" {
+			d.suspect(ctx, acct, passphrase) // the work that it costs others
+		}
+		return verdict{}, false, nil
 	}
 	if d.key != "" { // beside a directory's passphrase
 		if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {

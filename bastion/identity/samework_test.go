@@ -82,6 +82,50 @@ func TestSameWork(t *testing.T) {
 	}
 }
 
+// TestSameWorkUnderALock: what a locked dialogue costs doesn't tell whether the name
+// has logged in from there, nor whether it exists.
+func TestSameWorkUnderALock(t *testing.T) {
+	w := newWorld(t)
+	u, elsewhere := w.enrolled("alice"), "198.51.100.7"
+	counted := &counting{Store: w.store}
+	a := w.authenticator(counted)
+	var hashes atomic.Int32
+	a.OnHash(func() { hashes.Add(1) })
+	cost := map[string]string{}
+	for who, at := range map[string]identity.Attempt{
+		"known there": attempt("alice"), "known": from(attempt("alice"), elsewhere), "unknown": attempt("nobody"),
+	} {
+		for i := range 12 {
+			s := &told{answers: func(p string) string {
+				switch {
+				case strings.HasSuffix(p, askPass) && i == 11:
+					return "some other phrase entirely" + u.wrongCode()
+				case strings.HasSuffix(p, askPass):
+					return "some other phrase entirely"
+				case strings.HasPrefix(p, "Too many"):
+					return ""
+				}
+				return u.wrongCode()
+			}}
+			counted.taken()
+			if err := a.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			hashes.Store(0)
+			if _, err := a.Login(t.Context(), at, identity.NewConnState(), s); err == nil {
+				t.Fatal("let in")
+			}
+			if err := a.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			cost[who] += fmt.Sprintf("%d hashes after %d prompts: %v; ", hashes.Load(), len(s.seen), counted.taken())
+		}
+	}
+	if cost["known there"] != cost["unknown"] || cost["known"] != cost["unknown"] {
+		t.Errorf("under a lock a dialogue costs %q", cost)
+	}
+}
+
 func TestSourcesAreCountedBySlash64(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
