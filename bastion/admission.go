@@ -54,8 +54,10 @@ const (
 	maxSources = 1 << 16
 
 	// enrolmentPool bounds the connections that have the long enrolment grace,
-	// so that they can't use up the startups of everybody else.
-	enrolmentPool = 32
+	// so that they can't use up the startups of everybody else; enrolmentsOfOne those
+	// of one name, so that one temporary passphrase can't use up the pool.
+	enrolmentPool   = 32
+	enrolmentsOfOne = 3
 )
 
 // admission decides who may open a connection, before any cryptography, and who

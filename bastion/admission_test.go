@@ -2,6 +2,7 @@ package bastion
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -278,7 +279,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 		d := newDoor(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8)
 		enrols, types := d.mustTry(t, addr(9001)), d.mustTry(t, addr(9002))
 		enrols.answered()
-		if !enrols.enrol() {
+		if !enrols.enrol("erin") {
 			t.Fatal("no enrolment")
 		}
 		types.answered()
@@ -386,17 +387,20 @@ func TestEnrolmentHasItsOwnPool(t *testing.T) {
 		var held []*ticket
 		for i := range enrolmentPool {
 			tk := d.mustTry(t, addr(i))
-			if !tk.enrol() {
+			if i == enrolmentsOfOne && tk.enrol("student0") {
+				t.Fatal("one name can use up the pool")
+			}
+			if !tk.enrol(fmt.Sprintf("student%d", i/enrolmentsOfOne)) {
 				t.Fatalf("enrolment %d refused", i)
 			}
 			held = append(held, tk)
 		}
 		tk := d.mustTry(t, addr(900))
-		if tk.enrol() {
+		if tk.enrol("another") {
 			t.Fatal("the pool has no bound")
 		}
 		held[0].leave(true)
-		if !tk.enrol() {
+		if !tk.enrol("another") {
 			t.Fatal("a place given back isn't used")
 		}
 		for _, h := range held[1:] {

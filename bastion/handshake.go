@@ -267,7 +267,7 @@ func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChalleng
 	if err != nil {
 		return nil, err
 	}
-	stop := l.extendForEnrolment()
+	stop := l.extendForEnrolment(user)
 	defer stop()
 	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, l.state, attentive{asker(ask), l.ticket})
 	return l.settle(m, who, err, ask)
@@ -303,7 +303,7 @@ const smsGrace = 300 * time.Second
 // extendForEnrolment gives the connection its long grace once a right
 // temporary passphrase has opened the enrolment, and a longer one while a code
 // by SMS may be under way. The returned function ends the wait for that.
-func (l *login) extendForEnrolment() (stop func()) {
+func (l *login) extendForEnrolment(user string) (stop func()) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	done := make(chan struct{})
 	l.group.Go("grace for enrolment", func() {
@@ -312,7 +312,7 @@ func (l *login) extendForEnrolment() (stop func()) {
 		for {
 			select {
 			case <-l.state.EnrolmentOpened():
-				if l.ticket.enrol() {
+				if l.ticket.enrol(user) {
 					l.grace(l.s.cfg.Login.EnrolmentGrace)
 				}
 				return

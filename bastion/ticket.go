@@ -25,6 +25,7 @@ type ticket struct {
 	stage   stage
 	sign    time.Time // the last that somebody was there
 	answers int       // to prompts
+	enrols  string    // whose enrolment it is
 	queried bool
 	ended   bool // it made room for another one
 	done    bool
@@ -125,22 +126,25 @@ func (t *ticket) leave(loggedIn bool) {
 	a.gone(t.key)
 }
 
-// enrol moves the connection to the enrolment pool, which has the longer
-// grace. It returns false when that pool is full.
-func (t *ticket) enrol() bool {
+// enrol moves the connection of name to the enrolment pool, which has the longer
+// grace. It returns false when that pool, or its part for one name, is full.
+func (t *ticket) enrol(name string) bool {
 	a := t.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := 0
+	n, own := 0, 0
 	for o := range a.open {
 		if o.stage == enrolling {
 			n++
+			if o.enrols == name {
+				own++
+			}
 		}
 	}
-	if _, open := a.open[t]; !open || t.stage == enrolling || n >= enrolmentPool {
+	if _, open := a.open[t]; !open || t.stage == enrolling || n >= enrolmentPool || own >= enrolmentsOfOne {
 		return false
 	}
-	t.stage = enrolling
+	t.stage, t.enrols = enrolling, name
 	a.tell()
 	return true
 }
