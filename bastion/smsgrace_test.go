@@ -73,7 +73,7 @@ func TestGraceForCodesBySMS(t *testing.T) {
 				l := &login{s: s, ctx: ctx, group: group.New(context.Background(), nil), conn: near, state: identity.NewConnState(), ticket: &ticket{a: newAdmission(configs.Default().Limits.Startups, 8, time.Now)}}
 				began := time.Now()
 				l.begin("alice")
-				stop := l.extendForEnrolment()
+				stop := l.extendForEnrolment("alice")
 				var dialogue sync.WaitGroup
 				dialogue.Go(func() {
 					if id, err := auth.Login(ctx, identity.Attempt{Name: "alice"}, l.state, &waits{}); err == nil {
