@@ -53,7 +53,7 @@ func newKey() ssh.Signer {
 	return s
 }
 
-var secretLine = regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)$`)
+var secretLine = regexp.MustCompile(`(?m)^  ((?:[A-Z2-7]{4} ){3}[A-Z2-7]{4}\n  (?:[A-Z2-7]{4} ){3}[A-Z2-7]{4})$`)
 
 // enrol takes a fresh account through its first login.
 type enrol struct {
@@ -65,7 +65,7 @@ type enrol struct {
 func (e *enrol) Ask(_ context.Context, prompt string, _ bool) (string, error) {
 	switch m := secretLine.FindStringSubmatch(prompt); {
 	case m != nil:
-		e.seed = strings.ReplaceAll(m[1], " ", "")
+		e.seed = strings.NewReplacer(" ", "", "\n", "").Replace(m[1])
 		return totp.GenerateCode(e.seed, e.clock.Now())
 	case strings.HasSuffix(prompt, "ew entry passphrase: "):
 		return passphrase, nil

@@ -29,15 +29,16 @@ func TestEnrollASecondDevice(t *testing.T) {
 	k := c.talk("enroll tablet")
 	k.answer("entry one-time code: ", s.code("alice"))
 	shown := k.await("code")
-	m := regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)\r?$`).FindStringSubmatch(shown)
+	key := regexp.MustCompile(`(?m)^  ((?:[A-Z2-7]{4} ){3}[A-Z2-7]{4}\r?\n  (?:[A-Z2-7]{4} ){3}[A-Z2-7]{4})\r?$`)
+	m := key.FindStringSubmatch(shown)
 	for tries := 0; m == nil && tries < 5; tries++ {
 		shown += k.await(": ")
-		m = regexp.MustCompile(`(?m)^  ([A-Z2-7]{4}( [A-Z2-7]{4})+)\r?$`).FindStringSubmatch(shown)
+		m = key.FindStringSubmatch(shown)
 	}
 	if m == nil {
 		t.Fatalf("no secret in %q", k.seen.String())
 	}
-	seed := strings.ReplaceAll(m[1], " ", "")
+	seed := strings.Join(strings.Fields(m[1]), "")
 	k.say(s.codeOf(seed))
 	k.await("Enrolled: tablet.")
 	if status := k.ends(); status != 0 {

@@ -25,7 +25,7 @@ var (
 	askCode       = regexp.MustCompile(`entry one-time code: ?$`)
 	askNew        = regexp.MustCompile(`New entry passphrase: ?$`)
 	askRepeat     = regexp.MustCompile(`Repeat new entry passphrase: ?$`)
-	groupedSecret = regexp.MustCompile(`\b((?:[A-Z2-7]{4}[ -]){3,}[A-Z2-7]{1,4})\b`)
+	groupedSecret = regexp.MustCompile(`\b((?:[A-Z2-7]{4}[\s|]+){7}[A-Z2-7]{4})\b`)
 	recoveryCode  = regexp.MustCompile(`\b[a-z0-9]{4}-[a-z0-9]{4}-[a-z0-9]{4}\b`)
 )
 
@@ -42,7 +42,7 @@ type authenticator struct {
 }
 
 func newAuthenticator(grouped string) *authenticator {
-	return &authenticator{secret: strings.NewReplacer(" ", "", "-", "").Replace(grouped)}
+	return &authenticator{secret: strings.NewReplacer(" ", "", "|", "", "\r", "", "\n", "").Replace(grouped)}
 }
 
 // code gives a code that the server accepts now and for some seconds more.

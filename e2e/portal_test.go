@@ -96,7 +96,7 @@ func TestPortalEnroll(t *testing.T) {
 	s, alice, c := portalOf(t)
 	w := c.portal("enroll", "tablet")
 	w.giveCode(alice)
-	m := w.expect(`\b((?:[A-Z2-7]{4}[ -]){3,}[A-Z2-7]{1,4})\b`)
+	m := w.expect(groupedSecret.String())
 	tablet := newAuthenticator(m[1])
 	w.expect(`: $`)
 	w.sendLine(tablet.code(t))

@@ -12,8 +12,9 @@ import (
 
 // Bounds on the rounds that a proven client may take; the grace bounds their time.
 const (
-	maxNewPassphrases = 8 // refused or mistyped new passphrases
-	maxFirstCodes     = 5 // wrong first codes for one QR
+	maxNewPassphrases = 8  // refused or mistyped new passphrases
+	maxFirstCodes     = 5  // wrong first codes for one seed
+	maxViews          = 20 // how often one seed is shown another way
 
 	recoveryCount = 10 // codes on a list
 )
@@ -178,21 +179,24 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old, say str
 // of it has come back. Nothing is stored yet.
 func (d *dialogue) firstCode(ctx context.Context, acct Account, name string) (EnrolledAuthenticator, error) {
 	seed := secret.NewSeed()
-	code := d.a.issuer + " one-time code: "
-	picture, err := renderQR(otpauthURI(d.a.issuer, acct.Name, seed))
+	v := seedView{issuer: d.a.issuer, user: acct.Name, seed: seed}
+	prompt, err := v.prompt()
 	if err != nil {
 		return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	// It starts with a newline because OpenSSH writes "(user@host) " before it; the
-	// 21 lines of the picture and the 3 below it just fill a terminal of 24.
-	prompt := "\n" + picture +
-		"Scan with an authenticator app, or type this key into it; then enter its code.\n" +
-		"  " + groupedSecret(seed) + "\n" + code
-	for range maxFirstCodes {
+	for wrong, shown := 0, 0; wrong < maxFirstCodes; {
 		typed, err := d.answer(ctx, prompt, true)
 		if err != nil {
 			return EnrolledAuthenticator{}, err
 		}
+		if v.switched(typed) && shown < maxViews {
+			shown++
+			if prompt, err = v.prompt(); err != nil {
+				return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+			continue
+		}
+		wrong++
 		now := d.a.now()
 		digits, _ := secret.ParseCode(typed)
 		m, err := secret.FindStep(seed, digits, now, -1, -1)
@@ -205,9 +209,9 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account, name string) (En
 				ID: id, Name: name, Sealed: d.a.keys.SealSeed(acct.ID, id, seed), Created: now, LastStep: m.Step, Used: now,
 			}, nil
 		case m.Found:
-			prompt = driftText(m.Drift) + " " + code
+			prompt = driftText(m.Drift) + " " + d.a.issuer + " one-time code: "
 		default:
-			prompt = notAccepted + " The code must come from the key shown above. " + code
+			prompt = notAccepted + " The code must come from the key shown above. " + d.a.issuer + " one-time code: "
 		}
 	}
 	return EnrolledAuthenticator{}, d.tooManyRounds(ctx, notAccepted+" ")

@@ -78,34 +78,69 @@ func TestEnrolmentPrompt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var seeds [][]byte
+	// What is asked first is ASCII in 40 columns; then it is as its reader wants it.
+	fits := func(p string, lines, columns int) string {
+		t.Helper()
+		all := strings.Split(p, "\n")
+		if len(all) > 1+lines {
+			t.Errorf("%d lines", len(all))
+		}
+		for _, l := range all {
+			if n := utf8.RuneCountInString(l); n > columns {
+				t.Errorf("a line of %d characters: %q", n, l)
+			}
+			if strings.Trim(l, "█▀▄ ") != "" && strings.ContainsFunc(l, func(r rune) bool { return r > '~' || r < ' ' }) {
+				t.Errorf("not ASCII: %q", l)
+			}
+		}
+		if !strings.HasPrefix(p, "\n") || !strings.HasSuffix(p, askCode) {
+			t.Errorf("prompt %q", p)
+		}
+		return string(readSeed(t, p))
+	}
+	var seeds []string
 	for range 2 {
+		seed := ""
+		look := func(answer string, lines, columns, blocks int) func(string) string {
+			return func(p string) string {
+				now := fits(p, lines, columns)
+				if seed == "" {
+					seed = now
+				}
+				if n := strings.Count(p, "█"); now != seed || (n == 0) != (blocks == 0) || n < blocks {
+					t.Errorf("%d blocks, the same seed: %t", n, now == seed)
+				}
+				return answer
+			}
+		}
 		_, err := w.login(attempt("alice"), round{askPass, temp}, round{askOwn, good}, round{"Repeat new entry passphrase: ", good},
+			round{"\n…", look("d", 10, 39, 0)}, round{"\n…", look(" L ", 24, 39, 100)}, round{"\n…", look("b", 24, 39, 100)},
+			round{"\n…", look("b", 45, 79, 200)}, round{"\n…", look("u", 24, 39, 100)},
 			round{"\n…", func(p string) string {
-				seeds = append(seeds, readSeed(t, p))
-				lines := strings.Split(p, "\n")
-				if len(lines) > 1+24 {
-					t.Errorf("%d lines", len(lines))
+				link := strings.Split(p, "\n")[3]
+				if readSeed(t, p); link != identity.OtpauthURI("entry", "alice", []byte(seed)) {
+					t.Errorf("link %q", link)
 				}
-				for _, l := range lines {
-					if n := utf8.RuneCountInString(l); n > 79 {
-						t.Errorf("a line of %d characters: %q", n, l)
-					}
-					if strings.Trim(l, "█▀▄ ") != "" && strings.ContainsFunc(l, func(r rune) bool { return r > '~' || r < ' ' }) {
-						t.Errorf("not ASCII: %q", l)
-					}
-				}
-				if strings.Count(p, "█") < 100 || !strings.HasSuffix(p, askCode) {
-					t.Errorf("prompt %q", p)
-				}
-				return identity.CodeAt(seeds[len(seeds)-1], w.clock.Now().Add(5*time.Minute))
+				return "t"
+			}},
+			round{"\n…", func(p string) string {
+				look("", 10, 39, 0)(p)
+				return identity.CodeAt([]byte(seed), w.clock.Now().Add(5*time.Minute))
 			}},
 			round{"The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askCode, ""})
 		wantErr(t, err, identity.ErrAbandoned)
+		seeds = append(seeds, seed)
 	}
-	if len(seeds) != 2 || string(seeds[0]) == string(seeds[1]) {
-		t.Error("a QR code came twice")
+	if seeds[0] == seeds[1] {
+		t.Error("a seed came twice")
 	}
+	// Letters for ever are wrong codes at last.
+	rounds := []round{{askPass, temp}, {askOwn, good}, {"Repeat new entry passphrase: ", good}}
+	for range 25 {
+		rounds = append(rounds, round{"…" + askCode, "d"})
+	}
+	_, err = w.login(attempt("alice"), append(rounds, round{"…start over. Press Enter to leave entry: ", ""})...)
+	wantErr(t, err, identity.ErrExhausted)
 }
 
 func TestParallelEnrolments(t *testing.T) {
@@ -356,7 +391,10 @@ func TestNoSecretIsLogged(t *testing.T) {
 	var seedText string
 	rounds := u.firstLogin(temp)
 	enrol := rounds[3].answer.(func(string) string)
-	rounds[3].answer = func(p string) string { seedText = secretLine.FindStringSubmatch(p)[1]; return enrol(p) }
+	rounds[3].answer = func(p string) string {
+		seedText = strings.ReplaceAll(secretLine.FindStringSubmatch(p)[1], "\n  ", " ")
+		return enrol(p)
+	}
 	if _, err := w.login(attempt("alice"), rounds...); err != nil {
 		t.Fatal(err)
 	}

@@ -106,3 +106,6 @@ func FloodTyped(n int) (tallies, kept int) {
 	}
 	return len(f.all), f.all[TallyKey{}].Failures
 }
+
+// OtpauthURI is the link that the QR code holds.
+var OtpauthURI = otpauthURI

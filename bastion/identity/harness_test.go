@@ -187,7 +187,7 @@ func wantErr(t *testing.T, got, want error) {
 	}
 }
 
-var secretLine = regexp.MustCompile(`(?m)^  ((?:[A-Z2-7]{4} ?){8})$`)
+var secretLine = regexp.MustCompile(`(?m)^  ((?:[A-Z2-7]{4} ){3}[A-Z2-7]{4}\n  (?:[A-Z2-7]{4} ){3}[A-Z2-7]{4})$`)
 
 // readSeed takes the seed out of an enrolment prompt, as a user would type it.
 func readSeed(t *testing.T, prompt string) []byte {
@@ -196,7 +196,7 @@ func readSeed(t *testing.T, prompt string) []byte {
 	if m == nil {
 		t.Fatalf("no secret in the prompt %q", prompt)
 	}
-	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(m[1], " ", ""))
+	seed, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.NewReplacer(" ", "", "\n", "").Replace(m[1]))
 	if err != nil {
 		t.Fatal(err)
 	}

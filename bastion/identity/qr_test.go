@@ -18,14 +18,17 @@ func TestRenderQR(t *testing.T) {
 	if got := otpauthURI("Lab entry", "a.b_c", nil); got != "otpauth://totp/Lab%20entry:a.b_c?secret=&issuer=Lab%20entry" {
 		t.Errorf("uri %q", got)
 	}
-	text, err := renderQR(uri)
+	code, err := encodeQR(uri)
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := qr.Encode(uri, qr.L, qr.Unicode)
-	if err != nil {
-		t.Fatal(err)
+	if whole, err := qr.Encode(uri, qr.L, qr.Unicode); err != nil || whole.Bounds().Dx() <= code.Bounds().Dx() || code.Bounds().Dx() > 36 {
+		t.Errorf("%v: %v, and %v with the issuer twice", err, code.Bounds(), whole.Bounds())
 	}
+	if code, err := encodeQR(otpauthURI("entry", "al", []byte("12345678901234567890"))); err != nil || !strings.HasSuffix(code.Content(), "&issuer=entry") {
+		t.Errorf("%v: the issuer was left out for nothing", err)
+	}
+	text := renderQR(code, false, false)
 	size := code.Bounds().Dx()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) != (size+2*quietZone+1)/2 {
