@@ -14,6 +14,7 @@ const rekeyThreshold = 1 << 30
 var (
 	gcm = []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM}
 	ctr = []string{ssh.CipherAES128CTR, ssh.CipherAES192CTR, ssh.CipherAES256CTR}
+	mac = []string{ssh.HMACSHA256, ssh.HMACSHA512} // encrypt-and-MAC
 )
 
 // hasAES tells whether this CPU encrypts AES in hardware. x/crypto's
@@ -23,36 +24,40 @@ var hasAES = cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ || cpu.ARM64.HasAES && cpu.A
 // ServerConfig is what a server offers to the client that calls itself peer.
 //
 // The client's order decides, and OpenSSH puts CTR before GCM: a peer that is
-// known to speak GCM isn't offered CTR. Everyone else (dropbear and paramiko
-// have no GCM) gets both.
+// known to speak GCM isn't offered CTR, nor a MAC that isn't encrypt-then-MAC,
+// which it has had as long. Everyone else gets both: dropbear and paramiko have no
+// GCM, and dropbear no such MAC.
 func ServerConfig(peer []byte) ssh.Config {
 	c := config()
 	if !bytes.HasPrefix(peer, []byte("SSH-2.0-OpenSSH_")) {
 		c.Ciphers = append(c.Ciphers, ctr...)
+		c.MACs = append(c.MACs, mac...)
 	}
 	return withChaCha(c)
 }
 
-// ClientConfig is what a client asks for: GCM before CTR, because older
-// servers may lack GCM.
+// ClientConfig is what a client asks for: GCM before CTR, and encrypt-then-MAC
+// before MACs that aren't, because servers may lack either. The client's order
+// decides, so that only those get the latter.
 func ClientConfig() ssh.Config {
 	c := withChaCha(config())
 	c.Ciphers = append(c.Ciphers, ctr...)
+	c.MACs = append(c.MACs, mac...)
 	return c
 }
 
-// config is what both have in common. x/crypto's defaults still hold SHA-1, so
-// nothing is left to them.
+// config is what both have in common: what ssh-audit has nothing against
+// (configs/ssh-audit.policy lists it). x/crypto's defaults still hold SHA-1, so
+// nothing is left to them, and nothing is configurable. Who has no curve25519 (in
+// FIPS mode) has the groups of MODP.
 func config() ssh.Config {
 	return ssh.Config{
 		RekeyThreshold: rekeyThreshold,
 		KeyExchanges: []string{
 			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
-			ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521,
 			ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDH14SHA256,
 		},
-		// dropbear and paramiko know no encrypt-then-MAC with SHA-2.
-		MACs:    []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM, ssh.HMACSHA256, ssh.HMACSHA512},
+		MACs:    []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM},
 		Ciphers: slices.Clone(gcm),
 	}
 }

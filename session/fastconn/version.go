@@ -10,8 +10,11 @@ import (
 
 // Version is the identification string of every leg that carries sessions.
 // It starts with OpenSSH_ because OpenSSH sends eow@openssh.com only to such
-// peers, and without it `ssh -J entry home yes | head -1` never ends.
-const Version = "SSH-2.0-OpenSSH_10.0 entry"
+// peers, and without it `ssh -J entry home yes | head -1` never ends. Scanners
+// that go by the version take entry for that OpenSSH. It is 9.9, the first with
+// ML-KEM, and not 10.0: those that compare versions as text (ssh-audit 2.5) find
+// the faults of OpenSSH 2 and 3 in that.
+const Version = "SSH-2.0-OpenSSH_9.9 entry"
 
 // maxPreamble bounds what a peer may send before and in its identification
 // string. RFC 4253 §4.2: the string is at most 255 bytes, CR LF included; a

@@ -19,7 +19,7 @@ import (
 
 const (
 	// version starts as it must for OpenSSH's client to send eow@openssh.com.
-	version = "SSH-2.0-OpenSSH_10.0 entry-demo-home"
+	version = "SSH-2.0-OpenSSH_9.9 entry-demo-home"
 	// handshakeTime bounds key exchange and login; entry needs milliseconds.
 	handshakeTime = 30 * time.Second
 	// maxConnections bounds what one demo serves at once.

@@ -10,7 +10,7 @@ import (
 )
 
 // Version is how both peers of SSH call themselves.
-const Version = "SSH-2.0-OpenSSH_10.0 entry"
+const Version = "SSH-2.0-OpenSSH_9.9 entry"
 
 // HostKey signs for every server of a test's process.
 var HostKey = func() ssh.Signer {
