@@ -87,6 +87,13 @@ func checkListen(address string) string {
 	return ""
 }
 
+// Loopback tells whether a listener on address is for this machine alone.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	a, perr := netip.ParseAddr(host)
+	return err == nil && (host == "localhost" || perr == nil && a.IsLoopback())
+}
+
 // checkPaths refuses one path in two roles: a key used for two purposes, or two
 // writers in one directory. Recipients of recordings may be shared by labs.
 func checkPaths(c *Config, at map[string]strict.Value) {

@@ -238,6 +238,10 @@ func portsOf(addresses []string) []int {
 func readKeys(v strict.Value, other []string) []string {
 	var out []string
 	for _, item := range v.OneOrMore() {
+		if hint := pastedKey(item.Raw()); hint != "" {
+			item.Errorf(codeKey, "%s", hint)
+			continue
+		}
 		s, ok := item.Want("a public key")
 		if !ok {
 			continue
@@ -258,6 +262,42 @@ func readKeys(v strict.Value, other []string) []string {
 		}
 	}
 	return out
+}
+
+// pastedKey says what was pasted whole in place of one key, "" for whatever may be
+// one.
+func pastedKey(s string) string {
+	word, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
+	switch {
+	case strings.Contains(s, "PRIVATE KEY"):
+		return "this is a PRIVATE key: take it out, and make a new one if others could read it; want the one line of the file that ends in .pub"
+	case strings.HasPrefix(word, "-----BEGIN") || strings.HasPrefix(word, "----"):
+		return "this is a key in another form; want one line as in /etc/ssh/ssh_host_ed25519_key.pub (ssh-keygen -i converts it)"
+	case word == "@cert-authority":
+		return "this is a line of known_hosts: leave @cert-authority and the names out, and put the key under host_ca"
+	case word == "@revoked":
+		return "this is a key that known_hosts revokes (@revoked): it must vouch for nothing"
+	}
+	var lines []string
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > 1 {
+		if _, err := pubkey.ParseHost(strings.Join(lines, "")); err == nil {
+			return "this key is broken over several lines; write it on one"
+		}
+		return "this is more than one line: give each key as an item of its own, - ssh-ed25519 AAAA…"
+	}
+	// YAML joins what goes on in the next line by a space.
+	if body, more, ok := strings.Cut(rest, " "); ok {
+		_, whole := pubkey.ParseHost(word + " " + body)
+		if _, err := pubkey.ParseHost(word + " " + body + strings.ReplaceAll(more, " ", "")); whole != nil && err == nil {
+			return "this key is broken over several lines; write it on one"
+		}
+	}
+	return ""
 }
 
 // keyProblem is how a refused key is reported.

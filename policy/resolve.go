@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"entry/audit/plain"
+	"entry/policy/strict"
 )
 
 // UnknownTarget says that a user asked for something that is no target of
@@ -19,6 +20,7 @@ type UnknownTarget struct {
 	// that a rule opens to them. Sorted.
 	Granted []string
 	address bool
+	near    string // of Granted, as the user would type it, what a typing error may have meant
 }
 
 // maxNamed bounds how many names an error spells out, for one line of text.
@@ -30,8 +32,12 @@ func (e *UnknownTarget) Error() string {
 	if e.address {
 		s = fmt.Sprintf("%s is an address; ask for a target by its name", quote(e.Name))
 	}
+	yours := "; yours: "
+	if e.near != "" {
+		s, yours = s+"; did you mean "+e.near+"?", " Yours: "
+	}
 	if len(e.Granted) > 0 {
-		s += "; yours: " + plain.List(e.Granted, maxNamed)
+		s += yours + plain.List(e.Granted, maxNamed)
 	}
 	return s
 }
@@ -154,7 +160,24 @@ func (p *Policy) unknown(who asker, name, key string) error {
 	for _, t := range granted {
 		e.Granted = append(e.Granted, t.FullName())
 	}
+	e.near = p.near(who, key, granted)
 	return e
+}
+
+// near is the name of one of granted that key may be a typing error of: names that
+// the user may not reach are no part of it, or it would tell which there are.
+func (p *Policy) near(who asker, key string, granted []*Target) string {
+	if !asciiName(key) {
+		return ""
+	}
+	key = strings.ToLower(key)
+	var names []string
+	for _, t := range granted {
+		if names = append(names, t.FullName()); !strings.Contains(key, ".") && len(p.named(who, t.Name)) == 1 {
+			names = append(names, t.Name)
+		}
+	}
+	return strict.Nearest(key, names)
 }
 
 // at reports whether t has an address on host.

@@ -40,6 +40,9 @@ func TestResolve(t *testing.T) {
 		{"another lab's exists", "alice", "home.tailor", p, `no target "home.tailor"; yours: bench.tinker, home.tinker`},
 		{"another lab's doesn't", "alice", "home.taylor", p, `no target "home.taylor"; yours: bench.tinker, home.tinker`},
 		{"the server", "alice", "entry", p, `no target "entry"; yours: bench.tinker, home.tinker`},
+		{"a slip", "alice", "hoem", p, `no target "hoem"; did you mean home? Yours: bench.tinker, home.tinker`},
+		{"a slip in full", "alice", "home.tinkr", p, `no target "home.tinkr"; did you mean home.tinker? Yours: bench.tinker, home.tinker`},
+		{"a slip of a stranger", "zoe", "hoem", p, `no target "hoem"`},
 		{"stranger", "zoe", "home", p, `no target "home"`},
 		{"stranger in full", "zoe", "home.tinker", p, `no target "home.tinker"`},
 		{"address of a granted target", "alice", "10.0.0.5", p, `"10.0.0.5" is an address; ask for a target by its name; yours: home.tinker`},
@@ -135,6 +138,27 @@ func TestValidUser(t *testing.T) {
 	} {
 		if (ValidUser(name) == nil) != ok {
 			t.Errorf("%q: %v", name, ValidUser(name))
+		}
+	}
+}
+
+// TestNoSlipFindsOthersTargets: what a user may not reach is never suggested, nor a
+// bare name that several labs have.
+func TestNoSlipFindsOthersTargets(t *testing.T) {
+	p := parse(t, labsYAML, `
+rules:
+  - {name: one, who: {users: [alice]}, where: {targets: [home.tinker]}, may: [shell]}
+`)
+	for name, want := range map[string]string{
+		"hoem": "home", "HOEM": "home", "benhc": "", "bench.tinkr": "", "home.tinkre": "home.tinker", "home.tailr": "",
+	} {
+		_, err := p.Resolve("alice", name, "", Groups{})
+		var no *UnknownTarget
+		if !errors.As(err, &no) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := strings.Contains(err.Error(), "did you mean "+want+"?"); got != (want != "") || strings.Contains(err.Error(), "bench.tinker") || strings.Contains(err.Error(), "tailor") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -3,8 +3,10 @@ package strict
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -103,8 +105,13 @@ func (d *Document) place(line, col int) Place {
 // no text, and characters that make a reviewer see something else than the
 // parser does (CVE-2021-42574).
 func (d *Document) checkText() bool {
+	sound := true
 	for i, line := range d.lines {
 		line = strings.TrimSuffix(line, "\r")
+		if col, r := strangeSpace(line); col > 0 {
+			d.report(i+1, col, CodeEncoding, fmt.Sprintf("%s (U+%04X) looks like a space and is none; type it anew", spaceName(r), r))
+			sound = false
+		}
 		col := 0
 		for at, r := range line {
 			col++
@@ -121,7 +128,54 @@ func (d *Document) checkText() bool {
 			return false
 		}
 	}
-	return true
+	return sound
+}
+
+// strangeSpace finds the first space of a line that is none to YAML, which came
+// along with pasted text. In quotes and comments it changes nothing. col is its
+// column, 0 if there is none.
+func strangeSpace(line string) (col int, r rune) {
+	var quote, before rune
+	for _, r := range line {
+		col++
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case (r == '"' || r == '\'') && (before == 0 || strings.ContainsRune(" \t[{,:-", before)):
+			quote = r
+		case r == '#' && (before == 0 || before == ' ' || before == '\t'):
+			return 0, 0
+		case r != ' ' && unicode.Is(unicode.Zs, r):
+			return col, r
+		}
+		before = r
+	}
+	return 0, 0
+}
+
+func spaceName(r rune) string {
+	if r == '\u00a0' || r == '\u202f' {
+		return "a no-break space"
+	}
+	return "a character"
+}
+
+// indentedByTabs reports each line whose indentation has a tab in it, and whether
+// there are any. It is asked where the parser has failed: elsewhere tabs may be
+// right.
+func (d *Document) indentedByTabs() bool {
+	found := false
+	for i, line := range d.lines {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		rest := strings.TrimRight(line[len(indent):], "\r")
+		if tab := strings.IndexByte(indent, '\t'); tab >= 0 && rest != "" && rest[0] != '#' {
+			d.report(i+1, tab+1, CodeSyntax, "a tab; YAML is indented by spaces alone")
+			found = true
+		}
+	}
+	return found
 }
 
 func (d *Document) parse(data []byte) {
@@ -172,6 +226,9 @@ func (d *Document) syntax(err error) {
 		d.report(0, 0, CodeSyntax, "not valid YAML: "+err.Error())
 		return
 	}
+	if d.indentedByTabs() {
+		return
+	}
 	line, col := le.Mark.Line, le.Mark.Column
 	// A construct left open is found at the end of the file; where it began
 	// is of more help.
@@ -188,6 +245,10 @@ func (d *Document) syntax(err error) {
 	}
 	if line > last {
 		line, col = last, utf8.RuneCountInString(strings.TrimRight(d.lines[last-1], "\r"))+1
+	}
+	if at := []rune(d.lines[max(line, 1)-1]); col > 0 && col <= len(at) && at[col-1] == '\t' {
+		d.report(line, col, CodeSyntax, "a tab; YAML wants spaces here")
+		return
 	}
 	message := "not valid YAML: " + le.Message
 	if le.ContextMsg != "" {

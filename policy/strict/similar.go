@@ -5,14 +5,15 @@ import "fmt"
 // DidYouMean is "; did you mean "word"?" with the known word that a typing error
 // may have meant, "" where none is near.
 func DidYouMean(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
 }
 
-// nearest finds the known word that a typing error may have meant.
-func nearest(word string, known []string) string {
+// Nearest finds the known word that a typing error may have meant, "" where none is
+// near.
+func Nearest(word string, known []string) string {
 	best, at := "", 3 // at most two slips
 	for _, k := range known {
 		if d := distance(word, k); d < at && d < len(k) {
