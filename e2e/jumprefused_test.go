@@ -85,7 +85,7 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 		},
 	}
 	refusals := map[string]struct{ target, says string }{
-		"an unknown name":      {"hoem", `no target "hoem"`},
+		"an unknown name":      {"hoem", `no target "hoem"; did you mean home?`},
 		"a denial":             {"vault", "no rule allows alice on vault.tinker (default deny)"},
 		"a machine that's off": {"asleep", "asleep.tinker does not answer; it may be down or restarting."},
 	}

@@ -66,7 +66,7 @@ func TestPortalShell(t *testing.T) {
 	beside(t)
 	_, _, c := portalOf(t)
 	w := c.portal()
-	w.expect(`(?s)logged in to entry as alice.*ssh -J entry home.*1\. targets.*entry> $`)
+	w.expect(`(?s)logged in to entry as alice\.\s+Nothing here is\s+recorded but what you\s+change\..*ssh -J entry home.*1\. targets.*entry> $`)
 	w.sendLine("config")
 	w.expect(`(?s)config openssh .*entry> $`)
 	w.sendLine("4")

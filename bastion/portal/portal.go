@@ -170,7 +170,7 @@ func (v *visit) serveDesk(ctx context.Context, d *desk, args []string) uint32 {
 	case d.pty:
 		return v.shell(ctx, d)
 	}
-	d.out.printf("You are logged in to %s as %s. There is no shell here; it leads to your lab:", v.p.o.Name, v.login.Who().User())
+	d.out.printf("You are logged in to %s as %s. There is no shell here; it leads to your lab. Nothing here is recorded but what you change.", v.p.o.Name, v.login.Who().User())
 	v.targets(d.out)
 	d.out.printf("More: ssh %s help", v.p.o.Name)
 	return exitOK

@@ -128,7 +128,7 @@ func (v *visit) misused(d *desk, name string) uint32 {
 // prompts, nothing that moves the cursor, nothing that only a colour says.
 func (v *visit) shell(ctx context.Context, d *desk) uint32 {
 	d.shell = true
-	d.out.printf("You are logged in to %s as %s. What you type here is not recorded; the log notes what you change.", v.p.o.Name, v.login.Who().User())
+	d.out.printf("You are logged in to %s as %s. Nothing here is recorded but what you change.", v.p.o.Name, v.login.Who().User())
 	v.targets(d.out)
 	d.out.printf("")
 	all := verbs()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -72,6 +73,9 @@ func checkWarnings(cfg *configs.Config, p *policy.Policy) []string {
 	var out []string
 	if len(p.Targets()) == 0 {
 		out = append(out, fmt.Sprintf("%s has no targets: users can log in, but go nowhere", cfg.Policy))
+	}
+	if !slices.ContainsFunc(cfg.Listeners, func(l configs.Listener) bool { return !configs.Loopback(l.Address) }) {
+		out = append(out, "it listens on this machine alone: for users elsewhere, change listeners in "+cfg.Path)
 	}
 	if cfg.Audit.Witness == "" {
 		out = append(out, "audit.witness is empty: whoever controls this machine could replace the log with an older one")

@@ -14,7 +14,8 @@ import (
 )
 
 func initCmd() *cobra.Command {
-	return &cobra.Command{
+	var listen string
+	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a directory with a configuration, keys and an empty policy",
 		Long: `Make a directory with everything that entry serve needs: the configuration, the
@@ -25,9 +26,12 @@ overwritten.
 Run it as the account that will run entry serve: the files are that account's
 alone.
 
+The server listens on this machine alone until told otherwise, by --listen or by
+listeners in DIR/entry.yaml.
+
 DIR/auditor.key opens every recording. Move it to the auditors' own machine:
 the jump host doesn't need it and should not be able to read what it recorded.`,
-		Example: "  entry init --dir /etc/entry",
+		Example: "  entry init --dir /etc/entry\n  entry init --dir /etc/entry --listen :2222",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := dirOnly(cmd)
@@ -40,7 +44,7 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
 			if _, err := os.Stat(filepath.Join(dir, configs.FileName)); err == nil {
 				return hinted(fmt.Errorf("%s holds a configuration already", dir), "init never overwrites; choose another directory, or go on with entry check --dir "+shellWord(dir))
 			}
-			if err := site.Init(dir, ":2222"); err != nil {
+			if err := site.Init(dir, listen); err != nil {
 				return err
 			}
 			fmt.Printf(`Made %[1]s. Next:
@@ -55,8 +59,21 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
      host-key warning.
   5. Add a user:  entry user add alice --dir %[2]s
   6. Start:       entry serve --dir %[2]s
-`, dir, shellWord(dir))
+%[3]s`, dir, shellWord(dir), whereListening(dir, listen))
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:2222", "the `ADDRESS` to listen on, such as :2222 for every one of this machine")
+	return cmd
+}
+
+// whereListening is the step that lets users in from elsewhere.
+func whereListening(dir, listen string) string {
+	if !configs.Loopback(listen) {
+		return ""
+	}
+	return fmt.Sprintf(`  7. Let others in: so far it listens on %s, for this machine alone. Once
+     all is as it should be, change that under listeners in %s/entry.yaml
+     (":2222" is every address of this machine) and start it again.
+`, listen, dir)
 }
