@@ -68,6 +68,7 @@ type Server struct {
 	gate      *access.Gate
 	admission *admission
 	refusals  *refusals
+	backlogs  backlogs
 	away      chan struct{} // a place for each connection that is told why it is refused
 	portal    *portal.Portal
 

@@ -41,6 +41,7 @@ type client struct {
 	slots    chan struct{} // a place for each open jump or tcp channel
 	confirms atomic.Int32  // tries to confirm a jump of another program, being made or wrong
 	group    *group.Group
+	backlog  *session.Backlog // of all that it carries
 }
 
 // errClientLeft ends what a client connection leaves behind.
@@ -53,6 +54,12 @@ func (c *client) serve(ctx context.Context) {
 	defer c.leg.Conn.Close()
 	if c.opened != nil {
 		defer c.opened.close() // whatever refuses the connection from here on
+	}
+	var forget func()
+	c.backlog, forget = c.s.backlogs.connection(c.login.Who().User(), c.group)
+	defer forget()
+	if c.opened != nil {
+		c.opened.c.backlog = c.backlog
 	}
 	leave, no := c.login.Enter(func() { c.leg.Conn.Close() })
 	defer leave()

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit"
 	"entry/e2e/testkit"
 )
 
@@ -180,4 +181,25 @@ func begin(t testing.TB, c *ssh.Client) (stderr func() string) {
 		testkit.Finishes(t, "the session's end", func() { b, _ = io.ReadAll(errs) })
 		return string(b)
 	}
+}
+
+// A rule bounds the connections on which a user has something open; the portal
+// isn't anything.
+func TestConnectionsAreLimited(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{policy: func(s *site) string { return s.policyText("", "    limits: {connections: 2}\n") }})
+	first, second, third := s.login("alice"), s.login("alice"), s.login("alice")
+	_ = first
+	if _, _, err := run(t, second.jump("home"), "say in"); err == nil {
+		t.Error("a third connection and no refusal")
+	}
+	e := s.log.Await(t, audit.AccessRefused, "connections")
+	if e.User != "alice" || e.Target != "home.tinker" {
+		t.Errorf("%+v", e)
+	}
+	third.Close()
+	testkit.Eventually(t, "two are permitted", func() bool {
+		out, _, _ := run(t, second.jump("home"), "say in")
+		return out == "in"
+	})
 }

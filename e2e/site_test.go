@@ -38,7 +38,7 @@ func initSite(t testing.TB) *site {
 		c["listeners"] = []any{map[string]any{"address": s.addr()}}
 		// Everything runs on one loopback address here, like a lab behind one
 		// NAT: the tests of the limits set their own.
-		c["limits"] = map[string]any{"startups": "100:30:200", "per_source": 100, "dial": patient(10*time.Second, 5*time.Minute)}
+		c["limits"] = map[string]any{"startups": "100:30:200", "per_source": 100, "events": "1000000:1000", "dial": patient(10*time.Second, 5*time.Minute)}
 		c["login"] = map[string]any{"grace": patient(2*time.Minute, time.Hour)}
 	})
 	return s

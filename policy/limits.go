@@ -8,6 +8,9 @@ type Limits struct {
 	Session    time.Duration // from its start, however busy
 	Idle       time.Duration // without data in either direction
 	Concurrent int           // sessions of one user on one target
+	// Connections is how many client connections a user may have on which anything
+	// is opened under the rule.
+	Connections int
 
 	SessionDown, SessionUp int64 // bytes of one session
 	DayDown, DayUp         int64 // bytes of one user on one target in a day
@@ -16,7 +19,7 @@ type Limits struct {
 // generous is what both l and m leave room for, field by field.
 func (l Limits) generous(m Limits) Limits {
 	return Limits{
-		Session: generous(l.Session, m.Session), Idle: generous(l.Idle, m.Idle), Concurrent: generous(l.Concurrent, m.Concurrent),
+		Session: generous(l.Session, m.Session), Idle: generous(l.Idle, m.Idle), Concurrent: generous(l.Concurrent, m.Concurrent), Connections: generous(l.Connections, m.Connections),
 		SessionDown: generous(l.SessionDown, m.SessionDown), SessionUp: generous(l.SessionUp, m.SessionUp),
 		DayDown: generous(l.DayDown, m.DayDown), DayUp: generous(l.DayUp, m.DayUp),
 	}

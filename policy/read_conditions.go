@@ -314,12 +314,13 @@ func (b *builder) readApproval(v strict.Value) *approval {
 const maxByteLimit = 1 << 50
 
 func readLimits(v strict.Value) Limits {
-	f := v.Fields("session", "idle", "concurrent", "session_down", "session_up", "day_down", "day_up")
+	f := v.Fields("session", "idle", "concurrent", "connections", "session_down", "session_up", "day_down", "day_up")
 	size := func(key string) int64 { return f.Get(key).Size(0, 1, maxByteLimit) }
 	return Limits{
 		Session:     f.Get("session").Duration(0, time.Second, 31*24*time.Hour),
 		Idle:        f.Get("idle").Duration(0, time.Second, 31*24*time.Hour),
 		Concurrent:  int(f.Get("concurrent").Int(0, 1, 10_000)),
+		Connections: int(f.Get("connections").Int(0, 1, 10_000)),
 		SessionDown: size("session_down"), SessionUp: size("session_up"),
 		DayDown: size("day_down"), DayUp: size("day_up"),
 	}

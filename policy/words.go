@@ -150,6 +150,9 @@ func (l Limits) String() string {
 	if l.Concurrent != 0 {
 		out = append(out, fmt.Sprintf("concurrent %d", l.Concurrent))
 	}
+	if l.Connections != 0 {
+		out = append(out, fmt.Sprintf("connections %d", l.Connections))
+	}
 	size("session_down", l.SessionDown)
 	size("session_up", l.SessionUp)
 	size("day_down", l.DayDown)

@@ -17,6 +17,8 @@ type course struct {
 	lease *lease        // that it rests on
 	count *atomic.Int64 // bytes of the channel in that direction
 	hook  *hook         // nil where nobody looks into it
+	flow  *flow         // set by copy
+	busy  atomic.Bool   // between a read and the end of its delivery
 }
 
 // copy relays bytes until one of the ends has ended: counted against the
@@ -24,8 +26,10 @@ type course struct {
 // is ending it stops after what it has in hand. The error is what failed, nil at
 // the end of data; with an SSH channel on either side it is io.EOF where the
 // channel is gone, and nothing else.
-func (f *flow) copy(c course) error {
+func (f *flow) copy(c *course) error {
 	defer c.dst.end()
+	c.flow = f
+	defer f.o.Backlog.enter(c)()
 	err := f.run(c)
 	if c.hook != nil {
 		c.hook.end(c.to)
@@ -33,13 +37,15 @@ func (f *flow) copy(c course) error {
 	return err
 }
 
-func (f *flow) run(c course) error {
+func (f *flow) run(c *course) error {
 	for n := 0; !f.over() && !c.lease.over(); {
 		b := fastconn.Chunk(n, c.most)
 		var end, err error
 		n, end = c.src.Read(*b)
 		if n > 0 && !f.over() && !c.lease.over() {
-			err = f.pass(&c, (*b)[:n])
+			c.busy.Store(true)
+			err = f.pass(c, (*b)[:n])
+			c.busy.Store(false)
 		}
 		if err != nil {
 			return err // the buffer may still be being read

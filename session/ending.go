@@ -137,6 +137,10 @@ func rejectLate(nc ssh.NewChannel) {
 	}
 }
 
+func rejectOversized(nc ssh.NewChannel) {
+	_ = nc.Reject(ssh.Prohibited, "entry: the request is malformed") // the peer may be gone
+}
+
 func replyLate(req *ssh.Request) {
 	if req != nil {
 		_ = req.Reply(isKeepAlive(req), nil) // the peer may be gone

@@ -21,8 +21,16 @@ type route struct {
 	socket  bool   // to is a path: it can hold a secret and isn't told
 }
 
+// maxOpening bounds what comes with the opening of a channel, which waits in
+// memory for its turn. The longest that means anything is a path.
+const maxOpening = 2 * maxSocket
+
 // fromClient takes a channel that the client opens.
 func (r *relay) fromClient(nc ssh.NewChannel) {
+	if len(nc.ExtraData()) > maxOpening {
+		rejectOversized(nc)
+		return
+	}
 	if nc.ChannelType() == "session" {
 		r.slot(nc, sessionPlace, func() {
 			if r.turn(nc) {
@@ -58,6 +66,10 @@ const (
 // fromUpstream takes a channel that the target opens: only for what the client
 // asked for on this connection.
 func (r *relay) fromUpstream(nc ssh.NewChannel) {
+	if len(nc.ExtraData()) > maxOpening {
+		rejectOversized(nc)
+		return
+	}
 	r.slot(nc, otherPlace, func() {
 		if !r.turn(nc) {
 			return
@@ -101,6 +113,9 @@ func (r *relay) unknownChannel(nc ssh.NewChannel) {
 // turn waits until nc may be opened. Where the session ends first it rejects nc.
 func (r *relay) turn(nc ssh.NewChannel) bool {
 	err := r.o.Turn(r.group.Context())
+	if err == nil {
+		err = r.o.Backlog.await(r.group.Context())
+	}
 	if err != nil {
 		rejectLate(nc)
 	}

@@ -182,7 +182,7 @@ func newHooked(t testing.TB, d decoder) *hooked {
 		ends.Add(1)
 		f.group.Go("stream", func() {
 			defer ends.Done()
-			_ = f.copy(course{to: to, src: src, dst: out, most: fastconn.BulkChunk, lease: h.lease, count: &h.count[to], hook: hook})
+			_ = f.copy(&course{to: to, src: src, dst: out, most: fastconn.BulkChunk, lease: h.lease, count: &h.count[to], hook: hook})
 			_ = dst.CloseWrite()
 		})
 	}

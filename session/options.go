@@ -54,6 +54,9 @@ type Options struct {
 	// use.
 	Turn func(ctx context.Context) error
 
+	// Backlog bounds what is held because a peer doesn't take it. Nil: no bound.
+	Backlog *Backlog
+
 	// Ref makes the references under which refusals stand in the log. The
 	// default is 8 random letters and digits.
 	Ref func() string

@@ -71,7 +71,7 @@ func (p *pipe) own() {
 		p.f.group.Go("stream of a forward", func() {
 			e := end{to: to}
 			defer func() { copied <- e }()
-			e.err = p.f.copy(course{to: to, src: src, dst: out[to], most: fastconn.BulkChunk, lease: p.lease, count: &p.bytes[to], hook: hook})
+			e.err = p.f.copy(&course{to: to, src: src, dst: out[to], most: fastconn.BulkChunk, lease: p.lease, count: &p.bytes[to], hook: hook})
 			if e.err == nil && !p.lease.over() {
 				_ = dst.CloseWrite() // it may be gone
 			}

@@ -10,6 +10,9 @@ import (
 // answered yet. A client pipelines a handful.
 const maxPending = 64
 
+// maxPendingBytes bounds what those hold together: two of the longest commands.
+const maxPendingBytes = 2 * maxCommand
+
 // serial handles the requests of one connection or channel one after the
 // other, as their answers must be given, without making the connection wait:
 // each in a goroutine, while its owner goes on taking requests. It is owned by
@@ -21,6 +24,7 @@ type serial struct {
 	handle func(*ssh.Request)
 	queue  []queued
 	counts int // of the queue
+	bytes  int // of the payloads of those that count
 	busy   bool
 }
 
@@ -39,14 +43,16 @@ func newSerial(g *group.Group, name string, handle func(*ssh.Request)) *serial {
 // requests of which only the last one matters.
 func (s *serial) push(req *ssh.Request, free bool) bool {
 	if n := len(s.queue); n > 0 && req.Type == "window-change" && s.queue[n-1].req.Type == req.Type && !s.queue[n-1].req.WantReply {
+		s.bytes += len(req.Payload) - len(s.queue[n-1].req.Payload) // neither is free
 		s.queue[n-1].req = req
 		return true
 	}
 	if !free {
-		if s.counts >= maxPending {
+		if s.counts >= maxPending || s.bytes+len(req.Payload) > maxPendingBytes {
 			return false
 		}
 		s.counts++
+		s.bytes += len(req.Payload)
 	}
 	s.queue = append(s.queue, queued{req, free})
 	if !s.busy {
@@ -67,6 +73,7 @@ func (s *serial) begin() {
 	req := s.queue[0].req
 	if !s.queue[0].free {
 		s.counts--
+		s.bytes -= len(req.Payload)
 	}
 	s.queue[0] = queued{}
 	if s.queue = s.queue[1:]; len(s.queue) == 0 {
@@ -80,4 +87,4 @@ func (s *serial) begin() {
 }
 
 // drop forgets what waits.
-func (s *serial) drop() { s.queue, s.counts = nil, 0 }
+func (s *serial) drop() { s.queue, s.counts, s.bytes = nil, 0, 0 }

@@ -30,17 +30,17 @@ func (s *sessionChannel) begin() {
 		})
 	}
 	stream(inputStream, "input of a program", func() {
-		_ = r.copy(course{to: towardsTarget, src: s.client, dst: input, most: most, lease: s.lease, count: &s.bytesUp, hook: hook})
+		_ = r.copy(&course{to: towardsTarget, src: s.client, dst: input, most: most, lease: s.lease, count: &s.bytesUp, hook: hook})
 		_ = s.up.CloseWrite() // the target may have closed the channel
 	})
 	stream(outputStream, "output of a program", func() {
 		if s.pty && r.o.Notice != "" && s.lines().put([]byte(r.o.Notice+"\r\n")) != nil {
 			return
 		}
-		_ = r.copy(course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown, hook: hook})
+		_ = r.copy(&course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown, hook: hook})
 	})
 	stream(errorStream, "error output of a program", func() {
-		_ = r.copy(course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
+		_ = r.copy(&course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
 	})
 }
 

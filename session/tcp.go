@@ -43,6 +43,11 @@ func Forward(ctx context.Context, nc ssh.NewChannel, far net.Conn, o Options, ov
 		f.refuse(nc, ssh.Prohibited, e, refusal.Of(err))
 		return err
 	}
+	if err := f.o.Backlog.await(ctx); err != nil {
+		f.end(err)
+		rejectLate(nc)
+		return f.result()
+	}
 	e.Type, e.Policy, e.Rule = audit.ForwardOpened, g.PolicyHash(), g.RuleFor(policy.ForwardLocal).String()
 	if !f.event(e) {
 		_ = nc.Reject(ssh.ConnectionFailed, "entry: the audit log can't be written, so nothing was opened; tell your operator") // the client may be gone

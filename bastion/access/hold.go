@@ -64,6 +64,11 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 		return nil, Refuse("concurrent", fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first",
 			most, no.Target, o.Grant.Rule()), no)
 	}
+	if most, n := o.Grant.Limits().Connections, l.gate.registry.connections(l.who.User()); most > 0 && n > most {
+		h.Release()
+		return nil, Refuse("connections", fmt.Sprintf("you have %d connections to %s open, and rule %s permits %d; close one first",
+			n, l.gate.o.Name, o.Grant.Rule(), most), no)
+	}
 	took, err := l.useUp(o.Grant, h.use)
 	if err == nil {
 		_, err = h.Decide()

@@ -65,6 +65,18 @@ func (r *registry) enter(l *Login, hangUp func()) (leave func()) {
 	}
 }
 
+// connections is how many connections of user there are.
+func (r *registry) connections(user string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for l := range r.logins {
+		if l.who.User() == user {
+			n++
+		}
+	}
+	return n
+}
+
 // all is everything that is open.
 func (r *registry) all() []*Hold {
 	r.mu.Lock()

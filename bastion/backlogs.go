@@ -1,0 +1,49 @@
+package bastion
+
+import (
+	"sync"
+
+	"entry/session"
+	"entry/session/group"
+)
+
+// What may be in memory because a client or its targets don't take it.
+const (
+	backlogOfConnection = 32 << 20 // bytes
+	backlogOfUser       = 64 << 20 // bytes, of all connections
+)
+
+// backlogs are those of the users who are connected. It is safe for concurrent
+// use; its zero value is ready.
+type backlogs struct {
+	mu sync.Mutex
+	of map[string]*userBacklog
+}
+
+type userBacklog struct {
+	*session.Backlog
+	connections int
+}
+
+// connection is the backlog of a connection of user, whose goroutines are g.
+// leave gives it up.
+func (b *backlogs) connection(user string, g *group.Group) (own *session.Backlog, leave func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u := b.of[user]
+	if u == nil {
+		if b.of == nil {
+			b.of = map[string]*userBacklog{}
+		}
+		u = &userBacklog{Backlog: session.NewBacklog(backlogOfUser, nil, nil)}
+		b.of[user] = u
+	}
+	u.connections++
+	return session.NewBacklog(backlogOfConnection, u.Backlog, g), func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if u.connections--; u.connections == 0 {
+			delete(b.of, user)
+		}
+	}
+}
