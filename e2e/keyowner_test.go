@@ -27,8 +27,17 @@ func TestKeyBelongsToOne(t *testing.T) {
 	line, print := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))), ssh.FingerprintSHA256(signer.PublicKey())
 	testkit.WriteFile(t, ac.path("id.pub"), line+"\n")
 
-	// Bob pastes what alice has published.
+	// Ctrl-C is no claim.
 	w := bc.portal("keys", "add", line)
+	w.giveCode(bob)
+	w.expect(`Signature: $`)
+	w.send("\x03")
+	w.expect("nothing was changed")
+	if code := w.wait(); code != 1 || strings.Contains(w.text(), "Added") {
+		t.Fatalf("exit status %d: %q", code, w.text())
+	}
+	// Bob pastes what alice has published.
+	w = bc.portal("keys", "add", line)
 	w.giveCode(bob)
 	w.expect(`Signature: $`)
 	w.sendLine("")

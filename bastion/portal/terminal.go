@@ -31,6 +31,10 @@ const (
 // errIdle ends a portal session that nobody answers in.
 var errIdle = errors.New("no answer in time")
 
+// errLeft is what somebody at a terminal answers by Ctrl-C or Ctrl-D. It isn't
+// io.EOF, the end of a program's input, which may stand for an empty answer.
+var errLeft = errors.New("left by Ctrl-C or Ctrl-D")
+
 // desk is where a portal session reads and writes. With a terminal everything
 // goes to it; without one answers are lines of the standard input, prompts go
 // to the standard error and only results to the standard output.
@@ -131,6 +135,14 @@ func (d *desk) ask(prompt string, echo bool) (string, error) {
 	if d.term == nil {
 		return d.askPlainly(prompt, echo)
 	}
+	answer, err := d.askTerminal(prompt, echo)
+	if errors.Is(err, io.EOF) {
+		err = errLeft
+	}
+	return answer, err
+}
+
+func (d *desk) askTerminal(prompt string, echo bool) (string, error) {
 	// Only the last line is the terminal's prompt: it counts columns.
 	last := prompt
 	if i := strings.LastIndexByte(prompt, '\n'); i >= 0 {
