@@ -43,14 +43,15 @@ Nobody gets in who couldn't before. With --shadow, an account that is locked (!
 or *), has ended, whose passphrase is older than it may be, or that has no line
 is left. An account's end is taken over, and that its passphrase has to be
 changed. Keys with options (from, command, cert-authority, …) are left out, and
-files that everybody may write to. What else was restricted there is named. Not
-read are shells (nologin) and the settings of sshd and PAM.
+files that everybody may write to. What else was restricted there is named. With
+--passwd, accounts whose shell is nologin or false are left too. The settings of
+sshd and PAM aren't read.
 
 Everybody with one of the files or with a hash in the shadow file is reported, as
 added, with what was left out, or as not added, with the reason. An account that
 exists is left alone. With --dry-run the report is all that happens. The exit
 status is 1 if somebody wasn't added.`,
-		Example: "  entry user import /mnt/old/home --shadow /mnt/old/etc/shadow --dry-run\n  entry user import --user alice --google-authenticator alice.ga --shadow shadow",
+		Example: "  entry user import /mnt/old/home --shadow /mnt/old/etc/shadow --passwd /mnt/old/etc/passwd --dry-run\n  entry user import --user alice --google-authenticator alice.ga --shadow shadow",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			users, passed, err := o.read(args)
@@ -64,18 +65,19 @@ status is 1 if somebody wasn't added.`,
 	cmd.Flags().StringVar(&o.google, "google-authenticator", "", "the user's .google_authenticator `FILE`")
 	cmd.Flags().StringVar(&o.keys, "authorized-keys", "", "the user's authorized_keys `FILE`")
 	cmd.Flags().StringVar(&o.shadow, "shadow", "", "`FILE` with lines of /etc/shadow")
+	cmd.Flags().StringVar(&o.passwd, "passwd", "", "`FILE` with lines of /etc/passwd")
 	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "say what would happen, and change nothing")
 	return cmd
 }
 
 type importOptions struct {
-	user, google, keys, shadow string
-	dry                        bool
+	user, google, keys, shadow, passwd string
+	dry                                bool
 }
 
 // read collects what is to be taken over, and the folders that hold nothing of it.
 func (o *importOptions) read(args []string) (all []takeover.Candidate, passed []string, err error) {
-	from := takeover.Sources{User: o.user, GoogleAuthenticator: o.google, AuthorizedKeys: o.keys, Shadow: o.shadow, Now: time.Now()}
+	from := takeover.Sources{User: o.user, GoogleAuthenticator: o.google, AuthorizedKeys: o.keys, Shadow: o.shadow, Passwd: o.passwd, Now: time.Now()}
 	switch {
 	case len(args) == 0 && o.user == "":
 		return nil, nil, failf(exitUsage, "name a DIR with a folder for each user, or one --user")

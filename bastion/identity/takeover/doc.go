@@ -19,7 +19,7 @@
 // # When not to use it
 //
 // Not to judge hashes and names: whether one can be taken over is for Import to
-// say, and to report. Neither shells nor the settings of sshd and PAM are read.
+// say, and to report. The settings of sshd and PAM aren't read.
 //
 // # Sources
 //

@@ -37,6 +37,8 @@ type Sources struct {
 	GoogleAuthenticator, AuthorizedKeys string // "" for none
 	// Shadow has lines as /etc/shadow does, for whoever is asked for. "" for none.
 	Shadow string
+	// Passwd has lines as /etc/passwd does, for the same. "" for none.
+	Passwd string
 	// Now is what the days in Shadow are held against.
 	Now time.Time
 }
@@ -67,7 +69,14 @@ func (e *InputError) Unwrap() error { return e.err }
 // are the folders that hold none, of users without a hash. Its errors are
 // ErrNothing and *InputError.
 func Read(s Sources) (all []Candidate, passed []string, err error) {
-	accounts, err := readShadow(s.Shadow, s.Now)
+	var accounts accounts
+	err = errors.Join(readNamed(s.Shadow, maxShadow, func(_, text string) (err error) {
+		accounts.shadow, err = parseShadow(text, s.Now)
+		return err
+	}), readNamed(s.Passwd, maxShadow, func(_, text string) (err error) {
+		accounts.passwd, err = parsePasswd(text)
+		return err
+	}))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,9 +95,25 @@ func Read(s Sources) (all []Candidate, passed []string, err error) {
 	return []Candidate{c}, nil, nil
 }
 
-// stands takes over how the user stands in the shadow file, if there is one, and
-// tells whether the user is somebody there.
-func (c *Candidate) stands(accounts map[string]standing) (known bool) {
+// accounts are what the files say of all users; nil where there is no such file.
+type accounts struct {
+	shadow map[string]standing
+	passwd map[string]string // why nobody could log in
+}
+
+// stands takes over how the user stands in the files about accounts, and tells
+// whether the user is somebody there.
+func (c *Candidate) stands(a accounts) (known bool) {
+	known = c.standsInShadow(a.shadow)
+	if why, ok := a.passwd[c.Name]; c.Left == "" && a.passwd != nil {
+		if c.Left = why; !ok {
+			c.Left = "it has no line in the passwd file, so nobody could log in to it"
+		}
+	}
+	return known
+}
+
+func (c *Candidate) standsInShadow(accounts map[string]standing) (known bool) {
 	if accounts == nil {
 		return false
 	}
@@ -105,7 +130,7 @@ func (c *Candidate) stands(accounts map[string]standing) (known bool) {
 	return s.real
 }
 
-func readHomes(dir string, accounts map[string]standing) (all []Candidate, passed []string, err error) {
+func readHomes(dir string, accounts accounts) (all []Candidate, passed []string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, nil, &InputError{err}
@@ -140,7 +165,7 @@ func readHomes(dir string, accounts map[string]standing) (all []Candidate, passe
 			passed = append(passed, c.Name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(accounts)) {
+	for _, name := range slices.Sorted(maps.Keys(accounts.shadow)) {
 		c := Candidate{Imported: identity.Imported{Name: name}}
 		if !seen[name] && c.stands(accounts) {
 			c.Notes = append(c.Notes, "has no folder in "+dir)
@@ -252,15 +277,6 @@ func (c *Candidate) addGoogle(name, text string) error {
 		c.Notes = append(c.Notes, name+": "+n)
 	}
 	return err
-}
-
-// readShadow reads how the accounts of a shadow file stand; nil without one.
-func readShadow(path string, now time.Time) (accounts map[string]standing, err error) {
-	err = readNamed(path, maxShadow, func(_, text string) (err error) {
-		accounts, err = parseShadow(text, now)
-		return err
-	})
-	return accounts, err
 }
 
 // readNamed gives the text of a file that the caller names: there, what is wrong
