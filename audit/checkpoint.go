@@ -127,19 +127,28 @@ func ReadKey(path string) (string, error) {
 // verifierOf returns the verifier that belongs to a signer's text, which Open
 // needs to judge the checkpoint it finds. Errors don't quote the text.
 func verifierOf(signer string) (note.Verifier, error) {
+	text, err := publicOf(signer)
+	if err != nil {
+		return nil, err
+	}
+	return note.NewVerifier(text)
+}
+
+// publicOf is the verifier key of a signing key, both in their text form.
+func publicOf(signer string) (string, error) {
 	// PRIVATE+KEY+name+hash+base64(algorithm, seed)
 	f := strings.Split(signer, "+")
 	if len(f) < 5 {
-		return nil, errors.New("malformed signing key")
+		return "", errors.New("malformed signing key")
 	}
 	raw, err := base64.StdEncoding.DecodeString(strings.Join(f[4:], "+"))
 	if err != nil || len(raw) != 1+ed25519.SeedSize {
-		return nil, errors.New("malformed signing key")
+		return "", errors.New("malformed signing key")
 	}
 	public := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
 	text, err := note.NewEd25519VerifierKey(f[2], public)
 	if err != nil {
-		return nil, errors.New("malformed signing key")
+		return "", errors.New("malformed signing key")
 	}
-	return note.NewVerifier(text)
+	return text, nil
 }

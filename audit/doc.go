@@ -30,6 +30,8 @@
 //	DIR/lock              flock of the one writer
 //	DIR/events.cut.*      what a start cut away after a crash, as it was found
 //	WITNESS/checkpoints   every checkpoint ever signed, appended
+//	DIR/before/           the log before, where this one begins anew; audit.pub is its key
+//	DIR.next/             a log that is about to begin anew; nothing starts beside it
 //
 // Every byte of events.jsonl is printable ASCII or a newline: anything else that
 // a peer sent is escaped as \uXXXX, so that no listing can carry a control byte.
@@ -42,6 +44,14 @@
 // that, so it belongs on another disk or host, and Report says up to where the
 // log is witnessed. Somebody who holds the signing key can write a new history;
 // the checkpoints already witnessed still contradict it.
+//
+// # Where records are lost
+//
+// A log that is older than its witness isn't opened: that could be an attack. Where
+// no newer copy is left, an auditor signs so, and BeginAnew makes another log, with
+// a key and an origin of its own: no witness is asked for a smaller tree of the same
+// one. Its first record (Gap) has the newest checkpoint of the log before. Report
+// shows it for ever; whether it is accepted is for whoever verifies.
 //
 // # Where it runs
 //

@@ -87,6 +87,16 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.str("taken", c.Taken)
 		w.b = append(w.b, '}')
 	}
+	if g := e.Gap; g != nil {
+		w.key("gap")
+		w.b = append(w.b, `{"checkpoint":`...)
+		w.b = appendString(w.b, g.Checkpoint)
+		w.b = append(w.b, `,"auditor":`...)
+		w.b = appendString(w.b, g.Auditor)
+		w.b = append(w.b, `,"accepted":`...)
+		w.b = appendString(w.b, g.Accepted)
+		w.b = append(w.b, '}')
+	}
 	if r := e.Recording; r != nil {
 		w.key("recording")
 		w.b = append(w.b, `{"id":`...)

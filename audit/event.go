@@ -61,6 +61,7 @@ type Event struct {
 
 	Actor     *Actor     `json:"actor,omitempty"` // who acted over the admin socket
 	Change    *Change    `json:"change,omitempty"`
+	Gap       *Gap       `json:"gap,omitempty"`
 	Recording *Recording `json:"recording,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`
 

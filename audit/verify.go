@@ -33,6 +33,10 @@ type Report struct {
 	Witnessed   uint64    // the first so many are covered by a witnessed checkpoint
 	WitnessedAt time.Time // of the last witnessed record
 	Unsigned    int64     // bytes beyond the checkpoint, not judged
+
+	// Gap is not nil where the log begins anew after one that can't go on: what that
+	// had beyond its copy is lost. Who verifies decides whether that is accepted.
+	Gap *GapReport
 }
 
 // String states the result in one line and no more than is known.
@@ -165,6 +169,7 @@ type verification struct {
 	replay replay
 	order  order
 	agreed time.Time // of the last record that a witnessed checkpoint covers
+	gap    *GapReport
 }
 
 func (w *verification) run(events *os.File) (Report, error) {
@@ -180,7 +185,7 @@ func (w *verification) run(events *os.File) (Report, error) {
 	if err := p.finish(w.signed, w.v); err != nil {
 		return Report{}, err
 	}
-	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed}
+	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gap: w.gap}
 	if p.agreed.size == w.signed.size {
 		rep.WitnessedAt = rep.Last
 	}
@@ -196,7 +201,20 @@ func (w *verification) line(n uint64, line []byte) error {
 	if w.replay.agreed.size == n-1 {
 		w.agreed = w.order.last
 	}
-	return w.order.next(n, line)
+	if err := w.order.next(n, line); err != nil {
+		return err
+	}
+	if n != 1 {
+		return nil
+	}
+	e, _, err := decode(line, nil)
+	if err == nil {
+		w.gap, err = gapOf(e, w.v.Name())
+	}
+	if err != nil {
+		return badLine(n, n, "%s", err)
+	}
+	return nil
 }
 
 // rest judges what follows the lines that the checkpoint covers.

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 
 	"entry/audit"
 	"entry/session/recording"
@@ -33,7 +34,7 @@ const maxBadLists = 3
 // is a *Mismatch. A log that can't be read gives a nil map.
 func gather(logDir, dir, only string) (map[string]*known, error) {
 	g := gathering{dir: dir, only: only, found: map[string]*known{}, last: map[string]recording.Expect{}}
-	for e, err := range audit.Read(logDir) {
+	for e, err := range everything(logDir) {
 		if err != nil {
 			return nil, err // audit verify is who says more
 		}
@@ -57,6 +58,21 @@ func gather(logDir, dir, only string) (map[string]*known, error) {
 		g.bad = append(g.bad[:maxBadLists], fmt.Errorf("and %d more", n-maxBadLists))
 	}
 	return g.found, errors.Join(g.bad...)
+}
+
+// everything yields the events of a log and of those before it. What is damaged in
+// those says nothing: for that the log began anew.
+func everything(logDir string) iter.Seq2[audit.Event, error] {
+	return func(yield func(audit.Event, error) bool) {
+		for _, dir := range audit.Before(logDir) {
+			for e, err := range audit.Read(dir) {
+				if err == nil && !yield(e, nil) {
+					return
+				}
+			}
+		}
+		audit.Read(logDir)(yield)
+	}
 }
 
 // gathering is a gather at work.

@@ -8,6 +8,7 @@
 //	Init     makes a directory with a configuration, keys and an empty policy
 //	Check    says what Serve would refuse, and changes nothing
 //	Serve    runs the server; New is the same in two steps
+//	AcceptGap  begins the audit log anew where records of it are lost
 //	Operate  reaches the running server, or takes its place
 //	Guide    makes a user's access guide, to be written or published
 //

@@ -12,6 +12,9 @@ import (
 	"entry/bastion/store"
 )
 
+// newestLog is the way out where records of the log are missing.
+const newestLog = "put the newest copy of the log's directory back; where records are lost for good, an auditor signs that: entry audit accept-gap"
+
 // errBehind is the cause of the alarms about an older database.
 var errBehind = errors.New("the database was older than the audit log")
 
@@ -25,7 +28,7 @@ func unreconciled(err error) error {
 	var not *store.NotReplayed
 	switch {
 	case errors.As(err, &behind):
-		return hinted(err, "put the newest copy of the log back, or the database that belongs to this log")
+		return hinted(err, newestLog)
 	case errors.As(err, &not):
 		return hinted(err, "start the version of entry that wrote the log, or put a newer database back")
 	}

@@ -48,6 +48,9 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if err != nil {
 		return nil, err
 	}
+	if audit.Beginning(cfg.Audit.Directory) {
+		return nil, hinted(errors.New("a new audit log was about to take the place of one that can't go on, and was cut off"), "run entry audit accept-gap again")
+	}
 	s := &state{}
 	defer func() {
 		if err != nil {
@@ -55,6 +58,10 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		}
 	}()
 	if s.log, err = audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve}); err != nil {
+		var bad *audit.BadRecord
+		if errors.As(err, &bad) {
+			return nil, hinted(fmt.Errorf("open audit log: %w", err), "keep these files as they are; "+newestLog)
+		}
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {

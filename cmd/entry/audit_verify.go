@@ -15,7 +15,7 @@ import (
 )
 
 func auditVerifyCmd() *cobra.Command {
-	var key, witness, spool string
+	var key, witness, spool, gap string
 	var growing bool
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -31,6 +31,10 @@ recordings is needed.
 record: somebody who could change this machine's files alone can't have taken it
 away. "not witnessed since" means that records after that one could be missing
 without a trace, if somebody put back an older log with its checkpoint.
+
+A log that begins anew after a gap says so in its first record, which an auditor
+has signed: the gap is always shown, and the exit code is 1 unless --gap names it.
+The log before is in the folder "before", with its public key beside it.
 
 Only the files and the public key are needed, on any machine: --log, --witness,
 --public-key and --recordings name copies. Take the copy of the checkpoint
@@ -66,6 +70,9 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 					return werr
 				}
 			} else if err == nil {
+				if rep.Gap != nil {
+					fmt.Fprintln(cmd.OutOrStdout(), rep.Gap)
+				}
 				fmt.Fprintln(cmd.OutOrStdout(), rep)
 				if spool != "" {
 					fmt.Fprintln(cmd.OutOrStdout(), kept)
@@ -75,9 +82,14 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 			if errors.As(err, &bad) {
 				return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
 			}
+			if err == nil && rep.Gap != nil && rep.Gap.ID != gap {
+				return hinted(failf(exitFailure, "the log has a gap: records before its beginning are lost"),
+					"ask the auditor whose key that is; if you accept the gap too, name it: --gap "+rep.Gap.ID)
+			}
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&gap, "gap", "", "`ID` of the gap that you accept")
 	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
 	cmd.Flags().StringVar(&witness, "witness", "", "`DIR` of witnessed checkpoints, with --log")
 	cmd.Flags().StringVar(&spool, "recordings", "", "`DIR` of recordings to hold against the log, with --log")
@@ -119,6 +131,9 @@ type verdict struct {
 	WitnessedAt *time.Time `json:"witnessed_at,omitempty"`
 	Unsigned    int64      `json:"unsigned_bytes,omitempty"`
 	Recordings  int        `json:"recordings,omitempty"` // consistent with the log
+
+	Gap *audit.GapReport `json:"gap,omitempty"`
+
 	File        string     `json:"file,omitempty"`
 	Line        uint64     `json:"line,omitempty"`
 	Through     uint64     `json:"through,omitempty"`
@@ -127,7 +142,7 @@ type verdict struct {
 }
 
 func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error) error {
-	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned}
+	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned, Gap: rep.Gap}
 	if rep.Events > 0 {
 		v.Last = &rep.Last
 	}
