@@ -41,10 +41,10 @@ func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase stri
 	}
 	h := &ahead{group: group.New(ctx, d.a.panicked)}
 	e := d.event("", "")
-	key := d.keyStands(acct)
+	key, place := d.keyStands(acct), d.textsOf()
 	h.group.Go("first factor ahead of the code", func() {
 		if right := h.judge(h.group.Context(), d.a, acct, passphrase, key); right && d.a.bySMS(acct) {
-			d.a.text(ctx, d.conn, acct, e)
+			d.a.text(ctx, d.conn, acct, place, e)
 		}
 	})
 	return h, nil

@@ -22,7 +22,8 @@ const (
 	// smsLifetime is how long a code by SMS is good, on its own connection.
 	smsLifetime = 2 * time.Minute
 	// smsPerHour bounds what somebody with the passphrase can have sent to its
-	// owner, in any hour, over all processes.
+	// owner, in any hour, over all processes. A network with a login before has as
+	// many of its own, so that a thief can't use up its owner's.
 	smsPerHour = 5
 	// smsTimeout bounds handing one code to the gateway, retries included.
 	smsTimeout = time.Minute
@@ -148,7 +149,7 @@ func (c *ConnState) awaitCode() { c.await.Do(func() { close(c.awaited) }) }
 // text sends a code to the owner of acct, who has proven the first factor, unless
 // one is under way on this connection. It returns at once: how long a gateway
 // takes must not show. e names the dialogue.
-func (a *core) text(ctx context.Context, c *ConnState, acct Account, e audit.Event) {
+func (a *core) text(ctx context.Context, c *ConnState, acct Account, place string, e audit.Event) {
 	now := a.now()
 	switch v := a.lifetimes.unfit(acct.standing(""), now); {
 	case v.reason != "":
@@ -174,7 +175,7 @@ func (a *core) text(ctx context.Context, c *ConnState, acct Account, e audit.Eve
 	g.Go("sender of a code by SMS", func() {
 		defer func() { <-a.sending }()
 		err := errPanicked
-		g.Run("hand-over of a code by SMS", func() { err = a.hand(g.Context(), acct, code, e) })
+		g.Run("hand-over of a code by SMS", func() { err = a.hand(g.Context(), acct, place, code, e) })
 		if err != nil {
 			a.textFailed(context.WithoutCancel(ctx), c, acct, code, e, err)
 		}
@@ -189,10 +190,10 @@ var (
 )
 
 // hand gives a code to the gateway, if the account has one left in this hour.
-func (a *core) hand(ctx context.Context, acct Account, code string, e audit.Event) error {
+func (a *core) hand(ctx context.Context, acct Account, place, code string, e audit.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, smsTimeout)
 	defer cancel()
-	if err := a.takeText(ctx, acct.ID); err != nil {
+	if err := a.takeText(ctx, acct.ID, place); err != nil {
 		return err
 	}
 	text := a.issuer + " one-time code: " + code + " (good for 2 minutes). Nobody will ask you for it but " + a.issuer + " itself."
@@ -220,11 +221,11 @@ func (a *core) textFailed(ctx context.Context, c *ConnState, acct Account, code 
 
 // takeText uses up one of the account's codes of this hour. Each holds a place
 // for an hour, so that no hour sees more, wherever it begins.
-func (a *core) takeText(ctx context.Context, account string) error {
+func (a *core) takeText(ctx context.Context, account, place string) error {
 	now := a.now()
 	keys := make([]TallyKey, smsPerHour)
 	for i := range keys {
-		keys[i] = a.keys.HashTally(fmt.Sprintf("sms|%s|%d", account, i))
+		keys[i] = a.keys.HashTally(fmt.Sprintf("sms|%s|%s|%d", account, place, i))
 	}
 	taken := false
 	err := a.store.Count(ctx, now, func(places []Tally) bool {
@@ -247,6 +248,14 @@ func (a *core) takeText(ctx context.Context, account string) error {
 	return nil
 }
 
+// textsOf names whose codes of an hour the dialogue's is one of: see smsPerHour.
+func (d *dialogue) textsOf() string {
+	if !d.trusted && !d.serving {
+		return ""
+	}
+	return sourceOf(d.at.Source.Addr()).String()
+}
+
 // textFresh sends a code to the holder of id inside a connection, once a command,
 // where codes go by SMS. Here nothing has to be hidden: it waits for the gateway.
 func (d *dialogue) textFresh(ctx context.Context, id Identity) error {
@@ -259,7 +268,7 @@ func (d *dialogue) textFresh(ctx context.Context, id Identity) error {
 		return err
 	}
 	code, _ := d.conn.beginText(acct.ID, d.a.now())
-	if err := d.a.hand(ctx, acct, code, d.event("", "")); err != nil {
+	if err := d.a.hand(ctx, acct, d.textsOf(), code, d.event("", "")); err != nil {
 		d.a.textFailed(ctx, d.conn, acct, code, d.event("", ""), err)
 		d.notice(ctx, d.conn.textProblem(acct.ID))
 		return ErrRefused

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"entry/bastion/identity"
+	"entry/e2e/testkit"
 )
 
 func TestCodeBySMS(t *testing.T) {
@@ -221,6 +222,39 @@ func TestFiveCodesAnHour(t *testing.T) {
 	}
 	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, w.afterFailure("123456")}, round{over + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
+}
+
+// TestThiefUsesUpNoCodes: who has stolen a passphrase has five codes sent in an hour,
+// and its owner gets one where she logged in before.
+func TestThiefUsesUpNoCodes(t *testing.T) {
+	w, g := texting(t, nil)
+	w.clock.Advance(time.Hour)
+	w.settled()
+	before := g.sent()
+	for i := range 7 {
+		var s told
+		s.answers = func(string) string {
+			if len(s.seen) == 1 {
+				return good
+			}
+			w.settled() // the code is sent, or not
+			return ""
+		}
+		_, err := w.a.Login(t.Context(), from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), identity.NewConnState(), &s)
+		wantErr(t, err, identity.ErrAbandoned)
+		w.settled()
+	}
+	if n := g.sent() - before; n != 5 {
+		t.Errorf("%d codes were sent for the thief", n)
+	}
+	for range 5 {
+		if _, ok := testkit.ReceiveWithin(testkit.Soon, g.out); !ok {
+			t.Fatal("no message came")
+		}
+	}
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, g.code(t)}); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestGatewayDown(t *testing.T) {
