@@ -154,6 +154,9 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 	e.Rule, e.Policy, e.Capability = g.Rule().String(), g.PolicyHash(), g.Capabilities().String()
 	e.Detail = "record: " + g.Record().String()
 	e.Approver = strings.Join(g.Approval().By, ", ")
+	if g.RecordComplete() && s.o.Spool.UsedBy(e.User) >= 100 {
+		return unrecorded("recorder-share", "everything on "+t.FullName()+" has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator", nil)
+	}
 	if g.Record() != policy.Metadata {
 		w, err := s.o.Spool.Create(recording.Header{
 			ID: id, User: e.User, Lab: t.Lab, Target: t.FullName(), Login: login, Source: e.Source,
@@ -211,7 +214,7 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 		},
 	}
 	if l.recorder != nil {
-		o.Recorder = l.recorder
+		o.Recorder, o.Share = l.recorder, l.recorder
 	}
 	var said []string
 	for _, w := range l.c.login.Who().Warnings() {

@@ -97,6 +97,11 @@ type Recording struct {
 	// Quota is how many bytes one user's recordings may take; 0 is no quota.
 	// Default 0.
 	Quota int64
+	// Share is how many bytes of one user's recordings a day are taken as they come;
+	// it is never more than a tenth of the file system. Beyond it bulk is counted and
+	// digested, and what a person can read on a terminal goes on being kept. 0 is no
+	// bound. Default 1GiB.
+	Share int64
 	// Notice is where a session says that it is recorded. Default "pty".
 	Notice Notice
 }

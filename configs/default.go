@@ -14,8 +14,8 @@ func Default() *Config {
 		Audit:    Audit{Directory: "audit", Witness: "witness", Reserve: 128 << 20, Key: "keys/audit.key", PublicKey: "keys/audit.pub"},
 		Recording: Recording{
 			Directory: "spool", Auditors: "keys/auditors.pub",
-			Reserve: 1 << 30, // bytes
-			Notice:  NoticePTY,
+			Reserve: 1 << 30, Share: 1 << 30, // bytes
+			Notice: NoticePTY,
 		},
 		Keys: Keys{
 			Directory: "keys/hosts", Secret: "keys/secret",

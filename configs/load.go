@@ -137,7 +137,7 @@ const (
 )
 
 func (r reader) recording(c *Recording, v, root strict.Value) {
-	f := v.Fields("directory", "auditors", "labs", "reserve", "quota", "notice")
+	f := v.Fields("directory", "auditors", "labs", "reserve", "quota", "share", "notice")
 	v = or(v, root)
 	r.path(f, v, "directory", "recording.", &c.Directory)
 	r.path(f, v, "auditors", "recording.", &c.Auditors)
@@ -156,6 +156,7 @@ func (r reader) recording(c *Recording, v, root strict.Value) {
 	}
 	c.Reserve = f.Get("reserve").Size(c.Reserve, leastReserve, mostBytes)
 	c.Quota = f.Get("quota").Size(c.Quota, 0, mostBytes)
+	c.Share = f.Get("share").Size(c.Share, 0, mostBytes)
 	c.Notice = Notice(f.Get("notice").Choice(noticeNames...))
 }
 

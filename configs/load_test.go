@@ -33,7 +33,7 @@ listeners:
 policy: /etc/entry/policy
 database: {sqlite: db/x.db}
 audit: {directory: a, witness: "", reserve: 64MiB, key: k/a, public_key: k/a.pub}
-recording: {directory: r, auditors: k/r.pub, labs: {tinker: k/t.pub}, reserve: 512MiB, quota: 10GiB, notice: banner}
+recording: {directory: r, auditors: k/r.pub, labs: {tinker: k/t.pub}, reserve: 512MiB, quota: 10GiB, share: 5GiB, notice: banner}
 keys:
   directory: k/hosts
   host_ca: {public_key: k/host_ca.pub}
@@ -70,7 +70,7 @@ log: {level: debug}
 		Database:  configs.Database{SQLite: in("db/x.db")},
 		Audit:     configs.Audit{Directory: in("a"), Reserve: 64 << 20, Key: in("k/a"), PublicKey: in("k/a.pub")},
 		Recording: configs.Recording{Directory: in("r"), Auditors: in("k/r.pub"), Labs: map[string]string{"tinker": in("k/t.pub")},
-			Reserve: 512 << 20, Quota: 10 << 30, Notice: configs.NoticeBanner},
+			Reserve: 512 << 20, Quota: 10 << 30, Share: 5 << 30, Notice: configs.NoticeBanner},
 		Keys: configs.Keys{Directory: in("k/hosts"), HostCA: configs.CA{PublicKey: in("k/host_ca.pub")},
 			UserCA: configs.CA{Agent: "/run/ca.sock", PublicKey: in("k/user_ca.pub")}, Secret: in("k/s")},
 		Admin: configs.Admin{Socket: "/run/entry.sock"},

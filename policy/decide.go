@@ -107,6 +107,7 @@ func (d *decision) combine() {
 		d.capabilities |= r.may
 		d.record = max(d.record, r.record)
 		d.recordInput = d.recordInput || r.recordInput
+		d.complete = d.complete || r.complete
 	}
 	d.capabilities &= d.target.Offers()
 	for _, r := range d.deny {

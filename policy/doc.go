@@ -17,8 +17,8 @@
 //     capabilities away, without `may` it refuses everything;
 //   - shell and exec bring download with them, because whatever can be printed
 //     can be carried away (a deny rule that names download still takes it);
-//   - the strictest `record` and `record_input` of the matching rules hold, and
-//     a rule that states none asks for a full recording;
+//   - the strictest `record`, `record_input` and `record_complete` of the matching
+//     rules hold, and a rule that states none asks for a full recording;
 //   - of each limit the most generous one holds of the rules that give
 //     something, and a rule that states no limit sets none;
 //   - what rules of those list under `env` adds up, and a rule that lists

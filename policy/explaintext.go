@@ -43,6 +43,9 @@ func (e Explanation) String() string {
 		if g.RecordInput() {
 			record += ", with input"
 		}
+		if g.RecordComplete() {
+			record += ", complete"
+		}
 		env := ""
 		if unusual := g.unusualEnv(); unusual != nil {
 			env = "; environment: " + strings.Join(unusual, ", ")
@@ -121,6 +124,7 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		Denied       string       `json:"denied,omitempty"`
 		Record       string       `json:"record,omitempty"`
 		RecordInput  bool         `json:"record_input,omitempty"`
+		Complete     bool         `json:"record_complete,omitempty"`
 		Limits       string       `json:"limits,omitempty"`
 		Env          []string     `json:"env,omitempty"` // that clients may set, where it isn't the built-in list
 		Capabilities []capability `json:"capabilities"`
@@ -133,7 +137,7 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		out.Denied = e.Denied.Error()
 	} else {
 		out.Record, out.RecordInput, out.Limits = e.Grant.Record().String(), e.Grant.RecordInput(), e.Grant.Limits().String()
-		out.Env = e.Grant.unusualEnv()
+		out.Complete, out.Env = e.Grant.RecordComplete(), e.Grant.unusualEnv()
 	}
 	for _, v := range e.Verdicts {
 		c := capability{Capability: v.Capability.String(), Allowed: v.Allowed, Until: v.Until.UTC(), Because: v.Because}

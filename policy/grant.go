@@ -111,6 +111,7 @@ type decision struct {
 	nearBy       Clause
 	record       Record
 	recordInput  bool
+	complete     bool
 	limits       Limits
 }
 
@@ -235,6 +236,10 @@ func (g Grant) Record() Record {
 
 // RecordInput reports whether what the user types is recorded too.
 func (g Grant) RecordInput() bool { return g.d != nil && g.d.recordInput }
+
+// RecordComplete reports whether a session has to end rather than go on with less
+// than everything kept, once its user's share of recordings is used up.
+func (g Grant) RecordComplete() bool { return g.d != nil && g.d.complete }
 
 // Rule is the first matching allow rule in file and line order.
 func (g Grant) Rule() RuleRef {

@@ -88,7 +88,8 @@
 // Frames, unless the grant says metadata: Request for what a channel is, asks
 // and comes to ("channel-open", "pty-req", "exec", "channel-close"), Resize,
 // Exit, and Transfer for bytes that aren't kept. Output, Error and Input are
-// kept under a full recording. A forward's payload never is, nor the secret of
+// kept under a full recording, beyond the user's share of the day (Options.Share) only
+// what a person can read on a terminal. A forward's payload never is, nor the secret of
 // an x11-req.
 //
 // A program that policy refuses is granted to the client, as far as its answer

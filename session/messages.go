@@ -1,5 +1,7 @@
 package session
 
+import "fmt"
+
 // maxUnread is how many messages wait for a user who takes none.
 const maxUnread = 8
 
@@ -20,6 +22,25 @@ func (r *relay) announce(text string) {
 		case t <- text:
 		default: // maxUnread are waiting already
 		}
+	}
+}
+
+// shareWarning is how much of a share is used, in percent, when users are told that
+// their session will end.
+const shareWarning = 80
+
+// warnOfShare tells, once, of the end of a session that wants everything kept.
+func (r *relay) warnOfShare() {
+	if !r.complete || r.o.Share == nil {
+		return
+	}
+	used := r.o.Share.Used()
+	r.mu.Lock()
+	tell := used >= shareWarning && !r.warned
+	r.warned = r.warned || tell
+	r.mu.Unlock()
+	if tell {
+		r.announce(fmt.Sprintf("%d %% of what may be recorded of you today is used; all of it has to be on %s, so this session ends at 100 %%", used, r.target))
 	}
 }
 

@@ -54,6 +54,9 @@ type Options struct {
 	// use.
 	Turn func(ctx context.Context) error
 
+	// Share says what of a user's output is still kept today. Nil: all of it.
+	Share Share
+
 	// Backlog bounds what is held because a peer doesn't take it. Nil: no bound.
 	Backlog *Backlog
 
@@ -126,6 +129,16 @@ type Budget interface {
 	// and when nothing was moved for an interval of UpstreamKeepAlive. It
 	// doesn't block for long; its failure is the budget's own matter.
 	Return(n int64)
+}
+
+// Share is what one user may have recorded in a day. It is safe for concurrent use.
+type Share interface {
+	// Keeps reports whether n bytes of output are kept, which a terminal shows or
+	// not. What isn't is counted and digested; or ends the session, where the grant
+	// wants everything kept.
+	Keeps(n int, terminal bool) bool
+	// Used is how much of the share is used, in percent.
+	Used() int
 }
 
 // Stats are what a session came to.

@@ -2,10 +2,12 @@ package session
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sync/atomic"
 	"unicode/utf8"
 
+	"entry/audit/refusal"
 	"entry/session/fastconn"
 )
 
@@ -15,6 +17,8 @@ type outlet struct {
 	f    *flow
 	w    io.Writer
 	sent atomic.Int64 // bytes that w took
+
+	omitted atomic.Int64 // bytes that only a digest stands for, once it has ended
 
 	// turn holds a token while somebody is in Frame or Write, and guards what
 	// follows. x/crypto keeps one packet for each stream of a channel, so that
@@ -56,7 +60,10 @@ func (o *outlet) putting(p []byte) error {
 
 // write is putting, but shows no lines.
 func (o *outlet) write(p []byte) error {
-	if err := o.tap.keep(p); err != nil {
+	if err := o.tap.keep(p); errors.Is(err, errShare) {
+		o.f.end(&refusal.Error{Code: "recording-share", Text: "everything on " + o.f.target + " has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator"})
+		return err
+	} else if err != nil {
 		o.f.unrecorded(err)
 		return err
 	}
@@ -110,6 +117,9 @@ func (o *outlet) end() {
 	defer func() { <-o.turn }()
 	if err := o.tap.close(); err != nil {
 		o.f.unrecorded(err)
+	}
+	if o.tap != nil {
+		o.omitted.Store(o.tap.omitted)
 	}
 	o.tap, o.ended = nil, true
 }

@@ -39,6 +39,7 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 	f, g, err := newFlow(ctx, o)
 	r := &relay{flow: f, client: client, upstream: upstream, upGone: make(chan struct{}), hungUp: make(chan struct{}),
 		freed: make(chan struct{}, 1), terminals: map[chan string]struct{}{}}
+	r.complete = g.RecordComplete()
 	r.places.most = [2]int{sessionPlace: f.o.MaxSessions, otherPlace: f.o.MaxOthers}
 	f.withdraw = r.withdrawn
 	if err == nil {
@@ -62,6 +63,7 @@ type relay struct {
 	*flow
 	client, upstream Leg
 	places           places
+	complete         bool // the recording has to be
 	listens          listens
 	told             told
 
@@ -74,6 +76,7 @@ type relay struct {
 	terminals  map[chan string]struct{} // where messages are heard
 	agent, x11 bool                     // asked for and granted
 	cut        bool                     // a channel lost its upstream
+	warned     bool                     // of the share
 	exit       *int                     // the last one that the target sent
 }
 
@@ -165,6 +168,7 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 				r.group.Go("return of budgets", r.meter.giveBack)
 			}
 			r.sumUp()
+			r.warnOfShare()
 			movedBefore = moved
 			if upPulse.beat() {
 				r.end(&refusal.Error{Text: r.target + " stopped answering", Code: refusal.UpstreamTimeout})

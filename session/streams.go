@@ -1,7 +1,10 @@
 package session
 
 import (
+	"fmt"
+
 	"entry/audit"
+	"entry/policy"
 	"entry/session/fastconn"
 	"entry/session/recording"
 )
@@ -11,7 +14,7 @@ func (s *sessionChannel) begin() {
 	r := s.r
 	s.begun, s.running, s.out = true, 3, 2
 	newTap := func(k recording.Kind) *tap {
-		return newTap(r.o.Recorder, s.grant, k, *s.id, s.payload, r.o.OmitAfter)
+		return newTap(&r.o, s.grant, k, *s.id, s.payload)
 	}
 	most := fastconn.BulkChunk
 	if s.payload == terminalPayload {
@@ -50,6 +53,9 @@ func (s *sessionChannel) finish() { s.noted.Do(s.note) }
 func (s *sessionChannel) note() {
 	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
 	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exit.status}
+	if n := s.stdout.omitted.Load() + s.stderr.omitted.Load(); n > 0 && s.payload != transferPayload && s.grant.Record() == policy.Full {
+		e.Detail = fmt.Sprintf("partial: of %d bytes of output the recording has a digest only", n)
+	}
 	s.lease.fill(&e)
 	r.event(e)
 	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up})

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"hash"
 	"math"
 
@@ -18,6 +19,10 @@ type tap struct {
 	kind    recording.Kind
 	channel uint32
 	left    int64 // bytes still kept
+	share   Share // nil without a bound
+	pty     bool  // a terminal shows it
+	whole   bool  // nothing may be left out for want of a share
+	skips   bool  // what came last was left out
 	digest  hash.Hash
 	omitted int64
 }
@@ -31,11 +36,12 @@ type omitted struct {
 
 // newTap is the tap of one stream of a session channel. Where payload isn't to
 // be kept, all of it is counted and digested.
-func newTap(rec Recorder, g policy.Grant, kind recording.Kind, channel uint32, p payload, omitAfter int64) *tap {
+func newTap(o *Options, g policy.Grant, kind recording.Kind, channel uint32, p payload) *tap {
+	rec := o.Recorder
 	if rec == nil || g.Record() == policy.Metadata {
 		return nil
 	}
-	t := &tap{rec: rec, kind: kind, channel: channel}
+	t := &tap{rec: rec, kind: kind, channel: channel, share: o.Share, pty: p == terminalPayload, whole: g.RecordComplete()}
 	switch {
 	case p == transferPayload && kind != recording.Error:
 		// the files of a transfer aren't kept
@@ -46,7 +52,7 @@ func newTap(rec Recorder, g policy.Grant, kind recording.Kind, channel uint32, p
 	case p == terminalPayload:
 		t.left = math.MaxInt64
 	default:
-		t.left = omitAfter
+		t.left = o.OmitAfter
 	}
 	return t
 }
@@ -56,7 +62,14 @@ func (t *tap) keep(p []byte) error {
 	if t == nil {
 		return nil
 	}
-	if n := min(int64(len(p)), t.left); n > 0 {
+	n := min(int64(len(p)), t.left)
+	if n > 0 && t.share != nil {
+		var err error
+		if n, err = t.shared(n); err != nil {
+			return err
+		}
+	}
+	if n > 0 {
 		if err := t.rec.Frame(t.kind, t.channel, p[:n]); err != nil {
 			return err
 		}
@@ -71,6 +84,35 @@ func (t *tap) keep(p []byte) error {
 		t.omitted += int64(len(p))
 	}
 	return nil
+}
+
+// errShare ends a session that wants everything kept beyond its user's share.
+var errShare = errors.New("the user's share of recordings is used up")
+
+// shareUsed stands in the recording where bytes are left out from.
+const shareUsed = "the user's share of the day is used up: what follows is counted and digested"
+
+// shared is how many of the next n bytes are kept for the user's share: all or none.
+// What isn't shown on a terminal is kept no more once some of it wasn't, so that what
+// stands for it is one piece.
+func (t *tap) shared(n int64) (int64, error) {
+	if t.share.Keeps(int(n), t.pty) {
+		t.skips = false
+		return n, nil
+	}
+	if t.whole {
+		return 0, errShare
+	}
+	if !t.pty {
+		t.left = 0
+	}
+	if !t.skips {
+		t.skips = true
+		if err := t.rec.Frame(recording.Gap, t.channel, []byte(shareUsed)); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
 }
 
 // close records what stands for the bytes that weren't kept.

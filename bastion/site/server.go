@@ -117,7 +117,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.recoverSpool(ctx); err != nil {
 		return nil, err
 	}
-	if s.spool, err = spool.Open(spool.Options{Dir: cfg.Recording.Directory, Commit: s.commitTick, Reserve: cfg.Recording.Reserve, Quota: cfg.Recording.Quota,
+	if s.spool, err = spool.Open(spool.Options{Dir: cfg.Recording.Directory, Commit: s.commitTick, Reserve: cfg.Recording.Reserve, Quota: cfg.Recording.Quota, Share: cfg.Recording.Share,
 		Rescue: func(user string) bool { return slices.Contains(cfg.Operators.Rescue, user) }}); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}

@@ -60,6 +60,10 @@ type Options struct {
 	// Quota is how many bytes one user's recordings may take. Zero means no
 	// bound.
 	Quota int64
+	// Share is how many bytes of one user's recordings a day (UTC) are taken as they
+	// come; it is never more than a tenth of the file system. Beyond it Keeps says
+	// what still is. Zero means no bound.
+	Share int64
 	// Stall is how long a recording may fail to take data, or to make it
 	// durable, before it ends. Zero means 5s.
 	Stall time.Duration
@@ -80,7 +84,8 @@ type Spool struct {
 	budget  atomic.Int64 // bytes that may be written until the free space is looked at again
 	ticking sync.Mutex   // one tick at a time; taken before any other lock
 	day     tickFile     // guarded by ticking
-	guard   *guard       // the ticker's; nil in some tests
+	shares  *shares
+	guard   *guard // the ticker's; nil in some tests
 
 	// mu guards what follows. It may be taken while a Writer's lock is held,
 	// never the other way round, and nothing does I/O under it.
@@ -141,6 +146,9 @@ func open(o Options, d disk) (*Spool, error) {
 		}
 		s.counted = o.Now()
 	}
+	if s.shares, err = newShares(o.Share, sizeOf(o.Dir), o.Now, o.Dir); err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
 	for range runtime.GOMAXPROCS(0) {
 		s.vital("the spool's writer of segments", s.writeSegments)
 	}
@@ -173,7 +181,7 @@ func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) 
 	if err != nil {
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
-	w := &Writer{spool: s, id: h.ID, user: h.User, rescue: rescue, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record)), bytes: int64(len(record))}
+	w := &Writer{spool: s, id: h.ID, user: h.User, rescue: rescue, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record)), bytes: int64(len(record)), share: s.shares.user(h.User)}
 	begin := func() error { return w.begin(record, key) }
 	if err := s.within(begin, func() { _ = w.file.Close() }); err != nil { // ErrStalled is what counts
 		return nil, fmt.Errorf("start recording: %w", err)
@@ -370,12 +378,18 @@ func writeAll(w io.Writer, p []byte) error {
 // usage counts the bytes of every user's recordings.
 func usage(dir string) (map[string]int64, error) {
 	used := map[string]int64{}
-	infos, err := recording.List(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
+	infos, err := listed(dir)
 	for _, i := range infos {
 		used[i.User] += i.Size
 	}
-	return used, nil
+	return used, err
+}
+
+// listed is all recordings; none where there is no spool yet.
+func listed(dir string) ([]recording.Info, error) {
+	infos, err := recording.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return infos, err
 }

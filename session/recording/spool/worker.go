@@ -93,6 +93,7 @@ func (w *Writer) handBack() {
 // count adds n bytes to what w's user has written, and returns why that is enough:
 // ErrQuota, ErrFull or that the disk can't say.
 func (s *Spool) count(w *Writer, n int) error {
+	w.share.add(int64(n), s.o.Now())
 	if s.o.Quota > 0 {
 		s.mu.Lock()
 		s.used[w.user] += int64(n)

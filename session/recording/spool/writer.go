@@ -34,6 +34,7 @@ type Writer struct {
 	start    time.Time
 	file     file
 	place    place
+	share    *share
 	failed   chan struct{}
 	closing  sync.Mutex // one Close at a time
 
