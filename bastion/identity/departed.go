@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"entry/audit"
@@ -106,7 +107,7 @@ var errOtherRealm = errors.New("it is another realm's by now")
 
 // depart takes away what was proven for somebody whom the directory has no more.
 func (a Operators) depart(ctx context.Context, realm, name, bar string) error {
-	e := audit.Event{Type: audit.UserDeparted, User: name, Reason: bar, Detail: "the directory " + realm + " was asked: " + bar}
+	e := audit.Event{Type: audit.UserDeparted, User: name, Reason: strings.ReplaceAll(bar, " ", "-"), Detail: "the directory " + realm + " was asked: " + bar}
 	err := a.change(ctx, name, e, func(acct *Account) error {
 		if acct.Realm != realm {
 			return errOtherRealm

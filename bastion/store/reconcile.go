@@ -49,7 +49,7 @@ func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []st
 	if err := s.snapshot(ctx, func(tx *sql.Tx) error { return r.load(ctx, tx) }); err != nil {
 		return nil, named("reconcile", err)
 	}
-	if r.known {
+	if r.known && r.from.Position != end { // after a clean end they are the same, and nothing is read
 		switch at, ok, err := log.At(r.from.Size); {
 		case err != nil:
 			return nil, err
