@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"path/filepath"
 	"sync"
@@ -149,50 +148,6 @@ func isClosed(c <-chan struct{}) bool {
 // Name tells this log from others on the same database: its key's name and the
 // hash of the key.
 func (l *Log) Name() string { return fmt.Sprintf("%s+%08x", l.signer.Name(), l.signer.KeyHash()) }
-
-// Position is how much of a log there is, and what it is.
-type Position struct {
-	Size uint64 // records
-	Root [32]byte
-}
-
-// Position is the newest state that is durable.
-func (l *Log) Position() Position { return *l.position.Load() }
-
-// At is what the log was when it had size records; ok is false where it never
-// had, or its cache of hashes was damaged since it was opened.
-func (l *Log) At(size uint64) (p Position, ok bool, err error) {
-	now := l.Position()
-	if size > now.Size {
-		return Position{}, false, nil
-	}
-	var t tree
-	ok, err = cachedLeaves(l.dir, size, func(_ uint64, leaf tlog.Hash) bool {
-		t.add(leaf, nil)
-		return true
-	})
-	return Position{Size: size, Root: t.root()}, ok, err
-}
-
-// Since yields the events after the first size records, as Read does.
-func (l *Log) Since(size uint64) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		f, err := l.dir.Open(eventsName)
-		if err != nil {
-			yield(Event{}, err)
-			return
-		}
-		defer f.Close()
-		r := &eventReader{lines: newLineReader(f)}
-		for ; r.line < size; r.line++ {
-			if _, err := r.lines.next(); err != nil {
-				yield(Event{}, fmt.Errorf("read %s: %w", eventsName, err))
-				return
-			}
-		}
-		r.each(yield)
-	}
-}
 
 // Failed returns a channel that is closed once the log has failed for good;
 // every later Append returns the error.
