@@ -36,10 +36,11 @@ const (
 	KeyRemoved            Type = "key.removed"
 	KeyRemembered         Type = "key.remembered" // key and code were given; until Until the key stands for both
 	KeyForgotten          Type = "key.forgotten"
-	KeyProven             Type = "key.proven"  // its private half was shown: it is this account's alone
-	KeyRefused            Type = "key.refused" // it is another account's
-	SMSSent               Type = "sms.sent"    // the gateway has taken a code
-	SMSFailed             Type = "sms.failed"  // none was sent, or the gateway didn't take it
+	KeyProven             Type = "key.proven"     // its private half was shown: it is this account's alone
+	KeyRefused            Type = "key.refused"    // it is another account's
+	TermsAccepted         Type = "terms.accepted" // Detail says which version
+	SMSSent               Type = "sms.sent"       // the gateway has taken a code
+	SMSFailed             Type = "sms.failed"     // none was sent, or the gateway didn't take it
 
 	AccessRefused  Type = "access.refused"
 	JumpRefused    Type = "jump.refused"
@@ -91,7 +92,7 @@ var types = []Type{
 	AlarmLogSpace, AlarmFileGone, AlarmEventRate,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
-	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, KeyProven, KeyRefused, SMSSent, SMSFailed,
+	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, KeyProven, KeyRefused, TermsAccepted, SMSSent, SMSFailed,
 	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
 	SessionStarted, SessionEnded, SessionKilled,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,

@@ -178,6 +178,9 @@ type Login struct {
 	// PassphraseAge is how old a passphrase may become before a login asks for a
 	// new one; 0, the default, is any age.
 	PassphraseAge time.Duration
+	// Terms is a text file, the user agreement: each version is shown and has to be
+	// accepted once, at the first login with it. "", the default, is none.
+	Terms string
 }
 
 // Remembered bounds remembered keys.

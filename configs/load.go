@@ -79,7 +79,7 @@ func (r reader) read(root strict.Value) *Config {
 	admin := f.Get("admin")
 	r.path(admin.Fields("socket"), or(admin, root), "socket", "admin.", &c.Admin.Socket)
 
-	login(&c.Login, f.Get("login"))
+	r.login(&c.Login, f.Get("login"), root)
 	r.realms(c, f.Get("realms"))
 	c.SMS = r.sms(f.Get("sms"))
 	c.Notices = r.notices(f.Get("notices"))

@@ -41,7 +41,7 @@ keys:
   secret: k/s
 admin: {socket: /run/entry.sock}
 login: {grace: 60s, enrolment_grace: 5m, temporary_passphrase: 48h, channels_after: 8h30m, remembered_keys: {lifetime: 4h, ipv4: 24, ipv6: 56},
-  touch_is_code: true, inactivity: 0s, passphrase_age: 8760h}
+  touch_is_code: true, inactivity: 0s, passphrase_age: 8760h, terms: agreement.txt}
 realms:
   - name: duo
     where: https://accounts.example
@@ -49,7 +49,7 @@ realms:
       groups: {base: o=g, filter: "(member={dn})", attribute: cn}}
   - name: other
     ldap: {url: "ldaps://ldap2.example:6360", search: {base: o=x, filter: "(uid={user})", bind_dn: cn=entry, password_file: k/ldap}, groups: {}, poll: 2m}
-sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0}
+sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0, until: 14d}
 notices: {webhook: {url: "http://127.0.0.1:8080/", retries: 1}}
 guides: {directory: /srv/guides, contact: "the desk, desk@example.org"}
 operators: {reset_needs_two: true, rescue: [carol, dave]}
@@ -76,7 +76,7 @@ log: {level: debug}
 		Admin: configs.Admin{Socket: "/run/entry.sock"},
 		Login: configs.Login{Grace: time.Minute, EnrolmentGrace: 5 * time.Minute, TemporaryPassphrase: 48 * time.Hour,
 			ChannelsAfter: 8*time.Hour + 30*time.Minute, Remembered: configs.Remembered{Lifetime: 4 * time.Hour, IPv4: 24, IPv6: 56},
-			TouchIsCode: true, PassphraseAge: 8760 * time.Hour},
+			TouchIsCode: true, PassphraseAge: 8760 * time.Hour, Terms: in("agreement.txt")},
 		Realms: []configs.Realm{
 			{Name: "duo", Where: "https://accounts.example", LDAP: configs.LDAP{URL: "ldap://ldap.example", StartTLS: true, CA: in("k/ldap.pem"), ServerName: "ldap",
 				BindDN: "uid={user},o=x", Timeout: 2 * time.Second, Groups: &configs.Groups{Base: "o=g", Filter: "(member={dn})", Attribute: "cn"}}},
@@ -84,7 +84,7 @@ log: {level: debug}
 				Search: &configs.Search{Base: "o=x", Filter: "(uid={user})", BindDN: "cn=entry", PasswordFile: in("k/ldap")}}},
 		},
 		SMS: &configs.SMS{Body: "to={number}&text={text}", Endpoint: configs.Endpoint{URL: "https://sms.example/send",
-			HeadersFile: in("k/sms"), CA: in("k/sms.pem"), Timeout: 3 * time.Second}},
+			HeadersFile: in("k/sms"), CA: in("k/sms.pem"), Timeout: 3 * time.Second}, Until: 14 * 24 * time.Hour},
 		Notices:   &configs.Notices{Webhook: &configs.Endpoint{URL: "http://127.0.0.1:8080/", Timeout: 10 * time.Second, Retries: 1}},
 		Guides:    configs.Guides{Directory: "/srv/guides", Contact: "the desk, desk@example.org"},
 		Operators: configs.Operators{ResetNeedsTwo: true, Rescue: []string{"carol", "dave"}},

@@ -92,6 +92,9 @@ type SMS struct {
 	// first character: {"to":"{number}","message":"{text}"} or
 	// to={number}&message={text}. What stands in the holes is escaped.
 	Body string
+	// Until is how long an account's codes go by SMS: a later login enrols an
+	// authenticator app. 0, the default, is for good.
+	Until time.Duration
 }
 
 // Notices is where notices to users go: one of Command and Webhook is set.

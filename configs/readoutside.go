@@ -23,8 +23,8 @@ const (
 // mostSpan is ten years: more is a typing error.
 const mostSpan = 87_600 * time.Hour
 
-func login(l *Login, v strict.Value) {
-	f := v.Fields("grace", "enrolment_grace", "temporary_passphrase", "channels_after", "remembered_keys", "touch_is_code", "inactivity", "passphrase_age")
+func (r reader) login(l *Login, v, root strict.Value) {
+	f := v.Fields("grace", "enrolment_grace", "temporary_passphrase", "channels_after", "remembered_keys", "touch_is_code", "inactivity", "passphrase_age", "terms")
 	duration(f, "grace", &l.Grace, 10*time.Second, time.Hour)
 	duration(f, "enrolment_grace", &l.EnrolmentGrace, time.Minute, time.Hour)
 	duration(f, "temporary_passphrase", &l.TemporaryPassphrase, time.Minute, 90*24*time.Hour)
@@ -36,6 +36,7 @@ func login(l *Login, v strict.Value) {
 	boolean(f, "touch_is_code", &l.TouchIsCode)
 	spanOrNever(f, "inactivity", &l.Inactivity)
 	spanOrNever(f, "passphrase_age", &l.PassphraseAge)
+	r.optional(f, or(v, root), "terms", "login.", &l.Terms)
 }
 
 // spanOrNever reads a span that 0 turns off: anything else below a day would lock
@@ -114,10 +115,13 @@ func (r reader) sms(v strict.Value) *SMS {
 	if !v.Present() {
 		return nil
 	}
-	f := v.Fields(append(slices.Clone(endpointFields), "body")...)
+	f := v.Fields(append(slices.Clone(endpointFields), "body", "until")...)
 	s := &SMS{Endpoint: r.endpoint(f, v, "sms."), Body: f.Need("body").Text()}
 	if body := f.Get("body"); body.Present() {
 		needHoles(body, holeNumber, holeText)
+	}
+	if until := f.Get("until"); until.Present() {
+		s.Until = until.Days(0, 0, 3650)
 	}
 	return s
 }

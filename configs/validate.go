@@ -105,7 +105,7 @@ func checkPaths(c *Config, at map[string]strict.Value) {
 		"keys.directory": c.Keys.Directory, "keys.secret": c.Keys.Secret,
 		"keys.host_ca.file": c.Keys.HostCA.File, "keys.host_ca.public_key": c.Keys.HostCA.PublicKey,
 		"keys.user_ca.file": c.Keys.UserCA.File, "keys.user_ca.public_key": c.Keys.UserCA.PublicKey,
-		"admin.socket": c.Admin.Socket, "guides.directory": c.Guides.Directory,
+		"admin.socket": c.Admin.Socket, "guides.directory": c.Guides.Directory, "login.terms": c.Login.Terms,
 	}
 	// In the order of the file the later one is to blame; names settle the rest.
 	order := slices.SortedFunc(maps.Keys(roles), func(a, b string) int {

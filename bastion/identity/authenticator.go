@@ -35,6 +35,9 @@ type Options struct {
 	// Nil sends none, and such accounts don't get in. With one, every dialogue
 	// counts as a try once its passphrase is answered and costs one hash.
 	Texter Texter
+	// Terms is the user agreement: plain text of at most 16 KiB, which is shown and has
+	// to be accepted once a version. Empty for none.
+	Terms string
 	// Notify hears of what users should know about their accounts, after it is
 	// durable. It must not block: logins wait for it. Nil drops notices.
 	Notify func(context.Context, Notice)
@@ -77,6 +80,8 @@ type core struct {
 	realms        map[string]FirstFactor
 	looked        turns
 	texter        Texter
+	textsFor      time.Duration // how long codes go by SMS; 0 for good
+	terms         terms
 	sending       chan struct{} // holds one token for each code that is being sent
 	guesses       *guesses
 	looking       chan struct{} // holds one token for each passphrase that is looked at behind a wrong code
@@ -95,6 +100,13 @@ func New(o Options) (*Authenticator, error) {
 		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
 		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms, looked: turns{last: map[string]string{}},
 		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce),
+	}
+	var err error
+	if a.terms, err = newTerms(o.Terms); err != nil {
+		return nil, err
+	}
+	if o.Config.SMS != nil {
+		a.textsFor = o.Config.SMS.Until
 	}
 	if o.Panicked != nil {
 		a.panicked = func(p *group.Panic) { o.Panicked(p) }
@@ -120,7 +132,6 @@ func New(o Options) (*Authenticator, error) {
 			return nil, errors.New("identity: a name in Options.Realms is empty, too long or not printable ASCII")
 		}
 	}
-	var err error
 	if a.keys, err = secret.DeriveKeys(o.Secret); err != nil {
 		return nil, fmt.Errorf("identity: Options.Secret: %w", err)
 	}

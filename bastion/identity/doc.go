@@ -98,6 +98,17 @@
 // count here; and while it is down, its accounts with codes by SMS are told so
 // before any code.
 //
+// For as long as sms.until says, counted from when codes began to go by SMS, each
+// login warns; after that one enrols an app, behind the same answers, and no
+// remembered key stands any more. A user replaces the number by a fresh code and one
+// that comes to the new number (ChangePhone); the old one is told.
+//
+// # The user agreement
+//
+// Each version of login.terms is shown and has to be accepted once, behind right
+// answers and before anything else, in a first login and in a later one alike. There
+// is no login without, nor by a remembered key.
+//
 // # What takes a fresh code
 //
 // Inside a connection, whatever strengthens or renews access needs a Proof: a

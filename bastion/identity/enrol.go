@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/identity/secret"
 )
 
@@ -38,8 +40,11 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 	if d.a.bySMS(acct) && !d.touched {
 		second = "+sms"
 	}
-	bare := d.a.bare(acct)
-	if !v.temporary && !v.aged && !v.recovery && !bare {
+	bare, moves := d.a.bare(acct), d.a.moves(acct)
+	if err := d.agree(ctx, acct); err != nil {
+		return Identity{}, err
+	}
+	if !v.temporary && !v.aged && !v.recovery && !bare && !moves {
 		acct, err := d.rehash(ctx, acct, v.typed)
 		if err != nil {
 			return Identity{}, err
@@ -71,7 +76,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		events = append(events, d.event(audit.PassphraseChanged, ""))
 		told = append(told, noticePassphraseChanged)
 	}
-	if !bare && !v.recovery {
+	if !bare && !v.recovery && !moves {
 		saved, err := d.save(ctx, next, events...)
 		if err != nil {
 			return Identity{}, err
@@ -82,13 +87,18 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		return d.finish(ctx, saved, first+second)
 	}
 
-	device, err := d.firstCode(ctx, acct, firstDevice)
+	say := ""
+	if moves {
+		say = "Codes went to you by SMS until " + plain.Moment(d.a.textsEnd(acct)) + ".\nFrom now on an authenticator app gives them.\n"
+	}
+	device, err := d.firstCode(ctx, acct, firstDevice, say)
 	if err != nil {
 		return Identity{}, err
 	}
 	// A recovery login means that the device is gone: whoever has it now must
 	// not keep its codes.
 	next.Authenticators, next.CodeBySMS = []EnrolledAuthenticator{device}, false
+	next.SMSSince = time.Time{}
 	var codes []string
 	codes, next.Recovery = d.a.newRecovery(acct.ID)
 	events = append(events, d.event(audit.AuthenticatorEnrolled, ""), d.event(audit.RecoveryCreated, ""))
@@ -176,11 +186,14 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old, say str
 }
 
 // firstCode shows a fresh seed and returns its sealed authenticator once a code
-// of it has come back. Nothing is stored yet.
-func (d *dialogue) firstCode(ctx context.Context, acct Account, name string) (EnrolledAuthenticator, error) {
+// of it has come back. say goes before. Nothing is stored yet.
+func (d *dialogue) firstCode(ctx context.Context, acct Account, name, say string) (EnrolledAuthenticator, error) {
 	seed := secret.NewSeed()
 	v := seedView{issuer: d.a.issuer, user: acct.Name, seed: seed}
 	prompt, err := v.prompt()
+	if say != "" {
+		prompt = "\n" + say + strings.TrimPrefix(prompt, "\n")
+	}
 	if err != nil {
 		return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -38,6 +38,7 @@ const (
 	reasonNotApplied      reason = "not-applied"
 	reasonManyCodes       reason = "too-many-codes-guessed"
 	reasonKeySuspended    reason = "key-suspended"
+	reasonTerms           reason = "terms-not-accepted"
 	reasonKeyTaken        reason = "key-of-another-account"
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"entry/audit"
@@ -77,6 +78,9 @@ func (d *dialogue) admit(ctx context.Context, acct Account, id Identity, until *
 // warnings are what the owner of acct has to know at a login, one sentence a line.
 func (a *core) warnings(acct Account) string {
 	say := a.lifetimes.warnings(acct, a.now())
+	if texts := a.textsWarning(acct); texts != "" {
+		say = strings.TrimPrefix(say+"\n"+texts, "\n")
+	}
 	for _, k := range acct.Keys {
 		if k.Suspended.IsZero() {
 			continue

@@ -114,6 +114,9 @@ func (a Operators) addAll(ctx context.Context, people []Person, invited bool) ([
 			m.Outcome = acct.asInvited(p.Renew)
 		default:
 			acct = Account{ID: secret.NewID(), Name: p.Name, Generation: 1, Created: a.now(), Phone: p.Phone, CodeBySMS: p.Phone != "" && a.texter != nil, Realm: p.Realm, Ends: p.Ends}
+			if acct.CodeBySMS {
+				acct.SMSSince = acct.Created
+			}
 		}
 		if m.Outcome == Added || m.Outcome == Renewed {
 			m.Temporary, acct.Temporary = a.issueTemporary()

@@ -27,6 +27,8 @@ type UserInfo struct {
 	Realm            string       `json:"realm,omitempty"`            // the directory that has the passphrase
 	Phone            string       `json:"phone,omitempty"`            // for codes by SMS
 	CodeBySMS        bool         `json:"code_by_sms,omitempty"`      // codes go there while there is no authenticator
+	SMSUntil         time.Time    `json:"sms_until,omitzero"`         // when the next login enrols an app instead; zero for never
+	TermsAccepted    time.Time    `json:"terms_accepted,omitzero"`    // of the version that counts; zero while it wasn't, or without one
 	Ends             time.Time    `json:"ends,omitzero"`              // last moment of the account; zero for none
 	InactiveAfter    time.Time    `json:"inactive_after,omitzero"`    // when it expires unless somebody logs in; may be past
 	LockedUntil      time.Time    `json:"locked_until,omitzero"`      // zero unless locked now
@@ -159,6 +161,10 @@ func (a *core) info(acct Account) UserInfo {
 		PassphraseSet: acct.PassphraseSet, MustChange: acct.mustChange(), Realm: acct.Realm, Phone: acct.Phone, CodeBySMS: acct.CodeBySMS, Ends: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), PendingReset: a.pending(acct),
 		// Never nil: readers of the JSON get lists.
 		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
+	}
+	i.SMSUntil = a.textsEnd(acct)
+	if a.terms.version != "" && !a.terms.wanted(acct) {
+		i.TermsAccepted = acct.TermsAt
 	}
 	if a.now().Before(acct.LockedUntil) {
 		i.LockedUntil = acct.LockedUntil

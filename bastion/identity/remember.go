@@ -75,7 +75,7 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 		return Identity{}, false, err
 	}
 	r, ok := a.remembering.remembrance(acct, d.key, network, now)
-	if !ok || !a.admitsKey(acct, at.Key, now) || now.Before(acct.LockedUntil) {
+	if !ok || !a.admitsKey(acct, at.Key, now) || now.Before(acct.LockedUntil) || a.terms.wanted(acct) || a.moves(acct) {
 		return Identity{}, false, nil
 	}
 	// Whether its source is locked doesn't matter: what is proven here can't be guessed.

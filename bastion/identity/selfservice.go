@@ -48,7 +48,7 @@ func (a SelfService) Enroll(ctx context.Context, p Proof, device string, ask Ask
 	case len(acct.Authenticators) >= maxDevices:
 		return &Refusal{fmt.Sprintf("You have %d devices, the most there may be: remove one first.", maxDevices)}
 	}
-	added, err := d.firstCode(ctx, acct, device)
+	added, err := d.firstCode(ctx, acct, device, "")
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,7 @@ func (a SelfService) Enroll(ctx context.Context, p Proof, device string, ask Ask
 	// From now on the app gives the codes: nothing that can be sent elsewhere
 	// stands beside it.
 	next.Authenticators, next.CodeBySMS = append(slices.Clone(acct.Authenticators), added), false
+	next.SMSSince = time.Time{}
 	return d.commit(ctx, acct, next, audit.AuthenticatorEnrolled, noticeDeviceAdded, device)
 }
 
@@ -251,7 +252,7 @@ func (a SelfService) RemoveOwnKey(ctx context.Context, id Identity, fingerprint 
 // commit saves what a command has changed, logged before and told after.
 func (d *dialogue) commit(ctx context.Context, before, next Account, t audit.Type, kind NoticeKind, detail string) error {
 	e := d.event(t, "")
-	if kind == noticeDeviceAdded || kind == noticeDeviceRemoved {
+	if kind == noticeDeviceAdded || kind == noticeDeviceRemoved || kind == noticePhoneChanged {
 		e.Detail = detail
 	}
 	if kind == noticeKeyRestored {

@@ -18,8 +18,8 @@ import (
 var phoneNumber = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 
 // SetPhone sets the number that codes may be sent to ("" for none), and whether
-// they are while the account has no authenticator. Only an operator can: a
-// number that its user could change would be no second factor. Identities proven
+// they are while the account has no authenticator. Its user can only replace it, with
+// a code of the old one and one that comes to the new one (ChangePhone). Identities proven
 // before don't stand where this changes where codes go. What can't be set is a
 // *Refusal.
 func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool) error {
@@ -38,7 +38,10 @@ func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool
 	}
 	err := a.change(ctx, name, e, func(acct *Account) error {
 		if acct.Phone != number || acct.CodeBySMS != codes {
-			acct.Phone, acct.CodeBySMS = number, codes
+			acct.Phone, acct.CodeBySMS, acct.SMSSince = number, codes, time.Time{}
+			if codes {
+				acct.SMSSince = a.now()
+			}
 			acct.Epoch++
 		}
 		return nil

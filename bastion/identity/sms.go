@@ -191,16 +191,21 @@ var (
 
 // hand gives a code to the gateway, if the account has one left in this hour.
 func (a *core) hand(ctx context.Context, acct Account, place, code string, e audit.Event) error {
+	return a.send(ctx, acct.ID, place, acct.Phone, a.issuer+" one-time code: "+code+" (good for 2 minutes). Nobody will ask you for it but "+a.issuer+" itself.", e)
+}
+
+// send gives a text with a code to the gateway, if the account has one left at place:
+// see textsOf.
+func (a *core) send(ctx context.Context, account, place, number, text string, e audit.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, smsTimeout)
 	defer cancel()
-	if err := a.takeText(ctx, acct.ID, place); err != nil {
+	if err := a.takeText(ctx, account, place); err != nil {
 		return err
 	}
-	text := a.issuer + " one-time code: " + code + " (good for 2 minutes). Nobody will ask you for it but " + a.issuer + " itself."
-	if err := a.texter.Send(ctx, acct.Phone, text); err != nil {
+	if err := a.texter.Send(ctx, number, text); err != nil {
 		return errGateway // its own words are for who wired it: here they may quote the number
 	}
-	e.Type, e.Detail = audit.SMSSent, "to the number "+shortened(acct.Phone)
+	e.Type, e.Detail = audit.SMSSent, "to the number "+shortened(number)
 	return a.report(ctx, e)
 }
 

@@ -45,6 +45,11 @@ type Account struct {
 	// that they do, as long as there is no authenticator.
 	Phone     string
 	CodeBySMS bool
+	SMSSince  time.Time // when that began; zero while it isn't so
+	// Terms is the version of the user agreement that was accepted, TermsAt when; ""
+	// and zero for none. Written only through Ledger, ignored by Create and Save.
+	Terms   string
+	TermsAt time.Time
 
 	Authenticators []EnrolledAuthenticator
 	Recovery       []RecoveryCode
@@ -190,6 +195,9 @@ type Ledger interface {
 	// returns ErrKeyTaken if it was proven to be another account's and this one
 	// doesn't share it. Of two accounts one wins, over all processes.
 	ProveKey(ctx context.Context, account, fingerprint string, at time.Time) (first bool, err error)
+	// AcceptTerms notes the version of the user agreement that was accepted, or returns
+	// ErrChanged if the account is gone.
+	AcceptTerms(ctx context.Context, account, version string, at time.Time) error
 	// LowerSteps lowers the last steps of the account's authenticators to step,
 	// where they are higher.
 	LowerSteps(ctx context.Context, account string, step int64) error

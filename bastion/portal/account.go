@@ -117,6 +117,32 @@ func (v *visit) renew(ctx context.Context, d *desk, name string, args []string, 
 	return exitOK
 }
 
+// verbPhone replaces the number that codes go to by SMS.
+func (v *visit) verbPhone(ctx context.Context, d *desk, args []string) uint32 {
+	number := strings.Join(args, "")
+	if number == "" {
+		if !d.pty {
+			return v.misused(d, "phone")
+		}
+		answer, err := d.Ask(ctx, "New number, for example +46701234567: ", true)
+		if err != nil {
+			return v.failed(d, "phone", fmt.Errorf("%w: %w", identity.ErrAbandoned, err))
+		}
+		if number = strings.TrimSpace(answer); number == "" {
+			return v.failed(d, "phone", identity.ErrAbandoned)
+		}
+	}
+	p, err := v.fresh(ctx, d)
+	if err == nil {
+		err = v.p.o.Auth.ChangePhone(ctx, p, number, d)
+	}
+	if err != nil {
+		return v.failed(d, "phone", err)
+	}
+	d.out.printf("Your number is changed. The old one was told.")
+	return exitOK
+}
+
 // verbKeys lists, adds, removes public keys, and ends remembered ones.
 func (v *visit) verbKeys(ctx context.Context, d *desk, args []string) uint32 {
 	if len(args) == 0 {

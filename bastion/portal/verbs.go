@@ -46,6 +46,8 @@ func verbs() []verb {
 			usage: []string{"enroll [NAME]", "enroll list", "enroll remove NUMBER|NAME"},
 			more:  "Asks for a one-time code of a device that you have. The last one can't be removed.", run: (*visit).verbEnroll},
 		{name: "passwd", short: "a new passphrase", usage: []string{"passwd"}, more: "Asks for a one-time code and the old passphrase. Keys that need no code for now are forgotten.", run: (*visit).verbPasswd},
+		{name: "phone", short: "another number for codes by SMS", usage: []string{"phone +NUMBER"},
+			more: "Asks for a one-time code, and for one that is sent to the new number. The old number is told.", run: (*visit).verbPhone},
 		{name: "ask", short: "ask for the approval that a rule wants, and wait for it", usage: []string{"ask TARGET"},
 			more: "Connecting asks by itself, unless the approval gives more than what you have without it.", run: (*visit).verbAsk},
 		{name: "approve", short: "who waits for your approval", usage: []string{"approve", "approve ID"}, more: "Asks for a one-time code before it approves.", run: (*visit).verbApprove},

@@ -3,6 +3,9 @@
 package site
 
 import (
+	"fmt"
+	"os"
+
 	"entry/bastion/gateway"
 	"entry/bastion/identity"
 	"entry/bastion/realm"
@@ -34,12 +37,30 @@ func openTexter(cfg *configs.Config) (identity.Texter, error) {
 	return s, nil
 }
 
+// readTerms reads the user agreement; "" for none.
+func readTerms(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", hinted(fmt.Errorf("login.terms: %w", err), "put the text of the user agreement there, or leave the setting empty")
+	}
+	if err := identity.CheckTerms(string(text)); err != nil {
+		return "", hinted(fmt.Errorf("login.terms: %s: %w", path, err), "it is shown in the login as it stands")
+	}
+	return string(text), nil
+}
+
 // checkOutside is what serve would refuse of the settings for what is outside.
 func checkOutside(cfg *configs.Config) error {
 	if _, err := openRealms(cfg); err != nil {
 		return err
 	}
 	if _, err := openTexter(cfg); err != nil {
+		return err
+	}
+	if _, err := readTerms(cfg.Login.Terms); err != nil {
 		return err
 	}
 	return checkNotices(cfg)

@@ -51,6 +51,10 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if audit.Beginning(cfg.Audit.Directory) {
 		return nil, hinted(errors.New("a new audit log was about to take the place of one that can't go on, and was cut off"), "run entry audit accept-gap again")
 	}
+	terms, err := readTerms(cfg.Login.Terms)
+	if err != nil {
+		return nil, err
+	}
 	s := &state{}
 	defer func() {
 		if err != nil {
@@ -79,7 +83,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		return nil, err
 	}
 	s.auth, err = identity.New(identity.Options{
-		Config: cfg, Store: s.store, Events: s.log.Append, Secret: secret, Realms: realms, Texter: texter, Notify: notifier(s.notices),
+		Config: cfg, Store: s.store, Events: s.log.Append, Secret: secret, Realms: realms, Texter: texter, Terms: terms, Notify: notifier(s.notices),
 		Panicked: func(err error) { tell("a login was given up", err) },
 	})
 	return s, err

@@ -59,6 +59,24 @@ func conformKeys(t *testing.T, handles func(t *testing.T, n int) []identity.Stor
 			t.Errorf("%+v %v", got, err)
 		}
 	})
+	t.Run("accepted terms stay through a change, and change no generation", func(t *testing.T) {
+		s := one(t, handles)
+		create(t, s, holding("alice", ""))
+		if err := s.AcceptTerms(t.Context(), "id-alice", "one", day.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		a := read(t, s, "alice")
+		a.Terms, a.TermsAt = "", time.Time{}
+		if _, err := s.Save(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if a := read(t, s, "alice"); a.Terms != "one" || !a.TermsAt.Equal(day.Add(time.Hour)) || a.Generation != 2 {
+			t.Errorf("%+v", a)
+		}
+		if err := s.AcceptTerms(t.Context(), "nobody", "one", day); !errors.Is(err, identity.ErrChanged) {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("proof stays through a change, and changes no generation", func(t *testing.T) {
 		s := one(t, handles)
 		create(t, s, holding("alice", ""))

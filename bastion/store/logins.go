@@ -146,3 +146,14 @@ func (s *Store) Sources(ctx context.Context, since time.Time) ([]identity.LoginI
 	})
 	return all, named("read sources", err)
 }
+
+// AcceptTerms implements identity.Ledger.
+func (s *Store) AcceptTerms(ctx context.Context, account, version string, at time.Time) error {
+	return named("accept terms", s.change(ctx, func(tx *sql.Tx) error {
+		n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET terms = ?, terms_at = ? WHERE id = ?`, version, micros(at), account))
+		if err == nil && n == 0 {
+			err = identity.ErrChanged
+		}
+		return err
+	}))
+}

@@ -21,8 +21,21 @@ import (
 	"entry/policy"
 )
 
+// bySMS tells whether the user's codes go by SMS: whoever has an authenticator has
+// moved to it.
+func bySMS(u identity.UserInfo) bool { return u.CodeBySMS && len(u.Authenticators) == 0 }
+
+func listTexted(users []identity.UserInfo) error {
+	w := plain.NewTable(os.Stdout)
+	w.Row("USER", "NUMBER", "UNTIL", "LAST LOGIN")
+	for _, u := range users {
+		w.Row(u.Name, u.Phone, plain.Minute(u.SMSUntil), plain.Minute(u.LastLogin))
+	}
+	return w.Flush()
+}
+
 func userLsCmd() *cobra.Command {
-	waiting := false
+	waiting, texted := false, false
 	cmd := &cobra.Command{Use: "ls", Short: "List users", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
@@ -33,8 +46,14 @@ func userLsCmd() *cobra.Command {
 				if waiting {
 					users = slices.DeleteFunc(users, func(u identity.UserInfo) bool { return !pending(u) })
 				}
+				if texted {
+					users = slices.DeleteFunc(users, func(u identity.UserInfo) bool { return !bySMS(u) })
+				}
 				if asJSON(cmd) {
 					return eachJSON(users)
+				}
+				if texted {
+					return listTexted(users)
 				}
 				w := plain.NewTable(os.Stdout)
 				w.Row("USER", "STATE", "AUTHENTICATORS", "KEYS", "LAST LOGIN", "ENDS", "REALM")
@@ -45,6 +64,7 @@ func userLsCmd() *cobra.Command {
 			})
 		}}
 	cmd.Flags().BoolVar(&waiting, "pending", false, "only those who have yet to log in for the first time")
+	cmd.Flags().BoolVar(&texted, "sms", false, "only those whose codes go by SMS: to which number, and until when")
 	return cmd
 }
 

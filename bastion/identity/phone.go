@@ -1,0 +1,112 @@
+package identity
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"entry/audit"
+	"entry/audit/plain"
+	"entry/bastion/identity/secret"
+)
+
+// ChangePhone replaces the number that the account's codes go to, once a code that is
+// sent there has come back through ask. The number before is told, where there is
+// one. Whether codes go by SMS stays as it is. *Refusal for a number of another form,
+// without a gateway, and after three wrong codes.
+func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, ask Asker) error {
+	d, acct, err := a.take(ctx, p, ask)
+	if err != nil {
+		return err
+	}
+	number = strings.NewReplacer(" ", "", "-", "").Replace(number)
+	switch {
+	case a.texter == nil:
+		return &Refusal{"No SMS are sent here: ask " + a.contact + "."}
+	case !phoneNumber.MatchString(number):
+		return &Refusal{"The number must have the form +46701234567: a plus sign, country code and number, digits only."}
+	case number == acct.Phone:
+		return &Refusal{"That is your number already."}
+	}
+	code, until := secret.NewCode(), a.now().Add(smsLifetime)
+	e := d.event("", "")
+	if err := a.send(ctx, acct.ID, d.textsOf(), number, a.issuer+" code for your new number: "+code+" (good for 2 minutes). Nobody will ask you for it but "+a.issuer+" itself.", e); err != nil {
+		return a.notSent(ctx, number, e, err)
+	}
+	if err := d.textBack(ctx, code, until, number); err != nil {
+		return err
+	}
+	next := acct
+	next.Phone = number
+	if err := d.commit(ctx, acct, next, audit.UserChanged, noticePhoneChanged, "new number "+shortened(number)+", by its owner"); err != nil {
+		return err
+	}
+	if acct.Phone != "" {
+		// Whoever holds the old phone may be the owner, and this the thief's doing. If it
+		// can't be told, the notice and the log still do.
+		text := "Your number at " + a.issuer + " was changed to one " + shortened(number) + ". If that was not you, tell " + a.contact + " at once."
+		if err := a.texter.Send(context.WithoutCancel(ctx), acct.Phone, text); err != nil {
+			e.Type, e.Reason, e.Detail = audit.SMSFailed, string(reasonGateway), "to the number before, "+shortened(acct.Phone)
+			return a.report(ctx, e)
+		}
+	}
+	return nil
+}
+
+// textBack asks for the code that was sent to number, at most three times.
+func (d *dialogue) textBack(ctx context.Context, code string, until time.Time, number string) error {
+	say := ""
+	for range dialoguesPerConn {
+		typed, err := d.answer(ctx, say+"Code that was sent to "+number+": ", true)
+		if err != nil {
+			return err
+		}
+		left := until.Sub(d.a.now())
+		digits, _ := secret.ParseCode(typed)
+		if left > 0 && left <= smsLifetime && subtle.ConstantTimeCompare([]byte(digits), []byte(code)) == 1 {
+			return nil
+		}
+		say = notAccepted + " "
+	}
+	return &Refusal{"Not accepted. Your number was not changed."}
+}
+
+// notSent says to its owner why nothing came to a number, and to the log.
+func (a *core) notSent(ctx context.Context, number string, e audit.Event, err error) error {
+	text, why := "The SMS could not be sent: look at the number, and try again later.", reasonGateway
+	if errors.Is(err, errTooManyTexts) {
+		text, why = fmt.Sprintf("%d codes were sent for you within an hour, the most there may be: wait.", smsPerHour), reasonTooManyTexts
+	}
+	e.Type, e.Reason, e.Detail = audit.SMSFailed, string(why), "to the number "+shortened(number)
+	if err := a.report(ctx, e); err != nil {
+		return err
+	}
+	return &Refusal{text}
+}
+
+// textsEnd is when the account's codes go by SMS no longer; zero for never, or where
+// they don't.
+func (a *core) textsEnd(acct Account) time.Time {
+	if a.textsFor == 0 || !a.bySMS(acct) {
+		return time.Time{}
+	}
+	return acct.SMSSince.Add(a.textsFor)
+}
+
+// moves tells whether the account's owner has to move to an app now.
+func (a *core) moves(acct Account) bool {
+	end := a.textsEnd(acct)
+	return !end.IsZero() && !a.now().Before(end)
+}
+
+// textsWarning tells in each login until when codes go by SMS.
+func (a *core) textsWarning(acct Account) string {
+	end := a.textsEnd(acct)
+	if end.IsZero() {
+		return ""
+	}
+	return "Codes go to you by SMS until " + plain.Moment(end) + "; then an authenticator app gives them. Enrol it before that with ssh " + a.issuer + " enroll."
+}
