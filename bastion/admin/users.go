@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 // userHandlers are what operators do to accounts beyond adding and removing
@@ -92,6 +94,13 @@ func (a *Server) labsOf(user, lab string) ([]string, error) {
 		}
 	}
 	if lab != "" {
+		var known []string
+		for _, l := range p.Labs() {
+			known = append(known, l.Name)
+		}
+		if !slices.Contains(known, lab) {
+			return nil, &Error{http.StatusForbidden, fmt.Sprintf("%s: the policy has no lab %s%s", user, plain.Quote(plain.Clip(lab, maxPeer)), strict.DidYouMean(lab, known))}
+		}
 		return nil, &Error{http.StatusForbidden, fmt.Sprintf("%s is not in lab %s: %s", user, plain.Clip(lab, maxPeer), then)}
 	}
 	return labs, nil

@@ -129,7 +129,7 @@ func (a Operators) importOne(ctx context.Context, in Imported, held map[string]s
 			key.Added = a.now()
 			var keys []Key
 			if keys, err = withKey(acct.Keys, key); err == nil {
-				err = a.noteOthers(ctx, key.Fingerprint, held[key.Fingerprint], note)
+				err = a.noteOthers(ctx, in.Name, key.Fingerprint, held[key.Fingerprint], note)
 			}
 			if errors.Is(err, ErrUnavailable) {
 				return r, err
@@ -144,6 +144,9 @@ func (a Operators) importOne(ctx context.Context, in Imported, held map[string]s
 	}
 	next := a.completeImport(&acct)
 	if len(acct.Authenticators)+len(acct.Keys) == 0 {
+		if in.Crypt != "" && secret.CheckImported(in.Crypt) == nil {
+			note("the passphrase was left out: without an authenticator or a key it opens nothing")
+		}
 		note("not added: nothing of it can be taken over; entry user invite %s makes the account", in.Name)
 		if !in.Ends.IsZero() {
 			note("it was to end on %s, which entry user end %s %s keeps", plain.Moment(in.Ends), in.Name, in.Ends.UTC().Format(time.RFC3339))
@@ -164,14 +167,17 @@ func (a Operators) importOne(ctx context.Context, in Imported, held map[string]s
 	return r, nil
 }
 
-// noteOthers says who else has a key, or returns a *KeyRefused if it was proven to be
-// somebody's. before is an account of the same import that has it, or "".
-func (a Operators) noteOthers(ctx context.Context, fingerprint, before string, note func(string, ...any)) error {
+// noteOthers says who else than name has a key, or returns a *KeyRefused if it was
+// proven to be somebody's. before is an account of the same import that has it, or "".
+func (a Operators) noteOthers(ctx context.Context, name, fingerprint, before string, note func(string, ...any)) error {
 	holders, err := a.store.KeyHolders(ctx, fingerprint)
 	if err != nil {
 		return fmt.Errorf("%w: read holders of a key: %w", ErrUnavailable, err)
 	}
 	for _, h := range holders {
+		if h.Name == name {
+			continue // an account that exists is left alone
+		}
 		if h.Proven && !h.Shared {
 			return refuseKey("%s is the key of %s, and a key belongs to one account; entry user key add --shared --reason lets both have it", fingerprint, h.Name)
 		}

@@ -47,7 +47,7 @@ func TestImport(t *testing.T) {
 		{"Not A Name", false, []string{"not added"}},
 		{"dave", true, []string{"the passphrase was left out: its hash is MD5", "no passphrase came along"}},
 		{"erin", true, []string{"the key " + k.print + " is alice's, too: whoever logs in with it first keeps it", "no authenticator came along: entry user invite erin"}},
-		{"frank", false, []string{"not added: nothing of it"}},
+		{"frank", false, []string{"the passphrase was left out: without an authenticator or a key", "not added: nothing of it"}},
 	}
 	for i, r := range results {
 		ok := r.Name == want[i].name && r.Added == want[i].added && len(r.Notes) == len(want[i].notes)
@@ -62,6 +62,11 @@ func TestImport(t *testing.T) {
 		t.Fatalf("%d results", len(results))
 	}
 	w.wantLog(mark, "user.imported", "user.imported", "user.imported", "user.imported")
+	// Once more: a key of the account itself is nobody else's.
+	again, err := w.a.Import(ctx, []identity.Imported{{Name: "alice", Seeds: [][]byte{seed}, KeyLines: []string{k.line}}})
+	if err != nil || len(again) != 1 || strings.Contains(strings.Join(again[0].Notes, "\n"), "is alice's, too") {
+		t.Errorf("%+v %v", again, err)
+	}
 	if e := w.log.All()[mark]; e.User != "alice" || e.Actor.LoginUID != 8 {
 		t.Errorf("event %+v", e)
 	}
@@ -152,7 +157,7 @@ func TestImportKeepsRestrictions(t *testing.T) {
 		`ends on .*, as it did there\|has to change the passphrase at the next login, as there\|logs in with`,
 		`had to change the passphrase every 90 days there; here passphrase_age says so, for all users\|logs in with`,
 		`the passphrase was left out: .*\|no passphrase came along`,
-		`not added: nothing of it .*\|it was to end on .*, which entry user end dave 20.*Z keeps`,
+		`the passphrase was left out: without .*\|not added: nothing of it .*\|it was to end on .*, which entry user end dave 20.*Z keeps`,
 	} {
 		if got := strings.Join(results[i].Notes, "|"); results[i].Added != (i < 3) || !regexp.MustCompile("^"+want).MatchString(got) {
 			t.Errorf("%s: %q", results[i].Name, got)

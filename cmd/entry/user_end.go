@@ -30,7 +30,7 @@ func readEnd(text string, now time.Time) (time.Time, error) {
 	if err == nil {
 		ends = ends.AddDate(0, 0, 1).Add(-time.Second)
 	} else if ends, err = time.Parse(time.RFC3339, text); err != nil {
-		return time.Time{}, hinted(failf(exitUsage, "%q is no date", text), "write it as 2027-06-30, as 2027-06-30T12:00:00Z, or never")
+		return time.Time{}, failf(exitUsage, "%q is no date: write it as 2027-06-30, as 2027-06-30T12:00:00Z, or never", text)
 	}
 	if !ends.After(now) {
 		return time.Time{}, hinted(failf(exitUsage, "%s is in the past", text), "entry user disable takes access away at once")

@@ -27,8 +27,9 @@ import (
 const manyHelp = `
 Many at once: --from FILE reads a CSV file whose first line names the columns,
 name and any of lab, phone, realm, end. All are added in one transaction, or
-nobody is, with every problem named by its line. --out DIR gets a file of its own
-for each secret, readable by you alone; with --hand-out the program under
+nobody is: then problems of the file are named by their lines, and what doesn't
+fit policy or configuration by the user. --out DIR gets a file of its own for
+each secret, readable by you alone; with --hand-out the program under
 notices.command gets each instead, as a line of JSON, and DIR keeps who was
 served. After a failure run the same again: who was served stays as they are, and
 the others get theirs. Whoever has logged in already is left alone.`
@@ -52,7 +53,7 @@ func (m *many) wanted(cmd *cobra.Command, args []string) (bool, error) {
 	case m.from == "" && !m.renew:
 		switch {
 		case m.out != "" || m.handOut || m.lapsed:
-			return false, failf(exitUsage, "--out, --hand-out and --expired are for many users: give --from FILE")
+			return false, failf(exitUsage, "--out, --hand-out and --expired are for many users: give --from FILE, or --renew with user invite")
 		}
 		return false, usageArgs(cobra.ExactArgs(1))(cmd, args)
 	case len(args) != 0:

@@ -246,9 +246,15 @@ func (d *Document) syntax(err error) {
 	if line > last {
 		line, col = last, utf8.RuneCountInString(strings.TrimRight(d.lines[last-1], "\r"))+1
 	}
-	if at := []rune(d.lines[max(line, 1)-1]); col > 0 && col <= len(at) && at[col-1] == '\t' {
-		d.report(line, col, CodeSyntax, "a tab; YAML wants spaces here")
-		return
+	if at := []rune(d.lines[max(line, 1)-1]); col > 0 && col <= len(at) {
+		switch at[col-1] {
+		case '\t':
+			d.report(line, col, CodeSyntax, "a tab; YAML wants spaces here")
+			return
+		case '@': // as a line of known_hosts does, pasted whole
+			d.report(line, col, CodeSyntax, "no text begins with @ here: put it in quotes; of a @cert-authority line keep the key alone, for host_ca")
+			return
+		}
 	}
 	message := "not valid YAML: " + le.Message
 	if le.ContextMsg != "" {

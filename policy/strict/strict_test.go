@@ -229,3 +229,22 @@ func TestFormat(t *testing.T) {
 		}
 	}
 }
+
+func TestNearest(t *testing.T) {
+	for _, tc := range []struct {
+		word, want string
+		known      []string
+	}{
+		{"amy", "may", []string{"name", "who", "may", "where"}}, // two neighbours swapped are one slip
+		{"hoem", "home", []string{"bench", "home"}},
+		{"memebrs", "members", []string{"members", "targets"}},
+		{"dana", "", []string{"una", "jon"}}, // another person
+		{"bob", "", []string{"jon"}},
+		{"olga", "ola", []string{"ola", "una"}},
+		{"", "", []string{"a", "ab"}},
+	} {
+		if got := strict.Nearest(tc.word, tc.known); got != tc.want {
+			t.Errorf("%q: %q, want %q", tc.word, got, tc.want)
+		}
+	}
+}
