@@ -23,6 +23,9 @@ type Facts struct {
 	// sets them.
 	server     string
 	serverPort int
+	// Unreachable says that nobody outside can dial that address, so that the guide has
+	// to wait for the operator, whom it tells what to set.
+	Unreachable bool
 	// User is the account's name at the jump host.
 	User string
 	// HostCA is the public key that vouches for the jump host and its targets,

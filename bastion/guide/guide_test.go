@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -60,6 +61,23 @@ func TestGoldenFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "guide.txt", b.String())
+}
+
+// A guide with an address that nobody can dial says what the operator has to set.
+func TestUnreachableAddressIsTheOperators(t *testing.T) {
+	for _, unreachable := range []bool{true, false} {
+		f := sample()
+		f.Unreachable = unreachable
+		for _, write := range []func(io.Writer, Facts) error{Text, HTML} {
+			var b bytes.Buffer
+			if err := write(&b, f); err != nil {
+				t.Fatal(err)
+			}
+			if said := strings.Contains(b.String(), "nobody outside can dial that"); said != unreachable {
+				t.Errorf("unreachable %t, said: %t", unreachable, said)
+			}
+		}
+	}
 }
 
 // The page for IT staff names nobody, and both ways past a proxy.

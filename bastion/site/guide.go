@@ -4,6 +4,7 @@ package site
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -59,5 +60,13 @@ func serverFacts(cfg *configs.Config) (guide.Facts, error) {
 		Name: cfg.Name, HostCA: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(host.PublicKey()))), LoginTime: cfg.Login.Grace,
 		Remembered: cfg.Login.Remembered.Lifetime, Invited: cfg.Login.TemporaryPassphrase, Contact: cfg.Guides.Contact,
 	}
+	name, _, err := net.SplitHostPort(cfg.Dialled())
+	if err != nil {
+		name = cfg.Dialled()
+	}
+	if name == "" && strings.Contains(cfg.Name, ".") {
+		name = cfg.Name // which is what users dial then
+	}
+	f.Unreachable = nobodyDials(name)
 	return f, f.At(cfg.Dialled())
 }

@@ -28,7 +28,7 @@ func ITSupport(w io.Writer, cfg *configs.Config, lookUp func(host string) []neti
 		host, port = cfg.Dialled(), "22"
 	}
 	ip, notIP := netip.ParseAddr(host)
-	if host == "" || host == "localhost" || notIP == nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+	if nobodyDials(host) {
 		said := cfg.Dialled()
 		if said == "" {
 			said = "the name " + cfg.Name + " alone"
@@ -53,6 +53,12 @@ func ITSupport(w io.Writer, cfg *configs.Config, lookUp func(host string) []neti
 		s.Addresses = lookUp(host)
 	}
 	return guide.ITSupport(w, f, s)
+}
+
+// nobodyDials tells whether a host leads nobody outside this machine to it.
+func nobodyDials(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified())
 }
 
 // otherPorts are those that lead to the jump host beside port. What stands
