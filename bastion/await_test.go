@@ -157,6 +157,22 @@ func TestApprovalForAForward(t *testing.T) {
 
 // An approval may give more than what its user has without it: they ask in the
 // portal.
+// TestWhatNeedsApprovalIsListed: as a way that is open once others agree, not as a
+// denial, and with a file for it.
+func TestWhatNeedsApprovalIsListed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{policy: fourEyes("approvers: [bob, carol], for: 1h")})
+	c := s.login("alice")
+	for command, want := range map[string]string{
+		"targets":        "ssh -J entry home (asks for the approval of 1 of bob, carol)\n",
+		"config openssh": "Host home",
+	} {
+		if out, said, status := c.verb("", command); status != 0 || !strings.Contains(out, want) || strings.Contains(out, "denied") {
+			t.Errorf("%s: %q %q %d", command, out, said, status)
+		}
+	}
+}
+
 func TestAskForMore(t *testing.T) {
 	t.Parallel()
 	forMore := func(wait string) func(*site) string {

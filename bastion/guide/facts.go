@@ -83,6 +83,9 @@ type Target struct {
 	// Recorded says what is kept of a session, as a sentence. Empty where
 	// nothing is known.
 	Recorded string
+	// Approval is whose approval connecting asks for, and waits for, as in "1 of
+	// bob, carol"; empty where it needs none now.
+	Approval string
 	// Denied says why the user can't go there now. Such a target gets no
 	// configuration, but the guide lists it.
 	Denied string
@@ -132,7 +135,7 @@ func (f Facts) check() error {
 				return fmt.Errorf("guide: port %d of %s", p, t.Full)
 			}
 		}
-		if err := checkText("what is said of "+t.Full, t.Recorded, t.Denied); err != nil {
+		if err := checkText("what is said of "+t.Full, t.Recorded, t.Approval, t.Denied); err != nil {
 			return err
 		}
 	}
@@ -239,12 +242,15 @@ func (f Facts) loginSeconds() int {
 	return int(f.LoginTime / time.Second)
 }
 
-// reachable are the targets of a kind that the user may use now.
+// reachable are the targets of a kind that the user may use now, those last that
+// somebody has to approve.
 func (f Facts) reachable(k Kind) []Target {
 	var out []Target
-	for _, t := range f.Targets {
-		if t.Kind == k && t.Denied == "" {
-			out = append(out, t)
+	for _, approved := range []bool{false, true} {
+		for _, t := range f.Targets {
+			if t.Kind == k && t.Denied == "" && (t.Approval != "") == approved {
+				out = append(out, t)
+			}
 		}
 	}
 	return out

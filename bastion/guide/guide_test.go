@@ -331,3 +331,17 @@ func TestMobaXtermSessions(t *testing.T) {
 		t.Errorf("%q", fields)
 	}
 }
+
+// TestApprovedLast: the one command of a guide leads where nobody has to be asked.
+func TestApprovedLast(t *testing.T) {
+	f := sample()
+	f.Targets[0].Approval, f.Targets[0].Recorded = "1 of bob, carol", "Connecting asks for the approval of 1 of bob, carol."
+	var b strings.Builder
+	if err := Text(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	first, rest, _ := strings.Cut(b.String(), "ssh -J entry home.tailor\n")
+	if strings.Contains(first, "ssh -J entry home\n") || !strings.Contains(rest, "ssh -J entry home\n    Connecting asks for the approval of 1 of bob, carol.\n") || !strings.Contains(rest, "Host home home.tinker\n") {
+		t.Errorf("%s", b.String())
+	}
+}

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"entry/audit/refusal"
@@ -19,7 +20,11 @@ func Targets(places []access.Place) []guide.Target {
 		if t.Kind == policy.TCP {
 			g.Kind, g.Login = guide.TCP, ""
 		}
+		var no *policy.Denied
 		switch {
+		case errors.As(p.Denied, &no) && no.Approval != nil && no.Capability == 0:
+			g.Approval = no.Approval.String()
+			g.Recorded = "Connecting asks for the approval of " + g.Approval + "."
 		case p.Denied != nil:
 			g.Denied = refusal.Of(p.Denied).Text
 		case t.Kind == policy.TCP:

@@ -46,6 +46,9 @@ func (v *visit) targets(out lines) {
 		case t.Kind == guide.TCP:
 			how = t.Forward(v.p.o.Name)
 		}
+		if t.Approval != "" {
+			how += " (asks for the approval of " + t.Approval + ")"
+		}
 		out.printf("  %-24s %s", t.Full, how)
 	}
 }
