@@ -124,6 +124,15 @@ func (o *outlet) end() {
 	o.tap, o.ended = nil, true
 }
 
+// leftOut is how many bytes only a digest stands for, once o has ended. A nil outlet
+// is one of a channel whose client had left before it was open.
+func (o *outlet) leftOut() int64 {
+	if o == nil {
+		return 0
+	}
+	return o.omitted.Load()
+}
+
 func (o *outlet) remember(p []byte) {
 	if len(p) >= maxTail {
 		o.tail = append(o.tail[:0], p[len(p)-maxTail:]...)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -141,4 +142,32 @@ func TestACompleteRecordingEnds(t *testing.T) {
 	}
 	r.wait()
 	wantEnd(t, r.err, "recording-share")
+}
+
+// leaving is a channel whose client has left by the time it is accepted.
+type leaving struct{ ssh.NewChannel }
+
+func (leaving) Accept() (ssh.Channel, <-chan *ssh.Request, error) { return nil, nil, io.EOF }
+
+// A channel whose client leaves while it is being opened has no outlets: what its
+// end says of them once ended the session in a panic.
+func TestAChannelThatIsNeverAccepted(t *testing.T) {
+	r := newRigOf(t, mayAllRecorded, rigging{legs: func(client, _ *Leg) {
+		all, left := client.Channels, make(chan ssh.NewChannel)
+		go func() {
+			defer close(left)
+			for nc := range all {
+				left <- leaving{nc}
+			}
+		}()
+		client.Channels = left
+	}})
+	r.shows()
+	go func() { _, _, _ = r.client.Conn.OpenChannel("session", nil) }() // it is never answered
+	r.log.Await(t, audit.ChannelClosed, "")
+	r.client.Conn.Close()
+	r.wait()
+	if r.err != nil {
+		t.Errorf("Relay = %v", r.err)
+	}
 }

@@ -53,7 +53,7 @@ func (s *sessionChannel) finish() { s.noted.Do(s.note) }
 func (s *sessionChannel) note() {
 	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
 	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exit.status}
-	if n := s.stdout.omitted.Load() + s.stderr.omitted.Load(); n > 0 && s.payload != transferPayload && s.grant.Record() == policy.Full {
+	if n := s.stdout.leftOut() + s.stderr.leftOut(); n > 0 && s.payload != transferPayload && s.grant.Record() == policy.Full {
 		e.Detail = fmt.Sprintf("partial: of %d bytes of output the recording has a digest only", n)
 	}
 	s.lease.fill(&e)
