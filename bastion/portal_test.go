@@ -161,6 +161,8 @@ func TestPortalVerbs(t *testing.T) {
 		{"help", 0, []string{"ssh entry targets", "ssh entry enroll", "ssh entry doctor", "Exit status"}, nil},
 		{"help keys", 0, []string{"ssh entry keys add [KEY]", "one-time code"}, nil},
 		{"keys --help", 0, []string{"ssh entry keys forget"}, nil},
+		{"home", 2, nil, []string{"entry: home.tinker is a machine, not a command here. From your own computer: ssh -J entry home\n"}},
+		{"targest", 2, nil, []string{"entry: no such command; did you mean ssh entry targets? All: ssh entry help\n"}},
 		{"help telnet", 4, nil, []string{"no such command"}},
 		{"frobnicate; rm -rf /", 2, nil, []string{"entry: no such command; try: ssh entry help"}},
 		{"targets", 0, []string{"home.tinker", "ssh -J entry home", "ssh -N -L 8888:workbench:8888 entry", "desktop.tinker", "denied: no rule allows alice on desktop.tinker (default deny)"}, nil},

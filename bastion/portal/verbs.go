@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"entry/audit/refusal"
+	"entry/bastion/guide"
 	"entry/bastion/identity"
+	"entry/policy/strict"
 )
 
 // A portal command's exit statuses, the same as those of the program's verbs.
@@ -75,8 +77,28 @@ func (v *visit) do(ctx context.Context, d *desk, args []string) uint32 {
 		}
 		return known.run(v, ctx, d, rest)
 	}
-	d.errs.printf("entry: no such command; try: %s", v.says(d, "help"))
+	v.unknown(d, name)
 	return exitUsage
+}
+
+// unknown says that there is no command of that name, and what may have been meant: a
+// machine, or another command.
+func (v *visit) unknown(d *desk, name string) {
+	for _, t := range Targets(v.login.Places()) {
+		if t.Kind == guide.SSH && t.Denied == "" && (strings.EqualFold(name, t.Name) || strings.EqualFold(name, t.Full)) {
+			d.errs.printf("entry: %s is a machine, not a command here. From your own computer: ssh -J %s %s", t.Full, v.p.o.Name, t.Name)
+			return
+		}
+	}
+	var names []string
+	for _, known := range verbs() {
+		names = append(names, known.name)
+	}
+	if near := strict.Nearest(name, names); near != "" {
+		d.errs.printf("entry: no such command; did you mean %s? All: %s", v.says(d, near), v.says(d, "help"))
+		return
+	}
+	d.errs.printf("entry: no such command; try: %s", v.says(d, "help"))
 }
 
 // says is how a command is given: in the portal's own shell, or with ssh.
@@ -112,7 +134,7 @@ func (v *visit) help(d *desk, args []string) uint32 {
 			return exitOK
 		}
 	}
-	d.errs.printf("entry: no such command; try: %s", v.says(d, "help"))
+	v.unknown(d, args[0])
 	return exitNotFound
 }
 
