@@ -34,6 +34,10 @@ func (r Rule) May() Capabilities { return r.r.may }
 // typed.
 func (r Rule) Record() (level Record, input bool) { return r.r.record, r.r.recordInput }
 
+// RecordComplete reports whether r wants sessions to end rather than go on with
+// less in their recording.
+func (r Rule) RecordComplete() bool { return r.r.complete }
+
 // Limits are its own.
 func (r Rule) Limits() Limits { return r.r.limits }
 

@@ -185,10 +185,14 @@ func viewOf(p *policy.Policy, who policy.Who, target string) view {
 	}
 	v.record = uniform(allow, func(r policy.Rule) string {
 		level, input := r.Record()
+		out := level.String()
 		if input {
-			return level.String() + " with input"
+			out += " with input"
 		}
-		return level.String()
+		if r.RecordComplete() {
+			out += ", complete"
+		}
+		return out
 	}, recordsAsMuch)
 	v.limits = limitTerms(allow, deny, t.Offers())
 	if t.Kind == policy.SSH {

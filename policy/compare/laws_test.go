@@ -44,7 +44,7 @@ func TestAShadowedRuleHasNoEffect(t *testing.T) {
 // lawTweak changes some words of a rule, if it has any that can be.
 func lawTweak(t *rapid.T, rule string) string {
 	tweaks := [][2]string{{"[id]", "[id, uptime]"}, {"exec: [id, uptime]", "exec: [uptime]"}, {`["db:1"]`, `["db:2"]`}, {`, "db:2"`, ""},
-		{"session: 1h", "session: 2h"}, {"record: metadata", "record: manifest"}, {", record_input: true", ""}, {"192.0.2.0/24", "192.0.3.0/24"}, {", 203.0.113.0/24", ""},
+		{"session: 1h", "session: 2h"}, {"record: metadata", "record: manifest"}, {", record_input: true", ""}, {", record_complete: true", ""}, {", uses: 1", ""}, {"connections: 2", "connections: 3"}, {"192.0.2.0/24", "192.0.3.0/24"}, {", 203.0.113.0/24", ""},
 		{"08:00-18:00", "08:00-12:00"}, {"max_age: 1h", "max_age: 2h"}, {"[otp]", "[publickey]"}, {"need: 2, ", ""}, {"[agent]", "[agent, upload]"}, {"until: 2026-03-03", "until: 2026-03-02"},
 		{"name: r", "name: rr"}, {", mfa: {max_age: 2h}", ""}, {", approval: {approvers: [cid, dot], for: 4h}", ""},
 	}

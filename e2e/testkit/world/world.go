@@ -53,14 +53,14 @@ func Rule(t *rapid.T, name string) string {
 		return s + ", deny: true" + pick("deny may", "", ", may: [agent]", ", may: [exec, download]") + "}\n"
 	}
 	s += pick("mfa", "", "", ", mfa: {methods: [otp]}", ", mfa: {methods: [publickey+otp], max_age: 1h}", ", mfa: {max_age: 2h}")
-	s += pick("approval", "", "", "", ", approval: {approvers: [cid, dot], for: 4h}", ", approval: {approvers: [ann, ben, cid], need: 2, for: 90m}")
+	s += pick("approval", "", "", "", ", approval: {approvers: [cid, dot], for: 4h}", ", approval: {approvers: [cid, dot], for: 4h, uses: 1}", ", approval: {approvers: [ann, ben, cid], need: 2, for: 90m}")
 	s += pick("may", ", may: [agent]", ", may: [upload, agent]", ", may: [exec]", `, may: [exec], exec: [id]`, `, may: [exec], exec: [id, uptime]`,
 		`, may: [forward-local], forward_local: ["db:1"]`, `, may: [forward-local, agent], forward_local: ["db:1", "db:2"]`)
-	s += pick("record", "", ", record: manifest", ", record: metadata", ", record: full, record_input: true")
+	s += pick("record", "", ", record: manifest", ", record: metadata", ", record: full, record_input: true", ", record: full, record_complete: true")
 	if strings.Contains(s, "may: [exec]") || strings.Contains(s, "may: [upload") {
 		s += pick("env", "", "", ", env: [LANG]", ", env: [LANG, LC_*, TERM, COLORTERM, GIT_PROTOCOL, MY_*]")
 	}
-	s += pick("limits", "", ", limits: {session: 1h, day_down: 1MiB}", ", limits: {session: 2h, concurrent: 1}")
+	s += pick("limits", "", ", limits: {session: 1h, day_down: 1MiB}", ", limits: {session: 2h, concurrent: 1}", ", limits: {session: 2h, connections: 2}")
 	return s + "}\n"
 }
 
@@ -141,5 +141,5 @@ func Decided(p *policy.Policy, r policy.Request) string {
 		return fmt.Sprint("denied ", waits)
 	}
 	return fmt.Sprint(g.Capabilities(), g.Record(), g.RecordInput(), g.Limits(), g.AllowsExec("id"), g.AllowsExec("uptime"), g.AllowsExec("sh"),
-		g.AllowsForward("db", 1), g.AllowsForward("db", 2), g.Env())
+		g.AllowsForward("db", 1), g.AllowsForward("db", 2), g.Env(), g.RecordComplete(), g.Approval().Uses)
 }
