@@ -140,6 +140,6 @@ func Decided(p *policy.Policy, r policy.Request) string {
 	if err != nil {
 		return fmt.Sprint("denied ", waits)
 	}
-	return fmt.Sprint(g.Capabilities(), g.Record(), g.RecordInput(), g.Limits(), g.AllowsExec("id"), g.AllowsExec("uptime"), g.AllowsExec("sh"),
-		g.AllowsForward("db", 1), g.AllowsForward("db", 2), g.Env(), g.RecordComplete(), g.Approval().Uses)
+	return fmt.Sprint(g.Capabilities(), g.Record(), g.RecordInput(), g.RecordComplete(), g.Limits(), g.AllowsExec("id"), g.AllowsExec("uptime"), g.AllowsExec("sh"),
+		g.AllowsForward("db", 1), g.AllowsForward("db", 2), g.Env(), g.Approval().Uses)
 }
