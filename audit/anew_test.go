@@ -63,6 +63,10 @@ func begun(t *testing.T, o Anew) GapReport {
 	if Beginning(o.Dir) {
 		t.Error("it isn't over")
 	}
+	// Whoever verifies before a start reads what to do.
+	if _, err := Verify(o.Dir, VerifyOptions{PublicKey: public, Witness: o.Witness}); err == nil || !strings.Contains(err.Error(), "has no file checkpoints: a server that starts makes it") {
+		t.Errorf("before a start: %v", err)
+	}
 	l, err := Open(o.Dir, Options{Key: key, Witness: o.Witness})
 	if err != nil {
 		t.Fatal(err)

@@ -101,6 +101,9 @@ func verify(dir string, o VerifyOptions, v note.Verifier) (Report, error) {
 	w := &verification{dir: root, o: o, v: v}
 	if o.Witness != "" {
 		f, size, err := openSized(o.Witness, witnessName)
+		if errors.Is(err, os.ErrNotExist) {
+			return Report{}, fmt.Errorf("the witness directory %s has no file %s: a server that starts makes it; one that was there was taken away, or another directory is meant", o.Witness, witnessName)
+		}
 		if err != nil {
 			return Report{}, fmt.Errorf("open witness directory: %w", err)
 		}

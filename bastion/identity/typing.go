@@ -60,11 +60,11 @@ func (d *dialogue) worthless(typed string) string {
 	if secret.FormOf(typed) != secret.Temporary {
 		return ""
 	}
-	without := "Without an authenticator"
+	without := "Without an authenticator it"
 	if d.a.texter != nil {
-		without = "Without an authenticator or a code by SMS"
+		without = "If a code comes by SMS now, or you have an authenticator, enter the code. Without\none the passphrase"
 	}
-	return "That temporary passphrase has no typing error.\n" + without + " it is no longer valid: ask " + d.a.contact + " for a new one.\n" +
+	return "That temporary passphrase has no typing error.\n" + without + " is no longer valid: ask " + d.a.contact + " for a new one.\n" +
 		"Enter goes back to the passphrase. "
 }
 

@@ -64,9 +64,9 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if s.log, err = audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve}); err != nil {
 		var bad *audit.BadRecord
 		if errors.As(err, &bad) {
-			return nil, hinted(fmt.Errorf("open audit log: %w", err), "keep these files as they are; "+newestLog)
+			return nil, hinted(err, "keep these files as they are; "+newestLog)
 		}
-		return nil, fmt.Errorf("open audit log: %w", err)
+		return nil, err
 	}
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
