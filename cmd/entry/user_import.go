@@ -43,9 +43,10 @@ Nobody gets in who couldn't before. With --shadow, an account that is locked (!
 or *), has ended, whose passphrase is older than it may be, or that has no line
 is left. An account's end is taken over, and that its passphrase has to be
 changed. Keys with options (from, command, cert-authority, …) are left out, and
-files that everybody may write to. What else was restricted there is named. With
---passwd, accounts whose shell is nologin or false are left too. The settings of
-sshd and PAM aren't read.
+files in DIR that others than their owner may write to, or read if they hold a
+seed. What else was restricted there is named. With --passwd, accounts whose shell
+lets nobody in (nologin, false, …) are left too. The settings of sshd and PAM
+aren't read.
 
 Everybody with one of the files or with a hash in the shadow file is reported, as
 added, with what was left out, or as not added, with the reason. An account that

@@ -12,8 +12,11 @@
 //     in the shadow file: to be taken over with the restrictions that are named, or
 //     with the reason for which the account is left. Who couldn't log in there
 //     (locked, ended, too old a passphrase, no line at all) is left.
+//   - What in a home isn't its owner's alone (sshd's StrictModes, and a seed that
+//     others may read) opened nothing there and is left out. The files that the
+//     caller names for one user aren't looked at so.
 //   - A restriction that entry can't keep leaves out what it restricted, such as a
-//     key with options, or is noted.
+//     key with options, or is noted, such as a shell that lets its user do less.
 //   - No error and no note quotes a seed, a hash or a key.
 //
 // # When not to use it

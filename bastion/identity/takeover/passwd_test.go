@@ -10,11 +10,16 @@ func TestParsePasswd(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		text, refused string
-		want          map[string]string
+		want          map[string]passwdLine
 	}{
 		"whole": {text: "# old\nalice:x:1000:1000:Alice,,,:/home/alice:/bin/bash\nbob:x:1001:1001::/home/bob:/usr/sbin/nologin\ncarol:x:1002:1002::/home/carol:/bin/false\ndave:*:1003:1003::/:\n",
-			want: map[string]string{"alice": "", "bob": "its shell is nologin", "carol": "its shell is false", "dave": "it is locked in the passwd file (*)"}},
-		"twice":        {text: "a:x:1:1::/:/bin/sh\na:x:1:1::/:/bin/sh\n", want: map[string]string{"a": "it has more than one line in the passwd file"}},
+			want: map[string]passwdLine{"alice": {}, "bob": {barred: "its shell is nologin"}, "carol": {barred: "its shell is false"}, "dave": {barred: "it is locked in the passwd file (*)"}}},
+		"twice": {text: "a:x:1:1::/:/bin/sh\na:x:1:1::/:/bin/sh\n", want: map[string]passwdLine{"a": {barred: "it has more than one line in the passwd file"}}},
+		"other shells": {text: "a:x:1:1::/:/bin/sync\nb:x:1:1::/:/dev/null\nc:x:1:1::/:\nd:x:1:1::/:/usr/bin/git-shell\n",
+			want: map[string]passwdLine{"a": {barred: "its shell is sync"}, "b": {barred: "its shell is null"}, "c": {},
+				"d": {note: "its shell was git-shell, which may have let it do less than a shell; here the policy alone says what it may"}}},
+		"nis":          {text: "-a\na:x:1:1::/:/bin/sh\nb:x:1:1::/:/bin/sh\n-c::::::\n+\n+@staff::::::/bin/false\n", want: map[string]passwdLine{"a": {barred: "the passwd file bars it (-a)"}, "b": {}}},
+		"a netgroup":   {text: "-@guests\n", refused: "line 1 bars a netgroup"},
 		"a shadow":     {text: "alice:!:19000:0:99999:7:::\n", refused: "line 1 is none of a passwd file"},
 		"another file": {text: "\nlabs\n", refused: "line 2 is none of a passwd file"},
 	} {

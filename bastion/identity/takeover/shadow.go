@@ -25,13 +25,19 @@ type standing struct {
 
 // parseShadow reads a shadow file as shadow(5) and pam_unix do, judged at now. Of a
 // name that stands there twice nobody can log in here: which line counts depends on
-// who reads.
+// who reads. Lines for NIS are read as in a passwd file.
 func parseShadow(text string, now time.Time) (map[string]standing, error) {
-	all, n := map[string]standing{}, 0
+	all, barred, n := map[string]standing{}, []string(nil), 0
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if out, is, err := nisLine(line); err != nil {
+			return nil, fmt.Errorf("line %d %w", n, err)
+		} else if is {
+			barred = append(barred, out)
 			continue
 		}
 		name, s, ok := parseShadowLine(line, now)
@@ -42,6 +48,11 @@ func parseShadow(text string, now time.Time) (map[string]standing, error) {
 			s = standing{real: true, barred: "it has more than one line in the shadow file"}
 		}
 		all[name] = s
+	}
+	for _, name := range barred {
+		if _, ok := all[name]; ok {
+			all[name] = standing{real: true, barred: "the shadow file bars it (-" + name + ")"}
+		}
 	}
 	return all, nil
 }

@@ -27,6 +27,8 @@ func TestParseShadow(t *testing.T) {
 			"c": {set: set, barred: "locked in the shadow file (!)"}, "d": {set: set, real: true, barred: "locked in the shadow file (!)"},
 			"e": {set: set}, "f": {real: true, barred: "locked"}, "g": {real: true, barred: "no passphrase fits"},
 		}},
+		"nis":                 {text: "+\nalice:" + hash + "\n-alice:\n", want: one(standing{real: true, barred: "bars it (-alice)"})},
+		"a netgroup":          {text: "-@guests::\n", refused: "line 1 bars a netgroup"},
 		"a hash of old":       {text: "alice:abJnggxhB/yWI", want: one(standing{hash: "abJnggxhB/yWI", real: true})},
 		"twice":               {text: "alice:" + hash + "\nalice:other\n", want: one(standing{real: true, barred: "more than one line"})},
 		"ends":                {text: "alice:" + hash + ":19990:0:99999:7::20010:", want: one(standing{hash: hash, real: true, set: set, ends: day(20010).Add(-time.Second)})},

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,16 +97,19 @@ func Read(s Sources) (all []Candidate, passed []string, err error) {
 // accounts are what the files say of all users; nil where there is no such file.
 type accounts struct {
 	shadow map[string]standing
-	passwd map[string]string // why nobody could log in
+	passwd map[string]passwdLine
 }
 
 // stands takes over how the user stands in the files about accounts, and tells
 // whether the user is somebody there.
 func (c *Candidate) stands(a accounts) (known bool) {
 	known = c.standsInShadow(a.shadow)
-	if why, ok := a.passwd[c.Name]; c.Left == "" && a.passwd != nil {
-		if c.Left = why; !ok {
+	if p, ok := a.passwd[c.Name]; c.Left == "" && a.passwd != nil {
+		if c.Left = p.barred; !ok {
 			c.Left = "it has no line in the passwd file, so nobody could log in to it"
+		}
+		if p.note != "" {
+			c.Notes = append(c.Notes, p.note)
 		}
 	}
 	return known
@@ -227,16 +229,16 @@ func followed(dir, name string) (to, wrong string) {
 // readHome reads one user's folder.
 func (c *Candidate) readHome(home *os.Root) {
 	for _, name := range []string{".google_authenticator", "google_authenticator"} {
-		c.one(home, name, maxSeedFile, c.addGoogle)
+		c.one(home, name, maxSeedFile, ownersAlone, c.addGoogle)
 	}
 	for _, name := range []string{".ssh/authorized_keys", ".ssh/authorized_keys2", "authorized_keys"} {
-		c.one(home, name, maxKeyFile, c.addKeys)
+		c.one(home, name, maxKeyFile, othersRead, c.addKeys)
 	}
 }
 
-// one reads a file if it is there, and notes what is wrong with it. What everybody
-// could write to opened nothing (sshd's StrictModes), and opens nothing here.
-func (c *Candidate) one(home *os.Root, name string, most int64, add func(name, text string) error) {
+// one reads a file if it is there, and notes what is wrong with it. What wasn't its
+// owner's alone opened nothing, and opens nothing here.
+func (c *Candidate) one(home *os.Root, name string, most int64, allowed fs.FileMode, add func(name, text string) error) {
 	f, err := home.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := home.Lstat(name); err != nil {
@@ -246,10 +248,8 @@ func (c *Candidate) one(home *os.Root, name string, most int64, add func(name, t
 	}
 	if err == nil {
 		err = readAll(f, most, func(text string) error {
-			for _, at := range []string{".", path.Dir(name), name} {
-				if fi, err := home.Stat(at); err != nil || fi.Mode().Perm()&0o002 != 0 {
-					return fmt.Errorf("everybody may write to it (%s)", at)
-				}
+			if err := owned(home, name, allowed); err != nil {
+				return err
 			}
 			return add(name, text)
 		})

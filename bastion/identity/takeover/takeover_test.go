@@ -168,6 +168,55 @@ func TestHomesThatAreLinks(t *testing.T) {
 	}
 }
 
+// TestFilesOfOthers: what sshd and PAM would not have taken, because somebody else may
+// have written or read it, is left out and named.
+func TestFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	dir := files(t, map[string]string{
+		"group/.ssh/authorized_keys":  keyLine + "\n",
+		"known/.google_authenticator": seedFile,
+		"ours/.google_authenticator":  seedFile,
+		"own/.ssh/authorized_keys":    keyLine + "\n",
+		"planted/authorized_keys":     keyLine + "\n",
+	})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	const staff, owner, other = 50, 1000, 1001
+	chown := func(name string, uid, gid int) {
+		t.Helper()
+		if err := os.Chown(at(name), uid, gid); err != nil {
+			t.Skip("only root gives files away: ", err)
+		}
+	}
+	chmod := func(name string, mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(at(name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chown("group", owner, staff)
+	chmod("group", 0o775)
+	chmod("known/.google_authenticator", 0o604)
+	chown("ours/.google_authenticator", owner, staff)
+	chmod("ours/.google_authenticator", 0o640)
+	for _, name := range []string{"own", "own/.ssh", "own/.ssh/authorized_keys"} {
+		chown(name, owner, owner) // a group of one's own
+		chmod(name, 0o775)
+	}
+	chown("planted", owner, owner)
+	chown("planted/authorized_keys", other, other)
+	all, _, err := Read(Sources{Homes: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCandidates(t, all,
+		candidate{name: "group", notes: []string{".ssh/authorized_keys was left out: others of its group may write to it (.)"}},
+		candidate{name: "known", notes: []string{".google_authenticator was left out: others may read it (mode 0604)"}},
+		candidate{name: "ours", notes: []string{".google_authenticator was left out: others may read it (mode 0640)"}},
+		candidate{name: "own", keys: 1},
+		candidate{name: "planted", notes: []string{"authorized_keys was left out: it belongs to somebody else"}},
+	)
+}
+
 func TestOneUser(t *testing.T) {
 	t.Parallel()
 	dir := files(t, map[string]string{
