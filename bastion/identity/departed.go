@@ -25,7 +25,9 @@ type Watcher interface {
 const (
 	// mostLooked is how many users a poll asks about; the others come at the next.
 	mostLooked = 200
-	// mostErrors is after how many questions without an answer a poll gives up.
+	// mostErrors is after how many questions without an answer, one after the other, a
+	// poll gives up. It goes on after an answer: a directory that can't tell of some
+	// users, as of one in too many groups, tells of the others.
 	mostErrors = 3
 	// fewGone is how many users may be gone all at once: a directory that has none
 	// of more has lost them, or lets nobody see them.
@@ -44,8 +46,9 @@ type turns struct {
 // keys and every identity (ErrRevoked), in the transaction that counts the
 // account's epoch up; the account stays, because the directory judges its next
 // login. Nothing is taken from anybody whom the directory gives no answer about,
-// and nothing at all when it has none of ten users or more. It begins where the
-// call before ended. Errors are the directory's and the store's, joined.
+// and nothing at all when it has none of ten users or more whom it tells of. It
+// begins where the call before ended, whether that had asked about all or given up.
+// Errors are the directory's and the store's, joined.
 func (a *Authenticator) LookUp(ctx context.Context, realm string, live []string, there func(user string, groups []string)) error {
 	w, ok := a.realms[realm].(Watcher)
 	if !ok || !w.Watches() {
@@ -60,25 +63,31 @@ func (a *Authenticator) LookUp(ctx context.Context, realm string, live []string,
 	names = a.turn(realm, slices.Compact(names))
 	var errs []error
 	gone := map[string]string{}
-	missing := 0
+	missing, answers, silent := 0, 0, 0
 	for _, name := range names {
 		bar, groups, err := w.Look(ctx, name)
-		switch {
-		case err != nil:
-			if errs = append(errs, err); len(errs) >= mostErrors {
-				return errors.Join(errs...)
+		if err != nil {
+			if silent++; len(errs) < mostErrors {
+				errs = append(errs, err)
 			}
-		case bar == "":
+			if silent == mostErrors {
+				a.endTurn(realm, name)
+				break
+			}
+			continue
+		}
+		answers, silent = answers+1, 0
+		if bar == "" {
 			there(name, groups)
-		default:
-			gone[name] = bar
-			if bar == "gone" {
-				missing++
-			}
+			continue
+		}
+		gone[name] = bar
+		if bar == "gone" {
+			missing++
 		}
 	}
-	if missing >= fewGone && missing == len(names) {
-		return fmt.Errorf("the directory %s says that it has none of %d users: that isn't believed, and nothing is taken away", realm, missing)
+	if missing >= fewGone && missing == answers {
+		return errors.Join(append(errs, fmt.Errorf("the directory %s says that it has none of %d users: that isn't believed, and nothing is taken away", realm, missing))...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
 		errs = append(errs, Operators{a.core}.depart(ctx, realm, name, gone[name]))
@@ -90,17 +99,27 @@ func (a *Authenticator) LookUp(ctx context.Context, realm string, live []string,
 func (a *core) turn(realm string, names []string) []string {
 	a.looked.Lock()
 	defer a.looked.Unlock()
-	if len(names) <= mostLooked {
-		delete(a.looked.last, realm)
-		return names
+	last, ok := a.looked.last[realm]
+	delete(a.looked.last, realm)
+	if ok {
+		from, found := slices.BinarySearch(names, last)
+		if found {
+			from++
+		}
+		names = slices.Concat(names[from:], names[:from])
 	}
-	from, found := slices.BinarySearch(names, a.looked.last[realm])
-	if found {
-		from++
+	if len(names) > mostLooked {
+		names = names[:mostLooked]
+		a.looked.last[realm] = names[mostLooked-1]
 	}
-	out := slices.Concat(names[from:], names[:from])[:mostLooked]
-	a.looked.last[realm] = out[len(out)-1]
-	return out
+	return names
+}
+
+// endTurn has the next poll of a realm begin behind that user.
+func (a *core) endTurn(realm, last string) {
+	a.looked.Lock()
+	defer a.looked.Unlock()
+	a.looked.last[realm] = last
 }
 
 var errOtherRealm = errors.New("it is another realm's by now")

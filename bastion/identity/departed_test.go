@@ -153,3 +153,38 @@ func TestDirectoryThatCantTell(t *testing.T) {
 	}
 	stands("it can't be looked at")
 }
+
+// What a directory can't tell of some users keeps nobody else's access: not of few
+// among others, nor of many at once, behind whom the next poll goes on.
+func TestDirectoryThatCantTellOfSome(t *testing.T) {
+	w, s, _, _, id := watched(t)
+	unclear := errors.New("the user is in more than 1000 groups")
+	first := []string{"aaa", "aab", "aac", "aad"}
+	for _, name := range first {
+		s.errs[name] = unclear
+	}
+	s.bars["alice"] = "gone"
+	if _, err := w.lookUp(append(first, "alice")...); !errors.Is(err, unclear) {
+		t.Error(err)
+	}
+	if _, err := w.a.Standing(t.Context(), id); err != nil {
+		t.Errorf("alice wasn't asked about: %v", err)
+	}
+	if _, err := w.lookUp(append(first, "alice")...); !errors.Is(err, unclear) {
+		t.Error(err)
+	}
+	_, err := w.a.Standing(t.Context(), id)
+	wantErr(t, err, identity.ErrRevoked)
+
+	// Some here and there, before and behind.
+	w, s, _, _, id = watched(t)
+	s.bars["alice"] = "locked"
+	for _, name := range []string{"aaa", "aac", "zza", "zzb", "zzc"} {
+		s.errs[name] = unclear
+	}
+	if there, err := w.lookUp("aaa", "aab", "aac", "alice", "zza", "zzb", "zzc"); !errors.Is(err, unclear) || !slices.Contains(there, "aab2") {
+		t.Errorf("%q %v", there, err)
+	}
+	_, err = w.a.Standing(t.Context(), id)
+	wantErr(t, err, identity.ErrRevoked)
+}
