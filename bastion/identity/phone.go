@@ -13,9 +13,15 @@ import (
 	"entry/bastion/identity/secret"
 )
 
+// newNumbers is where codes to numbers that aren't anybody's yet are counted: as many
+// an hour for an account, whatever networks it has, because somebody pays for each and
+// earns by some.
+const newNumbers = "new numbers"
+
 // ChangePhone replaces the number that the account's codes go to, once a code that is
 // sent there has come back through ask. The number before is told, where there is
-// one. Whether codes go by SMS stays as it is. *Refusal for a number of another form,
+// one, and what codes to it opened needs a code anew: remembered keys are forgotten.
+// Whether codes go by SMS stays as it is. *Refusal for a number of another form,
 // without a gateway, and after three wrong codes.
 func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, ask Asker) error {
 	d, acct, err := a.take(ctx, p, ask)
@@ -33,11 +39,18 @@ func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, as
 	}
 	code, until := secret.NewCode(), a.now().Add(smsLifetime)
 	e := d.event("", "")
-	if err := a.send(ctx, acct.ID, d.textsOf(), number, a.issuer+" code for your new number: "+code+" (good for 2 minutes). Nobody will ask you for it but "+a.issuer+" itself.", e); err != nil {
+	if err := a.send(ctx, acct.ID, newNumbers, number, a.issuer+" code for your new number: "+code+" (good for 2 minutes). Nobody will ask you for it but "+a.issuer+" itself.", e); err != nil {
 		return a.notSent(ctx, number, e, err)
 	}
 	if err := d.textBack(ctx, code, until, number); err != nil {
 		return err
+	}
+	if len(acct.Remembered) > 0 && a.bySMS(acct) {
+		// First: whatever fails after it has let nobody in.
+		forgotten := func(ctx context.Context) error { return a.store.Forget(ctx, acct.ID, "") }
+		if err := a.logged(ctx, forgotten, d.event(audit.KeyForgotten, "")); err != nil {
+			return unavailable(err)
+		}
 	}
 	next := acct
 	next.Phone = number

@@ -2,6 +2,8 @@ package identity_test
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -200,5 +202,49 @@ func TestChangePhone(t *testing.T) {
 	w.clock.Advance(2 * time.Hour)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, g.code(t)}); err != nil || g.to[len(g.to)-1] != next {
 		t.Errorf("the next code went to %q: %v", g.to, err)
+	}
+}
+
+// TestChangePhoneTakesAway: keys that a code to the old number made remembered need a
+// code again, and codes to new numbers are few, from however many networks.
+func TestChangePhoneTakesAway(t *testing.T) {
+	w, g := texting(t, nil)
+	at, _ := (&user{w: w, name: "alice"}).withKey()
+	w.clock.Advance(time.Hour)
+	id, err := w.login(at, round{askCode, g.code(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !w.remembers(at) {
+		t.Fatal("the key isn't remembered")
+	}
+	change := func(network int, number string, rounds ...round) error {
+		t.Helper()
+		w.clock.Advance(2 * time.Minute)
+		from := attempt("alice")
+		from.Source = netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(network), 7}), 4022)
+		p, err := w.a.Fresh(t.Context(), id, from, w.ask(round{askCode, g.code(t)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.a.ChangePhone(t.Context(), p, number, w.ask(rounds...))
+	}
+	const next = "+4790000012"
+	if err := change(1, next, round{"Code that was sent to " + next + ": ", g.code(t)}); err != nil {
+		t.Fatal(err)
+	}
+	<-g.out // what the old number is told
+	if w.remembers(at) {
+		t.Error("a key is remembered by a code to the number before")
+	}
+	for n := range 6 {
+		number := fmt.Sprintf("+479000010%d", n)
+		rounds := []round{{"Code that was sent to " + number + ": ", "1"}, {"Not accepted…", "1"}, {"Not accepted…", "1"}}
+		if n < 4 {
+			wantRefusal(t, change(2+n, number, rounds...), "was not changed")
+			<-g.out
+			continue
+		}
+		wantRefusal(t, change(2+n, number), "5 codes were sent for you within an hour")
 	}
 }
