@@ -134,11 +134,11 @@ type verdict struct {
 
 	Gap *audit.GapReport `json:"gap,omitempty"`
 
-	File        string     `json:"file,omitempty"`
-	Line        uint64     `json:"line,omitempty"`
-	Through     uint64     `json:"through,omitempty"`
-	Seq         uint64     `json:"seq,omitempty"`
-	Why         string     `json:"why,omitempty"`
+	File    string `json:"file,omitempty"`
+	Line    uint64 `json:"line,omitempty"`
+	Through uint64 `json:"through,omitempty"`
+	Seq     uint64 `json:"seq,omitempty"`
+	Why     string `json:"why,omitempty"`
 }
 
 func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error) error {
