@@ -98,6 +98,15 @@ func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warning
 	if len(s.Nowhere) > 0 {
 		warnings = append(warnings, "accounts in no lab, so a login leads nowhere: "+plain.List(s.Nowhere, mostStrays))
 	}
+	var stranded []string
+	for _, u := range users {
+		if cfg.SMS == nil && u.CodeBySMS {
+			stranded = append(stranded, u.Name)
+		}
+	}
+	if len(stranded) > 0 {
+		warnings = append(warnings, "codes go by SMS, for which entry.yaml has no gateway (sms), so these can't log in: "+plain.List(stranded, mostStrays))
+	}
 	return append(warnings, sharedKeys(users)...)
 }
 
