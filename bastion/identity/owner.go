@@ -61,6 +61,19 @@ func (a *core) prove(ctx context.Context, acct Account, fingerprint string, e au
 	return nil
 }
 
+// yield takes the claim to a key back that acct has made just now, and tells so, if the
+// key was proven to be another account's before the claim stood.
+func (a *core) yield(ctx context.Context, acct Account, fingerprint string, e audit.Event) (bool, error) {
+	owner, err := a.owner(ctx, acct.ID, fingerprint, e)
+	if err != nil || owner == "" {
+		return false, err
+	}
+	if err := a.dropClaim(ctx, KeyHolder{Account: acct.ID, Name: acct.Name}, fingerprint); err != nil {
+		return false, fmt.Errorf("%w: take a claim to a key away: %w", ErrUnavailable, err)
+	}
+	return true, nil
+}
+
 // dropClaim takes a key away that the account has never shown.
 func (a *core) dropClaim(ctx context.Context, h KeyHolder, fingerprint string) error {
 	gone := errors.New("not claimed any more")

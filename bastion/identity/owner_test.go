@@ -100,6 +100,43 @@ func TestKeyBelongsToWhoShowsIt(t *testing.T) {
 	}
 }
 
+// TestClaimsYieldWhileTheyAreMade: whoever began to add a key before its owner showed
+// it doesn't have it afterwards, be it by a pasted line or by a signature of a copy.
+func TestClaimsYieldWhileTheyAreMade(t *testing.T) {
+	for name, sign := range map[string]func(string, string) (string, string){"pasted": nil, "signed": asTyped} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			alice, mallory := w.enrolled("alice"), w.enrolled("mallory")
+			aliceIn, malloryIn := alice.in(), mallory.in()
+			k := edKey(t)
+			s := w.ask(round{"…Signature: ", ""})
+			if sign != nil {
+				s.rounds = k.signing(t, s, sign)
+			}
+			answer := s.rounds[0].answer
+			s.rounds[0].answer = func(prompt string) string {
+				as := w.ask()
+				as.rounds = k.signing(t, as, asTyped)
+				if _, proven, err := w.a.AddOwnKey(t.Context(), alice.fresh(aliceIn), k.line, as); err != nil || !proven {
+					t.Fatal(proven, err)
+				}
+				if f, ok := answer.(func(string) string); ok {
+					return f(prompt)
+				}
+				return ""
+			}
+			_, _, err := w.a.AddOwnKey(t.Context(), mallory.fresh(malloryIn), k.line, s)
+			var refused *identity.KeyRefused
+			if !errors.As(err, &refused) || !strings.Contains(refused.Text, "in use by another account") {
+				t.Errorf("%v", err)
+			}
+			if w.a.KnowsKey(t.Context(), "mallory", k.pub) || !w.a.KnowsKey(t.Context(), "alice", k.pub) {
+				t.Error("the claim stands beside the proof")
+			}
+		})
+	}
+}
+
 // TestLoginProvesAKey: of two claims, the first login's stays.
 func TestLoginProvesAKey(t *testing.T) {
 	w := newWorld(t)

@@ -184,20 +184,35 @@ func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string, ask As
 	if err != nil {
 		return "", false, err
 	}
+	// Whose it is isn't said.
+	taken := refuseKey("it is in use by another account, and a key belongs to one: make another with ssh-keygen -t ed25519, or ask %s", a.contact)
 	switch owner, err := a.owner(ctx, acct.ID, key.Fingerprint, d.event("", "")); {
 	case err != nil:
 		return "", false, err
-	case owner != "": // whose it is isn't said
-		return "", false, refuseKey("it is in use by another account, and a key belongs to one: make another with ssh-keygen -t ed25519, or ask %s", a.contact)
+	case owner != "":
+		return "", false, taken
 	}
 	if proven, err = d.askForSignature(ctx, pub); err != nil {
 		return "", false, err
 	}
 	d.key = key.Fingerprint
-	if err := d.commit(ctx, acct, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint); err != nil || !proven {
-		return key.Fingerprint, false, err
+	if err := d.commit(ctx, acct, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint); err != nil {
+		return "", false, err
 	}
-	return key.Fingerprint, true, a.prove(ctx, next, key.Fingerprint, d.event("", ""))
+	if proven {
+		if err := a.prove(ctx, next, key.Fingerprint, d.event("", "")); !errors.Is(err, ErrKeyTaken) {
+			return key.Fingerprint, true, err
+		}
+	}
+	// Somebody else may have shown it since it was looked at: that took no claim away
+	// which wasn't there yet.
+	switch yielded, err := a.yield(ctx, acct, key.Fingerprint, d.event("", "")); {
+	case err != nil:
+		return "", false, err
+	case yielded:
+		return "", false, taken
+	}
+	return key.Fingerprint, false, nil
 }
 
 // RestoreKey lets a suspended key of the account be a first factor again, or returns
