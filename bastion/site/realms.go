@@ -4,7 +4,6 @@ package site
 
 import (
 	"fmt"
-	"os"
 
 	"entry/bastion/gateway"
 	"entry/bastion/identity"
@@ -37,12 +36,16 @@ func openTexter(cfg *configs.Config) (identity.Texter, error) {
 	return s, nil
 }
 
+// maxTermsFile bounds the file of the user agreement, in bytes, well above what
+// identity takes of its text.
+const maxTermsFile = 64 << 10
+
 // readTerms reads the user agreement; "" for none.
 func readTerms(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := configs.ReadFile(path, maxTermsFile)
 	if err != nil {
 		return "", hinted(fmt.Errorf("login.terms: %w", err), "put the text of the user agreement there, or leave the setting empty")
 	}
