@@ -44,6 +44,9 @@ type ManyResult struct {
 	First      string           `json:"first_half,omitempty"`
 	Second     string           `json:"second_half,omitempty"`
 	Until      time.Time        `json:"until,omitzero"`
+	// Differs is what the account, which was there already, keeps otherwise than it
+	// was asked for: any of "end", "phone" and "realm".
+	Differs []string `json:"differs,omitempty"`
 }
 
 // addMany makes accounts for many, all or none.
@@ -85,7 +88,7 @@ func (a *Server) addMany(r *http.Request) (any, error) {
 		return nil, said(err)
 	}
 	for _, m := range made {
-		res := ManyResult{User: m.Name, Outcome: m.Outcome, Until: m.Until}
+		res := ManyResult{User: m.Name, Outcome: m.Outcome, Until: m.Until, Differs: m.Differs}
 		switch {
 		case m.Temporary == "":
 		case in.Invite:

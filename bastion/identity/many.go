@@ -42,6 +42,9 @@ type Made struct {
 	Outcome   Outcome
 	Temporary string    // shown only now; "" unless Added or Renewed
 	Until     time.Time // of the temporary passphrase
+	// Differs is what was asked for and the account, which was there already, has
+	// otherwise and keeps: any of "end", "phone" and "realm".
+	Differs []string
 }
 
 // CheckPerson says what is wrong with p, as a *Refusal.
@@ -111,7 +114,7 @@ func (a Operators) addAll(ctx context.Context, people []Person, invited bool) ([
 		m := Made{Name: p.Name, Outcome: Added}
 		switch {
 		case exists:
-			m.Outcome = acct.asInvited(p.Renew)
+			m.Outcome, m.Differs = acct.asInvited(p.Renew), p.differs(acct)
 		default:
 			acct = Account{ID: secret.NewID(), Name: p.Name, Generation: 1, Created: a.now(), Phone: p.Phone, CodeBySMS: p.Phone != "" && a.texter != nil, Realm: p.Realm, Ends: p.Ends}
 			if acct.CodeBySMS {
@@ -155,6 +158,21 @@ func (acct Account) asInvited(renew bool) Outcome {
 		return Waits
 	}
 	return Renewed
+}
+
+// differs is what p asks for and acct has otherwise.
+func (p Person) differs(acct Account) []string {
+	var d []string
+	if !p.Ends.IsZero() && !p.Ends.Equal(acct.Ends) {
+		d = append(d, "end")
+	}
+	if p.Phone != "" && p.Phone != acct.Phone {
+		d = append(d, "phone")
+	}
+	if p.Realm != "" && p.Realm != acct.Realm {
+		d = append(d, "realm")
+	}
+	return d
 }
 
 // detail says with what an account was made, for the log.

@@ -32,7 +32,9 @@ fit policy or configuration by the user. --out DIR gets a file of its own for
 each secret, readable by you alone; with --hand-out the program under
 notices.command gets each instead, as a line of JSON, and DIR keeps who was
 served. After a failure run the same again: who was served stays as they are, and
-the others get theirs. Whoever has logged in already is left alone.`
+the others get theirs. Whoever has logged in already is left alone. An account that
+is there keeps its end, phone and realm: where the file has others, that is said, and
+the exit status is 1.`
 
 // many adds or invites many people.
 type many struct {
@@ -100,9 +102,12 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 			return err
 		}
 	}
-	count := map[identity.Outcome]int{}
+	count, differ := map[identity.Outcome]int{}, 0
 	for _, r := range made {
 		count[r.Outcome]++
+		if len(r.Differs) > 0 {
+			differ++
+		}
 		if err := m.serve(ctx, cfg, r, phones[r.User], guide); err != nil {
 			return hinted(fmt.Errorf("%s: the account is made, but %w", r.User, err), "run the same again: it goes on from there")
 		}
@@ -111,14 +116,22 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 			if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 				return err
 			}
-		} else if r.Outcome == identity.Barred {
+			continue
+		}
+		if r.Outcome == identity.Barred {
 			fmt.Printf("%s: the account is disabled, and stays so\n", r.User)
+		}
+		for _, d := range r.Differs {
+			fmt.Printf("%s: the account was there already, and keeps its %s, which is not the file's; entry user %s %s changes it\n", r.User, d, d, r.User)
 		}
 	}
 	fmt.Fprintf(os.Stderr, "%d added, %d renewed, %d served before, %d in use, %d disabled. Secrets are in %s%s.\n", count[identity.Added], count[identity.Renewed],
 		count[identity.Waits], count[identity.InUse], count[identity.Barred], m.out, map[bool]string{true: " no more: they were handed out"}[m.handOut])
 	if count[identity.Barred] > 0 {
 		return fmt.Errorf("%s could not be added", plain.Count(count[identity.Barred], "user"))
+	}
+	if differ > 0 {
+		return fmt.Errorf("the accounts of %s are not as the file has them", plain.Count(differ, "user"))
 	}
 	return nil
 }
