@@ -18,6 +18,12 @@ const (
 	noAttributes = "1.1"
 )
 
+// unreadable is what is wrong with the groups that a directory has told of: an answer,
+// unlike an error of asking, and one by which nobody is let in.
+type unreadable string
+
+func (e unreadable) Error() string { return string(e) }
+
 // search returns at most limit entries, and no references to other servers.
 func (q *query) search(base string, scope int, filter string, limit int, attributes ...string) ([]*ldap.Entry, error) {
 	seconds := max(1, int(q.r.o.Timeout.Seconds()))
@@ -68,7 +74,7 @@ func (q *query) readGroups(user, dn string, own *ldap.Entry) ([]string, error) {
 				continue
 			}
 			if strings.HasPrefix(strings.ToLower(option), "range=") {
-				return nil, errors.New("the directory gives the groups in ranges, because the user is in too many")
+				return nil, unreadable("the directory gives the groups in ranges, because the user is in too many")
 			}
 			names = append(names, a.Values...)
 		}
@@ -76,11 +82,11 @@ func (q *query) readGroups(user, dn string, own *ldap.Entry) ([]string, error) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	if len(names) > maxGroups {
-		return nil, fmt.Errorf("the user is in more than %d groups", maxGroups)
+		return nil, unreadable(fmt.Sprintf("the user is in more than %d groups", maxGroups))
 	}
 	for _, n := range names {
 		if n == "" || len(n) > maxGroupBytes || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
-			return nil, errors.New("the directory gives a group a name that is empty, too long or unprintable")
+			return nil, unreadable("the directory gives a group a name that is empty, too long or unprintable")
 		}
 	}
 	return names, nil

@@ -240,6 +240,33 @@ func TestHostileDirectories(t *testing.T) {
 	}
 }
 
+// TestGroupsThatCantBeRead: who has groups by which nobody is let in isn't let stay by
+// those of before, either; a directory that says nothing takes nothing away.
+func TestGroupsThatCantBeRead(t *testing.T) {
+	var many []string
+	for n := range 1001 {
+		many = append(many, fmt.Sprintf("cn=group%04d", n))
+	}
+	for name, c := range map[string]struct {
+		search func(id byte) []byte
+		bar    string
+	}{
+		"in ranges": {found(entry(aliceDN, "memberOf;range=0-1499", "cn=a")), "groups unreadable"},
+		"too many":  {found(entry(aliceDN, "memberOf", many...)), "groups unreadable"},
+		"an escape": {found(entry(aliceDN, "memberOf", "cn=\x1b[2J")), "groups unreadable"},
+		"few":       {found(entry(aliceDN, "memberOf", many[:9]...)), ""},
+		"busy":      {func(id byte) []byte { return message(id, result(searchDone, 51, "")) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bar, groups, err := open(t, newFake(t, says(bound, c.search)).options()).Look(t.Context(), "alice")
+			if bar != c.bar || (err != nil) != (name == "busy") || (len(groups) > 0) != (name == "few") {
+				t.Errorf("%q %q %v", bar, groups, err)
+			}
+		})
+	}
+}
+
 // flood writes until nobody reads any more and returns how much went.
 func flood(c net.Conn, part []byte) (n int) {
 	for {

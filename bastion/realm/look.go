@@ -28,8 +28,10 @@ func (r *Realm) Poll() time.Duration { return r.o.Poll }
 // Look asks whether the directory still has user, and doesn't lock them out, in
 // one connection and at most three searches and one bind, none of them as the
 // user. bar is why the user is let nowhere: "gone", "locked", "disabled", "account
-// expired", "more than one entry"; "" for nothing, and then groups are the user's
-// now, sorted. An error means that the directory can't be asked, and nothing else.
+// expired", "more than one entry", "groups unreadable" (too many of them, say:
+// whoever can join groups would else keep those of before); "" for nothing, and then
+// groups are the user's now, sorted. An error means that the directory can't be
+// asked, and nothing else.
 func (r *Realm) Look(ctx context.Context, user string) (bar string, groups []string, err error) {
 	if r.o.Search == nil || !askable(user) {
 		return "", nil, fmt.Errorf("%w: %s can't look for such a user", errUnavailable, r.o.Name)
@@ -68,6 +70,10 @@ func (q *query) look(user string) (bar string, groups []string, err error) {
 		return why, nil, nil
 	}
 	groups, err = q.readGroups(user, found[0].DN, found[0])
+	var wrong unreadable
+	if errors.As(err, &wrong) {
+		return "groups unreadable", nil, nil
+	}
 	return "", groups, err
 }
 
