@@ -180,8 +180,8 @@ func (s *shown) Ask(ctx context.Context, prompt string, echo bool) (string, erro
 }
 
 // TestHabitIsNotShown: whatever may get a passphrase out of habit isn't shown: the
-// last words of a connection, a lock's, and a code that is asked before anything
-// else.
+// last words of a connection, a lock's, a code that is asked before anything else, and
+// one behind a temporary passphrase that isn't good.
 func TestHabitIsNotShown(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
@@ -193,6 +193,8 @@ func TestHabitIsNotShown(t *testing.T) {
 	}{
 		{at, []round{{askCode, u.code()}}, []int{0}},
 		{attempt("alice"), []round{{askPass, "a"}, {askCode, "1"}, {noPass, "b"}, {askCode, "1"}, {noPass, "c"}, {askCode, "1"}, {ended, "habit"}}, []int{0, 2, 4, 6}},
+		{attempt("alice"), []round{{askPass, secret.NewTemporary()}, {codeBehind, "habit"}, {noPass, ""}}, []int{0, 1, 2}},
+		{attempt("nobody"), []round{{askPass, secret.NewTemporary()}, {codeBehind, "habit"}, {noPass, ""}}, []int{0, 1, 2}},
 		{from(attempt("bob"), "198.51.100.9"), nil, nil},
 	} {
 		if c.rounds == nil { // a lock
