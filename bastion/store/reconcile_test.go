@@ -378,3 +378,38 @@ func TestLogThatIsNotTheDatabases(t *testing.T) {
 		testkit.Check(t, n.store.NotePosition(t.Context(), n.log.Position(), n.log.Position().Size, time.Now()))
 	}
 }
+
+// A second database that is put back un-revokes no more than the first: what a
+// replayed change only gave counts for the generation too.
+func TestRestoredTwiceDoesntUnrevoke(t *testing.T) {
+	gives := map[string]func(*node) error{
+		"key added": func(n *node) error { _, err := n.auth.AddKey(n.t.Context(), "alice", desk); return err },
+		"disabled and enabled": func(n *node) error {
+			return errors.Join(n.auth.Disable(n.t.Context(), "alice"), n.auth.Enable(n.t.Context(), "alice"))
+		},
+	}
+	for name, give := range gives {
+		t.Run(name, func(t *testing.T) {
+			db := filepath.Join(t.TempDir(), "entry.db")
+			n := newNode(t, db)
+			n.enrolledAccount()
+			n.kill()
+			copyDB(t, db, db+".old")
+			testkit.Check(t, n.open())
+			testkit.Check(t, give(n))
+			n.kill()
+			copyDB(t, db+".old", db)
+			testkit.Check(t, n.open())
+			n.kill()
+			copyDB(t, db, db+".newer")
+			testkit.Check(t, n.open())
+			testkit.Check(t, n.auth.Disable(t.Context(), "alice"))
+			n.kill()
+			copyDB(t, db+".newer", db)
+			testkit.Check(t, n.open())
+			if a := n.account("alice"); !a.Disabled {
+				t.Errorf("alice is back: %+v", a)
+			}
+		})
+	}
+}
