@@ -29,8 +29,8 @@ const (
 	// poll gives up. It goes on after an answer: a directory that can't tell of some
 	// users, as of one in too many groups, tells of the others.
 	mostErrors = 3
-	// fewGone is how many users may be gone all at once: a directory that has none
-	// of more has lost them, or lets nobody see them.
+	// fewGone is how many users may be gone, or in groups that can't be read, all at
+	// once: a directory that has none of more has lost them, or lets nobody see them.
 	fewGone = 10
 )
 
@@ -82,12 +82,12 @@ func (a *Authenticator) LookUp(ctx context.Context, realm string, live []string,
 			continue
 		}
 		gone[name] = bar
-		if bar == "gone" {
+		if bar == "gone" || bar == "groups unreadable" {
 			missing++
 		}
 	}
 	if missing >= fewGone && missing == answers {
-		return errors.Join(append(errs, fmt.Errorf("the directory %s says that it has none of %d users: that isn't believed, and nothing is taken away", realm, missing))...)
+		return errors.Join(append(errs, fmt.Errorf("the directory %s says that it has none of %d users, or none whose groups can be read: that isn't believed, and nothing is taken away", realm, missing))...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
 		errs = append(errs, Operators{a.core}.depart(ctx, realm, name, gone[name]))

@@ -19,6 +19,7 @@ type query struct {
 	r    *Realm
 	raw  net.Conn
 	conn *ldap.Conn
+	in   *guard
 	stop func() bool // of the watch on the context
 }
 
@@ -56,7 +57,8 @@ func (r *Realm) open(ctx context.Context) (*query, error) {
 		raw.Close() // the error in hand tells more
 		return nil, err
 	}
-	q := &query{r: r, raw: raw, conn: ldap.NewConn(newGuard(conn), conn != raw)}
+	in := newGuard(conn)
+	q := &query{r: r, raw: raw, in: in, conn: ldap.NewConn(in, conn != raw)}
 	// A deadline, not Close: the library's goroutines end by themselves once
 	// reads and writes fail.
 	q.stop = context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) }) // fails only on a closed connection

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 )
 
 // Bounds on what a directory may send in one conversation. The decoder behind
@@ -31,6 +32,7 @@ type guard struct {
 	total    int
 	messages int
 	err      error
+	over     atomic.Bool // more was sent than is taken
 }
 
 func newGuard(c net.Conn) *guard { return &guard{Conn: c} }
@@ -69,6 +71,7 @@ func (g *guard) message() ([]byte, error) {
 	g.total += head + size
 	g.messages++
 	if size > maxEntryMessage || g.total > maxTotal || g.messages > maxMessages {
+		g.over.Store(true)
 		return nil, fmt.Errorf("the directory sent more than entry takes: %d bytes in message %d, %d in all", size, g.messages, g.total)
 	}
 	m = append(m, make([]byte, size)...)

@@ -254,6 +254,7 @@ func TestGroupsThatCantBeRead(t *testing.T) {
 		"in ranges": {found(entry(aliceDN, "memberOf;range=0-1499", "cn=a")), "groups unreadable"},
 		"too many":  {found(entry(aliceDN, "memberOf", many...)), "groups unreadable"},
 		"an escape": {found(entry(aliceDN, "memberOf", "cn=\x1b[2J")), "groups unreadable"},
+		"too long":  {found(entry(aliceDN, "memberOf", strings.Repeat("a", 300<<10))), "groups unreadable"},
 		"few":       {found(entry(aliceDN, "memberOf", many[:9]...)), ""},
 		"busy":      {func(id byte) []byte { return message(id, result(searchDone, 51, "")) }, ""},
 	} {

@@ -43,7 +43,12 @@ func (r *Realm) Look(ctx context.Context, user string) (bar string, groups []str
 		return "", nil, r.unavailable(ctx, "connect", err)
 	}
 	defer q.close()
-	if bar, groups, err = q.look(user); err != nil {
+	bar, groups, err = q.look(user)
+	var wrong unreadable
+	switch {
+	case errors.As(err, &wrong), err != nil && q.in.over.Load(): // an entry's groups are all that can be long
+		return "groups unreadable", nil, nil
+	case err != nil:
 		return "", nil, r.unavailable(ctx, "look", err)
 	}
 	return bar, groups, nil
@@ -70,10 +75,6 @@ func (q *query) look(user string) (bar string, groups []string, err error) {
 		return why, nil, nil
 	}
 	groups, err = q.readGroups(user, found[0].DN, found[0])
-	var wrong unreadable
-	if errors.As(err, &wrong) {
-		return "groups unreadable", nil, nil
-	}
 	return "", groups, err
 }
 
