@@ -40,7 +40,7 @@ func TestTermsAndPhone(t *testing.T) {
 		w.sendLine(alice.temporary)
 		w.expect(`entry one-time code: $`)
 		w.sendLine(gateway.awaitCode(t, n+1, number))
-		w.expect(`Data stay in the lab\.\r?\nDo you accept these terms of entry\? Type yes, or no: $`)
+		w.expect(`Data stay in the lab\.\r?\n\r?\nDo you accept these terms of entry\? Type yes, or no: $`)
 		w.sendLine(answer)
 		return w
 	}
@@ -72,7 +72,7 @@ func TestTermsAndPhone(t *testing.T) {
 	w.sendLine(alice.chosen())
 	w.expect(`entry one-time code: $`)
 	w.sendLine(gateway.awaitCode(t, n+1, number))
-	w.expect(`by four eyes\.\r?\nDo you accept these terms of entry\? Type yes, or no: $`)
+	w.expect(`by four eyes\.\r?\n\r?\nDo you accept these terms of entry\? Type yes, or no: $`)
 	w.sendLine("yes")
 	w.expect(`Codes go to you by SMS until`)
 	w.expect(`entry one-time code: $`)

@@ -32,9 +32,15 @@ type NewPerson struct {
 type ManyRequest struct {
 	People []NewPerson `json:"people"`
 	Invite bool        `json:"invite,omitempty"`
+	// Leave leaves those out with whom something is wrong, where else nobody would
+	// be served: they may be others than whoever asks has in mind.
+	Leave bool `json:"leave,omitempty"`
 	// Check says what is wrong with the request, and makes nothing.
 	Check bool `json:"check,omitempty"`
 }
+
+// Left is the outcome for somebody who was left out, with the reason.
+const Left identity.Outcome = "left out"
 
 // ManyResult is what became of one of them. Secrets are shown only now.
 type ManyResult struct {
@@ -44,6 +50,7 @@ type ManyResult struct {
 	First      string           `json:"first_half,omitempty"`
 	Second     string           `json:"second_half,omitempty"`
 	Until      time.Time        `json:"until,omitzero"`
+	Reason     string           `json:"reason,omitempty"` // of Left
 	// Differs is what the account, which was there already, keeps otherwise than it
 	// was asked for: any of "end", "phone" and "realm".
 	Differs []string `json:"differs,omitempty"`
@@ -57,9 +64,14 @@ func (a *Server) addMany(r *http.Request) (any, error) {
 	}
 	people := make([]identity.Person, 0, len(in.People))
 	var wrong []string
+	out := []ManyResult{}
 	seen := map[string]bool{}
 	for _, p := range in.People {
 		if err := a.fits(p, in.Invite); err != nil {
+			if in.Leave {
+				out = append(out, ManyResult{User: p.Name, Outcome: Left, Reason: err.Error()})
+				continue
+			}
 			wrong = append(wrong, err.Error())
 		}
 		if seen[p.Name] {
@@ -74,7 +86,6 @@ func (a *Server) addMany(r *http.Request) (any, error) {
 		}
 		return nil, &Error{http.StatusForbidden, "nobody was added:\n" + strings.Join(wrong, "\n")}
 	}
-	out := []ManyResult{}
 	if in.Check {
 		return out, nil
 	}

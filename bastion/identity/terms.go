@@ -68,13 +68,13 @@ func (d *dialogue) agree(ctx context.Context, acct Account) error {
 	d.conn.openEnrolment() // reading takes longer than a login
 	for i, page := range t.pages[:len(t.pages)-1] {
 		// Shown is nothing: by habit it may be a passphrase.
-		if _, err := d.ask.Ask(ctx, fmt.Sprintf("\n%s\nPress Enter for page %d of %d of the terms of %s: ", page, i+2, len(t.pages), d.a.issuer), false); err != nil {
+		if _, err := d.ask.Ask(ctx, fmt.Sprintf("\n%s\n\nPress Enter for page %d of %d of the terms of %s: ", page, i+2, len(t.pages), d.a.issuer), false); err != nil {
 			return fmt.Errorf("%w: %w: %w", ErrAbandoned, errNoAnswer, err)
 		}
 	}
-	prompt := "\n" + t.pages[len(t.pages)-1] + "\nDo you accept these terms of " + d.a.issuer + "? Type yes, or no: "
+	prompt := "\n" + t.pages[len(t.pages)-1] + "\n\nDo you accept these terms of " + d.a.issuer + "? Type yes, or no: "
 	for range maxAgrees {
-		typed, err := d.answer(ctx, prompt, true)
+		typed, err := d.answer(ctx, prompt, false) // by habit it may be a passphrase, too
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 	"entry/configs"
 )
 
-const askTerms = "\nBe kind.\nDo you accept these terms of entry? Type yes, or no: "
+const askTerms = "\nBe kind.\n\nDo you accept these terms of entry? Type yes, or no: "
 
 // TestTermsAreAcceptedOncePerVersion: inside the first login before anything is
 // chosen, at the next login for who was here before, again for another text; an event
@@ -81,9 +81,9 @@ func TestTermsAreAcceptedOncePerVersion(t *testing.T) {
 
 	text = strings.Repeat("A line.\n", 45) + "The end."
 	w.a = w.authenticator(w.store)
-	page := "\n" + strings.Repeat("A line.\n", 20) + "Press Enter for page "
+	page := "\n" + strings.Repeat("A line.\n", 20) + "\nPress Enter for page "
 	_, err = w.login(attempt("bob"), round{askPass, good}, round{askCode, bob.code()}, round{page + "2 of 3 of the terms of entry: ", ""}, round{page + "3 of 3 of the terms of entry: ", good},
-		round{"\n" + strings.Repeat("A line.\n", 5) + "The end.\nDo you accept these terms of entry? Type yes, or no: ", "yes"})
+		round{"\n" + strings.Repeat("A line.\n", 5) + "The end.\n\nDo you accept these terms of entry? Type yes, or no: ", "yes"})
 	if err != nil {
 		t.Error(err)
 	}

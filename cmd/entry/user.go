@@ -46,10 +46,10 @@ Times are UTC.`,
 		addCmd(),
 		inviteCmd(), importCmd(),
 		resetCmd(), confirmCmd(),
-		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable"),
+		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable", "disabled; what they had open has ended"),
 		enableCmd(), unlockCmd(),
-		changeCmd("rm USER", "Remove a user and end what they have open; recordings and events stay", http.MethodDelete, ""),
-		changeCmd("reset-step USER", "Accept codes again after this machine's clock was ahead", http.MethodPost, "/reset-step"),
+		changeCmd("rm USER", "Remove a user and end what they have open; recordings and events stay", http.MethodDelete, "", "removed; recordings and events stay"),
+		changeCmd("reset-step USER", "Accept codes again after this machine's clock was ahead", http.MethodPost, "/reset-step", "codes are accepted again"),
 		endCmd(), phoneCmd(), realmCmd(),
 		userLsCmd(), userShowCmd(), userKeyCmd(),
 	)
@@ -139,7 +139,8 @@ func warnWithoutLab(cfg *configs.Config, user string) {
 	}
 }
 
-func changeCmd(use, short, method, suffix string) *cobra.Command {
+// changeCmd is a verb that changes USER, and says done to whom it is for.
+func changeCmd(use, short, method, suffix, done string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := userPath(args[0])
@@ -147,7 +148,7 @@ func changeCmd(use, short, method, suffix string) *cobra.Command {
 				return err
 			}
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
-				return o.call(cmd.Context(), method, path+suffix, nil, nil)
+				return saysDone(o.call(cmd.Context(), method, path+suffix, nil, nil), args[0], done)
 			})
 		}}
 }
@@ -193,6 +194,14 @@ has shown yet goes to whoever shows it first. Where one person has two accounts,
 	return cmd
 }
 
+// saysDone tells that user was changed, unless err is why not.
+func saysDone(err error, user, done string) error {
+	if err == nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", user, done)
+	}
+	return err
+}
+
 func userKeyCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Add or remove a user's public keys", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
@@ -205,7 +214,7 @@ func userKeyCmd() *cobra.Command {
 					return err
 				}
 				return withOperator(cmd, func(_ *configs.Config, o *operator) error {
-					return o.call(cmd.Context(), http.MethodDelete, path+"/keys/"+url.PathEscape(args[1]), nil, nil)
+					return saysDone(o.call(cmd.Context(), http.MethodDelete, path+"/keys/"+url.PathEscape(args[1]), nil, nil), args[0], "the key is removed")
 				})
 			}},
 	)

@@ -14,7 +14,7 @@ func endCmd() *cobra.Command {
 logins of the 14 days before say so. Nothing is deleted. "never" takes the end
 away.`,
 		"  entry user end alice 2027-06-30\n  entry user end alice 2027-06-30T12:00:00Z\n  entry user end alice never",
-		"/end", func(text string) (any, error) {
+		"/end", "the last day", func(text string) (any, error) {
 			ends, err := readEnd(text, time.Now())
 			return map[string]time.Time{"ends": ends}, err
 		})

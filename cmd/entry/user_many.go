@@ -85,7 +85,7 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	if err := os.MkdirAll(m.out, 0o700); err != nil {
 		return err
 	}
-	req := admin.ManyRequest{Invite: m.invite}
+	req := admin.ManyRequest{Invite: m.invite, Leave: m.renew}
 	phones := map[string]string{}
 	for _, p := range people {
 		phones[p.name] = p.phone
@@ -102,13 +102,15 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 			return err
 		}
 	}
-	count, differ := map[identity.Outcome]int{}, 0
+	count, differ, left := map[identity.Outcome]int{}, 0, 0
 	for _, r := range made {
 		count[r.Outcome]++
 		if len(r.Differs) > 0 {
 			differ++
 		}
-		if err := m.serve(ctx, cfg, r, phones[r.User], guide); err != nil {
+		if r.Outcome == admin.Left {
+			left++
+		} else if err := m.serve(ctx, cfg, r, phones[r.User], guide); err != nil {
 			return hinted(fmt.Errorf("%s: the account is made, but %w", r.User, err), "run the same again: it goes on from there")
 		}
 		if asJSON(cmd) {
@@ -117,6 +119,9 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 				return err
 			}
 			continue
+		}
+		if r.Outcome == admin.Left {
+			fmt.Printf("%s: left out: %s\n", r.User, r.Reason)
 		}
 		if r.Outcome == identity.Barred {
 			fmt.Printf("%s: the account is disabled, and stays so\n", r.User)
@@ -129,6 +134,9 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 		count[identity.Waits], count[identity.InUse], count[identity.Barred], m.out, map[bool]string{true: " no more: they were handed out"}[m.handOut])
 	if count[identity.Barred] > 0 {
 		return fmt.Errorf("%s could not be added", plain.Count(count[identity.Barred], "user"))
+	}
+	if left > 0 {
+		return fmt.Errorf("%s could not be invited anew", plain.Count(left, "user"))
 	}
 	if differ > 0 {
 		return fmt.Errorf("the accounts of %s are not as the file has them", plain.Count(differ, "user"))

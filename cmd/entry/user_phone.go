@@ -12,7 +12,7 @@ one moves to it. The number is the user's second factor: make sure that it is
 theirs. Users replace theirs by ssh entry phone, with a code of the old number and
 one of the new. What the user has open ends. entry user ls --sms lists them all.`,
 		"  entry user phone alice +46701234567\n  entry user phone alice none",
-		"/phone", func(number string) (any, error) {
+		"/phone", "the number for codes", func(number string) (any, error) {
 			if number == "none" {
 				number = ""
 			}

@@ -12,7 +12,7 @@ somebody new still needs the temporary passphrase of an invitation once. The
 passphrase that entry kept is dropped, so after "none" the user needs
 entry user reset USER --keep-authenticators. What the user has open ends.`,
 		"  entry user realm alice duo\n  entry user realm alice none",
-		"/realm", func(realm string) (any, error) {
+		"/realm", "the realm", func(realm string) (any, error) {
 			if realm == "none" {
 				realm = ""
 			}

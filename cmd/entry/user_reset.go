@@ -64,8 +64,8 @@ says who asked, and when.`,
 	}
 }
 
-// setCmd is a verb that gives an account one setting.
-func setCmd(use, short, long, example, suffix string, read func(value string) (any, error)) *cobra.Command {
+// setCmd is a verb that gives an account one setting, called what.
+func setCmd(use, short, long, example, suffix, what string, read func(value string) (any, error)) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: usageArgs(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := userPath(args[0])
@@ -77,7 +77,7 @@ func setCmd(use, short, long, example, suffix string, read func(value string) (a
 				return err
 			}
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
-				return o.call(cmd.Context(), http.MethodPost, path+suffix, in, nil)
+				return saysDone(o.call(cmd.Context(), http.MethodPost, path+suffix, in, nil), args[0], what+" is now "+args[1])
 			})
 		}}
 }
