@@ -91,8 +91,8 @@ func (d *decision) consider(r *rule) {
 		d.allow = append(d.allow, r)
 	case failed == ClauseApproval:
 		d.waiting = append(d.waiting, r)
-	case failed != ClauseFrom && d.near == nil:
-		d.near, d.nearBy = r, failed
+	case d.near == nil, d.nearBy == ClauseFrom && failed != ClauseFrom:
+		d.near, d.nearBy = r, failed // what can be done where the user is comes first
 	}
 }
 

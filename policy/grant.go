@@ -90,6 +90,8 @@ func (d *Denied) missed() string {
 	switch d.nearBy {
 	case ClauseWhen, ClauseValid:
 		return fmt.Sprintf("; rule %s would at another time", d.near)
+	case ClauseFrom: // which one isn't told: whoever asks may be a thief
+		return fmt.Sprintf("; rule %s would, from certain networks only", d.near)
 	case ClauseMFA:
 		return fmt.Sprintf("; rule %s would after a fresh login with what it asks for", d.near)
 	}
