@@ -168,6 +168,7 @@ func TestPortalVerbs(t *testing.T) {
 		{"targets", 0, []string{"home.tinker", "ssh -J entry home", "ssh -N -L 8888:workbench:8888 entry", "desktop.tinker", "denied: no rule allows alice on desktop.tinker (default deny)"}, nil},
 		{"targets now", 2, nil, []string{"use: ssh entry targets"}},
 		{"sessions", 0, []string{"No session of yours"}, nil},
+		{"phone +46701234567", 1, nil, []string{"No SMS are sent here"}},
 		{"config", 0, []string{"ssh entry config openssh", "ssh entry config browser", "entry.reg"}, nil},
 		{"config telnet", 2, nil, []string{"use: ssh entry config"}},
 		{"config openssh putty", 2, nil, []string{"use: ssh entry config"}},

@@ -66,6 +66,9 @@ func TestTermsAndPhone(t *testing.T) {
 	s.stop()
 	testkit.WriteFile(t, s.path("agreement.txt"), "Data stay in the lab. Results leave by four eyes.\n")
 	s.serve()
+	if r := s.entry("doctor", "alice"); r.Code != 1 || !strings.Contains(r.Stdout, "the terms are new since the last login, and a client that can't ask is refused: alice has to log in once on a terminal") {
+		t.Errorf("doctor beside new terms: %s", r)
+	}
 	n := len(gateway.messages())
 	w = onTerminal(t, s.client(alice, oneDialogue).byHand().ssh("-tt", "entry", "phone", other))
 	w.expect(`entry passphrase: $`)

@@ -29,6 +29,7 @@ type UserInfo struct {
 	CodeBySMS        bool         `json:"code_by_sms,omitempty"`      // codes go there while there is no authenticator
 	SMSUntil         time.Time    `json:"sms_until,omitzero"`         // when the next login enrols an app instead; zero for never
 	TermsAccepted    time.Time    `json:"terms_accepted,omitzero"`    // of the version that counts; zero while it wasn't, or without one
+	TermsWait        bool         `json:"terms_wait,omitempty"`       // the next login asks for them
 	Ends             time.Time    `json:"ends,omitzero"`              // last moment of the account; zero for none
 	InactiveAfter    time.Time    `json:"inactive_after,omitzero"`    // when it expires unless somebody logs in; may be past
 	LockedUntil      time.Time    `json:"locked_until,omitzero"`      // zero unless locked now
@@ -162,8 +163,8 @@ func (a *core) info(acct Account) UserInfo {
 		// Never nil: readers of the JSON get lists.
 		Authenticators: []DeviceInfo{}, Keys: append([]Key{}, acct.Keys...),
 	}
-	i.SMSUntil = a.textsEnd(acct)
-	if a.terms.version != "" && !a.terms.wanted(acct) {
+	i.SMSUntil, i.TermsWait = a.textsEnd(acct), a.terms.wanted(acct)
+	if a.terms.version != "" && !i.TermsWait {
 		i.TermsAccepted = acct.TermsAt
 	}
 	if a.now().Before(acct.LockedUntil) {

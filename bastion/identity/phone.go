@@ -29,9 +29,10 @@ func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, as
 		return err
 	}
 	number = strings.NewReplacer(" ", "", "-", "").Replace(number)
+	if err := a.SendsTexts(); err != nil {
+		return err
+	}
 	switch {
-	case a.texter == nil:
-		return &Refusal{"No SMS are sent here: ask " + a.contact + "."}
 	case !phoneNumber.MatchString(number):
 		return &Refusal{"The number must have the form +46701234567: a plus sign, country code and number, digits only."}
 	case number == acct.Phone:
@@ -65,6 +66,14 @@ func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, as
 			e.Type, e.Reason, e.Detail = audit.SMSFailed, string(reasonGateway), "to the number before, "+shortened(acct.Phone)
 			return a.report(ctx, e)
 		}
+	}
+	return nil
+}
+
+// SendsTexts is a *Refusal where no SMS are sent: nothing need be asked then.
+func (a SelfService) SendsTexts() error {
+	if a.texter == nil {
+		return &Refusal{"No SMS are sent here: ask " + a.contact + "."}
 	}
 	return nil
 }

@@ -119,6 +119,9 @@ func (v *visit) renew(ctx context.Context, d *desk, name string, args []string, 
 
 // verbPhone replaces the number that codes go to by SMS.
 func (v *visit) verbPhone(ctx context.Context, d *desk, args []string) uint32 {
+	if err := v.p.o.Auth.SendsTexts(); err != nil {
+		return v.failed(d, "phone", err)
+	}
 	number := strings.Join(args, "")
 	if number == "" {
 		if !d.pty {

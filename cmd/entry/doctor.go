@@ -77,6 +77,9 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 	if len(u.Authenticators) == 0 && !u.CodeBySMS && u.TemporaryExpires.IsZero() {
 		problem("no authenticator and no temporary passphrase: entry user reset %s", u.Name)
 	}
+	if u.TermsWait && !u.LastLogin.IsZero() {
+		problem("the terms are new since the last login, and a client that can't ask is refused: %s has to log in once on a terminal", u.Name)
+	}
 	for _, l := range d.Locks {
 		switch {
 		case l.Until.IsZero():

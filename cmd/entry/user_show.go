@@ -154,6 +154,9 @@ func realmOf(u identity.UserInfo) []string {
 // phoneUse says whether codes go to the user's number.
 func phoneUse(u identity.UserInfo) string {
 	if u.CodeBySMS && len(u.Authenticators) == 0 {
+		if !u.SMSUntil.IsZero() {
+			return "where codes go by SMS until " + plain.Minute(u.SMSUntil)
+		}
 		return "where codes go by SMS"
 	}
 	return "not used: codes come from an authenticator"
@@ -167,6 +170,10 @@ func showDates(u identity.UserInfo) {
 		}
 	}
 	line("passphrase set", u.PassphraseSet)
+	line("terms accepted", u.TermsAccepted)
+	if u.TermsWait {
+		fmt.Println("terms           asked for at the next login")
+	}
 	line("ends", u.Ends)
 	line("expires unused", u.InactiveAfter)
 	if p := u.PendingReset; p != nil {
