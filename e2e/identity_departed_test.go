@@ -122,3 +122,63 @@ member: uid=bob,dc=example,dc=org
 		t.Error("the remembered key still opens a connection")
 	}
 }
+
+// TestDeniedGroupsHoldForRememberedKeys: a login that asks the directory for no groups
+// doesn't get past a rule that denies one.
+func TestDeniedGroupsHoldForRememberedKeys(t *testing.T) {
+	beside(t)
+	const phrase = "correct horse battery of the university"
+	ldap := startDirectory(t, phrase)
+	ldap.modify(t, fmt.Sprintf(`dn: uid=bob,dc=example,dc=org
+changetype: add
+objectClass: inetOrgPerson
+uid: bob
+cn: Bob
+sn: B
+userPassword: %s
+
+dn: cn=barred,dc=example,dc=org
+changetype: add
+objectClass: groupOfNames
+cn: barred
+member: uid=bob,dc=example,dc=org
+`, phrase))
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, recordAll(),
+		testkit.Rule("barred", "who: {realms: [duo/barred]}", "where: {targets: [home.tinker]}", "deny: true", "because: barred people stay out"))
+	password := s.path("keys", "ldap_password")
+	testkit.WriteFile(t, password, phrase+"\n")
+	s.configure(func(c map[string]any) {
+		c["realms"] = []any{map[string]any{"name": "duo", "ldap": map[string]any{"url": "ldap://" + ldap.addr, "timeout": "20s",
+			"search": map[string]any{"base": "dc=example,dc=org", "filter": "(uid={user})", "bind_dn": "uid=alice,dc=example,dc=org", "password_file": password},
+			"groups": map[string]any{"base": "dc=example,dc=org", "filter": "(&(objectClass=groupOfNames)(member={dn}))", "attribute": "cn"}}}}
+	})
+	s.serve()
+	bob := s.add("bob")
+	s.mustEntry("user", "realm", "bob", "duo")
+	if c, err := s.dial(bob); err != nil {
+		t.Fatalf("first login: %v (asked %q)", err, bob.asked())
+	} else {
+		c.Close()
+	}
+	bob.passphrase = phrase
+	key := testkit.NewKeyFile(t, s.path("bob"))
+	s.mustEntry("user", "key", "add", "bob", s.path("bob.pub"))
+	for _, method := range []string{"passphrase+otp", "publickey+remembered"} {
+		c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard())
+		if err != nil {
+			t.Fatalf("%s: %v (asked %q)", method, err, bob.asked())
+		}
+		if e := s.awaitEvent("login.succeeded", func(e event) bool { return e.Method == method }); e.User != "bob" {
+			t.Errorf("%+v", e)
+		}
+		if _, err := s.jump(c, "home", "true"); err == nil {
+			t.Errorf("%s: let past a rule that denies", method)
+		}
+		c.Close()
+	}
+	if n := len(s.events("session.started")); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}

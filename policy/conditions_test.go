@@ -365,6 +365,15 @@ rules:
 			}
 		})
 	}
+	// Groups that nobody has asked for open nothing, and may be any that is denied.
+	for target, realm := range map[string]string{"home.tinker": "uni", "home.tailor": "uni"} {
+		if g, no := ask(t, p, Request{User: "alice", Realm: realm}, target); no == nil {
+			t.Errorf("%s with unknown groups: %s", target, g.Capabilities())
+		}
+	}
+	if g, no := ask(t, p, Request{User: "alice", Realm: "local"}, "home.tinker"); no != nil || g.Capabilities().String() != "x11" {
+		t.Errorf("in a realm without groups that are denied: %s %v", g.Capabilities(), no)
+	}
 	if target, err := p.Resolve("zoe", "home", "uni", Groups{}); err != nil || target.FullName() != "home.tailor" {
 		t.Errorf("%v, %v", target, err)
 	}

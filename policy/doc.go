@@ -36,7 +36,9 @@
 // `where`, `from` (the client's network), `when` (windows of the week), `valid`
 // (a stretch of time), `mfa` (how the user logged in, and how long ago the last
 // code was) and `approval` (other people's consent). What a request doesn't say
-// meets no condition of an allow rule and every one of a deny rule.
+// meets no condition of an allow rule and every one of a deny rule. So whoever logs in
+// by a remembered key, for which the directory isn't asked, has none of a realm's
+// groups that rules allow, and all that they deny.
 //
 // A realm's group is named as its directory has it ("uni/cn=physics,ou=groups").
 // Case, spaces and the spelling of a DN make no difference; where directories

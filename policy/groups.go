@@ -8,13 +8,18 @@ import (
 
 // Groups are a user's groups in a realm, ready to be compared with what rules
 // say as the directory would compare them: strictly by rules that allow, loosely
-// by rules that deny; see package ldapmatch. The zero value is none.
-type Groups struct{ strict, loose []string }
+// by rules that deny; see package ldapmatch. The zero value is groups that nobody has
+// asked for, as behind a remembered key: a rule that allows one of them doesn't hold
+// then, and one that denies it does.
+type Groups struct {
+	asked         bool
+	strict, loose []string
+}
 
-// GroupsNamed are the groups that a realm calls names. It takes microseconds a
-// name: call it once a login.
+// GroupsNamed are the groups that a realm calls names, and no others. It takes
+// microseconds a name: call it once a login.
 func GroupsNamed(names ...string) Groups {
-	return Groups{keys(names, ldapmatch.Strict), keys(names, ldapmatch.Loose)}
+	return Groups{true, keys(names, ldapmatch.Strict), keys(names, ldapmatch.Loose)}
 }
 
 func keys(names []string, key func(string) string) []string {
@@ -28,6 +33,9 @@ func keys(names []string, key func(string) string) []string {
 
 // of tells whether one of g is what s, a realm's group, means.
 func (g Groups) of(s *subject) bool {
+	if !g.asked {
+		return s.denied
+	}
 	list := g.strict
 	if s.denied {
 		list = g.loose

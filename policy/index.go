@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -112,8 +113,11 @@ func (p *Policy) addRealm(s *subject) {
 	}
 }
 
-// groups appends the subjects that g are of.
+// groups appends the subjects that g are of; see Groups for those that nobody asked for.
 func (r *realm) groups(dst []*subject, g Groups) []*subject {
+	if !g.asked {
+		return slices.AppendSeq(dst, maps.Values(r.denied))
+	}
 	dst = find(dst, r.allowed, g.strict)
 	return find(dst, r.denied, g.loose)
 }

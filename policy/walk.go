@@ -24,7 +24,7 @@ type Who struct {
 }
 
 func (p *Policy) askerOf(w Who) asker {
-	a := asker{who: p.users[w.User], realm: w.Realm}
+	a := asker{who: p.users[w.User], realm: w.Realm, groups: GroupsNamed()}
 	if w.Group != "" {
 		a.groups = GroupsNamed(w.Group)
 	}

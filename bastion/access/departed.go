@@ -3,6 +3,8 @@ package access
 import (
 	"reflect"
 	"slices"
+
+	"entry/policy"
 )
 
 // Members are the users of a realm who are logged in here, sorted.
@@ -17,7 +19,8 @@ func (g *Gate) Members(realm string) []string {
 
 // Regroup says which groups a realm's user has now. Logins that asked for them
 // have those from now on, and what they have open is decided anew; logins that
-// didn't ask (by a remembered key) have none, as before.
+// didn't ask (by a remembered key) go on without: a rule that allows a group doesn't
+// hold for them, and one that denies it does.
 func (g *Gate) Regroup(realm, user string, groups []string) {
 	theirs := func(l *Login) bool { return l.who.Realm() == realm && l.who.User() == user }
 	for l, here := range g.registry.present(theirs) {
@@ -25,7 +28,7 @@ func (g *Gate) Regroup(realm, user string, groups []string) {
 			continue
 		}
 		before := l.subject().Groups
-		if l.grouped(groups); reflect.DeepEqual(l.subject().Groups, before) {
+		if l.grouped(policy.GroupsNamed(groups...)); reflect.DeepEqual(l.subject().Groups, before) {
 			continue
 		}
 		for _, h := range here.holds {
@@ -35,7 +38,7 @@ func (g *Gate) Regroup(realm, user string, groups []string) {
 }
 
 // grouped has policy see l's user with these groups.
-func (l *Login) grouped(groups []string) {
+func (l *Login) grouped(groups policy.Groups) {
 	s := subjectOf(l.who, groups, l.source.Addr())
 	l.as.Store(&s)
 }

@@ -19,15 +19,25 @@ type Subject struct {
 }
 
 // subjectOf is who was proven, with these groups of theirs, seen from an address.
-func subjectOf(who identity.Identity, groups []string, source netip.Addr) Subject {
-	return Subject{User: who.User(), Realm: who.Realm(), Groups: policy.GroupsNamed(groups...), Source: source, Method: who.Method(), CodeAt: who.At()}
+func subjectOf(who identity.Identity, groups policy.Groups, source netip.Addr) Subject {
+	return Subject{User: who.User(), Realm: who.Realm(), Groups: groups, Source: source, Method: who.Method(), CodeAt: who.At()}
+}
+
+// groupsOf are the groups that the directory told of at the login of who: unknown
+// where it wasn't asked.
+func groupsOf(who identity.Identity) policy.Groups {
+	names, fetched := who.Groups()
+	if fetched.IsZero() {
+		return policy.Groups{}
+	}
+	return policy.GroupsNamed(names...)
 }
 
 // Expected is user as policy will see them after their usual login at that time.
 // What only a login tells is left out: where they come from, and the groups that
 // a directory gives.
 func Expected(user identity.UserInfo, at time.Time) Subject {
-	s := Subject{User: user.Name, Realm: user.Realm, Method: "passphrase+otp", CodeAt: at}
+	s := Subject{User: user.Name, Realm: user.Realm, Groups: policy.GroupsNamed(), Method: "passphrase+otp", CodeAt: at}
 	if user.CodeBySMS {
 		s.Method = "passphrase+sms"
 	}

@@ -144,7 +144,7 @@ func (r *replay) within(e audit.Event) bool {
 
 // decide asks the new policy what e was about.
 func (r *replay) decide(e audit.Event) (policy.Grant, error) {
-	q := policy.Request{User: e.User, Realm: r.Realm, Time: e.Time, Method: "passphrase+otp", CodeAt: e.Time, Approvals: r.approvals[access{e.User, e.Target}]}
+	q := policy.Request{User: e.User, Realm: r.Realm, Groups: policy.GroupsNamed(), Time: e.Time, Method: "passphrase+otp", CodeAt: e.Time, Approvals: r.approvals[access{e.User, e.Target}]}
 	if l, ok := r.logins[e.Conn]; ok {
 		q.Method, q.CodeAt = l.method, l.codeAt
 	}

@@ -65,7 +65,7 @@ func stranger(users []string) string {
 func WhoCan(p *policy.Policy, t *policy.Target, c policy.Capability, at time.Time, from netip.Addr) []Holder {
 	var out []Holder
 	ask := func(user string, place policy.Who) (Holder, bool) {
-		r := policy.Request{User: user, Realm: place.Realm, Target: t, Source: from, Time: at}
+		r := policy.Request{User: user, Realm: place.Realm, Groups: policy.GroupsNamed(), Target: t, Source: from, Time: at}
 		if place.Group != "" {
 			r.Groups = policy.GroupsNamed(place.Group)
 		}
