@@ -143,3 +143,48 @@ func TestBacklogOfAUser(t *testing.T) {
 	}
 	testkit.Eventually(t, "one of four ends", func() bool { return rigs[0].ended()+rigs[1].ended() == 1 })
 }
+
+// Input of programs that a client never starts is in memory like all that nobody
+// takes: beyond the bound the channel that has it longest ends. One that has none, or
+// starts its program in time, loses nothing.
+func TestInputBeforeAProgramIsBounded(t *testing.T) {
+	r := newRig(t, mayAllRecorded, backlogOf(t, 4))
+	r.floods()
+	later, idle := r.open(), r.open()
+	for range 5 {
+		_, err := r.open().Write([]byte("never"))
+		testkit.Check(t, err)
+	}
+	_, err := later.Write([]byte("early"))
+	testkit.Check(t, err)
+	if !later.request(t, "exec", "echo") {
+		t.Fatal("a program after its first input was refused")
+	}
+	testkit.Eventually(t, "the echo of what came early", func() bool { return later.stdout() == "early" })
+	testkit.Eventually(t, "one of five ends", func() bool { return r.ended() == 1 })
+	idle.request(t, "exec", "echo")
+	_, err = idle.Write([]byte("k"))
+	testkit.Check(t, err)
+	testkit.Eventually(t, "the echo", func() bool { return idle.stdout() == "k" })
+	if n := r.ended(); n != 1 {
+		t.Errorf("%d ended", n)
+	}
+}
+
+// What a peer sends in the place of a program's standard error, where that has no
+// meaning, isn't kept: a client could leave a window of it in each channel.
+func TestExtendedDataIsNotKept(t *testing.T) {
+	r := newRig(t, mayAll, nil)
+	r.serveAll()
+	forward, reqs, err := r.client.Conn.OpenChannel("direct-tcpip", tcpPayload("localhost", 8888))
+	testkit.Check(t, err)
+	go ssh.DiscardRequests(reqs)
+	running := r.open()
+	running.request(t, "exec", "cat")
+	for name, ch := range map[string]ssh.Channel{"not started": r.open(), "running": running, "forward": forward} {
+		testkit.Finishes(t, name+" takes more than a window", func() {
+			_, err := ch.Stderr().Write(make([]byte, 5<<20))
+			testkit.Check(t, err)
+		})
+	}
+}

@@ -37,6 +37,12 @@ func (f *flow) copy(c *course) error {
 	return err
 }
 
+// drop takes what still comes from src once nobody is there to have it: of a peer
+// that doesn't answer a CLOSE, that would be kept until it does.
+func (f *flow) drop(src io.Reader) {
+	f.group.Go("data that nobody reads", func() { fastconn.Drop(src) })
+}
+
 func (f *flow) run(c *course) error {
 	for n := 0; !f.over() && !c.lease.over(); {
 		b := fastconn.Chunk(n, c.most)

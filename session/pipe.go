@@ -75,10 +75,16 @@ func (p *pipe) own() {
 			if e.err == nil && !p.lease.over() {
 				_ = dst.CloseWrite() // it may be gone
 			}
+			p.f.drop(src)
 		})
 	}
 	start(p.far, p.near, p.to)
 	start(p.near, p.far, 1-p.to)
+	for _, s := range []side{p.near, p.far} {
+		if ch, ok := s.(ssh.Channel); ok {
+			fastconn.DropExtended(p.f.group, ch)
+		}
+	}
 	taken := func() int64 { return out[towardsClient].sent.Load() + out[towardsTarget].sent.Load() }
 
 	ending, lost := p.f.ending, p.lease.ended

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/session/fastconn"
 	"entry/session/group"
 )
 
@@ -79,6 +80,8 @@ func refuseAll(all *group.Group, client Leg, line string) {
 				break
 			}
 			open++
+			all.Go("data that nobody reads", func() { fastconn.Drop(ch) })
+			fastconn.DropExtended(all, ch)
 			all.Go("refused session", func() {
 				refuseSession(all, ch, reqs, line)
 				ended <- struct{}{}

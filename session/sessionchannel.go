@@ -11,6 +11,7 @@ import (
 	"entry/audit"
 	"entry/audit/refusal"
 	"entry/policy"
+	"entry/session/fastconn"
 	"entry/session/recording"
 )
 
@@ -35,6 +36,8 @@ type sessionChannel struct {
 	stdout *outlet // towards the client
 
 	bytesDown, bytesUp atomic.Int64
+
+	early *early // input before a program runs
 
 	// Owned by own.
 	clientReqs <-chan *ssh.Request // nil once the client closed the channel
@@ -88,9 +91,13 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		return
 	}
 	defer r.group.Go("late requests", func() { ssh.DiscardRequests(clientReqs) })
+	fastconn.DropExtended(r.group, client)
 	s.client, s.clientReqs = client, clientReqs
+	s.early = newEarly(s)
 	s.stdout, s.stderr = r.newOutlet(client, nil), r.newOutlet(client.Stderr(), nil)
+	r.group.Go("input of a program", s.early.await)
 	s.own()
+	s.early.end()
 	s.finish()
 }
 

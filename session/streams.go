@@ -33,8 +33,9 @@ func (s *sessionChannel) begin() {
 		})
 	}
 	stream(inputStream, "input of a program", func() {
-		_ = r.copy(&course{to: towardsTarget, src: s.client, dst: input, most: most, lease: s.lease, count: &s.bytesUp, hook: hook})
+		_ = r.copy(&course{to: towardsTarget, src: s.early, dst: input, most: most, lease: s.lease, count: &s.bytesUp, hook: hook})
 		_ = s.up.CloseWrite() // the target may have closed the channel
+		r.drop(s.early)
 	})
 	stream(outputStream, "output of a program", func() {
 		if s.pty && r.o.Notice != "" && s.lines().put([]byte(r.o.Notice+"\r\n")) != nil {

@@ -46,6 +46,7 @@ func Channel(g *group.Group, ch ssh.Channel, local, remote net.Addr) net.Conn {
 		func() { _ = ch.Close() },      // likewise
 	)
 	g.Go("reader of a channel", c.fetch)
+	DropExtended(g, ch)
 	return c
 }
 

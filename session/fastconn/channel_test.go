@@ -169,3 +169,14 @@ func TestChannelConnReadsAheadOnlySoFar(t *testing.T) {
 		io.CopyN(io.Discard, c, 1<<20)
 	}
 }
+
+// Nobody reads the place of a program's standard error: it isn't kept for that.
+func TestChannelConnKeepsNoExtendedData(t *testing.T) {
+	user, entry, _ := jump(t)
+	c := Channel(testGroup(t), entry, someAddr, someAddr)
+	defer c.Close()
+	testkit.Finishes(t, "more than a window of it", func() {
+		_, err := user.Stderr().Write(make([]byte, 5<<20))
+		testkit.Check(t, err)
+	})
+}

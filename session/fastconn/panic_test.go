@@ -1,6 +1,7 @@
 package fastconn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -34,6 +35,8 @@ func (f *faulty) Read([]byte) (int, error) {
 	}
 	return 0, io.EOF
 }
+
+func (f *faulty) Stderr() io.ReadWriter { return new(bytes.Buffer) }
 
 func (f *faulty) CloseWrite() error {
 	if f.half {
