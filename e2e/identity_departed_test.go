@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -18,6 +17,25 @@ func (d *directory) modify(t testing.TB, ldif string) {
 	testkit.MustRun(t, c)
 }
 
+// bob is bob's entry in the directory.
+func (d *directory) bob(t testing.TB, phrase string) {
+	t.Helper()
+	d.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: B\nuserPassword: "+phrase+"\n")
+}
+
+// asks has the site ask the directory, as alice of that passphrase, for users and
+// their groups.
+func (s *site) asks(ldap *directory, phrase, poll string) {
+	s.t.Helper()
+	password := s.path("keys", "ldap_password")
+	testkit.WriteFile(s.t, password, phrase+"\n")
+	s.configure(func(c map[string]any) {
+		c["realms"] = []any{map[string]any{"name": "duo", "ldap": map[string]any{"url": "ldap://" + ldap.addr, "timeout": "20s", "poll": poll,
+			"search": map[string]any{"base": "dc=example,dc=org", "filter": "(uid={user})", "bind_dn": "uid=alice,dc=example,dc=org", "password_file": password},
+			"groups": map[string]any{"base": "dc=example,dc=org", "filter": "(&(objectClass=groupOfNames)(member={dn}))", "attribute": "cn"}}}}
+	})
+}
+
 // TestWhoLeavesTheDirectoryLosesAccess: what a realm's user has open ends, and
 // their remembered keys with it, at the poll after the directory has let them go;
 // what a group gave ends with the group. A directory that is down takes nothing.
@@ -25,32 +43,19 @@ func TestWhoLeavesTheDirectoryLosesAccess(t *testing.T) {
 	beside(t)
 	const phrase = "correct horse battery of the university"
 	ldap := startDirectory(t, phrase)
-	ldap.modify(t, fmt.Sprintf(`dn: uid=bob,dc=example,dc=org
-changetype: add
-objectClass: inetOrgPerson
-uid: bob
-cn: Bob
-sn: B
-userPassword: %s
-
-dn: cn=visitors,dc=example,dc=org
+	ldap.bob(t, phrase)
+	ldap.modify(t, `dn: cn=visitors,dc=example,dc=org
 changetype: add
 objectClass: groupOfNames
 cn: visitors
 member: uid=alice,dc=example,dc=org
 member: uid=bob,dc=example,dc=org
-`, phrase))
+`)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
 		strings.Replace(recordAll(), "who: {labs: [tinker]}", "who: {users: [alice]}", 1), testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"))
-	password := s.path("keys", "ldap_password")
-	testkit.WriteFile(t, password, phrase+"\n")
-	s.configure(func(c map[string]any) {
-		c["realms"] = []any{map[string]any{"name": "duo", "ldap": map[string]any{"url": "ldap://" + ldap.addr, "timeout": "20s", "poll": "1s",
-			"search": map[string]any{"base": "dc=example,dc=org", "filter": "(uid={user})", "bind_dn": "uid=alice,dc=example,dc=org", "password_file": password},
-			"groups": map[string]any{"base": "dc=example,dc=org", "filter": "(&(objectClass=groupOfNames)(member={dn}))", "attribute": "cn"}}}}
-	})
+	s.asks(ldap, phrase, "1s")
 	s.serve()
 	bob := s.add("bob")
 	s.mustEntry("user", "realm", "bob", "duo")
@@ -129,31 +134,18 @@ func TestDeniedGroupsHoldForRememberedKeys(t *testing.T) {
 	beside(t)
 	const phrase = "correct horse battery of the university"
 	ldap := startDirectory(t, phrase)
-	ldap.modify(t, fmt.Sprintf(`dn: uid=bob,dc=example,dc=org
-changetype: add
-objectClass: inetOrgPerson
-uid: bob
-cn: Bob
-sn: B
-userPassword: %s
-
-dn: cn=barred,dc=example,dc=org
+	ldap.bob(t, phrase)
+	ldap.modify(t, `dn: cn=barred,dc=example,dc=org
 changetype: add
 objectClass: groupOfNames
 cn: barred
 member: uid=bob,dc=example,dc=org
-`, phrase))
+`)
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, recordAll(),
 		testkit.Rule("barred", "who: {realms: [duo/barred]}", "where: {targets: [home.tinker]}", "deny: true", "because: barred people stay out"))
-	password := s.path("keys", "ldap_password")
-	testkit.WriteFile(t, password, phrase+"\n")
-	s.configure(func(c map[string]any) {
-		c["realms"] = []any{map[string]any{"name": "duo", "ldap": map[string]any{"url": "ldap://" + ldap.addr, "timeout": "20s",
-			"search": map[string]any{"base": "dc=example,dc=org", "filter": "(uid={user})", "bind_dn": "uid=alice,dc=example,dc=org", "password_file": password},
-			"groups": map[string]any{"base": "dc=example,dc=org", "filter": "(&(objectClass=groupOfNames)(member={dn}))", "attribute": "cn"}}}}
-	})
+	s.asks(ldap, phrase, "5m")
 	s.serve()
 	bob := s.add("bob")
 	s.mustEntry("user", "realm", "bob", "duo")
