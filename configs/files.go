@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 )
 
 // ReadFile reads a file that a setting names, of at most limit bytes.
@@ -15,7 +16,7 @@ func ReadFile(path string, limit int64) ([]byte, error) { return read(path, limi
 func ReadSecret(path string, limit int64) ([]byte, error) { return read(path, limit, true) }
 
 func read(path string, limit int64, secret bool) (data []byte, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe waits for who writes to it
 	if err != nil {
 		return nil, err
 	}
@@ -23,6 +24,9 @@ func read(path string, limit int64, secret bool) (data []byte, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
 	}
 	if secret && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%s may be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())

@@ -82,7 +82,7 @@ func TestTermsAndPhone(t *testing.T) {
 	w.sendLine(gateway.awaitCode(t, n+2, number))
 	w.expect(`Code that was sent to \` + other + `: $`)
 	w.sendLine(gateway.awaitCode(t, n+3, other))
-	w.expect(`Your number is changed\. The old one was told\.`)
+	w.expect(`Your number is changed\. The one before, if there was one, was told\.`)
 	if code := w.wait(); code != 0 {
 		t.Errorf("exit status %d: %q", code, w.text())
 	}

@@ -142,7 +142,7 @@ func (v *visit) verbPhone(ctx context.Context, d *desk, args []string) uint32 {
 	if err != nil {
 		return v.failed(d, "phone", err)
 	}
-	d.out.printf("Your number is changed. The old one was told.")
+	d.out.printf("Your number is changed. The one before, if there was one, was told.")
 	return exitOK
 }
 
