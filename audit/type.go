@@ -59,6 +59,7 @@ const (
 	ForwardRefused  Type = "forward.refused"
 	ListenOpened    Type = "listen.opened"
 	AlarmNestedSSH  Type = "alarm.nested-ssh"
+	AlarmDigested   Type = "alarm.terminal-digested" // the recording doesn't have all that a terminal showed, for its user's share; once a session
 	RecordingTick   Type = "recording.tick"
 	RecordingFailed Type = "recording.failed"
 
@@ -96,7 +97,7 @@ var types = []Type{
 	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
 	SessionStarted, SessionEnded, SessionKilled,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
-	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH,
+	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested,
 	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved,
 	ApprovalRequested, ApprovalGiven, ApprovalMissing, BudgetWarning, BudgetSpent,
 	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserDeparted, UserResetRequested, NoticeLost,

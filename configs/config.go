@@ -99,7 +99,7 @@ type Recording struct {
 	Quota int64
 	// Share is how many bytes of one user's recordings a day are taken as they come;
 	// it is never more than a tenth of the file system. Beyond it bulk is counted and
-	// digested, and what a person can read on a terminal goes on being kept. 0 is no
+	// digested, and what a person can read on each terminal goes on being kept. 0 is no
 	// bound. Default 1GiB.
 	Share int64
 	// Notice is where a session says that it is recorded. Default "pty".

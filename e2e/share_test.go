@@ -49,7 +49,26 @@ func TestOneUserCannotFillTheSpool(t *testing.T) {
 	if r := vault(alice, "echo in"); r.Code == 0 || !strings.Contains(r.Stderr, "your share of recordings for today is used up") {
 		t.Errorf("a complete recording with the share used up: %s", r)
 	}
-	s.awaitSessions(4)
+	// A terminal that shows more than anybody reads raises an alarm, and what another of
+	// the same user's shows beside it is kept.
+	alice.target = "home.tinker"
+	flood := testkit.Start(t, "flood", alice.home([]string{"-tt"}, "while head -c 60000 /dev/urandom | base64 -w0; do :; done"))
+	alarm := s.awaitEvent("alarm.terminal-digested", func(e event) bool { return e.User == "alice" })
+	t.Logf("%s", alarm.line)
+	const first, last = "shown-0001", "shown-0400"
+	if r := testkit.Run(t, alice.home([]string{"-tt"}, "seq -f shown-%04.0f 400")); r.Code != 0 || !strings.Contains(r.Stdout, last) {
+		t.Errorf("a terminal beside a flood: %s", r)
+	}
+	flood.End()
+	s.awaitSessions(6)
+	started := s.events("session.started")
+	kept := s.exportAll(started[len(started)-1].Session)
+	if n := strings.Count(kept, "shown-"); n != 400 || !strings.Contains(kept, first) || !strings.Contains(kept, last) {
+		t.Errorf("%d lines of 400 were kept beside a flood", n)
+	}
+	if n := len(s.events("alarm.terminal-digested")); n != 1 {
+		t.Errorf("%d alarms", n)
+	}
 	if shown := s.mustEntry("sessions", "show", e.Session, "--identity", s.path("auditor.key")); !strings.Contains(shown, "1 gaps") {
 		t.Errorf("sessions show doesn't say that something is missing:\n%s", shown)
 	}

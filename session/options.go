@@ -133,10 +133,11 @@ type Budget interface {
 
 // Share is what one user may have recorded in a day. It is safe for concurrent use.
 type Share interface {
-	// Keeps reports whether n bytes of output are kept, which a terminal shows or
-	// not. What isn't is counted and digested; or ends the session, where the grant
-	// wants everything kept.
-	Keeps(n int, terminal bool) bool
+	// Stream returns what says, of each n bytes of one stream of output, which a
+	// terminal shows or not, how many are kept, from the first on. What isn't is
+	// counted and digested; or ends the session, where the grant wants everything
+	// kept. It is called by one goroutine at a time.
+	Stream(terminal bool) func(n int) int
 	// Used is how much of the share is used, in percent.
 	Used() int
 }

@@ -71,6 +71,7 @@ type relay struct {
 	hungUp   chan struct{}  // closed once both are
 	freed    chan struct{}  // a channel ended
 	channels sync.WaitGroup // goroutines that own a channel; only serve adds
+	digested sync.Once      // the alarm of that
 
 	// Guarded by the flow's mu.
 	terminals  map[chan string]struct{} // where messages are heard

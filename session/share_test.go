@@ -19,8 +19,13 @@ type fakeShare struct {
 	terminals atomic.Bool  // what they show is bulk too
 }
 
-func (f *fakeShare) Keeps(_ int, terminal bool) bool {
-	return f.used.Load() < 100 || terminal && !f.terminals.Load()
+func (f *fakeShare) Stream(terminal bool) func(int) int {
+	return func(n int) int {
+		if f.used.Load() < 100 || terminal && !f.terminals.Load() {
+			return n
+		}
+		return 0
+	}
 }
 
 func (f *fakeShare) Used() int { return int(f.used.Load()) }
@@ -84,6 +89,9 @@ func TestBeyondTheShareBulkIsDigested(t *testing.T) {
 			partial++
 		}
 	}
+	if alarms := r.log.All(audit.AlarmDigested); len(alarms) != 0 {
+		t.Errorf("bulk that isn't a terminal's raised %v", alarms)
+	}
 	if partial != 1 {
 		t.Errorf("%d channels are partial in %v", partial, r.log.All(audit.ChannelClosed))
 	}
@@ -104,13 +112,18 @@ func TestBulkOnATerminal(t *testing.T) {
 	person.shown(t, "b", "bbb")
 	share.terminals.Store(false)
 	person.shown(t, "c", "ccc")
+	share.terminals.Store(true)
+	person.shown(t, "d", "ddd")
 	testkit.Check(t, person.CloseWrite())
 	person.ends(t)
 	if kept := r.rec.text(recording.Output); strings.Contains(kept, "bbb") || !strings.Contains(kept, "ccc") {
 		t.Errorf("kept %q", kept)
 	}
-	if gap := r.rec.text(recording.Gap); gap != shareUsed {
+	if gap := r.rec.text(recording.Gap); gap != shareUsed+shareUsed {
 		t.Errorf("gaps: %q", gap)
+	}
+	if alarms := r.log.All(audit.AlarmDigested); len(alarms) != 1 || alarms[0].Channel == nil {
+		t.Errorf("alarms of one session: %v", alarms)
 	}
 }
 

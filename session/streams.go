@@ -14,7 +14,11 @@ func (s *sessionChannel) begin() {
 	r := s.r
 	s.begun, s.running, s.out = true, 3, 2
 	newTap := func(k recording.Kind) *tap {
-		return newTap(&r.o, s.grant, k, *s.id, s.payload)
+		t := newTap(&r.o, s.grant, k, *s.id, s.payload)
+		if t != nil {
+			t.cut = s.digested
+		}
+		return t
 	}
 	most := fastconn.BulkChunk
 	if s.payload == terminalPayload {
@@ -45,6 +49,17 @@ func (s *sessionChannel) begin() {
 	})
 	stream(errorStream, "error output of a program", func() {
 		_ = r.copy(&course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
+	})
+}
+
+// digested tells, once a session, that what a terminal shows isn't all kept: its
+// recording may lack what its user did.
+func (s *sessionChannel) digested() {
+	s.r.digested.Do(func() {
+		e := audit.Event{Type: audit.AlarmDigested, Channel: s.id, ChannelType: "session", Reason: "share",
+			Detail: "output of a terminal came faster than anybody reads, beyond the user's share: the recording has a digest of it only"}
+		s.lease.fill(&e)
+		s.r.event(e)
 	})
 }
 

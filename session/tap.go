@@ -18,11 +18,12 @@ type tap struct {
 	rec     Recorder
 	kind    recording.Kind
 	channel uint32
-	left    int64 // bytes still kept
-	share   Share // nil without a bound
-	pty     bool  // a terminal shows it
-	whole   bool  // nothing may be left out for want of a share
-	skips   bool  // what came last was left out
+	left    int64           // bytes still kept
+	keeps   func(n int) int // how many of n bytes the user's share allows; nil without a bound
+	pty     bool            // a terminal shows it
+	whole   bool            // nothing may be left out for want of a share
+	skips   bool            // what came last was left out
+	cut     func()          // told when what a terminal shows is left out; may be nil
 	digest  hash.Hash
 	omitted int64
 }
@@ -41,7 +42,10 @@ func newTap(o *Options, g policy.Grant, kind recording.Kind, channel uint32, p p
 	if rec == nil || g.Record() == policy.Metadata {
 		return nil
 	}
-	t := &tap{rec: rec, kind: kind, channel: channel, share: o.Share, pty: p == terminalPayload, whole: g.RecordComplete()}
+	t := &tap{rec: rec, kind: kind, channel: channel, pty: p == terminalPayload, whole: g.RecordComplete()}
+	if o.Share != nil {
+		t.keeps = o.Share.Stream(t.pty)
+	}
 	switch {
 	case p == transferPayload && kind != recording.Error:
 		// the files of a transfer aren't kept
@@ -63,18 +67,24 @@ func (t *tap) keep(p []byte) error {
 		return nil
 	}
 	n := min(int64(len(p)), t.left)
-	if n > 0 && t.share != nil {
-		var err error
-		if n, err = t.shared(n); err != nil {
-			return err
+	fits := n
+	if n > 0 && t.keeps != nil {
+		if fits = int64(t.keeps(int(n))); fits < n && t.whole {
+			return errShare
 		}
 	}
-	if n > 0 {
-		if err := t.rec.Frame(t.kind, t.channel, p[:n]); err != nil {
+	if fits > 0 {
+		if err := t.rec.Frame(t.kind, t.channel, p[:fits]); err != nil {
 			return err
 		}
-		t.left -= n
-		p = p[n:]
+		t.left -= fits
+		t.skips = false
+		p = p[fits:]
+	}
+	if fits < n {
+		if err := t.skip(); err != nil {
+			return err
+		}
 	}
 	if len(p) > 0 {
 		if t.digest == nil {
@@ -92,27 +102,19 @@ var errShare = errors.New("the user's share of recordings is used up")
 // shareUsed stands in the recording where bytes are left out from.
 const shareUsed = "the user's share of the day is used up: what follows is counted and digested"
 
-// shared is how many of the next n bytes are kept for the user's share: all or none.
-// What isn't shown on a terminal is kept no more once some of it wasn't, so that what
-// stands for it is one piece.
-func (t *tap) shared(n int64) (int64, error) {
-	if t.share.Keeps(int(n), t.pty) {
-		t.skips = false
-		return n, nil
-	}
-	if t.whole {
-		return 0, errShare
-	}
+// skip says that bytes are left out for the user's share. What isn't shown on a
+// terminal is kept no more from then on, so that what stands for it is one piece.
+func (t *tap) skip() error {
 	if !t.pty {
 		t.left = 0
+	} else if t.cut != nil {
+		t.cut()
 	}
-	if !t.skips {
-		t.skips = true
-		if err := t.rec.Frame(recording.Gap, t.channel, []byte(shareUsed)); err != nil {
-			return 0, err
-		}
+	if t.skips {
+		return nil
 	}
-	return 0, nil
+	t.skips = true
+	return t.rec.Frame(recording.Gap, t.channel, []byte(shareUsed))
 }
 
 // close records what stands for the bytes that weren't kept.

@@ -25,8 +25,10 @@
 //   - Under Options.Reserve no recording starts, and under half of it those
 //     with data to write end, sealed. The free space is looked at with every
 //     tick, and before half of what is left above that was written.
-//   - Beyond Options.Share a user's bulk isn't kept that day, which Keeps says; a
-//     user can't fill the spool for the others.
+//   - Beyond Options.Share a user's bulk isn't kept that day, which Writer.Stream
+//     says; a user can't fill the spool for the others. What a person can read is
+//     kept of each terminal, whatever the user's others show. The more of them show
+//     more than that at once, the less of each.
 //   - A full disk ends recordings, never the spool. The lists of ticks take
 //     their space ahead; where that isn't possible, a list that finds no room
 //     ends the recordings in it, and is committed once there is room again.

@@ -10,10 +10,18 @@ import (
 )
 
 // What people read goes on being kept beyond the share: faster than this nobody
-// reads, and what is faster is bulk whatever it is shown on.
+// reads, and what is faster is bulk whatever it is shown on. All bytes are before
+// they are compressed.
 const (
-	readingRate  = 16 << 10  // bytes a second of one user, before they are compressed
+	readingRate  = 16 << 10  // bytes a second of one user
 	readingBurst = 256 << 10 // bytes at once: a screen full of log, a manual page
+
+	// What each stream of a terminal has beyond that for itself, so that no other one
+	// can take it.
+	ownRate  = 2 << 10  // bytes a second: a person at a keyboard
+	ownBurst = 16 << 10 // bytes at once: some screens
+	ownRates = 16 << 10 // bytes a second of one user's streams together
+	ownPiece = 1 << 10  // bytes that there must be before a stream that had to be cut is kept again
 )
 
 // leastPart is how many users' shares the spool's file system holds at least.
@@ -36,6 +44,19 @@ type share struct {
 	bytes   int64
 	reading float64   // bytes that may still be kept beyond the share
 	at      time.Time // when reading was so
+
+	drawn   map[*own]struct{} // those that aren't full and were used lately
+	counted time.Time         // when drawn was last looked through
+}
+
+// own is what one stream of a terminal may keep beyond its user's share and the
+// reading. Its share's mu guards it.
+type own struct {
+	begun bool
+	cut   bool      // what came last wasn't kept whole
+	bytes float64   // that may still be kept
+	at    time.Time // when bytes was so
+	used  time.Time // when something was last shown
 }
 
 // newShares has what was recorded today already. size is that of the file system.
@@ -63,7 +84,7 @@ func (s *shares) user(user string) *share {
 	defer s.mu.Unlock()
 	u := s.of[user]
 	if u == nil {
-		u = &share{day: dayOf(s.now()), reading: readingBurst, at: s.now()}
+		u = &share{day: dayOf(s.now()), reading: readingBurst, at: s.now(), drawn: map[*own]struct{}{}}
 		s.of[user] = u
 	}
 	return u
@@ -82,29 +103,83 @@ func (u *share) roll(now time.Time) {
 	}
 }
 
-// Keeps reports whether n bytes of output are to be kept: all of them within the
-// user's share of the day, and beyond it what a person can read on a terminal. What
-// isn't kept is to be counted and digested.
-func (w *Writer) Keeps(n int, terminal bool) bool {
+// Stream returns what says, of each n bytes of one stream of output in turn, how many
+// of them, from the first on, are to be kept: all within the user's share of the day,
+// and beyond it what a person can read on a terminal. What isn't kept is to be counted
+// and digested. What one stream shows never takes all of what another's terminal may.
+func (w *Writer) Stream(terminal bool) func(n int) int {
 	s, u := w.spool.shares, w.share
-	if s.most == 0 {
-		return true
+	o := &own{}
+	return func(n int) int {
+		if s.most == 0 {
+			return n
+		}
+		now := s.now()
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.roll(now)
+		switch {
+		case u.bytes < s.most:
+			return n
+		case !terminal:
+			return 0
+		}
+		return u.beyond(o, n, now)
 	}
-	now := s.now()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.roll(now)
-	if u.bytes < s.most {
-		return true
-	}
+}
+
+// beyond is how many of n bytes are kept beyond the share: of what the user's
+// terminals have in common first, then of o's own.
+func (u *share) beyond(o *own, n int, now time.Time) int {
 	if d := now.Sub(u.at); d > 0 {
 		u.reading, u.at = min(readingBurst, u.reading+d.Seconds()*readingRate), now
 	}
-	if !terminal || u.reading < float64(n) {
-		return false
+	u.recount(now)
+	if !o.begun {
+		// Opening one terminal after the other gives no more than keeping them open.
+		o.begun, o.bytes, o.at = true, ownPiece, now
+		if u.rate() == ownRate {
+			o.bytes = ownBurst
+		}
 	}
-	u.reading -= float64(n)
-	return true
+	u.fill(o, now)
+	o.used = now
+	if o.cut && o.bytes < ownPiece {
+		return 0
+	}
+	common := min(n, int(u.reading))
+	mine := min(n-common, int(o.bytes))
+	u.reading -= float64(common)
+	o.bytes -= float64(mine)
+	o.cut = common+mine < n
+	if o.bytes < ownBurst {
+		u.drawn[o] = struct{}{}
+	}
+	return common + mine
+}
+
+// rate is what a stream's own fills by, in bytes a second: the more of the user's
+// streams have drawn on theirs, the slower.
+func (u *share) rate() float64 { return min(ownRate, ownRates/float64(len(u.drawn)+1)) }
+
+func (u *share) fill(o *own, now time.Time) {
+	if d := now.Sub(o.at); d > 0 {
+		o.bytes, o.at = min(ownBurst, o.bytes+d.Seconds()*u.rate()), now
+	}
+}
+
+// recount forgets, once a second, the streams that are full again or weren't used
+// for as long as one alone takes to fill: their terminals may be closed.
+func (u *share) recount(now time.Time) {
+	if now.Sub(u.counted) < time.Second {
+		return
+	}
+	u.counted = now
+	for o := range u.drawn {
+		if u.fill(o, now); o.bytes >= ownBurst || now.Sub(o.used) > ownBurst/ownRate*time.Second {
+			delete(u.drawn, o)
+		}
+	}
 }
 
 // Used is how much of its user's share of the day is used, in percent.

@@ -24,22 +24,29 @@ func TestShare(t *testing.T) {
 	for i := range noise {
 		noise[i] = byte(rand.Uint32())
 	}
-	if !w.Keeps(len(noise), false) || w.Used() != 0 {
+	bulk, first, second := w.Stream(false), w.Stream(true), w.Stream(true)
+	if bulk(len(noise)) != len(noise) || w.Used() != 0 {
 		t.Errorf("before anything was written: %d %%", w.Used())
 	}
 	b.must(w.Frame(recording.Output, 0, noise))
 	b.must(b.tick())
-	if w.Used() < 100 || w.Keeps(1, false) {
+	if w.Used() < 100 || bulk(1) != 0 {
 		t.Errorf("bulk is kept at %d %%", w.Used())
 	}
-	if !w.Keeps(readingBurst, true) || w.Keeps(readingRate, true) {
-		t.Error("on a terminal more is kept than a person can read, or less")
+	if n := first(1 << 20); n != readingBurst+ownBurst || first(1) != 0 {
+		t.Errorf("of one terminal %d bytes are kept at once", n)
+	}
+	if n := second(1 << 20); n != ownBurst || second(1) != 0 {
+		t.Errorf("of another, of the same recording, %d bytes are kept", n)
 	}
 	b.clock.Advance(time.Second)
-	if !w.Keeps(readingRate, true) || w.Keeps(1, true) {
-		t.Error("a second later more is kept than a person can read, or less")
+	if n := first(1 << 20); n < readingRate+ownRate || n > readingRate+2*ownRate {
+		t.Errorf("a second later %d bytes are kept", n)
 	}
-	if !bob.Keeps(len(noise), false) {
+	if n := second(1 << 20); n < ownRate || n > 2*ownRate {
+		t.Errorf("of another %d", n)
+	}
+	if bob.Stream(false)(len(noise)) != len(noise) {
 		t.Error("somebody else's bulk isn't kept")
 	}
 	// The next start knows of it.
@@ -65,4 +72,54 @@ func TestShare(t *testing.T) {
 		t.Errorf("the next day %d %% are used", used)
 	}
 	b.must(again.Close())
+}
+
+// One terminal that drains all it can doesn't take from another, and hundreds of them
+// don't fill the spool.
+func TestAFloodHidesNothing(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Share = 1 << 20 })
+	flood, quiet := b.create(1), b.create(2)
+	flood.share.add(2<<20, b.clock.Now())
+	const line = 64
+	noise, shown := flood.Stream(true), flood.Stream(true)
+	elsewhere := quiet.Stream(true)
+	for i := range 600 {
+		for range 1000 {
+			noise(line)
+		}
+		if shown(line) != line || elsewhere(line) != line {
+			t.Fatalf("line %d beside a flood isn't kept", i)
+		}
+		b.clock.Advance(time.Second / 10)
+	}
+
+	many := make([]func(int) int, 500)
+	for i := range many {
+		many[i] = flood.Stream(true)
+	}
+	sum, seconds := 0, 60
+	for range seconds {
+		for _, m := range many {
+			sum += m(1 << 20)
+		}
+		for i := range 50 { // and some that are opened anew each time
+			many[i] = flood.Stream(true)
+		}
+		b.clock.Advance(time.Second)
+	}
+	if most := readingBurst + ownRates/ownRate*ownBurst + len(many)*ownPiece + seconds*(readingRate+ownRates+50*ownPiece); sum > most {
+		t.Errorf("%d terminals kept %d bytes in %d s, more than %d", len(many), sum, seconds, most)
+	}
+
+	// Those that are over are forgotten, and take from no other.
+	b.clock.Advance(10 * time.Second)
+	noise(line)
+	if n := len(flood.share.drawn); n > 1 {
+		t.Errorf("%d streams are remembered", n)
+	}
+	for _, w := range []*Writer{flood, quiet} {
+		_, err := w.Close()
+		b.must(err)
+	}
+	b.must(b.Close())
 }
