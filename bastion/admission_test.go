@@ -64,7 +64,6 @@ func TestAdmissionPerSource(t *testing.T) {
 		d.mustTry(t, addr(2)) // another source
 		held[1].leave(false)
 		held[1].leave(false) // leaving twice counts once
-		began = time.Now()
 		d.mustTry(t, addr(1))
 		d.mustTry(t, addr(1))
 		if !d.ended[held[2]] || d.ended[held[3]] {
