@@ -61,6 +61,27 @@ func (r *Repeats) Again(e Event, now time.Time) (ref string, sums []Event, again
 	return of.last.Ref, sums, true
 }
 
+// Count counts e, a refusal with its Ref, of which nothing is noted: it stands in
+// the sum of its type and reason that comes after a minute, under ref. What else e
+// says is lost, so that no client can make up kinds. sums are to be appended.
+func (r *Repeats) Count(e Event, now time.Time) (ref string, sums []Event) {
+	k := repeatKind{typ: e.Type, reason: e.Reason}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sums = r.due(now, false)
+	if r.kinds == nil {
+		r.kinds = map[repeatKind]*repeat{}
+	}
+	of := r.kinds[k]
+	if of == nil {
+		of = &repeat{since: now, last: Event{Type: e.Type, Reason: e.Reason, User: e.User, Ref: e.Ref,
+			Detail: "only counted, over all connections of the user, who caused too many events"}}
+		r.kinds[k] = of
+	}
+	of.more++
+	return of.last.Ref, sums
+}
+
 // Sums are the events for what was only counted: what is a minute old, or all of
 // it where nothing more comes.
 func (r *Repeats) Sums(now time.Time, all bool) []Event {

@@ -61,3 +61,24 @@ func TestRepeats(t *testing.T) {
 		t.Errorf("%d noted, sums %+v", noted, sums)
 	}
 }
+
+// TestRepeatsOnlyCounted: what is only counted stands in one sum a minute for its
+// type and reason, with nothing that a client makes up, under the first reference.
+func TestRepeatsOnlyCounted(t *testing.T) {
+	var r Repeats
+	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	for i := range 700 {
+		e := Event{Type: ForwardRefused, Reason: "malformed", User: "alice", Conn: fmt.Sprint("c", i), Destination: fmt.Sprint("x", i), Ref: fmt.Sprint("ref", i)}
+		if ref, sums := r.Count(e, now); ref != "ref0" || len(sums) != 0 {
+			t.Fatalf("the %dth: %s, %v", i+1, ref, sums)
+		}
+	}
+	now = now.Add(time.Minute)
+	ref, sums := r.Count(Event{Type: ForwardRefused, Reason: "malformed", Ref: "later"}, now)
+	if ref != "later" || len(sums) != 1 || sums[0].Count != 700 || sums[0].Ref != "ref0" || sums[0].User != "alice" || sums[0].Conn+sums[0].Destination != "" {
+		t.Errorf("after a minute: %s, %+v", ref, sums)
+	}
+	if sums := r.Sums(now, true); len(sums) != 1 || sums[0].Count != 1 {
+		t.Errorf("the rest: %+v", sums)
+	}
+}

@@ -253,12 +253,12 @@ func (s *Server) Shutdown(ctx context.Context) int {
 	defer cancel()
 	s.gate.Wait(ended)
 	s.cancel(ErrClosed)
-	s.gate.Close()
 	select {
 	case <-group.Vital("shutdown", s.conns.Wait):
 	case <-time.After(endTimeout):
 		s.log.Error("connections didn't end in time; leaving them")
 	}
+	s.gate.Close() // with what the last of them were refused
 	return n
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
-	"entry/configs"
 	"entry/e2e/testkit"
 	"entry/e2e/testkit/logbook"
 	"entry/e2e/testkit/policies"
@@ -308,77 +307,6 @@ func TestChannelFlood(t *testing.T) {
 		}
 		return err == nil
 	})
-}
-
-// What is refused again and again is noted some times, then counted: every refusal
-// has a reference that is in the log, and none is lost.
-func TestRefusalsOneByOne(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, options{})
-	c := s.login("alice")
-	var said string
-	for range 276 {
-		said = c.refused(jumpTo("nowhere", 22))
-	}
-	noted := s.log.All(audit.JumpRefused)
-	if n := len(noted); n < 1 || n > 10 {
-		t.Errorf("%d events for 276 refusals", n)
-	}
-	if last := noted[len(noted)-1]; !strings.Contains(said, "(ref "+last.Ref+")") {
-		t.Errorf("%q doesn't have the reference %q", said, last.Ref)
-	}
-	c.Close()
-	s.allRefused(t, 276)
-}
-
-// allRefused waits until n refusals of jumps are on record, one by one or as a sum.
-func (s *site) allRefused(t *testing.T, n int) {
-	t.Helper()
-	testkit.Eventually(t, "all refusals on record", func() bool {
-		got := 0
-		for _, e := range s.log.All(audit.JumpRefused) {
-			got += max(1, e.Count)
-		}
-		return got == n
-	})
-}
-
-// Beyond a user's rate channels
-// wait, an event says so, and nobody else waits.
-func TestEventsHaveARate(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Limits.Events = configs.Events{Burst: 100, PerSecond: 50} }})
-	c, bob := s.login("alice"), s.login("bob")
-	refused := make(chan string, 160)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := range cap(refused) {
-			refused <- c.refused(jumpTo(fmt.Sprintf("nowhere%d", i), 22))
-		}
-	}()
-	s.log.Await(t, audit.AlarmEventRate, "rate")
-	// Time stands still here, and so do alice's channels: each takes its turn and
-	// its event.
-	if out, _, err := run(t, bob.jump("home"), "say in"); out != "in" {
-		t.Errorf("somebody else: %q, %v", out, err)
-	}
-	if n := len(refused); n > 60 {
-		t.Errorf("%d refusals beyond 100 events at once", n)
-	}
-	for {
-		select {
-		case <-done:
-			if n := len(s.log.All(audit.AlarmEventRate)); n != 1 {
-				t.Errorf("%d alarms", n)
-			}
-			c.Close()
-			s.allRefused(t, cap(refused))
-			return
-		case <-time.After(10 * time.Millisecond):
-			s.clock.Advance(100 * time.Millisecond)
-		}
-	}
 }
 
 // A jump whose SSH never begins is given up after the grace, with an event,

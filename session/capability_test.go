@@ -11,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/refusal"
+	"entry/e2e/testkit"
 	"entry/policy"
 )
 
@@ -255,6 +256,30 @@ func TestUnknownThingsAreRefusedByName(t *testing.T) {
 	}
 	if n := len(r.log.All(audit.ChannelRefused)); n != 3 { // one for each name
 		t.Errorf("%d refusals in the log: %+v", n, r.log.All(audit.ChannelRefused))
+	}
+}
+
+// However many names a client makes up, no refusal is lost: those beyond the names
+// that a session knows are summed up.
+func TestMadeUpRequestsAreCounted(t *testing.T) {
+	r := newRig(t, mayAll, nil)
+	r.serveAll()
+	const all = 100
+	for i := range all {
+		if r.asks(fmt.Sprintf("made-up-%d@example.org", i), nil) {
+			t.Fatalf("request %d was granted", i)
+		}
+	}
+	_ = r.client.Conn.Close()
+	testkit.Eventually(t, "every refusal on record", func() bool {
+		got := 0
+		for _, e := range r.log.All(audit.ChannelRefused) {
+			got += max(1, e.Count)
+		}
+		return got == all
+	})
+	if n := len(r.log.All(audit.ChannelRefused)); n > 50 {
+		t.Errorf("%d events for %d refusals", n, all)
 	}
 }
 

@@ -84,7 +84,8 @@
 // reference. A refusal carries the reference that the user reads. The
 // answer to a refused listen has no room for one: there only the log says why.
 // What is refused the same again within a minute is counted under the reference of
-// the first, and summed up in one event a minute and at the end.
+// the first, and summed up in one event a minute and at the end. Options.Count may
+// take refusals out of that, and count them for all of a user's sessions.
 //
 // Frames, unless the grant says metadata: Request for what a channel is, asks
 // and comes to ("channel-open", "pty-req", "exec", "channel-close"), Resize,

@@ -54,6 +54,11 @@ type Options struct {
 	// use.
 	Turn func(ctx context.Context) error
 
+	// Count is asked before a refusal is noted, which comes without a turn. Where
+	// it has counted e, e isn't noted and stands in the log under ref. Nil: it
+	// counts nothing; safe for concurrent use.
+	Count func(e audit.Event) (ref string, counted bool)
+
 	// Share says what of a user's output is still kept today. Nil: all of it.
 	Share Share
 
@@ -162,6 +167,9 @@ func (o *Options) fill() error {
 	}
 	if o.Turn == nil {
 		o.Turn = func(context.Context) error { return nil }
+	}
+	if o.Count == nil {
+		o.Count = func(audit.Event) (string, bool) { return "", false }
 	}
 	if o.decoder == nil {
 		o.decoder = decoderFor

@@ -15,14 +15,20 @@ import (
 
 // note appends the refusal as e and returns the line for the user, with the
 // reference under which it stands in the log. What was refused the same less than
-// a minute ago is only counted, and has the reference of that.
+// a minute ago is only counted, and has the reference of that; so is all that
+// comes once the user has caused too many events, under that of its sum.
 func (f *flow) note(e audit.Event, why *refusal.Error) string {
 	e.Ref = f.o.Ref()
 	fill(&e, why)
-	ref, sums, again := f.repeats.Again(e, time.Now())
-	f.sums(sums)
-	if !again {
-		f.event(e)
+	ref, counted := f.o.Count(e)
+	if !counted {
+		var sums []audit.Event
+		var again bool
+		ref, sums, again = f.repeats.Again(e, time.Now())
+		f.sums(sums)
+		if !again {
+			f.event(e)
+		}
 	}
 	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.Text, maxText), ref)
 }
@@ -60,7 +66,8 @@ func (f *flow) refuse(nc ssh.NewChannel, code ssh.RejectionReason, e audit.Event
 	_ = nc.Reject(code, f.note(e, why)) // the peer may be gone
 }
 
-// maxTold bounds the names of unknown requests that are noted in one session.
+// maxTold bounds the names of unknown requests that are noted in one session;
+// what comes with another name is a refusal like any other.
 const maxTold = 32
 
 // told are the names of requests that were noted already. It is safe for
@@ -70,26 +77,39 @@ type told struct {
 	names map[string]bool
 }
 
-// first reports whether name is new and to be noted.
-func (t *told) first(name string) bool {
+// first reports whether name is new and to be noted; room, whether it will be
+// known from now on.
+func (t *told) first(name string) (first, room bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.names[name] || len(t.names) >= maxTold {
-		return false
+	switch {
+	case t.names[name]:
+		return false, true
+	case len(t.names) >= maxTold:
+		return true, false
 	}
 	if t.names == nil {
 		t.names = map[string]bool{}
 	}
 	t.names[name] = true
-	return true
+	return true, true
 }
 
 // unknown notes the name of a request that entry doesn't know, once a session:
 // PuTTY, for one, sends its own with every window.
 func (r *relay) unknown(name string, channel *uint32) {
 	name = asciiLine(name, 64)
-	if r.told.first(name) {
-		r.event(audit.Event{Type: audit.ChannelRefused, Reason: "unknown-request", Channel: channel,
-			Detail: "request " + name + " isn't known and was refused"})
+	why := &refusal.Error{Text: "request " + name + " isn't known and was refused", Code: "unknown-request"}
+	e := audit.Event{Type: audit.ChannelRefused, Channel: channel}
+	switch first, room := r.told.first(name); {
+	case !first:
+	case !room:
+		r.note(e, why)
+	default:
+		e.Ref = r.o.Ref()
+		fill(&e, why)
+		if _, counted := r.o.Count(e); !counted {
+			r.event(e)
+		}
 	}
 }

@@ -82,13 +82,16 @@ func New(o Options) (*Gate, error) {
 	g.policy.Store(o.Policy)
 	g.own = group.New(context.Background(), func(p *group.Panic) { o.Trouble("panic", p) })
 	g.follow()
+	g.own.Go("sums of refusals", g.sumUp)
 	return g, nil
 }
 
-// Close ends the watch of the accounts and waits for it. Holds aren't ended.
+// Close ends the watch of the accounts and waits for it, and puts on record what
+// was only counted. Holds aren't ended.
 func (g *Gate) Close() {
 	g.own.Cancel(nil)
 	g.own.Wait()
+	g.counted(true)
 }
 
 // Finds tells which target s would mean by name, if any.

@@ -17,8 +17,9 @@ import (
 type Pace struct{ Burst, PerSecond int }
 
 const (
-	rateAlarmEvery = time.Hour // one event a user
-	maxEarly       = 8         // logins of one user that may wait for it; a login takes a place from others
+	rateAlarmEvery = time.Hour   // one event a user
+	countedEvery   = time.Minute // looks for sums of refusals that are due
+	maxEarly       = 8           // logins of one user that may wait for it; a login takes a place from others
 )
 
 // paces counts the events of users. It is safe for concurrent use.
@@ -33,10 +34,11 @@ type paces struct {
 // pace is what one user has left. It can go below zero: what has happened is
 // put on record whatever it costs.
 type pace struct {
-	left  float64
-	at    time.Time // when left was so
-	told  time.Time // when an alarm was raised
-	early int       // logins that wait
+	left    float64
+	at      time.Time     // when left was so
+	told    time.Time     // when an alarm was raised
+	early   int           // logins that wait
+	refused audit.Repeats // refusals that were only counted, on all connections
 }
 
 func newPaces(p Pace, now func() time.Time) *paces {
@@ -138,6 +140,63 @@ func (p *paces) wait(user string) (done func(), ok bool) {
 		defer p.mu.Unlock()
 		u.early--
 	}, true
+}
+
+// count only counts e, a refusal of user, if what user may cause is used up: ref is
+// then that of the sum. sums are to be appended in either case.
+func (p *paces) count(user string, e audit.Event) (ref string, sums []audit.Event, counted bool) {
+	if p.Burst == 0 || user == "" {
+		return "", nil, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	u := p.user(user)
+	// What has waited for its turn has just used up a place: it is told.
+	if u.left >= 0 {
+		return "", nil, false
+	}
+	e.User = user
+	ref, sums = u.refused.Count(e, p.now())
+	return ref, sums, true
+}
+
+// sums are the events for the refusals that were only counted: those that are
+// due, or all of them.
+func (p *paces) sums(all bool) []audit.Event {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []audit.Event
+	for _, u := range p.of {
+		out = append(out, u.refused.Sums(p.now(), all)...)
+	}
+	return out
+}
+
+// sumUp appends, as long as g is open, what refusals were only counted.
+func (g *Gate) sumUp() {
+	for ctx := g.own.Context(); ctx.Err() == nil; {
+		pause(ctx, countedEvery)
+		g.counted(false)
+	}
+}
+
+// counted appends the sums of refusals that are due, or all of them.
+func (g *Gate) counted(all bool) {
+	for _, e := range g.paces.sums(all) {
+		g.append(e)
+		g.spent(e.User, 1)
+	}
+}
+
+// Count only counts e, a refusal with its Ref, if l's user has caused more events
+// than one may: refusals come without a turn, so that a client which is refused as
+// often as it can would fill the log. Then e isn't to be appended, and ref is what
+// it stands under: a sum of all that the user was refused for that reason, which
+// is appended within two minutes.
+func (l *Login) Count(e audit.Event) (ref string, counted bool) {
+	ref, sums, counted := l.gate.paces.count(l.who.User(), e)
+	l.append(sums...)
+	return ref, counted
 }
 
 // Turn waits until the user may begin something that is put on record. It

@@ -46,7 +46,8 @@ func About(g policy.Grant) audit.Event {
 
 // noteAs puts r on record as part of base, which says whose it is, and returns
 // its line for the user, with the reference under which it stands in the log:
-// that of an earlier one where l was refused the same less than a minute ago.
+// that of an earlier one where l was refused the same less than a minute ago, or
+// of the sum that follows where its user is past what one may cause.
 func (l *Login) noteAs(r *Refused, base audit.Event) string {
 	r.Ref = refusal.NewRef()
 	e := r.Event
@@ -60,6 +61,10 @@ func (l *Login) noteAs(r *Refused, base audit.Event) string {
 	}
 	for _, s := range []*string{&e.Detail, &e.Destination, &e.ChannelType} {
 		*s = plain.Clip(*s, maxPeer)
+	}
+	if ref, counted := l.Count(e); counted {
+		r.Ref = ref
+		return r.Line()
 	}
 	var sums []audit.Event
 	var again bool

@@ -60,6 +60,9 @@ func verbs() []verb {
 // do runs one portal command and returns its exit status. Each is checked
 // anew: a portal session may be older than what took its user's access away.
 func (v *visit) do(ctx context.Context, d *desk, args []string) uint32 {
+	if v.login.Turn(ctx) != nil { // the user has left
+		return exitFailed
+	}
 	if err := v.login.Open(); err != nil {
 		d.errs.printf("entry: %s", refusal.Of(err).Text)
 		return exitDenied
