@@ -163,7 +163,7 @@ func TestGroupCommit(t *testing.T) {
 // in a sync; see TestFullDiskIsNotFinal.
 func TestFaultIsFinal(t *testing.T) {
 	for _, fault := range batchSteps {
-		for _, errno := range []error{syscall.EIO, syscall.ENOSPC} {
+		for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 			if errno == syscall.ENOSPC && !strings.HasPrefix(string(fault), "sync ") {
 				continue
 			}

@@ -119,7 +119,7 @@ func (l *Log) lose(err error) {
 		}
 		_ = l.commit([]*request{{bodies: [][]byte{e.appendBody(nil)}}}) // there is nowhere to say that it failed
 	}
-	l.fail(err)
+	_ = l.fail(err) // the next append returns it
 }
 
 // look measures the room that is left, and says in the log where that means

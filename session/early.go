@@ -26,7 +26,7 @@ func newEarly(s *sessionChannel) *early {
 // await waits for the first bytes, and with them for a reader.
 func (e *early) await() {
 	r := e.s.r
-	if e.take(); len(e.first) > 0 {
+	if e.take() {
 		c := &course{to: towardsTarget, dst: &outlet{}, lease: e.s.lease, flow: r.flow}
 		c.busy.Store(true)
 		defer r.o.Backlog.enter(c)()
@@ -37,12 +37,14 @@ func (e *early) await() {
 	}
 }
 
-// take reads the first bytes.
-func (e *early) take() {
+// take reads the first bytes, and tells whether any came. From then on they are
+// their reader's.
+func (e *early) take() (came bool) {
 	defer close(e.taken) // also after a panic: a reader waits for it
 	b := fastconn.Chunk(0, fastconn.MiddleChunk)
 	n, _ := e.s.client.Read(*b) // an error comes again
 	e.first = (*b)[:n]          // which keeps the buffer
+	return n > 0
 }
 
 // Read reads what the client sends, from the beginning.

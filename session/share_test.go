@@ -83,6 +83,7 @@ func TestBeyondTheShareBulkIsDigested(t *testing.T) {
 	if rest := r.rec.text(recording.Transfer); !strings.Contains(rest, `"stream":"output","omitted_bytes":20,`) {
 		t.Errorf("what stands for the rest: %s", rest)
 	}
+	testkit.Eventually(t, "both are closed in the log", func() bool { return len(r.log.All(audit.ChannelClosed)) == 2 })
 	partial := 0
 	for _, e := range r.log.All(audit.ChannelClosed) {
 		if strings.HasPrefix(e.Detail, "partial: of 20 bytes") {
