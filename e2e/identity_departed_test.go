@@ -57,16 +57,7 @@ member: uid=bob,dc=example,dc=org
 		strings.Replace(recordAll(), "who: {labs: [tinker]}", "who: {users: [alice]}", 1), testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"))
 	s.asks(ldap, phrase, "1s")
 	s.serve()
-	bob := s.add("bob")
-	s.mustEntry("user", "realm", "bob", "duo")
-	if c, err := s.dial(bob); err != nil {
-		t.Fatalf("first login: %v (asked %q)", err, bob.asked())
-	} else {
-		c.Close()
-	}
-	bob.passphrase = phrase
-	key := testkit.NewKeyFile(t, s.path("bob"))
-	s.mustEntry("user", "key", "add", "bob", s.path("bob.pub"))
+	bob, key := s.ofDirectory("bob", phrase)
 	login := func(methods ...ssh.AuthMethod) *ssh.Client {
 		t.Helper()
 		c, err := s.dial(bob, append(methods, bob.keyboard())...)
@@ -147,16 +138,7 @@ member: uid=bob,dc=example,dc=org
 		testkit.Rule("barred", "who: {realms: [duo/barred]}", "where: {targets: [home.tinker]}", "deny: true", "because: barred people stay out"))
 	s.asks(ldap, phrase, "5m")
 	s.serve()
-	bob := s.add("bob")
-	s.mustEntry("user", "realm", "bob", "duo")
-	if c, err := s.dial(bob); err != nil {
-		t.Fatalf("first login: %v (asked %q)", err, bob.asked())
-	} else {
-		c.Close()
-	}
-	bob.passphrase = phrase
-	key := testkit.NewKeyFile(t, s.path("bob"))
-	s.mustEntry("user", "key", "add", "bob", s.path("bob.pub"))
+	bob, key := s.ofDirectory("bob", phrase)
 	for _, method := range []string{"passphrase+otp", "publickey+remembered"} {
 		c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard())
 		if err != nil {
@@ -173,4 +155,21 @@ member: uid=bob,dc=example,dc=org
 	if n := len(s.events("session.started")); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
+}
+
+// ofDirectory adds a user whose passphrase the directory duo has, and who has logged
+// in once; the key is theirs too.
+func (s *site) ofDirectory(name, phrase string) (*person, ssh.Signer) {
+	s.t.Helper()
+	p := s.add(name)
+	s.mustEntry("user", "realm", name, "duo")
+	c, err := s.dial(p)
+	if err != nil {
+		s.t.Fatalf("first login: %v (asked %q)", err, p.asked())
+	}
+	c.Close()
+	p.passphrase = phrase
+	key := testkit.NewKeyFile(s.t, s.path(name))
+	s.mustEntry("user", "key", "add", name, s.path(name+".pub"))
+	return p, key
 }

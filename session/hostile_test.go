@@ -250,22 +250,7 @@ func TestAnEndedChannelGivesOnePlaceBack(t *testing.T) {
 // A reader that takes nothing stops its own channel and no other.
 func TestASlowReaderStopsOnlyItself(t *testing.T) {
 	r := newRig(t, mayAllRecorded, nil)
-	r.serve(accepting(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
-		if command, _ := parseText(req.Payload, 100); command == "flood" {
-			for {
-				if _, err := ch.Write(make([]byte, 32<<10)); err != nil {
-					return
-				}
-			}
-		}
-		b := make([]byte, 1)
-		for {
-			if _, err := ch.Read(b); err != nil {
-				return
-			}
-			_, _ = ch.Write(b)
-		}
-	}), nil)
+	r.floods()
 	slow, reqs, err := r.client.Conn.OpenChannel("session", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -25,22 +25,11 @@ type passwdLine struct {
 // parsePasswd reads a passwd file (passwd(5)). Of NIS's lines, "+…" adds nobody
 // who could be named, and "-NAME" bars that user, wherever it stands.
 func parsePasswd(text string) (map[string]passwdLine, error) {
-	all, barred, n := map[string]passwdLine{}, []string(nil), 0
-	for line := range strings.Lines(text) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if out, is, err := nisLine(line); err != nil {
-			return nil, fmt.Errorf("line %d %w", n, err)
-		} else if is {
-			barred = append(barred, out)
-			continue
-		}
+	all := map[string]passwdLine{}
+	barred, err := eachLine(text, func(n int, line string) error {
 		f := strings.Split(line, ":")
 		if len(f) != 7 {
-			return nil, fmt.Errorf("line %d is none of a passwd file: want NAME:x:UID:GID:GECOS:HOME:SHELL", n)
+			return fmt.Errorf("line %d is none of a passwd file: want NAME:x:UID:GID:GECOS:HOME:SHELL", n)
 		}
 		var p passwdLine
 		switch shell := path.Base(f[6]); {
@@ -55,6 +44,10 @@ func parsePasswd(text string) (map[string]passwdLine, error) {
 			p.barred = "it has more than one line in the passwd file"
 		}
 		all[f[0]] = p
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range barred {
 		if p, ok := all[name]; ok {
@@ -63,6 +56,31 @@ func parsePasswd(text string) (map[string]passwdLine, error) {
 		}
 	}
 	return all, nil
+}
+
+// eachLine calls read with each line of a passwd or shadow file that is a user's,
+// numbered from 1, until it fails; barred are whom NIS's lines bar.
+func eachLine(text string, read func(n int, line string) error) (barred []string, err error) {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		out, is, err := nisLine(line)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("line %d %w", n, err)
+		case is:
+			barred = append(barred, out)
+			continue
+		}
+		if err := read(n, line); err != nil {
+			return nil, err
+		}
+	}
+	return barred, nil
 }
 
 // nisLine tells whether a line of passwd or shadow is one for NIS (nsswitch.conf(5),

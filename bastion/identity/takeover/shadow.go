@@ -27,27 +27,20 @@ type standing struct {
 // name that stands there twice nobody can log in here: which line counts depends on
 // who reads. Lines for NIS are read as in a passwd file.
 func parseShadow(text string, now time.Time) (map[string]standing, error) {
-	all, barred, n := map[string]standing{}, []string(nil), 0
-	for line := range strings.Lines(text) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if out, is, err := nisLine(line); err != nil {
-			return nil, fmt.Errorf("line %d %w", n, err)
-		} else if is {
-			barred = append(barred, out)
-			continue
-		}
+	all := map[string]standing{}
+	barred, err := eachLine(text, func(n int, line string) error {
 		name, s, ok := parseShadowLine(line, now)
 		if !ok {
-			return nil, fmt.Errorf("line %d is none of a shadow file: want NAME:HASH:… and days as numbers", n)
+			return fmt.Errorf("line %d is none of a shadow file: want NAME:HASH:… and days as numbers", n)
 		}
 		if _, twice := all[name]; twice {
 			s = standing{real: true, barred: "it has more than one line in the shadow file"}
 		}
 		all[name] = s
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range barred {
 		if _, ok := all[name]; ok {
