@@ -102,7 +102,7 @@ func TestSchemaAcceptsTheExamples(t *testing.T) {
 // can tell: a second document is beyond an editor, what rules do together beyond
 // a schema.
 func TestSchemaRefusesWhatTheReaderRefuses(t *testing.T) {
-	beyond := []string{"second-document", "shadowed", "tests", "wildcard-meets-full"}
+	beyond := []string{"second-document", "shadowed", "tests", "unenforceable", "wildcard-meets-full"}
 	s := schema(t)
 	paths, err := filepath.Glob("../policy/testdata/*.bad.yaml")
 	if err != nil || len(paths) == 0 {

@@ -191,6 +191,12 @@ func TestPolicyApply(t *testing.T) {
 	if r := s.entry("policy", "apply", "--yes"); r.Code == 0 || !strings.Contains(r.Stderr, "tinker.yaml:1:1: unknown key") {
 		t.Errorf("a bad policy: %s", r)
 	}
+	// So does one that promises what it can't keep, though a server starts with it.
+	with(testkit.Rule("all", "may: [exec]"))
+	testkit.WriteFile(t, s.path("policy.d", "denials.yaml"), "rules: [{name: in, deny: true, may: [upload]}]\n")
+	if r := s.entry("policy", "apply", "--yes"); r.Code == 0 || !strings.Contains(r.Stderr, "denials.yaml:1:37: upload can't be denied: by rule all") {
+		t.Errorf("a denial beside exec: %s", r)
+	}
 	// SIGHUP doesn't ask, so it doesn't do it.
 	without()
 	refused := len(s.events("policy.refused"))

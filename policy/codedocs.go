@@ -35,7 +35,7 @@ var codeDocs = []strict.CodeDoc{
 	{Code: codeQuorum, Meaning: "More approvals are needed than there are approvers.", Advice: "Name more people, or need fewer."},
 	{Code: codeMatchesNobody, Warning: true, Meaning: "A rule speaks of nobody, or of nothing.", Advice: "Remove it, or fill the lab or group that it names."},
 	{Code: CodeUnreachable, Warning: true, Meaning: "No rule opens this target to anybody.", Advice: "Write a rule for it, or remove it."},
-	{Code: codeHalfDenied, Warning: true, Meaning: "Download is denied while a terminal stays open.", Advice: "Deny shell and exec too, if data must not leave."},
+	{Code: codeHalfDenied, Warning: true, Meaning: "Upload or download is denied to somebody who keeps a shell, or exec of any command: whatever can be typed or shown can be carried. validate and apply refuse it; a start only warns.", Advice: "Deny shell and exec too, list the commands of exec, or mark the rule as advice: advisory: true."},
 	{Code: codeNestedSSH, Warning: true, Meaning: "A forward to an SSH port where everything is recorded is refused when it is used.", Advice: "Make that machine a target."},
 	{Code: codeStrangerLogin, Warning: true, Meaning: "The login map names a user who isn't in the lab and whom no rule names.", Advice: "Remove the entry, or add the user."},
 	{Code: codeIgnoredContent, Warning: true, Meaning: "Something in the policy directory isn't read.", Advice: "Move it out, or put its files into the directory itself."},

@@ -31,7 +31,7 @@ const (
 const (
 	codeMatchesNobody  = "P101" // a rule that matches nobody, or nothing
 	CodeUnreachable    = "P102" // a target that no rule opens for anybody
-	codeHalfDenied     = "P103" // download denied while the terminal stays open
+	codeHalfDenied     = "P103" // upload or download denied to who can run anything
 	codeNestedSSH      = "P104" // a forward to an SSH port under a full recording
 	codeStrangerLogin  = "P105" // a login map entry for a user outside the lab
 	codeIgnoredContent = "P106" // something in the policy directory that isn't read

@@ -5,6 +5,7 @@ import "slices"
 // checkWhole looks for what only shows when everything is known.
 func (b *builder) checkWhole(p *Policy) {
 	b.checkWildcards(p)
+	b.checkDenials(p)
 	for _, u := range b.loginUsers {
 		who := p.users[u.user]
 		if !u.lab.has(u.user) && (who == nil || len(who.subjects) == 0) {

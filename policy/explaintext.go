@@ -52,6 +52,9 @@ func (e Explanation) String() string {
 		}
 		fmt.Fprintf(&b, "recording: %s; limits: %s%s\n", record, g.Limits(), env)
 	}
+	if not := e.Grant.Unenforced(); not != 0 {
+		fmt.Fprintf(&b, "not enforced: that there is no %s; %s moves data all the same\n", either(not), words(e.Grant.free()))
+	}
 	b.WriteString("rules:\n")
 	for _, c := range e.Rules {
 		fmt.Fprintf(&b, "  %s\n", c)
@@ -125,6 +128,7 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		Record       string       `json:"record,omitempty"`
 		RecordInput  bool         `json:"record_input,omitempty"`
 		Complete     bool         `json:"record_complete,omitempty"`
+		Unenforced   []Capability `json:"unenforced,omitempty"` // that are missing, and that a shell makes up for
 		Limits       string       `json:"limits,omitempty"`
 		Env          []string     `json:"env,omitempty"` // that clients may set, where it isn't the built-in list
 		Capabilities []capability `json:"capabilities"`
@@ -137,6 +141,7 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		out.Denied = e.Denied.Error()
 	} else {
 		out.Record, out.RecordInput, out.Limits = e.Grant.Record().String(), e.Grant.RecordInput(), e.Grant.Limits().String()
+		out.Unenforced = e.Grant.Unenforced().List()
 		out.Complete, out.Env = e.Grant.RecordComplete(), e.Grant.unusualEnv()
 	}
 	for _, v := range e.Verdicts {

@@ -35,6 +35,7 @@ func TestExplanationForPeople(t *testing.T) {
   agent           denied by no-agent (b.yaml:5): keys stay home
   x11             no rule gives it
 recording: full; limits: none
+not enforced: that there is no upload; shell moves data all the same
 rules:
   work (b.yaml:3) allows shell, download, agent: matches
   files (b.yaml:4) allows upload: no: approval: needs the approval of carol; given by nobody yet
@@ -53,7 +54,7 @@ func TestExplanationForPrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"user":"alice","target":"home.tinker","at":"2026-03-02T09:00:00+01:00","allowed":true,"record":"full","limits":"none","capabilities":[` +
+	want := `{"user":"alice","target":"home.tinker","at":"2026-03-02T09:00:00+01:00","allowed":true,"record":"full","unenforced":["upload"],"limits":"none","capabilities":[` +
 		`{"capability":"shell","allowed":true,"rule":"work (b.yaml:3)","until":"2026-03-07T00:00:00Z","because":"daily work"},` +
 		`{"capability":"upload","allowed":false,"rule":"files (b.yaml:4)","approval":"carol"}],"rules":[` +
 		`{"rule":"work (b.yaml:3)","may":"shell, download, agent","matches":true},` +

@@ -18,6 +18,9 @@ type rule struct {
 	// marks a deny rule that takes everything.
 	may   Capabilities
 	whole bool
+	// advisory marks a deny rule of upload or download as advice to those who
+	// have a shell: it can't be enforced there.
+	advisory bool
 
 	who []*subject
 	// everyone and everywhere are deny rules without `who` or `where`.
@@ -58,7 +61,7 @@ func (r *rule) destinations(c Capability) []destination {
 func (r *rule) opensTCP() bool { return r.record == Metadata && r.may.Has(ForwardLocal) }
 
 func (b *builder) readRule(v strict.Value) {
-	f := v.Fields("name", "deny", "who", "where", "from", "when", "valid", "mfa", "may", "exec", "forward_local", "forward_remote",
+	f := v.Fields("name", "deny", "advisory", "who", "where", "from", "when", "valid", "mfa", "may", "exec", "forward_local", "forward_remote",
 		"env", "record", "record_input", "record_complete", "limits", "approval", "because")
 	r := &rule{ref: RuleRef{File: v.File(), Line: v.Line()}, place: v.Place(), record: Full}
 	b.rules = append(b.rules, ruleAt{r, v, f})
@@ -91,6 +94,9 @@ func (b *builder) readRule(v strict.Value) {
 	if !f.Get("may").Present() {
 		f.Need("may")
 	}
+	if v := f.Get("advisory"); v.Present() {
+		v.Errorf(codeMisplaced, "%q has no effect in a rule that allows", "advisory")
+	}
 	f.Need("who")
 	f.Need("where")
 	r.record = readRecord(f.Get("record"))
@@ -118,8 +124,8 @@ func (b *builder) readDeny(r *rule, f strict.Fields) {
 			v.Errorf(codeMisplaced, "%q has no effect in a deny rule", key)
 		}
 	}
-	if !r.whole && r.may.Has(Download) && !(r.may.Has(Shell) && r.may.Has(Exec)) {
-		f.Get("may").Warnf(codeHalfDenied, "download is denied but not shell and exec: what a terminal shows can still be kept")
+	if r.advisory = f.Get("advisory").Bool(false); r.advisory && (r.whole || r.may&transfers == 0) {
+		f.Get("advisory").Errorf(codeMisplaced, "advisory is for rules that deny upload or download")
 	}
 }
 

@@ -56,6 +56,9 @@ func (s *Policies) load(ctx context.Context) (*policy.Policy, error) {
 	case err != nil:
 		return nil, s.refuse(ctx, audit.PolicyRefused, "policy", err)
 	}
+	if found := p.Unenforceable(); len(found) > 0 {
+		return nil, s.refuse(ctx, audit.PolicyRefused, "policy", found)
+	}
 	return p, nil
 }
 

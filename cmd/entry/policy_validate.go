@@ -22,11 +22,18 @@ arguments it is the configuration's policy, which is also held against the
 configuration.
 
 Warnings are on standard error and don't change the exit code. It is 3 where
-nothing but tests failed, 2 for every other problem.`,
+nothing but tests failed, 2 for every other problem. One of those is only a
+warning when a server starts: a denied upload or download (P103) for who keeps
+a shell.`,
 		Example: "  entry policy validate\n  entry policy validate new/ && cp new/* /etc/entry/policy.d/",
 		Args:    usageArgs(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := policyOf(cmd, args)
+			if err == nil {
+				if found := p.Unenforceable(); len(found) > 0 {
+					err = &exitError{code: exitUsage, err: found}
+				}
+			}
 			if err := reportProblems(cmd, p, err); err != nil {
 				return err
 			}
@@ -84,7 +91,10 @@ func reportProblems(cmd *cobra.Command, p *policy.Policy, err error) error {
 	var found, warnings strict.Problems
 	errors.As(err, &found)
 	if p != nil {
-		warnings = append(p.Warnings(), p.Lapsed(time.Now())...)
+		warnings = slices.DeleteFunc(append(p.Warnings(), p.Lapsed(time.Now())...), func(w strict.Problem) bool {
+			w.Warning = false
+			return slices.Contains(found, w)
+		})
 	}
 	lines, jerr := jsonLines(cmd)
 	switch {

@@ -126,9 +126,10 @@ func compareViews(old, now view) []Change {
 		case was == "":
 			out = append(out, Change{Aspect: Gains, Capability: c, New: is})
 		case is == "":
-			out = append(out, Change{Aspect: Loses, Capability: c, Old: was})
+			out = append(out, Change{Aspect: Loses, Capability: c, Old: was, Unenforced: now.movesAnyway(c)})
 		default:
-			out = append(out, Change{Aspect: direction(old, now, c), Capability: c, Old: was, New: is})
+			aspect := direction(old, now, c)
+			out = append(out, Change{Aspect: aspect, Capability: c, Old: was, New: is, Unenforced: aspect != Widens && old.denies[c] != now.denies[c] && now.movesAnyway(c)})
 		}
 		if was != "" && is != "" && old.lists[c] != now.lists[c] {
 			out = append(out, Change{Aspect: Lists, Capability: c, Old: old.lists[c], New: now.lists[c]})
@@ -147,6 +148,12 @@ func compareViews(old, now view) []Change {
 		out = append(out, Change{Aspect: Setting, Old: old.env, New: now.env})
 	}
 	return out
+}
+
+// movesAnyway reports whether c moves files, and somebody who lacks it moves data
+// all the same, by a shell or by running anything.
+func (v view) movesAnyway(c policy.Capability) bool {
+	return (c == policy.Upload || c == policy.Download) && (v.access[policy.Shell] != "" || slices.ContainsFunc(v.terms[policy.Exec], func(r policy.Rule) bool { return r.Commands() == nil }))
 }
 
 // direction tells whether c came to be given under fewer or more conditions.

@@ -58,6 +58,9 @@ type Change struct {
 	// nothing.
 	Old string `json:"old,omitempty"`
 	New string `json:"new,omitempty"`
+	// Unenforced says that upload or download is taken away from somebody who has a
+	// shell left, or exec of any command, and so moves data all the same.
+	Unenforced bool `json:"unenforced,omitempty"`
 }
 
 // A line for a person names no more users and targets than these.
@@ -68,6 +71,13 @@ const (
 
 // String is one line for a person.
 func (c Change) String() string {
+	if c.Unenforced {
+		return c.words() + "; not enforced where a shell or exec is left, which moves data too"
+	}
+	return c.words()
+}
+
+func (c Change) words() string {
 	targets, users := plain.List(c.Targets, maxTargetsShown), people(c.Users)
 	verb := func(one, many string) string {
 		if len(c.Users) == 1 {
@@ -149,6 +159,7 @@ func (d *differ) add(c Change) {
 	key := fmt.Sprintf("%d\x00%d\x00%s\x00%s\x00%s", c.Aspect, c.Capability, c.Old, c.New, strings.Join(c.Users, "\x00"))
 	if known := d.found[key]; known != nil {
 		known.Targets = append(known.Targets, c.Targets...)
+		known.Unenforced = known.Unenforced || c.Unenforced
 		return
 	}
 	d.order = append(d.order, key)
@@ -166,6 +177,7 @@ func (d *differ) grouped() []Change {
 		same := fmt.Sprintf("%d\x00%d\x00%s\x00%s\x00%v\x00%s", c.Aspect, c.Capability, c.Old, c.New, len(c.Users) > 0, strings.Join(c.Targets, "\x00"))
 		if i, known := at[same]; known {
 			out[i].Users = append(out[i].Users, c.Users...)
+			out[i].Unenforced = out[i].Unenforced || c.Unenforced
 			continue
 		}
 		at[same] = len(out)
