@@ -14,9 +14,10 @@
 // alone isn't final: what found no room is taken back, and ErrFull says so.
 //
 // Durability is of names: before every batch, and every second, each file has to be
-// where it was and as long as it was written. What was renamed, removed, replaced,
-// cut or mounted over ends the log, with an event alarm.file-gone as the last one of
-// what is left. So nothing may rotate it.
+// where it was, as long as it was written, and to begin and end with what was
+// written. What was renamed, removed, replaced, cut, overwritten or mounted over ends
+// the log, with an event alarm.file-gone as the last one of what is left. So nothing
+// may rotate it. What was changed in the middle alone, Verify finds.
 //
 // Under Options.Reserve the log goes on and says so (Space, SpaceChanged,
 // alarm.log-space): what depends on it begins nothing, then ends what runs, while

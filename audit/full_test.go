@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -174,6 +175,15 @@ func TestLogSeesThatItsFilesAreGone(t *testing.T) {
 		"made again": func(p string) error { return errors.Join(os.Remove(p), os.WriteFile(p, nil, 0o600)) },
 		"a link":     func(p string) error { return errors.Join(os.Rename(p, p+".1"), os.Symlink(p+".1", p)) },
 		"truncated":  func(p string) error { return os.Truncate(p, 1) },
+		// Within the tick of its last write, so that no date tells.
+		"cut and grown again": func(p string) error {
+			info, err := os.Stat(p)
+			return errors.Join(err, os.Truncate(p, 0), os.Truncate(p, info.Size()))
+		},
+		"overwritten": func(p string) error {
+			info, err := os.Stat(p)
+			return errors.Join(err, os.WriteFile(p, bytes.Repeat([]byte("x"), int(info.Size())), 0))
+		},
 		"written to": func(p string) error {
 			f, err := os.OpenFile(p, os.O_WRONLY|os.O_APPEND, 0)
 			if err != nil {
@@ -184,7 +194,7 @@ func TestLogSeesThatItsFilesAreGone(t *testing.T) {
 		},
 	} {
 		for _, name := range []string{eventsName, hashesName, checkpointName, lockName, witnessName} {
-			if name == lockName && what == "truncated" {
+			if name == lockName && slices.Contains([]string{"truncated", "cut and grown again", "overwritten"}, what) {
 				continue // it is empty
 			}
 			t.Run(name+" "+what, func(t *testing.T) {
@@ -214,7 +224,7 @@ func TestLogSeesThatItsFilesAreGone(t *testing.T) {
 				left := p.path(eventsName)
 				if name == eventsName {
 					switch left += ".1"; what {
-					case "truncated", "written to", "removed", "made again":
+					case "truncated", "written to", "removed", "made again", "cut and grown again", "overwritten":
 						return
 					}
 				}

@@ -308,8 +308,8 @@ func (l *Log) publish(c checkpoint) error {
 	if err != nil {
 		return l.unwritten("checkpoint", err)
 	}
-	l.events.size += int64(len(l.lines))
-	l.hashes.size += int64(len(l.stored))
+	l.events.content.Wrote(l.lines)
+	l.hashes.content.Wrote(l.stored)
 	if l.checkpoint.File != nil {
 		_ = l.checkpoint.Close() // it was only held
 	}
@@ -328,7 +328,7 @@ func (l *Log) publish(c checkpoint) error {
 // replace writes a file beside name and renames it to name: durably, once the
 // directory is synced. It returns the file, to be closed.
 func (l *Log) replace(temp, name string, fill func(*os.File) error) (_ *os.File, err error) {
-	f, err := l.dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := l.dir.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", temp, err)
 	}

@@ -327,7 +327,7 @@ func (l *Log) rebuildHashes(size uint64) error {
 		return fmt.Errorf("sync directory: %w", err)
 	}
 	_ = l.hashes.Close() // the file that was replaced
-	l.hashes.File, err = l.dir.OpenFile(hashesName, os.O_WRONLY|os.O_APPEND, 0o600)
+	l.hashes.File, err = l.dir.OpenFile(hashesName, os.O_RDWR|os.O_APPEND, 0o600)
 	return err
 }
 

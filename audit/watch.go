@@ -28,11 +28,12 @@ var (
 	ErrGone = errors.New("a file of the audit log was changed from outside; it must not be rotated, moved or edited while the server runs")
 )
 
-// kept is a file of the log that must stay under its name, and how long it is.
+// kept is a file of the log that must stay under its name, with what was written
+// to it.
 type kept struct {
 	*os.File
-	name names.File
-	size int64
+	name    names.File
+	content names.Content
 }
 
 // keep notes that path leads to f. The file stays open, so that its number is no
@@ -43,9 +44,20 @@ func keep(f *os.File, path string) (kept, error) {
 	if err != nil {
 		return k, err
 	}
-	k.size = info.Size()
-	k.name, err = names.Of(path, f)
+	if k.name, err = names.Of(path, f); err != nil {
+		return k, err
+	}
+	k.content, err = names.ContentOf(f, info.Size())
 	return k, err
+}
+
+// check returns nil where the file is where it was and is what was written to it,
+// but for its middle.
+func (k *kept) check() error {
+	if err := k.name.Check(k.content.Size()); err != nil {
+		return err
+	}
+	return k.content.Check(k.File, k.name.Path())
 }
 
 // keepAll notes the files that were opened, once they are as they have to be. A
@@ -78,7 +90,7 @@ func (l *Log) keepAll(fresh bool) error {
 	return err
 }
 
-// intact returns nil where every file is where it was and as long as it was.
+// intact returns nil where every file is where it was and what it was.
 func (l *Log) intact() error {
 	all := []*kept{&l.events, &l.hashes, &l.checkpoint, &l.locked}
 	if l.witness != nil {
@@ -88,7 +100,7 @@ func (l *Log) intact() error {
 		if k.File == nil {
 			continue
 		}
-		if err := k.name.Check(k.size); err != nil {
+		if err := k.check(); err != nil {
 			return fmt.Errorf("%w: %w", ErrGone, err)
 		}
 	}
@@ -111,7 +123,7 @@ func (l *Log) watch() {
 // where what is open is still the log: a file that was renamed, say, in which
 // nobody would look for what came later.
 func (l *Log) lose(err error) {
-	if info, serr := l.events.Stat(); serr == nil && info.Size() == l.events.size {
+	if info, serr := l.events.Stat(); serr == nil && info.Size() == l.events.content.Size() && l.events.content.Check(l.events, eventsName) == nil {
 		var gone *names.Gone
 		e := Event{Type: AlarmFileGone, Reason: "audit-log"}
 		if errors.As(err, &gone) {
@@ -171,7 +183,7 @@ func (l *Log) fail(err error) error {
 // the disk is full: then nothing of it was, and the next one may find room.
 func (l *Log) undo(full error) error {
 	for _, k := range []*kept{&l.events, &l.hashes} {
-		if err := k.Truncate(k.size); err != nil {
+		if err := k.Truncate(k.content.Size()); err != nil {
 			return l.fail(fmt.Errorf("%w, and what was written can't be taken back: %w", full, err))
 		}
 	}

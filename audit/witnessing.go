@@ -70,12 +70,12 @@ func (w *witness) add(signed []byte) error {
 	case !noSpace(err):
 		return fmt.Errorf("write witness: %w", err)
 	default:
-		if cerr := w.Truncate(w.size); cerr != nil {
+		if cerr := w.Truncate(w.content.Size()); cerr != nil {
 			return fmt.Errorf("write witness: %v, and what was written can't be taken back: %w", err, cerr)
 		}
 		return fmt.Errorf("%w: %w", errUnwitnessed, err)
 	}
-	w.size += int64(len(signed))
+	w.content.Wrote(signed)
 	if err := w.disk.sync(w.File, true); err != nil {
 		return fmt.Errorf("sync witness: %w", err)
 	}

@@ -144,6 +144,7 @@ func TestRotatedLog(t *testing.T) {
 	for name, rotate := range map[string]string{
 		"compress":     "mv %[1]s %[1]s.1 && gzip %[1]s.1",
 		"copytruncate": "cp %[1]s %[1]s.1 && truncate -s 0 %[1]s",
+		"overwritten":  "cp %[1]s %[1]s.1 && head -c $(stat -c %%s %[1]s.1) /dev/zero | dd of=%[1]s status=none conv=notrunc",
 		"create":       "mv %[1]s %[1]s.1 && install -m 600 /dev/null %[1]s",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,8 @@
 // changed above the file is noticed too. Whoever checks keeps the file open: a
 // number that no open file holds may be given to another one.
 //
-// It doesn't notice bytes that were changed in place: that is for hashes.
+// A name says nothing of the bytes behind it. Content notices a file that was cut
+// and has grown again; what was changed in its middle is for hashes to find.
 package names
 
 import (
@@ -70,6 +71,9 @@ func (f File) Check(size int64) error {
 	}
 	return &Gone{f.path, fmt.Sprintf("has %d bytes, of which somebody else wrote %d", now, now-size)}
 }
+
+// Path is the file's name.
+func (f File) Path() string { return f.path }
 
 // Size is how long the file is that the name leads to. The error is a *Gone
 // where that is another one, or none.

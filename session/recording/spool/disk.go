@@ -18,6 +18,9 @@ import (
 
 // file is what a recording needs of its file. Tests put faults into it.
 type file interface {
+	io.ReaderAt
+	// Write appends: where somebody has cut the file, what follows doesn't make it
+	// as long as before.
 	Write(p []byte) (int, error)
 	Sync() error
 	Close() error
@@ -44,6 +47,8 @@ type disk interface {
 	list(name string) (listFile, int64, error)
 	// at says where a file of the directory is.
 	at(name string) (names.File, error)
+	// read returns what stands in a file of the directory, max bytes of it at most.
+	read(name string, max int64) ([]byte, error)
 	// syncNames makes the directory's names durable.
 	syncNames() error
 	// syncAll makes everything written before the call durable.
@@ -95,7 +100,7 @@ func openDirectory(path string) (*directory, error) {
 }
 
 func (d *directory) create(name string) (file, error) {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +113,19 @@ func (d *directory) create(name string) (file, error) {
 
 func (d *directory) at(name string) (names.File, error) { return names.At(filepath.Join(d.path, name)) }
 
+func (d *directory) read(name string, max int64) ([]byte, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, max))
+}
+
 func (d *directory) remove(name string) error { return d.root.Remove(name) }
 
 func (d *directory) list(name string) (listFile, int64, error) {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -16,7 +16,8 @@
 //     them: the system reports a failed write-back once, and doesn't say whose
 //     it was. No failure is ever passed over.
 //   - Durability is of names. Before each tick the files of what changed have to be
-//     where they were, and no shorter; those of idle recordings are watched by
+//     where they were, no shorter, and to begin and end with what was written (their
+//     keys, to be what was written); those of idle recordings are watched by
 //     inotify, and all of them looked at where that lost something or a file system
 //     was mounted. What is gone ends its recording within two seconds; the spool
 //     itself, or the lists, all of them.

@@ -3,8 +3,10 @@
 package spool
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,28 +27,49 @@ var ErrGone = errors.New("a file of the spool was changed from outside; it must 
 type place struct {
 	data, key names.File
 	keySize   int64
+	keyHash   [32]byte // SHA-256
 }
 
 // gone is ErrGone because of err.
 func gone(err error) error { return fmt.Errorf("%w: %w", ErrGone, err) }
 
-// check returns nil where w's files are where they were, and no shorter. It says
-// nothing of what somebody added: that is for the hashes.
+// check returns nil where w's files are where they were, no shorter, and the data
+// what was written, but for its middle. It says nothing of what somebody added:
+// that is for the hashes.
 func (w *Writer) check() error {
 	w.mu.Lock()
-	least := w.bytes
+	content := w.content
 	w.mu.Unlock()
 	size, err := w.place.data.Size()
-	if err == nil && size < least {
-		err = w.place.data.Check(least)
+	if err == nil && size < content.Size() {
+		err = w.place.data.Check(content.Size())
 	}
 	if err == nil {
 		err = w.place.key.Check(w.place.keySize)
+	}
+	if err == nil {
+		if err = content.Check(w.file, w.place.data.Path()); errors.Is(err, fs.ErrClosed) {
+			return nil // meanwhile, and looked at before
+		}
 	}
 	if err != nil {
 		return gone(err)
 	}
 	return nil
+}
+
+// checkKey returns nil where the recording's key is the one that was written.
+func (w *Writer) checkKey() error {
+	b, err := w.spool.disk.read(w.id+recording.KeyExt, w.place.keySize+1)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("read back: %w", err)
+	case sha256.Sum256(b) != w.place.keyHash:
+		err = &names.Gone{Path: w.place.key.Path(), How: "was overwritten"}
+	default:
+		return nil
+	}
+	return gone(err)
 }
 
 // guard finds out which names in the spool may not lead any more where they led.
@@ -111,6 +134,7 @@ type suspicion uint8
 const (
 	touched  suspicion = 1 << iota // written to, by us or by others
 	uprooted                       // removed, or another file put in its place
+	rekeyed                        // its key was written to: by others, but at its beginning
 )
 
 // suspects are the recordings, by ID, to whose files something has happened since
@@ -144,6 +168,8 @@ func (g *guard) suspects() (of map[string]suspicion, all bool) {
 			b = b[end:]
 			switch {
 			case ext != recording.Ext && ext != recording.KeyExt:
+			case e.Mask&unix.IN_MODIFY != 0 && ext == recording.KeyExt:
+				of[id] |= rekeyed
 			case e.Mask&unix.IN_MODIFY != 0:
 				of[id] |= touched
 			default:
@@ -193,6 +219,9 @@ func (s *Spool) lookAfter() {
 	s.mu.Unlock()
 	for _, w := range look {
 		err := w.check()
+		if err == nil && (all || of[w.id]&rekeyed != 0) {
+			err = w.checkKey()
+		}
 		if err == nil && of[w.id]&uprooted != 0 { // and put back: what it led to meanwhile can't be told
 			err = gone(&names.Gone{Path: w.id + recording.Ext, How: "or its key was moved, and moved back"})
 		}

@@ -3,6 +3,7 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -31,6 +32,15 @@ func TestNamesAreLookedAfter(t *testing.T) {
 		},
 		"a link": func(_ *testing.T, p string) error { return errors.Join(os.Rename(p, p+".1"), os.Symlink(p+".1", p)) },
 		"cut":    func(_ *testing.T, p string) error { return os.Truncate(p, 10) },
+		// Within the tick of its last write, so that no date tells.
+		"cut and grown again": func(_ *testing.T, p string) error {
+			info, err := os.Stat(p)
+			return errors.Join(err, os.Truncate(p, 0), os.Truncate(p, info.Size()))
+		},
+		"overwritten": func(_ *testing.T, p string) error {
+			info, err := os.Stat(p)
+			return errors.Join(err, os.WriteFile(p, bytes.Repeat([]byte("x"), int(info.Size())), 0))
+		},
 		"mounted over": func(t *testing.T, p string) error {
 			other := filepath.Join(t.TempDir(), "other")
 			b, err := os.ReadFile(p)
@@ -143,5 +153,65 @@ func TestSpoolIsLookedAfter(t *testing.T) {
 				t.Errorf("the recording's end: %v; the spool's: %v", err, b.Err())
 			}
 		})
+	}
+}
+
+// TestCutBeforeMore: what is written after a recording was cut neither hides that,
+// as a write at the old offset would, nor does the end of the recording.
+func TestCutBeforeMore(t *testing.T) {
+	for name, do := range map[string]func(w *Writer) error{
+		"one more segment": func(w *Writer) error { return w.Frame(recording.Output, 0, []byte("more")) },
+		"the end":          func(w *Writer) error { _, err := w.Close(); return err },
+	} {
+		for what, size := range map[string]int64{"to nothing": 0, "to a hole": -1} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				t.Parallel()
+				b := newTicking(t)
+				w := b.create(1)
+				b.must(w.Frame(recording.Output, 0, []byte("x")))
+				testkit.Eventually(t, "a tick", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.segments > 0 })
+				path := filepath.Join(b.dir, id(1)+recording.Ext)
+				info, err := os.Stat(path)
+				b.must(err)
+				b.must(os.Truncate(path, 0))
+				if size < 0 {
+					b.must(os.Truncate(path, info.Size()))
+				}
+				_ = do(w) // it fails now or within two seconds
+				select {
+				case <-w.Failed():
+				case <-time.After(testkit.Bound(2 * time.Second)):
+					t.Fatal("not noticed")
+				}
+				if _, err := w.Close(); !errors.Is(err, ErrGone) {
+					t.Errorf("Close: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestListsOverwritten: the day's lists of another day's length end the spool.
+func TestListsOverwritten(t *testing.T) {
+	b := newTicking(t)
+	w := b.create(1)
+	b.must(w.Frame(recording.Output, 0, []byte("x")))
+	path := filepath.Join(b.dir, recording.ListFile(recording.ListDay(time.Now())))
+	var size int64
+	testkit.Eventually(t, "a tick", func() bool {
+		info, err := os.Stat(path)
+		if err == nil {
+			size = info.Size()
+		}
+		return size > 0
+	})
+	b.must(errors.Join(os.Truncate(path, 0), os.Truncate(path, size)))
+	select {
+	case <-b.Failed():
+	case <-time.After(testkit.Bound(2 * time.Second)):
+		t.Error("not noticed")
+	}
+	if !errors.Is(b.Err(), ErrGone) {
+		t.Errorf("the spool's end: %v", b.Err())
 	}
 }

@@ -4,6 +4,7 @@ package spool
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -181,7 +182,7 @@ func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) 
 	if err != nil {
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
-	w := &Writer{spool: s, id: h.ID, user: h.User, rescue: rescue, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), size: int64(len(record)), bytes: int64(len(record)), share: s.shares.user(h.User)}
+	w := &Writer{spool: s, id: h.ID, user: h.User, rescue: rescue, start: h.Start, failed: make(chan struct{}), sealer: sealer, head: sealer.Head(), share: s.shares.user(h.User)}
 	begin := func() error { return w.begin(record, key) }
 	if err := s.within(begin, func() { _ = w.file.Close() }); err != nil { // ErrStalled is what counts
 		return nil, fmt.Errorf("start recording: %w", err)
@@ -222,12 +223,13 @@ func (w *Writer) begin(record, key []byte) error {
 	}
 	if err == nil {
 		w.place.key, err = d.at(w.id + recording.KeyExt)
-		w.place.keySize = int64(len(key))
+		w.place.keySize, w.place.keyHash = int64(len(key)), sha256.Sum256(key)
 	}
 	if err != nil {
 		return errors.Join(err, f.Close(), d.remove(w.id+recording.Ext), d.remove(w.id+recording.KeyExt))
 	}
 	w.file = f
+	w.content.Wrote(record)
 	return nil
 }
 

@@ -226,7 +226,7 @@ type tickFile struct {
 	day       string
 	at        names.File
 	f         listFile
-	size      int64
+	content   names.Content
 	allocated int64 // how long the file can become, whatever else is written
 }
 
@@ -239,11 +239,14 @@ func (t *tickFile) open(d disk, now time.Time) (err error) {
 	if err := t.close(); err != nil {
 		return err
 	}
-	if t.f, t.size, err = d.list(recording.ListFile(day)); err != nil {
-		t.f = nil
+	f, size, err := d.list(recording.ListFile(day))
+	if err != nil {
 		return err
 	}
-	t.day, t.allocated = day, t.size
+	if t.content, err = names.ContentOf(f, size); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	t.f, t.day, t.allocated = f, day, size
 	t.at, err = d.at(recording.ListFile(day))
 	return err
 }
@@ -253,10 +256,10 @@ func (t *tickFile) reserve(d disk, now time.Time, need int64) error {
 	if err := t.open(d, now); err != nil {
 		return err
 	}
-	if t.size+need <= t.allocated {
+	if t.content.Size()+need <= t.allocated {
 		return nil
 	}
-	size := t.size + need + listAhead
+	size := t.content.Size() + need + listAhead
 	if err := t.f.allocate(size); err != nil {
 		return err
 	}
@@ -264,12 +267,16 @@ func (t *tickFile) reserve(d disk, now time.Time, need int64) error {
 	return nil
 }
 
-// check returns nil where the file is where it was and as long as it was.
+// check returns nil where the file is where it was and what it was, but for its
+// middle.
 func (t *tickFile) check() error {
 	if t.f == nil {
 		return nil
 	}
-	return t.at.Check(t.size)
+	if err := t.at.Check(t.content.Size()); err != nil {
+		return err
+	}
+	return t.content.Check(t.f, t.at.Path())
 }
 
 // append adds a list and says where it is. After an error the file is opened
@@ -281,8 +288,8 @@ func (t *tickFile) append(d disk, now time.Time, list []byte) (where string, err
 	if err := writeAll(t.f, list); err != nil {
 		return "", errors.Join(err, t.drop())
 	}
-	where = recording.ListPlace(t.day, t.size, len(list))
-	t.size += int64(len(list))
+	where = recording.ListPlace(t.day, t.content.Size(), len(list))
+	t.content.Wrote(list)
 	return where, nil
 }
 
@@ -291,7 +298,7 @@ func (t *tickFile) close() error {
 	if t.f == nil {
 		return nil
 	}
-	err := t.f.trim(t.size)
+	err := t.f.trim(t.content.Size())
 	return errors.Join(err, t.drop())
 }
 

@@ -48,6 +48,9 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 	sealed, err := w.sealer.Seal(w.spool.codec, scratch, c.frames, c.at, c.final)
 	recycle(c.frames)
 	if err == nil {
+		err = w.ready()
+	}
+	if err == nil {
 		err = writeAll(w.file, sealed)
 	}
 	if err != nil {
@@ -55,14 +58,13 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 		w.handBack()
 		return scratch
 	}
-	w.size += int64(len(sealed))
 	over := w.spool.count(w, len(sealed))
 
 	w.mu.Lock()
 	if !w.broken {
 		w.segments++
 		w.head = w.sealer.Head()
-		w.bytes = w.size
+		w.content.Wrote(sealed)
 		w.changedLocked()
 		if over != nil {
 			w.endLocked(over)
@@ -72,6 +74,18 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 	w.mu.Unlock()
 	w.handBack()
 	return sealed
+}
+
+// ready returns nil where the end of the file is still what was written: what
+// follows would hide that somebody cut it.
+func (w *Writer) ready() error {
+	if w.spool.guard == nil {
+		return nil
+	}
+	if err := w.content.Check(w.file, w.place.data.Path()); err != nil {
+		return gone(err)
+	}
+	return nil
 }
 
 // handBack ends a worker's turn with the recording: to the end of the queue

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"entry/audit/names"
 	"entry/session/recording"
 )
 
@@ -38,9 +39,7 @@ type Writer struct {
 	failed   chan struct{}
 	closing  sync.Mutex // one Close at a time
 
-	// The worker that has the recording owns these.
-	sealer *recording.Sealer
-	size   int64
+	sealer *recording.Sealer // the worker's that has the recording
 
 	// mu guards what follows. No I/O happens under it. Spool.mu may be taken
 	// while it is held.
@@ -57,7 +56,7 @@ type Writer struct {
 	cuts     uint64        // segments cut so far
 	segments uint32        // segments written so far
 	head     [32]byte      // the hash up to there
-	bytes    int64         // the file's size up to there
+	content  names.Content // what the file is up to there; only the worker changes it
 	released bool          // the file is closed
 	summary  *Summary      // set by a Close that succeeded
 }
@@ -322,6 +321,11 @@ func (w *Writer) Close() (Summary, error) {
 	if err == nil {
 		err = w.spool.within(w.file.Sync, func() {})
 	}
+	if err == nil && w.spool.guard != nil {
+		if err = w.check(); err == nil {
+			err = w.checkKey()
+		}
+	}
 	if err != nil {
 		w.abandon(err)
 	}
@@ -336,7 +340,9 @@ func (w *Writer) Close() (Summary, error) {
 	return sum, nil
 }
 
-func (w *Writer) sum() Summary { return Summary{Segments: w.segments, Head: w.head, Bytes: w.bytes} }
+func (w *Writer) sum() Summary {
+	return Summary{Segments: w.segments, Head: w.head, Bytes: w.content.Size()}
+}
 
 // release gives the file back once no worker has it. Only broken and sealed
 // recordings are released.
