@@ -52,6 +52,7 @@ type Log struct {
 	parent  *os.File // dir, for its fsync
 	reserve int64    // bytes; 0 is none
 	witness *witness // nil without
+	still   bool     // nothing is made or written: see Still
 
 	// Files that must stay where they are.
 	locked, events, hashes, checkpoint kept

@@ -46,28 +46,18 @@ type Options struct {
 func Open(dir string, o Options) (*Log, error) { return open(dir, o, realDisk{}) }
 
 func open(dir string, o Options, d disk) (_ *Log, err error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	l := &Log{now: o.Now, disk: d, reserve: o.Reserve}
+	l := &Log{disk: d, reserve: o.Reserve}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open audit log %s: %w", dir, err)
 			l.release()
 		}
 	}()
-	key := strings.TrimSpace(o.Key)
-	if l.signer, err = note.NewSigner(key); err != nil {
-		return nil, errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
-	}
-	v, err := verifierOf(key)
+	v, err := l.identify(dir, o)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	if l.path, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
 	if l.dir, err = os.OpenRoot(dir); err != nil {
@@ -83,9 +73,8 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.now().Before(found.last.Add(-maxStepBack)) {
-		return nil, fmt.Errorf("%w: it is %s, the last event's time is %s", ErrClock,
-			l.now().UTC().Format(time.RFC3339), found.last.Format(time.RFC3339))
+	if err := l.onTime(found.last); err != nil {
+		return nil, err
 	}
 	if err := l.repair(found); err != nil {
 		return nil, err
@@ -111,6 +100,30 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	return l, nil
 }
 
+// identify takes what the options say of the log in dir: its key, its clock.
+func (l *Log) identify(dir string, o Options) (v note.Verifier, err error) {
+	if l.now = o.Now; l.now == nil {
+		l.now = time.Now
+	}
+	key := strings.TrimSpace(o.Key)
+	if l.signer, err = note.NewSigner(key); err != nil {
+		return nil, errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
+	}
+	if v, err = verifierOf(key); err == nil {
+		l.path, err = filepath.Abs(dir)
+	}
+	return v, err
+}
+
+// onTime refuses a clock that is behind the last event.
+func (l *Log) onTime(last time.Time) error {
+	if l.now().Before(last.Add(-maxStepBack)) {
+		return fmt.Errorf("%w: it is %s, the last event's time is %s", ErrClock,
+			l.now().UTC().Format(time.RFC3339), last.Format(time.RFC3339))
+	}
+	return nil
+}
+
 // found is what a start finds on disk, and what it has to do about it.
 type found struct {
 	fresh      bool
@@ -129,6 +142,19 @@ func (f *found) note(reason, format string, a ...any) {
 	f.notes = append(f.notes, Event{Type: LogRecovered, Reason: reason, Detail: fmt.Sprintf(format, a...)})
 }
 
+// openFile opens a file of dir to be read and appended to, or, where nothing may be
+// changed, only to be read: then one that would be made is an empty one elsewhere.
+func (l *Log) openFile(dir *os.Root, name string, flags int) (*os.File, error) {
+	if !l.still {
+		return dir.OpenFile(name, os.O_RDWR|os.O_APPEND|flags, 0o600)
+	}
+	f, err := dir.Open(name)
+	if errors.Is(err, os.ErrNotExist) && flags&os.O_CREATE != 0 {
+		return os.Open(os.DevNull)
+	}
+	return f, err
+}
+
 // inspect reads everything and changes nothing but to create empty files.
 func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
 	f := &found{}
@@ -142,22 +168,22 @@ func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
 	}
 	started := false
 	if witnessDir != "" {
-		if l.witness, started, err = openWitness(witnessDir, l.dir, f.fresh, l.disk); err != nil {
+		if l.witness, started, err = l.openWitness(witnessDir, f.fresh); err != nil {
 			return nil, fmt.Errorf("open witness directory: %w", err)
 		}
 		f.replay.witness = newWitnessReader(l.witness.File, v.Name())
 	}
-	flags := os.O_RDWR | os.O_APPEND
+	flags := 0
 	if f.signed.size == 0 {
-		flags |= os.O_CREATE
+		flags = os.O_CREATE
 	}
-	if l.events.File, err = l.dir.OpenFile(eventsName, flags, 0o600); err != nil {
+	if l.events.File, err = l.openFile(l.dir, eventsName, flags); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, badLine(1, 0, "is missing: there is no such file, %d records were signed; if it was rotated, put it back", f.signed.size)
 		}
 		return nil, err
 	}
-	if l.hashes.File, err = l.dir.OpenFile(hashesName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
+	if l.hashes.File, err = l.openFile(l.dir, hashesName, os.O_CREATE); err != nil {
 		return nil, err
 	}
 	cache := &cacheCheck{r: bufio.NewReaderSize(l.hashes, 64<<10), same: true}

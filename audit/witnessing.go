@@ -20,18 +20,21 @@ type witness struct {
 // openWitness opens, and for a new log or a newly configured witness makes, the
 // file of checkpoints. The directory itself is made only for a new log: where
 // it is missing later on, the other disk is more likely not mounted.
-func openWitness(dir string, own *os.Root, fresh bool, d disk) (w *witness, started bool, err error) {
-	if fresh {
+func (l *Log) openWitness(dir string, fresh bool) (w *witness, started bool, err error) {
+	if fresh && !l.still {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, false, err
 		}
 	}
 	root, err := os.OpenRoot(dir)
+	if l.still && fresh && errors.Is(err, os.ErrNotExist) {
+		root, err = nowhere()
+	}
 	if err != nil {
 		return nil, false, err
 	}
 	defer root.Close()
-	a, err := own.Stat(".")
+	a, err := l.dir.Stat(".")
 	if err != nil {
 		return nil, false, err
 	}
@@ -42,15 +45,15 @@ func openWitness(dir string, own *os.Root, fresh bool, d disk) (w *witness, star
 	if os.SameFile(a, b) {
 		return nil, false, errors.New("it is the log's own directory")
 	}
-	w = &witness{disk: d}
+	w = &witness{disk: l.disk}
 	if w.parent, err = root.Open("."); err != nil {
 		return nil, false, err
 	}
 	_, err = root.Stat(witnessName)
 	started = errors.Is(err, os.ErrNotExist)
-	w.File, err = root.OpenFile(witnessName, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
-	if err == nil && started {
-		err = d.sync(w.parent, false)
+	w.File, err = l.openFile(root, witnessName, os.O_CREATE)
+	if err == nil && started && !l.still {
+		err = l.disk.sync(w.parent, false)
 	}
 	if err == nil {
 		w.path, err = filepath.Abs(filepath.Join(dir, witnessName))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -160,4 +161,76 @@ func remove(t testing.TB, path string) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestCheckSaysWhatServeRefuses: where the log or the database keeps a server from
+// starting, check says so in the same lines, and changes no file; where only a start
+// has something to repair, check finds nothing wrong.
+func TestCheckSaysWhatServeRefuses(t *testing.T) {
+	beside(t)
+	sql := func(statement string) string {
+		return `/usr/bin/python3 -c "import sqlite3; c = sqlite3.connect('state/entry.db', isolation_level=None); c.execute(\"` + statement + `\"); c.close()"`
+	}
+	for name, c := range map[string]struct {
+		spoil string // in the site's folder
+		want  string // what is said, or "" where nothing is wrong
+	}{
+		"nothing":            {"true", ""},
+		"rotated":            {"mv audit/events.jsonl audit/events.jsonl.1", "if it was rotated, put it back"},
+		"truncated":          {": > audit/events.jsonl", "line 1 is missing"},
+		"put back":           {"rm -r audit && mv old audit", "the log was put back to an older state"},
+		"no checkpoint":      {"rm audit/checkpoint", "checkpoint is missing"},
+		"no log":             {"rm -r audit", "the log was put back to an older state"},
+		"a line changed":     {"sed -i s/alice/malice/ audit/events.jsonl", "is not the record that was signed"},
+		"a cut tail":         {"printf half >> audit/events.jsonl", ""},
+		"no hashes":          {"rm audit/hashes", ""},
+		"no witness":         {"rm -r witness", "open witness directory"},
+		"killed":             {"kill -9 $SERVER", ""},
+		"a newer database":   {sql("INSERT INTO migrations VALUES (9999, 'x', 'y', 0)"), "the database is newer than this program"},
+		"another's database": {sql("UPDATE log_positions SET root = zeroblob(32)"), "isn't the one that the database knows"},
+		"no WAL":             {sql("PRAGMA journal_mode=DELETE"), ""},
+		"no database":        {"rm state/entry.db*", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := initSite(t)
+			s.mustEntry("user", "add", "alice")
+			testkit.MustRun(t, command("cp", "-a", s.path("audit"), s.path("old")))
+			s.serve()
+			server := fmt.Sprint("SERVER=", s.proc.Cmd.Process.Pid)
+			if name != "killed" {
+				s.stop()
+			}
+			testkit.MustRun(t, command("env", "-C", s.dir, server, "sh", "-c", c.spoil))
+			if name == "killed" {
+				s.proc.Wait()
+			}
+			before := contents(t, s.dir)
+			check := s.entry("check")
+			if now := contents(t, s.dir); now != before {
+				t.Errorf("check has changed files; before:\n%s\nand now:\n%s", before, now)
+			}
+			if c.want == "" {
+				if check.Code != 0 {
+					t.Errorf("check: %s", check)
+				}
+				s.serve()
+				s.stop()
+				return
+			}
+			said := func(r testkit.Result) []string {
+				return regexp.MustCompile(`(?m)^(entry|hint): .*`).FindAllString(r.Stderr, -1)
+			}
+			serve := s.entry("serve")
+			if check.Code != 1 || check.Stdout != "" || !strings.Contains(check.Stderr, c.want) || serve.Code != 1 || !slices.Equal(said(check), said(serve)) {
+				t.Errorf("check: %s\nserve: %s\nwant %q", check, serve, c.want)
+			}
+		})
+	}
+}
+
+// contents is every file below dir with its hash, and every folder. The index into
+// SQLite's log is left out: readers mark in it what they read.
+func contents(t *testing.T, dir string) string {
+	return testkit.MustRun(t, command("sh", "-c", "cd "+dir+" && find . -type f ! -name '*-shm' | sort | xargs sha256sum && find . -type d | sort")).Stdout
 }

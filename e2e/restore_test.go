@@ -144,7 +144,7 @@ func TestLogOlderThanItsDatabase(t *testing.T) {
 	if err := os.Rename(s.path("old"), s.path("audit")); err != nil {
 		t.Fatal(err)
 	}
-	for _, verb := range [][]string{{"serve"}, {"user", "enable", "alice"}} {
+	for _, verb := range [][]string{{"check"}, {"serve"}, {"user", "enable", "alice"}} {
 		r := s.entry(verb...)
 		if r.Code == 0 || !strings.Contains(r.Stderr, "the audit log is older than the database: it has ") || !strings.Contains(r.Stderr, "put the newest copy of the log's directory back; where records are lost for good, an auditor signs that: entry audit accept-gap") {
 			t.Errorf("%q: %s", verb, r)

@@ -25,11 +25,9 @@ import (
 // the log's one writer. tell hears, in words and with the cause, of notices to
 // users that got lost meanwhile.
 func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, error) {
-	c, err := admin.Dial(cfg.Admin.Socket)
-	if err == nil {
-		return c, nil
-	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, hinted(fmt.Errorf("admin socket: %w", err), "run this as root or as the server's own account")
+	c, err := reach(cfg)
+	if c != nil || err != nil {
+		return c, err
 	}
 	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
 		return nil, err
@@ -43,6 +41,18 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
 	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
+}
+
+// reach dials the running server; without one the client is nil.
+func reach(cfg *configs.Config) (*admin.Client, error) {
+	c, err := admin.Dial(cfg.Admin.Socket)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, hinted(fmt.Errorf("admin socket: %w", err), "run this as root or as the server's own account")
+	}
+	return c, nil
 }
 
 // ownAccount refuses to work in the server's place as another account than the

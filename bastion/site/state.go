@@ -48,8 +48,8 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if err != nil {
 		return nil, err
 	}
-	if audit.Beginning(cfg.Audit.Directory) {
-		return nil, hinted(errors.New("a new audit log was about to take the place of one that can't go on, and was cut off"), "run entry audit accept-gap again")
+	if err := logCutOff(cfg); err != nil {
+		return nil, err
 	}
 	terms, err := readTerms(cfg.Login.Terms)
 	if err != nil {
@@ -62,11 +62,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		}
 	}()
 	if s.log, err = audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve}); err != nil {
-		var bad *audit.BadRecord
-		if errors.As(err, &bad) {
-			return nil, hinted(err, "keep these files as they are; "+newestLog)
-		}
-		return nil, err
+		return nil, unopened(err)
 	}
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -87,6 +83,23 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		Panicked: func(err error) { tell("a login was given up", err) },
 	})
 	return s, err
+}
+
+// logCutOff refuses a log's directory in which a new log was about to begin.
+func logCutOff(cfg *configs.Config) error {
+	if audit.Beginning(cfg.Audit.Directory) {
+		return hinted(errors.New("a new audit log was about to take the place of one that can't go on, and was cut off"), "run entry audit accept-gap again")
+	}
+	return nil
+}
+
+// unopened says what to do where the log can't be opened.
+func unopened(err error) error {
+	var bad *audit.BadRecord
+	if errors.As(err, &bad) {
+		return hinted(err, "keep these files as they are; "+newestLog)
+	}
+	return err
 }
 
 // settle waits for codes that are being sent and delivers the notices that still

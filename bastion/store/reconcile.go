@@ -45,6 +45,28 @@ func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []st
 	node := log.Name()
 	s.node.Store(&node)
 	end := log.Position()
+	r, err := s.compare(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	// Other servers on this database hear of it, and end what they have open.
+	return r.did, named("reconcile", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+		if err := r.apply(ctx, tx); err != nil {
+			return err
+		}
+		if alarms := r.alarms(); len(alarms) > 0 {
+			if err := log.Append(ctx, alarms...); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, notePosition, node, end.Size, end.Root[:], end.Size, micros(now))
+		return err
+	}))
+}
+
+// compare finds what the database lacks of the log.
+func (s *Store) compare(ctx context.Context, log Log) (*reconciling, error) {
+	node, end := log.Name(), log.Position()
 	r := &reconciling{node: node, takes: map[string]*taking{}, steps: map[string]int64{}}
 	if err := s.snapshot(ctx, func(tx *sql.Tx) error { return r.load(ctx, tx) }); err != nil {
 		return nil, named("reconcile", err)
@@ -67,19 +89,7 @@ func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []st
 	if !r.known && !r.marked {
 		r = &reconciling{node: node} // the first database of this log, as far as anybody can tell
 	}
-	// Other servers on this database hear of it, and end what they have open.
-	return r.did, named("reconcile", s.changeAccounts(ctx, func(tx *sql.Tx) error {
-		if err := r.apply(ctx, tx); err != nil {
-			return err
-		}
-		if alarms := r.alarms(); len(alarms) > 0 {
-			if err := log.Append(ctx, alarms...); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, notePosition, node, end.Size, end.Root[:], end.Size, micros(now))
-		return err
-	}))
+	return r, nil
 }
 
 // reconciling is what a start finds that the database lacks of the log.

@@ -28,7 +28,10 @@ func checkCmd() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration, the policy and its tests, and the keys",
 		Long: `Check the configuration, the policy with its tests, and the keys, and change
-nothing. Every problem of a file is named with its line. Warnings are on standard
+nothing. Every problem of a file is named with its line. Where no server runs, the
+audit log and the database are looked at as well: what a start would refuse of them
+(a log that was rotated, changed, or put back older than the database or its
+witness) is said here in the same words, with exit code 1. Warnings are on standard
 error and don't change the exit code: among them, members of a lab without an
 account, accounts in no lab, with the names that are likely misspelt, and public
 keys that several accounts have.
@@ -55,7 +58,11 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			for _, w := range found.Warnings {
 				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
-			for _, w := range strays(cmd.Context(), cfg, p) {
+			astray, err := strays(cmd.Context(), cfg, p)
+			if err != nil {
+				return err
+			}
+			for _, w := range astray {
 				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
 			fmt.Printf("ok: %s, policy %s\n", plain.Count(len(p.Targets()), "target"), p.Hash())
@@ -69,19 +76,23 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 const mostStrays = 20
 
 // strays says how accounts and policy disagree. Before the first server or verb
-// there are no accounts to ask for.
-func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warnings []string) {
-	if !exists(cfg.Database.SQLite) {
-		return nil
+// there are no accounts to ask for. The error is that with which a server wouldn't
+// start.
+func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warnings []string, err error) {
+	c, err := site.Look(ctx, cfg)
+	switch {
+	case errors.Is(err, site.ErrUnasked):
+		return []string{"the accounts were not held against the policy: " + err.Error()}, nil
+	case err != nil:
+		return nil, err
+	case c == nil:
+		return nil, nil
 	}
-	o, err := openOperator(cfg)
-	if err != nil {
-		return []string{"the accounts were not held against the policy: " + err.Error()}
-	}
+	o := &operator{c}
 	var users []identity.UserInfo
 	err = errors.Join(o.call(ctx, http.MethodGet, "/v1/users", nil, &users), o.Close())
 	if err != nil {
-		return []string{"the accounts were not held against the policy: " + err.Error()}
+		return []string{"the accounts were not held against the policy: " + err.Error()}, nil
 	}
 	s := admin.Compare(users, p)
 	var missing []string
@@ -107,7 +118,7 @@ func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warning
 	if len(stranded) > 0 {
 		warnings = append(warnings, "codes go by SMS, for which entry.yaml has no gateway (sms), so these can't log in: "+plain.List(stranded, mostStrays))
 	}
-	return append(warnings, sharedKeys(users)...)
+	return append(warnings, sharedKeys(users)...), nil
 }
 
 // sharedKeys names the public keys that several accounts have: who logs in with one

@@ -1,0 +1,114 @@
+//go:build linux
+
+package audit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Still is a log that is only looked at, as Open would take it up.
+type Still struct{ l *Log }
+
+// Inspect refuses what Open would refuse, with the same error, and changes nothing:
+// what a start would repair is left as it is. Where there is no log yet it returns
+// an empty one. It returns ErrLocked while a writer has the directory.
+func Inspect(dir string, o Options) (_ *Still, err error) {
+	l := &Log{disk: realDisk{}, still: true}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open audit log %s: %w", dir, err)
+			l.release()
+		}
+	}()
+	v, err := l.identify(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if l.dir, err = os.OpenRoot(dir); errors.Is(err, os.ErrNotExist) {
+		l.dir, err = nowhere()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if written(l.dir) {
+		return nil, ErrLocked
+	}
+	found, err := l.inspect(o.Witness, v)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.onTime(found.last); err != nil {
+		return nil, err
+	}
+	l.position.Store(&Position{Size: found.replay.tree.size, Root: found.replay.tree.root()})
+	return &Still{l}, nil
+}
+
+// nowhere is an empty directory without a name.
+func nowhere() (*os.Root, error) {
+	path, err := os.MkdirTemp("", "entry-nowhere-")
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	return root, errors.Join(err, os.Remove(path))
+}
+
+// Name is as Log's.
+func (s *Still) Name() string { return s.l.Name() }
+
+// Position is what the log would be after a start.
+func (s *Still) Position() Position { return s.l.Position() }
+
+// At is what the log was when it had size records; ok is false where it never had.
+func (s *Still) At(size uint64) (p Position, ok bool, err error) {
+	if size > s.Position().Size {
+		return Position{}, false, nil
+	}
+	if _, err := s.l.events.Seek(0, io.SeekStart); err != nil {
+		return Position{}, false, err
+	}
+	var t tree
+	for lines := newLineReader(bufio.NewReader(s.l.events)); t.size < size; {
+		line, err := lines.next()
+		if err != nil {
+			return Position{}, false, fmt.Errorf("read %s: %w", eventsName, err)
+		}
+		t.add(tlog.RecordHash(line), nil)
+	}
+	return Position{Size: size, Root: t.root()}, true, nil
+}
+
+// Since yields the events after the first size records that a start would keep.
+func (s *Still) Since(size uint64) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		left := s.Position().Size - min(size, s.Position().Size)
+		if left == 0 {
+			return
+		}
+		for e, err := range s.l.Since(size) {
+			if left--; !yield(e, err) || err != nil || left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// Append refuses: nothing is written to a log that is only looked at.
+func (s *Still) Append(context.Context, ...Event) error {
+	return errors.New("the audit log is only looked at")
+}
+
+// Close lets go of the files.
+func (s *Still) Close() error {
+	s.l.release()
+	return nil
+}
