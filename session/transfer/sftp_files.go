@@ -1,0 +1,379 @@
+package transfer
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"math"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// file is one that is open, or a directory.
+type file struct {
+	handle string
+	path   string // when it was opened
+	to     string // as which it was renamed since
+	key    string // what it is called now, to compare
+	dir    bool
+	began  time.Time
+	order  int  // of the request that opened it
+	puts   bool // opened for what changes it
+	gets   bool // opened for reading
+
+	up, down content
+
+	// base is how long the file may be but for what was written here; -1 isn't
+	// known.
+	base   int64
+	ends   int64  // where reading it ends, as the target said; -1 isn't known
+	read   bool   // the end was met by reading
+	passes int    // times that all of it was read
+	first  []byte // hash of the first
+
+	pending int // requests under way that name it
+	writing int // of those, WRITE
+	sizing  int // of those, FSETSTAT with a size
+	cuts    int // of the latter, how many began or ended ever
+
+	closing bool      // CLOSE went out
+	closed  bool      // and is answered
+	denied  [3]string // by direction: why entry let no more pass
+	failed  [3]string // likewise: what the target said first
+}
+
+// opened notes the file whose handle answers q.
+func (d *SFTP) opened(q *request, handle string) {
+	f := &file{handle: handle, path: q.path, key: d.key(q.path), dir: q.dir, began: q.began, order: q.order, base: -1, ends: -1}
+	f.up.pool, f.down.pool = &d.pool, &d.pool
+	if !f.dir {
+		f.puts, f.gets = q.puts(), q.gets()
+	}
+	if q.anew {
+		f.base = 0
+	}
+	switch {
+	case q.flags&fxfAppend != 0:
+		f.up.lose("it was opened for appending")
+	case q.attrs.flags&attrSize != 0:
+		f.up.lose("it was opened with a size")
+	}
+	if f.puts {
+		for other := range d.named(q.path) {
+			const twice = "it was open for writing twice at once"
+			other.up.lose(twice)
+			f.up.lose(twice)
+		}
+	}
+	d.handles[handle] = f
+	d.files[f] = true
+	d.texts += len(f.path) + len(f.key)
+}
+
+// key is what paths are compared by. Links aren't followed.
+func (d *SFTP) key(p string) string {
+	if d.home != "" && !strings.HasPrefix(p, "/") {
+		p = d.home + "/" + p
+	}
+	return path.Clean(p)
+}
+
+// settles says where relative paths begin.
+func (d *SFTP) settles(home string) {
+	if d.home != "" || !strings.HasPrefix(home, "/") {
+		return
+	}
+	d.home = home
+	for f := range d.files {
+		d.rename(f, f.to, d.key(f.key))
+	}
+}
+
+// rename follows f as long as there is room for names.
+func (d *SFTP) rename(f *file, to, key string) {
+	d.texts -= len(f.to) + len(f.key)
+	if d.texts+len(to)+len(key) > maxTexts || len(to) > maxPath {
+		to, key = "", "" // which no path is
+		f.up.lose("it was renamed while it was open, further than is followed")
+	}
+	d.texts += len(to) + len(key)
+	f.to, f.key = to, key
+}
+
+// named are the open files that can be changed and are called p.
+func (d *SFTP) named(p string) iter.Seq[*file] {
+	return func(yield func(*file) bool) {
+		key := d.key(p)
+		for f := range d.files {
+			if f.puts && f.key == key && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// renamed follows what became of the names of open files once q is done.
+func (d *SFTP) renamed(q *request) {
+	if !q.renames || len(d.files) == 0 {
+		return
+	}
+	from, to := d.key(q.path), d.key(q.to)
+	for f := range d.files {
+		switch q.operation {
+		case rename, posix:
+			if rest, in := strings.CutPrefix(f.key, from); in && (rest == "" || rest[0] == '/' || from == "/") {
+				moved := q.to
+				if rest != "" {
+					moved = path.Join(q.to, rest)
+				}
+				d.rename(f, moved, d.key(moved))
+			} else if f.key == to {
+				f.up.lose("another file took its name while it was open")
+			}
+		case operations[fxpRemove]:
+			if f.key == from {
+				f.up.lose("it was removed while it was open")
+			}
+		case hardlink:
+			if f.key == from {
+				f.up.lose("it got another name while it was open")
+			}
+		case symlink:
+			target := q.to
+			if !strings.HasPrefix(target, "/") {
+				target = path.Join(path.Dir(q.path), target)
+			}
+			if f.key == d.key(target) {
+				f.up.lose("it got another name while it was open")
+			}
+		}
+	}
+}
+
+// arrives takes the head of n bytes that were read from offset.
+func (f *file) arrives(offset int64, n int) {
+	c := &f.down
+	if f.ends >= 0 && offset+int64(n) > f.ends {
+		f.ends = -1 // it has grown
+	}
+	if n > 0 && offset == 0 && c.next > 0 && f.whole() {
+		f.again()
+	}
+	c.begin(offset, n)
+}
+
+// whole says that all of the file was read, once, and its end was seen.
+func (f *file) whole() bool {
+	return f.down.lost == "" && len(f.down.held) == 0 && f.down.next == f.ends
+}
+
+// again begins with reading all of the file once more.
+func (f *file) again() {
+	sum := f.down.digested()
+	switch {
+	case f.passes == 0:
+		f.first = sum
+	case !bytes.Equal(f.first, sum):
+		f.down.lose("it was read more than once, and not alike")
+		return
+	}
+	f.passes++
+	f.down.restart()
+}
+
+// readFailed takes the status that a READ ended with.
+func (f *file) readFailed(q *request, code uint32, text string) {
+	switch {
+	case code != fxEOF:
+		f.fails(Download, text)
+		f.down.lose(fmt.Sprintf("the target didn't give the bytes from %d on", q.offset))
+	case q.length == 0: // which ends anywhere
+	case f.ends < 0 || q.offset < f.ends:
+		f.ends, f.read = q.offset, true
+	}
+}
+
+// cut notes that the file was made n bytes long, or longer or shorter.
+func (f *file) cut(n uint64) {
+	switch {
+	case n == 0:
+		if f.up.moved > 0 && f.up.lost == "" {
+			f.up.restart()
+		}
+		f.base = 0
+	case n > math.MaxInt64:
+		f.up.lose("its size was set beyond any")
+	case int64(n) >= f.up.top:
+		f.base = int64(n)
+	default:
+		f.up.lose(fmt.Sprintf("it was cut to %d bytes after more was written", n))
+	}
+}
+
+// sized takes what the target says of a file's size.
+func (d *SFTP) sized(q *request, a attributes) {
+	if a.flags&attrSize == 0 || a.size > math.MaxInt64 {
+		return
+	}
+	if q.file != nil {
+		if q.cuts == q.file.cuts {
+			q.file.size(int64(a.size))
+		}
+		return
+	}
+	// What a path leads to is the open file if no name was changed meanwhile, and
+	// it was opened before: its request was sent first.
+	if q.moves != d.renames || !a.regular() {
+		return
+	}
+	key := d.key(q.path)
+	for f := range d.files {
+		if f.key == key && f.to == "" && f.order < q.order && f.cuts == 0 {
+			f.size(int64(a.size))
+		}
+	}
+}
+
+func (f *file) size(n int64) {
+	if f.base < 0 || n < f.base {
+		f.base = n
+	}
+	// Of what is empty by its size the kernel's own files have content.
+	if n > 0 && f.up.moved == 0 {
+		f.ends = n
+	}
+}
+
+// deny notes that a READ or WRITE was refused.
+func (f *file) deny(direction Direction, why string) {
+	c := &f.down
+	if direction == Upload {
+		c = &f.up
+	}
+	c.lose("entry refused the rest")
+	f.denied[direction] = cmp.Or(f.denied[direction], why)
+}
+
+func (f *file) fails(direction Direction, text string) {
+	f.failed[direction] = cmp.Or(f.failed[direction], text)
+}
+
+// settle enters f once it is closed and all is answered.
+func (d *SFTP) settle(f *file, r Ruling) {
+	if !f.closed || f.pending > 0 || !d.files[f] {
+		return
+	}
+	d.forget(f)
+	d.enter(f, OK, "", r)
+}
+
+func (d *SFTP) forget(f *file) {
+	if d.handles[f.handle] == f {
+		delete(d.handles, f.handle)
+	}
+	delete(d.files, f)
+	d.texts -= len(f.path) + len(f.to) + len(f.key)
+}
+
+// enter adds what there is to say of f; why is for a file that wasn't closed.
+func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
+	now := time.Now()
+	one := func(direction Direction, operation string, c *content, unknown string) {
+		e := Entry{Protocol: sftpName, Operation: operation, Direction: direction, Path: f.path, To: f.to,
+			Size: c.moved, Unknown: cmp.Or(why, unknown), Began: f.began, Ended: now, Outcome: end}
+		switch {
+		case f.denied[direction] != "":
+			e.Outcome, e.Detail = Refused, f.denied[direction]
+		case f.failed[direction] != "":
+			e.Outcome, e.Detail = Failed, f.failed[direction]
+		}
+		if e.Outcome != OK && e.Unknown == "" {
+			e.Unknown = "it failed"
+		}
+		if e.Unknown == "" {
+			e.SHA256 = c.digested()
+		}
+		if direction == Download && f.passes > 0 && e.Unknown == "" {
+			e.Detail = fmt.Sprintf("read %d times", f.passes+1)
+		}
+		r.Enter(e)
+	}
+	if f.gets && !f.puts || f.down.moved > 0 || f.read || f.denied[Download]+f.failed[Download] != "" {
+		one(Download, "get", &f.down, f.unread())
+	}
+	if f.puts || f.up.moved > 0 || f.denied[Upload]+f.failed[Upload] != "" {
+		one(Upload, "put", &f.up, f.unwritten())
+	}
+	f.up.drop(len(f.up.held))
+	f.down.drop(len(f.down.held))
+}
+
+// unread says why what was read has no hash of the whole file.
+func (f *file) unread() string {
+	c := &f.down
+	switch {
+	case c.lost != "":
+		return c.lost
+	case f.whole() && f.passes == 0:
+		return ""
+	case f.whole() && !bytes.Equal(f.first, c.digested()):
+		return "it was read more than once, and not alike"
+	case f.whole():
+		return ""
+	case f.passes > 0:
+		return fmt.Sprintf("it was read more than once, the last time to byte %d", c.next)
+	case len(c.held) > 0:
+		return fmt.Sprintf("bytes from %d on weren't read", c.next)
+	}
+	return fmt.Sprintf("it was read to byte %d, and no end seen there", c.next)
+}
+
+// unwritten is the same for what was written.
+func (f *file) unwritten() string {
+	c := &f.up
+	switch {
+	case c.lost != "":
+		return c.lost
+	case len(c.held) > 0:
+		return fmt.Sprintf("bytes from %d on weren't written", c.next)
+	case f.base < 0:
+		return "it wasn't emptied first, and how long it was isn't known"
+	case f.base > c.next:
+		return fmt.Sprintf("bytes from %d on weren't written here", c.next)
+	}
+	return ""
+}
+
+// largest is the content that holds most.
+func (d *SFTP) largest() (most *content) {
+	n := 0
+	for f := range d.files {
+		for _, c := range []*content{&f.up, &f.down} {
+			if held := c.holds(); held > n {
+				most, n = c, held
+			}
+		}
+	}
+	return most
+}
+
+// cut enters all that is under way.
+func (d *SFTP) cut(why string, r Ruling) {
+	for _, q := range slices.SortedFunc(maps.Values(d.requests), func(a, b *request) int { return cmp.Compare(a.order, b.order) }) {
+		if q.listed || q.operation == operations[fxpOpen] {
+			e := q.entry()
+			e.Ended, e.Outcome = time.Now(), Cut
+			r.Enter(e)
+		}
+	}
+	for _, f := range slices.SortedFunc(maps.Keys(d.files), func(a, b *file) int { return cmp.Compare(a.order, b.order) }) {
+		d.forget(f)
+		d.enter(f, Cut, why, r)
+	}
+	clear(d.requests)
+	d.texts, d.opening = 0, 0
+}
