@@ -69,8 +69,9 @@ const (
 
 	ApprovalRequested Type = "approval.requested"
 	ApprovalGiven     Type = "approval.given"
-	ApprovalMissing   Type = "approval.missing" // nobody approved in time, or the user left
-	BudgetWarning     Type = "budget.warning"   // 80 % of it
+	ApprovalWithdrawn Type = "approval.withdrawn" // Ref is its request, Approver who had given it
+	ApprovalMissing   Type = "approval.missing"   // nobody approved in time, or the user left
+	BudgetWarning     Type = "budget.warning"     // 80 % of it
 	BudgetSpent       Type = "budget.spent"
 
 	UserAdded    Type = "user.added"
@@ -99,7 +100,7 @@ var types = []Type{
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested,
 	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved,
-	ApprovalRequested, ApprovalGiven, ApprovalMissing, BudgetWarning, BudgetSpent,
+	ApprovalRequested, ApprovalGiven, ApprovalWithdrawn, ApprovalMissing, BudgetWarning, BudgetSpent,
 	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserDeparted, UserResetRequested, NoticeLost,
 }
 

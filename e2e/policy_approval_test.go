@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -69,7 +71,7 @@ func TestApproval(t *testing.T) {
 	s.stop()
 	s.serve()
 	kept := s.mustEntry("approve", "--given")
-	if !regexp.MustCompile(`^alice on home\.tinker from 127\.0\.0\.1, by rule all; approved by bob at .*, until .*; any number of sessions\n$`).MatchString(kept) {
+	if !regexp.MustCompile(`^[a-z2-7]{8}  alice on home\.tinker from 127\.0\.0\.1, by rule all; approved by bob at .*, until .*; any number of sessions\n$`).MatchString(kept) {
 		t.Errorf("after a restart: %q", kept)
 	}
 	c.master()
@@ -247,6 +249,25 @@ func TestApprovalForAWorkbench(t *testing.T) {
 	if e := s.awaitEvent("forward.opened", nil); e.Target != "workbench.tinker" {
 		t.Errorf("%+v", e)
 	}
+	// Withdrawn, it ends what is open and lets in nothing more.
+	open, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	if err := roundTrip(open); err != nil {
+		t.Fatal(err)
+	}
+	s.mustEntry("approve", "--withdraw", m[1])
+	if err := open.SetReadDeadline(time.Now().Add(testkit.Bound(2 * time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := open.Read(make([]byte, 1)); n != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it goes on: %d, %v", n, err)
+	}
+	if err := tryForward(p, port); err == nil {
+		t.Error("it works without approval")
+	}
 }
 
 // TestApprovalForOneSessionAtTwoServers: who waits at one server is seen and
@@ -286,4 +307,89 @@ func TestApprovalForOneSessionAtTwoServers(t *testing.T) {
 	p.End()
 	first.stop()
 	second.mustEntry("audit", "verify")
+}
+
+// TestApprovalIsWithdrawn: an operator at one of two servers takes back what a
+// session at the other rests on, and an approver what they gave; within two seconds
+// it has ended, and the next one waits.
+func TestApprovalIsWithdrawn(t *testing.T) {
+	beside(t)
+	rule := fourEyes(fmt.Sprintf("approvers: [bob, %s], for: 1h, wait: 10m", testkit.Me(t)))
+	first := initSite(t)
+	home := first.startHome()
+	first.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, rule)
+	first.serve()
+	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, rule)
+	bob := first.enrolled("bob")
+	c, b := first.client(first.enrolled("alice")), first.client(bob)
+	c.master()
+	b.master()
+	given := regexp.MustCompile(`(?m)^([a-z2-7]{8})  alice (?:on|to) home\.tinker from 127\.0\.0\.1, by rule all`)
+	for who, way := range map[string]struct {
+		approve, withdraw func(id string)
+		list              func() string
+		line              string
+	}{
+		"an operator": {
+			approve: func(id string) { first.mustEntry("approve", id) },
+			list:    func() string { return second.mustEntry("approve", "--given") },
+			withdraw: func(id string) {
+				want := "Withdrawn: " + testkit.Me(t)
+				if out := second.mustEntry("approve", "--withdraw", id); !strings.HasPrefix(out, want) || !strings.Contains(out, "'s approval of alice on home.tinker. What was opened by it ends, or loses what it gave.\n") {
+					t.Errorf("%q", out)
+				}
+			},
+			line: `"detail":"withdrawn by ` + testkit.Me(t),
+		},
+		"the approver": {
+			approve: func(id string) {
+				w := b.portal("approve", id)
+				w.giveCode(bob)
+				w.expect(`Approved: 1 of 1\.`)
+				w.wait()
+			},
+			list: func() string { return testkit.MustRun(t, b.ssh("entry", "approve", "given")).Stdout },
+			withdraw: func(id string) {
+				if r := testkit.Run(t, c.ssh("entry", "approve", "withdraw", id)); r.Code != 4 || !strings.Contains(r.Stderr, "no approval of yours in force has that ID") {
+					t.Errorf("alice withdraws what isn't hers: %s", r)
+				}
+				if r := testkit.MustRun(t, b.ssh("entry", "approve", "withdraw", id)); r.Stdout != "Withdrawn: your approval of alice on home.tinker. What was opened by it ends, or loses what it gave.\n" {
+					t.Errorf("%s", r)
+				}
+			},
+			line: `"approver":"bob"`,
+		},
+	} {
+		p := testkit.Start(t, "ssh -J entry home", c.exec(ticker))
+		id := p.WaitFor(waits)[2]
+		way.approve(id)
+		p.WaitFor(tick)
+		if m := given.FindStringSubmatch(way.list()); m == nil || m[1] != id {
+			t.Fatalf("%s sees %q, want %s", who, way.list(), id)
+		}
+		way.withdraw(id)
+		if !p.Within(testkit.Bound(2*time.Second), func() bool { return !p.Running() }) {
+			t.Fatalf("%s has withdrawn, and the session goes on", who)
+		}
+		if code := p.Wait(); code == 0 || !strings.Contains(p.Stderr.String(), "entry: the approval for home.tinker is over; connect again to ask for another") {
+			t.Errorf("%s: exit %d, %q", who, code, p.Stderr.String())
+		}
+		if out := way.list(); !strings.Contains(out, "is in force") {
+			t.Errorf("%s still sees %q", who, out)
+		}
+		s := first
+		if who == "an operator" {
+			s = second
+		}
+		e := s.awaitEvent("approval.withdrawn", func(e event) bool { return e.Ref == id })
+		if e.User != "alice" || !strings.Contains(e.line, way.line) {
+			t.Errorf("%s: %s", who, e.line)
+		}
+	}
+	if r := second.entry("approve", "--withdraw", "aaaaaaaa"); r.Code != 4 || !strings.Contains(r.Stderr, "no approval in force has this ID; entry approve --given lists them") {
+		t.Errorf("%s", r)
+	}
+	p := testkit.Start(t, "ssh -J entry home", c.exec("echo again"))
+	p.WaitFor(waits)
+	p.End()
 }

@@ -58,7 +58,9 @@ func (g *Gate) follow() {
 				return
 			case <-g.wake:
 				all = true
-				g.waits.look("") // an approval is such a change, too
+				// Approvals given and withdrawn are such changes, too.
+				g.waits.look("")
+				g.approvalsChanged()
 			case <-g.dates:
 				all = unsure
 			case <-t.C:

@@ -180,6 +180,7 @@ func (g *Gate) Waits(ctx context.Context, id, by string) (ApprovalRequest, error
 
 // GivenApproval is an approval in force, as operators see it.
 type GivenApproval struct {
+	ID     string    `json:"id"` // of the request that it answered
 	User   string    `json:"user"`
 	Target string    `json:"target"`
 	Source string    `json:"source"`
@@ -194,10 +195,23 @@ type GivenApproval struct {
 
 // Given lists the approvals in force, those that end first first.
 func (g *Gate) Given(ctx context.Context) ([]GivenApproval, error) {
+	return g.given(ctx, func(Approval) bool { return true })
+}
+
+// Given lists the approvals in force that l's user has given, those that end first
+// first.
+func (l *Login) Given(ctx context.Context) ([]GivenApproval, error) {
+	return l.gate.given(ctx, func(a Approval) bool { return a.By == l.who.User() })
+}
+
+func (g *Gate) given(ctx context.Context, show func(Approval) bool) ([]GivenApproval, error) {
 	all, err := g.o.Book.Approvals(ctx, g.now())
 	out := []GivenApproval{}
 	for _, a := range all {
-		out = append(out, GivenApproval{User: a.Seat.User, Target: a.Seat.Target, Source: a.Seat.Source.String(), Rule: a.Rule, By: a.By, Acting: a.Acting,
+		if !show(a) {
+			continue
+		}
+		out = append(out, GivenApproval{ID: a.Request, User: a.Seat.User, Target: a.Seat.Target, Source: a.Seat.Source.String(), Rule: a.Rule, By: a.By, Acting: a.Acting,
 			At: a.At.UTC(), Until: a.Until.UTC(), Uses: a.Uses, Used: a.Used})
 	}
 	return out, err

@@ -39,6 +39,9 @@ type Book interface {
 	Unuse(ctx context.Context, use string) error
 	// Approvals are all in force.
 	Approvals(ctx context.Context, now time.Time) ([]Approval, error)
+	// Withdraw ends the approval that by gave to a request, and what was to begin by
+	// it or rests on it has it no more. It wakes Accounts.Changed, at all servers.
+	Withdraw(ctx context.Context, request, by string) error
 }
 
 // Waiter is one connection that waits for approval.
@@ -55,7 +58,8 @@ type Waiter struct {
 
 // Approval is one that was given, as listings show it.
 type Approval struct {
-	Seat policy.Seat
+	Request string // that it answered
+	Seat    policy.Seat
 	policy.Approval
 	Used int // sessions that rest on it or did
 }

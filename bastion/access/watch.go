@@ -29,7 +29,7 @@ const (
 type watch struct {
 	messages chan string   // of what is about to end
 	recheck  chan struct{} // what runs is to be decided anew
-	poke     chan struct{} // a new policy
+	poke     chan struct{} // a new policy, or other approvals
 
 	done chan struct{} // closed when run has ended
 }

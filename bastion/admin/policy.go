@@ -64,6 +64,18 @@ func (a *Server) policyHandlers(handle func(string, func(*http.Request) (any, er
 		}
 		return a.Gate.Given(r.Context())
 	})
+	handle("DELETE /v1/approvals/{id}", func(r *http.Request) (any, error) {
+		act := audit.ActorOf(r.Context())
+		if a.Gate == nil || act == nil {
+			return nil, &Error{http.StatusNotFound, "no approval in force has this ID"}
+		}
+		who, acting := personOf(act)
+		done, err := a.Gate.Withdraw(r.Context(), r.PathValue("id"), "", "withdrawn by "+access.Approver(cmp.Or(who, "an operator"), acting))
+		if errors.Is(err, access.ErrNotGiven) {
+			return nil, &Error{http.StatusNotFound, "no approval in force has this ID; entry approve --given lists them"}
+		}
+		return done, err
+	})
 	handle("POST /v1/approvals/{id}", func(r *http.Request) (any, error) {
 		act := audit.ActorOf(r.Context())
 		if a.Gate == nil || act == nil {

@@ -66,11 +66,15 @@ func more(g policy.Grant) *policy.Quorum {
 
 // verbApprove lists who waits for this user's approval, or gives it.
 func (v *visit) verbApprove(ctx context.Context, d *desk, args []string) uint32 {
-	if len(args) > 1 {
-		return v.misused(d, "approve")
-	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		return v.waitingForMe(ctx, d)
+	case len(args) == 1 && args[0] == "given":
+		return v.givenByMe(ctx, d)
+	case len(args) == 2 && args[0] == "withdraw":
+		return v.withdraw(ctx, d, args[1])
+	case len(args) > 1 || args[0] == "withdraw":
+		return v.misused(d, "approve")
 	}
 	r, err := v.p.o.Gate.Waits(ctx, args[0], v.login.Who().User())
 	switch {
@@ -117,4 +121,36 @@ func named(r access.ApprovalRequest) string {
 		return ""
 	}
 	return ": " + plain.Text(r.Approved())
+}
+
+// givenByMe lists this user's approvals in force.
+func (v *visit) givenByMe(ctx context.Context, d *desk) uint32 {
+	mine, err := v.login.Given(ctx)
+	if err != nil {
+		return v.failed(d, "approve", fmt.Errorf("%w: %w", identity.ErrUnavailable, err))
+	}
+	for _, a := range mine {
+		d.out.printf("%s  %s to %s from %s, by rule %s, until %s", a.ID, a.User, a.Target, a.Source, plain.Text(a.Rule), plain.Moment(a.Until))
+	}
+	if len(mine) == 0 {
+		d.out.printf("No approval of yours is in force.")
+	}
+	return exitOK
+}
+
+// withdraw takes an approval of this user's back. It takes access away, so it asks
+// for no code.
+func (v *visit) withdraw(ctx context.Context, d *desk, id string) uint32 {
+	done, err := v.p.o.Gate.Withdraw(ctx, id, v.login.Who().User(), "")
+	switch {
+	case errors.Is(err, access.ErrNotGiven):
+		d.errs.printf("entry: no approval of yours in force has that ID; see: %s", v.says(d, "approve given"))
+		return exitNotFound
+	case err != nil:
+		return v.failed(d, "approve", fmt.Errorf("%w: %w", identity.ErrUnavailable, err))
+	}
+	for _, a := range done {
+		d.out.printf("Withdrawn: your approval of %s on %s. What was opened by it ends, or loses what it gave.", a.User, a.Target)
+	}
+	return exitOK
 }

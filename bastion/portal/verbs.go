@@ -52,7 +52,8 @@ func verbs() []verb {
 			more: "Asks for a one-time code, and for one that is sent to the new number. The old number is told.", run: (*visit).verbPhone},
 		{name: "ask", short: "ask for the approval that a rule wants, and wait for it", usage: []string{"ask TARGET"},
 			more: "Connecting asks by itself, unless the approval gives more than what you have without it.", run: (*visit).verbAsk},
-		{name: "approve", short: "who waits for your approval", usage: []string{"approve", "approve ID"}, more: "Asks for a one-time code before it approves.", run: (*visit).verbApprove},
+		{name: "approve", short: "who waits for your approval", usage: []string{"approve", "approve ID", "approve given", "approve withdraw ID"},
+			more: "Asks for a one-time code before it approves. `given` lists your approvals that still hold; `withdraw` takes one back, at once and without a code: what was opened by it ends, or loses what it gave.", run: (*visit).verbApprove},
 		{name: "recovery", short: "new recovery codes; the old ones stop working", usage: []string{"recovery"}, more: "Asks for a one-time code.", run: (*visit).verbRecovery},
 	}
 }

@@ -103,9 +103,9 @@ func (s *Store) Give(ctx context.Context, w access.Waiter, a policy.Approval) er
 			(SELECT id FROM approvals ORDER BY until, id LIMIT max(0, (SELECT count(*) FROM approvals) - ?))`, access.MaxApprovals-1); err != nil {
 			return err
 		}
-		n, err := affected(tx.ExecContext(ctx, `INSERT INTO approvals (account, target, source, rule, approver, acting, at, until, uses)
-			SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM accounts WHERE id = ? AND epoch = ? AND disabled = 0`,
-			w.Seat.Target, w.Seat.Source.String(), a.Rule, a.By, a.Acting, micros(a.At), micros(a.Until), a.Uses, w.Account, w.Epoch))
+		n, err := affected(tx.ExecContext(ctx, `INSERT INTO approvals (account, target, source, rule, approver, acting, at, until, uses, request)
+			SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM accounts WHERE id = ? AND epoch = ? AND disabled = 0`,
+			w.Seat.Target, w.Seat.Source.String(), a.Rule, a.By, a.Acting, micros(a.At), micros(a.Until), a.Uses, w.Request, w.Account, w.Epoch))
 		if err == nil && n == 0 {
 			err = access.ErrNoRequest
 		}
@@ -173,7 +173,7 @@ func (s *Store) Unuse(ctx context.Context, use string) error {
 func (s *Store) Approvals(ctx context.Context, now time.Time) ([]access.Approval, error) {
 	var all []access.Approval
 	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		return each(ctx, tx, `SELECT name, target, source, rule, approver, acting, at, until, uses,
+		return each(ctx, tx, `SELECT request, name, target, source, rule, approver, acting, at, until, uses,
 			(SELECT count(*) FROM approval_uses u WHERE u.approval = p.id)
 			FROM approvals p JOIN accounts a ON a.id = p.account WHERE until > ? ORDER BY until, p.id`, micros(now),
 			func(rows *sql.Rows) error {
@@ -182,7 +182,7 @@ func (s *Store) Approvals(ctx context.Context, now time.Time) ([]access.Approval
 					source    string
 					at, until int64
 				)
-				err := rows.Scan(&a.Seat.User, &a.Seat.Target, &source, &a.Rule, &a.By, &a.Acting, &at, &until, &a.Uses, &a.Used)
+				err := rows.Scan(&a.Request, &a.Seat.User, &a.Seat.Target, &source, &a.Rule, &a.By, &a.Acting, &at, &until, &a.Uses, &a.Used)
 				if err != nil {
 					return err
 				}
@@ -193,4 +193,12 @@ func (s *Store) Approvals(ctx context.Context, now time.Time) ([]access.Approval
 			})
 	})
 	return all, named("read approvals", err)
+}
+
+// Withdraw implements access.Book.
+func (s *Store) Withdraw(ctx context.Context, request, by string) error {
+	return named("withdraw approval", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM approvals WHERE request = ? AND approver = ?`, request, by)
+		return err
+	}))
 }

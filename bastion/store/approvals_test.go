@@ -219,6 +219,35 @@ func bookConformance(t *testing.T, handles func(t *testing.T, n int) []*Store) {
 			t.Errorf("%+v %v", all, err)
 		}
 	})
+
+	t.Run("an approval is withdrawn", func(t *testing.T) {
+		h := handles(t, 2)
+		account(t, h[0], "alice")
+		r := wait(t, h[0], "1", seat)
+		w := waiters(t, h[0], day)[0]
+		give(t, h[0], w, "carol", 1)
+		give(t, h[0], w, "dave", 0)
+		if n, err := h[0].Use(t.Context(), seat, []string{"out"}, "s1", day); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		all, err := h[1].Approvals(t.Context(), day)
+		if err != nil || len(all) != 2 || all[0].Request != r || all[1].Request != r {
+			t.Fatalf("%+v %v", all, err)
+		}
+		since, err := h[0].Changed(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(h[1].Withdraw(t.Context(), "other", "carol"), h[1].Withdraw(t.Context(), r, "erin"), h[1].Withdraw(t.Context(), r, "carol")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h[0].Changed(t.Context(), since); err != nil {
+			t.Error("nobody is woken:", err)
+		}
+		if left := given(t, h[0], seat, "s1", true); len(left) != 1 || left[0].By != "dave" {
+			t.Errorf("left: %+v", left)
+		}
+	})
 }
 
 func TestSQLiteKeepsTheBook(t *testing.T) {

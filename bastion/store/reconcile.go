@@ -111,6 +111,8 @@ type reconciling struct {
 	forgot []fact           // remembered keys
 	used   []use
 
+	withdrawn []withdrawal
+
 	told []audit.Event
 	did  []string
 }
@@ -141,6 +143,8 @@ type use struct {
 	account, target, source, session string
 	at                               time.Time
 }
+
+type withdrawal struct{ account, request, by string }
 
 // load reads what the database is.
 func (r *reconciling) load(ctx context.Context, tx *sql.Tx) (err error) {
@@ -221,6 +225,12 @@ func (r *reconciling) event(e audit.Event) error {
 		r.spent = append(r.spent, fact{id, e.Hash, e.Time})
 	case e.Type == audit.KeyForgotten:
 		r.forgot = append(r.forgot, fact{id, e.Key, e.Time})
+	case e.Type == audit.ApprovalWithdrawn:
+		w := withdrawal{id, e.Ref, e.Approver}
+		r.withdrawn = slices.DeleteFunc(r.withdrawn, func(x withdrawal) bool { return x == w })
+		if e.Reason != "not-applied" {
+			r.withdrawn = append(r.withdrawn, w)
+		}
 	case r.limited && e.Approver != "" && (e.Type == audit.SessionStarted || e.Type == audit.ForwardOpened):
 		source, _, _ := strings.Cut(strings.TrimPrefix(e.Source, "["), "]")
 		if source == e.Source {

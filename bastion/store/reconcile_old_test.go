@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,5 +79,39 @@ func TestRestoredApprovalIsUsedUp(t *testing.T) {
 	testkit.Check(t, n.open())
 	if given := testkit.Must(n.store.Given(t.Context(), seat, "", true, now))(t); len(given) != 0 {
 		t.Errorf("%+v, told %q", given, n.did)
+	}
+}
+
+// An approval that was withdrawn stays withdrawn, unless the log says that it wasn't
+// done; and only that one.
+func TestRestoredApprovalIsWithdrawn(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "entry.db")
+	n := newNode(t, db)
+	n.enrolledAccount()
+	seat := policy.Seat{User: "alice", Target: "home.tinker", Source: netip.MustParseAddr("2001:db8::7")}
+	now := time.Now()
+	testkit.Must(n.store.Wait(t.Context(), access.Waiter{ID: "1", Request: "r", Seat: seat, Rule: "out", Until: now.Add(time.Hour)}, now))(t)
+	w := testkit.Must(n.store.Waiters(t.Context(), now))(t)[0]
+	for _, by := range []string{"carol", "dave", "erin"} {
+		testkit.Check(t, n.store.Give(t.Context(), w, policy.Approval{By: by, Rule: "out", At: now, Until: now.Add(time.Hour)}))
+	}
+	n.kill()
+	copyDB(t, db, db+".old")
+	testkit.Check(t, n.open())
+	withdrawn := audit.Event{Type: audit.ApprovalWithdrawn, Ref: "r", User: "alice", Approver: "carol"}
+	failed := withdrawn
+	failed.Approver = "dave"
+	undone := failed
+	undone.Reason = "not-applied"
+	testkit.Check(t, n.log.Append(t.Context(), withdrawn, failed, undone))
+	n.kill()
+	copyDB(t, db+".old", db)
+	testkit.Check(t, n.open())
+	var left []string
+	for _, a := range testkit.Must(n.store.Given(t.Context(), seat, "", true, now))(t) {
+		left = append(left, a.By)
+	}
+	if slices.Sort(left); !slices.Equal(left, []string{"dave", "erin"}) {
+		t.Errorf("left: %q, told %q", left, n.did)
 	}
 }

@@ -89,6 +89,10 @@ func (r *reconciling) apply(ctx context.Context, tx *sql.Tx) error {
 		errs = append(errs, again(f.account, "a remembered key", `DELETE FROM remembered_keys WHERE account = ? AND fingerprint = ? AND since <= ?`,
 			f.account, f.what, micros(f.at)))
 	}
+	for _, w := range r.withdrawn {
+		errs = append(errs, again(w.account, "an approval that was withdrawn", `DELETE FROM approvals WHERE account = ? AND request = ? AND approver = ?`,
+			w.account, w.request, w.by))
+	}
 	for _, u := range r.used {
 		errs = append(errs, again(u.account, "an approval for few sessions", `INSERT INTO approval_uses (approval, session) SELECT id, ?1 FROM approvals
 			WHERE account = ?2 AND target = ?3 AND source = ?4 AND uses > 0 AND at <= ?5 ON CONFLICT DO NOTHING`,

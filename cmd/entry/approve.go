@@ -15,7 +15,10 @@ import (
 )
 
 func approveCmd() *cobra.Command {
-	var given bool
+	var (
+		given    bool
+		withdraw string
+	)
 	cmd := &cobra.Command{
 		Use:   "approve [ID]",
 		Short: "Approve somebody's access, or list who waits",
@@ -25,8 +28,11 @@ their own request. Who became root counts as the account they logged in to; log
 and listings say "as root". Both names stand in the audit log. Approvers with an
 account at entry can do the same from anywhere: ssh entry approve.
 
---given lists what was approved and still holds, with the sessions that used it.`,
-		Example: "  entry approve\n  entry approve k3f9a2xq\n  entry approve --given",
+--given lists what was approved and still holds, with the sessions that used it.
+--withdraw takes back what was approved under an ID, whoever gave it: what was
+opened by it ends within two seconds, or loses what only the approval gave. The
+approvers themselves can do that with: ssh entry approve withdraw ID.`,
+		Example: "  entry approve\n  entry approve k3f9a2xq\n  entry approve --given\n  entry approve --withdraw k3f9a2xq",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o, err := runningServer(cmd)
@@ -38,8 +44,13 @@ account at entry can do the same from anywhere: ssh entry approve.
 					err = cerr
 				}
 			}()
-			if len(args) == 1 && given {
+			switch {
+			case len(args) == 1 && given:
 				return failf(exitUsage, "--given lists approvals; it takes no ID")
+			case cmd.Flags().Changed("withdraw") && (len(args) == 1 || given):
+				return failf(exitUsage, "--withdraw ID takes back one approval; it goes with nothing else")
+			case cmd.Flags().Changed("withdraw"):
+				return withdrawApproval(cmd, o, withdraw)
 			}
 			if len(args) == 1 {
 				var r access.ApprovalRequest
@@ -70,6 +81,7 @@ account at entry can do the same from anywhere: ssh entry approve.
 		},
 	}
 	cmd.Flags().BoolVar(&given, "given", false, "list the approvals in force")
+	cmd.Flags().StringVar(&withdraw, "withdraw", "", "take back the approval with this ID")
 	cmd.Flags().Bool("json", false, "one JSON object a line")
 	return cmd
 }
@@ -96,11 +108,29 @@ func listGiven(cmd *cobra.Command, o *operator) error {
 		if a.Uses > 0 {
 			uses = fmt.Sprintf("%d of %s used", a.Used, plain.Count(a.Uses, "session"))
 		}
-		fmt.Printf("%s on %s from %s, by rule %s; approved by %s at %s, until %s; %s\n",
-			a.User, a.Target, a.Source, a.Rule, access.Approver(a.By, a.Acting), plain.Moment(a.At), plain.Moment(a.Until), uses)
+		fmt.Printf("%s  %s on %s from %s, by rule %s; approved by %s at %s, until %s; %s\n",
+			a.ID, a.User, a.Target, a.Source, a.Rule, access.Approver(a.By, a.Acting), plain.Moment(a.At), plain.Moment(a.Until), uses)
 	}
 	if len(all) == 0 {
 		fmt.Println("No approval is in force.")
+	}
+	return nil
+}
+
+// withdrawApproval takes back what was approved under an ID.
+func withdrawApproval(cmd *cobra.Command, o *operator, id string) error {
+	if id == "" {
+		return failf(exitUsage, "--withdraw wants an ID; entry approve --given lists them")
+	}
+	var all []access.GivenApproval
+	if err := o.call(cmd.Context(), http.MethodDelete, "/v1/approvals/"+url.PathEscape(id), nil, &all); err != nil {
+		return err
+	}
+	if asJSON(cmd) {
+		return eachJSON(all)
+	}
+	for _, a := range all {
+		fmt.Printf("Withdrawn: %s's approval of %s on %s. What was opened by it ends, or loses what it gave.\n", access.Approver(a.By, a.Acting), a.User, a.Target)
 	}
 	return nil
 }

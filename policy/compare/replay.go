@@ -16,7 +16,7 @@ import (
 )
 
 // ReplayTypes are the events that Replay needs; it passes others over.
-var ReplayTypes = []audit.Type{audit.LoginSucceeded, audit.ApprovalGiven, audit.SessionStarted, audit.AccessRefused}
+var ReplayTypes = []audit.Type{audit.LoginSucceeded, audit.ApprovalGiven, audit.ApprovalWithdrawn, audit.SessionStarted, audit.AccessRefused}
 
 // ReplayOptions say which accesses are decided anew.
 type ReplayOptions struct {
@@ -123,6 +123,10 @@ func (r *replay) event(e audit.Event) {
 			r.approvals[key] = append(slices.DeleteFunc(r.approvals[key], func(a policy.Approval) bool { return !e.Time.Before(a.Until) }),
 				policy.Approval{By: e.Approver, Rule: name, At: e.Time, Until: *e.Until, Uses: int(e.Uses)})
 		}
+	case audit.ApprovalWithdrawn:
+		name, _, _ := strings.Cut(e.Rule, " ")
+		key := access{e.User, e.Target}
+		r.approvals[key] = slices.DeleteFunc(r.approvals[key], func(a policy.Approval) bool { return a.By == e.Approver && a.Rule == name })
 	case audit.SessionStarted:
 		if r.within(e) {
 			r.out.Accesses++
