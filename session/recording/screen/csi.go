@@ -1,0 +1,303 @@
+package screen
+
+// esc carries out ESC, its intermediates and c.
+func (t *Terminal) esc(c byte) {
+	p := &t.parser
+	if p.inters > 0 {
+		t.designate(p.inter[0], c, p.inters)
+		return
+	}
+	switch c {
+	case '7':
+		t.saveCursor()
+	case '8':
+		t.restoreCursor(t.page.saved)
+	case 'c':
+		t.risen()
+	case 'n': // LS2
+		t.gl = 2
+	case 'o': // LS3
+		t.gl = 3
+	default:
+		if c >= 0x40 && c < 0x60 {
+			t.c1(c + 0x40)
+		}
+	}
+}
+
+// risen is RIS.
+func (t *Terminal) risen() {
+	if t.log != nil {
+		t.log.wiped()
+	}
+	t.reset()
+	t.back, t.oldest, t.hscrolled = nil, 0, 0
+}
+
+// designate carries out ESC with intermediates: a character set, or DECALN.
+func (t *Terminal) designate(inter, c byte, n int) {
+	if n > 1 {
+		return
+	}
+	if inter == '#' && c == '8' {
+		t.align()
+		return
+	}
+	set := ascii
+	switch c {
+	case '0', '2':
+		set = graphics
+	case 'A':
+		set = british
+	}
+	switch inter {
+	case '(', ')', '*', '+':
+		t.sets[inter-'('] = set
+	case '-', '.', '/': // of 96 characters; in UTF-8 they are what they are
+		t.sets[inter-'-'+1] = ascii
+	}
+}
+
+// align is DECALN: a screen of E.
+func (t *Terminal) align() {
+	t.page.top, t.page.bottom = 0, t.rows-1
+	t.origin = false
+	t.moveTo(0, 0)
+	for _, r := range t.page.rows {
+		r.blank(t.cols, 0)
+		r.reach(t.cols)
+		for i := range r.cells {
+			r.cells[i].glyph = 'E'
+		}
+	}
+}
+
+// csi carries out CSI with what the parser collected and final.
+func (t *Terminal) csi(final byte) {
+	p := &t.parser
+	switch {
+	case p.inters == 1 && p.inter[0] == '!' && final == 'p' && p.prefix == 0:
+		t.soft()
+	case p.inters > 0:
+	case p.prefix == '?':
+		t.private(final)
+	case p.prefix != 0:
+	case final == 'm':
+		t.sgr()
+	default:
+		t.ansi(final)
+	}
+}
+
+// ansi carries out CSI without prefix and intermediates.
+func (t *Terminal) ansi(final byte) {
+	p := &t.parser
+	n := p.count(0, 1)
+	r := t.page.rows[t.y]
+	switch final {
+	case 'A', 'k':
+		t.up(n)
+	case 'B', 'e':
+		t.down(n)
+	case 'C', 'a':
+		t.moveTo(t.x+n, t.y)
+	case 'D', 'j':
+		t.moveTo(t.x-n, t.y)
+	case 'E':
+		t.down(n)
+		t.x = 0
+	case 'F':
+		t.up(n)
+		t.x = 0
+	case 'G', '`':
+		t.moveTo(n-1, t.y)
+	case 'd':
+		t.address(t.x, n-1)
+	case 'H', 'f':
+		t.address(p.count(1, 1)-1, n-1)
+	case 'I':
+		t.tab(min(n, t.cols))
+	case 'Z':
+		t.tab(-min(n, t.cols))
+	case 'J':
+		t.eraseScreen(p.value(0))
+	case 'K':
+		t.eraseLine(p.value(0))
+	case 'X':
+		t.pending = false
+		r.fill(t.x, min(t.x+n, t.cols), t.pen.bg)
+	case '@':
+		t.pending = false
+		r.insert(t.x, n, t.cols, t.pen.bg)
+	case 'P':
+		t.pending = false
+		r.remove(t.x, n, t.cols, t.pen.bg)
+	case 'L', 'M':
+		t.editLines(n, final == 'L')
+	case 'S':
+		t.scroll(t.page.top, t.page.bottom, n)
+	case 'T', '^':
+		if p.n == 1 { // with five it starts tracking the mouse
+			t.scroll(t.page.top, t.page.bottom, -n)
+		}
+	case 'b':
+		t.repeat(n)
+	case 'g':
+		switch p.value(0) {
+		case 0:
+			t.tabs[t.x] = false
+		case 3:
+			clear(t.tabs)
+		}
+	case 'h', 'l':
+		for i := range p.given() {
+			switch p.value(i) {
+			case 4:
+				t.insert = final == 'h'
+			case 20:
+				t.newline = final == 'h'
+			}
+		}
+	case 'r':
+		t.region()
+	case 's':
+		t.saveCursor()
+	case 'u':
+		t.restoreCursor(t.page.saved)
+	}
+}
+
+// editLines is IL or DL.
+func (t *Terminal) editLines(n int, in bool) {
+	if t.y < t.page.top || t.y > t.page.bottom {
+		return
+	}
+	if in {
+		n = -n
+	}
+	t.shift(t.y, t.page.bottom, n, false)
+	t.moveTo(0, t.y)
+}
+
+// region is DECSTBM.
+func (t *Terminal) region() {
+	top, bottom := t.parser.count(0, 1)-1, t.parser.count(1, t.rows)-1
+	if bottom = min(bottom, t.rows-1); top < bottom {
+		t.page.top, t.page.bottom = top, bottom
+		t.address(0, 0)
+	}
+}
+
+// eraseScreen is ED.
+func (t *Terminal) eraseScreen(how int) {
+	t.pending = false
+	bg := t.pen.bg
+	switch how {
+	case 0:
+		if t.x == 0 && t.y == 0 {
+			t.eraseScreen(2)
+			return
+		}
+		t.eraseLine(0)
+		for _, r := range t.page.rows[t.y+1:] {
+			r.blank(t.cols, bg)
+		}
+	case 1:
+		for _, r := range t.page.rows[:t.y] {
+			r.blank(t.cols, bg)
+		}
+		t.eraseLine(1)
+	case 2:
+		t.page.clear(t.cols, bg)
+		if t.page == t.main {
+			t.hscrolled = 0 // what was cleared away doesn't come back when the screen grows
+		}
+	case 3:
+		t.back, t.oldest, t.hscrolled = nil, 0, 0
+	}
+}
+
+// eraseLine is EL.
+func (t *Terminal) eraseLine(how int) {
+	t.pending = false
+	r, bg := t.page.rows[t.y], t.pen.bg
+	if how == 0 && t.x == 0 || how == 1 && t.x == t.cols-1 {
+		how = 2
+	}
+	switch how {
+	case 0:
+		r.fill(t.x, t.cols, bg)
+		r.wrapped = false
+	case 1:
+		r.fill(0, t.x+1, bg)
+	case 2:
+		r.blank(t.cols, bg)
+	}
+}
+
+// private carries out DECSET and DECRST.
+func (t *Terminal) private(final byte) {
+	p := &t.parser
+	switch {
+	case final == 'J' || final == 'K': // DECSED, DECSEL: nothing here is protected
+		if final == 'J' {
+			t.eraseScreen(p.value(0))
+		} else {
+			t.eraseLine(p.value(0))
+		}
+		return
+	case final != 'h' && final != 'l':
+		return
+	}
+	on := final == 'h'
+	for i := range p.given() {
+		switch p.value(i) {
+		case 6:
+			t.origin = on
+			t.address(0, 0)
+		case 7:
+			t.autowrap = on
+			t.pending = t.pending && on
+		case 25:
+			t.hidden = !on
+		case 47:
+			t.alternate(on, false)
+		case 1047:
+			t.alternate(on, !on)
+		case 1048:
+			t.cursor1048(on)
+		case 1049:
+			if on {
+				t.cursor1048(true)
+			}
+			t.alternate(on, true)
+			if !on {
+				t.cursor1048(false)
+			}
+		}
+	}
+}
+
+func (t *Terminal) cursor1048(save bool) {
+	if save {
+		t.main.saved = t.cursor
+	} else {
+		t.restoreCursor(t.main.saved)
+	}
+}
+
+// alternate shows or leaves the alternate screen, and clears it if wipe says so.
+func (t *Terminal) alternate(on, wipe bool) {
+	switch {
+	case on:
+		t.switchTo(t.alt)
+		if wipe {
+			t.page.clear(t.cols, t.pen.bg)
+		}
+	case t.page == t.alt:
+		t.switchTo(t.main)
+		if wipe {
+			t.alt.clear(t.cols, 0)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package screen
+
+import (
+	"slices"
+	"time"
+)
+
+// row is one line of cells. Those behind the last one that was written are
+// blank and not there.
+type row struct {
+	cells   []Cell
+	used    int  // cells until which something was written since the row was blank
+	wrapped bool // the next row goes on with this one
+
+	// What a transcript knows of it.
+	at    time.Duration // when something was last written on it
+	dirty bool          // changed since the transcript looked
+	told  bool          // the transcript has it as it looked then
+	seen  *seen         // how it looked then
+}
+
+// page is a screen: the main or the alternate one.
+type page struct {
+	rows        []*row
+	top, bottom int // the scroll region, both inside it
+	saved       cursor
+}
+
+func newPage(rows int) *page {
+	p := &page{rows: make([]*row, rows), bottom: rows - 1}
+	for i := range p.rows {
+		p.rows[i] = &row{}
+	}
+	return p
+}
+
+// reach makes the row n cells long at least.
+func (r *row) reach(n int) {
+	r.used = max(r.used, n)
+	if n <= len(r.cells) {
+		return
+	}
+	was := len(r.cells)
+	r.cells = slices.Grow(r.cells, n-was)[:n]
+	clear(r.cells[was:])
+}
+
+// split blanks the other half of a wide character that an edit at column x would
+// cut in two.
+func (r *row) split(x int) {
+	if x > 0 && x < len(r.cells) && r.cells[x].attr&tail != 0 {
+		r.cells[x-1] = Cell{bg: r.cells[x-1].bg}
+		r.cells[x] = Cell{bg: r.cells[x].bg}
+	}
+}
+
+// fill blanks the cells from x to end with a background.
+func (r *row) fill(x, end int, bg Color) {
+	r.dirty = true
+	if bg == 0 {
+		r.split(x)
+		if end >= len(r.cells) {
+			r.cells = r.cells[:min(x, len(r.cells))]
+			return
+		}
+		r.split(end)
+	} else {
+		used := r.used
+		r.reach(end)
+		r.used = used // as tmux counts
+		r.split(x)
+		r.split(end)
+	}
+	for i := x; i < end; i++ {
+		r.cells[i] = Cell{bg: bg}
+	}
+}
+
+// insert moves the cells from x on to the right by n and blanks those n.
+func (r *row) insert(x, n, cols int, bg Color) {
+	r.dirty = true
+	if n = min(n, cols-x); n <= 0 {
+		return
+	}
+	if x < len(r.cells) {
+		r.split(x)
+		was := len(r.cells)
+		r.reach(min(was+n, cols))
+		copy(r.cells[x+n:], r.cells[x:was])
+		if last := len(r.cells) - 1; r.cells[last].attr&wide != 0 {
+			r.cells[last] = Cell{bg: r.cells[last].bg}
+		}
+	}
+	r.fill(x, x+n, bg)
+}
+
+// remove takes n cells at x out and moves the rest to the left.
+func (r *row) remove(x, n, cols int, bg Color) {
+	r.dirty = true
+	if n = min(n, cols-x); n <= 0 {
+		return
+	}
+	if x < len(r.cells) {
+		r.split(x)
+		r.split(x + n)
+		end := min(x+n, len(r.cells))
+		r.cells = r.cells[:x+copy(r.cells[x:], r.cells[end:])]
+	}
+	if bg != 0 {
+		r.fill(cols-n, cols, bg)
+	}
+}
+
+// blank empties a row.
+func (r *row) blank(cols int, bg Color) {
+	r.fill(0, cols, bg)
+	r.used, r.wrapped = 0, false
+}
+
+// scroll moves the rows from top to bottom up by n, or down if n is below zero,
+// and blanks those that come in. Rows that leave the main screen at its top go
+// to the scrollback.
+func (t *Terminal) scroll(top, bottom, n int) {
+	t.shift(top, bottom, n, top == 0 && n > 0 && t.page == t.main)
+}
+
+// shift is scroll, where keep says whether rows go to the scrollback.
+func (t *Terminal) shift(top, bottom, n int, keep bool) {
+	p := t.page
+	rows := p.rows[top : bottom+1]
+	up := n > 0
+	n = min(max(n, -n), len(rows))
+	for range n {
+		var r *row
+		if up {
+			r = rows[0]
+			copy(rows, rows[1:])
+		} else {
+			r = rows[len(rows)-1]
+			copy(rows[1:], rows)
+		}
+		switch {
+		case keep:
+			r = t.toScrollback(r)
+		case t.log != nil:
+			t.log.lost(r)
+		}
+		r.told = false
+		r.blank(t.cols, t.pen.bg)
+		if up {
+			rows[len(rows)-1] = r
+		} else {
+			rows[0] = r
+		}
+	}
+	if !up {
+		p.rows[bottom].wrapped = false
+	}
+	if top > 0 {
+		p.rows[top-1].wrapped = false
+	}
+}
+
+// toScrollback puts a row at the end of the scrollback and returns one to use in
+// its place.
+func (t *Terminal) toScrollback(r *row) *row {
+	if t.log != nil {
+		t.log.scrolled(r)
+	}
+	if t.maxBack == 0 {
+		return r
+	}
+	t.hscrolled = min(t.hscrolled+1, t.maxBack)
+	if len(t.back) < t.maxBack {
+		t.back = append(t.back, r)
+		return &row{}
+	}
+	t.back[t.oldest], r = r, t.back[t.oldest]
+	if t.oldest++; t.oldest == len(t.back) {
+		t.oldest = 0
+	}
+	return r
+}
+
+// scrollback returns the rows that were scrolled off, the oldest first.
+func (t *Terminal) scrollback() []*row {
+	return append(slices.Clone(t.back[t.oldest:]), t.back[:t.oldest]...)
+}

@@ -1,0 +1,97 @@
+package screen
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"entry/e2e/testkit"
+)
+
+// moves are what programs do to a screen, beside writing words.
+var moves = []string{
+	"\r", "\n", "\r\n", "\b", "\t", "\x1b[A", "\x1b[H", "\x1b[3;5H", "\x1b[5;1H", "\x1b[K", "\x1b[1K", "\x1b[2K", "\x1b[J", "\x1b[1J", "\x1b[2J", "\x1b[3J",
+	"\x1b[3X", "\x1b[2@", "\x1b[3P", "\x1b[L", "\x1b[M", "\x1b[2S", "\x1b[T", "\x1b[2;4r", "\x1b[r", "\x1bM", "\x1bD", "\x1b7", "\x1b8", "\x1b[4h", "\x1b[4l",
+	"\x1b[?1049h", "\x1b[?1049l", "\x1b[?47h", "\x1b[?47l", "\x1b[?1047h", "\x1b[?1047l", "\x1bc", "\x1b#8", "\x1b[41m", "\x1b[m", "\x1b[?7l", "\x1b[?7h", "\x1b[2b",
+}
+
+// Whatever a program does, each word that stood on the screen for long enough is
+// in the transcript.
+func TestSoakTranscriptHidesNothing(t *testing.T) {
+	for seed := range uint64(testkit.Long(2000, 200000)) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		var all strings.Builder
+		tr := NewTranscript(12, 6, func(l Line) { all.Write(l.Text); all.WriteByte('\n') })
+		var read []string
+		var log strings.Builder
+		at := time.Duration(0)
+		for i := range 60 {
+			var b strings.Builder
+			for range 1 + rnd.IntN(5) {
+				if rnd.IntN(2) == 0 {
+					fmt.Fprintf(&b, "w%d%c ", seed%10*1000+uint64(i), 'a'+rnd.IntN(26))
+				} else {
+					b.WriteString(moves[rnd.IntN(len(moves))])
+				}
+			}
+			if rnd.IntN(20) == 0 {
+				rows := 1 + rnd.IntN(9) // another width would put words together that never stood so
+				fmt.Fprintf(&log, "%v: 12x%d\n", at, rows)
+				tr.Resize(at, 12, rows)
+			}
+			fmt.Fprintf(&log, "%v: %q\n", at, b.String())
+			tr.Write(at, []byte(b.String()))
+			pause := []time.Duration{0, 3, 30, 150, 500}[rnd.IntN(5)] * time.Millisecond
+			if pause >= settled {
+				fmt.Fprintf(&log, "   shows %q\n", display(tr.Terminal()))
+				read = append(read, strings.Fields(display(tr.Terminal()))...)
+			}
+			at += pause
+		}
+		tr.Close(at)
+		told := all.String()
+		for _, word := range read {
+			if strings.Contains(word, "w") && !strings.Contains(told, word) {
+				t.Fatalf("seed %d: %q stood there and isn't told.\n%s\ntold:\n%s", seed, word, log.String(), told)
+			}
+		}
+	}
+}
+
+func FuzzTranscript(f *testing.F) {
+	for _, m := range moves {
+		f.Add([]byte("one\r\ntwo"+m+"three日e\u0301"), byte(200), byte(10), byte(4))
+	}
+	f.Fuzz(func(t *testing.T, in []byte, pause, cols, rows byte) {
+		lines := 0
+		tr := NewTranscript(int(cols%40), int(rows%20), func(l Line) {
+			lines++
+			for _, r := range string(l.Text) {
+				if r < 0x20 || r >= 0x7f && r < 0xa0 {
+					t.Errorf("%q tells a control: %q", in, l.Text)
+				}
+			}
+			if len(l.Text) > maxLine+4*MaxCols {
+				t.Errorf("a line of %d bytes", len(l.Text))
+			}
+		})
+		at := time.Duration(0)
+		for i, c := range in {
+			tr.Write(at, []byte{c})
+			at += time.Duration(pause) * time.Millisecond / 4
+			if i%50 == 49 {
+				tr.Resize(at, int(c%40), int(pause%20))
+			}
+			if bad := sound(tr.Terminal()); bad != "" {
+				t.Fatalf("%q: %s", in, bad)
+			}
+		}
+		tr.Close(at)
+		cells := tr.term.cols*tr.term.rows + len(in)*MaxCols
+		if lines > cells+maxBlank*len(in) {
+			t.Errorf("%d lines of %d bytes", lines, len(in))
+		}
+	})
+}
