@@ -18,39 +18,61 @@ func (d *SFTP) answer(s *stream, p []byte, whole int, r Ruling) (verdict, string
 	case kind != fxpStatus && (kind != q.answer || kind == 0):
 		return verdict{}, fmt.Sprintf("a packet of type %d to %s", kind, q.name)
 	}
+	v := verdict{pass: true}
+	if reason := d.answered(q, s, p, &f, whole, r); reason != "" {
+		return verdict{}, reason
+	}
+	if q.operation == limits && kind == fxpExtendedReply {
+		v.instead = limited(p)
+	}
 	delete(d.requests, id)
 	d.texts -= q.texts()
 	if q.answer == fxpHandle {
 		d.opening--
 	}
-	v := verdict{pass: true}
-	switch kind {
+	for _, f := range []*file{q.file, q.other} {
+		if f != nil {
+			f.pending--
+		}
+	}
+	for _, f := range []*file{q.file, q.other} {
+		if f != nil && f != s.file { // whose content comes yet
+			d.settle(f, r)
+		}
+	}
+	return v, ""
+}
+
+// answered takes what f, the rest of the packet p, says to q, and returns why it
+// can't.
+func (d *SFTP) answered(q *request, s *stream, p []byte, f *fields, whole int, r Ruling) (reason string) {
+	switch p[4] {
 	case fxpStatus:
 		code, text := f.uint32(), f.bytes() // some servers give no text
 		if len(p) < packetHead+4 || code == fxOK && q.answer != 0 {
-			return verdict{}, "a malformed status"
+			return "a malformed status"
 		}
 		d.done(q, code, string(text[:min(len(text), maxText)]), r)
 	case fxpHandle:
 		handle := f.bytes()
 		if f.bad || len(f.rest) > 0 || len(handle) > maxHandle {
-			return verdict{}, "a malformed handle"
+			return "a malformed handle"
 		}
 		if old := d.handles[string(handle)]; old != nil && !old.closing {
-			return verdict{}, "a handle that is another file's"
+			return "a handle that is another file's"
 		}
 		d.opened(q, string(handle))
 	case fxpData:
 		n := f.uint32()
 		if f.bad || int(n) != whole-len(p) || n > q.length {
-			return verdict{}, "malformed data"
+			return "malformed data"
 		}
 		q.file.arrives(q.offset, int(n))
 		s.sink, s.file = &q.file.down, q.file
 	case fxpAttrs:
 		a := f.attributes()
 		if f.bad {
-			return verdict{}, "malformed attributes"
+			return "malformed attributes"
 		}
 		d.sized(q, a)
 	case fxpName:
@@ -59,22 +81,8 @@ func (d *SFTP) answer(s *stream, p []byte, whole int, r Ruling) (verdict, string
 				d.settles(string(home))
 			}
 		}
-	case fxpExtendedReply:
-		if q.operation == limits {
-			v.instead = limited(p)
-		}
 	}
-	if q.file != nil {
-		q.file.pending--
-	}
-	if q.other != nil {
-		q.other.pending--
-		d.settle(q.other, r)
-	}
-	if q.file != nil && kind != fxpData {
-		d.settle(q.file, r)
-	}
-	return v, ""
+	return ""
 }
 
 // limited is a reply to limits@openssh.com with entry's where they are lower, so
