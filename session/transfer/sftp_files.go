@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"iter"
 	"maps"
 	"math"
-	"path"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -72,86 +69,6 @@ func (d *SFTP) opened(q *request, handle string) {
 	d.handles[handle] = f
 	d.files[f] = true
 	d.texts += len(f.path) + len(f.key)
-}
-
-// key is what paths are compared by. Links aren't followed.
-func (d *SFTP) key(p string) string {
-	if d.home != "" && !strings.HasPrefix(p, "/") {
-		p = d.home + "/" + p
-	}
-	return path.Clean(p)
-}
-
-// settles says where relative paths begin.
-func (d *SFTP) settles(home string) {
-	if d.home != "" || !strings.HasPrefix(home, "/") {
-		return
-	}
-	d.home = home
-	for f := range d.files {
-		d.rename(f, f.to, d.key(f.key))
-	}
-}
-
-// rename follows f as long as there is room for names.
-func (d *SFTP) rename(f *file, to, key string) {
-	d.texts -= len(f.to) + len(f.key)
-	if d.texts+len(to)+len(key) > maxTexts || len(to) > maxPath {
-		to, key = "", "" // which no path is
-		f.up.lose("it was renamed while it was open, further than is followed")
-	}
-	d.texts += len(to) + len(key)
-	f.to, f.key = to, key
-}
-
-// named are the open files that can be changed and are called p.
-func (d *SFTP) named(p string) iter.Seq[*file] {
-	return func(yield func(*file) bool) {
-		key := d.key(p)
-		for f := range d.files {
-			if f.puts && f.key == key && !yield(f) {
-				return
-			}
-		}
-	}
-}
-
-// renamed follows what became of the names of open files once q is done.
-func (d *SFTP) renamed(q *request) {
-	if !q.renames || len(d.files) == 0 {
-		return
-	}
-	from, to := d.key(q.path), d.key(q.to)
-	for f := range d.files {
-		switch q.operation {
-		case rename, posix:
-			if rest, in := strings.CutPrefix(f.key, from); in && (rest == "" || rest[0] == '/' || from == "/") {
-				moved := q.to
-				if rest != "" {
-					moved = path.Join(q.to, rest)
-				}
-				d.rename(f, moved, d.key(moved))
-			} else if f.key == to {
-				f.up.lose("another file took its name while it was open")
-			}
-		case operations[fxpRemove]:
-			if f.key == from {
-				f.up.lose("it was removed while it was open")
-			}
-		case hardlink:
-			if f.key == from {
-				f.up.lose("it got another name while it was open")
-			}
-		case symlink:
-			target := q.to
-			if !strings.HasPrefix(target, "/") {
-				target = path.Join(path.Dir(q.path), target)
-			}
-			if f.key == d.key(target) {
-				f.up.lose("it got another name while it was open")
-			}
-		}
-	}
 }
 
 // arrives takes the head of n bytes that were read from offset.
