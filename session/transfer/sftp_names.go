@@ -82,10 +82,13 @@ func (d *SFTP) named(p string) iter.Seq[*file] {
 
 // renamed follows what became of the names of open files once q is done.
 func (d *SFTP) renamed(q *request) {
-	if !q.renames || len(d.files) == 0 {
+	if !q.renames {
 		return
 	}
 	from, to := d.key(q.path), d.key(q.to)
+	if rest, in := under(d.home, from); in && (q.operation == rename || q.operation == posix) {
+		d.home = to + rest
+	}
 	for f := range d.files {
 		if f.key == "" {
 			continue
