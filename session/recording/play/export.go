@@ -25,7 +25,7 @@ type Format struct {
 // and a line here.
 var Formats = []Format{
 	{Name: "asciicast-v3", Write: asciicast, Help: "for the asciinema player and its kin, with the timing and\nwithout what could act outside a player"},
-	{Name: "text", Write: text, Help: "what a person read: lines without colours, edits carried out"},
+	{Name: "text", Write: text, Help: "every line that could be read, with its time: also what was\nerased or overwritten, and what full-screen programs showed"},
 	{Name: "raw", Write: raw, AsItCame: true, Help: "the bytes as they came; never to a terminal, since they may do\nanything to it"},
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -113,7 +114,23 @@ func TestAsciicast(t *testing.T) {
 	}
 }
 
+// textOf is the text export of frames, without the legend, and with nothing but
+// the mark of entry's columns.
+func textOf(t *testing.T, frames []recording.Frame, c recording.Channel) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := text(from(frames), &out, recording.Header{Start: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, c); err != nil {
+		t.Fatal(err)
+	}
+	rest, ok := strings.CutPrefix(out.String(), textLegend)
+	if !ok {
+		t.Errorf("no legend: %q", rest)
+	}
+	return strings.TrimPrefix(rest, "# 2026-01-02\n")
+}
+
 func TestText(t *testing.T) {
+	const blank = "03:04:05.0         "
 	for _, tc := range []struct{ name, in, want string }{
 		{"lines", "a\r\nb", "a\nb\n"},
 		{"carriage return", "100%\r 50%\r\n", " 50%\n"},
@@ -122,28 +139,75 @@ func TestText(t *testing.T) {
 		{"colours", "\x1b[31mred\x1b[0m\r\n", "red\n"},
 		{"insert and delete", "abc\x1b[2D\x1b[@X\x1b[C\x1b[P\r\n", "aXb\n"},
 		{"erase whole line", "secret\x1b[2K\rok\r\n", "ok\n"},
-		{"erase start", "abc\x1b[1D\x1b[1K\r\n", "\n"},
+		{"erase start", "abc\x1b[1D\x1b[1K\r\n", ""},
 		{"column", "abc\x1b[2GX\r\n", "aXc\n"},
 		{"full screen", "\x1b[2J\x1b[H~\x1b[2;3H~\x1b[K", "~\n  ~\n"},
-		{"far right", "\x1b[99999Cx\r\n", strings.Repeat(" ", maxColumn) + "x\n"},
-		{"blanks", "a   \r\n\r\n", "a\n\n"},
+		{"far right", "\x1b[99999Cx\r\n", strings.Repeat(" ", 79) + "x\n"},
+		{"blanks", "a   \r\n\r\nb", "a\n\nb\n"},
+		{"90 characters in 80 columns", strings.Repeat("0123456789", 9) + "\r\nb", strings.Repeat("0123456789", 9) + "\nb\n"},
+		{"wide characters", "日本\b\b語\r\n", "日語\n"},
+		{"typed, Left, inserted, Ctrl-A", "$ ac\b\x1b[@b\x1b[C\b\b\b\x1b[@x", "$ xabc\n"},
+		{"zero-width joiners", "👩\u200d💻\u202ex", "👩\u200d💻x\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var out bytes.Buffer
-			if err := text(from([]recording.Frame{{Kind: recording.Output, Data: []byte(tc.in)}}), &out, recording.Header{}, recording.Channel{Number: 0}); err != nil {
-				t.Fatal(err)
+			want := ""
+			for _, line := range strings.SplitAfter(tc.want, "\n") {
+				switch line {
+				case "":
+				case "\n":
+					want += "03:04:05.0\n"
+				default:
+					want += blank + line
+				}
 			}
-			if out.String() != tc.want {
-				t.Errorf("got %q, want %q", out.String(), tc.want)
+			if got := textOf(t, []recording.Frame{{Kind: recording.Output, Data: []byte(tc.in)}}, recording.Channel{PTY: true}); got != want {
+				t.Errorf("got %q, want %q", got, want)
 			}
 		})
 	}
-	var out bytes.Buffer
-	if err := text(from(visit()), &out, recording.Header{}, recording.Channel{Number: 1}); err != nil {
-		t.Fatal(err)
+	want := `03:04:08.0         $ lsé☃
+03:04:08.0         new
+03:05:08.5  #      not kept: {"stream":"output","omitted_bytes":5,"sha256":"00"}
+03:05:08.5  #      the recording has a gap: "the disk\x1b is full"
+03:05:09.0  #      exit status 7
+`
+	if got := textOf(t, visit(), recording.Channel{Number: 1, PTY: true}); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if want := "$ lsé☃\nnew\n"; !strings.HasPrefix(out.String(), want) {
-		t.Errorf("got %q, want %q", out.String(), want)
+	if got := textOf(t, visit(), recording.Channel{Number: 2}); !strings.HasPrefix(got, "03:04:07.5         no x\n") {
+		t.Errorf("without a terminal: %q", got)
+	}
+}
+
+// Whatever was erased is there, with how long it stood; what is drawn again and
+// again is one line.
+func TestTextOfWhatWasErased(t *testing.T) {
+	frames := []recording.Frame{
+		{Data: []byte("$ show\r\n")},
+		{At: time.Second, Data: []byte("SECRET")},
+		{At: 2 * time.Second, Data: []byte("\r\x1b[2K")},
+		{At: 2 * time.Second, Data: []byte("[entry: exit status 0]\r\n")},
+	}
+	at := 3 * time.Second
+	for i := range 1000 {
+		note := ""
+		if i == 500 {
+			note = "HIDDEN"
+		}
+		frames = append(frames, recording.Frame{At: at, Data: fmt.Appendf(nil, "\r\x1b[K%3d%% of it %s", i/10, note)})
+		at += 120 * time.Millisecond
+	}
+	for i := range frames {
+		frames[i].Kind = recording.Output
+	}
+	got := textOf(t, frames, recording.Channel{PTY: true})
+	for _, want := range []string{"03:04:05.0         $ show\n", "03:04:06.0  -1.0s  SECRET\n", "03:04:07.0         [entry: exit status 0]\n", "HIDDEN", "03:04:08.0  -1.2s    0% of it\n", "  ~      1% | 2% | 3%"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q:\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "\n"); n > 10 {
+		t.Errorf("%d lines:\n%s", n, got)
 	}
 }
 

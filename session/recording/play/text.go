@@ -5,173 +5,141 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
-	"unicode/utf8"
+	"time"
 
+	"entry/audit/plain"
 	"entry/session/recording"
+	"entry/session/recording/screen"
 )
 
-// text writes what a person read on a channel: plain lines, with
-// carriage returns, backspaces and edits within a line carried out, and
-// without colours. Programs that draw on the whole screen come out as the
-// lines they drew, in the order they drew them. Notes stand in brackets.
-func text(next func() (recording.Frame, error), w io.Writer, _ recording.Header, c recording.Channel) error {
-	t := &line{out: bufio.NewWriterSize(w, 64<<10)}
-	safe := sanitise(t)
+// text writes the transcript of a channel: every line that ever could be read on
+// its screen, with its time in UTC and a mark. What a recorded program prints
+// can't look like a mark, for each line begins with entry's own columns.
+func text(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel) error {
+	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), start: h.Start}
+	_, _ = t.out.WriteString(textLegend) // a bufio.Writer keeps its error for Flush
+	lines := Transcribe(c, t.line)
+	at := c.Start
 	err := each(next, c.Number, func(f recording.Frame) error {
-		if f.Kind == recording.Output || f.Kind == recording.Error {
-			_, err := safe.Write(f.Data)
-			return err
-		}
+		at = f.At
+		lines.Frame(f)
 		if note := noteOf(f); note != "" && f.Kind != recording.Resize {
-			t.end()
-			_, err := fmt.Fprintf(t.out, "[entry: %s]\n", note)
-			return err
+			lines.Flush(at)
+			t.endRedrawn()
+			t.write(at, "#", []byte(note))
 		}
 		return nil
 	})
-	err = errors.Join(err, safe.Close())
-	t.end()
+	lines.Close(at)
+	t.endRedrawn()
 	return errors.Join(err, t.out.Flush())
 }
 
+const textLegend = "# Times are UTC. -1.0s: it stood there that long, then was erased or overwritten.\n" +
+	"# ~: drawn again and again, here what changed. #: a note of entry's.\n"
+
 const (
-	maxColumn = 4 << 10  // how far the cursor moves without text; no terminal is wider
-	maxLine   = 64 << 10 // runes of a line until it is broken
+	maxRedrawn     = 4 << 10 // bytes of a line that is a list of what changed
+	maxRedrawnTime = time.Minute
 )
 
-// line is a terminal of one line. It is written to by a sanitiser, so that it
-// sees whole characters and known sequences only.
-type line struct {
-	out   *bufio.Writer
-	cells []rune
-	col   int
+// textWriter writes a transcript as text.
+type textWriter struct {
+	out       *bufio.Writer
+	start     time.Time
+	day       string
+	redrawn   []byte // what changed on lines that are drawn again and again
+	redrawnAt time.Duration
 }
 
-// Write implements io.Writer.
-func (t *line) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		if rest[0] == 0x1b {
-			rest = t.sequence(rest)
-			continue
+// line writes one line of the transcript.
+func (t *textWriter) line(l screen.Line) {
+	if l.Kind == screen.Redrawn {
+		if len(t.redrawn)+len(l.Text) > maxRedrawn || l.At-t.redrawnAt > maxRedrawnTime {
+			t.endRedrawn()
 		}
-		r, n := utf8.DecodeRune(rest)
-		rest = rest[n:]
-		switch r {
-		case '\n':
-			t.flush()
-		case '\r':
-			t.col = 0
-		case '\b':
-			t.col = max(0, t.col-1)
-		case '\t':
-			t.col = min(t.col/8*8+8, max(maxColumn, len(t.cells)))
-		default:
-			t.put(r)
-		}
-	}
-	return len(p), nil // errors of writing come from Flush
-}
-
-func (t *line) put(r rune) {
-	t.reach(t.col)
-	if t.col == len(t.cells) {
-		t.cells = append(t.cells, r)
-	} else {
-		t.cells[t.col] = r
-	}
-	if t.col++; t.col >= maxLine {
-		t.flush()
-	}
-}
-
-// reach fills the line with spaces up to col.
-func (t *line) reach(col int) {
-	for len(t.cells) < col {
-		t.cells = append(t.cells, ' ')
-	}
-}
-
-// flush writes the line and starts the next.
-func (t *line) flush() {
-	_, _ = t.out.WriteString(strings.TrimRight(string(t.cells), " ")) // a bufio.Writer keeps its error for Flush
-	_ = t.out.WriteByte('\n')
-	t.cells, t.col = t.cells[:0], 0
-}
-
-// end writes the line if there is one.
-func (t *line) end() {
-	if len(t.cells) > 0 {
-		t.flush()
-	}
-	t.col = 0
-}
-
-// sequence carries out the sequence at the start of b and returns what follows.
-func (t *line) sequence(b []byte) []byte {
-	if len(b) < 2 || b[1] != '[' {
-		t.end() // the cursor was saved or restored: it is somewhere else
-		return b[min(2, len(b)):]
-	}
-	i := slices.IndexFunc(b[2:], func(c byte) bool { return c >= 0x40 })
-	if i < 0 {
-		return nil
-	}
-	params, final, rest := strings.Split(string(b[2:2+i]), ";"), b[2+i], b[3+i:]
-	n, _ := strconv.Atoi(params[0]) // empty is 0
-	count := min(max(n, 1), maxColumn)
-	switch final {
-	case 'm':
-	case 'C', 'a':
-		t.col = min(t.col+count, max(maxColumn, len(t.cells)))
-	case 'D':
-		t.col = max(0, t.col-count)
-	case 'G', '`':
-		t.col = count - 1
-	case 'K':
-		t.erase(n)
-	case 'J':
-		if n == 0 {
-			t.erase(0)
+		if len(t.redrawn) == 0 {
+			t.redrawnAt = l.At
 		} else {
-			t.end()
+			t.redrawn = append(t.redrawn, " | "...)
 		}
-	case 'X':
-		for i := t.col; i < min(t.col+count, len(t.cells)); i++ {
-			t.cells[i] = ' '
-		}
-	case 'P':
-		if t.col < len(t.cells) {
-			t.cells = slices.Delete(t.cells, t.col, min(t.col+count, len(t.cells)))
-		}
-	case '@':
-		if t.col < len(t.cells) && len(t.cells) < maxLine {
-			t.cells = slices.Insert(t.cells, t.col, slices.Repeat([]rune{' '}, count)...)
-		}
-	case 'H', 'f':
-		t.end()
-		if len(params) > 1 {
-			col, _ := strconv.Atoi(params[1]) // empty is 0
-			t.col = min(max(col, 1), maxColumn) - 1
-		}
-	default:
-		t.end() // to another line
+		t.redrawn = append(t.redrawn, l.Text...)
+		return
 	}
-	return rest
+	t.endRedrawn()
+	mark := ""
+	if l.Kind == screen.Erased {
+		mark = "-" + short(l.Gone-l.At)
+	}
+	t.write(l.At, mark, l.Text)
 }
 
-// erase carries out EL.
-func (t *line) erase(how int) {
-	switch how {
-	case 0:
-		t.cells = t.cells[:min(t.col, len(t.cells))]
-	case 1:
-		for i := range min(t.col+1, len(t.cells)) {
-			t.cells[i] = ' '
+func (t *textWriter) endRedrawn() {
+	if len(t.redrawn) > 0 {
+		t.write(t.redrawnAt, "~", t.redrawn)
+		t.redrawn = t.redrawn[:0]
+	}
+}
+
+// write writes the columns in front of a line and the line.
+func (t *textWriter) write(at time.Duration, mark string, text []byte) {
+	when := t.start.Add(at).UTC()
+	if day := when.Format(time.DateOnly); day != t.day {
+		t.day = day
+		_, _ = fmt.Fprintf(t.out, "# %s\n", day) // a bufio.Writer keeps its error for Flush
+	}
+	var stamp [16]byte
+	_, _ = t.out.Write(when.AppendFormat(stamp[:0], "15:04:05.0"))
+	if len(text) > 0 {
+		_, _ = fmt.Fprintf(t.out, "  %-6s ", mark)
+		_, _ = t.out.Write(text)
+	}
+	_ = t.out.WriteByte('\n')
+}
+
+// short is a duration in at most five characters.
+func short(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", max(d, 0).Seconds())
+	case d < 10*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 100*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
+	return plain.Count(int(d.Hours()/24), "day")
+}
+
+// Lines is the transcript of one channel, made of its frames. It isn't safe for
+// concurrent use.
+type Lines struct {
+	*screen.Transcript
+	channel uint32
+}
+
+// Transcribe returns the transcript of a channel; emit gets each line once it is
+// known, as screen.NewTranscript has it. Memory is bounded whatever the recording
+// holds.
+func Transcribe(c recording.Channel, emit func(screen.Line)) Lines {
+	t := screen.NewTranscript(int(c.Cols), int(c.Rows), emit)
+	if !c.PTY {
+		t.Cooked()
+	}
+	return Lines{t, c.Number}
+}
+
+// Frame takes the recording's next frame, of whatever channel. Close ends the
+// transcript.
+func (l Lines) Frame(f recording.Frame) {
+	if f.Channel != l.channel {
+		return
+	}
+	switch f.Kind {
+	case recording.Output, recording.Error:
+		l.Write(f.At, f.Data)
+	case recording.Resize:
+		if cols, rows, ok := parseSize(f.Data); ok {
+			l.Resize(f.At, int(cols), int(rows))
 		}
-	case 2:
-		t.cells = t.cells[:0]
 	}
 }

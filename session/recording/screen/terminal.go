@@ -22,6 +22,7 @@ type Terminal struct {
 	hidden    bool // the cursor
 	insert    bool // IRM
 	newline   bool // LNM
+	cooked    bool // as if LNM were always set
 	autowrap  bool
 	tabs      []bool
 	last      rune // what REP repeats; 0 is nothing
@@ -93,6 +94,10 @@ func (t *Terminal) defaultTabs(from int) {
 		t.tabs[x] = true
 	}
 }
+
+// Cooked says that no terminal of the target's made lines of what comes: a line
+// feed alone starts a new line.
+func (t *Terminal) Cooked() { t.cooked = true }
 
 // Size returns the screen's size.
 func (t *Terminal) Size() (cols, rows int) { return t.cols, t.rows }
@@ -168,7 +173,7 @@ func (t *Terminal) lineFeed() {
 	t.page.rows[t.y].wrapped = false
 	t.pending = false
 	t.index()
-	if t.newline {
+	if t.newline || t.cooked {
 		t.x = 0
 	}
 }

@@ -85,8 +85,9 @@ func NewTranscript(cols, rows int, emit func(Line)) *Transcript {
 	return t
 }
 
-// Terminal returns the terminal, to be looked at.
-func (t *Transcript) Terminal() *Terminal { return t.term }
+// Cooked says that no terminal of the target's made lines of what comes: a line
+// feed alone starts a new line.
+func (t *Transcript) Cooked() { t.term.Cooked() }
 
 // Write takes what a program wrote at a time, which never falls.
 func (t *Transcript) Write(at time.Duration, b []byte) {
@@ -109,11 +110,17 @@ func (t *Transcript) Resize(at time.Duration, cols, rows int) {
 	t.term.Resize(cols, rows)
 }
 
-// Close tells what still stands on the screen.
-func (t *Transcript) Close(at time.Duration) {
+// Flush tells what stands on the main screen, for something that is told beside
+// it. What changes there later is told again.
+func (t *Transcript) Flush(at time.Duration) {
 	t.pass(at)
 	t.losses(0, false)
 	t.keep(len(t.term.main.rows) - 1)
+}
+
+// Close tells what still stands on the screen.
+func (t *Transcript) Close(at time.Duration) {
+	t.Flush(at)
 	if t.term.page == t.term.alt {
 		t.losses(1, false)
 		for _, r := range t.term.alt.rows {

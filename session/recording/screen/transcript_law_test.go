@@ -45,8 +45,8 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 			tr.Write(at, []byte(b.String()))
 			pause := []time.Duration{0, 3, 30, 150, 500}[rnd.IntN(5)] * time.Millisecond
 			if pause >= settled {
-				fmt.Fprintf(&log, "   shows %q\n", display(tr.Terminal()))
-				read = append(read, strings.Fields(display(tr.Terminal()))...)
+				fmt.Fprintf(&log, "   shows %q\n", display(tr.term))
+				read = append(read, strings.Fields(display(tr.term))...)
 			}
 			at += pause
 		}
@@ -84,7 +84,7 @@ func FuzzTranscript(f *testing.F) {
 			if i%50 == 49 {
 				tr.Resize(at, int(c%40), int(pause%20))
 			}
-			if bad := sound(tr.Terminal()); bad != "" {
+			if bad := sound(tr.term); bad != "" {
 				t.Fatalf("%q: %s", in, bad)
 			}
 		}
