@@ -34,8 +34,11 @@ type Entry struct {
 	Operation string // "put", "get", "rename", …
 	Direction Direction
 	Path      string // as the peer sent it, any bytes
-	To        string // the other path: of a rename, a link, a copy
-	Size      int64  // bytes of content that passed
+	To        string // the other path: of a rename, a link, a copy; in scp's, where it is if Path is a folder
+	Size      int64  // bytes of content that passed; of a stream (rsync, a pack of git) all bytes in Direction
+	Back      int64  // bytes of a stream that went the other way
+	Ref       string // of git: the branch or tag, or what an archive is of
+	Old, New  string // likewise: the object that Ref named before, and is to name or is fetched
 	SHA256    []byte // of the whole file; nil if it isn't known
 	Unknown   string // why there is no SHA256 of a file
 	Began     time.Time
