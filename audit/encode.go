@@ -12,8 +12,8 @@ import (
 )
 
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
-// largest event that the bounds on strings allow is below 100 KiB (30 strings
-// of MaxDetail bytes, six bytes for one at worst), so a longer line was not
+// largest event that the bounds on strings allow is below 120 KiB (37 strings
+// of MaxDetail bytes, and 24 of maxCode, six bytes for one at worst), so a longer line was not
 // written by this package; the bound stops whoever feeds one to a reader.
 const maxLine = 128 << 10
 
@@ -115,6 +115,23 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = append(w.b, `,"list":`...)
 		w.b = appendString(w.b, t.List)
 		w.b = append(w.b, '}')
+	}
+	w.str("coverage", e.Coverage)
+	for i, m := range e.Missing[:min(len(e.Missing), maxMissing)] {
+		if i == 0 {
+			w.key("missing")
+			w.b = append(w.b, '[')
+		} else {
+			w.b = append(w.b, ',')
+		}
+		w.b = append(w.b, `{"why":`...)
+		w.b = appendString(w.b, m.Why[:min(len(m.Why), maxCode)])
+		w.str("stream", m.Stream[:min(len(m.Stream), maxCode)])
+		w.num("bytes", m.Bytes)
+		w.b = append(w.b, '}')
+	}
+	if len(e.Missing) > 0 {
+		w.b = append(w.b, ']')
 	}
 	w.num("bytes_down", e.BytesDown)
 	w.num("bytes_up", e.BytesUp)

@@ -65,6 +65,9 @@ type Event struct {
 	Recording *Recording `json:"recording,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`
 
+	Coverage string    `json:"coverage,omitempty"` // how much of a channel that is over is kept: "recorded", "manifest", "metadata", "partial", "refused"
+	Missing  []Missing `json:"missing,omitempty"`  // where that is partial; at most maxMissing
+
 	BytesDown int64      `json:"bytes_down,omitempty"` // towards the client
 	BytesUp   int64      `json:"bytes_up,omitempty"`   // towards the target
 	Exit      *int       `json:"exit,omitempty"`       // exit status of a command
@@ -90,6 +93,20 @@ type Change struct {
 	// Taken are words of package identity's, joined by spaces: "disabled",
 	// "key:SHA256:…". It ends in "…" where not all of them fit.
 	Taken string `json:"taken,omitempty"`
+}
+
+// Of its Missing an event keeps so many, which is three streams for each reason,
+// and so many bytes of each of their strings.
+const (
+	maxMissing = 12
+	maxCode    = 32
+)
+
+// Missing is what a recording lacks of one stream of a channel.
+type Missing struct {
+	Why    string `json:"why"`              // short closed code
+	Stream string `json:"stream,omitempty"` // "output", "error", "input"; "" for the channel
+	Bytes  int64  `json:"bytes,omitempty"`  // 0 where it isn't known
 }
 
 // Recording binds an event to a recording's file. Hashes are hex sha256.

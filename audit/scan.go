@@ -14,7 +14,7 @@ import (
 // Scan yields the events of some types, in order and in bounded memory, about
 // ten times as fast as Read: for whoever goes through a whole log and needs
 // little of it. Only Seq, Time, Type, Conn, Session, User, Source, Target,
-// Method, Rule, Capability, Reason, Approver, Until and Uses of an event are set. Lines of
+// Method, Rule, Capability, Reason, Approver, Coverage, Until and Uses of an event are set. Lines of
 // other types are passed over unread. A line in a form that the log doesn't
 // write is yielded as a *BadRecord if it would be of those types as far as it
 // can be told, and reading goes on; any other error ends the sequence. It
@@ -91,7 +91,7 @@ func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
 		return Event{}, true, err
 	}
 	return Event{Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
-		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Until: e.Until, Uses: e.Uses}, slices.Contains(s.types, e.Type), nil
+		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}, slices.Contains(s.types, e.Type), nil
 }
 
 // fast reads a line without escapes in what is asked for; ok is false where it
@@ -168,6 +168,8 @@ func (s *scanner) fast(line []byte) (e Event, wanted, ok bool) {
 			e.Reason = s.text(word)
 		case "approver":
 			e.Approver = s.text(word)
+		case "coverage":
+			e.Coverage = s.text(word)
 		case "until":
 			until, err := time.Parse(time.RFC3339Nano, string(word))
 			if err != nil {
@@ -187,9 +189,16 @@ func cutKey(b []byte) (key, rest []byte, ok bool) {
 	return bytes.Cut(b, []byte(`":`))
 }
 
-// skipValue cuts a number or an object, of which the log's hold no others, off
-// b.
+// skipValue cuts a number, an object or a list off b, of which the log's hold no
+// others but lists of objects.
 func skipValue(b []byte) (rest []byte, ok bool) {
+	if len(b) > 0 && b[0] == '[' {
+		end := bytes.IndexByte(b, ']')
+		if end < 0 || bytes.IndexByte(b[1:end], '[') >= 0 || bytes.IndexByte(b[:end], '\\') >= 0 || bytes.Count(b[:end], []byte{'"'})%2 != 0 {
+			return nil, false
+		}
+		return b[end+1:], true
+	}
 	if len(b) > 0 && b[0] == '{' {
 		// A brace in an object's text is rare enough for decode.
 		end := bytes.IndexByte(b, '}')

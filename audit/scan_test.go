@@ -15,7 +15,7 @@ import (
 // narrow is what Scan keeps of an event.
 func narrow(e Event) Event {
 	return Event{Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
-		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Until: e.Until, Uses: e.Uses}
+		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}
 }
 
 func TestScanGivesWhatReadGives(t *testing.T) {
@@ -78,6 +78,10 @@ func FuzzScan(f *testing.F) {
 	f.Add(line)
 	f.Add([]byte(strings.Replace(string(line), `"user":"alice"`, `"user":"al\"ice"`, 1)))
 	f.Add([]byte(strings.Replace(string(line), `"root"`, `"r}oot"`, 1)))
+	e.Coverage, e.Missing = "partial", []Missing{{Why: "bulk", Stream: "output", Bytes: 7}, {Why: "share"}}
+	line = e.AppendJSON(nil)
+	f.Add(line)
+	f.Add([]byte(strings.Replace(string(line), `"share"`, `"sha]re"`, 1)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		want, _, err := decode(line, nil)
 		s := scanner{types: types, seen: map[string]string{}}

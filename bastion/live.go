@@ -248,7 +248,7 @@ func (l *live) finish(st session.Stats, err error) {
 		defer l.hold.Release()
 		l.upstream.Conn.Close()
 		e := l.event(audit.SessionEnded)
-		e.BytesDown, e.BytesUp = st.BytesDown, st.BytesUp
+		e.BytesDown, e.BytesUp, e.Coverage = st.BytesDown, st.BytesUp, string(st.Coverage)
 		e.Reason = "closed"
 		var end *refusal.Error
 		switch {

@@ -132,6 +132,7 @@ func TestSchemaHasTheReadersKeys(t *testing.T) {
 		"/$defs/window":                   rule + "when: {zzzzzzzzz: 1}}]",
 		"/$defs/rule/properties/valid":    rule + "valid: {zzzzzzzzz: 1}}]",
 		"/$defs/rule/properties/mfa":      rule + "mfa: {zzzzzzzzz: 1}}]",
+		"/$defs/rule/properties/bulk":     rule + "bulk: {zzzzzzzzz: 1}}]",
 		"/$defs/rule/properties/limits":   rule + "limits: {zzzzzzzzz: 1}}]",
 		"/$defs/rule/properties/approval": rule + "approval: {zzzzzzzzz: 1}}]",
 		"/$defs/test":                     "tests: [{zzzzzzzzz: 1}]",

@@ -31,7 +31,7 @@ func TestOneUserCannotFillTheSpool(t *testing.T) {
 	if r.Code != 0 || len(r.Stdout) != megabytes*1_000_000 {
 		t.Fatalf("exit %d after %d bytes: %s", r.Code, len(r.Stdout), r.Stderr)
 	}
-	e := s.awaitEvent("channel.closed", func(e event) bool { return strings.Contains(e.line, "partial: of ") })
+	e := s.awaitEvent("channel.closed", func(e event) bool { return strings.Contains(e.line, `"coverage":"partial"`) })
 	t.Logf("%s", e.line)
 	if r := testkit.Run(t, alice.exec("echo in")); r.Code != 0 || r.Stdout != "in\n" {
 		t.Errorf("the same user: %s", r)
@@ -69,7 +69,7 @@ func TestOneUserCannotFillTheSpool(t *testing.T) {
 	if n := len(s.events("alarm.terminal-digested")); n != 1 {
 		t.Errorf("%d alarms", n)
 	}
-	if shown := s.mustEntry("sessions", "show", e.Session, "--identity", s.path("auditor.key")); !strings.Contains(shown, "1 gaps") {
+	if shown := s.mustEntry("sessions", "show", e.Session, "--identity", s.path("auditor.key")); !strings.Contains(shown, "1 gap") {
 		t.Errorf("sessions show doesn't say that something is missing:\n%s", shown)
 	}
 	s.stop()

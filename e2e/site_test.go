@@ -269,10 +269,12 @@ type recorded struct {
 	End                     *time.Time
 }
 
-// sessions lists the recordings.
+// sessions lists the recordings, oldest first.
 func (s *site) sessions() []recorded {
 	s.t.Helper()
-	return decodeLines[recorded](s.t, s.mustEntry("sessions", "ls", "--json"))
+	all := decodeLines[recorded](s.t, s.mustEntry("sessions", "ls", "--json"))
+	slices.Reverse(all)
+	return all
 }
 
 func decodeLines[T any](t testing.TB, text string) []T {

@@ -108,6 +108,7 @@ func (d *decision) combine() {
 		d.record = max(d.record, r.record)
 		d.recordInput = d.recordInput || r.recordInput
 		d.complete = d.complete || r.complete
+		d.bulk = d.bulk.strictest(r.bulk)
 	}
 	d.capabilities &= d.target.Offers()
 	for _, r := range d.deny {

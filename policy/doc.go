@@ -19,7 +19,7 @@
 //     can be carried away (a deny rule that names download still takes it from
 //     programs that transfer files, and is refused as unenforceable where a shell
 //     stays, unless it is marked as advice; see [Policy.Unenforceable]);
-//   - the strictest `record`, `record_input` and `record_complete` of the matching
+//   - the strictest `record`, `record_input`, `record_complete` and `bulk` of the matching
 //     rules hold, and a rule that states none asks for a full recording;
 //   - of each limit the most generous one holds of the rules that give
 //     something, and a rule that states no limit sets none;

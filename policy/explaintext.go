@@ -46,6 +46,9 @@ func (e Explanation) String() string {
 		if g.RecordComplete() {
 			record += ", complete"
 		}
+		if b := g.Bulk(); g.Record() == Full && !b.Usual() {
+			record += "; of output without a terminal: " + b.String()
+		}
 		env := ""
 		if unusual := g.unusualEnv(); unusual != nil {
 			env = "; environment: " + strings.Join(unusual, ", ")
@@ -128,6 +131,7 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		Record       string       `json:"record,omitempty"`
 		RecordInput  bool         `json:"record_input,omitempty"`
 		Complete     bool         `json:"record_complete,omitempty"`
+		Bulk         string       `json:"bulk,omitempty"`       // where it isn't the usual one
 		Unenforced   []Capability `json:"unenforced,omitempty"` // that are missing, and that a shell makes up for
 		Limits       string       `json:"limits,omitempty"`
 		Env          []string     `json:"env,omitempty"` // that clients may set, where it isn't the built-in list
@@ -141,6 +145,9 @@ func (e Explanation) MarshalJSON() ([]byte, error) {
 		out.Denied = e.Denied.Error()
 	} else {
 		out.Record, out.RecordInput, out.Limits = e.Grant.Record().String(), e.Grant.RecordInput(), e.Grant.Limits().String()
+		if b := e.Grant.Bulk(); e.Grant.Record() == Full && !b.Usual() {
+			out.Bulk = b.String()
+		}
 		out.Unenforced = e.Grant.Unenforced().List()
 		out.Complete, out.Env = e.Grant.RecordComplete(), e.Grant.unusualEnv()
 	}

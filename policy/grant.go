@@ -114,6 +114,7 @@ type decision struct {
 	record       Record
 	recordInput  bool
 	complete     bool
+	bulk         Bulk
 	limits       Limits
 }
 
@@ -242,6 +243,14 @@ func (g Grant) RecordInput() bool { return g.d != nil && g.d.recordInput }
 // RecordComplete reports whether a session has to end rather than go on with less
 // than everything kept, once its user's share of recordings is used up.
 func (g Grant) RecordComplete() bool { return g.d != nil && g.d.complete }
+
+// Bulk is what is kept of output without a terminal. The zero Grant keeps all.
+func (g Grant) Bulk() Bulk {
+	if g.d == nil {
+		return Bulk{Then: KeepBeyond}
+	}
+	return g.d.bulk
+}
 
 // Rule is the first matching allow rule in file and line order.
 func (g Grant) Rule() RuleRef {

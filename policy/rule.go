@@ -38,6 +38,9 @@ func (r Rule) Record() (level Record, input bool) { return r.r.record, r.r.recor
 // less in their recording.
 func (r Rule) RecordComplete() bool { return r.r.complete }
 
+// Bulk is what it asks for of output without a terminal.
+func (r Rule) Bulk() Bulk { return r.r.bulk }
+
 // Limits are its own.
 func (r Rule) Limits() Limits { return r.r.limits }
 

@@ -35,6 +35,7 @@ type rule struct {
 	record        Record
 	recordInput   bool
 	complete      bool // the recording
+	bulk          Bulk
 	limits        Limits
 	because       string
 
@@ -62,7 +63,7 @@ func (r *rule) opensTCP() bool { return r.record == Metadata && r.may.Has(Forwar
 
 func (b *builder) readRule(v strict.Value) {
 	f := v.Fields("name", "deny", "advisory", "who", "where", "from", "when", "valid", "mfa", "may", "exec", "forward_local", "forward_remote",
-		"env", "record", "record_input", "record_complete", "limits", "approval", "because")
+		"env", "record", "record_input", "record_complete", "bulk", "limits", "approval", "because")
 	r := &rule{ref: RuleRef{File: v.File(), Line: v.Line()}, place: v.Place(), record: Full}
 	b.rules = append(b.rules, ruleAt{r, v, f})
 
@@ -108,6 +109,7 @@ func (b *builder) readRule(v strict.Value) {
 	if r.complete && r.record != Full {
 		f.Get("record_complete").Errorf(codeMisplaced, "record_complete needs record: full")
 	}
+	r.bulk = readBulk(f.Get("bulk"), r.record)
 	r.mfa = readMFA(f.Get("mfa"))
 	r.limits = readLimits(f.Get("limits"))
 	r.commands = readCommands(f.Get("exec"), r.may)
@@ -119,7 +121,7 @@ func (b *builder) readDeny(r *rule, f strict.Fields) {
 	if r.whole {
 		r.may = AllCapabilities
 	}
-	for _, key := range []string{"mfa", "exec", "forward_local", "forward_remote", "env", "record", "record_input", "record_complete", "limits", "approval"} {
+	for _, key := range []string{"mfa", "exec", "forward_local", "forward_remote", "env", "record", "record_input", "record_complete", "bulk", "limits", "approval"} {
 		if v := f.Get(key); v.Present() {
 			v.Errorf(codeMisplaced, "%q has no effect in a deny rule", key)
 		}

@@ -11,6 +11,7 @@ import (
 	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/group"
+	"entry/session/recording"
 )
 
 // flow is what every byte passes: of one session, or of one connection to a
@@ -31,6 +32,7 @@ type flow struct {
 	due      bool       // one more is to begin
 	asking   bool       // one is running
 	leases   map[*lease]struct{}
+	coverage recording.Coverage          // the least of the channels that are over
 	withdraw func(policy.Grant) []broken // of what else was granted, what a grant lacks; nil is nothing; mu is held
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -272,7 +273,7 @@ func TestASlowReaderStopsOnlyItself(t *testing.T) {
 }
 
 func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
-	r := newRig(t, mayAllRecorded, func(o *Options) { o.OmitAfter = 100_000 })
+	r := newRig(t, mayAllRecorded+"\nbulk: {keep: 100000}", nil)
 	text := strings.Repeat("0123456789", 50_000)
 	r.serve(accepting(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
 		_, _ = ch.Write([]byte(text))
@@ -283,10 +284,11 @@ func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
 	if u.ends(t); u.stdout() != text {
 		t.Errorf("%d bytes delivered", len(u.stdout()))
 	}
-	if got := r.rec.text(1); got != text[:100_000] {
+	end := len(text) - maxEnd
+	if got := r.rec.text(1); got != text[:100_000]+text[end:] {
 		t.Errorf("%d bytes recorded", len(got))
 	}
-	want := `{"stream":"output","omitted_bytes":400000,"sha256":"` + strings.TrimPrefix(digest(text[100_000:]), "sha256:") + `"}`
+	want := fmt.Sprintf(`{"stream":"output","omitted_bytes":%d,"sha256":"%s","why":"bulk"}`, end-100_000, strings.TrimPrefix(digest(text[100_000:end]), "sha256:"))
 	if got := r.rec.text(7); got != want {
 		t.Errorf("transfer %s, want %s", got, want)
 	}
@@ -295,7 +297,7 @@ func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
 	u.request(t, "pty-req", testPty)
 	u.request(t, "shell", nil)
 	u.ends(t)
-	if got := r.rec.text(1); got != text[:100_000]+text {
+	if got := r.rec.text(1); got != text[:100_000]+text[end:]+text {
 		t.Errorf("%d bytes recorded of both", len(got))
 	}
 }

@@ -100,10 +100,6 @@ type Options struct {
 	MaxSessions int // session channels at once; 0 means 10, OpenSSH's MaxSessions
 	MaxOthers   int // other channels at once; 0 means 256
 
-	// OmitAfter is how much of each output of a channel without a terminal is
-	// kept; of the rest, its size and SHA-256. 0 means 64 MiB.
-	OmitAfter int64
-
 	// Where no bytes move on a leg, it is asked whether it is still there,
 	// every interval; after count unanswered intervals it isn't.
 	UpstreamKeepAlive KeepAlive // zero means 15 s × 3
@@ -149,11 +145,12 @@ type Share interface {
 
 // Stats are what a session came to.
 type Stats struct {
-	Sessions  int   // session channels
-	Forwards  int   // other channels
-	BytesDown int64 // payload towards the client, all channels
-	BytesUp   int64 // payload towards the target
-	Exit      *int  // last exit status that the target sent, nil if none
+	Sessions  int                // session channels
+	Forwards  int                // other channels
+	BytesDown int64              // payload towards the client, all channels
+	BytesUp   int64              // payload towards the target
+	Exit      *int               // last exit status that the target sent, nil if none
+	Coverage  recording.Coverage // the least of all channels, "" without any
 }
 
 var errOptions = errors.New("relay: Decide and Event are required")
@@ -182,9 +179,6 @@ func (o *Options) fill() error {
 	}
 	if o.MaxOthers <= 0 {
 		o.MaxOthers = 256
-	}
-	if o.OmitAfter <= 0 {
-		o.OmitAfter = 64 << 20
 	}
 	if o.UpstreamKeepAlive.Interval <= 0 || o.UpstreamKeepAlive.Count <= 0 {
 		o.UpstreamKeepAlive = KeepAlive{15 * time.Second, 3}

@@ -18,8 +18,6 @@ type outlet struct {
 	w    io.Writer
 	sent atomic.Int64 // bytes that w took
 
-	omitted atomic.Int64 // bytes that only a digest stands for, once it has ended
-
 	// turn holds a token while somebody is in Frame or Write, and guards what
 	// follows. x/crypto keeps one packet for each stream of a channel, so that
 	// two writers would spoil each other's. Who waits here can wait for a peer:
@@ -60,11 +58,8 @@ func (o *outlet) putting(p []byte) error {
 
 // write is putting, but shows no lines.
 func (o *outlet) write(p []byte) error {
-	if err := o.tap.keep(p); errors.Is(err, errShare) {
-		o.f.end(&refusal.Error{Code: "recording-share", Text: "everything on " + o.f.target + " has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator"})
-		return err
-	} else if err != nil {
-		o.f.unrecorded(err)
+	if err := o.tap.keep(p); err != nil {
+		o.untaken(err)
 		return err
 	}
 	if o.screen {
@@ -79,6 +74,18 @@ func (o *outlet) write(p []byte) error {
 		p = p[n:]
 	}
 	return nil
+}
+
+// untaken ends the flow for what its recording couldn't take.
+func (o *outlet) untaken(err error) {
+	switch {
+	case errors.Is(err, errShare):
+		o.f.end(&refusal.Error{Code: "recording-share", Text: "everything on " + o.f.target + " has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator"})
+	case errors.Is(err, errBulk):
+		o.f.end(&refusal.Error{Code: "recording-bulk", Text: "a program on " + o.f.target + " printed more than is recorded without a terminal; transfer files by sftp, or ask your operator"})
+	default:
+		o.f.unrecorded(err)
+	}
 }
 
 // flush shows the lines that waited; the turn is held.
@@ -116,21 +123,9 @@ func (o *outlet) end() {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
 	if err := o.tap.close(); err != nil {
-		o.f.unrecorded(err)
-	}
-	if o.tap != nil {
-		o.omitted.Store(o.tap.omitted)
+		o.untaken(err)
 	}
 	o.tap, o.ended = nil, true
-}
-
-// leftOut is how many bytes only a digest stands for, once o has ended. A nil outlet
-// is one of a channel whose client had left before it was open.
-func (o *outlet) leftOut() int64 {
-	if o == nil {
-		return 0
-	}
-	return o.omitted.Load()
 }
 
 func (o *outlet) remember(p []byte) {

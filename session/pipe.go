@@ -157,6 +157,8 @@ func (p *pipe) closed() {
 		e := p.opened
 		e.Type, e.Detail = audit.ForwardClosed, ""
 		e.BytesDown, e.BytesUp = p.bytes[towardsClient].Load(), p.bytes[towardsTarget].Load()
+		p.fact.Coverage = recording.MetadataOf
+		e.Coverage, _ = p.f.covered(p.fact.Coverage, nil)
 		switch {
 		case p.lease.over():
 			p.lease.fill(&e)

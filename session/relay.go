@@ -52,7 +52,7 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 	s.Sessions, s.Forwards = r.places.counts()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Exit = r.exit
+	s.Exit, s.Coverage = r.exit, r.flow.coverage
 	return s, r.result()
 }
 

@@ -36,6 +36,7 @@ type sessionChannel struct {
 	stdout *outlet // towards the client
 
 	bytesDown, bytesUp atomic.Int64
+	omits              losses
 
 	early *early // input before a program runs
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -77,7 +78,7 @@ func TestBeyondTheShareBulkIsDigested(t *testing.T) {
 			t.Errorf("%s kept: %v", text, !want)
 		}
 	}
-	if gap := r.rec.text(recording.Gap); gap != shareUsed {
+	if gap := r.rec.text(recording.Gap); gap != shareOmitted.text() {
 		t.Errorf("gaps: %q", gap)
 	}
 	if rest := r.rec.text(recording.Transfer); !strings.Contains(rest, `"stream":"output","omitted_bytes":20,`) {
@@ -86,7 +87,7 @@ func TestBeyondTheShareBulkIsDigested(t *testing.T) {
 	testkit.Eventually(t, "both are closed in the log", func() bool { return len(r.log.All(audit.ChannelClosed)) == 2 })
 	partial := 0
 	for _, e := range r.log.All(audit.ChannelClosed) {
-		if strings.HasPrefix(e.Detail, "partial: of 20 bytes") {
+		if e.Coverage == "partial" && slices.Contains(e.Missing, audit.Missing{Stream: "output", Bytes: 20, Why: "share"}) {
 			partial++
 		}
 	}
@@ -120,7 +121,7 @@ func TestBulkOnATerminal(t *testing.T) {
 	if kept := r.rec.text(recording.Output); strings.Contains(kept, "bbb") || !strings.Contains(kept, "ccc") {
 		t.Errorf("kept %q", kept)
 	}
-	if gap := r.rec.text(recording.Gap); gap != shareUsed+shareUsed {
+	if gap := r.rec.text(recording.Gap); gap != shareOmitted.text()+shareOmitted.text() {
 		t.Errorf("gaps: %q", gap)
 	}
 	if alarms := r.log.All(audit.AlarmDigested); len(alarms) != 1 || alarms[0].Channel == nil {

@@ -1,10 +1,7 @@
 package session
 
 import (
-	"fmt"
-
 	"entry/audit"
-	"entry/policy"
 	"entry/session/fastconn"
 	"entry/session/recording"
 )
@@ -13,10 +10,11 @@ import (
 func (s *sessionChannel) begin() {
 	r := s.r
 	s.begun, s.running, s.out = true, 3, 2
+	answers := s.answers()
 	newTap := func(k recording.Kind) *tap {
-		t := newTap(&r.o, s.grant, k, *s.id, s.payload)
+		t := newTap(&r.o, s.grant, k, *s.id, s.content, s.payload, &s.omits)
 		if t != nil {
-			t.cut = s.digested
+			t.cut, t.mask = s.digested, answers
 		}
 		return t
 	}
@@ -68,13 +66,12 @@ func (s *sessionChannel) finish() { s.noted.Do(s.note) }
 
 func (s *sessionChannel) note() {
 	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
+	coverage, missing := s.coverage()
 	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exit.status}
-	if n := s.stdout.leftOut() + s.stderr.leftOut(); n > 0 && s.payload != transferPayload && s.grant.Record() == policy.Full {
-		e.Detail = fmt.Sprintf("partial: of %d bytes of output the recording has a digest only", n)
-	}
+	e.Coverage, e.Missing = r.covered(coverage, missing)
 	s.lease.fill(&e)
 	r.event(e)
-	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up})
+	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up, Coverage: coverage, Missing: missing})
 	if s.exit.status != nil {
 		r.mu.Lock()
 		r.exit = s.exit.status

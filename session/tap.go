@@ -1,132 +1,227 @@
 package session
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"hash"
 	"math"
 
 	"entry/policy"
 	"entry/session/recording"
 )
 
-// tap is what recording takes of one stream: its bytes, up to a limit, and the
-// size and digest of what comes after. A nil tap takes nothing.
+// tap is what recording takes of one stream: its bytes as far as they are kept,
+// and size and digest of each piece that isn't. A nil tap takes nothing.
 type tap struct {
 	rec     Recorder
 	kind    recording.Kind
 	channel uint32
-	left    int64           // bytes still kept
+	left    int64           // bytes that are still kept at whatever pace
+	beyond  policy.Beyond   // what becomes of those after them
+	kept    bool            // something of it is
+	shut    bool            // what comes after them is all left out
+	why     omission        // where shut: why
+	pace    pace            // of those after left
 	keeps   func(n int) int // how many of n bytes the user's share allows; nil without a bound
 	pty     bool            // a terminal shows it
 	whole   bool            // nothing may be left out for want of a share
-	skips   bool            // what came last was left out
 	cut     func()          // told when what a terminal shows is left out; may be nil
-	digest  hash.Hash
-	omitted int64
+	mask    *mask           // answers to password prompts; nil where none is looked for
+	lost    *losses         // what was left out, by reason
+	piece   piece           // that is being left out
 }
 
-// omitted stands, in a Transfer frame, for payload that isn't kept.
-type omitted struct {
-	Stream string `json:"stream"` // "output", "error", "input"
-	Bytes  int64  `json:"omitted_bytes"`
-	SHA256 string `json:"sha256"` // hex, of exactly those bytes
-}
+// maxScript is how much is kept of what an interpreter reads without a terminal:
+// people's scripts are shorter, and payload behind one isn't theirs.
+const maxScript = 64 << 10 // bytes
 
-// newTap is the tap of one stream of a session channel. Where payload isn't to
-// be kept, all of it is counted and digested.
-func newTap(o *Options, g policy.Grant, kind recording.Kind, channel uint32, p payload) *tap {
+// newTap is the tap of one stream of a session channel.
+func newTap(o *Options, g policy.Grant, kind recording.Kind, channel uint32, c content, p payload, lost *losses) *tap {
 	rec := o.Recorder
 	if rec == nil || g.Record() == policy.Metadata {
 		return nil
 	}
-	t := &tap{rec: rec, kind: kind, channel: channel, pty: p == terminalPayload, whole: g.RecordComplete()}
+	t := &tap{rec: rec, kind: kind, channel: channel, pty: p == terminalPayload, whole: g.RecordComplete(), lost: lost}
 	if o.Share != nil {
 		t.keeps = o.Share.Stream(t.pty)
 	}
+	input := kind == recording.Input
 	switch {
 	case p == transferPayload && kind != recording.Error:
-		// the files of a transfer aren't kept
-	case kind == recording.Input && !g.RecordInput():
-		return nil
+		t.shut = true // the files of a transfer aren't kept
 	case g.Record() != policy.Full:
-		// nor are bytes under a manifest
+		if input && p == terminalPayload {
+			return nil
+		}
+		t.shut = true // nor are bytes under a manifest
+	case input && g.RecordInput():
+		t.left = math.MaxInt64
+	case input && p == terminalPayload:
+		return nil
+	case input && readsScript(c):
+		t.left, t.shut, t.why = maxScript, true, inputOmitted
+	case input:
+		t.shut, t.why = true, inputOmitted
 	case p == terminalPayload:
 		t.left = math.MaxInt64
 	default:
-		t.left = o.OmitAfter
+		b := g.Bulk()
+		if t.left, t.beyond = b.Keep, b.Then; b.Then == policy.KeepBeyond {
+			t.left = math.MaxInt64
+		}
 	}
 	return t
 }
+
+// Errors that end a session which wants more kept than may be.
+var (
+	errShare = errors.New("the user's share of recordings is used up")
+	errBulk  = errors.New("more output than policy keeps")
+)
 
 // keep records p. It returns before the bytes may go on.
 func (t *tap) keep(p []byte) error {
 	if t == nil {
 		return nil
 	}
-	n := min(int64(len(p)), t.left)
-	fits := n
-	if n > 0 && t.keeps != nil {
-		if fits = int64(t.keeps(int(n))); fits < n && t.whole {
-			return errShare
-		}
+	if t.kind != recording.Input {
+		t.mask.shown(p)
+		return t.take(p)
 	}
-	if fits > 0 {
-		if err := t.rec.Frame(t.kind, t.channel, p[:fits]); err != nil {
+	for len(p) > 0 {
+		n, masked := t.mask.next(p)
+		if !masked {
+			if err := t.take(p[:n]); err != nil {
+				return err
+			}
+		} else if err := t.blank(); err != nil {
 			return err
 		}
-		t.left -= fits
-		t.skips = false
-		p = p[fits:]
-	}
-	if fits < n {
-		if err := t.skip(); err != nil {
-			return err
-		}
-	}
-	if len(p) > 0 {
-		if t.digest == nil {
-			t.digest = sha256.New()
-		}
-		t.digest.Write(p)
-		t.omitted += int64(len(p))
+		p = p[n:]
 	}
 	return nil
 }
 
-// errShare ends a session that wants everything kept beyond its user's share.
-var errShare = errors.New("the user's share of recordings is used up")
-
-// shareUsed stands in the recording where bytes are left out from.
-const shareUsed = "the user's share of the day is used up: what follows is counted and digested"
-
-// skip says that bytes are left out for the user's share. What isn't shown on a
-// terminal is kept no more from then on, so that what stands for it is one piece.
-func (t *tap) skip() error {
-	if !t.pty {
-		t.left = 0
-	} else if t.cut != nil {
-		t.cut()
+// take keeps p, or leaves it out.
+func (t *tap) take(p []byte) error {
+	for len(p) > 0 {
+		n, why, err := t.room(len(p))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return t.leaveOut(p, why)
+		}
+		if err := t.resume(); err != nil {
+			return err
+		}
+		if err := t.rec.Frame(t.kind, t.channel, p[:n]); err != nil {
+			return err
+		}
+		t.kept, t.left = true, t.left-min(t.left, int64(n))
+		p = p[n:]
 	}
-	if t.skips {
+	return nil
+}
+
+// room is how many of n bytes are kept, or why none is.
+func (t *tap) room(n int) (int, omission, error) {
+	switch {
+	case t.left > 0:
+		n = int(min(int64(n), t.left))
+	case t.shut:
+		return 0, t.why, nil
+	case t.beyond == policy.EndBeyond:
+		return 0, "", errBulk
+	default:
+		if n = t.pace.take(n); n == 0 {
+			return 0, bulkOmitted, nil
+		}
+	}
+	if t.keeps == nil {
+		return n, "", nil
+	}
+	fits := t.keeps(n)
+	switch {
+	case fits < n && t.whole:
+		return 0, "", errShare
+	case fits > 0:
+		return fits, "", nil
+	}
+	if t.pty {
+		if t.cut != nil {
+			t.cut()
+		}
+	} else { // what isn't a terminal's is kept no more, so that what stands for it is one piece
+		t.left, t.shut, t.why = 0, true, shareOmitted
+	}
+	return 0, shareOmitted, nil
+}
+
+// leaveOut counts and digests p, which isn't kept.
+func (t *tap) leaveOut(p []byte, why omission) error {
+	if t.piece.open && t.piece.why != why {
+		if err := t.resume(); err != nil {
+			return err
+		}
+	}
+	if !t.piece.open {
+		t.piece = piece{open: true, why: why}
+		if text := why.text(); text != "" && (t.kept || why != inputOmitted) { // input of which nothing is kept has no gap
+			if err := t.rec.Frame(recording.Gap, t.channel, []byte(text)); err != nil {
+				return err
+			}
+		}
+	}
+	t.lost.add(t.kind, why, t.piece.add(p))
+	return nil
+}
+
+// resume ends the piece that was left out, if there is one: what stands for it,
+// and its end, go into the recording.
+func (t *tap) resume() error {
+	if !t.piece.open {
 		return nil
 	}
-	t.skips = true
-	return t.rec.Frame(recording.Gap, t.channel, []byte(shareUsed))
+	p := t.piece
+	t.piece = piece{}
+	tail := p.cut(maxEnd)
+	if t.keeps != nil {
+		tail = tail[len(tail)-t.keeps(len(tail)):]
+		if len(tail) < len(p.tail) && t.whole {
+			return errShare
+		}
+	}
+	p.cut(len(tail))
+	t.lost.add(t.kind, p.why, p.uncounted)
+	if fact := p.fact(t.kind); fact != nil {
+		b, err := json.Marshal(fact)
+		if err != nil {
+			return err
+		}
+		if err := t.rec.Frame(recording.Transfer, t.channel, b); err != nil {
+			return err
+		}
+	}
+	if len(p.tail) == 0 {
+		return nil
+	}
+	return t.rec.Frame(t.kind, t.channel, p.tail)
+}
+
+// blank records that a line which answers a password prompt stood here.
+func (t *tap) blank() error {
+	if t.mask.told() {
+		return nil
+	}
+	return t.rec.Frame(recording.Gap, t.channel, []byte(masked))
 }
 
 // close records what stands for the bytes that weren't kept.
 func (t *tap) close() error {
-	if t == nil || t.omitted == 0 {
+	if t == nil {
 		return nil
 	}
-	b, err := json.Marshal(omitted{Stream: t.kind.String(), Bytes: t.omitted, SHA256: hex.EncodeToString(t.digest.Sum(nil))})
-	if err != nil {
-		return err
-	}
-	return t.rec.Frame(recording.Transfer, t.channel, b)
+	return t.resume()
 }
 
 // frame records a fact about a channel as JSON. It reports whether the session
@@ -153,9 +248,11 @@ func (f *flow) frame(g policy.Grant, kind recording.Kind, channel uint32, v any)
 // channelFact is the payload of the Request frames that open and close a
 // channel; the fields it shares with recording.ChannelRequest mean the same.
 type channelFact struct {
-	Type        string `json:"type"`           // "channel-open", "channel-close"
-	Name        string `json:"name,omitempty"` // "session", "direct-tcpip"
-	Destination string `json:"destination,omitempty"`
-	BytesDown   int64  `json:"bytes_down,omitempty"`
-	BytesUp     int64  `json:"bytes_up,omitempty"`
+	Type        string              `json:"type"`           // "channel-open", "channel-close"
+	Name        string              `json:"name,omitempty"` // "session", "direct-tcpip"
+	Destination string              `json:"destination,omitempty"`
+	BytesDown   int64               `json:"bytes_down,omitempty"`
+	BytesUp     int64               `json:"bytes_up,omitempty"`
+	Coverage    recording.Coverage  `json:"coverage,omitempty"` // of one that is closed
+	Missing     []recording.Missing `json:"missing,omitempty"`
 }

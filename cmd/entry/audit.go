@@ -37,7 +37,7 @@ records exactly as they stand in the log.`,
 	}
 	cmd.PersistentFlags().String("log", "", "`DIR` that holds the log or a copy of it, instead of the configuration's")
 	cmd.PersistentFlags().Bool("json", false, "one JSON object a line")
-	cmd.AddCommand(auditTailCmd(), auditSearchCmd(), auditVerifyCmd(), auditorKeyCmd())
+	cmd.AddCommand(auditTailCmd(), auditSearchCmd(), auditCoverageCmd(), auditVerifyCmd(), auditorKeyCmd())
 	cmd.AddCommand(writersVerbs()...)
 	return cmd
 }
@@ -210,6 +210,12 @@ func appendFields(b []byte, prefix string, v reflect.Value) []byte {
 		}
 		if f.Kind() == reflect.Struct {
 			b = appendFields(b, prefix+name+".", f)
+			continue
+		}
+		if f.Kind() == reflect.Slice {
+			for i := range f.Len() {
+				b = appendFields(b, prefix+name+".", f.Index(i))
+			}
 			continue
 		}
 		b = fmt.Appendf(b, " %s%s=%s", prefix, name, plain.Word(fmt.Sprint(f.Interface())))

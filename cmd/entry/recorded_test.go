@@ -84,14 +84,21 @@ func recordBoth(log *audit.Log, dir string, to []age.Recipient, start time.Time)
 		ch   uint32
 		data string
 	}{
+		{recording.Request, 0, `{"type":"channel-open","name":"session"}`},
+		{recording.Request, 0, `{"type":"env","env":{"LC_RUN":"echo \u001b[2J; id"}}`},
 		{recording.Request, 0, `{"type":"exec","command":"id; printf '\u001b]0;x\u0007'"}`},
 		{recording.Output, 0, "uid=1000(alice)\n"},
+		{recording.Transfer, 0, `{"stream":"input","omitted_bytes":2048,"sha256":"00","why":"input"}`},
 		{recording.Exit, 0, `{"status":3}`},
+		{recording.Request, 0, `{"type":"channel-close","name":"session","bytes_down":16,"bytes_up":2048,"coverage":"partial","missing":[{"stream":"input","bytes":2048,"why":"input"}]}`},
 		{recording.Request, 1, `{"type":"pty-req","term":"xterm","cols":100,"rows":30}`},
 		{recording.Request, 1, `{"type":"shell"}`},
 		{recording.Output, 1, "$ lss\b \b\x1b]52;c;cm0gLXJm\a\x1b[6n -l\r\n\x1b[31mred\x1b[0m\r\n"},
 		{recording.Resize, 1, "120x40"},
 		{recording.Exit, 1, `{"status":7}`},
+		{recording.Request, 1, `{"type":"channel-close","name":"session","bytes_down":47,"coverage":"recorded"}`},
+		{recording.Request, 2, `{"type":"channel-open","name":"direct-tcpip","destination":"db:5432"}`},
+		{recording.Request, 2, `{"type":"channel-close","name":"direct-tcpip","destination":"db:5432","bytes_down":19954,"bytes_up":12,"coverage":"metadata"}`},
 	} {
 		if err := w.Frame(f.k, f.ch, []byte(f.data)); err != nil {
 			return err
@@ -101,7 +108,7 @@ func recordBoth(log *audit.Log, dir string, to []age.Recipient, start time.Time)
 	if err != nil {
 		return err
 	}
-	if err := log.Append(ctx, audit.Event{Type: audit.SessionEnded, Session: sealedID, User: "alice", Recording: &audit.Recording{ID: sealedID, Head: hexOf(sum.Head), Segments: sum.Segments}}); err != nil {
+	if err := log.Append(ctx, audit.Event{Type: audit.SessionEnded, Session: sealedID, User: "alice", Coverage: "partial", Recording: &audit.Recording{ID: sealedID, Head: hexOf(sum.Head), Segments: sum.Segments}}); err != nil {
 		return err
 	}
 	if w, err = begin(cutID, "bob"); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
 )
@@ -57,63 +59,85 @@ type sessionLine struct {
 	Segments uint32          `json:"segments"`
 	Bytes    int64           `json:"bytes"`
 	Input    bool            `json:"input"`
+	// Coverage is the least of the channels; absent while it runs, or where the log
+	// isn't here.
+	Coverage recording.Coverage `json:"coverage,omitempty"`
 }
 
-func lineOf(i recording.Info) sessionLine {
-	return sessionLine{
+func lineOf(i recording.Info, c recording.Coverage) sessionLine {
+	return sessionLine{Coverage: c,
 		ID: i.ID, User: i.User, Lab: i.Lab, Target: i.Target, Login: i.Login, Source: i.Source, Rule: i.Rule, Policy: i.Policy,
 		Start: i.Start, End: i.End, State: i.State, Segments: i.Segments, Bytes: i.Size, Input: i.Input,
 	}
 }
 
 func sessionsLsCmd() *cobra.Command {
-	var user, target, since string
+	var s sessionFilter
 	cmd := &cobra.Command{
 		Use:   "ls",
-		Short: "List recorded sessions, oldest first",
-		Long: `List recorded sessions, oldest first. The state is complete, live, aborted (a
+		Short: "List recorded sessions, newest first",
+		Long: `List recorded sessions, newest first. The state is complete, live, aborted (a
 crash or a full disk ended it), or damaged. What ls shows is as the files say;
-entry sessions show and entry audit verify check it.`,
+entry sessions show and entry audit verify check it.
+
+Coverage is how much is kept, as the audit log says: the least of a session's
+channels (entry audit coverage explains the words). It is a dash while a session
+runs, or where the log isn't here.`,
 		Example: `  entry sessions ls
-  entry sessions ls --user alice --target home.tinker --since 24h --json`,
+  entry sessions ls --user alice --target home.tinker --since 24h --json
+  entry sessions ls --at "2026-03-02 14:00" --lab tinker
+  entry sessions ls --coverage partial`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := parseWhen(since, time.Now())
-			if err != nil {
-				return failf(exitUsage, "--since %w", err)
+			if err := s.parse(time.Now()); err != nil {
+				return err
 			}
 			_, list, err := recordings(cmd)
 			if err != nil {
 				return err
 			}
-			list = slices.DeleteFunc(list, func(i recording.Info) bool {
-				return user != "" && i.User != user || i.Start.Before(from) ||
-					target != "" && i.Target != target && !strings.HasPrefix(i.Target, target+".")
-			})
-			return printSessions(cmd.OutOrStdout(), list, asJSON(cmd))
+			slices.Reverse(list)
+			coverages := coveragesOf(cmd)
+			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.wants(i, coverages(i)) })
+			return printSessions(cmd.OutOrStdout(), list, coverages, asJSON(cmd))
 		},
 	}
-	cmd.Flags().StringVar(&user, "user", "", "only this user's (`NAME`)")
-	cmd.Flags().StringVar(&target, "target", "", "only on this target (`NAME`, home or home.tinker)")
-	cmd.Flags().StringVar(&since, "since", "", "only those that started since this `TIME`: 2026-03-01, 90m, 24h, 7d")
+	s.flags(cmd)
 	cmd.Flags().Bool("json", false, "one JSON object a line")
 	return cmd
 }
 
-func printSessions(out io.Writer, list []recording.Info, asJSON bool) error {
+// coveragesOf says how much of a session is kept, by the audit log if that is here;
+// a session that something cut off is partial.
+func coveragesOf(cmd *cobra.Command) func(recording.Info) recording.Coverage {
+	known := map[string]recording.Coverage{}
+	if dir, _, _, err := auditDirs(cmd); err == nil {
+		if all, err := evidence.Coverages(dir); err == nil {
+			known = all
+		}
+	}
+	return func(i recording.Info) recording.Coverage {
+		if c := known[i.ID]; c != "" || i.State == recording.Live || i.State == recording.Complete {
+			return c
+		}
+		return recording.Partial
+	}
+}
+
+func printSessions(out io.Writer, list []recording.Info, coverage func(recording.Info) recording.Coverage, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
 		for _, i := range list {
-			if err := enc.Encode(lineOf(i)); err != nil {
+			if err := enc.Encode(lineOf(i, coverage(i))); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	w := plain.NewTable(out)
-	w.Row("ID", "USER", "TARGET", "START", "END", "STATE", "SIZE")
+	w.Row("ID", "USER", "TARGET", "START", "END", "STATE", "COVERAGE", "SIZE")
 	for _, i := range list {
-		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(i.State), plain.Size(i.Size))
+		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(i.State), cmp.Or(string(coverage(i)), "-"), plain.Size(i.Size))
 	}
 	return w.Flush()
 }

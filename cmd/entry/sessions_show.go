@@ -95,9 +95,15 @@ type channelLine struct {
 	Output  int64   `json:"output_bytes"`
 	Error   int64   `json:"error_bytes"`
 	Input   int64   `json:"input_bytes"`
+	Down    int64   `json:"bytes_down,omitempty"` // that passed, once it is closed
+	Up      int64   `json:"bytes_up,omitempty"`
 	Gaps    int     `json:"gaps,omitempty"`
 	Exit    *uint32 `json:"exit,omitempty"`
 	Signal  string  `json:"signal,omitempty"`
+
+	Env      []string            `json:"env,omitempty"`      // "NAME=value"
+	Coverage recording.Coverage  `json:"coverage,omitempty"` // absent where the recording lacks the channel's end
+	Missing  []recording.Missing `json:"missing,omitempty"`
 }
 
 func channelLines(list []recording.Channel) []channelLine {
@@ -105,7 +111,8 @@ func channelLines(list []recording.Channel) []channelLine {
 	for i, c := range list {
 		out[i] = channelLine{
 			Number: c.Number, Type: c.Type, Program: c.Program, Command: c.Command, To: c.Destination, PTY: c.PTY, Term: c.Term, Cols: c.Cols, Rows: c.Rows,
-			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Gaps: c.Gaps,
+			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Down: c.Down, Up: c.Up, Gaps: c.Gaps,
+			Env: c.Env, Coverage: c.Coverage, Missing: c.Missing,
 		}
 		if c.Exit != nil {
 			out[i].Exit, out[i].Signal = c.Exit.Status, c.Exit.Signal
@@ -134,14 +141,30 @@ func describeChannel(c recording.Channel) string {
 	if c.PTY {
 		fmt.Fprintf(&b, ", terminal %s %dx%d", plain.Word(c.Term), c.Cols, c.Rows)
 	}
-	fmt.Fprintf(&b, ", %s out", plain.Size(c.Output+c.Error))
+	if c.Program != "" || c.Output+c.Error > 0 {
+		fmt.Fprintf(&b, ", %s out", plain.Size(c.Output+c.Error))
+	}
+	if c.Input > 0 {
+		fmt.Fprintf(&b, ", %s in", plain.Size(c.Input))
+	}
+	if c.Down+c.Up > c.Output+c.Error+c.Input {
+		fmt.Fprintf(&b, ", %s down and %s up passed", plain.Size(c.Down), plain.Size(c.Up))
+	}
 	if c.Gaps > 0 {
-		fmt.Fprintf(&b, ", %d gaps", c.Gaps)
+		fmt.Fprintf(&b, ", %s", plain.Count(c.Gaps, "gap"))
 	}
 	if c.Program != "" {
 		b.WriteString(", " + c.Exit.String())
 	}
-	return b.String()
+	return b.String() + ", " + plain.Line(coverageOf(c))
+}
+
+// coverageOf says how much of a channel is kept.
+func coverageOf(c recording.Channel) string {
+	if c.Coverage == "" {
+		return "partial: its end is missing"
+	}
+	return recording.Describe(c.Coverage, c.Missing)
 }
 
 // printVerdict writes what show has to say of one recording. verr is what
@@ -158,7 +181,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, a
 			Bad        string        `json:"bad,omitempty"`
 			Failed     string        `json:"failed,omitempty"`
 			Channels   []channelLine `json:"channels,omitempty"`
-		}{sessionLine: lineOf(v.Info), HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
+		}{sessionLine: lineOf(v.Info, leastOf(list)), HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
 			Verified: verr == nil && v.Against != evidence.Nothing, Against: v.Against.String(), Failed: v.Failed, Channels: channelLines(list)}
 		if verr != nil {
 			line.Bad = verr.Error()
@@ -172,7 +195,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, a
 		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(i.State)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
 		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
-		{"failed", v.Failed}, {"verified", verdictOf(v, verr)},
+		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", coverageOfAll(list)},
 	} {
 		if row[1] != "" {
 			w.Row(row[0], plain.Line(row[1]))
@@ -180,8 +203,41 @@ func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, a
 	}
 	for n, c := range list {
 		w.Row(map[bool]string{true: "channels", false: ""}[n == 0], describeChannel(c))
+		for _, variable := range c.Env {
+			name, value, _ := strings.Cut(variable, "=")
+			w.Row("", fmt.Sprintf("  environment %s=%s", plain.Word(name), plain.Quote(value)))
+		}
 	}
 	return w.Flush()
+}
+
+// leastOf is the least coverage of a session's channels; "" without them.
+func leastOf(list []recording.Channel) (least recording.Coverage) {
+	for _, c := range list {
+		if c.Coverage == "" {
+			c.Coverage = recording.Partial
+		}
+		least = recording.Least(least, c.Coverage)
+	}
+	return least
+}
+
+// coverageOfAll sums up how much of a session is kept; "" without its channels.
+func coverageOfAll(list []recording.Channel) string {
+	sums := map[recording.Coverage]int{}
+	for _, c := range list {
+		if c.Coverage == "" {
+			c.Coverage = recording.Partial
+		}
+		sums[c.Coverage]++
+	}
+	var parts []string
+	for _, c := range recording.Coverages() {
+		if n := sums[c]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", plain.Count(n, "channel"), c))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func verdictOf(v evidence.Verdict, err error) string {

@@ -61,9 +61,9 @@ func TestSessionsLs(t *testing.T) {
 	if code != exitOK || len(lines) != 2 {
 		t.Fatalf("%d: %q", code, out)
 	}
-	for i, want := range []map[string]any{
-		{"id": r.sealed, "user": "alice", "target": "home.tinker", "state": "complete"},
-		{"id": r.cut, "user": "bob", "target": "home.tinker", "state": "aborted"},
+	for i, want := range []map[string]any{ // the newest first
+		{"id": r.cut, "user": "bob", "target": "home.tinker", "state": "aborted", "coverage": "partial"},
+		{"id": r.sealed, "user": "alice", "target": "home.tinker", "state": "complete", "coverage": "partial"},
 	} {
 		var got map[string]any
 		testkit.Check(t, json.Unmarshal([]byte(lines[i]), &got))

@@ -199,6 +199,9 @@ func viewOf(p *policy.Policy, who policy.Who, target string) view {
 		if r.RecordComplete() {
 			out += ", complete"
 		}
+		if b := r.Bulk(); level == policy.Full && !b.Usual() {
+			out += ", of output without a terminal " + b.String()
+		}
 		return out
 	}, recordsAsMuch)
 	v.limits = limitTerms(allow, deny, t.Offers())

@@ -94,5 +94,5 @@ func within(list, other []string) bool {
 func recordsAsMuch(o, r policy.Rule) bool {
 	level, input := o.Record()
 	least, typed := r.Record()
-	return level >= least && (input || !typed) && (o.RecordComplete() || !r.RecordComplete())
+	return level >= least && (input || !typed) && (o.RecordComplete() || !r.RecordComplete()) && o.Bulk().Includes(r.Bulk())
 }

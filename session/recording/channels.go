@@ -23,12 +23,21 @@ type Channel struct {
 	Command               string // the command line, or the subsystem's name
 	PTY                   bool
 	Term                  string
-	Cols, Rows            uint32 // at the start
+	Cols, Rows            uint32   // at the start
+	Env                   []string // "NAME=value", as the client set them, at most maxEnv
 	Start, End            time.Duration
 	Output, Error, Input  int64 // bytes that the recording holds
+	Down, Up              int64 // bytes that passed, towards the client and the target; 0 before the channel closed
 	Resizes, Gaps, Others int
 	Exit                  *ExitStatus
+	// Coverage is how much is kept; "" where the recording doesn't have the
+	// channel's end, or is older than coverages.
+	Coverage Coverage
+	Missing  []Missing
 }
+
+// maxEnv bounds the variables that a Channel has; the recording has them all.
+const maxEnv = 1000
 
 // Channels sums up the channels that frames from next belong to, by number.
 // At the end of a cut recording it returns them with ErrTruncated.
@@ -77,7 +86,11 @@ func (c *Channel) add(f Frame) {
 	case Request:
 		var r struct {
 			ChannelRequest
-			Destination string `json:"destination"`
+			Destination string    `json:"destination"`
+			Down        int64     `json:"bytes_down"`
+			Up          int64     `json:"bytes_up"`
+			Coverage    Coverage  `json:"coverage"`
+			Missing     []Missing `json:"missing"`
 		}
 		if json.Unmarshal(f.Data, &r) != nil {
 			c.Others++
@@ -86,6 +99,14 @@ func (c *Channel) add(f Frame) {
 		switch r.Type {
 		case "channel-open":
 			c.Type, c.Destination = r.Name, r.Destination
+		case "channel-close":
+			c.Down, c.Up, c.Coverage, c.Missing = r.Down, r.Up, r.Coverage, r.Missing
+		case "env":
+			for name, value := range r.Env {
+				if len(c.Env) < maxEnv {
+					c.Env = append(c.Env, name+"="+value)
+				}
+			}
 		case "pty-req":
 			c.PTY, c.Term, c.Cols, c.Rows = true, r.Term, r.Cols, r.Rows
 		case "shell":

@@ -56,7 +56,7 @@ func Rule(t *rapid.T, name string) string {
 	s += pick("approval", "", "", "", ", approval: {approvers: [cid, dot], for: 4h}", ", approval: {approvers: [cid, dot], for: 4h, uses: 1}", ", approval: {approvers: [ann, ben, cid], need: 2, for: 90m}")
 	s += pick("may", ", may: [agent]", ", may: [upload, agent]", ", may: [exec]", `, may: [exec], exec: [id]`, `, may: [exec], exec: [id, uptime]`,
 		`, may: [forward-local], forward_local: ["db:1"]`, `, may: [forward-local, agent], forward_local: ["db:1", "db:2"]`)
-	s += pick("record", "", ", record: manifest", ", record: metadata", ", record: full, record_input: true", ", record: full, record_complete: true")
+	s += pick("record", "", ", record: manifest", ", record: metadata", ", record: full, record_input: true", ", record: full, record_complete: true", ", bulk: {keep: 1MiB, then: end}", ", bulk: {then: keep}")
 	if strings.Contains(s, "may: [exec]") || strings.Contains(s, "may: [upload") {
 		s += pick("env", "", "", ", env: [LANG]", ", env: [LANG, LC_*, TERM, COLORTERM, GIT_PROTOCOL, MY_*]")
 	}
@@ -140,6 +140,6 @@ func Decided(p *policy.Policy, r policy.Request) string {
 	if err != nil {
 		return fmt.Sprint("denied ", waits)
 	}
-	return fmt.Sprint(g.Capabilities(), g.Record(), g.RecordInput(), g.RecordComplete(), g.Limits(), g.AllowsExec("id"), g.AllowsExec("uptime"), g.AllowsExec("sh"),
+	return fmt.Sprint(g.Capabilities(), g.Record(), g.RecordInput(), g.RecordComplete(), g.Bulk(), g.Limits(), g.AllowsExec("id"), g.AllowsExec("uptime"), g.AllowsExec("sh"),
 		g.AllowsForward("db", 1), g.AllowsForward("db", 2), g.Env(), g.Approval().Uses)
 }

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"entry/audit/evidence"
+	"entry/audit/plain"
+	"entry/session/recording"
+)
+
+func auditCoverageCmd() *cobra.Command {
+	var user, target, lab, since string
+	cmd := &cobra.Command{
+		Use:   "coverage",
+		Short: "Sum up how much of all channels is kept, and name those that lack something",
+		Long: `Sum up, over every channel that the log knows, how much of it is kept:
+
+  recorded   all that was shown, and what was read as a script
+  manifest   each file's path, size and digest
+  metadata   when, where to and how many bytes, with digests where there is a
+             recording
+  partial    less than its grant asked for; each is named, with what is missing
+  refused    nothing was run or opened
+  open       it isn't over yet
+
+A channel that a crash cut off is partial. With --json each channel is an object
+of its own.`,
+		Example: `  entry audit coverage --since 7d
+  entry audit coverage --lab tinker --since 2026-03-01 --json`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, err := parseWhen(since, time.Now())
+			if err != nil {
+				return failf(exitUsage, "--since %w", err)
+			}
+			dir, err := auditLogDir(cmd)
+			if err != nil {
+				return err
+			}
+			return printCoverage(cmd, dir, from, func(c evidence.Channel) bool {
+				return (user == "" || c.User == user) && (lab == "" || c.Lab == lab) &&
+					(target == "" || c.Target == target || strings.HasPrefix(c.Target, target+"."))
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&user, "user", "", "only this user's (`NAME`)")
+	f.StringVar(&target, "target", "", "only on this target (`NAME`, home or home.tinker)")
+	f.StringVar(&lab, "lab", "", "only in this lab (`NAME`)")
+	f.StringVar(&since, "since", "", "only what was open since this `TIME`: 2026-03-01, 90m, 24h, 7d")
+	return cmd
+}
+
+// covered sums up channels of one coverage.
+type covered struct {
+	channels int
+	sessions map[string]bool
+	down, up int64
+}
+
+func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evidence.Channel) bool) error {
+	lines, err := jsonLines(cmd)
+	if err != nil {
+		return err
+	}
+	sums := map[recording.Coverage]*covered{}
+	var partial []string
+	damaged := 0
+	for c, err := range evidence.Coverage(dir, from) {
+		if err != nil {
+			if damaged++; damaged == 1 {
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error()))
+			}
+			continue
+		}
+		if !want(c) {
+			continue
+		}
+		if lines != nil {
+			if err := lines.Encode(c); err != nil {
+				return err
+			}
+		}
+		sum := sums[c.Coverage]
+		if sum == nil {
+			sum = &covered{sessions: map[string]bool{}}
+			sums[c.Coverage] = sum
+		}
+		sum.channels++
+		sum.sessions[c.Session] = true
+		sum.down, sum.up = sum.down+c.Down, sum.up+c.Up
+		if c.Coverage == recording.Partial {
+			partial = append(partial, partialLine(c))
+		}
+	}
+	if damaged > 0 {
+		return hinted(failf(exitFailure, "%s of the log can't be read, so this isn't all", plain.Count(damaged, "part")), "entry audit verify names them")
+	}
+	if lines != nil {
+		return nil
+	}
+	w := plain.NewTable(cmd.OutOrStdout())
+	w.Row("COVERAGE", "CHANNELS", "SESSIONS", "DOWN", "UP")
+	for _, c := range append(recording.Coverages(), "") {
+		name := string(c)
+		if name == "" {
+			name = "open"
+		}
+		sum := sums[c]
+		if sum == nil {
+			sum = &covered{}
+		}
+		w.Row(name, fmt.Sprint(sum.channels), fmt.Sprint(len(sum.sessions)), plain.Size(sum.down), plain.Size(sum.up))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for i, line := range partial {
+		if i == 0 {
+			line = "partial:\n" + line
+		}
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// partialLine names a channel of which something is missing.
+func partialLine(c evidence.Channel) string {
+	number := ""
+	if c.Number != nil {
+		number = fmt.Sprintf(" channel %d", *c.Number)
+	}
+	words := recording.Describe("", c.Missing)
+	return fmt.Sprintf("  %s%s, %s on %s, %s%s", c.Session, number, plain.Word(c.User), plain.Word(c.Target), plain.Time(c.Closed), plain.Line(words))
+}

@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+
+	"entry/e2e/testkit"
+)
+
+// TestNothingIsRecordedByHalfInSilence does what left little or nothing in a
+// recording that was called complete: each is in it now, or its channel says what
+// is missing, how much, and why; and the sum over all of them says so too.
+func TestNothingIsRecordedByHalfInSilence(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	home := s.startHome("AcceptEnv LC_*")
+	echo := echoServer(t)
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, testkit.Rule("home", testkit.MayAll, "record: full",
+		fmt.Sprintf("forward_local: [\"127.0.0.1:%d\"]", echo), "forward_remote: [0]", "bulk: {keep: 1MiB}"))
+	s.serve()
+	c := s.client(s.enrolled("alice"))
+	c.master()
+	show := func(id string) string {
+		return s.mustEntry("sessions", "show", id, "--identity", s.path("auditor.key"))
+	}
+	// done runs a client to its end and gives what show has of its session, and what
+	// was recorded.
+	n := 0
+	done := func(stdin string, options []string, remote ...string) (shown, output, input string) {
+		t.Helper()
+		cmd := c.home(options, remote...)
+		cmd.Stdin = strings.NewReader(stdin)
+		if r := testkit.Run(t, cmd); r.Code != 0 {
+			t.Fatalf("%q: exit %d: %.300s", remote, r.Code, r.Stderr)
+		}
+		n++
+		all := s.awaitSessions(n)
+		id := all[n-1].ID
+		return show(id), s.export(id, "raw"), s.export(id, "input")
+	}
+	want := func(what, text string, parts ...string) {
+		t.Helper()
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: %q isn't in\n%.3000s", what, part, text)
+			}
+		}
+	}
+
+	// Bulk first, a shell after it, without a terminal.
+	shown, output, input := done("sleep 3; echo fou''nd-it\n", nil, "head -c 4000000 /dev/zero | tr '\\0' x; echo; bash -s")
+	want("after bulk", shown, "partial: ", "of output missing (more than policy keeps of bulk)", "1 channel partial")
+	want("after bulk", output, "found-it")
+	want("after bulk", input, "fou''nd-it")
+
+	// Commands piped to a shell, or to an interpreter.
+	shown, _, input = done("echo from-''stdin\n", []string{"-T"})
+	want("ssh -T home", shown, "shell, ", ", 18 B in", ", recorded")
+	want("ssh -T home", input, "echo from-''stdin")
+	_, output, input = done("print(6*7)\n", nil, "python3 -")
+	want("python3 -", output, "42")
+	want("python3 -", input, "print(6*7)")
+
+	// Input that isn't a script is payload: its size and digest, and it says so.
+	shown, output, input = done("hunter2 and so on\n", nil, "cat > /dev/null")
+	want("cat", shown, "partial: 18 B of input missing (input that is no script is kept by record_input only)")
+	if strings.Contains(output+input, "hunter2") {
+		t.Error("payload on standard input was recorded")
+	}
+
+	// A command that comes in the environment.
+	shown, _, _ = done("", []string{"-o", "SetEnv=LC_RUN=id"}, `eval "$LC_RUN"`)
+	want("eval", shown, `environment LC_RUN="id"`, "recorded")
+
+	// A forward: how much went through.
+	port := testkit.FreePort(t)
+	forward := testkit.Start(t, "ssh -L", c.home([]string{"-N", "-L", fmt.Sprintf("127.0.0.1:%d:127.0.0.1:%d", port, echo)}))
+	awaitListener(t, forward, port)
+	conn := testkit.Must(net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)))(t)
+	const through = 19954
+	go func() { _, _ = conn.Write(make([]byte, through)) }()
+	if _, err := io.CopyN(io.Discard, conn, through); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	s.awaitEvent("forward.closed", func(e event) bool { return strings.Contains(e.line, `"coverage":"metadata"`) })
+	forward.End()
+	n++
+	shown = show(s.awaitSessions(n)[n-1].ID)
+	want("a forward", shown, fmt.Sprintf("direct-tcpip to 127.0.0.1:%d, 19 kB down and 19 kB up passed, metadata", echo))
+
+	// The sum of them, in which a crash cuts one off.
+	w := onTerminal(t, c.home(nil))
+	shellAnswers(w)
+	s.proc.Kill()
+	s.serve()
+	sum := s.mustEntry("audit", "coverage", "--since", "1h", "--lab", "tinker")
+	t.Logf("\n%s", sum)
+	want("the sum", sum, "partial:\n", "of output missing (more than policy keeps of bulk)", "18 B of input missing", "the server ended before it did")
+	for _, line := range []string{`recorded +3 `, `metadata +1 `, `partial +3 `, `refused +0 `, `open +0 `} {
+		if !regexp.MustCompile(line).MatchString(sum) {
+			t.Errorf("the sum has no line %s", line)
+		}
+	}
+	if list := s.mustEntry("sessions", "ls", "--coverage", "partial"); strings.Count(list, " partial ") != 3 {
+		t.Errorf("sessions ls --coverage partial:\n%s", list)
+	}
+}

@@ -1,0 +1,54 @@
+package session
+
+import (
+	"entry/audit"
+	"entry/policy"
+	"entry/session/recording"
+)
+
+// coverage is how much of the channel is kept, once it is over.
+func (s *sessionChannel) coverage() (recording.Coverage, []recording.Missing) {
+	switch {
+	case !s.started && s.failed > 0:
+		return recording.Refused, nil
+	case s.grant.Record() == policy.Metadata:
+		return recording.MetadataOf, nil
+	case s.payload == transferPayload, s.grant.Record() == policy.Manifest:
+		return recording.MetadataOf, nil
+	}
+	missing := s.omits.list()
+	select {
+	case <-s.r.unrecordable():
+		missing = append(missing, recording.Missing{Why: "recorder"})
+	default:
+	}
+	if len(missing) > 0 {
+		return recording.Partial, missing
+	}
+	return recording.Recorded, nil
+}
+
+// covered notes the coverage of a channel, and gives it as an event has it.
+func (f *flow) covered(c recording.Coverage, missing []recording.Missing) (string, []audit.Missing) {
+	f.mu.Lock()
+	f.coverage = recording.Least(f.coverage, c)
+	f.mu.Unlock()
+	var out []audit.Missing
+	for _, m := range missing {
+		out = append(out, audit.Missing(m))
+	}
+	return string(c), out
+}
+
+// answers is who finds the answers to password prompts in the input, where that is
+// recorded.
+func (s *sessionChannel) answers() *mask {
+	if s.grant.Record() != policy.Full || !s.grant.RecordInput() && (s.payload == terminalPayload || !readsScript(s.content)) {
+		return nil
+	}
+	m := &mask{}
+	if answersFirst(s.content.command) {
+		m.arm()
+	}
+	return m
+}
