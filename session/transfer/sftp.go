@@ -122,11 +122,12 @@ func (d *SFTP) End(toTarget bool, r Ruling) error {
 
 // stream rules on what stands in s and p, and returns why it can't any more.
 func (d *SFTP) stream(s *stream, toTarget bool, p []byte, r Ruling) (reason string) {
-	s.buf = append(s.buf[:0], s.buf[s.used:]...)
-	if cap(s.buf) > 4096 && len(s.buf) == 0 {
-		s.buf = nil
+	if s.used > 0 {
+		s.buf, s.used = append(s.buf[:0], s.buf[s.used:]...), 0
+		if cap(s.buf) > 4096 && len(s.buf) == 0 {
+			s.buf = nil
+		}
 	}
-	s.used = 0
 	from, at := 0, 0 // p[from:at] is to be passed
 	pass := func(to int, more bool) {
 		if at > from {

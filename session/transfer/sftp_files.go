@@ -32,10 +32,11 @@ type file struct {
 	passes int    // times that all of it was read
 	first  []byte // hash of the first
 
-	pending int // requests under way that name it
-	writing int // of those, WRITE
-	sizing  int // of those, FSETSTAT with a size
-	cuts    int // of the latter, how many began or ended ever
+	pending int    // requests under way that name it
+	writing int    // of those, WRITE
+	sizing  int    // of those, FSETSTAT with a size
+	sized   uint64 // the size in the last of those
+	cuts    int    // of the latter, how many began or ended ever
 
 	closing bool      // CLOSE went out
 	closed  bool      // and is answered
@@ -196,19 +197,20 @@ func (d *SFTP) forget(f *file) {
 	d.texts -= len(f.path) + len(f.to) + len(f.key)
 }
 
-// enter adds what there is to say of f; why is for a file that wasn't closed.
+// enter adds what there is to say of f; why is for a file that wasn't closed. The
+// client has all of a file that it read to the end, whether it closes it or not.
 func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
 	now := time.Now()
 	one := func(direction Direction, operation string, c *content, unknown string) {
 		e := Entry{Protocol: sftpName, Operation: operation, Direction: direction, Path: f.path, To: f.to,
-			Size: c.moved, Unknown: cmp.Or(why, unknown), Began: f.began, Ended: now, Outcome: end}
+			Size: c.moved, Unknown: unknown, Began: f.began, Ended: now, Outcome: end}
 		switch {
 		case f.denied[direction] != "":
 			e.Outcome, e.Detail = Refused, f.denied[direction]
 		case f.failed[direction] != "":
 			e.Outcome, e.Detail = Failed, f.failed[direction]
 		}
-		if e.Outcome != OK && e.Unknown == "" {
+		if e.Outcome == Failed && e.Unknown == "" {
 			e.Unknown = "it failed"
 		}
 		if e.Unknown == "" {
@@ -223,7 +225,7 @@ func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
 		one(Download, "get", &f.down, f.unread())
 	}
 	if f.puts || f.up.moved > 0 || f.denied[Upload]+f.failed[Upload] != "" {
-		one(Upload, "put", &f.up, f.unwritten())
+		one(Upload, "put", &f.up, cmp.Or(why, f.unwritten()))
 	}
 	f.up.drop(len(f.up.held))
 	f.down.drop(len(f.down.held))

@@ -110,6 +110,17 @@ func TestWhatTheManifestSaysOfAFile(t *testing.T) {
 		"emptied later":       {open("a", create, all(at(0, "much"), size(0), at(0, "x"))), []string{"setstat  a ok detail=size 0", "put upload a ok " + known("x")}},
 		"given its size before": {open("a", create, all(size(10), at(5, ten[5:]), at(0, ten[:5]))),
 			[]string{"setstat  a ok detail=size 10", "put upload a ok " + known(ten)}},
+		"given its size, still unanswered": {open("a", create, func(_ *sftp.Client, f *sftp.File) error {
+			errs := make(chan error, 3)
+			go func() { errs <- f.Truncate(10) }()
+			for i := range 2 {
+				go func() {
+					_, err := f.WriteAt([]byte(ten[5*i:5*i+5]), int64(5*i))
+					errs <- err
+				}()
+			}
+			return errors.Join(<-errs, <-errs, <-errs)
+		}), []string{"setstat  a ok detail=size 10", "put upload a ok " + known(ten)}},
 		"given a greater size": {open("a", create, all(at(0, "one"), size(10))),
 			[]string{"setstat  a ok detail=size 10", "put upload a ok size=3 unknown=bytes from 3 on weren't written here"}},
 		"given its own size": {open("a", create, all(at(0, "one"), size(3))),

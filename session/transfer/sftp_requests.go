@@ -219,15 +219,18 @@ func (d *SFTP) sent(kind byte, q *request, a *arguments) {
 		q.file.closing = true
 	case kind == fxpWrite:
 		q.file.writing++
-		if q.file.sizing > 0 {
+		if q.file.sizing > 0 && uint64(q.offset)+uint64(q.length) > q.file.sized {
 			q.file.up.lose("its size was set while it was written")
 		}
 	case q.attrs.flags&attrSize == 0:
 	case kind == fxpFsetstat:
-		q.file.sizing++
-		q.file.cuts++
-		if q.file.writing > 0 || q.file.sizing > 1 {
-			q.file.up.lose("its size was set while it was written")
+		f := q.file
+		f.sizing++
+		f.cuts++
+		f.sized = q.attrs.size
+		// What is beyond all that is written is the same before it and after it.
+		if f.sizing > 1 || f.writing > 0 && f.sized < uint64(f.up.top) {
+			f.up.lose("its size was set while it was written")
 		}
 	case q.path != "":
 		for f := range d.named(q.path) {
