@@ -62,9 +62,9 @@ const (
 	maxTexts    = 1 << 20 // bytes of paths in both
 )
 
-// SFTPMemory is how many bytes a decoder holds at most: what came ahead, a packet
+// SFTPMemory is how many bytes a decoder holds at most: what came ahead, places, a packet
 // in each direction, paths, requests and files with their hashes.
-const SFTPMemory = maxAhead + maxSegments*96 + 4*(maxPacket+4) + 2*maxTexts + maxRequests*320 + maxFiles*(1280+maxHandle)
+const SFTPMemory = maxAhead + maxSegments*96 + maxChannelMarks*320 + 4*(maxPacket+4) + 2*maxTexts + maxRequests*320 + maxFiles*(1280+maxHandle)
 
 // NewSFTP returns a decoder that asks may.
 func NewSFTP(may May) *SFTP {

@@ -245,7 +245,7 @@ func TestTooMuchAhead(t *testing.T) {
 	if !slices.Equal(b.lines(), want) {
 		t.Errorf("%q, want %q", b.lines(), want)
 	}
-	if d := b.d.(*SFTP); d.pool.ahead != 0 || d.pool.segments != 0 || d.texts != 0 || len(d.files) != 0 || len(d.requests) != 0 || len(d.handles) != 0 {
+	if d := b.d.(*SFTP); d.pool.ahead != 0 || d.pool.segments != 0 || d.pool.marks != 0 || d.texts != 0 || len(d.files) != 0 || len(d.requests) != 0 || len(d.handles) != 0 {
 		t.Errorf("left over: %+v", d)
 	}
 }

@@ -78,7 +78,7 @@ func (f *file) arrives(offset int64, n int) {
 	if f.ends >= 0 && offset+int64(n) > f.ends {
 		f.ends = -1 // it has grown
 	}
-	if n > 0 && offset == 0 && c.next > 0 && f.whole() {
+	if n > 0 && offset == 0 && c.next > 0 && f.whole() && !c.compares(0, n) {
 		f.again()
 	}
 	c.begin(offset, n)
@@ -100,7 +100,9 @@ func (f *file) again() {
 		return
 	}
 	f.passes++
+	moved := f.down.moved
 	f.down.restart()
+	f.down.moved = moved
 }
 
 // readFailed takes the status that a READ ended with.
@@ -214,10 +216,10 @@ func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
 			e.Unknown = "it failed"
 		}
 		if e.Unknown == "" {
-			e.SHA256 = c.digested()
-		}
-		if direction == Download && f.passes > 0 && e.Unknown == "" {
-			e.Detail = fmt.Sprintf("read %d times", f.passes+1)
+			e.SHA256, e.Size = c.digested(), c.next
+			if n := c.moved - c.next; n > 0 {
+				e.Detail = cmp.Or(e.Detail, fmt.Sprintf("%d bytes of it passed again, alike", n))
+			}
 		}
 		r.Enter(e)
 	}
@@ -227,8 +229,8 @@ func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
 	if f.puts || f.up.moved > 0 || f.denied[Upload]+f.failed[Upload] != "" {
 		one(Upload, "put", &f.up, cmp.Or(why, f.unwritten()))
 	}
-	f.up.drop(len(f.up.held))
-	f.down.drop(len(f.down.held))
+	f.up.free()
+	f.down.free()
 }
 
 // unread says why what was read has no hash of the whole file.
