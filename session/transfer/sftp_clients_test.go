@@ -25,7 +25,7 @@ func instead(t testing.TB, socket string) string {
 	return path
 }
 
-func run(t testing.TB, stdin string, command ...string) (output string) {
+func perform(t testing.TB, stdin string, command ...string) (output string) {
 	t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -79,7 +79,7 @@ func TestSoakOtherClientsFiles(t *testing.T) {
 	} {
 		var entries []Entry
 		for _, command := range commands {
-			run(t, "", command...)
+			perform(t, "", command...)
 		}
 		for len(relays) > 0 {
 			entries = append(entries, (<-relays).all(t)...)
@@ -127,7 +127,7 @@ func TestSoakParamikosFiles(t *testing.T) {
 		fill(t, filepath.Join(local, fmt.Sprint("f", i)), size, r)
 	}
 	socket, relays := listen(t, anything, remote)
-	run(t, paramiko, "/usr/bin/python3", "-", socket, local)
+	perform(t, paramiko, "/usr/bin/python3", "-", socket, local)
 	entries := (<-relays).all(t)
 	moved, unknown := holds(t, remote, entries)
 	t.Logf("%d files moved, %d of unknown hash: %v", moved, unknown, reasons(entries))
@@ -152,7 +152,7 @@ func TestResumedByOpenSSH(t *testing.T) {
 		}
 	}
 	socket, relays := listen(t, anything, remote)
-	run(t, strings.Join([]string{"lcd " + local, "reput f part", "put -p f whole", "reget whole part", "mkdir d", "rename whole d/w", "ln d/w hard", "ln -s d/w soft", "cp d/w copied", "chmod 640 copied", "rm hard", "rm soft", "rm d/w", "rmdir d"}, "\n"),
+	perform(t, strings.Join([]string{"lcd " + local, "reput f part", "put -p f whole", "reget whole part", "mkdir d", "rename whole d/w", "ln d/w hard", "ln -s d/w soft", "cp d/w copied", "chmod 640 copied", "rm hard", "rm soft", "rm d/w", "rmdir d"}, "\n"),
 		"sftp", "-q", "-b", "-", "-S", instead(t, socket), "x")
 	var got []string
 	for _, e := range (<-relays).all(t) {
@@ -187,12 +187,12 @@ func TestSoakFilesBelowSSHFS(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 13))
 	remote, local, mount := t.TempDir(), t.TempDir(), testkit.ShortDir(t)
 	socket, relays := listen(t, anything, remote)
-	run(t, "", "sshfs", "-o", "ssh_command="+instead(t, socket), "x:"+remote, mount)
+	perform(t, "", "sshfs", "-o", "ssh_command="+instead(t, socket), "x:"+remote, mount)
 	mounted := true
 	unmount := func() {
 		if mounted {
 			mounted = false
-			run(t, "", "fusermount3", "-u", mount)
+			perform(t, "", "fusermount3", "-u", mount)
 		}
 	}
 	t.Cleanup(unmount)
@@ -200,12 +200,12 @@ func TestSoakFilesBelowSSHFS(t *testing.T) {
 	for i, size := range sizes(n, most, r) {
 		name := fmt.Sprint("f", i)
 		fill(t, filepath.Join(local, name), size, r)
-		run(t, "", "cp", filepath.Join(local, name), mount)
+		perform(t, "", "cp", filepath.Join(local, name), mount)
 		// What the kernel has read is read no more.
-		run(t, "", "cp", filepath.Join(remote, name), filepath.Join(remote, "r"+name))
-		run(t, "", "cmp", filepath.Join(mount, "r"+name), filepath.Join(local, name))
+		perform(t, "", "cp", filepath.Join(remote, name), filepath.Join(remote, "r"+name))
+		perform(t, "", "cmp", filepath.Join(mount, "r"+name), filepath.Join(local, name))
 	}
-	run(t, "", "sh", "-c", "cd "+mount+" && echo one > a && echo two > a && echo three >> a && mv a b && truncate -s 5 b && ln -s b c && mkdir d && rmdir d && rm b")
+	perform(t, "", "sh", "-c", "cd "+mount+" && echo one > a && echo two > a && echo three >> a && mv a b && truncate -s 5 b && ln -s b c && mkdir d && rmdir d && rm b")
 	unmount()
 	entries := (<-relays).all(t)
 	var files []Entry
@@ -292,10 +292,10 @@ func TestRightsAndStockClients(t *testing.T) {
 				}
 			}
 			if test.up || test.down {
-				run(t, "", "sshfs", "-o", "ssh_command="+ssh, "x:"+remote, mount)
+				perform(t, "", "sshfs", "-o", "ssh_command="+ssh, "x:"+remote, mount)
 				_, up := sh("cp mine " + mount + "/fs-a")
 				_, down := sh("cp " + mount + "/theirs fs-b")
-				run(t, "", "fusermount3", "-u", mount)
+				perform(t, "", "fusermount3", "-u", mount)
 				if up != test.up || down != test.down {
 					t.Errorf("sshfs: up %v, down %v", up, down)
 				}
