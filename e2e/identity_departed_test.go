@@ -157,6 +157,65 @@ member: uid=bob,dc=example,dc=org
 	}
 }
 
+// TestAnotherPersonOfThatName: an account that the directory has made anew between two
+// polls is another person's. What the one before has open ends, with the remembered
+// key and the authenticator. Before that, a login by the remembered key has the
+// groups that the last poll has told of, allowed and denied.
+func TestAnotherPersonOfThatName(t *testing.T) {
+	beside(t)
+	const phrase = "correct horse battery of the university"
+	ldap := startDirectory(t, phrase)
+	ldap.bob(t, phrase)
+	ldap.modify(t, `dn: cn=visitors,dc=example,dc=org
+changetype: add
+objectClass: groupOfNames
+cn: visitors
+member: uid=bob,dc=example,dc=org
+`)
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
+		testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"),
+		testkit.Rule("barred", "who: {realms: [duo/barred]}", "where: {targets: [home.tinker]}", "deny: true", "because: barred people stay out"))
+	s.asks(ldap, phrase, "1s")
+	s.serve()
+	bob, key := s.ofDirectory("bob", phrase)
+	c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard())
+	if err != nil {
+		t.Fatalf("%v (asked %q)", err, bob.asked())
+	}
+	c.Close()
+	s.awaitEvent("key.remembered", func(e event) bool { return e.User == "bob" })
+	testkit.Eventually(t, "a session by the remembered key, through a group of the last poll's", func() bool {
+		if c, err = s.dial(bob, ssh.PublicKeys(key)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_, err := s.jump(c, "home", "sleep 600")
+		return err == nil
+	})
+	if e := s.awaitEvent("session.started", nil); e.User != "bob" {
+		t.Errorf("%+v", e)
+	}
+	ldap.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n\n"+
+		"dn: uid=bob,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: Another\nuserPassword: another's phrase\n")
+	if e := s.awaitEvent("user.departed", nil); e.User != "bob" || e.Reason != "another-entry" {
+		t.Errorf("%+v", e)
+	}
+	if e := s.awaitEvent("session.ended", nil); e.User != "bob" || e.Reason != "revoked" {
+		t.Errorf("%+v", e)
+	}
+	if out := s.mustEntry("user", "show", "bob"); strings.Contains(out, "authenticator   ") {
+		t.Errorf("%s", out)
+	}
+	bob.asked()
+	bob.mistakes("")
+	if c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard()); err == nil {
+		c.Close()
+		t.Error("the remembered key still opens a connection")
+	}
+}
+
 // ofDirectory adds a user whose passphrase the directory duo has, and who has logged
 // in once; the key is theirs too.
 func (s *site) ofDirectory(name, phrase string) (*person, ssh.Signer) {

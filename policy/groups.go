@@ -9,7 +9,7 @@ import (
 // Groups are a user's groups in a realm, ready to be compared with what rules
 // say as the directory would compare them: strictly by rules that allow, loosely
 // by rules that deny; see package ldapmatch. The zero value is groups that nobody has
-// asked for, as behind a remembered key: a rule that allows one of them doesn't hold
+// asked for, as behind a remembered key before a poll has told of them: a rule that allows one of them doesn't hold
 // then, and one that denies it does.
 type Groups struct {
 	asked         bool

@@ -62,6 +62,7 @@ type Gate struct {
 	policy   atomic.Pointer[policy.Policy]
 	registry *registry
 	waits    *waits
+	told     told
 	paces    *paces
 	own      *group.Group  // goroutines that belong to no login
 	wake     chan struct{} // accounts are to be looked at again

@@ -37,7 +37,7 @@ type Login struct {
 // Login is a login of who on a client connection, whose goroutines are group.
 func (g *Gate) Login(who identity.Identity, conn string, source netip.AddrPort, group *group.Group) *Login {
 	l := &Login{gate: g, who: who, conn: conn, source: source, group: group}
-	l.grouped(groupsOf(who))
+	l.grouped(g.groupsOf(who))
 	return l
 }
 

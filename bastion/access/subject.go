@@ -23,16 +23,6 @@ func subjectOf(who identity.Identity, groups policy.Groups, source netip.Addr) S
 	return Subject{User: who.User(), Realm: who.Realm(), Groups: groups, Source: source, Method: who.Method(), CodeAt: who.At()}
 }
 
-// groupsOf are the groups that the directory told of at the login of who: unknown
-// where it wasn't asked.
-func groupsOf(who identity.Identity) policy.Groups {
-	names, fetched := who.Groups()
-	if fetched.IsZero() {
-		return policy.Groups{}
-	}
-	return policy.GroupsNamed(names...)
-}
-
 // Expected is user as policy will see them after their usual login at that time.
 // What only a login tells is left out: where they come from, and the groups that
 // a directory gives.

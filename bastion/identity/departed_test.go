@@ -15,20 +15,21 @@ import (
 // seen is a directory that can be looked at.
 type seen struct {
 	*directory
-	mu     sync.Mutex
-	blind  bool
-	bars   map[string]string // by user
-	errs   map[string]error
-	looked []string
+	mu      sync.Mutex
+	blind   bool
+	bars    map[string]string // by user
+	entries map[string]string
+	errs    map[string]error
+	looked  []string
 }
 
 func (s *seen) Watches() bool { return !s.blind }
 
-func (s *seen) Look(_ context.Context, user string) (string, []string, error) {
+func (s *seen) Look(_ context.Context, user string) (string, []string, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looked = append(s.looked, user)
-	return s.bars[user], s.groups, s.errs[user]
+	return s.bars[user], s.groups, s.entries[user], s.errs[user]
 }
 
 // watched is inRealm with a directory that can be looked at, and a key of alice's
@@ -37,7 +38,7 @@ func watched(t *testing.T) (*world, *seen, *user, identity.Attempt, identity.Ide
 	t.Helper()
 	var s *seen
 	w, dir, u := inRealm(t, func(o *identity.Options) {
-		s = &seen{directory: o.Realms["duo"].(*directory), bars: map[string]string{}, errs: map[string]error{}}
+		s = &seen{directory: o.Realms["duo"].(*directory), bars: map[string]string{}, entries: map[string]string{}, errs: map[string]error{}}
 		o.Realms = map[string]identity.FirstFactor{"duo": s}
 	})
 	s.directory = dir
@@ -187,4 +188,114 @@ func TestDirectoryThatCantTellOfSome(t *testing.T) {
 	}
 	_, err = w.a.Standing(t.Context(), id)
 	wantErr(t, err, identity.ErrRevoked)
+}
+
+// Who has another entry under the same name is another person, at a poll or a login:
+// what was proven for the one before is gone, with every factor but the directory's.
+func TestAnotherEntryOfThatName(t *testing.T) {
+	const first, second = "entryUUID:1 nsUniqueId:a", "entryUUID:2"
+	for _, way := range []string{"a poll", "a login"} {
+		t.Run(way, func(t *testing.T) {
+			w, s, u, at, id := watched(t)
+			s.entry = first
+			s.entries["alice"] = first
+			if way == "a poll" {
+				if there, err := w.lookUp("alice"); err != nil || len(there) != 1 {
+					t.Fatalf("%q %v", there, err)
+				}
+			} else {
+				w.clock.Advance(30 * time.Second)
+				var err error
+				if id, err = w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// What it doesn't say now, and more of the same, is no other entry.
+			for _, entry := range []string{"", "nsUniqueId:a", "entryUUID:1 objectGUID:ff"} {
+				s.entries["alice"] = entry
+				if there, err := w.lookUp("alice"); err != nil || len(there) != 1 {
+					t.Fatalf("%q: %q %v", entry, there, err)
+				}
+			}
+			if _, err := w.a.Standing(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			s.entry, s.entries["alice"] = second, second
+			mark := w.log.Mark()
+			if way == "a poll" {
+				if there, err := w.lookUp("alice"); err != nil || len(there) != 0 {
+					t.Errorf("%q %v", there, err)
+				}
+				w.wantLog(mark, "user.departed another-entry")
+			} else {
+				w.clock.Advance(30 * time.Second)
+				_, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}, round{"The directory duo has a new account under your name, so everything begins anew here: ask your lab's administrator. " + askPass, ""})
+				wantErr(t, err, identity.ErrAbandoned)
+			}
+			_, err := w.a.Standing(t.Context(), id)
+			wantErr(t, err, identity.ErrRevoked)
+			if w.remembers(at) {
+				t.Error("the key is still remembered")
+			}
+			info, err := w.a.User(t.Context(), "alice")
+			if err != nil || len(info.Authenticators) != 0 || len(info.Keys) != 0 {
+				t.Errorf("still there: %+v %v", info, err)
+			}
+			// The new person begins with a reset, and is known from then on.
+			temp, err := w.a.Reset(t.Context(), "alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.login(attempt("alice"), append([]round{{askPass, temp}}, u.enrol()...)...); err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Advance(time.Minute)
+			if _, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}); err != nil {
+				t.Fatal(err)
+			}
+			if there, err := w.lookUp("alice"); err != nil || len(there) != 1 {
+				t.Errorf("%q %v", there, err)
+			}
+		})
+	}
+}
+
+// A directory in which everybody has another entry is another directory.
+func TestAnotherDirectory(t *testing.T) {
+	w, s, _, _, id := watched(t)
+	var all []string
+	for i := range 12 {
+		name := fmt.Sprintf("u%02d", i)
+		all = append(all, name)
+		s.entries[name] = "objectGUID:" + name
+		if _, err := w.a.AddUser(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.a.SetRealm(t.Context(), name, "duo"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.entries["alice"] = "objectGUID:alice"
+	if there, err := w.lookUp(all...); err != nil || len(there) != 13 {
+		t.Fatalf("%q %v", there, err)
+	}
+	for name := range s.entries {
+		s.entries[name] += "2"
+	}
+	if there, err := w.lookUp(all...); err == nil || len(there) != 0 {
+		t.Errorf("it is believed that all are others: %q", there)
+	}
+	if _, err := w.a.Standing(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	// An operator says so of one.
+	if err := w.a.SetRealm(t.Context(), "alice", "duo"); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := w.lookUp("alice"); err != nil || len(there) != 1 {
+		t.Errorf("%q %v", there, err)
+	}
+	if _, err := w.a.Standing(t.Context(), id); err != nil {
+		t.Error(err)
+	}
 }

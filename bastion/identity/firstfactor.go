@@ -13,11 +13,12 @@ import (
 // directory. It is safe for concurrent use.
 type FirstFactor interface {
 	// Check asks once whether passphrase is user's; ok without an error means
-	// that it is, with the user's groups as they stood at fetched. Not ok without
-	// an error means a wrong passphrase. An error that has Barred (see barred)
+	// that it is, with the user's groups as they stood at fetched, and what the
+	// directory calls the user's entry (see entry.go). Not ok without an error means a
+	// wrong passphrase. An error that has Barred (see barred)
 	// says why the directory lets the account nowhere; every other one means
 	// that it gave no answer.
-	Check(ctx context.Context, user, passphrase string) (ok bool, groups []string, fetched time.Time, err error)
+	Check(ctx context.Context, user, passphrase string) (ok bool, groups []string, fetched time.Time, entry string, err error)
 	// Where tells users where they change the passphrase, as the object of "at".
 	Where() string
 }
@@ -85,7 +86,7 @@ func (a *core) askDirectory(ctx context.Context, acct Account, passphrase string
 	if !ok {
 		return verdict{}, membership{}, &directoryDown{acct.Realm, errors.New("it is not configured")}
 	}
-	right, groups, fetched, err := realm.Check(ctx, acct.Name, passphrase)
+	right, groups, fetched, entry, err := realm.Check(ctx, acct.Name, passphrase)
 	var no barred
 	switch {
 	case errors.As(err, &no):
@@ -97,6 +98,17 @@ func (a *core) askDirectory(ctx context.Context, acct Account, passphrase string
 		return verdict{}, membership{}, &directoryDown{acct.Realm, err}
 	case !right:
 		return verdict{reason: reasonWrongPassphrase}, membership{}, nil
+	}
+	switch another, err := a.isAnother(ctx, acct, entry); {
+	case err != nil:
+		return verdict{}, membership{}, err
+	case another:
+		// Who had the account is gone, and what they proved with them; not even a right
+		// code tells that this is the same person.
+		if err := (Operators{a}).depart(context.WithoutCancel(ctx), acct.Realm, acct.Name, replaced, entry); err != nil {
+			return verdict{}, membership{}, err
+		}
+		return verdict{reason: reasonBarred, innocent: true, text: "The directory " + acct.Realm + " has a new account under your name, so everything begins anew here: ask " + a.contact + "."}, membership{}, nil
 	}
 	// A name with a line break would become two.
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == "" || strings.ContainsAny(g, "\r\n") })

@@ -22,22 +22,23 @@ type directory struct {
 	asked  []string
 	groups []string
 	at     time.Time
+	entry  string
 	err    error
 }
 
 const kept = "a phrase that duo keeps"
 
-func (d *directory) Check(_ context.Context, user, passphrase string) (bool, []string, time.Time, error) {
+func (d *directory) Check(_ context.Context, user, passphrase string) (bool, []string, time.Time, string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, user)
 	if d.err != nil {
-		return false, nil, time.Time{}, d.err
+		return false, nil, time.Time{}, "", d.err
 	}
 	if passphrase != kept {
-		return false, nil, time.Time{}, nil
+		return false, nil, time.Time{}, "", nil
 	}
-	return true, d.groups, d.at, nil
+	return true, d.groups, d.at, d.entry, nil
 }
 
 func (d *directory) Where() string { return "https://duo.example.org" }

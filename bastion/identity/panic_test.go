@@ -70,7 +70,7 @@ type minedRealm struct {
 	directory
 }
 
-func (m *minedRealm) Check(ctx context.Context, user, passphrase string) (bool, []string, time.Time, error) {
+func (m *minedRealm) Check(ctx context.Context, user, passphrase string) (bool, []string, time.Time, string, error) {
 	m.step()
 	return m.directory.Check(ctx, user, passphrase)
 }

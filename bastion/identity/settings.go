@@ -67,6 +67,7 @@ func (a Operators) SetRealm(ctx context.Context, name, realm string) error {
 		e.Detail = "passphrase judged by " + a.issuer
 	}
 	err := a.change(ctx, name, e, func(acct *Account) error {
+		acct.Entry = "" // told again, it is whoever the directory has now
 		if acct.Realm != realm {
 			acct.Realm, acct.Passphrase, acct.PassphraseSet = realm, "", time.Time{}
 			acct.Epoch++

@@ -41,6 +41,9 @@ type Account struct {
 	Temporary     *Temporary // nil when there is none
 	// Realm names the directory that judges the passphrase instead; "" for none.
 	Realm string
+	// Entry is what the directory calls the user's entry, whatever becomes of its name
+	// (see entry.go); "" until it was seen.
+	Entry string
 	// Phone is where codes go by SMS, in E.164; "" for nowhere. CodeBySMS says
 	// that they do, as long as there is no authenticator.
 	Phone     string
@@ -198,6 +201,9 @@ type Ledger interface {
 	// AcceptTerms notes the version of the user agreement that was accepted, or returns
 	// ErrChanged if the account is gone.
 	AcceptTerms(ctx context.Context, account, version string, at time.Time) error
+	// NoteEntry notes what the directory calls the account's entry, if that was before
+	// until now.
+	NoteEntry(ctx context.Context, account, before, entry string) error
 	// LowerSteps lowers the last steps of the account's authenticators to step,
 	// where they are higher.
 	LowerSteps(ctx context.Context, account string, step int64) error

@@ -169,7 +169,7 @@ const aliceDN = "uid=alice,dc=org"
 
 func TestFakeAnswers(t *testing.T) {
 	f := newFake(t, says(bound, found(entry(aliceDN, "MemberOf", "cn=b", "cn=a", "cn=b"), tlv(searchRef, str("ldap://192.0.2.1/dc=net")))))
-	ok, groups, _, err := open(t, f.options()).Check(t.Context(), "alice", "x")
+	ok, groups, _, _, err := open(t, f.options()).Check(t.Context(), "alice", "x")
 	if !ok || err != nil || !slices.Equal(groups, []string{"cn=a", "cn=b"}) {
 		t.Errorf("%v %q %v", ok, groups, err)
 	}
@@ -226,7 +226,7 @@ func TestHostileDirectories(t *testing.T) {
 			o := f.options()
 			o.Timeout = time.Second
 			start := time.Now()
-			ok, groups, _, err := open(t, o).Check(t.Context(), "alice", "x")
+			ok, groups, _, _, err := open(t, o).Check(t.Context(), "alice", "x")
 			if ok || groups != nil || !errors.Is(err, realm.ErrUnavailable) {
 				t.Errorf("%v %v %v", ok, groups, err)
 			}
@@ -260,7 +260,7 @@ func TestGroupsThatCantBeRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bar, groups, err := open(t, newFake(t, says(bound, c.search)).options()).Look(t.Context(), "alice")
+			bar, groups, _, err := open(t, newFake(t, says(bound, c.search)).options()).Look(t.Context(), "alice")
 			if bar != c.bar || (err != nil) != (name == "busy") || (len(groups) > 0) != (name == "few") {
 				t.Errorf("%q %q %v", bar, groups, err)
 			}
@@ -304,7 +304,7 @@ func TestEndlessEntries(t *testing.T) {
 			})
 			o := f.options()
 			o.Groups, o.Timeout = c.groups, 20*time.Second
-			ok, _, _, err := open(t, o).Check(t.Context(), "alice", "x")
+			ok, _, _, _, err := open(t, o).Check(t.Context(), "alice", "x")
 			if ok {
 				t.Error("accepted")
 			}
@@ -336,13 +336,13 @@ func TestStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := realm.Options{Realm: configs.Realm{Name: "duo", LDAP: configs.LDAP{BindDN: template, Timeout: 50 * time.Millisecond}}}
 			change(&o)
-			if ok, _, _, err := open(t, o).Check(t.Context(), "alice", "x"); ok || !errors.Is(err, realm.ErrUnavailable) {
+			if ok, _, _, _, err := open(t, o).Check(t.Context(), "alice", "x"); ok || !errors.Is(err, realm.ErrUnavailable) {
 				t.Errorf("%v %v", ok, err)
 			}
 			o.Timeout = time.Hour
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			if ok, _, _, err := open(t, o).Check(ctx, "alice", "x"); ok || !errors.Is(err, realm.ErrUnavailable) {
+			if ok, _, _, _, err := open(t, o).Check(ctx, "alice", "x"); ok || !errors.Is(err, realm.ErrUnavailable) {
 				t.Errorf("%v %v", ok, err)
 			}
 		})
@@ -378,7 +378,7 @@ func TestStartTLSIsNotTalkedOutOf(t *testing.T) {
 				return false
 			})
 			o := realm.Options{Realm: configs.Realm{Name: "duo", LDAP: configs.LDAP{URL: "ldap://" + f.address, StartTLS: true, BindDN: template, Timeout: 200 * time.Millisecond}}}
-			if ok, _, _, err := open(t, o).Check(t.Context(), "alice", "open sesame"); ok || !errors.Is(err, realm.ErrUnavailable) {
+			if ok, _, _, _, err := open(t, o).Check(t.Context(), "alice", "open sesame"); ok || !errors.Is(err, realm.ErrUnavailable) {
 				t.Errorf("%v %v", ok, err)
 			}
 			mu.Lock()
@@ -406,7 +406,7 @@ func TestActiveDirectoryCodes(t *testing.T) {
 			}, found()))
 			o := f.options()
 			o.Search, o.Groups, o.BindDN = nil, nil, "{user}@example.org"
-			ok, _, _, err := open(t, o).Check(t.Context(), "alice", "x")
+			ok, _, _, _, err := open(t, o).Check(t.Context(), "alice", "x")
 			if c.text == "" {
 				if ok || err != nil {
 					t.Errorf("%v %v", ok, err)
@@ -418,7 +418,7 @@ func TestActiveDirectoryCodes(t *testing.T) {
 	}
 	for code, text := range map[byte]string{53: "doesn't let your account log in", 19: "has locked"} {
 		f := newFake(t, says(func(id byte) []byte { return message(id, result(bindResponse, code, "inactivated")) }, found(entry(aliceDN, "x"))))
-		_, _, _, err := open(t, f.options()).Check(t.Context(), "alice", "x")
+		_, _, _, _, err := open(t, f.options()).Check(t.Context(), "alice", "x")
 		wantBarred(t, err, text, false)
 	}
 }
@@ -438,11 +438,11 @@ func TestUserPrincipalNames(t *testing.T) {
 	o.Search, o.Groups, o.BindDN = nil, nil, `EXAMPLE\{user}`
 	r := open(t, o)
 	for _, user := range []string{`al\ice`, "alice@example.net", "alice+x", "-alice", "alice x"} {
-		if ok, _, _, err := r.Check(t.Context(), user, "x"); ok || err != nil {
+		if ok, _, _, _, err := r.Check(t.Context(), user, "x"); ok || err != nil {
 			t.Errorf("%q: %v %v", user, ok, err)
 		}
 	}
-	if ok, _, _, err := r.Check(t.Context(), "alice.b", "x"); !ok || err != nil {
+	if ok, _, _, _, err := r.Check(t.Context(), "alice.b", "x"); !ok || err != nil {
 		t.Errorf("%v %v", ok, err)
 	}
 	mu.Lock()

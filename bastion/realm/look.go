@@ -30,34 +30,34 @@ func (r *Realm) Poll() time.Duration { return r.o.Poll }
 // user. bar is why the user is let nowhere: "gone", "locked", "disabled", "account
 // expired", "more than one entry", "groups unreadable" (too many of them, say:
 // whoever can join groups would else keep those of before); "" for nothing, and then
-// groups are the user's now, sorted. An error means that the directory can't be
+// groups are the user's now, sorted, and entry is what the directory calls the entry. An error means that the directory can't be
 // asked, and nothing else.
-func (r *Realm) Look(ctx context.Context, user string) (bar string, groups []string, err error) {
+func (r *Realm) Look(ctx context.Context, user string) (bar string, groups []string, entry string, err error) {
 	if r.o.Search == nil || !askable(user) {
-		return "", nil, fmt.Errorf("%w: %s can't look for such a user", errUnavailable, r.o.Name)
+		return "", nil, "", fmt.Errorf("%w: %s can't look for such a user", errUnavailable, r.o.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	q, err := r.open(ctx)
 	if err != nil {
-		return "", nil, r.unavailable(ctx, "connect", err)
+		return "", nil, "", r.unavailable(ctx, "connect", err)
 	}
 	defer q.close()
-	bar, groups, err = q.look(user)
+	bar, groups, entry, err = q.look(user)
 	var wrong unreadable
 	switch {
 	case errors.As(err, &wrong), err != nil && q.in.over.Load(): // an entry's groups are all that can be long
-		return "groups unreadable", nil, nil
+		return "groups unreadable", nil, "", nil
 	case err != nil:
-		return "", nil, r.unavailable(ctx, "look", err)
+		return "", nil, "", r.unavailable(ctx, "look", err)
 	}
-	return bar, groups, nil
+	return bar, groups, entry, nil
 }
 
-func (q *query) look(user string) (bar string, groups []string, err error) {
+func (q *query) look(user string) (bar string, groups []string, entry string, err error) {
 	found, err := q.find(user, append([]string{q.r.ownAttribute()}, lockAttributes...)...)
 	if err != nil {
-		return "", nil, err
+		return "", nil, "", err
 	}
 	switch len(found) {
 	case 0:
@@ -66,16 +66,16 @@ func (q *query) look(user string) (bar string, groups []string, err error) {
 		if err == nil && len(base) != 1 {
 			err = errors.New("the base of the search can't be read")
 		}
-		return "gone", nil, err
+		return "gone", nil, "", err
 	case 1:
 	default:
-		return barAmbiguous.String(), nil, nil
+		return barAmbiguous.String(), nil, "", nil
 	}
 	if why := locked(found[0], q.r.o.Now()); why != "" {
-		return why, nil, nil
+		return why, nil, "", nil
 	}
 	groups, err = q.readGroups(user, found[0].DN, found[0])
-	return "", groups, err
+	return "", groups, entryOf(found[0]), err
 }
 
 // noLockTime is ppolicy's time for a lock without an end (draft-behera §5.3.3).

@@ -32,7 +32,7 @@ func TestLookAtSlapd(t *testing.T) {
 	r := open(t, o)
 	look := func(user, bar string, groups ...string) {
 		t.Helper()
-		got, names, err := r.Look(t.Context(), user)
+		got, names, _, err := r.Look(t.Context(), user)
 		if err != nil || got != bar || !slices.Equal(names, groups) {
 			t.Errorf("%s: %q %q %v, not %q %q", user, got, names, err, bar, groups)
 		}
@@ -41,6 +41,13 @@ func TestLookAtSlapd(t *testing.T) {
 		t.Error("only a realm with search can look for users")
 	}
 	look("alice", "", "beamline", "tinker")
+	_, _, entry, err := r.Look(t.Context(), "alice")
+	if err != nil || !strings.HasPrefix(entry, "entryUUID:") || len(entry) != len("entryUUID:")+36 {
+		t.Errorf("alice's entry is called %q, %v", entry, err)
+	}
+	if _, _, _, same, err := r.Check(t.Context(), "alice", "alice's phrase"); err != nil || same != entry {
+		t.Errorf("at a login it is called %q, %v", same, err)
+	}
 	look("nobody", "gone")
 	look("*", "gone")
 	look("twin", "more than one entry")
@@ -48,7 +55,7 @@ func TestLookAtSlapd(t *testing.T) {
 	d.modify("dn: cn=beamline,ou=groups,dc=example,dc=org\nchangetype: delete\n")
 	look("alice", "", "tinker")
 	for range 4 {
-		if ok, _, _, _ := r.Check(t.Context(), "lock", "wrong"); ok {
+		if ok, _, _, _, _ := r.Check(t.Context(), "lock", "wrong"); ok {
 			t.Fatal("wrong is right")
 		}
 	}
@@ -70,12 +77,12 @@ func TestLookAtSlapd(t *testing.T) {
 	} {
 		bad := d.bySearch()
 		change(&bad)
-		if bar, _, err := open(t, bad).Look(t.Context(), "alice"); err == nil {
+		if bar, _, _, err := open(t, bad).Look(t.Context(), "alice"); err == nil {
 			t.Errorf("%s: %q", name, bar)
 		}
 	}
 	d.End()
-	if bar, _, err := r.Look(t.Context(), "alice"); err == nil {
+	if bar, _, _, err := r.Look(t.Context(), "alice"); err == nil {
 		t.Errorf("nobody answers: %q", bar)
 	}
 }

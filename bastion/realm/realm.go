@@ -116,35 +116,36 @@ func (r *Realm) Where() string { return r.o.Where }
 // the timeout, or until ctx is done.
 //
 // ok means that it is; groups are those of the user then, sorted, as they stood
-// at fetched. Not ok without an error means wrong credentials. An error with the
+// at fetched, and entry is what the directory calls the user's entry: "" where it
+// doesn't say. Not ok without an error means wrong credentials. An error with the
 // method Barred is the directory's, which knows the account and lets it nowhere;
 // any other means that it can't be asked.
-func (r *Realm) Check(ctx context.Context, user, passphrase string) (ok bool, groups []string, fetched time.Time, err error) {
+func (r *Realm) Check(ctx context.Context, user, passphrase string) (ok bool, groups []string, fetched time.Time, entry string, err error) {
 	if !askable(user) || passphrase == "" || len(passphrase) > maxPassphrase || strings.IndexByte(passphrase, 0) >= 0 {
-		return false, nil, time.Time{}, nil
+		return false, nil, time.Time{}, "", nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	q, err := r.open(ctx)
 	if err != nil {
-		return false, nil, time.Time{}, r.unavailable(ctx, "connect", err)
+		return false, nil, time.Time{}, "", r.unavailable(ctx, "connect", err)
 	}
 	defer q.close()
 	if r.o.Search != nil {
-		ok, groups, err = q.searchThenBind(user, passphrase)
+		ok, groups, entry, err = q.searchThenBind(user, passphrase)
 	} else {
-		ok, groups, err = q.bindThenRead(user, passphrase)
+		ok, groups, entry, err = q.bindThenRead(user, passphrase)
 	}
 	var barred *barredError
 	switch {
 	case errors.As(err, &barred):
-		return false, nil, time.Time{}, barred
+		return false, nil, time.Time{}, "", barred
 	case err != nil:
-		return false, nil, time.Time{}, r.unavailable(ctx, "ask", err)
+		return false, nil, time.Time{}, "", r.unavailable(ctx, "ask", err)
 	case !ok:
-		return false, nil, time.Time{}, nil
+		return false, nil, time.Time{}, "", nil
 	}
-	return true, groups, r.o.Now(), nil
+	return true, groups, r.o.Now(), entry, nil
 }
 
 // unavailable adds why the time was up, which the library's errors don't tell.
@@ -157,35 +158,36 @@ func (r *Realm) unavailable(ctx context.Context, what string, err error) error {
 
 // searchThenBind reads everything as the searching account, the user's groups
 // included, because users may often not read them; the user's bind is last.
-func (q *query) searchThenBind(user, passphrase string) (bool, []string, error) {
+func (q *query) searchThenBind(user, passphrase string) (bool, []string, string, error) {
 	r := q.r
 	found, err := q.find(user, r.ownAttribute())
 	if err != nil {
-		return false, nil, err
+		return false, nil, "", err
 	}
 	switch len(found) {
 	case 0:
-		return false, nil, nil
+		return false, nil, "", nil
 	case 1:
 	default:
-		return false, nil, r.barred(barAmbiguous, false)
+		return false, nil, "", r.barred(barAmbiguous, false)
 	}
 	dn := found[0].DN
 	if dn == "" {
-		return false, nil, errors.New("the directory found an entry without a name") // binding as "" is binding as nobody
+		return false, nil, "", errors.New("the directory found an entry without a name") // binding as "" is binding as nobody
 	}
 	groups, err := q.readGroups(user, dn, found[0])
 	if err != nil {
-		return false, nil, err
+		return false, nil, "", err
 	}
 	ok, err := q.bindUser(dn, passphrase)
 	if err != nil || !ok {
-		return false, nil, err
+		return false, nil, "", err
 	}
-	return true, groups, nil
+	return true, groups, entryOf(found[0]), nil
 }
 
-// find searches the user's entry as the searching account, two at most.
+// find searches the user's entry as the searching account, two at most, with
+// entryAttributes.
 func (q *query) find(user string, attributes ...string) ([]*ldap.Entry, error) {
 	s := q.r.o.Search
 	if s.BindDN != "" {
@@ -201,7 +203,7 @@ func (q *query) find(user string, attributes ...string) ([]*ldap.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := q.search(s.Base, ldap.ScopeWholeSubtree, filter, 2, attributes...)
+	found, err := q.search(s.Base, ldap.ScopeWholeSubtree, filter, 2, append(attributes, entryAttributes...)...)
 	if err != nil {
 		return nil, fmt.Errorf("search the user: %w", err)
 	}
@@ -209,29 +211,29 @@ func (q *query) find(user string, attributes ...string) ([]*ldap.Entry, error) {
 }
 
 // bindThenRead binds as the user and reads the groups with the user's own rights.
-func (q *query) bindThenRead(user, passphrase string) (bool, []string, error) {
+func (q *query) bindThenRead(user, passphrase string) (bool, []string, string, error) {
 	r := q.r
 	name, err := r.bind.dn(user)
 	if err != nil {
-		return false, nil, nil // a name that can't be in such a template is nobody's
+		return false, nil, "", nil // a name that can't be in such a template is nobody's
 	}
 	ok, err := q.bindUser(name, passphrase)
 	if err != nil || !ok {
-		return false, nil, err
+		return false, nil, "", err
 	}
 	var own *ldap.Entry
 	if attr := r.ownAttribute(); attr != noAttributes {
-		found, err := q.search(name, ldap.ScopeBaseObject, "(objectClass=*)", 1, attr)
+		found, err := q.search(name, ldap.ScopeBaseObject, "(objectClass=*)", 1, append([]string{attr}, entryAttributes...)...)
 		if err != nil {
-			return false, nil, fmt.Errorf("read the user's entry: %w", err)
+			return false, nil, "", fmt.Errorf("read the user's entry: %w", err)
 		}
 		if len(found) != 1 {
-			return false, nil, errors.New("the user's entry can't be read by the user")
+			return false, nil, "", errors.New("the user's entry can't be read by the user")
 		}
 		own = found[0]
 	}
 	groups, err := q.readGroups(user, name, own)
-	return err == nil, groups, err
+	return err == nil, groups, entryOf(own), err
 }
 
 // askable keeps out what no directory has as a name, before any network.

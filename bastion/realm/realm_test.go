@@ -35,7 +35,7 @@ func TestAgainstSlapd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := options()
 			r := open(t, o)
-			ok, groups, at, err := r.Check(t.Context(), "alice", "alice's phrase")
+			ok, groups, at, _, err := r.Check(t.Context(), "alice", "alice's phrase")
 			if !ok || err != nil || !at.Equal(fetched) {
 				t.Fatalf("right: %v, at %v, %v", ok, at, err)
 			}
@@ -56,12 +56,12 @@ func TestAgainstSlapd(t *testing.T) {
 				{"alice", "alice's phrase "}, {"alice", "Alice's phrase"}, {"nobody", "alice's phrase"},
 				{"mute", "anything"}, {"*", "alice's phrase"}, {"alice)(uid=*", "alice's phrase"}, {"alice,ou=people", "alice's phrase"},
 			} {
-				ok, groups, at, err := r.Check(t.Context(), wrong[0], wrong[1])
+				ok, groups, at, _, err := r.Check(t.Context(), wrong[0], wrong[1])
 				if ok || groups != nil || !at.IsZero() || err != nil {
 					t.Errorf("%q: %v %v %v %v", wrong, ok, groups, at, err)
 				}
 			}
-			if ok, _, _, err := r.Check(t.Context(), `a*(b), c\`, "odd phrase"); !ok || err != nil {
+			if ok, _, _, _, err := r.Check(t.Context(), `a*(b), c\`, "odd phrase"); !ok || err != nil {
 				t.Errorf("a name of special characters: %v %v", ok, err)
 			}
 		})
@@ -92,7 +92,7 @@ func TestNothingIsSentForEmptyPassphrases(t *testing.T) {
 			{"alice", ""}, {"alice", "\x00"}, {"alice", "alice's phrase\x00"}, {"alice", strings.Repeat("a", 1025)},
 			{"", "alice's phrase"}, {"ali\x00ce", "alice's phrase"}, {"al\nice", "x"}, {"\xff", "x"}, {strings.Repeat("a", 257), "x"},
 		} {
-			if ok, _, _, err := r.Check(t.Context(), c[0], c[1]); ok || err != nil {
+			if ok, _, _, _, err := r.Check(t.Context(), c[0], c[1]); ok || err != nil {
 				t.Errorf("%.20q: %v %v", c, ok, err)
 			}
 		}
@@ -110,7 +110,7 @@ func TestOneBindAsTheUser(t *testing.T) {
 		o.Groups = byMember()
 		r := open(t, o)
 		for _, passphrase := range []string{"alice's phrase", "wrong"} {
-			if _, _, _, err := r.Check(t.Context(), "alice", passphrase); err != nil {
+			if _, _, _, _, err := r.Check(t.Context(), "alice", passphrase); err != nil {
 				t.Fatal(err)
 			}
 			want++
@@ -123,7 +123,7 @@ func TestOneBindAsTheUser(t *testing.T) {
 
 func TestTwoEntriesOfOneName(t *testing.T) {
 	d := newDirectory(t)
-	_, _, _, err := open(t, d.bySearch()).Check(t.Context(), "twin", "twin phrase")
+	_, _, _, _, err := open(t, d.bySearch()).Check(t.Context(), "twin", "twin phrase")
 	wantBarred(t, err, "more than one account of your name", false)
 	if n := strings.Count(d.Stderr.String(), `BIND dn="uid=twin`); n != 0 {
 		t.Errorf("%d binds as one of them", n)
@@ -149,23 +149,23 @@ func TestPasswordPolicyOfSlapd(t *testing.T) {
 	d := newDirectory(t)
 	for _, o := range []realm.Options{d.byTemplate(), d.bySearch()} {
 		r := open(t, o)
-		_, _, _, err := r.Check(t.Context(), "reset", "reset phrase")
+		_, _, _, _, err := r.Check(t.Context(), "reset", "reset phrase")
 		wantBarred(t, err, "must be changed: do it at https://duo.example.org", true)
-		_, _, _, err = r.Check(t.Context(), "old", "old phrase")
+		_, _, _, _, err = r.Check(t.Context(), "old", "old phrase")
 		wantBarred(t, err, "has expired: change it at https://duo.example.org", true)
 		for _, name := range []string{"reset", "old"} {
-			if ok, _, _, err := r.Check(t.Context(), name, "wrong"); ok || err != nil {
+			if ok, _, _, _, err := r.Check(t.Context(), name, "wrong"); ok || err != nil {
 				t.Errorf("%s with a wrong passphrase: %v %v", name, ok, err)
 			}
 		}
 	}
 	r := open(t, d.byTemplate())
 	for range 3 {
-		if ok, _, _, err := r.Check(t.Context(), "lock", "wrong"); ok || err != nil {
+		if ok, _, _, _, err := r.Check(t.Context(), "lock", "wrong"); ok || err != nil {
 			t.Fatalf("%v %v", ok, err)
 		}
 	}
-	_, _, _, err := r.Check(t.Context(), "lock", "lock phrase")
+	_, _, _, _, err := r.Check(t.Context(), "lock", "lock phrase")
 	wantBarred(t, err, "The directory duo has locked your account", false)
 }
 
@@ -193,7 +193,7 @@ func TestUnavailable(t *testing.T) {
 			o := d.bySearch()
 			change(&o)
 			o.Timeout = 2 * time.Second
-			ok, groups, _, err := open(t, o).Check(t.Context(), "alice", "alice's phrase")
+			ok, groups, _, _, err := open(t, o).Check(t.Context(), "alice", "alice's phrase")
 			if ok || groups != nil || !errors.Is(err, realm.ErrUnavailable) {
 				t.Errorf("%v %v %v", ok, groups, err)
 			}
@@ -208,7 +208,7 @@ func TestUnavailable(t *testing.T) {
 		if err := os.Remove(o.Search.PasswordFile); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, _, err := r.Check(t.Context(), "alice", "alice's phrase"); !errors.Is(err, realm.ErrUnavailable) {
+		if _, _, _, _, err := r.Check(t.Context(), "alice", "alice's phrase"); !errors.Is(err, realm.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -216,14 +216,14 @@ func TestUnavailable(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		left := errors.New("the client left")
 		cancel(left)
-		if _, _, _, err := open(t, d.byTemplate()).Check(ctx, "alice", "alice's phrase"); !errors.Is(err, realm.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+		if _, _, _, _, err := open(t, d.byTemplate()).Check(ctx, "alice", "alice's phrase"); !errors.Is(err, realm.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("it stops", func(t *testing.T) {
 		r := open(t, d.byTemplate())
 		d.Kill()
-		if _, _, _, err := r.Check(t.Context(), "alice", "alice's phrase"); !errors.Is(err, realm.ErrUnavailable) {
+		if _, _, _, _, err := r.Check(t.Context(), "alice", "alice's phrase"); !errors.Is(err, realm.ErrUnavailable) {
 			t.Errorf("%v", err)
 		}
 	})

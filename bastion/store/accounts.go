@@ -12,7 +12,7 @@ import (
 const accountColumns = `id, name, generation, epoch, disabled, passphrase, passphrase_set,
 	temporary, temporary_until, created, last_login, failures, failures_since, locked_until,
 	ends, active_since, reset_asked, reset_passphrase_only, reset_uid, reset_login_uid, reset_by,
-	realm, phone, code_by_sms, sms_since, terms, terms_at`
+	realm, phone, code_by_sms, sms_since, terms, terms_at, entry`
 
 // Account implements identity.Reader: five queries in one snapshot, whether the
 // name exists or not.
@@ -110,7 +110,7 @@ func scanAccount(row interface{ Scan(...any) error }) (identity.Account, error) 
 	if err := row.Scan(&a.ID, &a.Name, &a.Generation, &a.Epoch, &a.Disabled, &a.Passphrase, &set,
 		&temp, &tempUntil, &created, &login, &a.Failures, &since, &locked,
 		&ends, &active, &asked, &reset.PassphraseOnly, &reset.By.UID, &reset.By.LoginUID, &reset.By.Name,
-		&a.Realm, &a.Phone, &a.CodeBySMS, &sms, &a.Terms, &terms); err != nil {
+		&a.Realm, &a.Phone, &a.CodeBySMS, &sms, &a.Terms, &terms, &a.Entry); err != nil {
 		return identity.Account{}, err
 	}
 	a.Ends, a.ActiveSince = fromMicros(ends), fromMicros(active)

@@ -17,11 +17,11 @@ func (s *Store) Create(ctx context.Context, a identity.Account) error {
 func (s *Store) createIn(ctx context.Context, tx *sql.Tx, a identity.Account) error {
 	temp, until := temporary(a)
 	n, err := affected(tx.ExecContext(ctx, `INSERT INTO accounts (id, name, generation, epoch, disabled, passphrase,
-		passphrase_set, temporary, temporary_until, created, last_login, ends, active_since, realm, phone, code_by_sms, sms_since)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		passphrase_set, temporary, temporary_until, created, last_login, ends, active_since, realm, phone, code_by_sms, sms_since, entry)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		a.ID, a.Name, a.Generation, a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet),
 		temp, until, micros(a.Created), micros(a.LastLogin), micros(a.Ends), micros(a.ActiveSince),
-		a.Realm, a.Phone, a.CodeBySMS, micros(a.SMSSince)))
+		a.Realm, a.Phone, a.CodeBySMS, micros(a.SMSSince), a.Entry))
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func (s *Store) saveIn(ctx context.Context, tx *sql.Tx, a identity.Account) erro
 	n, err := affected(tx.ExecContext(ctx, `UPDATE accounts SET generation = generation + 1, epoch = ?, disabled = ?,
 		passphrase = ?, passphrase_set = ?, temporary = ?, temporary_until = ?, ends = ?, active_since = ?,
 		reset_asked = ?, reset_passphrase_only = ?, reset_uid = ?, reset_login_uid = ?, reset_by = ?,
-		realm = ?, phone = ?, code_by_sms = ?, sms_since = ?
+		realm = ?, phone = ?, code_by_sms = ?, sms_since = ?, entry = ?
 		WHERE id = ? AND generation = ?`,
 		a.Epoch, a.Disabled, a.Passphrase, micros(a.PassphraseSet), temp, until, micros(a.Ends), micros(a.ActiveSince),
 		micros(reset.Asked), reset.PassphraseOnly, reset.By.UID, reset.By.LoginUID, reset.By.Name,
-		a.Realm, a.Phone, a.CodeBySMS, micros(a.SMSSince),
+		a.Realm, a.Phone, a.CodeBySMS, micros(a.SMSSince), a.Entry,
 		a.ID, a.Generation))
 	if err != nil {
 		return err

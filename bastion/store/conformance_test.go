@@ -26,7 +26,7 @@ func full(name string) identity.Account {
 		Recovery: []identity.RecoveryCode{{Hash: [32]byte{7}}, {Hash: [32]byte{8}, Used: day}},
 		Keys:     []identity.Key{{Fingerprint: "SHA256:x", Line: "ssh-ed25519 AAAA", Comment: "laptop", Added: day, Suspended: day.Add(time.Minute)}},
 		Created:  day, LastLogin: day.Add(time.Minute), Ends: day.Add(time.Hour), ActiveSince: day.Add(2 * time.Hour),
-		Realm: "duo", Phone: "+46701234567", CodeBySMS: true, SMSSince: day.Add(3 * time.Hour),
+		Realm: "duo", Entry: "entryUUID:1", Phone: "+46701234567", CodeBySMS: true, SMSSince: day.Add(3 * time.Hour),
 	}
 }
 

@@ -89,6 +89,12 @@ func (s *Store) Forget(ctx context.Context, account, fingerprint string) error {
 	}))
 }
 
+// NoteEntry implements identity.Ledger.
+func (s *Store) NoteEntry(ctx context.Context, account, before, entry string) error {
+	_, err := s.exec(ctx, `UPDATE accounts SET entry = ? WHERE id = ? AND entry = ?`, entry, account, before)
+	return named("note the directory's entry", err)
+}
+
 // Remembering implements identity.Reader.
 func (s *Store) Remembering(ctx context.Context, realm string, now time.Time) ([]string, error) {
 	var all []string

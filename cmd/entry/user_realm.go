@@ -10,7 +10,11 @@ func realmCmd() *cobra.Command {
 on; "none" brings it back here. The code and the first enrolment stay with entry:
 somebody new still needs the temporary passphrase of an invitation once. The
 passphrase that entry kept is dropped, so after "none" the user needs
-entry user reset USER --keep-authenticators. What the user has open ends.`,
+entry user reset USER --keep-authenticators. What the user has open ends.
+
+An entry that the directory has made anew under the same name is taken for another
+person's, who begins anew here, too. Where it is the same person's, as after a
+directory was moved, say so before they come: the same command again.`,
 		"  entry user realm alice duo\n  entry user realm alice none",
 		"/realm", "the realm", func(realm string) (any, error) {
 			if realm == "none" {
