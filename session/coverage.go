@@ -16,7 +16,7 @@ func (s *sessionChannel) coverage() (recording.Coverage, []recording.Missing) {
 	case s.payload == transferPayload, s.grant.Record() == policy.Manifest:
 		return recording.MetadataOf, nil
 	}
-	missing := s.omits.list()
+	missing := append(s.omits.list(), s.r.facts.missing(*s.id)...)
 	select {
 	case <-s.r.unrecordable():
 		missing = append(missing, recording.Missing{Why: "recorder"})

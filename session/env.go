@@ -12,6 +12,8 @@ const (
 	// maxEnv bounds the environment of one channel, in bytes of its requests. A
 	// desktop's whole one has some 10 KiB, and OpenSSH's sshd takes 128 variables.
 	maxEnv = 256 << 10
+	// maxVariables bounds their number, of which each costs the recording a frame.
+	maxVariables = 1024
 	// maxLeftOut bounds the names that the log has of variables left out.
 	maxLeftOut = 20
 )
@@ -23,6 +25,8 @@ const (
 type environment struct {
 	admits func(name string) bool // by the grant that opened the channel
 	size   int                    // bytes so far; the channel's owner alone looks at it
+	passed int                    // bytes that went on; whoever handles requests alone looks at it
+	number int                    // likewise, variables
 
 	mu    sync.Mutex // guards what follows
 	names []string   // left out, at most maxLeftOut
@@ -49,6 +53,18 @@ func (e *environment) uncounted(req *ssh.Request) bool {
 		return false
 	}
 	e.size += len(req.Payload)
+	return true
+}
+
+// takes tells whether a variable of that name, in a request of so many bytes, goes on
+// to the target: what a client may set, up to the bounds of a channel, however it asks.
+func (e *environment) takes(name string, bytes int) bool {
+	if !e.admits(name) || e.passed+bytes > maxEnv || e.number == maxVariables {
+		e.leaveOut(name)
+		return false
+	}
+	e.passed += bytes
+	e.number++
 	return true
 }
 

@@ -23,6 +23,7 @@ type flow struct {
 	target string // full name, for texts
 
 	repeats audit.Repeats // refusals
+	facts   facts         // that are recorded
 
 	group  *group.Group    // its cause is why the flow ends
 	ending <-chan struct{} // closed once there is one: everything stops
@@ -145,4 +146,16 @@ func (f *flow) unrecordable() <-chan struct{} {
 		return nil
 	}
 	return f.o.Recorder.Failed()
+}
+
+// untaken ends the flow for what its recording couldn't take.
+func (f *flow) untaken(err error) {
+	switch {
+	case errors.Is(err, errShare):
+		f.end(&refusal.Error{Code: "recording-share", Text: "everything on " + f.target + " has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator"})
+	case errors.Is(err, errBulk):
+		f.end(&refusal.Error{Code: "recording-bulk", Text: "a program on " + f.target + " printed more than is recorded without a terminal; transfer files by sftp, or ask your operator"})
+	default:
+		f.unrecorded(err)
+	}
 }

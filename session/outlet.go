@@ -2,12 +2,10 @@ package session
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"sync/atomic"
 	"unicode/utf8"
 
-	"entry/audit/refusal"
 	"entry/session/fastconn"
 )
 
@@ -59,7 +57,7 @@ func (o *outlet) putting(p []byte) error {
 // write is putting, but shows no lines.
 func (o *outlet) write(p []byte) error {
 	if err := o.tap.keep(p); err != nil {
-		o.untaken(err)
+		o.f.untaken(err)
 		return err
 	}
 	if o.screen {
@@ -74,18 +72,6 @@ func (o *outlet) write(p []byte) error {
 		p = p[n:]
 	}
 	return nil
-}
-
-// untaken ends the flow for what its recording couldn't take.
-func (o *outlet) untaken(err error) {
-	switch {
-	case errors.Is(err, errShare):
-		o.f.end(&refusal.Error{Code: "recording-share", Text: "everything on " + o.f.target + " has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator"})
-	case errors.Is(err, errBulk):
-		o.f.end(&refusal.Error{Code: "recording-bulk", Text: "a program on " + o.f.target + " printed more than is recorded without a terminal; transfer files by sftp, or ask your operator"})
-	default:
-		o.f.unrecorded(err)
-	}
 }
 
 // flush shows the lines that waited; the turn is held.
@@ -123,7 +109,7 @@ func (o *outlet) end() {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
 	if err := o.tap.close(); err != nil {
-		o.untaken(err)
+		o.f.untaken(err)
 	}
 	o.tap, o.ended = nil, true
 }

@@ -141,8 +141,10 @@ func (p *program) askResize(req *ssh.Request) bool {
 
 func (p *program) askEnv(req *ssh.Request) bool {
 	name, value, ok := parseEnv(req.Payload)
-	if !ok || !p.env.admits(name) {
+	if !ok {
 		p.env.leaveOut(name)
+	}
+	if !ok || !p.env.takes(name, len(req.Payload)) {
 		return false // clients send what they have; OpenSSH doesn't even ask
 	}
 	return p.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply, Env: map[string]string{name: value}}) && p.pass(req)

@@ -2,11 +2,13 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
 	"entry/audit/refusal"
 	"entry/policy"
+	"entry/session/recording"
 )
 
 const (
@@ -46,6 +48,14 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 		r.group.Run("relay", func() { r.serve(ctx, g.Limits()) })
 	}
 	r.finish()
+	r.group.Run("sum of facts", func() {
+		if sum := r.facts.sum(); sum != nil && r.o.Recorder != nil {
+			b, _ := json.Marshal(sum) // it always can
+			if err := r.o.Recorder.Frame(recording.Transfer, 0, b); err != nil {
+				r.unrecorded(err)
+			}
+		}
+	})
 	r.group.Run("return of budgets", r.meter.giveBack)
 	r.group.Run("sums of refusals", func() { r.sums(r.repeats.Sums(time.Now(), true)) })
 	s := Stats{BytesDown: r.meter.moved[towardsClient].Load(), BytesUp: r.meter.moved[towardsTarget].Load()}

@@ -223,36 +223,3 @@ func (t *tap) close() error {
 	}
 	return t.resume()
 }
-
-// frame records a fact about a channel as JSON. It reports whether the session
-// may go on.
-func (f *flow) frame(g policy.Grant, kind recording.Kind, channel uint32, v any) bool {
-	if f.o.Recorder == nil || g.Record() == policy.Metadata {
-		return true
-	}
-	b, ok := v.([]byte)
-	if !ok {
-		var err error
-		if b, err = json.Marshal(v); err != nil {
-			f.unrecorded(err)
-			return false
-		}
-	}
-	if err := f.o.Recorder.Frame(kind, channel, b); err != nil {
-		f.unrecorded(err)
-		return false
-	}
-	return true
-}
-
-// channelFact is the payload of the Request frames that open and close a
-// channel; the fields it shares with recording.ChannelRequest mean the same.
-type channelFact struct {
-	Type        string              `json:"type"`           // "channel-open", "channel-close"
-	Name        string              `json:"name,omitempty"` // "session", "direct-tcpip"
-	Destination string              `json:"destination,omitempty"`
-	BytesDown   int64               `json:"bytes_down,omitempty"`
-	BytesUp     int64               `json:"bytes_up,omitempty"`
-	Coverage    recording.Coverage  `json:"coverage,omitempty"` // of one that is closed
-	Missing     []recording.Missing `json:"missing,omitempty"`
-}

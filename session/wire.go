@@ -102,8 +102,12 @@ func parseText(payload []byte, limit int) (s string, ok bool) {
 func parseEnv(payload []byte) (name, value string, ok bool) {
 	f := fields{rest: payload}
 	name, value = f.text(maxEnvName), f.text(maxEnvValue)
-	return name, value, f.done() && name != "" && !strings.ContainsAny(name, "=\x00") && !strings.Contains(value, "\x00")
+	return name, value, f.done() && name != "" && !strings.ContainsFunc(name, notInName) && !strings.Contains(value, "\x00")
 }
+
+// notInName reports whether r can't be in a variable's name: names are a word of
+// printable ASCII, so that none means one thing to policy and another to a target.
+func notInName(r rune) bool { return r <= ' ' || r >= 0x7f || r == '=' }
 
 // parseX11 is RFC 4254 §6.3.1.
 func parseX11(payload []byte) (ok bool) {
