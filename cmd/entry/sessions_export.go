@@ -35,7 +35,7 @@ output. A file that is there already is not overwritten.`,
 			if export.AsItCame && output == "" && isTerminal(cmd.OutOrStdout()) {
 				return hinted(failf(exitUsage, "%s output could do anything to this terminal", export.Name), "write it to a file with -o FILE, or use entry sessions play")
 			}
-			return withChannel(cmd, args[0], "export", channel, func(r *recording.Reader, c recording.Channel) (err error) {
+			return withChannel(cmd, args[0], "export", channel, func(r *opened, c recording.Channel) (err error) {
 				out := cmd.OutOrStdout()
 				if output != "" {
 					f, ferr := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,57 +17,129 @@ import (
 	"entry/audit/plain"
 	"entry/session/recording"
 	"entry/session/recording/play"
+	"entry/session/recording/screen"
 )
 
 func sessionsPlayCmd() *cobra.Command {
 	var o play.Options
 	var channel int64
+	var at string
+	var follow bool
 	cmd := &cobra.Command{
 		Use:   "play SESSION",
 		Short: "Replay a recorded session in this terminal",
-		Long: `Replay a session's output as it came. Only printable text, colours, cursor
-movement and erasing reach your terminal: a recording can't set its title, write
-your clipboard or type for you. Resizes, gaps and what wasn't kept are told in
-brackets. Programs that use the whole screen look best exported as asciicast.
+		Long: `Replay a session's screen as it changed: what its user saw, cell by cell. Only
+text and colours of the recording reach your terminal: it can't set your title,
+write your clipboard or type for you. A larger screen than yours is scrolled.
 
-Played is the first channel with a terminal, else the first with output;
---channel chooses another one of those that entry sessions show lists. Pauses
-are cut to 2 seconds unless --idle says otherwise. Ctrl-C ends. When the output
-isn't a terminal there are no pauses at all.`,
+  space  pause, go on          left, right  10 seconds back, on
+  .      one step              down, up     a minute back, on
+  + -    faster, slower        0            from the start
+  q      end                   h j k l f    move the view; follow the cursor
+
+--at starts later: at a time of day in UTC, or after a time (+90s). --follow
+shows a session that is running, as it goes on. Played is the first channel
+with a terminal, else the first with output; --channel chooses another one of
+those that entry sessions show lists. Pauses are cut to 2 seconds unless --idle
+says otherwise.
+
+When the output isn't a terminal it is what scrolled off and what stood on the
+screen at the end, without pauses; entry sessions export --format text has what
+was erased, too.`,
 		Example: `  entry sessions play last
-  entry sessions play 01JQ8Z3M6W -x 4 --idle 500ms
-  entry sessions play last --channel 2 --idle 0`,
+  entry sessions play 01JQ8Z3M6W --at 14:00 -x 4 --idle 500ms
+  entry sessions play last --channel 2 --idle 0 --at +90s
+  entry sessions play last --follow`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.Speed <= 0 || o.Idle < 0 {
 				return failf(exitUsage, "--speed must be above 0 and --idle not below it")
 			}
-			return withChannel(cmd, args[0], "play", channel, func(r *recording.Reader, c recording.Channel) error {
-				return showSession(cmd, r, c, o)
+			return withChannel(cmd, args[0], "play", channel, func(r *opened, c recording.Channel) error {
+				var err error
+				if o.From, err = parseAt(at, r.Header().Start, c.End); err != nil {
+					return hinted(failf(exitUsage, "--at %v", err), "give a time of day in UTC, or +90s after the start")
+				}
+				return showSession(cmd, r, c, follow, o)
 			})
 		},
 	}
 	cmd.Flags().Float64VarP(&o.Speed, "speed", "x", 1, "`TIMES` faster")
 	cmd.Flags().DurationVar(&o.Idle, "idle", 2*time.Second, "longest pause; 0 keeps them as they were (`TIME`)")
+	cmd.Flags().StringVar(&at, "at", "", "`MOMENT` to start at: 14:00, 14:00:05 or +90s")
+	cmd.Flags().BoolVar(&follow, "follow", false, "start at the end, and go on while the session does")
 	cmd.Flags().Int64Var(&channel, "channel", -1, "`NUMBER` of the channel")
 	identityFlag(cmd)
 	return cmd
 }
 
-func showSession(cmd *cobra.Command, r *recording.Reader, c recording.Channel, o play.Options) error {
+// parseAt is a moment of a recording as a time since its start; "" is its start.
+func parseAt(s string, start time.Time, end time.Duration) (time.Duration, error) {
+	var at time.Duration
+	if after, ok := strings.CutPrefix(s, "+"); ok {
+		d, err := time.ParseDuration(after)
+		if err != nil || d < 0 {
+			return 0, fmt.Errorf("%q isn't a time", s)
+		}
+		at = d
+	} else if s != "" {
+		moment, err := parseMoment(s, start)
+		if err != nil {
+			return 0, err
+		}
+		at = moment.Sub(start)
+	}
+	if at < 0 || at > end {
+		return 0, fmt.Errorf("%s isn't in the recording, which is from %s to %s", s, plain.Time(start), plain.Time(start.Add(end)))
+	}
+	return at, nil
+}
+
+// parseMoment is the first time of day s at or after a start, or the time s.
+func parseMoment(s string, start time.Time) (time.Time, error) {
+	for _, layout := range []string{"15:04", "15:04:05"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			start = start.UTC()
+			t = time.Date(start.Year(), start.Month(), start.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
+			if t.Format(layout) == start.Format(layout) && t.Before(start) {
+				return start, nil // it started in the middle of that minute or second
+			}
+			if t.Before(start) {
+				t = t.AddDate(0, 0, 1)
+			}
+			return t, nil
+		}
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf("%q isn't a time", s)
+}
+
+func showSession(cmd *cobra.Command, r *opened, c recording.Channel, follow bool, o play.Options) error {
 	out, note := cmd.OutOrStdout(), cmd.ErrOrStderr()
-	o.Channel, o.Notes = c.Number, note
 	h := r.Header()
+	o.Channel, o.Start, o.Length, o.Notes = c, h.Start, c.End, note
 	// Notes that can't be written don't stop the replay.
 	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, plain.Word(h.User), plain.Word(h.Target), plain.Time(h.Start), describeChannel(c))
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	terminal := isTerminal(out)
-	if terminal {
-		// Whatever the recording left switched on ends with it.
-		defer func() { _, _ = io.WriteString(out, "\x1b[0m\r\n") }() // the terminal may be gone
+	o.Again = r.again
+	if follow {
+		o.From, o.More = c.End, r.grows
+	}
+	if file, ok := out.(*os.File); ok && isTerminal(out) {
+		keys, restore := openKeys()
+		defer func() { _ = restore() }() // the terminal may be gone
+		o.View = &play.View{Keys: keys, Size: func() (int, int) {
+			cols, rows, err := term.GetSize(int(file.Fd()))
+			if err != nil {
+				return screen.DefaultCols, screen.DefaultRows
+			}
+			return cols, rows
+		}}
 	} else {
-		o.Sleep = func(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
+		o.AtOnce = true
 	}
 	err := play.Replay(ctx, r.Next, out, o)
 	if ctx.Err() != nil && cmd.Context().Err() == nil {
@@ -95,7 +167,7 @@ func isTerminal(w io.Writer) bool {
 // withChannel opens a recording for f with the channel that number says, or
 // that a person most likely means if it is below 0. The audit log hears of it
 // first.
-func withChannel(cmd *cobra.Command, name, verb string, number int64, f func(*recording.Reader, recording.Channel) error) (err error) {
+func withChannel(cmd *cobra.Command, name, verb string, number int64, f func(*opened, recording.Channel) error) (err error) {
 	ids, err := identities(cmd)
 	if err != nil {
 		return err
@@ -115,8 +187,40 @@ func withChannel(cmd *cobra.Command, name, verb string, number int64, f func(*re
 	if err != nil {
 		return sealedError(err)
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return f(r, c)
+	o := &opened{r, dir, ids, false}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	return f(o, c)
+}
+
+// opened is a recording that is read, and can be read again.
+type opened struct {
+	*recording.Reader
+	dir   string
+	ids   []age.Identity
+	ended bool // nobody writes it any more
+}
+
+// again starts over.
+func (o *opened) again() (func() (recording.Frame, error), error) {
+	r, err := recording.OpenRecording(o.dir, o.Header().ID, o.ids...)
+	if err != nil {
+		return nil, err
+	}
+	err = o.Close()
+	o.Reader, o.ended = r, false
+	return o.Next, err
+}
+
+// grows reports whether Next may have more where it found the end. What was
+// written before the writer ended is read once it has.
+func (o *opened) grows() bool {
+	if o.ended {
+		return false
+	}
+	info, err := recording.Stat(o.dir, o.Header().ID)
+	o.ended = err != nil || info.State != recording.Live
+	o.Resume()
+	return true
 }
 
 // chooseChannel reads the recording once for its channels. What is damaged

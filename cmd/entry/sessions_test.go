@@ -139,8 +139,11 @@ func TestSessionsNames(t *testing.T) {
 func TestSessionsPlay(t *testing.T) {
 	r := newRecorded(t)
 	out, errs, code := r.run("play", r.sealed, "-x", "2", "--idle", "1s")
-	if want := "$ lss\b \b -l\r\n\x1b[31mred\x1b[0m\r\n"; code != exitOK || out != want {
+	if want := "$ ls -l\n\x1b[0;31mred\x1b[0m\n"; code != exitOK || out != want {
 		t.Errorf("exit %d, played %q, want %q", code, out, want)
+	}
+	if after, _, code := r.run("play", r.sealed, "--at", "+0s"); code != exitOK || after != out {
+		t.Errorf("from the start: exit %d, %q", code, after)
 	}
 	for _, want := range []string{"alice on home.tinker", "resized to 120x40", "exit status 7"} {
 		if !strings.Contains(errs, want) {
@@ -159,6 +162,8 @@ func TestSessionsPlay(t *testing.T) {
 	}{
 		"no such channel": {[]string{"play", r.sealed, "--channel", "9"}, exitNotFound},
 		"speed":           {[]string{"play", r.sealed, "-x", "0"}, exitUsage},
+		"no time":         {[]string{"play", r.sealed, "--at", "noon"}, exitUsage},
+		"after its end":   {[]string{"play", r.sealed, "--at", "+9h"}, exitUsage},
 		"no identity":     {[]string{"play", r.sealed, "--identity", "/nonexistent"}, exitUsage},
 		"not an identity": {[]string{"play", r.sealed, "--identity", filepath.Join(r.dir, "entry.yaml")}, exitUsage},
 		"no session":      {[]string{"play"}, exitUsage},
@@ -182,6 +187,20 @@ func TestSessionsPlay(t *testing.T) {
 	testkit.Check(t, os.Remove(filepath.Join(r.dir, "auditor.key")))
 	if _, _, code := r.run("play", "last"); code != exitUsage {
 		t.Errorf("without an identity: exit %d", code)
+	}
+}
+
+func TestParseAt(t *testing.T) {
+	start := time.Date(2026, 1, 2, 13, 59, 30, 0, time.UTC)
+	for s, want := range map[string]time.Duration{
+		"": 0, "+0s": 0, "+90s": 90 * time.Second, "13:59": 0, "13:59:30": 0, "14:00": 30 * time.Second, "14:00:05": 35 * time.Second, "00:10": 10*time.Hour + 10*time.Minute + 30*time.Second,
+		"2026-01-02T14:00:00Z": 30 * time.Second, "2026-01-02T15:00:00+01:00": 30 * time.Second,
+		"+13h": -1, "13:58": -1, "2026-01-02T13:00:00Z": -1, "+x": -1, "-5s": -1, "+-5s": -1, "25:00": -1, "noon": -1,
+	} {
+		got, err := parseAt(s, start, 12*time.Hour)
+		if want < 0 && err == nil || want >= 0 && (err != nil || got != want) {
+			t.Errorf("%q: %v, %v, want %v", s, got, err, want)
+		}
 	}
 }
 

@@ -103,6 +103,14 @@ func (r *Reader) Next() (Frame, error) {
 	return f, nil
 }
 
+// Resume lets Next go on after ErrTruncated, with what was written meanwhile.
+func (r *Reader) Resume() {
+	if errors.Is(r.err, ErrTruncated) {
+		r.walk.r.Reset(io.NewSectionReader(r.file, r.walk.size, 1<<62-r.walk.size))
+		r.err = nil
+	}
+}
+
 // segment opens the next segment.
 func (r *Reader) segment() error {
 	s, err := r.walk.step()

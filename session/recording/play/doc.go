@@ -3,12 +3,13 @@
 //
 // # Guarantees
 //
-// A recording is what a target or its user chose to print. What Replay and the
-// formats write, but for the one that says AsItCame, is safe on a terminal: no
-// title, no clipboard, no query whose answer would arrive as typed input, no
-// mode that stays, no control character in either form, nothing that turns text
-// around. Notes quote what came from a peer. Memory is bounded whatever the
-// recording holds.
+// A recording is what a target or its user chose to print. Replay and the text
+// export show what stood on its screen (package screen) and pass nothing on but
+// characters and styles; the asciicast export passes what a player needs to draw
+// the same picture and nothing that acts outside it: no title, no clipboard, no
+// query whose answer would arrive as typed input, nothing that turns text around.
+// Only the format that says AsItCame is not safe on a terminal. Notes quote what
+// came from a peer. Memory is bounded whatever the recording holds.
 //
 // When not to use it: to verify a recording or to read what it holds as data;
 // package recording does both.

@@ -2,9 +2,7 @@ package play
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -46,39 +44,6 @@ func visit() []recording.Frame {
 		f(63.5, 1, recording.Gap, "the disk\x1b is full"),
 		f(64, 1, recording.Exit, `{"status":7}`),
 		f(64, 2, recording.Exit, `{"signal":"TERM"}`),
-	}
-}
-
-func TestReplay(t *testing.T) {
-	var out, notes bytes.Buffer
-	var slept []time.Duration
-	err := Replay(t.Context(), from(visit()), &out, Options{
-		Channel: 1, Speed: 2, Idle: 4 * time.Second, Notes: &notes,
-		Sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "$ lss\b \bé☃\r\nold\rnew\x1b[K\r\n"; out.String() != want {
-		t.Errorf("played %q, want %q", out.String(), want)
-	}
-	var sum time.Duration
-	for _, d := range slept {
-		sum += d
-	}
-	if want := (1*time.Second + time.Second + 4*time.Second + time.Second/2 + time.Second/2) / 2; sum != want {
-		t.Errorf("it took %v, want %v", sum, want)
-	}
-	for _, want := range []string{"resized to 120x40", `not kept: {"stream":"output","omitted_bytes":5,"sha256":"00"}`, `a gap: "the disk\x1b is full"`, "exit status 7"} {
-		if !strings.Contains(notes.String(), want) {
-			t.Errorf("notes %q lack %q", notes.String(), want)
-		}
-	}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := errors.New("stop")
-	cancel(stop)
-	if err := Replay(ctx, from(visit()), &out, Options{Channel: 1}); !errors.Is(err, stop) {
-		t.Errorf("cancelled: %v", err)
 	}
 }
 

@@ -9,23 +9,66 @@ import (
 
 	"entry/audit/plain"
 	"entry/session/recording"
+	"entry/session/recording/screen"
 )
 
 // Options says how to replay a channel.
 type Options struct {
-	Channel uint32
+	Channel recording.Channel
+	Start   time.Time     // of the recording
+	Length  time.Duration // of it as far as it is known, for the status line
 	Speed   float64       // times faster than it was; zero means 1
 	Idle    time.Duration // longest pause, as recorded; zero means as long as it was
-	// Notes gets a line for what a terminal doesn't show: resizes, what was
-	// left out, how the program ended. Nil means nobody wants them.
+	From    time.Duration // what was before, since Start, is there at once
+	// More is asked where a cut recording ends: whether next may have more in a
+	// while. Nil means it ends there.
+	More func() bool
+	// Again opens the recording from its start, to go back in it. Nil means there
+	// is no way back.
+	Again func() (next func() (recording.Frame, error), err error)
+	// View is the reader's terminal, which shows the screen as it changes. Nil
+	// means that lines are written as they scroll off, and the screen at the end.
+	View *View
+	// Notes gets a line for what a screen doesn't show: resizes, what was
+	// left out, how the program ended; with a View, it is told them itself.
 	Notes io.Writer
+	// AtOnce leaves out all pauses but those for more of a live recording.
+	AtOnce bool
 	// Sleep waits, or returns early with the context's cause. Nil means it does.
 	Sleep func(context.Context, time.Duration) error
 }
 
-// Replay writes a channel's output, sanitised, as it came over time. It returns
-// nil at the true end and otherwise the error of next or of w.
-func Replay(ctx context.Context, next func() (recording.Frame, error), w io.Writer, o Options) (err error) {
+const (
+	tickTime   = 40 * time.Millisecond  // between two looks at the keys, and two pictures
+	followTime = 200 * time.Millisecond // between two looks for more of a live recording
+)
+
+// errQuit ends a replay whose reader has seen enough.
+var errQuit = errors.New("quit")
+
+// player is a replay under way.
+type player struct {
+	o       Options
+	term    *screen.Terminal
+	plain   *plainWriter
+	view    *picture
+	now     time.Duration // where the replay is
+	first   bool
+	paused  bool
+	step    bool // one frame, then pause again
+	live    bool
+	back    bool // the target is behind
+	note    string
+	noteFor time.Duration
+	looked  time.Time // at the keys
+}
+
+// Replay shows a channel's screen as it changed over time. What it writes to w is
+// the screen's cells as text and SGR, and, with a View, its own placing of the
+// cursor: nothing of the recording reaches the terminal as it came. It returns
+// nil at the true end, or where the reader quits, and otherwise the error of next
+// or of w.
+func Replay(ctx context.Context, next func() (recording.Frame, error), w io.Writer, o Options) error {
 	if o.Speed <= 0 {
 		o.Speed = 1
 	}
@@ -35,48 +78,199 @@ func Replay(ctx context.Context, next func() (recording.Frame, error), w io.Writ
 	if o.Notes == nil {
 		o.Notes = io.Discard
 	}
-	safe := sanitise(w)
-	defer func() { err = errors.Join(err, safe.Close()) }()
-	var at time.Duration
-	first := true
+	p := &player{o: o, plain: &plainWriter{w: w, end: "\n"}}
+	if o.View != nil {
+		p.view, p.plain.end = newPicture(w, o.View), "\r\n" // it may be in raw mode
+	}
+	p.begin()
+	err := p.run(ctx, next)
+	if errors.Is(err, errQuit) {
+		err = nil
+	}
+	if p.view != nil {
+		p.view.close()
+	}
+	p.plain.screen(p.term)
+	return errors.Join(err, p.plain.err)
+}
+
+// begin starts with an empty screen.
+func (p *player) begin() {
+	c := p.o.Channel
+	p.term = screen.New(int(c.Cols), int(c.Rows))
+	if !c.PTY {
+		p.term.Cooked()
+	}
+	if p.view == nil {
+		p.term.OnScroll(p.plain.row)
+	}
+	p.now, p.first = 0, true
+	if p.view != nil {
+		cols, rows := p.term.Size()
+		p.tell(p.view.tooSmall(cols, rows))
+	}
+}
+
+func (p *player) run(ctx context.Context, next func() (recording.Frame, error)) error {
 	for {
 		f, err := next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if f.Channel != o.Channel {
-			continue
-		}
-		pause := f.At - at
-		at = f.At
-		if o.Idle > 0 {
-			pause = min(pause, o.Idle)
-		}
-		if first {
-			pause, first = 0, false
-		}
-		if pause > 0 {
-			if err := o.Sleep(ctx, time.Duration(float64(pause)/o.Speed)); err != nil {
+		switch {
+		case errors.Is(err, io.EOF):
+			return p.pause(ctx, 0)
+		case errors.Is(err, recording.ErrTruncated) && p.o.More != nil:
+			more := p.o.More()
+			p.live, p.o.From = true, 0
+			if werr := p.pause(ctx, followTime); werr != nil {
+				return werr
+			}
+			if !more {
 				return err
 			}
+			continue
+		case err != nil:
+			return err
 		}
+		if f.Channel != p.o.Channel.Number {
+			continue
+		}
+		if err := p.until(ctx, f.At); err != nil {
+			return err
+		}
+		if p.back {
+			p.back = false
+			if next, err = p.o.Again(); err != nil {
+				return err
+			}
+			p.begin()
+			continue
+		}
+		if err := p.frame(f); err != nil {
+			return fmt.Errorf("play recording: %w", err)
+		}
+	}
+}
+
+// until lets time pass up to a frame's moment.
+func (p *player) until(ctx context.Context, at time.Duration) error {
+	for {
+		from := p.o.From
+		pause := at - max(p.now, min(from, at))
+		if p.o.Idle > 0 {
+			pause = min(pause, p.o.Idle)
+		}
+		if p.first || p.live || p.o.AtOnce {
+			pause, p.first = 0, false
+		}
+		if err := p.pause(ctx, time.Duration(float64(pause)/p.o.Speed)); err != nil || p.back {
+			return err
+		}
+		if p.o.From == from || p.o.From >= at {
+			p.now = max(at, p.now)
+			return nil
+		}
+		p.now = p.o.From // the reader went on to somewhere before it
+	}
+}
+
+// pause lets time pass, and does meanwhile what the reader's keys say.
+func (p *player) pause(ctx context.Context, left time.Duration) error {
+	if p.view == nil {
+		if left > 0 {
+			return p.o.Sleep(ctx, left)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	p.step = false
+	for {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		switch note := noteOf(f); {
-		case f.Kind == recording.Output, f.Kind == recording.Error:
-			if _, err := safe.Write(f.Data); err != nil {
-				return fmt.Errorf("play recording: %w", err)
+		if left > 0 || p.paused || time.Since(p.looked) > tickTime {
+			p.looked = time.Now()
+			if err := p.view.paint(p.term, p.status()); err != nil {
+				return err
 			}
-		case note != "":
-			if _, err := fmt.Fprintf(o.Notes, "\r\n[entry: %s]\r\n", note); err != nil {
-				return fmt.Errorf("play recording: %w", err)
+			was, speed := p.o.From, p.o.Speed
+			if err := p.keys(); err != nil {
+				return err
+			}
+			left = time.Duration(float64(left) * speed / p.o.Speed)
+			if p.back || p.step || p.o.From != was {
+				return nil
+			}
+		}
+		if left <= 0 && !p.paused {
+			return nil
+		}
+		slice := min(left, tickTime)
+		if p.paused {
+			slice = tickTime
+		}
+		if err := p.o.Sleep(ctx, slice); err != nil {
+			return err
+		}
+		if !p.paused {
+			left -= slice
+		}
+		p.noteFor -= slice
+	}
+}
+
+// frame carries out one frame.
+func (p *player) frame(f recording.Frame) error {
+	switch f.Kind {
+	case recording.Output, recording.Error:
+		p.term.Write(f.Data)
+	case recording.Resize:
+		if cols, rows, ok := parseSize(f.Data); ok {
+			p.term.Resize(int(cols), int(rows))
+			if p.view != nil {
+				p.tell(p.view.tooSmall(p.term.Size()))
 			}
 		}
 	}
+	note := noteOf(f)
+	if note == "" {
+		return p.plain.err
+	}
+	if p.view != nil {
+		p.tell(note)
+		return nil
+	}
+	_, err := fmt.Fprintf(p.o.Notes, "[entry: %s]\n", note)
+	return err
+}
+
+// tell shows a note for some seconds.
+func (p *player) tell(note string) {
+	if note != "" {
+		p.note, p.noteFor = note, 4*time.Second
+	}
+}
+
+// status is the line below the picture.
+func (p *player) status() string {
+	if p.noteFor > 0 {
+		return " [" + p.note + "]"
+	}
+	what := "play"
+	switch {
+	case p.paused:
+		what = "pause"
+	case p.live:
+		what = "live"
+	}
+	s := fmt.Sprintf(" %s  %s UTC  +%s", what, p.o.Start.Add(p.now).UTC().Format(time.DateTime), p.now.Truncate(time.Second))
+	if p.o.Length > 0 && !p.live {
+		s += " of " + p.o.Length.Truncate(time.Second).String()
+	}
+	if p.o.Speed != 1 {
+		s += fmt.Sprintf("  x%g", p.o.Speed)
+	}
+	return s + "  space . left right + - q"
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

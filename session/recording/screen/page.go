@@ -11,6 +11,7 @@ type row struct {
 	cells   []Cell
 	used    int  // cells until which something was written since the row was blank
 	wrapped bool // the next row goes on with this one
+	left    bool // it was above the screen
 
 	// What a transcript knows of it.
 	at    time.Duration // when something was last written on it
@@ -114,7 +115,7 @@ func (r *row) remove(x, n, cols int, bg Color) {
 // blank empties a row.
 func (r *row) blank(cols int, bg Color) {
 	r.fill(0, cols, bg)
-	r.used, r.wrapped = 0, false
+	r.used, r.wrapped, r.left = 0, false, false
 }
 
 // scroll moves the rows from top to bottom up by n, or down if n is below zero,
@@ -164,9 +165,7 @@ func (t *Terminal) shift(top, bottom, n int, keep bool) {
 // toScrollback puts a row at the end of the scrollback and returns one to use in
 // its place.
 func (t *Terminal) toScrollback(r *row) *row {
-	if t.log != nil {
-		t.log.scrolled(r)
-	}
+	t.leaves(r)
 	if t.maxBack == 0 {
 		return r
 	}
@@ -180,6 +179,17 @@ func (t *Terminal) toScrollback(r *row) *row {
 		t.oldest = 0
 	}
 	return r
+}
+
+// leaves tells who listens that a row is above the screen now.
+func (t *Terminal) leaves(r *row) {
+	if t.log != nil {
+		t.log.scrolled(r)
+	}
+	if t.onScroll != nil && !r.left {
+		t.onScroll(t, r.cells, r.wrapped)
+	}
+	r.left = true
 }
 
 // scrollback returns the rows that were scrolled off, the oldest first.

@@ -126,10 +126,8 @@ func (t *Terminal) rewrap(c *cursor) {
 	}
 	t.hscrolled = min(t.hscrolled, len(t.back))
 	t.main.rows = slices.Clone(out[above:])
-	if t.log != nil {
-		for _, r := range out[:above] {
-			t.log.scrolled(r)
-		}
+	for _, r := range out[:above] {
+		t.leaves(r)
 	}
 	if y -= above; y < 0 {
 		x, y = 0, 0
@@ -144,10 +142,10 @@ func rewrapped(group []*row, cols int) []*row {
 		return group
 	}
 	var cells []Cell
-	told := true
+	told, left := true, true
 	for _, r := range group {
 		cells = append(cells, r.written()...)
-		told = told && r.told
+		told, left = told && r.told, left && r.left
 	}
 	if cols == 1 {
 		for i, c := range cells {
@@ -162,10 +160,10 @@ func rewrapped(group []*row, cols int) []*row {
 		if cells[n].attr&tail != 0 {
 			n--
 		}
-		out = append(out, &row{cells: slices.Clone(cells[:n]), used: n, wrapped: true, told: told, at: group[0].at})
+		out = append(out, &row{cells: slices.Clone(cells[:n]), used: n, wrapped: true, told: told, left: left, at: group[0].at})
 		cells = cells[n:]
 	}
-	return append(out, &row{cells: cells, used: len(cells), wrapped: group[len(group)-1].wrapped, told: told, at: group[0].at})
+	return append(out, &row{cells: cells, used: len(cells), wrapped: group[len(group)-1].wrapped, told: told, left: left, at: group[0].at})
 }
 
 // written returns the row's cells as far as something was ever written, so that

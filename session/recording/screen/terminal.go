@@ -38,6 +38,7 @@ type Terminal struct {
 	parser   parser
 	log      *Transcript // hears of rows that go; nil if nobody listens
 	now      time.Duration
+	onScroll func(t *Terminal, cells []Cell, wrapped bool)
 }
 
 // cursor is what DECSC saves.
@@ -98,6 +99,13 @@ func (t *Terminal) defaultTabs(from int) {
 // Cooked says that no terminal of the target's made lines of what comes: a line
 // feed alone starts a new line.
 func (t *Terminal) Cooked() { t.cooked = true }
+
+// OnScroll has f called with each row that leaves the main screen at its top, as
+// Cells and Wrapped have it. f keeps nothing of it and doesn't change the terminal.
+func (t *Terminal) OnScroll(f func(t *Terminal, cells []Cell, wrapped bool)) { t.onScroll = f }
+
+// Wrapped reports whether row y and the next are one line.
+func (t *Terminal) Wrapped(y int) bool { return t.page.rows[y].wrapped }
 
 // Size returns the screen's size.
 func (t *Terminal) Size() (cols, rows int) { return t.cols, t.rows }
