@@ -182,7 +182,7 @@ func (o *rsyncOptions) folder(option, value string, has bool) {
 		o.folders = append(o.folders, value)
 		return
 	}
-	if len(o.rest) == 0 || o.rest[0].globs() || o.rest[0].text == "" || o.rest[0].text[0] == '-' {
+	if has || len(o.rest) == 0 || o.rest[0].globs() || o.rest[0].text == "" || o.rest[0].text[0] == '-' {
 		o.refuse("--"+option, option)
 		return
 	}

@@ -90,9 +90,17 @@ func (d *scp) direction() Direction {
 
 // Data implements Decoder.
 func (d *scp) Data(toTarget bool, p []byte, r Ruling) error {
+	err := d.piece(toTarget, p, r)
+	if err != nil {
+		d.finish(r, Cut, "")
+	}
+	return err
+}
+
+func (d *scp) piece(toTarget bool, p []byte, r Ruling) error {
 	sink := toTarget == d.source
 	if d.phase >= scpOver {
-		return d.after(toTarget, p, r)
+		return d.after(toTarget, p, true, r)
 	}
 	own := [2][]byte{d.held[0], d.held[1]}
 	d.held = [2][]byte{}
@@ -120,6 +128,13 @@ func (d *scp) Data(toTarget bool, p []byte, r Ruling) error {
 		}
 	}
 	if d.phase >= scpOver {
+		for side, rest := range own {
+			if len(rest) == 0 {
+				continue
+			} else if err := d.after((side == 1) == d.source, rest, side == mine, r); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	if !d.source && len(own[1]) > 0 {
@@ -154,12 +169,15 @@ func index(sink bool) int {
 }
 
 // after is what becomes of bytes once nothing more is followed. The target isn't
-// sent any. A client may read the target's last words.
-func (d *scp) after(toTarget bool, p []byte, r Ruling) error {
+// sent any. A client may read the target's last words. mine says that they come
+// in the direction of the call.
+func (d *scp) after(toTarget bool, p []byte, mine bool, r Ruling) error {
 	switch {
 	case d.phase == scpRefused:
-	case !toTarget:
+	case !toTarget && mine:
 		r.Pass(p, false)
+	case !toTarget:
+		r.Answer(p)
 	case !d.source:
 		return d.desync(true, "it goes on after the transfer has ended")
 	}
