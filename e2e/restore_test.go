@@ -151,3 +151,39 @@ func TestLogOlderThanItsDatabase(t *testing.T) {
 		}
 	}
 }
+
+// TestDatabaseBesideAnotherTimesLog: an older entry.db under the write-ahead log that a
+// crash left lets nobody back in: nothing starts, check and serve say what to do, and
+// done so, what was taken away is taken away again.
+func TestDatabaseBesideAnotherTimesLog(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	bob := s.enrolled("bob")
+	s.stop()
+	s.keepDatabase("backup")
+	s.serve()
+	s.mustEntry("user", "disable", "bob")
+	s.stop()
+	s.serve() // it notes the log's position, and nothing of accounts
+	s.proc.Signal(syscall.SIGKILL)
+	s.proc.Wait()
+	if err := os.WriteFile(s.path("state", "entry.db"), []byte(testkit.ReadFile(t, s.path("backup", "entry.db"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range [][]string{{"check"}, {"serve"}, {"user", "enable", "bob"}, {"serve"}} {
+		r := s.entry(verb...)
+		if r.Code != 1 || !strings.Contains(r.Stderr, "the database isn't whole") || !strings.Contains(r.Stderr, "hint: remove entry.db-wal and entry.db-shm, and put a whole copy of entry.db back") {
+			t.Errorf("%q: %s", verb, r)
+		}
+	}
+	s.putBack("backup")
+	s.serve()
+	if c, err := s.dial(bob); err == nil {
+		c.Close()
+		t.Error("bob is back")
+	}
+	if text := s.proc.Stderr.String(); !strings.Contains(text, "ALARM: bob: any login (disabled)") {
+		t.Errorf("the server's log: %s", text)
+	}
+	s.stop()
+}

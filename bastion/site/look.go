@@ -55,7 +55,7 @@ func Look(ctx context.Context, cfg *configs.Config) (*admin.Client, error) {
 	case errors.Is(err, store.ErrOlder):
 		return nil, errors.Join(fmt.Errorf("%w: %w", err, ErrUnasked), log.Close())
 	case err != nil:
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), log.Close())
+		return nil, errors.Join(unreadable(err), log.Close())
 	}
 	closing := func() error { return errors.Join(accounts.Close(), log.Close()) }
 	if err := accounts.Agrees(ctx, log); err != nil {

@@ -65,7 +65,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		return nil, unopened(err)
 	}
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+		return nil, unreadable(err)
 	}
 	// Before anybody can use what an older database has back.
 	did, err := s.store.Reconcile(Self(context.Background()), s.log, time.Now())
@@ -98,6 +98,15 @@ func unopened(err error) error {
 	var bad *audit.BadRecord
 	if errors.As(err, &bad) {
 		return hinted(err, "keep these files as they are; "+newestLog)
+	}
+	return err
+}
+
+// unreadable says what to do where the database can't be opened.
+func unreadable(err error) error {
+	err = fmt.Errorf("open database: %w", err)
+	if errors.Is(err, store.ErrMixed) {
+		return hinted(err, "remove entry.db-wal and entry.db-shm, and put a whole copy of entry.db back")
 	}
 	return err
 }

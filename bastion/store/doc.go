@@ -15,6 +15,8 @@
 //   - It knows how far the audit log of each server on it was. Reconcile brings an
 //     older database up to its server's log, as far as that took access away; each
 //     change of an account notes in its own transaction that it is here.
+//   - A main file beside the write-ahead log of another time is refused (ErrMixed), and
+//     left as it is: rows have stamps, whose sum is in the transaction of each change.
 //   - The schema is made by numbered migrations whose SHA-256 is stored beside
 //     them. A file written by a newer entry, or one whose applied migrations
 //     differ from those in this binary, is refused and not touched.

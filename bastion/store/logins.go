@@ -19,8 +19,9 @@ func (s *Store) RecordLogin(ctx context.Context, account string, generation int6
 		if err := recordLogin(ctx, tx, account, generation, l); err != nil || remember == nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO remembered_keys (account, fingerprint, network, authenticator, since, until, used)
-			VALUES (?, ?, ?, nullif(?, ''), ?, ?, 0)`,
+		_, err := tx.ExecContext(ctx, `INSERT INTO remembered_keys (account, fingerprint, network, authenticator, since, until, used)
+			VALUES (?, ?, ?, nullif(?, ''), ?, ?, 0) ON CONFLICT DO UPDATE SET
+			authenticator = excluded.authenticator, since = excluded.since, until = excluded.until, used = 0`,
 			account, remember.Fingerprint, remember.Network.String(), remember.Authenticator, micros(remember.Since), micros(remember.Until))
 		return err
 	}))

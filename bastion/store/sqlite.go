@@ -45,7 +45,8 @@ var _ identity.Store = (*Store)(nil)
 // OpenSQLite opens the database file at path, creating it (0600) if it isn't
 // there, and brings its schema up to date. now is the clock for what is noted
 // about migrations; nil means time.Now. It refuses a file that is not ours
-// alone, or that another version of entry has written.
+// alone, or that another version of entry has written, and returns ErrMixed, with
+// the files as they were, for one beside the write-ahead log of another time.
 func OpenSQLite(path string, now func() time.Time) (*Store, error) {
 	if now == nil {
 		now = time.Now
@@ -64,6 +65,9 @@ func openSQLite(path string, all []migration, wait time.Duration, now func() tim
 	if err := prepareFile(path); err != nil {
 		return nil, err
 	}
+	if err := unmixedFiles(context.Background(), path); err != nil {
+		return nil, err
+	}
 	s = &Store{}
 	defer func() {
 		if err != nil {
@@ -76,13 +80,16 @@ func openSQLite(path string, all []migration, wait time.Duration, now func() tim
 	}
 	s.write.SetMaxOpenConns(1)
 	if err := patiently(wait, func() error { return migrate(context.Background(), s.write, path, all, now()) }); err != nil {
-		return s, err
+		return s, mixed(err)
 	}
 	if s.read, err = sql.Open("sqlite", dsn(path, wait, "_query_only=1")); err != nil {
 		return s, fmt.Errorf("open database %s: %w", path, err)
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
+	if err := s.snapshot(context.Background(), func(tx *sql.Tx) error { return unmixed(context.Background(), tx) }); err != nil {
+		return s, err
+	}
 	return s, s.kept.keep(path)
 }
 

@@ -21,7 +21,13 @@ func open(t *testing.T, path string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() }) // some tests have closed it already
+	t.Cleanup(func() {
+		// Whatever a test did, the file is of one time; some tests have closed it already.
+		if err := s.snapshot(context.Background(), func(tx *sql.Tx) error { return unmixed(context.Background(), tx) }); errors.Is(err, ErrMixed) {
+			t.Error(err)
+		}
+		_ = s.Close()
+	})
 	return s
 }
 

@@ -43,11 +43,14 @@ func Look(ctx context.Context, path string) (s *Store, err error) {
 			if err == nil && done < len(all) {
 				err = ErrOlder
 			}
+			if err == nil {
+				err = unmixed(ctx, tx)
+			}
 			return err
 		})
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(mixed(err), s.Close())
 	}
 	return s, nil
 }
