@@ -25,6 +25,7 @@ const (
 	codeHole     = "C009" // a template without what is to be filled in
 	codeSpan     = "C010" // a time too short to live with
 	codeContact  = "C011" // not one line that a terminal can show
+	codeCountry  = "C012" // not what phone numbers begin with
 )
 
 // Load reads the configuration at path. The error is [strict.Problems], all of

@@ -49,7 +49,7 @@ realms:
       groups: {base: o=g, filter: "(member={dn})", attribute: cn}}
   - name: other
     ldap: {url: "ldaps://ldap2.example:6360", search: {base: o=x, filter: "(uid={user})", bind_dn: cn=entry, password_file: k/ldap}, groups: {}, poll: 2m}
-sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0, until: 14d}
+sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0, countries: ["+47", "+4670"], until: 14d}
 notices: {webhook: {url: "http://127.0.0.1:8080/", retries: 1}}
 guides: {directory: /srv/guides, contact: "the desk, desk@example.org"}
 operators: {reset_needs_two: true, rescue: [carol, dave]}
@@ -84,7 +84,7 @@ log: {level: debug}
 				Search: &configs.Search{Base: "o=x", Filter: "(uid={user})", BindDN: "cn=entry", PasswordFile: in("k/ldap")}}},
 		},
 		SMS: &configs.SMS{Body: "to={number}&text={text}", Endpoint: configs.Endpoint{URL: "https://sms.example/send",
-			HeadersFile: in("k/sms"), CA: in("k/sms.pem"), Timeout: 3 * time.Second}, Until: 14 * 24 * time.Hour},
+			HeadersFile: in("k/sms"), CA: in("k/sms.pem"), Timeout: 3 * time.Second}, Countries: []string{"+47", "+4670"}, Until: 14 * 24 * time.Hour},
 		Notices:   &configs.Notices{Webhook: &configs.Endpoint{URL: "http://127.0.0.1:8080/", Timeout: 10 * time.Second, Retries: 1}},
 		Guides:    configs.Guides{Directory: "/srv/guides", Contact: "the desk, desk@example.org"},
 		Operators: configs.Operators{ResetNeedsTwo: true, Rescue: []string{"carol", "dave"}},

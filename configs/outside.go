@@ -92,6 +92,8 @@ type SMS struct {
 	// first character: {"to":"{number}","message":"{text}"} or
 	// to={number}&message={text}. What stands in the holes is escaped.
 	Body string
+	// Countries are what numbers begin with to which SMS go, "+47" say; none is any.
+	Countries []string
 	// Until is how long an account's codes go by SMS: a later login enrols an
 	// authenticator app. 0, the default, is for good.
 	Until time.Duration

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -111,14 +112,24 @@ func (r reader) search(v strict.Value, key string) *Search {
 	return s
 }
 
+// countryCode is the beginning of E.164 numbers: a country, or a part of one.
+var countryCode = regexp.MustCompile(`^\+[1-9][0-9]{0,6}$`)
+
 func (r reader) sms(v strict.Value) *SMS {
 	if !v.Present() {
 		return nil
 	}
-	f := v.Fields(append(slices.Clone(endpointFields), "body", "until")...)
+	f := v.Fields(append(slices.Clone(endpointFields), "body", "countries", "until")...)
 	s := &SMS{Endpoint: r.endpoint(f, v, "sms."), Body: f.Need("body").Text()}
 	if body := f.Get("body"); body.Present() {
 		needHoles(body, holeNumber, holeText)
+	}
+	for _, item := range f.Get("countries").Items() {
+		text, ok := item.Want("text")
+		if ok && !countryCode.MatchString(text) {
+			item.Errorf(codeCountry, "%q: want what numbers of a country begin with, such as \"+47\", in quotes", text)
+		}
+		s.Countries = append(s.Countries, text)
 	}
 	if until := f.Get("until"); until.Present() {
 		s.Until = until.Days(0, 0, 3650)

@@ -81,6 +81,7 @@ type core struct {
 	looked        turns
 	texter        Texter
 	textsFor      time.Duration // how long codes go by SMS; 0 for good
+	countries     []string      // to which numbers, by their beginnings; nil for all
 	terms         terms
 	sending       chan struct{} // holds one token for each code that is being sent
 	guesses       *guesses
@@ -106,7 +107,7 @@ func New(o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	if o.Config.SMS != nil {
-		a.textsFor = o.Config.SMS.Until
+		a.textsFor, a.countries = o.Config.SMS.Until, o.Config.SMS.Countries
 	}
 	if o.Panicked != nil {
 		a.panicked = func(p *group.Panic) { o.Panicked(p) }

@@ -30,6 +30,8 @@ const (
 	reasonNoText          reason = "no-code-sent"
 	reasonGateway         reason = "gateway"
 	reasonTooManyTexts    reason = "too-many-codes"
+	reasonTooManyNew      reason = "too-many-new-numbers"
+	reasonCountry         reason = "country"
 	reasonBusy            reason = "busy"
 	reasonUnavailable     reason = "unavailable"
 	reasonEmptyAnswer     reason = "empty-answer"

@@ -109,3 +109,14 @@ func FloodTyped(n int) (tallies, kept int) {
 
 // OtpauthURI is the link that the QR code holds.
 var OtpauthURI = otpauthURI
+
+// TakeNew uses up one code to a new number of the account's.
+func (a *Authenticator) TakeNew(ctx context.Context, account string) error {
+	return a.takeText(ctx, account, newNumbers)
+}
+
+// What TakeNew returns when none is left.
+var (
+	ErrTooManyTexts = errTooManyTexts
+	ErrTooManyNew   = errTooManyNew
+)

@@ -14,7 +14,7 @@ import (
 )
 
 // newNumbers is where codes to numbers that aren't anybody's yet are counted: as many
-// an hour for an account, whatever networks it has, because somebody pays for each and
+// an hour for an account, and fewer a day, whatever networks it has, because somebody pays for each and
 // earns by some.
 const newNumbers = "new numbers"
 
@@ -37,6 +37,9 @@ func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, as
 		return &Refusal{"The number must have the form +46701234567: a plus sign, country code and number, digits only."}
 	case number == acct.Phone:
 		return &Refusal{"That is your number already."}
+	}
+	if err := a.unreached(number); err != nil {
+		return err
 	}
 	code, until := secret.NewCode(), a.now().Add(smsLifetime)
 	e := d.event("", "")
@@ -101,6 +104,9 @@ func (a *core) notSent(ctx context.Context, number string, e audit.Event, err er
 	text, why := "The SMS could not be sent: look at the number, and try again later.", reasonGateway
 	if errors.Is(err, errTooManyTexts) {
 		text, why = fmt.Sprintf("%d codes were sent for you within an hour, the most there may be: wait.", smsPerHour), reasonTooManyTexts
+	}
+	if errors.Is(err, errTooManyNew) {
+		text, why = "No more codes go to new numbers today: try again tomorrow, or ask "+a.contact+".", reasonTooManyNew
 	}
 	e.Type, e.Reason, e.Detail = audit.SMSFailed, string(why), "to the number "+shortened(number)
 	if err := a.report(ctx, e); err != nil {

@@ -31,6 +31,11 @@ func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool
 	case codes && a.texter == nil:
 		return &Refusal{"There is no SMS gateway: set sms in entry.yaml and restart the server."}
 	}
+	if number != "" {
+		if err := a.unreached(number); err != nil {
+			return err
+		}
+	}
 	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
 	e.Detail = "no number for codes by SMS"
 	if number != "" {

@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"entry/audit"
@@ -25,6 +27,10 @@ const (
 	// owner, in any hour, over all processes. A network with a login before has as
 	// many of its own, so that a thief can't use up its owner's.
 	smsPerHour = 5
+	// newPerDay bounds the codes to numbers that aren't anybody's yet, of one user, and
+	// newPerSite those of all together, in any 24 hours, over all processes.
+	newPerDay  = 10
+	newPerSite = 100
 	// smsTimeout bounds handing one code to the gateway, retries included.
 	smsTimeout = time.Minute
 	// smsAtOnce bounds the hand-overs of a process. One more fails and says so.
@@ -40,6 +46,19 @@ func (a *core) bySMS(acct Account) bool {
 // bare tells whether the account has nothing that gives codes.
 func (a *core) bare(acct Account) bool {
 	return len(acct.Authenticators) == 0 && !a.bySMS(acct)
+}
+
+// reaches tells whether SMS go to a number's country.
+func (a *core) reaches(number string) bool {
+	return len(a.countries) == 0 || slices.ContainsFunc(a.countries, func(c string) bool { return strings.HasPrefix(number, c) })
+}
+
+// unreached is a *Refusal of a number to which no SMS go; nil of every other one.
+func (a *core) unreached(number string) error {
+	if a.reaches(number) {
+		return nil
+	}
+	return &Refusal{"SMS go only to numbers that begin with " + strings.Join(a.countries, ", ") + "."}
 }
 
 // shortened is a number as far as a log needs it.
@@ -185,6 +204,8 @@ func (a *core) text(ctx context.Context, c *ConnState, acct Account, place strin
 
 var (
 	errTooManyTexts = errors.New("too many codes in an hour")
+	errTooManyNew   = errors.New("too many codes to new numbers in a day")
+	errCountry      = errors.New("no SMS go to numbers of that country")
 	errBusyGateway  = errors.New("too many codes are being sent")
 	errGateway      = errors.New("the gateway has not taken it")
 )
@@ -199,6 +220,9 @@ func (a *core) hand(ctx context.Context, acct Account, place, code string, e aud
 func (a *core) send(ctx context.Context, account, place, number, text string, e audit.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, smsTimeout)
 	defer cancel()
+	if !a.reaches(number) {
+		return errCountry
+	}
 	if err := a.takeText(ctx, account, place); err != nil {
 		return err
 	}
@@ -214,6 +238,8 @@ func (a *core) textFailed(ctx context.Context, c *ConnState, acct Account, code 
 	switch {
 	case errors.Is(err, errTooManyTexts):
 		problem, why = fmt.Sprintf("%d codes were sent to you within an hour, the most there may be: wait, or ask %s.", smsPerHour, a.contact), reasonTooManyTexts
+	case errors.Is(err, errCountry):
+		problem, why = "No SMS are sent to your number's country: ask "+a.contact+".", reasonCountry
 	case errors.Is(err, errBusyGateway):
 		why = reasonBusy
 	case errors.Is(err, ErrUnavailable):
@@ -227,16 +253,29 @@ func (a *core) textFailed(ctx context.Context, c *ConnState, acct Account, code 
 // takeText uses up one of the account's codes of this hour. Each holds a place
 // for an hour, so that no hour sees more, wherever it begins.
 func (a *core) takeText(ctx context.Context, account, place string) error {
+	err := a.takeOne(ctx, account+"|"+place, smsPerHour, time.Hour, errTooManyTexts)
+	if err == nil && place == newNumbers {
+		err = a.takeOne(ctx, account+"|"+place+" of a day", newPerDay, 24*time.Hour, errTooManyNew)
+	}
+	if err == nil && place == newNumbers {
+		err = a.takeOne(ctx, "|"+place+" of a day", newPerSite, 24*time.Hour, errTooManyNew)
+	}
+	return err
+}
+
+// takeOne uses up one of most codes of what in any window; over says that none is
+// left.
+func (a *core) takeOne(ctx context.Context, what string, most int, window time.Duration, over error) error {
 	now := a.now()
-	keys := make([]TallyKey, smsPerHour)
+	keys := make([]TallyKey, most)
 	for i := range keys {
-		keys[i] = a.keys.HashTally(fmt.Sprintf("sms|%s|%s|%d", account, place, i))
+		keys[i] = a.keys.HashTally(fmt.Sprintf("sms|%s|%d", what, i))
 	}
 	taken := false
 	err := a.store.Count(ctx, now, func(places []Tally) bool {
 		for i := range places {
 			if !now.Before(places[i].Locked) {
-				end := now.Add(time.Hour)
+				end := now.Add(window)
 				places[i] = Tally{Failures: 1, Since: now, Locked: end, Keep: end}
 				taken = true
 				break
@@ -248,7 +287,7 @@ func (a *core) takeText(ctx context.Context, account, place string) error {
 	case err != nil:
 		return fmt.Errorf("%w: count codes: %w", ErrUnavailable, err)
 	case !taken:
-		return errTooManyTexts
+		return over
 	}
 	return nil
 }
