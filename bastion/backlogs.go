@@ -3,7 +3,10 @@ package bastion
 import (
 	"sync"
 
+	"entry/audit"
+	"entry/bastion/access"
 	"entry/session"
+	"entry/session/fastconn"
 	"entry/session/group"
 )
 
@@ -23,6 +26,18 @@ type backlogs struct {
 type userBacklog struct {
 	*session.Backlog
 	connections int
+}
+
+// watch counts what i holds as the connection's until leave. Where nothing else can
+// be ended for it, the connection below i ends, with an event.
+func (c *client) watch(i *fastconn.Intake) (leave func()) {
+	return c.backlog.Watch(i, sync.OnceFunc(func() {
+		c.group.Go("end of a connection that holds too much", func() {
+			_ = i.Close() // its peer may be gone
+			c.note(access.Refuse("backlog", "", audit.Event{Type: audit.AccessRefused,
+				Detail: "a connection was ended that held too much which nobody read"}))
+		})
+	}))
 }
 
 // connection is the backlog of a connection of user, whose goroutines are g.

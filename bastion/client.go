@@ -58,6 +58,7 @@ func (c *client) serve(ctx context.Context) {
 	var forget func()
 	c.backlog, forget = c.s.backlogs.connection(c.login.Who().User(), c.group)
 	defer forget()
+	defer c.watch(c.leg.Intake)()
 	if c.opened != nil {
 		c.opened.c.backlog = c.backlog
 	}
@@ -111,7 +112,7 @@ func (c *client) serve(ctx context.Context) {
 		case slots <- struct{}{}:
 			c.group.Go("client channel", func() {
 				defer func() { <-slots }()
-				if c.login.Turn(ctx) == nil {
+				if c.login.Turn(ctx) == nil && c.backlog.Await(ctx) == nil {
 					open(ctx, nch)
 				}
 			})
@@ -176,7 +177,7 @@ func (c *client) keepAlive(ctx context.Context) {
 
 // portal answers one session channel on the connection to entry itself.
 func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
-	c.s.portal.Serve(ctx, c.login, c.leg.Conn, c.group, nch)
+	c.s.portal.Serve(ctx, c.login, c.leg, c.group, nch)
 }
 
 // fields say in the server's log whose connection err is about.

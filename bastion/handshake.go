@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -30,31 +29,7 @@ const maxAuthTries = 24
 // whole login grace.
 const kexGrace = 20 * time.Second
 
-// beforeLogin is how many bytes a connection may send before it has logged in: two
-// dozen of the largest keys and many prompts are a tenth of it. It stops who
-// exchanges keys again and again, which costs the server more than the client.
-const beforeLogin = 256 << 10
-
-// untilLogin is a connection that may send only so much before it has logged in.
-type untilLogin struct {
-	net.Conn
-	read int // by the one goroutine that reads
-	in   atomic.Bool
-}
-
-func (c *untilLogin) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if c.in.Load() {
-		return n, err
-	}
-	if c.read += n; c.read > beforeLogin {
-		return 0, errTooMuch
-	}
-	return n, err
-}
-
 var (
-	errTooMuch = errors.New("too many bytes before login")
 	errRefused = errors.New("login refused")
 	errRenamed = errors.New("user name changed during login")
 )
@@ -110,19 +85,19 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 			}
 		}
 	}()
-	bounded := &untilLogin{Conn: vc}
-	sc, chans, reqs, err := ssh.NewServerConn(bounded, l.config(peer))
+	intake := fastconn.NewIntake(vc)
+	sc, chans, reqs, err := ssh.NewServerConn(intake, l.config(peer))
 	if err != nil { // NewServerConn has closed nc
 		return nil, err
 	}
-	bounded.in.Store(true)
+	intake.LoggedIn()
 	who, ok := sc.Permissions.ExtraData[proofKey{}].(identity.Identity)
 	if !ok || !who.Valid() || (l.direct != nil) != l.toward {
 		sc.Close()
 		return nil, errors.New("handshake ended without a proven identity")
 	}
 	authenticated = true
-	c := &client{s: s, opened: l.direct, group: g, leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs}}
+	c := &client{s: s, opened: l.direct, group: g, leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs, Intake: intake}}
 	if l.direct != nil {
 		c.login = l.direct.c.login
 	} else {

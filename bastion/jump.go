@@ -190,7 +190,7 @@ const refusalGrace = 5 * time.Second
 // closed the channel: until then its place stays taken, or a client that never
 // answers a CLOSE could pile up channels.
 func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct{}, err error) {
-	ch, reqs, err := nch.Accept()
+	ch, reqs, err := c.leg.Intake.Accept(nch)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -235,9 +235,12 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	var sc *ssh.ServerConn
 	var chans <-chan ssh.NewChannel
 	var reqs <-chan *ssh.Request
+	var intake *fastconn.Intake
 	vc, peer, err := fastconn.ExchangeVersion(nc)
 	if err == nil {
-		sc, chans, reqs, err = ssh.NewServerConn(vc, c.innerConfig(ctx, peer, signers, o, own))
+		intake = fastconn.NewIntake(vc)
+		defer c.watch(intake)()
+		sc, chans, reqs, err = ssh.NewServerConn(intake, c.innerConfig(ctx, peer, signers, o, own))
 	}
 	if err != nil {
 		c.s.log.Debug("inner handshake", c.fields(err)...)
@@ -248,7 +251,8 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 		return
 	}
 	timer.Stop()
-	o.run(ctx, session.Leg{Conn: sc, Channels: chans, Requests: reqs})
+	intake.LoggedIn()
+	o.run(ctx, session.Leg{Conn: sc, Channels: chans, Requests: reqs, Intake: intake})
 }
 
 // innerConfig is the inner connection's authentication. Behind the client

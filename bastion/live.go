@@ -226,6 +226,7 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	o.Notice = strings.Join(said, "\r\n")
 	follow := l.hold.Follow(l.ctx)
 	defer follow()
+	defer l.c.watch(l.upstream.Intake)()
 	stats, err := session.Relay(l.ctx, client, l.upstream, o)
 	var panicked *group.Panic
 	if errors.As(err, &panicked) {

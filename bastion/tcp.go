@@ -48,7 +48,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	// How it ended is in its events.
 	_ = session.Forward(ctx, nch, tc, session.Options{
 		Decide: func() (policy.Grant, error) { return g, nil }, // the hold has just asked
-		Stands: hold.Stands, Recheck: hold.Recheck(), BudgetDown: hold.Down(), BudgetUp: hold.Up(), Turn: c.login.Turn, Count: c.login.Count, Backlog: c.backlog,
+		Stands: hold.Stands, Recheck: hold.Recheck(), BudgetDown: hold.Down(), BudgetUp: hold.Up(), Turn: c.login.Turn, Count: c.login.Count, Backlog: c.backlog, Intake: c.leg.Intake,
 		Event: func(e audit.Event) error {
 			x := event(e.Type)
 			e.Conn, e.User, e.Source, e.Lab, e.Target, e.Destination = x.Conn, x.User, x.Source, x.Lab, x.Target, x.Destination

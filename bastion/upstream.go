@@ -141,11 +141,13 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		u.tcp.Close()
 		return leg, false, fail("unreachable", t.FullName()+" hung up; try again in some minutes", err)
 	}
-	conn, chans, reqs, err := ssh.NewClientConn(fastconn.Coalesce(u.group, u.tcp), u.tcp.RemoteAddr().String(), cfg)
+	intake := fastconn.NewIntake(fastconn.Coalesce(u.group, u.tcp))
+	conn, chans, reqs, err := ssh.NewClientConn(intake, u.tcp.RemoteAddr().String(), cfg)
 	if err == nil {
 		err = u.tcp.SetDeadline(time.Time{})
 		if err == nil {
-			return session.Leg{Conn: conn, Channels: chans, Requests: reqs}, false, nil
+			intake.LoggedIn()
+			return session.Leg{Conn: conn, Channels: chans, Requests: reqs, Intake: intake}, false, nil
 		}
 	}
 	u.tcp.Close()

@@ -13,18 +13,28 @@ import (
 )
 
 const (
-	// mayHold is what a stream can have in memory whose receiver takes nothing: the window of a
-	// channel of x/crypto, which is fixed (2 MiB, channelMaxPacket × 64 in
-	// ssh/channel.go), and the piece in hand.
+	// mayHold is what a stream has in memory whose receiver takes nothing, in packets
+	// of usual size: a channel's window of x/crypto, which is fixed (2 MiB,
+	// channelMaxPacket × 64 in ssh/channel.go), and the piece in hand. How many
+	// streams have to end is reckoned by it, never what is held.
 	mayHold = 2<<20 + fastconn.BulkChunk // bytes
 
-	// sampleEvery is how often the streams are looked at, while there are enough of
-	// them to hold too much.
+	// worthLooking is how much a connection may hold, or have come in, before anybody
+	// looks at what it holds.
+	worthLooking = 256 << 10 // bytes
+
+	// sampleEvery is how often that is looked at from then on.
 	sampleEvery = 100 * time.Millisecond
 
-	// stalledAfter is how long a stream must have moved nothing to be ended for the
+	// stalledAfter is how long a stream must have been too slow to be ended for the
 	// sake of others.
 	stalledAfter = 3 * time.Second
+
+	// leastPace is what a stream has to deliver, on average since it was last as quick
+	// or had nothing to deliver, not to be too slow. Who takes a byte now and then
+	// holds as much as who takes nothing; the slowest lines of today are five times as
+	// quick.
+	leastPace = 1 << 10 // bytes a second
 
 	// letGo is how long an ended stream may still hold what it has: a peer that
 	// doesn't even answer a CLOSE loses its session.
@@ -32,11 +42,11 @@ const (
 )
 
 // Backlog bounds what is in memory because somebody doesn't take it: bytes that
-// came from a socket and aren't delivered, of all that shares it. x/crypto doesn't
-// say what a channel holds, so each stream in the middle of a delivery counts for
-// the most that it can. Beyond the bound new channels wait. If it stays so for 3 s,
-// streams that have moved nothing for as long end, the one stalled longest first;
-// beyond twice the bound the slowest end at once. It is safe for concurrent use; a
+// came from sockets and aren't delivered, of all connections that share it, as
+// their intakes count them. Beyond the bound new channels wait. If it stays so for
+// 3 s, streams that have delivered less than 1 KiB/s for as long end, the slow one
+// for longest first; beyond twice the bound they end at once. Where no stream is
+// left to end, the connection ends that holds most. It is safe for concurrent use; a
 // nil Backlog bounds nothing.
 type Backlog struct {
 	most  int64
@@ -44,7 +54,10 @@ type Backlog struct {
 	group *group.Group
 
 	mu       sync.Mutex // guards what follows; part's may be taken under it
+	intakes  map[*fastconn.Intake]func()
 	streams  map[*course]*sample
+	looked   time.Time
+	held     int64 // as it was looked at last
 	over     bool
 	since    time.Time     // over, for how long
 	changed  chan struct{} // closed and replaced when it is over no more
@@ -55,14 +68,37 @@ type Backlog struct {
 type sample struct {
 	busy  bool // in the middle of a delivery
 	sent  int64
-	since time.Time // it has moved nothing since
+	since time.Time // it has been too slow since
 	ended time.Time // zero unless it was ended
 }
 
 // NewBacklog makes a backlog of at most that many bytes, as a part of another one
-// or nil. Its goroutine is group's, and runs only while there are streams enough.
+// or nil. Its goroutine is group's, and runs only while there is enough to look at.
 func NewBacklog(most int64, part *Backlog, group *group.Group) *Backlog {
-	return &Backlog{most: most, part: part, group: group, streams: map[*course]*sample{}, changed: make(chan struct{})}
+	return &Backlog{most: most, part: part, group: group, intakes: map[*fastconn.Intake]func(){}, streams: map[*course]*sample{}, changed: make(chan struct{})}
+}
+
+// Watch counts what i holds until leave. end, which must not wait, ends its
+// connection; it may be called more than once.
+func (b *Backlog) Watch(i *fastconn.Intake, end func()) (leave func()) {
+	if b == nil {
+		return func() {}
+	}
+	for l := b; l != nil; l = l.part {
+		l.mu.Lock()
+		l.intakes[i] = end
+		l.mu.Unlock()
+	}
+	i.Watch(worthLooking, b.watch)
+	return func() {
+		i.Watch(worthLooking, nil)
+		for l := b; l != nil; l = l.part {
+			l.mu.Lock()
+			delete(l.intakes, i)
+			l.mu.Unlock()
+			l.look(time.Now(), true) // who waits for it, maybe on another connection, goes on
+		}
+	}
 }
 
 // enter counts a stream until leave.
@@ -70,15 +106,10 @@ func (b *Backlog) enter(c *course) (leave func()) {
 	if b == nil {
 		return func() {}
 	}
-	above := false
 	for l := b; l != nil; l = l.part {
 		l.mu.Lock()
 		l.streams[c] = &sample{since: time.Now()}
-		above = above || l.crowded()
 		l.mu.Unlock()
-	}
-	if above {
-		b.watch()
 	}
 	return func() {
 		for l := b; l != nil; l = l.part {
@@ -89,10 +120,7 @@ func (b *Backlog) enter(c *course) (leave func()) {
 	}
 }
 
-// crowded tells whether the streams could hold too much; mu is mayHold.
-func (b *Backlog) crowded() bool { return int64(len(b.streams))*mayHold > b.most }
-
-// watch looks at the streams for as long as they could hold too much.
+// watch looks at what is held for as long as that is worth it.
 func (b *Backlog) watch() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -103,37 +131,48 @@ func (b *Backlog) watch() {
 	b.group.Go("watch of what isn't taken", func() {
 		t := time.NewTicker(sampleEvery)
 		defer t.Stop()
-		for {
+		for b.watches() {
 			select {
 			case <-b.group.Context().Done():
 			case <-t.C:
 			}
-			crowded := false
-			for l := b; l != nil; l = l.part {
-				crowded = l.look(time.Now()) || crowded
-			}
-			b.mu.Lock()
-			if !crowded || b.group.Context().Err() != nil {
-				b.watching = false
-				b.mu.Unlock()
-				return
-			}
-			b.mu.Unlock()
 		}
 	})
 }
 
-// look samples the streams, ends those that have to, and reports whether it has to
-// look again.
-func (b *Backlog) look(now time.Time) (again bool) {
+// watches looks once, and tells whether to look again.
+func (b *Backlog) watches() bool {
+	again := false
+	for l := b; l != nil; l = l.part {
+		held, over := l.look(time.Now(), false)
+		again = again || over || l == b && held > worthLooking
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var holding []*course
+	b.watching = again && b.group.Context().Err() == nil
+	return b.watching
+}
+
+// look counts what is held, samples the streams and ends those that have to. What
+// several connections share is looked at no more often than each, unless anew.
+func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !anew && now.Sub(b.looked) < sampleEvery/2 {
+		return b.held, b.over
+	}
+	b.looked, b.held = now, 0
+	for i := range b.intakes {
+		b.held += i.Held()
+	}
+	var slow []*course
 	ending := 0
 	for c, s := range b.streams {
+		hand := c.hand.Load()
+		b.held += hand
 		before := s.busy
-		s.busy = c.busy.Load()
-		if sent := c.dst.sent.Load(); sent != s.sent || !s.busy {
+		s.busy = hand > 0
+		if sent := c.dst.sent.Load(); !s.busy || float64(sent-s.sent) >= leastPace*now.Sub(s.since).Seconds() {
 			s.sent, s.since = sent, now
 		}
 		switch {
@@ -143,11 +182,10 @@ func (b *Backlog) look(now time.Time) (again bool) {
 				c.flow.end(backlogEnd(now.Sub(s.since)))
 			}
 		case s.busy && before:
-			holding = append(holding, c)
+			slow = append(slow, c)
 		}
 	}
-	bytes := int64(len(holding)+ending) * mayHold
-	switch over := bytes > b.most; {
+	switch over := b.held > b.most; {
 	case over && !b.over:
 		b.over, b.since = true, now
 	case !over && b.over:
@@ -155,32 +193,53 @@ func (b *Backlog) look(now time.Time) (again bool) {
 		close(b.changed)
 		b.changed = make(chan struct{})
 	}
-	if !b.over {
-		return b.crowded()
+	if b.over {
+		b.relieve(now, slow, ending)
 	}
-	much := bytes > 2*b.most
-	if !much && now.Sub(b.since) < stalledAfter {
-		return true
+	return b.held, b.over
+}
+
+// relieve ends what has to end; mu is held. ending streams have yet to let go.
+func (b *Backlog) relieve(now time.Time, slow []*course, ending int) {
+	much, stays := b.held > 2*b.most, now.Sub(b.since)
+	if !much && stays < stalledAfter {
+		return
 	}
-	slices.SortFunc(holding, func(x, y *course) int { return b.streams[x].since.Compare(b.streams[y].since) })
-	excess := int((bytes-b.most+mayHold-1)/mayHold) - ending
-	for _, c := range holding[:min(max(0, excess), len(holding))] {
+	slices.SortFunc(slow, func(x, y *course) int { return b.streams[x].since.Compare(b.streams[y].since) })
+	excess := max(1, int((b.held-b.most+mayHold/2)/mayHold)) - ending
+	for _, c := range slow[:min(max(0, excess), len(slow))] {
 		s := b.streams[c]
 		if stalled := now.Sub(s.since); much || stalled >= stalledAfter {
 			s.ended = now
 			c.lease.end(c.flow.o.Ref(), backlogEnd(stalled), "")
+			c.flow.drop(c.src) // its receiver may take seconds to be gone
+			ending++
 		}
 	}
-	return true
+	if len(slow) == 0 && ending == 0 && stays > 3*sampleEvery { // by then every stream has been looked at twice
+		b.hangUp()
+	}
+}
+
+// hangUp ends the connection that holds most; mu is held.
+func (b *Backlog) hangUp() {
+	var most int64
+	end := func() {}
+	for i, f := range b.intakes {
+		if held := i.Held(); held > most {
+			most, end = held, f
+		}
+	}
+	end()
 }
 
 func backlogEnd(stalled time.Duration) *refusal.Error {
-	return &refusal.Error{Code: "backlog", Text: fmt.Sprintf("nothing has taken what was sent for %s, and too much waits for you already, so this was ended; take what comes, or open less at a time",
+	return &refusal.Error{Code: "backlog", Text: fmt.Sprintf("what was sent has hardly been taken for %s (less than 1 KiB a second), and too much waits for you already, so this was ended; take what comes, or open less at a time",
 		max(stalled, time.Second).Round(time.Second))}
 }
 
-// await waits until a new channel may open. An error says that ctx ends first.
-func (b *Backlog) await(ctx context.Context) error {
+// Await waits until a new channel may open. An error says that ctx ends first.
+func (b *Backlog) Await(ctx context.Context) error {
 	for l := b; l != nil; {
 		l.mu.Lock()
 		over, changed := l.over, l.changed

@@ -36,6 +36,13 @@ func (r *rig) floods() {
 // takesNothing opens a channel whose output nobody reads. gone is closed with it.
 func (r *rig) takesNothing() (gone <-chan struct{}) {
 	r.t.Helper()
+	_, gone = r.taker()
+	return gone
+}
+
+// taker is takesNothing that leaves the reading to the test.
+func (r *rig) taker() (output ssh.Channel, gone <-chan struct{}) {
+	r.t.Helper()
 	ch, reqs, err := r.client.Conn.OpenChannel("session", nil)
 	if err != nil {
 		r.t.Fatal(err)
@@ -48,8 +55,12 @@ func (r *rig) takesNothing() (gone <-chan struct{}) {
 	if ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ C string }{"flood"})); !ok || err != nil {
 		r.t.Fatal(ok, err)
 	}
-	return closed
+	return ch, closed
 }
+
+// roomFor is what that many streams that nobody takes hold, as it comes on the wire,
+// and not what one more does.
+func roomFor(streams int64) int64 { return streams*mayHold + mayHold/4 }
 
 // backlogOf is an option with room for that many streams.
 func backlogOf(t *testing.T, streams int64) func(*Options) {
@@ -57,7 +68,7 @@ func backlogOf(t *testing.T, streams int64) func(*Options) {
 	t.Cleanup(func() { g.Cancel(nil); g.Wait() })
 	return func(o *Options) {
 		o.MaxSessions = 50
-		o.Backlog = NewBacklog(streams*mayHold, nil, g)
+		o.Backlog = NewBacklog(roomFor(streams), nil, g)
 	}
 }
 
@@ -132,10 +143,10 @@ func TestFarTooMuchEndsAtOnce(t *testing.T) {
 func TestBacklogOfAUser(t *testing.T) {
 	g := group.New(context.Background(), nil)
 	t.Cleanup(func() { g.Cancel(nil); g.Wait() })
-	user := NewBacklog(3*mayHold, nil, nil)
+	user := NewBacklog(roomFor(3), nil, nil)
 	var rigs []*rig
 	for range 2 {
-		r := newRig(t, mayAllRecorded, func(o *Options) { o.Backlog = NewBacklog(100*mayHold, user, g) })
+		r := newRig(t, mayAllRecorded, func(o *Options) { o.Backlog = NewBacklog(roomFor(100), user, g) })
 		r.floods()
 		rigs = append(rigs, r)
 		r.takesNothing()
@@ -152,7 +163,7 @@ func TestInputBeforeAProgramIsBounded(t *testing.T) {
 	r.floods()
 	later, idle := r.open(), r.open()
 	for range 5 {
-		_, err := r.open().Write([]byte("never"))
+		_, err := r.open().Write(make([]byte, 2<<20)) // all that a window holds
 		testkit.Check(t, err)
 	}
 	_, err := later.Write([]byte("early"))
@@ -169,6 +180,53 @@ func TestInputBeforeAProgramIsBounded(t *testing.T) {
 	if n := r.ended(); n != 1 {
 		t.Errorf("%d ended", n)
 	}
+}
+
+// Packets of a byte take fifty in memory: a window of them is no stream among others,
+// but what fifty take, and ends like those.
+func TestPacketsOfAByteAreBounded(t *testing.T) {
+	r := newRig(t, mayAllRecorded, backlogOf(t, 1))
+	r.serveAll()
+	quick := r.open()
+	quick.request(t, "exec", "cat")
+	never := r.open()
+	go func() {
+		for {
+			if _, err := never.Write([]byte{'x'}); err != nil {
+				return
+			}
+		}
+	}()
+	testkit.Eventually(t, "it ends", func() bool { return r.ended() == 1 })
+	_, err := quick.Write([]byte("k"))
+	testkit.Check(t, err)
+	testkit.Eventually(t, "the echo", func() bool { return quick.stdout() == "k" })
+}
+
+// Who takes a byte now and then holds as much as who takes nothing, and ends as well.
+func TestWhoTakesAByteNowAndThenEnds(t *testing.T) {
+	r := newRig(t, mayAllRecorded, backlogOf(t, 2))
+	r.floods()
+	stop := make(chan struct{})
+	defer close(stop)
+	for range 4 {
+		ch, gone := r.taker()
+		go func() {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					_, _ = ch.Read(make([]byte, 1))
+				case <-gone:
+					return
+				case <-stop:
+					return
+				}
+			}
+		}()
+	}
+	testkit.Eventually(t, "two of four end", func() bool { return r.ended() == 2 })
 }
 
 // What a peer sends in the place of a program's standard error, where that has no

@@ -18,7 +18,7 @@ type course struct {
 	count *atomic.Int64 // bytes of the channel in that direction
 	hook  *hook         // nil where nobody looks into it
 	flow  *flow         // set by copy
-	busy  atomic.Bool   // between a read and the end of its delivery
+	hand  atomic.Int64  // bytes of the buffer between a read and the end of its delivery, else 0
 }
 
 // copy relays bytes until one of the ends has ended: counted against the
@@ -49,9 +49,9 @@ func (f *flow) run(c *course) error {
 		var end, err error
 		n, end = c.src.Read(*b)
 		if n > 0 && !f.over() && !c.lease.over() {
-			c.busy.Store(true)
+			c.hand.Store(int64(cap(*b)))
 			err = f.pass(c, (*b)[:n])
-			c.busy.Store(false)
+			c.hand.Store(0)
 		}
 		if err != nil {
 			return err // the buffer may still be being read

@@ -27,8 +27,8 @@ func newEarly(s *sessionChannel) *early {
 func (e *early) await() {
 	r := e.s.r
 	if e.take() {
-		c := &course{to: towardsTarget, dst: &outlet{}, lease: e.s.lease, flow: r.flow}
-		c.busy.Store(true)
+		c := &course{to: towardsTarget, src: e.s.client, dst: &outlet{}, lease: e.s.lease, flow: r.flow}
+		c.hand.Store(fastconn.MiddleChunk)
 		defer r.o.Backlog.enter(c)()
 	}
 	<-e.begun

@@ -81,12 +81,12 @@ func (r *relay) finish() {
 // for them. Their panics are the session's.
 var lost = group.New(context.Background(), nil)
 
-// open opens a channel on conn, one of the legs. x/crypto's OpenChannel never
+// open opens a channel on one of the legs. x/crypto's OpenChannel never
 // returns when it is called in the moment in which the connection ends, between
 // the end of the open channels and that of the connection itself: so the end is
 // waited for beside it, and such a call is left behind: lost owns it then, not
 // the session, which would never end.
-func (r *relay) open(conn ssh.Conn, name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+func (r *relay) open(on Leg, name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	type result struct {
 		ch   ssh.Channel
 		reqs <-chan *ssh.Request
@@ -95,12 +95,12 @@ func (r *relay) open(conn ssh.Conn, name string, data []byte) (ssh.Channel, <-ch
 	done := make(chan result, 1)
 	lost.Go("open of a channel", func() {
 		r.group.Run("open of a channel", func() {
-			ch, reqs, err := conn.OpenChannel(name, data)
+			ch, reqs, err := on.Intake.Open(on.Conn, name, data)
 			done <- result{ch, reqs, err}
 		})
 	})
 	gone := r.hungUp
-	if conn == r.upstream.Conn {
+	if on.Conn == r.upstream.Conn {
 		gone = r.upGone
 	}
 	select {

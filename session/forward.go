@@ -46,11 +46,11 @@ func (r *relay) fromClient(nc ssh.NewChannel) {
 		switch nc.ChannelType() {
 		case "direct-tcpip":
 			c, ok := parseTCPChannel(nc.ExtraData())
-			r.forward(nc, r.upstream.Conn, towardsTarget, ok, route{needs: policy.ForwardLocal, to: hostPort(c.host, c.port),
+			r.forward(nc, r.upstream, towardsTarget, ok, route{needs: policy.ForwardLocal, to: hostPort(c.host, c.port),
 				allowed: func(g policy.Grant) bool { return g.AllowsForward(c.host, c.port) }})
 		case "direct-streamlocal@openssh.com":
 			path, ok := parseStreamLocal(nc.ExtraData())
-			r.forward(nc, r.upstream.Conn, towardsTarget, ok, route{needs: policy.ForwardLocal, to: path, socket: true,
+			r.forward(nc, r.upstream, towardsTarget, ok, route{needs: policy.ForwardLocal, to: path, socket: true,
 				allowed: func(g policy.Grant) bool { return g.AllowsStreamLocal(path) }})
 		default:
 			r.unknownChannel(nc)
@@ -78,26 +78,26 @@ func (r *relay) fromUpstream(nc ssh.NewChannel) {
 		case "forwarded-tcpip":
 			c, ok := parseTCPChannel(nc.ExtraData())
 			asked, listening := r.listening(listen{port: c.port})
-			r.forward(nc, r.client.Conn, towardsClient, ok, route{needs: policy.ForwardRemote, to: hostPort(c.host, c.port),
+			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.ForwardRemote, to: hostPort(c.host, c.port),
 				origin:  hostPort(c.originator, int(c.origPort&maxPort)),
 				allowed: func(g policy.Grant) bool { return listening && g.AllowsListen(asked) }})
 		case "forwarded-streamlocal@openssh.com":
 			path, ok := parseForwardedStreamLocal(nc.ExtraData())
 			_, listening := r.listening(listen{socket: path})
-			r.forward(nc, r.client.Conn, towardsClient, ok, route{needs: policy.ForwardRemote, to: path, socket: true,
+			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.ForwardRemote, to: path, socket: true,
 				allowed: func(g policy.Grant) bool { return listening && g.AllowsStreamListen(path) }})
 		case agentChannel:
 			r.mu.Lock()
 			asked := r.agent
 			r.mu.Unlock()
-			r.forward(nc, r.client.Conn, towardsClient, len(nc.ExtraData()) == 0, route{needs: policy.Agent, to: "agent",
+			r.forward(nc, r.client, towardsClient, len(nc.ExtraData()) == 0, route{needs: policy.Agent, to: "agent",
 				allowed: func(g policy.Grant) bool { return asked && g.Allows(policy.Agent) }})
 		case x11Channel:
 			_, _, ok := parseX11Channel(nc.ExtraData())
 			r.mu.Lock()
 			asked := r.x11
 			r.mu.Unlock()
-			r.forward(nc, r.client.Conn, towardsClient, ok, route{needs: policy.X11, to: "x11",
+			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.X11, to: "x11",
 				allowed: func(g policy.Grant) bool { return asked && g.Allows(policy.X11) }})
 		default:
 			r.unknownChannel(nc)
@@ -114,7 +114,7 @@ func (r *relay) unknownChannel(nc ssh.NewChannel) {
 func (r *relay) turn(nc ssh.NewChannel) bool {
 	err := r.o.Turn(r.group.Context())
 	if err == nil {
-		err = r.o.Backlog.await(r.group.Context())
+		err = r.o.Backlog.Await(r.group.Context())
 	}
 	if err != nil {
 		rejectLate(nc)
@@ -129,7 +129,7 @@ func hostPort(host string, port int) string {
 // forward relays one channel other than a session, opened on one leg, to the
 // other one. Its payload isn't recorded; where it leads and how much went
 // through is.
-func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellFormed bool, way route) {
+func (r *relay) forward(nc ssh.NewChannel, to Leg, dir direction, wellFormed bool, way route) {
 	e := audit.Event{Type: audit.ForwardRefused, ChannelType: nc.ChannelType(), Capability: way.needs.String()}
 	if way.socket {
 		e.Destination, e.Digest = "unix", digest(way.to)
@@ -179,9 +179,14 @@ func (r *relay) forward(nc ssh.NewChannel, to ssh.Conn, dir direction, wellForme
 	fact := channelFact{Type: "channel-open", Name: e.ChannelType, Destination: asciiLine(way.to, maxSocket)}
 	if !r.event(e) || !r.frame(g, recording.Request, *id, fact) {
 		_ = far.Close() // the connection may be gone
+		r.drop(far)
 		rejectLate(nc)
 		return
 	}
 	p := &pipe{f: r.flow, grant: g, lease: l, opened: e, fact: fact, far: far, farReqs: farReqs, to: dir}
-	p.carry(nc)
+	from := r.client
+	if dir == towardsClient {
+		from = r.upstream
+	}
+	p.carry(nc, from.Intake)
 }

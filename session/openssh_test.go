@@ -64,7 +64,7 @@ func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
 		if err != nil {
 			return err
 		}
-		_, err = Relay(ctx, Leg{cc, chans, reqs}, Leg{uc, uchans, ureqs}, o)
+		_, err = Relay(ctx, Leg{Conn: cc, Channels: chans, Requests: reqs}, Leg{Conn: uc, Channels: uchans, Requests: ureqs}, o)
 		return err
 	}
 	go func() {

@@ -12,6 +12,7 @@ import (
 
 	"entry/audit"
 	"entry/policy"
+	"entry/session/fastconn"
 	"entry/session/recording"
 )
 
@@ -22,6 +23,7 @@ type Leg struct {
 	Conn     ssh.Conn
 	Channels <-chan ssh.NewChannel
 	Requests <-chan *ssh.Request
+	Intake   *fastconn.Intake // below Conn; nil where nobody asks what it holds
 }
 
 // Recorder keeps what a session shows. Frame copies p and is safe for
@@ -64,6 +66,9 @@ type Options struct {
 
 	// Backlog bounds what is held because a peer doesn't take it. Nil: no bound.
 	Backlog *Backlog
+
+	// Intake is what Forward's channel comes in by. Nil: nobody asks what it holds.
+	Intake *fastconn.Intake
 
 	// Ref makes the references under which refusals stand in the log. The
 	// default is 8 random letters and digits.

@@ -42,12 +42,13 @@ type pipe struct {
 	failed  error  // what ended it, where one side failed; owned by own
 }
 
-// carry accepts nc, the near side, and relays until both sides closed the
-// channel.
-func (p *pipe) carry(nc ssh.NewChannel) {
-	near, reqs, err := nc.Accept()
+// carry accepts nc, the near side, which comes in by from, and relays until both
+// sides closed the channel.
+func (p *pipe) carry(nc ssh.NewChannel, from *fastconn.Intake) {
+	near, reqs, err := from.Accept(nc)
 	if err != nil { // the opener is gone
 		_ = p.far.Close() // it may be gone too
+		p.f.drop(p.far)
 	} else {
 		defer p.f.group.Go("late requests", func() { ssh.DiscardRequests(reqs) })
 		p.near, p.nearReqs = near, reqs

@@ -19,6 +19,7 @@ import (
 	"entry/e2e/testkit/policies"
 	"entry/e2e/testkit/wire"
 	"entry/policy"
+	"entry/session/fastconn"
 	"entry/session/recording"
 )
 
@@ -26,7 +27,7 @@ import (
 func connect(t testing.TB, c, s net.Conn) (client, server Leg) {
 	t.Helper()
 	near, far := wire.SSH(t, c, s)
-	return Leg(near), Leg(far)
+	return Leg{Conn: near.Conn, Channels: near.Channels, Requests: near.Requests}, Leg{Conn: far.Conn, Channels: far.Channels, Requests: far.Requests}
 }
 
 // policyOf is a policy in which alice may do what rule says on home.tinker.
@@ -163,15 +164,22 @@ func newRigOf(t testing.TB, rule string, with rigging) *rig {
 	u1, u2 := wire.Pipe()
 	r := &rig{t: t, rec: newRecorder(), done: make(chan struct{}), sent: &spy{}, toClient: c2, toTarget: u1}
 	var client, upstream Leg
-	r.client, client = connect(t, c1, c2)
 	conn := net.Conn(u1)
 	if with.conn != nil {
 		conn = with.conn(conn)
 	}
-	upstream, r.target = connect(t, conn, u2)
+	fromClient, fromTarget := fastconn.NewIntake(c2), fastconn.NewIntake(conn)
+	r.client, client = connect(t, c1, fromClient)
+	upstream, r.target = connect(t, fromTarget, u2)
+	client.Intake, upstream.Intake = fromClient, fromTarget
+	fromClient.LoggedIn()
+	fromTarget.LoggedIn()
 	o := Options{Decide: decider(policyOf(t, rule)), Recorder: r.rec, Event: into(&r.log), Ref: func() string { return "ref00000" }}
 	if with.change != nil {
 		with.change(&o)
+	}
+	for _, i := range []*fastconn.Intake{fromClient, fromTarget} {
+		t.Cleanup(o.Backlog.Watch(i, func() { _ = i.Close() }))
 	}
 	if with.ctx == nil {
 		with.ctx = context.Background()

@@ -69,7 +69,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		r.refuse(nc, ssh.Prohibited, audit.Event{Type: audit.ChannelRefused}, refusal.Of(err))
 		return
 	}
-	up, upReqs, err := r.open(r.upstream.Conn, "session", nil)
+	up, upReqs, err := r.open(r.upstream, "session", nil)
 	if err != nil {
 		code, why := upstreamRefusal(r.target, err)
 		r.refuse(nc, code, audit.Event{Type: audit.ChannelRefused}, why)
@@ -79,13 +79,19 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 	defer r.group.Go("late requests", func() { ssh.DiscardRequests(upReqs) })
 	s := &sessionChannel{program: program{r: r, id: r.places.number(sessionPlace), lease: newLease(nil), up: up, grant: g, env: environment{admits: g.AdmitsEnv}}, upReqs: upReqs}
 	defer r.leave(s.lease)
+	defer func() {
+		if !s.begun { // else its streams do
+			r.drop(up)
+			r.drop(up.Stderr())
+		}
+	}()
 	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
 		!r.frame(g, recording.Request, *s.id, channelFact{Type: "channel-open", Name: "session"}) {
 		_ = up.Close() // the connection may be gone
 		rejectLate(nc)
 		return
 	}
-	client, clientReqs, err := nc.Accept()
+	client, clientReqs, err := r.client.Intake.Accept(nc)
 	if err != nil { // the client is gone
 		_ = up.Close() // it may be gone too
 		s.finish()

@@ -40,12 +40,14 @@ func (s *sessionChannel) begin() {
 		r.drop(s.early)
 	})
 	stream(outputStream, "output of a program", func() {
+		defer r.drop(s.up)
 		if s.pty && r.o.Notice != "" && s.lines().put([]byte(r.o.Notice+"\r\n")) != nil {
 			return
 		}
 		_ = r.copy(&course{to: towardsClient, src: s.up, dst: s.stdout, most: most, lease: s.lease, count: &s.bytesDown, hook: hook})
 	})
 	stream(errorStream, "error output of a program", func() {
+		defer r.drop(s.up.Stderr())
 		_ = r.copy(&course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
 	})
 }

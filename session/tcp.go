@@ -43,7 +43,7 @@ func Forward(ctx context.Context, nc ssh.NewChannel, far net.Conn, o Options, ov
 		f.refuse(nc, ssh.Prohibited, e, refusal.Of(err))
 		return err
 	}
-	if err := f.o.Backlog.await(ctx); err != nil {
+	if err := f.o.Backlog.Await(ctx); err != nil {
 		f.end(err)
 		rejectLate(nc)
 		return f.result()
@@ -66,7 +66,7 @@ func Forward(ctx context.Context, nc ssh.NewChannel, far net.Conn, o Options, ov
 		f.meter.giveBack()
 		over()
 	}
-	f.serveOne(ctx, g.Limits(), func() { p.carry(nc) })
+	f.serveOne(ctx, g.Limits(), func() { p.carry(nc, o.Intake) })
 	p.close() // only a panic has left anything open
 	p.closed()
 	f.group.Wait()

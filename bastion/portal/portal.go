@@ -15,6 +15,8 @@ import (
 	"entry/bastion/access"
 	"entry/bastion/guide"
 	"entry/bastion/identity"
+	"entry/session"
+	"entry/session/fastconn"
 	"entry/session/group"
 )
 
@@ -66,16 +68,18 @@ type visit struct {
 // commands of the user's own account. There is no shell of the machine. It
 // returns when the client has closed the channel. group has the connection's
 // goroutines.
-func (p *Portal) Serve(ctx context.Context, login *access.Login, conn ssh.Conn, group *group.Group, nch ssh.NewChannel) {
-	v := &visit{p: p, login: login, conn: conn, group: group}
-	ch, reqs, err := nch.Accept()
+func (p *Portal) Serve(ctx context.Context, login *access.Login, leg session.Leg, group *group.Group, nch ssh.NewChannel) {
+	v := &visit{p: p, login: login, conn: leg.Conn, group: group}
+	ch, reqs, err := leg.Intake.Accept(nch)
 	if err != nil {
 		return
 	}
 	// Until the client has closed the channel too, its place stays taken; what
 	// it still asks for needs no answer any more.
 	defer ssh.DiscardRequests(reqs)
-	defer ch.Close()
+	// What comes before a command is read ahead, and once nobody wants it, dropped.
+	in := fastconn.Channel(group, ch, leg.Conn.LocalAddr(), leg.Conn.RemoteAddr())
+	defer in.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { ch.Close() })
@@ -99,7 +103,7 @@ func (p *Portal) Serve(ctx context.Context, login *access.Login, conn ssh.Conn, 
 				continue
 			}
 			reply(r, true)
-			v.sitDown(ctx, cancel, ch, reqs, pty, strings.Fields(m.Command))
+			v.sitDown(ctx, cancel, newDesk(in, ch, pty, p.o.Idle), ch, reqs, strings.Fields(m.Command))
 			return
 		case "subsystem":
 			// Accepted, so that clients show what follows and not a message of
@@ -119,12 +123,9 @@ func (p *Portal) Serve(ctx context.Context, login *access.Login, conn ssh.Conn, 
 	}
 }
 
-// sitDown runs one command, or the portal's shell where there is none, and
+// sitDown runs one command at d, or the portal's shell where there is none, and
 // answers requests meanwhile. cancel ends what the command waits for.
-func (v *visit) sitDown(ctx context.Context, cancel func(), ch ssh.Channel, reqs <-chan *ssh.Request, pty *ptyRequest, args []string) {
-	local, remote := v.conn.LocalAddr(), v.conn.RemoteAddr()
-	d := newDesk(v.group, ch, pty, local, remote, v.p.o.Idle)
-	defer d.in.Close()
+func (v *visit) sitDown(ctx context.Context, cancel func(), d *desk, ch ssh.Channel, reqs <-chan *ssh.Request, args []string) {
 	done := make(chan uint32, 1)
 	gone := false
 	v.group.Go("portal command", func() {

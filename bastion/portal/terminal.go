@@ -14,9 +14,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
-
-	"entry/session/fastconn"
-	"entry/session/group"
 )
 
 const (
@@ -51,11 +48,10 @@ type desk struct {
 	warned bool          // that what is typed may be seen
 }
 
-// newDesk reads from ch through a conn of its own, because a channel's Read
-// can't be ended; that conn's goroutines are g's. Its writes go straight to ch, so that all are out before the
-// exit status.
-func newDesk(g *group.Group, ch ssh.Channel, pty *ptyRequest, local, remote net.Addr, idle time.Duration) *desk {
-	d := &desk{in: fastconn.Channel(g, ch, local, remote), idle: idle, out: lines{w: ch, eol: "\n"}, errs: lines{w: ch.Stderr(), eol: "\n"}}
+// newDesk reads from in, a conn made of ch, because a channel's Read can't be ended.
+// Its writes go straight to ch, so that all are out before the exit status.
+func newDesk(in net.Conn, ch ssh.Channel, pty *ptyRequest, idle time.Duration) *desk {
+	d := &desk{in: in, idle: idle, out: lines{w: ch, eol: "\n"}, errs: lines{w: ch.Stderr(), eol: "\n"}}
 	if pty != nil {
 		d.pty = true
 		d.term = term.NewTerminal(readWriter{d.in, ch}, "")

@@ -17,8 +17,7 @@ import (
 // window of the channel is reopened as bytes are taken, so this is also how
 // far a peer can get ahead beyond x/crypto's 2 MiB.
 const (
-	readAhead  = 128 << 10 // bytes
-	readPieces = 64        // reads; a peer that sends single bytes costs a buffer each
+	readAhead = 128 << 10 // bytes of buffers: a peer that sends single bytes costs one each
 )
 
 // Channel makes a net.Conn of a jump channel. The caller goes on serving
@@ -60,6 +59,7 @@ type channelConn struct {
 	changed  sync.Cond // bytes, room, end, Close or deadline
 	ahead    []piece
 	held     int   // bytes in ahead
+	buffers  int   // bytes of its buffers
 	err      error // of the channel, after the bytes in ahead
 	closed   bool
 	deadline deadline
@@ -105,13 +105,14 @@ func (c *channelConn) keep(p piece) {
 	}
 	c.ahead = append(c.ahead, p)
 	c.held += p.to
+	c.buffers += len(*p.buf)
 	c.changed.Broadcast()
 	for c.full() && !c.closed {
 		c.changed.Wait()
 	}
 }
 
-func (c *channelConn) full() bool { return c.held >= readAhead || len(c.ahead) >= readPieces }
+func (c *channelConn) full() bool { return c.buffers >= readAhead }
 
 func (c *channelConn) Read(p []byte) (n int, err error) {
 	err = errBroken // what a panic leaves
@@ -147,6 +148,7 @@ func (c *channelConn) take(p []byte) (n int) {
 		k := copy(p[n:], (*a.buf)[a.from:a.to])
 		n += k
 		if a.from += k; a.from == a.to {
+			c.buffers -= len(*a.buf)
 			PutChunk(a.buf)
 			c.ahead = append(c.ahead[:0], c.ahead[1:]...) // a handful of elements
 		}
@@ -194,7 +196,7 @@ func (c *channelConn) abandon() bool {
 	for _, a := range c.ahead {
 		PutChunk(a.buf)
 	}
-	c.ahead, c.held = nil, 0
+	c.ahead, c.held, c.buffers = nil, 0, 0
 	c.changed.Broadcast()
 	return true
 }
