@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -181,4 +182,39 @@ func TestPacketsOfAByte(t *testing.T) {
 			_ = hostile.Close() // its connection may have been ended
 		})
 	}
+}
+
+// TestInsideAJumpBeforeItsLogin: what a client sends inside a jump before it has
+// logged in there is bounded as it is before entry's own login, or 64 jumps of a
+// connection held hundreds of MB for the whole grace.
+func TestInsideAJumpBeforeItsLogin(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	c, err := s.dial(s.enrolled("alice"))
+	testkit.Check(t, err)
+	t.Cleanup(func() { c.Close() })
+	ch, requests, err := c.OpenChannel("direct-tcpip", ssh.Marshal(struct {
+		Host       string
+		Port       uint32
+		Originator string
+		From       uint32
+	}{"home", 22, "127.0.0.1", 65535}))
+	testkit.Check(t, err)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		ssh.DiscardRequests(requests)
+	}()
+	go func() { _, _ = io.Copy(io.Discard, ch) }()
+	_, err = io.WriteString(ch, "SSH-2.0-OpenSSH_9.9\r\n")
+	testkit.Check(t, err)
+	ignored := make([]byte, 4+32<<10) // RFC 4253 §6, §11.2
+	binary.BigEndian.PutUint32(ignored, uint32(len(ignored)-4))
+	ignored[4], ignored[5] = 11, 2 // of padding; SSH_MSG_IGNORE
+	for range 20 {
+		if _, err := ch.Write(ignored); err != nil {
+			break // it has been closed
+		}
+	}
+	testkit.Receive(t, "the jump ends", closed)
 }

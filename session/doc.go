@@ -51,7 +51,7 @@
 // Either direction can end alone. A reader that takes nothing stops its own
 // channel, once the 2 MiB of that channel's window are full, and no other;
 // where too many of a connection's or a user's channels stand so (Options.Backlog),
-// new ones wait, and those that have moved nothing for longest end.
+// new ones wait, and those that have been slow for longest end.
 //
 // When policy changes (Options.Recheck), all that runs is asked about again.
 // A program or forward that the new grant doesn't cover moves no more bytes
