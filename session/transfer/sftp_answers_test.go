@@ -137,7 +137,7 @@ func TestDesync(t *testing.T) {
 				t.Errorf("%s: %v, want %s", name, err, test.want)
 			}
 			entries := len(b.entries)
-			if again := b.data(true, pkt(fxpStat, 9, "x")); again != err || len(b.entries) != entries {
+			if again := b.data(true, pkt(fxpStat, 9, "x")); !errors.Is(again, err) || len(b.entries) != entries {
 				t.Errorf("%s: then %v", name, again)
 			}
 			b.end(true)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -131,11 +132,12 @@ func holds(t testing.TB, dir string, entries []Entry) (moved, unknown int) {
 	return moved, unknown
 }
 
-// sizes are those of the files of a test: 0, and up to most.
+// sizes are those of n files: some that are special, most of a few KiB to a few
+// MiB, and one of most bytes.
 func sizes(n, most int, r *rand.Rand) []int {
 	all := []int{0, 1, 32767, 32768, 32769, 262144}
 	for len(all) < n {
-		all = append(all, int(float64(most)*r.Float64()*r.Float64()*r.Float64()))
+		all = append(all, 1+int(float64(most)*math.Pow(r.Float64(), 32)))
 	}
 	return append(all[:n-1], most)
 }

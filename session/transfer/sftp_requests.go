@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -43,7 +44,7 @@ func (d *SFTP) request(s *stream, p []byte, whole int, r Ruling) (verdict, strin
 	}
 	d.requests[q.id] = q
 	d.texts += q.texts()
-	d.sent(kind, q, &a)
+	d.sent(kind, q)
 	if kind == fxpWrite {
 		s.sink = &q.file.up
 		s.sink.begin(q.offset, whole-len(p))
@@ -76,7 +77,7 @@ func (d *SFTP) resolve(kind byte, q *request, a *arguments) *reject {
 		if q.flags&^fxfAll != 0 {
 			return &reject{fxOpUnsupported, fmt.Sprintf("entry: unknown flags %#x of open", q.flags)}
 		}
-		q.anew = q.flags&fxfTrunc != 0 || q.flags&(fxfCreat|fxfExcl) == fxfCreat|fxfExcl
+		q.anew = q.flags&(fxfTrunc|fxfWrite) == fxfTrunc|fxfWrite || q.flags&(fxfCreat|fxfExcl) == fxfCreat|fxfExcl
 	case fxpOpendir:
 		q.dir = true
 	case fxpRead, fxpWrite:
@@ -100,13 +101,13 @@ func (d *SFTP) resolve(kind byte, q *request, a *arguments) *reject {
 		if q.file.dir || q.other.dir {
 			return noHandle
 		}
-		q.path, q.to = q.file.path, q.other.path
+		q.path, q.to = cmp.Or(q.file.to, q.file.path), cmp.Or(q.other.to, q.other.path)
 		q.detail = fmt.Sprintf("%d bytes from %d to %d", a.numbers[1], a.numbers[0], a.numbers[2])
 		if a.numbers[1] == 0 {
 			q.detail = fmt.Sprintf("all from %d to %d", a.numbers[0], a.numbers[2])
 		}
 	case q.file != nil && q.listed:
-		q.path = q.file.path
+		q.path = cmp.Or(q.file.to, q.file.path)
 	}
 	if q.listed && q.detail == "" {
 		q.detail = q.attrs.String()
@@ -198,7 +199,7 @@ func (q *request) entry() Entry {
 }
 
 // sent notes what q may do from now on.
-func (d *SFTP) sent(kind byte, q *request, a *arguments) {
+func (d *SFTP) sent(kind byte, q *request) {
 	if q.renames {
 		d.renames++
 	}

@@ -22,7 +22,6 @@ import (
 type opened struct {
 	*sftp.File
 	copy []byte // what was read of it
-	log  []string
 }
 
 // Whatever is done to a few small files, by several handles and names: no hash is
