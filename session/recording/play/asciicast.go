@@ -13,6 +13,7 @@ import (
 
 	"entry/audit/plain"
 	"entry/session/recording"
+	"entry/session/recording/screen"
 )
 
 // castHeader is the first line of an asciicast v3 file.
@@ -27,8 +28,8 @@ type castHeader struct {
 }
 
 type castTerm struct {
-	Cols uint32 `json:"cols"`
-	Rows uint32 `json:"rows"`
+	Cols int    `json:"cols"`
+	Rows int    `json:"rows"`
 	Type string `json:"type,omitempty"`
 }
 
@@ -38,12 +39,10 @@ type castTerm struct {
 // result is printable ASCII.
 func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel) error {
 	out := bufio.NewWriterSize(w, 64<<10)
+	cols, rows := screen.Fit(int(c.Cols), int(c.Rows)) // without a terminal the customary size
 	head := castHeader{
-		Version: 3, Term: castTerm{Cols: c.Cols, Rows: c.Rows, Type: c.Term}, Timestamp: h.Start.Unix(),
+		Version: 3, Term: castTerm{Cols: cols, Rows: rows, Type: c.Term}, Timestamp: h.Start.Unix(),
 		Command: c.Command, Title: fmt.Sprintf("%s on %s, session %s", h.User, h.Target, h.ID),
-	}
-	if head.Term.Cols == 0 || head.Term.Rows == 0 {
-		head.Term.Cols, head.Term.Rows = 80, 24 // the customary size; this channel had no terminal
 	}
 	b, err := json.Marshal(head)
 	if err != nil {
@@ -52,10 +51,11 @@ func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.He
 	writeASCII(out, b)
 	_ = out.WriteByte('\n') // a bufio.Writer keeps its error for Flush
 	e := caster{out: out, at: c.Start}
-	e.output, e.input = sanitiseForPlayer(&e.buf), sanitiseForPlayer(&e.buf)
+	e.output, e.input = sanitise(&e.buf, cols, e.skipped), sanitise(&e.buf, cols, e.skipped)
 	err = each(next, c.Number, e.frame)
 	if err == nil {
 		e.write(e.at, "o", e.output, nil)
+		e.write(e.at, "i", e.input, nil)
 	}
 	return errors.Join(err, out.Flush())
 }
@@ -67,6 +67,7 @@ type caster struct {
 	buf           bytes.Buffer
 	output, input *sanitiser
 	line          []byte
+	long          []int // bytes of the strings left out since the last event
 }
 
 func (e *caster) frame(f recording.Frame) error {
@@ -77,7 +78,9 @@ func (e *caster) frame(f recording.Frame) error {
 		e.write(f.At, "i", e.input, f.Data)
 	case recording.Resize:
 		if cols, rows, ok := parseSize(f.Data); ok {
+			cols, rows := screen.Fit(int(cols), int(rows)) // players hang on 0x0
 			e.event(f.At, "r", fmt.Sprintf("%dx%d", cols, rows))
+			e.output.cols = cols
 		}
 	case recording.Exit:
 		if exit := f.Exit(); exit != nil && exit.Status != nil {
@@ -101,7 +104,14 @@ func (e *caster) write(at time.Duration, code string, s *sanitiser, data []byte)
 	if e.buf.Len() > 0 {
 		e.event(at, code, e.buf.String())
 	}
+	for _, n := range e.long {
+		e.event(at, "m", "left out: a control string of "+plain.Size(int64(n))+", which no screen shows")
+	}
+	e.long = e.long[:0]
 }
+
+// skipped notes a long string that was left out.
+func (e *caster) skipped(length int) { e.long = append(e.long, length) }
 
 func (e *caster) event(at time.Duration, code, data string) {
 	b, err := json.Marshal(data)

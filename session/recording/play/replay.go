@@ -227,9 +227,6 @@ func (p *player) frame(f recording.Frame) error {
 	case recording.Resize:
 		if cols, rows, ok := parseSize(f.Data); ok {
 			p.term.Resize(int(cols), int(rows))
-			if p.view != nil {
-				p.tell(p.view.tooSmall(p.term.Size()))
-			}
 		}
 	}
 	note := noteOf(f)
@@ -237,7 +234,14 @@ func (p *player) frame(f recording.Frame) error {
 		return p.plain.err
 	}
 	if p.view != nil {
-		p.tell(note)
+		if f.Kind == recording.Resize {
+			if small := p.view.tooSmall(p.term.Size()); small != "" {
+				note = small
+			}
+		}
+		if f.At >= p.o.From {
+			p.tell(note)
+		}
 		return nil
 	}
 	_, err := fmt.Fprintf(p.o.Notes, "[entry: %s]\n", note)

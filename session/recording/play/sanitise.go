@@ -6,48 +6,66 @@ import (
 	"strconv"
 	"unicode"
 	"unicode/utf8"
+
+	"entry/session/recording/screen"
 )
 
-// sanitiser makes recorded output safe to show. A recording is what a target
-// or its user chose to print: on an auditor's terminal it could set titles,
-// write the clipboard, ask for answers that arrive as typed input, or turn
-// text around.
+// sanitiser makes recorded output safe for a player. A recording is what a target
+// or its user chose to print: on an auditor's terminal it could set titles, write
+// the clipboard, ask for answers that arrive as typed input, or turn text around.
 //
-// What passes: printable text in UTF-8; CR, LF, TAB and BS; SGR (colours);
-// cursor movement; erasing, deleting and inserting of characters and lines.
-// Everything else is dropped: OSC, DCS, APC, PM and SOS strings, queries,
-// modes, resets, character sets, BEL, C1 in both forms. IND and NEL become the
-// LF they act as, RI a cursor-up. Bytes that aren't UTF-8 and bidi controls show
-// as U+FFFD, so that a reader sees that something was there. The output is a
-// fixed point: sanitising it again changes nothing.
+// What passes is what changes the picture, so that the output draws, on package
+// screen's terminal, the same cells: printable text in UTF-8; CR, LF, TAB and BS;
+// SGR; movement; erasing, deleting, inserting, repeating; scrolling and its
+// region; tab stops; the modes of inserting, wrapping, new lines and origin; the
+// alternate screen; DECSTR and DECALN. What players know in different ways is
+// translated: character sets to Unicode, C1 to its form with ESC, RIS to what it
+// does on the screen, numbers to sane ones.
 //
-// The zero sanitiser isn't usable; call sanitise. It isn't safe for concurrent use.
+// Everything else is dropped: OSC, DCS, APC, PM and SOS strings, queries, other
+// modes, BEL, and what leaves no trace on a screen, like bidi controls. Long
+// strings are told to skipped. The output is a fixed point: sanitising it again
+// changes nothing.
+//
+// Make one with sanitise. It isn't safe for concurrent use.
 type sanitiser struct {
-	w      io.Writer
-	player bool
-	state  func(*sanitiser, byte) bool // reports whether it took the byte
-	seq    []byte                      // parameters and intermediates of the sequence so far
-	over   bool                        // the sequence is longer than any sane one
-	length int                         // bytes of the string so far
-	osc    bool                        // the string is one that BEL ends
-	carry  []byte                      // the start of a rune
-	out    []byte
+	w       io.Writer
+	skipped func(length int)            // of a string longer than maxString
+	state   func(*sanitiser, byte) bool // reports whether it took the byte
+	seq     []byte                      // parameters and intermediates of the sequence so far
+	over    bool                        // the sequence is longer than any sane one
+	length  int                         // bytes of the string so far
+	osc     bool                        // the string is one that BEL ends
+	first   byte                        // of the string
+	before  byte                        // the byte before, in a string
+	carry   []byte                      // the start of a rune
+	out     []byte
+
+	shifts
+	saved [2]shifts // of the main and the alternate screen, by DECSC
+	alt   int       // 1 while the alternate screen shows
+	tabs  bool      // tab stops were moved
+	cols  int       // of the screen, for tab stops
+}
+
+// shifts are the character sets and which of them is in use.
+type shifts struct {
+	sets       [4]screen.Charset
+	gl, single byte
 }
 
 const (
-	maxSequence = 64      // bytes between CSI and its final byte; SGR with several colours takes 40
-	maxDigits   = 5       // of one parameter: repeat counts beyond screens stall terminals
-	maxString   = 4 << 10 // bytes of an OSC or DCS until its text is shown after all: an open one must not hide the rest
+	maxSequence = 512     // bytes between CSI and its final byte; SGR with 64 parameters takes 256
+	maxNumber   = 9999    // of one parameter: repeat counts beyond screens stall terminals
+	maxString   = 4 << 10 // bytes of an OSC or DCS that nobody needs to hear of
 )
 
-// sanitise returns a writer that passes to w only what is safe on a terminal.
-// Close it to write what it still holds; it doesn't close w.
-func sanitise(w io.Writer) *sanitiser { return &sanitiser{w: w} }
-
-// sanitiseForPlayer also passes what a program on a full screen needs and an
-// emulator handles without effect outside itself: the alternate screen,
-// scrolling, the cursor's visibility and line-drawing characters.
-func sanitiseForPlayer(w io.Writer) *sanitiser { return &sanitiser{w: w, player: true} }
+// sanitise returns a writer that passes to w only what is safe in a player. Close
+// it to write what it still holds; it doesn't close w. cols is the screen's
+// width, for tab stops.
+func sanitise(w io.Writer, cols int, skipped func(length int)) *sanitiser {
+	return &sanitiser{w: w, cols: cols, skipped: skipped}
+}
 
 // Write implements io.Writer.
 func (s *sanitiser) Write(p []byte) (int, error) {
@@ -73,7 +91,7 @@ func (s *sanitiser) Write(p []byte) (int, error) {
 			s.carry = bytes.Clone(rest)
 			break
 		}
-		r, n := utf8.DecodeRune(rest)
+		r, n := screen.Decode(rest)
 		s.rune(r)
 		rest = rest[n:]
 	}
@@ -83,8 +101,10 @@ func (s *sanitiser) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes a sign for a cut rune at the end. A cut sequence is dropped.
+// Close writes a sign for a cut rune at the end, and tells of a string without
+// one. A cut sequence is dropped.
 func (s *sanitiser) Close() error {
+	s.endString()
 	if len(s.carry) == 0 {
 		return nil
 	}
@@ -97,13 +117,20 @@ func (s *sanitiser) Close() error {
 func (s *sanitiser) ground(b byte) {
 	switch {
 	case b == 0x1b:
-		s.state = (*sanitiser).escape
-		s.seq, s.over = s.seq[:0], false
+		s.enter((*sanitiser).escape)
 	case b >= 0x20 && b < 0x7f:
-		s.out = append(s.out, b)
+		gl := s.gl
+		if s.single != 0 {
+			gl, s.single = s.single, 0
+		}
+		s.out = utf8.AppendRune(s.out, s.sets[gl].Rune(b))
 	default:
 		s.control(b)
 	}
+}
+
+func (s *sanitiser) enter(state func(*sanitiser, byte) bool) {
+	s.state, s.seq, s.over = state, s.seq[:0], false
 }
 
 // control handles a C0 character, which acts even inside a sequence.
@@ -113,24 +140,25 @@ func (s *sanitiser) control(b byte) {
 		s.out = append(s.out, b)
 	case '\v', '\f':
 		s.out = append(s.out, '\n') // as terminals do
-	case 0x0e, 0x0f: // SO, SI
-		if s.player {
-			s.out = append(s.out, b)
-		}
+	case 0x0e, 0x0f:
+		s.gl = 0x0f - b
 	}
 }
 
 // rune handles one character beyond ASCII.
 func (s *sanitiser) rune(r rune) {
+	if r >= 0x80 && r < 0xa0 { // C1
+		s.enter((*sanitiser).escape)
+		s.escape(byte(r - 0x40))
+		return
+	}
+	s.single = 0
+	r, width := screen.Shown(r)
 	switch {
-	case unicode.IsGraphic(r), unicode.Is(unicode.Co, r), // icons in prompts are private use
-		r == 0x200c, r == 0x200d: // joiners, part of scripts and emoji
-	case r >= 0x80 && r < 0xa0:
-		return // C1
-	case r == 0xad, r == 0xfeff:
-		return // invisible, and without effect
-	default:
-		r = utf8.RuneError
+	case width < 0:
+		return
+	case width == 2 && !unicode.IsGraphic(r):
+		r = '〓' // newer than the tables of players, which would take it for narrow
 	}
 	s.out = utf8.AppendRune(s.out, r)
 }
@@ -141,8 +169,7 @@ func (s *sanitiser) interrupted(b byte) bool {
 	case 0x18, 0x1a: // CAN, SUB
 		s.state = nil
 	case 0x1b:
-		s.state = (*sanitiser).escape
-		s.seq, s.over = s.seq[:0], false
+		s.enter((*sanitiser).escape)
 	default:
 		return false
 	}
@@ -158,31 +185,76 @@ func (s *sanitiser) escape(b byte) bool {
 	case b < 0x30:
 		s.collect(b)
 	case b >= 0x7f:
-		s.state = nil
+		if b > 0x7f {
+			s.state = nil
+		}
 		return b == 0x7f
 	case len(s.seq) > 0: // intermediates came before
 		s.state = nil
-		if s.player && !s.over && len(s.seq) == 1 && (s.seq[0] == '(' || s.seq[0] == ')') && (b == '0' || b == 'A' || b == 'B') {
-			s.out = append(s.out, 0x1b, s.seq[0], b)
+		if len(s.seq) == 1 {
+			s.designate(s.seq[0], b)
 		}
 	case b == '[':
-		s.state = (*sanitiser).csi
+		s.enter((*sanitiser).csi)
 	case b == ']', b == 'P', b == 'X', b == '^', b == '_':
-		s.state, s.length, s.osc = (*sanitiser).str, 0, b == ']'
+		s.state, s.length, s.osc, s.before = (*sanitiser).str, 0, b == ']', 0
 	default:
 		s.state = nil
-		switch {
-		case b == '7', b == '8', s.player && (b == 'D' || b == 'E' || b == 'M' || b == 'H'):
-			s.out = append(s.out, 0x1b, b)
-		case b == 'D':
-			s.out = append(s.out, '\n')
-		case b == 'E':
-			s.out = append(s.out, '\r', '\n')
-		case b == 'M':
-			s.out = append(s.out, "\x1b[A"...)
-		}
+		s.plainEscape(b)
 	}
 	return true
+}
+
+// plainEscape handles ESC and one byte.
+func (s *sanitiser) plainEscape(b byte) {
+	switch b {
+	case '7':
+		s.saved[s.alt] = s.shifts
+	case '8':
+		s.shifts = s.saved[s.alt]
+	case 'n', 'o': // LS2, LS3
+		s.gl = b - 'n' + 2
+		return
+	case 'N', 'O': // SS2, SS3
+		s.single = b - 'N' + 2
+		return
+	case 'c':
+		s.reset()
+		return
+	case 'H':
+		s.tabs = true
+	case 'D', 'E', 'M':
+	default:
+		return
+	}
+	s.out = append(s.out, 0x1b, b)
+}
+
+// designate handles a character set, or DECALN.
+func (s *sanitiser) designate(inter, final byte) {
+	switch inter {
+	case '#':
+		if final == '8' {
+			s.out = append(s.out, "\x1b#8"...)
+		}
+	case '(', ')', '*', '+':
+		s.sets[inter-'('] = screen.CharsetOf(final)
+	case '-', '.', '/':
+		s.sets[inter-'-'+1] = screen.Charset(0)
+	}
+}
+
+// reset is RIS: what it does on the screen, and nothing of a terminal's settings.
+func (s *sanitiser) reset() {
+	s.out = append(s.out, "\x1b[?47h\x1b[0m\x1b[2J\x1b[?47l\x1b[!p\x1b[?7h\x1b[20l\x1b[2J\x1b[H\x1b7\x1b[?25h"...)
+	if s.tabs {
+		s.out = append(s.out, "\x1b[3g"...)
+		for x := 9; x <= s.cols; x += 8 {
+			s.out = append(strconv.AppendInt(append(s.out, "\x1b["...), int64(x), 10), "G\x1bH"...)
+		}
+		s.out = append(s.out, '\r')
+	}
+	s.shifts, s.saved, s.alt, s.tabs = shifts{}, [2]shifts{}, 0, false
 }
 
 func (s *sanitiser) collect(b byte) {
@@ -202,7 +274,9 @@ func (s *sanitiser) csi(b byte) bool {
 	case b < 0x40:
 		s.collect(b)
 	case b >= 0x7f:
-		s.state = nil
+		if b > 0x7f {
+			s.state = nil
+		}
 		return b == 0x7f
 	default:
 		s.state = nil
@@ -215,64 +289,32 @@ func (s *sanitiser) csi(b byte) bool {
 
 // str skips a string.
 func (s *sanitiser) str(b byte) bool {
+	before := s.before
+	s.before = b
 	switch {
-	case s.interrupted(b):
-	case b == 0x07 && s.osc:
+	case b == 0x1b, b == 0x18, b == 0x1a:
+		s.endString()
+		s.interrupted(b)
+		return true
+	case b == 0x07 && s.osc, b == 0x9c && before == 0xc2: // ST in UTF-8
+		s.endString()
 		s.state = nil
-	case s.length == maxString:
+		return true
+	}
+	if s.length++; s.length == 1 {
+		s.first = b
+	}
+	// What the Linux console takes without an end, as package screen has it.
+	if s.osc && (s.length == 1 && b == 'R' || s.length == 8 && s.first == 'P') {
 		s.state = nil
-		return false
-	default:
-		s.length++
 	}
 	return true
 }
 
-// dispatch passes a CSI sequence on if it is one of those that are safe.
-func (s *sanitiser) dispatch(final byte) {
-	switch {
-	case final == 'm' && numbers(s.seq, true),
-		bytes.IndexByte([]byte("ABCDEFGHIZKXP@LM`adef"), final) >= 0 && numbers(s.seq, false),
-		// Erasing the scrollback would erase the auditor's.
-		final == 'J' && numbers(s.seq, false) && !bytes.ContainsRune(s.seq, '3'),
-		(final == 's' || final == 'u') && len(s.seq) == 0,
-		s.player && (final == 'r' || final == 'S' || final == 'T') && numbers(s.seq, false):
-		s.pass(s.seq, final)
-	case s.player && (final == 'h' || final == 'l') && len(s.seq) > 1 && s.seq[0] == '?' && numbers(s.seq[1:], false):
-		var keep [][]byte
-		for _, m := range bytes.Split(s.seq[1:], []byte(";")) {
-			switch n, _ := strconv.Atoi(string(m)); n {
-			case 6, 7, 25, 47, 1047, 1048, 1049:
-				keep = append(keep, m)
-			}
-		}
-		if len(keep) > 0 {
-			s.pass(append([]byte("?"), bytes.Join(keep, []byte(";"))...), final)
-		}
+// endString tells of a string that was long.
+func (s *sanitiser) endString() {
+	if s.length > maxString && s.skipped != nil {
+		s.skipped(s.length)
 	}
-}
-
-func (s *sanitiser) pass(seq []byte, final byte) {
-	s.out = append(s.out, 0x1b, '[')
-	s.out = append(s.out, seq...)
-	s.out = append(s.out, final)
-}
-
-// numbers reports whether seq is numbers of sane length between semicolons, or
-// colons where they are allowed.
-func numbers(seq []byte, colon bool) bool {
-	digits := 0
-	for _, b := range seq {
-		switch {
-		case b >= '0' && b <= '9':
-			if digits++; digits > maxDigits {
-				return false
-			}
-		case b == ';', b == ':' && colon:
-			digits = 0
-		default:
-			return false
-		}
-	}
-	return true
+	s.length = 0
 }

@@ -22,6 +22,7 @@ type picture struct {
 	cols, rows int      // of the reader's terminal
 	shown      [][]spot // what it shows of the screen
 	status     string
+	cursor     string
 	x, y       int  // of the screen, where the picture begins
 	moved      bool // by the reader; it doesn't follow the cursor then
 	out        bytes.Buffer
@@ -113,12 +114,16 @@ func (p *picture) paint(t *screen.Terminal, status string) error {
 		p.status = status
 		fmt.Fprintf(&p.out, "\x1b[%d;1H\x1b[0;7m%-*s\x1b[0m", rows, cols-1, status)
 	}
+	cursor := "\x1b[?25l"
 	x, y, visible := t.Cursor()
 	if x, y = x-p.x, y-p.y; visible && x >= 0 && x < cols && y >= 0 && y < rows-1 {
-		fmt.Fprintf(&p.out, "\x1b[%d;%dH\x1b[?25h", y+1, x+1)
-	} else {
-		p.out.WriteString("\x1b[?25l")
+		cursor = fmt.Sprintf("\x1b[%d;%dH\x1b[?25h", y+1, x+1)
 	}
+	if p.out.Len() == 0 && cursor == p.cursor {
+		return nil
+	}
+	p.cursor = cursor
+	p.out.WriteString(cursor)
 	_, err := p.w.Write(p.out.Bytes())
 	return err
 }
@@ -142,6 +147,19 @@ func (p *picture) paintRow(t *screen.Terminal, y int) {
 	}
 	at := -1 // the column that the terminal's cursor is known to be in
 	var style screen.Style
+	put := func(x int, s spot) {
+		if at != x {
+			fmt.Fprintf(&p.out, "\x1b[%d;%dH", y+1, x+1)
+		}
+		if at != x || s.style != style {
+			p.out.Write(s.style.AppendSGR(nil))
+		}
+		p.out.WriteString(s.text)
+		style, at = s.style, x+1
+		if len(s.text) > 1 {
+			at = -1 // terminals disagree about how wide some characters are
+		}
+	}
 	for x := range p.shown[y] {
 		s := spot{text: " "}
 		if p.x+x < len(cells) {
@@ -159,20 +177,16 @@ func (p *picture) paintRow(t *screen.Terminal, y int) {
 			at = -1
 			continue // the right half of what was painted before it
 		}
-		if at != x {
-			fmt.Fprintf(&p.out, "\x1b[%d;%dH", y+1, x+1)
-			p.out.Write(s.style.AppendSGR(nil))
-		} else if s.style != style {
-			p.out.Write(s.style.AppendSGR(nil))
+		for at >= 0 && at < x && x-at <= shortWay && len(p.shown[y][at].text) == 1 {
+			put(at, p.shown[y][at])
 		}
-		style = s.style
-		p.out.WriteString(s.text)
-		at = x + 1
-		if len(s.text) > 1 {
-			at = -1 // terminals disagree about how wide some characters are
-		}
+		put(x, s)
 	}
 }
+
+// shortWay is how many characters are written again rather than stepped over:
+// a step takes about as many bytes.
+const shortWay = 6
 
 // plainWriter writes rows where no terminal shows a screen.
 type plainWriter struct {

@@ -43,13 +43,7 @@ func (t *Terminal) designate(inter, c byte, n int) {
 		t.align()
 		return
 	}
-	set := ascii
-	switch c {
-	case '0', '2':
-		set = graphics
-	case 'A':
-		set = british
-	}
+	set := CharsetOf(c)
 	switch inter {
 	case '(', ')', '*', '+':
 		t.sets[inter-'('] = set

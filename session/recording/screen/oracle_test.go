@@ -179,7 +179,7 @@ func (p *tmuxPane) cells(cols, rows int) [][]look {
 			r, n := utf8.DecodeRuneInString(line)
 			line = line[n:]
 			if graphic {
-				r = graphics.of(byte(r))
+				r = graphics.Rune(byte(r))
 			}
 			if len(row) > 0 && Width(r) == 0 {
 				row[len(row)-1].text += string(r)

@@ -71,7 +71,7 @@ func (t *Terminal) ground(b []byte) []byte {
 	case c < utf8.RuneSelf:
 		t.c0(c)
 	case utf8.FullRune(b):
-		r, size := decode(b)
+		r, size := Decode(b)
 		t.rune(r)
 		return b[size:]
 	default:
@@ -81,8 +81,8 @@ func (t *Terminal) ground(b []byte) []byte {
 	return b[1:]
 }
 
-// decode is utf8.DecodeRune, but that the start of a character counts once.
-func decode(b []byte) (rune, int) {
+// Decode is utf8.DecodeRune, but that the start of a character counts once.
+func Decode(b []byte) (rune, int) {
 	r, size := utf8.DecodeRune(b)
 	if r == utf8.RuneError && size == 1 {
 		for size < len(b) && !utf8.FullRune(b[:size+1]) {
@@ -109,7 +109,7 @@ func (t *Terminal) heldRune(b []byte) []byte {
 	held := p.carry[:p.held]
 	p.held = 0
 	for len(held) > 0 {
-		r, size := decode(held)
+		r, size := Decode(held)
 		t.rune(r)
 		held = held[size:]
 	}

@@ -7,7 +7,7 @@ import "slices"
 // lines are wrapped anew. The alternate screen is cut, for its program draws it
 // anew.
 func (t *Terminal) Resize(cols, rows int) {
-	cols, rows = size(cols, rows)
+	cols, rows = Fit(cols, rows)
 	if cols == t.cols && rows == t.rows {
 		return
 	}

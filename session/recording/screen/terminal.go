@@ -47,7 +47,7 @@ type cursor struct {
 	pending  bool // the last column was written: the next character wraps
 	origin   bool
 	pen      Cell
-	sets     [4]charset // G0 to G3
+	sets     [4]Charset // G0 to G3
 	gl       uint8      // which of them characters come from
 	singleGL uint8      // the one for the next character alone; 0 is none
 }
@@ -55,13 +55,14 @@ type cursor struct {
 // New returns a blank terminal. Sizes out of range are brought into it; zero is
 // the customary 80x24.
 func New(cols, rows int) *Terminal {
-	cols, rows = size(cols, rows)
+	cols, rows = Fit(cols, rows)
 	t := &Terminal{cols: cols, rows: rows, maxBack: scrollbackRows}
 	t.reset()
 	return t
 }
 
-func size(cols, rows int) (int, int) {
+// Fit is the size that New makes of one.
+func Fit(cols, rows int) (int, int) {
 	if cols <= 0 || rows <= 0 {
 		return DefaultCols, DefaultRows
 	}
@@ -81,7 +82,7 @@ func (t *Terminal) reset() {
 // soft is DECSTR.
 func (t *Terminal) soft() {
 	t.hidden, t.insert, t.autowrap = false, false, true
-	t.origin, t.pen, t.sets, t.gl, t.singleGL = false, Cell{}, [4]charset{}, 0, 0
+	t.origin, t.pen, t.sets, t.gl, t.singleGL = false, Cell{}, [4]Charset{}, 0, 0
 	t.page.top, t.page.bottom = 0, t.rows-1
 	t.main.saved, t.alt.saved, t.saved1048 = cursor{}, cursor{}, cursor{}
 }

@@ -98,7 +98,7 @@ func (t *Transcript) Write(at time.Duration, b []byte) {
 
 // Resize changes the size, as New takes it.
 func (t *Transcript) Resize(at time.Duration, cols, rows int) {
-	cols, rows = size(cols, rows)
+	cols, rows = Fit(cols, rows)
 	if c, r := t.term.Size(); c == cols && r == rows {
 		return
 	}

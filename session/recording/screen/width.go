@@ -36,9 +36,9 @@ func emoji(r rune) bool {
 	return r >= 0x1f900 && r <= 0x1f9ff || r >= 0x1fa70 && r <= 0x1faff
 }
 
-// shown returns the character that stands for r on the screen, and its width. A
+// Shown returns the character that stands for r on the screen, and its width. A
 // width below zero means that r leaves no trace.
-func shown(r rune) (rune, int) {
+func Shown(r rune) (rune, int) {
 	switch {
 	case r == 0xad:
 		return '-', 1 // a soft hyphen, which terminals show
@@ -52,7 +52,7 @@ func shown(r rune) (rune, int) {
 	return r, Width(r)
 }
 
-// widths remembers what shown said.
+// widths remembers what Shown said.
 type widths [256]struct {
 	from, to rune
 	width    int8
@@ -61,7 +61,7 @@ type widths [256]struct {
 func (w *widths) shown(r rune) (rune, int) {
 	e := &w[r&0xff]
 	if e.from != r {
-		to, n := shown(r)
+		to, n := Shown(r)
 		e.from, e.to, e.width = r, to, int8(n)
 	}
 	return e.to, int(e.width)

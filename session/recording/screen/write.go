@@ -2,19 +2,31 @@ package screen
 
 import "slices"
 
-// charset is what the codes of ASCII mean.
-type charset uint8
+// Charset is what the codes of ASCII mean.
+type Charset uint8
 
 const (
-	ascii    charset = iota
+	ascii    Charset = iota
 	graphics         // DEC Special Graphics: lines and boxes
 	british          // # is £
 )
 
+// CharsetOf returns the set that a sequence like ESC ( 0 names by its last byte.
+func CharsetOf(final byte) Charset {
+	switch final {
+	case '0', '2':
+		return graphics
+	case 'A':
+		return british
+	}
+	return ascii
+}
+
 // lines are the characters of DEC Special Graphics from 0x60 on.
 var lines = []rune("◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·")
 
-func (s charset) of(b byte) rune {
+// Rune returns the character that a code of printable ASCII stands for.
+func (s Charset) Rune(b byte) rune {
 	switch {
 	case s == graphics && b == 0x5f:
 		return ' '
@@ -34,7 +46,7 @@ func (t *Terminal) ascii(p []byte) {
 			if t.singleGL != 0 {
 				set, t.singleGL = t.sets[t.singleGL], 0
 			}
-			t.put(set.of(b))
+			t.put(set.Rune(b))
 		}
 		return
 	}
