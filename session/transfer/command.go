@@ -123,7 +123,9 @@ func (p *Program) Refused(may May) string {
 }
 
 // Decoder is what follows the program's input and output. It asks may as long as
-// they pass. One that is a Finisher is told how the program ended.
+// they pass. Its errors are those of Decoder.Data, a *Stopped, and a *BadCommand
+// of what comes inside the stream. One that is a Finisher is told how the program
+// ended.
 func (p *Program) Decoder(may May) Decoder { return p.decoder(may) }
 
 // Finisher is a Decoder that can't tell from the stream alone how what it

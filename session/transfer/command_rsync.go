@@ -27,7 +27,10 @@ var (
 	rsyncNumber = regexp.MustCompile(`^-?[0-9]{1,19}$`)
 	rsyncSize   = regexp.MustCompile(`^[0-9]{1,19}(\.[0-9]{1,19})?([bBkKmMgGtTpP]([iI]?[bB])?)?([+-]1)?$`)
 	rsyncNames  = regexp.MustCompile(`^[A-Za-z0-9._:,+-]{1,200}$`)
-	rsyncText   = regexp.MustCompile(`^[^/]+$`)
+	// A character set in which ASCII is what it is everywhere: with -s the target
+	// puts names and options into it, and from others they came out as options.
+	rsyncCharset = regexp.MustCompile(`(?i)^(\.|(us-)?ascii|utf-?8(-mac)?|latin-?[0-9]{1,2}|iso-?8859-[0-9]{1,2}|cp125[0-9]|koi8-[ru]|euc-?(jp|kr|cn))$`)
+	rsyncText    = regexp.MustCompile(`^[^/]+$`)
 )
 
 // rsyncValues are the long options with a value, and what that may be. None of
@@ -36,11 +39,11 @@ var rsyncValues = map[string]*regexp.Regexp{
 	"bwlimit": rsyncSize, "max-size": rsyncSize, "min-size": rsyncSize, "max-alloc": rsyncSize,
 	"checksum-seed": rsyncNumber, "compress-level": rsyncNumber, "compress-threads": rsyncNumber,
 	"max-delete": rsyncNumber, "modify-window": rsyncNumber, "timeout": rsyncNumber,
-	"checksum-choice": rsyncNames, "compress-choice": rsyncNames, "debug": rsyncNames, "info": rsyncNames, "iconv": rsyncNames,
+	"checksum-choice": rsyncNames, "compress-choice": rsyncNames, "debug": rsyncNames, "info": rsyncNames,
 	"usermap": rsyncText, "groupmap": rsyncText, "suffix": rsyncText,
 	"skip-compress": regexp.MustCompile(`^[^*?]+$`),         // suffixes, joined by /
 	"log-format":    regexp.MustCompile(`^(X|%i|%i%I|%o)$`), // what the client shows of a file; no file is written
-	"block-size":    regexp.MustCompile(`^(7[0-9]{2}|[89][0-9]{2}|[0-9]{4,6})$`),
+	"iconv":         rsyncCharset, "block-size": regexp.MustCompile(`^(7[0-9]{2}|[89][0-9]{2}|[0-9]{4,6})$`),
 }
 
 // rsyncFolders are the long options whose value is a folder at the target: those
@@ -53,7 +56,6 @@ var rsyncAdvice = map[string]string{
 	"daemon":        "copy by host:path, with one colon",
 	"secluded-args": "run rsync without it, and without RSYNC_PROTECT_ARGS",
 	"protect-args":  "run rsync without it, and without RSYNC_PROTECT_ARGS",
-	"s":             "run rsync without -s (--secluded-args, RSYNC_PROTECT_ARGS)",
 	"block-size":    "leave it out, or give 700 or more",
 }
 
@@ -62,8 +64,8 @@ var rsyncAdvice = map[string]string{
 // Not among them, for the files that they write, read or run at the target
 // beside what is copied: --log-file, --files-from but "-" (the client's list),
 // --write-batch and its like, --rsh, --rsync-path, --daemon, --config, -M, and
-// --copy-devices and --write-devices. Not -s either, which sends the rest of the
-// line where no grammar sees it.
+// --copy-devices and --write-devices. With -s the rest of the line comes inside
+// the stream, where the decoder reads it by the same grammar.
 //
 // --remove-source-files of a sender removes at the target: upload too. An upload
 // with --append can be made to tell of the file that is there: download too.
@@ -78,38 +80,21 @@ func rsyncCommand(name word, args []word) (*Program, string) {
 		return nil, "--server isn't its first option: copy with a stock rsync"
 	}
 	o := rsyncOptions{rest: args[1:]}
-	for o.bad == "" && o.next() {
+	operands, bad := o.read()
+	if bad != "" {
+		return nil, bad
 	}
-	if o.bad != "" {
-		return nil, o.bad
+	if o.secluded && len(o.rest) > 0 {
+		return nil, "names stand on a line with -s, which has them inside: copy with a stock rsync"
 	}
-	p := &Program{Name: "rsync", Needs: []Direction{Upload}}
-	if o.sender {
-		p.Needs = []Direction{Download}
-	}
-	if o.sender && o.removes {
-		p.Needs = append(p.Needs, Upload)
-	} else if !o.sender && o.appends {
-		p.Needs = append(p.Needs, Download)
-	}
-	if !o.sender && len(o.rest) > 1 {
-		return nil, "files go to one place: put a name with blanks into quotes"
-	}
-	operands := []word{dead(".")}
-	for _, w := range o.rest {
-		if w.text == "" || !o.sender && w.globs() {
-			return nil, "the place to copy to is empty or a pattern: write its name, in quotes if these are its characters"
-		}
-		p.Paths = append(p.Paths, w.text)
-		operands = append(operands, w.path())
-	}
+	p := &Program{Name: "rsync", Needs: o.needs()}
 	head := []word{name, dead("--server")}
 	p.line = asLine(append(append(head[:2:2], o.words...), operands...))
-	if !o.sender && !o.appends {
+	if !o.sender && !o.appends && !o.secluded {
 		p.wholeLine = asLine(append(append(append(head[:2:2], o.deltas...), dead("-W")), operands...))
 	}
-	run := rsyncRun{paths: p.Paths, needs: p.Needs}
-	p.Paths = append(p.Paths, o.folders...)
+	run := rsyncRun{paths: texts(o.rest), needs: p.Needs, sender: o.sender, secluded: o.secluded}
+	p.Paths = append(texts(o.rest), o.folders...)
 	p.decoder = func(may May) Decoder { return newRsync(run, may) }
 	return p, ""
 }
@@ -118,16 +103,63 @@ func rsyncCommand(name word, args []word) (*Program, string) {
 type rsyncOptions struct {
 	rest   []word // behind "." once next is false
 	words  []word
-	deltas []word // words without what is against -W
+	deltas []word // words without -W and what is against it
 	bad    string
 
 	sender, removes, appends bool
+	secluded                 bool // -s: the rest comes inside the stream
+	inside                   bool // this is that rest
 	folders                  []string
+}
+
+// read reads all: what stands behind the options is operands.
+func (o *rsyncOptions) read() (operands []word, bad string) {
+	for o.bad == "" && o.next() {
+	}
+	if o.bad != "" {
+		return nil, o.bad
+	}
+	if !o.sender && len(o.rest) > 1 {
+		return nil, "files go to one place: put a name with blanks into quotes"
+	}
+	if !o.secluded {
+		operands = []word{dead(".")}
+	}
+	for _, w := range o.rest {
+		if w.text == "" || !o.sender && w.globs() {
+			return nil, "the place to copy to is empty or a pattern: write its name, in quotes if these are its characters"
+		}
+		operands = append(operands, w.path())
+	}
+	return operands, ""
+}
+
+// needs are the rights for what was read, the direction first.
+func (o *rsyncOptions) needs() []Direction {
+	switch {
+	case o.sender && o.removes:
+		return []Direction{Download, Upload}
+	case o.sender:
+		return []Direction{Download}
+	case o.appends:
+		return []Direction{Upload, Download}
+	}
+	return []Direction{Upload}
+}
+
+func texts(words []word) []string {
+	var all []string
+	for _, w := range words {
+		all = append(all, w.text)
+	}
+	return all
 }
 
 // next reads one option; false at the dot that ends them.
 func (o *rsyncOptions) next() bool {
-	if len(o.rest) == 0 {
+	if len(o.rest) == 0 && o.secluded {
+		return false
+	} else if len(o.rest) == 0 {
 		o.bad = "it lacks the . before the names: copy with a stock rsync"
 		return false
 	}
@@ -146,7 +178,7 @@ func (o *rsyncOptions) next() bool {
 		o.folder(option, value, has)
 	case option == "files-from" && value == "-",
 		rsyncValues[option] != nil && has && rsyncValues[option].MatchString(value),
-		rsyncSwitches[option] && !has:
+		rsyncSwitches[option] && !has && !(o.inside && option == "sender"):
 		o.sender = o.sender || option == "sender"
 		o.removes = o.removes || option == "remove-source-files" || option == "remove-sent-files"
 		o.appends = o.appends || option == "append"
@@ -167,8 +199,9 @@ func (o *rsyncOptions) short(text string) {
 		o.add(dead(text))
 	case text[1] == 'B':
 		o.refuse(text, "block-size")
-	case rsyncLetters.MatchString(strings.Replace(text, "s", "", 1)) || text == "-s":
-		o.refuse("-s", "s")
+	case !o.inside && (text == "-s" || rsyncLetters.MatchString(strings.Replace(text, "s", "", 1))):
+		o.secluded = true
+		o.add(dead(text))
 	default:
 		o.refuse(text, "")
 	}
@@ -194,7 +227,7 @@ func (o *rsyncOptions) folder(option, value string, has bool) {
 
 func (o *rsyncOptions) add(w word) {
 	o.words = append(o.words, w)
-	if w.text != "--no-W" {
+	if w.text != "--no-W" && w.text != "-W" {
 		o.deltas = append(o.deltas, w)
 	}
 }

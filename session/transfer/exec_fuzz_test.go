@@ -227,16 +227,49 @@ func FuzzScp(f *testing.F) {
 	})
 }
 
+// FuzzRsyncLine has a client say anything with -s: what reaches the target is
+// taken for itself by the same grammar.
+func FuzzRsyncLine(f *testing.F) {
+	f.Add("rsync\x00--delete\x00.\x00x y\x00\x00then", true)
+	f.Add("rsync\x00-B1000\x00--backup-dir\x00b\x00.\x00-x\x00*\x00\x00", false)
+	f.Fuzz(func(t *testing.T, said string, sender bool) {
+		for _, may := range []May{anything, only(Upload), only(Download)} {
+			run := rsyncRun{needs: []Direction{Upload}, sender: sender, secluded: true}
+			if sender {
+				run.needs = []Direction{Download}
+			}
+			b := newBench(t, newRsync(run, may))
+			if b.data(true, []byte(said)) != nil || len(b.passed[1]) == 0 {
+				if len(b.passed[1]) > 0 {
+					t.Fatalf("%q, and %q has passed", said, b.passed[1])
+				}
+				continue
+			}
+			again := newBench(t, newRsync(run, may))
+			if err := again.data(true, b.passed[1]); err != nil || !bytes.Equal(again.passed[1], b.passed[1]) {
+				t.Fatalf("%q became %q, which becomes %q, %v", said, b.passed[1], again.passed[1], err)
+			}
+			for _, word := range strings.Split(string(b.passed[1]), "\x00") {
+				if word == "" {
+					break
+				}
+				if strings.HasPrefix(word, "--log-file") || strings.HasPrefix(word, "--rsh") || word == "-e" {
+					t.Fatalf("%q became %q", said, b.passed[1])
+				}
+			}
+		}
+	})
+}
+
 // FuzzGit has both sides of git's programs say anything.
 func FuzzGit(f *testing.F) {
 	object := strings.Repeat("0a", 20)
-	pkt := func(s string) string { return fmt.Sprintf("%04x%s", len(s)+4, s) }
-	f.Add([]byte(pkt(object+" HEAD\x00x\n")+"0000"), []byte(pkt("want "+object+"\n")+"0000"+pkt("done")), []byte("PACK"), byte(0))
-	f.Add([]byte(pkt("version 2\n")+"0000"), []byte(pkt("command=ls-refs\n")+"00010000"), []byte(pkt(object+" refs/heads/x\n")+"0000"), byte(0))
-	f.Add([]byte(pkt("version 2\n")+"0000"), []byte(pkt("command=fetch\n")+"0001"+pkt("want-ref refs/heads/x\n")+"0000"), []byte(pkt("wanted-refs\n")+pkt(object+" refs/heads/x\n")+"0001"+pkt("packfile\n")+pkt("\x01PACK")+"0000"), byte(0))
-	f.Add([]byte(pkt(object+" HEAD\x00x\n")+"0000"), []byte(pkt(object+" "+object+" refs/heads/x\x00report-status side-band-64k push-options")+"0000"+pkt("o")+"0000PACK"),
-		[]byte(pkt("\x01"+pkt("unpack ok\n")+pkt("ok refs/heads/x\n")+"0000")+"0000"), byte(1))
-	f.Add([]byte(pkt("ACK\n")+"0000"), []byte(pkt("argument HEAD\n")+"0000"), []byte{}, byte(2))
+	f.Add([]byte(pktLine(object+" HEAD\x00x\n")+"0000"), []byte(pktLine("want "+object+"\n")+"0000"+pktLine("done")), []byte("PACK"), byte(0))
+	f.Add([]byte(pktLine("version 2\n")+"0000"), []byte(pktLine("command=ls-refs\n")+"00010000"), []byte(pktLine(object+" refs/heads/x\n")+"0000"), byte(0))
+	f.Add([]byte(pktLine("version 2\n")+"0000"), []byte(pktLine("command=fetch\n")+"0001"+pktLine("want-ref refs/heads/x\n")+"0000"), []byte(pktLine("wanted-refs\n")+pktLine(object+" refs/heads/x\n")+"0001"+pktLine("packfile\n")+pktLine("\x01PACK")+"0000"), byte(0))
+	f.Add([]byte(pktLine(object+" HEAD\x00x\n")+"0000"), []byte(pktLine(object+" "+object+" refs/heads/x\x00report-status side-band-64k push-options")+"0000"+pktLine("o")+"0000PACK"),
+		[]byte(pktLine("\x01"+pktLine("unpack ok\n")+pktLine("ok refs/heads/x\n")+"0000")+"0000"), byte(1))
+	f.Add([]byte(pktLine("ACK\n")+"0000"), []byte(pktLine("argument HEAD\n")+"0000"), []byte{}, byte(2))
 	f.Fuzz(func(t *testing.T, a, b, c []byte, program byte) {
 		verb := []string{"git-upload-pack", "git-receive-pack", "git-upload-archive"}[program%3]
 		twice(t, func() Decoder { return newGit(verb, "r", anything) }, [][]byte{nil, a, b, c})

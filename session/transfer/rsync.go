@@ -1,14 +1,20 @@
 package transfer
 
 import (
+	"bytes"
 	"strconv"
+	"strings"
 	"time"
 )
 
+// maxRsyncLine bounds the line of -s.
+const maxRsyncLine = 64 << 10 // bytes
+
 // rsyncRun is what the command line said. paths are those that are copied.
 type rsyncRun struct {
-	paths []string
-	needs []Direction
+	paths            []string
+	needs            []Direction
+	sender, secluded bool
 }
 
 // rsync counts what an rsync moves: one entry for each path, which says nothing
@@ -22,6 +28,7 @@ type rsync struct {
 	sent  [2]int64 // bytes: from the target, towards it
 	why   string   // it was stopped
 	done  bool
+	line  []byte // of -s, as far as it has come
 }
 
 func newRsync(run rsyncRun, may May) *rsync {
@@ -30,15 +37,66 @@ func newRsync(run rsyncRun, may May) *rsync {
 
 // Data implements Decoder.
 func (d *rsync) Data(toTarget bool, p []byte, r Ruling) error {
+	d.sent[index(toTarget)] += int64(len(p))
+	if toTarget && d.run.secluded {
+		var err error
+		if p, err = d.secluded(p); err != nil {
+			d.why = err.Error()
+			d.Finish(-1, r)
+			return err
+		}
+	}
 	for _, way := range d.run.needs {
 		if d.why = d.may(way); d.why != "" {
 			d.Finish(-1, r)
 			return &Stopped{way, d.why}
 		}
 	}
-	d.sent[index(toTarget)] += int64(len(p))
 	r.Pass(p, false)
 	return nil
+}
+
+// secluded reads the line that comes first with -s: words that end in NUL, behind
+// the program's name, up to an empty one. It gives what is to reach the target by
+// now: the words that were read, and what came behind them.
+func (d *rsync) secluded(p []byte) ([]byte, error) {
+	d.line = append(d.line, p...)
+	end := bytes.Index(d.line, []byte("\x00\x00"))
+	if end < 0 && len(d.line) > maxRsyncLine || end > maxRsyncLine {
+		return nil, &BadCommand{"rsync", "entry: rsync: its options and names are too long: copy fewer at a time"}
+	} else if end < 0 {
+		return nil, nil
+	}
+	words := bytes.Split(d.line[:end], []byte{0})
+	rest := d.line[end+2:]
+	d.line, d.run.secluded = nil, false
+	o := rsyncOptions{sender: d.run.sender, inside: true}
+	names := false // which rsync looks for patterns in, as a shell would
+	for _, text := range words[1:] {
+		w := dead(string(text))
+		for i, c := range text {
+			w.live[i] = names && strings.IndexByte("*?[", c) >= 0
+		}
+		names = names || w.text == "."
+		o.rest = append(o.rest, w)
+	}
+	operands, bad := o.read()
+	if string(words[0]) != "rsync" {
+		bad = "its line inside doesn't begin with its name: copy with a stock rsync"
+	}
+	if bad != "" {
+		return nil, &BadCommand{"rsync", "entry: rsync: " + bad}
+	}
+	d.run.paths, d.run.needs = texts(o.rest), o.needs()
+	options := o.words
+	if !o.sender && !o.appends && d.may(Download) != "" { // see Program.Line
+		options = append(o.deltas, dead("-W"))
+	}
+	line := []byte("rsync\x00")
+	for _, w := range append(options, operands...) {
+		line = append(append(line, w.text...), 0)
+	}
+	return append(append(line, 0), rest...), nil
 }
 
 // End implements Decoder.

@@ -25,6 +25,7 @@ func TestRsyncMeansTheSame(t *testing.T) {
 		"-a --remove-source-files home:sub/b.csv back/", "-a --ignore-existing --existing -u . home:",
 		"-az --compress-choice=zlib --compress-level=3 --checksum-choice=md5 --checksum-seed=5 --modify-window=1 --timeout=30 --bwlimit=100m a home:x",
 		"-i --info=stats2 --debug=flist1 --stats a home:x", "-a --files-from=list home:. back", "-aKkLOJ --safe-links --munge-links . home:x",
+		"-as sub home:'x y'", "-as home:sub/[a-c]* home:-x 'home:sp ace' back", "-rs --backup --backup-dir=old --delete --groupmap=*:root sub/ home:sub",
 		"-aE --preallocate --mkpath a home:p/q/r/a", "-dq --no-r --protocol=29 . home:x",
 	} {
 		t.Run(args, func(t *testing.T) {
@@ -113,6 +114,46 @@ func TestRsyncUploadTellsNothing(t *testing.T) {
 		plant(t, here, 1<<10)
 		if result, _ := g.run(t, here, "rsync", "-e", g.ssh(t), refused, "a", "home:"); result.Code == 0 || !strings.Contains(result.Stderr, "you may not download") {
 			t.Errorf("%s: %s", refused, result)
+		}
+	}
+}
+
+// TestRsyncSecluded has what may not stand in a line of -s, which comes inside.
+func TestRsyncSecluded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		sender bool
+		line   string
+		want   string // reaches the target; "" is refused
+	}{
+		"an upload":             {false, "rsync|--delete|--no-W|.|x y|", "rsync|--delete|-W|.|x y||then"},
+		"a download":            {true, "rsync|-B1000|.|a|b*|-x|", "rsync|-B1000|.|a|b*|./-x||then"},
+		"a map of groups":       {false, "rsync|--groupmap=*:x|.|x|", "rsync|--groupmap=*:x|-W|.|x||then"},
+		"a log":                 {false, "rsync|--log-file=x|.|x|", ""},
+		"a sender all at once":  {false, "rsync|--sender|.|x|", ""},
+		"a program":             {false, "rsync|-e|sh|.|x|", ""},
+		"another one's name":    {false, "sh|.|x|", ""},
+		"a pattern to go to":    {false, "rsync|.|x*|", ""},
+		"removes":               {true, "rsync|--remove-source-files|.|x|", ""},
+		"tells of old files":    {false, "rsync|--append|.|x|", ""},
+		"small blocks":          {false, "rsync|-B1|.|x|", ""},
+		"names without a dot":   {false, "rsync|x|", ""},
+		"a line without an end": {false, "rsync|" + strings.Repeat("x", maxRsyncLine), ""},
+	} {
+		for _, size := range []int{1 << 20, 1} {
+			way := map[bool]Direction{true: Download, false: Upload}[tt.sender]
+			run := rsyncRun{needs: []Direction{way}, sender: tt.sender, secluded: true}
+			b := newBench(t, newRsync(run, only(way)))
+			for piece := range slices.Chunk([]byte(strings.ReplaceAll(tt.line+"|then", "|", "\x00")), size) {
+				if b.err == nil {
+					_ = b.data(true, piece) // b.err
+				}
+			}
+			if got := strings.ReplaceAll(string(b.passed[1]), "\x00", "|"); got != tt.want || (b.err == nil) != (tt.want != "") {
+				t.Errorf("%s: %q, %v", name, got, b.err)
+			}
+			if b.err != nil && len(b.entries) == 0 {
+				t.Errorf("%s: no entry", name)
+			}
 		}
 	}
 }
