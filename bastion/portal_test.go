@@ -160,7 +160,7 @@ func TestPortalVerbs(t *testing.T) {
 	}{
 		{"help", 0, []string{"ssh entry targets", "ssh entry enroll", "ssh entry doctor", "Exit status"}, nil},
 		{"help keys", 0, []string{"ssh entry keys add [KEY]", "one-time code"}, nil},
-		{"keys --help", 0, []string{"ssh entry keys forget"}, nil},
+		{"keys --help", 0, []string{"ssh entry keys forget NUMBER|FINGERPRINT|all"}, nil},
 		{"home", 2, nil, []string{"entry: home.tinker is a machine, not a command here. From your own computer: ssh -J entry home\n"}},
 		{"targest", 2, nil, []string{"entry: no such command; did you mean ssh entry targets? All: ssh entry help\n"}},
 		{"help telnet", 4, nil, []string{"no such command"}},

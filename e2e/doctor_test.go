@@ -58,7 +58,7 @@ func TestOperatorsDoctor(t *testing.T) {
 	if n := strings.Count(home.Stderr.String(), "Accepted"); n != 0 {
 		t.Errorf("%d logins at home", n)
 	}
-	if far := s.entry("doctor", "alice", "--from", "192.0.2.7"); strings.Count(far.Stdout, "denied: ") != 4 || far.Code != 0 {
+	if far := s.entry("doctor", "alice", "--from", "192.0.2.7"); strings.Count(far.Stdout, "denied: ") != 4 || far.Code != 3 || !strings.Contains(far.Stderr, "no target opens for alice from 192.0.2.7") {
 		t.Errorf("%s", far)
 	}
 	if none := s.entry("doctor", "nobody"); none.Code != 4 || !strings.Contains(none.Stderr, "no such user") {

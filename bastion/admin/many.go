@@ -63,7 +63,7 @@ func (a *Server) addMany(r *http.Request) (any, error) {
 		return nil, err
 	}
 	people := make([]identity.Person, 0, len(in.People))
-	var wrong []string
+	var faults faults
 	out := []ManyResult{}
 	seen := map[string]bool{}
 	for _, p := range in.People {
@@ -72,15 +72,15 @@ func (a *Server) addMany(r *http.Request) (any, error) {
 				out = append(out, ManyResult{User: p.Name, Outcome: Left, Reason: err.Error()})
 				continue
 			}
-			wrong = append(wrong, err.Error())
+			faults.add(p.Name, err.Error())
 		}
 		if seen[p.Name] {
-			wrong = append(wrong, plain.Line(p.Name)+" stands there twice")
+			faults.add(p.Name, plain.Line(p.Name)+" stands there twice")
 		}
 		seen[p.Name] = true
 		people = append(people, p.Person)
 	}
-	if len(wrong) > 0 {
+	if wrong := faults.lines(); len(wrong) > 0 {
 		if more := len(wrong) - mostProblems; more > 0 {
 			wrong = append(wrong[:mostProblems], "and "+plain.Count(more, "more problem"))
 		}
@@ -113,6 +113,43 @@ func (a *Server) addMany(r *http.Request) (any, error) {
 		out = append(out, res)
 	}
 	return out, nil
+}
+
+// mostNamed is how many people a problem that they have in common names.
+const mostNamed = 5
+
+// faults are what is wrong with people, each problem once: "alice, bob and 26 more:
+// the policy has no lab x".
+type faults struct {
+	order []string            // what is said behind the name, as it came
+	names map[string][]string // with whom it is so
+}
+
+// add notes a problem, which begins with the name.
+func (f *faults) add(name, problem string) {
+	what, ok := strings.CutPrefix(problem, name)
+	if !ok {
+		name, what = "", problem
+	}
+	if f.names == nil {
+		f.names = map[string][]string{}
+	}
+	if f.names[what] == nil {
+		f.order = append(f.order, what)
+	}
+	f.names[what] = append(f.names[what], name)
+}
+
+// lines are the problems.
+func (f *faults) lines() (out []string) {
+	for _, what := range f.order {
+		names := f.names[what]
+		if rest, ok := strings.CutPrefix(what, " is "); ok && len(names) > 1 {
+			what = " are " + rest
+		}
+		out = append(out, plain.List(names, mostNamed)+what)
+	}
+	return out
 }
 
 // fits says what is wrong with one of them.

@@ -210,6 +210,10 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account, name, say string
 			continue
 		}
 		wrong++
+		if isLetter(typed) {
+			prompt = "There is no such choice: " + choices + ". " + d.a.issuer + " one-time code: "
+			continue
+		}
 		now := d.a.now()
 		digits, _ := secret.ParseCode(typed)
 		m, err := secret.FindStep(seed, digits, now, -1, -1)

@@ -416,3 +416,22 @@ func TestNoSecretIsLogged(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownLetterAtTheQRCode: whoever types a letter that stands for no view reads
+// which do, not that a code was wrong.
+func TestUnknownLetterAtTheQRCode(t *testing.T) {
+	w := newWorld(t)
+	temp, err := w.a.AddUser(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seed []byte
+	_, err = w.login(attempt("alice"), round{askPass, temp}, round{askOwn, good}, round{"Repeat new entry passphrase: ", good},
+		round{"…entry one-time code: ", func(p string) string { seed = readSeed(t, p); return "Q" }},
+		round{"There is no such choice: d dark, l light, b big, t text, u link. entry one-time code: ", "t"},
+		round{"…entry one-time code: ", func(string) string { return identity.CodeAt(seed, w.clock.Now()) }},
+		round{"…Press Enter when you have kept them, to go on with entry: ", ""})
+	if err != nil {
+		t.Error(err)
+	}
+}

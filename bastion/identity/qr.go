@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/boombuler/barcode"
 	"github.com/boombuler/barcode/qr"
@@ -87,6 +88,15 @@ type seedView struct {
 	picture, link, onLight, big bool
 }
 
+// choices are the letters that change the view.
+const choices = "d dark, l light, b big, t text, u link"
+
+// isLetter tells whether somebody typed one letter, which is no code.
+func isLetter(typed string) bool {
+	r := []rune(strings.TrimSpace(typed))
+	return len(r) == 1 && unicode.IsLetter(r[0])
+}
+
 // switched changes the view by what was typed, and tells whether it was one of the
 // letters for that.
 func (v *seedView) switched(typed string) bool {
@@ -125,7 +135,7 @@ func (v *seedView) prompt() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "\n" + renderQR(code, v.onLight, v.big) + "d dark, l light, b big, t text, u link\n" + key, nil
+	return "\n" + renderQR(code, v.onLight, v.big) + choices + "\n" + key, nil
 }
 
 // groupedSecret is the seed for typing: base32 in groups of four, four a line.

@@ -42,7 +42,7 @@ func verbs() []verb {
 		{name: "doctor", short: "what stands in your way: clocks, locks, dates, logins, targets", usage: []string{"doctor"},
 			more: "Exit status 1 says that something needs doing.", run: (*visit).verbDoctor},
 		{name: "keys", short: "your public keys, and those that need no code for now",
-			usage: []string{"keys", "keys add [KEY]", "keys remove NUMBER|FINGERPRINT", "keys enable NUMBER|FINGERPRINT", "keys forget [NUMBER|FINGERPRINT|all]"},
+			usage: []string{"keys", "keys add [KEY]", "keys remove NUMBER|FINGERPRINT", "keys enable NUMBER|FINGERPRINT", "keys forget NUMBER|FINGERPRINT|all"},
 			more:  "KEY is the line in a file like id_ed25519.pub: ssh -t %[1]s keys add \"$(cat ~/.ssh/id_ed25519.pub)\". Without it the line is asked for, or read from the standard input. `add` asks for a one-time code, and for a signature of the key: a key belongs to one account, and one that was shown to be somebody's can't be added by others. `remove` and `forget` don't, and act at once. A key that ten wrong codes came behind is suspended: `enable` lets it be used again, asks for a code, and wants a connection that was opened by the passphrase or another key.", run: (*visit).verbKeys},
 		{name: "enroll", short: "another authenticator, for a second device or a new phone",
 			usage: []string{"enroll [NAME]", "enroll list", "enroll remove NUMBER|NAME"},

@@ -31,11 +31,22 @@ func newPages(f guide.Facts) (*Pages, error) {
 
 // Put writes new files dir/user.html and dir/user.txt that everybody may read,
 // and returns their paths. On an error those that were written come with it. It
-// overwrites nothing.
-func (p *Pages) Put(dir, user string) (files []string, err error) { return p.put(dir, user) }
+// overwrites nothing, and makes dir where it isn't there.
+func (p *Pages) Put(dir, user string) (files []string, err error) {
+	if err := makeFolder(dir); err != nil {
+		return nil, err
+	}
+	return p.put(dir, user)
+}
+
+// makeFolder makes a folder that everybody may look into, where there is none.
+func makeFolder(dir string) error { return os.MkdirAll(dir, 0o755) }
 
 // Replace is Put in place of older files.
 func (p *Pages) Replace(dir, user string) (files []string, err error) {
+	if err := makeFolder(dir); err != nil {
+		return nil, err
+	}
 	for _, ext := range []string{".html", ".txt"} {
 		if err := os.Remove(filepath.Join(dir, user+ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,8 @@ host key on record.
 Rules about networks are judged for the address that --from names; without it
 they may show as refusals. What only a login tells (a directory's groups) isn't
 known here. Targets are tried only while a server runs, from where it runs; no
-login is made. Exit status 1 says that something stands in the way.`,
+login is made. Exit status 1 says that something stands in the way, 3 that only the
+policy does: no target opens.`,
 		Example: "  entry doctor alice\n  entry doctor alice --from 192.0.2.7",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,6 +52,9 @@ login is made. Exit status 1 says that something stands in the way.`,
 				}
 				if printDiagnosis(os.Stdout, d) {
 					return failf(exitFailure, "something stands in %s's way", d.User.Name)
+				}
+				if !slices.ContainsFunc(d.Places, func(p admin.Place) bool { return p.Denied == "" }) {
+					return failf(exitDenied, "no target opens for %s%s", d.User.Name, map[bool]string{true: " from " + d.From}[d.From != ""])
 				}
 				return nil
 			})

@@ -132,6 +132,9 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	}
 	fmt.Fprintf(os.Stderr, "%d added, %d renewed, %d served before, %d in use, %d disabled. Secrets are in %s%s.\n", count[identity.Added], count[identity.Renewed],
 		count[identity.Waits], count[identity.InUse], count[identity.Barred], m.out, map[bool]string{true: " no more: they were handed out"}[m.handOut])
+	if n := numbers(phones); n > 0 && cfg.SMS == nil && m.from != "" {
+		fmt.Fprintf(os.Stderr, "note: %s kept, and no code is sent there: entry.yaml has no gateway (sms)\n", plain.Count(n, "phone number"))
+	}
 	if count[identity.Barred] > 0 {
 		return fmt.Errorf("%s could not be added", plain.Count(count[identity.Barred], "user"))
 	}
@@ -142,6 +145,16 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 		return fmt.Errorf("the accounts of %s are not as the file has them", plain.Count(differ, "user"))
 	}
 	return nil
+}
+
+// numbers is how many people have a phone number.
+func numbers(phones map[string]string) (n int) {
+	for _, number := range phones {
+		if number != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // people are those of the file, or whose invitations wait.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -219,6 +220,29 @@ func (d *Document) parse(data []byte) {
 	}
 }
 
+// wrapped is a line that has nothing but the rest of a public key.
+var wrapped = regexp.MustCompile(`^\s*[A-Za-z0-9+/]{16,}={0,2}(\s+\S+)?\s*$`)
+
+// pasted reports lines that a mail or a word processor has changed, and whether there
+// are any. It is asked where the parser has failed: elsewhere they may be right.
+func (d *Document) pasted() bool {
+	found := false
+	for i, line := range d.lines {
+		rest := strings.TrimLeft(line, " ")
+		at := len(line) - len(rest) + 1
+		switch {
+		case strings.HasPrefix(rest, "\u2013 "), strings.HasPrefix(rest, "\u2014 "), strings.HasPrefix(rest, "\u2212 "):
+			d.report(i+1, at, CodeSyntax, "a dash that only looks like a hyphen; type - instead")
+		case i > 0 && wrapped.MatchString(line) && strings.Contains(d.lines[i-1], "AAAA"):
+			d.report(i+1, at, CodeSyntax, "the rest of the key on the line before; a key stands on one line")
+		default:
+			continue
+		}
+		found = true
+	}
+	return found
+}
+
 // syntax reports a parse error at its place, in the parser's words.
 func (d *Document) syntax(err error) {
 	var le *yaml.LoadError
@@ -255,6 +279,9 @@ func (d *Document) syntax(err error) {
 			d.report(line, col, CodeSyntax, "no text begins with @ here: put it in quotes; of a @cert-authority line keep the key alone, for host_ca")
 			return
 		}
+	}
+	if d.pasted() {
+		return
 	}
 	message := "not valid YAML: " + le.Message
 	if le.ContextMsg != "" {

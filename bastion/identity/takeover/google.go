@@ -32,6 +32,9 @@ func parseGoogleAuthenticator(text string) (seed []byte, notes []string, err err
 		if !ok {
 			continue
 		}
+		if !strings.HasPrefix(option, " ") { // the library passes over such a line, whatever it was meant to say
+			return nil, nil, errors.New("it has an option that is unknown here, because no space stands behind its quote")
+		}
 		name, value := "", ""
 		if f := strings.Fields(option); len(f) > 0 {
 			name, value = f[0], strings.Join(f[1:], " ")

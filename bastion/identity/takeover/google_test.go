@@ -31,6 +31,7 @@ func TestParseGoogleAuthenticator(t *testing.T) {
 		"a step of nothing":     {text: seedText + "\n\" TOTP_AUTH\n\" STEP_SIZE\n", refused: "30 seconds"},
 		"an unknown option":     {text: seedText + "\n\" TOTP_AUTH\n\" DIGITS 8\n", refused: "unknown here"},
 		"and without a space":   {text: seedText + "\n\" TOTP_AUTH\n\"DIGITS 8\n", refused: "unknown here"},
+		"timed without a space": {text: seedText + "\n\"TOTP_AUTH\n", refused: "no space stands behind its quote"},
 		"a seed read off":       {text: "GEZDGNBV-GY3TQOJQ-GEZDGNBV-GY3TQ0JQ\n\" TOTP_AUTH\n"},
 		"no base32":             {text: "0189" + seedText + "\n\" TOTP_AUTH\n", refused: "first line"},
 	} {
