@@ -349,3 +349,61 @@ func TestNothingIsDownloadedAgainstTheRules(t *testing.T) {
 		t.Error(r.err)
 	}
 }
+
+// What can be read in two ways passes for nobody, whatever he may do.
+func TestWhatIsMalformedPassesForNobody(t *testing.T) {
+	inner := pkt(fxpRemove, 99, "old")
+	long := strings.Repeat("a", maxPath+1)
+	for name, test := range map[string]struct {
+		p    []byte
+		code uint32
+		text string
+	}{
+		"more after the path":           {pkt(fxpStat, 7, "a", inner), fxBadMessage, "entry: a malformed request"},
+		"no path":                       {pkt(fxpRemove, 7), fxBadMessage, "entry: a malformed request"},
+		"a path cut":                    {pkt(fxpRemove, 7, 5, []byte("old")), fxBadMessage, "entry: a malformed request"},
+		"a path that ends early":        {pkt(fxpRemove, 7, "old\x00"), fxBadMessage, "entry: a malformed request"},
+		"a path within a path":          {pkt(fxpRename, 7, "a\x00b", "c"), fxBadMessage, "entry: a malformed request"},
+		"a long path":                   {pkt(fxpRename, 7, "a", long), fxFailure, "entry: a path of more than 4096 bytes"},
+		"unknown flags of open":         {pkt(fxpOpen, 7, "a", 0x41, noAttrs), fxOpUnsupported, "entry: unknown flags 0x41 of open"},
+		"every flag of open":            {pkt(fxpOpen, 7, "a", uint32(0xffffffff), noAttrs), fxOpUnsupported, "entry: unknown flags 0xffffffff of open"},
+		"unknown attributes":            {pkt(fxpSetstat, 7, "a", 0x10, inner), fxBadMessage, "entry: a malformed request"},
+		"attributes cut":                {pkt(fxpSetstat, 7, "a", attrSize, 1), fxBadMessage, "entry: a malformed request"},
+		"attributes without end":        {pkt(fxpSetstat, 7, "a", uint32(attrExtended), uint32(0xffffffff), "x", "y"), fxBadMessage, "entry: a malformed request"},
+		"a write of less than there is": {pkt(fxpWrite, 7, "h", uint64(0), 1, inner), fxBadMessage, "entry: a malformed request"},
+		"a write of nothing and more":   {pkt(fxpWrite, 7, "h", uint64(0), 0, inner), fxBadMessage, "entry: a malformed request"},
+		"a write of more than there is": {pkt(fxpWrite, 7, "h", uint64(0), uint32(0xffffffff), inner), fxBadMessage, "entry: a malformed request"},
+		"a write without offset":        {pkt(fxpWrite, 7, "h"), fxBadMessage, "entry: a malformed request"},
+		"a write without handle":        {pkt(fxpWrite, 7), fxBadMessage, "entry: a malformed request"},
+		"a write beyond":                {pkt(fxpWrite, 7, "h", uint64(1<<63-1), "x"), fxFailure, "entry: an offset that no file has"},
+		"a read beyond":                 {pkt(fxpRead, 7, "h", uint64(1<<63), 1), fxFailure, "entry: an offset that no file has"},
+		"a handle that is too long":     {pkt(fxpWrite, 7, strings.Repeat("h", 257), uint64(0), "x"), fxBadMessage, "entry: a malformed request"},
+		"a forged handle":               {pkt(fxpWrite, 7, "i", uint64(0), "x"), fxFailure, "entry: no file is open by that handle"},
+		"a forged handle to close":      {pkt(fxpClose, 7, ""), fxFailure, "entry: no file is open by that handle"},
+		"a forged handle to copy to":    {pkt(fxpExtended, 7, "copy-data", "h", uint64(0), uint64(0), "i", uint64(0)), fxFailure, "entry: no file is open by that handle"},
+		"a directory to write to":       {pkt(fxpWrite, 7, "d", uint64(0), "x"), fxFailure, "entry: no file is open by that handle"},
+		"an unknown extension":          {pkt(fxpExtended, 7, "fsync@openssh.com ", "h"), fxOpUnsupported, `entry: unknown extension "fsync@openssh.com "`},
+		"an extension with more":        {pkt(fxpExtended, 7, "fsync@openssh.com", "h", "h"), fxBadMessage, "entry: a malformed request"},
+		"an id that is under way":       {pkt(fxpRemove, 3, "a"), fxBadMessage, "entry: a request with that id is under way"},
+	} {
+		for _, piece := range []int{1 << 20, 1} {
+			b := greeted(t, anything)
+			b.send(pkt(fxpOpen, 1, "f", fxfRead|fxfWrite, noAttrs), pkt(fxpOpendir, 2, "d"))
+			b.reply(pkt(fxpHandle, 1, "h"), pkt(fxpHandle, 2, "d"))
+			b.send(pkt(fxpStat, 3, "f"))
+			passed := len(b.passed[1])
+			b.send(slices.Collect(slices.Chunk(test.p, piece))...)
+			id := binary.BigEndian.Uint32(test.p[5:])
+			if len(b.passed[1]) != passed || !bytes.Equal(b.answers[1], status(id, &reject{test.code, test.text})) {
+				t.Errorf("%s: %q passed, %q was answered", name, b.passed[1][passed:], b.answers[1])
+			}
+			if len(b.entries) != 1 || b.entries[0].Outcome != Refused || b.entries[0].Detail != test.text {
+				t.Errorf("%s: %q", name, b.lines())
+			}
+			after := pkt(fxpRemove, 8, "a") // what follows is understood
+			if b.send(after); !bytes.Equal(b.passed[1][passed:], after) {
+				t.Errorf("%s: then %q passed", name, b.passed[1][passed:])
+			}
+		}
+	}
+}
