@@ -17,8 +17,9 @@ const (
 	maxSegments = 4096    // of one channel
 
 	// maxMarks is how many places are remembered, of a file and of a channel, from
-	// which bytes that pass again can be compared.
-	maxMarks, maxChannelMarks = 64, 1024
+	// which bytes that pass again can be compared. paramiko asks twice for a block
+	// with any number of requests in between.
+	maxMarks, maxChannelMarks = 1024, 2048
 )
 
 // pool is what the files of a channel hold together.
@@ -105,8 +106,9 @@ func (c *content) mark() {
 		return
 	}
 	if len(c.marks) > 0 && (len(c.marks) == maxMarks || c.pool.marks == maxChannelMarks) {
-		c.marks = slices.Delete(c.marks, 0, 1)
-		c.pool.marks--
+		n := (len(c.marks) + 3) / 4 // the oldest
+		c.marks = slices.Delete(c.marks, 0, n)
+		c.pool.marks -= n
 	}
 	if c.pool.marks < maxChannelMarks {
 		c.marks = append(c.marks, mark{c.next, clone(c.sum)})
