@@ -23,6 +23,15 @@ func (d *directory) bob(t testing.TB, phrase string) {
 	d.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: B\nuserPassword: "+phrase+"\n")
 }
 
+// directoryOfBob is a directory with bob in it, and in that group.
+func directoryOfBob(t testing.TB, phrase, group string) *directory {
+	t.Helper()
+	d := startDirectory(t, phrase)
+	d.bob(t, phrase)
+	d.modify(t, "dn: cn="+group+",dc=example,dc=org\nchangetype: add\nobjectClass: groupOfNames\ncn: "+group+"\nmember: uid=bob,dc=example,dc=org\n")
+	return d
+}
+
 // asks has the site ask the directory, as alice of that passphrase, for users and
 // their groups.
 func (s *site) asks(ldap *directory, phrase, poll string) {
@@ -124,14 +133,7 @@ member: uid=bob,dc=example,dc=org
 func TestDeniedGroupsHoldForRememberedKeys(t *testing.T) {
 	beside(t)
 	const phrase = "correct horse battery of the university"
-	ldap := startDirectory(t, phrase)
-	ldap.bob(t, phrase)
-	ldap.modify(t, `dn: cn=barred,dc=example,dc=org
-changetype: add
-objectClass: groupOfNames
-cn: barred
-member: uid=bob,dc=example,dc=org
-`)
+	ldap := directoryOfBob(t, phrase, "barred")
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, recordAll(),
@@ -164,14 +166,7 @@ member: uid=bob,dc=example,dc=org
 func TestAnotherPersonOfThatName(t *testing.T) {
 	beside(t)
 	const phrase = "correct horse battery of the university"
-	ldap := startDirectory(t, phrase)
-	ldap.bob(t, phrase)
-	ldap.modify(t, `dn: cn=visitors,dc=example,dc=org
-changetype: add
-objectClass: groupOfNames
-cn: visitors
-member: uid=bob,dc=example,dc=org
-`)
+	ldap := directoryOfBob(t, phrase, "visitors")
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
