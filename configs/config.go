@@ -98,9 +98,10 @@ type Recording struct {
 	// Default 0.
 	Quota int64
 	// Share is how many bytes of one user's recordings a day are taken as they come;
-	// it is never more than a tenth of the file system. Beyond it bulk is counted and
-	// digested, and what a person can read on each terminal goes on being kept. 0 is no
-	// bound. Default 1GiB.
+	// it is never more than a tenth of what was free beyond Reserve when the day began.
+	// Beyond it bulk is counted and digested, and what a person can read on each
+	// terminal goes on being kept up to as much again. At three times the share the
+	// user's sessions end until the next day. 0 is no bound. Default 1GiB.
 	Share int64
 	// Notice is where a session says that it is recorded. Default "pty".
 	Notice Notice

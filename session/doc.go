@@ -91,7 +91,7 @@
 // and comes to ("channel-open", "pty-req", "exec", "channel-close"), Resize,
 // Exit, and Transfer for bytes that aren't kept. Output, Error and Input are
 // kept under a full recording, beyond the user's share of the day (Options.Share) only
-// what a person can read on a terminal. A forward's payload never is, nor the secret of
+// what a person can read on a terminal, for as much again. A forward's payload never is, nor the secret of
 // an x11-req.
 //
 // A program that policy refuses is granted to the client, as far as its answer

@@ -57,7 +57,7 @@ func (s *sessionChannel) begin() {
 func (s *sessionChannel) digested() {
 	s.r.digested.Do(func() {
 		e := audit.Event{Type: audit.AlarmDigested, Channel: s.id, ChannelType: "session", Reason: "share",
-			Detail: "output of a terminal came faster than anybody reads, beyond the user's share: the recording has a digest of it only"}
+			Detail: "beyond the user's share output of a terminal came faster than anybody reads, or as much again was kept today: the recording has a digest of it only"}
 		s.lease.fill(&e)
 		s.r.event(e)
 	})

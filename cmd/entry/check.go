@@ -33,8 +33,9 @@ audit log and the database are looked at as well: what a start would refuse of t
 (a log that was rotated, changed, or put back older than the database or its
 witness) is said here in the same words, with exit code 1. Warnings are on standard
 error and don't change the exit code: among them, members of a lab without an
-account, accounts in no lab, with the names that are likely misspelt, and public
-keys that several accounts have.
+account, accounts in no lab, with the names that are likely misspelt, public keys that
+several accounts have, and a disk of recordings with less than a day's share for
+each account.
 
 The last line is for users' known_hosts: with it they see no host-key warning.`,
 		Example: "  entry check --dir /etc/entry\n  entry check --dir /etc/entry && systemctl reload entry",
@@ -93,6 +94,9 @@ func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warning
 	err = errors.Join(o.call(ctx, http.MethodGet, "/v1/users", nil, &users), o.Close())
 	if err != nil {
 		return []string{"the accounts were not held against the policy: " + err.Error()}, nil
+	}
+	if room := site.Room(cfg, len(users)); room != "" {
+		warnings = append(warnings, room)
 	}
 	s := admin.Compare(users, p)
 	var missing []string

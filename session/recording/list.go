@@ -140,6 +140,43 @@ func Stat(dir, id string) (info Info, err error) {
 	return info, err
 }
 
+// SizeSince is how many bytes of a recording were written after t, for all that the
+// times of its segments say: what can't be read counts as written since. It reads
+// their clear beginnings only.
+func SizeSince(dir, id string, t time.Time) (n int64, err error) {
+	f, err := openFile(dir, id, Ext)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	h, _, at, err := readHeader(f)
+	if errors.Is(err, errHeader) {
+		return st.Size(), nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for at < st.Size() {
+		var head [segmentHead]byte
+		if n, err := f.ReadAt(head[:], at); n < len(head) {
+			if errors.Is(err, io.EOF) {
+				break // torn
+			}
+			return 0, err
+		}
+		s, length, err := parseSegmentHead(head[:])
+		if err != nil || h.Start.Add(time.Duration(s.at)*time.Microsecond).After(t) {
+			break
+		}
+		at += segmentHead + int64(length) + segmentTail
+	}
+	return max(0, st.Size()-at), nil
+}
+
 // lastSegment reads the last segment's ends by way of the length that stands
 // behind it. It reports false when there is no whole segment at the end.
 func lastSegment(f io.ReaderAt, start, size int64) (s segment, ok bool) {

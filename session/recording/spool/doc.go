@@ -29,7 +29,9 @@
 //   - Beyond Options.Share a user's bulk isn't kept that day, which Writer.Stream
 //     says; a user can't fill the spool for the others. What a person can read is
 //     kept of each terminal, whatever the user's others show. The more of them show
-//     more than that at once, the less of each.
+//     more than that at once, the less of each. Beyond two shares no output is kept,
+//     and beyond three ErrShare ends the user's recordings that day. A share is a
+//     tenth of what is free at most, so one user or two never fill the spool.
 //   - A full disk ends recordings, never the spool. The lists of ticks take
 //     their space ahead; where that isn't possible, a list that finds no room
 //     ends the recordings in it, and is committed once there is room again.

@@ -3,10 +3,15 @@
 package spool
 
 import (
+	"errors"
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"entry/session/recording"
 )
 
 // What people read goes on being kept beyond the share: faster than this nobody
@@ -24,21 +29,43 @@ const (
 	ownPiece = 1 << 10  // bytes that there must be before a stream that had to be cut is kept again
 )
 
-// leastPart is how many users' shares the spool's file system holds at least.
-const leastPart = 10
+// A user's day has three shares of one size, counted as bytes are sealed: in the
+// first everything is kept, in the second what people read, in the third only what
+// can't be left out (requests, exits, digests). Then the user's sessions end, and no
+// other's: whatever one or two users do, some of what was free is left.
+const (
+	keptShares = 2 // with output
+	mostShares = 3
+
+	// leastPart is how many shares there are at least in what is free beyond the
+	// reserve when a day begins.
+	leastPart = 10
+
+	// twoFiles is what a recording takes on a disk at least.
+	twoFiles = 8 << 10 // bytes
+)
 
 // shares are what users may have recorded in a day (UTC) before their bulk is
 // counted and digested instead. It is safe for concurrent use.
 type shares struct {
-	most int64 // bytes as they are sealed; 0 is no bound
-	now  func() time.Time
+	share  int64 // bytes, as configured; 0 is no bound
+	size   int64 // bytes of the file system; 0 where it can't tell
+	now    func() time.Time
+	rescue func(user string) bool
 
-	mu sync.Mutex // guards of
-	of map[string]*share
+	part atomic.Int64 // bytes that one user's share isn't more than today
+
+	mu  sync.Mutex // guards what follows; may be taken while a share's is held
+	of  map[string]*share
+	day int64
+	sum int64 // bytes of everybody's that day
 }
 
 // share is what one user has used of it.
 type share struct {
+	all    *shares
+	rescue bool // makes room for the others, which takes none of a small disk's
+
 	mu      sync.Mutex // guards what follows
 	day     int64
 	bytes   int64
@@ -59,22 +86,47 @@ type own struct {
 	used  time.Time // when something was last shown
 }
 
-// newShares has what was recorded today already. size is that of the file system.
-func newShares(most, size int64, now func() time.Time, dir string) (*shares, error) {
-	if most > 0 && size > 0 {
-		most = min(most, size/leastPart)
-	}
-	s := &shares{most: most, now: now, of: map[string]*share{}}
-	if most == 0 {
+// newShares has what was recorded today already.
+func newShares(o Options) (*shares, error) {
+	s := &shares{share: o.Share, size: sizeOf(o.Dir), now: o.Now, rescue: o.Rescue, of: map[string]*share{}}
+	s.part.Store(math.MaxInt64)
+	if s.share == 0 {
 		return s, nil
 	}
-	infos, err := listed(dir)
+	now := s.now()
+	midnight := now.UTC().Truncate(24 * time.Hour)
+	infos, err := listed(o.Dir)
 	for _, i := range infos {
-		if dayOf(i.Start) == dayOf(now()) {
-			s.user(i.User).add(i.Size, now())
+		n := i.Size + twoFiles
+		if i.Start.Before(midnight) {
+			if i.State == recording.Complete && i.End.Before(midnight) {
+				continue
+			}
+			var serr error
+			if n, serr = recording.SizeSince(o.Dir, i.ID, midnight); serr != nil {
+				err = errors.Join(err, serr)
+			}
 		}
+		s.user(i.User).add(n, now)
 	}
 	return s, err
+}
+
+// fit makes today's share fit what is free beyond the reserve, with what all have
+// taken of that today.
+func (s *shares) fit(free int64) {
+	s.mu.Lock()
+	s.roll(dayOf(s.now()))
+	room := free + s.sum
+	s.mu.Unlock()
+	s.part.Store(room / leastPart)
+}
+
+// roll begins a new day; s.mu is held.
+func (s *shares) roll(day int64) {
+	if day != s.day {
+		s.day, s.sum = day, 0
+	}
 }
 
 func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
@@ -84,17 +136,51 @@ func (s *shares) user(user string) *share {
 	defer s.mu.Unlock()
 	u := s.of[user]
 	if u == nil {
-		u = &share{day: dayOf(s.now()), reading: readingBurst, at: s.now(), drawn: map[*own]struct{}{}}
+		u = &share{all: s, rescue: s.rescue != nil && s.rescue(user), day: dayOf(s.now()), reading: readingBurst, at: s.now(), drawn: map[*own]struct{}{}}
 		s.of[user] = u
 	}
 	return u
 }
 
-func (u *share) add(n int64, now time.Time) {
+// most is how many bytes one of u's shares has today, at least 1.
+func (u *share) most() int64 {
+	part := u.all.part.Load()
+	if u.rescue {
+		part = math.MaxInt64
+	}
+	if u.all.size > 0 {
+		part = min(part, u.all.size/leastPart)
+	}
+	return max(1, min(u.all.share, part))
+}
+
+// add counts n bytes that were written, and returns ErrShare where there may be no
+// more today.
+func (u *share) add(n int64, now time.Time) error {
+	s := u.all
+	if s.share == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	s.roll(dayOf(now))
+	s.sum += n
+	s.mu.Unlock()
+	u.mu.Lock()
+	u.roll(now)
+	u.bytes += n
+	u.mu.Unlock()
+	return u.admit(now)
+}
+
+// admit returns ErrShare where the user has recorded more today than anybody may.
+func (u *share) admit(now time.Time) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.roll(now)
-	u.bytes += n
+	if u.all.share > 0 && !u.rescue && u.bytes >= mostShares*u.most() {
+		return ErrShare
+	}
+	return nil
 }
 
 func (u *share) roll(now time.Time) {
@@ -105,23 +191,24 @@ func (u *share) roll(now time.Time) {
 
 // Stream returns what says, of each n bytes of one stream of output in turn, how many
 // of them, from the first on, are to be kept: all within the user's share of the day,
-// and beyond it what a person can read on a terminal. What isn't kept is to be counted
-// and digested. What one stream shows never takes all of what another's terminal may.
+// and for as much again what a person can read on a terminal. What isn't kept is to be
+// counted and digested. What one stream shows never takes all of what another's
+// terminal may at that time; what all of them show in a day is bounded together.
 func (w *Writer) Stream(terminal bool) func(n int) int {
 	s, u := w.spool.shares, w.share
 	o := &own{}
 	return func(n int) int {
-		if s.most == 0 {
+		if s.share == 0 {
 			return n
 		}
 		now := s.now()
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.roll(now)
-		switch {
-		case u.bytes < s.most:
+		switch most := u.most(); {
+		case u.bytes < most:
 			return n
-		case !terminal:
+		case !terminal, u.bytes >= keptShares*most:
 			return 0
 		}
 		return u.beyond(o, n, now)
@@ -187,14 +274,14 @@ func (w *Writer) Used() int { return w.spool.UsedBy(w.user) }
 
 // UsedBy is how much of user's share of the day is used, in percent.
 func (s *Spool) UsedBy(user string) int {
-	if s.shares.most == 0 {
+	if s.shares.share == 0 {
 		return 0
 	}
 	u := s.shares.user(user)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.roll(s.shares.now())
-	return int(u.bytes * 100 / s.shares.most)
+	return int(u.bytes * 100 / u.most())
 }
 
 // sizeOf is how large the file system of a folder is, in bytes; 0 where that can't

@@ -20,7 +20,7 @@ func TestShare(t *testing.T) {
 	w := b.create(1)
 	bob, err := b.Create(recording.Header{ID: id(2), User: "bob", Lab: "tinker", Target: "home.tinker"}, []age.Recipient{auditor().Recipient()})
 	b.must(err)
-	noise := make([]byte, 2<<20)
+	noise := make([]byte, 5<<18)
 	for i := range noise {
 		noise[i] = byte(rand.Uint32())
 	}
@@ -79,7 +79,7 @@ func TestShare(t *testing.T) {
 func TestAFloodHidesNothing(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.Share = 1 << 20 })
 	flood, quiet := b.create(1), b.create(2)
-	flood.share.add(2<<20, b.clock.Now())
+	b.must(flood.share.add(5<<18, b.clock.Now()))
 	const line = 64
 	noise, shown := flood.Stream(true), flood.Stream(true)
 	elsewhere := quiet.Stream(true)

@@ -30,6 +30,9 @@ var (
 	// ErrQuota refuses a user's new recordings, and ends running ones, once
 	// the user's files in the spool are larger than the quota.
 	ErrQuota = errors.New("the user's spool quota is used up")
+	// ErrShare refuses a user's new recordings, and ends running ones, once three
+	// times the user's share of the day is written.
+	ErrShare = errors.New("the user's share of the day is used up three times")
 	// ErrClosed is returned for anything that comes after Close.
 	ErrClosed = errors.New("the recording is closed")
 	// ErrInUse is returned by Open while another process has the spool.
@@ -62,8 +65,10 @@ type Options struct {
 	// bound.
 	Quota int64
 	// Share is how many bytes of one user's recordings a day (UTC) are taken as they
-	// come; it is never more than a tenth of the file system. Beyond it Keeps says
-	// what still is. Zero means no bound.
+	// come; it is never more than a tenth of what was free beyond Reserve when the
+	// day began, or of the file system for Rescue's. Beyond it Writer.Stream says what
+	// still is, up to as much again; with a third of it written sessions end, but for
+	// Rescue's. Zero means no bound.
 	Share int64
 	// Stall is how long a recording may fail to take data, or to make it
 	// durable, before it ends. Zero means 5s.
@@ -147,7 +152,10 @@ func open(o Options, d disk) (*Spool, error) {
 		}
 		s.counted = o.Now()
 	}
-	if s.shares, err = newShares(o.Share, sizeOf(o.Dir), o.Now, o.Dir); err != nil {
+	if s.shares, err = newShares(o); err != nil {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	if err := s.fitShares(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	for range runtime.GOMAXPROCS(0) {
@@ -167,8 +175,8 @@ func (s *Spool) vital(name string, f func()) {
 }
 
 // Create starts a recording whose key only the holders of to can open. Its
-// header and its wrapped key are durable on return. It returns ErrFull or
-// ErrQuota before it makes anything, ErrStalled if the disk takes longer than
+// header and its wrapped key are durable on return. It returns ErrFull, ErrQuota or
+// ErrShare before it makes anything, ErrStalled if the disk takes longer than
 // Stall, and the spool's own error once that has failed.
 func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) {
 	rescue := s.o.Rescue != nil && s.o.Rescue(h.User)
@@ -187,6 +195,7 @@ func (s *Spool) Create(h recording.Header, to []age.Recipient) (*Writer, error) 
 	if err := s.within(begin, func() { _ = w.file.Close() }); err != nil { // ErrStalled is what counts
 		return nil, fmt.Errorf("start recording: %w", err)
 	}
+	_ = w.share.add(twoFiles, s.o.Now()) // the next segment says so
 	s.mu.Lock()
 	err = s.err
 	if s.closed {
@@ -236,6 +245,9 @@ func (w *Writer) begin(record, key []byte) error {
 // admit says whether a user's recording may start now.
 func (s *Spool) admit(user string, rescue bool) error {
 	free, ferr := s.disk.free()
+	if err := s.shares.user(user).admit(s.o.Now()); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -49,6 +49,10 @@ func (s *Spool) tick() error {
 	}
 	watch := s.watch(dirty, changed)
 	defer watch()
+	if err := s.fitShares(); err != nil {
+		s.fail(fmt.Errorf("check spool: %w", err))
+		return err
+	}
 	if err := s.makeRoom(dirty, changed); err != nil {
 		s.fail(err)
 		return err
@@ -194,6 +198,9 @@ func (s *Spool) commit() error {
 	full := noSpace(err)
 	if err != nil && !full {
 		return fmt.Errorf("list changes of recordings: %w", err)
+	}
+	for _, w := range changed {
+		_ = w.share.add(int64(len(list)/len(all)), s.o.Now()) // the next segment says so
 	}
 	if err := s.disk.syncAll(); err != nil {
 		return fmt.Errorf("sync recordings: %w", err)

@@ -105,9 +105,11 @@ func (w *Writer) handBack() {
 }
 
 // count adds n bytes to what w's user has written, and returns why that is enough:
-// ErrQuota, ErrFull or that the disk can't say.
+// ErrShare, ErrQuota, ErrFull or that the disk can't say.
 func (s *Spool) count(w *Writer, n int) error {
-	w.share.add(int64(n), s.o.Now())
+	if err := w.share.add(int64(n), s.o.Now()); err != nil {
+		return err
+	}
 	if s.o.Quota > 0 {
 		s.mu.Lock()
 		s.used[w.user] += int64(n)
@@ -137,4 +139,16 @@ func (s *Spool) look(rescue bool) error {
 		return nil
 	}
 	return ErrFull
+}
+
+// fitShares makes the users' shares fit the free space.
+func (s *Spool) fitShares() error {
+	if s.o.Share == 0 {
+		return nil
+	}
+	free, err := s.disk.free()
+	if err == nil {
+		s.shares.fit(free - s.o.Reserve)
+	}
+	return err
 }
