@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -157,6 +158,35 @@ func TestWordsInShells(t *testing.T) {
 		for i, got := range found {
 			if want, _, _ := meant(lines[i]); !slices.Equal(got, want) {
 				t.Errorf("%s finds %q in %q, not %q", shell, got, lines[i], want)
+			}
+		}
+	}
+}
+
+// TestAnyNameInShells has all shells read names of any characters, quoted anew.
+func TestAnyNameInShells(t *testing.T) {
+	const nasty = " \t!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~abc019"
+	random := rand.New(rand.NewPCG(5, 6))
+	var want, lines []string
+	for range 400 {
+		name := make([]byte, 1+random.IntN(12))
+		for i := range name {
+			name[i] = nasty[random.IntN(len(nasty))]
+		}
+		w := dead(string(name))
+		for i := range w.quoted {
+			w.quoted[i] = random.IntN(2) == 0
+		}
+		want, lines = append(want, w.text), append(lines, asLine([]word{dead("scp"), w}))
+	}
+	for _, shell := range shells {
+		found := shellWords(t, shell, lines...)
+		if len(found) != len(lines) {
+			t.Fatalf("%s read %d of %d lines", shell, len(found), len(lines))
+		}
+		for i, got := range found {
+			if len(got) != 2 || got[1] != want[i] {
+				t.Errorf("%s finds %q in %q, not %q", shell, got, lines[i], want[i])
 			}
 		}
 	}
