@@ -12,6 +12,8 @@ type row struct {
 	used    int  // cells until which something was written since the row was blank
 	wrapped bool // the next row goes on with this one
 	left    bool // it was above the screen
+	cleared bool // nothing but blanks of background bg, so that clearing again costs nothing
+	bg      Color
 
 	// What a transcript knows of it.
 	at    time.Duration // when something was last written on it
@@ -37,7 +39,7 @@ func newPage(rows int) *page {
 
 // reach makes the row n cells long at least.
 func (r *row) reach(n int) {
-	r.used = max(r.used, n)
+	r.used, r.cleared = max(r.used, n), false
 	if n <= len(r.cells) {
 		return
 	}
@@ -57,7 +59,7 @@ func (r *row) split(x int) {
 
 // fill blanks the cells from x to end with a background.
 func (r *row) fill(x, end int, bg Color) {
-	r.dirty = true
+	r.dirty, r.cleared = true, false
 	if bg == 0 {
 		r.split(x)
 		if end >= len(r.cells) {
@@ -79,7 +81,7 @@ func (r *row) fill(x, end int, bg Color) {
 
 // insert moves the cells from x on to the right by n and blanks those n.
 func (r *row) insert(x, n, cols int, bg Color) {
-	r.dirty = true
+	r.dirty, r.cleared = true, false
 	if n = min(n, cols-x); n <= 0 {
 		return
 	}
@@ -97,7 +99,7 @@ func (r *row) insert(x, n, cols int, bg Color) {
 
 // remove takes n cells at x out and moves the rest to the left.
 func (r *row) remove(x, n, cols int, bg Color) {
-	r.dirty = true
+	r.dirty, r.cleared = true, false
 	if n = min(n, cols-x); n <= 0 {
 		return
 	}
@@ -114,8 +116,12 @@ func (r *row) remove(x, n, cols int, bg Color) {
 
 // blank empties a row.
 func (r *row) blank(cols int, bg Color) {
-	r.fill(0, cols, bg)
 	r.used, r.wrapped, r.left = 0, false, false
+	if r.cleared && r.bg == bg {
+		return
+	}
+	r.fill(0, cols, bg)
+	r.cleared, r.bg = true, bg
 }
 
 // scroll moves the rows from top to bottom up by n, or down if n is below zero,

@@ -180,5 +180,6 @@ func (r *row) cut(n int) {
 	if len(r.cells) > n {
 		r.fill(n, len(r.cells), 0)
 	}
+	r.cleared = false // it may not fill a wider screen
 	r.used = min(r.used, n)
 }

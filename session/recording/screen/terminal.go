@@ -3,9 +3,9 @@ package screen
 import "time"
 
 const (
-	// MaxCols and MaxRows cap a screen's size, whatever size a client claims:
-	// 960 columns fit on the largest displays.
-	MaxCols, MaxRows = 1000, 1000
+	// MaxCols and MaxRows cap a screen's size, whatever size a client claims: a
+	// display of 7680x4320 has room for 960x270 characters of 8x16.
+	MaxCols, MaxRows = 1000, 500
 
 	// DefaultCols and DefaultRows are the size where a recording tells none.
 	DefaultCols, DefaultRows = 80, 24

@@ -34,7 +34,7 @@ func TestTerminal(t *testing.T) {
 		{"tab stops", "\x1b[3g\x1b[4G\x1bH\r\tx\x1b[Zy\x1b[1;1H\x1b[2Iz", "   y     z"},
 		{"insert mode", "abc\x1b[2G\x1b[4hXY\x1b[4lZ", "aXYZc"},
 		{"repeat", "a\x1b[3bc", "aaaac"},
-		{"repeat wraps", "ab\x1b[12b", "abbbbbbbbb\nbbbb"},
+		{"repeat wraps", "ab\x1b[9b", "abbbbbbbbb\nb"},
 		{"repeat of graphics", "\x1b(0q\x1b[2b\x1b(Bq", "───q"},
 		{"repeat of nothing", "\x1b[2bx", "x"},
 		{"graphics", "\x1b(0lqk\x1b(Blqk", "┌─┐lqk"},

@@ -60,6 +60,23 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 	}
 }
 
+// A few bytes make no megabytes of transcript.
+func TestTranscriptIsNoBomb(t *testing.T) {
+	for _, in := range []string{
+		"\x1b#8\x1b[999S", "\x1b#8\n", "a\x1b[9999b", "a\x1b[9999b\n", "\x1b[999;999Hx\n", "\n", "\x1b[9999L", "\x1b[41m\x1b[J", "\x1b[H\x1b[J", "\x1b[?1049h\x1b#8\x1b[?1049l", "x\x1bc", "\x1b[999;1Hx\x1b[999S",
+	} {
+		out, data := 0, strings.Repeat(in, 100)
+		tr := NewTranscript(300, 100, func(l Line) { out += len(l.Text) + 1 })
+		for i := range 20 {
+			tr.Write(time.Duration(i)*time.Second, []byte(data))
+		}
+		tr.Close(time.Minute)
+		if most := 100*20*len(data) + 300*100; out > most {
+			t.Errorf("%q: %d bytes make %d", in, 20*len(data), out)
+		}
+	}
+}
+
 func FuzzTranscript(f *testing.F) {
 	for _, m := range moves {
 		f.Add([]byte("one\r\ntwo"+m+"three日e\u0301"), byte(200), byte(10), byte(4))

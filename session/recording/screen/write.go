@@ -157,6 +157,7 @@ func (t *Terminal) combine(mark rune) {
 	if len(t.clusters.text) >= maxClusters {
 		t.forgetClusters()
 	}
+	r.cleared = false
 	r.cells[x].glyph = t.clusters.add(r.cells[x].glyph, mark)
 	r.dirty = true
 }
@@ -194,7 +195,7 @@ func (t *Terminal) repeat(n int) {
 	if t.last == 0 {
 		return
 	}
-	n = min(n, t.cols*t.rows) // what is more can't be told apart
+	n = min(n, t.cols) // programs repeat within a line; a few bytes mustn't make megabytes
 	if t.last >= 0x20 && t.last < 0x7f {
 		b := slices.Repeat([]byte{byte(t.last)}, min(n, t.cols))
 		for set := t.sets[t.gl]; n > 0; n -= len(b) {
