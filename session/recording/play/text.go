@@ -36,7 +36,8 @@ func text(next func() (recording.Frame, error), w io.Writer, h recording.Header,
 }
 
 const textLegend = "# Times are UTC. -1.0s: it stood there that long, then was erased or overwritten.\n" +
-	"# ~: drawn again and again, here what changed. #: a note of entry's.\n"
+	"# ~: drawn again and again, here what changed. #: a note of entry's.\n" +
+	"# ?: in a control string, which most terminals hide and some show.\n"
 
 const (
 	maxRedrawn     = 4 << 10 // bytes of a line that is a list of what changed
@@ -68,8 +69,11 @@ func (t *textWriter) line(l screen.Line) {
 	}
 	t.endRedrawn()
 	mark := ""
-	if l.Kind == screen.Erased {
+	switch l.Kind {
+	case screen.Erased:
 		mark = "-" + short(l.Gone-l.At)
+	case screen.Concealed:
+		mark = "?"
 	}
 	t.write(l.At, mark, l.Text)
 }

@@ -35,5 +35,7 @@
 // only if it stays. Of a line that is drawn again and again (a progress bar, a
 // clock, htop's rows) the first look is told whole, later ones by the words that
 // stood and changed. A program's own screen tells each of its lines once. What
-// stands somewhere else after a program scrolled by drawing isn't gone.
+// stands somewhere else after a program scrolled by drawing isn't gone. What
+// control strings hold, but for titles, is told as concealed: not every terminal
+// hides it.
 package screen

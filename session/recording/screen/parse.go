@@ -193,6 +193,14 @@ func (t *Terminal) interrupted(c byte) bool {
 
 // skip goes over a string and returns what follows it.
 func (t *Terminal) skip(b []byte) []byte {
+	rest := t.skipped(b)
+	if t.log != nil {
+		t.log.concealed(b[:len(b)-len(rest)], t.parser.osc, t.parser.state != str)
+	}
+	return rest
+}
+
+func (t *Terminal) skipped(b []byte) []byte {
 	p := &t.parser
 	for i, c := range b {
 		before := p.before

@@ -7,9 +7,10 @@ type Kind uint8
 
 // The kinds of lines.
 const (
-	Kept    Kind = iota // it scrolled off, or stands at the end, or another line below it had to be told
-	Erased              // it stood there to be read and was erased or overwritten, or a program's own screen closed
-	Redrawn             // of a line that is drawn again and again: the words that stood there and changed
+	Kept      Kind = iota // it scrolled off, or stands at the end, or another line below it had to be told
+	Erased                // it stood there to be read and was erased or overwritten, or a program's own screen closed
+	Concealed             // it stood in a control string, which most terminals hide and some show
+	Redrawn               // of a line that is drawn again and again: the words that stood there and changed
 )
 
 // String returns the kind's name as it stands in exports.
@@ -17,6 +18,8 @@ func (k Kind) String() string {
 	switch k {
 	case Erased:
 		return "erased"
+	case Concealed:
+		return "concealed"
 	case Redrawn:
 		return "redrawn"
 	}
@@ -74,6 +77,9 @@ type Transcript struct {
 	partAt time.Duration
 	blank  int // blank lines to be told before the next one
 	text   []byte
+
+	inside      []byte // what a control string's line holds so far
+	insideLines int    // lines of it that ended
 }
 
 // NewTranscript returns the transcript of a terminal of this size, as New takes
@@ -121,6 +127,7 @@ func (t *Transcript) Flush(at time.Duration) {
 // Close tells what still stands on the screen.
 func (t *Transcript) Close(at time.Duration) {
 	t.Flush(at)
+	t.endString(t.term.parser.osc)
 	if t.term.page == t.term.alt {
 		t.losses(1, false)
 		for _, r := range t.term.alt.rows {
