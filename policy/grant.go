@@ -189,6 +189,12 @@ func (g Grant) AllowsExec(command string) bool {
 	})
 }
 
+// ListsExec reports whether a rule spells out exactly that command, and it may be
+// run: whoever wrote it knew what it does.
+func (g Grant) ListsExec(command string) bool {
+	return g.Allows(Exec) && slices.ContainsFunc(g.d.allow, func(r *rule) bool { return r.may.Has(Exec) && slices.Contains(r.commands, command) })
+}
+
 // AllowsForward reports whether a direct-tcpip to host and port, as seen from
 // the target, may be opened. Under a full recording only listed destinations
 // may be. A TCP target has no forwards of its own: it is the destination.

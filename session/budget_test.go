@@ -122,7 +122,7 @@ func TestASpentBudgetEndsTheTransfer(t *testing.T) {
 			if c.err != nil {
 				down.empty = c.err
 			}
-			r := newRig(t, mayAllRecorded, func(o *Options) { o.BudgetDown = down })
+			r := newRig(t, mayAllRecorded, func(o *Options) { o.BudgetDown, o.decoder = down, asItComes })
 			r.serve(sender(2<<20), nil)
 			u := r.open()
 			if c.pty {

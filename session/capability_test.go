@@ -24,7 +24,12 @@ func TestEveryWayNeedsItsCapability(t *testing.T) {
 	}{
 		{"shell", caps(policy.Shell), func(r *rig) bool { return r.runs("shell", nil) }},
 		{"exec", caps(policy.Exec), func(r *rig) bool { return r.runs("exec", "id") }},
-		{"subsystem sftp", caps(policy.Upload, policy.Download), func(r *rig) bool { return r.runs("subsystem", "sftp") }},
+		{"scp to the target", caps(policy.Upload), func(r *rig) bool { return r.runs("exec", "scp -t /data") }},
+		{"scp from the target", caps(policy.Download), func(r *rig) bool { return r.runs("exec", "scp -f /data/x") }},
+		{"rsync to the target", caps(policy.Upload), func(r *rig) bool { return r.runs("exec", "rsync --server -logDtpre.iLsfxCIvu . /data/") }},
+		{"git push", caps(policy.Upload), func(r *rig) bool { return r.runs("exec", "git-receive-pack 'x.git'") }},
+		{"git fetch", caps(policy.Download), func(r *rig) bool { return r.runs("exec", "git-upload-pack 'x.git'") }},
+		{"scp with what it may run", caps(policy.Exec, policy.Upload, policy.Download), func(r *rig) bool { return r.runs("exec", "scp -S sh -t /data") }},
 		{"other subsystem", caps(policy.Exec), func(r *rig) bool { return r.runs("subsystem", "netconf") }},
 		{"direct-tcpip", caps(policy.ForwardLocal), func(r *rig) bool { return r.opens("direct-tcpip", tcpPayload("localhost", 8888)) }},
 		{"direct-streamlocal", caps(policy.ForwardLocal), func(r *rig) bool {
@@ -78,6 +83,35 @@ func TestEveryWayNeedsItsCapability(t *testing.T) {
 }
 
 func caps(c ...policy.Capability) []policy.Capability { return c }
+
+// What sftp does is judged as it does it: it starts with the right to either way.
+func TestSFTPNeedsOneOfTwo(t *testing.T) {
+	for rule, want := range map[string]bool{
+		"may: [upload]": true, "may: [download]": true, "may: [upload, download]": true, "may: [exec]": true, // which brings download
+		"may: [agent]": false, "may: [forward-local]\nforward_local: [\"db:1\"]": false,
+	} {
+		for _, way := range []struct{ request, what string }{{"subsystem", "sftp"}, {"exec", "/usr/lib/openssh/sftp-server"}} {
+			r := newRig(t, rule+"\nrecord: metadata", nil)
+			r.serveAll()
+			if got := r.runs(way.request, way.what); got != want {
+				t.Errorf("%s %s under %q: %t", way.request, way.what, rule, got)
+			}
+			r.client.Conn.Close()
+			r.wait()
+		}
+	}
+}
+
+// A rule that spells a transfer out says that it may be, but for what is denied.
+func TestAListedTransferMayBe(t *testing.T) {
+	const line = "rsync --server -logDtpre.iLsfxCIvu . /in/"
+	listed := "may: [exec]\nexec: [\"" + line + "\"]\nrecord: metadata"
+	r := newRig(t, listed, nil)
+	r.serveAll()
+	if !r.runs("exec", line) || r.runs("exec", strings.Replace(line, "/in/", "/out/", 1)) {
+		t.Error("the listed line is what may be run")
+	}
+}
 
 var x11Request = ssh.Marshal(struct {
 	Single        bool

@@ -13,19 +13,36 @@ func (s *sessionChannel) coverage() (recording.Coverage, []recording.Missing) {
 		return recording.Refused, nil
 	case s.grant.Record() == policy.Metadata:
 		return recording.MetadataOf, nil
-	case s.payload == transferPayload, s.grant.Record() == policy.Manifest:
+	case s.payload != transferPayload && s.grant.Record() == policy.Manifest:
 		return recording.MetadataOf, nil
 	}
 	missing := append(s.omits.list(), s.r.facts.missing(*s.id)...)
+	if s.moving != nil && s.moving.desyncs.Load() {
+		missing = append(missing, recording.Missing{Why: "desync"})
+	}
 	select {
 	case <-s.r.unrecordable():
 		missing = append(missing, recording.Missing{Why: "recorder"})
 	default:
 	}
-	if len(missing) > 0 {
+	switch {
+	case len(missing) > 0:
 		return recording.Partial, missing
+	case s.payload != transferPayload:
+		return recording.Recorded, nil
+	case s.moving != nil && s.moving.listsFiles:
+		return recording.Manifested, nil
 	}
-	return recording.Recorded, nil
+	return recording.MetadataOf, nil
+}
+
+// moved ends the manifest of a channel that moved files.
+func (s *sessionChannel) moved() {
+	if s.moving != nil && s.hook != nil {
+		s.hook.mu.Lock()
+		defer s.hook.mu.Unlock()
+		s.moving.finish(s.exit.status)
+	}
 }
 
 // covered notes the coverage of a channel, and gives it as an event has it.

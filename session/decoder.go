@@ -1,7 +1,9 @@
 package session
 
 import (
+	"entry/audit"
 	"entry/policy"
+	"entry/session/transfer"
 )
 
 // decoder looks into what one channel carries, and decides what becomes of it.
@@ -55,13 +57,21 @@ type content struct {
 	subsystem string
 	terminal  bool
 	grant     policy.Grant
+
+	moves *transfer.Program // what moves files here; nil for anything else
+	may   transfer.May      // it asks
+	flow  *flow             // that it passes
+	about audit.Event       // the channel
 }
 
 // decoderFor is who looks into a channel of that content; nil is nobody. This
 // is where decoders are plugged in.
 func decoderFor(c content) decoder {
-	if c.channel != "session" {
+	switch {
+	case c.channel != "session":
 		return &nestedSSH{refuse: c.grant.Record() == policy.Full}
+	case c.moves != nil:
+		return &moving{f: c.flow, grant: c.grant, about: c.about, dec: c.moves.Decoder(c.may), listsFiles: c.moves.ListsFiles()}
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type flow struct {
 
 	repeats audit.Repeats // refusals
 	facts   facts         // that are recorded
+	files   files         // that were moved
 
 	group  *group.Group    // its cause is why the flow ends
 	ending <-chan struct{} // closed once there is one: everything stops

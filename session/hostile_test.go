@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -302,7 +303,9 @@ func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
 	}
 }
 
-func TestSFTPIsCountedNotKept(t *testing.T) {
+// What isn't SFTP though it is called so ends, without its payload in the recording,
+// and the channel says that it lacks something.
+func TestWhatIsNoSFTPEnds(t *testing.T) {
 	r := newRig(t, mayAllRecorded+"\nrecord_input: true", nil)
 	r.serveAll()
 	u := r.open()
@@ -310,20 +313,20 @@ func TestSFTPIsCountedNotKept(t *testing.T) {
 		t.Fatal("sftp was refused")
 	}
 	_, _ = u.Write([]byte("a file's contents"))
-	_ = u.CloseWrite()
-	u.ends(t)
-	sum := strings.TrimPrefix(digest("a file's contents"), "sha256:")
-	for _, stream := range []string{"input", "output"} {
-		if want := `{"stream":"` + stream + `","omitted_bytes":17,"sha256":"` + sum + `"}`; !strings.Contains(r.rec.text(7), want) {
-			t.Errorf("transfers %s", r.rec.text(7))
-		}
+	if u.ends(t); !strings.HasPrefix(u.stderr(), "entry: what came isn't sftp as its protocol has it") || u.exit != exitEnded {
+		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 	}
 	if got := r.rec.text(1) + r.rec.text(3); got != "" {
 		t.Errorf("payload was recorded: %q", got)
 	}
-	e := r.log.All(audit.ExecRequested)
-	if len(e) != 1 || e[0].Program != "sftp" {
+	if e := r.log.All(audit.ExecRequested); len(e) != 1 || e[0].Program != "sftp" {
 		t.Errorf("exec.requested %+v", e)
+	}
+	if e := r.log.All(audit.TransferDesync); len(e) != 1 || e[0].Program != "sftp" || e[0].Channel == nil {
+		t.Errorf("transfer.desync %+v", e)
+	}
+	if e := r.log.All(audit.ChannelClosed); len(e) != 1 || e[0].Coverage != "partial" || !slices.Equal(e[0].Missing, []audit.Missing{{Why: "desync"}}) {
+		t.Errorf("channel.closed %+v", e)
 	}
 }
 

@@ -173,8 +173,15 @@ func TestOpenSSHIsToldOfARefusal(t *testing.T) {
 	if _, stderr, status := b.run("", "ssh", "x", "id"); !strings.Contains(stderr, line+"exec (ref ref00000)\n") || status != exitEnded {
 		t.Errorf("exec: stderr %q, status %d", stderr, status)
 	}
-	if _, stderr, status := b.run("", "sftp", "x:/etc/hostname", b.dir); !strings.Contains(stderr, line+"upload (ref ref00000)\n") || status == 0 {
-		t.Errorf("sftp: stderr %q, status %d", stderr, status)
+	// Where a shell is, download is; sftp learns of the rest when it asks for it.
+	if _, stderr, status := b.run("get /etc/hostname "+b.dir+"/fetched\n", "sftp", "-b", "-", "x"); status != 0 {
+		t.Errorf("sftp get: stderr %q, status %d", stderr, status)
+	}
+	if _, stderr, status := b.run("put /etc/hostname "+b.dir+"/put\n", "sftp", "-b", "-", "x"); !strings.Contains(stderr, "Permission denied") || status == 0 {
+		t.Errorf("sftp put: stderr %q, status %d", stderr, status)
+	}
+	if _, stderr, status := b.run("", "scp", "-O", "/etc/hostname", "x:"+b.dir+"/put"); !strings.Contains(stderr, line+"upload (ref ref00000)\n") || status == 0 {
+		t.Errorf("scp -O: stderr %q, status %d", stderr, status)
 	}
 	if _, stderr, status := b.run("", "ssh", "-v", "-W", "localhost:9999", "x"); !strings.Contains(stderr, "entry: rule tinker-home (tinker.yaml:7) does not list that destination (ref ref00000)") || status == 0 {
 		t.Errorf("-W: stderr %q, status %d", stderr, status)

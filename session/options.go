@@ -61,6 +61,11 @@ type Options struct {
 	// counts nothing; safe for concurrent use.
 	Count func(e audit.Event) (ref string, counted bool)
 
+	// Keyed is a digest that only the server's secret can make, of something of a
+	// kind ("path", "content"): so that the log tells whether two are the same and
+	// not what they are. Required where files may be moved; safe for concurrent use.
+	Keyed func(kind string, b []byte) string
+
 	// Share says what of a user's output is still kept today. Nil: all of it.
 	Share Share
 
@@ -172,6 +177,9 @@ func (o *Options) fill() error {
 	}
 	if o.Count == nil {
 		o.Count = func(audit.Event) (string, bool) { return "", false }
+	}
+	if o.Keyed == nil {
+		o.Keyed = func(string, []byte) string { return "" }
 	}
 	if o.decoder == nil {
 		o.decoder = decoderFor

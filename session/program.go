@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 
 	"golang.org/x/crypto/ssh"
 
@@ -11,6 +12,7 @@ import (
 	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
+	"entry/session/transfer"
 )
 
 const (
@@ -235,7 +237,9 @@ func (p *program) askExec(req *ssh.Request) bool {
 		return p.refuseStart(audit.Event{Capability: policy.Exec.String()},
 			&refusal.Error{Text: fmt.Sprintf("the command is malformed or longer than %d bytes", maxCommand), Code: "malformed"})
 	}
-	return p.startProgram(req, start{needs: []policy.Capability{policy.Exec}, command: command, program: programName(command)})
+	st := start{needs: []policy.Capability{policy.Exec}, command: command, program: programName(command)}
+	st.moves, st.bad = transfer.Command(command)
+	return p.startProgram(req, st)
 }
 
 func (p *program) askSubsystem(req *ssh.Request) bool {
@@ -243,32 +247,7 @@ func (p *program) askSubsystem(req *ssh.Request) bool {
 	if !ok {
 		return p.refuseStart(audit.Event{}, &refusal.Error{Text: "the subsystem's name is malformed", Code: "malformed"})
 	}
-	st := start{needs: []policy.Capability{policy.Exec}, command: name, program: programName(name), subsystem: name}
-	if name == "sftp" {
-		// It carries files both ways; what it does is known only to its decoder.
-		st.needs, st.transfer = []policy.Capability{policy.Download, policy.Upload}, true
-	}
-	return p.startProgram(req, st)
-}
-
-// start is something to be run on the target. A subsystem other than sftp
-// needs what a command of its name would.
-type start struct {
-	needs     []policy.Capability
-	command   string // "" for the shell
-	program   string
-	subsystem string
-	transfer  bool
-}
-
-// lacks is the first capability that st needs and g doesn't give, 0 if none.
-func (st start) lacks(g policy.Grant) policy.Capability {
-	for _, c := range st.needs {
-		if !g.Allows(c) || c == policy.Exec && !g.AllowsExec(st.command) {
-			return c
-		}
-	}
-	return 0
+	return p.startProgram(req, start{needs: []policy.Capability{policy.Exec}, command: name, program: programName(name), subsystem: name, moves: transfer.Subsystem(name)})
 }
 
 // startProgram relays shell, exec and subsystem.
@@ -283,12 +262,25 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 	e.Policy = g.PolicyHash()
 	if c := st.lacks(g); err != nil || c != 0 {
 		e.Capability = c.String()
-		return p.refuseStart(e, undecidedOr(err, g, c))
+		return p.refuseStart(e, st.reason(err, g, c))
 	}
-	last := st.needs[len(st.needs)-1]
-	e.Capability, e.Rule = last.String(), g.RuleFor(last).String()
+	rests := st.restsOn(g)
+	e.Capability, e.Rule = rests.String(), g.RuleFor(rests).String()
 	p.grant = g
 	p.lease.lacks = st.lacks
+	payload := req.Payload
+	if st.moves != nil {
+		now := &rights{command: st.command}
+		now.grant.Store(&g)
+		p.lease.lacks = func(g policy.Grant) policy.Capability {
+			now.grant.Store(&g)
+			return st.lacks(g)
+		}
+		p.content.moves, p.content.may = st.moves, now.may
+		if st.subsystem == "" {
+			payload = ssh.Marshal(struct{ Command string }{st.moves.Line(now.may)})
+		}
+	}
 	p.r.stand(age, func() { p.r.leases[p.lease] = struct{}{} })
 	if !p.r.event(e) {
 		return false
@@ -300,7 +292,8 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 	if !p.keep(recording.Request, fact) {
 		return false
 	}
-	if ok, err := p.up.SendRequest(req.Type, true, req.Payload); err != nil || !ok {
+	if ok, err := p.up.SendRequest(req.Type, true, payload); err != nil || !ok {
+		p.content.moves = nil
 		p.r.leave(p.lease)
 		p.failed++
 		if !req.WantReply {
@@ -312,12 +305,12 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 		return false
 	}
 	switch {
-	case st.transfer:
+	case st.moves != nil:
 		p.payload = transferPayload
 	case p.pty:
 		p.payload = terminalPayload
 	}
-	p.content = content{channel: "session", subsystem: st.subsystem}
+	p.content.channel, p.content.subsystem = "session", st.subsystem
 	if req.Type == "exec" {
 		p.content.command = st.command
 	}
@@ -335,6 +328,8 @@ func (p *program) refuseStart(e audit.Event, why *refusal.Error) bool {
 	p.failed = maxStarts
 	return true
 }
+
+func newDigest() hash.Hash { return sha256.New() }
 
 // digest is how a command or path stands in the log.
 func digest(s string) string {

@@ -111,13 +111,18 @@ func TestALostCapabilityEndsWhatRestsOnIt(t *testing.T) {
 		{"a shell", true, "shell", nil, "shell", "\r\n", mayLittle, false},
 		{"a command", false, "exec", "sleep 1000", "exec", "\n", mayLittle, false},
 		{"a subsystem", false, "subsystem", "netconf", "exec", "\n", mayLittle, false},
-		{"a transfer", false, "subsystem", "sftp", "download", "\n", mayLittle, false},
+		{"a transfer", false, "subsystem", "sftp", "download", "\n", "may: [agent]\nrecord: metadata", false},
 		{"a transfer that stays", false, "subsystem", "sftp", "", "", "may: [upload, download]\nrecord: metadata", true},
+		{"a transfer of which one way stays", false, "subsystem", "sftp", "", "", "may: [upload]\nrecord: metadata", true},
+		{"a transfer one way", false, "exec", "scp -t /data", "upload", "\n", "may: [exec]\nrecord: metadata", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := newRuled(t, mayAllRecorded)
 			signals := make(chan string, 10)
-			r := newRig(t, mayAll, x.options)
+			r := newRig(t, mayAll, func(o *Options) {
+				x.options(o)
+				o.decoder = asItComes
+			})
 			r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, rest <-chan *ssh.Request) {
 				go func() { _, _ = io.Copy(ch, ch) }()
 				for req := range rest {

@@ -48,6 +48,11 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 		r.group.Run("relay", func() { r.serve(ctx, g.Limits()) })
 	}
 	r.finish()
+	r.group.Run("sum of files", func() {
+		if sum, ok := r.files.sum(); ok {
+			r.event(sum)
+		}
+	})
 	r.group.Run("sum of facts", func() {
 		if sum := r.facts.sum(); sum != nil && r.o.Recorder != nil {
 			b, _ := json.Marshal(sum) // it always can

@@ -37,6 +37,8 @@ type sessionChannel struct {
 
 	bytesDown, bytesUp atomic.Int64
 	omits              losses
+	hook               *hook   // once a program runs; nil where nobody looks into it
+	moving             *moving // likewise, where it moves files
 
 	early *early // input before a program runs
 

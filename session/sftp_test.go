@@ -75,6 +75,9 @@ func sftpRules(streams ...byte) *packets {
 	}}
 }
 
+// asItComes attaches none: a test that has any bytes for a transfer's.
+func asItComes(content) decoder { return nil }
+
 // sftpOnly attaches d to the subsystem.
 func sftpOnly(d decoder) func(content) decoder {
 	return func(c content) decoder {

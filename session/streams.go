@@ -25,8 +25,12 @@ func (s *sessionChannel) begin() {
 	s.stdout.tap, s.stdout.screen = newTap(recording.Output), s.payload == terminalPayload
 	s.stderr.tap = newTap(recording.Error)
 	input := r.newOutlet(s.up, newTap(recording.Input))
-	s.content.terminal, s.content.grant = s.pty, s.grant
-	hook := r.newHook(r.o.decoder(s.content), s.grant, audit.Event{Channel: s.id, ChannelType: s.content.channel}, s.lease, s.stdout, input)
+	s.content.terminal, s.content.grant, s.content.flow = s.pty, s.grant, r.flow
+	s.content.about = audit.Event{Channel: s.id, ChannelType: s.content.channel}
+	dec := r.o.decoder(s.content)
+	s.moving, _ = dec.(*moving)
+	hook := r.newHook(dec, s.grant, s.content.about, s.lease, s.stdout, input)
+	s.hook = hook
 	s.hear()
 	stream := func(which stream, name string, f func()) {
 		r.group.Go(name, func() {
@@ -68,6 +72,7 @@ func (s *sessionChannel) finish() { s.noted.Do(s.note) }
 
 func (s *sessionChannel) note() {
 	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
+	s.moved()
 	coverage, missing := s.coverage()
 	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exit.status}
 	e.Coverage, e.Missing = r.covered(coverage, missing)

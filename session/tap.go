@@ -47,6 +47,9 @@ func newTap(o *Options, g policy.Grant, kind recording.Kind, channel uint32, c c
 	input := kind == recording.Input
 	switch {
 	case p == transferPayload && kind != recording.Error:
+		if c.moves != nil && c.moves.ListsFiles() {
+			return nil // its manifest says more
+		}
 		t.shut = true // the files of a transfer aren't kept
 	case g.Record() != policy.Full:
 		if input && p == terminalPayload {

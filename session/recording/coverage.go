@@ -42,6 +42,7 @@ var reasons = map[string]string{
 	"share":    "the user's share of the day was used up",
 	"input":    "input that is no script is kept by record_input only",
 	"recorder": "the recording failed",
+	"desync":   "it wasn't the protocol that it began as",
 }
 
 // String is "4 KiB of output missing (more than policy keeps of bulk)".

@@ -128,6 +128,9 @@ func (p *Program) Refused(may May) string {
 // ended.
 func (p *Program) Decoder(may May) Decoder { return p.decoder(may) }
 
+// ListsFiles reports whether each file has an entry of its own, with its hash.
+func (p *Program) ListsFiles() bool { return p.Name == "scp" || p.Name == "sftp-server" }
+
 // Finisher is a Decoder that can't tell from the stream alone how what it
 // followed came out. Its entries are complete only then.
 type Finisher interface {

@@ -16,6 +16,14 @@ func sftpCommand(name word, args []word) (*Program, string) {
 	return sftpProgram(name.String()), ""
 }
 
+// Subsystem is the transfer that a subsystem is, nil for any but sftp.
+func Subsystem(name string) *Program {
+	if name != "sftp" {
+		return nil
+	}
+	return sftpProgram("")
+}
+
 func sftpProgram(line string) *Program {
 	return &Program{
 		Name: "sftp-server", Needs: []Direction{Download, Upload}, Either: true, line: line,

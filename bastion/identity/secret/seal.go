@@ -22,6 +22,7 @@ type Keys struct {
 	recovery []byte
 	names    []byte
 	tallies  []byte
+	files    []byte
 }
 
 // DeriveKeys returns the keys for a secret of 32 bytes (HKDF-SHA256).
@@ -48,6 +49,10 @@ func DeriveKeys(master []byte) (Keys, error) {
 	if err != nil {
 		return Keys{}, fmt.Errorf("derive tally key: %w", err)
 	}
+	files, err := derive("files")
+	if err != nil {
+		return Keys{}, fmt.Errorf("derive file key: %w", err)
+	}
 	block, err := aes.NewCipher(seed)
 	if err != nil {
 		return Keys{}, fmt.Errorf("seed cipher: %w", err)
@@ -56,7 +61,7 @@ func DeriveKeys(master []byte) (Keys, error) {
 	if err != nil {
 		return Keys{}, fmt.Errorf("seed cipher: %w", err)
 	}
-	return Keys{seeds: aead, recovery: recovery, names: names, tallies: tallies}, nil
+	return Keys{seeds: aead, recovery: recovery, names: names, tallies: tallies, files: files}, nil
 }
 
 // seedContext binds a sealed seed to its row: moved to another account or
@@ -97,6 +102,16 @@ func (k Keys) HashName(name string) string {
 	m := hmac.New(sha256.New, k.names)
 	m.Write([]byte(name))
 	return hex.EncodeToString(m.Sum(nil)[:16])
+}
+
+// HashFile stands in the log for something of a file, of a kind: "path", or "content"
+// where b is its SHA-256. Names of files tell of people, and the hash of a small file
+// can be guessed.
+func (k Keys) HashFile(kind string, b []byte) string {
+	m := hmac.New(sha256.New, k.files)
+	m.Write([]byte(kind + "|"))
+	m.Write(b)
+	return "hmac-sha256:" + hex.EncodeToString(m.Sum(nil))
 }
 
 // HashTally is the key under which something is counted: what was typed as a name

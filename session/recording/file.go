@@ -1,0 +1,101 @@
+package recording
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"entry/audit/plain"
+)
+
+// File is one line of a manifest, the payload of a Transfer frame: a file that was
+// moved, or an operation on the target's files. Its strings are a peer's.
+type File struct {
+	Protocol  string    `json:"protocol"`            // "sftp", "scp", "rsync", "git"
+	Operation string    `json:"operation"`           // "put", "get", "rename", …
+	Direction string    `json:"direction,omitempty"` // "upload", "download"; "" where no content moves
+	Path      Path      `json:"path"`
+	To        Path      `json:"to,omitzero"` // the other path, of a rename, a link, a copy
+	Size      int64     `json:"size"`        // bytes of content, of a stream all in its direction
+	Back      int64     `json:"back,omitempty"`
+	Ref       string    `json:"ref,omitempty"` // of git
+	Old       string    `json:"old,omitempty"` // likewise, the object that Ref named
+	New       string    `json:"new,omitempty"` // and is to name
+	SHA256    string    `json:"sha256,omitempty"`
+	Unknown   string    `json:"unknown,omitempty"` // why there is no SHA256 of a file
+	Began     time.Time `json:"began"`
+	Ended     time.Time `json:"ended"`
+	Outcome   string    `json:"outcome"` // "ok", "failed", "refused", "cut"
+	Detail    string    `json:"detail,omitempty"`
+}
+
+// Path is the name of a file: any bytes. As JSON it is a string, or where it is no
+// UTF-8 an object with its bytes, so that none becomes another.
+type Path string
+
+// IsZero reports whether there is none.
+func (p Path) IsZero() bool { return p == "" }
+
+type rawPath struct {
+	Raw []byte `json:"raw"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (p Path) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(p)) {
+		return json.Marshal(string(p))
+	}
+	return json.Marshal(rawPath{[]byte(p)})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *Path) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) == nil {
+		*p = Path(s)
+		return nil
+	}
+	var raw rawPath
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return fmt.Errorf("path: %w", err)
+	}
+	*p = Path(raw.Raw)
+	return nil
+}
+
+// File is the line of a manifest that a Transfer frame holds; ok is false for any
+// other frame.
+func (f Frame) File() (file File, ok bool) {
+	if f.Kind != Transfer || json.Unmarshal(f.Data, &file) != nil {
+		return File{}, false
+	}
+	return file, file.Protocol != ""
+}
+
+// String is one line, in which what a peer chose is quoted.
+func (f File) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s", f.Protocol, f.Operation, plain.Quote(string(f.Path)))
+	if f.To != "" {
+		b.WriteString(" to " + plain.Quote(string(f.To)))
+	}
+	if f.Ref != "" {
+		fmt.Fprintf(&b, " %s %s..%s", plain.Quote(f.Ref), plain.Word(f.Old), plain.Word(f.New))
+	}
+	if f.Direction != "" {
+		fmt.Fprintf(&b, ", %s", plain.Size(f.Size))
+	}
+	switch {
+	case f.SHA256 != "":
+		b.WriteString(", sha256 " + plain.Word(f.SHA256))
+	case f.Unknown != "":
+		b.WriteString(", hash unknown: " + plain.Line(f.Unknown))
+	}
+	b.WriteString(", " + plain.Word(f.Outcome))
+	if f.Detail != "" {
+		b.WriteString(": " + plain.Line(f.Detail))
+	}
+	return b.String()
+}

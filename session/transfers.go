@@ -1,0 +1,220 @@
+package session
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"entry/audit"
+	"entry/audit/refusal"
+	"entry/policy"
+	"entry/session/recording"
+	"entry/session/transfer"
+)
+
+// maxFileEvents is how many files and changes of one session have an event of
+// their own; the rest is summed up in one.
+const maxFileEvents = 1000
+
+// moving follows one transfer: its decoder, and who gets to know what it finds.
+type moving struct {
+	f       *flow
+	grant   policy.Grant
+	about   audit.Event // the channel
+	dec     transfer.Decoder
+	ended   [2]bool
+	over    bool
+	desyncs atomic.Bool
+
+	listsFiles bool // each file by its own, with its hash
+}
+
+// data implements decoder.
+func (m *moving) data(to direction, p []byte, r *ruling) error {
+	if m.over {
+		return nil
+	}
+	return m.result(m.dec.Data(to == towardsTarget, p, manifest{m, r}), r)
+}
+
+// end implements decoder.
+func (m *moving) end(to direction, r *ruling) error {
+	if m.over {
+		return nil
+	}
+	m.ended[to] = true
+	return m.result(m.dec.End(to == towardsTarget, manifest{m, r}), r)
+}
+
+// result is what a decoder's error means for the channel.
+func (m *moving) result(err error, r *ruling) error {
+	var desync *transfer.Desync
+	var stopped *transfer.Stopped
+	var bad *transfer.BadCommand
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &bad):
+		return &refusal.Error{Code: "transfer-command", Text: strings.TrimPrefix(bad.Text, "entry: "), Cause: err}
+	case errors.As(err, &stopped):
+		return &refusal.Error{Code: refusal.CapabilityLost, Text: strings.TrimPrefix(stopped.Reason, "entry: "), Cause: err}
+	case errors.As(err, &desync):
+		m.desyncs.Store(true)
+		r.Note(audit.Event{Type: audit.TransferDesync, Program: desync.Protocol, Detail: asciiLine(desync.Error(), audit.MaxDetail)})
+		return &refusal.Error{Code: "desync", Text: "what came isn't " + desync.Protocol + " as its protocol has it, so entry can't tell what it moves; use another client, or ask your operator", Cause: err}
+	}
+	return err
+}
+
+// finish tells the decoder that its program has ended, with status or without one.
+// Nothing moves any more.
+func (m *moving) finish(status *int) {
+	if m.over {
+		return
+	}
+	m.over = true
+	for to, ended := range m.ended {
+		if !ended {
+			_ = m.dec.End(direction(to) == towardsTarget, manifest{m, nil}) // what it says of the rest concerns nobody
+		}
+	}
+	if f, ok := m.dec.(transfer.Finisher); ok {
+		n := -1
+		if status != nil {
+			n = *status
+		}
+		f.Finish(n, manifest{m, nil})
+	}
+}
+
+// manifest takes what a decoder finds, in a ruling or, with nil, at once.
+type manifest struct {
+	m *moving
+	r *ruling
+}
+
+// Pass implements transfer.Ruling.
+func (x manifest) Pass(p []byte, more bool) {
+	if x.r != nil {
+		x.r.Pass(p, more)
+	}
+}
+
+// Answer implements transfer.Ruling.
+func (x manifest) Answer(p []byte) {
+	if x.r != nil {
+		x.r.Answer(p)
+	}
+}
+
+// Enter implements transfer.Ruling: the line, with its paths and its hash, goes into
+// the recording, which is sealed, and what can be told of it into the log.
+func (x manifest) Enter(e transfer.Entry) {
+	line := recording.File{
+		Protocol: e.Protocol, Operation: e.Operation, Direction: e.Direction.String(), Path: recording.Path(e.Path), To: recording.Path(e.To),
+		Size: e.Size, Back: e.Back, Ref: e.Ref, Old: e.Old, New: e.New, SHA256: hex.EncodeToString(e.SHA256), Unknown: e.Unknown,
+		Began: e.Began.UTC(), Ended: e.Ended.UTC(), Outcome: e.Outcome.String(), Detail: strings.ToValidUTF8(e.Detail, "\uFFFD"),
+	}
+	b, err := json.Marshal(line)
+	if err != nil {
+		b = fmt.Appendf(nil, `{"protocol":%q,"operation":%q,"outcome":"failed","detail":"it can't be told"}`, e.Protocol, e.Operation)
+	}
+	m := x.m
+	enter := func() {
+		m.f.frame(m.grant, recording.Transfer, *m.about.Channel, b)
+		if event, ok := m.f.files.event(m.f, e, b); ok {
+			event.Channel, event.ChannelType = m.about.Channel, m.about.ChannelType
+			m.f.event(event)
+		}
+	}
+	if x.r == nil {
+		enter()
+	} else {
+		x.r.fact(enter)
+	}
+}
+
+// files are the files and changes of a session that the log has. It is safe for
+// concurrent use.
+type files struct {
+	mu     sync.Mutex // guards what follows
+	noted  int
+	more   int       // beyond maxFileEvents
+	digest hash.Hash // of their lines
+}
+
+// event is what the log has of e, whose line in the manifest is line; ok is false
+// where it is only counted. Paths name people, and a small file's hash can be
+// guessed: the log has keyed digests of both.
+func (s *files) event(f *flow, e transfer.Entry, line []byte) (out audit.Event, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.noted == maxFileEvents {
+		if s.digest == nil {
+			s.digest = newDigest()
+		}
+		s.more++
+		s.digest.Write(append(line, '\n'))
+		return out, false
+	}
+	s.noted++
+	out = audit.Event{Type: audit.TransferFile, Program: e.Protocol, Capability: e.Direction.String(), Reason: e.Outcome.String(), Detail: e.Operation, Digest: f.o.Keyed("path", []byte(e.Path))}
+	switch e.Direction {
+	case transfer.Upload:
+		out.BytesUp, out.BytesDown = e.Size, e.Back
+	case transfer.Download:
+		out.BytesDown, out.BytesUp = e.Size, e.Back
+	default:
+		out.Type = audit.TransferChange
+	}
+	if len(e.SHA256) > 0 {
+		out.Hash = f.o.Keyed("content", e.SHA256)
+	}
+	return out, true
+}
+
+// sum is the event of those that were only counted.
+func (s *files) sum() (out audit.Event, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.more == 0 {
+		return out, false
+	}
+	return audit.Event{Type: audit.TransferMore, Count: s.more, Hash: "sha256:" + hex.EncodeToString(s.digest.Sum(nil)),
+		Detail: "files and changes beyond the first; the recording has them"}, true
+}
+
+// mayMove says whether g lets files go in a direction by the command, "" for none: by
+// the capability, or by a rule that lists exactly that command, unless the capability is
+// denied.
+func mayMove(g policy.Grant, command string, d transfer.Direction) *policy.Denied {
+	c := policy.Upload
+	if d == transfer.Download {
+		c = policy.Download
+	}
+	if g.Allows(c) {
+		return nil
+	}
+	if no := g.Refusal(c); no.ByDeny || command == "" || !g.ListsExec(command) {
+		return no
+	}
+	return nil
+}
+
+// rights are what a transfer that runs may move by now: a session can lose them.
+type rights struct {
+	command string
+	grant   atomic.Pointer[policy.Grant]
+}
+
+func (r *rights) may(d transfer.Direction) string {
+	if no := mayMove(*r.grant.Load(), r.command, d); no != nil {
+		return "entry: " + no.Error()
+	}
+	return ""
+}
