@@ -27,6 +27,9 @@ type Approval struct {
 	// Uses is how many sessions it was given for; 0 for any number. A rule that
 	// asks for approvals of few sessions takes none of more.
 	Uses int
+	// Gives is what it is an approval of, as Quorum.Gives had it. A rule that gives
+	// anything else by now, or leads elsewhere, wants another one.
+	Gives string
 	// Acting is how By acted where that isn't a login of their own ("as root"), for
 	// those who look at it; nothing is decided by it.
 	Acting string
@@ -41,6 +44,7 @@ type Quorum struct {
 	Wait      time.Duration // how long the user may be kept waiting for it
 	Uses      int           // sessions that it holds for, 0 for any number
 	Because   string        // the rule's own words, may be ""
+	Gives     string        // a digest of what the rule gives the user on the target
 	By        []string      // who has approved already, sorted
 
 	user string
@@ -97,12 +101,22 @@ type consent struct {
 // consents appends the approvals that are in force for r at q's time, one a
 // person, the longest first.
 func (r *rule) consents(dst []consent, q *Request) []consent {
+	if len(q.Approvals) == 0 || q.Target == nil {
+		return dst
+	}
+	gives := "" // when it is asked for
 	for _, a := range q.Approvals[:min(len(q.Approvals), maxApprovals)] {
 		until := a.Until
 		if most := a.At.Add(r.approval.lasts); most.Before(until) {
 			until = most
 		}
 		if a.Rule != r.ref.Name || q.Time.IsZero() || q.Time.Before(a.At) || !q.Time.Before(until) || !r.approval.admits(a.By, q.User) || !r.approval.covers(a.Uses) {
+			continue
+		}
+		if gives == "" {
+			gives = r.gives(q.User, q.Target)
+		}
+		if a.Gives != gives {
 			continue
 		}
 		i := slices.IndexFunc(dst, func(c consent) bool { return c.by == a.By })
@@ -135,6 +149,9 @@ func (r *rule) quorum(q *Request) Quorum {
 	a := r.approval
 	out := Quorum{Rule: r.ref, Approvers: slices.Clone(a.approvers), Need: a.need, For: a.lasts, Wait: a.wait, Uses: a.uses,
 		Because: r.because, user: q.User, of: a}
+	if q.Target != nil {
+		out.Gives = r.gives(q.User, q.Target)
+	}
 	for _, c := range r.consents(nil, q) {
 		out.By = append(out.By, c.by)
 	}
@@ -147,12 +164,14 @@ func (r *rule) quorum(q *Request) Quorum {
 func (p *Policy) Asks() bool { return p.asks }
 
 // QuorumOf is what the rule of that name asks for on r's behalf; ok is false
-// where there is none that asks. Only User, Time and Approvals of r count.
+// where there is none that asks, or no such target any more. Only User, Target, Time
+// and Approvals of r count.
 func (p *Policy) QuorumOf(name string, r Request) (q Quorum, ok bool) {
 	i := slices.IndexFunc(p.rules, func(r *rule) bool { return r.approval != nil && r.ref.Name == name })
-	if i < 0 {
+	if i < 0 || r.Target == nil || p.targets[r.Target.FullName()] == nil {
 		return Quorum{}, false
 	}
+	r.Target = p.targets[r.Target.FullName()]
 	return p.rules[i].quorum(&r), true
 }
 

@@ -30,7 +30,7 @@ rules:
 			text = strings.ReplaceAll(text, ", uses: USES", "")
 		}
 		p := parse(t, labsYAML, strings.ReplaceAll(text, "USES", tt.rule))
-		a := Approval{By: "carol", Rule: "out", At: now, Until: now.Add(time.Hour), Uses: tt.given}
+		a := Approval{By: "carol", Rule: "out", At: now, Until: now.Add(time.Hour), Uses: tt.given, Gives: p.Gives("out", Seat{User: "alice", Target: "home.tinker"})}
 		g, no := ask(t, p, Request{User: "alice", Time: now, Approvals: []Approval{a}}, "home.tinker")
 		if (no == nil) != tt.counts {
 			t.Errorf("uses: %q, given for %d: %v", tt.rule, tt.given, no)
@@ -38,11 +38,12 @@ rules:
 		if tt.counts && (len(g.Approved()) != 1 || g.Approved()[0] != "out") {
 			t.Errorf("it rests on %q", g.Approved())
 		}
-		q, ok := p.QuorumOf("out", Request{User: "alice", Time: now, Approvals: []Approval{a}})
+		home, _ := p.Target("home.tinker")
+		q, ok := p.QuorumOf("out", Request{User: "alice", Target: home, Time: now, Approvals: []Approval{a}})
 		if !ok || !p.Asks() || (len(q.By) == 1) != tt.counts || !q.Admits("carol") || q.Admits("alice") {
 			t.Errorf("%+v %v", q, ok)
 		}
-		if _, ok := p.QuorumOf("in", Request{User: "alice"}); ok {
+		if _, ok := p.QuorumOf("in", Request{User: "alice", Target: home}); ok {
 			t.Error("a rule that isn't there asks for approval")
 		}
 	}

@@ -246,8 +246,9 @@ rules:
   - {name: no-agent, deny: true, who: {users: [bob]}, may: [agent]}
 `)
 	now := at(t, "2026-03-02T12:00:00Z")
+	gives := func(user string) string { return p.Gives("out", Seat{User: user, Target: "home.tinker"}) }
 	ok := func(by string, from, until time.Duration) Approval {
-		return Approval{By: by, Rule: "out", At: now.Add(from), Until: now.Add(until)}
+		return Approval{By: by, Rule: "out", At: now.Add(from), Until: now.Add(until), Gives: gives("alice")}
 	}
 	for _, tc := range []struct {
 		name  string
@@ -266,9 +267,9 @@ rules:
 		{"no longer than the rule says", []Approval{ok("carol", -time.Hour, 9*time.Hour), ok("dave", 0, 9*time.Hour)}, "2026-03-02T13:00:00Z", "[carol dave]"},
 		{"renewed", []Approval{ok("carol", -time.Hour, time.Hour), ok("carol", 0, 2*time.Hour), ok("dave", 0, 2*time.Hour)}, "2026-03-02T14:00:00Z", "[carol dave]"},
 		{"of three the best two", []Approval{ok("bob", 0, time.Minute), ok("carol", 0, time.Hour), ok("dave", 0, 2*time.Hour)}, "2026-03-02T13:00:00Z", "[bob carol dave]"},
-		{"for another rule", []Approval{ok("carol", 0, time.Hour), {By: "dave", Rule: "in", At: now, Until: now.Add(time.Hour)}}, "", "[carol]"},
-		{"for no rule", []Approval{ok("carol", 0, time.Hour), {By: "dave", At: now, Until: now.Add(time.Hour)}}, "", "[carol]"},
-		{"without end", []Approval{ok("carol", 0, time.Hour), {By: "dave", Rule: "out", At: now}}, "", "[carol]"},
+		{"for another rule", []Approval{ok("carol", 0, time.Hour), {By: "dave", Rule: "in", At: now, Until: now.Add(time.Hour), Gives: gives("alice")}}, "", "[carol]"},
+		{"for no rule", []Approval{ok("carol", 0, time.Hour), {By: "dave", At: now, Until: now.Add(time.Hour), Gives: gives("alice")}}, "", "[carol]"},
+		{"without end", []Approval{ok("carol", 0, time.Hour), {By: "dave", Rule: "out", At: now, Gives: gives("alice")}}, "", "[carol]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g, no := ask(t, p, Request{User: "alice", Time: now, Approvals: tc.given}, "home.tinker")
@@ -307,6 +308,9 @@ rules:
 	}
 	// With it, the rule counts: the recording is the strictest, the limit gone.
 	given := []Approval{ok("carol", 0, time.Hour), ok("dave", 0, time.Hour)}
+	for i := range given {
+		given[i].Gives = gives("bob")
+	}
 	g, _ = ask(t, p, Request{User: "bob", Time: now, Approvals: given}, "home.tinker")
 	if g.Capabilities() != capabilitiesOf(Upload, Download) || g.Record() != Full || g.Limits().Session != 0 || g.Approval().Rule.Name != "out" {
 		t.Errorf("%s", g.Capabilities())

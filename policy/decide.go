@@ -58,6 +58,7 @@ func (p *Policy) Decide(r Request) (Grant, error) {
 
 // gather finds the rules that match r and combines them.
 func (p *Policy) gather(r Request, t *Target) *decision {
+	r.Target = t // p's own
 	d := &decision{policy: p, request: r, target: t}
 	var buffer [16]int32
 	for _, i := range p.match(buffer[:0], d.asker(), t) {

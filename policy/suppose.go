@@ -24,7 +24,8 @@ func (p *Policy) Suppose(s Supposition) Request {
 	for _, i := range p.match(nil, d.asker(), p.targets[r.Target.FullName()]) {
 		for _, name := range s.ApprovedBy {
 			if rule := p.rules[i]; rule.approval != nil {
-				r.Approvals = append(r.Approvals, Approval{By: name, Rule: rule.ref.Name, At: r.Time, Until: r.Time.Add(rule.approval.lasts), Uses: rule.approval.uses})
+				r.Approvals = append(r.Approvals, Approval{By: name, Rule: rule.ref.Name, At: r.Time, Until: r.Time.Add(rule.approval.lasts), Uses: rule.approval.uses,
+					Gives: rule.gives(r.User, p.targets[r.Target.FullName()])})
 			}
 		}
 	}

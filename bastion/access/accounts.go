@@ -43,6 +43,7 @@ func (g *Gate) follow() {
 		}
 	})
 	looks := group.Vital("watch of the accounts", func() {
+		g.lapse()
 		for all := true; ; {
 			// What can't be told now is asked again: the change that it was asked for
 			// has been taken from the feed.
@@ -61,6 +62,7 @@ func (g *Gate) follow() {
 				// Approvals given and withdrawn are such changes, too.
 				g.waits.look("")
 				g.approvalsChanged()
+				g.lapse()
 			case <-g.dates:
 				all = unsure
 			case <-t.C:

@@ -131,8 +131,9 @@ func (g *Gate) requests(ctx context.Context, show func(policy.Quorum) bool) ([]A
 		if err != nil {
 			return nil, err
 		}
-		q, ok := p.QuorumOf(w.Rule, policy.Request{User: w.Seat.User, Time: now, Approvals: given})
-		if !ok || !show(q) { // asked for by a policy that is no longer in force, or not here
+		t, _ := p.Target(w.Seat.Target)
+		q, ok := p.QuorumOf(w.Rule, policy.Request{User: w.Seat.User, Target: t, Time: now, Approvals: given})
+		if !ok || q.Gives != w.Gives || !show(q) { // asked for by a policy that is no longer in force, or not here
 			continue
 		}
 		r := ApprovalRequest{ID: w.Request, User: w.Seat.User, Target: w.Seat.Target, Source: w.Seat.Source.String(), Rule: q.Rule.String(), Because: q.Because,
@@ -240,7 +241,7 @@ func (g *Gate) Approve(ctx context.Context, id, by, acting string) (ApprovalRequ
 	}
 	// Whoever waited may have left meanwhile; the approval stands for when they
 	// come back.
-	err = g.o.Book.Give(ctx, r.waiter, policy.Approval{By: by, Rule: r.waiter.Rule, At: now, Until: until, Uses: r.Uses, Acting: acting})
+	err = g.o.Book.Give(ctx, r.waiter, policy.Approval{By: by, Rule: r.waiter.Rule, Gives: r.waiter.Gives, At: now, Until: until, Uses: r.Uses, Acting: acting})
 	if err != nil {
 		e.Actor, e.Until, e.Reason = audit.ActorOf(ctx), nil, "not-applied"
 		return ApprovalRequest{}, errors.Join(err, g.o.Events.Append(ctx, e))

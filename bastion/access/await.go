@@ -72,8 +72,8 @@ func (l *Login) AwaitAs(ctx context.Context, t *policy.Target, q policy.Quorum, 
 			return g, nil
 		case r.Approval == nil:
 			return policy.Grant{}, r
-		case r.Approval.Rule.Name != q.Rule.Name || r.Approval.String() != q.String():
-			// A new policy asks others: that is another request.
+		case r.Approval.Rule.Name != q.Rule.Name || r.Approval.String() != q.String() || r.Approval.Gives != q.Gives:
+			// A new policy asks others, or for something else: that is another request.
 			l.leave(w)
 			q = *r.Approval
 			next, r := l.ask(ctx, t, q, func(id string, until time.Time) error {
@@ -109,7 +109,7 @@ func because(q policy.Quorum) string {
 func (l *Login) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tell func(id string, until time.Time) error) (*wait, *Refused) {
 	g := l.gate
 	until := g.now().Add(q.Wait).UTC()
-	x := Waiter{ID: rand.Text(), Request: refusal.NewRef(), Seat: l.seat(t), Rule: q.Rule.Name, Until: until}
+	x := Waiter{ID: rand.Text(), Request: refusal.NewRef(), Seat: l.seat(t), Rule: q.Rule.Name, Gives: q.Gives, Until: until}
 	proposed := x.Request
 	var err error
 	x.Request, err = g.o.Book.Wait(context.WithoutCancel(ctx), x, g.now())
@@ -162,7 +162,7 @@ func (l *Login) unapproved(t *policy.Target, q policy.Quorum, why refusal.Code, 
 // that channel: only a refusal can say anything to the user of a forward. With
 // the approval given, the next try goes through.
 func (l *Login) AskAside(ctx context.Context, t *policy.Target, q policy.Quorum) *Refused {
-	r, open := l.asked(t, q.Rule.Name)
+	r, open := l.asked(t, q)
 	if !open {
 		entered := make(chan *Refused, 1)
 		l.group.Go("wait for approval", func() {
@@ -188,7 +188,7 @@ func (l *Login) AskAside(ctx context.Context, t *policy.Target, q policy.Quorum)
 			}
 		case <-ctx.Done():
 		}
-		if r, open = l.asked(t, q.Rule.Name); !open {
+		if r, open = l.asked(t, q); !open {
 			return l.unapproved(t, q, "left", "nobody approved yet; try again")
 		}
 	}
@@ -197,13 +197,13 @@ func (l *Login) AskAside(ctx context.Context, t *policy.Target, q policy.Quorum)
 		audit.Event{Type: audit.AccessRefused, Lab: t.Lab, Target: t.FullName(), Rule: q.Rule.String(), Policy: l.gate.Policy().Hash()})
 }
 
-// asked is what waits for l and t by the rule of that name, if anything does.
-func (l *Login) asked(t *policy.Target, rule string) (Waiter, bool) {
+// asked is what waits for l and t for what q asks for, if anything does.
+func (l *Login) asked(t *policy.Target, q policy.Quorum) (Waiter, bool) {
 	all, err := l.gate.o.Book.Waiters(l.group.Context(), l.gate.now())
 	if err != nil {
 		l.gate.o.Trouble("read who waits for approval", err)
 	}
-	i := slices.IndexFunc(all, func(w Waiter) bool { return w.Seat == l.seat(t) && w.Rule == rule })
+	i := slices.IndexFunc(all, func(w Waiter) bool { return w.Seat == l.seat(t) && w.Rule == q.Rule.Name && w.Gives == q.Gives })
 	if i < 0 {
 		return Waiter{}, false
 	}

@@ -13,8 +13,8 @@ import (
 // one transaction, durable on return; it is safe for concurrent use.
 type Book interface {
 	// Wait enters one more connection that waits, until w.Until at most. It joins
-	// the request that the same seat has by the same rule, whichever server that
-	// waits at, and returns its ID in place of w.Request. It returns ErrCrowded when
+	// the request that the same seat has by the same rule for the same, whichever
+	// server that waits at, and returns its ID in place of w.Request. It returns ErrCrowded when
 	// the user, or everybody together, waits with so many already.
 	Wait(ctx context.Context, w Waiter, now time.Time) (request string, err error)
 	// Leave ends the waiting of that ID.
@@ -26,10 +26,13 @@ type Book interface {
 	// touched: what takes its access away (Account.Epoch) takes this along. It
 	// stands in place of what the same person gave there before, as far as no
 	// session uses that. It returns ErrNoRequest where the account was touched
-	// since w began to wait. It wakes Accounts.Changed, at all servers.
+	// since w began to wait, and ErrNotApprover where the approver has an account
+	// that is disabled or over. It wakes Accounts.Changed, at all servers.
 	Give(ctx context.Context, w Waiter, a policy.Approval) error
 	// Given are the approvals in force that the session called use rests on; fresh
-	// adds those that something new may use. Those for any number are in both.
+	// adds those that something new may use. Those for any number are in both. Where
+	// the approver has an account, an approval is in force for as long as that isn't
+	// touched and hasn't ended.
 	Given(ctx context.Context, s policy.Seat, use string, fresh bool, now time.Time) ([]policy.Approval, error)
 	// Use has the session called use rest on all approvals by these rules that it
 	// may use, and returns how many it newly rests on. Of all callers, no more get
@@ -39,6 +42,9 @@ type Book interface {
 	Unuse(ctx context.Context, use string) error
 	// Approvals are all in force.
 	Approvals(ctx context.Context, now time.Time) ([]Approval, error)
+	// Lapse removes those that are no longer in force because their approver's
+	// account was touched, and returns them: of all callers, one gets each.
+	Lapse(ctx context.Context, now time.Time) ([]Approval, error)
 	// Withdraw ends the approval that by gave to a request, and what was to begin by
 	// it or rests on it has it no more. It wakes Accounts.Changed, at all servers.
 	Withdraw(ctx context.Context, request, by string) error
@@ -50,6 +56,7 @@ type Waiter struct {
 	Request string // what approvers name: one for each seat and rule
 	Seat    policy.Seat
 	Rule    string // its name
+	Gives   string // what would be approved, as policy.Quorum has it
 	Until   time.Time
 	// Account and Epoch are the store's: whose access, and as of when.
 	Account string

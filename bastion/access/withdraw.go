@@ -48,3 +48,19 @@ func (g *Gate) approvalsChanged() {
 		}
 	}
 }
+
+// lapse puts on record the approvals that have ended with their approver's account:
+// they count no more as soon as that was changed, at every server.
+func (g *Gate) lapse() {
+	gone, err := g.o.Book.Lapse(g.own.Context(), g.now())
+	if err != nil {
+		if g.own.Context().Err() == nil {
+			g.o.Trouble("end approvals", err) // they don't count; the next change looks again
+		}
+		return
+	}
+	for _, a := range gone {
+		g.append(audit.Event{Type: audit.ApprovalWithdrawn, Ref: a.Request, User: a.Seat.User, Approver: a.By, Target: a.Seat.Target, Source: a.Seat.Source.String(),
+			Rule: a.Rule, Detail: "the approver's account was disabled, removed or reset"})
+	}
+}

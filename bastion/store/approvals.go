@@ -45,13 +45,13 @@ func (s *Store) Wait(ctx context.Context, w access.Waiter, now time.Time) (reque
 			return access.ErrCrowded
 		}
 		err = tx.QueryRowContext(ctx, `SELECT request FROM waiters WHERE account = (SELECT id FROM accounts WHERE name = ?)
-			AND target = ? AND source = ? AND rule = ? LIMIT 1`, w.Seat.User, w.Seat.Target, w.Seat.Source.String(), w.Rule).Scan(&request)
+			AND target = ? AND source = ? AND rule = ? AND gives = ? LIMIT 1`, w.Seat.User, w.Seat.Target, w.Seat.Source.String(), w.Rule, w.Gives).Scan(&request)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		n, err := affected(tx.ExecContext(ctx, `INSERT INTO waiters (id, request, account, epoch, target, source, rule, until, node)
-			SELECT ?, ?, id, epoch, ?, ?, ?, ?, ? FROM accounts WHERE name = ?`,
-			w.ID, request, w.Seat.Target, w.Seat.Source.String(), w.Rule, micros(w.Until), s.nodeName(), w.Seat.User))
+		n, err := affected(tx.ExecContext(ctx, `INSERT INTO waiters (id, request, account, epoch, target, source, rule, gives, until, node)
+			SELECT ?, ?, id, epoch, ?, ?, ?, ?, ?, ? FROM accounts WHERE name = ?`,
+			w.ID, request, w.Seat.Target, w.Seat.Source.String(), w.Rule, w.Gives, micros(w.Until), s.nodeName(), w.Seat.User))
 		if err == nil && n == 0 {
 			err = access.ErrNoRequest // the account is gone
 		}
@@ -70,7 +70,7 @@ func (s *Store) Leave(ctx context.Context, id string) error {
 func (s *Store) Waiters(ctx context.Context, now time.Time) ([]access.Waiter, error) {
 	var all []access.Waiter
 	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		return each(ctx, tx, `SELECT w.id, request, name, target, source, rule, until, account, w.epoch FROM waiters w
+		return each(ctx, tx, `SELECT w.id, request, name, target, source, rule, gives, until, account, w.epoch FROM waiters w
 			JOIN accounts a ON a.id = w.account AND a.epoch = w.epoch WHERE until > ? ORDER BY until, w.id`, micros(now),
 			func(rows *sql.Rows) error {
 				var (
@@ -78,7 +78,7 @@ func (s *Store) Waiters(ctx context.Context, now time.Time) ([]access.Waiter, er
 					source string
 					until  int64
 				)
-				err := rows.Scan(&w.ID, &w.Request, &w.Seat.User, &w.Seat.Target, &source, &w.Rule, &until, &w.Account, &w.Epoch)
+				err := rows.Scan(&w.ID, &w.Request, &w.Seat.User, &w.Seat.Target, &source, &w.Rule, &w.Gives, &until, &w.Account, &w.Epoch)
 				if err != nil {
 					return err
 				}
@@ -94,6 +94,15 @@ func (s *Store) Waiters(ctx context.Context, now time.Time) ([]access.Waiter, er
 // Give implements access.Book.
 func (s *Store) Give(ctx context.Context, w access.Waiter, a policy.Approval) error {
 	return named("keep approval", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+		var byAccount string
+		var byEpoch, gone int64
+		err := tx.QueryRowContext(ctx, `SELECT id, epoch, disabled <> 0 OR ends <> 0 AND ends <= ? FROM accounts WHERE name = ?`, micros(a.At), a.By).Scan(&byAccount, &byEpoch, &gone)
+		switch {
+		case err != nil && !errors.Is(err, sql.ErrNoRows): // an operator may have no account
+			return err
+		case gone != 0:
+			return access.ErrNotApprover
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM approvals WHERE until <= ?1 OR account = ?2 AND target = ?3 AND source = ?4 AND rule = ?5
 			AND approver = ?6 AND id NOT IN (SELECT approval FROM approval_uses)`,
 			micros(a.At), w.Account, w.Seat.Target, w.Seat.Source.String(), a.Rule, a.By); err != nil {
@@ -103,9 +112,9 @@ func (s *Store) Give(ctx context.Context, w access.Waiter, a policy.Approval) er
 			(SELECT id FROM approvals ORDER BY until, id LIMIT max(0, (SELECT count(*) FROM approvals) - ?))`, access.MaxApprovals-1); err != nil {
 			return err
 		}
-		n, err := affected(tx.ExecContext(ctx, `INSERT INTO approvals (account, target, source, rule, approver, acting, at, until, uses, request)
-			SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM accounts WHERE id = ? AND epoch = ? AND disabled = 0`,
-			w.Seat.Target, w.Seat.Source.String(), a.Rule, a.By, a.Acting, micros(a.At), micros(a.Until), a.Uses, w.Request, w.Account, w.Epoch))
+		n, err := affected(tx.ExecContext(ctx, `INSERT INTO approvals (account, target, source, rule, approver, acting, at, until, uses, request, gives, by_account, by_epoch)
+			SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM accounts WHERE id = ? AND epoch = ? AND disabled = 0`,
+			w.Seat.Target, w.Seat.Source.String(), a.Rule, a.By, a.Acting, micros(a.At), micros(a.Until), a.Uses, w.Request, a.Gives, byAccount, byEpoch, w.Account, w.Epoch))
 		if err == nil && n == 0 {
 			err = access.ErrNoRequest
 		}
@@ -113,15 +122,21 @@ func (s *Store) Give(ctx context.Context, w access.Waiter, a policy.Approval) er
 	}))
 }
 
+// stands tells of an approval p whether its approver's account is as it was then.
+const stands = `(by_account = '' OR EXISTS (SELECT 1 FROM accounts b WHERE b.id = by_account AND b.epoch = by_epoch AND b.disabled = 0))`
+
+// lasts is until when an approval p counts: no longer than its approver's account.
+const lasts = `(SELECT min(p.until, coalesce((SELECT nullif(b.ends, 0) FROM accounts b WHERE b.id = by_account), p.until)))`
+
 // usable are the approvals for the seat ?1 to ?3 at ?4 that ?5 rests on; with ?6
 // also those that have a use left.
-const usable = `FROM approvals p WHERE account = (SELECT id FROM accounts WHERE name = ?1) AND target = ?2 AND source = ?3 AND until > ?4
+const usable = `FROM approvals p WHERE account = (SELECT id FROM accounts WHERE name = ?1) AND target = ?2 AND source = ?3 AND ` + lasts + ` > ?4 AND ` + stands + `
 	AND (uses = 0 OR EXISTS (SELECT 1 FROM approval_uses u WHERE u.approval = p.id AND u.session = ?5)
 		OR ?6 AND (SELECT count(*) FROM approval_uses u WHERE u.approval = p.id) < uses)`
 
 // Given implements access.Book.
 func (s *Store) Given(ctx context.Context, seat policy.Seat, use string, fresh bool, now time.Time) ([]policy.Approval, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT approver, rule, at, until, uses, acting `+usable+` ORDER BY until DESC, id`,
+	rows, err := s.read.QueryContext(ctx, `SELECT approver, rule, at, `+lasts+`, uses, acting, gives `+usable+` ORDER BY 4 DESC, id`,
 		seat.User, seat.Target, seat.Source.String(), micros(now), use, fresh)
 	if err != nil {
 		return nil, named("read approvals", err)
@@ -133,7 +148,7 @@ func (s *Store) Given(ctx context.Context, seat policy.Seat, use string, fresh b
 			a         policy.Approval
 			at, until int64
 		)
-		if err := rows.Scan(&a.By, &a.Rule, &at, &until, &a.Uses, &a.Acting); err != nil {
+		if err := rows.Scan(&a.By, &a.Rule, &at, &until, &a.Uses, &a.Acting, &a.Gives); err != nil {
 			return nil, named("read approvals", err)
 		}
 		a.At, a.Until = fromMicros(at), fromMicros(until)
@@ -170,29 +185,53 @@ func (s *Store) Unuse(ctx context.Context, use string) error {
 }
 
 // Approvals implements access.Book.
-func (s *Store) Approvals(ctx context.Context, now time.Time) ([]access.Approval, error) {
-	var all []access.Approval
-	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		return each(ctx, tx, `SELECT request, name, target, source, rule, approver, acting, at, until, uses,
-			(SELECT count(*) FROM approval_uses u WHERE u.approval = p.id)
-			FROM approvals p JOIN accounts a ON a.id = p.account WHERE until > ? ORDER BY until, p.id`, micros(now),
-			func(rows *sql.Rows) error {
-				var (
-					a         access.Approval
-					source    string
-					at, until int64
-				)
-				err := rows.Scan(&a.Request, &a.Seat.User, &a.Seat.Target, &source, &a.Rule, &a.By, &a.Acting, &at, &until, &a.Uses, &a.Used)
-				if err != nil {
-					return err
-				}
-				a.At, a.Until = fromMicros(at), fromMicros(until)
-				a.Seat.Source, err = netip.ParseAddr(source)
-				all = append(all, a)
-				return err
-			})
+func (s *Store) Approvals(ctx context.Context, now time.Time) (all []access.Approval, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		all, err = approvals(ctx, tx, lasts+` > ? AND `+stands, now)
+		return err
 	})
 	return all, named("read approvals", err)
+}
+
+// approvals are those of which where, with now for its ?, is so.
+func approvals(ctx context.Context, tx *sql.Tx, where string, now time.Time) (all []access.Approval, err error) {
+	err = each(ctx, tx, `SELECT request, name, target, source, rule, approver, acting, at, `+lasts+`, uses, gives,
+		(SELECT count(*) FROM approval_uses u WHERE u.approval = p.id)
+		FROM approvals p JOIN accounts a ON a.id = p.account WHERE `+where+` ORDER BY 9, p.id`, micros(now),
+		func(rows *sql.Rows) error {
+			var (
+				a         access.Approval
+				source    string
+				at, until int64
+			)
+			err := rows.Scan(&a.Request, &a.Seat.User, &a.Seat.Target, &source, &a.Rule, &a.By, &a.Acting, &at, &until, &a.Uses, &a.Gives, &a.Used)
+			if err != nil {
+				return err
+			}
+			a.At, a.Until = fromMicros(at), fromMicros(until)
+			a.Seat.Source, err = netip.ParseAddr(source)
+			all = append(all, a)
+			return err
+		})
+	return all, err
+}
+
+// Lapse implements access.Book.
+func (s *Store) Lapse(ctx context.Context, now time.Time) (all []access.Approval, err error) {
+	const lapsed = `until > ? AND NOT ` + stands
+	var some bool // looked for at every change of any account: mostly there are none
+	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM approvals p WHERE `+lapsed+`)`, micros(now)).Scan(&some)
+	if err != nil || !some {
+		return nil, named("read approvals", err)
+	}
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		if all, err = approvals(ctx, tx, lapsed, now); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM approvals AS p WHERE `+lapsed, micros(now))
+		return err
+	})
+	return all, named("end approvals", err)
 }
 
 // Withdraw implements access.Book.

@@ -220,6 +220,84 @@ func bookConformance(t *testing.T, handles func(t *testing.T, n int) []*Store) {
 		}
 	})
 
+	t.Run("it goes with its approver", func(t *testing.T) {
+		h := handles(t, 2)
+		s := h[0]
+		account(t, s, "alice")
+		carol, dave, erin := account(t, s, "carol"), account(t, s, "dave"), account(t, s, "erin")
+		wait(t, s, "1", seat)
+		w := waiters(t, s, day)[0]
+		for _, by := range []string{"carol", "dave", "erin", "operator"} {
+			give(t, s, w, by, 0)
+		}
+		if n := len(given(t, s, seat, "", true)); n != 4 {
+			t.Fatalf("%d count", n)
+		}
+		if all, err := s.Lapse(t.Context(), day); len(all) != 0 || err != nil {
+			t.Errorf("lapsed: %+v %v", all, err)
+		}
+		carol.Disabled, carol.Epoch = true, 2
+		g, err := s.Save(t.Context(), carol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		erin.Ends = day.Add(time.Minute)
+		if _, err := s.Save(t.Context(), erin); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Delete(t.Context(), dave.ID, 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Give(t.Context(), w, policy.Approval{By: "carol", Rule: "out", At: day, Until: day.Add(time.Hour)}); !errors.Is(err, access.ErrNotApprover) {
+			t.Errorf("a disabled account approves: %v", err)
+		}
+		left := given(t, h[1], seat, "", true)
+		if len(left) != 2 || left[0].By != "operator" || left[1].By != "erin" || !left[1].Until.Equal(erin.Ends) {
+			t.Errorf("left: %+v", left)
+		}
+		if all, err := s.Approvals(t.Context(), day.Add(2*time.Minute)); len(all) != 1 || all[0].By != "operator" || err != nil {
+			t.Errorf("after the end of erin's account: %+v %v", all, err)
+		}
+		all, err := h[1].Lapse(t.Context(), day)
+		if err != nil || len(all) != 2 || all[0].By+all[1].By != "caroldave" || all[0].Request != "r1" {
+			t.Errorf("lapsed: %+v %v", all, err)
+		}
+		if all, err := s.Lapse(t.Context(), day); len(all) != 0 || err != nil {
+			t.Errorf("lapsed twice: %+v %v", all, err)
+		}
+		// Enabling the account brings nothing back.
+		carol.Disabled, carol.Generation = false, g
+		if _, err := s.Save(t.Context(), carol); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(given(t, s, seat, "", true)); n != 2 {
+			t.Errorf("%d count", n)
+		}
+	})
+
+	t.Run("requests are for what was asked for", func(t *testing.T) {
+		s := handles(t, 1)[0]
+		account(t, s, "alice")
+		first := wait(t, s, "1", seat)
+		other := access.Waiter{ID: "2", Request: "r2", Seat: seat, Rule: "out", Gives: "more", Until: day.Add(time.Hour)}
+		if r, err := s.Wait(t.Context(), other, day); r == first || err != nil {
+			t.Errorf("joined %q %v", r, err)
+		}
+		for _, w := range waiters(t, s, day) {
+			if (w.Gives == "more") != (w.ID == "2") {
+				t.Errorf("%+v", w)
+			}
+			if w.ID == "2" {
+				if err := s.Give(t.Context(), w, policy.Approval{By: "carol", Rule: "out", Gives: w.Gives, At: day, Until: day.Add(time.Hour)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if all := given(t, s, seat, "", true); len(all) != 1 || all[0].Gives != "more" {
+			t.Errorf("%+v", all)
+		}
+	})
+
 	t.Run("an approval is withdrawn", func(t *testing.T) {
 		h := handles(t, 2)
 		account(t, h[0], "alice")

@@ -149,6 +149,11 @@ func (r *replay) within(e audit.Event) bool {
 // decide asks the new policy what e was about.
 func (r *replay) decide(e audit.Event) (policy.Grant, error) {
 	q := policy.Request{User: e.User, Realm: r.Realm, Groups: policy.GroupsNamed(), Time: e.Time, Method: "passphrase+otp", CodeAt: e.Time, Approvals: r.approvals[access{e.User, e.Target}]}
+	// Who approved then would approve what the new policy gives, for all that is known.
+	q.Approvals = slices.Clone(q.Approvals)
+	for i, a := range q.Approvals {
+		q.Approvals[i].Gives = r.policy.Gives(a.Rule, policy.Seat{User: e.User, Target: e.Target})
+	}
 	if l, ok := r.logins[e.Conn]; ok {
 		q.Method, q.CodeAt = l.method, l.codeAt
 	}

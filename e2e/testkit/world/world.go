@@ -119,7 +119,12 @@ func Requests(ps ...*policy.Policy) map[string]policy.Request {
 						out[fmt.Sprint(user, target, source, hour, login)] = r
 						for _, name := range slices.Sorted(maps.Keys(names)) {
 							for i, by := range []string{"ann", "ben", "cid"} {
-								r.Approvals = append(r.Approvals, policy.Approval{By: by, Rule: name, At: r.Time.Add(-time.Hour), Until: r.Time.Add(time.Duration(i+1) * time.Hour)})
+								for _, p := range ps {
+									a := policy.Approval{By: by, Rule: name, At: r.Time.Add(-time.Hour), Until: r.Time.Add(time.Duration(i+1) * time.Hour)}
+									if a.Gives = p.Gives(name, policy.Seat{User: user, Target: target}); !slices.Contains(r.Approvals, a) {
+										r.Approvals = append(r.Approvals, a)
+									}
+								}
 							}
 						}
 						out[fmt.Sprint(user, target, source, hour, login, "approved")] = r
