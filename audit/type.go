@@ -60,10 +60,10 @@ const (
 	ListenOpened    Type = "listen.opened"
 	AlarmNestedSSH  Type = "alarm.nested-ssh"
 	AlarmDigested   Type = "alarm.terminal-digested" // the recording doesn't have all that a terminal showed, for its user's share; once a session
-	TransferFile    Type = "transfer.file"   // Detail is what was done, Capability which way the content went, Digest and Hash are keyed, of path and content
-	TransferChange  Type = "transfer.change" // of the target's files, in which no content moved
-	TransferMore    Type = "transfer.more"   // how many of both a session had beyond those with an event; Hash is of their lines in the recording
-	TransferDesync  Type = "transfer.desync" // what came isn't the protocol, so that nothing is known of it from there on
+	TransferFile    Type = "transfer.file"           // Detail is what was done, Capability which way the content went, Digest and Hash are keyed, of path and content
+	TransferChange  Type = "transfer.change"         // of the target's files, in which no content moved
+	TransferMore    Type = "transfer.more"           // how many of both a session had beyond those with an event; Hash is of their lines in the recording
+	TransferDesync  Type = "transfer.desync"         // what came isn't the protocol, so that nothing is known of it from there on
 	RecordingTick   Type = "recording.tick"
 	RecordingFailed Type = "recording.failed"
 

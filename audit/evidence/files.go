@@ -1,0 +1,143 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"entry/audit"
+	"entry/session/recording"
+)
+
+// File is one file that was moved, or one change of a target's files: as the log has
+// it, or as a recording's manifest does, which has its name and its hash too.
+type File struct {
+	Session   string    `json:"session"`
+	Channel   *uint32   `json:"channel,omitempty"`
+	User      string    `json:"user"`
+	Lab       string    `json:"lab,omitempty"`
+	Target    string    `json:"target"`
+	At        time.Time `json:"time"`
+	Protocol  string    `json:"protocol,omitempty"`
+	Operation string    `json:"operation,omitempty"`
+	Direction string    `json:"direction,omitempty"` // "upload", "download", "" where no content moved
+	Size      int64     `json:"size"`
+	Outcome   string    `json:"outcome,omitempty"`
+	// Path and Content are digests that only the server's secret can make, as the
+	// log has them; Content is "" where the content's hash isn't known.
+	Path    string `json:"path_digest,omitempty"`
+	Content string `json:"content_digest,omitempty"`
+	// More is how many files and changes this stands for, of which only the
+	// recording tells; 0 for one.
+	More int `json:"more,omitempty"`
+	// Line is the manifest's, nil without it.
+	Line *recording.File `json:"file,omitempty"`
+}
+
+// FileQuery is which files are wanted; zero fields want any.
+type FileQuery struct {
+	User, Lab, Target, Session string
+	Direction                  string
+	Since, Until               time.Time
+}
+
+func (q FileQuery) wants(f File) bool {
+	return (q.User == "" || f.User == q.User) && (q.Lab == "" || f.Lab == q.Lab) &&
+		(q.Target == "" || f.Target == q.Target || strings.HasPrefix(f.Target, q.Target+".")) &&
+		(q.Session == "" || f.Session == q.Session) &&
+		(q.Direction == "" || f.Direction == q.Direction || f.More > 0) &&
+		!f.At.Before(q.Since) && (q.Until.IsZero() || f.At.Before(q.Until))
+}
+
+// Files yields what the log says of files that match q, in order. An error is one of
+// reading the log, whose remaining events are still looked at.
+func Files(logDir string, q FileQuery) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		for e, err := range everything(logDir) {
+			if err != nil {
+				if !yield(File{}, err) {
+					return
+				}
+				continue
+			}
+			f := File{Session: e.Session, Channel: e.Channel, User: e.User, Lab: e.Lab, Target: e.Target, At: e.Time,
+				Protocol: e.Program, Operation: e.Detail, Direction: e.Capability, Outcome: e.Reason, Path: e.Digest, Content: e.Hash}
+			switch e.Type {
+			case audit.TransferFile:
+				if f.Size = e.BytesUp; e.Capability == "download" {
+					f.Size = e.BytesDown
+				}
+			case audit.TransferChange:
+			case audit.TransferMore:
+				f.More, f.Operation, f.Content = e.Count, "", ""
+			default:
+				continue
+			}
+			if q.wants(f) && !yield(f, nil) {
+				return
+			}
+		}
+	}
+}
+
+// ManifestFiles yields what the recordings in dir say of files that match q, opened by
+// one of ids: their names and hashes. Recordings are read in the order of their IDs,
+// all of each, after read was called with its ID. An error is that of one recording,
+// after which the others follow.
+func ManifestFiles(dir string, ids []age.Identity, q FileQuery, read func(id string) error) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		list, err := recording.List(dir)
+		if err != nil {
+			yield(File{}, err)
+			return
+		}
+		for _, info := range list {
+			f := File{Session: info.ID, User: info.User, Lab: info.Lab, Target: info.Target, At: info.Start, Direction: q.Direction}
+			since := q
+			since.Since = time.Time{} // one that began before may still run
+			if !since.wants(f) || !info.End.IsZero() && info.End.Before(q.Since) {
+				continue
+			}
+			if err := read(info.ID); err != nil {
+				yield(File{}, err)
+				return
+			}
+			if !manifest(dir, info, ids, q, yield) {
+				return
+			}
+		}
+	}
+}
+
+// manifest yields the files of one recording; it reports whether more is wanted.
+func manifest(dir string, info recording.Info, ids []age.Identity, q FileQuery, yield func(File, error) bool) bool {
+	r, err := recording.OpenRecording(dir, info.ID, ids...)
+	if err != nil {
+		return yield(File{}, fmt.Errorf("%s: %w", info.ID, err))
+	}
+	defer func() { _ = r.Close() }() // only read
+	for {
+		frame, err := r.Next()
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, recording.ErrTruncated): // what is there was looked at; verifying says the rest
+			return true
+		case err != nil:
+			return yield(File{}, fmt.Errorf("%s: %w", info.ID, err))
+		}
+		line, ok := frame.File()
+		if !ok {
+			continue
+		}
+		channel := frame.Channel
+		f := File{Session: info.ID, Channel: &channel, User: info.User, Lab: info.Lab, Target: info.Target, At: info.Start.Add(frame.At),
+			Protocol: line.Protocol, Operation: line.Operation, Direction: line.Direction, Size: line.Size, Outcome: line.Outcome, Line: &line}
+		if q.wants(f) && !yield(f, nil) {
+			return false
+		}
+	}
+}

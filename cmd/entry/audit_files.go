@@ -1,0 +1,202 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"entry/audit/evidence"
+	"entry/audit/plain"
+	"entry/bastion/identity/secret"
+)
+
+func auditFilesCmd() *cobra.Command {
+	var q evidence.FileQuery
+	var since, until, file string
+	var changes bool
+	cmd := &cobra.Command{
+		Use:   "files",
+		Short: "List the files that were moved: which, by whom, how large, with their hashes",
+		Long: `List the files that were moved by sftp, scp, rsync and git, with size, outcome
+and SHA-256, oldest first. --changes lists what was renamed, removed and the like,
+too.
+
+Names and hashes lie in the sealed recordings and need an auditor's identity. The
+log alone has sizes, and digests that only the server's secret can make: of the
+content, so that --file FILE finds a file that somebody holds, and of the path.
+Where the identity is given, --file compares hashes and needs no secret.
+
+Of the first thousand files and changes of a session the log has each, of the
+others how many there were; the recording has all. Of rsync and git there are
+sizes of whole transfers. What a shell or a command of its own carried isn't here:
+entry audit coverage says how much of that is kept.`,
+		Example: `  entry audit files --lab tinker --direction download --since 7d --identity auditor.key
+  entry audit files --file results.csv --since 90d`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			now := time.Now()
+			var err error
+			if q.Since, err = parseWhen(since, now); err != nil {
+				return failf(exitUsage, "--since %w", err)
+			}
+			if q.Until, err = parseWhen(until, now); err != nil {
+				return failf(exitUsage, "--until %w", err)
+			}
+			if q.Direction != "" && q.Direction != "upload" && q.Direction != "download" {
+				return failf(exitUsage, "--direction %q: want upload or download", q.Direction)
+			}
+			return listFiles(cmd, q, file, changes)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.User, "user", "", "only this user's (`NAME`)")
+	f.StringVar(&q.Target, "target", "", "only on this target (`NAME`, home or home.tinker)")
+	f.StringVar(&q.Lab, "lab", "", "only in this lab (`NAME`)")
+	f.StringVar(&q.Session, "session", "", "only in this session (`ID`)")
+	f.StringVar(&q.Direction, "direction", "", "`upload` or download only")
+	f.StringVar(&since, "since", "", "from this `TIME` on: 2026-03-01, 90m, 24h, 7d")
+	f.StringVar(&until, "until", "", "before this `TIME`")
+	f.StringVar(&file, "file", "", "only what has the content of this `FILE`")
+	f.BoolVar(&changes, "changes", false, "also what changed files without moving content")
+	identityFlag(cmd)
+	return cmd
+}
+
+func listFiles(cmd *cobra.Command, q evidence.FileQuery, file string, changes bool) error {
+	ids, err := identities(cmd)
+	if errors.Is(err, errNoIdentity) {
+		ids = nil
+	} else if err != nil {
+		return err
+	}
+	var sum []byte
+	if file != "" {
+		if sum, err = sha256Of(file); err != nil {
+			return &exitError{code: exitUsage, err: err}
+		}
+	}
+	if ids != nil {
+		return printManifests(cmd, ids, q, sum, changes)
+	}
+	content := ""
+	if sum != nil {
+		if content, err = contentDigest(cmd, sum); err != nil {
+			return err
+		}
+	}
+	dir, err := auditLogDir(cmd)
+	if err != nil {
+		return err
+	}
+	return printFiles(cmd, evidence.Files(dir, q), "CONTENT DIGEST", func(f evidence.File) bool {
+		return (content == "" || f.Content == content) && (changes || f.Direction != "" || f.More > 0)
+	})
+}
+
+func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery, sum []byte, changes bool) error {
+	dir, err := spoolDir(cmd)
+	if err != nil {
+		return err
+	}
+	note := func(id string) error { return noteRead(cmd, id, "files") }
+	want := hex.EncodeToString(sum)
+	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, note), "SHA-256", func(f evidence.File) bool {
+		return (want == "" || f.Line.SHA256 == want) && (changes || f.Direction != "")
+	})
+}
+
+// printFiles prints what is wanted of a list; errors of parts of it come on standard
+// error, and end in a failure.
+func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), hash string, want func(evidence.File) bool) error {
+	lines, err := jsonLines(cmd)
+	if err != nil {
+		return err
+	}
+	w := plain.NewTable(cmd.OutOrStdout())
+	if lines == nil {
+		w.Row("TIME", "SESSION", "USER", "TARGET", "WAY", "SIZE", "OUTCOME", hash, "FILE")
+	}
+	found, bad := 0, 0
+	for f, err := range list {
+		switch {
+		case err != nil:
+			bad++
+			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error())) // the failure comes at the end
+			continue
+		case !want(f):
+			continue
+		}
+		found++
+		if lines != nil {
+			if err := lines.Encode(f); err != nil {
+				return err
+			}
+			continue
+		}
+		name, sum := plain.Word(f.Protocol)+" "+plain.Word(f.Operation), cmp.Or(f.Content, "-")
+		switch {
+		case f.More > 0:
+			name, sum = fmt.Sprintf("%d more, in the recording", f.More), "-"
+		case f.Line != nil:
+			name += " " + plain.Quote(string(f.Line.Path))
+			if f.Line.To != "" {
+				name += " to " + plain.Quote(string(f.Line.To))
+			}
+			if sum = f.Line.SHA256; sum == "" && f.Line.Unknown != "" {
+				sum = "unknown: " + plain.Line(f.Line.Unknown)
+			}
+		}
+		w.Row(plain.Time(f.At), f.Session, plain.Word(f.User), plain.Word(f.Target), cmp.Or(f.Direction, "-"), plain.Size(f.Size), cmp.Or(plain.Word(f.Outcome), "-"), cmp.Or(sum, "-"), name)
+	}
+	if lines == nil {
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case bad > 0:
+		return failf(exitFailure, "%s can't be read, so this isn't all", plain.Count(bad, "part"))
+	case found == 0:
+		return failf(exitNotFound, "no file matches")
+	}
+	return nil
+}
+
+func sha256Of(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}
+
+// contentDigest is what the log has of a content with that SHA-256, by the server's
+// secret.
+func contentDigest(cmd *cobra.Command, sum []byte) (string, error) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return "", err
+	}
+	master, err := os.ReadFile(cfg.Keys.Secret)
+	if err != nil {
+		return "", hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there, or give --identity")
+	}
+	keys, err := secret.DeriveKeys(master)
+	if err != nil {
+		return "", failf(exitUsage, "%s: %w", cfg.Keys.Secret, err)
+	}
+	return keys.HashFile("content", sum), nil
+}
