@@ -6,6 +6,7 @@ import "slices"
 func (b *builder) checkWhole(p *Policy) {
 	b.checkWildcards(p)
 	b.checkDenials(p)
+	b.checkEnv(p)
 	for _, u := range b.loginUsers {
 		who := p.users[u.user]
 		if !u.lab.has(u.user) && (who == nil || len(who.subjects) == 0) {
@@ -41,6 +42,38 @@ func (b *builder) checkWildcards(p *Policy) {
 					if user := common(r, o, memo); user != "" {
 						b.rules[i].at.Errorf(codeWildcardFull, "rule %s admits forwards that aren't listed, but rule %s asks for a full recording of %s on %s too, which admits only listed ones; list the destinations, or separate the two",
 							r.ref.Name, o.ref, user, t.FullName())
+					}
+				}
+			}
+		}
+	}
+}
+
+// checkEnv finds rules that list commands beside others, for the same user and target,
+// that let clients set what has a program run others: a variable is sent before what
+// is to run, so it reaches whatever runs. It refuses the pair, as checkWildcards does.
+// What gives a shell or any command undoes the list by itself.
+func (b *builder) checkEnv(p *Policy) {
+	memo := map[[2]*subject]string{}
+	for i, r := range p.rules {
+		at := slices.IndexFunc(r.env, undoesLists)
+		if r.deny || at < 0 || r.free() != 0 {
+			continue
+		}
+		for _, t := range r.opens() {
+			if t.Kind != SSH {
+				continue
+			}
+			for _, lists := range [...][]int32{*p.reach[t].own, *p.reach[t].lab} {
+				for _, other := range lists {
+					o := p.rules[other]
+					if o == r || o.deny || o.commands == nil || slices.Contains(o.env, r.env[at]) {
+						continue
+					}
+					if user := common(r, o, memo); user != "" {
+						b.rules[i].fields.Get("env").Errorf(codeEnvRuns, "%s may have a command that rule %s lists for %s on %s run others: a variable reaches whatever runs there; take it out of env here",
+							r.env[at], o.ref, user, t.FullName())
+						return
 					}
 				}
 			}

@@ -37,13 +37,19 @@ func readEnv(r *rule, v strict.Value) []string {
 		case slices.Contains(out, s):
 			item.Errorf(codeTwice, "%q stands in this list twice", s)
 		default:
-			if r.commands != nil && !slices.Contains(usualEnv, s) && slices.ContainsFunc(runsThings, func(b string) bool { return overlap(s, b) }) {
+			if r.commands != nil && undoesLists(s) {
 				item.Warnf(codeEnvRuns, "%s may have a listed command run others: exec lists commands here", s)
 			}
 			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// undoesLists reports whether the pattern admits a variable that may have a listed
+// command run others.
+func undoesLists(pattern string) bool {
+	return !slices.Contains(usualEnv, pattern) && slices.ContainsFunc(runsThings, func(b string) bool { return overlap(pattern, b) })
 }
 
 // overlap reports whether the pattern speaks of a variable that begins like that.

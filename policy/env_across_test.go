@@ -1,0 +1,35 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"entry/policy/strict"
+)
+
+// A rule's env widened another's program: with `exec: [uname]` in one rule and
+// `env: ["LD_*"]` in one for uploads, LD_PRELOAD reached the program.
+func TestEnvAcrossRules(t *testing.T) {
+	const run = "  - {name: run, who: {users: [alice]}, where: {targets: [home.tinker]}, may: [exec], exec: [uname], env: [LANG], record: full}\n"
+	for _, tt := range []struct {
+		name, rule, want string
+	}{
+		{"of an upload", `{name: up, who: {labs: [tinker]}, where: {targets: [home.tinker]}, may: [upload], env: ["LD_*"], record: full}`,
+			"LD_* may have a command that rule run (b.yaml:2) lists for alice on home.tinker run others"},
+		{"of another list", `{name: up, who: {users: [alice]}, where: {labs: [tinker]}, may: [exec], exec: [git], env: [GIT_SSH_COMMAND], record: full}`,
+			"GIT_SSH_COMMAND may have a command that rule run (b.yaml:2) lists"},
+		{"everything", `{name: up, who: {users: [alice]}, where: {labs: [tinker]}, may: [download], env: ["L*"], record: full}`, "L* may have"},
+		{"what runs nothing", `{name: up, who: {labs: [tinker]}, where: {targets: [home.tinker]}, may: [upload], env: [MY_NAME], record: full}`, ""},
+		{"of somebody else", `{name: up, who: {users: [bob]}, where: {targets: [home.tinker]}, may: [upload], env: ["LD_*"], record: full}`, ""},
+		{"elsewhere", `{name: up, who: {users: [alice]}, where: {targets: [home.tailor]}, may: [upload], env: ["LD_*"], record: full}`, ""},
+		{"with a shell", `{name: up, who: {users: [alice]}, where: {targets: [home.tinker]}, may: [shell], env: ["LD_*"], record: full}`, ""},
+	} {
+		_, err := Parse(strict.File{Name: "a.yaml", Data: []byte(labsYAML)}, strict.File{Name: "b.yaml", Data: []byte("rules:\n" + run + "  - " + tt.rule + "\n")})
+		switch {
+		case tt.want == "" && err != nil:
+			t.Errorf("%s: %v", tt.name, err)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
