@@ -24,6 +24,9 @@ sessions that lost their grant end. One that would end more than 10 % of the liv
 sessions is refused too: entry policy apply names them and asks. Other changes in
 entry.yaml need a restart.
 
+Where several servers have one database, each counts the sessions and connections
+that are open at it: a rule's limits concurrent and connections hold at each.
+
 A line starting "ready" on standard output says that connections are accepted;
 the server's own log is on standard error, one JSON object a line.`,
 		Example: "  entry serve --dir /etc/entry\n  entry serve --config /etc/entry/entry.yaml",
