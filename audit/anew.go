@@ -213,7 +213,7 @@ func placing(o Anew, next string) []func() error {
 		},
 		func() error {
 			if from := filepath.Join(next, "before.pub"); there(log) && there(from) {
-				return os.Rename(from, filepath.Join(before, "audit.pub"))
+				return os.Rename(from, filepath.Join(before, publicName))
 			}
 			return nil
 		},
@@ -221,7 +221,7 @@ func placing(o Anew, next string) []func() error {
 			if !there(log) {
 				return nil
 			}
-			return aside(o.Witness, filepath.Join(before, "audit.pub"))
+			return aside(o.Witness, filepath.Join(before, publicName))
 		},
 		replace("audit.key", o.Key, 0o600),
 		replace("audit.pub", o.PublicKey, 0o644),

@@ -29,6 +29,9 @@ type Gap struct {
 // log before; that may have one of its own.
 const beforeName = "before"
 
+// publicName is, in there, the file with its public key.
+const publicName = "audit.pub"
+
 // gapText is what an auditor signs: that the log called origin begins after this
 // checkpoint, for this reason.
 func gapText(origin, checkpoint, reason string) string {

@@ -148,7 +148,10 @@ func isClosed(c <-chan struct{}) bool {
 
 // Name tells this log from others on the same database: its key's name and the
 // hash of the key.
-func (l *Log) Name() string { return fmt.Sprintf("%s+%08x", l.signer.Name(), l.signer.KeyHash()) }
+func (l *Log) Name() string { return nameOf(l.signer) }
+
+// Before are the logs before this one, the first first.
+func (l *Log) Before() ([]*Past, error) { return past(l.path) }
 
 // Failed returns a channel that is closed once the log has failed for good;
 // every later Append returns the error.

@@ -65,6 +65,9 @@ func nowhere() (*os.Root, error) {
 // Name is as Log's.
 func (s *Still) Name() string { return s.l.Name() }
 
+// Before is as Log's.
+func (s *Still) Before() ([]*Past, error) { return s.l.Before() }
+
 // Position is what the log would be after a start.
 func (s *Still) Position() Position { return s.l.Position() }
 

@@ -75,3 +75,36 @@ func TestLostLogBeginsAnew(t *testing.T) {
 		t.Errorf("the log before: %s", r)
 	}
 }
+
+// TestLostLogAndOlderDatabase: the disk is lost, the log begins anew from its copy, and
+// the database is older than that: nobody whom the log before had disabled gets in.
+func TestLostLogAndOlderDatabase(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	bob := s.enrolled("bob")
+	key := s.path("ada.key")
+	s.mustEntry("audit", "auditor-key", key)
+	s.stop()
+	s.keepDatabase("backup")
+	s.serve()
+	s.mustEntry("user", "disable", "bob")
+	s.stop()
+	testkit.MustRun(t, command("cp", "-a", s.path("audit"), s.path("copy")))
+	s.mustEntry("user", "add", "late")
+	testkit.MustRun(t, command("rm", "-r", s.path("audit")))
+	testkit.MustRun(t, command("mv", s.path("copy"), s.path("audit")))
+	s.putBack("backup")
+	s.mustEntry("audit", "accept-gap", "--key", key, "--reason", "the disk was lost")
+	for _, when := range []string{"put back before the gap", "put back after it"} {
+		s.serve()
+		if c, err := s.dial(bob); err == nil {
+			c.Close()
+			t.Errorf("%s: bob is back", when)
+		}
+		if text := s.proc.Stderr.String(); !strings.Contains(text, "ALARM: bob: any login (disabled)") {
+			t.Errorf("%s: the server's log: %s", when, text)
+		}
+		s.stop()
+		s.putBack("backup")
+	}
+}

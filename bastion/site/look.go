@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -24,20 +25,45 @@ var ErrUnasked = errors.New("try again when a server runs")
 // what a start would refuse of the log and the database, with the same error, and
 // answers questions from them itself: it changes nothing. The client is nil where
 // there are no accounts yet, and the error wraps ErrUnasked where they can't be asked
-// for now.
-func Look(ctx context.Context, cfg *configs.Config) (*admin.Client, error) {
-	c, err := reach(cfg)
-	if c != nil || err != nil {
-		return c, err
+// for now. warnings are what a start would say of logs that a database which was put
+// back hasn't been held against.
+func Look(ctx context.Context, cfg *configs.Config) (c *admin.Client, warnings []string, err error) {
+	if c, err = reach(cfg); c != nil || err != nil {
+		return c, nil, err
 	}
+	s, err := still(ctx, cfg)
+	if s == nil || err != nil {
+		return nil, nil, err
+	}
+	warnings, err = s.accounts.Unread(ctx, s.log, time.Now())
+	if err != nil {
+		return nil, nil, errors.Join(err, s.close())
+	}
+	secret, err := readSecret(cfg.Keys.Secret)
+	if err != nil {
+		return nil, nil, errors.Join(err, s.close())
+	}
+	auth, err := identity.New(identity.Options{Config: cfg, Store: s.accounts, Events: s.log.Append, Secret: secret})
+	if err != nil {
+		return nil, nil, errors.Join(err, s.close())
+	}
+	return admin.InProcess(&admin.Server{Auth: auth, Events: s.log, Log: zap.NewNop(), History: newest(cfg)}, s.close), warnings, nil
+}
+
+// stillness is log and database, only looked at.
+type stillness struct {
+	log      *audit.Still
+	accounts *store.Store
+}
+
+func (s *stillness) close() error { return errors.Join(s.accounts.Close(), s.log.Close()) }
+
+// still opens them as a start would; nil where there is no database yet.
+func still(ctx context.Context, cfg *configs.Config) (*stillness, error) {
 	if err := logCutOff(cfg); err != nil {
 		return nil, err
 	}
 	key, err := audit.ReadKey(cfg.Audit.Key)
-	if err != nil {
-		return nil, err
-	}
-	secret, err := readSecret(cfg.Keys.Secret)
 	if err != nil {
 		return nil, err
 	}
@@ -57,13 +83,9 @@ func Look(ctx context.Context, cfg *configs.Config) (*admin.Client, error) {
 	case err != nil:
 		return nil, errors.Join(unreadable(err), log.Close())
 	}
-	closing := func() error { return errors.Join(accounts.Close(), log.Close()) }
+	s := &stillness{log, accounts}
 	if err := accounts.Agrees(ctx, log); err != nil {
-		return nil, errors.Join(unreconciled(err), closing())
+		return nil, errors.Join(unreconciled(err), s.close())
 	}
-	auth, err := identity.New(identity.Options{Config: cfg, Store: accounts, Events: log.Append, Secret: secret})
-	if err != nil {
-		return nil, errors.Join(err, closing())
-	}
-	return admin.InProcess(&admin.Server{Auth: auth, Events: log, Log: zap.NewNop(), History: newest(cfg)}, closing), nil
+	return s, nil
 }

@@ -134,7 +134,12 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		Probe: s.bastion.Probe, History: newest(cfg)}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	// A database that doesn't know of a start in the log is one that was put back.
+	now := s.state.log.Position()
+	return s, s.state.store.NotePosition(ctx, now, now.Size, time.Now())
 }
 
 // lostNotice says in the server's own log what the audit log has as an event.

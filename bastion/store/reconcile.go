@@ -17,40 +17,42 @@ import (
 // Log is the audit log of this process. *audit.Log implements it.
 type Log interface {
 	Name() string
+	Before() ([]*audit.Past, error)
 	Position() audit.Position
 	At(size uint64) (p audit.Position, ok bool, err error)
 	Since(size uint64) iter.Seq2[audit.Event, error]
 	Append(ctx context.Context, e ...audit.Event) error
 }
 
-// crashLag is how much younger than the database's note of its position a log
-// can be after a crash; what is older was put back.
+// crashLag is how far apart what a crash leaves unsaid can be: a running server
+// notes its log's position every ten seconds.
 const crashLag = 30 * time.Second
 
 // Reconcile says that this process is the server of that log, and brings the
-// database up to it: what the log says was taken away, and an older database has
-// back, is taken away again, for changes of accounts as a whole or not at all.
-// What gave access is not done again. Alarms about it are in the log before. It
-// returns what it did, a line an account, nothing after a clean end.
+// database up to it and to the logs before it: what they say was taken away, and an
+// older database has back, is taken away again, for changes of accounts as a whole or
+// not at all. What gave access is not done again. Alarms about it are in the log
+// before. It returns what it did, a line an account, nothing after a clean end.
 //
 // A change that came here is known by the account's generation, noted in its own
 // transaction for the log that has it; so a crash between the two is told from
 // one after both, and servers that share the database don't hide each other's
 // changes. Records that say less than that (of older versions) take more away,
 // never less. Before the first note of a log's position nothing is done, unless
-// the log says that another database knew it.
+// the log says that another database knew it, or the database knows one before it.
 //
-// The errors are *LogBehind, *NotReplayed and those of log and database.
+// Of a log before this one as many records are read as can be.
+//
+// The errors are *LogBehind, *NotReplayed and those of logs and database.
 func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []string, err error) {
 	node := log.Name()
 	s.node.Store(&node)
-	end := log.Position()
 	r, err := s.compare(ctx, log)
 	if err != nil {
 		return nil, err
 	}
 	// Other servers on this database hear of it, and end what they have open.
-	return r.did, named("reconcile", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+	err = named("reconcile", s.changeAccounts(ctx, func(tx *sql.Tx) error {
 		if err := r.apply(ctx, tx); err != nil {
 			return err
 		}
@@ -59,52 +61,99 @@ func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []st
 				return err
 			}
 		}
-		_, err := tx.ExecContext(ctx, notePosition, node, end.Size, end.Root[:], end.Size, micros(now))
-		return err
+		return r.notePositions(ctx, tx, now)
 	}))
+	if err != nil {
+		return r.did, err
+	}
+	unread, err := s.Unread(ctx, log, now)
+	return append(r.did, unread...), err
 }
 
-// compare finds what the database lacks of the log.
+// compare finds what the database lacks of the log and of those before it.
 func (s *Store) compare(ctx context.Context, log Log) (*reconciling, error) {
-	node, end := log.Name(), log.Position()
-	r := &reconciling{node: node, takes: map[string]*taking{}, steps: map[string]int64{}}
+	before, err := log.Before()
+	if err != nil {
+		return nil, err
+	}
+	r := &reconciling{takes: map[string]*taking{}, steps: map[string]int64{}}
+	for _, b := range before {
+		r.logs = append(r.logs, &replayed{node: b.Name(), past: b})
+	}
+	r.logs = append(r.logs, &replayed{node: log.Name(), end: log.Position()})
 	if err := s.snapshot(ctx, func(tx *sql.Tx) error { return r.load(ctx, tx) }); err != nil {
 		return nil, named("reconcile", err)
 	}
-	if r.known && r.from.Position != end { // after a clean end they are the same, and nothing is read
-		switch at, ok, err := log.At(r.from.Size); {
-		case err != nil:
-			return nil, err
-		case end.Size < r.from.Size:
-			return nil, &LogBehind{Has: end.Size, Known: r.from.Size}
-		case !ok || at != r.from.Position:
-			return nil, &LogBehind{Has: end.Size, Known: r.from.Size, Other: true}
+	chained := false // the database knows a log before
+	for _, l := range r.logs {
+		l.chained, r.replayed = chained, l
+		if l.past != nil {
+			err = r.readPast(l)
+		} else {
+			err = r.readOpen(log)
 		}
-	}
-	if end.Size > r.from.done {
-		if err := r.read(log); err != nil {
+		if err != nil {
 			return nil, err
 		}
-	}
-	if !r.known && !r.marked {
-		r = &reconciling{node: node} // the first database of this log, as far as anybody can tell
+		chained = chained || l.known || l.marked
 	}
 	return r, nil
 }
 
-// reconciling is what a start finds that the database lacks of the log.
+// readOpen goes through what the database may lack of the log of this process.
+func (r *reconciling) readOpen(log Log) error {
+	if r.known && r.from.Position != r.end { // after a clean end they are the same, and nothing is read
+		switch at, ok, err := log.At(r.from.Size); {
+		case err != nil:
+			return err
+		case r.end.Size < r.from.Size:
+			return &LogBehind{Has: r.end.Size, Known: r.from.Size}
+		case !ok || at != r.from.Position:
+			return &LogBehind{Has: r.end.Size, Known: r.from.Size, Other: true}
+		}
+	}
+	if r.end.Size <= r.from.done {
+		return nil
+	}
+	return r.read(log)
+}
+
+// readPast goes through what the database may lack of a log before: it may be shorter
+// than the database knows, or another, and can't be asked for more.
+func (r *reconciling) readPast(l *replayed) error {
+	if size := l.past.Size(); l.known && size > 0 && size <= l.from.done {
+		l.end, l.read = l.from.Position, l.from.done
+		return nil
+	}
+	if l.known && l.from.Size > 0 {
+		at, ok, err := l.past.At(l.from.Size)
+		if err != nil {
+			return err
+		}
+		if ok && at != l.from.Position {
+			l.from.done = 0 // its first records are others
+		}
+	}
+	if err := r.read(l.past); err != nil || l.known {
+		l.end = l.from.Position // what is known of it stays known
+		return err
+	}
+	at, _, err := l.past.At(max(l.read, l.past.Size()))
+	l.read, l.end = max(l.read, l.past.Size()), at
+	return err
+}
+
+// reconciling is what a start finds that the database lacks of its logs.
 type reconciling struct {
-	node     string
-	from     position
-	known    bool      // from is
-	newest   time.Time // that the database has of anything
-	applied  map[string]int64
+	newest   time.Time       // that the database has of anything
 	accounts map[string]held // by ID
 	names    map[string]string
 	limited  bool // there are approvals for few sessions
+	others   []otherLog
 
-	marked bool // another database has had this log
-	last   time.Time
+	logs      []*replayed // the first first; this process's is the last
+	*replayed             // the one that is read
+
 	takes  map[string]*taking
 	steps  map[string]int64 // by account
 	spent  []fact           // recovery codes; what is "" for one that isn't said
@@ -117,14 +166,33 @@ type reconciling struct {
 	did  []string
 }
 
+// replayed is one of the logs.
+type replayed struct {
+	node    string
+	past    *audit.Past    // nil for the log of this process
+	end     audit.Position // how far it is known
+	from    position
+	known   bool // from is
+	chained bool // the database knows a log before it
+	applied map[string]int64
+
+	marked      bool      // another database has had this log
+	first, last time.Time // of the records that the database doesn't know of
+	started     bool
+	missed      bool // a start of a server is among them, and more than the start
+	read        uint64
+	unreadable  []uint64
+}
+
 type held struct {
 	name    string
 	created time.Time
 }
 
-// taking is what the log takes from one account.
+// taking is what the logs take from one account.
 type taking struct {
 	generation int64
+	of         map[string]int64 // the same by log
 	words      []word
 }
 
@@ -140,28 +208,34 @@ type fact struct {
 }
 
 type use struct {
-	account, target, source, session string
-	at                               time.Time
+	account, target, source, approvers, session string
+	at                                          time.Time
 }
 
 type withdrawal struct{ account, request, by string }
 
 // load reads what the database is.
 func (r *reconciling) load(ctx context.Context, tx *sql.Tx) (err error) {
-	if r.from, r.known, err = readPosition(ctx, tx, r.node); err != nil {
-		return err
+	r.accounts, r.names = map[string]held{}, map[string]string{}
+	for _, l := range r.logs {
+		if l.from, l.known, err = readPosition(ctx, tx, l.node); err != nil {
+			return err
+		}
+		l.applied = map[string]int64{}
+		err = each(ctx, tx, `SELECT account, generation FROM applied WHERE node = ?`, l.node, func(rows *sql.Rows) error {
+			var (
+				id string
+				n  int64
+			)
+			err := rows.Scan(&id, &n)
+			l.applied[id] = n
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	r.applied, r.accounts, r.names = map[string]int64{}, map[string]held{}, map[string]string{}
-	err = each(ctx, tx, `SELECT account, generation FROM applied WHERE node = ?`, r.node, func(rows *sql.Rows) error {
-		var (
-			id string
-			n  int64
-		)
-		err := rows.Scan(&id, &n)
-		r.applied[id] = n
-		return err
-	})
-	if err != nil {
+	if r.others, err = otherLogs(ctx, tx, r.logs); err != nil {
 		return err
 	}
 	err = each(ctx, tx, `SELECT id, name, created FROM accounts WHERE id <> ?`, "", func(rows *sql.Rows) error {
@@ -185,28 +259,75 @@ func (r *reconciling) load(ctx context.Context, tx *sql.Tx) (err error) {
 	return err
 }
 
-// read goes through what the database may lack.
-func (r *reconciling) read(log Log) error {
-	seq := r.from.done
-	for e, err := range log.Since(r.from.done) {
+// read goes through what the database may lack of one log.
+func (r *reconciling) read(log interface {
+	Since(size uint64) iter.Seq2[audit.Event, error]
+}) error {
+	l := r.replayed
+	if !l.known && !l.chained { // by time, if at all
+		for e, err := range log.Since(0) {
+			var bad *audit.BadRecord
+			if err != nil && !errors.As(err, &bad) {
+				return err
+			}
+			if l.marked = err == nil && e.Change != nil; l.marked {
+				break
+			}
+		}
+		if !l.marked {
+			return nil // the first database of this log, as far as anybody can tell
+		}
+	}
+	l.read = l.from.done
+	for e, err := range log.Since(l.from.done) {
+		l.read++
 		var bad *audit.BadRecord
 		switch {
+		case errors.As(err, &bad) && l.past != nil:
+			l.unreadable = append(l.unreadable, l.read)
+			continue
 		case errors.As(err, &bad):
-			return &NotReplayed{Seq: seq + 1, Why: "it " + bad.Why}
+			return &NotReplayed{Seq: l.read, Why: "it " + bad.Why}
 		case err != nil:
 			return err
 		}
-		seq = e.Seq
-		r.marked = r.marked || e.Change != nil
-		r.last = e.Time
-		if !r.known && !e.Time.After(r.newest) {
+		if !l.known && !l.chained && !e.Time.After(r.newest) {
 			continue // the database has it: it has younger things
+		}
+		if l.read > l.from.Size {
+			l.unsaid(e)
 		}
 		if err := r.event(e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unsaid notes a record that the database doesn't know of. What a start itself appends
+// before it notes the log's position is none.
+func (l *replayed) unsaid(e audit.Event) {
+	switch e.Type {
+	case audit.LogGap, audit.LogRecovered, audit.AlarmBehind:
+		return
+	case audit.ServerStarted, audit.PolicyLoaded: // together
+	default:
+		l.missed = l.missed || l.started
+	}
+	l.started = l.started || e.Type == audit.ServerStarted
+	if l.first.IsZero() {
+		l.first = e.Time
+	}
+	l.last = e.Time
+}
+
+// putBack tells whether the database is so much older than the log that it was put
+// back, not left by a crash: a server's start was noted in it at once.
+func (l *replayed) putBack() bool {
+	if l.last.IsZero() {
+		return false
+	}
+	return !l.known || l.missed || l.last.Sub(l.first) > crashLag
 }
 
 func (r *reconciling) event(e audit.Event) error {
@@ -240,7 +361,7 @@ func (r *reconciling) event(e audit.Event) error {
 		if session == "" {
 			session = "connection " + e.Conn
 		}
-		r.used = append(r.used, use{id, e.Target, source, session, e.Time})
+		r.used = append(r.used, use{id, e.Target, source, e.Approver, session, e.Time})
 	}
 	return nil
 }
@@ -281,14 +402,14 @@ func (r *reconciling) change(e audit.Event) error {
 	}
 	t := r.takes[id]
 	if t == nil {
-		t = &taking{}
+		t = &taking{of: map[string]int64{}}
 		r.takes[id] = t
 	}
 	if e.Reason == "not-applied" {
 		t.words = slices.DeleteFunc(t.words, func(w word) bool { return w.kind == e.Type && w.generation == generation })
 		return nil
 	}
-	t.generation = max(t.generation, generation)
+	t.generation, t.of[r.node] = max(t.generation, generation), max(t.of[r.node], generation)
 	t.undo(e)
 	for _, w := range words {
 		if w == identity.TakenKey {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -57,14 +58,17 @@ func understood(w string) bool {
 func (r *reconciling) apply(ctx context.Context, tx *sql.Tx) error {
 	for _, id := range slices.Sorted(maps.Keys(r.takes)) {
 		t := r.takes[id]
-		if err := t.apply(ctx, tx, id, r.last); err != nil {
+		if err := t.apply(ctx, tx, id, r.last()); err != nil {
 			return err
 		}
 		if len(t.words) > 0 {
 			r.note(id, t.said())
 		}
-		if t.generation > 0 {
-			if err := noteApplied(ctx, tx, id, r.node, t.generation); err != nil {
+		for node, generation := range t.of {
+			if generation == 0 {
+				continue // its records don't say
+			}
+			if err := noteApplied(ctx, tx, id, node, generation); err != nil {
 				return err
 			}
 		}
@@ -94,13 +98,15 @@ func (r *reconciling) apply(ctx context.Context, tx *sql.Tx) error {
 			w.account, w.request, w.by))
 	}
 	for _, u := range r.used {
-		errs = append(errs, again(u.account, "an approval for few sessions", `INSERT INTO approval_uses (approval, session) SELECT id, ?1 FROM approvals
-			WHERE account = ?2 AND target = ?3 AND source = ?4 AND uses > 0 AND at <= ?5 ON CONFLICT DO NOTHING`,
-			u.session, u.account, u.target, u.source, micros(u.at)))
+		// What has come here is noted for whatever the session rests on.
+		errs = append(errs, again(u.account, "an approval for few sessions", `INSERT INTO approval_uses (approval, session) SELECT id, ?1 FROM approvals p
+			WHERE account = ?2 AND target = ?3 AND source = ?4 AND at <= ?5 AND until > ?5 AND instr(', ' || ?6 || ', ', ', ' || approver || ', ') > 0
+			AND (SELECT count(*) FROM approval_uses WHERE approval = p.id) < uses AND NOT EXISTS (SELECT 1 FROM approval_uses WHERE session = ?1)`,
+			u.session, u.account, u.target, u.source, micros(u.at), u.approvers))
 	}
 	if r.putBack() {
 		// Whatever was spent until then and has no record of its own.
-		_, err := tx.ExecContext(ctx, `UPDATE authenticators SET last_step = ?1 WHERE last_step < ?1`, secret.NewestStep(r.last))
+		_, err := tx.ExecContext(ctx, `UPDATE authenticators SET last_step = ?1 WHERE last_step < ?1`, secret.NewestStep(r.last()))
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -113,10 +119,17 @@ func (r *reconciling) note(id, what string) {
 	r.did = append(r.did, name+": "+what)
 }
 
-// putBack tells whether the database is so much older than the log that it was
-// put back, not left by a crash.
-func (r *reconciling) putBack() bool {
-	return (r.known || r.marked) && !r.last.IsZero() && r.last.Sub(r.from.at) > crashLag
+// putBack tells whether the database is one that was put back.
+func (r *reconciling) putBack() bool { return slices.ContainsFunc(r.logs, (*replayed).putBack) }
+
+// last is when the youngest was written of what the database doesn't know of.
+func (r *reconciling) last() (at time.Time) {
+	for _, l := range r.logs {
+		if l.last.After(at) {
+			at = l.last
+		}
+	}
+	return at
 }
 
 func (t *taking) apply(ctx context.Context, tx *sql.Tx, id string, at time.Time) error {
@@ -145,15 +158,39 @@ func (t *taking) apply(ctx context.Context, tx *sql.Tx, id string, at time.Time)
 
 // alarms are the events about it.
 func (r *reconciling) alarms() []audit.Event {
-	if len(r.told) == 0 && !r.putBack() {
-		return nil
+	alarm := func(reason, what string) {
+		r.did = append(r.did, what)
+		r.told = append(r.told, audit.Event{Type: audit.AlarmBehind, Reason: reason, Detail: what})
 	}
-	what := "what this log took from accounts was taken again; what it gave them since was not"
-	if !r.from.at.IsZero() {
-		what = "the database was of " + plain.Moment(r.from.at) + ": " + what
+	if len(r.told) > 0 || r.putBack() {
+		what := "what this log took from accounts was taken again; what it gave them since was not"
+		if len(r.logs) > 1 {
+			what = "what this log and those before it took from accounts was taken again; what they gave them since was not"
+		}
+		if at := r.noted(); !at.IsZero() {
+			what = "the database was of " + plain.Moment(at) + ": " + what
+		}
+		alarm("database-behind", what)
 	}
-	r.did = append(r.did, what)
-	return append(r.told, audit.Event{Type: audit.AlarmBehind, Reason: "database-behind", Detail: what})
+	for _, l := range r.logs {
+		if n := len(l.unreadable); n > 0 {
+			alarm("unreadable", fmt.Sprintf("%s of the log before, %s, can't be read, the first of them %d: what they took from accounts isn't taken again", plain.Count(n, "record"), l.node, l.unreadable[0]))
+		}
+	}
+	if l := r.logs[len(r.logs)-1]; !l.known && !l.chained && !l.marked && len(r.others) > 0 {
+		alarm("other-log", "this log is new to the database, which knows "+listed(r.others)+": unless this is a further server's first start, its log and key were replaced: put the newest copies back")
+	}
+	return r.told
+}
+
+// noted is the last time that the database knows of from any of its logs.
+func (r *reconciling) noted() (at time.Time) {
+	for _, l := range r.logs {
+		if l.from.at.After(at) {
+			at = l.from.at
+		}
+	}
+	return at
 }
 
 // said is t in words for an operator, with what to do about it.

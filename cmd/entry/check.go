@@ -34,8 +34,9 @@ audit log and the database are looked at as well: what a start would refuse of t
 witness) is said here in the same words, with exit code 1. Warnings are on standard
 error and don't change the exit code: among them, members of a lab without an
 account, accounts in no lab, with the names that are likely misspelt, public keys that
-several accounts have, and a disk of recordings with less than a day's share for
-each account.
+several accounts have, a disk of recordings with less than a day's share for each
+account, and other servers' logs that a database which was put back hasn't been held
+against.
 
 The last line is for users' known_hosts: with it they see no host-key warning.`,
 		Example: "  entry check --dir /etc/entry\n  entry check --dir /etc/entry && systemctl reload entry",
@@ -80,7 +81,7 @@ const mostStrays = 20
 // there are no accounts to ask for. The error is that with which a server wouldn't
 // start.
 func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warnings []string, err error) {
-	c, err := site.Look(ctx, cfg)
+	c, warnings, err := site.Look(ctx, cfg)
 	switch {
 	case errors.Is(err, site.ErrUnasked):
 		return []string{"the accounts were not held against the policy: " + err.Error()}, nil
@@ -93,7 +94,7 @@ func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warning
 	var users []identity.UserInfo
 	err = errors.Join(o.call(ctx, http.MethodGet, "/v1/users", nil, &users), o.Close())
 	if err != nil {
-		return []string{"the accounts were not held against the policy: " + err.Error()}, nil
+		return append(warnings, "the accounts were not held against the policy: "+err.Error()), nil
 	}
 	if room := site.Room(cfg, len(users)); room != "" {
 		warnings = append(warnings, room)
