@@ -12,11 +12,18 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+)
+
+// What BeginAnew refuses.
+var (
+	ErrNoWitness = errors.New("the witness directory has no checkpoint of the log: is its disk mounted?")
+	ErrOwnKey    = errors.New("that is a signing key of the log itself: an auditor signs with a key of their own")
 )
 
 // Anew is what BeginAnew needs. Witness may be empty.
@@ -25,6 +32,8 @@ type Anew struct {
 	Key, PublicKey string // files of its key, which are replaced
 	Auditor        string // signing key of who accepts the gap, as GenerateKey returns it
 	Reason         string
+	Known          uint64 // records that the database knows the log to have had
+	Unwitnessed    bool   // what the witness had is lost too, or will come back later
 	Now            func() time.Time
 }
 
@@ -102,6 +111,17 @@ func prepare(o Anew, next string) error {
 	if err != nil {
 		return err
 	}
+	for _, dir := range append(Before(o.Dir), "") {
+		own := old
+		if dir != "" {
+			if own, err = ReadKey(filepath.Join(dir, publicName)); err != nil {
+				continue // nobody can tell what it signed
+			}
+		}
+		if own == public {
+			return ErrOwnKey
+		}
+	}
 	last, err := lastCheckpoint(o, v)
 	if err != nil {
 		return err
@@ -110,24 +130,26 @@ func prepare(o Anew, next string) error {
 	if err != nil {
 		return err
 	}
-	accepted, err := note.Sign(&note.Note{Text: gapText(nextOrigin(v.Name()), last, o.Reason)}, auditor)
+	gap := &Gap{Checkpoint: last, Known: o.Known, Earlier: strings.Join(earlier(o.Dir, old, v.Name()), " "), Auditor: public}
+	accepted, err := note.Sign(&note.Note{Text: gap.text(verifier, o.Reason)}, auditor)
 	if err != nil {
 		return errors.New("the auditor's key can't sign")
 	}
-	for _, s := range []string{o.Reason, last, string(accepted), public} {
+	gap.Accepted = string(accepted)
+	for _, s := range []string{o.Reason, last, gap.Accepted, public, "-" + gap.Earlier} {
 		if s == "" || len(s) > MaxDetail {
-			return fmt.Errorf("reason, checkpoint and key have 1 to %d bytes each", MaxDetail)
+			return fmt.Errorf("reason, checkpoint, key and earlier gaps have 1 to %d bytes each", MaxDetail)
 		}
 	}
 	log := filepath.Join(next, "audit")
 	if err := os.MkdirAll(log, 0o700); err != nil {
 		return err
 	}
-	l, err := Open(log, Options{Key: signer, Now: o.Now})
+	l, err := Open(log, Options{Key: signer, Witness: filepath.Join(next, "witness"), Now: o.Now})
 	if err != nil {
 		return err
 	}
-	err = l.Append(context.Background(), Event{Type: LogGap, Detail: o.Reason, Gap: &Gap{Checkpoint: last, Auditor: public, Accepted: string(accepted)}})
+	err = l.Append(context.Background(), Event{Type: LogGap, Detail: o.Reason, Gap: gap})
 	if err := errors.Join(err, l.Close()); err != nil {
 		return err
 	}
@@ -138,10 +160,36 @@ func prepare(o Anew, next string) error {
 		writeDurable(filepath.Join(next, "ready"), "", 0o600))
 }
 
+// earlier are the IDs of the gaps that the log in dir has, the first first. One that
+// must be there and can't be read has an ID too.
+func earlier(dir, key, origin string) (ids []string) {
+	add := func(id string) {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	own, g := firstGap(dir, key)
+	if own != nil {
+		for _, id := range strings.Fields(g.Earlier) {
+			add(id)
+		}
+	}
+	for _, g := range gapsBefore(dir) {
+		add(g.ID)
+	}
+	switch {
+	case own != nil:
+		add(own.ID)
+	case numbered.MatchString(origin):
+		add(gapID("unreadable", key))
+	}
+	return ids
+}
+
 // lastCheckpoint is the newest of the log before: witnessed, or its own.
 func lastCheckpoint(o Anew, v note.Verifier) (string, error) {
 	var last string
-	size := int64(-1)
+	size, witnessed := int64(-1), false
 	take := func(signed []byte) {
 		if c, err := openCheckpoint(signed, v); err == nil && int64(c.size) > size {
 			last, size = string(signed), int64(c.size)
@@ -166,11 +214,15 @@ func lastCheckpoint(o Anew, v note.Verifier) (string, error) {
 					}
 					break
 				}
+				witnessed = true
 				if int64(w.size) > size {
 					take(w.signed)
 				}
 			}
 		}
+	}
+	if o.Witness != "" && !witnessed && !o.Unwitnessed {
+		return "", ErrNoWitness
 	}
 	if size < 0 {
 		return "", errors.New("neither log nor witness has a checkpoint that the log's key signed")
@@ -223,6 +275,12 @@ func placing(o Anew, next string) []func() error {
 			}
 			return aside(o.Witness, filepath.Join(before, publicName))
 		},
+		func() error {
+			if o.Witness == "" || !there(o.Witness) {
+				return nil // where it isn't mounted, a start says so
+			}
+			return replace(filepath.Join("witness", witnessName), filepath.Join(o.Witness, witnessName), 0o600)()
+		},
 		replace("audit.key", o.Key, 0o600),
 		replace("audit.pub", o.PublicKey, 0o644),
 		func() error {
@@ -235,7 +293,7 @@ func placing(o Anew, next string) []func() error {
 	}
 }
 
-// aside renames the checkpoints of the log before.
+// aside renames the checkpoints of the log before, if they are its.
 func aside(witness, public string) error {
 	if witness == "" {
 		return nil
@@ -248,11 +306,73 @@ func aside(witness, public string) error {
 	if err != nil {
 		return errors.New("the log's public key is malformed")
 	}
-	err = os.Rename(filepath.Join(witness, witnessName), filepath.Join(witness, fmt.Sprintf("%s.%08x", witnessName, v.KeyHash())))
-	if errors.Is(err, fs.ErrNotExist) {
+	last, err := lastWitnessed(witness, v)
+	if last.number == 0 && (err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrOtherLog)) {
 		return nil
 	}
-	return errors.Join(err, syncFolder(witness))
+	_, err = renameWitness(witness, v)
+	return err
+}
+
+// renameWitness gives the checkpoints in the witness directory the name of v's log, and
+// returns it.
+func renameWitness(witness string, v note.Verifier) (name string, err error) {
+	name = fmt.Sprintf("%s.%08x", witnessName, v.KeyHash())
+	for n, base := 2, name; ; n++ { // none is ever overwritten
+		if _, err := os.Lstat(filepath.Join(witness, name)); err != nil {
+			break
+		}
+		name = fmt.Sprintf("%s.%d", base, n)
+	}
+	return name, errors.Join(os.Rename(filepath.Join(witness, witnessName), filepath.Join(witness, name)), syncFolder(witness))
+}
+
+// lastWitnessed is the newest checkpoint in the witness directory, of v's log; its
+// number is 0 where there is none. An incomplete one at the end is passed over.
+func lastWitnessed(witness string, v note.Verifier) (last witnessed, err error) {
+	f, err := os.Open(filepath.Join(witness, witnessName))
+	if err != nil {
+		return last, err
+	}
+	defer f.Close()
+	for r := newWitnessReader(f, v.Name()); ; {
+		w, err := r.next()
+		if errors.Is(err, io.EOF) || errors.Is(err, errWitnessCut) {
+			return last, last.verify(v)
+		}
+		if err != nil {
+			return last, err
+		}
+		last = w
+	}
+}
+
+// Witnessed tells whether anything is in the witness directory.
+func Witnessed(witness string) bool {
+	info, err := os.Stat(filepath.Join(witness, witnessName))
+	return err == nil && info.Size() > 0
+}
+
+// SetAside renames the checkpoints of a log before the one in dir that are in the
+// place of its own, as they are where its witness came back after it began anew. It
+// says which log's they are, up to which record, and their new name.
+func SetAside(dir, witness string) (log string, size uint64, name string, err error) {
+	err = errors.New("the witness directory holds no checkpoints of a log before this one")
+	for _, before := range Before(dir) {
+		key, kerr := ReadKey(filepath.Join(before, publicName))
+		if kerr != nil {
+			return "", 0, "", kerr
+		}
+		v, kerr := note.NewVerifier(key)
+		if kerr != nil {
+			return "", 0, "", errors.New("the public key of a log before is malformed")
+		}
+		if last, werr := lastWitnessed(witness, v); werr == nil && last.number > 0 {
+			name, err = renameWitness(witness, v)
+			return nameOf(v), last.size, name, err
+		}
+	}
+	return "", 0, "", err
 }
 
 func writeDurable(path, text string, mode fs.FileMode) error {

@@ -63,9 +63,9 @@ func begun(t *testing.T, o Anew) GapReport {
 	if Beginning(o.Dir) {
 		t.Error("it isn't over")
 	}
-	// Whoever verifies before a start reads what to do.
-	if _, err := Verify(o.Dir, VerifyOptions{PublicKey: public, Witness: o.Witness}); err == nil || !strings.Contains(err.Error(), "has no file checkpoints: a server that starts makes it") {
-		t.Errorf("before a start: %v", err)
+	// It verifies before a start, too.
+	if rep, err := Verify(o.Dir, VerifyOptions{PublicKey: public, Witness: o.Witness}); err != nil || len(rep.Gaps) != 1 || rep.Events != 1 || rep.Witnessed != 1 {
+		t.Errorf("before a start: %+v %v", rep, err)
 	}
 	l, err := Open(o.Dir, Options{Key: key, Witness: o.Witness})
 	if err != nil {
@@ -75,8 +75,8 @@ func begun(t *testing.T, o Anew) GapReport {
 		t.Fatal(err)
 	}
 	rep, err := Verify(o.Dir, VerifyOptions{PublicKey: public, Witness: o.Witness})
-	if err != nil || rep.Gap == nil || rep.Gap.Origin != "entry" || rep.Gap.Size != 7 || rep.Gap.Reason != o.Reason || !strings.HasPrefix(rep.Gap.Auditor, "ada+") || rep.Witnessed != rep.Events {
-		t.Fatalf("%+v %+v %v", rep, rep.Gap, err)
+	if err != nil || len(rep.Gaps) != 1 || rep.Gaps[0].Origin != "entry" || rep.Gaps[0].Size != 7 || rep.Gaps[0].Reason != o.Reason || !strings.HasPrefix(rep.Gaps[0].Auditor, "ada+") || rep.Witnessed != rep.Events {
+		t.Fatalf("%+v %v", rep, err)
 	}
 	// The log before is whole, and verifies by itself; its witness is kept.
 	before := Before(o.Dir)
@@ -96,7 +96,7 @@ func begun(t *testing.T, o Anew) GapReport {
 	if !strings.Contains(public, "entry/2+") {
 		t.Errorf("the new log is called %s", public)
 	}
-	return *rep.Gap
+	return rep.Gaps[0]
 }
 
 func TestBeginAnew(t *testing.T) {
@@ -109,14 +109,14 @@ func TestBeginAnew(t *testing.T) {
 
 // Wherever it is cut off, no log starts by itself, and the next call ends it.
 func TestBeginAnewCutOff(t *testing.T) {
-	for n := range 8 {
+	for n := range 9 {
 		o, _ := lostLog(t)
 		next := nextDir(o.Dir)
 		if err := prepare(o, next); err != nil {
 			t.Fatal(err)
 		}
 		steps := placing(o, next)
-		if len(steps) != 7 {
+		if len(steps) != 8 {
 			t.Fatalf("%d steps", len(steps))
 		}
 		for _, step := range steps[:n] {
@@ -124,10 +124,10 @@ func TestBeginAnewCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n < 7 && !Beginning(o.Dir) {
+		if n < 8 && !Beginning(o.Dir) {
 			t.Errorf("cut off after step %d nothing says so", n)
 		}
-		if n < 7 {
+		if n < 8 {
 			if err := BeginAnew(o); err != nil {
 				t.Fatalf("cut off after step %d: %v", n, err)
 			}
@@ -161,7 +161,11 @@ func TestGapIsSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g, err := gapOf(e, "entry/2"); err != nil || g == nil {
+	public, err := ReadKey(o.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, err := gapOf(e, public); err != nil || g == nil {
 		t.Fatalf("%v %v", g, err)
 	}
 	for name, change := range map[string]func(*Event){
@@ -170,6 +174,8 @@ func TestGapIsSigned(t *testing.T) {
 		"auditor": func(e *Event) {
 			_, e.Gap.Auditor, err = GenerateKey("ada")
 		},
+		"known":   func(e *Event) { e.Gap.Known = 99 },
+		"earlier": func(e *Event) { e.Gap.Earlier = "0123456789abcdef" },
 		"nothing": func(e *Event) { e.Gap = nil },
 		"no note": func(e *Event) { e.Gap.Accepted = "" },
 	} {
@@ -177,11 +183,159 @@ func TestGapIsSigned(t *testing.T) {
 		gap := *e.Gap
 		other.Gap = &gap
 		change(&other)
-		if g, err := gapOf(other, "entry/2"); err == nil {
+		if g, err := gapOf(other, public); err == nil {
 			t.Errorf("%s: %+v", name, g)
 		}
 	}
-	if _, err := gapOf(e, "entry/3"); err == nil {
-		t.Error("it counts for another log")
+	// Nor does it count for another log, one of the same name with another key neither.
+	for _, name := range []string{"entry/3", "entry/2"} {
+		_, other, err := GenerateKey(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := gapOf(e, other); err == nil {
+			t.Errorf("it counts for another log called %s", name)
+		}
+	}
+}
+
+// lose has the log in o lose its newest records.
+func lose(t *testing.T, o Anew) {
+	t.Helper()
+	key, err := ReadKey(o.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := o.Dir + ".old"
+	if err := os.CopyFS(old, os.DirFS(o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(o.Dir, Options{Key: key, Witness: o.Witness})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Append(t.Context(), Event{Type: ServerStarted}), l.Close(), os.RemoveAll(o.Dir), os.Rename(old, o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func gapsOf(t *testing.T, o Anew) []GapReport {
+	t.Helper()
+	public, err := ReadKey(o.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := Verify(o.Dir, VerifyOptions{PublicKey: public, Witness: o.Witness})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rep.Gaps
+}
+
+// A later gap hides none before it, whatever becomes of the logs before.
+func TestEveryGapIsListed(t *testing.T) {
+	o, _ := lostLog(t)
+	for n := range 3 {
+		if n > 0 {
+			lose(t, o)
+		}
+		if err := BeginAnew(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := gapsOf(t, o)
+	if len(all) != 3 || all[0].Origin != "entry" || all[1].Origin != "entry/2" || all[2].Origin != "entry/3" || all[0].Missing+all[1].Missing+all[2].Missing != "" {
+		t.Fatalf("%+v", all)
+	}
+	before := filepath.Join(o.Dir, "before")
+	if err := os.Rename(filepath.Join(before, "before"), o.Dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if now := gapsOf(t, o); len(now) != 3 || now[0].ID != all[0].ID && now[1].ID != all[0].ID {
+		t.Errorf("without the first log: %+v", now)
+	}
+	if err := os.RemoveAll(before); err != nil {
+		t.Fatal(err)
+	}
+	now := gapsOf(t, o)
+	if len(now) != 4 || now[0].ID != all[0].ID || now[1].ID != all[1].ID || now[3].ID != all[2].ID ||
+		now[0].Missing == "" || now[1].Missing == "" || !strings.HasPrefix(now[2].Missing, "the log before, entry/3, isn't in ") {
+		t.Errorf("without any: %+v", now)
+	}
+	// Where a log's own first record can't be read, its gap counts all the same.
+	lose(t, o)
+	text, err := os.ReadFile(filepath.Join(o.Dir, eventsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(o.Dir, eventsName), append([]byte("x"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := BeginAnew(o); err != nil {
+		t.Fatal(err)
+	}
+	if now := gapsOf(t, o); len(now) < 2 {
+		t.Errorf("after a damaged one: %+v", now)
+	}
+}
+
+// Who signs is no log; what is known of the log before isn't understated.
+func TestWhatBeginAnewRefuses(t *testing.T) {
+	o, _ := lostLog(t)
+	own, auditor := o, o.Auditor
+	var err error
+	if own.Auditor, err = ReadKey(o.Key); err != nil {
+		t.Fatal(err)
+	}
+	if err := BeginAnew(own); !errors.Is(err, ErrOwnKey) {
+		t.Errorf("the log's own key: %v", err)
+	}
+	away := o.Witness + ".away"
+	if err := errors.Join(os.Rename(o.Witness, away), os.Mkdir(o.Witness, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := BeginAnew(o); !errors.Is(err, ErrNoWitness) {
+		t.Errorf("an empty witness: %v", err)
+	}
+	o.Unwitnessed, o.Known = true, 6
+	if err := BeginAnew(o); err != nil {
+		t.Fatal(err)
+	}
+	if all := gapsOf(t, o); len(all) != 1 || all[0].Size != 6 {
+		t.Errorf("%+v", all)
+	}
+	again := o
+	again.Auditor = own.Auditor // that of the log before
+	lose(t, o)
+	if err := BeginAnew(again); !errors.Is(err, ErrOwnKey) {
+		t.Errorf("the key of the log before: %v", err)
+	}
+	if o.Auditor = auditor; BeginAnew(o) != nil {
+		t.Error("not even the auditor's own")
+	}
+	// The witness comes back.
+	if err := errors.Join(os.RemoveAll(o.Witness), os.Rename(away, o.Witness)); err != nil {
+		t.Fatal(err)
+	}
+	key, err := ReadKey(o.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(o.Dir, Options{Key: key, Witness: o.Witness}); !errors.Is(err, ErrOtherLog) {
+		t.Errorf("another log's witness: %v", err)
+	}
+	log, size, name, err := SetAside(o.Dir, o.Witness)
+	if err != nil || !strings.HasPrefix(log, "entry+") || size != 7 || !strings.HasPrefix(name, "checkpoints.") {
+		t.Fatalf("%s %d %s %v", log, size, name, err)
+	}
+	if _, _, _, err := SetAside(o.Dir, o.Witness); err == nil {
+		t.Error("set aside again")
+	}
+	l, err := Open(o.Dir, Options{Key: key, Witness: o.Witness})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

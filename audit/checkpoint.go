@@ -36,6 +36,18 @@ func (c checkpoint) sign(s note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: c.text(s.Name())}, s)
 }
 
+// ErrOtherLog says that the witness directory holds the checkpoints of another log.
+var ErrOtherLog = errors.New("the witness directory is another log's")
+
+type otherLog struct{ has, want string }
+
+func (o *otherLog) Error() string {
+	return fmt.Sprintf("is of the log %.80q, not of %q", o.has, o.want)
+}
+
+// Is tells that it is an ErrOtherLog.
+func (o *otherLog) Is(target error) bool { return target == ErrOtherLog }
+
 // parseCheckpoint reads the three lines of text. It accepts exactly what text
 // writes.
 func parseCheckpoint(text, origin string) (checkpoint, error) {
@@ -45,7 +57,7 @@ func parseCheckpoint(text, origin string) (checkpoint, error) {
 		return c, errors.New("is not three lines")
 	}
 	if lines[0] != origin {
-		return c, fmt.Errorf("is of the log %.80q, not of %q", lines[0], origin)
+		return c, &otherLog{lines[0], origin}
 	}
 	size, err := strconv.ParseUint(lines[1], 10, 63)
 	if err != nil {

@@ -51,8 +51,9 @@
 // A log that is older than its witness isn't opened: that could be an attack. Where
 // no newer copy is left, an auditor signs so, and BeginAnew makes another log, with
 // a key and an origin of its own: no witness is asked for a smaller tree of the same
-// one. Its first record (Gap) has the newest checkpoint of the log before. Report
-// shows it for ever; whether it is accepted is for whoever verifies.
+// one. Its first record (Gap) has the newest checkpoint of the log before and the gaps
+// of those before it, signed for the new log's key. Report shows all for ever; whether
+// they are accepted is for whoever verifies. What the logs before say is read as Past.
 //
 // # Where it runs
 //

@@ -91,6 +91,11 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.key("gap")
 		w.b = append(w.b, `{"checkpoint":`...)
 		w.b = appendString(w.b, g.Checkpoint)
+		if g.Known != 0 {
+			w.key("known")
+			w.b = strconv.AppendUint(w.b, g.Known, 10)
+		}
+		w.str("earlier", g.Earlier)
 		w.b = append(w.b, `,"auditor":`...)
 		w.b = appendString(w.b, g.Auditor)
 		w.b = append(w.b, `,"accepted":`...)

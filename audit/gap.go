@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,9 +21,11 @@ import (
 // the one before can't go on: records of it are lost. Witnesses never see a
 // smaller tree, because a new origin is another tree.
 type Gap struct {
-	Checkpoint string `json:"checkpoint"` // the newest known of the log before, a signed note
-	Auditor    string `json:"auditor"`    // public key of who accepted the gap
-	Accepted   string `json:"accepted"`   // their signed note about it
+	Checkpoint string `json:"checkpoint"`        // the newest known of the log before, a signed note
+	Known      uint64 `json:"known,omitempty"`   // records that the database knew the log before to have had
+	Earlier    string `json:"earlier,omitempty"` // IDs of the gaps of the logs before, joined by spaces
+	Auditor    string `json:"auditor"`           // public key of who accepted the gap
+	Accepted   string `json:"accepted"`          // their signed note about it
 }
 
 // beforeName is the folder, in the directory of a log that began anew, with the
@@ -32,35 +35,45 @@ const beforeName = "before"
 // publicName is, in there, the file with its public key.
 const publicName = "audit.pub"
 
-// gapText is what an auditor signs: that the log called origin begins after this
-// checkpoint, for this reason.
-func gapText(origin, checkpoint, reason string) string {
+// text is what an auditor signs: that the log with this public key begins after g,
+// for this reason.
+func (g *Gap) text(key, reason string) string {
 	sum := func(s string) string {
 		h := sha256.Sum256([]byte(s))
 		return base64.StdEncoding.EncodeToString(h[:])
 	}
-	return "entry audit log begins anew\n" + origin + "\n" + sum(checkpoint) + "\n" + sum(reason) + "\n"
+	return fmt.Sprintf("entry audit log begins anew\n%s\n%s\n%d\n%s\n%s\n", key, sum(g.Checkpoint), g.Known, sum(g.Earlier), sum(reason))
 }
 
 // GapReport is what a gap says, for those who decide whether to accept it too.
 type GapReport struct {
-	ID      string    `json:"id"`      // names exactly this gap
-	Origin  string    `json:"origin"`  // of the log before
-	Size    uint64    `json:"size"`    // records that it is known to have had
-	Auditor string    `json:"auditor"` // name and hash of the key that accepted the gap
-	Reason  string    `json:"reason"`
-	Time    time.Time `json:"time"`
+	ID      string    `json:"id"`                // names exactly this gap
+	Origin  string    `json:"origin,omitempty"`  // of the log before
+	Size    uint64    `json:"size,omitempty"`    // records that it is known to have had
+	Auditor string    `json:"auditor,omitempty"` // name and hash of the key that accepted the gap
+	Reason  string    `json:"reason,omitempty"`
+	Time    time.Time `json:"time,omitzero"`
+	// Missing says what isn't here of a log before, with nothing else but the ID set.
+	Missing string `json:"missing,omitempty"`
 }
 
 // String is one line for people.
 func (g GapReport) String() string {
+	if g.Missing != "" {
+		return fmt.Sprintf("gap %s: %s", g.ID, plain.Text(g.Missing))
+	}
 	return fmt.Sprintf("gap %s: the log begins anew at %s, after %d records of the log %s; accepted by the key %s: %s",
 		g.ID, plain.Time(g.Time), g.Size, plain.Word(g.Origin), plain.Word(g.Auditor), plain.Text(g.Reason))
 }
 
-// gapOf checks the first record of the log called origin; nil where it is none of
-// a gap.
-func gapOf(e Event, origin string) (*GapReport, error) {
+func gapID(what ...string) string {
+	id := sha256.Sum256([]byte(strings.Join(what, "\x00")))
+	return hex.EncodeToString(id[:8])
+}
+
+// gapOf checks the first record of the log with this public key; nil where it is none
+// of a gap.
+func gapOf(e Event, key string) (*GapReport, error) {
 	if e.Type != LogGap {
 		return nil, nil
 	}
@@ -72,8 +85,11 @@ func gapOf(e Event, origin string) (*GapReport, error) {
 		return nil, errors.New("names no auditor's key")
 	}
 	n, err := note.Open([]byte(e.Gap.Accepted), note.VerifierList(v))
-	if err != nil || n.Text != gapText(origin, e.Gap.Checkpoint, e.Detail) {
-		return nil, errors.New("isn't signed by the auditor's key that it names")
+	if err != nil || n.Text != e.Gap.text(key, e.Detail) {
+		return nil, errors.New("isn't signed, for the log with this key, by the auditor's key that it names")
+	}
+	if _, err := note.Open([]byte(e.Gap.Checkpoint), note.VerifierList(v)); err == nil || e.Gap.Auditor == key {
+		return nil, errors.New("is signed by a log's own key, not by an auditor")
 	}
 	before, _, _ := strings.Cut(e.Gap.Checkpoint, "\n")
 	text, _, _ := strings.Cut(e.Gap.Checkpoint, "\n\n")
@@ -81,8 +97,57 @@ func gapOf(e Event, origin string) (*GapReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("has a checkpoint of the log before that %w", err)
 	}
-	id := sha256.Sum256([]byte(e.Gap.Checkpoint + "\x00" + e.Gap.Accepted))
-	return &GapReport{ID: hex.EncodeToString(id[:8]), Origin: before, Size: c.size, Auditor: fmt.Sprintf("%s+%08x", v.Name(), v.KeyHash()), Reason: e.Detail, Time: e.Time}, nil
+	return &GapReport{ID: gapID(e.Gap.Checkpoint, e.Gap.Accepted), Origin: before, Size: max(c.size, e.Gap.Known),
+		Auditor: nameOf(v), Reason: e.Detail, Time: e.Time}, nil
+}
+
+// firstGap is the gap with which the log in dir begins, as far as that can be read.
+func firstGap(dir, key string) (*GapReport, *Gap) {
+	for e, err := range Read(dir) {
+		if err != nil {
+			break
+		}
+		g, err := gapOf(e, key)
+		if err != nil {
+			break
+		}
+		return g, e.Gap
+	}
+	return nil, nil
+}
+
+// gapsBefore are the gaps of the logs before the one in dir that can be read, the
+// first first.
+func gapsBefore(dir string) (all []GapReport) {
+	for _, dir := range Before(dir) {
+		key, err := ReadKey(filepath.Join(dir, publicName))
+		if err != nil {
+			continue // what is missing of it is said by who knows of it
+		}
+		if g, _ := firstGap(dir, key); g != nil {
+			all = append(all, *g)
+		}
+	}
+	return all
+}
+
+// gaps are all that the log in dir has, the first first: its own and the earlier ones,
+// whether or not the logs before are still beside it.
+func gaps(dir string, own *GapReport, g *Gap) (all []GapReport) {
+	if own == nil {
+		return nil
+	}
+	found := gapsBefore(dir)
+	for _, id := range strings.Fields(g.Earlier) {
+		if !slices.ContainsFunc(found, func(g GapReport) bool { return g.ID == id }) {
+			all = append(all, GapReport{ID: id, Missing: "an earlier one; the log that begins with it isn't in " + filepath.Join(dir, beforeName) + ", or not as it was"})
+		}
+	}
+	all = append(all, found...)
+	if len(Before(dir)) == 0 {
+		all = append(all, GapReport{ID: gapID("missing", own.ID), Missing: "the log before, " + own.Origin + ", isn't in " + filepath.Join(dir, beforeName)})
+	}
+	return append(all, *own)
 }
 
 // Before are the directories of the logs before the one in dir, the first first.
@@ -97,4 +162,12 @@ func Before(dir string) []string {
 		out = append([]string{dir}, out...)
 	}
 	return out
+}
+
+// nameOf is what a log is called, with the hash of its key.
+func nameOf(key interface {
+	Name() string
+	KeyHash() uint32
+}) string {
+	return fmt.Sprintf("%s+%08x", key.Name(), key.KeyHash())
 }

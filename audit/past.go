@@ -86,10 +86,11 @@ func (p *Past) Since(size uint64) iter.Seq2[Event, error] {
 	}
 }
 
-// nameOf is what a log is called, with the hash of its key.
-func nameOf(key interface {
-	Name() string
-	KeyHash() uint32
-}) string {
-	return fmt.Sprintf("%s+%08x", key.Name(), key.KeyHash())
+// LogName is what Log.Name says of the log with this public key.
+func LogName(public string) (string, error) {
+	v, err := note.NewVerifier(public)
+	if err != nil {
+		return "", errors.New("the log's public key is malformed")
+	}
+	return nameOf(v), nil
 }

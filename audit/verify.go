@@ -34,9 +34,10 @@ type Report struct {
 	WitnessedAt time.Time // of the last witnessed record
 	Unsigned    int64     // bytes beyond the checkpoint, not judged
 
-	// Gap is not nil where the log begins anew after one that can't go on: what that
-	// had beyond its copy is lost. Who verifies decides whether that is accepted.
-	Gap *GapReport
+	// Gaps are there where the log begins anew after one that can't go on: what that
+	// had beyond its copy is lost, and so on for those before it, the first first. Who
+	// verifies decides whether each is accepted.
+	Gaps []GapReport
 }
 
 // String states the result in one line and no more than is known.
@@ -98,7 +99,7 @@ func verify(dir string, o VerifyOptions, v note.Verifier) (Report, error) {
 	defer root.Close()
 	// A writer syncs events, then the checkpoint, then the witness. Reading in
 	// the opposite order finds each covered by the next.
-	w := &verification{dir: root, o: o, v: v}
+	w := &verification{dir: root, path: dir, o: o, v: v}
 	if o.Witness != "" {
 		f, size, err := openSized(o.Witness, witnessName)
 		if errors.Is(err, os.ErrNotExist) {
@@ -172,7 +173,8 @@ type verification struct {
 	replay replay
 	order  order
 	agreed time.Time // of the last record that a witnessed checkpoint covers
-	gap    *GapReport
+	path   string
+	gaps   []GapReport
 }
 
 func (w *verification) run(events *os.File) (Report, error) {
@@ -188,7 +190,7 @@ func (w *verification) run(events *os.File) (Report, error) {
 	if err := p.finish(w.signed, w.v); err != nil {
 		return Report{}, err
 	}
-	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gap: w.gap}
+	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps}
 	if p.agreed.size == w.signed.size {
 		rep.WitnessedAt = rep.Last
 	}
@@ -212,7 +214,9 @@ func (w *verification) line(n uint64, line []byte) error {
 	}
 	e, _, err := decode(line, nil)
 	if err == nil {
-		w.gap, err = gapOf(e, w.v.Name())
+		var own *GapReport
+		own, err = gapOf(e, strings.TrimSpace(w.o.PublicKey))
+		w.gaps = gaps(w.path, own, e.Gap)
 	}
 	if err != nil {
 		return badLine(n, n, "%s", err)

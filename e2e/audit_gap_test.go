@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"entry/audit"
 	"entry/e2e/testkit"
 )
 
@@ -107,4 +108,102 @@ func TestLostLogAndOlderDatabase(t *testing.T) {
 		s.stop()
 		s.putBack("backup")
 	}
+}
+
+// TestGapsUnderAttack: no gap hides another one or what was lost, and none is accepted
+// for another log, with the log's own key, or while its witness isn't there.
+func TestGapsUnderAttack(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	s.setPolicy([]string{"alice"}, []string{`      home: {address: "127.0.0.1:1", host_keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"], default_login: w}`}, recordAll())
+	s.mustEntry("user", "add", "alice")
+	key := s.path("ada.key")
+	s.mustEntry("audit", "auditor-key", key)
+	sh := func(script string) {
+		t.Helper()
+		testkit.MustRun(t, command("env", "-C", s.dir, "sh", "-ec", script))
+	}
+	lose := func(name string) {
+		t.Helper()
+		sh("rm -rf old && cp -a audit old")
+		s.mustEntry("user", "add", name)
+		s.mustEntry("user", "disable", name)
+		sh("rm -r audit && mv old audit")
+	}
+	accept := func(more ...string) testkit.Result {
+		return s.entry(append([]string{"audit", "accept-gap", "--reason", "lost"}, more...)...)
+	}
+	refused := func(r testkit.Result, want string) {
+		t.Helper()
+		if r.Code == 0 || !strings.Contains(r.Stderr, want) {
+			t.Errorf("%s\nwant %q", r, want)
+		}
+	}
+	lose("evil1")
+	refused(accept("--key", s.path("keys", "audit.key")), "an auditor signs with a key of their own")
+	sh("mv witness away && mkdir witness")
+	refused(accept("--key", key), "hint: mount it and try again")
+	if r := accept("--key", key, "--without-witness"); r.Code != 0 {
+		t.Fatalf("%s", r)
+	}
+	gaps := func(more ...string) (ids []string, r testkit.Result) {
+		t.Helper()
+		r = s.entry(append([]string{"audit", "verify"}, more...)...)
+		for _, m := range regexp.MustCompile(`(?m)^gap ([0-9a-f]{16}): `).FindAllStringSubmatch(r.Stdout, -1) {
+			ids = append(ids, m[1])
+		}
+		return ids, r
+	}
+	// At once, before any start; and the database knew more than the copy has.
+	first, r := gaps()
+	if len(first) != 1 || r.Code != 1 || !regexp.MustCompile(`after 3 records of the log entry; .*: lost\n1 events? consistent; witnessed up to seq 1 `).MatchString(r.Stdout) {
+		t.Fatalf("%s", r)
+	}
+	s.serve()
+	s.stop()
+	sh("mv witness under && mv away witness")
+	refused(s.entry("serve"), "hint: if the log began anew and its old witness came back: entry audit set-witness-aside")
+	refused(accept("--key", key), "entry audit set-witness-aside")
+	if out := s.mustEntry("audit", "set-witness-aside"); !regexp.MustCompile(`^the witness directory had checkpoints of the log before, entry\+[0-9a-f]{8}, up to record \d+; they are in checkpoints\.[0-9a-f]{8} now\n$`).MatchString(out) {
+		t.Errorf("%q", out)
+	}
+	s.serve()
+	s.stop()
+	lose("evil2")
+	if r := accept("--key", key); r.Code != 0 {
+		t.Fatalf("%s", r)
+	}
+	s.serve()
+	s.stop()
+	all, r := gaps("--gap", first[0])
+	if len(all) != 2 || all[0] != first[0] || r.Code != 1 {
+		t.Errorf("two gaps, the first named: %s", r)
+	}
+	if _, r := gaps("--gap", all[1]); r.Code != 1 || !strings.HasSuffix(strings.TrimSpace(r.Stderr), "name it: --gap "+first[0]) {
+		t.Errorf("the second named: %s", r)
+	}
+	if _, r := gaps("--gap", all[1], "--gap", all[0]); r.Code != 0 {
+		t.Errorf("both named: %s", r)
+	}
+	sh("mv audit/before moved")
+	left, r := gaps("--gap", all[0], "--gap", all[1])
+	if len(left) != 3 || left[0] != all[0] || r.Code != 1 || !strings.Contains(r.Stdout, "the log before, entry/2, isn't in ") {
+		t.Errorf("without the logs before: %s", r)
+	}
+	// Another log and key on this database: said at its first start.
+	sh("rm -r audit witness && mkdir witness")
+	signer, public, err := audit.GenerateKey("entry")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.WriteFile(t, s.path("keys", "audit.key"), signer)
+	testkit.WriteFile(t, s.path("keys", "audit.pub"), public)
+	s.serve()
+	if text := s.proc.Stderr.String(); !strings.Contains(text, "ALARM: this log is new to the database, which knows the log entry/2+") && !strings.Contains(text, "ALARM: this log is new to the database, which knows the log entry+") {
+		t.Errorf("a replaced log: %s", text)
+	}
+	if e := s.events("alarm.database-behind"); len(e) != 1 {
+		t.Errorf("%+v", e)
+	}
+	s.stop()
 }

@@ -3,22 +3,38 @@
 package site
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/bastion/store"
 	"entry/configs"
 )
 
+// Acceptance is what AcceptGap needs of an auditor.
+type Acceptance struct {
+	Key, Reason string
+	Unwitnessed bool // the configured witness has nothing of the log, and that is known
+}
+
 // AcceptGap begins the audit log anew where it can't go on because records of it
 // are lost, signed by an auditor's key. No server runs meanwhile, and none starts
-// before it is done. It is refused for a log that can go on.
-func AcceptGap(cfg *configs.Config, auditor, reason string) error {
+// before it is done. It is refused for a log that can go on, and while nothing is in
+// the witness directory, unless that is meant.
+func AcceptGap(cfg *configs.Config, a Acceptance) error {
 	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
 		return err
 	}
+	o := audit.Anew{Dir: cfg.Audit.Directory, Witness: cfg.Audit.Witness, Key: cfg.Audit.Key, PublicKey: cfg.Audit.PublicKey,
+		Auditor: a.Key, Reason: a.Reason, Unwitnessed: a.Unwitnessed}
 	if !audit.Beginning(cfg.Audit.Directory) {
+		if o.Witness != "" && !o.Unwitnessed && !audit.Witnessed(o.Witness) {
+			return notMounted(audit.ErrNoWitness)
+		}
 		s, err := openState(cfg, func(string, error) {})
 		var bad *audit.BadRecord
 		var behind *store.LogBehind
@@ -27,9 +43,66 @@ func AcceptGap(cfg *configs.Config, auditor, reason string) error {
 			return hinted(errors.Join(errors.New("the log can go on: nothing that its witness or the database knows of is missing"), s.Close()), "start the server")
 		case errors.Is(err, audit.ErrLocked):
 			return hinted(errors.New("a server, or an operator's verb, has the audit log"), "stop it first")
+		case errors.Is(err, audit.ErrOtherLog):
+			return err
 		case !errors.As(err, &bad) && !errors.As(err, &behind):
 			return err
 		}
+		if o.Known, err = knownOf(cfg); err != nil {
+			return err
+		}
 	}
-	return audit.BeginAnew(audit.Anew{Dir: cfg.Audit.Directory, Witness: cfg.Audit.Witness, Key: cfg.Audit.Key, PublicKey: cfg.Audit.PublicKey, Auditor: auditor, Reason: reason})
+	err := audit.BeginAnew(o)
+	switch {
+	case errors.Is(err, audit.ErrNoWitness):
+		return notMounted(err)
+	case errors.Is(err, audit.ErrOwnKey):
+		return hinted(err, "entry audit auditor-key FILE makes one")
+	}
+	return err
+}
+
+func notMounted(err error) error {
+	return hinted(err, "mount it and try again; what it has beyond the log is part of the gap. If that is lost too: --without-witness")
+}
+
+// knownOf is how many records the database knows the log to have had. A database that
+// is lost, or of an older version, says nothing.
+func knownOf(cfg *configs.Config) (uint64, error) {
+	public, err := audit.ReadKey(cfg.Audit.PublicKey)
+	if err != nil {
+		return 0, err
+	}
+	name, err := audit.LogName(public)
+	if err != nil {
+		return 0, err
+	}
+	accounts, err := store.Look(context.Background(), cfg.Database.SQLite)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrOlder) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, unreadable(err)
+	}
+	known, err := accounts.Known(context.Background(), name)
+	return known, errors.Join(err, accounts.Close())
+}
+
+// SetWitnessAside renames what the witness directory has of a log before, where it came
+// back after the log began anew, and puts that on record. It says what it did.
+func SetWitnessAside(ctx context.Context, cfg *configs.Config) (did string, err error) {
+	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
+		return "", err
+	}
+	log, size, name, err := audit.SetAside(cfg.Audit.Directory, cfg.Audit.Witness)
+	if err != nil {
+		return "", err
+	}
+	did = fmt.Sprintf("the witness directory had checkpoints of the log before, %s, up to record %d; they are in %s now", plain.Word(log), size, name)
+	s, err := openState(cfg, func(string, error) {})
+	if err != nil {
+		return did, err
+	}
+	ctx = Self(ctx)
+	return did, errors.Join(s.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.LogRecovered, Reason: "old-witness", Detail: did})), s.Close())
 }

@@ -55,6 +55,9 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if err != nil {
 		return nil, err
 	}
+	if err := unwitnessed(cfg); err != nil {
+		return nil, err
+	}
 	s := &state{}
 	defer func() {
 		if err != nil {
@@ -93,9 +96,30 @@ func logCutOff(cfg *configs.Config) error {
 	return nil
 }
 
+// unwitnessed refuses a log that is older than the database while nothing is in the
+// witness directory, before that is begun: its disk may not be mounted, and what is
+// written there would pass for its newest state.
+func unwitnessed(cfg *configs.Config) error {
+	if cfg.Audit.Witness == "" || audit.Witnessed(cfg.Audit.Witness) {
+		return nil
+	}
+	s, err := still(context.Background(), cfg)
+	if s != nil {
+		return s.close()
+	}
+	var behind *store.LogBehind
+	if errors.As(err, &behind) {
+		return err
+	}
+	return nil // opening it says more
+}
+
 // unopened says what to do where the log can't be opened.
 func unopened(err error) error {
 	var bad *audit.BadRecord
+	if errors.Is(err, audit.ErrOtherLog) {
+		return hinted(err, "if the log began anew and its old witness came back: entry audit set-witness-aside; else mount the right one")
+	}
 	if errors.As(err, &bad) {
 		return hinted(err, "keep these files as they are; "+newestLog)
 	}

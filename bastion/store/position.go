@@ -34,6 +34,16 @@ func readPosition(ctx context.Context, tx *sql.Tx, node string) (p position, kno
 	return p, true, err
 }
 
+// Known is how many records the log called node is known to have had, 0 for none.
+func (s *Store) Known(ctx context.Context, node string) (n uint64, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		p, _, err := readPosition(ctx, tx, node)
+		n = p.Size
+		return err
+	})
+	return n, named("read the log's position", err)
+}
+
 // NotePosition notes how far this process's log is, and up to where everything
 // that it says of accounts has come to the database: of no record that a change
 // in flight may have appended. It never goes back.

@@ -12,10 +12,11 @@ import (
 )
 
 // writersVerbs are the verbs of entry audit that change a log.
-func writersVerbs() []*cobra.Command { return []*cobra.Command{acceptGapCmd()} }
+func writersVerbs() []*cobra.Command { return []*cobra.Command{acceptGapCmd(), setWitnessAsideCmd()} }
 
 func acceptGapCmd() *cobra.Command {
-	var reason, key string
+	var key string
+	var a site.Acceptance
 	cmd := &cobra.Command{
 		Use:   "accept-gap --reason TEXT --key FILE",
 		Short: "Begin the log anew where records of it are lost for good",
@@ -25,34 +26,64 @@ looked into it signs that the log begins anew, with their own key (entry audit
 auditor-key makes one).
 
 The new log has a key and an origin of its own. Its first record is the newest
-checkpoint of the log before, with the reason and the auditor's signature. The log
-before stays whole, in the folder "before" of the new one; what the witness has of
-it stays in the witness directory. entry audit verify shows the gap for ever.
+checkpoint of the log before that the log, its witness or the database knows of, with
+the gaps before this one, the reason and the auditor's signature for this log's key.
+The log before stays whole, in the folder "before" of the new one: what it took from
+accounts is taken from an older database, too. What the witness has of it stays in
+the witness directory. entry audit verify shows every gap for ever.
+
+While the witness directory has nothing of the log, this is refused: its disk may not
+be mounted, and would know how much is lost. If that is gone too, say so with
+--without-witness; should it come back, entry audit set-witness-aside leads on.
 
 Stop the server first. If this is cut off, run it again.`,
 		Example: `  entry audit auditor-key ada.key
   entry audit accept-gap --key ada.key --reason "disk lost on 3 March; newest copy is of 2 March"`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if reason == "" || key == "" {
+			if a.Reason == "" || key == "" {
 				return hinted(failf(exitUsage, "accept-gap needs --reason and --key"), "see "+cmd.CommandPath()+" --help")
 			}
 			cfg, err := loadConfig(cmd)
 			if err != nil {
 				return err
 			}
-			signer, err := audit.ReadKey(key)
-			if err != nil {
+			if a.Key, err = audit.ReadKey(key); err != nil {
 				return failf(exitUsage, "--key: %w", err)
 			}
-			if err := site.AcceptGap(cfg, signer, reason); err != nil {
+			if err := site.AcceptGap(cfg, a); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "The log begins anew. The one before is in %s/before.\nGive auditors the new public key: %s\n", cfg.Audit.Directory, cfg.Audit.PublicKey)
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that the log keeps")
+	cmd.Flags().StringVar(&a.Reason, "reason", "", "`TEXT` that the log keeps")
 	cmd.Flags().StringVar(&key, "key", "", "`FILE` with the auditor's signing key")
+	cmd.Flags().BoolVar(&a.Unwitnessed, "without-witness", false, "what the witness directory had of the log is lost as well")
 	return cmd
+}
+
+func setWitnessAsideCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "set-witness-aside",
+		Short: "Make room in a witness directory that came back after the log began anew",
+		Long: `After entry audit accept-gap --without-witness, the witness of the log before may come
+back, and stands where the new log's belongs: nothing starts. This gives it another
+name, in the same directory, if it is of a log before this one, and puts on record up
+to where it goes. Nothing is removed.`,
+		Example: "  entry audit set-witness-aside",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			did, err := site.SetWitnessAside(cmd.Context(), cfg)
+			if did != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), did)
+			}
+			return err
+		},
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +17,8 @@ import (
 )
 
 func auditVerifyCmd() *cobra.Command {
-	var key, witness, spool, gap string
+	var key, witness, spool string
+	var accepted []string
 	var growing bool
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -33,8 +36,9 @@ away. "not witnessed since" means that records after that one could be missing
 without a trace, if somebody put back an older log with its checkpoint.
 
 A log that begins anew after a gap says so in its first record, which an auditor
-has signed: the gap is always shown, and the exit code is 1 unless --gap names it.
-The log before is in the folder "before", with its public key beside it.
+has signed for this log's key. Every gap is always shown, those of the logs before
+too, and the exit code is 1 unless each is named by a --gap. The log before is in the
+folder "before", with its public key beside it; that it isn't there counts as a gap.
 
 Only the files and the public key are needed, on any machine: --log, --witness,
 --public-key and --recordings name copies. Take the copy of the checkpoint
@@ -70,8 +74,8 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 					return werr
 				}
 			} else if err == nil {
-				if rep.Gap != nil {
-					fmt.Fprintln(cmd.OutOrStdout(), rep.Gap)
+				for _, g := range rep.Gaps {
+					fmt.Fprintln(cmd.OutOrStdout(), g)
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), rep)
 				if spool != "" {
@@ -82,14 +86,27 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 			if errors.As(err, &bad) {
 				return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
 			}
-			if err == nil && rep.Gap != nil && rep.Gap.ID != gap {
-				return hinted(failf(exitFailure, "the log has a gap: records before its beginning are lost"),
-					"ask the auditor whose key that is; if you accept the gap too, name it: --gap "+rep.Gap.ID)
+			if err != nil {
+				return err
 			}
-			return err
+			var unnamed []string
+			for _, g := range rep.Gaps {
+				if !slices.Contains(accepted, g.ID) {
+					unnamed = append(unnamed, "--gap "+g.ID)
+				}
+			}
+			switch len(unnamed) {
+			case 0:
+				return nil
+			case 1:
+				return hinted(failf(exitFailure, "the log has a gap: records before its beginning are lost"),
+					"ask the auditor whose key that is; if you accept the gap too, name it: "+unnamed[0])
+			}
+			return hinted(failf(exitFailure, "the log has %d gaps: records before its beginning are lost", len(unnamed)),
+				"ask the auditors whose keys those are; if you accept the gaps too, name each: "+strings.Join(unnamed, " "))
 		},
 	}
-	cmd.Flags().StringVar(&gap, "gap", "", "`ID` of the gap that you accept")
+	cmd.Flags().StringArrayVar(&accepted, "gap", nil, "`ID` of a gap that you accept; once for each")
 	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
 	cmd.Flags().StringVar(&witness, "witness", "", "`DIR` of witnessed checkpoints, with --log")
 	cmd.Flags().StringVar(&spool, "recordings", "", "`DIR` of recordings to hold against the log, with --log")
@@ -132,7 +149,7 @@ type verdict struct {
 	Unsigned    int64      `json:"unsigned_bytes,omitempty"`
 	Recordings  int        `json:"recordings,omitempty"` // consistent with the log
 
-	Gap *audit.GapReport `json:"gap,omitempty"`
+	Gaps []audit.GapReport `json:"gaps,omitempty"`
 
 	File    string `json:"file,omitempty"`
 	Line    uint64 `json:"line,omitempty"`
@@ -142,7 +159,7 @@ type verdict struct {
 }
 
 func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error) error {
-	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned, Gap: rep.Gap}
+	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned, Gaps: rep.Gaps}
 	if rep.Events > 0 {
 		v.Last = &rep.Last
 	}
