@@ -31,7 +31,8 @@ func (v *visit) verbTargets(_ context.Context, d *desk, args []string) uint32 {
 	return exitOK
 }
 
-// targets lists the user's targets, how each is reached, and why one isn't.
+// targets lists the user's targets, how each is reached and what is recorded there,
+// or why one isn't.
 func (v *visit) targets(out lines) {
 	all := Targets(v.login.Places())
 	if len(all) == 0 {
@@ -50,6 +51,9 @@ func (v *visit) targets(out lines) {
 			how += " (asks for the approval of " + t.Approval + ")"
 		}
 		out.printf("  %-24s %s", t.Full, how)
+		if t.Denied == "" && t.Approval == "" { // who transfers files sees no notice there
+			out.printf("      %s", t.Recorded)
+		}
 	}
 }
 
