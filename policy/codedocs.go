@@ -42,5 +42,6 @@ var codeDocs = []strict.CodeDoc{
 	{Code: CodeShadowed, Warning: true, Meaning: "Another rule leaves this one without effect.", Advice: "Remove it, or narrow the other; the message says where that is."},
 	{Code: codeNeverHolds, Warning: true, Meaning: "None of a rule's windows lies in its period.", Advice: "Correct when or valid."},
 	{Code: codeLapsed, Warning: true, Meaning: "The rule's period is over.", Advice: "Remove the rule, or give it a new period."},
-	{Code: codeEnvRuns, Warning: true, Meaning: "A variable that clients may set can have a listed command run others. As an error: by another rule for the same user and target.", Advice: "Take it out of env, or give exec without a list."},
+	{Code: codeEnvRuns, Warning: true, Meaning: "A variable that clients may set can have a listed command run others.", Advice: "Take it out of env, or give exec without a list."},
+	{Code: codeEnvAcross, Warning: true, Meaning: "A variable that one rule lets clients set can have a command that another lists run others, for the same user and target. validate and apply refuse it; a start only warns.", Advice: "Take it out of env there: a variable reaches whatever runs."},
 }

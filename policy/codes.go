@@ -39,4 +39,5 @@ const (
 	codeNeverHolds     = "P108" // windows that lie outside the rule's period
 	codeLapsed         = "P109" // a rule whose period is over
 	codeEnvRuns        = "P110" // a variable that undoes a list of commands
+	codeEnvAcross      = "P111" // likewise, another rule's list
 )

@@ -51,7 +51,7 @@ func (b *builder) checkWildcards(p *Policy) {
 
 // checkEnv finds rules that list commands beside others, for the same user and target,
 // that let clients set what has a program run others: a variable is sent before what
-// is to run, so it reaches whatever runs. It refuses the pair, as checkWildcards does.
+// is to run, so it reaches whatever runs. Nobody puts such a pair in force anew.
 // What gives a shell or any command undoes the list by itself.
 func (b *builder) checkEnv(p *Policy) {
 	memo := map[[2]*subject]string{}
@@ -71,7 +71,7 @@ func (b *builder) checkEnv(p *Policy) {
 						continue
 					}
 					if user := common(r, o, memo); user != "" {
-						b.rules[i].fields.Get("env").Errorf(codeEnvRuns, "%s may have a command that rule %s lists for %s on %s run others: a variable reaches whatever runs there; take it out of env here",
+						b.rules[i].fields.Get("env").Warnf(codeEnvAcross, "%s may have a command that rule %s lists for %s on %s run others: a variable reaches whatever runs there; take it out of env here",
 							r.env[at], o.ref, user, t.FullName())
 						return
 					}

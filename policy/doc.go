@@ -28,9 +28,10 @@
 //
 // So adding an allow rule never takes access away. The one combination where
 // it could, an unlisted forward that a second rule's full recording would cut
-// off, is refused when the files are loaded. So is the one where a rule's `env`
-// would undo the list of commands in another one for the same user and target. A target of `kind: tcp` can't be
-// recorded beyond its metadata: only rules that say `record: metadata` open it.
+// off, is refused when the files are loaded. One where a rule's `env` would undo
+// the list of commands in another one for the same user and target isn't put in
+// force ([Policy.Unenforceable]). A target of `kind: tcp` can't be recorded beyond
+// its metadata: only rules that say `record: metadata` open it.
 //
 // # Conditions
 //

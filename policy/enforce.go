@@ -44,14 +44,15 @@ func (r *rule) free() Capabilities {
 	return free
 }
 
-// Unenforceable are p's deny rules of upload or download for somebody who keeps a
-// shell or a free exec, and that aren't marked as advice: what [Policy.Warnings]
-// says of them, as errors. A server starts with such a policy, which an older one
-// may have taken; nobody puts one in force anew.
+// Unenforceable are, as errors, the warnings of p about what its rules promise and
+// can't keep: deny rules of upload or download for somebody who keeps a shell or a
+// free exec, unless they are marked as advice, and lists of commands that another
+// rule's env undoes. A server starts with such a policy, which an older one may have
+// taken; nobody puts one in force anew.
 func (p *Policy) Unenforceable() strict.Problems {
 	var out strict.Problems
 	for _, w := range p.warnings {
-		if w.Code == codeHalfDenied {
+		if w.Code == codeHalfDenied || w.Code == codeEnvAcross {
 			w.Warning = false
 			out = append(out, w)
 		}
