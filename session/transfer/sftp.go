@@ -83,6 +83,8 @@ type stream struct {
 	drop bool
 	sink *content // what they belong to; may be nil
 	file *file    // that is complete with them; may be nil
+
+	surplus int // bytes after those, which belong to nothing and are dropped
 }
 
 // verdict is what becomes of a packet.
@@ -218,7 +220,8 @@ func (d *SFTP) finish(s *stream, r Ruling) {
 	if s.file != nil {
 		d.settle(s.file, r)
 	}
-	s.sink, s.file, s.drop = nil, nil, false
+	s.sink, s.file = nil, nil
+	s.rest, s.drop, s.surplus = s.surplus, s.surplus > 0, 0
 }
 
 // extent says of the packet that begins with p how much of it must be there to

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -370,8 +371,6 @@ func TestWhatIsMalformedPassesForNobody(t *testing.T) {
 		"unknown attributes":            {pkt(fxpSetstat, 7, "a", 0x10, inner), fxBadMessage, "entry: a malformed request"},
 		"attributes cut":                {pkt(fxpSetstat, 7, "a", attrSize, 1), fxBadMessage, "entry: a malformed request"},
 		"attributes without end":        {pkt(fxpSetstat, 7, "a", uint32(attrExtended), uint32(0xffffffff), "x", "y"), fxBadMessage, "entry: a malformed request"},
-		"a write of less than there is": {pkt(fxpWrite, 7, "h", uint64(0), 1, inner), fxBadMessage, "entry: a malformed request"},
-		"a write of nothing and more":   {pkt(fxpWrite, 7, "h", uint64(0), 0, inner), fxBadMessage, "entry: a malformed request"},
 		"a write of more than there is": {pkt(fxpWrite, 7, "h", uint64(0), uint32(0xffffffff), inner), fxBadMessage, "entry: a malformed request"},
 		"a write without offset":        {pkt(fxpWrite, 7, "h"), fxBadMessage, "entry: a malformed request"},
 		"a write without handle":        {pkt(fxpWrite, 7), fxBadMessage, "entry: a malformed request"},
@@ -403,6 +402,30 @@ func TestWhatIsMalformedPassesForNobody(t *testing.T) {
 			after := pkt(fxpRemove, 8, "a") // what follows is understood
 			if b.send(after); !bytes.Equal(b.passed[1][passed:], after) {
 				t.Errorf("%s: then %q passed", name, b.passed[1][passed:])
+			}
+		}
+	}
+}
+
+// TestAWriteOfLessThanThereIs: what follows the data of a WRITE reaches nobody, and
+// is no part of the file.
+func TestAWriteOfLessThanThereIs(t *testing.T) {
+	inner := string(pkt(fxpRemove, 99, "old"))
+	for _, data := range []string{"", "x", "content"} {
+		for _, piece := range []int{1 << 20, 7, 1} {
+			b := greeted(t, anything)
+			b.send(pkt(fxpOpen, 1, "f", fxfWrite|fxfCreat|fxfTrunc, noAttrs))
+			b.reply(pkt(fxpHandle, 1, "h"))
+			passed := len(b.passed[1])
+			first, last := pkt(fxpWrite, 7, "h", uint64(0), len(data), []byte(data+inner)), pkt(fxpClose, 8, "h")
+			b.send(slices.Collect(slices.Chunk(slices.Concat(first, last), piece))...)
+			if want := slices.Concat(pkt(fxpWrite, 7, "h", uint64(0), data), last); !bytes.Equal(b.passed[1][passed:], want) {
+				t.Errorf("%q by %d: %q passed, want %q", data, piece, b.passed[1][passed:], want)
+			}
+			b.reply(okay(7), okay(8))
+			sum := sha256.Sum256([]byte(data))
+			if len(b.answers[1]) != 0 || len(b.entries) != 1 || b.entries[0].Size != int64(len(data)) || !bytes.Equal(b.entries[0].SHA256, sum[:]) {
+				t.Errorf("%q by %d: answered %q: %q", data, piece, b.answers[1], b.lines())
 			}
 		}
 	}
