@@ -12,7 +12,7 @@ import (
 )
 
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
-// largest event that the bounds on strings allow is below 120 KiB (37 strings
+// largest event that the bounds on strings allow is below 125 KiB (38 strings
 // of MaxDetail bytes, and 24 of maxCode, six bytes for one at worst), so a longer line was not
 // written by this package; the bound stops whoever feeds one to a reader.
 const maxLine = 128 << 10
