@@ -107,7 +107,7 @@ func newShares(o Options) (*shares, error) {
 				err = errors.Join(err, serr)
 			}
 		}
-		s.user(i.User).add(n, now)
+		_ = s.user(i.User).add(n, now) // whoever is over it is refused when a session starts
 	}
 	return s, err
 }
