@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -175,7 +176,7 @@ func TestBeyondBulk(t *testing.T) {
 			if err == nil {
 				err = tp.close()
 			}
-			if err != tt.want {
+			if !errors.Is(err, tt.want) {
 				t.Fatal(err)
 			}
 			if err != nil {
