@@ -96,14 +96,6 @@ func (s Capabilities) String() string {
 	return strings.Join(names, ", ")
 }
 
-// implied is s with what its members bring along: whoever sees output can keep it.
-func (s Capabilities) implied() Capabilities {
-	if s.Has(Shell) || s.Has(Exec) {
-		return s.With(Download)
-	}
-	return s
-}
-
 // Kind is what a target speaks.
 type Kind uint8
 

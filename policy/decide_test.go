@@ -74,6 +74,8 @@ func TestDecide(t *testing.T) {
 		{"from nowhere known", "{name: a, who: {users: [alice]}, where: {labs: [tinker]}, from: [192.0.2.0/24], may: [exec]}", "alice", "home.tinker", "", "no rule allows alice on home.tinker (default deny); rule a (b.yaml:2) would, from certain networks only"},
 		{"rules add up", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [upload]}\n- {name: b, who: {users: [alice]}, where: {targets: [home.tinker]}, may: [agent]}", "alice", "home.tinker", "", "upload, agent"},
 		{"deny takes one", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [upload, agent]}\n- {name: b, deny: true, may: [agent]}", "alice", "home.tinker", "", "upload"},
+		{"any command brings download", "{name: a, who: {users: [alice]}, where: {targets: [home.tinker]}, may: [exec]}", "alice", "home.tinker", "", "exec, download"},
+		{"listed commands bring none", "{name: a, who: {users: [alice]}, where: {targets: [home.tinker]}, may: [exec], exec: [id]}", "alice", "home.tinker", "", "exec"},
 		{"deny takes the implied one", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [shell]}\n- {name: b, deny: true, may: [download]}", "alice", "home.tinker", "", "shell"},
 		{"deny takes all", "{name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [agent]}\n- {name: b, deny: true, who: {users: [alice]}, because: gone}", "alice", "home.tinker", "", "denied by rule b (b.yaml:3): gone"},
 		{"deny before allow wins too", "{name: b, deny: true, where: {labs: [tinker]}}\n- {name: a, who: {labs: [tinker]}, where: {labs: [tinker]}, may: [agent]}", "alice", "home.tinker", "", "denied by rule b (b.yaml:2)"},

@@ -15,9 +15,9 @@
 //   - the capabilities of all matching allow rules add up;
 //   - a matching deny rule overrides them: with `may` it takes those
 //     capabilities away, without `may` it refuses everything;
-//   - shell and exec bring download with them, because whatever can be printed
-//     can be carried away (a deny rule that names download still takes it from
-//     programs that transfer files, and is refused as unenforceable where a shell
+//   - shell, and exec of any command, bring download with them, because whatever
+//     can be printed can be carried away (a deny rule that names download still
+//     takes it from programs that transfer files, and is refused as unenforceable where a shell
 //     stays, unless it is marked as advice; see [Policy.Unenforceable]);
 //   - the strictest `record`, `record_input`, `record_complete` and `bulk` of the matching
 //     rules hold, and a rule that states none asks for a full recording;

@@ -187,8 +187,8 @@ func (b *builder) link(ra ruleAt) {
 		r.approval = b.readApproval(f.Get("approval"))
 		b.linkForwards(r, f)
 	}
-	if !r.deny {
-		r.may = r.may.implied()
+	if r.free() != 0 { // whoever sees the output of anything can keep it
+		r.may = r.may.With(Download)
 	}
 	if b.problemCount() == before {
 		b.checkEffect(ra)

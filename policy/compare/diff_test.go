@@ -44,7 +44,7 @@ func TestDiffInPeoplesTerms(t *testing.T) {
 		{"from fewer places", rule, strings.Replace(rule, "limits", "from: [192.0.2.0/24], limits", 1),
 			"alice, bob: exec on home.tinker narrows: from 192.0.2.0/24, was always\nalice, bob: download on home.tinker narrows: from 192.0.2.0/24, was always\n" +
 				"alice, bob: agent on home.tinker narrows: from 192.0.2.0/24, was always"},
-		{"commands", rule, strings.Replace(rule, "limits", "exec: [uptime, id], limits", 1), `alice, bob: exec on home.tinker reaches "id" or "uptime", was any command`},
+		{"commands", rule, strings.Replace(rule, "limits", "exec: [uptime, id], limits", 1), "alice, bob lose download on home.tinker\nalice, bob: exec on home.tinker reaches \"id\" or \"uptime\", was any command"},
 		{"complete recording", rule, strings.Replace(rule, "limits", "record: full, record_complete: true, limits", 1), "alice, bob: recording on home.tinker: full, complete, was full"},
 		{"recording", rule, strings.Replace(rule, "limits", "record: manifest, limits", 1), "alice, bob: recording on home.tinker: manifest, was full"},
 		{"limits", rule, strings.Replace(rule, "idle: 1h", "session: 8h, day_down: 1GiB", 1), "alice, bob: limits on home.tinker: session 8h, day_down 1GiB, was idle 1h"},
