@@ -21,6 +21,7 @@ func TestWhatTheUserSaw(t *testing.T) {
 	w.expect(`long-(0123456789)+`)
 	w.sendLine(`printf 're-x\033[4b wide 日本\b\b語\n'`)
 	w.sendLine(`printf '\033[?1049h\033[2J\033[Hown-%s\033]0;title\007' page; sleep 1; printf '\033[?1049l'`)
+	w.expect(`\x1b\[\?1049l`) // or what is typed next would be echoed on that page
 	w.sendLine(`for i in $(seq 1000); do printf '\r\033[K%d of it' $i; case $i in *00) sleep 0.2;; esac; done; echo; echo do''ne`)
 	w.expect(`done\r?\n`)
 

@@ -185,11 +185,14 @@ func TestMatrixDenied(t *testing.T) {
 func (s *site) awaitRefusal(capability, target string) event {
 	s.t.Helper()
 	match := func(e event) bool {
+		if strings.HasPrefix(e.Type, "transfer.") && e.Reason != "refused" {
+			return false
+		}
 		return e.Capability == capability && (target == "" || e.Target == target)
 	}
 	var found event
 	ok := testkit.Within(testkit.Soon, func() bool {
-		refusals := slices.DeleteFunc(s.events("channel.refused", "forward.refused"), func(e event) bool { return !match(e) })
+		refusals := slices.DeleteFunc(s.events("channel.refused", "forward.refused", "transfer.file"), func(e event) bool { return !match(e) })
 		if len(refusals) > 0 {
 			found = refusals[0]
 		}
@@ -275,8 +278,8 @@ func TestNestedSSH(t *testing.T) {
 	}
 }
 
-// TestTransferRights: SFTP could go both ways, so it needs both rights; exec
-// alone can't be told from a transfer, so scp and rsync follow it.
+// TestTransferRights: SFTP goes both ways, and what lacks a right is refused as it
+// asks for it.
 func TestTransferRights(t *testing.T) {
 	beside(t)
 	// shell and exec imply download.

@@ -59,7 +59,7 @@ type content struct {
 	grant     policy.Grant
 
 	moves *transfer.Program // what moves files here; nil for anything else
-	may   transfer.May      // it asks
+	now   *rights           // that it has
 	flow  *flow             // that it passes
 	about audit.Event       // the channel
 }
@@ -71,7 +71,7 @@ func decoderFor(c content) decoder {
 	case c.channel != "session":
 		return &nestedSSH{refuse: c.grant.Record() == policy.Full}
 	case c.moves != nil:
-		return &moving{f: c.flow, grant: c.grant, about: c.about, dec: c.moves.Decoder(c.may), listsFiles: c.moves.ListsFiles()}
+		return &moving{f: c.flow, grant: c.grant, about: c.about, now: c.now, dec: c.moves.Decoder(c.now.may), listsFiles: c.moves.ListsFiles()}
 	}
 	return nil
 }

@@ -276,7 +276,7 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 			now.grant.Store(&g)
 			return st.lacks(g)
 		}
-		p.content.moves, p.content.may = st.moves, now.may
+		p.content.moves, p.content.now = st.moves, now
 		if st.subsystem == "" {
 			payload = ssh.Marshal(struct{ Command string }{st.moves.Line(now.may)})
 		}

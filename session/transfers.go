@@ -26,6 +26,7 @@ type moving struct {
 	f       *flow
 	grant   policy.Grant
 	about   audit.Event // the channel
+	now     *rights
 	dec     transfer.Decoder
 	ended   [2]bool
 	over    bool
@@ -129,6 +130,9 @@ func (x manifest) Enter(e transfer.Entry) {
 		m.f.frame(m.grant, recording.Transfer, *m.about.Channel, b)
 		if event, ok := m.f.files.event(m.f, e, b); ok {
 			event.Channel, event.ChannelType = m.about.Channel, m.about.ChannelType
+			if e.Outcome == transfer.Refused {
+				m.now.refused(&event, e.Direction)
+			}
 			m.f.event(event)
 		}
 	}
@@ -210,6 +214,18 @@ func mayMove(g policy.Grant, command string, d transfer.Direction) *policy.Denie
 type rights struct {
 	command string
 	grant   atomic.Pointer[policy.Grant]
+}
+
+// refused says in e, of something that was refused, for want of which right and by
+// which rule. What changes files without moving content needs to upload.
+func (r *rights) refused(e *audit.Event, d transfer.Direction) {
+	if d == 0 {
+		d = transfer.Upload
+	}
+	g := *r.grant.Load()
+	if no := mayMove(g, r.command, d); no != nil {
+		e.Capability, e.Rule, e.Policy = no.Capability.String(), no.Rule.String(), g.PolicyHash()
+	}
 }
 
 func (r *rights) may(d transfer.Direction) string {

@@ -59,6 +59,8 @@ type shares struct {
 	of  map[string]*share
 	day int64
 	sum int64 // bytes of everybody's that day
+
+	fitted int64 // the day that part is for
 }
 
 // share is what one user has used of it.
@@ -113,13 +115,19 @@ func newShares(o Options) (*shares, error) {
 }
 
 // fit makes today's share fit what is free beyond the reserve, with what all have
-// taken of that today.
+// taken of that today. Within a day it becomes no smaller: where something else fills
+// the disk, the reserve is for what runs, and no user is at fault.
 func (s *shares) fit(free int64) {
 	s.mu.Lock()
-	s.roll(dayOf(s.now()))
-	room := free + s.sum
-	s.mu.Unlock()
-	s.part.Store(room / leastPart)
+	defer s.mu.Unlock()
+	today := dayOf(s.now())
+	s.roll(today)
+	part := (free + s.sum) / leastPart
+	if s.fitted == today {
+		part = max(part, s.part.Load())
+	}
+	s.fitted = today
+	s.part.Store(part)
 }
 
 // roll begins a new day; s.mu is held.
