@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -218,6 +219,24 @@ func TestLimitsOfTheGrant(t *testing.T) {
 				time.Sleep(11 * time.Minute) // the writer finds out
 			})
 		})
+	}
+}
+
+// A recorder may have words for the user: of a share that is used up, say.
+func TestTheRecorderSaysWhy(t *testing.T) {
+	r := newRig(t, mayAllRecorded, nil)
+	r.serve(accepting(waits), nil)
+	u := r.open()
+	u.request(t, "shell", nil)
+	r.rec.fail(fmt.Errorf("segment 7: %w", &refusal.Error{Code: "recorder-day", Text: "go on tomorrow"}))
+	close(r.rec.failed)
+	if u.ends(t); u.stderr() != "entry: go on tomorrow\n" {
+		t.Errorf("stderr %q", u.stderr())
+	}
+	r.wait()
+	wantEnd(t, r.err, "recorder-day")
+	if e := r.log.All(audit.RecordingFailed); len(e) != 1 || e[0].Reason != "recorder-day" {
+		t.Errorf("%+v", e)
 	}
 }
 

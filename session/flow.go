@@ -135,9 +135,13 @@ func (f *flow) unrecorded(err error) {
 	if err == nil {
 		err = errRecorder
 	}
-	f.end(&refusal.Error{Text: "the recording can't go on", Code: refusal.Recording, Cause: fmt.Errorf("record: %w", err)})
+	why := &refusal.Error{Text: "the recording can't go on", Code: refusal.Recording, Cause: fmt.Errorf("record: %w", err)}
+	if told := (*refusal.Error)(nil); errors.As(err, &told) {
+		why.Text, why.Code = told.Text, told.Code
+	}
+	f.end(why)
 	if first {
-		f.event(audit.Event{Type: audit.RecordingFailed, Reason: refusal.Recording.String()})
+		f.event(audit.Event{Type: audit.RecordingFailed, Reason: why.Code.String()})
 	}
 }
 

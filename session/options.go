@@ -27,7 +27,8 @@ type Leg struct {
 }
 
 // Recorder keeps what a session shows. Frame copies p and is safe for
-// concurrent use; Failed is closed when nothing more can be kept, Err says why.
+// concurrent use; Failed is closed when nothing more can be kept, Err says why: users
+// read the text of a *refusal.Error, and of no other error.
 type Recorder interface {
 	Frame(k recording.Kind, channel uint32, p []byte) error
 	Failed() <-chan struct{}
