@@ -78,6 +78,7 @@ func (c *client) serve(ctx context.Context) {
 	c.group.Go("client keep-alive", func() { c.keepAlive(ctx) })
 	portals, told := make(chan struct{}, maxPortal), make(chan struct{}, maxTold)
 	for nch := range c.leg.Channels {
+		c.leg.Intake.Asked()
 		refuse := func(reason ssh.RejectionReason, r *access.Refused) {
 			r.Event.ChannelType = nch.ChannelType()
 			if isJump(nch) {
@@ -127,6 +128,7 @@ func (c *client) serve(ctx context.Context) {
 // a request that nobody takes would stop everything else on it.
 func (c *client) requests() {
 	for r := range c.leg.Requests {
+		c.leg.Intake.Asked()
 		if r.Type == "keepalive@openssh.com" {
 			reply(r, true)
 			continue

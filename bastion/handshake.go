@@ -86,7 +86,7 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 		}
 	}()
 	intake := fastconn.NewIntake(vc)
-	sc, chans, reqs, err := ssh.NewServerConn(intake, l.config(peer))
+	sc, chans, reqs, err := ssh.NewServerConn(intake, l.config(peer, intake))
 	if err != nil { // NewServerConn has closed nc
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 	return c, nil
 }
 
-func (l *login) config(peer []byte) *ssh.ServerConfig {
+func (l *login) config(peer []byte, i *fastconn.Intake) *ssh.ServerConfig {
 	c := &ssh.ServerConfig{
 		Config:                    fastconn.ServerConfig(peer),
 		ServerVersion:             fastconn.Version,
@@ -130,7 +130,7 @@ func (l *login) config(peer []byte) *ssh.ServerConfig {
 		},
 	}
 	for _, k := range l.s.hostSigners() {
-		c.AddHostKey(k)
+		c.AddHostKey(i.HostKey(k))
 	}
 	return c
 }

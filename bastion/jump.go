@@ -197,7 +197,7 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 	gone := make(chan struct{})
 	c.group.Go("requests of a jump", func() {
 		defer close(gone)
-		ssh.DiscardRequests(reqs)
+		c.leg.Intake.Discard(reqs)
 	})
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: access.SSHPort}
 	return fastconn.Channel(c.group, ch, local, net.TCPAddrFromAddrPort(c.login.Source())), gone, nil
@@ -240,7 +240,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	if err == nil {
 		intake = fastconn.NewIntake(vc)
 		defer c.watch(intake)()
-		sc, chans, reqs, err = ssh.NewServerConn(intake, c.innerConfig(ctx, peer, signers, o, own))
+		sc, chans, reqs, err = ssh.NewServerConn(intake, c.innerConfig(ctx, peer, intake, signers, o, own))
 	}
 	if err != nil {
 		c.s.log.Debug("inner handshake", c.fields(err)...)
@@ -259,7 +259,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 // itself any method succeeds, because the client connection has proven who
 // this is; behind any other program a key of the account is to be proven, or the
 // passphrase is asked once. The inner user name is never identity.
-func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Signer, o *opening, own bool) *ssh.ServerConfig {
+func (c *client) innerConfig(ctx context.Context, peer []byte, i *fastconn.Intake, signers []ssh.Signer, o *opening, own bool) *ssh.ServerConfig {
 	var pre ssh.ServerPreAuthConn
 	var once sync.Once
 	open := func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
@@ -277,7 +277,7 @@ func (c *client) innerConfig(ctx context.Context, peer []byte, signers []ssh.Sig
 		PreAuthConnCallback:     func(p ssh.ServerPreAuthConn) { pre = p },
 	}
 	for _, k := range signers {
-		cfg.AddHostKey(k)
+		cfg.AddHostKey(i.HostKey(k))
 	}
 	passthrough := o.target.Auth == policy.Passthrough
 	// Where the target asks for itself, somebody has to be there to answer.

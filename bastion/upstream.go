@@ -119,13 +119,16 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		u.tcp.Close()
 		return leg, false, fail("certificate", "entry could not make a certificate for "+t.FullName()+"; tell your operator", err)
 	}
+	intake := fastconn.NewIntake(fastconn.Coalesce(u.group, u.tcp))
 	cfg := &ssh.ClientConfig{
 		Config:        fastconn.ClientConfig(),
 		User:          u.login,
 		Auth:          []ssh.AuthMethod{method},
 		ClientVersion: fastconn.Version,
 		HostKeyCallback: func(address string, remote net.Addr, key ssh.PublicKey) error {
-			// It runs on a goroutine of x/crypto's, and what it reads is the target's.
+			// It runs on a goroutine of x/crypto's, at each key exchange, and what it
+			// reads is the target's.
+			intake.Exchanged()
 			err := errUnchecked
 			u.group.Run("check of a host key", func() { err = verifier.Check(address, remote, key) })
 			u.checked = err == nil
@@ -141,7 +144,6 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		u.tcp.Close()
 		return leg, false, fail("unreachable", t.FullName()+" hung up; try again in some minutes", err)
 	}
-	intake := fastconn.NewIntake(fastconn.Coalesce(u.group, u.tcp))
 	conn, chans, reqs, err := ssh.NewClientConn(intake, u.tcp.RemoteAddr().String(), cfg)
 	if err == nil {
 		err = u.tcp.SetDeadline(time.Time{})

@@ -33,13 +33,16 @@ const (
 	msgUserauthSuccess = 52
 	msgInfoResponse    = 61
 	msgGlobalRequest   = 80
+	msgRequestFailure  = 82
 	msgChannelOpen     = 90
 	msgChannelOpened   = 91
+	msgOpenFailure     = 92
 	msgWindowAdjust    = 93
 	msgChannelData     = 94
 	msgChannelEOF      = 96
 	msgChannelClose    = 97
 	msgChannelRequest  = 98
+	msgChannelFailure  = 100
 )
 
 // rawSSH is a client that sends any packet it likes, encrypted as it should be:

@@ -170,7 +170,7 @@ func (r *relay) forward(nc ssh.NewChannel, to Leg, dir direction, wellFormed boo
 		r.refuse(nc, code, e, why)
 		return
 	}
-	defer r.group.Go("late requests", func() { ssh.DiscardRequests(farReqs) })
+	defer r.group.Go("late requests", func() { to.Intake.Discard(farReqs) })
 	id := r.places.number(otherPlace)
 	e.Type, e.Channel = audit.ForwardOpened, id
 	if way.origin != "" {
@@ -183,7 +183,7 @@ func (r *relay) forward(nc ssh.NewChannel, to Leg, dir direction, wellFormed boo
 		rejectLate(nc)
 		return
 	}
-	p := &pipe{f: r.flow, grant: g, lease: l, opened: e, fact: fact, far: far, farReqs: farReqs, to: dir}
+	p := &pipe{f: r.flow, grant: g, lease: l, opened: e, fact: fact, far: far, farReqs: farReqs, farIn: to.Intake, to: dir}
 	from := r.client
 	if dir == towardsClient {
 		from = r.upstream

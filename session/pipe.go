@@ -30,9 +30,11 @@ type pipe struct {
 	lease    *lease
 	near     side
 	nearReqs <-chan *ssh.Request // nil once the side closed the channel
+	nearIn   *fastconn.Intake    // below near
 	far      side
 	farReqs  <-chan *ssh.Request
-	to       direction // of what near sends
+	farIn    *fastconn.Intake // below far; nil where that is no channel
+	to       direction        // of what near sends
 
 	bytes   [2]atomic.Int64 // by direction
 	fact    channelFact
@@ -50,8 +52,8 @@ func (p *pipe) carry(nc ssh.NewChannel, from *fastconn.Intake) {
 		_ = p.far.Close() // it may be gone too
 		p.f.drop(p.far)
 	} else {
-		defer p.f.group.Go("late requests", func() { ssh.DiscardRequests(reqs) })
-		p.near, p.nearReqs = near, reqs
+		defer p.f.group.Go("late requests", func() { from.Discard(reqs) })
+		p.near, p.nearReqs, p.nearIn = near, reqs, from
 		p.own()
 	}
 	p.closed()
@@ -95,9 +97,11 @@ func (p *pipe) own() {
 	for !fromNear || !fromFar || p.nearReqs != nil || p.farReqs != nil {
 		select {
 		case req, ok := <-p.nearReqs:
+			p.nearIn.Asked()
 			p.nearReqs = stillOpen(p.nearReqs, ok)
 			replyLate(req)
 		case req, ok := <-p.farReqs:
+			p.farIn.Asked()
 			p.farReqs = stillOpen(p.farReqs, ok)
 			replyLate(req)
 		case e := <-copied:

@@ -68,6 +68,7 @@ func refuseAll(all *group.Group, client Leg, line string) {
 	for cc != nil || cr != nil {
 		select {
 		case nc, ok := <-cc:
+			client.Intake.Asked()
 			if cc = stillOpen(cc, ok); !ok {
 				break
 			}
@@ -83,10 +84,11 @@ func refuseAll(all *group.Group, client Leg, line string) {
 			all.Go("data that nobody reads", func() { fastconn.Drop(ch) })
 			fastconn.DropExtended(all, ch)
 			all.Go("refused session", func() {
-				refuseSession(all, ch, reqs, line)
+				refuseSession(all, client.Intake, ch, reqs, line)
 				ended <- struct{}{}
 			})
 		case req, ok := <-cr:
+			client.Intake.Asked()
 			cr = stillOpen(cr, ok)
 			replyLate(req)
 		case <-ended:
@@ -103,11 +105,12 @@ func refuseAll(all *group.Group, client Leg, line string) {
 
 // refuseSession waits for a request to run something and answers it with line.
 // It ends when the client closes the channel or the connection ends.
-func refuseSession(all *group.Group, ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
+func refuseSession(all *group.Group, on *fastconn.Intake, ch ssh.Channel, reqs <-chan *ssh.Request, line string) {
 	// Errors say that the client is gone, which ends reqs too.
 	told := make(chan struct{})
 	pty, saying := false, false
 	for req := range reqs {
+		on.Asked()
 		switch req.Type {
 		case "pty-req":
 			pty = true

@@ -145,11 +145,13 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 			if !ok {
 				return // the client left
 			}
+			r.client.Intake.Asked()
 			r.fromClient(nc)
 		case req, ok := <-r.client.Requests:
 			if !ok {
 				return
 			}
+			r.client.Intake.Asked()
 			if !globals.push(req, false) {
 				r.end(floodEnd("global requests"))
 			}
@@ -164,12 +166,14 @@ func (r *relay) serve(ctx context.Context, limits policy.Limits) {
 				r.upstreamGone()
 				continue
 			}
+			r.upstream.Intake.Asked()
 			r.fromUpstream(nc)
 		case req, ok := <-upRequests:
 			if !ok {
 				upRequests = nil
 				continue
 			}
+			r.upstream.Intake.Asked()
 			// hostkeys-00@openssh.com and everything else that a server may ask
 			// concerns entry itself: nothing of it is the client's.
 			_ = req.Reply(isKeepAlive(req), nil) // the connection may be gone

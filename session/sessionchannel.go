@@ -78,7 +78,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		return
 	}
 	// Requests that nobody takes would stop the whole connection.
-	defer r.group.Go("late requests", func() { ssh.DiscardRequests(upReqs) })
+	defer r.group.Go("late requests", func() { r.upstream.Intake.Discard(upReqs) })
 	s := &sessionChannel{program: program{r: r, id: r.places.number(sessionPlace), lease: newLease(nil), up: up, grant: g, env: environment{admits: g.AdmitsEnv}}, upReqs: upReqs}
 	defer r.leave(s.lease)
 	defer func() {
@@ -99,7 +99,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		s.finish()
 		return
 	}
-	defer r.group.Go("late requests", func() { ssh.DiscardRequests(clientReqs) })
+	defer r.group.Go("late requests", func() { r.client.Intake.Discard(clientReqs) })
 	fastconn.DropExtended(r.group, client)
 	s.client, s.clientReqs = client, clientReqs
 	s.early = newEarly(s)
@@ -139,6 +139,7 @@ func (s *sessionChannel) own() {
 	for s.clientReqs != nil || s.upReqs != nil || s.running > 0 || s.todo.busy || s.saying || s.life.asking || s.wall.showing {
 		select {
 		case req, ok := <-s.clientReqs:
+			s.r.client.Intake.Asked()
 			switch {
 			case !ok:
 				s.clientReqs = nil
@@ -158,6 +159,7 @@ func (s *sessionChannel) own() {
 			}
 			s.todo.next()
 		case req, ok := <-s.upReqs:
+			s.r.upstream.Intake.Asked()
 			s.fromTarget(req, ok)
 		case from := <-s.copied:
 			s.running--

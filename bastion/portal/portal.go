@@ -58,10 +58,11 @@ func New(o Options) *Portal {
 
 // visit is one session channel: a user at the portal.
 type visit struct {
-	p     *Portal
-	login *access.Login
-	conn  ssh.Conn // that the channel is on
-	group *group.Group
+	p      *Portal
+	login  *access.Login
+	conn   ssh.Conn         // that the channel is on
+	intake *fastconn.Intake // below conn
+	group  *group.Group
 }
 
 // Serve answers one session channel on a connection to entry itself: the
@@ -69,14 +70,14 @@ type visit struct {
 // returns when the client has closed the channel. group has the connection's
 // goroutines.
 func (p *Portal) Serve(ctx context.Context, login *access.Login, leg session.Leg, group *group.Group, nch ssh.NewChannel) {
-	v := &visit{p: p, login: login, conn: leg.Conn, group: group}
+	v := &visit{p: p, login: login, conn: leg.Conn, intake: leg.Intake, group: group}
 	ch, reqs, err := leg.Intake.Accept(nch)
 	if err != nil {
 		return
 	}
 	// Until the client has closed the channel too, its place stays taken; what
 	// it still asks for needs no answer any more.
-	defer ssh.DiscardRequests(reqs)
+	defer leg.Intake.Discard(reqs)
 	// What comes before a command is read ahead, and once nobody wants it, dropped.
 	in := fastconn.Channel(group, ch, leg.Conn.LocalAddr(), leg.Conn.RemoteAddr())
 	defer in.Close()
@@ -86,6 +87,7 @@ func (p *Portal) Serve(ctx context.Context, login *access.Login, leg session.Leg
 	defer stop()
 	var pty *ptyRequest
 	for r := range reqs {
+		leg.Intake.Asked()
 		switch r.Type {
 		case "pty-req":
 			var m ptyRequest
@@ -148,6 +150,7 @@ func (v *visit) sitDown(ctx context.Context, cancel func(), d *desk, ch ssh.Chan
 				d.in.Close()
 				continue
 			}
+			v.intake.Asked()
 			if r.Type == "window-change" {
 				var m windowChange
 				if ssh.Unmarshal(r.Payload, &m) == nil {

@@ -12,7 +12,8 @@
 //
 // Bytes come out as they went in. What a conn holds for a peer that takes
 // nothing is bounded, then Write waits. What x/crypto holds of what comes in on one is
-// told by its Intake. A conn that waits for its peer holds
+// told by its Intake, and a peer that asks for too much on one is read from more slowly.
+// A conn that waits for its peer holds
 // no buffer but the one of a read that is in progress. Close and deadlines end
 // every Read and Write at once, whatever the peer does.
 //

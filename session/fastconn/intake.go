@@ -44,6 +44,7 @@ var ErrBeforeLogin = errors.New("too many bytes before login")
 // concurrent use; a nil Intake opens channels, and counts nothing.
 type Intake struct {
 	net.Conn
+	pace pace
 
 	taken  atomic.Int64 // bytes of the wire that x/crypto was given
 	read   atomic.Int64 // of those, what was read of channels, with the least that it took on the wire
@@ -59,11 +60,14 @@ type Intake struct {
 
 // NewIntake is the intake of c, whose peer has yet to log in.
 func NewIntake(c net.Conn) *Intake {
-	return &Intake{Conn: c, readers: map[*intakeReader]struct{}{}}
+	return &Intake{Conn: c, pace: pace{closed: make(chan struct{})}, readers: map[*intakeReader]struct{}{}}
 }
 
-// Read gives x/crypto what came.
+// Read gives x/crypto what came, once the peer may ask for more.
 func (i *Intake) Read(p []byte) (int, error) {
+	if err := i.pace.await(); err != nil {
+		return 0, err
+	}
 	n, err := i.Conn.Read(p)
 	taken := i.taken.Add(int64(n))
 	if taken > BeforeLogin && !i.inside.Load() {
@@ -71,6 +75,12 @@ func (i *Intake) Read(p []byte) (int, error) {
 	}
 	i.tell()
 	return n, err
+}
+
+// Close closes the connection, also for who waits to read from it.
+func (i *Intake) Close() error {
+	i.pace.end.Do(func() { close(i.pace.closed) })
+	return i.Conn.Close()
 }
 
 // LoggedIn says that the peer may send what it wants from here on.
