@@ -184,7 +184,7 @@ type typist struct {
 
 func newTypist(b *testing.B, r *rig) *typist {
 	b.Helper()
-	cmd := r.exec([]string{"-tt"}, "stty raw -echo; echo ready; exec cat")
+	cmd := r.exec([]string{"-tt"}, terminalEchoes)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -202,13 +202,25 @@ func newTypist(b *testing.B, r *rig) *typist {
 		// Killed: its status says nothing.
 		_ = cmd.Wait()
 	})
+	y := &typist{in: in, out: out}
+	if err := y.begins(); err != nil {
+		b.Fatalf("%s: %v", r.name, err)
+	}
+	return y
+}
+
+// terminalEchoes is what a typist's terminal runs.
+const terminalEchoes = "stty raw -echo; echo ready; exec cat"
+
+// begins waits until the terminal echoes.
+func (y *typist) begins() error {
 	var seen []byte
 	for one := make([]byte, 1); !strings.HasSuffix(string(seen), "ready\n"); seen = append(seen, one...) {
-		if _, err := io.ReadFull(out, one); err != nil {
-			b.Fatalf("%s: %v after %q", r.name, err, seen)
+		if _, err := io.ReadFull(y.out, one); err != nil {
+			return fmt.Errorf("%w after %q", err, seen)
 		}
 	}
-	return &typist{in: in, out: out}
+	return nil
 }
 
 func (y *typist) echo(b *testing.B) time.Duration {

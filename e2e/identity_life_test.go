@@ -11,6 +11,14 @@ import (
 	"entry/e2e/testkit"
 )
 
+// What somebody has on the machine that they come from.
+const (
+	oldPhrase = "the passphrase of the old machine"
+	// As `openssl passwd -6` makes it of that passphrase.
+	oldHash = "$6$entryimport$6TiRO6eKt5C9nypTxk.kHpNENjOvZiVSLUMWSdCvbo8fKQ6R1bBudrsuxJMkR3BgYpeiUdwH1vKPyE0lDOyuy0"
+	oldSeed = "KRSXG5CTMVRXEZLUKRSXG5CTMV" // 16 bytes, as google-authenticator's
+)
+
 // TestImportedLogin: who comes from another system logs in with the old
 // passphrase and the old authenticator, and with their old key.
 func TestImportedLogin(t *testing.T) {
@@ -20,18 +28,14 @@ func TestImportedLogin(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(homes, "alice", ".ssh"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	const phrase = "the passphrase of the old machine"
-	// As `openssl passwd -6` makes it of that passphrase.
-	const sum = "$6$entryimport$6TiRO6eKt5C9nypTxk.kHpNENjOvZiVSLUMWSdCvbo8fKQ6R1bBudrsuxJMkR3BgYpeiUdwH1vKPyE0lDOyuy0"
-	const seed = "KRSXG5CTMVRXEZLUKRSXG5CTMV" // 16 bytes, as google-authenticator's
-	testkit.WriteFile(t, filepath.Join(homes, "shadow"), "alice:"+sum+":19000:0:99999:7:::\n")
-	testkit.WriteFile(t, filepath.Join(homes, "alice", ".google_authenticator"), seed+"\n\" RATE_LIMIT 3 30\n\" TOTP_AUTH\n12345678\n")
+	testkit.WriteFile(t, filepath.Join(homes, "shadow"), "alice:"+oldHash+":19000:0:99999:7:::\n")
+	testkit.WriteFile(t, filepath.Join(homes, "alice", ".google_authenticator"), oldSeed+"\n\" RATE_LIMIT 3 30\n\" TOTP_AUTH\n12345678\n")
 	key := testkit.NewKeyFile(t, filepath.Join(homes, "id"))
 	testkit.WriteFile(t, filepath.Join(homes, "alice", ".ssh", "authorized_keys"), testkit.Authorized(key.PublicKey())+" old laptop\n")
 	if r := s.entry("user", "import", homes, "--shadow", filepath.Join(homes, "shadow")); r.Code != 0 || !strings.HasPrefix(r.Stdout, "alice: added\n") {
 		t.Fatalf("%s", r)
 	}
-	alice := &person{t: t, name: "alice", passphrase: phrase, phone: newAuthenticator(seed)}
+	alice := &person{t: t, name: "alice", passphrase: oldPhrase, phone: newAuthenticator(oldSeed)}
 	// What was spent at the old machine isn't known, so the codes of the present
 	// don't count here: the next one does.
 	var c interface{ Close() error }
@@ -51,7 +55,7 @@ func TestImportedLogin(t *testing.T) {
 	s.awaitEvent("passphrase.changed", func(e event) bool {
 		return e.User == "alice" && strings.Contains(e.Detail, "imported hash was replaced")
 	})
-	if log := testkit.ReadFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, "$6$") || strings.Contains(log, seed) {
+	if log := testkit.ReadFile(t, s.path("audit", "events.jsonl")); strings.Contains(log, "$6$") || strings.Contains(log, oldSeed) {
 		t.Error("a hash or a seed is in the audit log")
 	}
 }

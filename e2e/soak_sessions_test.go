@@ -36,26 +36,10 @@ type program struct {
 
 // jump opens a session on target through c, as `ssh -J` does, and runs command.
 func (s *site) jump(c *ssh.Client, target, command string) (*program, error) {
-	ch, reqs, err := c.OpenChannel("direct-tcpip", ssh.Marshal(struct {
-		Host       string
-		Port       uint32
-		Originator string
-		From       uint32
-	}{target, 22, "127.0.0.1", 65535}))
+	conn, err := through(c, target, 22, s.clientConfig("worker"))
 	if err != nil {
 		return nil, err
 	}
-	go ssh.DiscardRequests(reqs)
-	conn, chans, global, err := ssh.NewClientConn(jumped{ch}, target+":22", s.clientConfig("worker"))
-	if err != nil {
-		return nil, err
-	}
-	go ssh.DiscardRequests(global)
-	go func() {
-		for nc := range chans {
-			_ = nc.Reject(ssh.Prohibited, "nothing here")
-		}
-	}()
 	session, requests, err := conn.OpenChannel("session", nil)
 	if err != nil {
 		return nil, err
@@ -65,6 +49,31 @@ func (s *site) jump(c *ssh.Client, target, command string) (*program, error) {
 		return nil, fmt.Errorf("exec: %t, %w", ok, err)
 	}
 	return &program{session, conn}, nil
+}
+
+// through logs in on the machine at host and port through c, as `ssh -J` does.
+func through(c *ssh.Client, host string, port int, config *ssh.ClientConfig) (ssh.Conn, error) {
+	ch, reqs, err := c.OpenChannel("direct-tcpip", ssh.Marshal(struct {
+		Host       string
+		Port       uint32
+		Originator string
+		From       uint32
+	}{host, uint32(port), "127.0.0.1", 65535}))
+	if err != nil {
+		return nil, err
+	}
+	go ssh.DiscardRequests(reqs)
+	conn, chans, global, err := ssh.NewClientConn(jumped{ch}, fmt.Sprintf("%s:%d", host, port), config)
+	if err != nil {
+		return nil, err
+	}
+	go ssh.DiscardRequests(global)
+	go func() {
+		for nc := range chans {
+			_ = nc.Reject(ssh.Prohibited, "nothing here")
+		}
+	}()
+	return conn, nil
 }
 
 // echoes sends a byte to a program and wants it back.
