@@ -91,7 +91,7 @@ rules:
   - {name: sh, who: {labs: [tinker]}, where: {targets: [home.tinker]}, may: [shell]}
   - {name: files, who: {labs: [tinker]}, where: {targets: [store.tinker]}, may: [download]}
 `)
-	const said = "not enforced: that there is no upload; shell moves data all the same"
+	const said = "not enforced: that there is no upload, since data can be moved by shell all the same"
 	for target, want := range map[string]bool{"home.tinker": true, "store.tinker": false} {
 		on, _ := p.Target(target)
 		text := p.Explain(Request{User: "alice", Target: on}).String()

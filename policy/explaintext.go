@@ -56,7 +56,7 @@ func (e Explanation) String() string {
 		fmt.Fprintf(&b, "recording: %s; limits: %s%s\n", record, g.Limits(), env)
 	}
 	if not := e.Grant.Unenforced(); not != 0 {
-		fmt.Fprintf(&b, "not enforced: that there is no %s; %s moves data all the same\n", either(not), words(e.Grant.free()))
+		fmt.Fprintf(&b, "not enforced: that there is no %s, since data can be moved by %s all the same\n", either(not), words(e.Grant.free()))
 	}
 	b.WriteString("rules:\n")
 	for _, c := range e.Rules {

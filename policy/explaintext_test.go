@@ -35,7 +35,7 @@ func TestExplanationForPeople(t *testing.T) {
   agent           denied by no-agent (b.yaml:5): keys stay home
   x11             no rule gives it
 recording: full; limits: none
-not enforced: that there is no upload; shell moves data all the same
+not enforced: that there is no upload, since data can be moved by shell all the same
 rules:
   work (b.yaml:3) allows shell, download, agent: matches
   files (b.yaml:4) allows upload: no: approval: needs the approval of carol; given by nobody yet
