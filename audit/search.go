@@ -24,11 +24,11 @@ type Query struct {
 // Matches says whether e is selected.
 func (q Query) Matches(e Event) bool {
 	return (q.User == "" || q.User == e.User || q.User == e.UserHash) &&
-		(q.Target == "" || hasWord(e.Target, q.Target)) &&
+		(q.Target == "" || OnTarget(e.Target, q.Target)) &&
 		(q.Session == "" || q.matchesSession(e)) &&
 		(q.Ref == "" || strings.EqualFold(q.Ref, e.Ref)) &&
 		(q.Type == "" || hasWord(string(e.Type), q.Type)) &&
-		(!q.Source.IsValid() || q.matchesSource(e)) &&
+		(!q.Source.IsValid() || From(e.Source, q.Source)) &&
 		(q.Since.IsZero() || !e.Time.Before(q.Since)) &&
 		(q.Until.IsZero() || e.Time.Before(q.Until))
 }
@@ -44,9 +44,14 @@ func (q Query) matchesSession(e Event) bool {
 		e.Recording != nil && strings.EqualFold(q.Session, e.Recording.ID)
 }
 
-func (q Query) matchesSource(e Event) bool {
-	at, err := netip.ParseAddrPort(e.Source)
-	return err == nil && q.Source.Contains(at.Addr().Unmap().WithZone(""))
+// OnTarget says whether a target, by its full name, is the one that is asked for: by
+// that, or by the part before the dot.
+func OnTarget(full, asked string) bool { return hasWord(full, asked) }
+
+// From says whether a client's address, "ip:port", is in the network.
+func From(source string, network netip.Prefix) bool {
+	at, err := netip.ParseAddrPort(source)
+	return err == nil && network.Contains(at.Addr().Unmap().WithZone(""))
 }
 
 // Search yields the events of the log in dir that q selects, in order. Errors

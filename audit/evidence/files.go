@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -48,7 +47,7 @@ type FileQuery struct {
 
 func (q FileQuery) wants(f File) bool {
 	return (q.User == "" || f.User == q.User) && (q.Lab == "" || f.Lab == q.Lab) &&
-		(q.Target == "" || f.Target == q.Target || strings.HasPrefix(f.Target, q.Target+".")) &&
+		(q.Target == "" || audit.OnTarget(f.Target, q.Target)) &&
 		(q.Session == "" || f.Session == q.Session) &&
 		(q.Direction == "" || f.Direction == q.Direction || f.More > 0) &&
 		!f.At.Before(q.Since) && (q.Until.IsZero() || f.At.Before(q.Until))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"net/netip"
 	"os"
 	"os/signal"
 	"reflect"
@@ -92,17 +93,11 @@ are in the log as hashes only, since people type passphrases there.`,
 			if q.Type != "" && !audit.KnownType(q.Type) {
 				return hinted(failf(exitUsage, "--type %q: no such type of event", q.Type), "the types are: "+typeNames())
 			}
-			if source != "" {
-				if q.Source, err = audit.ParseSource(source); err != nil {
-					return failf(exitUsage, "--source %q: want an address or a network such as 192.0.2.0/24", source)
-				}
+			if q.Source, err = parseSource(source); err != nil {
+				return err
 			}
-			now := time.Now()
-			if q.Since, err = parseWhen(since, now); err != nil {
-				return failf(exitUsage, "--since %w", err)
-			}
-			if q.Until, err = parseWhen(until, now); err != nil {
-				return failf(exitUsage, "--until %w", err)
+			if q.Since, q.Until, err = parseSpan(since, until, time.Now()); err != nil {
+				return err
 			}
 			dir, err := auditLogDir(cmd)
 			if err != nil {
@@ -125,6 +120,18 @@ are in the log as hashes only, since people type passphrases there.`,
 	f.StringVar(&since, "since", "", "from this `TIME` on")
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	return cmd
+}
+
+// parseSource parses what --source says; "" is no network.
+func parseSource(source string) (netip.Prefix, error) {
+	if source == "" {
+		return netip.Prefix{}, nil
+	}
+	network, err := audit.ParseSource(source)
+	if err != nil {
+		return network, failf(exitUsage, "--source %q: want an address or a network such as 192.0.2.0/24", source)
+	}
+	return network, nil
 }
 
 const noLogYet = "the log is made when entry serve first starts"

@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -33,9 +33,9 @@ of its own.`,
   entry audit coverage --lab tinker --since 2026-03-01 --json`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := parseWhen(since, time.Now())
+			from, _, err := parseSpan(since, "", time.Now())
 			if err != nil {
-				return failf(exitUsage, "--since %w", err)
+				return err
 			}
 			dir, err := auditLogDir(cmd)
 			if err != nil {
@@ -43,7 +43,7 @@ of its own.`,
 			}
 			return printCoverage(cmd, dir, from, func(c evidence.Channel) bool {
 				return (user == "" || c.User == user) && (lab == "" || c.Lab == lab) &&
-					(target == "" || c.Target == target || strings.HasPrefix(c.Target, target+"."))
+					(target == "" || audit.OnTarget(c.Target, target))
 			})
 		},
 	}

@@ -42,13 +42,9 @@ entry audit coverage says how much of that is kept.`,
   entry audit files --file results.csv --since 90d`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			now := time.Now()
 			var err error
-			if q.Since, err = parseWhen(since, now); err != nil {
-				return failf(exitUsage, "--since %w", err)
-			}
-			if q.Until, err = parseWhen(until, now); err != nil {
-				return failf(exitUsage, "--until %w", err)
+			if q.Since, q.Until, err = parseSpan(since, until, time.Now()); err != nil {
+				return err
 			}
 			if q.Direction != "" && q.Direction != "upload" && q.Direction != "download" {
 				return failf(exitUsage, "--direction %q: want upload or download", q.Direction)

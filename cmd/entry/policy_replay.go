@@ -29,14 +29,9 @@ realms: --realm takes all users to be of one.`,
 		Example: "  entry policy replay --since 30d new\n  entry policy replay --since 2026-03-01 --log copy/audit new --json",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			now := time.Now()
-			from, err := parseWhen(since, now)
+			from, to, err := parseSpan(since, until, time.Now())
 			if err != nil {
-				return failf(exitUsage, "--since %w", err)
-			}
-			to, err := parseWhen(until, now)
-			if err != nil {
-				return failf(exitUsage, "--until %w", err)
+				return err
 			}
 			p, err := policyOf(cmd, args)
 			if err != nil {

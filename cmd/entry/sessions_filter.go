@@ -3,7 +3,6 @@ package main
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,19 +35,14 @@ func (s *sessionFilter) flags(cmd *cobra.Command) {
 
 // parse reads what the flags say.
 func (s *sessionFilter) parse(now time.Time) (err error) {
-	if s.from, err = parseWhen(s.since, now); err != nil {
-		return failf(exitUsage, "--since %w", err)
-	}
-	if s.to, err = parseWhen(s.until, now); err != nil {
-		return failf(exitUsage, "--until %w", err)
+	if s.from, s.to, err = parseSpan(s.since, s.until, now); err != nil {
+		return err
 	}
 	if s.moment, err = parseWhen(s.at, now); err != nil {
 		return failf(exitUsage, "--at %w", err)
 	}
-	if s.source != "" {
-		if s.network, err = audit.ParseSource(s.source); err != nil {
-			return failf(exitUsage, "--source %q: want an address or a network such as 192.0.2.0/24", s.source)
-		}
+	if s.network, err = parseSource(s.source); err != nil {
+		return err
 	}
 	states := []recording.State{recording.Complete, recording.Live, recording.StateAborted, recording.Damaged}
 	if s.state != "" && !slices.Contains(states, recording.State(s.state)) {
@@ -62,17 +56,11 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 
 func (s *sessionFilter) wants(i recording.Info, c recording.Coverage) bool {
 	return (s.user == "" || i.User == s.user) &&
-		(s.target == "" || i.Target == s.target || strings.HasPrefix(i.Target, s.target+".")) &&
+		(s.target == "" || audit.OnTarget(i.Target, s.target)) &&
 		(s.lab == "" || i.Lab == s.lab) &&
 		(s.state == "" || string(i.State) == s.state) &&
 		(s.coverage == "" || string(c) == s.coverage) &&
 		!i.Start.Before(s.from) && (s.to.IsZero() || i.Start.Before(s.to)) &&
 		(s.moment.IsZero() || !i.Start.After(s.moment) && (i.End.IsZero() || !i.End.Before(s.moment))) &&
-		(!s.network.IsValid() || s.comesFrom(i.Source))
-}
-
-// comesFrom reports whether a source, "ip:port", is in the network that is wanted.
-func (s *sessionFilter) comesFrom(source string) bool {
-	a, err := netip.ParseAddrPort(source)
-	return err == nil && s.network.Contains(a.Addr().Unmap())
+		(!s.network.IsValid() || audit.From(i.Source, s.network))
 }

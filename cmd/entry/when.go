@@ -27,3 +27,14 @@ func parseWhen(s string, now time.Time) (time.Time, error) {
 	}
 	return time.Time{}, fmt.Errorf("%q: want 2026-03-01, 2026-03-01T09:00:00Z, 90m, 24h or 7d", s)
 }
+
+// parseSpan parses what --since and --until say, as parseWhen does.
+func parseSpan(since, until string, now time.Time) (from, to time.Time, err error) {
+	if from, err = parseWhen(since, now); err != nil {
+		return from, to, failf(exitUsage, "--since %w", err)
+	}
+	if to, err = parseWhen(until, now); err != nil {
+		return from, to, failf(exitUsage, "--until %w", err)
+	}
+	return from, to, nil
+}
