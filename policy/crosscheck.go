@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // checkWhole looks for what only shows when everything is known.
 func (b *builder) checkWhole(p *Policy) {
@@ -32,17 +35,14 @@ func (b *builder) checkWildcards(p *Policy) {
 			if t.Kind != SSH {
 				continue
 			}
-			for _, lists := range [...][]int32{*p.reach[t].own, *p.reach[t].lab} {
-				for _, other := range lists {
-					o := p.rules[other]
-					if tried[other] || o.deny || o.record != Full {
-						continue
-					}
-					tried[other] = true
-					if user := common(r, o, memo); user != "" {
-						b.rules[i].at.Errorf(codeWildcardFull, "rule %s admits forwards that aren't listed, but rule %s asks for a full recording of %s on %s too, which admits only listed ones; list the destinations, or separate the two",
-							r.ref.Name, o.ref, user, t.FullName())
-					}
+			for other, o := range p.speaking(t) {
+				if tried[other] || o.deny || o.record != Full {
+					continue
+				}
+				tried[other] = true
+				if user := common(r, o, memo); user != "" {
+					b.rules[i].at.Errorf(codeWildcardFull, "rule %s admits forwards that aren't listed, but rule %s asks for a full recording of %s on %s too, which admits only listed ones; list the destinations, or separate the two",
+						r.ref.Name, o.ref, user, t.FullName())
 				}
 			}
 		}
@@ -60,21 +60,40 @@ func (b *builder) checkEnv(p *Policy) {
 		if r.deny || at < 0 || r.free() != 0 {
 			continue
 		}
-		for _, t := range r.opens() {
-			if t.Kind != SSH {
+		if o, user, t := p.listedBeside(r, r.env[at], memo); o != nil {
+			b.rules[i].fields.Get("env").Warnf(codeEnvAcross, "%s may have a command that rule %s lists for %s on %s run others: a variable reaches whatever runs there; take it out of env here",
+				r.env[at], o.ref, user, t.FullName())
+		}
+	}
+}
+
+// listedBeside is a rule that lists commands for a user and a target of r's, and
+// doesn't let clients set variable itself; nil if there is none.
+func (p *Policy) listedBeside(r *rule, variable string, memo map[[2]*subject]string) (o *rule, user string, t *Target) {
+	for _, t := range r.opens() {
+		if t.Kind != SSH {
+			continue
+		}
+		for _, o := range p.speaking(t) {
+			if o == r || o.deny || o.commands == nil || slices.Contains(o.env, variable) {
 				continue
 			}
-			for _, lists := range [...][]int32{*p.reach[t].own, *p.reach[t].lab} {
-				for _, other := range lists {
-					o := p.rules[other]
-					if o == r || o.deny || o.commands == nil || slices.Contains(o.env, r.env[at]) {
-						continue
-					}
-					if user := common(r, o, memo); user != "" {
-						b.rules[i].fields.Get("env").Warnf(codeEnvAcross, "%s may have a command that rule %s lists for %s on %s run others: a variable reaches whatever runs there; take it out of env here",
-							r.env[at], o.ref, user, t.FullName())
-						return
-					}
+			if user := common(r, o, memo); user != "" {
+				return o, user, t
+			}
+		}
+	}
+	return nil, "", nil
+}
+
+// speaking are the rules that name t, or its lab, by their indexes; those for every
+// target aren't among them.
+func (p *Policy) speaking(t *Target) iter.Seq2[int32, *rule] {
+	return func(yield func(int32, *rule) bool) {
+		for _, list := range [...][]int32{*p.reach[t].own, *p.reach[t].lab} {
+			for _, i := range list {
+				if !yield(i, p.rules[i]) {
+					return
 				}
 			}
 		}

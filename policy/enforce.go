@@ -92,15 +92,12 @@ func (p *Policy) lettingAll(d *rule, memo map[[2]*subject]string) (r *rule, who 
 		if t.Kind != SSH {
 			continue
 		}
-		for _, lists := range [...][]int32{*p.reach[t].own, *p.reach[t].lab} {
-			for _, i := range lists {
-				r := p.rules[i]
-				if r.free()&^d.may == 0 {
-					continue
-				}
-				if who := together(r, d, memo); who != "" && !p.takenBeside(r, d) {
-					return r, who, t
-				}
+		for _, r := range p.speaking(t) {
+			if r.free()&^d.may == 0 {
+				continue
+			}
+			if who := together(r, d, memo); who != "" && !p.takenBeside(r, d) {
+				return r, who, t
 			}
 		}
 	}
