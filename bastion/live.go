@@ -168,7 +168,8 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 		case errors.Is(err, spool.ErrQuota):
 			return unrecorded("recorder-quota", "your recordings have reached their quota; ask your operator to archive them", err)
 		case errors.Is(err, spool.ErrShare):
-			return unrecorded("recorder-day", "too much was recorded of you today; go on tomorrow, or ask your operator", err)
+			why := refusal.Of(err)
+			return unrecorded(why.Code, why.Text, err)
 		case err != nil:
 			return unrecorded("recorder", "this session could not be recorded, so it was not started; tell your operator", err)
 		}

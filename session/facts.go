@@ -67,18 +67,17 @@ func (f *facts) missing(channel uint32) []recording.Missing {
 		return nil
 	}
 	delete(f.channels, channel)
-	return []recording.Missing{{Why: string(shareOmitted), Stream: "requests", Bytes: n}}
+	return []recording.Missing{{Why: string(shareOmitted), Stream: factStream, Bytes: n}}
 }
 
-// sum stands for all that was left out.
-func (f *facts) sum() *omitted {
+// factStream is what facts are called where something of them is missing.
+const factStream = "requests"
+
+// sum has rec, which may be nil, keep what stands for all that was left out.
+func (f *facts) sum(rec Recorder) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := f.left.fact(recording.Request)
-	if o != nil {
-		o.Stream = "requests"
-	}
-	return o
+	return f.left.record(rec, 0, factStream)
 }
 
 // frame records a fact about a channel as JSON. It reports whether the session

@@ -40,13 +40,7 @@ func (m *mask) shown(p []byte) {
 		m.line, p = m.line[:0], p[i+1:]
 		m.armed = m.armed && m.early // whoever asked has gone on
 	}
-	if len(p) > maxPrompt {
-		m.line, p = m.line[:0], p[len(p)-maxPrompt:]
-	}
-	if over := len(m.line) + len(p) - maxPrompt; over > 0 {
-		m.line = append(m.line[:0], m.line[over:]...)
-	}
-	m.line = append(m.line, p...)
+	m.line = latest(m.line, p, maxPrompt)
 	line := m.line
 	if bytes.IndexByte(line, esc) >= 0 {
 		line = colours.ReplaceAll(line, nil)

@@ -3,6 +3,7 @@ package session
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"hash"
 	"sync/atomic"
 	"time"
@@ -109,18 +110,23 @@ func (p *piece) cut(n int) []byte {
 
 // omitted stands, in a Transfer frame, for payload that isn't kept.
 type omitted struct {
-	Stream string   `json:"stream"` // "output", "error", "input"
+	Stream string   `json:"stream"` // "output", "error", "input", "requests"
 	Bytes  int64    `json:"omitted_bytes"`
 	SHA256 string   `json:"sha256"`        // hex, of exactly those bytes
 	Why    omission `json:"why,omitempty"` // "" where nobody asks for them
 }
 
-// fact is what stands for the piece; nil if all of it is kept.
-func (p *piece) fact(k recording.Kind) *omitted {
+// record has rec keep what stands for the piece, of a stream of that name; nothing
+// does if all of it is kept.
+func (p *piece) record(rec Recorder, channel uint32, stream string) error {
 	if p.bytes == 0 {
 		return nil
 	}
-	return &omitted{Stream: k.String(), Bytes: p.bytes, SHA256: hex.EncodeToString(p.digest.Sum(nil)), Why: p.why}
+	b, err := json.Marshal(omitted{Stream: stream, Bytes: p.bytes, SHA256: hex.EncodeToString(p.digest.Sum(nil)), Why: p.why})
+	if err != nil {
+		return err
+	}
+	return rec.Frame(recording.Transfer, channel, b)
 }
 
 // readable is how many bytes a second of a stream somebody may be reading: a

@@ -61,7 +61,7 @@ func (o *outlet) write(p []byte) error {
 		return err
 	}
 	if o.screen {
-		o.remember(p)
+		o.tail = latest(o.tail, p, maxTail)
 	}
 	for len(p) > 0 {
 		n := min(len(p), fastconn.MaxChunk)
@@ -114,15 +114,15 @@ func (o *outlet) end() {
 	o.tap, o.ended = nil, true
 }
 
-func (o *outlet) remember(p []byte) {
-	if len(p) >= maxTail {
-		o.tail = append(o.tail[:0], p[len(p)-maxTail:]...)
-		return
+// latest is the last bytes of tail and then p, at most most of them, in tail's memory.
+func latest(tail, p []byte, most int) []byte {
+	if len(p) >= most {
+		return append(tail[:0], p[len(p)-most:]...)
 	}
-	if over := len(o.tail) + len(p) - maxTail; over > 0 {
-		o.tail = append(o.tail[:0], o.tail[over:]...)
+	if over := len(tail) + len(p) - most; over > 0 {
+		tail = append(tail[:0], tail[over:]...)
 	}
-	o.tail = append(o.tail, p...)
+	return append(tail, p...)
 }
 
 // inside reports whether the terminal is within an escape sequence (ECMA-48

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 
 	"golang.org/x/crypto/ssh"
 
@@ -328,8 +327,6 @@ func (p *program) refuseStart(e audit.Event, why *refusal.Error) bool {
 	p.failed = maxStarts
 	return true
 }
-
-func newDigest() hash.Hash { return sha256.New() }
 
 // digest is how a command or path stands in the log.
 func digest(s string) string {

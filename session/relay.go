@@ -2,13 +2,11 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"time"
 
 	"entry/audit/refusal"
 	"entry/policy"
-	"entry/session/recording"
 )
 
 const (
@@ -54,11 +52,8 @@ func Relay(ctx context.Context, client, upstream Leg, o Options) (Stats, error) 
 		}
 	})
 	r.group.Run("sum of facts", func() {
-		if sum := r.facts.sum(); sum != nil && r.o.Recorder != nil {
-			b, _ := json.Marshal(sum) // it always can
-			if err := r.o.Recorder.Frame(recording.Transfer, 0, b); err != nil {
-				r.unrecorded(err)
-			}
+		if err := r.facts.sum(r.o.Recorder); err != nil {
+			r.unrecorded(err)
 		}
 	})
 	r.group.Run("return of budgets", r.meter.giveBack)

@@ -69,11 +69,8 @@ func (st start) restsOn(g policy.Grant) policy.Capability {
 		return st.needs[len(st.needs)-1]
 	}
 	for _, d := range st.moves.Needs {
-		switch {
-		case d == transfer.Upload && g.Allows(policy.Upload):
-			return policy.Upload
-		case d == transfer.Download && g.Allows(policy.Download):
-			return policy.Download
+		if c := toMove(d); g.Allows(c) {
+			return c
 		}
 	}
 	return policy.Exec // by a rule that lists the command

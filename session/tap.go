@@ -1,7 +1,6 @@
 package session
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 
@@ -196,17 +195,8 @@ func (t *tap) resume() error {
 	}
 	p.cut(len(tail))
 	t.lost.add(t.kind, p.why, p.uncounted)
-	if fact := p.fact(t.kind); fact != nil {
-		b, err := json.Marshal(fact)
-		if err != nil {
-			return err
-		}
-		if err := t.rec.Frame(recording.Transfer, t.channel, b); err != nil {
-			return err
-		}
-	}
-	if len(p.tail) == 0 {
-		return nil
+	if err := p.record(t.rec, t.channel, t.kind.String()); err != nil || len(p.tail) == 0 {
+		return err
 	}
 	return t.rec.Frame(t.kind, t.channel, p.tail)
 }

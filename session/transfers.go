@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -160,7 +161,7 @@ func (s *files) event(f *flow, e transfer.Entry, line []byte) (out audit.Event, 
 	defer s.mu.Unlock()
 	if s.noted == maxFileEvents {
 		if s.digest == nil {
-			s.digest = newDigest()
+			s.digest = sha256.New()
 		}
 		s.more++
 		s.digest.Write(append(line, '\n'))
@@ -193,14 +194,20 @@ func (s *files) sum() (out audit.Event, ok bool) {
 		Detail: "files and changes beyond the first; the recording has them"}, true
 }
 
-// mayMove says whether g lets files go in a direction by the command, "" for none: by
-// the capability, or by a rule that lists exactly that command, unless the capability is
-// denied.
-func mayMove(g policy.Grant, command string, d transfer.Direction) *policy.Denied {
-	c := policy.Upload
+// toMove is the capability that moving content in a direction needs. What changes
+// files without moving any needs to upload.
+func toMove(d transfer.Direction) policy.Capability {
 	if d == transfer.Download {
-		c = policy.Download
+		return policy.Download
 	}
+	return policy.Upload
+}
+
+// mayMove is nil where g lets files go in a direction by a command, which is "" where
+// there is none: by the capability, or by a rule that lists exactly that command,
+// unless the capability is denied.
+func mayMove(g policy.Grant, command string, d transfer.Direction) *policy.Denied {
+	c := toMove(d)
 	if g.Allows(c) {
 		return nil
 	}
@@ -217,11 +224,8 @@ type rights struct {
 }
 
 // refused says in e, of something that was refused, for want of which right and by
-// which rule. What changes files without moving content needs to upload.
+// which rule.
 func (r *rights) refused(e *audit.Event, d transfer.Direction) {
-	if d == 0 {
-		d = transfer.Upload
-	}
 	g := *r.grant.Load()
 	if no := mayMove(g, r.command, d); no != nil {
 		e.Capability, e.Rule, e.Policy = no.Capability.String(), no.Rule.String(), g.PolicyHash()
