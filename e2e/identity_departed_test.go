@@ -120,12 +120,7 @@ member: uid=bob,dc=example,dc=org
 	if e := ended(2); e.User != "bob" || e.Reason != "revoked" {
 		t.Errorf("%+v", e)
 	}
-	bob.asked()
-	bob.mistakes("")
-	if c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard()); err == nil {
-		c.Close()
-		t.Error("the remembered key still opens a connection")
-	}
+	s.isForgotten(bob, key)
 }
 
 // TestDeniedGroupsHoldForRememberedKeys: a login that asks the directory for no groups
@@ -203,12 +198,7 @@ func TestAnotherPersonOfThatName(t *testing.T) {
 	if out := s.mustEntry("user", "show", "bob"); strings.Contains(out, "authenticator   ") {
 		t.Errorf("%s", out)
 	}
-	bob.asked()
-	bob.mistakes("")
-	if c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard()); err == nil {
-		c.Close()
-		t.Error("the remembered key still opens a connection")
-	}
+	s.isForgotten(bob, key)
 }
 
 // ofDirectory adds a user whose passphrase the directory duo has, and who has logged
@@ -226,4 +216,15 @@ func (s *site) ofDirectory(name, phrase string) (*person, ssh.Signer) {
 	key := testkit.NewKeyFile(s.t, s.path(name))
 	s.mustEntry("user", "key", "add", name, s.path(name+".pub"))
 	return p, key
+}
+
+// isForgotten checks that a remembered key opens nothing any more.
+func (s *site) isForgotten(p *person, key ssh.Signer) {
+	s.t.Helper()
+	p.asked()
+	p.mistakes("")
+	if c, err := s.dial(p, ssh.PublicKeys(key), p.keyboard()); err == nil {
+		c.Close()
+		s.t.Error("the remembered key still opens a connection")
+	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"entry/audit"
-	"entry/bastion/access"
 	"entry/e2e/testkit"
 	"entry/policy"
 )
@@ -112,26 +111,20 @@ func TestLaterLogGivesAgain(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "entry.db")
 	n := newKeptNode(t, db)
 	n.enrolledAccount()
-	n.kill()
-	copyDB(t, db, db+".old")
-	testkit.Check(t, n.open())
+	n.keep()
 	testkit.Check(t, n.auth.Disable(t.Context(), "alice"))
 	n.kill()
 	n.anew()
 	testkit.Check(t, n.open())
 	testkit.Check(t, n.auth.Enable(t.Context(), "alice"))
-	n.kill()
-	copyDB(t, db+".old", db)
-	testkit.Check(t, n.open())
+	n.putBack()
 	if a := n.account("alice"); a.Disabled || len(a.Remembered) != 0 {
 		t.Errorf("%+v", a)
 	}
 	n.kill()
 	testkit.Check(t, n.open())
 	testkit.Check(t, n.auth.Disable(t.Context(), "alice"))
-	n.kill()
-	copyDB(t, db+".old", db)
-	testkit.Check(t, n.open())
+	n.putBack()
 	if a := n.account("alice"); !a.Disabled {
 		t.Errorf("%+v", a)
 	}
@@ -146,9 +139,8 @@ func TestCrashSaysNothing(t *testing.T) {
 	now := time.Now()
 	give := func(uses int64, at time.Time) {
 		t.Helper()
-		testkit.Must(n.store.Wait(t.Context(), access.Waiter{ID: at.String(), Request: "r" + at.String(), Seat: seat, Rule: "out", Until: now.Add(time.Hour)}, now))(t)
-		w := testkit.Must(n.store.Waiters(t.Context(), now))(t)
-		testkit.Check(t, n.store.Give(t.Context(), w[len(w)-1], policy.Approval{By: "carol", Rule: "out", At: at, Until: now.Add(time.Hour), Uses: int(uses)}))
+		w := n.waiting(seat, at.String(), now)
+		testkit.Check(t, n.store.Give(t.Context(), w, policy.Approval{By: "carol", Rule: "out", At: at, Until: now.Add(time.Hour), Uses: int(uses)}))
 	}
 	session := func(id string) {
 		t.Helper()

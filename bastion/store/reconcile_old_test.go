@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"entry/audit"
-	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/e2e/testkit"
 	"entry/policy"
@@ -66,17 +65,12 @@ func TestRestoredApprovalIsUsedUp(t *testing.T) {
 	n.enrolledAccount()
 	seat := policy.Seat{User: "alice", Target: "home.tinker", Source: netip.MustParseAddr("2001:db8::7")}
 	now := time.Now()
-	testkit.Must(n.store.Wait(t.Context(), access.Waiter{ID: "1", Request: "r", Seat: seat, Rule: "out", Until: now.Add(time.Hour)}, now))(t)
-	w := testkit.Must(n.store.Waiters(t.Context(), now))(t)[0]
+	w := n.waiting(seat, "1", now)
 	testkit.Check(t, n.store.Give(t.Context(), w, policy.Approval{By: "carol", Rule: "out", At: now, Until: now.Add(time.Hour), Uses: 1}))
-	n.kill()
-	copyDB(t, db, db+".old")
-	testkit.Check(t, n.open())
+	n.keep()
 	testkit.Must(n.store.Use(t.Context(), seat, []string{"out"}, "s1", now))(t)
 	testkit.Check(t, n.log.Append(t.Context(), audit.Event{Type: audit.SessionStarted, Session: "s1", User: "alice", Target: "home.tinker", Source: "[2001:db8::7]:50122", Approver: "carol"}))
-	n.kill()
-	copyDB(t, db+".old", db)
-	testkit.Check(t, n.open())
+	n.putBack()
 	if given := testkit.Must(n.store.Given(t.Context(), seat, "", true, now))(t); len(given) != 0 {
 		t.Errorf("%+v, told %q", given, n.did)
 	}
@@ -90,23 +84,18 @@ func TestRestoredApprovalIsWithdrawn(t *testing.T) {
 	n.enrolledAccount()
 	seat := policy.Seat{User: "alice", Target: "home.tinker", Source: netip.MustParseAddr("2001:db8::7")}
 	now := time.Now()
-	testkit.Must(n.store.Wait(t.Context(), access.Waiter{ID: "1", Request: "r", Seat: seat, Rule: "out", Until: now.Add(time.Hour)}, now))(t)
-	w := testkit.Must(n.store.Waiters(t.Context(), now))(t)[0]
+	w := n.waiting(seat, "1", now)
 	for _, by := range []string{"carol", "dave", "erin"} {
 		testkit.Check(t, n.store.Give(t.Context(), w, policy.Approval{By: by, Rule: "out", At: now, Until: now.Add(time.Hour)}))
 	}
-	n.kill()
-	copyDB(t, db, db+".old")
-	testkit.Check(t, n.open())
-	withdrawn := audit.Event{Type: audit.ApprovalWithdrawn, Ref: "r", User: "alice", Approver: "carol"}
+	n.keep()
+	withdrawn := audit.Event{Type: audit.ApprovalWithdrawn, Ref: w.Request, User: "alice", Approver: "carol"}
 	failed := withdrawn
 	failed.Approver = "dave"
 	undone := failed
 	undone.Reason = "not-applied"
 	testkit.Check(t, n.log.Append(t.Context(), withdrawn, failed, undone))
-	n.kill()
-	copyDB(t, db+".old", db)
-	testkit.Check(t, n.open())
+	n.putBack()
 	var left []string
 	for _, a := range testkit.Must(n.store.Given(t.Context(), seat, "", true, now))(t) {
 		left = append(left, a.By)

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/configs"
 	"entry/e2e/testkit"
+	"entry/policy"
 )
 
 // node is a server's log and database, with the accounts on them.
@@ -93,6 +95,30 @@ func (n *node) alarms() (out []string) {
 		}
 	}
 	return out
+}
+
+// keep ends it, copies its database and starts it again.
+func (n *node) keep() {
+	n.t.Helper()
+	n.kill()
+	copyDB(n.t, n.db, n.db+".old")
+	testkit.Check(n.t, n.open())
+}
+
+// putBack ends it and starts it again with the copy that keep made.
+func (n *node) putBack() {
+	n.t.Helper()
+	n.kill()
+	copyDB(n.t, n.db+".old", n.db)
+	testkit.Check(n.t, n.open())
+}
+
+// waiting is somebody who waits for an approval by the rule out.
+func (n *node) waiting(seat policy.Seat, id string, now time.Time) access.Waiter {
+	n.t.Helper()
+	testkit.Must(n.store.Wait(n.t.Context(), access.Waiter{ID: id, Request: "r" + id, Seat: seat, Rule: "out", Until: now.Add(time.Hour)}, now))(n.t)
+	all := testkit.Must(n.store.Waiters(n.t.Context(), now))(n.t)
+	return all[len(all)-1]
 }
 
 // copyDB copies a database that nobody writes, with its log.
@@ -226,14 +252,10 @@ func TestRestoredDatabaseDoesntUnrevoke(t *testing.T) {
 			db := filepath.Join(t.TempDir(), "entry.db")
 			n := newNode(t, db)
 			n.enrolledAccount()
-			n.kill()
-			copyDB(t, db, db+".old")
-			testkit.Check(t, n.open())
+			n.keep()
 			testkit.Check(t, take(t, n))
 			end := n.account("alice")
-			n.kill()
-			copyDB(t, db+".old", db)
-			testkit.Check(t, n.open())
+			n.putBack()
 			got := n.account("alice")
 			if more := noMore(got, end); more != nil {
 				t.Errorf("it is back: %v\n got %+v\nwant %+v", more, got, end)
@@ -393,13 +415,9 @@ func TestRestoredTwiceDoesntUnrevoke(t *testing.T) {
 			db := filepath.Join(t.TempDir(), "entry.db")
 			n := newNode(t, db)
 			n.enrolledAccount()
-			n.kill()
-			copyDB(t, db, db+".old")
-			testkit.Check(t, n.open())
+			n.keep()
 			testkit.Check(t, give(n))
-			n.kill()
-			copyDB(t, db+".old", db)
-			testkit.Check(t, n.open())
+			n.putBack()
 			n.kill()
 			copyDB(t, db, db+".newer")
 			testkit.Check(t, n.open())

@@ -171,12 +171,7 @@ func TestTheStartKnowsOfYesterdaysSessions(t *testing.T) {
 		t.Errorf("%d %% are used", used)
 	}
 	b.must(b.Close())
-	o := Options{Dir: b.dir, Commit: b.commit, Now: b.clock.Now}
-	edit(&o)
-	d, err := openDirectory(b.dir)
-	b.must(err)
-	again, err := open(o, d)
-	b.must(err)
+	again := b.again(edit)
 	if used := again.UsedBy("alice"); used < 25 || used > 35 {
 		t.Errorf("after a start %d %% are used", used)
 	}

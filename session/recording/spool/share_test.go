@@ -55,12 +55,7 @@ func TestShare(t *testing.T) {
 		b.must(err)
 	}
 	b.must(b.Close())
-	o := Options{Dir: b.dir, Commit: b.commit, Now: b.clock.Now}
-	edit(&o)
-	d, err := openDirectory(b.dir)
-	b.must(err)
-	again, err := open(o, d)
-	b.must(err)
+	again := b.again(edit)
 	if used := again.UsedBy("alice"); used < 100 {
 		t.Errorf("after a start %d %% are used", used)
 	}

@@ -60,6 +60,18 @@ type bench struct {
 	fail  error // what Commit returns
 }
 
+// again is the spool as the next start finds it.
+func (b *bench) again(edit func(*Options)) *Spool {
+	b.t.Helper()
+	o := Options{Dir: b.dir, Commit: b.commit, Now: b.clock.Now}
+	edit(&o)
+	d, err := openDirectory(b.dir)
+	b.must(err)
+	s, err := open(o, d)
+	b.must(err)
+	return s
+}
+
 func newBench(t testing.TB, edit func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), clock: testkit.NewClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}
