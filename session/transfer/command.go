@@ -12,8 +12,8 @@ type Program struct {
 	Name   string      // "scp", "rsync", "git-upload-pack", …, "sftp-server"
 	Needs  []Direction // the rights without which it isn't started
 	Either bool        // one of Needs is enough: what it does is judged later
-	Paths  []string    // the places at the target that it was given, as far as the line says
 
+	paths     []string // the places at the target that it was given, as far as the line says
 	line      string
 	wholeLine string // instead of line where the client mayn't download; "" for the same
 	decoder   func(may May) Decoder

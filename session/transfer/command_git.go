@@ -34,7 +34,7 @@ func gitCommand(name word, args []word) (*Program, string) {
 		return nil, "the repository's path is a pattern or has a backslash: write its name"
 	}
 	p := &Program{
-		Name: verb, Needs: []Direction{Download}, Paths: []string{repository.text},
+		Name: verb, Needs: []Direction{Download}, paths: []string{repository.text},
 		line: strings.Join(words, " ") + " " + gitQuote(repository.text),
 	}
 	if verb == "git-receive-pack" {

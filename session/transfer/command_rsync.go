@@ -94,7 +94,7 @@ func rsyncCommand(name word, args []word) (*Program, string) {
 		p.wholeLine = asLine(append(append(append(head[:2:2], o.deltas...), dead("-W")), operands...))
 	}
 	run := rsyncRun{paths: texts(o.rest), needs: p.Needs, sender: o.sender, secluded: o.secluded}
-	p.Paths = append(texts(o.rest), o.folders...)
+	p.paths = append(texts(o.rest), o.folders...)
 	p.decoder = func(may May) Decoder { return newRsync(run, may) }
 	return p, ""
 }

@@ -29,10 +29,10 @@ func scpCommand(name word, args []word) (*Program, string) {
 		if w.text == "" {
 			return nil, "a name is empty: say what to copy"
 		}
-		p.Paths = append(p.Paths, w.text)
+		p.paths = append(p.paths, w.text)
 		words = append(words, w.path())
 	}
-	run := scpRun{paths: p.Paths, recursive: scpHas(flags, 'r'), folder: scpHas(flags, 'd')}
+	run := scpRun{paths: p.paths, recursive: scpHas(flags, 'r'), folder: scpHas(flags, 'd')}
 	if role == "f" {
 		p.Needs, run.source = []Direction{Download}, true
 	} else if len(paths) > 1 {

@@ -61,7 +61,7 @@ func verdictOn(t *testing.T, line string) string {
 	for i, d := range p.Needs {
 		said += strings.Repeat("+", min(i, 1)) + d.String()
 	}
-	said += " " + strconv.Quote(strings.Join(p.Paths, "|")) + ": " + strings.ReplaceAll(p.Line(everything), "\n", `\n`) + "\n"
+	said += " " + strconv.Quote(strings.Join(p.paths, "|")) + ": " + strings.ReplaceAll(p.Line(everything), "\n", `\n`) + "\n"
 	if alone := p.Line(only(Upload)); alone != p.Line(everything) {
 		said += "\tupload alone: " + alone + "\n"
 	}

@@ -35,7 +35,7 @@ const sftpName = "sftp"
 //
 // # Memory
 //
-// SFTPMemory bounds what a channel holds; an idle one has a few hundred bytes.
+// sftpMemory bounds what a channel holds; an idle one has a few hundred bytes.
 type SFTP struct {
 	may   May
 	err   error // of the desync, for good
@@ -62,9 +62,9 @@ const (
 	maxTexts    = 1 << 20 // bytes of paths in both
 )
 
-// SFTPMemory is how many bytes a decoder holds at most: what came ahead, places, a packet
+// sftpMemory is how many bytes a decoder holds at most: what came ahead, places, a packet
 // in each direction, paths, requests and files with their hashes.
-const SFTPMemory = maxAhead + maxSegments*96 + maxChannelMarks*320 + 4*(maxPacket+4) + 2*maxTexts + maxRequests*320 + maxFiles*(1280+maxHandle)
+const sftpMemory = maxAhead + maxSegments*96 + maxChannelMarks*320 + 4*(maxPacket+4) + 2*maxTexts + maxRequests*320 + maxFiles*(1280+maxHandle)
 
 // NewSFTP returns a decoder that asks may.
 func NewSFTP(may May) *SFTP {
