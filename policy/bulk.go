@@ -19,7 +19,7 @@ type Beyond uint8
 // The zero one is the default; a stricter one is higher.
 const (
 	// Digest keeps its size, its digest and its end, and keeps all again once it
-	// comes at a pace at which somebody reads it.
+	// comes at a pace at which somebody reads it. Under record_complete all is kept.
 	Digest Beyond = iota
 	EndBeyond
 	KeepBeyond

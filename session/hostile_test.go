@@ -303,6 +303,27 @@ func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
 	}
 }
 
+// Where everything has to be kept, nothing becomes a digest: the user was told so.
+func TestACompleteRecordingHasAllOutput(t *testing.T) {
+	r := newRig(t, mayAllRecorded+"\nrecord_complete: true\nbulk: {keep: 100000}", nil)
+	text := strings.Repeat("0123456789", 50_000)
+	r.serve(accepting(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
+		_, _ = ch.Write([]byte(text))
+		exitWith(ch, 0)
+	}), nil)
+	u := r.open()
+	u.request(t, "exec", "tar c .")
+	u.ends(t)
+	r.client.Conn.Close()
+	r.wait()
+	if got := r.rec.text(1); got != text {
+		t.Errorf("%d bytes recorded", len(got))
+	}
+	if e := r.log.All(audit.ChannelClosed); len(e) != 1 || e[0].Coverage != "recorded" {
+		t.Errorf("%+v", e)
+	}
+}
+
 // What isn't SFTP though it is called so ends, without its payload in the recording,
 // and the channel says that it lacks something.
 func TestWhatIsNoSFTPEnds(t *testing.T) {

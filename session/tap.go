@@ -67,8 +67,8 @@ func newTap(o *Options, g policy.Grant, kind recording.Kind, channel uint32, c c
 		t.left = math.MaxInt64
 	default:
 		b := g.Bulk()
-		if t.left, t.beyond = b.Keep, b.Then; b.Then == policy.KeepBeyond {
-			t.left = math.MaxInt64
+		if t.left, t.beyond = b.Keep, b.Then; b.Then == policy.KeepBeyond || b.Then == policy.Digest && t.whole {
+			t.left = math.MaxInt64 // who wants everything kept doesn't mean a digest
 		}
 	}
 	return t
