@@ -19,7 +19,7 @@ const always = "always"
 func (d *differ) access() {
 	d.classes, d.class = alike(d.a.TargetClasses(), d.b.TargetClasses())
 	places := d.standings()
-	unnamed := make([]map[string]bool, len(places))
+	unnamed := make([]map[string][]string, len(places))
 	for i, place := range places {
 		unnamed[i] = d.compare(nil, place, nil)
 	}
@@ -28,7 +28,7 @@ func (d *differ) access() {
 		alone := d.compare(users, policy.Who{Realm: noRealm}, nil)
 		for i, place := range places {
 			// What the realm's people see change anyway isn't said of each user.
-			d.compare(users, place, []map[string]bool{alone, unnamed[i]})
+			d.compare(users, place, []map[string][]string{alone, unnamed[i]})
 		}
 	}
 }
@@ -68,8 +68,9 @@ func alike(a, b map[string]int) (groups [][]string, group map[string]int) {
 }
 
 // compare adds what changes for users, nil for those whom no file names, in a
-// place. Changes in skip are left out; all are returned.
-func (d *differ) compare(users []string, place policy.Who, skip []map[string]bool) map[string]bool {
+// place. Changes that were said already, of the people in said, aren't repeated.
+// It returns all of them, each with the people of whom it is said.
+func (d *differ) compare(users []string, place policy.Who, said []map[string][]string) map[string][]string {
 	who := place
 	if users != nil {
 		who.User = users[0]
@@ -91,19 +92,27 @@ func (d *differ) compare(users []string, place policy.Who, skip []map[string]boo
 			classes[d.class[t.FullName()]] = true
 		}
 	}
-	seen := map[string]bool{}
+	all := map[string][]string{}
 	for _, i := range slices.Sorted(maps.Keys(classes)) {
 		name := d.classes[i][0]
 		for _, c := range compareViews(viewOf(d.a, who, name), viewOf(d.b, who, name)) {
+			unenforced := c.Unenforced
+			c.Unenforced = false // a note about the change, not another one
 			key := fmt.Sprint(i, c)
-			seen[key] = true
-			if !slices.ContainsFunc(skip, func(known map[string]bool) bool { return known[key] }) {
-				c.Users, c.Targets = label, slices.Clone(d.classes[i])
+			people, known := label, false
+			for _, before := range said {
+				if by, ok := before[key]; ok && !known {
+					people, known = by, true
+				}
+			}
+			all[key] = people
+			if !known || unenforced {
+				c.Unenforced, c.Users, c.Targets = unenforced, people, slices.Clone(d.classes[i])
 				d.add(c)
 			}
 		}
 	}
-	return seen
+	return all
 }
 
 // view is what the rules say of one user on one target, in canonical words.

@@ -49,6 +49,8 @@ func TestDiffInPeoplesTerms(t *testing.T) {
 		{"recording", rule, strings.Replace(rule, "limits", "record: manifest, limits", 1), "alice, bob: recording on home.tinker: manifest, was full"},
 		{"limits", rule, strings.Replace(rule, "idle: 1h", "session: 8h, day_down: 1GiB", 1), "alice, bob: limits on home.tinker: session 8h, day_down 1GiB, was idle 1h"},
 		{"a realm", rule, rule + "\n- {name: r, who: {realms: [uni]}, where: {targets: [home.tailor]}, may: [x11]}", "realm uni gains x11 on home.tailor"},
+		{"a realm, one of whom moves files otherwise", "{name: r, who: {realms: [uni]}, where: {targets: [home.tailor]}, may: [upload]}\n- {name: c, who: {users: [carol]}, where: {targets: [home.tailor]}, may: [exec]}",
+			"{name: c, who: {users: [carol]}, where: {targets: [home.tailor]}, may: [exec]}", "realm uni loses upload on home.tailor; not enforced where a shell or exec is left, which moves data too"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string

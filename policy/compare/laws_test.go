@@ -82,8 +82,8 @@ func TestDiffIsComplete(t *testing.T) {
 		}
 		a, b := world.Policy(t, rules), world.Policy(t, changed)
 		changes := Diff(a, b)
-		if len(changes) != len(Diff(b, a)) {
-			t.Fatalf("%d changes, back again %d", len(changes), len(Diff(b, a)))
+		if back := Diff(b, a); len(changes) != len(back) {
+			t.Fatalf("changes: %v\nback again: %v", changes, back)
 		}
 		for key, r := range world.Requests(b, a) {
 			old, now := world.Decided(a, r), world.Decided(b, r)
