@@ -138,6 +138,16 @@ func Choose(list []Channel) (Channel, error) {
 	return Channel{}, fmt.Errorf("choose channel: %w", ErrNoChannel)
 }
 
+// Command is the command line in the frame of an exec request; false for any other
+// frame.
+func (f Frame) Command() (string, bool) {
+	var r ChannelRequest
+	if f.Kind != Request || json.Unmarshal(f.Data, &r) != nil || r.Type != "exec" {
+		return "", false
+	}
+	return r.Command, true
+}
+
 // Exit is what an Exit frame holds: nil if it can't be read, or in a frame of
 // another kind.
 func (f Frame) Exit() *ExitStatus {

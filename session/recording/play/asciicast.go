@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -52,8 +53,11 @@ func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.He
 	_ = out.WriteByte('\n') // a bufio.Writer keeps its error for Flush
 	e := caster{out: out, at: c.Start}
 	e.output, e.input = sanitise(&e.buf, cols, e.skipped), sanitise(&e.buf, cols, e.skipped)
+	e.commands = CommandsOf(c, true, func(cmd screen.Command) { e.entered = append(e.entered, cmd.Text) })
 	err = each(next, c.Number, e.frame)
 	if err == nil {
+		e.commands.Close()
+		e.markers(e.at)
 		e.write(e.at, "o", e.output, nil)
 		e.write(e.at, "i", e.input, nil)
 	}
@@ -68,9 +72,13 @@ type caster struct {
 	output, input *sanitiser
 	line          []byte
 	long          []int // bytes of the strings left out since the last event
+	commands      *Commands
+	entered       []string // commands since the last event
 }
 
 func (e *caster) frame(f recording.Frame) error {
+	e.commands.Frame(f)
+	defer e.markers(f.At)
 	switch f.Kind {
 	case recording.Output, recording.Error:
 		e.write(f.At, "o", e.output, f.Data)
@@ -92,6 +100,15 @@ func (e *caster) frame(f recording.Frame) error {
 		e.event(f.At, "m", noteOf(f))
 	}
 	return nil // errors of writing come from Flush
+}
+
+// markers writes a marker for each command that was entered, which players list and
+// jump to.
+func (e *caster) markers(at time.Duration) {
+	for _, text := range e.entered {
+		e.event(at, "m", plain.Text(strings.ReplaceAll(text, "\n", " ⏎ ")))
+	}
+	e.entered = e.entered[:0]
 }
 
 // write adds data as far as it makes whole characters and sequences.

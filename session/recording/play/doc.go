@@ -5,7 +5,8 @@
 //
 // A recording is what a target or its user chose to print. Replay and the text
 // export show what stood on its screen (package screen) and pass nothing on but
-// characters and styles; the asciicast export passes what a player needs to draw
+// characters and styles; commands are what was found on the screen, where a target can
+// show what looks like one; the asciicast export passes what a player needs to draw
 // the same picture and nothing that acts outside it: no title, no clipboard, no
 // query whose answer would arrive as typed input, nothing that turns text around.
 // Only the format that says AsItCame is not safe on a terminal. Notes quote what

@@ -26,6 +26,7 @@ type Format struct {
 var Formats = []Format{
 	{Name: "asciicast-v3", Write: asciicast, Help: "for the asciinema player and its kin, with the timing and\nwithout what could act outside a player"},
 	{Name: "text", Write: text, Help: "every line that could be read, with its time: also what was\nerased or overwritten, and what full-screen programs showed"},
+	{Name: "commands", Write: commands, Help: "what was typed at prompts, run by exec or piped to a shell, with\nits time and, where the shell tells it, its exit status"},
 	{Name: "raw", Write: raw, AsItCame: true, Help: "the bytes as they came; never to a terminal, since they may do\nanything to it"},
 	{Name: "input", Write: input, AsItCame: true, Help: "what was piped to a shell as its script, or typed where policy\nrecords that, as it came"},
 }

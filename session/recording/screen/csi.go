@@ -264,6 +264,10 @@ func (t *Terminal) private(final byte) {
 			t.alternate(on, !on)
 		case 1048:
 			t.cursor1048(on)
+		case 2004: // bracketed paste, which a line editor has on
+			if t.typed != nil {
+				t.typed.editing(on)
+			}
 		case 1049:
 			if on {
 				t.cursor1048(true)

@@ -137,6 +137,11 @@ func (t *Terminal) shift(top, bottom, n int, keep bool) {
 	rows := p.rows[top : bottom+1]
 	up := n > 0
 	n = min(max(n, -n), len(rows))
+	if t.typed != nil && !keep && up {
+		for _, r := range rows[:n] {
+			t.typed.gone(r)
+		}
+	}
 	for range n {
 		var r *row
 		if up {

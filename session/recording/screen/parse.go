@@ -197,6 +197,9 @@ func (t *Terminal) skip(b []byte) []byte {
 	if t.log != nil {
 		t.log.concealed(b[:len(b)-len(rest)], t.parser.osc, t.parser.state != str)
 	}
+	if t.typed != nil && t.parser.osc {
+		t.typed.osc(b[:len(b)-len(rest)], t.parser.state != str)
+	}
 	return rest
 }
 

@@ -37,6 +37,7 @@ type Terminal struct {
 	widths   widths
 	parser   parser
 	log      *Transcript // hears of rows that go; nil if nobody listens
+	typed    *Commands   // hears of what ends a line of input; nil if nobody listens
 	now      time.Duration
 	onScroll func(t *Terminal, cells []Cell, wrapped bool)
 }
@@ -179,6 +180,9 @@ func (t *Terminal) reverseIndex() {
 
 // lineFeed is LF.
 func (t *Terminal) lineFeed() {
+	if t.typed != nil {
+		t.typed.lineFeed()
+	}
 	t.page.rows[t.y].wrapped = false
 	t.pending = false
 	t.index()

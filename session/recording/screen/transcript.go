@@ -95,8 +95,15 @@ func NewTranscript(cols, rows int, emit func(Line)) *Transcript {
 // feed alone starts a new line.
 func (t *Transcript) Cooked() { t.term.Cooked() }
 
+// Commands has emit called with each command that is typed at a prompt, as
+// NewCommands says. Close of what it returns comes last.
+func (t *Transcript) Commands(emit func(Command)) *Commands { return NewCommands(t.term, false, emit) }
+
 // Write takes what a program wrote at a time, which never falls.
 func (t *Transcript) Write(at time.Duration, b []byte) {
+	if t.term.typed != nil {
+		t.term.typed.before(at, b)
+	}
 	t.pass(at)
 	t.change(at)
 	t.term.Write(b)

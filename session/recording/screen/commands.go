@@ -1,0 +1,464 @@
+package screen
+
+import (
+	"bytes"
+	"slices"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Command is what somebody typed at a prompt and entered, as it stood on the screen
+// then: after all editing, completion and recall. What was typed without echo isn't
+// in it.
+type Command struct {
+	At     time.Duration // when it was entered
+	Prompt string        // what stood before it
+	Text   string        // UTF-8; lines end in \n but for the last one
+	// Status is the exit status by the shell's own word (OSC 133), nil without.
+	Status *int
+}
+
+const (
+	maxCommand  = 64 << 10 // bytes of one; the rest is an ellipsis
+	maxBurst    = 4 << 10  // bytes of a write after which a prompt is believed without a pause
+	maxEcho     = 4        // bytes of the echo of one key
+	maxTyped    = 16       // bytes of what comes while somebody types where nothing looked like a prompt
+	maxMark     = 64       // bytes of a shell's mark
+	thinks      = 100 * time.Millisecond
+	maxPrompted = 200 // rows that one line of input takes
+)
+
+// Commands finds the commands in what programs write to a terminal. There is no
+// record of keys to go by, so it goes by the screen: a line editor that switches
+// bracketed paste on (bash, zsh, fish, readline's other programs) edits from there to
+// where it switches that off; elsewhere a prompt is where output rests behind "$ ",
+// "# ", "% " or the like, or where single keys are echoed after a pause; and the
+// marks of OSC 133 say it where a shell sends them. None of these switches another
+// one off.
+//
+// A target may show what looks like a prompt and isn't, and hide one: commands help
+// to find one's way, and the transcript has all that was to be read. Memory is
+// bounded. It isn't safe for concurrent use.
+//
+// Source of OSC 133: FinalTerm's semantic prompts,
+// https://gitlab.freedesktop.org/Per_Bothner/specifications/-/blob/master/proposals/semantic-prompts.md
+type Commands struct {
+	t     *Terminal
+	emit  func(Command)
+	early bool
+
+	at     time.Duration // of the last write
+	burst  int           // its bytes
+	armed  arming
+	row    *row   // where the input starts
+	col    int    // and the column
+	prompt string // what is before it
+	right  string // what stood at the end of that row already
+	idle   bool   // nothing is typed yet
+	known  string // the last prompt that was sure, and its column
+	kcol   int
+	edits  bool   // a line editor has switched bracketed paste on
+	fresh  bool   // and nobody looked at its prompt yet
+	began  *row   // where the cursor was then
+	was    string // and what that row showed
+	last   *row   // where the last command ended
+	joins  bool   // what is typed goes on with that one
+	held   *Command
+	doubt  bool   // it was seen by its echo alone
+	mark   []byte // of an OSC
+	text   []byte
+}
+
+// arming is how sure it is that what comes is typed.
+type arming uint8
+
+const (
+	unarmed arming = iota
+	echoed         // keys are echoed after a pause
+	sure
+)
+
+// NewCommands listens to t. emit gets each command: once the next prompt, or its
+// status, shows that it is whole; or at once, line by line and without a status, if
+// early says so.
+func NewCommands(t *Terminal, early bool, emit func(Command)) *Commands {
+	c := &Commands{t: t, emit: emit, early: early}
+	t.typed = c
+	return c
+}
+
+// Write takes what a program wrote at a time, which never falls.
+func (c *Commands) Write(at time.Duration, b []byte) {
+	c.before(at, b)
+	c.t.Write(b)
+}
+
+// Close tells what is still held back.
+func (c *Commands) Close() {
+	c.look(c.at)
+	c.flush()
+}
+
+// Typed hears that somebody typed, of recordings that have it.
+func (c *Commands) Typed(at time.Duration) {
+	c.look(at)
+	if c.armed == unarmed && !c.edits && at-c.at >= visible {
+		c.arm(echoed)
+	}
+}
+
+// before looks at the screen as it stood until b came.
+func (c *Commands) before(at time.Duration, b []byte) {
+	c.look(at)
+	switch {
+	case c.armed == echoed && len(b) > maxTyped && b[0] != '\r' && b[0] != '\n':
+		c.armed = unarmed
+	case c.armed == unarmed && !c.edits && at-c.at >= thinks && len(b) <= maxEcho && len(b) > 0 && b[0] > ' ' && b[0] != 0x7f:
+		c.arm(echoed)
+	}
+	c.at, c.burst = at, len(b)
+}
+
+func (c *Commands) look(at time.Duration) {
+	t := c.t
+	if c.armed == sure {
+		c.follow()
+		return
+	}
+	switch rested := at-c.at >= visible || c.burst < maxBurst; {
+	case c.fresh && t.x == 0 && at-c.at < thinks: // the prompt is on its way
+	case c.fresh:
+		c.arm(sure)
+		if t.x > 0 && !c.prompted(t.page.rows[t.y], t.x) {
+			c.split(t.page.rows[t.y])
+		}
+	case rested && c.prompted(t.page.rows[t.y], t.x):
+		c.arm(sure)
+		c.known, c.kcol = c.prompt, c.col
+	case rested && c.kcol > 0 && t.x > c.kcol && c.shows(t.page.rows[t.y], c.known, c.kcol): // with something typed ahead
+		c.arm(sure)
+		c.prompt, c.col, c.right = c.known, c.kcol, ""
+	}
+}
+
+// follow finds the prompt again where its line editor has drawn it anew: further down
+// below a list of completions, at the top of a cleared screen. Where what it left
+// isn't what it goes on with, that was entered.
+func (c *Commands) follow() {
+	t := c.t
+	y := t.y
+	for n := 0; y > 0 && n < maxPrompted && c.full(t.page.rows[y-1]); n++ {
+		y--
+	}
+	r := t.page.rows[y]
+	if r == c.row || t.page.rows[t.y] == c.row {
+		if c.idle = c.idle && t.x == c.col; c.idle { // nothing is typed yet, so it is the prompt's
+			c.right = string(bytes.TrimSpace(c.rowText(c.row, t.x, len(c.row.cells))))
+		}
+		return
+	}
+	same := c.shows(r, c.prompt, c.col)
+	if !same && !(t.y == y && c.prompted(r, t.x)) {
+		return
+	}
+	old := slices.Index(t.page.rows, c.row)
+	if same && c.col == 0 || old >= 0 && old > y && c.shows(c.row, c.prompt, c.col) {
+		return // a line of the input that is edited
+	}
+	if old >= 0 && c.shows(c.row, c.prompt, c.col) {
+		was := c.read(c.row, c.row)
+		now := ""
+		if same {
+			now = string(c.read(r, t.page.rows[t.y]))
+		}
+		if text := string(was); text != "" && !bytes.HasPrefix([]byte(now), was) {
+			c.take(text, c.row)
+		}
+	}
+	c.row, c.right = r, ""
+	if !same {
+		c.arm(sure)
+	}
+}
+
+// arm says that what comes behind the cursor is typed.
+func (c *Commands) arm(how arming) {
+	t := c.t
+	r := t.page.rows[t.y]
+	c.joins = c.held != nil && t.y > 0 && t.page.rows[t.y-1] == c.last && continues(c.rowText(r, 0, t.x))
+	if !c.joins && !c.doubt {
+		c.flush()
+	}
+	c.armed, c.fresh, c.idle = how, false, true
+	c.row, c.col, c.prompt = r, t.x, string(c.rowText(r, 0, t.x))
+	c.right = string(bytes.TrimSpace(c.rowText(r, t.x, len(r.cells))))
+}
+
+// prompts are the characters in which a prompt ends, before a space.
+const prompts = "$#%>❯➜»λ›▶"
+
+// prompted reports whether a row looks like a prompt up to a column.
+func (c *Commands) prompted(r *row, x int) bool {
+	if x < 2 || glyphAt(r, x-1) != 0 || x-2 >= len(r.cells) {
+		return false
+	}
+	switch g := glyphAt(r, x-2); {
+	case g == '.':
+		return x == 4 && string(c.rowText(r, 0, 3)) == "..." // an interpreter's
+	case g == 0 || g >= cluster:
+		return false
+	case g == '%' && x > 2 && unicode.IsDigit(rune(glyphAt(r, x-3))):
+		return false // of something that is done
+	default:
+		return bytes.ContainsRune([]byte(prompts), rune(g))
+	}
+}
+
+// split finds the prompt in a line that has more already.
+func (c *Commands) split(r *row) {
+	if c.kcol > 0 && c.shows(r, c.known, c.kcol) {
+		c.prompt, c.col, c.right = c.known, c.kcol, ""
+		return
+	}
+	for x := 2; x < len(r.cells); x++ {
+		if c.prompted(r, x) {
+			c.col, c.prompt, c.right = x, string(c.rowText(r, 0, x)), ""
+			return
+		}
+	}
+}
+
+// shows reports whether a row starts with a prompt.
+func (c *Commands) shows(r *row, prompt string, col int) bool {
+	return string(c.rowText(r, 0, col)) == prompt
+}
+
+// full reports whether the next row may go on with this one.
+func (c *Commands) full(r *row) bool { return r.wrapped || len(r.cells) >= c.t.cols }
+
+// lineFeed hears of one, before it is carried out.
+func (c *Commands) lineFeed() {
+	if c.armed == unarmed || c.edits {
+		return
+	}
+	t := c.t
+	r := t.page.rows[t.y]
+	if c.full(r) && t.y+1 < t.rows && !blankCells(t.page.rows[t.y+1].cells) {
+		return // within a line that is edited
+	}
+	c.enter(r)
+}
+
+// editing hears that a line editor begins or ends.
+func (c *Commands) editing(on bool) {
+	t := c.t
+	switch {
+	case on && !c.edits:
+		c.edits, c.fresh, c.began = true, c.armed != sure, t.page.rows[t.y]
+		c.was = string(c.rowText(c.began, 0, len(c.began.cells)))
+	case !on && c.edits:
+		if c.fresh && slices.Contains(t.page.rows, c.began) && string(c.rowText(c.began, 0, len(c.began.cells))) != c.was {
+			// Prompt and input came in one piece.
+			c.row, c.col, c.prompt, c.right = c.began, 0, "", ""
+			c.armed = sure
+			c.split(c.began)
+		}
+		c.edits, c.fresh = false, false
+		if c.armed != unarmed {
+			c.enter(t.page.rows[t.y])
+		}
+	}
+}
+
+// enter takes what stands from the prompt to the end of a row as entered.
+func (c *Commands) enter(end *row) {
+	how := c.armed
+	c.armed = unarmed
+	first := c.row
+	if !slices.Contains(c.t.page.rows, first) && !slices.Contains(c.t.back, first) || !c.shows(first, c.prompt, c.col) {
+		first = c.above(end)
+	}
+	text := c.read(first, end)
+	if how == echoed && bytes.IndexFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0 {
+		return // somebody waits and sees dots
+	}
+	for y := slices.Index(c.t.page.rows, end); y > 0 && end != first && blankCells(end.cells); y-- {
+		end = c.t.page.rows[y-1]
+	}
+	c.take(string(text), end)
+	c.doubt = how == echoed
+}
+
+// gone hears that a row of the alternate screen goes, before it does.
+func (c *Commands) gone(r *row) {
+	if c.armed == sure && r == c.row && c.shows(r, c.prompt, c.col) {
+		c.armed = unarmed
+		c.take(string(c.read(r, r)), r)
+	}
+}
+
+// above returns the row at or above one that shows the prompt, or that row.
+func (c *Commands) above(r *row) *row {
+	y := slices.Index(c.t.page.rows, r)
+	for up := y; up >= 0 && c.col > 0; up-- {
+		if c.shows(c.t.page.rows[up], c.prompt, c.col) {
+			return c.t.page.rows[up]
+		}
+	}
+	return r
+}
+
+// read returns what stands from the input's start, in row first, to the end of the
+// row end and what goes on from it; valid until the next call.
+func (c *Commands) read(first, end *row) []byte {
+	rows := c.t.page.rows
+	from := slices.Index(rows, first)
+	if from < 0 {
+		rows = append(c.t.scrollback(), rows...)
+		from = max(slices.Index(rows, first), 0)
+	}
+	to := max(slices.Index(rows, end), from)
+	for to+1 < len(rows) && c.full(rows[to]) && !blankCells(rows[to+1].cells) {
+		to++
+	}
+	text := make([]byte, 0, 256)
+	for i, r := range rows[from : to+1] {
+		start := 0
+		if i == 0 {
+			start = c.col
+		}
+		line := c.rowText(r, min(start, len(r.cells)), len(r.cells))
+		if !c.full(r) || i == to-from {
+			line = trimRight(line)
+		}
+		if i == 0 && c.right != "" {
+			if cut, ok := bytes.CutSuffix(line, []byte(c.right)); ok {
+				line = trimRight(cut)
+			}
+		}
+		if text = append(text, line...); len(text) > maxCommand {
+			return append(text[:maxCommand], "…"...)
+		}
+		if !c.full(r) && i < to-from {
+			text = append(text, '\n')
+		}
+	}
+	return bytes.TrimRight(text, " \n")
+}
+
+// take has one entered line.
+func (c *Commands) take(text string, end *row) {
+	text = string(bytes.ToValidUTF8([]byte(text), []byte("�")))
+	joins := c.joins && c.held != nil
+	c.last, c.joins = end, false
+	if !joins && c.doubt && c.held != nil && c.held.Text == text {
+		c.held = nil // typed ahead, and shown again by who read it
+	}
+	c.doubt = false
+	switch {
+	case c.early:
+		if text != "" {
+			c.emit(Command{At: c.at, Prompt: c.prompt, Text: text})
+		}
+		return
+	case joins && len(c.held.Text)+len(text) < maxCommand:
+		c.held.Text += "\n" + text
+		return
+	}
+	c.flush()
+	if text != "" {
+		c.held = &Command{At: c.at, Prompt: c.prompt, Text: text}
+	}
+}
+
+func (c *Commands) flush() {
+	if c.held != nil {
+		c.held.Text = string(bytes.TrimRight([]byte(c.held.Text), "\n"))
+		c.emit(*c.held)
+		c.held = nil
+	}
+}
+
+// continues reports whether a prompt asks for the rest of what was entered: that of
+// bash and dash, of zsh, of interpreters.
+func continues(prompt []byte) bool {
+	p := bytes.TrimSpace(prompt)
+	if string(p) == "..." || string(p) == ">" || string(p) == "->" {
+		return true
+	}
+	p, ok := bytes.CutSuffix(p, []byte(">"))
+	for _, word := range bytes.Fields(p) {
+		ok = ok && bytes.Contains([]byte(" quote dquote bquote heredoc cmdsubst subsh pipe if elif then else for while until do case function cmdand cmdor array cursh select repeat braceparam math cond heredocd "), slices.Concat([]byte(" "), word, []byte(" ")))
+	}
+	return ok
+}
+
+// rowText returns the text of cells, with spaces behind the last one up to end; valid
+// until the next call.
+func (c *Commands) rowText(r *row, from, end int) []byte {
+	c.text = c.text[:0]
+	for x := from; x < end; x++ {
+		switch {
+		case x >= len(r.cells):
+			c.text = append(c.text, ' ')
+		case r.cells[x].attr&tail != 0:
+		case r.cells[x].glyph-1 < 0x7f:
+			c.text = append(c.text, byte(r.cells[x].glyph))
+		default:
+			c.text = append(c.text, c.t.clusters.of(r.cells[x].glyph)...)
+		}
+	}
+	return c.text
+}
+
+// osc hears of a piece of an OSC, and whether it ends there.
+func (c *Commands) osc(b []byte, end bool) {
+	if len(c.mark) < maxMark {
+		c.mark = append(c.mark, b[:min(len(b), maxMark-len(c.mark))]...)
+	}
+	if !end {
+		return
+	}
+	mark := c.mark
+	c.mark = c.mark[:0]
+	if last := b[len(b)-1]; last == 0x18 || last == 0x1a { // CAN and SUB undo it
+		return
+	}
+	if i := bytes.IndexFunc(mark, func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == 0x9c }); i >= 0 {
+		mark = mark[:i]
+	}
+	if mark, ok := bytes.CutPrefix(mark, []byte("133;")); ok && len(mark) > 0 && (len(mark) == 1 || mark[1] == ';') {
+		c.marked(mark[0], mark[1:])
+	}
+}
+
+// marked hears of a shell's mark.
+func (c *Commands) marked(what byte, rest []byte) {
+	t := c.t
+	switch what {
+	case 'A':
+		c.flush()
+	case 'B':
+		c.arm(sure)
+	case 'C':
+		if c.armed == sure {
+			c.edits, c.fresh = false, false
+			c.enter(t.page.rows[t.y])
+		}
+	case 'D':
+		if status, ok := bytes.CutPrefix(rest, []byte(";")); ok && c.held != nil {
+			n, digits := 0, 0
+			for _, d := range status {
+				if d < '0' || d > '9' || digits == 3 {
+					break
+				}
+				n, digits = 10*n+int(d-'0'), digits+1
+			}
+			if digits > 0 {
+				c.held.Status = &n
+			}
+		}
+		c.flush()
+	}
+}
