@@ -12,7 +12,8 @@ import (
 type early struct {
 	s     *sessionChannel
 	taken chan struct{} // closed once first is set
-	first []byte        // then its reader's
+	mu    sync.Mutex    // guards first from then on: what is dropped may be read on
+	first []byte
 
 	begun  chan struct{} // closed once somebody reads, or nobody will
 	once   sync.Once
@@ -51,11 +52,19 @@ func (e *early) take() (came bool) {
 func (e *early) Read(p []byte) (int, error) {
 	e.once.Do(func() { close(e.begun) })
 	<-e.taken
-	if n := copy(p, e.first); n > 0 {
-		e.first = e.first[n:]
+	if n := e.rest(p); n > 0 {
 		return n, nil
 	}
 	return e.s.client.Read(p)
+}
+
+// rest takes from the first bytes.
+func (e *early) rest(p []byte) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := copy(p, e.first)
+	e.first = e.first[n:]
+	return n
 }
 
 // end says that nobody reads any more, if nobody does.

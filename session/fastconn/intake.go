@@ -188,8 +188,9 @@ func (c *intakeChannel) Stderr() io.ReadWriter {
 
 // intakeReader is one of the two streams that come in on a channel.
 type intakeReader struct {
-	of *Intake
-	r  io.Reader
+	of   *Intake
+	r    io.Reader
+	turn sync.Mutex // is held in r's Read: of two readers x/crypto wakes one at the end, for good
 
 	waits   atomic.Bool  // somebody is in Read
 	calls   atomic.Int64 // of Read
@@ -197,7 +198,7 @@ type intakeReader struct {
 	since   atomic.Int64 // unread of the intake when nothing had come that is still to be read
 	seen    int64        // calls when Held looked last; of is its lock
 
-	mu    sync.Mutex // guards what follows: what nobody wants is dropped while its reader may read on
+	mu    sync.Mutex // guards what follows
 	count int64      // bytes read since marks moved
 	marks [2]int64   // unread when it moved the last two times
 }
@@ -211,7 +212,11 @@ func (i *Intake) reader(r io.Reader) *intakeReader {
 	return s
 }
 
+// Read may be called by several at once: what nobody wants is dropped while its
+// reader may read on.
 func (r *intakeReader) Read(p []byte) (int, error) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
 	r.calls.Add(1)
 	r.waits.Store(true)
 	n, err := r.r.Read(p)

@@ -104,3 +104,20 @@ func TestIntakeBeforeLogin(t *testing.T) {
 		t.Error("what came doesn't count")
 	}
 }
+
+// Several may read a channel at once, as where its reader hasn't noticed yet that
+// nobody wants it any more: all of them learn of its end.
+func TestAllReadersLearnOfTheEnd(t *testing.T) {
+	_, conn, channels := intake(t)
+	g := group.New(t.Context(), nil)
+	for range 20 {
+		near, far := open(t, conn, channels)
+		for range 3 {
+			g.Go("reader", func() { Drop(far) })
+		}
+		_, err := near.Write([]byte("x"))
+		testkit.Check(t, err)
+	}
+	testkit.Check(t, conn.Close())
+	testkit.Finishes(t, "all readers end", g.Wait)
+}
