@@ -43,10 +43,12 @@ const (
 
 // Backlog bounds what is in memory because somebody doesn't take it: bytes that
 // came from sockets and aren't delivered, of all connections that share it, as
-// their intakes count them. Beyond the bound new channels wait. If it stays so for
+// their intakes count them, and what decoders hold of what has passed. Beyond the
+// bound decoders give up what they can do without, and new channels wait. If it stays so for
 // 3 s, streams that have delivered less than 1 KiB/s for as long end, the slow one
 // for longest first; beyond twice the bound they end at once. Where no stream is
-// left to end, the connection ends that holds most. It is safe for concurrent use; a
+// left to end, the channel ends whose decoder holds most, or the connection if that
+// holds more. It is safe for concurrent use; a
 // nil Backlog bounds nothing.
 type Backlog struct {
 	most  int64
@@ -56,6 +58,7 @@ type Backlog struct {
 	mu       sync.Mutex // guards what follows; part's may be taken under it
 	intakes  map[*fastconn.Intake]func()
 	streams  map[*course]*sample
+	easing   map[*course]time.Time // ended, when; what their sources have sent isn't let go yet
 	looked   time.Time
 	held     int64 // as it was looked at last
 	over     bool
@@ -75,7 +78,7 @@ type sample struct {
 // NewBacklog makes a backlog of at most that many bytes, as a part of another one
 // or nil. Its goroutine is group's, and runs only while there is enough to look at.
 func NewBacklog(most int64, part *Backlog, group *group.Group) *Backlog {
-	return &Backlog{most: most, part: part, group: group, intakes: map[*fastconn.Intake]func(){}, streams: map[*course]*sample{}, changed: make(chan struct{})}
+	return &Backlog{most: most, part: part, group: group, intakes: map[*fastconn.Intake]func(){}, streams: map[*course]*sample{}, easing: map[*course]time.Time{}, changed: make(chan struct{})}
 }
 
 // Watch counts what i holds until leave. end, which must not wait, ends its
@@ -166,10 +169,14 @@ func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
 		b.held += i.Held()
 	}
 	var slow []*course
-	ending := 0
+	for c, since := range b.easing {
+		if b.streams[c] == nil && now.Sub(since) > letGo {
+			delete(b.easing, c)
+		}
+	}
 	for c, s := range b.streams {
 		hand := c.hand.Load()
-		b.held += hand
+		b.held += hand + c.decoded()
 		before := s.busy
 		s.busy = hand > 0
 		if sent := c.dst.sent.Load(); !s.busy || float64(sent-s.sent) >= leastPace*now.Sub(s.since).Seconds() {
@@ -177,7 +184,6 @@ func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
 		}
 		switch {
 		case !s.ended.IsZero():
-			ending++
 			if now.Sub(s.ended) > letGo {
 				c.flow.end(backlogEnd(now.Sub(s.since)))
 			}
@@ -194,40 +200,65 @@ func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
 		b.changed = make(chan struct{})
 	}
 	if b.over {
-		b.relieve(now, slow, ending)
+		for c := range b.streams {
+			if c.decoded() > 0 {
+				c.hook.spares()
+			}
+		}
+		b.relieve(now, slow)
 	}
 	return b.held, b.over
 }
 
-// relieve ends what has to end; mu is held. ending streams have yet to let go.
-func (b *Backlog) relieve(now time.Time, slow []*course, ending int) {
+// relieve ends what has to end; mu is held.
+func (b *Backlog) relieve(now time.Time, slow []*course) {
 	much, stays := b.held > 2*b.most, now.Sub(b.since)
 	if !much && stays < stalledAfter {
 		return
 	}
 	slices.SortFunc(slow, func(x, y *course) int { return b.streams[x].since.Compare(b.streams[y].since) })
-	excess := max(1, int((b.held-b.most+mayHold/2)/mayHold)) - ending
+	excess := max(1, int((b.held-b.most+mayHold/2)/mayHold)) - len(b.easing)
 	for _, c := range slow[:min(max(0, excess), len(slow))] {
 		s := b.streams[c]
 		if stalled := now.Sub(s.since); much || stalled >= stalledAfter {
-			s.ended = now
-			c.lease.end(c.flow.o.Ref(), backlogEnd(stalled), "")
-			c.flow.drop(c.src) // its receiver may take seconds to be gone
-			ending++
+			b.end(c, now, backlogEnd(stalled))
 		}
 	}
-	if len(slow) == 0 && ending == 0 && stays > 3*sampleEvery { // by then every stream has been looked at twice
-		b.hangUp()
+	if len(slow) == 0 && len(b.easing) == 0 && stays > 3*sampleEvery { // by then every stream has been looked at twice
+		b.endMost(now)
 	}
 }
 
-// hangUp ends the connection that holds most; mu is held.
-func (b *Backlog) hangUp() {
+// end ends c's channel; mu is held. What still comes is taken, since c's receiver may
+// take seconds to be gone.
+func (b *Backlog) end(c *course, now time.Time, why *refusal.Error) {
+	b.streams[c].ended, b.easing[c] = now, now
+	c.lease.end(c.flow.o.Ref(), why, "")
+	c.flow.group.Go("data that nobody reads", func() {
+		defer func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			delete(b.easing, c)
+		}()
+		fastconn.Drop(c.src)
+	})
+}
+
+// endMost ends the connection, or the channel with its decoder, that holds most; mu
+// is held.
+func (b *Backlog) endMost(now time.Time) {
 	var most int64
 	end := func() {}
 	for i, f := range b.intakes {
 		if held := i.Held(); held > most {
 			most, end = held, f
+		}
+	}
+	for c := range b.streams {
+		if held := c.decoded(); held > most {
+			most, end = held, func() {
+				b.end(c, now, &refusal.Error{Code: "backlog", Text: "too many files and requests were open at once, so this was ended; move fewer at a time"})
+			}
 		}
 	}
 	end()

@@ -17,6 +17,7 @@ type course struct {
 	lease *lease        // that it rests on
 	count *atomic.Int64 // bytes of the channel in that direction
 	hook  *hook         // nil where nobody looks into it
+	left  bool          // nobody does any more
 	flow  *flow         // set by copy
 	hand  atomic.Int64  // bytes of the buffer between a read and the end of its delivery, else 0
 }
@@ -31,10 +32,19 @@ func (f *flow) copy(c *course) error {
 	c.flow = f
 	defer f.o.Backlog.enter(c)()
 	err := f.run(c)
-	if c.hook != nil {
+	if c.hook != nil && !c.left {
 		c.hook.end(c.to)
 	}
 	return err
+}
+
+// decoded is how many bytes the channel's decoder holds, which one of its directions
+// stands for.
+func (c *course) decoded() int64 {
+	if c.hook == nil || c.to != towardsTarget {
+		return 0
+	}
+	return c.hook.held()
 }
 
 // drop takes what still comes from src once nobody is there to have it: of a peer
@@ -80,12 +90,12 @@ func (f *flow) pass(c *course, p []byte) error {
 	f.meter.read(c.to, len(p))
 	c.count.Add(int64(len(p)))
 	var err error
-	if c.hook == nil {
+	if c.hook == nil || c.left {
 		err = c.dst.put(p)
 	} else {
 		var attached bool
 		if attached, err = c.hook.pass(c.to, p); !attached {
-			c.hook = nil // it has ended what it had to do with this direction
+			c.left = true // it has ended what it had to do with this direction
 		}
 	}
 	f.meter.wrote(c.to)

@@ -31,7 +31,8 @@ import (
 // Memory. The hook holds what one call passed, and at most maxAnswers and what
 // one call adds of answers in each direction; then the direction that is
 // answered is read no further until they are taken, as if its peer had been busy.
-// What a decoder holds itself is its own to bound.
+// What a decoder holds itself is its own to bound, and to tell of as a holder if it
+// is more than some KiB.
 //
 // Errors end the channel: a *refusal.Error with its text and code, as when a
 // budget is spent, anything else as an internal error. What was passed or
@@ -48,6 +49,15 @@ type decoder interface {
 	// or its destination has ended, or all is ending. Answers towards it are
 	// dropped from then on. It isn't called for a direction that was detached.
 	end(to direction, r *ruling) error
+}
+
+// holder is a decoder that may hold much, which is counted like what nobody takes.
+// Its methods are called like data, and take no time.
+type holder interface {
+	// holds is how many bytes it holds.
+	holds() int
+	// spare has it give up what it can do without.
+	spare()
 }
 
 // content is what a channel carries, as far as its opening tells.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"entry/audit"
 	"entry/audit/refusal"
@@ -30,8 +31,12 @@ type hook struct {
 	lanes   [2]lane     // by direction
 	rulings [2]ruling   // likewise
 
-	mu  sync.Mutex // one call of dec at a time; guards what lanes say is its
-	dec decoder
+	mu   sync.Mutex // one call of dec at a time; guards what lanes say is its, and told
+	dec  decoder
+	told int64 // what it held when the backlog was last told of it, or less
+
+	holds atomic.Int64 // bytes that dec holds
+	spare atomic.Bool  // dec is to give up what it can do without
 }
 
 // lane is what is under way in one direction, in the order in which it was
@@ -108,6 +113,7 @@ func (h *hook) look(to direction, p []byte) (until uint64, attached bool, err er
 		l.push(item{p: p})
 	} else {
 		err = h.dec.data(to, p, &h.rulings[to])
+		h.reckon()
 	}
 	return l.queued(), !l.left, err
 }
@@ -129,9 +135,48 @@ func (h *hook) looked(to direction) error {
 	var err error
 	if !l.left {
 		err = h.dec.end(to, &h.rulings[to])
+		h.reckon()
 	}
 	l.left = true
 	return err
+}
+
+// reckon takes what the decoder holds, for the backlog; mu is held.
+func (h *hook) reckon() {
+	d, ok := h.dec.(holder)
+	if !ok {
+		return
+	}
+	if h.spare.Swap(false) {
+		d.spare()
+	}
+	n := int64(d.holds())
+	h.holds.Store(n)
+	h.told = min(h.told, n)
+	if n-h.told >= worthLooking {
+		h.told = n
+		h.f.o.Backlog.watch()
+	}
+}
+
+// held is how many bytes are in memory here: the decoder's, and answers that nobody
+// has taken.
+func (h *hook) held() int64 {
+	n := h.holds.Load()
+	for i := range h.lanes {
+		n += h.lanes[i].waiting()
+	}
+	return n
+}
+
+// spares has the decoder give up what it can do without, now or with the call that
+// runs.
+func (h *hook) spares() {
+	h.spare.Store(true)
+	if h.mu.TryLock() {
+		defer h.mu.Unlock()
+		h.reckon()
+	}
 }
 
 // refuse ends the channel as the decoder wants it.
@@ -248,6 +293,13 @@ func (l *lane) answer(n int) bool {
 	}
 	l.answers += n
 	return true
+}
+
+// waiting is how many bytes of answers are.
+func (l *lane) waiting() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(l.answers)
 }
 
 func (l *lane) full() bool {

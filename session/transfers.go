@@ -53,6 +53,21 @@ func (m *moving) end(to direction, r *ruling) error {
 	return m.result(m.dec.End(to == towardsTarget, manifest{m, r}), r)
 }
 
+// holds implements holder.
+func (m *moving) holds() int {
+	if h, ok := m.dec.(transfer.Holder); ok {
+		return h.Holds()
+	}
+	return 0
+}
+
+// spare implements holder.
+func (m *moving) spare() {
+	if h, ok := m.dec.(transfer.Holder); ok {
+		h.Spare()
+	}
+}
+
 // result is what a decoder's error means for the channel.
 func (m *moving) result(err error, r *ruling) error {
 	var desync *transfer.Desync

@@ -250,8 +250,14 @@ func (c *content) restart() {
 // free forgets all that is held.
 func (c *content) free() {
 	c.drop(len(c.held))
+	c.held = nil
+	c.forget()
+}
+
+// forget gives up the places from which bytes that pass again can be compared.
+func (c *content) forget() {
 	c.pool.marks -= len(c.marks)
-	c.held, c.marks = nil, nil
+	c.marks = nil
 }
 
 // digested is the hash of all bytes up to next.

@@ -21,6 +21,9 @@ const (
 	// one with a count and a digest.
 	maxGitRefs     = 1_000
 	maxGitRefBytes = 1 << 20
+	// gitNameMemory and gitRefMemory are what one takes beside its bytes.
+	gitNameMemory = 192
+	gitRefMemory  = 320
 	// maxGitWords bounds what is kept of texts.
 	maxGitWords = 1 << 10 // bytes
 	// maxGitCommands is how many of its commands a client of protocol 2 may have
@@ -50,9 +53,9 @@ type git struct {
 	why              string   // it was stopped
 	done             bool
 
-	streams [2]gitStream // likewise
-	names   map[string]string
-	named   int // bytes in names
+	streams [2]gitStream      // likewise
+	names   map[string]string // nil once they were given up
+	named   int               // bytes in names
 
 	refs     []gitRef
 	refAt    map[string]int // by ref of a push, by object of a fetch
@@ -98,6 +101,18 @@ func newGit(verb, repository string, may May) *git {
 		names: map[string]string{}, refAt: map[string]int{}, moreSum: sha256.New(),
 	}
 }
+
+// Holds implements [Holder].
+func (d *git) Holds() int {
+	n := d.named + len(d.names)*gitNameMemory + 2*d.refBytes + len(d.refs)*gitRefMemory + 2*cap(d.cert) + cap(d.report.body)
+	for i := range d.streams {
+		n += cap(d.streams[i].body)
+	}
+	return n
+}
+
+// Spare implements [Holder]: what is fetched has no names then.
+func (d *git) Spare() { d.names, d.named = nil, 0 }
 
 func (d *git) direction() Direction {
 	if d.verb == "git-receive-pack" {
@@ -161,7 +176,7 @@ func (d *git) learn(text string) {
 	object := strings.ToLower(m[1])
 	name, _, _ := strings.Cut(m[2], " ") // protocol 2 says more of it
 	old, known := d.names[object]
-	if strings.HasSuffix(name, "^{}") || known && old != "HEAD" ||
+	if d.names == nil || strings.HasSuffix(name, "^{}") || known && old != "HEAD" ||
 		len(d.names) >= maxGitNames || d.named+len(name) > maxGitNameBytes {
 		return
 	}

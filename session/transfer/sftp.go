@@ -35,7 +35,8 @@ const sftpName = "sftp"
 //
 // # Memory
 //
-// sftpMemory bounds what a channel holds; an idle one has a few hundred bytes.
+// sftpMemory bounds what a channel holds; an idle one has a few hundred bytes. What
+// there is for files' hashes can be taken from it.
 type SFTP struct {
 	may   May
 	err   error // of the desync, for good
@@ -64,7 +65,34 @@ const (
 
 // sftpMemory is how many bytes a decoder holds at most: what came ahead, places, a packet
 // in each direction, paths, requests and files with their hashes.
-const sftpMemory = maxAhead + maxSegments*96 + maxChannelMarks*320 + 4*(maxPacket+4) + 2*maxTexts + maxRequests*320 + maxFiles*(1280+maxHandle)
+const sftpMemory = maxAhead + maxSegments*segmentMemory + maxChannelMarks*markMemory + 4*(maxPacket+4) + 2*maxTexts + maxRequests*requestMemory + maxFiles*fileMemory
+
+// What each of them takes, measured, with its place in a map.
+const (
+	segmentMemory = 96
+	markMemory    = 320
+	requestMemory = 320
+	fileMemory    = 1280 + maxHandle
+)
+
+// Holds implements [Holder].
+func (d *SFTP) Holds() int {
+	return d.pool.ahead + d.pool.segments*segmentMemory + d.pool.marks*markMemory + 2*(cap(d.streams[0].buf)+cap(d.streams[1].buf)) +
+		2*d.texts + len(d.requests)*requestMemory + len(d.files)*fileMemory
+}
+
+// Spare implements [Holder]: what came ahead of the bytes that stand in front of it,
+// and places, go.
+func (d *SFTP) Spare() {
+	for f := range d.files {
+		for _, c := range []*content{&f.up, &f.down} {
+			if len(c.held) > 0 {
+				c.lose(fmt.Sprintf("bytes came ahead of byte %d when the user had too much under way at once", c.next))
+			}
+			c.forget()
+		}
+	}
+}
 
 // NewSFTP returns a decoder that asks may.
 func NewSFTP(may May) *SFTP {

@@ -351,6 +351,18 @@ func TestMemoryIsBounded(t *testing.T) {
 	if held > sftpMemory {
 		t.Errorf("%d bytes are held, more than %d", held, sftpMemory)
 	}
+	says := d.Holds()
+	if held > says || says > sftpMemory {
+		t.Errorf("%d bytes are held; it says %d, at most %d", held, says, sftpMemory)
+	}
+	d.Spare()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	spared := int(after.HeapAlloc) - int(before.HeapAlloc)
+	t.Logf("and %d without what can be spared; it says %d", spared, d.Holds())
+	if spared > d.Holds() || d.Holds() > says-3<<20 {
+		t.Errorf("%d bytes are left; it says %d, and %d before", spared, d.Holds(), says)
+	}
 	for _, want := range []string{
 		"entry: more than 1024 files are open", "entry: more than 8192 requests are under way",
 		"entry: too many long paths are under way", "entry: a path of more than 4096 bytes",

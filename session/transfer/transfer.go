@@ -85,6 +85,15 @@ type Decoder interface {
 	End(toTarget bool, r Ruling) error
 }
 
+// Holder is a [Decoder] that may hold more than some 100 KiB. Its methods are called
+// like the others.
+type Holder interface {
+	// Holds is how many bytes it holds, or somewhat more.
+	Holds() int
+	// Spare has it forget what it can do without: some files will have no hash then.
+	Spare()
+}
+
 // Ruling takes what becomes of the bytes that a decoder was given.
 type Ruling interface {
 	// Pass sends p on. more says that p ends inside a packet.
