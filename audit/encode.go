@@ -76,6 +76,7 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = append(w.b, `,"login_uid":`...)
 		w.b = strconv.AppendUint(w.b, uint64(a.LoginUID), 10)
 		w.str("name", a.Name)
+		w.str("login_name", a.LoginName)
 		w.b = append(w.b, '}')
 	}
 	if c := e.Change; c != nil {

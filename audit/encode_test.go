@@ -84,6 +84,7 @@ func TestGolden(t *testing.T) {
 		{Type: ChannelOpened, Channel: &channel, ChannelType: "session"},
 		{Type: SessionEnded, Exit: &exit, BytesDown: 1 << 40, Recording: &Recording{ID: "01J"}},
 		{Type: UserAdded, User: "bob", Actor: &Actor{LoginUID: 4294967295}},
+		{Type: SessionReviewed, Session: "01J", Actor: &Actor{LoginUID: 1001, Name: "root", LoginName: "carol"}},
 		{Type: JumpRefused, AskedLogin: "Ødegård \"q\" \\ \x1b]0;t\a\x00\u009b\u202e\u2028 \xff\xfe 🔑", Detail: "<&>"},
 		{Type: ForwardRefused, Destination: strings.Repeat("å", 300)},
 	}

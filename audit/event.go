@@ -1,6 +1,10 @@
 package audit
 
-import "time"
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
 
 // Schema is the value of Event.Schema. A field may be added to the schema at
 // any place (absent fields are left out of the line, so old lines stay
@@ -83,6 +87,21 @@ type Actor struct {
 	UID      uint32 `json:"uid"`
 	LoginUID uint32 `json:"login_uid"`      // /proc/PID/loginuid; 4294967295 when unset
 	Name     string `json:"name,omitempty"` // account name of UID, "" when it has none
+	// LoginName is the account name of LoginUID where that is another one than UID:
+	// of somebody who became root, say.
+	LoginName string `json:"login_name,omitempty"`
+}
+
+// Person is the account that somebody logged in to before they became another, as
+// far as that is known.
+func (a Actor) Person() string { return cmp.Or(a.LoginName, a.Name, fmt.Sprintf("uid %d", a.UID)) }
+
+// String is a in a listing: "carol as root".
+func (a Actor) String() string {
+	if a.LoginName == "" {
+		return a.Person()
+	}
+	return a.LoginName + " as " + Actor{UID: a.UID, Name: a.Name}.Person()
 }
 
 // Change is a change of an account, as far as it took something away: enough to

@@ -14,7 +14,11 @@ import (
 
 // narrow is what Scan keeps of an event.
 func narrow(e Event) Event {
-	return Event{Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
+	var review Event
+	if e.Type == SessionReviewed {
+		review = e
+	}
+	return Event{Actor: review.Actor, Detail: review.Detail, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}
 }
 
@@ -33,13 +37,14 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	other.Type, other.Exit = AccessRefused, &negative
 	until := time.Date(2026, 3, 1, 9, 0, 0, 5, time.UTC)
 	var text strings.Builder
-	for i, e := range []Event{full, odd, oddActor, other, {Type: SessionEnded}, {Type: PolicyLoaded, User: "not asked for"}, {Type: SessionEnded, Until: &until, Uses: 3}} {
+	for i, e := range []Event{full, odd, oddActor, other, {Type: SessionEnded}, {Type: PolicyLoaded, User: "not asked for"}, {Type: SessionEnded, Until: &until, Uses: 3},
+		{Type: SessionReviewed, Session: "01J", Actor: &actor, Detail: "fine"}} {
 		e.Seq, e.Time = uint64(i+1), time.Date(2026, 3, 1, 9, 0, i, i, time.UTC)
 		text.Write(append(e.AppendJSON(nil), '\n'))
 	}
 	whole := text.String()
 	p.write(t, eventsName, []byte(whole+"{}\n"+strings.Repeat("x", 3*maxLine)+"\n"+strings.Replace(whole, string(SessionEnded), "session.unheard", 1)+"part"))
-	types := []Type{SessionEnded, AccessRefused}
+	types := []Type{SessionEnded, AccessRefused, SessionReviewed}
 	collect := func(list func(func(Event, error) bool)) (events []Event, bad []uint64) {
 		list(func(e Event, err error) bool {
 			var b *BadRecord
@@ -57,7 +62,7 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	}
 	want, wantBad := collect(Read(p.dir))
 	got, gotBad := collect(Scan(p.dir, types...))
-	if !reflect.DeepEqual(got, want) || len(got) != 11 {
+	if !reflect.DeepEqual(got, want) || len(got) != 13 {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if !slices.Equal(gotBad, wantBad) || len(gotBad) != 3 {

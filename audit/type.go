@@ -49,7 +49,8 @@ const (
 
 	SessionStarted  Type = "session.started"
 	SessionEnded    Type = "session.ended"
-	SessionKilled   Type = "session.killed"
+	SessionKilled   Type = "session.killed"   // Actor did, Detail is what its user was told; Reason "elsewhere": at another server, whose log has its end
+	SessionReviewed Type = "session.reviewed" // by Actor, Detail is their note
 	ChannelOpened   Type = "channel.opened"
 	ChannelRefused  Type = "channel.refused"
 	ChannelClosed   Type = "channel.closed"
@@ -100,7 +101,7 @@ var types = []Type{
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
 	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, KeyProven, KeyRefused, TermsAccepted, SMSSent, SMSFailed,
 	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
-	SessionStarted, SessionEnded, SessionKilled,
+	SessionStarted, SessionEnded, SessionKilled, SessionReviewed,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested,
 	TransferFile, TransferChange, TransferMore, TransferDesync,

@@ -49,7 +49,15 @@ func TestAdminOperations(t *testing.T) {
 		{"DELETE", "/v1/users/dora", "", 200, ""},
 		{"DELETE", "/v1/users/dora", "", 404, "no such user"},
 		{"GET", "/v1/sessions", "", 200, ""},
-		{"DELETE", "/v1/sessions/none", "", 404, "no live session"},
+		{"DELETE", "/v1/sessions/none", body("reason", "x"), 404, "no session has this ID"},
+		{"DELETE", "/v1/sessions/none", "", 400, "gives no reason"},
+		{"DELETE", "/v1/sessions/none", body("reason", " "), 400, "ended with a reason"},
+		{"DELETE", "/v1/sessions/none", `{"reason":"a\u001b[2Jb"}`, 400, "one line without control characters"},
+		{"DELETE", "/v1/sessions/none", body("reason", "two\nlines"), 400, "one line without control characters"},
+		{"DELETE", "/v1/sessions/none", body("reason", strings.Repeat("x", 301)), 400, "at most 300"},
+		{"POST", "/v1/recordings/01JQ8Z3M6W0000000000000001/review", body("note", "fine"), 200, ""},
+		{"POST", "/v1/recordings/01JQ8Z3M6W0000000000000001/review", `{"note":"a\u202eb"}`, 400, "one line without control characters"},
+		{"POST", "/v1/recordings/01X/review", body("note", ""), 404, "no session has this ID"},
 		{"POST", "/v1/recordings/01X/read", body("verb", "play"), 200, ""},
 		{"POST", "/v1/recordings/01X/read", "", 400, ""},
 		{"GET", "/v1/nothing", "", 404, ""},
@@ -99,14 +107,14 @@ func TestKill(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer), &list); err != nil || status != 200 || len(list) != 1 || list[0].User != "alice" || list[0].Target != "home.tinker" {
 		t.Fatalf("%d %s, %v", status, answer, err)
 	}
-	if status, answer := s.operate("DELETE", "/v1/sessions/"+list[0].ID, ""); status != 200 {
+	if status, answer := s.operate("DELETE", "/v1/sessions/"+list[0].ID, `{"reason":"the machine is needed"}`); status != 200 || !strings.Contains(answer, `"elsewhere":false`) {
 		t.Fatalf("%d %s", status, answer)
 	}
-	if text := said(); !strings.Contains(text, "an operator ended this session") {
+	if text := said(); !strings.Contains(text, "an operator ended this session: the machine is needed") {
 		t.Errorf("%q", text)
 	}
 	killed, ended := s.log.Await(t, audit.SessionKilled, ""), s.log.Await(t, audit.SessionEnded, "killed")
-	if killed.Actor == nil || killed.Session != ended.Session || killed.User != "alice" || killed.Target != "home.tinker" {
+	if killed.Actor == nil || killed.Session != ended.Session || killed.User != "alice" || killed.Detail != "the machine is needed" || killed.Target != "home.tinker" {
 		t.Errorf("%+v\n%+v", killed, ended)
 	}
 }
@@ -119,7 +127,7 @@ func TestKillWithoutALog(t *testing.T) {
 	begin(t, s.login("alice").jump("home"))
 	id := s.server.Access().Sessions()[0].ID
 	s.log.Refuse(func(e audit.Event) bool { return e.Actor != nil })
-	if status, _ := s.operate("DELETE", "/v1/sessions/"+id, ""); status != 500 {
+	if status, _ := s.operate("DELETE", "/v1/sessions/"+id, `{"reason":"x"}`); status != 500 {
 		t.Errorf("%d", status)
 	}
 	if status, _ := s.operate("POST", "/v1/users/bob/disable", ""); status != 500 {

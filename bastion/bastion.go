@@ -48,6 +48,7 @@ type Options struct {
 	Spool    *spool.Spool
 	Usage    access.Usage                     // bytes moved by day
 	Book     access.Book                      // who waits for approval, and what was approved
+	Orders   access.Orders                    // to end sessions, of the servers on one database
 	Auditors func(lab string) []age.Recipient // who may read a lab's recordings; at least one
 	HostKeys *ca.HostKeys
 	UserCA   *ca.UserCA
@@ -87,7 +88,7 @@ var ErrClosed = errors.New("server closed")
 // New checks o and returns a server that doesn't listen yet.
 func New(o Options) (*Server, error) {
 	switch {
-	case o.Config == nil, o.Policy == nil, o.Auth == nil, o.Events == nil, o.Spool == nil, o.Usage == nil, o.Book == nil, o.Auditors == nil, o.HostKeys == nil, o.UserCA == nil, o.Log == nil:
+	case o.Config == nil, o.Policy == nil, o.Auth == nil, o.Events == nil, o.Spool == nil, o.Usage == nil, o.Book == nil, o.Orders == nil, o.Auditors == nil, o.HostKeys == nil, o.UserCA == nil, o.Log == nil:
 		return nil, errors.New("new server: a required option is missing")
 	}
 	if o.Now == nil {
@@ -101,7 +102,7 @@ func New(o Options) (*Server, error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &Server{o: o, cfg: cfg, log: o.Log, now: o.Now, own: own, refusals: newRefusals(), away: make(chan struct{}, maxAway),
 		admission: newAdmission(cfg.Limits.Startups, cfg.Limits.PerSource, o.Now), ctx: ctx, cancel: cancel}
-	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, Book: o.Book, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
+	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, Book: o.Book, Orders: o.Orders, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
 		Pace: access.Pace(cfg.Limits.Events), Space: o.Events.Space, Rescue: cfg.Operators.Rescue,
 		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
 	if err != nil {

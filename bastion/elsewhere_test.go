@@ -3,10 +3,12 @@ package bastion_test
 import (
 	"bytes"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"entry/audit"
+	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
@@ -17,13 +19,19 @@ import (
 // and secret, and nothing else shared.
 func (s *site) elsewhere() *identity.Authenticator {
 	s.t.Helper()
+	return testkit.Must(identity.New(identity.Options{Config: configs.Default(), Store: s.elsewhereStore(), Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.Now}))(s.t)
+}
+
+// elsewhereStore is another server's hold on the database of s.
+func (s *site) elsewhereStore() *store.Store {
+	s.t.Helper()
 	db := testkit.Must(store.OpenSQLite(filepath.Join(s.dir, "entry.db"), s.clock.Now))(s.t)
 	s.t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			s.t.Error(err)
 		}
 	})
-	return testkit.Must(identity.New(identity.Options{Config: configs.Default(), Store: db, Events: s.log.Append, Secret: []byte(siteSecret), Now: s.clock.Now}))(s.t)
+	return db
 }
 
 // What is taken away at one server ends at the others on its database, not only
@@ -88,5 +96,38 @@ func TestChangesElsewhereEndNothingElse(t *testing.T) {
 	begin(t, c.jump("home"))
 	if n := len(s.server.Access().Sessions()); n != 2 {
 		t.Errorf("%d sessions of alice's, want both", n)
+	}
+}
+
+// A session ends by the order of an operator at another server on the database,
+// with their reason, and nothing else does; an order that no server can carry out
+// is taken back.
+func TestKilledElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	db := s.elsewhereStore()
+	alice := s.login("alice")
+	said := begin(t, alice.jump("home"))
+	id := s.server.Access().Sessions()[0].ID
+	begin(t, alice.jump("home"))
+	s.idle(t, 2)
+	by := audit.Actor{UID: 0, LoginUID: 1001, Name: "root", LoginName: "carol"}
+	testkit.Check(t, db.Order(t.Context(), access.Order{Session: id, Reason: "over there", By: by}, s.clock.Now()))
+	ended := s.log.Await(t, audit.SessionEnded, "killed")
+	if text := said(); !strings.Contains(text, "an operator ended this session: over there") {
+		t.Errorf("alice reads %q", text)
+	}
+	killed := s.log.Await(t, audit.SessionKilled, "")
+	if killed.Actor == nil || *killed.Actor != by || killed.Session != id || killed.User != "alice" || killed.Detail != "over there" || ended.Session != id {
+		t.Errorf("%+v, %+v", killed, ended)
+	}
+	if left := s.server.Access().Sessions(); len(left) != 1 {
+		t.Errorf("%+v", left)
+	}
+	if status, answer := s.operate("DELETE", "/v1/sessions/"+id, `{"reason":"again"}`); status != 404 || !strings.Contains(answer, "no live session has this ID") {
+		t.Errorf("%d %s", status, answer)
+	}
+	if left := testkit.Must(db.Ordered(t.Context(), s.clock.Now()))(t); len(left) != 0 {
+		t.Errorf("orders left: %+v", left)
 	}
 }

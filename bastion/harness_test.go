@@ -132,7 +132,7 @@ func newSite(t *testing.T, o options) *site {
 	cfg.Limits.Dial, cfg.Recording.Notice = testkit.Bound(2*time.Second), configs.NoticeNone
 	bo := bastion.Options{
 		Config: cfg,
-		Policy: policies.Parse(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool, Usage: s.store, Book: s.store,
+		Policy: policies.Parse(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool, Usage: s.store, Book: s.store, Orders: s.store,
 		Auditors: func(string) []age.Recipient { return auditors },
 		HostKeys: s.hosts, UserCA: s.userCA, Log: zap.NewNop(), Now: s.clock.Now,
 	}

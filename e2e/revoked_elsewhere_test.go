@@ -6,26 +6,52 @@ import (
 	"time"
 )
 
-// TestDisabledElsewhere: an operator's verb at one server ends what its user has
-// open at another server on the same database, with stock clients, and says why
-// on the terminal; others there don't notice.
+// TestDisabledElsewhere: an operator's verbs at one server end one session, then all
+// that its user has open at another server on the same database, with stock clients,
+// and say why on the terminal; others there don't notice.
 func TestDisabledElsewhere(t *testing.T) {
 	beside(t)
 	first, home := quickSite(t, recordAll())
 	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
+	var aliceHas *client
 	shell := func(name string) *terminal {
 		t.Helper()
 		c := second.client(first.enrolled(name))
 		c.master()
+		if name == "alice" {
+			aliceHas = c
+		}
 		w := onTerminal(t, c.home(nil))
 		shellAnswers(w)
 		return w
 	}
 	alice, bob := shell("alice"), shell("bob")
+	// One session of alice's ends by an operator's order at the first server, and no other.
+	one := second.awaitEvent("session.started", func(e event) bool { return e.User == "alice" }).Session
+	again := onTerminal(t, aliceHas.home(nil))
+	shellAnswers(again)
+	said := first.mustEntry("sessions", "kill", strings.ToLower(one), "--reason", "home is needed")
+	if want := "Ended: session " + one + ", at another server on the database.\n"; said != want {
+		t.Errorf("%q, want %q", said, want)
+	}
+	alice.expect(`entry: an operator ended this session: home is needed\r?\n`)
+	alice.wait()
+	for where, s := range map[string]*site{"here": first, "there": second} {
+		e := s.awaitEvent("session.killed", nil)
+		if e.Session != one || e.Detail != "home is needed" || !strings.Contains(e.line, `"actor":{"uid":`) {
+			t.Errorf("%s: %+v", where, e)
+		}
+	}
+	if r := second.entry("sessions", "kill", one[:len(one)-1], "--reason", "again"); r.Code != 4 || !strings.Contains(r.Stderr, "session "+one+" is over already, since ") {
+		t.Errorf("%d %q", r.Code, r.Stderr)
+	}
+	shellAnswers(again)
+	alice = again
+
 	first.mustEntry("user", "disable", "alice")
 	alice.expect(`entry: your access was changed; connect again`)
 	alice.wait()
-	e := second.awaitEvent("session.ended", func(e event) bool { return e.User == "alice" })
+	e := second.awaitEvent("session.ended", func(e event) bool { return e.User == "alice" && e.Session != one })
 	if e.Reason != "revoked" {
 		t.Errorf("%+v", e)
 	}

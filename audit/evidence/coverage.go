@@ -150,18 +150,3 @@ func (c *covering) sorted() []*Channel {
 	slices.SortFunc(out, func(a, b *Channel) int { return a.Opened.Compare(b.Opened) })
 	return out
 }
-
-// Coverages are how much of each session is kept that has ended, by its ID, as the
-// log says: the least of its channels.
-func Coverages(logDir string) (map[string]recording.Coverage, error) {
-	out := map[string]recording.Coverage{}
-	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded) {
-			if err != nil {
-				return nil, err
-			}
-			out[e.Session] = recording.Coverage(e.Coverage)
-		}
-	}
-	return out, nil
-}

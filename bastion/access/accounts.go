@@ -48,6 +48,7 @@ func (g *Gate) follow() {
 			// What can't be told now is asked again: the change that it was asked for
 			// has been taken from the feed.
 			unsure := g.look(all)
+			unsure = g.obey() || unsure
 			wait := g.nextLook()
 			if unsure {
 				wait = feedPause

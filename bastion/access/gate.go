@@ -42,6 +42,7 @@ type Options struct {
 	Events      Events
 	Usage       Usage         // bytes moved by day
 	Book        Book          // who waits for approval, and what was approved
+	Orders      Orders        // to end sessions, of the servers on one database
 	ChannelsFor time.Duration // after its code a login opens nothing new; 0 is for ever
 	Pace        Pace          // of one user's events
 	// Space is how much room the log has. Nil means enough.
@@ -73,7 +74,7 @@ type Gate struct {
 // New checks o and returns a gate that follows the accounts until Close.
 func New(o Options) (*Gate, error) {
 	switch {
-	case o.Name == "", o.Policy == nil, o.Accounts == nil, o.Events == nil, o.Usage == nil, o.Book == nil, o.Now == nil, o.Trouble == nil:
+	case o.Name == "", o.Policy == nil, o.Accounts == nil, o.Events == nil, o.Usage == nil, o.Book == nil, o.Orders == nil, o.Now == nil, o.Trouble == nil:
 		return nil, errors.New("new gate: a required option is missing")
 	}
 	if o.Space == nil {

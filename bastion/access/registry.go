@@ -2,14 +2,12 @@ package access
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"entry/audit"
 	"entry/audit/refusal"
 )
 
@@ -187,21 +185,4 @@ func (g *Gate) Sessions() []SessionInfo {
 		out = append(out, h.info())
 	}
 	return out
-}
-
-// ErrNoSession is EndSession's answer for an ID that no live session has.
-var ErrNoSession = errors.New("no such live session")
-
-// EndSession ends the live session with this ID and tells its user, once note
-// has put it on record: even if that failed, because then nothing may go on.
-func (g *Gate) EndSession(id string, why *refusal.Error, note func(audit.Event) error) error {
-	for _, h := range g.registry.sessions() {
-		if h.session != id {
-			continue
-		}
-		err := note(h.event(audit.SessionKilled))
-		h.End(why)
-		return err
-	}
-	return ErrNoSession
 }

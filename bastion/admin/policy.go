@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"os/user"
 	"strconv"
 
 	"entry/audit"
@@ -104,9 +103,8 @@ func personOf(a *audit.Actor) (name, acting string) {
 	case unsetLoginUID:
 		return a.Name, "without a login"
 	}
-	u, err := user.LookupId(strconv.FormatUint(uint64(a.LoginUID), 10))
-	if err != nil {
+	if name = nameOf(a.LoginUID); name == "" {
 		return "", "" // nobody: no rule names it
 	}
-	return u.Username, "as " + cmp.Or(a.Name, strconv.FormatUint(uint64(a.UID), 10))
+	return name, "as " + cmp.Or(a.Name, strconv.FormatUint(uint64(a.UID), 10))
 }

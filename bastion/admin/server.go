@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"entry/audit"
-	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/bastion/access"
 	"entry/bastion/identity"
@@ -83,14 +82,7 @@ func (a *Server) Handler() http.Handler {
 	handle("DELETE /v1/users/{name}", a.change("user-removed", a.Auth.Remove))
 	handle("POST /v1/users/{name}/keys", a.addKey)
 	handle("DELETE /v1/users/{name}/keys/{fingerprint}", a.removeKey)
-	handle("GET /v1/sessions", func(*http.Request) (any, error) {
-		if a.Gate == nil {
-			return []access.SessionInfo{}, nil
-		}
-		return a.Gate.Sessions(), nil
-	})
-	handle("DELETE /v1/sessions/{id}", a.endSession)
-	handle("POST /v1/recordings/{id}/read", a.recordingRead)
+	a.sessionHandlers(handle)
 	a.policyHandlers(handle)
 	return mux
 }
@@ -214,29 +206,13 @@ func (a *Server) removeKey(r *http.Request) (any, error) {
 	})(r)
 }
 
-func (a *Server) endSession(r *http.Request) (any, error) {
-	if a.Gate == nil {
-		return nil, &Error{http.StatusConflict, "no server is running, so there is no live session"}
+// nameOf is the name of an account of this machine, "" if it has none.
+func nameOf(uid uint32) string {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return ""
 	}
-	found := a.Gate.EndSession(r.PathValue("id"), &refusal.Error{Text: "an operator ended this session", Code: "killed"}, func(e audit.Event) error {
-		e.Type = audit.SessionKilled
-		return a.Events.Append(r.Context(), audit.ByActor(r.Context(), e))
-	})
-	if errors.Is(found, access.ErrNoSession) {
-		return nil, &Error{http.StatusNotFound, "no live session has this ID; entry sessions ls shows them"}
-	}
-	return struct{}{}, found
-}
-
-// recordingRead notes that somebody reads a recording, before they do.
-func (a *Server) recordingRead(r *http.Request) (any, error) {
-	var in struct {
-		Verb string `json:"verb"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		return nil, &Error{http.StatusBadRequest, "the request doesn't say what is done"}
-	}
-	return struct{}{}, a.Events.Append(r.Context(), audit.ByActor(r.Context(), audit.Event{Type: audit.RecordingRead, Session: plain.Clip(r.PathValue("id"), maxPeer), Detail: plain.Clip(in.Verb, maxPeer)}))
+	return u.Username
 }
 
 // Process is the actor that the process pid of account uid is.
@@ -247,8 +223,9 @@ func Process(uid uint32, pid int32) audit.Actor {
 			a.LoginUID = uint32(n)
 		}
 	}
-	if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
-		a.Name = u.Username
+	a.Name = nameOf(uid)
+	if a.LoginUID != uid && a.LoginUID != unsetLoginUID {
+		a.LoginName = nameOf(a.LoginUID)
 	}
 	return a
 }

@@ -122,7 +122,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	s.bastion, err = bastion.New(bastion.Options{
-		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Book: s.state.store, Auditors: k.auditorsOf,
+		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Book: s.state.store, Orders: s.state.store, Auditors: k.auditorsOf,
 		HostKeys: k.Hosts, UserCA: k.UserCA, Log: log,
 		History: newest(cfg),
 	})

@@ -25,7 +25,7 @@ import (
 func sessionsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
-		Short: "List, verify, replay and export recorded sessions",
+		Short: "List, verify, replay and export recorded sessions; watch and end running ones",
 		Long: `Recordings are sealed: listing and verifying them needs no key, replaying and
 exporting them needs an auditor's identity (--identity; with --dir, DIR/auditor.key
 if it is there). A running server notes each reading in the audit log; readings
@@ -35,11 +35,14 @@ SESSION is an ID, the unambiguous start of one, or "last". Times are UTC.`,
 		Example: `  entry sessions ls --user alice --since 7d
   entry sessions show last
   entry sessions play last -x 2 --identity auditor.key
-  entry sessions export 01JQ8Z3M6W --format text`,
+  entry sessions export 01JQ8Z3M6W --format text
+  entry sessions mark 01JQ8Z3M6W reviewed --note "as announced"
+  entry sessions kill 01JQ8Z3M6W --reason "maintenance"`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsExportCmd())
+	cmd.AddCommand(actingVerbs()...)
 	return cmd
 }
 
@@ -62,10 +65,12 @@ type sessionLine struct {
 	// Coverage is the least of the channels; absent while it runs, or where the log
 	// isn't here.
 	Coverage recording.Coverage `json:"coverage,omitempty"`
+	Reviews  int                `json:"reviews,omitempty"` // how often it was marked as reviewed
+	Review   *evidence.Review   `json:"reviewed,omitempty"`
 }
 
-func lineOf(i recording.Info, c recording.Coverage) sessionLine {
-	return sessionLine{Coverage: c,
+func lineOf(i recording.Info, n evidence.Note) sessionLine {
+	return sessionLine{Coverage: n.Coverage, Reviews: n.Reviews, Review: n.Review,
 		ID: i.ID, User: i.User, Lab: i.Lab, Target: i.Target, Login: i.Login, Source: i.Source, Rule: i.Rule, Policy: i.Policy,
 		Start: i.Start, End: i.End, State: i.State, Segments: i.Segments, Bytes: i.Size, Input: i.Input,
 	}
@@ -81,12 +86,13 @@ crash or a full disk ended it), or damaged. What ls shows is as the files say;
 entry sessions show and entry audit verify check it.
 
 Coverage is how much is kept, as the audit log says: the least of a session's
-channels (entry audit coverage explains the words). It is a dash while a session
-runs, or where the log isn't here.`,
+channels (entry audit coverage explains the words). Reviewed is who has marked a
+session so last (entry sessions mark). Both are a dash while a session runs, or
+where the log isn't here.`,
 		Example: `  entry sessions ls
   entry sessions ls --user alice --target home.tinker --since 24h --json
   entry sessions ls --at "2026-03-02 14:00" --lab tinker
-  entry sessions ls --coverage partial`,
+  entry sessions ls --coverage partial --reviewed=false`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.parse(time.Now()); err != nil {
@@ -97,9 +103,12 @@ runs, or where the log isn't here.`,
 				return err
 			}
 			slices.Reverse(list)
-			coverages := coveragesOf(cmd)
-			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.wants(i, coverages(i)) })
-			return printSessions(cmd.OutOrStdout(), list, coverages, asJSON(cmd))
+			notes, err := notesOf(cmd)
+			if err != nil && cmd.Flags().Changed("reviewed") {
+				return hinted(fmt.Errorf("marks stand in the audit log, which can't be read: %w", err), "entry audit verify says more")
+			}
+			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.wants(cmd, i, notes(i)) })
+			return printSessions(cmd.OutOrStdout(), list, notes, asJSON(cmd))
 		},
 	}
 	s.flags(cmd)
@@ -107,37 +116,41 @@ runs, or where the log isn't here.`,
 	return cmd
 }
 
-// coveragesOf says how much of a session is kept, by the audit log if that is here;
-// a session that something cut off is partial.
-func coveragesOf(cmd *cobra.Command) func(recording.Info) recording.Coverage {
-	known := map[string]recording.Coverage{}
-	if dir, _, _, err := auditDirs(cmd); err == nil {
-		if all, err := evidence.Coverages(dir); err == nil {
-			known = all
-		}
+// notesOf is what the audit log says of sessions; without it err says why, and
+// nothing is known. A session that something cut off is partial.
+func notesOf(cmd *cobra.Command) (_ func(recording.Info) evidence.Note, err error) {
+	known := map[string]evidence.Note{}
+	dir, _, _, err := auditDirs(cmd)
+	if err == nil {
+		known, err = evidence.Notes(dir)
 	}
-	return func(i recording.Info) recording.Coverage {
-		if c := known[i.ID]; c != "" || i.State == recording.Live || i.State == recording.Complete {
-			return c
+	return func(i recording.Info) evidence.Note {
+		n := known[i.ID]
+		if n.Coverage == "" && i.State != recording.Live && i.State != recording.Complete {
+			n.Coverage = recording.Partial
 		}
-		return recording.Partial
-	}
+		return n
+	}, err
 }
 
-func printSessions(out io.Writer, list []recording.Info, coverage func(recording.Info) recording.Coverage, asJSON bool) error {
+func printSessions(out io.Writer, list []recording.Info, notes func(recording.Info) evidence.Note, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
 		for _, i := range list {
-			if err := enc.Encode(lineOf(i, coverage(i))); err != nil {
+			if err := enc.Encode(lineOf(i, notes(i))); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	w := plain.NewTable(out)
-	w.Row("ID", "USER", "TARGET", "START", "END", "STATE", "COVERAGE", "SIZE")
+	w.Row("ID", "USER", "TARGET", "START", "END", "STATE", "COVERAGE", "REVIEWED", "SIZE")
 	for _, i := range list {
-		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(i.State), cmp.Or(string(coverage(i)), "-"), plain.Size(i.Size))
+		n, by := notes(i), "-"
+		if n.Review != nil {
+			by = plain.Word(n.Review.By.Person())
+		}
+		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(i.State), cmp.Or(string(n.Coverage), "-"), by, plain.Size(i.Size))
 	}
 	return w.Flush()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/session/recording"
 )
 
@@ -15,6 +16,7 @@ import (
 type sessionFilter struct {
 	user, target, lab, state, coverage string
 	since, until, at, source           string
+	reviewed                           bool
 
 	from, to, moment time.Time
 	network          netip.Prefix
@@ -28,6 +30,7 @@ func (s *sessionFilter) flags(cmd *cobra.Command) {
 	f.StringVar(&s.source, "source", "", "only from this client `ADDRESS` or network")
 	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, aborted, damaged")
 	f.StringVar(&s.coverage, "coverage", "", "only those of which so much is kept (`WORD`): recorded, manifest, metadata, partial, refused")
+	f.BoolVar(&s.reviewed, "reviewed", false, "only those marked as reviewed; --reviewed=false: only the others")
 	f.StringVar(&s.since, "since", "", "only those that started since this `TIME`: 2026-03-01, 90m, 24h, 7d")
 	f.StringVar(&s.until, "until", "", "only those that started before this `TIME`")
 	f.StringVar(&s.at, "at", "", "only those that ran at this `TIME`")
@@ -54,12 +57,13 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 	return nil
 }
 
-func (s *sessionFilter) wants(i recording.Info, c recording.Coverage) bool {
+func (s *sessionFilter) wants(cmd *cobra.Command, i recording.Info, n evidence.Note) bool {
 	return (s.user == "" || i.User == s.user) &&
 		(s.target == "" || audit.OnTarget(i.Target, s.target)) &&
 		(s.lab == "" || i.Lab == s.lab) &&
 		(s.state == "" || string(i.State) == s.state) &&
-		(s.coverage == "" || string(c) == s.coverage) &&
+		(s.coverage == "" || string(n.Coverage) == s.coverage) &&
+		(!cmd.Flags().Changed("reviewed") || s.reviewed == (n.Review != nil)) &&
 		!i.Start.Before(s.from) && (s.to.IsZero() || i.Start.Before(s.to)) &&
 		(s.moment.IsZero() || !i.Start.After(s.moment) && (i.End.IsZero() || !i.End.Before(s.moment))) &&
 		(!s.network.IsValid() || audit.From(i.Source, s.network))

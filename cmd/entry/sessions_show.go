@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,7 +58,11 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 				}
 				verr = errors.Join(verr, sealedError(cerr))
 			}
-			if err := printVerdict(cmd.OutOrStdout(), v, list, asJSON(cmd), verr); err != nil {
+			notes, nerr := notesOf(cmd)
+			if nerr != nil {
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: without the audit log nothing is known of reviews") // the verdict says what is wrong with it
+			}
+			if err := printVerdict(cmd.OutOrStdout(), v, notes(info), list, asJSON(cmd), verr); err != nil {
 				return err
 			}
 			return verr
@@ -169,7 +174,10 @@ func coverageOf(c recording.Channel) string {
 
 // printVerdict writes what show has to say of one recording. verr is what
 // verifying and reading said.
-func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, asJSON bool, verr error) error {
+func printVerdict(out io.Writer, v evidence.Verdict, n evidence.Note, list []recording.Channel, asJSON bool, verr error) error {
+	if len(list) > 0 {
+		n.Coverage = leastOf(list)
+	}
 	if asJSON {
 		line := struct {
 			sessionLine
@@ -181,7 +189,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, a
 			Bad        string        `json:"bad,omitempty"`
 			Failed     string        `json:"failed,omitempty"`
 			Channels   []channelLine `json:"channels,omitempty"`
-		}{sessionLine: lineOf(v.Info, leastOf(list)), HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
+		}{sessionLine: lineOf(v.Info, n), HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
 			Verified: verr == nil && v.Against != evidence.Nothing, Against: v.Against.String(), Failed: v.Failed, Channels: channelLines(list)}
 		if verr != nil {
 			line.Bad = verr.Error()
@@ -195,7 +203,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, a
 		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(i.State)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
 		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
-		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", coverageOfAll(list)},
+		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(n.Coverage))}, {"reviewed", reviewOf(n)},
 	} {
 		if row[1] != "" {
 			w.Row(row[0], plain.Line(row[1]))
@@ -209,6 +217,21 @@ func printVerdict(out io.Writer, v evidence.Verdict, list []recording.Channel, a
 		}
 	}
 	return w.Flush()
+}
+
+// reviewOf says who has reviewed a session last; "" if nobody has.
+func reviewOf(n evidence.Note) string {
+	if n.Review == nil {
+		return ""
+	}
+	text := plain.Time(n.Review.At) + " by " + plain.Line(n.Review.By.String())
+	if n.Review.Note != "" {
+		text += ": " + plain.Quote(n.Review.Note)
+	}
+	if n.Reviews > 1 {
+		text += fmt.Sprintf(" (the newest of %d reviews)", n.Reviews)
+	}
+	return text
 }
 
 // leastOf is the least coverage of a session's channels; "" without them.

@@ -27,6 +27,9 @@ func verbs() []*cobra.Command {
 	return all
 }
 
+// actingVerbs are none here: they need the server.
+func actingVerbs() []*cobra.Command { return nil }
+
 // noteRead says that a reading can't be traced: no server runs here.
 func noteRead(*cobra.Command, string, string) error {
 	fmt.Fprintln(os.Stderr, "entry: note: this is a copy, so the server's audit log won't show this reading")
