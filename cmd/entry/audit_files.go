@@ -102,7 +102,7 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	if err != nil {
 		return err
 	}
-	note := func(id string) error { return noteRead(cmd, id, "files") }
+	note := readings(cmd, "files")
 	want := hex.EncodeToString(sum)
 	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, note), "SHA-256", func(f evidence.File) bool {
 		return (want == "" || f.Line.SHA256 == want) && (changes || f.Direction != "")

@@ -51,16 +51,25 @@ func (o *operator) call(ctx context.Context, method, path string, in, out any) e
 
 // noteRead tells the running server that recording id is being read, so that
 // the log shows it. Without one it can't be traced, and says so.
-func noteRead(cmd *cobra.Command, id, verb string) error {
-	cfg, err := loadConfig(cmd)
-	if err != nil {
-		return err
+func noteRead(cmd *cobra.Command, id, verb string) error { return readings(cmd, verb)(id) }
+
+// readings is noteRead for many: it says once that they can't be traced.
+func readings(cmd *cobra.Command, verb string) func(id string) error {
+	said := false
+	return func(id string) error {
+		cfg, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		c, err := admin.Dial(cfg.Admin.Socket)
+		if err != nil {
+			if !said {
+				fmt.Fprintln(os.Stderr, "entry: note: no server is running, so the audit log won't show this reading")
+			}
+			said = true
+			return nil
+		}
+		o := &operator{c}
+		return errors.Join(o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(id)+"/read", map[string]string{"verb": verb}, nil), o.Close())
 	}
-	c, err := admin.Dial(cfg.Admin.Socket)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "entry: note: no server is running, so the audit log won't show this reading")
-		return nil
-	}
-	o := &operator{c}
-	return errors.Join(o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(id)+"/read", map[string]string{"verb": verb}, nil), o.Close())
 }

@@ -25,23 +25,24 @@ import (
 func sessionsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
-		Short: "List, verify, replay and export recorded sessions; watch and end running ones",
-		Long: `Recordings are sealed: listing and verifying them needs no key, replaying and
-exporting them needs an auditor's identity (--identity; with --dir, DIR/auditor.key
-if it is there). A running server notes each reading in the audit log; readings
-without one, or on a copy elsewhere, can't be traced.
+		Short: "List, verify, replay, export and search recorded sessions; watch and end running ones",
+		Long: `Recordings are sealed: listing and verifying them needs no key; replaying,
+exporting and searching them needs an auditor's identity (--identity; with --dir,
+DIR/auditor.key if it is there). A running server notes each reading in the audit
+log; readings without one, or on a copy elsewhere, can't be traced.
 
 SESSION is an ID, the unambiguous start of one, or "last". Times are UTC.`,
 		Example: `  entry sessions ls --user alice --since 7d
   entry sessions show last
   entry sessions play last -x 2 --identity auditor.key
   entry sessions export 01JQ8Z3M6W --format text
+  entry sessions grep -i patient --since 7d
   entry sessions mark 01JQ8Z3M6W reviewed --note "as announced"
   entry sessions kill 01JQ8Z3M6W --reason "maintenance"`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsExportCmd())
+	cmd.AddCommand(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsExportCmd(), sessionsGrepCmd())
 	cmd.AddCommand(actingVerbs()...)
 	return cmd
 }

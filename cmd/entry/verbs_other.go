@@ -31,7 +31,16 @@ func verbs() []*cobra.Command {
 func actingVerbs() []*cobra.Command { return nil }
 
 // noteRead says that a reading can't be traced: no server runs here.
-func noteRead(*cobra.Command, string, string) error {
-	fmt.Fprintln(os.Stderr, "entry: note: this is a copy, so the server's audit log won't show this reading")
-	return nil
+func noteRead(cmd *cobra.Command, id, verb string) error { return readings(cmd, verb)(id) }
+
+// readings is noteRead for many: it says so once.
+func readings(*cobra.Command, string) func(string) error {
+	said := false
+	return func(string) error {
+		if !said {
+			fmt.Fprintln(os.Stderr, "entry: note: this is a copy, so the server's audit log won't show this reading")
+		}
+		said = true
+		return nil
+	}
 }

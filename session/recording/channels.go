@@ -42,28 +42,47 @@ const maxEnv = 1000
 // Channels sums up the channels that frames from next belong to, by number.
 // At the end of a cut recording it returns them with ErrTruncated.
 func Channels(next func() (Frame, error)) ([]Channel, error) {
-	found := map[uint32]*Channel{}
+	var t Tally
 	for {
 		f, err := next()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = nil
 			}
-			list := slices.Collect(maps.Values(found))
-			slices.SortFunc(list, func(a, b *Channel) int { return cmp.Compare(a.Number, b.Number) })
-			all := make([]Channel, len(list))
-			for i, c := range list {
-				all[i] = *c
-			}
-			return all, err
+			return t.Channels(), err
 		}
-		c := found[f.Channel]
-		if c == nil {
-			c = &Channel{Number: f.Channel, Start: f.At}
-			found[f.Channel] = c
-		}
-		c.add(f)
+		t.Add(f)
 	}
+}
+
+// Tally sums up channels as their frames pass. The zero Tally has none; it isn't safe
+// for concurrent use.
+type Tally struct{ found map[uint32]*Channel }
+
+// Add takes the next frame and returns its channel as it is by now, which later frames
+// change.
+func (t *Tally) Add(f Frame) *Channel {
+	c := t.found[f.Channel]
+	if c == nil {
+		c = &Channel{Number: f.Channel, Start: f.At}
+		if t.found == nil {
+			t.found = map[uint32]*Channel{}
+		}
+		t.found[f.Channel] = c
+	}
+	c.add(f)
+	return c
+}
+
+// Channels returns the channels, by number.
+func (t *Tally) Channels() []Channel {
+	list := slices.Collect(maps.Values(t.found))
+	slices.SortFunc(list, func(a, b *Channel) int { return cmp.Compare(a.Number, b.Number) })
+	all := make([]Channel, len(list))
+	for i, c := range list {
+		all[i] = *c
+	}
+	return all
 }
 
 func (c *Channel) add(f Frame) {
@@ -146,6 +165,21 @@ func (f Frame) Command() (string, bool) {
 		return "", false
 	}
 	return r.Command, true
+}
+
+// Env are the variables in the frame of an env request, nil for any other frame.
+func (f Frame) Env() map[string]string {
+	var r ChannelRequest
+	if f.Kind != Request || json.Unmarshal(f.Data, &r) != nil || r.Type != "env" {
+		return nil
+	}
+	return r.Env
+}
+
+// Closes reports whether the frame ends its channel.
+func (f Frame) Closes() bool {
+	var r ChannelRequest
+	return f.Kind == Request && json.Unmarshal(f.Data, &r) == nil && r.Type == "channel-close"
 }
 
 // Exit is what an Exit frame holds: nil if it can't be read, or in a frame of

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"entry/audit"
+	"entry/audit/evidence"
+	"entry/audit/plain"
+	"entry/session/recording"
+	"entry/session/recording/find"
+)
+
+// Exit codes of grep, as of its namesake.
+const (
+	grepNone    = 1
+	grepTrouble = 2
+)
+
+// grepFlags are which sessions are searched, and for what.
+type grepFlags struct {
+	pattern                   find.Pattern
+	user, target, lab         string
+	since, until, command, in string
+
+	query find.Query
+}
+
+func sessionsGrepCmd() *cobra.Command {
+	var g grepFlags
+	cmd := &cobra.Command{
+		Use:   "grep PATTERN",
+		Short: "Search what recorded sessions show, their commands and file names",
+		Long: `Search recorded sessions for lines that match a regular expression (Go's syntax;
+-F takes it as it is, -i takes no notice of case). Searched are, or those that --in
+names:
+
+  output    every line that could ever be read: also what was erased or overwritten,
+            and what full-screen programs showed
+  input     what was piped to a shell as its script, or typed where policy records
+            that, and environment variables
+  commands  typed at a prompt, run by exec, read as a script. A command that was
+            typed is a line of output, too, and found once: --in commands finds
+            commands alone
+  files     names of files that sftp, scp, rsync and git moved or changed
+
+--since and --until are about when it was shown; --command wants sessions in which
+a command was given that matches it. Each hit comes with a line that replays it.
+
+What couldn't be looked at is named on standard error: a recording that can't be
+opened, is damaged or was cut, channels that are kept in part, or by names or counts
+alone, and sessions that weren't recorded. Exit codes, as of grep: 0 found, 1 not
+found, 2 something that should be there couldn't be looked at, found or not.
+
+--json has one object a line: hits, what was "not_searched", at the end "summary".`,
+		Example: `  entry sessions grep 'BEGIN .* PRIVATE KEY' --since 7d --identity auditor.key
+  entry sessions grep -i patient --lab tinker --in output,files
+  entry sessions grep '^(sudo|su)\b' --in commands --user alice --json
+  entry sessions grep -F results.csv --command '^scp'`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := g.parse(args[0], time.Now()); err != nil {
+				return err
+			}
+			return g.run(cmd)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&g.pattern.FoldCase, "ignore-case", "i", false, "small and capital letters are the same")
+	f.BoolVarP(&g.pattern.Fixed, "fixed-strings", "F", false, "PATTERN is a text, not a regular expression")
+	f.StringVar(&g.user, "user", "", "only this user's (`NAME`)")
+	f.StringVar(&g.target, "target", "", "only on this target (`NAME`, home or home.tinker)")
+	f.StringVar(&g.lab, "lab", "", "only in this lab (`NAME`)")
+	f.StringVar(&g.since, "since", "", "only what was shown since this `TIME`: 2026-03-01, 90m, 24h, 7d")
+	f.StringVar(&g.until, "until", "", "only what was shown before this `TIME`")
+	f.StringVar(&g.command, "command", "", "only sessions with a command that matches this `REGEXP`")
+	f.StringVar(&g.in, "in", "", "only in these `PARTS`: output, input, commands, files")
+	f.Bool("json", false, "one JSON object a line")
+	identityFlag(cmd)
+	return cmd
+}
+
+func (g *grepFlags) parse(pattern string, now time.Time) (err error) {
+	if g.query.Match, err = g.pattern.Compile(pattern); err != nil {
+		return hinted(failf(exitUsage, "%w", err), "-F takes the pattern as it is")
+	}
+	if g.query.Since, g.query.Until, err = parseSpan(g.since, g.until, now); err != nil {
+		return err
+	}
+	if g.command != "" {
+		match, err := find.Pattern{}.Compile(g.command)
+		if err != nil {
+			return failf(exitUsage, "--command: %w", err)
+		}
+		g.query.Command = func(text []byte) bool { return match(text) != nil }
+	}
+	for _, part := range strings.FieldsFunc(g.in, func(r rune) bool { return r == ',' || r == '|' || r == ' ' }) {
+		if !slices.Contains(find.Fields(), find.Field(part)) {
+			return failf(exitUsage, "--in %q: want output, input, commands or files, or several with commas", part)
+		}
+		g.query.In = append(g.query.In, find.Field(part))
+	}
+	return nil
+}
+
+// wants reports whether a session is searched. One whose header is damaged may be
+// anybody's.
+func (g *grepFlags) wants(i recording.Info) bool {
+	return i.State == recording.Damaged && i.User == "" ||
+		g.about(i.User, i.Lab, i.Target) && (i.End.IsZero() || !i.End.Before(g.query.Since)) &&
+			(g.query.Until.IsZero() || i.Start.Before(g.query.Until))
+}
+
+func (g *grepFlags) about(user, lab, target string) bool {
+	return (g.user == "" || user == g.user) && (g.lab == "" || lab == g.lab) && (g.target == "" || audit.OnTarget(target, g.target))
+}
+
+func (g *grepFlags) run(cmd *cobra.Command) error {
+	ids, err := identities(cmd)
+	if err != nil {
+		return err
+	}
+	dir, all, err := recordings(cmd)
+	if err != nil {
+		return &exitError{code: grepTrouble, err: err, hint: hintOf(err)}
+	}
+	list := slices.DeleteFunc(slices.Clone(all), func(i recording.Info) bool { return !g.wants(i) })
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := newGrepPrinter(cmd, list)
+	note := readings(cmd, "grep")
+	o := find.Options{Dir: dir, Identities: ids, Workers: runtime.GOMAXPROCS(0), Progress: p.progress,
+		Read: func(i recording.Info) error { return note(i.ID) }}
+	for r, err := range find.Search(ctx, o, list, g.query) {
+		if err == nil {
+			err = p.result(r)
+		}
+		if err != nil {
+			p.clear()
+			return &exitError{code: grepTrouble, err: err, hint: hintOf(err)}
+		}
+	}
+	p.clear()
+	if err := g.unrecorded(cmd, p, all); err != nil {
+		return &exitError{code: grepTrouble, err: err}
+	}
+	return p.end()
+}
+
+// unrecorded names the sessions that only the log has.
+func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []recording.Info) error {
+	dir, _, _, err := auditDirs(cmd)
+	if err != nil || !exists(dir) {
+		_, _ = fmt.Fprintln(p.errs, "entry: note: the audit log isn't here: sessions that weren't recorded can't be named")
+		return nil
+	}
+	want := func(c evidence.Channel) bool {
+		return g.about(c.User, c.Lab, c.Target) && (g.query.Until.IsZero() || c.Opened.Before(g.query.Until))
+	}
+	for u, err := range find.Unrecorded(dir, g.query.Since, have, want) {
+		if err != nil {
+			u = find.Unread{Why: "a part of the audit log can't be read: " + err.Error(), Missing: true}
+		}
+		if err := p.result(find.Result{Unread: &u}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end is the exit code of a search.
+func (p *grepPrinter) end() error {
+	if p.json {
+		if err := p.encode(map[string]grepSummary{"summary": p.sum}); err != nil {
+			return &exitError{code: grepTrouble, err: err}
+		}
+	}
+	switch {
+	case p.sum.Missing > 0:
+		return failf(grepTrouble, "%s; not all could be looked at, as named above", plain.Count(p.sum.Hits, "hit"))
+	case p.sum.Hits == 0:
+		return &exitError{code: grepNone, err: errors.New("nothing matches")}
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"entry/audit/plain"
+	"entry/session/recording"
+	"entry/session/recording/find"
+)
+
+// grepPrinter prints what a search finds, and how far it is. It is safe for concurrent
+// use.
+type grepPrinter struct {
+	out, errs io.Writer
+	json, bar bool
+	shared    bool   // hits come on the bar's terminal
+	where     string // flags that name the installation, for other verbs
+	total     int64
+	sum       grepSummary
+
+	mu    sync.Mutex // guards what follows, and writing; no other lock is taken under it
+	drawn time.Time  // when the bar was; zero while there is none
+}
+
+// grepSummary is a search in numbers.
+type grepSummary struct {
+	Sessions    int `json:"sessions"`
+	Hits        int `json:"hits"`
+	NotSearched int `json:"not_searched"`
+	Missing     int `json:"missing"` // of those, what should be there
+}
+
+// grepHit is a hit as --json has it.
+type grepHit struct {
+	Session string     `json:"session"`
+	User    string     `json:"user"`
+	Lab     string     `json:"lab,omitempty"`
+	Target  string     `json:"target"`
+	Channel uint32     `json:"channel"`
+	Time    time.Time  `json:"time"`
+	Offset  float64    `json:"offset"` // seconds since the session's start
+	In      find.Field `json:"in"`
+	Note    string     `json:"note,omitempty"`
+	Line    string     `json:"line"`
+	Match   string     `json:"match"`
+	Replay  string     `json:"replay"`
+}
+
+// grepUnread is what wasn't looked at.
+type grepUnread struct {
+	Session  string   `json:"session,omitempty"`
+	User     string   `json:"user,omitempty"`
+	Lab      string   `json:"lab,omitempty"`
+	Target   string   `json:"target,omitempty"`
+	Channels []uint32 `json:"channels,omitempty"`
+	Why      string   `json:"not_searched"`
+	Missing  bool     `json:"missing"`
+}
+
+func newGrepPrinter(cmd *cobra.Command, list []recording.Info) *grepPrinter {
+	p := &grepPrinter{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), json: asJSON(cmd), sum: grepSummary{Sessions: len(list)}}
+	p.bar = isTerminal(p.errs)
+	p.shared = p.bar && isTerminal(p.out)
+	for _, i := range list {
+		p.total += i.Size
+	}
+	for _, name := range []string{"config", "dir", "identity"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+			p.where += " --" + name + " " + shellWord(f.Value.String())
+		}
+	}
+	return p
+}
+
+const barWidth = 30 // characters
+
+// progress draws the bar, ten times a second at most.
+func (p *grepPrinter) progress(done int64) {
+	if !p.bar {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.Sub(p.drawn) >= 100*time.Millisecond {
+		p.drawn = now
+		full := int(barWidth * min(done, p.total) / max(p.total, 1))
+		_, _ = fmt.Fprintf(p.errs, "\r\x1b[Ksearching [%s%s] %s of %s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), plain.Size(done), plain.Size(p.total)) // a bar that can't be drawn isn't
+	}
+}
+
+// clear takes the bar away.
+func (p *grepPrinter) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wipe()
+}
+
+func (p *grepPrinter) wipe() {
+	if p.bar && !p.drawn.IsZero() {
+		_, _ = io.WriteString(p.errs, "\r\x1b[K") // as in progress
+	}
+}
+
+func (p *grepPrinter) result(r find.Result) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.Unread != nil || p.shared {
+		p.wipe()
+	}
+	if r.Unread != nil {
+		return p.unread(*r.Unread)
+	}
+	p.sum.Hits++
+	h := *r.Hit
+	at := h.Session.Start.Add(h.At)
+	if p.json {
+		return p.encode(grepHit{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel,
+			Time: at, Offset: h.At.Seconds(), In: h.In, Note: h.Note, Line: h.Text, Match: h.Text[h.From:h.To], Replay: p.replay(h)})
+	}
+	note := string(h.In)
+	if h.Note != "" {
+		note += " (" + h.Note + ")"
+	}
+	_, err := fmt.Fprintf(p.out, "%s %s %s on %s, %s: %s\n    %s\n", h.Session.ID, at.UTC().Format("2006-01-02T15:04:05.0Z"),
+		plain.Word(h.Session.User), plain.Word(h.Session.Target), note, around(h.Text, h.From, h.To), p.replay(h))
+	return err
+}
+
+func (p *grepPrinter) unread(u find.Unread) error {
+	p.sum.NotSearched++
+	if u.Missing {
+		p.sum.Missing++
+	}
+	if p.json {
+		return p.encode(grepUnread{Session: u.Session.ID, User: u.Session.User, Lab: u.Session.Lab, Target: u.Session.Target, Channels: u.Channels, Why: u.Why, Missing: u.Missing})
+	}
+	line := "entry: "
+	if !u.Missing {
+		line += "note: "
+	}
+	line += u.Session.ID
+	for i, n := range u.Channels {
+		if i == 20 {
+			line += fmt.Sprintf(" and %d more", len(u.Channels)-i)
+			break
+		}
+		line += map[bool]string{true: " channel ", false: ", "}[i == 0] + fmt.Sprint(n)
+	}
+	if u.Session.User != "" {
+		line += " (" + plain.Word(u.Session.User) + " on " + plain.Word(u.Session.Target) + ")"
+	}
+	_, err := fmt.Fprintf(p.errs, "%s: not searched: %s\n", line, plain.Line(u.Why))
+	return err
+}
+
+// replay is the command that shows a hit.
+func (p *grepPrinter) replay(h find.Hit) string {
+	verb := fmt.Sprintf("play %s --channel %d --at +%v", h.Session.ID, h.Channel, h.At.Truncate(100*time.Millisecond))
+	switch {
+	case h.In == find.Files:
+		return "entry audit files --session " + h.Session.ID + p.where
+	case h.In == find.Input && h.Note != "":
+		verb = "show " + h.Session.ID
+	case h.In == find.Input && !h.Terminal:
+		verb = fmt.Sprintf("export %s --channel %d --format input -o FILE", h.Session.ID, h.Channel)
+	}
+	return "entry sessions " + verb + p.where
+}
+
+// around is a line as text for a terminal, what is near a match of a long one.
+func around(s string, from, to int) string {
+	const side = 200 // bytes
+	start, end := max(0, from-side), min(len(s), min(to, from+2*side)+side)
+	for start > 0 && start < len(s) && !utf8.RuneStart(s[start]) {
+		start--
+	}
+	for end < len(s) && !utf8.RuneStart(s[end]) {
+		end++
+	}
+	text := plain.Text(strings.NewReplacer("\t", " ", "\n", " ⏎ ").Replace(s[start:end]))
+	if start > 0 {
+		text = "…" + text
+	}
+	if end < len(s) {
+		text += "…"
+	}
+	return text
+}
+
+// encode writes JSON on one line, with everything escaped that a terminal might obey.
+func (p *grepPrinter) encode(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var line bytes.Buffer
+	for _, r := range string(b) {
+		switch {
+		case r < utf8.RuneSelf && r != 0x7f, plain.Visible(r), r == utf8.RuneError:
+			line.WriteRune(r)
+		case r <= 0xffff:
+			fmt.Fprintf(&line, `\u%04x`, r)
+		default:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&line, `\u%04x\u%04x`, hi, lo)
+		}
+	}
+	line.WriteByte('\n')
+	_, err = p.out.Write(line.Bytes())
+	return err
+}
+
+// shellWord quotes s for a POSIX shell where it needs that.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,172 @@
+package find
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"filippo.io/age"
+
+	"entry/session/group"
+	"entry/session/recording"
+)
+
+// Field is a part of recordings. The set is closed.
+type Field string
+
+// The fields.
+const (
+	Output   Field = "output"   // what could ever be read, in a terminal or without
+	Input    Field = "input"    // what was sent, as far as that is kept, and environment variables
+	Commands Field = "commands" // typed at prompts, run by exec, read as a script
+	Files    Field = "files"    // the names of files that were moved or changed
+)
+
+// Fields are all of them.
+func Fields() []Field { return []Field{Output, Input, Commands, Files} }
+
+// Query is what is looked for. Its functions are called by several goroutines.
+type Query struct {
+	// Match returns where in a line the first match starts and ends, or nil.
+	Match func(line []byte) []int
+	In    []Field // none is all
+	// Command says of a command whether its session is wanted; nil wants all.
+	Command func(text []byte) bool
+	// What was before Since, or from Until on, is no hit. Zero is no limit.
+	Since, Until time.Time
+}
+
+// Hit is a line that matches.
+type Hit struct {
+	Session  recording.Info
+	Channel  uint32
+	Terminal bool // the channel has one
+	At       time.Duration
+	In       Field
+	Text     string // the line, as a peer wrote it
+	From, To int    // the first match in it
+	// Note says more of it: "erased" and the like of a line on the screen, what was
+	// done to a file.
+	Note string
+}
+
+// Unread is what wasn't looked at.
+type Unread struct {
+	Session  recording.Info // what is known of it
+	Channels []uint32       // none is the whole session
+	Why      string         // may quote a peer
+	// Missing says that there should have been more to look at: something couldn't be
+	// read, or is kept in part. Without it there is no more by what policy asks for.
+	Missing bool
+}
+
+// Result is one of both.
+type Result struct {
+	Hit    *Hit
+	Unread *Unread
+}
+
+// Options are how a search is done.
+type Options struct {
+	Dir        string // the spool
+	Identities []age.Identity
+	Workers    int // how many recordings are read at once, at least 1
+	// Read is called with each session before its recording is opened, one at a time;
+	// its error ends the search.
+	Read func(recording.Info) error
+	// Progress hears how many bytes of the recordings were looked at, from several
+	// goroutines; nil tells nobody.
+	Progress func(done int64)
+}
+
+const (
+	batch  = 64 // results that are handed over at once
+	queued = 4  // batches of one recording that wait until they are taken
+)
+
+// Search looks for q in the recordings of list. It yields results in that order, an
+// error last. The goroutines that it starts have ended when it returns.
+func Search(ctx context.Context, o Options, list []recording.Info, q Query) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		g := group.New(ctx, nil)
+		defer g.Wait()
+		defer g.Cancel(nil)
+		s := &searching{Options: o, q: q, ctx: g.Context()}
+		lanes := make([]chan lot, len(list))
+		for i := range lanes {
+			lanes[i] = make(chan lot, queued)
+		}
+		var next atomic.Int64
+		for range max(1, o.Workers) {
+			g.Go("search", func() {
+				for i := next.Add(1) - 1; i < int64(len(list)); i = next.Add(1) - 1 {
+					s.session(list[i], lanes[i])
+					close(lanes[i])
+				}
+			})
+		}
+		for _, lane := range lanes {
+			for open := true; open; {
+				var some lot
+				select {
+				case some, open = <-lane:
+				case <-g.Context().Done():
+					yield(Result{}, fmt.Errorf("search: %w", context.Cause(g.Context())))
+					return
+				}
+				for _, r := range some.results {
+					if !yield(r, nil) {
+						return
+					}
+				}
+				if some.err != nil {
+					yield(Result{}, some.err)
+					return
+				}
+			}
+		}
+	}
+}
+
+// lot is what is handed over at once.
+type lot struct {
+	results []Result
+	err     error // ends the search
+}
+
+// searching is a search that goes on. It is safe for concurrent use.
+type searching struct {
+	Options
+	q    Query
+	ctx  context.Context
+	done atomic.Int64 // bytes
+	mu   sync.Mutex   // one reading is noted at a time; no other lock is taken under it
+}
+
+// note tells that a recording is read.
+func (s *searching) note(info recording.Info) error {
+	if s.Read == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Read(info)
+}
+
+func (s *searching) progress(bytes int64) {
+	if n := s.done.Add(bytes); s.Progress != nil {
+		s.Progress(n)
+	}
+}
+
+func (q *Query) looksIn(f Field) bool {
+	for _, in := range q.In {
+		if in == f {
+			return true
+		}
+	}
+	return len(q.In) == 0
+}

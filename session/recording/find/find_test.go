@@ -1,0 +1,281 @@
+package find
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"entry/e2e/testkit"
+	"entry/session/recording"
+)
+
+var start = time.Date(2026, 3, 2, 14, 0, 0, 0, time.UTC)
+
+func id(n int) string { return fmt.Sprintf("01JCHZ%020d", n) }
+
+// auditor is a key pair that only these tests use.
+var auditor = sync.OnceValue(func() *age.X25519Identity {
+	k, err := age.GenerateX25519Identity()
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
+// frame is a frame at a second.
+func frame(at float64, channel uint32, k recording.Kind, data string) recording.Frame {
+	return recording.Frame{At: time.Duration(at * float64(time.Second)), Channel: channel, Kind: k, Data: []byte(data)}
+}
+
+// record writes a recording of frames into dir, and its end if whole says so.
+func record(t testing.TB, dir string, n int, user string, whole bool, frames ...recording.Frame) {
+	t.Helper()
+	h := recording.Header{ID: id(n), User: user, Lab: "tinker", Target: "home.tinker", Start: start}
+	s, file, key, err := recording.NewSealer(h, []age.Recipient{auditor().Recipient()})
+	testkit.Check(t, err)
+	c, err := recording.NewCompressor()
+	testkit.Check(t, err)
+	var plain []byte
+	last := uint64(0)
+	cut := func(final bool) {
+		segment, err := s.Seal(c, nil, plain, last, final)
+		testkit.Check(t, err)
+		file, plain = append(file, segment...), plain[:0]
+	}
+	for _, f := range frames {
+		at := uint64(f.At.Microseconds())
+		plain = recording.AppendFrame(plain, at-last, f.Kind, f.Channel, f.Data)
+		if last = at; len(plain) > recording.SegmentSize/2 {
+			cut(false)
+		}
+	}
+	cut(whole)
+	testkit.Check(t, os.WriteFile(filepath.Join(dir, id(n)+recording.Ext), file, 0o600))
+	testkit.Check(t, os.WriteFile(filepath.Join(dir, id(n)+recording.KeyExt), key, 0o600))
+}
+
+// shell are the frames of a shell with a terminal, in which key by key keys were typed.
+func shell(channel uint32, said ...string) []recording.Frame {
+	all := []recording.Frame{
+		frame(0, channel, recording.Request, `{"type":"channel-open","name":"session"}`),
+		frame(0, channel, recording.Request, `{"type":"env","env":{"LC_RUN":"id; needle"}}`),
+		frame(0, channel, recording.Request, `{"type":"pty-req","cols":80,"rows":24}`),
+		frame(0, channel, recording.Request, `{"type":"shell"}`),
+	}
+	at := 1.0
+	for _, s := range append([]string{"$ "}, said...) {
+		all = append(all, frame(at, channel, recording.Output, s))
+		at++
+	}
+	return append(all, frame(at, channel, recording.Request, `{"type":"channel-close","name":"session","coverage":"recorded"}`))
+}
+
+// found is what a search yields, each result in a line.
+func found(t testing.TB, dir string, pattern string, q Query) []string {
+	t.Helper()
+	list, err := recording.List(dir)
+	testkit.Check(t, err)
+	if q.Match, err = (Pattern{}).Compile(pattern); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for r, err := range Search(context.Background(), Options{Dir: dir, Identities: []age.Identity{auditor()}, Workers: 3}, list, q) {
+		testkit.Check(t, err)
+		if u := r.Unread; u != nil {
+			all = append(all, fmt.Sprintf("%s %v missing=%v: %s", u.Session.ID[24:], u.Channels, u.Missing, u.Why))
+			continue
+		}
+		h := r.Hit
+		all = append(all, strings.TrimSpace(fmt.Sprintf("%s/%d +%v %s: %s %s", h.Session.ID[24:], h.Channel, h.At, h.In, h.Text, h.Note)))
+	}
+	return all
+}
+
+func same(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", what, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestSearchLooksEverywhere(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, 1, "alice", true, shell(1, "n", "e", "edle\r\nout \x1b[1mnee\x1b[0mdle\r\n", "gone needle", "\r\x1b[2K", "$ ")...)
+	record(t, dir, 2, "bob", true,
+		frame(0, 0, recording.Request, `{"type":"exec","command":"cat needle"}`),
+		frame(1, 0, recording.Output, "\x1b]0;needle\a"),
+		frame(2, 0, recording.Request, `{"type":"channel-close","coverage":"recorded"}`),
+		frame(3, 1, recording.Request, `{"type":"shell"}`),
+		frame(4, 1, recording.Input, "cd x\nneed"), frame(5, 1, recording.Input, "le y\n"),
+		frame(6, 1, recording.Request, `{"type":"channel-close","coverage":"recorded"}`),
+		frame(7, 2, recording.Request, `{"type":"subsystem","name":"sftp"}`),
+		frame(8, 2, recording.Transfer, `{"protocol":"sftp","operation":"rename","path":"/x","to":"/needle","size":0,"began":"2026-03-02T14:00:08Z","ended":"2026-03-02T14:00:08Z","outcome":"ok"}`),
+		frame(9, 2, recording.Request, `{"type":"channel-close","coverage":"manifest"}`))
+	manifest := "02 [2] missing=false: manifest: the names of its files, not what was in them"
+	same(t, "all", found(t, dir, "needle", Query{}),
+		"01/1 +0s input: LC_RUN=id; needle environment",
+		"01/1 +4s output: $ needle", "01/1 +4s output: out needle", "01/1 +5s output: gone needle erased",
+		"02/0 +0s commands: cat needle", "02/1 +5s input: needle y", "02/2 +8s files: /needle sftp rename, 0 B, ok", manifest)
+	same(t, "commands", found(t, dir, "needle", Query{In: []Field{Commands}}),
+		"01/1 +4s commands: needle", "02/0 +0s commands: cat needle", "02/1 +5s commands: needle y", manifest)
+	same(t, "output", found(t, dir, "needle$", Query{In: []Field{Output}}),
+		"01/1 +4s output: $ needle", "01/1 +4s output: out needle", "01/1 +5s output: gone needle erased", manifest)
+	same(t, "times", found(t, dir, "needle", Query{Since: start.Add(4500 * time.Millisecond), Until: start.Add(6 * time.Second)}),
+		"01/1 +5s output: gone needle erased", "02/1 +5s input: needle y", manifest)
+	cat, err := Pattern{}.Compile("^cat")
+	testkit.Check(t, err)
+	same(t, "sessions with a command", found(t, dir, "needle y", Query{Command: func(b []byte) bool { return cat(b) != nil }}), "02/1 +5s input: needle y", manifest)
+	same(t, "keys", found(t, dir, "nothing", Query{In: []Field{Input}}), "01 [] missing=false: the keys that were typed aren't kept: its rule doesn't say record_input", manifest)
+}
+
+// Whatever keeps a search from looking at everything is named.
+func TestSearchNamesWhatItDidNotLookAt(t *testing.T) {
+	dir := t.TempDir()
+	needle := frame(1, 0, recording.Output, "needle\n")
+	record(t, dir, 1, "cut", false, needle)
+	record(t, dir, 2, "without key", true, needle)
+	testkit.Check(t, os.Remove(filepath.Join(dir, id(2)+recording.KeyExt)))
+	record(t, dir, 3, "spoilt", true, needle)
+	path := filepath.Join(dir, id(3)+recording.Ext)
+	b, err := os.ReadFile(path)
+	testkit.Check(t, err)
+	b[len(b)-60] ^= 1
+	testkit.Check(t, os.WriteFile(path, b, 0o600))
+	record(t, dir, 4, "other key", true, needle)
+	key, err := os.ReadFile(filepath.Join(dir, id(1)+recording.KeyExt))
+	testkit.Check(t, err)
+	testkit.Check(t, os.WriteFile(filepath.Join(dir, id(4)+recording.KeyExt), key, 0o600))
+	testkit.Check(t, os.WriteFile(filepath.Join(dir, id(5)+recording.Ext), []byte("no recording"), 0o600))
+	record(t, dir, 6, "gap", true, needle, frame(2, 0, recording.Gap, "full"), frame(3, 0, recording.Request, `{"type":"channel-close","coverage":"partial","missing":[{"why":"bulk","stream":"output","bytes":5}]}`),
+		frame(3, 1, recording.Request, `{"type":"channel-close","coverage":"metadata"}`), frame(3, 2, recording.Request, `{"type":"channel-close","coverage":"metadata"}`), frame(3, 3, recording.Request, `{"type":"channel-close","coverage":"refused"}`))
+	record(t, dir, 7, "no end", true, needle)
+	for _, q := range []Query{{}, {Command: func([]byte) bool { return false }}} {
+		var unread, hits []string
+		for _, line := range found(t, dir, "needle", q) {
+			if strings.Contains(line, "missing=") {
+				unread = append(unread, line)
+			} else {
+				hits = append(hits, line[:2])
+			}
+		}
+		want := []string{
+			"01 [] missing=true: it was cut: searched", "02 [] missing=true: open recording " + id(2), "03 [] missing=true: recording " + id(3), "04 [] missing=true: open recording " + id(4),
+			"05 [] missing=true: ", "06 [] missing=true: it has gaps: 1", "06 [1 2] missing=false: metadata", "06 [0] missing=true: partial: 5 B of output missing", "07 [0] missing=true: partial: its end is missing"}
+		if len(unread) != len(want) {
+			t.Errorf("got %q", unread)
+			continue
+		}
+		for i, w := range want {
+			if !strings.HasPrefix(unread[i], w) {
+				t.Errorf("got %q, want %q", unread[i], w)
+			}
+		}
+		if q.Command == nil && !slices.Equal(slices.Compact(hits), []string{"01", "06", "07"}) {
+			t.Errorf("hits in %v", hits)
+		}
+	}
+}
+
+// Many hits come in order, each once, and who takes them sees to the pace; who stops
+// leaves nothing running.
+func TestSearchIsInOrder(t *testing.T) {
+	dir := t.TempDir()
+	for n := 1; n <= 9; n++ {
+		var frames []recording.Frame
+		for i := range 500 {
+			frames = append(frames, frame(float64(i)/100, 0, recording.Output, fmt.Sprintf("%d line %d\n", n, i)))
+		}
+		record(t, dir, n, "alice", true, append(frames, frame(9, 0, recording.Request, `{"type":"channel-close","coverage":"recorded"}`))...)
+	}
+	var texts, want []string
+	for n := 1; n <= 9; n++ {
+		for i := range 500 {
+			want = append(want, fmt.Sprintf("%d line %d", n, i))
+		}
+	}
+	list, err := recording.List(dir)
+	testkit.Check(t, err)
+	match, err := Pattern{}.Compile("line [0-9]+")
+	testkit.Check(t, err)
+	read := 0
+	o := Options{Dir: dir, Identities: []age.Identity{auditor()}, Workers: 4, Read: func(recording.Info) error { read++; return nil }}
+	for r, err := range Search(context.Background(), o, list, Query{Match: match}) {
+		testkit.Check(t, err)
+		texts = append(texts, r.Hit.Text)
+	}
+	if !slices.Equal(texts, want) || read != 9 {
+		t.Errorf("%d lines, %d readings", len(texts), read)
+	}
+	for r, err := range Search(context.Background(), o, list, Query{Match: match}) {
+		testkit.Check(t, err)
+		if r.Hit.Text != "1 line 0" {
+			t.Error(r.Hit.Text)
+		}
+		break
+	}
+	refused := errors.New("no")
+	o.Read = func(i recording.Info) error {
+		if i.ID == id(3) {
+			return refused
+		}
+		return nil
+	}
+	err = nil
+	n := 0
+	for _, e := range Search(context.Background(), o, list, Query{Match: match}) {
+		n, err = n+1, e
+	}
+	if !errors.Is(err, refused) || n != 1001 {
+		t.Errorf("after %d: %v", n, err)
+	}
+	o.Read = func(i recording.Info) error { panic("oops") }
+	for _, e := range Search(context.Background(), o, list, Query{Match: match}) {
+		err = e
+	}
+	if err == nil || !strings.Contains(err.Error(), "oops") {
+		t.Errorf("a panic gives %v", err)
+	}
+}
+
+func TestPattern(t *testing.T) {
+	for _, tc := range []struct {
+		p             Pattern
+		pattern, line string
+		want          string
+	}{
+		{Pattern{}, "a.c", "xabc", "abc"},
+		{Pattern{Fixed: true}, "a.c", "xabca.c", "a.c"},
+		{Pattern{FoldCase: true}, "secret", "my SeCReT", "SeCReT"},
+		{Pattern{FoldCase: true}, "a|B", "xb", "b"},
+		{Pattern{FoldCase: true}, "k", "\u212a", "\u212a"}, // the sign of kelvin
+		{Pattern{FoldCase: true}, "über", "ÜBER", "ÜBER"},
+		{Pattern{}, "(?i)abc", "xABC", "ABC"},
+		{Pattern{FoldCase: true, Fixed: true}, "A+[", "xa+[", "a+["},
+		{Pattern{Fixed: true}, "none", "non", ""},
+		{Pattern{FoldCase: true}, "[@", "", "error"},
+	} {
+		match, err := tc.p.Compile(tc.pattern)
+		if err != nil {
+			if tc.want != "error" {
+				t.Errorf("%v %q: %v", tc.p, tc.pattern, err)
+			}
+			continue
+		}
+		got := ""
+		if m := match([]byte(tc.line)); m != nil {
+			got = tc.line[m[0]:m[1]]
+		}
+		if got != tc.want {
+			t.Errorf("%v %q in %q gives %q, not %q", tc.p, tc.pattern, tc.line, got, tc.want)
+		}
+	}
+}
