@@ -159,7 +159,7 @@ func (p *grepPrinter) unread(u find.Unread) error {
 	if u.Session.User != "" {
 		line += " (" + plain.Word(u.Session.User) + " on " + plain.Word(u.Session.Target) + ")"
 	}
-	_, err := fmt.Fprintf(p.errs, "%s: not searched: %s\n", line, plain.Line(u.Why))
+	_, err := fmt.Fprintf(p.errs, "%s: not all searched: %s\n", line, plain.Line(u.Why))
 	return err
 }
 

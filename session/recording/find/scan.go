@@ -113,11 +113,11 @@ func (s *scan) line(h Hit, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	if at := s.info.Start.Add(h.At); at.Before(s.q.Since) || !s.q.Until.IsZero() && !at.Before(s.q.Until) {
-		return
-	}
 	m := s.q.Match(text)
 	if m == nil {
+		return
+	}
+	if at := s.info.Start.Add(h.At); at.Before(s.q.Since) || !s.q.Until.IsZero() && !at.Before(s.q.Until) {
 		return
 	}
 	h.Session, h.Text, h.From, h.To = s.info, string(text), m[0], m[1]

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
 // Command is what somebody typed at a prompt and entered, as it stood on the screen
@@ -27,6 +26,12 @@ const (
 	maxMark     = 64       // bytes of a shell's mark
 	thinks      = 100 * time.Millisecond
 	maxPrompted = 200 // rows that one line of input takes
+
+	// Cells that may be looked at for commands: so many for each byte and each
+	// microsecond, and no more at once than two of the largest screens have. A
+	// recording that is made of prompts mustn't hold up a search.
+	perByte, perMicrosecond = 8, 1
+	maxWork                 = 2 * MaxCols * MaxRows
 )
 
 // Commands finds the commands in what programs write to a terminal. There is no
@@ -66,6 +71,7 @@ type Commands struct {
 	joins  bool   // what is typed goes on with that one
 	held   *Command
 	doubt  bool   // it was seen by its echo alone
+	work   int    // cells that may still be looked at
 	mark   []byte // of an OSC
 	text   []byte
 }
@@ -83,7 +89,7 @@ const (
 // status, shows that it is whole; or at once, line by line and without a status, if
 // early says so.
 func NewCommands(t *Terminal, early bool, emit func(Command)) *Commands {
-	c := &Commands{t: t, emit: emit, early: early}
+	c := &Commands{t: t, emit: emit, early: early, work: maxWork}
 	t.typed = c
 	return c
 }
@@ -117,6 +123,8 @@ func (c *Commands) before(at time.Duration, b []byte) {
 	case c.armed == unarmed && !c.edits && at-c.at >= thinks && len(b) <= maxEcho && len(b) > 0 && b[0] > ' ' && b[0] != 0x7f:
 		c.arm(echoed)
 	}
+	c.work += min(maxWork, perByte*len(b)) + int(min(maxWork, perMicrosecond*max(0, at-c.at).Microseconds()))
+	c.work = min(c.work, maxWork)
 	c.at, c.burst = at, len(b)
 }
 
@@ -195,45 +203,6 @@ func (c *Commands) arm(how arming) {
 	c.right = string(bytes.TrimSpace(c.rowText(r, t.x, len(r.cells))))
 }
 
-// prompts are the characters in which a prompt ends, before a space.
-const prompts = "$#%>❯➜»λ›▶"
-
-// prompted reports whether a row looks like a prompt up to a column.
-func (c *Commands) prompted(r *row, x int) bool {
-	if x < 2 || glyphAt(r, x-1) != 0 || x-2 >= len(r.cells) {
-		return false
-	}
-	switch g := glyphAt(r, x-2); {
-	case g == '.':
-		return x == 4 && string(c.rowText(r, 0, 3)) == "..." // an interpreter's
-	case g == 0 || g >= cluster:
-		return false
-	case g == '%' && x > 2 && unicode.IsDigit(rune(glyphAt(r, x-3))):
-		return false // of something that is done
-	default:
-		return bytes.ContainsRune([]byte(prompts), rune(g))
-	}
-}
-
-// split finds the prompt in a line that has more already.
-func (c *Commands) split(r *row) {
-	if c.kcol > 0 && c.shows(r, c.known, c.kcol) {
-		c.prompt, c.col, c.right = c.known, c.kcol, ""
-		return
-	}
-	for x := 2; x < len(r.cells); x++ {
-		if c.prompted(r, x) {
-			c.col, c.prompt, c.right = x, string(c.rowText(r, 0, x)), ""
-			return
-		}
-	}
-}
-
-// shows reports whether a row starts with a prompt.
-func (c *Commands) shows(r *row, prompt string, col int) bool {
-	return string(c.rowText(r, 0, col)) == prompt
-}
-
 // full reports whether the next row may go on with this one.
 func (c *Commands) full(r *row) bool { return r.wrapped || len(r.cells) >= c.t.cols }
 
@@ -305,6 +274,9 @@ func (c *Commands) above(r *row) *row {
 		if c.shows(c.t.page.rows[up], c.prompt, c.col) {
 			return c.t.page.rows[up]
 		}
+		if c.work -= c.col; c.work < 0 {
+			return r
+		}
 	}
 	return r
 }
@@ -319,6 +291,7 @@ func (c *Commands) read(first, end *row) []byte {
 		from = max(slices.Index(rows, first), 0)
 	}
 	to := max(slices.Index(rows, end), from)
+	c.work -= len(rows)
 	for to+1 < len(rows) && c.full(rows[to]) && !blankCells(rows[to+1].cells) {
 		to++
 	}
@@ -337,8 +310,9 @@ func (c *Commands) read(first, end *row) []byte {
 				line = trimRight(cut)
 			}
 		}
-		if text = append(text, line...); len(text) > maxCommand {
-			return append(text[:maxCommand], "…"...)
+		text = append(text, line...)
+		if c.work -= len(r.cells); c.work < 0 && i < to-from || len(text) > maxCommand {
+			return append(text[:min(len(text), maxCommand)], "…"...)
 		}
 		if !c.full(r) && i < to-from {
 			text = append(text, '\n')
@@ -380,20 +354,6 @@ func (c *Commands) flush() {
 	}
 }
 
-// continues reports whether a prompt asks for the rest of what was entered: that of
-// bash and dash, of zsh, of interpreters.
-func continues(prompt []byte) bool {
-	p := bytes.TrimSpace(prompt)
-	if string(p) == "..." || string(p) == ">" || string(p) == "->" {
-		return true
-	}
-	p, ok := bytes.CutSuffix(p, []byte(">"))
-	for _, word := range bytes.Fields(p) {
-		ok = ok && bytes.Contains([]byte(" quote dquote bquote heredoc cmdsubst subsh pipe if elif then else for while until do case function cmdand cmdor array cursh select repeat braceparam math cond heredocd "), slices.Concat([]byte(" "), word, []byte(" ")))
-	}
-	return ok
-}
-
 // rowText returns the text of cells, with spaces behind the last one up to end; valid
 // until the next call.
 func (c *Commands) rowText(r *row, from, end int) []byte {
@@ -410,55 +370,4 @@ func (c *Commands) rowText(r *row, from, end int) []byte {
 		}
 	}
 	return c.text
-}
-
-// osc hears of a piece of an OSC, and whether it ends there.
-func (c *Commands) osc(b []byte, end bool) {
-	if len(c.mark) < maxMark {
-		c.mark = append(c.mark, b[:min(len(b), maxMark-len(c.mark))]...)
-	}
-	if !end {
-		return
-	}
-	mark := c.mark
-	c.mark = c.mark[:0]
-	if last := b[len(b)-1]; last == 0x18 || last == 0x1a { // CAN and SUB undo it
-		return
-	}
-	if i := bytes.IndexFunc(mark, func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == 0x9c }); i >= 0 {
-		mark = mark[:i]
-	}
-	if mark, ok := bytes.CutPrefix(mark, []byte("133;")); ok && len(mark) > 0 && (len(mark) == 1 || mark[1] == ';') {
-		c.marked(mark[0], mark[1:])
-	}
-}
-
-// marked hears of a shell's mark.
-func (c *Commands) marked(what byte, rest []byte) {
-	t := c.t
-	switch what {
-	case 'A':
-		c.flush()
-	case 'B':
-		c.arm(sure)
-	case 'C':
-		if c.armed == sure {
-			c.edits, c.fresh = false, false
-			c.enter(t.page.rows[t.y])
-		}
-	case 'D':
-		if status, ok := bytes.CutPrefix(rest, []byte(";")); ok && c.held != nil {
-			n, digits := 0, 0
-			for _, d := range status {
-				if d < '0' || d > '9' || digits == 3 {
-					break
-				}
-				n, digits = 10*n+int(d-'0'), digits+1
-			}
-			if digits > 0 {
-				c.held.Status = &n
-			}
-		}
-		c.flush()
-	}
 }

@@ -199,6 +199,22 @@ func TestCommandsEarly(t *testing.T) {
 	}
 }
 
+// What is made of nothing but prompts takes no more time than its bytes allow: cells
+// that are looked at are counted, and what is too much is cut.
+func TestCommandsAreCheap(t *testing.T) {
+	term, told := New(MaxCols, MaxRows), 0
+	c := NewCommands(term, false, func(cmd Command) { told += len(cmd.Text) })
+	c.Write(0, []byte(strings.Repeat("abcdefghi ", MaxCols/10*(MaxRows-1))+"\x1b[H"))
+	unit := "\x1b]133;B\a\x1b[999B\x1b]133;C\a\x1b[H"
+	for range 5000 {
+		c.Write(0, []byte(unit))
+	}
+	c.Close()
+	if most := maxWork + perByte*(MaxCols*MaxRows+5000*len(unit)) + 5000*(MaxCols+len("…")); told > most {
+		t.Errorf("%d bytes of %d", told, most)
+	}
+}
+
 func FuzzCommands(f *testing.F) {
 	for _, c := range typings(f) {
 		var all []byte

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"slices"
 	"time"
 	"unicode"
 )
@@ -40,8 +41,9 @@ func glyphAt(r *row, x int) uint32 {
 // update takes over how the row looks, which it does since it was last written on.
 func (s *seen) update(r *row) {
 	told := r.told && !r.dirty
-	for len(s.cells) < len(r.cells) {
-		s.cells = append(s.cells, seenCell{})
+	if was := len(s.cells); was < len(r.cells) {
+		s.cells = slices.Grow(s.cells, len(r.cells)-was)[:len(r.cells)]
+		clear(s.cells[was:])
 	}
 	changed := false
 	for x := range s.cells {
