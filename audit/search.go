@@ -11,19 +11,20 @@ import (
 // Query selects events. Every field that is set must match; the zero Query
 // matches everything. Text is compared exactly unless said otherwise.
 type Query struct {
-	User    string       // the account, or its hash for a name that none has
-	Target  string       // full name, or the part before the dot
-	Session string       // ULID of a session, of its recording, or of a client connection; upper or lower case
-	Ref     string       // reference ID, upper or lower case
-	Type    string       // a type, or the part before the dot: "login"
-	Source  netip.Prefix // the client's address
-	Since   time.Time    // at or after
-	Until   time.Time    // before
+	User     string       // the account, or its hash for a name that none has
+	UserHash string       // with User: what the log has of that name where no account had it; "" leaves it out
+	Target   string       // full name, or the part before the dot
+	Session  string       // ULID of a session, of its recording, or of a client connection; upper or lower case
+	Ref      string       // reference ID, upper or lower case
+	Type     string       // a type, or the part before the dot: "login"
+	Source   netip.Prefix // the client's address
+	Since    time.Time    // at or after
+	Until    time.Time    // before
 }
 
 // Matches says whether e is selected.
 func (q Query) Matches(e Event) bool {
-	return (q.User == "" || q.User == e.User || q.User == e.UserHash) &&
+	return (q.User == "" || q.User == e.User || q.User == e.UserHash || q.UserHash != "" && q.UserHash == e.UserHash) &&
 		(q.Target == "" || OnTarget(e.Target, q.Target)) &&
 		(q.Session == "" || q.matchesSession(e)) &&
 		(q.Ref == "" || strings.EqualFold(q.Ref, e.Ref)) &&

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -40,7 +41,7 @@ type File struct {
 
 // FileQuery is which files are wanted; zero fields want any.
 type FileQuery struct {
-	User, Lab, Target, Session string
+	User, Lab, Target, Session string // a session in upper or lower case
 	Direction                  string
 	Since, Until               time.Time
 }
@@ -48,7 +49,7 @@ type FileQuery struct {
 func (q FileQuery) wants(f File) bool {
 	return (q.User == "" || f.User == q.User) && (q.Lab == "" || f.Lab == q.Lab) &&
 		(q.Target == "" || audit.OnTarget(f.Target, q.Target)) &&
-		(q.Session == "" || f.Session == q.Session) &&
+		(q.Session == "" || strings.EqualFold(f.Session, q.Session)) &&
 		(q.Direction == "" || f.Direction == q.Direction || f.More > 0) &&
 		!f.At.Before(q.Since) && (q.Until.IsZero() || f.At.Before(q.Until))
 }

@@ -82,7 +82,9 @@ func auditSearchCmd() *cobra.Command {
 
 A time is a date (2026-03-01), a date and time (2026-03-01T09:00:00Z), both UTC
 unless they say otherwise, or an age (90m, 24h, 7d). Names that no account has
-are in the log as hashes only, since people type passphrases there.`,
+are in the log as hashes only, since people type passphrases there. --user finds
+those too where it can read the server's secret (as root on the server); else it
+says that it didn't look for them.`,
 		Example: `  entry audit search --user alice --since 7d
   entry audit search --type login --source 192.0.2.0/24
   entry audit search --ref K7Q2MX            the reference a user was shown
@@ -102,6 +104,13 @@ are in the log as hashes only, since people type passphrases there.`,
 			dir, err := auditLogDir(cmd)
 			if err != nil {
 				return err
+			}
+			if q.User != "" {
+				if keys, err := serverKeys(cmd); err == nil {
+					q.UserHash = keys.HashName(q.User)
+				} else {
+					_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: without the server's secret nobody can tell which names that no account has were %s, so those aren't searched: %v\n", plain.Word(q.User), err)
+				}
 			}
 			n, err := listEvents(cmd, audit.Search(dir, q))
 			if err == nil && n == 0 {

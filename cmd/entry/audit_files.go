@@ -182,17 +182,25 @@ func sha256Of(path string) ([]byte, error) {
 // contentDigest is what the log has of a content with that SHA-256, by the server's
 // secret.
 func contentDigest(cmd *cobra.Command, sum []byte) (string, error) {
-	cfg, err := loadConfig(cmd)
-	if err != nil {
-		return "", err
-	}
-	master, err := os.ReadFile(cfg.Keys.Secret)
+	keys, err := serverKeys(cmd)
 	if err != nil {
 		return "", hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there, or give --identity")
 	}
-	keys, err := secret.DeriveKeys(master)
-	if err != nil {
-		return "", failf(exitUsage, "%s: %w", cfg.Keys.Secret, err)
-	}
 	return keys.HashFile("content", sum), nil
+}
+
+// serverKeys are made of the server's secret, which its own account and root may read.
+func serverKeys(cmd *cobra.Command) (keys secret.Keys, err error) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return keys, err
+	}
+	master, err := os.ReadFile(cfg.Keys.Secret)
+	if err != nil {
+		return keys, err
+	}
+	if keys, err = secret.DeriveKeys(master); err != nil {
+		return keys, fmt.Errorf("%s: %w", cfg.Keys.Secret, err)
+	}
+	return keys, nil
 }

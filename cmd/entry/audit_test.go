@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/bastion/identity/secret"
+	"entry/bastion/site"
+	"entry/e2e/testkit"
 )
 
 // auditLog makes a log with three events, one of them with what a hostile peer
@@ -112,6 +115,40 @@ func TestAuditSearch(t *testing.T) {
 	out, errs, err := runAudit(append([]string{"search", "--user", "alice"}, flags...)...)
 	if exitCode(err) != exitFailure || strings.Count(out, "\n") != 2 || !strings.Contains(errs, "line 2 (seq 2)") || strings.Contains(out+errs+err.Error(), "\x1b") {
 		t.Errorf("%q, %q, %v", out, errs, err)
+	}
+}
+
+// What was typed where no account has that name is in the log as a hash by the
+// server's secret: who can read that finds it, and who can't is told.
+func TestAuditSearchUnknownNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	testkit.Check(t, site.Init(dir, "127.0.0.1:2222"))
+	keys := testkit.Must(secret.DeriveKeys([]byte(testkit.ReadFile(t, filepath.Join(dir, "keys", "secret")))))(t)
+	key := testkit.Must(audit.ReadKey(filepath.Join(dir, "keys", "audit.key")))(t)
+	log := testkit.Must(audit.Open(filepath.Join(dir, "audit"), audit.Options{Key: key, Witness: filepath.Join(dir, "witness")}))(t)
+	testkit.Check(t, log.Append(t.Context(), audit.Event{Type: audit.LoginFailed, UserHash: keys.HashName("mallory")}, audit.Event{Type: audit.LoginFailed, UserHash: keys.HashName("Mallory")}))
+	testkit.Check(t, log.Close())
+
+	search := func(name ...string) (string, string, error) {
+		var out, errs bytes.Buffer
+		cmd := rootCmd()
+		cmd.SetOut(&out)
+		cmd.SetErr(&errs)
+		cmd.SetArgs(append([]string{"audit", "search", "--dir", dir}, name...))
+		err := cmd.ExecuteContext(t.Context())
+		return out.String(), errs.String(), err
+	}
+	out, errs, err := search("--user", "mallory")
+	if err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "user_hash="+keys.HashName("mallory")) || errs != "" {
+		t.Errorf("%q, %q, %v", out, errs, err)
+	}
+	testkit.Check(t, os.Remove(filepath.Join(dir, "keys", "secret")))
+	out, errs, err = search("--user", "mallory")
+	if exitCode(err) != exitNotFound || out != "" || !strings.HasPrefix(errs, "entry: note: without the server's secret nobody can tell which names that no account has were mallory, so those aren't searched: ") {
+		t.Errorf("%q, %q, %v", out, errs, err)
+	}
+	if out, _, err = search("--user", keys.HashName("mallory")); err != nil || strings.Count(out, "\n") != 1 {
+		t.Errorf("%q, %v", out, err)
 	}
 }
 
