@@ -25,7 +25,7 @@ func TestWhatTheUserSaw(t *testing.T) {
 	w.sendLine(`for i in $(seq 1000); do printf '\r\033[K%d of it' $i; case $i in *00) sleep 0.2;; esac; done; echo; echo do''ne`)
 	w.expect(`done\r?\n`)
 
-	follow := onTerminal(t, command(built, "sessions", "play", "last", "--follow", "--identity", s.path("auditor.key"), "--dir", s.dir))
+	follow := onTerminal(t, command(built, "sessions", "watch", "--user", "alice", "--identity", s.path("auditor.key"), "--dir", s.dir))
 	follow.expect(`done`)
 	w.sendLine("echo live-$((40+2))")
 	follow.expect(`live-42`)
@@ -33,10 +33,14 @@ func TestWhatTheUserSaw(t *testing.T) {
 	if code := w.wait(); code != 7 {
 		t.Fatalf("exit status %d: %q", code, w.text())
 	}
+	follow.expect(`entry: session [0-9A-Z]{26} ended at \S+Z \(complete\)\r?\n`)
 	if code := follow.wait(); code != 0 {
 		t.Errorf("following: exit status %d: %q", code, follow.text())
 	}
 	rec := s.awaitSessions(1)[0]
+	if e := s.awaitEvent("recording.read", nil); e.Session != rec.ID || e.Detail != "watch" {
+		t.Errorf("%+v", e)
+	}
 
 	text := s.export(rec.ID, "text")
 	for _, want := range []string{

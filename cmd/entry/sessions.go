@@ -42,7 +42,7 @@ SESSION is an ID, the unambiguous start of one, or "last". Times are UTC.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsExportCmd(), sessionsGrepCmd())
+	cmd.AddCommand(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsWatchCmd(), sessionsExportCmd(), sessionsGrepCmd())
 	cmd.AddCommand(actingVerbs()...)
 	return cmd
 }

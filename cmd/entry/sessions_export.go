@@ -45,7 +45,7 @@ output. A file that is there already is not overwritten.`,
 					defer func() { err = errors.Join(err, f.Close()) }()
 					out = f
 				}
-				if err := cutNote(cmd.ErrOrStderr(), export.Write(r.Next, out, r.Header(), c)); err != nil {
+				if err := cutNote(cmd.ErrOrStderr(), export.Write(r.Next, out, r.Header(), c, r.all)); err != nil {
 					return fmt.Errorf("export: %w", err)
 				}
 				return nil

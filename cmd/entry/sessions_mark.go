@@ -38,7 +38,7 @@ takes a mark back.`,
 				return err
 			}
 			if info.State == recording.Live {
-				return hinted(failf(exitFailure, "session %s is still running", info.ID), "mark it once it is over; entry sessions play --follow shows it now")
+				return hinted(failf(exitFailure, "session %s is still running", info.ID), "mark it once it is over; entry sessions watch shows it now")
 			}
 			cfg, err := loadConfig(cmd)
 			if err != nil {

@@ -121,7 +121,7 @@ func showSession(cmd *cobra.Command, r *opened, c recording.Channel, follow bool
 	h := r.Header()
 	o.Channel, o.Start, o.Length, o.Notes = c, h.Start, c.End, note
 	// Notes that can't be written don't stop the replay.
-	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, plain.Word(h.User), plain.Word(h.Target), plain.Time(h.Start), describeChannel(c))
+	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, plain.Word(h.User), plain.Word(h.Target), plain.Time(h.Start), play.Describe(c))
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o.Again = r.again
@@ -179,15 +179,20 @@ func withChannel(cmd *cobra.Command, name, verb string, number int64, f func(*op
 	if err := noteRead(cmd, info.ID, verb); err != nil {
 		return err
 	}
-	c, err := chooseChannel(dir, info.ID, ids, number)
+	return readChannel(dir, info.ID, ids, number, f)
+}
+
+// readChannel is withChannel once that is known and noted.
+func readChannel(dir, id string, ids []age.Identity, number int64, f func(*opened, recording.Channel) error) (err error) {
+	c, all, err := chooseChannel(dir, id, ids, number)
 	if err != nil {
 		return sealedError(err)
 	}
-	r, err := recording.OpenRecording(dir, info.ID, ids...)
+	r, err := recording.OpenRecording(dir, id, ids...)
 	if err != nil {
 		return sealedError(err)
 	}
-	o := &opened{r, dir, ids, false}
+	o := &opened{r, dir, ids, all, false}
 	defer func() { err = errors.Join(err, o.Close()) }()
 	return f(o, c)
 }
@@ -197,6 +202,7 @@ type opened struct {
 	*recording.Reader
 	dir   string
 	ids   []age.Identity
+	all   []recording.Channel
 	ended bool // nobody writes it any more
 }
 
@@ -225,19 +231,20 @@ func (o *opened) grows() bool {
 
 // chooseChannel reads the recording once for its channels. What is damaged
 // further on is told when it is reached.
-func chooseChannel(dir, id string, ids []age.Identity, number int64) (recording.Channel, error) {
-	list, err := channelsOf(dir, id, ids)
+func chooseChannel(dir, id string, ids []age.Identity, number int64) (c recording.Channel, all []recording.Channel, err error) {
+	all, err = channelsOf(dir, id, ids)
 	var bad *recording.BadSegment
-	if err != nil && !errors.Is(err, recording.ErrTruncated) && !(errors.As(err, &bad) && len(list) > 0) {
-		return recording.Channel{}, err
+	if err != nil && !errors.Is(err, recording.ErrTruncated) && !(errors.As(err, &bad) && len(all) > 0) {
+		return c, nil, err
 	}
 	if number < 0 {
-		return recording.Choose(list)
+		c, err = recording.Choose(all)
+		return c, all, err
 	}
-	for _, c := range list {
+	for _, c := range all {
 		if int64(c.Number) == number {
-			return c, nil
+			return c, all, nil
 		}
 	}
-	return recording.Channel{}, fmt.Errorf("channel %d: %w", number, recording.ErrNoChannel)
+	return c, all, fmt.Errorf("channel %d: %w", number, recording.ErrNoChannel)
 }

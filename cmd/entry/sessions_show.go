@@ -14,6 +14,7 @@ import (
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
+	"entry/session/recording/play"
 )
 
 func sessionsShowCmd() *cobra.Command {
@@ -126,52 +127,6 @@ func channelLines(list []recording.Channel) []channelLine {
 	return out
 }
 
-// describeChannel says in one line what a channel was. What the user or the
-// target chose is quoted.
-func describeChannel(c recording.Channel) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d", c.Number)
-	switch {
-	case c.Program != "":
-		b.WriteString(" " + c.Program)
-	case c.Type != "":
-		b.WriteString(" " + plain.Word(c.Type))
-	}
-	if c.Command != "" {
-		b.WriteString(" " + plain.Quote(c.Command))
-	}
-	if c.Destination != "" {
-		b.WriteString(" to " + plain.Word(c.Destination))
-	}
-	if c.PTY {
-		fmt.Fprintf(&b, ", terminal %s %dx%d", plain.Word(c.Term), c.Cols, c.Rows)
-	}
-	if c.Program != "" || c.Output+c.Error > 0 {
-		fmt.Fprintf(&b, ", %s out", plain.Size(c.Output+c.Error))
-	}
-	if c.Input > 0 {
-		fmt.Fprintf(&b, ", %s in", plain.Size(c.Input))
-	}
-	if c.Down+c.Up > c.Output+c.Error+c.Input {
-		fmt.Fprintf(&b, ", %s down and %s up passed", plain.Size(c.Down), plain.Size(c.Up))
-	}
-	if c.Gaps > 0 {
-		fmt.Fprintf(&b, ", %s", plain.Count(c.Gaps, "gap"))
-	}
-	if c.Program != "" {
-		b.WriteString(", " + c.Exit.String())
-	}
-	return b.String() + ", " + plain.Line(coverageOf(c))
-}
-
-// coverageOf says how much of a channel is kept.
-func coverageOf(c recording.Channel) string {
-	if c.Coverage == "" {
-		return "partial: its end is missing"
-	}
-	return recording.Describe(c.Coverage, c.Missing)
-}
-
 // printVerdict writes what show has to say of one recording. verr is what
 // verifying and reading said.
 func printVerdict(out io.Writer, v evidence.Verdict, n evidence.Note, list []recording.Channel, asJSON bool, verr error) error {
@@ -210,10 +165,9 @@ func printVerdict(out io.Writer, v evidence.Verdict, n evidence.Note, list []rec
 		}
 	}
 	for n, c := range list {
-		w.Row(map[bool]string{true: "channels", false: ""}[n == 0], describeChannel(c))
-		for _, variable := range c.Env {
-			name, value, _ := strings.Cut(variable, "=")
-			w.Row("", fmt.Sprintf("  environment %s=%s", plain.Word(name), plain.Quote(value)))
+		w.Row(map[bool]string{true: "channels", false: ""}[n == 0], play.Describe(c))
+		for _, line := range play.Environment(c) {
+			w.Row("", "  "+line)
 		}
 	}
 	return w.Flush()

@@ -157,6 +157,24 @@ func Choose(list []Channel) (Channel, error) {
 	return Channel{}, fmt.Errorf("choose channel: %w", ErrNoChannel)
 }
 
+// ChooseOpen returns the channel of a running session that a person most likely wants
+// to see: of those that are open the newest with a terminal, else the newest with a
+// program, else the newest.
+func ChooseOpen(list []Channel) (Channel, error) {
+	for _, fits := range []func(Channel) bool{
+		func(c Channel) bool { return c.PTY },
+		func(c Channel) bool { return c.Program != "" },
+		func(Channel) bool { return true },
+	} {
+		for _, c := range slices.Backward(list) {
+			if c.Coverage == "" && fits(c) {
+				return c, nil
+			}
+		}
+	}
+	return Channel{}, fmt.Errorf("choose an open channel: %w", ErrNoChannel)
+}
+
 // Command is the command line in the frame of an exec request; false for any other
 // frame.
 func (f Frame) Command() (string, bool) {

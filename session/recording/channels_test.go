@@ -52,3 +52,21 @@ func TestChannels(t *testing.T) {
 		t.Errorf("chosen of none: %v", err)
 	}
 }
+
+// Of a running session the newest channel that is open is shown.
+func TestChooseOpen(t *testing.T) {
+	ended, shell, exec, forward := Channel{Number: 0, PTY: true, Coverage: Recorded}, Channel{Number: 1, PTY: true, Program: "shell"},
+		Channel{Number: 2, Program: "exec"}, Channel{Number: 3, Destination: "db:1"}
+	for _, tt := range []struct {
+		list []Channel
+		want int
+	}{
+		{nil, -1}, {[]Channel{ended}, -1}, {[]Channel{ended, shell, exec, forward}, 1}, {[]Channel{ended, exec, forward}, 2},
+		{[]Channel{ended, forward}, 3}, {[]Channel{{Number: 7, PTY: true}, {Number: 8, PTY: true}, ended}, 8},
+	} {
+		c, err := ChooseOpen(tt.list)
+		if (err != nil) != (tt.want < 0) || err == nil && int(c.Number) != tt.want {
+			t.Errorf("%+v: %+v, %v", tt.list, c, err)
+		}
+	}
+}

@@ -36,14 +36,16 @@ type castTerm struct {
 
 // asciicast writes a channel as asciicast v3. Sequences that could act
 // outside a player (OSC, DCS, queries) are left out, so that a player in a
-// terminal is safe, too; full-screen programs stay intact. Every byte of the
+// terminal is safe, too; full-screen programs stay intact. Below the header, which
+// has the environment, comments say what the session was. Every byte of the
 // result is printable ASCII.
-func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel) error {
+func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel, all []recording.Channel) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	cols, rows := screen.Fit(int(c.Cols), int(c.Rows)) // without a terminal the customary size
 	head := castHeader{
 		Version: 3, Term: castTerm{Cols: cols, Rows: rows, Type: c.Term}, Timestamp: h.Start.Unix(),
 		Command: c.Command, Title: fmt.Sprintf("%s on %s, session %s", h.User, h.Target, h.ID),
+		Env: environment(c),
 	}
 	b, err := json.Marshal(head)
 	if err != nil {
@@ -51,6 +53,7 @@ func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.He
 	}
 	writeASCII(out, b)
 	_ = out.WriteByte('\n') // a bufio.Writer keeps its error for Flush
+	writeAbout(out, h, c, all)
 	e := caster{out: out, at: c.Start}
 	e.output, e.input = sanitise(&e.buf, cols, e.skipped), sanitise(&e.buf, cols, e.skipped)
 	e.commands = CommandsOf(c, true, func(cmd screen.Command) { e.entered = append(e.entered, cmd.Text) })

@@ -118,7 +118,7 @@ const commandsLegend = "# Times are UTC, of when it was entered. =1: it ended wi
 	"# |: the same command goes on. #: a note of entry's.\n"
 
 // commands writes a channel's commands, each with its time and prompt.
-func commands(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel) error {
+func commands(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel, _ []recording.Channel) error {
 	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), start: h.Start}
 	_, _ = t.out.WriteString(commandsLegend) // a bufio.Writer keeps its error for Flush
 	m := CommandsOf(c, false, func(cmd screen.Command) {

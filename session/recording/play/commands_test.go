@@ -52,7 +52,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out bytes.Buffer
-			if err := commands(from(tc.frames), &out, recording.Header{Start: start}, tc.c); err != nil {
+			if err := commands(from(tc.frames), &out, recording.Header{Start: start}, tc.c, nil); err != nil {
 				t.Fatal(err)
 			}
 			got := strings.TrimPrefix(strings.TrimPrefix(out.String(), commandsLegend), "# 2026-01-02\n")
@@ -67,7 +67,7 @@ func TestCommands(t *testing.T) {
 func TestAsciicastHasMarkers(t *testing.T) {
 	var out bytes.Buffer
 	c := recording.Channel{Number: 1, Start: time.Second, PTY: true, Program: "shell", Cols: 80, Rows: 24}
-	if err := asciicast(from(shellAt()), &out, recording.Header{}, c); err != nil {
+	if err := asciicast(from(shellAt()), &out, recording.Header{}, c, nil); err != nil {
 		t.Fatal(err)
 	}
 	var markers []string

@@ -16,9 +16,10 @@ type Format struct {
 	Help string
 	// AsItCame says that nothing is made safe: it must not reach a terminal.
 	AsItCame bool
-	// Write writes channel c, whose frames are among those of next. It returns
-	// nil at the true end and otherwise the error of next or of w.
-	Write func(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel) error
+	// Write writes channel c, whose frames are among those of next; all are the
+	// recording's channels, for the head. It returns nil at the true end and
+	// otherwise the error of next or of w.
+	Write func(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel, all []recording.Channel) error
 }
 
 // Formats are all there are, the usual one first. A new one has its own file
@@ -32,7 +33,7 @@ var Formats = []Format{
 }
 
 // raw writes a channel's output and errors as they came, byte for byte.
-func raw(next func() (recording.Frame, error), w io.Writer, _ recording.Header, c recording.Channel) error {
+func raw(next func() (recording.Frame, error), w io.Writer, _ recording.Header, c recording.Channel, _ []recording.Channel) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	err := each(next, c.Number, func(f recording.Frame) error {
 		if f.Kind != recording.Output && f.Kind != recording.Error {

@@ -225,7 +225,7 @@ func FuzzSanitise(f *testing.F) {
 		// Whatever comes, a text has no controls at all.
 		var out bytes.Buffer
 		frames := []recording.Frame{{Kind: recording.Output, Data: in}}
-		if err := text(from(frames), &out, recording.Header{}, recording.Channel{Number: 0}); err != nil {
+		if err := text(from(frames), &out, recording.Header{}, recording.Channel{Number: 0}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if i := strings.IndexFunc(out.String(), func(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 }); i >= 0 {

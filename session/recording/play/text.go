@@ -15,8 +15,9 @@ import (
 // text writes the transcript of a channel: every line that ever could be read on
 // its screen, with its time in UTC and a mark. What a recorded program prints
 // can't look like a mark, for each line begins with entry's own columns.
-func text(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel) error {
+func text(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel, all []recording.Channel) error {
 	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), start: h.Start}
+	writeAbout(t.out, h, c, all)
 	_, _ = t.out.WriteString(textLegend) // a bufio.Writer keeps its error for Flush
 	lines := Transcribe(c, t.line)
 	at := c.Start
