@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"entry/e2e/testkit"
 )
@@ -27,8 +28,10 @@ func TestWhatTheUserSaw(t *testing.T) {
 
 	follow := onTerminal(t, command(built, "sessions", "watch", "--user", "alice", "--identity", s.path("auditor.key"), "--dir", s.dir))
 	follow.expect(`done`)
+	typed := time.Now()
 	w.sendLine("echo live-$((40+2))")
 	follow.expect(`live-42`)
+	t.Logf("the auditor sees what is typed after %s", time.Since(typed).Round(time.Millisecond))
 	w.sendLine("exit 7")
 	if code := w.wait(); code != 7 {
 		t.Fatalf("exit status %d: %q", code, w.text())

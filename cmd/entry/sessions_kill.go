@@ -41,6 +41,9 @@ at another server on the same database needs the whole ID.`,
 				return failf(exitUsage, "say why with --reason TEXT; the user reads it")
 			}
 			o, err := runningServer(cmd)
+			if err != nil && exitCode(err) != exitUsage {
+				return hinted(err, "sessions run only while a server does")
+			}
 			if err != nil {
 				return err
 			}
@@ -92,7 +95,7 @@ func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionIn
 			fmt.Sprintf("the first two are %s and %s", fits[0].ID, fits[1].ID))
 	}
 	if id, err := ulid.ParseStrict(strings.ToUpper(name)); err == nil {
-		return access.SessionInfo{ID: id.String()}, nil
+		return access.SessionInfo{ID: id.String()}, goneSession(cmd, id.String(), nil)
 	}
 	if _, i, err := findRecording(cmd, name); err == nil && name != "last" {
 		return access.SessionInfo{}, goneSession(cmd, i.ID, failf(exitNotFound, "session %s isn't running", i.ID))
