@@ -142,7 +142,7 @@ func parse(kind, body, comment string) (ssh.PublicKey, *Error) {
 		}
 		return nil, e
 	}
-	if err != nil {
+	if err != nil || strings.Contains(body, "\r") { // which the library skips
 		return nil, refuse(Malformed, "", "the key is not base64")
 	}
 	var blob struct {
