@@ -51,7 +51,7 @@ func listen(t testing.TB, may May, dir string) (socket string, relays chan *rela
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	relays = make(chan *relay, 100)
+	relays = make(chan *relay, 1000) // scp connects once for each source
 	go func() {
 		for {
 			c, err := l.Accept()
