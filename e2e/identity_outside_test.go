@@ -125,7 +125,7 @@ func TestRealm(t *testing.T) {
 		t.Errorf("a wrong code cost the directory %d binds", n)
 	}
 	code := alice.phone.code(t)
-	alice.mistakes("not "+phrase, code, phrase, code)
+	alice.mistakes("not "+phrase, code, phrase, alice.phone.code(t))
 	if c, err := s.dial(alice); err != nil {
 		t.Errorf("%v: asked %q", err, alice.asked())
 	} else {

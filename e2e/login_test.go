@@ -96,17 +96,17 @@ func TestWrongAnswers(t *testing.T) {
 	s.serve()
 
 	notAccepted := regexp.MustCompile(`Not accepted\. entry passphrase: $`)
-	t.Run("wrong passphrase, then right with the same code", func(t *testing.T) {
+	t.Run("wrong passphrase, then right with the same code, which is used up, and the next one", func(t *testing.T) {
 		p := s.enrolled("alice")
 		code := p.phone.code(t)
-		p.mistakes("not my passphrase", code, p.passphrase, code)
+		p.mistakes("not my passphrase", code, p.passphrase, code, p.passphrase, p.phone.code(t))
 		c, err := s.dial(p)
 		if err != nil {
 			t.Fatalf("%v: asked %q", err, p.asked())
 		}
 		defer c.Close()
 		asked := p.asked()
-		if len(asked) != 4 || !notAccepted.MatchString(asked[2]) {
+		if len(asked) != 6 || !notAccepted.MatchString(asked[2]) || asked[4] != "Code already used, wait for the next one. entry passphrase: " {
 			t.Errorf("asked %q", asked)
 		}
 	})

@@ -17,9 +17,9 @@ type codeKind uint8
 
 const (
 	codeWrong    codeKind = iota
-	codeRight             // spent by this connection
+	codeRight             // spent by this dialogue
 	codeUsed              // in time, but spent elsewhere
-	codeEarly             // the authenticator's clock is off; never accepted
+	codeEarly             // the authenticator's clock is off; never accepted, and counted like a wrong one
 	codeRecovery          // an unused recovery code
 	codeNeedless          // right temporary passphrase, no authenticator yet
 	codeTouch             // a security key was touched, and that stands for it
@@ -68,18 +68,13 @@ func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch,
 	if len(devices) == 0 {
 		holder, devices = d.a.dummy.ID, d.a.dummy.Authenticators
 	}
-	keptAuth, keptStep := d.conn.spent()
 	var best ownMatch
 	for _, dev := range devices {
 		seed, err := d.a.keys.OpenSeed(holder, dev.ID, dev.Sealed)
 		if err != nil {
 			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		kept := int64(-1)
-		if dev.ID == keptAuth {
-			kept = keptStep
-		}
-		m, err := secret.FindStep(seed, code, now, dev.LastStep, kept)
+		m, err := secret.FindStep(seed, code, now, dev.LastStep)
 		if err != nil {
 			return ownMatch{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
@@ -91,11 +86,10 @@ func (d *dialogue) findCode(acct Account, code string, now time.Time) (ownMatch,
 }
 
 // spend uses the step up, before the passphrase is looked at: whatever comes of
-// this dialogue, no other connection can use the code. This one can, once more.
+// this dialogue, nothing else can use the code, on this connection either. Else a
+// thief of one factor could find out, behind none or a wrong one, which code is
+// right, where nothing counts against the factor, and then show both.
 func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
-	if auth, step := d.conn.spent(); auth == m.authenticator && step == m.Step {
-		return codeRight, nil
-	}
 	won, err := d.a.store.SpendStep(context.WithoutCancel(ctx), m.authenticator, m.Step, d.a.now())
 	if err != nil {
 		return codeWrong, fmt.Errorf("%w: spend code: %w", ErrUnavailable, err)
@@ -103,8 +97,7 @@ func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
 	if !won {
 		return codeUsed, nil
 	}
-	d.conn.remember(m.authenticator, m.Step)
-	d.step = m.Step
+	d.step, d.authenticator = m.Step, m.authenticator
 	return codeRight, nil
 }
 

@@ -9,15 +9,12 @@ import (
 const dialoguesPerConn = 3
 
 // ConnState is what identity remembers of one client connection: how many
-// dialogues it has had and which code it has already spent. One ConnState
+// dialogues it has had and which code has been sent for it. One ConnState
 // belongs to one connection and is safe for concurrent use.
 type ConnState struct {
 	mu        sync.Mutex
 	dialogues int
-	spentAuth string // authenticator of the step spent here; "" for none
-	spentStep int64
-
-	text texted
+	text      texted
 
 	once, await     sync.Once
 	opened, awaited chan struct{}
@@ -46,22 +43,10 @@ func (c *ConnState) take() bool {
 	return true
 }
 
-// remember keeps a step that this connection has spent; forget drops it, once
-// a login has succeeded with it: a later confirmation needs a fresh code.
-func (c *ConnState) remember(auth string, step int64) {
-	c.mu.Lock()
-	c.spentAuth, c.spentStep = auth, step
-	c.mu.Unlock()
-}
-
+// forget drops the code that was sent, once a login has succeeded with it: a later
+// confirmation needs a fresh one.
 func (c *ConnState) forget() {
 	c.mu.Lock()
-	c.spentAuth, c.spentStep, c.text = "", 0, texted{}
+	c.text = texted{}
 	c.mu.Unlock()
-}
-
-func (c *ConnState) spent() (auth string, step int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.spentAuth, c.spentStep
 }

@@ -44,8 +44,7 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 	var (
 		known  = d.user != "" && counts
 		f      = g.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)
-		e      = d.event(audit.LoginLocked, reasonManyCodes)
-		n      = Notice{User: d.user, Kind: noticeCodesGuessed, Source: d.address()}
+		many   = d.manyCodes()
 		ahead  = d.ahead
 		passed = d.serving // the connection's login is the proof
 	)
@@ -66,7 +65,7 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 			unseen()
 		case right && known:
 			// What fails here fails the next login too, which says so.
-			_ = a.countCode(ctx, acct.ID, f, e, n)
+			_ = a.countCode(ctx, acct.ID, f, many)
 		}
 	})
 }
@@ -93,20 +92,30 @@ func (a *core) countTyped(ctx context.Context, f factor) {
 	_, _, _, _ = a.guesses.count(ctx, f, a.now()) // in memory: it never fails
 }
 
-// countCode counts one wrong code behind a right passphrase. e and n are what there
-// is to say if that reaches a limit.
-func (a *core) countCode(ctx context.Context, account string, f factor, e audit.Event, n Notice) error {
+// manyCodes is what there is to say once wrong codes reach a limit: to the log and to
+// the account's owner.
+type manyCodes struct {
+	event  audit.Event
+	notice Notice
+}
+
+func (d *dialogue) manyCodes() manyCodes {
+	return manyCodes{d.event(audit.LoginLocked, reasonManyCodes), Notice{User: d.user, Kind: noticeCodesGuessed, Source: d.address()}}
+}
+
+// countCode counts one wrong code behind a right passphrase.
+func (a *core) countCode(ctx context.Context, account string, f factor, say manyCodes) error {
 	c, after, limit, err := a.guesses.count(ctx, f, a.now())
 	if err != nil || c != notCharged && !limit {
 		return err
 	}
 	if limit {
-		e.Until = &after.closed
-		if err := a.report(ctx, e); err != nil {
+		say.event.Until = &after.closed
+		if err := a.report(ctx, say.event); err != nil {
 			return err
 		}
 	}
-	return a.notifyHourly(ctx, account, n)
+	return a.notifyHourly(ctx, account, say.notice)
 }
 
 // notifyHourly notifies of guesses, once an hour at most for an account, over all
@@ -161,10 +170,10 @@ func (d *dialogue) keyJudged(ctx context.Context, acct Account, code codeKind) e
 	switch {
 	case c.charge == notCharged:
 		return nil
-	case code == codeWrong && c.limit:
+	case (code == codeWrong || code == codeEarly) && c.limit:
 		d.keyCharge = keyCharge{}
 		return d.suspendKey(ctx, acct)
-	case code == codeWrong:
+	case code == codeWrong || code == codeEarly: // which may be right soon
 		d.keyCharge = keyCharge{}
 		return nil
 	case code == codeRight || code == codeRecovery:

@@ -11,8 +11,8 @@
 //     queries and the same work: a dummy seed and a dummy hash stand in.
 //   - A step of an authenticator is spent by one compare-and-set in the store,
 //     before the passphrase is looked at, so that it counts once over all
-//     connections, processes and nodes. Only the connection that spent it may
-//     try it again.
+//     connections, processes and nodes, whatever was typed before it: who
+//     mistypes the passphrase waits for the next code.
 //   - Passphrase, authenticator and recovery codes of an enrolment are saved in
 //     one transaction that also compares the account's generation. Until then
 //     the temporary passphrase stays valid and nothing has changed.
@@ -70,7 +70,9 @@
 // which have five tries a day of their own. Nothing shows this but a right code
 // behind a right passphrase, which first waits until the wrong ones before it are
 // counted. A hundred in 30 days are the most, whatever lies between them; only a
-// login with a code ends a row. While the queue is full, whether a passphrase was
+// login with a code ends a row. A code of another time than now counts like a wrong
+// one, and only a network with a login before is told that the clock is ahead: what is
+// early now is right soon. While the queue is full, whether a passphrase was
 // right isn't found out, and behind a wrong code no directory is asked; then wrong
 // codes count for what was typed, in memory and by a key that lives as long as the
 // process. Strangers can't count against a passphrase there that they don't know.

@@ -216,7 +216,7 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account, name, say string
 		}
 		now := d.a.now()
 		digits, _ := secret.ParseCode(typed)
-		m, err := secret.FindStep(seed, digits, now, -1, -1)
+		m, err := secret.FindStep(seed, digits, now, -1)
 		switch {
 		case err != nil:
 			return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -78,7 +78,7 @@ func TestImport(t *testing.T) {
 	wantErr(t, err, identity.ErrAbandoned)
 	w.clock.Advance(time.Minute)
 	mark = w.log.Mark()
-	id, err := w.login(attempt("alice"), round{askPass, other}, round{askCode, u.code()}, round{noPass, good}, round{askCode, u.code()})
+	id, err := w.login(attempt("alice"), round{askPass, other}, round{askCode, u.code()}, round{noPass, good}, round{askCode, u.codeAfter(30 * time.Second)})
 	if err != nil || id.Method() != "passphrase+otp" {
 		t.Fatalf("%q %v", id.Method(), err)
 	}

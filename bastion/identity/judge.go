@@ -110,6 +110,9 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 			return verdict{}, err
 		}
 		if first.reason == reasonWrongPassphrase {
+			if d.a.bySMS(acct) {
+				d.conn.forget() // a code that was sent counts once as well
+			}
 			return d.wrongPassphrase(ctx, acct, code, now)
 		}
 		if first.reason != "" {
@@ -123,6 +126,16 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	case code == codeUsed:
 		return usedCode, nil
 	case code == codeEarly:
+		if d.key == "" {
+			if err := d.a.countCode(ctx, acct.ID, d.a.guesses.passphraseOf(acct, in.passphrase, d.at.Source.Addr(), d.trusted), d.manyCodes()); err != nil {
+				return verdict{}, err
+			}
+		}
+		// Of a code whose time is yet to come only a network with a login before is told
+		// that it was one: elsewhere a thief of the first factor would try it again then.
+		if found.Drift > 0 && !d.trusted {
+			return verdict{reason: reasonClockDrift}, nil
+		}
 		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.Drift)}, nil
 	case d.a.lifetimes.unfit(acct.standing(""), now).reason != "":
 		return d.a.lifetimes.unfit(acct.standing(""), now), nil

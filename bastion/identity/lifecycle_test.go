@@ -100,7 +100,7 @@ func TestPassphraseAge(t *testing.T) {
 	}
 	mark := w.log.Mark()
 	_, err := w.login(at, round{askPass, "some other phrase entirely"}, round{askCode, u.code()},
-		round{noPass, good}, round{askCode, u.code()}, round{askRenewed, ""})
+		round{noPass, good}, round{askCode, u.codeAfter(30 * time.Second)}, round{askRenewed, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	w.clock.Advance(time.Minute)
 	c := identity.NewConnState()

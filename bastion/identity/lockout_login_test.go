@@ -159,7 +159,7 @@ func TestAccountLock(t *testing.T) {
 	text := "This account is locked until " + until.Format("2006-01-02 15:04 UTC") + " after many wrong passphrases: wait, or ask your lab's administrator. "
 	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.wrongCode()},
 		round{noPass, "some other phrase entirely"}, round{askCode, u.code()},
-		round{text + askPass, good}, round{askCode, u.code()},
+		round{text + askPass, good}, round{askCode, u.codeAfter(30 * time.Second)},
 		round{text + lastTry, ""})
 	wantErr(t, err, identity.ErrExhausted)
 	if err := w.a.Enable(t.Context(), "alice"); err != nil {

@@ -74,15 +74,17 @@ type dialogue struct {
 	user    string // the account's name; "" for an unknown one
 	key     string // fingerprint of the key in use as first factor
 	step    int64  // of the newest code that it spent, for events
-	touched bool   // the key's touch stands for the code, so the passphrase is asked
-	charged bool   // this dialogue is counted as failed until it succeeds
-	locks   bool   // the charge began a lock
-	serving bool   // a command inside a connection, not a login
-	member  membership
-	texted  bool      // a command has sent its code
-	ahead   *ahead    // nil where no code can go by SMS
-	barred  lockState // the lock that the dialogue began under, or that its charge found
-	trusted bool      // there was a login from this network before; known once charge has run
+	// authenticator is whose that is; "" where none was spent.
+	authenticator string
+	touched       bool // the key's touch stands for the code, so the passphrase is asked
+	charged       bool // this dialogue is counted as failed until it succeeds
+	locks         bool // the charge began a lock
+	serving       bool // a command inside a connection, not a login
+	member        membership
+	texted        bool      // a command has sent its code
+	ahead         *ahead    // nil where no code can go by SMS
+	barred        lockState // the lock that the dialogue began under, or that its charge found
+	trusted       bool      // there was a login from this network before; known once charge has run
 
 	keyCharge  keyCharge
 	passphrase factor // that was proven with a right code; zero before
@@ -100,7 +102,7 @@ type answers struct {
 func (d *dialogue) run(ctx context.Context) (Identity, error) {
 	d.charged, d.locks, d.key, d.user, d.touched = false, false, "", "", false
 	d.member, d.ahead = membership{}, nil
-	d.keyCharge, d.passphrase = keyCharge{}, factor{}
+	d.keyCharge, d.passphrase, d.authenticator = keyCharge{}, factor{}, ""
 	var (
 		acct Account
 		in   answers

@@ -110,7 +110,7 @@ func TestDialogue(t *testing.T) {
 		{
 			name: "one field with a wrong passphrase",
 			rounds: func(i in) []round {
-				return []round{{askPass, wrong + i.u.code()}, {noPass, good + i.u.code()}}
+				return []round{{askPass, wrong + i.u.code()}, {noPass, good + i.u.codeAfter(30*time.Second)}}
 			},
 			method: "passphrase+otp",
 			log:    []string{"login.failed wrong-passphrase", "login.succeeded passphrase+otp"},
@@ -199,16 +199,14 @@ func TestDialogue(t *testing.T) {
 			err: identity.ErrAbandoned, log: []string{"login.failed wrong-code", "login.abandoned empty-answer"},
 		},
 		{
-			name: "a right code outlives a mistyped passphrase on its connection",
+			name: "a code behind a mistyped passphrase is used up, on its connection too",
 			rounds: func(i in) []round {
 				c := i.u.code()
-				return []round{{askPass, wrong}, {askCode, c}, {noPass, wrong}, {askCode, c}, {noPass, good}, {askCode, func(string) string {
-					i.clock.Advance(110 * time.Second) // out of the window, within the grace
-					return c
-				}}}
+				return []round{{askPass, wrong}, {askCode, c}, {noPass, good}, {askCode, c},
+					{"Code already used, wait for the next one. " + askPass, good}, {askCode, i.u.codeAfter(30 * time.Second)}}
 			},
 			method: "passphrase+otp",
-			log:    []string{"login.failed wrong-passphrase", "login.failed wrong-passphrase", "login.succeeded passphrase+otp"},
+			log:    []string{"login.failed wrong-passphrase", "login.failed code-used", "login.succeeded passphrase+otp"},
 		},
 		{
 			name: "an endless passphrase",
@@ -361,7 +359,7 @@ func TestDisabled(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	_, err = w.login(attempt("alice"),
 		round{askPass, "wrong wrong wrong"}, round{askCode, u.code()},
-		round{noPass, good}, round{askCode, u.code()},
+		round{noPass, good}, round{askCode, u.codeAfter(30 * time.Second)},
 		round{"This account is disabled: ask your lab's administrator. " + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	if err := w.a.Enable(t.Context(), "alice"); err != nil {

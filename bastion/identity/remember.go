@@ -127,7 +127,7 @@ func (d *dialogue) remembrance(method string, now time.Time) *Remembrance {
 	r := &Remembrance{Fingerprint: d.key, Network: network, Since: now, Until: now.Add(d.a.remembering.Lifetime)}
 	switch method {
 	case "publickey+otp", "passphrase+otp", "publickey+sms", "passphrase+sms": // the latter with a key: see keyStands
-		r.Authenticator, _ = d.conn.spent()
+		r.Authenticator = d.authenticator
 	case "passphrase+sk":
 	default:
 		return nil

@@ -292,7 +292,7 @@ func TestChangePassphrase(t *testing.T) {
 		t.Errorf("the own connection: %v", err)
 	}
 	w.clock.Advance(time.Minute)
-	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, round{noPass, other}, round{askCode, u.code()}); err != nil {
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}, round{noPass, other}, round{askCode, u.codeAfter(30 * time.Second)}); err != nil {
 		t.Error(err)
 	}
 	w.clock.Advance(time.Minute)

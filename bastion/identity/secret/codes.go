@@ -114,12 +114,10 @@ type Match struct {
 // Acceptable tells whether the authenticator's clock is close enough.
 func (m Match) Acceptable() bool { return m.Found && m.Drift.Abs() <= acceptedDrift*stepLength }
 
-// FindStep looks for code in the diagnosed window around now, and at kept, a
-// step that this connection has spent already (negative for none; it may have
-// left the window while its owner typed). Of several steps with the same code it
-// prefers a kept one, then an acceptable unspent one, then an acceptable one. It
-// does the same work whatever it finds.
-func FindStep(seed []byte, code string, now time.Time, lastStep, kept int64) (Match, error) {
+// FindStep looks for code in the diagnosed window around now. Of several steps with
+// the same code it prefers an acceptable one after lastStep, then an acceptable one.
+// It does the same work whatever it finds.
+func FindStep(seed []byte, code string, now time.Time, lastStep int64) (Match, error) {
 	centre := stepAt(now)
 	best, rank := Match{}, 0
 	try := func(step, drift int64, r int) error {
@@ -145,10 +143,6 @@ func FindStep(seed []byte, code string, now time.Time, lastStep, kept int64) (Ma
 		if err := try(centre+d, d, r); err != nil {
 			return Match{}, err
 		}
-	}
-	// Kept counts as in time: the grace bounds how long it can be retried.
-	if err := try(kept, 0, 4); err != nil {
-		return Match{}, err
 	}
 	return best, nil
 }
