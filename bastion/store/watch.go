@@ -10,10 +10,15 @@ import (
 	"entry/audit/names"
 )
 
-// ErrGone is returned for every write, and by Intact, once the database or its
-// write-ahead log isn't where it was: renamed, removed, replaced, cut or mounted
-// over. What would be written then is durable where nobody looks for it. The error
-// wraps a *names.Gone.
+// ErrGone is returned for every write, and by Intact, once the database, its
+// write-ahead log or that log's index isn't where it was: renamed, removed, replaced,
+// cut or mounted over. What would be written then is durable where nobody looks for
+// it. The error wraps a *names.Gone.
+//
+// The index (-shm) holds nothing that must last, but the locks by which processes on
+// one database find the end of the log: with two of them, each overwrites what the
+// other has committed (https://sqlite.org/howtocorrupt.html, 2.4, of files that are
+// unlinked in use).
 var ErrGone = errors.New("the database was changed from outside; it must not be moved, replaced or edited while a server runs")
 
 // kept are the files that must stay where they are. SQLite has them open as long
@@ -27,12 +32,12 @@ type kept struct {
 
 type keptFile struct {
 	names.File
-	size int64 // at the last look: neither file ever becomes shorter while it is open
+	size int64 // at the last look: none of them ever becomes shorter while it is open
 }
 
 // keep notes where the files are now.
 func (k *kept) keep(path string) error {
-	for _, p := range []string{path, path + "-wal"} {
+	for _, p := range []string{path, path + "-wal", path + "-shm"} {
 		f, err := names.At(p)
 		if err != nil {
 			return fmt.Errorf("open database: %w", err)
