@@ -96,4 +96,19 @@ func TestKeyBelongsToOne(t *testing.T) {
 	if r := s.entry("check"); r.Code != 0 || !strings.Contains(r.Stderr, "the key "+print+" is shared by alice, bob: one person, two accounts") {
 		t.Errorf("%s", r)
 	}
+	// Whose holders all share it is nobody else's either.
+	s.mustEntry("user", "key", "rm", "alice", print)
+	s.mustEntry("user", "key", "add", "alice", ac.path("id.pub"), "--shared", "--reason", "the other account")
+	w = cc.portal("keys", "add", line)
+	w.giveCode(carol)
+	w.expect(`in use by another account`)
+	if code := w.wait(); code == 0 || strings.Contains(w.text(), "alice") || strings.Contains(w.text(), "bob") {
+		t.Errorf("exit status %d: %q", code, w.text())
+	}
+	if r := s.entry("user", "key", "add", "carol", ac.path("id.pub")); r.Code != 2 || !strings.Contains(r.Stderr, print+" is the key of alice, bob, who share it") || !strings.Contains(r.Stderr, "--shared --reason lets carol have it, too") {
+		t.Errorf("%s", r)
+	}
+	if r := s.entry("check"); r.Code != 0 || !strings.Contains(r.Stderr, "the key "+print+" is shared by bob: one person, two accounts; alice: the other account\n") {
+		t.Errorf("%s", r)
+	}
 }

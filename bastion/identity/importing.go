@@ -167,24 +167,23 @@ func (a Operators) importOne(ctx context.Context, in Imported, held map[string]s
 	return r, nil
 }
 
-// noteOthers says who else than name has a key, or returns a *KeyRefused if it was
-// proven to be somebody's. before is an account of the same import that has it, or "".
+// noteOthers says who else than name has a key, or returns a *KeyRefused if it is
+// somebody's. before is an account of the same import that has it, or "".
 func (a Operators) noteOthers(ctx context.Context, name, fingerprint, before string, note func(string, ...any)) error {
-	holders, err := a.store.KeyHolders(ctx, fingerprint)
+	holders, err := a.holders(ctx, fingerprint)
 	if err != nil {
-		return fmt.Errorf("%w: read holders of a key: %w", ErrUnavailable, err)
+		return err
+	}
+	if owner := ownedBy(holders, name); owner != "" {
+		return refuseKey("%s is %s, and a key belongs to one account; entry user key add --shared --reason lets %s have it, too", fingerprint, owner, name)
 	}
 	for _, h := range holders {
-		if h.Name == name {
-			continue // an account that exists is left alone
+		if h.Name != name { // an account that exists is left alone
+			before = h.Name
 		}
-		if h.Proven && !h.Shared {
-			return refuseKey("%s is the key of %s, and a key belongs to one account; entry user key add --shared --reason lets both have it", fingerprint, h.Name)
-		}
-		before = h.Name
 	}
 	if before != "" {
-		note("the key %s is %s's, too: whoever logs in with it first keeps it, unless entry user key add --shared --reason lets both", fingerprint, before)
+		note("the key %s is %s's, too: whoever logs in with it first keeps it, unless entry user key add --shared --reason gives it to both, each", fingerprint, before)
 	}
 	return nil
 }

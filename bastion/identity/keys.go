@@ -35,14 +35,15 @@ func refuseKey(format string, args ...any) error {
 // AddKey registers a public key, given as a line of authorized_keys without
 // options, as a first factor for name. It refuses certificates, DSA, and RSA
 // keys outside 2048 to 4096 bits with a *KeyRefused, as it does a key that the
-// account has, and one that was proven to be another account's. It returns the key's
-// fingerprint.
+// account has, and one that is another account's, or that others share. It returns the
+// key's fingerprint.
 func (a Operators) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
 	return a.addKey(ctx, name, line, "")
 }
 
-// ShareKey is AddKey for a key that other accounts have and keep, for a reason that
-// stays with it. A key that the account has already is shared from now on.
+// ShareKey is AddKey for a key that is other accounts' and stays theirs, for a reason
+// that stands with this account alone. A key that the account has already is shared
+// from now on. What others merely claim yields to the first proof all the same.
 func (a Operators) ShareKey(ctx context.Context, name, line, reason string) (fingerprint string, err error) {
 	if reason = strings.TrimSpace(reason); reason == "" || len(reason) > maxComment || strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return "", refuseKey("a shared key needs a reason, in one line of at most %d bytes", maxComment)
@@ -58,30 +59,40 @@ func (a Operators) addKey(ctx context.Context, name, line, shared string) (finge
 	key.Added, key.Shared = a.now(), shared
 	e := a.adminEvent(ctx, audit.KeyAdded, name, nil)
 	e.Key = key.Fingerprint
+	taken := func(owner string) error {
+		return refuseKey("%s is %s, and a key belongs to one account; --shared --reason lets %s have it, too", key.Fingerprint, owner, name)
+	}
 	if shared != "" {
 		e.Detail = "shared: " + shared
 	} else {
-		acct, err := a.account(ctx, name)
-		owner := ""
-		if err == nil {
-			owner, err = a.owner(ctx, acct.ID, key.Fingerprint, a.adminEvent(ctx, "", name, nil))
-		}
-		if owner != "" && err == nil {
-			err = refuseKey("%s is the key of %s, and a key belongs to one account; --shared --reason lets both have it", key.Fingerprint, owner)
+		owner, err := a.owner(ctx, name, key.Fingerprint, a.adminEvent(ctx, "", name, nil))
+		if err == nil && owner != "" {
+			err = taken(owner)
 		}
 		if err != nil {
 			return "", fmt.Errorf("add key to %s: %w", name, err)
 		}
 	}
+	var changed Account
 	err = a.change(ctx, name, e, func(acct *Account) error {
 		keys, err := shareOrAdd(acct.Keys, key)
 		acct.Keys = keys
+		changed = *acct
 		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("add key %s to %s: %w", key.Fingerprint, name, err)
 	}
 	a.notify(ctx, Notice{User: name, Kind: noticeKeyAdded, Detail: key.Fingerprint})
+	if shared == "" { // it may have become somebody's since it was looked at
+		owner, err := a.yield(ctx, changed, key.Fingerprint, a.adminEvent(ctx, "", name, nil))
+		if err == nil && owner != "" {
+			err = taken(owner)
+		}
+		if err != nil {
+			return "", fmt.Errorf("add key to %s: %w", name, err)
+		}
+	}
 	return key.Fingerprint, nil
 }
 

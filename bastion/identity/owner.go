@@ -7,22 +7,54 @@ import (
 	"slices"
 
 	"entry/audit"
+	"entry/audit/plain"
 )
 
-// owner is the name of the other account than that of this ID which the key was
-// proven to be of, and which doesn't share it; "" where there is none. e is who asks
-// for the key, for the log.
-func (a *core) owner(ctx context.Context, account, fingerprint string, e audit.Event) (string, error) {
-	holders, err := a.store.KeyHolders(ctx, fingerprint)
-	if err != nil {
-		return "", fmt.Errorf("%w: read holders of a key: %w", ErrUnavailable, err)
+const mostHolders = 5 // who have one key, in a line
+
+// owned is whose a key is: of the accounts that an operator gave it to or that have
+// shown it, which one person may have several of.
+func owned(h KeyHolder) bool { return h.Proven || h.Shared }
+
+// ownedBy says whose the key is, as far as that isn't the account called name, or "".
+func ownedBy(holders []KeyHolder, name string) string {
+	var sharing []string
+	for _, h := range holders {
+		switch {
+		case h.Name == name || !owned(h):
+		case !h.Shared:
+			return "the key of " + h.Name
+		default:
+			sharing = append(sharing, h.Name)
+		}
 	}
-	i := slices.IndexFunc(holders, func(h KeyHolder) bool { return h.Account != account && h.Proven && !h.Shared })
-	if i < 0 {
+	if len(sharing) == 0 {
+		return ""
+	}
+	return "the key of " + plain.List(sharing, mostHolders) + ", who share it"
+}
+
+// owner says whose the key is that the account called name has no part in, in words
+// for operators; "" where it is nobody's. e is who asks for the key, for the log.
+func (a *core) owner(ctx context.Context, name, fingerprint string, e audit.Event) (string, error) {
+	holders, err := a.holders(ctx, fingerprint)
+	if err != nil {
+		return "", err
+	}
+	owner := ownedBy(holders, name)
+	if owner == "" {
 		return "", nil
 	}
-	e.Type, e.Key, e.Reason, e.Detail = audit.KeyRefused, fingerprint, string(reasonKeyTaken), "it is the key of "+holders[i].Name
-	return holders[i].Name, a.report(ctx, e)
+	e.Type, e.Key, e.Reason, e.Detail = audit.KeyRefused, fingerprint, string(reasonKeyTaken), "it is "+owner
+	return owner, a.report(ctx, e)
+}
+
+func (a *core) holders(ctx context.Context, fingerprint string) ([]KeyHolder, error) {
+	holders, err := a.store.KeyHolders(ctx, fingerprint)
+	if err != nil {
+		return nil, fmt.Errorf("%w: read holders of a key: %w", ErrUnavailable, err)
+	}
+	return holders, nil
 }
 
 // prove notes that the holder of the account has shown the key's private half, for
@@ -43,15 +75,15 @@ func (a *core) prove(ctx context.Context, acct Account, fingerprint string, e au
 		return nil
 	}
 	e.Type, e.Key = audit.KeyProven, fingerprint
-	if err := a.report(ctx, e); err != nil || acct.Keys[i].Shared != "" {
+	if err := a.report(ctx, e); err != nil {
 		return err
 	}
-	holders, err := a.store.KeyHolders(ctx, fingerprint)
+	holders, err := a.holders(ctx, fingerprint)
 	if err != nil {
-		return fmt.Errorf("%w: read holders of a key: %w", ErrUnavailable, err)
+		return err
 	}
 	for _, h := range holders {
-		if h.Account == acct.ID || h.Proven || h.Shared {
+		if h.Account == acct.ID || owned(h) {
 			continue
 		}
 		if err := a.dropClaim(ctx, h, fingerprint); err != nil {
@@ -61,17 +93,17 @@ func (a *core) prove(ctx context.Context, acct Account, fingerprint string, e au
 	return nil
 }
 
-// yield takes the claim to a key back that acct has made just now, and tells so, if the
-// key was proven to be another account's before the claim stood.
-func (a *core) yield(ctx context.Context, acct Account, fingerprint string, e audit.Event) (bool, error) {
-	owner, err := a.owner(ctx, acct.ID, fingerprint, e)
+// yield takes the claim to a key back that acct has made just now, if the key became
+// another account's before the claim stood, and says whose it is.
+func (a *core) yield(ctx context.Context, acct Account, fingerprint string, e audit.Event) (owner string, err error) {
+	owner, err = a.owner(ctx, acct.Name, fingerprint, e)
 	if err != nil || owner == "" {
-		return false, err
+		return "", err
 	}
 	if err := a.dropClaim(ctx, KeyHolder{Account: acct.ID, Name: acct.Name}, fingerprint); err != nil {
-		return false, fmt.Errorf("%w: take a claim to a key away: %w", ErrUnavailable, err)
+		return "", fmt.Errorf("%w: take a claim to a key away: %w", ErrUnavailable, err)
 	}
-	return true, nil
+	return owner, nil
 }
 
 // dropClaim takes a key away that the account has never shown.

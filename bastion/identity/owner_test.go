@@ -100,6 +100,106 @@ func TestKeyBelongsToWhoShowsIt(t *testing.T) {
 	}
 }
 
+// TestSharedKeyIsNobodyElses: what all its holders share, shown or not, is refused to a
+// further account in every way; the operator alone gives it, with a reason.
+func TestSharedKeyIsNobodyElses(t *testing.T) {
+	for _, shown := range []bool{false, true} {
+		w := newWorld(t)
+		alice, bob, carol := w.enrolled("alice"), w.enrolled("bob"), w.enrolled("carol")
+		carolIn, k := carol.in(), edKey(t)
+		at := func(u *user) identity.Attempt {
+			a := attempt(u.name)
+			a.Key = k.pub
+			return a
+		}
+		for _, u := range []*user{alice, bob} {
+			if _, err := w.a.ShareKey(t.Context(), u.name, k.line, "one person, two accounts"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.login(at(u), round{askCode, u.code()}); shown && err != nil {
+				t.Fatal(err)
+			}
+			w.clock.Advance(time.Minute)
+			if !shown {
+				break // alice alone shares it, and never came
+			}
+		}
+		for name, sign := range map[string]func(string, string) (string, string){"pasted": nil, "signed": asTyped} {
+			s := w.ask(round{"…Signature: ", ""})
+			if sign != nil {
+				s.rounds = k.signing(t, s, sign)
+			}
+			from := w.log.Mark()
+			_, _, err := w.a.AddOwnKey(t.Context(), carol.fresh(carolIn), k.line, s)
+			var refused *identity.KeyRefused
+			if !errors.As(err, &refused) || !strings.Contains(refused.Text, "in use by another account") || strings.Contains(refused.Text, "alice") {
+				t.Errorf("%s: %v", name, err)
+			}
+			w.wantLog(from, "key.refused key-of-another-account")
+			w.clock.Advance(time.Minute)
+		}
+		var refused *identity.KeyRefused
+		if _, err := w.a.AddKey(t.Context(), "carol", k.line); !errors.As(err, &refused) || !strings.Contains(refused.Text, "the key of alice") || !strings.Contains(refused.Text, "who share it") {
+			t.Errorf("an operator: %v", err)
+		}
+		results, err := w.a.Import(t.Context(), []identity.Imported{{Name: "dave", Seeds: [][]byte{[]byte("12345678901234567890")}, KeyLines: []string{k.line}}})
+		if err != nil || !strings.Contains(strings.Join(results[0].Notes, "\n"), "who share it, and a key belongs to one account") {
+			t.Errorf("an import: %+v %v", results, err)
+		}
+		if w.a.KnowsKey(t.Context(), "carol", k.pub) || w.a.KnowsKey(t.Context(), "dave", k.pub) {
+			t.Error("a further account has it")
+		}
+		if _, err := w.a.ShareKey(t.Context(), "carol", k.line, "a third"); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.login(at(carol), round{askCode, carol.code()}); err != nil {
+			t.Error(err)
+		}
+		if !w.a.KnowsKey(t.Context(), "alice", k.pub) {
+			t.Error("a shared key was taken away")
+		}
+	}
+}
+
+// TestClaimsYieldToWhoSharesAKey: what was pasted before an operator shared the key
+// yields to the first who shows it, is refused where it was made meanwhile, and is
+// never one that shares it.
+func TestClaimsYieldToWhoSharesAKey(t *testing.T) {
+	w := newWorld(t)
+	alice, carol := w.enrolled("alice"), w.enrolled("carol")
+	w.enrolled("mallory")
+	carolIn, k := carol.in(), edKey(t)
+	if _, err := w.a.AddKey(t.Context(), "mallory", k.line); err != nil {
+		t.Fatal(err)
+	}
+	// Carol signs while the operator shares it.
+	s := w.ask()
+	s.rounds = k.signing(t, s, asTyped)
+	answer := s.rounds[0].answer.(func(string) string)
+	s.rounds[0].answer = func(prompt string) string {
+		if _, err := w.a.ShareKey(t.Context(), "alice", k.line, "one person"); err != nil {
+			t.Fatal(err)
+		}
+		return answer(prompt)
+	}
+	var refused *identity.KeyRefused
+	if _, _, err := w.a.AddOwnKey(t.Context(), carol.fresh(carolIn), k.line, s); !errors.As(err, &refused) || w.a.KnowsKey(t.Context(), "carol", k.pub) {
+		t.Errorf("claimed meanwhile: %v", err)
+	}
+	if !w.a.KnowsKey(t.Context(), "mallory", k.pub) {
+		t.Error("a claim went before anybody showed the key")
+	}
+	w.clock.Advance(time.Minute)
+	at := attempt("alice")
+	at.Key = k.pub
+	if _, err := w.login(at, round{askCode, alice.code()}); err != nil {
+		t.Fatal(err)
+	}
+	if w.a.KnowsKey(t.Context(), "mallory", k.pub) || !w.a.KnowsKey(t.Context(), "alice", k.pub) {
+		t.Error("the claim didn't yield to who shares the key")
+	}
+}
+
 // TestClaimsYieldWhileTheyAreMade: whoever began to add a key before its owner showed
 // it doesn't have it afterwards, be it by a pasted line or by a signature of a copy.
 func TestClaimsYieldWhileTheyAreMade(t *testing.T) {

@@ -186,7 +186,7 @@ func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string, ask As
 	}
 	// Whose it is isn't said.
 	taken := refuseKey("it is in use by another account, and a key belongs to one: make another with ssh-keygen -t ed25519, or ask %s", a.contact)
-	switch owner, err := a.owner(ctx, acct.ID, key.Fingerprint, d.event("", "")); {
+	switch owner, err := a.owner(ctx, acct.Name, key.Fingerprint, d.event("", "")); {
 	case err != nil:
 		return "", false, err
 	case owner != "":
@@ -199,18 +199,20 @@ func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string, ask As
 	if err := d.commit(ctx, acct, next, audit.KeyAdded, noticeKeyAdded, key.Fingerprint); err != nil {
 		return "", false, err
 	}
-	if proven {
+	// It may have become somebody else's since it was looked at: that took no claim
+	// away which wasn't there yet. So may it before the proof is noted.
+	for range 2 {
+		switch owner, err := a.yield(ctx, acct, key.Fingerprint, d.event("", "")); {
+		case err != nil:
+			return "", false, err
+		case owner != "":
+			return "", false, taken
+		case !proven:
+			return key.Fingerprint, false, nil
+		}
 		if err := a.prove(ctx, next, key.Fingerprint, d.event("", "")); !errors.Is(err, ErrKeyTaken) {
 			return key.Fingerprint, true, err
 		}
-	}
-	// Somebody else may have shown it since it was looked at: that took no claim away
-	// which wasn't there yet.
-	switch yielded, err := a.yield(ctx, acct, key.Fingerprint, d.event("", "")); {
-	case err != nil:
-		return "", false, err
-	case yielded:
-		return "", false, taken
 	}
 	return key.Fingerprint, false, nil
 }

@@ -108,7 +108,8 @@ type Key struct {
 	// Proven is when its private half was first shown here, zero while it is a mere
 	// claim; written only through Ledger, ignored by Create and Save.
 	Proven time.Time `json:"proven,omitzero"`
-	// Shared is why an operator let other accounts have it, too; "" for none.
+	// Shared is why an operator let this account have what others have, too; "" for
+	// none.
 	Shared string `json:"shared,omitempty"`
 }
 
@@ -195,8 +196,8 @@ type Ledger interface {
 	// ClearFailures forgets failures and lock.
 	ClearFailures(ctx context.Context, account string) error
 	// ProveKey notes that the account's key was shown at, if it wasn't yet (first), or
-	// returns ErrKeyTaken if it was proven to be another account's and this one
-	// doesn't share it. Of two accounts one wins, over all processes.
+	// returns ErrKeyTaken if it was proven to be another account's, shared or not, and
+	// this one doesn't share it. Of two accounts one wins, over all processes.
 	ProveKey(ctx context.Context, account, fingerprint string, at time.Time) (first bool, err error)
 	// AcceptTerms notes the version of the user agreement that was accepted, or returns
 	// ErrChanged if the account is gone.

@@ -45,11 +45,11 @@ func (s *Store) ProveKey(ctx context.Context, account, fingerprint string, at ti
 	return first, named("prove key", err)
 }
 
-// unowned returns identity.ErrKeyTaken if the key was proven to be another account's
-// than this one, which doesn't share it.
+// unowned returns identity.ErrKeyTaken if the key was proven to be another account's,
+// shared or not, than this one, which doesn't share it.
 func unowned(ctx context.Context, tx *sql.Tx, account, fingerprint string) error {
 	var taken bool
-	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM public_keys WHERE fingerprint = ?2 AND account <> ?1 AND proven <> 0 AND shared = '')
+	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM public_keys WHERE fingerprint = ?2 AND account <> ?1 AND proven <> 0)
 		AND NOT EXISTS (SELECT 1 FROM public_keys WHERE fingerprint = ?2 AND account = ?1 AND shared <> '')`, account, fingerprint).Scan(&taken)
 	if err == nil && taken {
 		err = identity.ErrKeyTaken

@@ -59,6 +59,20 @@ func conformKeys(t *testing.T, handles func(t *testing.T, n int) []identity.Stor
 			t.Errorf("%+v %v", got, err)
 		}
 	})
+	t.Run("what others share and have shown is proven by nobody else", func(t *testing.T) {
+		s := one(t, handles)
+		create(t, s, holding("alice", "one person"))
+		create(t, s, holding("bob", "one person"))
+		create(t, s, holding("carol", ""))
+		for _, c := range []struct {
+			account string
+			want    error
+		}{{"id-alice", nil}, {"id-carol", identity.ErrKeyTaken}, {"id-bob", nil}} {
+			if first, err := s.ProveKey(t.Context(), c.account, "SHA256:x", day); !errors.Is(err, c.want) || first != (c.want == nil) {
+				t.Errorf("%s: %t %v", c.account, first, err)
+			}
+		}
+	})
 	t.Run("accepted terms stay through a change, and change no generation", func(t *testing.T) {
 		s := one(t, handles)
 		create(t, s, holding("alice", ""))

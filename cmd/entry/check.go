@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -127,22 +127,62 @@ func strays(ctx context.Context, cfg *configs.Config, p *policy.Policy) (warning
 }
 
 // sharedKeys names the public keys that several accounts have: who logs in with one
-// isn't known by it alone.
+// isn't known by it alone. A reason is said for those whom an operator gave it for, and
+// for the one who had the key before.
 func sharedKeys(users []identity.UserInfo) (warnings []string) {
-	holders, reasons := map[string][]string{}, map[string]string{}
+	holders := map[string]*keyHolders{}
 	for _, u := range users {
 		for _, k := range u.Keys {
-			holders[k.Fingerprint] = append(holders[k.Fingerprint], u.Name)
-			if k.Shared != "" {
-				reasons[k.Fingerprint] = plain.Text(k.Shared)
+			h := holders[k.Fingerprint]
+			if h == nil {
+				h = &keyHolders{by: map[string][]string{}}
+				holders[k.Fingerprint] = h
+			}
+			h.n++
+			switch {
+			case k.Shared != "":
+				h.by[plain.Text(k.Shared)] = append(h.by[plain.Text(k.Shared)], u.Name)
+			case !k.Proven.IsZero():
+				h.owner = append(h.owner, u.Name)
+			default:
+				h.claims = append(h.claims, u.Name)
 			}
 		}
 	}
 	for _, print := range slices.Sorted(maps.Keys(holders)) {
-		if names := holders[print]; len(names) > 1 {
-			why := cmp.Or(reasons[print], "nobody has said why; whoever logs in with it first keeps it")
-			warnings = append(warnings, fmt.Sprintf("the key %s is shared by %s: %s", print, plain.List(names, mostStrays), why))
+		if h := holders[print]; h.n > 1 {
+			warnings = append(warnings, fmt.Sprintf("the key %s is shared by %s", print, h))
 		}
 	}
 	return warnings
+}
+
+// keyHolders are the accounts that have one key.
+type keyHolders struct {
+	n             int
+	by            map[string][]string // that share it, by why
+	owner, claims []string            // that have shown it first, and that have not
+}
+
+func (h *keyHolders) String() string {
+	const nobody = "nobody has said why; whoever logs in with it first keeps it"
+	reasons := slices.Sorted(maps.Keys(h.by))
+	var parts []string
+	switch {
+	case len(reasons) == 1:
+		names := slices.Concat(h.owner, h.by[reasons[0]])
+		slices.Sort(names)
+		parts = append(parts, plain.List(names, mostStrays)+": "+reasons[0])
+	default:
+		if len(h.owner) > 0 {
+			parts = append(parts, plain.List(h.owner, mostStrays)+", whose it is")
+		}
+		for _, why := range reasons {
+			parts = append(parts, plain.List(h.by[why], mostStrays)+": "+why)
+		}
+	}
+	if len(h.claims) > 0 {
+		parts = append(parts, plain.List(h.claims, mostStrays)+": "+nobody)
+	}
+	return strings.Join(parts, "; ")
 }

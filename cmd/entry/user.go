@@ -161,7 +161,8 @@ func userKeyAddCmd() *cobra.Command {
 A key belongs to one account. One that somebody has logged in with, or signed
 with in ssh entry keys add, is refused for every other account; one that nobody
 has shown yet goes to whoever shows it first. Where one person has two accounts,
---shared --reason gives the key to this one, too; entry check lists such keys.`,
+--shared --reason gives the key to this one, too, and is needed for every further
+one; entry check lists such keys.`,
 		Example: `  entry user key add alice alice.pub
   entry user key add alice-admin alice.pub --shared --reason "alice's account for administration"`,
 		Args: usageArgs(cobra.ExactArgs(2)),
@@ -189,7 +190,7 @@ has shown yet goes to whoever shows it first. Where one person has two accounts,
 				return nil
 			})
 		}}
-	cmd.Flags().BoolVar(&shared, "shared", false, "let this account have a key that others have and keep")
+	cmd.Flags().BoolVar(&shared, "shared", false, "let this account have a key that is another's, too")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the log and entry check")
 	return cmd
 }
