@@ -24,14 +24,14 @@ import (
 // bridge is the real thing on both sides: OpenSSH's client, entry's relay,
 // OpenSSH's server.
 type bridge struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	port int
 	rec  *fakeRecorder
 }
 
 // newBridge accepts OpenSSH clients and relays each to sshd under rule.
-func newBridge(t *testing.T, rule string, change func(*Options)) *bridge {
+func newBridge(t testing.TB, rule string, change func(*Options)) *bridge {
 	t.Helper()
 	b := &bridge{t: t, dir: t.TempDir(), rec: newRecorder()}
 	signer := testkit.NewSigner(t)

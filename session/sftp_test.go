@@ -88,7 +88,7 @@ func sftpOnly(d decoder) func(content) decoder {
 	}
 }
 
-func randomFile(t *testing.T, path string, size int) (sum [sha256.Size]byte) {
+func randomFile(t testing.TB, path string, size int) (sum [sha256.Size]byte) {
 	t.Helper()
 	b := make([]byte, size)
 	_, _ = rand.Read(b)
@@ -98,7 +98,7 @@ func randomFile(t *testing.T, path string, size int) (sum [sha256.Size]byte) {
 	return sha256.Sum256(b)
 }
 
-func sumOf(t *testing.T, path string) [sha256.Size]byte {
+func sumOf(t testing.TB, path string) [sha256.Size]byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
