@@ -20,6 +20,7 @@ func TestEnvAcrossRules(t *testing.T) {
 			"GIT_SSH_COMMAND may have a command that rule run (b.yaml:2) lists"},
 		{"everything", `{name: up, who: {users: [alice]}, where: {labs: [tinker]}, may: [download], env: ["L*"], record: full}`, "L* may have"},
 		{"what runs nothing", `{name: up, who: {labs: [tinker]}, where: {targets: [home.tinker]}, may: [upload], env: [MY_NAME], record: full}`, ""},
+		{"of a program that labs have", `{name: up, who: {labs: [tinker]}, where: {targets: [home.tinker]}, may: [upload], env: [R_PROFILE_USER], record: full}`, "R_PROFILE_USER may have"},
 		{"of somebody else", `{name: up, who: {users: [bob]}, where: {targets: [home.tinker]}, may: [upload], env: ["LD_*"], record: full}`, ""},
 		{"elsewhere", `{name: up, who: {users: [alice]}, where: {targets: [home.tailor]}, may: [upload], env: ["LD_*"], record: full}`, ""},
 		{"with a shell", `{name: up, who: {users: [alice]}, where: {targets: [home.tinker]}, may: [shell], env: ["LD_*"], record: full}`, ""},
