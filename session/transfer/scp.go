@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"hash"
@@ -342,7 +343,7 @@ func (d *scp) finish(r Ruling, o Outcome, detail string) {
 	e := &d.file
 	e.Ended = time.Now()
 	if e.Outcome == 0 || o == Cut {
-		e.Outcome, e.Detail = o, detail
+		e.Outcome, e.Detail = o, cmp.Or(detail, e.Detail)
 	}
 	switch {
 	case e.Outcome == OK:
@@ -359,7 +360,7 @@ func (d *scp) finish(r Ruling, o Outcome, detail string) {
 // enterFolder enters that a folder was to be made.
 func (d *scp) enterFolder(r Ruling, o Outcome, detail string) {
 	e := d.entry("mkdir")
-	e.Ended, e.Outcome, e.Detail = time.Now(), o, detail
+	e.Ended, e.Outcome, e.Detail = time.Now(), o, cmp.Or(detail, e.Detail)
 	r.Enter(e)
 }
 
@@ -370,6 +371,7 @@ func (d *scp) entry(operation string) Entry {
 		e.Direction = d.direction()
 	}
 	e.Path, e.To = d.places.place(d.record.name)
+	e.Detail = d.places.unsure
 	return e
 }
 

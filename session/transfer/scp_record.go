@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"entry/audit/plain"
 )
 
 // scpLine is one record.
@@ -137,6 +140,9 @@ type scpPlaces struct {
 	dir   []byte   // with the slash behind it; of Path
 	other []byte   // likewise, of To
 	lens  [][2]int // of both, by folder that is open
+	// unsure says where it may be that the target is at, where several of what it was
+	// asked for fit the name; else "".
+	unsure string
 }
 
 func (s *scpPlaces) depth() int { return len(s.lens) }
@@ -171,14 +177,30 @@ func (s *scpPlaces) place(name string) (p, to string) {
 }
 
 // sent is the path of what the target sends by name: it goes through what it was
-// asked for in order, and patterns are its shell's.
+// asked for in order, and patterns are its shell's. It may leave some of that out, with
+// words that tell nobody what they are about, so that of several that fit none is taken
+// for the right one.
 func (s *scpPlaces) sent(name string) string {
-	for i := s.at; i < len(s.run.paths); i++ {
+	var fits []string
+	first := s.at
+	for i := len(s.run.paths) - 1; i >= s.at; i-- {
 		dir, base := path.Split(strings.TrimRight(s.run.paths[i], "/"))
 		if match, _ := path.Match(base, name); match || base == name {
-			s.at = i
-			return dir + name
+			first = i
+			if !slices.Contains(fits, dir+name) {
+				fits = append(fits, dir+name)
+			}
 		}
+	}
+	s.at, s.unsure = first, ""
+	switch len(fits) {
+	case 0:
+	case 1:
+		return fits[0]
+	default:
+		slices.Reverse(fits)
+		s.unsure = "one of " + plain.List(fits, 5) + "; scp doesn't tell which"
+		return name
 	}
 	if one := s.asked(); one != "" {
 		return one // . or ~, whose names are others

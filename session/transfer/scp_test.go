@@ -22,6 +22,8 @@ func TestScpTalks(t *testing.T) {
 	folder.folder = true
 	several := down
 	several.paths = []string{"a/*.csv", "b/one", "c/", "/d e/f"}
+	either := down
+	either.paths = []string{"/pub/rep*", "/pub/more", "/secret/report", "/secret/more", "/secret/last"}
 	for name, tt := range map[string]struct {
 		run     scpRun
 		talk    scpTalk
@@ -47,6 +49,13 @@ func TestScpTalks(t *testing.T) {
 			[]string{"get download a/1.csv ok size=0 sha256=" + sum(""), "get download a/2.csv ok size=0 sha256=" + sum(""),
 				"get download  failed size=0 unknown=it failed detail=scp: b/one: No such file or directory",
 				"get download c/in ok size=0 sha256=" + sum(""), "get download /d e/f ok size=0 sha256=" + sum("")}, "", ""},
+		"several that fit": {either, scpTalk{{"c", "\x00"}, {"t", "\x01scp: /pub/report: No such file or directory\n"}, {"t", "C0644 2 report\n"}, {"c", "\x00"}, {"t", "it\x00"}, {"c", "\x00"},
+			{"t", "D0755 0 more\n"}, {"c", "\x00"}, {"t", "C0644 0 in\n"}, {"c", "\x00"}, {"t", "\x00"}, {"c", "\x00"}, {"t", "E\n"}, {"c", "\x00"},
+			{"t", "C0644 0 last\n"}, {"c", "\x00"}, {"t", "\x00"}, {"c", "\x00"}},
+			[]string{"get download  failed size=0 unknown=it failed detail=scp: /pub/report: No such file or directory",
+				"get download report ok size=2 sha256=" + sum("it") + " detail=one of /pub/report, /secret/report; scp doesn't tell which",
+				"get download more/in ok size=0 sha256=" + sum("") + " detail=one of /pub/more, /secret/more; scp doesn't tell which",
+				"get download /secret/last ok size=0 sha256=" + sum("")}, "", ""},
 		"the target can't open": {up, scpTalk{{"t", "\x00"}, {"c", "C0644 5 n\n"}, {"t", "\x01scp: dir/x: Permission denied\n"}, {"c", "C0644 1 m\n"}, {"t", "\x00"}, {"c", "!\x00"}, {"t", "\x00"}},
 			[]string{"put upload dir/x failed to=dir/x/n size=0 unknown=it failed detail=scp: dir/x: Permission denied",
 				"put upload dir/x ok to=dir/x/m size=1 sha256=" + sum("!")}, "", ""},
