@@ -27,11 +27,12 @@ const (
 	// on: people look for their phones.
 	typing = 60 * time.Second
 
-	// holding is how long a newcomer without a place waits for one before it is
-	// refused: most places are free again in seconds. Each relook it looks whether
-	// time alone has made one free.
-	holding = 5 * time.Second
-	relook  = 500 * time.Millisecond
+	// holding is how long a newcomer without a place waits for one of its source's
+	// before it is refused, and longHolding for one of all: most are free again in
+	// seconds. Each relook it looks whether time alone has made one free.
+	holding     = 5 * time.Second
+	longHolding = 10 * time.Second
+	relook      = 500 * time.Millisecond
 
 	// A source whose connections end without a login (scanners, unattended
 	// clients that answer with empty strings) may open this many at once, unless
@@ -76,9 +77,9 @@ type admission struct {
 	familiar  *networks
 
 	mu      sync.Mutex
-	open    map[*ticket]struct{} // not logged in, enrolments included
-	held    int                  // newcomers that wait for a place
-	changed chan struct{}        // closed and replaced when a place may be free
+	open    map[*ticket]struct{}  // not logged in, enrolments included
+	queue   map[*queuing]struct{} // newcomers that wait for a place
+	changed chan struct{}         // closed and replaced when a place may be free
 	sources map[netip.Prefix]*source
 }
 
@@ -86,6 +87,7 @@ type source struct {
 	waiting int // connections, not logged in or held
 	budget  bucket
 	queries bucket
+	turns   bucket // seconds of the places that dialogues without a login have had
 }
 
 // bucket is how often something may still be done at once.
@@ -103,7 +105,7 @@ func (b *bucket) refill(now time.Time, most float64, each time.Duration) {
 
 func newAdmission(st configs.Startups, perSource int, now func() time.Time) *admission {
 	return &admission{startups: st, perSource: perSource, now: now, familiar: newNetworks(), open: map[*ticket]struct{}{},
-		changed: make(chan struct{}), sources: map[netip.Prefix]*source{}}
+		queue: map[*queuing]struct{}{}, changed: make(chan struct{}), sources: map[netip.Prefix]*source{}}
 }
 
 // sourceOf is what counts as one source: an IPv4 address, or an IPv6 /64,
@@ -134,26 +136,8 @@ func (a *admission) enter(ctx context.Context, from netip.Addr, drop func()) (*t
 	s.budget.left = max(0, s.budget.left-1)
 	s.waiting++
 	why := a.place(t, now)
-	if why != "" && a.held < a.startups.Full {
-		a.held++
-		timer, again := time.NewTimer(holding), time.NewTicker(relook)
-		for end := false; why != "" && !end; {
-			changed := a.changed
-			a.mu.Unlock()
-			select {
-			case <-changed:
-			case <-again.C:
-			case <-timer.C:
-				end = true
-			case <-ctx.Done():
-				end = true
-			}
-			a.mu.Lock()
-			why = a.place(t, a.now())
-		}
-		timer.Stop()
-		again.Stop()
-		a.held--
+	if why != "" {
+		why = a.await(ctx, t, why)
 	}
 	if why != "" {
 		a.gone(t.key)
@@ -162,29 +146,67 @@ func (a *admission) enter(ctx context.Context, from netip.Addr, drop func()) (*t
 	return t, ""
 }
 
+// await has t wait for a place until one is free, it gives way to others, or ctx ends.
+// why is why it has none, as is what it returns. The caller holds a.mu.
+func (a *admission) await(ctx context.Context, t *ticket, why string) string {
+	q := a.queueUp(t, a.now())
+	if q == nil {
+		return why
+	}
+	wait := holding
+	if why == "startups" {
+		wait = longHolding
+	}
+	timer, again := time.NewTimer(wait), time.NewTicker(relook)
+	defer timer.Stop()
+	defer again.Stop()
+	for end := false; why != "" && !end; {
+		changed := a.changed
+		a.mu.Unlock()
+		select {
+		case <-changed:
+		case <-again.C:
+		case <-timer.C:
+			end = true
+		case <-q.out:
+			end = true
+		case <-ctx.Done():
+			end = true
+		}
+		a.mu.Lock()
+		why = a.place(t, a.now())
+	}
+	delete(a.queue, q)
+	return why
+}
+
 // source is the entry of from in the table. The caller holds a.mu.
 func (a *admission) source(from netip.Addr) (*source, time.Time) {
-	now, key := a.now(), sourceOf(from)
+	now := a.now()
+	return a.sourceAt(sourceOf(from), now), now
+}
+
+// sourceAt is the entry of key in the table. The caller holds a.mu.
+func (a *admission) sourceAt(key netip.Prefix, now time.Time) *source {
 	s := a.sources[key]
 	if s == nil {
 		if len(a.sources) >= maxSources {
 			a.forget()
 		}
-		s = &source{budget: bucket{burstConnections, now}, queries: bucket{burstQueries, now}}
+		s = &source{budget: bucket{burstConnections, now}, queries: bucket{burstQueries, now}, turns: bucket{mostTurns, now}}
 		a.sources[key] = s
 	}
 	s.budget.refill(now, burstConnections, refillConnection)
 	s.queries.refill(now, burstQueries, refillQueries)
-	return s, now
+	return s
 }
 
 // place gives t one of the places if it can, or says why it can't. The caller
 // holds a.mu.
 func (a *admission) place(t *ticket, now time.Time) (why string) {
 	h := a.look(t.key, now)
-	most, silent, least := a.startups.Full, a.perSource, patience
+	silent, least := a.perSource, patience
 	if t.known {
-		most += a.reserve()
 		silent, least = a.perSource*talkingPerSource, 0
 	}
 	ours := func(o *ticket) bool { return o.key == t.key }
@@ -198,14 +220,14 @@ func (a *admission) place(t *ticket, now time.Time) (why string) {
 		if !a.end(now, func(o *ticket) bool { return ours(o) && o.hesitates(now) && o.answers == 0 }) {
 			return "per-source"
 		}
-	case h.all >= most:
-		if !a.makeRoom(t, now, 0) && !a.share(t, now) {
+	case h.all >= a.places(t, now):
+		if !a.makeRoom(t, now, a.respite(t, now)) && !a.share(t, now) && !a.takeTurns(t, now) {
 			return "startups"
 		}
 	case h.mute >= a.startups.Begin && rand.IntN(100) < a.pressure(h.mute):
 		a.makeRoom(t, now, patience)
 	}
-	t.sign = now
+	t.sign, t.began = now, now
 	a.open[t] = struct{}{}
 	return ""
 }
@@ -263,13 +285,17 @@ func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duratio
 }
 
 // share ends a dialogue that hesitates, of the source that has most of them, if it
-// has more than one may have silent connections: few addresses can't keep everybody
-// else out. A network that somebody has logged in from by now, such as that of a
-// course, is left alone by unknown newcomers. The caller holds a.mu.
+// has more than one may have silent connections: few addresses can't keep everybody else
+// out. A network that somebody has logged in from by now, or has an enrolment open in,
+// such as that of a course, is left alone by unknown newcomers, and everybody by those
+// that have had their turn. The caller holds a.mu.
 func (a *admission) share(newcomer *ticket, now time.Time) bool {
-	talking, most := map[netip.Prefix]int{}, a.perSource
+	if !newcomer.known && !a.modest(newcomer.key, now) {
+		return false
+	}
+	talking, most, invited := map[netip.Prefix]int{}, a.perSource, a.invited()
 	for o := range a.open {
-		if o.stage == asked && o.key != newcomer.key && (newcomer.known || !a.familiar.has(o.key, now)) {
+		if o.stage == asked && o.key != newcomer.key && (newcomer.known || !a.familiar.has(o.key, now) && !invited[o.key]) {
 			talking[o.key]++
 		}
 	}
@@ -297,11 +323,18 @@ func (a *admission) end(now time.Time, fits func(*ticket) bool) bool {
 			victim = o
 		}
 	}
+	return a.evict(victim, now)
+}
+
+// evict ends the connection for another one, if there is one to end. The caller holds
+// a.mu.
+func (a *admission) evict(victim *ticket, now time.Time) bool {
 	if victim == nil {
 		return false
 	}
 	delete(a.open, victim)
 	victim.ended = true
+	a.spend(victim, now)
 	victim.drop()
 	return true
 }
@@ -326,7 +359,7 @@ func before(x, y *ticket, now time.Time, mute map[netip.Prefix]int) bool {
 func (a *admission) gone(key netip.Prefix) {
 	if s := a.sources[key]; s != nil {
 		s.waiting--
-		if s.waiting == 0 && s.budget.left >= burstConnections && s.queries.left >= burstQueries {
+		if s.waiting == 0 && s.budget.left >= burstConnections && s.queries.left >= burstQueries && s.turns.left >= mostTurns {
 			delete(a.sources, key)
 		}
 	}
@@ -335,7 +368,7 @@ func (a *admission) gone(key netip.Prefix) {
 
 // tell has those look again who wait for a place. The caller holds a.mu.
 func (a *admission) tell() {
-	if a.held > 0 {
+	if len(a.queue) > 0 {
 		close(a.changed)
 		a.changed = make(chan struct{})
 	}

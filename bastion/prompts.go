@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/bastion/identity"
 )
 
 // banner shows one line before the end of authentication. Clients may hide
@@ -67,13 +69,18 @@ func (a asker) Ask(ctx context.Context, prompt string, echo bool) (string, error
 	return answers[0], nil
 }
 
-// attentive tells the connection's place of each answer: somebody is there.
+// attentive tells the connection's place of each answer, that somebody is there, and
+// of dialogues that came to nothing.
 type attentive struct {
 	asker
 	ticket *ticket
+	state  *identity.ConnState
 }
 
 func (a attentive) Ask(ctx context.Context, prompt string, echo bool) (string, error) {
+	if a.state.Refused() {
+		a.ticket.wasRefused()
+	}
 	answer, err := a.asker.Ask(ctx, prompt, echo)
 	if err == nil && answer != "" {
 		a.ticket.answered()

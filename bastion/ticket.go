@@ -23,8 +23,10 @@ type ticket struct {
 	drop  func() // ends the connection; it doesn't block
 
 	stage   stage
+	began   time.Time // when it got its place
 	sign    time.Time // the last that somebody was there
 	answers int       // to prompts
+	refused bool      // a dialogue of it came to nothing
 	enrols  string    // whose enrolment it is
 	queried bool
 	ended   bool // it made room for another one
@@ -67,6 +69,13 @@ func (t *ticket) answered() {
 	}
 	t.sign = a.now()
 	a.tell()
+}
+
+// wasRefused notes that what was answered isn't accepted.
+func (t *ticket) wasRefused() {
+	t.a.mu.Lock()
+	defer t.a.mu.Unlock()
+	t.refused = true
 }
 
 // madeRoom tells whether the connection was ended for another one.
@@ -113,6 +122,9 @@ func (t *ticket) leave(loggedIn bool) {
 		return
 	}
 	t.done = true
+	if _, open := a.open[t]; open && !loggedIn {
+		a.spend(t, a.now())
+	}
 	delete(a.open, t)
 	if s := a.sources[t.key]; s != nil && loggedIn {
 		s.budget.left = min(burstConnections, s.budget.left+1)

@@ -43,6 +43,13 @@ func (c *ConnState) take() bool {
 	return true
 }
 
+// Refused tells whether a dialogue of the connection came to nothing.
+func (c *ConnState) Refused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dialogues > 1
+}
+
 // forget drops the code that was sent, once a login has succeeded with it: a later
 // confirmation needs a fresh one.
 func (c *ConnState) forget() {

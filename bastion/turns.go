@@ -1,0 +1,167 @@
+package bastion
+
+import (
+	"net/netip"
+	"time"
+)
+
+const (
+	// turn is how long a dialogue from an unknown network is left alone, whatever is
+	// typed there. Who has had half of one lately, or has had one with what is open, is
+	// no newcomer any more.
+	turn = time.Minute
+
+	// A dialogue that answers less often than this is nobody's who types.
+	perAnswer = 30 * time.Second
+
+	// How much of the places a network has had without a login is remembered up to
+	// this many seconds, and one of them is forgiven each refillTurns.
+	mostTurns   = 600
+	refillTurns = 30 * time.Second
+)
+
+// outstays tells whether a dialogue has had its turn: it is older than that, and was
+// told that it isn't accepted or is answered too seldom for somebody who types. The
+// caller holds a.mu.
+func (t *ticket) outstays(now time.Time) bool {
+	age := now.Sub(t.began)
+	return t.stage == asked && age >= turn && (t.refused || time.Duration(t.answers)*perAnswer < age)
+}
+
+// takeTurns ends the dialogue that has outstayed longest, of a network that nobody
+// has logged in from, for one of a known network or one that has had hardly any of
+// the places lately: so whoever types junk slowly, from however many addresses, has
+// each address for one turn. A network where an enrolment is open, which a right
+// temporary passphrase begins, is left alone, such as that of a course. The caller
+// holds a.mu.
+func (a *admission) takeTurns(newcomer *ticket, now time.Time) bool {
+	if !newcomer.known && !a.modest(newcomer.key, now) {
+		return false
+	}
+	invited := a.invited()
+	var victim *ticket
+	for o := range a.open {
+		if o.outstays(now) && !a.familiar.has(o.key, now) && !invited[o.key] && (victim == nil || o.began.Before(victim.began)) {
+			victim = o
+		}
+	}
+	return a.evict(victim, now)
+}
+
+// invited are the sources where an enrolment is open. The caller holds a.mu.
+func (a *admission) invited() map[netip.Prefix]bool {
+	all := map[netip.Prefix]bool{}
+	for o := range a.open {
+		if o.stage == enrolling {
+			all[o.key] = true
+		}
+	}
+	return all
+}
+
+// modest tells whether the unknown network of a source has had hardly a turn of the
+// places lately, the longest dialogue that it has open included: of a course that
+// begins at the same time nobody has, of a single one who connects again each minute
+// that one has. The caller holds a.mu.
+func (a *admission) modest(key netip.Prefix, now time.Time) bool {
+	wide := widely(key)
+	var open, had time.Duration
+	for o := range a.open {
+		switch {
+		case o.stage == enrolling && o.key == key:
+			return true
+		case o.stage == asked && widely(o.key) == wide:
+			open = max(open, now.Sub(o.began))
+		}
+	}
+	if s := a.sources[wide]; s != nil {
+		s.turns.refill(now, mostTurns, refillTurns)
+		had = time.Duration((mostTurns - s.turns.left) * float64(time.Second))
+	}
+	return had < turn/2 && had+open < turn
+}
+
+// widely is whose turns are counted as one's: an IPv4 address, or an IPv6 /48, of
+// which one customer has 65,536 sources.
+func widely(key netip.Prefix) netip.Prefix {
+	if key.Addr().Is6() {
+		key, _ = key.Addr().Prefix(48) // bits fit the address by construction
+	}
+	return key
+}
+
+// spend counts what a dialogue without a login has had of the places. The caller
+// holds a.mu.
+func (a *admission) spend(t *ticket, now time.Time) {
+	if t.stage != asked {
+		return
+	}
+	s := a.sourceAt(widely(t.key), now)
+	s.turns.refill(now, mostTurns, refillTurns)
+	s.turns.left = max(0, s.turns.left-now.Sub(t.began).Seconds())
+}
+
+// places is how many of them may be taken for t to have another one: known networks
+// have a reserve, and half of the others is left to who has had hardly any lately. The caller holds a.mu.
+func (a *admission) places(t *ticket, now time.Time) int {
+	switch most := a.startups.Full; {
+	case t.known:
+		return most + a.reserve()
+	case !a.modest(t.key, now):
+		return most - most/2
+	default:
+		return most
+	}
+}
+
+// respite is how long those are left alone that have just begun, while there is no
+// place: who has had a turn waits for their key exchange. The caller holds a.mu.
+func (a *admission) respite(t *ticket, now time.Time) time.Duration {
+	if t.known || a.modest(t.key, now) {
+		return 0
+	}
+	return patience
+}
+
+// queuing is a newcomer that waits for a place.
+type queuing struct {
+	t     *ticket
+	since time.Time
+	out   chan struct{} // closed where it made room in the queue
+}
+
+// queueUp has t wait, or returns nil where others go before it. The queue is as long
+// as there are places; when it is full, one of the source gives way that has most
+// connections before their login, the longest waiting first, so that who holds places
+// with many doesn't keep others from waiting for one. The caller holds a.mu.
+func (a *admission) queueUp(t *ticket, now time.Time) *queuing {
+	if len(a.queue) >= a.startups.Full {
+		var first *queuing
+		for q := range a.queue {
+			n, most := a.waiting(q.t), 0
+			if first != nil {
+				most = a.waiting(first.t)
+			}
+			if first == nil || n > most || n == most && q.since.Before(first.since) {
+				first = q
+			}
+		}
+		if first == nil || a.waiting(t) > a.waiting(first.t) {
+			return nil
+		}
+		delete(a.queue, first)
+		close(first.out)
+	}
+	q := &queuing{t: t, since: now, out: make(chan struct{})}
+	a.queue[q] = struct{}{}
+	return q
+}
+
+// waiting is how many connections the source of t has before their login; none count
+// for a known network. The caller holds a.mu.
+func (a *admission) waiting(t *ticket) int {
+	if s := a.sources[t.key]; s != nil && !t.known {
+		return s.waiting
+	}
+	return 0
+}

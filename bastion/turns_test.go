@@ -1,0 +1,265 @@
+package bastion
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"entry/audit"
+	"entry/bastion/identity"
+	"entry/configs"
+)
+
+// exchange is how long a key exchange takes.
+const exchange = 300 * time.Millisecond
+
+// typists are dialogues that answer junk each pace and begin anew when they end: at
+// their own time, at the grace's, or when they make room.
+type typists struct {
+	addresses, each int
+	pace, leave     time.Duration
+}
+
+func (y typists) begin(ctx context.Context, d *door, all *sync.WaitGroup) {
+	for i := range y.addresses * y.each {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				ended := make(chan struct{})
+				tk, _ := d.enter(ctx, addr(i%y.addresses), func() { close(ended) })
+				if tk != nil {
+					pause(ctx, exchange)
+					tk.answered()
+					y.dialogue(ctx, tk, ended)
+					tk.leave(false)
+				}
+				pause(ctx, 200*time.Millisecond)
+			}
+		})
+	}
+}
+
+func (y typists) dialogue(ctx context.Context, tk *ticket, ended chan struct{}) {
+	over := time.NewTimer(y.leave)
+	defer over.Stop()
+	answer := time.NewTicker(y.pace)
+	defer answer.Stop()
+	for n := 1; n <= 6; n++ {
+		select {
+		case <-answer.C:
+			tk.answered()
+			if n%2 == 0 {
+				tk.wasRefused() // after a passphrase and a code
+			}
+		case <-over.C:
+			return
+		case <-ended:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Whoever types junk slowly from many addresses has each of them for one turn: most
+// newcomers are asked within two tries, and those from known networks all at once.
+func TestTypistsTakeTurns(t *testing.T) {
+	const grace = 120 * time.Second
+	small := configs.Startups{Begin: 4, Rate: 30, Full: 20}
+	for name, c := range map[string]struct {
+		typists
+		places configs.Startups
+		from   time.Duration // when the first newcomer comes
+	}{
+		"an answer each 18 s":                    {typists{100, 2, 18 * time.Second, grace}, configs.Default().Limits.Startups, 25 * time.Second},
+		"one in 59 s":                            {typists{20, 2, 59 * time.Second, grace}, small, 25 * time.Second},
+		"that begin anew before their turn ends": {typists{20, 2, 18 * time.Second, 59 * time.Second}, small, 70 * time.Second},
+		"each with an address of its own":        {typists{40, 1, 18 * time.Second, grace}, small, 125 * time.Second},
+		"of an address of its own in 59 s":       {typists{40, 1, 59 * time.Second, 59 * time.Second}, small, 125 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDoor(c.places, 8)
+				d.mustTry(t, addr(9000)).leave(true) // its network is known
+				ctx, cancel := context.WithCancel(t.Context())
+				var all sync.WaitGroup
+				c.begin(ctx, d, &all)
+				defer all.Wait()
+				defer cancel()
+				time.Sleep(c.from)
+				in := 0
+				const newcomers = 12
+				for i := range newcomers {
+					for range 2 {
+						tk, _ := d.try(addr(5000 + i))
+						if tk == nil {
+							continue
+						}
+						time.Sleep(exchange)
+						tk.answered()
+						time.Sleep(10 * time.Second)
+						if tk.leave(false); !tk.madeRoom() {
+							in++
+							break
+						}
+					}
+					began := time.Now()
+					if d.mustTry(t, addr(9000)).leave(true); time.Since(began) != 0 {
+						t.Errorf("a known network waits for %s", time.Since(began))
+					}
+				}
+				t.Logf("%d of %d within two tries", in, newcomers)
+				if in < newcomers*8/10 {
+					t.Errorf("%d of %d newcomers are asked within two tries", in, newcomers)
+				}
+			})
+		})
+	}
+}
+
+// A course whose first day begins beside typists gets in, and nobody of it makes room
+// while they type: neither at first, nor once one of them is in an enrolment, however
+// long the others look for their notes.
+func TestACourseBesideTypists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Default().Limits.Startups, 8)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all, course sync.WaitGroup
+		typists{65, 2, 18 * time.Second, 120 * time.Second}.begin(ctx, d, &all)
+		defer all.Wait()
+		defer cancel()
+		time.Sleep(130 * time.Second)
+		for i := range 30 {
+			course.Go(func() {
+				time.Sleep(time.Duration(i) * 200 * time.Millisecond)
+				tk, why := d.try(addr(7000))
+				if tk == nil {
+					tk, why = d.try(addr(7000))
+				}
+				if tk == nil {
+					t.Errorf("one of the course is refused: %s", why)
+					return
+				}
+				time.Sleep(exchange)
+				tk.answered()
+				for n := range 1 + i%5 { // some mistype it, again and again
+					time.Sleep(25 * time.Second)
+					if tk.answered(); n == 2 {
+						tk.wasRefused()
+					}
+					if tk.madeRoom() {
+						t.Errorf("student %d makes room while typing", i)
+					}
+				}
+				if !tk.enrol(fmt.Sprint("student", i)) {
+					t.Errorf("student %d isn't in an enrolment", i)
+				}
+				time.Sleep(time.Minute)
+				if tk.madeRoom() {
+					t.Errorf("student %d makes room", i)
+				}
+				tk.leave(true)
+			})
+		}
+		course.Wait()
+	})
+}
+
+// What an unknown network has had of the places is forgiven slowly, and counts for a
+// whole IPv6 /48.
+func TestTurnsAreForgiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(wide, 8)
+		modest := func(from string) bool {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.modest(sourceOf(netip.MustParseAddr(from)), d.now())
+		}
+		tk := d.mustTry(t, netip.MustParseAddr("2001:db8::1"))
+		tk.answered()
+		time.Sleep(turn - time.Second)
+		if !modest("2001:db8::1") {
+			t.Error("before its turn is over")
+		}
+		time.Sleep(time.Second)
+		if modest("2001:db8::1") || modest("2001:db8:0:1::1") || !modest("2001:db8:1::1") {
+			t.Error("while it is open")
+		}
+		tk.leave(false)
+		if modest("2001:db8:0:1::1") {
+			t.Error("after it")
+		}
+		time.Sleep(31 * refillTurns)
+		if !modest("2001:db8:0:1::1") {
+			t.Error("later")
+		}
+	})
+}
+
+// When the queue for places is full, those wait on whose sources have fewest
+// connections.
+func TestTheQueueIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 4, Rate: 30, Full: 4}, 8)
+		for i := range 4 {
+			d.mustTry(t, addr(i)).answered()
+		}
+		var all sync.WaitGroup
+		results := make(chan time.Duration, 8)
+		for i := range 8 { // of those that have places, each twice
+			all.Go(func() {
+				began := time.Now()
+				if tk, _ := d.try(addr(i % 4)); tk != nil {
+					t.Error("there was a place")
+				}
+				results <- time.Since(began)
+			})
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		if tk, why := d.try(addr(100)); tk != nil || why != "startups" || time.Since(began) != longHolding {
+			t.Errorf("a newcomer waits for %s: %v, %q", time.Since(began), tk, why)
+		}
+		all.Wait()
+		waited := 0
+		for range 8 {
+			if <-results == longHolding {
+				waited++
+			}
+		}
+		if waited != 3 { // one gave way to the newcomer, and four to later ones
+			t.Errorf("%d waited to the end", waited)
+		}
+	})
+}
+
+// What a dialogue came to is noted with the connection's place.
+func TestVerdictsAreNoted(t *testing.T) {
+	auth, err := identity.New(identity.Options{
+		Config: configs.Default(), Store: nobody{}, Secret: make([]byte, 32),
+		Events: func(context.Context, ...audit.Event) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newAdmission(wide, 8, time.Now)
+	tk, _ := a.enter(t.Context(), addr(1), func() {})
+	state, rounds := identity.NewConnState(), 0
+	ask := asker(func(_, _ string, q []string, _ []bool) ([]string, error) {
+		if rounds++; tk.refused != (rounds > 2) {
+			t.Errorf("at %q: %v", q, tk.refused)
+		}
+		if rounds > 3 {
+			return nil, io.EOF
+		}
+		return []string{"xx"}, nil
+	})
+	if _, err := auth.Login(t.Context(), identity.Attempt{Name: "alice", Source: netip.MustParseAddrPort("127.0.0.1:1")}, state, attentive{ask, tk, state}); err == nil || rounds < 4 {
+		t.Errorf("%v after %d rounds", err, rounds)
+	}
+}
