@@ -221,7 +221,8 @@ func (a *admission) place(t *ticket, now time.Time) (why string) {
 			return "per-source"
 		}
 	case h.all >= a.places(t, now):
-		if !a.makeRoom(t, now, a.respite(t, now)) && !a.share(t, now) && !a.takeTurns(t, now) {
+		// Whose key exchange has just begun goes last: it may be a newcomer.
+		if !a.makeRoom(t, now, patience) && !a.share(t, now) && !a.takeTurns(t, now) && !a.makeRoom(t, now, a.respite(t, now)) {
 			return "startups"
 		}
 	case h.mute >= a.startups.Begin && rand.IntN(100) < a.pressure(h.mute):
