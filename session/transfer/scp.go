@@ -16,6 +16,9 @@ const (
 	maxScpRecord = 1 << 10 // bytes
 	// maxScpText bounds what the target says of a failure; OpenSSH's limit.
 	maxScpText = 16 << 10 // bytes
+	// maxScpWords is how much the target may say that isn't the protocol's, a login
+	// shell's greeting: it is in no manifest, so that more would be a way to move files.
+	maxScpWords = 4 << 10 // bytes
 	// maxScpHeld is how much is kept of a side whose turn it isn't. No stock
 	// program speaks out of turn.
 	maxScpHeld = 64 << 10 // bytes
@@ -71,10 +74,11 @@ type scp struct {
 	held    [2][]byte // by side: the source's, the sink's
 	places  scpPlaces
 
-	file Entry // under way from its record to the reply to its data
-	open bool  // file is
-	left int64 // bytes of it that are still to come
-	sum  hash.Hash
+	file  Entry // under way from its record to the reply to its data
+	open  bool  // file is
+	left  int64 // bytes of it that are still to come
+	words int   // bytes that the target said after the end
+	sum   hash.Hash
 }
 
 func newSCP(run scpRun, may May) *scp {
@@ -143,8 +147,7 @@ func (d *scp) piece(toTarget bool, p []byte, r Ruling) error {
 		// folder's times that couldn't be set, the last words of a shell.
 		d.phase = scpOver
 		d.finish(r, Failed, scpSaid(own[1]))
-		r.Pass(own[1], false)
-		return nil
+		return d.after(false, own[1], true, r)
 	}
 	for side, rest := range own {
 		if len(rest) > maxScpHeld {
@@ -175,10 +178,15 @@ func index(sink bool) int {
 func (d *scp) after(toTarget bool, p []byte, mine bool, r Ruling) error {
 	switch {
 	case d.phase == scpRefused:
-	case !toTarget && mine:
-		r.Pass(p, false)
 	case !toTarget:
-		r.Answer(p)
+		if d.words += len(p); d.words > maxScpWords {
+			return d.desync(false, "it says more than a login shell does")
+		}
+		if mine {
+			r.Pass(p, false)
+		} else {
+			r.Answer(p)
+		}
 	case !d.source:
 		return d.desync(true, "it goes on after the transfer has ended")
 	}
@@ -276,6 +284,11 @@ func (d *scp) reply(p []byte, r Ruling) (int, []byte, error) {
 	d.finish(r, Failed, scpSaid(line))
 	if d.phase = scpRecord; line[0] != 1 {
 		d.phase = scpOver // an error that ends it, or the words of a login shell
+	}
+	if line[0] > 2 && !d.source {
+		if d.words = len(line); d.words > maxScpWords {
+			return 0, nil, d.desync(false, "it says more than a login shell does")
+		}
 	}
 	return used, line, nil
 }
@@ -379,11 +392,19 @@ func (d *scp) desync(toTarget bool, reason string) error {
 	return &Desync{Protocol: "scp", ToTarget: toTarget, Reason: reason}
 }
 
+// said enters what the target says instead of the protocol.
+func (d *scp) said(line []byte, r Ruling) {
+	e := d.entry(map[bool]string{true: "get", false: "put"}[d.source])
+	e.Path, e.To = d.places.asked(), ""
+	e.Ended, e.Outcome, e.Detail, e.Unknown = e.Began, Failed, scpSaid(line), "it failed"
+	r.Enter(e)
+}
+
 // scpSaid is what a line says of a failure.
 func scpSaid(line []byte) string {
 	if len(line) > 0 && line[0] <= 2 {
 		line = line[1:]
 	}
 	line, _, _ = bytes.Cut(line, []byte("\n"))
-	return string(line[:min(len(line), maxScpRecord)])
+	return string(line[:min(len(line), maxScpText)])
 }

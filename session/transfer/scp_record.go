@@ -82,10 +82,7 @@ func (d *scp) readRecord(p []byte, toTarget bool, r Ruling) (int, []byte, error)
 			d.phase = scpOver
 		}
 		if d.source { // what a client says of its own files is its own
-			e := d.entry("get")
-			e.Path, e.To = d.places.asked(), ""
-			e.Ended, e.Outcome, e.Detail, e.Unknown = e.Began, Failed, scpSaid(line), "it failed"
-			r.Enter(e)
+			d.said(line, r)
 		}
 		return used, line, nil
 	}
@@ -95,6 +92,10 @@ func (d *scp) readRecord(p []byte, toTarget bool, r Ruling) (int, []byte, error)
 			// A login shell's words, or those of whoever stands in for scp: the client
 			// prints them and ends.
 			d.phase = scpOver
+			d.said(line, r)
+			if d.words = len(line); d.words > maxScpWords {
+				return 0, nil, d.desync(false, "it says more than a login shell does")
+			}
 			return used, line, nil
 		}
 		return 0, nil, d.desync(!d.source, wrong)

@@ -71,7 +71,7 @@ func TestScpTalks(t *testing.T) {
 		"cut before a reply":             {up, scpTalk{{"t", "\x00"}, {"c", "C0644 5 n\n"}, {"t", "\x00"}, {"c", "hello\x00"}}, []string{"put upload dir/x cut to=dir/x/n size=5 unknown=it was cut after 5 of 5 bytes"}, "", ""},
 		"a shell's words, before scp -t": {up, scpTalk{{"t", "Welcome!\n"}, {"t", "\x00"}}, nil, "", ""},
 		"a shell's words, without end":   {up, scpTalk{{"t", "bash: scp: not found"}}, nil, "", ""},
-		"a shell's words, before scp -f": {down, scpTalk{{"c", "\x00"}, {"t", "Welcome!\n"}, {"t", "C0644 5 x\n"}}, nil, "", ""},
+		"a shell's words, before scp -f": {down, scpTalk{{"c", "\x00"}, {"t", "Welcome!\n"}, {"t", "C0644 5 x\n"}}, []string{"get download dir/x failed size=0 unknown=it failed detail=Welcome!"}, "", ""},
 		"words instead of an end":        {folder, scpTalk{{"t", "\x00"}, {"c", "D0755 0 d\n"}, {"t", "\x00"}, {"c", "E\n"}, {"t", "\x00\x01scp: d: set times: Operation not permitted\n"}}, []string{"mkdir  dir/x/d ok"}, "", ""},
 		"a target that ends it":          {up, scpTalk{{"t", "\x00"}, {"c", "C0644 5 n\n"}, {"t", "\x02protocol error: no\n"}}, []string{"put upload dir/x failed to=dir/x/n size=0 unknown=it failed detail=protocol error: no"}, "", ""},
 
@@ -216,5 +216,29 @@ func TestScpHoldsLittle(t *testing.T) {
 	}
 	if depth > maxScpPath/900+1 || !strings.Contains(err.Error(), "too deep") {
 		t.Error(depth, err)
+	}
+}
+
+// What a login shell says is in no manifest: whoever puts files into one's start can
+// have it say a file, but not a long one.
+func TestScpWordsAreFew(t *testing.T) {
+	for name, source := range map[string]bool{"scp -f": true, "scp -t": false} {
+		for _, first := range []string{"Welcome!\n", strings.Repeat("x", maxScpWords) + "y\n"} {
+			b := newBench(t, newSCP(scpRun{paths: []string{"x"}, source: source}, everything))
+			var err error
+			if source {
+				err = b.data(true, []byte{0})
+			}
+			passed := 0
+			for line := first; err == nil && passed < 1<<20; line = "a line of a file\n" {
+				if err = b.data(false, []byte(line)); err == nil {
+					passed += len(line)
+				}
+			}
+			var desync *Desync
+			if !errors.As(err, &desync) || desync.ToTarget || passed > maxScpWords {
+				t.Errorf("%s: %v after %d bytes", name, err, passed)
+			}
+		}
 	}
 }
