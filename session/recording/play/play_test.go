@@ -139,7 +139,8 @@ func TestText(t *testing.T) {
 			}
 		})
 	}
-	want := `03:04:08.0         $ lsé☃
+	want := `03:04:08.0  ?      t
+03:04:08.0         $ lsé☃
 03:04:08.0         new
 03:05:08.5  #      not kept: {"stream":"output","omitted_bytes":5,"sha256":"00"}
 03:05:08.5  #      the recording has a gap: "the disk\x1b is full"

@@ -86,7 +86,9 @@ func (p *tmuxPane) cursor(cols int) (x, y int) {
 	testkit.Check(p.t, err)
 	var last string
 	for {
-		answer, err := p.read.ReadString('n')
+		var answer string
+		var err error
+		testkit.Finishes(p.t, "tmux answers", func() { answer, err = p.read.ReadString('n') })
 		testkit.Check(p.t, err)
 		if i := strings.LastIndexByte(answer, 'R'); i >= 0 {
 			last = answer[strings.LastIndexByte(answer[:i], '[')+1 : i]

@@ -80,13 +80,14 @@ type Transcript struct {
 
 	inside      []byte // what a control string's line holds so far
 	insideLines int    // lines of it that ended
+	titles      map[uint64]struct{}
 }
 
 // NewTranscript returns the transcript of a terminal of this size, as New takes
 // it. emit gets each line, in the order in which people would read them on a
 // page; their times may therefore go back.
 func NewTranscript(cols, rows int, emit func(Line)) *Transcript {
-	t := &Transcript{term: New(cols, rows), emit: emit, told: map[uint64]struct{}{}, flashing: map[uint64]time.Duration{}}
+	t := &Transcript{term: New(cols, rows), emit: emit, told: map[uint64]struct{}{}, flashing: map[uint64]time.Duration{}, titles: map[uint64]struct{}{}}
 	t.term.log, t.term.maxBack = t, 100 // enough for a screen that grows
 	return t
 }

@@ -59,9 +59,10 @@ func TestTranscript(t *testing.T) {
 		{"pages there and back", []piece{{0, "\x1b[?1049h\x1b[Ha"}, {1000, "\x1b[Hb"}, {2000, "\x1b[Ha"}, {3000, "\x1b[?1049l"}}, []string{"0-a", "1000-b"}},
 		{"mode 47", []piece{{0, "\x1b[?47h\x1b[HSECRET"}, {1000, "\x1b[?47l$"}}, []string{"0-SECRET", "1000       $"}},
 		{"a change of size", []piece{{0, "\x1b[8;1;1t0123456789ab"}, {1000, "\r\n"}}, []string{"0 0123456789ab"}},
-		{"what isn't seen", []piece{{0, "a\x1b]0;title\ab\x1b[8mhidden"}}, []string{"0 abhidden"}},
-		{"a title that PuTTY ends at the line", []piece{{0, "a\x1b]0;title\r\nSEC"}, {500, "RET\a\r\nmore"}}, []string{"500?SECRET", "0 a", "500 more"}},
-		{"one that never ends", []piece{{0, "a\x1b]0;title\nSECRET"}}, []string{"0 a", "0?SECRET"}},
+		{"what isn't seen", []piece{{0, "a\x1b]8;;link\ab\x1b[8mhidden"}}, []string{"0 abhidden"}},
+		{"titles, each once, and what goes to the clipboard", []piece{{0, "a\x1b]0;title\a\x1b]2;other\x1b\\b\x1b]0;title\a\x1b]52;c;U0VDUkVU\a"}}, []string{"0?title", "0?other", "0?52;c;U0VDUkVU", "0 ab"}},
+		{"a title that PuTTY ends at the line", []piece{{0, "a\x1b]0;title\r\nSEC"}, {500, "RET\a\r\nmore"}}, []string{"0?title", "500?SECRET", "0 a", "500 more"}},
+		{"one that never ends", []piece{{0, "a\x1b]0;title\nSECRET"}}, []string{"0?title", "0 a", "0?SECRET"}},
 		{"strings that the Linux console shows", []piece{{0, "a\x1bPSECRET\x1b\\b\x1b_日\u202e本\u009cc"}}, []string{"0?SECRET", "0?日本", "0 abc"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
