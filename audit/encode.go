@@ -134,6 +134,7 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = appendString(w.b, m.Why[:min(len(m.Why), maxCode)])
 		w.str("stream", m.Stream[:min(len(m.Stream), maxCode)])
 		w.num("bytes", m.Bytes)
+		w.num("lines", m.Lines)
 		w.b = append(w.b, '}')
 	}
 	if len(e.Missing) > 0 {

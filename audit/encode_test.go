@@ -233,11 +233,11 @@ func FuzzEncode(f *testing.F) {
 func TestMissingIsBounded(t *testing.T) {
 	e := Event{Type: ChannelClosed, Missing: make([]Missing, 100)}
 	for i := range e.Missing {
-		e.Missing[i] = Missing{Why: strings.Repeat("w", 1000), Stream: strings.Repeat("s", 1000), Bytes: 1 << 62}
+		e.Missing[i] = Missing{Why: strings.Repeat("w", 1000), Stream: strings.Repeat("s", 1000), Bytes: 1 << 62, Lines: 1 << 62}
 	}
 	line := e.AppendJSON(nil)
 	got, _, err := decode(line, nil)
-	if err != nil || len(got.Missing) != maxMissing || len(got.Missing[0].Why) != maxCode || len(got.Missing[0].Stream) != maxCode {
+	if err != nil || len(got.Missing) != maxMissing || len(got.Missing[0].Why) != maxCode || len(got.Missing[0].Stream) != maxCode || got.Missing[0].Lines != 1<<62 {
 		t.Errorf("%v: %s", err, line)
 	}
 }

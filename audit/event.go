@@ -70,7 +70,7 @@ type Event struct {
 	Tick      *Tick      `json:"tick,omitempty"`
 
 	Coverage string    `json:"coverage,omitempty"` // how much of a channel that is over is kept: "recorded", "manifest", "metadata", "partial", "refused"
-	Missing  []Missing `json:"missing,omitempty"`  // where that is partial; at most maxMissing
+	Missing  []Missing `json:"missing,omitempty"`  // at most maxMissing
 
 	BytesDown int64      `json:"bytes_down,omitempty"` // towards the client
 	BytesUp   int64      `json:"bytes_up,omitempty"`   // towards the target
@@ -114,8 +114,8 @@ type Change struct {
 	Taken string `json:"taken,omitempty"`
 }
 
-// Of its Missing an event keeps so many, which is three streams for each reason,
-// and so many bytes of each of their strings.
+// Of its Missing an event keeps so many, which is more than a channel can have of
+// reasons and streams, and so many bytes of each of their strings.
 const (
 	maxMissing = 12
 	maxCode    = 32
@@ -126,6 +126,7 @@ type Missing struct {
 	Why    string `json:"why"`              // short closed code
 	Stream string `json:"stream,omitempty"` // "output", "error", "input"; "" for the channel
 	Bytes  int64  `json:"bytes,omitempty"`  // 0 where it isn't known
+	Lines  int64  `json:"lines,omitempty"`  // 0 where they aren't counted
 }
 
 // Recording binds an event to a recording's file. Hashes are hex sha256.

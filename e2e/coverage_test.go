@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,7 +21,7 @@ func TestNothingIsRecordedByHalfInSilence(t *testing.T) {
 	s := initSite(t)
 	home := s.startHome("AcceptEnv LC_*")
 	echo := echoServer(t)
-	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, testkit.Rule("home", testkit.MayAll, "record: full",
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home"), home.Target(t, "typed")}, testkit.Rule("typed", "may: [exec]", testkit.On("typed"), "record: full", "record_input: true"), testkit.Rule("home", testkit.MayAll, testkit.On("home"), "record: full",
 		fmt.Sprintf("forward_local: [\"127.0.0.1:%d\"]", echo), "forward_remote: [0]", "bulk: {keep: 1MiB}"))
 	s.serve()
 	c := s.client(s.enrolled("alice"))
@@ -72,6 +74,66 @@ func TestNothingIsRecordedByHalfInSilence(t *testing.T) {
 		t.Error("payload on standard input was recorded")
 	}
 
+	// Commands behind a prompt that the script shows itself: what is masked is counted,
+	// and what is no password is kept.
+	in, out := io.Pipe()
+	cmd := c.home([]string{"-T"})
+	cmd.Stdin = in
+	hidden := testkit.Start(t, "ssh -T", cmd)
+	hides := 0
+	for i := range 11 {
+		line := fmt.Sprintf("true line-%d; printf 'password%%s: ' %d\n", i, i)
+		switch {
+		case i == 1:
+			line = "true " + strings.Repeat("x", 300) + line // no password
+		case i > 1 && i < 10:
+			hides += len(line)
+		}
+		_, _ = io.WriteString(out, line)
+		hidden.WaitFor(regexp.MustCompile(fmt.Sprintf("password%d: ", i)))
+	}
+	out.Close()
+	hidden.Wait()
+	n++
+	masked := s.awaitSessions(n)[n-1].ID
+	want("masked", show(masked), fmt.Sprintf("partial: 8 lines of input, %d B, missing (masked as answers to password prompts)", hides), "1 channel partial")
+	want("masked", s.export(masked, "input"), "line-0", "xxxtrue line-1", "line-10")
+
+	// A password at a terminal whose input is recorded.
+	typed := *c
+	typed.target = "typed.tinker"
+	asked := onTerminal(t, typed.home([]string{"-t"}, `bash -c 'read -rsp "Password: " secret; read -rp "name? " name'`))
+	asked.expect("Password: ")
+	asked.sendLine("hunter2")
+	asked.expect(`name\? `)
+	asked.sendLine("alice")
+	asked.wait()
+	n++
+	answered := s.awaitSessions(n)[n-1].ID
+	want("a password", show(answered), "recorded: 1 line of input, 8 B, missing (masked as answers to password prompts)", "1 channel recorded")
+	if input := s.export(answered, "input"); input != "alice\r" {
+		t.Errorf("a password and a name were recorded as %q", input)
+	}
+
+	// A file through a terminal.
+	moved := strings.Repeat("0123456789", 20_000)
+	file := filepath.Join(testkit.ShortDir(t), "moved")
+	in, out = io.Pipe()
+	cmd = c.home([]string{"-tt"}, "stty raw -echo; echo ready; head -c 200000 > "+file)
+	cmd.Stdin = in
+	sender := testkit.Start(t, "ssh -tt", cmd)
+	sender.WaitFor(regexp.MustCompile("ready")) // or the terminal takes some for itself
+	_, _ = io.WriteString(out, moved)
+	out.Close()
+	sender.Wait()
+	n++
+	filed := s.awaitSessions(n)[n-1].ID
+	want("a file through a terminal", show(filed), "partial: 200 kB of input missing (faster than anybody types; a terminal's is kept by record_input only)")
+	want("its digest", s.export(filed, "asciicast-v3"), fmt.Sprintf("%x", sha256.Sum256([]byte(moved))))
+	if testkit.ReadFile(t, file) != moved {
+		t.Error("the terminal changed the file")
+	}
+
 	// A command that comes in the environment.
 	shown, _, _ = done("", []string{"-o", "SetEnv=LC_RUN=id"}, `eval "$LC_RUN"`)
 	want("eval", shown, `environment LC_RUN="id"`, "recorded")
@@ -100,13 +162,13 @@ func TestNothingIsRecordedByHalfInSilence(t *testing.T) {
 	s.serve()
 	sum := s.mustEntry("audit", "coverage", "--since", "1h", "--lab", "tinker")
 	t.Logf("\n%s", sum)
-	want("the sum", sum, "partial:\n", "of output missing (more than policy keeps of bulk)", "18 B of input missing", "the server ended before it did")
-	for _, line := range []string{`recorded +3 `, `metadata +1 `, `partial +3 `, `refused +0 `, `open +0 `} {
+	want("the sum", sum, "in 1 recorded channel 1 line of input, 8 B, missing (masked as answers to password prompts)\n", "partial:\n", "of output missing (more than policy keeps of bulk)", "18 B of input missing", "the server ended before it did")
+	for _, line := range []string{`recorded +4 `, `metadata +1 `, `partial +5 `, `refused +0 `, `open +0 `} {
 		if !regexp.MustCompile(line).MatchString(sum) {
 			t.Errorf("the sum has no line %s", line)
 		}
 	}
-	if list := s.mustEntry("sessions", "ls", "--coverage", "partial"); strings.Count(list, " partial ") != 3 {
+	if list := s.mustEntry("sessions", "ls", "--coverage", "partial"); strings.Count(list, " partial ") != 5 {
 		t.Errorf("sessions ls --coverage partial:\n%s", list)
 	}
 }

@@ -26,14 +26,20 @@ func (s *sessionChannel) coverage() (recording.Coverage, []recording.Missing) {
 	default:
 	}
 	switch {
-	case len(missing) > 0:
+	case !s.answered(missing):
 		return recording.Partial, missing
 	case s.payload != transferPayload:
-		return recording.Recorded, nil
+		return recording.Recorded, missing
 	case s.moving != nil && s.moving.listsFiles:
 		return recording.Manifested, nil
 	}
 	return recording.MetadataOf, nil
+}
+
+// answered reports whether nothing is missing but what somebody at a terminal answers
+// to password prompts. Without one, what was masked may as well have been commands.
+func (s *sessionChannel) answered(missing []recording.Missing) bool {
+	return len(missing) == 0 || len(missing) == 1 && missing[0].Why == maskedLines && missing[0].Lines <= maxMasked && s.payload == terminalPayload
 }
 
 // moved ends the manifest of a channel that moved files.
@@ -60,10 +66,10 @@ func (f *flow) covered(c recording.Coverage, missing []recording.Missing) (strin
 // answers is who finds the answers to password prompts in the input, where that is
 // recorded.
 func (s *sessionChannel) answers() *mask {
-	if s.grant.Record() != policy.Full || !s.grant.RecordInput() && (s.payload == terminalPayload || !readsScript(s.content)) {
+	if s.grant.Record() != policy.Full || s.payload == transferPayload || !s.grant.RecordInput() && (s.payload == terminalPayload || !readsScript(s.content)) {
 		return nil
 	}
-	m := &mask{}
+	m := &mask{script: s.payload != terminalPayload}
 	if answersFirst(s.content.command) {
 		m.arm()
 	}

@@ -59,7 +59,8 @@
 // and TERM and its user reads why. A recheck sees what is being opened while it
 // runs. The same way ends the channel whose bytes no budget covers: every byte
 // is taken out of its budget before it is recorded, and recorded before it is
-// written.
+// written; of a line that may answer a password prompt the first 256 bytes are
+// recorded, or counted, once it is known whether it does.
 //
 // Where a decoder looks into a channel (decoderFor), both directions pass it in
 // order, between reading and delivering: what is counted is what was read, what

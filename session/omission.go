@@ -18,9 +18,13 @@ const (
 	bulkOmitted  omission = "bulk"
 	shareOmitted omission = "share"
 	inputOmitted omission = "input"
+	typedOmitted omission = "pasted"
 )
 
-var omissions = [...]omission{bulkOmitted, shareOmitted, inputOmitted}
+var omissions = [...]omission{bulkOmitted, shareOmitted, inputOmitted, typedOmitted}
+
+// maskedLines is why lines are missing that answered password prompts.
+const maskedLines = "masked"
 
 // text stands in the recording where bytes are left out from; "" is none.
 func (o omission) text() string {
@@ -35,9 +39,12 @@ func (o omission) text() string {
 	return ""
 }
 
-// losses are how many bytes of a channel only a digest stands for. They are read
-// while its streams still run.
-type losses [3][len(omissions)]atomic.Int64
+// losses are how many bytes of a channel only a digest stands for, and what was
+// masked. They are read while its streams still run.
+type losses struct {
+	bytes         [3][len(omissions)]atomic.Int64
+	lines, masked atomic.Int64 // answers to password prompts, and their bytes
+}
 
 var lossStreams = [...]recording.Kind{recording.Output, recording.Error, recording.Input}
 
@@ -45,10 +52,16 @@ func (l *losses) add(k recording.Kind, why omission, n int64) {
 	for i, stream := range lossStreams {
 		for j, o := range omissions {
 			if stream == k && o == why {
-				l[i][j].Add(n)
+				l.bytes[i][j].Add(n)
 			}
 		}
 	}
+}
+
+// mask counts a line of n bytes that was masked.
+func (l *losses) mask(n int) {
+	l.lines.Add(1)
+	l.masked.Add(int64(n))
 }
 
 // list is what there is of them.
@@ -56,10 +69,13 @@ func (l *losses) list() []recording.Missing {
 	var out []recording.Missing
 	for i, stream := range lossStreams {
 		for j, o := range omissions {
-			if n := l[i][j].Load(); n > 0 {
+			if n := l.bytes[i][j].Load(); n > 0 {
 				out = append(out, recording.Missing{Stream: stream.String(), Bytes: n, Why: string(o)})
 			}
 		}
+	}
+	if n := l.lines.Load(); n > 0 {
+		out = append(out, recording.Missing{Stream: recording.Input.String(), Bytes: l.masked.Load(), Lines: n, Why: maskedLines})
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	"entry/policy"
@@ -25,6 +26,7 @@ type tap struct {
 	whole   bool            // nothing may be left out for want of a share
 	cut     func()          // told when what a terminal shows is left out; may be nil
 	mask    *mask           // answers to password prompts; nil where none is looked for
+	typing  *typing         // of input to a terminal, of which nothing is kept; else nil
 	lost    *losses         // what was left out, by reason
 	piece   piece           // that is being left out
 }
@@ -58,7 +60,7 @@ func newTap(o *Options, g policy.Grant, kind recording.Kind, channel uint32, c c
 	case input && g.RecordInput():
 		t.left = math.MaxInt64
 	case input && p == terminalPayload:
-		return nil
+		t.typing, t.keeps = &typing{}, nil
 	case input && readsScript(c):
 		t.left, t.shut, t.why = maxScript, true, inputOmitted
 	case input:
@@ -89,16 +91,18 @@ func (t *tap) keep(p []byte) error {
 		t.mask.shown(p)
 		return t.take(p)
 	}
+	if t.typing != nil {
+		return t.typed(p)
+	}
 	for len(p) > 0 {
-		n, masked := t.mask.next(p)
-		if !masked {
-			if err := t.take(p[:n]); err != nil {
-				return err
-			}
-		} else if err := t.blank(); err != nil {
+		keep, answer, rest := t.mask.next(p)
+		if err := t.take(keep); err != nil {
 			return err
 		}
-		p = p[n:]
+		if err := t.blank(answer); err != nil {
+			return err
+		}
+		p = rest
 	}
 	return nil
 }
@@ -201,18 +205,30 @@ func (t *tap) resume() error {
 	return t.rec.Frame(t.kind, t.channel, p.tail)
 }
 
-// blank records that a line which answers a password prompt stood here.
-func (t *tap) blank() error {
-	if t.mask.told() {
+// blank records that a line of n bytes which answers a password prompt stood here;
+// none does if n is 0.
+func (t *tap) blank(n int) error {
+	if n == 0 {
 		return nil
 	}
-	return t.rec.Frame(recording.Gap, t.channel, []byte(masked))
+	if err := t.resume(); err != nil { // what is digested around it is in one piece
+		return err
+	}
+	t.lost.mask(n)
+	return t.rec.Frame(recording.Gap, t.channel, fmt.Appendf(nil, masked, n))
 }
 
 // close records what stands for the bytes that weren't kept.
 func (t *tap) close() error {
-	if t == nil {
+	switch {
+	case t == nil:
 		return nil
+	case t.typing != nil:
+		return t.rest()
+	case t.kind == recording.Input:
+		if err := t.blank(t.mask.end()); err != nil {
+			return err
+		}
 	}
 	return t.resume()
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"entry/e2e/testkit"
 	"entry/policy"
 	"entry/session/recording"
 )
@@ -234,6 +235,11 @@ func TestAnswersAreMasked(t *testing.T) {
 		"a code":        {[]step{out("Verification code: "), in("123456\r")}, "", 1},
 		"no prompt":     {[]step{out("the password was changed\r\n$ "), in("ls\r")}, "ls\r", 0},
 		"a file's name": {[]step{out("$ cat password"), in(".txt\r")}, ".txt\r", 0},
+		"interrupted":   {[]step{out("Password: "), in("hun"), out("^C\r\n$ "), in("ls\r")}, "ls\r", 1},
+		"no end":        {[]step{out("Password: "), in("hun"), in("ter2")}, "", 1},
+		"long":          {[]step{out("Password: "), in(strings.Repeat("a", maxAnswer-1) + "\n"), in("ls\n")}, "ls\n", 1},
+		"too long":      {[]step{out("Password: "), in(strings.Repeat("a", maxAnswer)), in("b\nls\n")}, strings.Repeat("a", maxAnswer) + "b\nls\n", 0},
+		"much too long": {[]step{out("Password: "), in(strings.Repeat("a", 1<<16) + "\n"), in("ls\n")}, strings.Repeat("a", 1<<16) + "\nls\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := &framesOf{}
@@ -249,8 +255,22 @@ func TestAnswersAreMasked(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			testkit.Check(t, input.close())
 			if string(rec.kept) != tt.kept || rec.gaps != tt.marks {
 				t.Errorf("kept %q with %d marks, want %q with %d", rec.kept, rec.gaps, tt.kept, tt.marks)
+			}
+			var lines, sent int64
+			for _, s := range tt.steps {
+				if !s.output {
+					sent += int64(len(s.text))
+				}
+			}
+			var hidden int64
+			for _, m := range input.lost.list() {
+				lines, hidden = lines+m.Lines, hidden+m.Bytes
+			}
+			if lines != int64(tt.marks) || hidden+int64(len(rec.kept)) != sent {
+				t.Errorf("%d lines and %d bytes are counted as masked, %d are kept, of %d", lines, hidden, len(rec.kept), sent)
 			}
 		})
 	}
@@ -259,7 +279,64 @@ func TestAnswersAreMasked(t *testing.T) {
 			t.Errorf("%q", command)
 		}
 	}
-	if strings.Contains(masked, "%") {
-		t.Error("the mark is text")
+}
+
+// A script that shows prompts itself hides no more than some short lines, whose
+// number and bytes are known; a terminal's answers stay masked, and are counted.
+func TestPromptsOfAScriptHideLittle(t *testing.T) {
+	for _, script := range []bool{true, false} {
+		rec, lost := &framesOf{}, &losses{}
+		m := &mask{script: script}
+		output := &tap{rec: &framesOf{}, kind: recording.Output, left: 1 << 20, mask: m, lost: lost}
+		input := &tap{rec: rec, kind: recording.Input, left: 1 << 20, mask: m, lost: lost}
+		const lines = 3 * maxMasked
+		for i := range lines {
+			testkit.Check(t, output.keep([]byte("password: ")))
+			testkit.Check(t, input.keep(fmt.Appendf(nil, "line %02d\n", i)))
+		}
+		testkit.Check(t, input.close())
+		hidden := lines
+		if script {
+			hidden = maxMasked
+		}
+		want := recording.Missing{Stream: "input", Why: "masked", Lines: int64(hidden), Bytes: int64(hidden * len("line 00\n"))}
+		if got := lost.list(); len(got) != 1 || got[0] != want {
+			t.Errorf("script %t: %+v, want %+v", script, got, want)
+		}
+		if bytes.Count(rec.kept, []byte("\n")) != lines-hidden || rec.gaps != hidden {
+			t.Errorf("script %t: %d marks, kept %q", script, rec.gaps, rec.kept)
+		}
+		p := terminalPayload
+		if script {
+			p = plainPayload
+		}
+		if (&sessionChannel{program: program{payload: p}}).answered(lost.list()) {
+			t.Errorf("script %t: %d lines are said to be answers", script, hidden)
+		}
+	}
+	some := []recording.Missing{{Stream: "input", Why: "masked", Lines: maxMasked, Bytes: 9}}
+	if !(&sessionChannel{program: program{payload: terminalPayload}}).answered(some) {
+		t.Error("passwords at a terminal are said to be missing")
+	}
+	if (&sessionChannel{}).answered(some) {
+		t.Error("lines of a script are said to be answers")
+	}
+	if (&sessionChannel{program: program{payload: terminalPayload}}).answered(append(some, recording.Missing{Stream: "output", Why: "share"})) {
+		t.Error("output that is missing is said to be an answer")
+	}
+}
+
+// Masked lines are in no digest, which would tell them to who guesses.
+func TestMaskedLinesAreInNoDigest(t *testing.T) {
+	rec, m := &framesOf{}, &mask{script: true}
+	output := &tap{rec: &framesOf{}, kind: recording.Output, left: 1 << 20, mask: m, lost: &losses{}}
+	input := &tap{rec: rec, kind: recording.Input, left: 2, shut: true, why: inputOmitted, mask: m, lost: &losses{}}
+	testkit.Check(t, input.keep([]byte("a\nbefore\n")))
+	testkit.Check(t, output.keep([]byte("password: ")))
+	testkit.Check(t, input.keep([]byte("hunter2\nafter\n")))
+	testkit.Check(t, input.close())
+	checkWhole(t, []byte("a\nbefore\nafter\n"), rec)
+	if len(rec.omitted) != 2 {
+		t.Errorf("%+v", rec.omitted)
 	}
 }

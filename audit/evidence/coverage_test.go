@@ -32,7 +32,7 @@ func TestCoverage(t *testing.T) {
 	none := audit.Event{}
 	add(audit.ServerStarted, "", -1, none)
 	add(audit.ChannelOpened, "a", 0, none)
-	add(audit.ChannelClosed, "a", 0, audit.Event{Coverage: "recorded", BytesDown: 7})
+	add(audit.ChannelClosed, "a", 0, audit.Event{Coverage: "recorded", BytesDown: 7, Missing: []audit.Missing{{Stream: "input", Bytes: 9, Lines: 2, Why: "masked"}}})
 	later := now
 	add(audit.ChannelOpened, "a", 1, none)
 	add(audit.ForwardOpened, "a", 2, none)
@@ -70,7 +70,7 @@ func TestCoverage(t *testing.T) {
 		"b 0 partial: the server ended before it did",
 		"c 0 ",
 	}
-	if all := got(time.Time{}); fmt.Sprint(all) != fmt.Sprint(append([]string{"a 0 recorded"}, want...)) {
+	if all := got(time.Time{}); fmt.Sprint(all) != fmt.Sprint(append([]string{"a 0 recorded: 2 lines of input, 9 B, missing (masked as answers to password prompts)"}, want...)) {
 		t.Errorf("%q", all)
 	}
 	if since := got(later); fmt.Sprint(since) != fmt.Sprint(want) {

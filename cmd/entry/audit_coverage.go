@@ -19,7 +19,8 @@ func auditCoverageCmd() *cobra.Command {
 		Short: "Sum up how much of all channels is kept, and name those that lack something",
 		Long: `Sum up, over every channel that the log knows, how much of it is kept:
 
-  recorded   all that was shown, and what was read as a script
+  recorded   all that was shown, and what was read as a script; answers to
+             password prompts at terminals are masked, and counted below
   manifest   each file's path, size and digest
   metadata   when, where to and how many bytes, with digests where there is a
              recording
@@ -69,7 +70,8 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 	}
 	sums := map[recording.Coverage]*covered{}
 	var partial []string
-	damaged := 0
+	var masked recording.Missing
+	masking, damaged := 0, 0
 	for c, err := range evidence.Coverage(dir, from) {
 		if err != nil {
 			if damaged++; damaged == 1 {
@@ -95,6 +97,11 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 		sum.down, sum.up = sum.down+c.Down, sum.up+c.Up
 		if c.Coverage == recording.Partial {
 			partial = append(partial, partialLine(c))
+		} else if len(c.Missing) > 0 {
+			masking++
+			for _, m := range c.Missing {
+				masked = recording.Missing{Why: m.Why, Stream: m.Stream, Bytes: masked.Bytes + m.Bytes, Lines: masked.Lines + m.Lines}
+			}
 		}
 	}
 	if damaged > 0 {
@@ -118,6 +125,11 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	if masking > 0 {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "in %s %s\n", plain.Count(masking, "recorded channel"), masked); err != nil {
+			return err
+		}
 	}
 	for i, line := range partial {
 		if i == 0 {

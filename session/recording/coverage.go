@@ -13,7 +13,7 @@ type Coverage string
 
 // The coverages.
 const (
-	Recorded   Coverage = "recorded" // all that was shown, and what was read as a script
+	Recorded   Coverage = "recorded" // all that was shown, and what was read as a script; some answers to password prompts may be masked
 	Manifested Coverage = "manifest" // each file's path, size and digest
 	MetadataOf Coverage = "metadata" // counts, and digests where there is a recording
 	Partial    Coverage = "partial"  // less than its grant asks for
@@ -31,9 +31,10 @@ func Coverages() []Coverage { return []Coverage{Recorded, Manifested, MetadataOf
 
 // Missing is what a recording lacks of one stream, and why.
 type Missing struct {
-	Why    string `json:"why"`              // "bulk", "share", "input", …
+	Why    string `json:"why"`              // "bulk", "share", "input", "masked", …
 	Stream string `json:"stream,omitempty"` // "output", "error", "input"; "" for the channel
 	Bytes  int64  `json:"bytes,omitempty"`  // 0 where it isn't known
+	Lines  int64  `json:"lines,omitempty"`  // 0 where they aren't counted
 }
 
 // reasons are codes of Why in words; what isn't one is words already.
@@ -41,6 +42,8 @@ var reasons = map[string]string{
 	"bulk":     "more than policy keeps of bulk",
 	"share":    "the user's share of the day was used up",
 	"input":    "input that is no script is kept by record_input only",
+	"pasted":   "faster than anybody types; a terminal's is kept by record_input only",
+	"masked":   "masked as answers to password prompts",
 	"recorder": "the recording failed",
 	"desync":   "it wasn't the protocol that it began as",
 }
@@ -56,6 +59,8 @@ func (m Missing) String() string {
 		return why
 	case m.Bytes == 0:
 		return fmt.Sprintf("%s missing (%s)", m.Stream, why)
+	case m.Lines > 0:
+		return fmt.Sprintf("%s of %s, %s, missing (%s)", plain.Count(int(m.Lines), "line"), m.Stream, plain.Size(m.Bytes), why)
 	}
 	return fmt.Sprintf("%s of %s missing (%s)", plain.Size(m.Bytes), m.Stream, why)
 }
