@@ -277,17 +277,17 @@ func (t *Transcript) movedTo(group []*seen, elsewhere map[uint64]*row) bool {
 	return true
 }
 
-// tellGone tells a line that is gone, or of one that is drawn again and again
-// what changed.
+// tellGone tells a line that is gone, or, of one that is drawn again and again and of
+// which half stays, what changed.
 func (t *Transcript) tellGone(group []*seen, own, all bool) {
-	words := group[0].again && (!own || !all && group[0].shares())
+	words := group[0].again && (!own || !all) && group[0].shares()
 	line := Line{Gone: t.burst, Kind: Erased}
 	t.text = t.text[:0]
 	if words {
 		line.Kind = Redrawn
 	}
 	for _, s := range group {
-		s.again = true
+		s.again = !blankNow(s.row)
 		for x := 0; x < len(s.cells); x++ {
 			c := &s.cells[x]
 			if c.glyph != 0 && !c.told {
@@ -320,6 +320,10 @@ func (t *Transcript) tellGone(group []*seen, own, all bool) {
 		t.emit(line)
 	}
 }
+
+// blankNow reports whether nothing is left of a row: what comes there next is another
+// line.
+func blankNow(r *row) bool { return r == nil || blankCells(r.cells) }
 
 // appendWords adds the words that go, but for those that are drawing.
 func (t *Transcript) appendWords(s *seen, all bool) {

@@ -60,6 +60,8 @@ func TestTranscript(t *testing.T) {
 		{"mode 47", []piece{{0, "\x1b[?47h\x1b[HSECRET"}, {1000, "\x1b[?47l$"}}, []string{"0-SECRET", "1000       $"}},
 		{"a change of size", []piece{{0, "\x1b[8;1;1t0123456789ab"}, {1000, "\r\n"}}, []string{"0 0123456789ab"}},
 		{"what isn't seen", []piece{{0, "a\x1b]8;;link\ab\x1b[8mhidden"}}, []string{"0 abhidden"}},
+		{"a line that was corrected, and then wiped", []piece{{0, "$ cat secrest"}, {400, "\b\b\bets.csv"}, {2400, "\r\nout"}, {6000, "\x1b[H\x1b[2J"}, {6500, "one\r\ntwo"}, {9500, "\x1b[H\x1b[2J$ "}},
+			[]string{"0-$ cat secrest", "400-$ cat secrets.csv", "2400-out", "6500-one", "6500-two", "9500 $"}},
 		{"titles, each once, and what goes to the clipboard", []piece{{0, "a\x1b]0;title\a\x1b]2;other\x1b\\b\x1b]0;title\a\x1b]52;c;U0VDUkVU\a"}}, []string{"0?title", "0?other", "0?52;c;U0VDUkVU", "0 ab"}},
 		{"a title that PuTTY ends at the line", []piece{{0, "a\x1b]0;title\r\nSEC"}, {500, "RET\a\r\nmore"}}, []string{"0?title", "500?SECRET", "0 a", "500 more"}},
 		{"one that never ends", []piece{{0, "a\x1b]0;title\nSECRET"}}, []string{"0?title", "0 a", "0?SECRET"}},
