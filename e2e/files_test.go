@@ -87,4 +87,16 @@ func TestWhichFilesLeft(t *testing.T) {
 	if coverage := s.mustEntry("audit", "coverage"); !strings.Contains(coverage, "manifest  2 ") {
 		t.Errorf("\n%s", coverage)
 	}
+
+	// What can't be compared isn't said not to be it.
+	testkit.WriteFile(t, at("rest.csv"), text)
+	cmd = c.command("sftp", "-o", "BatchMode=no", "-b", "-", "-F", c.config, "-J", "entry", "home")
+	cmd.Stdin = strings.NewReader("reput " + at("patient-seven.csv") + " " + at("rest.csv") + "\n")
+	if r := testkit.Run(t, cmd); r.Code != 0 {
+		t.Fatal(r)
+	}
+	s.awaitSessions(3)
+	if r := s.entry("audit", "files", "--file", at("none")); r.Code != 4 || !strings.Contains(r.Stderr, "of 1 file here the content isn't known, so that it couldn't be compared") {
+		t.Errorf("a file that may have moved: %s", r)
+	}
 }

@@ -92,8 +92,8 @@ func listFiles(cmd *cobra.Command, q evidence.FileQuery, file string, changes bo
 	if err != nil {
 		return err
 	}
-	return printFiles(cmd, evidence.Files(dir, q), "CONTENT DIGEST", func(f evidence.File) bool {
-		return (content == "" || f.Content == content) && (changes || f.Direction != "" || f.More > 0)
+	return printFiles(cmd, evidence.Files(dir, q), "CONTENT DIGEST", content, func(f evidence.File) (string, bool) {
+		return f.Content, changes || f.Direction != "" || f.More > 0
 	})
 }
 
@@ -104,14 +104,15 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	}
 	note := readings(cmd, "files")
 	want := hex.EncodeToString(sum)
-	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, note), "SHA-256", func(f evidence.File) bool {
-		return (want == "" || f.Line.SHA256 == want) && (changes || f.Direction != "")
+	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, note), "SHA-256", want, func(f evidence.File) (string, bool) {
+		return f.Line.SHA256, changes || f.Direction != ""
 	})
 }
 
-// printFiles prints what is wanted of a list; errors of parts of it come on standard
-// error, and end in a failure.
-func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), hash string, want func(evidence.File) bool) error {
+// printFiles prints what is wanted of a list, and has the content want if that isn't
+// ""; look gives the content, and whether it is one to look at. Errors of parts of the
+// list come on standard error, and end in a failure.
+func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), hash, want string, look func(evidence.File) (content string, ok bool)) error {
 	lines, err := jsonLines(cmd)
 	if err != nil {
 		return err
@@ -120,14 +121,18 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 	if lines == nil {
 		w.Row("TIME", "SESSION", "USER", "TARGET", "WAY", "SIZE", "OUTCOME", hash, "FILE")
 	}
-	found, bad := 0, 0
+	found, bad, unknown := 0, 0, 0
 	for f, err := range list {
-		switch {
-		case err != nil:
+		if err != nil {
 			bad++
 			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error())) // the failure comes at the end
 			continue
-		case !want(f):
+		}
+		content, ok := look(f)
+		if ok && want != "" && content == "" {
+			unknown += max(1, f.More)
+		}
+		if !ok || want != "" && content != want {
 			continue
 		}
 		found++
@@ -156,6 +161,9 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 		if err := w.Flush(); err != nil {
 			return err
 		}
+	}
+	if unknown > 0 {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: of %s here the content isn't known, so that it couldn't be compared: list them without --file\n", plain.Count(unknown, "file"))
 	}
 	switch {
 	case bad > 0:
