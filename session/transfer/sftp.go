@@ -27,9 +27,10 @@ const sftpName = "sftp"
 //
 // A file that was open makes an entry once its handle is closed, "put", "get", or
 // one of each; it has a hash if the bytes that passed were the whole file, each of
-// them once or the same each time, at most 4 MiB out of order. A file that is
-// reached by another name, as through a symbolic link, counts as written by
-// somebody else. Operations that change the target's files make one when they are
+// them once or the same each time, at most 4 MiB out of order. What may have changed it
+// otherwise, done or failed, takes the hash. Once a channel made a link, files that it
+// writes at the same time may be the same one. A file that is reached by another name
+// otherwise, as through a link that was there, counts as written by somebody else. Operations that change the target's files make one when they are
 // answered, anything refused at once, and what is under way when the channel ends
 // then.
 //
@@ -47,14 +48,19 @@ type SFTP struct {
 	streams  [2]stream // from the target, from the client
 	requests map[uint32]*request
 	handles  map[string]*file
-	files    map[*file]bool // all that make an entry yet, or dirs
-	opening  int            // requests for a handle
-	texts    int            // bytes of paths in requests and files
-	order    int            // of the last request
-	renames  int            // requests that change where paths lead, and their answers
-	home     string         // where relative paths begin; "" isn't known
+	files    map[*file]bool    // all that make an entry yet, or dirs
+	texts    int               // bytes of paths in requests and files
+	order    int               // of the last request
+	changes  map[*request]bool // those under way that change names or sizes by a path
+	renames  int               // requests that change where paths lead
+	linked   bool              // two names may be one file's
+	home     string            // where relative paths begin; "" isn't known
 	pool     pool
 }
+
+// maxChanges is beyond how many requests that change names or sizes a file that is
+// opened isn't compared with each of them.
+const maxChanges = 16
 
 // Bounds of one channel. Who has more under way is refused, request by request.
 const (
@@ -71,7 +77,7 @@ const sftpMemory = maxAhead + maxSegments*segmentMemory + maxChannelMarks*markMe
 const (
 	segmentMemory = 96
 	markMemory    = 320
-	requestMemory = 320
+	requestMemory = 344
 	fileMemory    = 1280 + maxHandle
 )
 
@@ -96,7 +102,7 @@ func (d *SFTP) Spare() {
 
 // NewSFTP returns a decoder that asks may.
 func NewSFTP(may May) *SFTP {
-	d := &SFTP{may: may, requests: map[uint32]*request{}, handles: map[string]*file{}, files: map[*file]bool{}}
+	d := &SFTP{may: may, requests: map[uint32]*request{}, handles: map[string]*file{}, files: map[*file]bool{}, changes: map[*request]bool{}}
 	d.pool.largest = d.largest
 	return d
 }
@@ -334,7 +340,7 @@ type request struct {
 	began    time.Time
 	path, to string
 	detail   string
-	file     *file  // which the handle is of
+	file     *file  // which the handle is of, or is to be
 	other    *file  // which the second handle is of, that of COPY-DATA's destination
 	offset   int64  // of READ
 	length   uint32 // likewise
@@ -344,7 +350,7 @@ type request struct {
 	dir      bool // opens a directory
 	anew     bool // OPEN says that the file is to begin empty
 	homing   bool // asks for the home directory
-	moves    int  // the decoder's renames when it was sent
+	moves    int  // the decoder's renames when it was sent; -1 if one was under way
 	cuts     int  // the file's, likewise
 }
 

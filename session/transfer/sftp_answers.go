@@ -27,9 +27,7 @@ func (d *SFTP) answer(s *stream, p []byte, whole int, r Ruling) (verdict, string
 	}
 	delete(d.requests, id)
 	d.texts -= q.texts()
-	if q.answer == fxpHandle {
-		d.opening--
-	}
+	delete(d.changes, q)
 	for _, f := range []*file{q.file, q.other} {
 		if f != nil {
 			f.pending--
@@ -76,7 +74,7 @@ func (d *SFTP) answered(q *request, s *stream, p []byte, f *fields, whole int, r
 		}
 		d.sized(q, a)
 	case fxpName:
-		if n := f.uint32(); q.homing && n == 1 {
+		if n := f.uint32(); q.homing && n == 1 && q.moves == d.renames {
 			if home := f.bytes(); !f.bad && len(home) <= maxPath {
 				d.settles(string(home))
 			}
@@ -105,9 +103,6 @@ func limited(p []byte) []byte {
 // done takes the status that ends q.
 func (d *SFTP) done(q *request, code uint32, text string, r Ruling) {
 	ok := code == fxOK
-	if q.renames {
-		d.renames++
-	}
 	if !ok && text == "" {
 		text = fmt.Sprintf("status %d", code)
 	}
@@ -129,8 +124,11 @@ func (d *SFTP) done(q *request, code uint32, text string, r Ruling) {
 			q.file.fails(Upload, text)
 			q.file.up.lose(fmt.Sprintf("the target didn't take the bytes from %d on", q.offset))
 		}
+	case operations[fxpOpendir]:
+		d.forget(q.file)
 	case operations[fxpOpen]:
 		if !ok {
+			d.forget(q.file)
 			e := q.entry()
 			e.Ended, e.Outcome, e.Detail = time.Now(), Failed, text
 			r.Enter(e)
@@ -141,12 +139,12 @@ func (d *SFTP) done(q *request, code uint32, text string, r Ruling) {
 			q.file.cuts++
 			if ok {
 				q.file.cut(q.attrs.size)
+			} else {
+				q.file.up.lose("a request to set its size failed, which may be half done")
 			}
 		}
 	}
-	if ok {
-		d.renamed(q)
-	}
+	d.changed(q, ok)
 	if q.listed {
 		e := q.entry()
 		e.Ended, e.Outcome = time.Now(), OK

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -13,12 +14,14 @@ import (
 // file is one that is open, or a directory.
 type file struct {
 	handle string
-	path   string // when it was opened
-	to     string // as which it was renamed since
-	key    string // what it is called now, to compare
+	path   string   // when it was opened
+	to     string   // as which it was renamed since
+	key    string   // what it is called now, to compare; "" if it may be anything
+	mover  *request // under way, which renames it
 	dir    bool
 	began  time.Time
 	order  int  // of the request that opened it
+	moves  int  // that one's
 	puts   bool // opened for what changes it
 	gets   bool // opened for reading
 
@@ -29,6 +32,7 @@ type file struct {
 	base   int64
 	ends   int64  // where reading it ends, as the target said; -1 isn't known
 	read   bool   // the end was met by reading
+	reach  int64  // to where it may have been written
 	passes int    // times that all of it was read
 	first  []byte // hash of the first
 
@@ -38,16 +42,22 @@ type file struct {
 	sized   uint64 // the size in the last of those
 	cuts    int    // of the latter, how many began or ended ever
 
+	opening bool      // OPEN isn't answered
 	closing bool      // CLOSE went out
 	closed  bool      // and is answered
 	denied  [3]string // by direction: why entry let no more pass
 	failed  [3]string // likewise: what the target said first
 }
 
-// opened notes the file whose handle answers q.
-func (d *SFTP) opened(q *request, handle string) {
-	f := &file{handle: handle, path: q.path, key: d.key(q.path), dir: q.dir, began: q.began, order: q.order, base: -1, ends: -1}
+// opens notes the file that q is to open: from when it goes out other requests may
+// concern it.
+func (d *SFTP) opens(q *request) {
+	f := &file{path: q.path, key: d.key(q.path), dir: q.dir, began: q.began, order: q.order, moves: q.moves, opening: true, base: -1, ends: -1}
 	f.up.pool, f.down.pool = &d.pool, &d.pool
+	if d.texts+len(f.path)+len(f.key) > maxTexts {
+		f.key = ""
+	}
+	d.texts += len(f.path) + len(f.key)
 	if !f.dir {
 		f.puts, f.gets = q.puts(), q.gets()
 	}
@@ -57,19 +67,40 @@ func (d *SFTP) opened(q *request, handle string) {
 	switch {
 	case q.flags&fxfAppend != 0:
 		f.up.lose("it was opened for appending")
+		f.reach = math.MaxInt64
 	case q.attrs.flags&attrSize != 0:
 		f.up.lose("it was opened with a size")
 	}
 	if f.puts {
-		for other := range d.named(q.path) {
+		// Also if it fails: it may be emptied by then.
+		for other := range d.named(f) {
 			const twice = "it was open for writing twice at once"
 			other.up.lose(twice)
 			f.up.lose(twice)
 		}
 	}
-	d.handles[handle] = f
+	d.amid(f)
 	d.files[f] = true
-	d.texts += len(f.path) + len(f.key)
+	q.file = f
+	f.pending++
+}
+
+// opened notes the handle that answers q.
+func (d *SFTP) opened(q *request, handle string) {
+	q.file.handle, q.file.opening = handle, false
+	d.handles[handle] = q.file
+}
+
+// named are the open files that can be changed and may be f by another handle. One
+// that is being closed will be before anything else is done.
+func (d *SFTP) named(f *file) iter.Seq[*file] {
+	return func(yield func(*file) bool) {
+		for other := range d.files {
+			if other != f && other.puts && !other.closing && (f.mover != nil || d.same(other, f.key)) && !yield(other) {
+				return
+			}
+		}
+	}
 }
 
 // arrives takes the head of n bytes that were read from offset.
@@ -145,14 +176,13 @@ func (d *SFTP) sized(q *request, a attributes) {
 		}
 		return
 	}
-	// What a path leads to is the open file if no name was changed meanwhile, and
-	// it was opened before: its request was sent first.
-	if q.moves != d.renames || !a.regular() {
+	// What a path leads to is the open file if it was opened before by the same
+	// path, to its last byte, and no name was changed since it was asked for.
+	if !a.regular() {
 		return
 	}
-	key := d.key(q.path)
 	for f := range d.files {
-		if f.key == key && f.to == "" && f.order < q.order && f.cuts == 0 {
+		if f.path == q.path && f.moves == d.renames && f.order < q.order && f.cuts == 0 {
 			f.size(int64(a.size))
 		}
 	}
@@ -187,16 +217,30 @@ func (d *SFTP) settle(f *file, r Ruling) {
 	if !f.closed || f.pending > 0 || !d.files[f] {
 		return
 	}
+	if f.mover != nil {
+		f.up.lose(mayBeRenamed)
+	}
 	d.forget(f)
 	d.enter(f, OK, "", r)
 }
 
+// forget takes f out. How far it was written concerns who reads it meanwhile.
 func (d *SFTP) forget(f *file) {
 	if d.handles[f.handle] == f {
 		delete(d.handles, f.handle)
 	}
 	delete(d.files, f)
 	d.texts -= len(f.path) + len(f.to) + len(f.key)
+	for other := range d.files {
+		if (f.puts && other.gets || f.gets && other.puts) && (f.mover != nil || d.same(other, f.key)) {
+			if f.puts {
+				other.reach = max(other.reach, f.reach)
+			}
+			if other.puts {
+				f.reach = max(f.reach, other.reach)
+			}
+		}
+	}
 }
 
 // enter adds what there is to say of f; why is for a file that wasn't closed. The
@@ -239,6 +283,8 @@ func (f *file) unread() string {
 	switch {
 	case c.lost != "":
 		return c.lost
+	case f.whole() && !f.read && f.reach > c.next:
+		return "it was written to while it was read"
 	case f.whole() && f.passes == 0:
 		return ""
 	case f.whole() && !bytes.Equal(f.first, c.digested()):
@@ -292,9 +338,11 @@ func (d *SFTP) cut(why string, r Ruling) {
 		}
 	}
 	for _, f := range slices.SortedFunc(maps.Keys(d.files), func(a, b *file) int { return cmp.Compare(a.order, b.order) }) {
-		d.forget(f)
-		d.enter(f, Cut, why, r)
+		if d.forget(f); !f.opening {
+			d.enter(f, Cut, why, r)
+		}
 	}
 	clear(d.requests)
-	d.texts, d.opening = 0, 0
+	clear(d.changes)
+	d.texts = 0
 }

@@ -91,7 +91,7 @@ func FuzzSFTP(f *testing.F) {
 				break
 			}
 			d := whole.d.(*SFTP)
-			if d.pool.ahead > maxAhead || d.pool.segments > maxSegments || d.pool.marks > maxChannelMarks || d.texts < 0 || d.opening < 0 || len(d.handles) > len(d.files) {
+			if d.pool.ahead > maxAhead || d.pool.segments > maxSegments || d.pool.marks > maxChannelMarks || d.texts < 0 || len(d.changes) > len(d.requests) || len(d.handles) > len(d.files) {
 				t.Fatalf("%+v", d)
 			}
 			for f := range d.files {

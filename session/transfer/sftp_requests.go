@@ -132,9 +132,9 @@ func (d *SFTP) room(q *request) *reject {
 		return &reject{fxBadMessage, "entry: a request with that id is under way"}
 	case len(d.requests) >= maxRequests:
 		return &reject{fxFailure, fmt.Sprintf("entry: more than %d requests are under way", maxRequests)}
-	case d.texts+q.texts() > maxTexts:
+	case d.texts+2*q.texts() > maxTexts: // of what it opens, too
 		return &reject{fxFailure, "entry: too many long paths are under way"}
-	case q.answer == fxpHandle && len(d.files)+d.opening >= maxFiles:
+	case q.answer == fxpHandle && len(d.files) >= maxFiles:
 		return &reject{fxFailure, fmt.Sprintf("entry: more than %d files are open", maxFiles)}
 	}
 	return nil
@@ -210,11 +210,13 @@ func (q *request) entry() Entry {
 
 // sent notes what q may do from now on.
 func (d *SFTP) sent(kind byte, q *request) {
-	if q.renames {
-		d.renames++
+	if q.changes() {
+		d.changing(q)
 	}
 	d.order++
-	q.order, q.moves = d.order, d.renames
+	if q.order, q.moves = d.order, d.renames; len(d.changes) > 0 {
+		q.moves = -1
+	}
 	if q.file != nil {
 		q.file.pending++
 		q.cuts = q.file.cuts
@@ -222,30 +224,33 @@ func (d *SFTP) sent(kind byte, q *request) {
 	if q.other != nil {
 		q.other.pending++
 		q.other.up.lose("content was copied into it on the target")
+		q.other.reach = math.MaxInt64
 	}
 	switch {
 	case q.answer == fxpHandle:
-		d.opening++
+		d.opens(q)
 	case kind == fxpClose:
 		q.file.closing = true
 	case kind == fxpWrite:
 		q.file.writing++
+		q.file.reach = max(q.file.reach, q.offset+int64(q.length))
 		if q.file.sizing > 0 && uint64(q.offset)+uint64(q.length) > q.file.sized {
 			q.file.up.lose("its size was set while it was written")
 		}
-	case q.attrs.flags&attrSize == 0:
-	case kind == fxpFsetstat:
+	case kind == fxpFsetstat && q.attrs.flags&attrSize != 0:
 		f := q.file
+		f.reach = max(f.reach, int64(min(q.attrs.size, math.MaxInt64)))
+		if !f.puts { // some servers do it by the file's path
+			for other := range d.named(f) {
+				other.up.lose("its size was set by another handle while it was open")
+			}
+		}
 		f.sizing++
 		f.cuts++
 		f.sized = q.attrs.size
 		// What is beyond all that is written is the same before it and after it.
 		if f.sizing > 1 || f.writing > 0 && f.sized < uint64(f.up.top) {
 			f.up.lose("its size was set while it was written")
-		}
-	case q.path != "":
-		for f := range d.named(q.path) {
-			f.up.lose("its size was set by its path while it was open")
 		}
 	}
 }

@@ -162,7 +162,7 @@ func TestSoakNoHashIsWrong(t *testing.T) {
 				did("size of %s %d: %v", f.Name(), offset, f.Truncate(offset))
 			case 10:
 				n := name()
-				switch from, to := name(), name(); random.IntN(4) {
+				switch from, to := name(), name(); random.IntN(6) {
 				case 0:
 					did("rename %s %s: %v", from, to, c.Rename(from, to))
 				case 1:
@@ -171,6 +171,10 @@ func TestSoakNoHashIsWrong(t *testing.T) {
 					did("remove %s: %v", n, c.Remove(n))
 				case 3:
 					did("size %s: %v", n, c.Truncate(n, offset))
+				case 4:
+					did("link %s %s: %v", from, to, c.Link(from, to))
+				case 5:
+					did("symlink %s %s: %v", from, to, c.Symlink(from, to))
 				}
 			default:
 				if random.IntN(2) == 0 {
