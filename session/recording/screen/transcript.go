@@ -173,7 +173,7 @@ func (t *Transcript) look() {
 		t.looked[i] = t.looked[i][:0]
 		for _, r := range p.rows {
 			if s := t.moved[r]; s != nil {
-				r.seen = s
+				r.seen, r.told = s, s.retell()
 			}
 			fresh := r.seen == nil
 			if fresh {

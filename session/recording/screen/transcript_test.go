@@ -79,6 +79,15 @@ func TestTranscript(t *testing.T) {
 	}
 }
 
+// A line that a program draws elsewhere, in the place of one that was told, isn't told
+// with that.
+func TestTranscriptOfAMovedLine(t *testing.T) {
+	got := transcribe(12, 3, []piece{{0, "J\x1b[L"}, {700, " \x1b[Jw205"}, {1200, "D"}, {1203, "w2057d \x1b[1Jw205"}, {2000, ""}})
+	if all := strings.Join(got, "\n"); !strings.Contains(all, "w205") {
+		t.Errorf("%q", all)
+	}
+}
+
 // A line that is drawn again and again gives its words once, and hides none.
 func TestTranscriptOfProgress(t *testing.T) {
 	for _, pace := range []int{1, 10, 25, 50, 110, 500} {
