@@ -77,7 +77,7 @@ type scp struct {
 	file  Entry // under way from its record to the reply to its data
 	open  bool  // file is
 	left  int64 // bytes of it that are still to come
-	words int   // bytes that the target said after the end
+	words int   // bytes that the target said that aren't the protocol's
 	sum   hash.Hash
 }
 
@@ -179,8 +179,8 @@ func (d *scp) after(toTarget bool, p []byte, mine bool, r Ruling) error {
 	switch {
 	case d.phase == scpRefused:
 	case !toTarget:
-		if d.words += len(p); d.words > maxScpWords {
-			return d.desync(false, "it says more than a login shell does")
+		if err := d.speaks(len(p)); err != nil {
+			return err
 		}
 		if mine {
 			r.Pass(p, false)
@@ -286,8 +286,8 @@ func (d *scp) reply(p []byte, r Ruling) (int, []byte, error) {
 		d.phase = scpOver // an error that ends it, or the words of a login shell
 	}
 	if line[0] > 2 && !d.source {
-		if d.words = len(line); d.words > maxScpWords {
-			return 0, nil, d.desync(false, "it says more than a login shell does")
+		if err := d.speaks(len(line)); err != nil {
+			return 0, nil, err
 		}
 	}
 	return used, line, nil
@@ -392,9 +392,25 @@ func (d *scp) desync(toTarget bool, reason string) error {
 	return &Desync{Protocol: "scp", ToTarget: toTarget, Reason: reason}
 }
 
+// operation is what moves a file.
+func (d *scp) operation() string {
+	if d.source {
+		return "get"
+	}
+	return "put"
+}
+
+// speaks counts n bytes of the target's that aren't the protocol's.
+func (d *scp) speaks(n int) error {
+	if d.words += n; d.words > maxScpWords {
+		return d.desync(false, "it says more than a login shell does")
+	}
+	return nil
+}
+
 // said enters what the target says instead of the protocol.
 func (d *scp) said(line []byte, r Ruling) {
-	e := d.entry(map[bool]string{true: "get", false: "put"}[d.source])
+	e := d.entry(d.operation())
 	e.Path, e.To = d.places.asked(), ""
 	e.Ended, e.Outcome, e.Detail, e.Unknown = e.Began, Failed, scpSaid(line), "it failed"
 	r.Enter(e)

@@ -93,8 +93,8 @@ func (d *scp) readRecord(p []byte, toTarget bool, r Ruling) (int, []byte, error)
 			// prints them and ends.
 			d.phase = scpOver
 			d.said(line, r)
-			if d.words = len(line); d.words > maxScpWords {
-				return 0, nil, d.desync(false, "it says more than a login shell does")
+			if err := d.speaks(len(line)); err != nil {
+				return 0, nil, err
 			}
 			return used, line, nil
 		}
@@ -113,7 +113,7 @@ func (d *scp) readRecord(p []byte, toTarget bool, r Ruling) (int, []byte, error)
 // both sides have been told then: each one's scp prints what the other one died
 // of, and ends.
 func (d *scp) judge(toTarget bool, r Ruling) (refused bool) {
-	operation := map[bool]string{true: "get", false: "put"}[d.source]
+	operation := d.operation()
 	if d.record.kind == 'D' {
 		operation = "mkdir"
 	}
