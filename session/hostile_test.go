@@ -273,13 +273,18 @@ func TestASlowReaderStopsOnlyItself(t *testing.T) {
 	}
 }
 
-func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
-	r := newRig(t, mayAllRecorded+"\nbulk: {keep: 100000}", nil)
-	text := strings.Repeat("0123456789", 50_000)
-	r.serve(accepting(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
+// says is a target whose programs write a text and end.
+func (r *rig) says(text string) {
+	r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
 		_, _ = ch.Write([]byte(text))
 		exitWith(ch, 0)
 	}), nil)
+}
+
+func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
+	r := newRig(t, mayAllRecorded+"\nbulk: {keep: 100000}", nil)
+	text := strings.Repeat("0123456789", 50_000)
+	r.says(text)
 	u := r.open()
 	u.request(t, "exec", "tar c .")
 	if u.ends(t); u.stdout() != text {
@@ -307,10 +312,7 @@ func TestOutputBeyondTheLimitBecomesADigest(t *testing.T) {
 func TestACompleteRecordingHasAllOutput(t *testing.T) {
 	r := newRig(t, mayAllRecorded+"\nrecord_complete: true\nbulk: {keep: 100000}", nil)
 	text := strings.Repeat("0123456789", 50_000)
-	r.serve(accepting(func(ch ssh.Channel, req *ssh.Request, _ <-chan *ssh.Request) {
-		_, _ = ch.Write([]byte(text))
-		exitWith(ch, 0)
-	}), nil)
+	r.says(text)
 	u := r.open()
 	u.request(t, "exec", "tar c .")
 	u.ends(t)

@@ -40,18 +40,14 @@ func (y *typing) take(p []byte, now time.Time) (begins, over bool) {
 	}
 	const most = typedAtOnce * time.Second / typedPace
 	y.last = now
-	y.full = latter(y.full, now).Add(time.Duration(n) * time.Second / typedPace)
+	if y.full.Before(now) {
+		y.full = now
+	}
+	y.full = y.full.Add(time.Duration(n) * time.Second / typedPace)
 	if over = y.full.Sub(now) > most; over {
 		y.full = now.Add(most)
 	}
 	return begins, over
-}
-
-func latter(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // typed counts and digests p, input to a terminal, as far as nobody types so: all of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,11 +163,4 @@ func (s *searching) progress(bytes int64) {
 	}
 }
 
-func (q *Query) looksIn(f Field) bool {
-	for _, in := range q.In {
-		if in == f {
-			return true
-		}
-	}
-	return len(q.In) == 0
-}
+func (q *Query) looksIn(f Field) bool { return len(q.In) == 0 || slices.Contains(q.In, f) }
