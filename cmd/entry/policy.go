@@ -116,8 +116,9 @@ func printEach[T any](cmd *cobra.Command, items []T, text func(T) string) error 
 	return err
 }
 
+// newLines writes JSON in lines, with everything escaped that a terminal might obey.
 func newLines(w io.Writer) *json.Encoder {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(escaping{w})
 	e.SetEscapeHTML(false)
 	return e
 }

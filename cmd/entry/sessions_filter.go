@@ -12,21 +12,35 @@ import (
 	"entry/session/recording"
 )
 
+// aboutFlags are of whom and where sessions are wanted, by flags.
+type aboutFlags struct{ user, target, lab string }
+
+func (w *aboutFlags) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&w.user, "user", "", "only this user's (`NAME`)")
+	f.StringVar(&w.target, "target", "", "only on this target (`NAME`, home or home.tinker)")
+	f.StringVar(&w.lab, "lab", "", "only in this lab (`NAME`)")
+}
+
+// about reports whether a session is such a one.
+func (w *aboutFlags) about(user, lab, target string) bool {
+	return (w.user == "" || user == w.user) && (w.lab == "" || lab == w.lab) && (w.target == "" || audit.OnTarget(target, w.target))
+}
+
 // sessionFilter is which recorded sessions somebody wants, by flags.
 type sessionFilter struct {
-	user, target, lab, state, coverage string
-	since, until, at, source           string
-	reviewed                           bool
+	aboutFlags
+	state, coverage          string
+	since, until, at, source string
+	reviewed                 bool
 
 	from, to, moment time.Time
 	network          netip.Prefix
 }
 
 func (s *sessionFilter) flags(cmd *cobra.Command) {
+	s.aboutFlags.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&s.user, "user", "", "only this user's (`NAME`)")
-	f.StringVar(&s.target, "target", "", "only on this target (`NAME`, home or home.tinker)")
-	f.StringVar(&s.lab, "lab", "", "only in this lab (`NAME`)")
 	f.StringVar(&s.source, "source", "", "only from this client `ADDRESS` or network")
 	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, aborted, damaged")
 	f.StringVar(&s.coverage, "coverage", "", "only those of which so much is kept (`WORD`): recorded, manifest, metadata, partial, refused")
@@ -58,9 +72,7 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 }
 
 func (s *sessionFilter) wants(cmd *cobra.Command, i recording.Info, n evidence.Note) bool {
-	return (s.user == "" || i.User == s.user) &&
-		(s.target == "" || audit.OnTarget(i.Target, s.target)) &&
-		(s.lab == "" || i.Lab == s.lab) &&
+	return s.about(i.User, i.Lab, i.Target) &&
 		(s.state == "" || string(i.State) == s.state) &&
 		(s.coverage == "" || string(n.Coverage) == s.coverage) &&
 		(!cmd.Flags().Changed("reviewed") || s.reviewed == (n.Review != nil)) &&

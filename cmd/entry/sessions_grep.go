@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -28,8 +27,8 @@ const (
 
 // grepFlags are which sessions are searched, and for what.
 type grepFlags struct {
+	aboutFlags
 	pattern                   find.Pattern
-	user, target, lab         string
 	since, until, command, in string
 
 	query find.Query
@@ -74,12 +73,10 @@ found, 2 something that should be there couldn't be looked at, found or not.
 			return g.run(cmd)
 		},
 	}
+	g.aboutFlags.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVarP(&g.pattern.FoldCase, "ignore-case", "i", false, "small and capital letters are the same")
 	f.BoolVarP(&g.pattern.Fixed, "fixed-strings", "F", false, "PATTERN is a text, not a regular expression")
-	f.StringVar(&g.user, "user", "", "only this user's (`NAME`)")
-	f.StringVar(&g.target, "target", "", "only on this target (`NAME`, home or home.tinker)")
-	f.StringVar(&g.lab, "lab", "", "only in this lab (`NAME`)")
 	f.StringVar(&g.since, "since", "", "only what was shown since this `TIME`: 2026-03-01, 90m, 24h, 7d")
 	f.StringVar(&g.until, "until", "", "only what was shown before this `TIME`")
 	f.StringVar(&g.command, "command", "", "only sessions with a command that matches this `REGEXP`")
@@ -118,10 +115,6 @@ func (g *grepFlags) wants(i recording.Info) bool {
 	return i.State == recording.Damaged && i.User == "" ||
 		g.about(i.User, i.Lab, i.Target) && (i.End.IsZero() || !i.End.Before(g.query.Since)) &&
 			(g.query.Until.IsZero() || i.Start.Before(g.query.Until))
-}
-
-func (g *grepFlags) about(user, lab, target string) bool {
-	return (g.user == "" || user == g.user) && (g.lab == "" || lab == g.lab) && (g.target == "" || audit.OnTarget(target, g.target))
 }
 
 func (g *grepFlags) run(cmd *cobra.Command) error {
@@ -179,8 +172,8 @@ func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []record
 
 // end is the exit code of a search.
 func (p *grepPrinter) end() error {
-	if p.json {
-		if err := p.encode(map[string]grepSummary{"summary": p.sum}); err != nil {
+	if p.lines != nil {
+		if err := p.lines.Encode(map[string]grepSummary{"summary": p.sum}); err != nil {
 			return &exitError{code: grepTrouble, err: err}
 		}
 	}

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -22,7 +20,8 @@ import (
 // use.
 type grepPrinter struct {
 	out, errs io.Writer
-	json, bar bool
+	lines     *json.Encoder // nil for text
+	bar       bool
 	shared    bool   // hits come on the bar's terminal
 	where     string // flags that name the installation, for other verbs
 	total     int64
@@ -68,7 +67,10 @@ type grepUnread struct {
 }
 
 func newGrepPrinter(cmd *cobra.Command, list []recording.Info) *grepPrinter {
-	p := &grepPrinter{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), json: asJSON(cmd), sum: grepSummary{Sessions: len(list)}}
+	p := &grepPrinter{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), sum: grepSummary{Sessions: len(list)}}
+	if asJSON(cmd) {
+		p.lines = newLines(p.out)
+	}
 	p.bar = isTerminal(p.errs)
 	p.shared = p.bar && isTerminal(p.out)
 	for _, i := range list {
@@ -123,8 +125,8 @@ func (p *grepPrinter) result(r find.Result) error {
 	p.sum.Hits++
 	h := *r.Hit
 	at := h.Session.Start.Add(h.At)
-	if p.json {
-		return p.encode(grepHit{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel,
+	if p.lines != nil {
+		return p.lines.Encode(grepHit{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel,
 			Time: at, Offset: h.At.Seconds(), In: h.In, Note: h.Note, Line: h.Text, Match: h.Text[h.From:h.To], Replay: p.replay(h)})
 	}
 	note := string(h.In)
@@ -141,8 +143,8 @@ func (p *grepPrinter) unread(u find.Unread) error {
 	if u.Missing {
 		p.sum.Missing++
 	}
-	if p.json {
-		return p.encode(grepUnread{Session: u.Session.ID, User: u.Session.User, Lab: u.Session.Lab, Target: u.Session.Target, Channels: u.Channels, Why: u.Why, Missing: u.Missing})
+	if p.lines != nil {
+		return p.lines.Encode(grepUnread{Session: u.Session.ID, User: u.Session.User, Lab: u.Session.Lab, Target: u.Session.Target, Channels: u.Channels, Why: u.Why, Missing: u.Missing})
 	}
 	line := "entry: "
 	if !u.Missing {
@@ -195,29 +197,6 @@ func around(s string, from, to int) string {
 		text += "…"
 	}
 	return text
-}
-
-// encode writes JSON on one line, with everything escaped that a terminal might obey.
-func (p *grepPrinter) encode(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	var line bytes.Buffer
-	for _, r := range string(b) {
-		switch {
-		case r < utf8.RuneSelf && r != 0x7f, plain.Visible(r), r == utf8.RuneError:
-			line.WriteRune(r)
-		case r <= 0xffff:
-			fmt.Fprintf(&line, `\u%04x`, r)
-		default:
-			hi, lo := utf16.EncodeRune(r)
-			fmt.Fprintf(&line, `\u%04x\u%04x`, hi, lo)
-		}
-	}
-	line.WriteByte('\n')
-	_, err = p.out.Write(line.Bytes())
-	return err
 }
 
 // shellWord quotes s for a POSIX shell where it needs that.
