@@ -175,29 +175,13 @@ func ChooseOpen(list []Channel) (Channel, error) {
 	return Channel{}, fmt.Errorf("choose an open channel: %w", ErrNoChannel)
 }
 
-// Command is the command line in the frame of an exec request; false for any other
-// frame.
-func (f Frame) Command() (string, bool) {
-	var r ChannelRequest
-	if f.Kind != Request || json.Unmarshal(f.Data, &r) != nil || r.Type != "exec" {
-		return "", false
+// Request is what a Request frame holds; the zero one for any other frame, and for one
+// that holds none.
+func (f Frame) Request() (r ChannelRequest) {
+	if f.Kind != Request || json.Unmarshal(f.Data, &r) != nil {
+		return ChannelRequest{}
 	}
-	return r.Command, true
-}
-
-// Env are the variables in the frame of an env request, nil for any other frame.
-func (f Frame) Env() map[string]string {
-	var r ChannelRequest
-	if f.Kind != Request || json.Unmarshal(f.Data, &r) != nil || r.Type != "env" {
-		return nil
-	}
-	return r.Env
-}
-
-// Closes reports whether the frame ends its channel.
-func (f Frame) Closes() bool {
-	var r ChannelRequest
-	return f.Kind == Request && json.Unmarshal(f.Data, &r) == nil && r.Type == "channel-close"
+	return r
 }
 
 // Exit is what an Exit frame holds: nil if it can't be read, or in a frame of

@@ -65,23 +65,21 @@ func (s *scan) close() {
 }
 
 func (s *scan) request(facts *recording.Channel, f recording.Frame) {
-	if command, ok := f.Command(); ok {
-		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: command}, Commands)
-		return
-	}
-	if f.Closes() {
+	switch r := f.Request(); r.Type {
+	case "exec":
+		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: r.Command}, Commands)
+	case "channel-close":
 		if c := s.open[f.Channel]; c != nil {
 			c.close(s)
 			delete(s.open, f.Channel)
 		}
-		return
-	}
-	if !s.q.looksIn(Input) {
-		return
-	}
-	env := f.Env()
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		s.line(Hit{Channel: f.Channel, Terminal: facts.PTY, At: f.At, In: Input, Note: "environment"}, []byte(name+"="+env[name]))
+	case "env":
+		if !s.q.looksIn(Input) {
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.Env)) {
+			s.line(Hit{Channel: f.Channel, Terminal: facts.PTY, At: f.At, In: Input, Note: "environment"}, []byte(name+"="+r.Env[name]))
+		}
 	}
 }
 

@@ -72,8 +72,8 @@ func (m *Commands) Frame(f recording.Frame) {
 			m.piped(f.Data)
 		}
 	case recording.Request:
-		if command, ok := f.Command(); ok {
-			m.emit(screen.Command{At: f.At, Text: command})
+		if r := f.Request(); r.Type == "exec" {
+			m.emit(screen.Command{At: f.At, Text: r.Command})
 		}
 	}
 }
