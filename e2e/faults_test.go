@@ -42,6 +42,16 @@ func lastTick(t testing.TB, text string) time.Time {
 // is there afterwards, and recordings are readable up to the last second.
 func TestSoakKilled(t *testing.T) {
 	alone(t)
+	for _, name := range []string{"one", "another"} {
+		t.Run(name+" server", func(t *testing.T) {
+			t.Parallel()
+			soakKilled(t, testkit.Long(2, 500))
+		})
+	}
+}
+
+// soakKilled kills a server rounds times in the middle of four sessions.
+func soakKilled(t *testing.T, rounds int) {
 	s := initSite(t)
 	home := s.startHome()
 	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
@@ -53,7 +63,6 @@ func TestSoakKilled(t *testing.T) {
 	alice.mistakes() // the key opens without a code, every time
 	c := s.client(alice, "IdentityFile "+id, "PreferredAuthentications publickey,keyboard-interactive")
 	const each = 4 // sessions a round
-	rounds := testkit.Long(3, 1000)
 	var worst time.Duration
 	known := map[string]bool{}
 	for round := range rounds {

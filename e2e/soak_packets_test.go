@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -184,6 +185,8 @@ func TestSoakPackets(t *testing.T) {
 		}
 	})
 	files := descriptors(t, pid) + 10 // the database opens some as it needs them
+	over := time.Now().Add(testkit.Long(4*time.Second, 30*time.Minute))
+	var all sync.WaitGroup // strangers beside those who are in
 	for name, talk := range map[string]func(*rawSSH, *mutator) error{
 		"before login": func(c *rawSSH, m *mutator) error {
 			c.edit = m.edit
@@ -204,11 +207,9 @@ func TestSoakPackets(t *testing.T) {
 			return c.after()
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
+		seed := rand.Uint64()
+		all.Go(func() {
 			var done, ended atomic.Int64
-			over := time.Now().Add(testkit.Long(4*time.Second, 30*time.Minute))
 			parallel(t, 1<<30, 8, func(i int) error {
 				if time.Now().After(over) {
 					return errEnough
@@ -227,27 +228,31 @@ func TestSoakPackets(t *testing.T) {
 				done.Add(1)
 				return nil
 			})
-			t.Logf("%d connections, %d of them ended by the server before all was said", done.Load(), ended.Load())
-			if !s.proc.Running() {
-				t.Fatalf("the server ended\n%s", testkit.Tail(s.proc.Stderr.String()))
+			t.Logf("%s, seed %d: %d connections, %d of them ended by the server before all was said", name, seed, done.Load(), ended.Load())
+			if done.Load() == 0 {
+				t.Errorf("%s: nothing was tried", name)
 			}
-			if !testkit.Within(testkit.CommandTime, func() bool { return descriptors(t, pid) <= files }) {
-				left := descriptors(t, pid)
-				s.proc.Signal(syscall.SIGQUIT) // Go prints every goroutine's stack
-				s.proc.Wait()
-				t.Fatalf("the server has %d files open, want at most %d\n%s", left, files, s.proc.Stderr.String())
-			}
-			c, err := s.dial(alice, ssh.PublicKeys(key))
-			if err != nil {
-				t.Fatalf("afterwards nobody gets in: %v", err)
-			}
-			defer c.Close()
-			p, err := s.jump(c, "home", "cat")
-			testkit.Check(t, err)
-			testkit.Check(t, p.echoes())
-			testkit.Check(t, p.inner.Close())
 		})
 	}
+	all.Wait()
+	if !s.proc.Running() {
+		t.Fatalf("the server ended\n%s", testkit.Tail(s.proc.Stderr.String()))
+	}
+	if !testkit.Within(testkit.CommandTime, func() bool { return descriptors(t, pid) <= files }) {
+		left := descriptors(t, pid)
+		s.proc.Signal(syscall.SIGQUIT) // Go prints every goroutine's stack
+		s.proc.Wait()
+		t.Fatalf("the server has %d files open, want at most %d\n%s", left, files, s.proc.Stderr.String())
+	}
+	last, err := s.dial(alice, ssh.PublicKeys(key))
+	if err != nil {
+		t.Fatalf("afterwards nobody gets in: %v", err)
+	}
+	defer last.Close()
+	p, err := s.jump(last, "home", "cat")
+	testkit.Check(t, err)
+	testkit.Check(t, p.echoes())
+	testkit.Check(t, p.inner.Close())
 	s.stop()
 	s.mustEntry("audit", "verify")
 }
