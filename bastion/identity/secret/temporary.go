@@ -82,8 +82,8 @@ const (
 
 // FormOf tells what typed is. A passphrase of somebody's own is hardly ever taken
 // for a temporary one with a typing error: for that, one half has to fit, once in 500
-// times where the length does; or there are four groups of about five, with digits
-// in two of them.
+// times where the length does, with a group left out or typed twice too; or there are
+// four groups of about five, with digits in two of them.
 func FormOf(typed string) Form {
 	if len(typed) > 4*temporarySymbols {
 		return NotTemporary
@@ -117,7 +117,7 @@ func formOf(s []byte, groups, digits []int, typed string) Form {
 		return OnlyFirstHalf
 	case n == halfSymbols && len(groups) == 2 && fits(s, 2):
 		return OnlySecondHalf
-	case n < temporarySymbols-2 || n > temporarySymbols+2:
+	case (n < temporarySymbols-2 || n > temporarySymbols+2) && !groupAmiss(groups):
 		return NotTemporary
 	case n == temporarySymbols && fits(s[:halfSymbols], 2) && fits(s[halfSymbols:], 1):
 		return HalvesSwapped
@@ -135,16 +135,29 @@ func formOf(s []byte, groups, digits []int, typed string) Form {
 		return WrongFirstHalf
 	}
 	withDigits := 0
-	for i, g := range groups {
-		if g < temporaryGroup-1 || g > temporaryGroup+1 || len(groups) != 4 {
-			return NotTemporary
-		}
-		if digits[i] > 0 {
-			withDigits++
-		}
+	for _, d := range digits {
+		withDigits += min(d, 1)
 	}
-	if withDigits < 2 {
+	if len(groups) != 4 || !aboutFive(groups) || withDigits < 2 {
 		return NotTemporary
 	}
 	return WrongHalves
+}
+
+// groupAmiss tells whether symbols in groups of these lengths may be a temporary
+// passphrase of which one group was left out or typed twice.
+func groupAmiss(groups []int) bool {
+	if len(groups) == 1 {
+		return groups[0] == temporarySymbols-temporaryGroup || groups[0] == temporarySymbols+temporaryGroup
+	}
+	return (len(groups) == 3 || len(groups) == 5) && aboutFive(groups)
+}
+
+func aboutFive(groups []int) bool {
+	for _, g := range groups {
+		if g < temporaryGroup-1 || g > temporaryGroup+1 {
+			return false
+		}
+	}
+	return true
 }

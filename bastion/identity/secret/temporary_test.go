@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/width"
 )
 
 func TestTemporaryHasTwoCheckedHalves(t *testing.T) {
@@ -46,7 +48,10 @@ func TestEveryTypingErrorIsSeen(t *testing.T) {
 					t.Errorf("%s: %s, form %d", s, how, f)
 				}
 			}
-			for _, c := range []byte(alphabet + "*") {
+			if f := FormOf(right[:i] + "ж" + right[i+1:]); f != want {
+				t.Errorf("%s, number %d in another script: form %d", right, i, f)
+			}
+			for _, c := range []byte(alphabet) {
 				if c != right[i] {
 					s := []byte(right)
 					s[i] = c
@@ -59,7 +64,7 @@ func TestEveryTypingErrorIsSeen(t *testing.T) {
 					wrong(s, "two changed places")
 				}
 			}
-			for _, s := range []string{right[:i] + right[i+1:], right[:i] + "7" + right[i:]} {
+			for _, s := range []string{right[:i] + right[i+1:], right[:i] + "*" + right[i+1:], right[:i] + "7" + right[i:]} {
 				// Where the halves meet, both may still fit.
 				if f := FormOf(grouped([]byte(s), temporaryGroup)); f != want && f != WrongHalves {
 					t.Errorf("%s has %d symbols, and form %d", s, len(s), f)
@@ -86,6 +91,17 @@ func TestFormsThatPeopleType(t *testing.T) {
 		"a non-breaking hyphen":      {strings.ReplaceAll(whole, "-", "\u2011"), Temporary},
 		"non-breaking spaces":        {strings.ReplaceAll(whole, "-", "\u00a0"), Temporary},
 		"look-alikes":                {strings.NewReplacer("0", "o", "1", "l", "v", "u").Replace(whole), Temporary},
+		"underscores":                {strings.ReplaceAll(whole, "-", "_"), Temporary},
+		"full stops and quotes":      {"\u201c" + strings.ReplaceAll(whole, "-", ".") + ".\u201d", Temporary},
+		"wide letters":               {width.Widen.String(whole), Temporary},
+		"nothing that is seen":       {"\ufeff" + strings.ReplaceAll(whole, "-", "\u200b"), Temporary},
+		"the first group left out":   {whole[6:], WrongFirstHalf},
+		"the second group left out":  {whole[:6] + whole[12:], WrongFirstHalf},
+		"the third group left out":   {whole[:12] + whole[18:], WrongSecondHalf},
+		"the last group left out":    {whole[:17], WrongSecondHalf},
+		"one left out, no dashes":    {strings.ReplaceAll(whole[6:], "-", ""), WrongFirstHalf},
+		"a group twice":              {whole[:6] + whole, WrongFirstHalf},
+		"the last group twice":       {whole + whole[17:], WrongSecondHalf},
 		"both halves wrong":          {"k3m9b-x0p21-7hq4t-c8w6e", WrongHalves},
 		"in the form of before":      {"78z8-7nh4-9dqv-q8fk", NotTemporary},
 		"four words":                 {"green table forks lines", NotTemporary},

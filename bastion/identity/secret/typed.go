@@ -4,6 +4,9 @@ import (
 	"crypto/rand"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
 )
 
 // alphabet is Crockford's base32 in lower case: no i, l, o, u, so that what was
@@ -38,9 +41,12 @@ func grouped(symbols []byte, n int) string {
 // unknownSymbol stands for a character that is in no such string.
 const unknownSymbol = '?'
 
-// symbol undoes how people copy one: upper case, and the letters that the alphabet
-// leaves out for their look-alikes.
+// symbol undoes how people copy one: upper case, the wide forms of East Asian
+// keyboards, and the letters that the alphabet leaves out for their look-alikes.
 func symbol(r rune) byte {
+	if narrow := width.LookupRune(r).Folded(); narrow != 0 {
+		r = narrow
+	}
 	switch r = unicode.ToLower(r); r {
 	case 'o':
 		return '0'
@@ -55,11 +61,11 @@ func symbol(r rune) byte {
 	return byte(r)
 }
 
-// separates tells whether r only parts groups: white space, and what mail programs
-// and keyboards make of a dash.
+// separates tells whether r only parts groups, or was copied along: white space,
+// what mail programs and keyboards make of a dash, the quotes, brackets and full
+// stops around a string in a letter, and what isn't seen at all.
 func separates(r rune) bool {
-	const minus, softHyphen = '\u2212', '\u00ad'
-	return unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || r == minus || r == softHyphen
+	return r != utf8.RuneError && (unicode.IsSpace(r) || unicode.In(r, unicode.P, unicode.S, unicode.Cf))
 }
 
 // canonicalSymbols undoes how people copy a string of n symbols: see symbol, and
