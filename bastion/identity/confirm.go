@@ -30,7 +30,7 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 	}
 	var v verdict
 	if err == nil {
-		v, err = d.firstFactor(ctx, acct, typed, codeRight)
+		v, err = d.firstFactor(ctx, acct, typed)
 	}
 	if err != nil {
 		return d.end(ctx, err)

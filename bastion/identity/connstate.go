@@ -15,6 +15,7 @@ type ConnState struct {
 	mu        sync.Mutex
 	dialogues int
 	text      texted
+	remarked  string // what there is to say of the dialogue before, or ""
 
 	once, await     sync.Once
 	opened, awaited chan struct{}
@@ -48,6 +49,24 @@ func (c *ConnState) Refused() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.dialogues > 1
+}
+
+// remark keeps what the next question for a code says of a dialogue before.
+func (c *ConnState) remark(text string) {
+	c.mu.Lock()
+	c.remarked = text
+	c.mu.Unlock()
+}
+
+// remarks returns that, with a space behind, and forgets it.
+func (c *ConnState) remarks() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text := c.remarked
+	if c.remarked = ""; text != "" {
+		text += " "
+	}
+	return text
 }
 
 // forget drops the code that was sent, once a login has succeeded with it: a later

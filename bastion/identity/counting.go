@@ -19,8 +19,10 @@ const lookingAtOnce = 64
 
 // suspect counts a wrong code if the passphrase in front of it was right. That is
 // found out beside the dialogue, for every name alike, so that no answer tells, by
-// its words or by its time, whether a passphrase was.
-func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
+// its words or by its time, whether a passphrase was. A code that is right at
+// another time, by drift, is a wrong one: whoever typed it behind the right passphrase
+// reads so with the next question for a code, see mayTell.
+func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drift time.Duration) {
 	g, a := d.a.guesses, d.a
 	// What nothing would be judged of counts for nothing, but costs the same.
 	counts := d.charged || d.mayProve()
@@ -47,6 +49,8 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 		many   = d.manyCodes()
 		ahead  = d.ahead
 		passed = d.serving // the connection's login is the proof
+		told   = d.mayTell(drift)
+		conn   = d.conn
 	)
 	// The dialogue may be over before its turn has come, so the group is the check's
 	// own. It ends within the wait for that turn; Close waits for it.
@@ -66,6 +70,9 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string) {
 		case right && known:
 			// What fails here fails the next login too, which says so.
 			_ = a.countCode(ctx, acct.ID, f, many)
+			if told {
+				conn.remark(driftText(drift))
+			}
 		}
 	})
 }

@@ -53,17 +53,15 @@ type membership struct {
 // key that stands in its place. What a directory is asked, it is asked once a
 // dialogue, and only for a code that lies in its window: judge calls it then.
 // Where the code goes by SMS it has been asked already, see ahead.
-func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase string, code codeKind) (verdict, error) {
+func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase string) (verdict, error) {
 	wrong := verdict{reason: reasonWrongPassphrase}
 	if h := d.ahead; h != nil && h.judged {
 		d.member = h.member
 		return h.first, nil // judge has waited for it
 	}
 	if acct.Realm != "" {
-		// A temporary passphrase that waits to be used locks every other way in, and
-		// a code that was never good proves nothing that a directory should be
-		// troubled for.
-		if acct.Temporary != nil || code == codeEarly {
+		// A temporary passphrase that waits to be used locks every other way in.
+		if acct.Temporary != nil {
 			return wrong, nil
 		}
 		v, member, err := d.a.askDirectory(ctx, acct, passphrase)

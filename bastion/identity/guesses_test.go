@@ -461,6 +461,34 @@ func TestACodeGuessedBehindNothing(t *testing.T) {
 	}
 }
 
+// TestACodeOfAnotherTimeIsAnsweredLikeAWrongOne: no passphrase is hashed before the
+// answer, which would tell by its time that the code will be right soon, to somebody
+// who has no factor yet and against whom nothing counts.
+func TestACodeOfAnotherTimeIsAnsweredLikeAWrongOne(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	release := w.a.BlockHashes()
+	for _, d := range []time.Duration{time.Minute, 5 * time.Minute, -time.Minute, -5 * time.Minute} {
+		for _, passphrase := range []string{"a stranger's guess", good} {
+			for _, at := range []identity.Attempt{attempt("alice"), from(attempt("alice"), "203.0.113.9")} {
+				_, err := w.login(at, round{askPass, passphrase}, round{askCode, u.codeAfter(d)}, round{noPass, ""})
+				wantErr(t, err, identity.ErrAbandoned)
+			}
+		}
+	}
+	w.settled()
+	release()
+	// Nor is one told afterwards to who hadn't the passphrase, or, of a time to come,
+	// to a network without a login before.
+	w.clock.Advance(2 * time.Hour)
+	for _, d := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
+		_, err := w.login(attempt("alice"), round{askPass, "a stranger's guess"}, round{askCode, u.codeAfter(d)}, round{noPass, w.settledThen(good)}, round{askCode, ""}, round{backPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	_, err := w.login(from(attempt("alice"), "203.0.113.10"), round{askPass, good}, round{askCode, u.codeAfter(5 * time.Minute)}, round{noPass, w.settledThen(good)}, round{askCode, ""}, round{backPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+}
+
 // A code of a later time is a guess that will be right: behind a key or a passphrase it
 // counts, and only where its owner has logged in before is it told from a wrong one.
 func TestACodeOfLaterIsAGuess(t *testing.T) {
@@ -495,6 +523,7 @@ func TestACodeOfLaterIsAGuess(t *testing.T) {
 		t.Errorf("%s isn't suspended: %v", key.print, err)
 	}
 	w.clock.Advance(time.Hour)
-	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, later()}, round{"The clock of your authenticator is about 3 minutes ahead: set it to automatic, then use a new code. " + askPass, ""})
+	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, later()}, round{noPass, w.settledThen(good)},
+		round{"The clock of your authenticator is about 3 minutes ahead: set it to automatic, then use a new code. " + askCode, ""}, round{backPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 }

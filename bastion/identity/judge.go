@@ -80,8 +80,17 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found secret.Match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
 	bare := d.a.bare(acct)
-	if code == codeWrong && d.key == "" {
-		d.suspect(ctx, acct, in.passphrase)
+	if code == codeUsed && d.key == "" {
+		// It is shown to whoever looks over a shoulder, and then tells a passphrase.
+		if free, err := d.a.lockout.chargeUsed(ctx, acct, now); err != nil || !free {
+			code = codeWrong
+			if err != nil {
+				return verdict{}, err
+			}
+		}
+	}
+	if (code == codeWrong || code == codeEarly) && d.key == "" {
+		d.suspect(ctx, acct, in.passphrase, found.Drift)
 	}
 	expired := isTemporary && !now.Before(acct.Temporary.Expires)
 	switch {
@@ -95,19 +104,28 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 			return verdict{reason: reasonNoText, innocent: true, text: say}, nil
 		}
 		return verdict{reason: reasonWrongCode}, nil
+	case code == codeEarly && !d.keyStands(acct):
+		// Answered as a wrong one, in words and in time: no other answer may tell which
+		// code will be right soon. See suspect for what its owner reads.
+		return verdict{reason: reasonClockDrift}, nil
 	}
-	if now.Before(acct.LockedUntil) {
+	if now.Before(acct.LockedUntil) && !d.keyStands(acct) {
 		// Told only to a holder of a right code, who can't be guessing.
 		v := verdict{reason: reasonAccountLocked}
-		if code != codeUsed && code != codeEarly {
+		if code != codeUsed {
 			v.text = d.a.lockedText(acct)
 		}
 		return v, nil
 	}
 	if !isTemporary && !d.keyStands(acct) {
-		first, err := d.firstFactor(ctx, acct, in.passphrase, code)
+		first, err := d.firstFactor(ctx, acct, in.passphrase)
 		if err != nil {
 			return verdict{}, err
+		}
+		if code == codeUsed && first.reason == "" {
+			if err := d.a.lockout.refundUsed(ctx, acct, now); err != nil {
+				return verdict{}, err
+			}
 		}
 		if first.reason == reasonWrongPassphrase {
 			if d.a.bySMS(acct) {
@@ -126,17 +144,7 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	case code == codeUsed:
 		return usedCode, nil
 	case code == codeEarly:
-		if d.key == "" {
-			if err := d.a.countCode(ctx, acct.ID, d.a.guesses.passphraseOf(acct, in.passphrase, d.at.Source.Addr(), d.trusted), d.manyCodes()); err != nil {
-				return verdict{}, err
-			}
-		}
-		// Of a code whose time is yet to come only a network with a login before is told
-		// that it was one: elsewhere a thief of the first factor would try it again then.
-		if found.Drift > 0 && !d.trusted {
-			return verdict{reason: reasonClockDrift}, nil
-		}
-		return verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.Drift)}, nil
+		return d.drifted(found.Drift), nil
 	case d.a.lifetimes.unfit(acct.standing(""), now).reason != "":
 		return d.a.lifetimes.unfit(acct.standing(""), now), nil
 	case expired:
@@ -158,6 +166,18 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 	}
 	return v, nil
 }
+
+// drifted is the verdict on a code behind a proven key that is right at another
+// time. Of one whose time is yet to come only a network with a login before is told:
+// elsewhere a thief of the first factor would try it again then.
+func (d *dialogue) drifted(drift time.Duration) verdict {
+	if !d.mayTell(drift) {
+		return verdict{reason: reasonClockDrift}
+	}
+	return verdict{reason: reasonClockDrift, innocent: true, text: driftText(drift)}
+}
+
+func (d *dialogue) mayTell(drift time.Duration) bool { return drift < 0 || drift > 0 && d.trusted }
 
 // expired is said only after the right temporary passphrase (and code, if there
 // is an authenticator): to its holder, who needs to know what to do.

@@ -222,7 +222,7 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 	case right && d.mayProve():
 		return d.a.lockout.prove(ctx, d.pair, d.serving, now)
 	case d.key == "":
-		d.suspect(ctx, acct, in.passphrase)
+		d.suspect(ctx, acct, in.passphrase, m.Drift)
 		return false, nil
 	case !d.mayProve():
 		return false, nil
@@ -231,6 +231,37 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 		return false, err
 	}
 	return false, d.keyJudged(ctx, acct, codeWrong)
+}
+
+// chargeUsed counts a code of acct that was used up, as a guess at the passphrase in
+// front of it until that proves right. False means that there were too many: then it
+// is a wrong code like any other. It is no lock: whoever has seen a code can't keep
+// its owner out.
+func (l *lockout) chargeUsed(ctx context.Context, acct Account, now time.Time) (free bool, err error) {
+	err = l.editUsed(ctx, acct, now, func(t *Tally) {
+		if t.Failures == 0 || now.Sub(t.Since) >= l.limits.accountWindow {
+			*t = Tally{Since: now}
+		}
+		free = t.Failures < l.limits.account
+		t.Failures++
+	})
+	return free, err
+}
+
+func (l *lockout) refundUsed(ctx context.Context, acct Account, now time.Time) error {
+	return l.editUsed(ctx, acct, now, func(t *Tally) { t.Failures = max(0, t.Failures-1) })
+}
+
+func (l *lockout) editUsed(ctx context.Context, acct Account, now time.Time, change func(*Tally)) error {
+	err := l.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
+		change(&t[0])
+		t[0].Keep = t[0].Since.Add(l.limits.accountWindow)
+		return true
+	}, l.keys.HashTally("used|"+acct.ID))
+	if err != nil {
+		return fmt.Errorf("%w: count used codes: %w", ErrUnavailable, err)
+	}
+	return nil
 }
 
 // prove uses up this minute's look past the lock of p, if nobody has. Commands
@@ -262,11 +293,12 @@ func (d *dialogue) refund(ctx context.Context) error {
 	return d.a.lockout.refund(ctx, d.pair, d.a.now())
 }
 
-// wrongPassphrase counts against the account only if the code was its own:
-// strangers can't lock an owner out.
+// wrongPassphrase counts against the account only if the code was its own, once for
+// each code: strangers can't lock an owner out.
 func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, now time.Time) (verdict, error) {
 	v := verdict{reason: reasonWrongPassphrase}
-	if code == codeWrong || code == codeEarly || code == codeNeedless {
+	switch code {
+	case codeWrong, codeUsed, codeEarly, codeNeedless:
 		return v, nil
 	}
 	l := d.a.lockout.limits

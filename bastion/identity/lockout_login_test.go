@@ -171,6 +171,51 @@ func TestAccountLock(t *testing.T) {
 	}
 }
 
+// TestASeenCodeLocksNobodyOut: who has seen one code, or guessed it, is neither able
+// to lock its owner out by it, nor to try passphrases behind it for long.
+func TestASeenCodeLocksNobodyOut(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, _ := u.withKey()
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(at, round{askCode, u.code()}); err != nil { // the key is remembered now
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Minute)
+	seen := u.code()
+	stranger := func(i int) identity.Attempt { return from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i)) }
+	for i := range 9 {
+		_, err := w.login(stranger(i), round{askPass, "a guess"}, round{askCode, seen}, round{noPass, "another guess"}, round{askCode, seen}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	info, err := w.a.User(t.Context(), "alice")
+	if err != nil || info.Failures != 1 || !info.LockedUntil.IsZero() {
+		t.Errorf("%d failures, locked until %s, %v", info.Failures, info.LockedUntil, err)
+	}
+	_, err = w.login(stranger(10), round{askPass, good}, round{askCode, seen}, round{noPass, ""})
+	wantErr(t, err, identity.ErrAbandoned)
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(stranger(11), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("the owner: %v", err)
+	}
+	// Whoever has the codes and guesses passphrases locks the passphrase, not a key.
+	for i := range 9 { // the code that was seen is the first of ten
+		w.clock.Advance(time.Minute)
+		_, err := w.login(stranger(20+i), round{askPass, "a guess"}, round{askCode, u.code()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.LockedUntil.IsZero() {
+		t.Errorf("not locked: %v", err)
+	}
+	if _, ok, err := w.a.Remembered(t.Context(), at); !ok || err != nil {
+		t.Errorf("the remembered key: %t %v", ok, err)
+	}
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+		t.Errorf("key and code: %v", err)
+	}
+}
+
 func TestConfirm(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")

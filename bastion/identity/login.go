@@ -174,7 +174,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string) 
 	}
 	if !open && !d.mayProve() {
 		if d.key == "" {
-			d.suspect(ctx, acct, passphrase) // the work that it costs others
+			d.suspect(ctx, acct, passphrase, 0) // the work that it costs others
 		}
 		return verdict{}, false, nil
 	}
@@ -187,7 +187,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string) 
 		if d.key != "" {
 			return verdict{}, false, d.keyJudged(ctx, acct, codeWrong)
 		}
-		d.suspect(ctx, acct, passphrase)
+		d.suspect(ctx, acct, passphrase, 0)
 		return verdict{}, false, nil
 	}
 	if err := d.refundKey(ctx); err != nil { // judge charges it

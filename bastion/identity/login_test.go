@@ -172,24 +172,26 @@ func TestDialogue(t *testing.T) {
 			method: "passphrase+otp", log: []string{"login.succeeded passphrase+otp"},
 		},
 		{
-			name: "a clock ten steps behind is named, not accepted",
+			name: "a clock ten steps ahead is named, not accepted",
 			rounds: func(i in) []round {
 				return []round{
 					{askPass, good}, {askCode, i.u.codeAfter(10 * 30 * time.Second)},
-					{"The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askPass, good},
-					{askCode, i.u.codeAfter(-4 * 30 * time.Second)},
-					{"The clock of your authenticator is about 2 minutes behind: set it to automatic, then use a new code. " + askPass, ""},
+					{noPass, i.settledThen(good)},
+					{"The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askCode, i.u.codeAfter(-4 * 30 * time.Second)},
+					{noPass, i.settledThen(good)},
+					{"The clock of your authenticator is about 2 minutes behind: set it to automatic, then use a new code. " + askCode, ""},
+					{"No code was typed. …", ""},
 				}
 			},
-			err: identity.ErrAbandoned,
+			err: identity.ErrExhausted,
 			log: []string{"login.failed clock-drift", "login.failed clock-drift", "login.abandoned empty-answer"},
 		},
 		{
 			name: "a wrong clock is not named to whoever lacks the passphrase",
 			rounds: func(i in) []round {
-				return []round{{askPass, wrong}, {askCode, i.u.codeAfter(5 * time.Minute)}, {noPass, ""}}
+				return []round{{askPass, wrong}, {askCode, i.u.codeAfter(5 * time.Minute)}, {noPass, i.settledThen(good)}, {askCode, ""}, {backPass, ""}}
 			},
-			err: identity.ErrAbandoned, log: []string{"login.failed wrong-passphrase", "login.abandoned empty-answer"},
+			err: identity.ErrAbandoned, log: []string{"login.failed clock-drift", "login.abandoned empty-answer", "login.abandoned empty-answer"},
 		},
 		{
 			name: "eleven steps are just wrong",

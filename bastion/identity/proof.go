@@ -75,7 +75,7 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 	if err := d.textFresh(ctx, id); err != nil {
 		return err
 	}
-	typed, err := d.answer(ctx, d.verdict+d.a.issuer+" one-time code: ", true)
+	typed, err := d.answer(ctx, d.verdict+d.conn.remarks()+d.a.issuer+" one-time code: ", true)
 	if err != nil {
 		return err
 	}
@@ -134,9 +134,9 @@ func (d *dialogue) freshCode(ctx context.Context, acct Account, typed string, no
 	}
 	v := verdict{reason: reasonWrongCode}
 	switch {
-	case kind == codeWrong && d.key == "":
-		d.suspect(ctx, acct, "")
-	case now.Before(acct.LockedUntil):
+	case (kind == codeWrong || kind == codeEarly) && d.key == "":
+		d.suspect(ctx, acct, "", found.Drift)
+	case now.Before(acct.LockedUntil) && d.key == "":
 		v = verdict{reason: reasonAccountLocked}
 	case kind == codeRight && d.key != "":
 		return verdict{}, nil
@@ -145,7 +145,7 @@ func (d *dialogue) freshCode(ctx context.Context, acct Account, typed string, no
 	case kind == codeUsed:
 		v = usedCode
 	case kind == codeEarly:
-		v = verdict{reason: reasonClockDrift, innocent: true, text: driftText(found.Drift)}
+		v = d.drifted(found.Drift)
 	case kind == codeRecovery:
 		v.text = "A recovery code is for logging in: that enrols a new device. Here a code of your authenticator is needed."
 	}

@@ -75,10 +75,14 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 		return Identity{}, false, err
 	}
 	r, ok := a.remembering.remembrance(acct, d.key, network, now)
-	if !ok || !a.admitsKey(acct, at.Key, now) || now.Before(acct.LockedUntil) || a.terms.wanted(acct) || a.moves(acct) {
+	if !ok || !a.admitsKey(acct, at.Key, now) || a.terms.wanted(acct) || a.moves(acct) {
 		return Identity{}, false, nil
 	}
-	// Whether its source is locked doesn't matter: what is proven here can't be guessed.
+	if now.Before(acct.LockedUntil) && a.touchIsCode && touches(at.Key) {
+		return Identity{}, false, nil // passphrases may have been guessed behind it
+	}
+	// Whether its source is locked, or the account after guesses at the passphrase,
+	// doesn't matter: what is proven here can't be guessed.
 	const method = "publickey+remembered"
 	until := a.remembering.until(r)
 	id, err := d.admit(ctx, acct, Identity{method: method, at: r.Since}, &until, func(ctx context.Context) error {

@@ -127,7 +127,7 @@ func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, err
 		if _, err := d.charge(ctx); err != nil {
 			return "", err
 		}
-		first, err := d.firstFactor(ctx, acct, typed, codeRight)
+		first, err := d.firstFactor(ctx, acct, typed)
 		if err != nil {
 			_ = d.refund(ctx) // the store may be what failed; then this try stays counted
 			return "", unavailable(err)

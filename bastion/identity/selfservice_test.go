@@ -65,7 +65,8 @@ func TestFreshCode(t *testing.T) {
 		t.Errorf("%d recovery codes left, %v", info.RecoveryLeft, err)
 	}
 	_, err = w.prove(id, round{askCode, u.codeAfter(5 * time.Minute)},
-		round{"The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askCode, ""})
+		round{"Not accepted. " + askCode, w.settledThen(u.wrongCode())},
+		round{"Not accepted. The clock of your authenticator is about 5 minutes ahead: set it to automatic, then use a new code. " + askCode, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 
 	w.clock.Advance(time.Minute)

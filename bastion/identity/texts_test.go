@@ -121,6 +121,14 @@ func (w *world) settled() {
 	}
 }
 
+// settledThen answers once what was typed before has been counted.
+func (w *world) settledThen(answer string) func(string) string {
+	return func(string) string {
+		w.settled()
+		return answer
+	}
+}
+
 // afterFailure answers once the log has it that a code was not sent.
 func (w *world) afterFailure(answer string) func(string) string {
 	before := len(w.log.All(audit.SMSFailed))

@@ -83,7 +83,7 @@ func (d *dialogue) typeCode(ctx context.Context, acct Account, typed string) (st
 	}
 	say := d.worthless(typed)
 	// Who has just read that a passphrase isn't good types another one by habit.
-	code, err := d.answer(ctx, say+ask, say == "")
+	code, err := d.answer(ctx, d.conn.remarks()+say+ask, say == "")
 	if err != nil && !errors.Is(err, errNoAnswer) {
 		err = d.goBack(ctx, acct, typed)
 	}
