@@ -8,6 +8,22 @@ import (
 	"syscall"
 )
 
+// Writing reports whether a writer has the log in dir open, as far as can be told: of
+// a copy nobody has, and where the lock can't be looked at, somebody may.
+func Writing(dir string) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	f, err := root.Open(lockName)
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	defer f.Close()
+	return errors.Is(flock(f, syscall.LOCK_SH), syscall.EWOULDBLOCK)
+}
+
 // written says whether a writer has the directory's lock now. A directory
 // whose lock can't be read (a copy, another account) has no writer we know of.
 func written(dir *os.Root) bool {

@@ -15,10 +15,11 @@ import (
 // ten times as fast as Read: for whoever goes through a whole log and needs
 // little of it. Only Seq, Time, Type, Conn, Session, User, Source, Target,
 // Method, Rule, Capability, Reason, Approver, Coverage, Until and Uses of an event are
-// set, of a SessionReviewed Actor and Detail, too. Lines of other types are passed
-// over unread. A line in a form that the log doesn't write is yielded as a *BadRecord if it would be of those types as far as it
-// can be told, and reading goes on; any other error ends the sequence. It
-// proves nothing: that is Verify's.
+// set, of a SessionReviewed or SessionKilled Actor and Detail, too. Lines of other
+// types are passed over unread. A line in a form that the log doesn't write is
+// yielded as a *BadRecord if it would be of those types as far as it can be told, and
+// reading goes on; any other error ends the sequence. It proves nothing: that is
+// Verify's.
 func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		f, err := openEvents(dir)
@@ -90,13 +91,16 @@ func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
 	if err != nil {
 		return Event{}, true, err
 	}
-	review := Event{}
-	if e.Type == SessionReviewed {
-		review.Actor, review.Detail = e.Actor, e.Detail
+	by := Event{}
+	if byOperator(e.Type) {
+		by.Actor, by.Detail = e.Actor, e.Detail
 	}
-	return Event{Actor: review.Actor, Detail: review.Detail, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
+	return Event{Actor: by.Actor, Detail: by.Detail, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}, slices.Contains(s.types, e.Type), nil
 }
+
+// byOperator reports whether Scan reads of an event who did it and what they said.
+func byOperator(t Type) bool { return t == SessionReviewed || t == SessionKilled }
 
 // fast reads a line without escapes in what is asked for; ok is false where it
 // meets anything that it doesn't know for sure.
@@ -121,7 +125,7 @@ func (s *scanner) fast(line []byte) (e Event, wanted, ok bool) {
 	if e.Type = Type(s.text(kind)); !slices.Contains(s.types, e.Type) {
 		return e, false, known[e.Type]
 	}
-	if e.Type == SessionReviewed {
+	if byOperator(e.Type) {
 		return e, false, false // rare, and more of it is wanted: decode reads it
 	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, string(moment)); err != nil {

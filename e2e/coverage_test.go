@@ -155,15 +155,31 @@ func TestNothingIsRecordedByHalfInSilence(t *testing.T) {
 	shown = show(s.awaitSessions(n)[n-1].ID)
 	want("a forward", shown, fmt.Sprintf("direct-tcpip to 127.0.0.1:%d, 19 kB down and 19 kB up passed, metadata", echo))
 
+	// A session in which all that was asked for was refused.
+	refused := testkit.Start(t, "ssh -W", c.home([]string{"-W", "192.0.2.1:9"}))
+	refused.Wait()
+	n++
+	s.awaitSessions(n)
+	if list := s.mustEntry("sessions", "ls", "--coverage", "refused"); strings.Count(list, " complete  refused ") != 1 {
+		t.Errorf("sessions ls --coverage refused:\n%s", list)
+	}
+	want("a refused forward", show(s.awaitSessions(n)[n-1].ID), "coverage     refused\n", "refused      something was: entry audit search --session ")
+
 	// The sum of them, in which a crash cuts one off.
 	w := onTerminal(t, c.home(nil))
 	shellAnswers(w)
 	s.proc.Kill()
+	if list := s.mustEntry("sessions", "ls"); strings.Count(list, " aborted   partial ") != 1 {
+		t.Errorf("before the restart sessions ls says\n%s", list)
+	}
+	if sum := s.mustEntry("audit", "coverage"); !strings.Contains(sum, "the server ended before it did") || !regexp.MustCompile(`open +0 `).MatchString(sum) {
+		t.Errorf("before the restart audit coverage says\n%s", sum)
+	}
 	s.serve()
 	sum := s.mustEntry("audit", "coverage", "--since", "1h", "--lab", "tinker")
 	t.Logf("\n%s", sum)
 	want("the sum", sum, "in 1 recorded channel 1 line of input, 8 B, missing (masked as answers to password prompts)\n", "partial:\n", "of output missing (more than policy keeps of bulk)", "18 B of input missing", "the server ended before it did")
-	for _, line := range []string{`recorded +4 `, `metadata +1 `, `partial +5 `, `refused +0 `, `open +0 `} {
+	for _, line := range []string{`recorded +4 `, `metadata +1 `, `partial +5 `, `refused +1 `, `open +0 `} {
 		if !regexp.MustCompile(line).MatchString(sum) {
 			t.Errorf("the sum has no line %s", line)
 		}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/session/recording"
 )
 
 // place is what kind of channel needs one.
@@ -106,6 +107,7 @@ func (r *relay) full(nc ssh.NewChannel, k place, refused int) {
 	r.group.Go("note of too many channels", func() {
 		e := audit.Event{Type: audit.ChannelRefused, ChannelType: asciiLine(nc.ChannelType(), 64), Ref: r.o.Ref(),
 			Reason: "limit", Detail: fmt.Sprintf("%s; %d refused so far", text, refused)}
+		r.covered(recording.Refused, nil)
 		r.event(e)
 		_ = nc.Reject(ssh.ResourceShortage, fmt.Sprintf("entry: %s (ref %s)", text, e.Ref)) // the peer may be gone
 	})

@@ -11,6 +11,7 @@ import (
 	"entry/audit"
 	"entry/audit/refusal"
 	"entry/policy"
+	"entry/session/recording"
 )
 
 // note appends the refusal as e and returns the line for the user, with the
@@ -18,6 +19,9 @@ import (
 // a minute ago is only counted, and has the reference of that; so is all that
 // comes once the user has caused too many events, under that of its sum.
 func (f *flow) note(e audit.Event, why *refusal.Error) string {
+	if e.Channel == nil {
+		f.covered(recording.Refused, nil) // of no channel, whose end would say more
+	}
 	e.Ref = f.o.Ref()
 	fill(&e, why)
 	ref, counted := f.o.Count(e)

@@ -35,13 +35,15 @@ const (
 
 // Coverage yields each channel that was open at since or later, in the order of
 // their ends, those that are still open last. Every one but those has a coverage:
-// of what a crash cut off it is partial. What was refused is yielded as Refused,
+// of what a crash cut off it is partial, also before the server starts again. What
+// was refused is yielded as Refused,
 // many refusals that the log sums as many times. It holds the channels that are
 // open, which a server's limits bound.
 //
 // An error is one of reading the log, whose remaining events are still looked at.
 func Coverage(logDir string, since time.Time) iter.Seq2[Channel, error] {
 	return func(yield func(Channel, error) bool) {
+		running := audit.Writing(logDir) // before the log is read: who ends meanwhile is still open in it
 		c := covering{since: since, open: map[string]*Channel{}, yield: func(ch Channel) bool { return yield(ch, nil) }}
 		for e, err := range everything(logDir) {
 			if err != nil {
@@ -54,6 +56,10 @@ func Coverage(logDir string, since time.Time) iter.Seq2[Channel, error] {
 				return
 			}
 		}
+		if !running {
+			c.cutOff(c.last, func(*Channel) bool { return true }, whyCrash)
+			return
+		}
 		for _, ch := range c.sorted() {
 			if !c.yield(*ch) {
 				return
@@ -65,6 +71,7 @@ func Coverage(logDir string, since time.Time) iter.Seq2[Channel, error] {
 type covering struct {
 	since time.Time
 	open  map[string]*Channel
+	last  time.Time // of the event before
 	yield func(Channel) bool
 }
 
@@ -82,6 +89,7 @@ func channelOf(e audit.Event) *Channel {
 
 // event reports whether more is wanted.
 func (c *covering) event(e audit.Event) bool {
+	defer func() { c.last = e.Time }()
 	switch e.Type {
 	case audit.ChannelOpened, audit.ForwardOpened:
 		c.open[key(e)] = channelOf(e)
@@ -117,7 +125,7 @@ func (c *covering) event(e audit.Event) bool {
 	case audit.SessionEnded:
 		return c.cutOff(e.Time, func(ch *Channel) bool { return ch.Session == e.Session }, "its session ended before it did")
 	case audit.ServerStarted, audit.LogGap:
-		return c.cutOff(e.Time, func(*Channel) bool { return true }, whyCrash)
+		return c.cutOff(c.last, func(*Channel) bool { return true }, whyCrash) // nothing more was noted until now
 	}
 	return true
 }

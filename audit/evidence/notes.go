@@ -7,12 +7,30 @@ import (
 	"entry/session/recording"
 )
 
+// Killed is the state of a session that an operator ended. Its recording is complete:
+// only the log knows.
+const Killed recording.State = "killed"
+
+// States are all that a session may have, in the order in which they are listed.
+func States() []recording.State {
+	return []recording.State{recording.Complete, recording.Live, Killed, recording.StateAborted, recording.Damaged}
+}
+
 // Note is what the log says of a session besides its recording.
 type Note struct {
 	Ended    time.Time          // zero while it runs
-	Coverage recording.Coverage // the least of its channels; "" while it runs
+	Coverage recording.Coverage // the least of its channels; "" while it runs, and where none was asked for
+	Refused  bool               // a channel, or something on the connection
+	Killed   *Kill              // nil unless an operator ended it
 	Review   *Review            // the newest; nil where nobody has reviewed it
 	Reviews  int
+}
+
+// Kill is that an operator ended a session.
+type Kill struct {
+	By     audit.Actor `json:"by"`
+	At     time.Time   `json:"at"`
+	Reason string      `json:"reason"` // theirs, which the user read
 }
 
 // Review is that somebody has reviewed a session.
@@ -22,27 +40,67 @@ type Review struct {
 	Note string      `json:"note,omitempty"` // theirs
 }
 
-// Notes are what the log says of each session that has ended or was reviewed, by its
-// ID.
-func Notes(logDir string) (map[string]Note, error) {
-	out := map[string]Note{}
+// Notes are what a log says of sessions. The zero Notes say nothing.
+type Notes struct {
+	of      map[string]Note
+	running bool // somebody writes the log
+}
+
+// ReadNotes reads what the log in logDir and those before it say of each session that
+// has ended, was ended or reviewed, or where something was refused.
+func ReadNotes(logDir string) (Notes, error) {
+	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionReviewed) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused) {
 			if err != nil {
-				return nil, err
+				return Notes{}, err
 			}
-			n := out[e.Session]
-			switch e.Type {
-			case audit.SessionEnded:
-				n.Ended, n.Coverage = e.Time, recording.Coverage(e.Coverage)
-			case audit.SessionReviewed:
-				n.Review, n.Reviews = &Review{At: e.Time, Note: e.Detail}, n.Reviews+1
-				if e.Actor != nil {
-					n.Review.By = *e.Actor
-				}
+			if e.Session != "" {
+				out.of[e.Session] = out.of[e.Session].with(e)
 			}
-			out[e.Session] = n
 		}
 	}
 	return out, nil
 }
+
+// with is the note with one event more.
+func (n Note) with(e audit.Event) Note {
+	by := audit.Actor{}
+	if e.Actor != nil {
+		by = *e.Actor
+	}
+	switch e.Type {
+	case audit.SessionEnded:
+		n.Ended, n.Coverage = e.Time, recording.Coverage(e.Coverage)
+	case audit.SessionKilled:
+		if n.Killed == nil { // that is whose reason the user read
+			n.Killed = &Kill{By: by, At: e.Time, Reason: e.Detail}
+		}
+	case audit.SessionReviewed:
+		n.Review, n.Reviews = &Review{By: by, At: e.Time, Note: e.Detail}, n.Reviews+1
+	case audit.ChannelRefused, audit.ForwardRefused:
+		n.Refused = true
+	}
+	return n
+}
+
+// Of is what is known of one session, whose recording is as info says: of its state,
+// everybody says what this does. What something cut off is partial.
+func (n Notes) Of(info recording.Info) (recording.State, Note) {
+	state, note := info.State, n.of[info.ID]
+	over := !note.Ended.IsZero()
+	if over && state == recording.Complete && note.Killed != nil {
+		state = Killed
+	}
+	switch {
+	case note.Coverage != "" || state == recording.Live:
+	case state == recording.StateAborted, state == recording.Damaged, n.of != nil && !over && !n.running:
+		note.Coverage = recording.Partial
+	case over && note.Refused:
+		note.Coverage = recording.Refused
+	}
+	return state, note
+}
+
+// Ended is when a session ended, by its ID; zero where the log doesn't say so.
+func (n Notes) Ended(id string) time.Time { return n.of[id].Ended }

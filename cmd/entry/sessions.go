@@ -66,14 +66,16 @@ type sessionLine struct {
 	// Coverage is the least of the channels; absent while it runs, or where the log
 	// isn't here.
 	Coverage recording.Coverage `json:"coverage,omitempty"`
+	Killed   *evidence.Kill     `json:"killed,omitempty"`
 	Reviews  int                `json:"reviews,omitempty"` // how often it was marked as reviewed
 	Review   *evidence.Review   `json:"reviewed,omitempty"`
 }
 
-func lineOf(i recording.Info, n evidence.Note) sessionLine {
-	return sessionLine{Coverage: n.Coverage, Reviews: n.Reviews, Review: n.Review,
+func lineOf(i recording.Info, notes evidence.Notes) sessionLine {
+	state, n := notes.Of(i)
+	return sessionLine{Coverage: n.Coverage, Killed: n.Killed, Reviews: n.Reviews, Review: n.Review,
 		ID: i.ID, User: i.User, Lab: i.Lab, Target: i.Target, Login: i.Login, Source: i.Source, Rule: i.Rule, Policy: i.Policy,
-		Start: i.Start, End: i.End, State: i.State, Segments: i.Segments, Bytes: i.Size, Input: i.Input,
+		Start: i.Start, End: i.End, State: state, Segments: i.Segments, Bytes: i.Size, Input: i.Input,
 	}
 }
 
@@ -82,14 +84,15 @@ func sessionsLsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List recorded sessions, newest first",
-		Long: `List recorded sessions, newest first. The state is complete, live, aborted (a
-crash or a full disk ended it), or damaged. What ls shows is as the files say;
+		Long: `List recorded sessions, newest first. The state is complete, live, killed (an
+operator ended it; entry sessions show says who, and why), aborted (a crash or a
+full disk ended it), or damaged. What ls shows is as the files and the log say;
 entry sessions show and entry audit verify check it.
 
 Coverage is how much is kept, as the audit log says: the least of a session's
 channels (entry audit coverage explains the words). Reviewed is who has marked a
-session so last (entry sessions mark). Both are a dash while a session runs, or
-where the log isn't here.`,
+session so last (entry sessions mark). Coverage is a dash while a session runs, and
+where its user asked for nothing in it; both are one where the log isn't here.`,
 		Example: `  entry sessions ls
   entry sessions ls --user alice --target home.tinker --since 24h --json
   entry sessions ls --at "2026-03-02 14:00" --lab tinker
@@ -108,7 +111,7 @@ where the log isn't here.`,
 			if err != nil && cmd.Flags().Changed("reviewed") {
 				return hinted(fmt.Errorf("marks stand in the audit log, which can't be read: %w", err), "entry audit verify says more")
 			}
-			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.wants(cmd, i, notes(i)) })
+			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.wants(cmd, i, notes) })
 			return printSessions(cmd.OutOrStdout(), list, notes, asJSON(cmd))
 		},
 	}
@@ -118,27 +121,20 @@ where the log isn't here.`,
 }
 
 // notesOf is what the audit log says of sessions; without it err says why, and
-// nothing is known. A session that something cut off is partial.
-func notesOf(cmd *cobra.Command) (_ func(recording.Info) evidence.Note, err error) {
-	known := map[string]evidence.Note{}
+// nothing is known but what the files say.
+func notesOf(cmd *cobra.Command) (evidence.Notes, error) {
 	dir, _, _, err := auditDirs(cmd)
-	if err == nil {
-		known, err = evidence.Notes(dir)
+	if err != nil {
+		return evidence.Notes{}, err
 	}
-	return func(i recording.Info) evidence.Note {
-		n := known[i.ID]
-		if n.Coverage == "" && i.State != recording.Live && i.State != recording.Complete {
-			n.Coverage = recording.Partial
-		}
-		return n
-	}, err
+	return evidence.ReadNotes(dir)
 }
 
-func printSessions(out io.Writer, list []recording.Info, notes func(recording.Info) evidence.Note, asJSON bool) error {
+func printSessions(out io.Writer, list []recording.Info, notes evidence.Notes, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
 		for _, i := range list {
-			if err := enc.Encode(lineOf(i, notes(i))); err != nil {
+			if err := enc.Encode(lineOf(i, notes)); err != nil {
 				return err
 			}
 		}
@@ -147,11 +143,12 @@ func printSessions(out io.Writer, list []recording.Info, notes func(recording.In
 	w := plain.NewTable(out)
 	w.Row("ID", "USER", "TARGET", "START", "END", "STATE", "COVERAGE", "REVIEWED", "SIZE")
 	for _, i := range list {
-		n, by := notes(i), "-"
+		state, n := notes.Of(i)
+		by := "-"
 		if n.Review != nil {
 			by = plain.Word(n.Review.By.Person())
 		}
-		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(i.State), cmp.Or(string(n.Coverage), "-"), by, plain.Size(i.Size))
+		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(state), cmp.Or(string(n.Coverage), "-"), by, plain.Size(i.Size))
 	}
 	return w.Flush()
 }

@@ -42,7 +42,7 @@ func (s *sessionFilter) flags(cmd *cobra.Command) {
 	s.aboutFlags.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&s.source, "source", "", "only from this client `ADDRESS` or network")
-	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, aborted, damaged")
+	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, killed, aborted, damaged")
 	f.StringVar(&s.coverage, "coverage", "", "only those of which so much is kept (`WORD`): recorded, manifest, metadata, partial, refused")
 	f.BoolVar(&s.reviewed, "reviewed", false, "only those marked as reviewed; --reviewed=false: only the others")
 	f.StringVar(&s.since, "since", "", "only those that started since this `TIME`: 2026-03-01, 90m, 24h, 7d")
@@ -61,9 +61,8 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 	if s.network, err = parseSource(s.source); err != nil {
 		return err
 	}
-	states := []recording.State{recording.Complete, recording.Live, recording.StateAborted, recording.Damaged}
-	if s.state != "" && !slices.Contains(states, recording.State(s.state)) {
-		return failf(exitUsage, "--state %q: want complete, live, aborted or damaged", s.state)
+	if s.state != "" && !slices.Contains(evidence.States(), recording.State(s.state)) {
+		return failf(exitUsage, "--state %q: want complete, live, killed, aborted or damaged", s.state)
 	}
 	if s.coverage != "" && !slices.Contains(recording.Coverages(), recording.Coverage(s.coverage)) {
 		return failf(exitUsage, "--coverage %q: want recorded, manifest, metadata, partial or refused", s.coverage)
@@ -71,9 +70,10 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 	return nil
 }
 
-func (s *sessionFilter) wants(cmd *cobra.Command, i recording.Info, n evidence.Note) bool {
+func (s *sessionFilter) wants(cmd *cobra.Command, i recording.Info, notes evidence.Notes) bool {
+	state, n := notes.Of(i)
 	return s.about(i.User, i.Lab, i.Target) &&
-		(s.state == "" || string(i.State) == s.state) &&
+		(s.state == "" || string(state) == s.state) &&
 		(s.coverage == "" || string(n.Coverage) == s.coverage) &&
 		(!cmd.Flags().Changed("reviewed") || s.reviewed == (n.Review != nil)) &&
 		!i.Start.Before(s.from) && (s.to.IsZero() || i.Start.Before(s.to)) &&

@@ -12,7 +12,6 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
-	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/bastion/access"
 	"entry/bastion/admin"
@@ -107,13 +106,9 @@ func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionIn
 // goneSession says of a session that isn't running that it is over, where the log
 // has its end, else what err says.
 func goneSession(cmd *cobra.Command, id string, err error) error {
-	dir, _, _, derr := auditDirs(cmd)
-	if derr != nil {
-		return err
-	}
-	notes, nerr := evidence.Notes(dir)
-	if n := notes[id]; nerr == nil && !n.Ended.IsZero() {
-		return failf(exitNotFound, "session %s is over already, since %s", id, plain.Moment(n.Ended))
+	notes, nerr := notesOf(cmd)
+	if at := notes.Ended(id); nerr == nil && !at.IsZero() {
+		return failf(exitNotFound, "session %s is over already, since %s", id, plain.Moment(at))
 	}
 	return err
 }

@@ -61,9 +61,9 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 			}
 			notes, nerr := notesOf(cmd)
 			if nerr != nil {
-				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: without the audit log nothing is known of reviews") // the verdict says what is wrong with it
+				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: without the audit log nothing is known of reviews, nor of who ended it") // the verdict says what is wrong with it
 			}
-			if err := printVerdict(cmd.OutOrStdout(), v, notes(info), list, asJSON(cmd), verr); err != nil {
+			if err := printVerdict(cmd.OutOrStdout(), v, notes, list, asJSON(cmd), verr); err != nil {
 				return err
 			}
 			return verr
@@ -129,9 +129,10 @@ func channelLines(list []recording.Channel) []channelLine {
 
 // printVerdict writes what show has to say of one recording. verr is what
 // verifying and reading said.
-func printVerdict(out io.Writer, v evidence.Verdict, n evidence.Note, list []recording.Channel, asJSON bool, verr error) error {
+func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list []recording.Channel, asJSON bool, verr error) error {
+	said := lineOf(v.Info, notes)
 	if len(list) > 0 {
-		n.Coverage = leastOf(list)
+		said.Coverage = leastOf(list)
 	}
 	if asJSON {
 		line := struct {
@@ -144,7 +145,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, n evidence.Note, list []rec
 			Bad        string        `json:"bad,omitempty"`
 			Failed     string        `json:"failed,omitempty"`
 			Channels   []channelLine `json:"channels,omitempty"`
-		}{sessionLine: lineOf(v.Info, n), HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
+		}{sessionLine: said, HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
 			Verified: verr == nil && v.Against != evidence.Nothing, Against: v.Against.String(), Failed: v.Failed, Channels: channelLines(list)}
 		if verr != nil {
 			line.Bad = verr.Error()
@@ -155,10 +156,10 @@ func printVerdict(out io.Writer, v evidence.Verdict, n evidence.Note, list []rec
 	w := plain.NewTable(out)
 	for _, row := range [][2]string{
 		{"session", i.ID}, {"user", i.User}, {"lab", i.Lab}, {"target", i.Target}, {"login", i.Login}, {"source", i.Source},
-		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(i.State)},
+		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(said.State)}, {"ended by", killOf(said.Killed)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
 		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
-		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(n.Coverage))}, {"reviewed", reviewOf(n)},
+		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(said.Coverage))}, {"refused", refusedOf(i, notes)}, {"reviewed", reviewOf(said)},
 	} {
 		if row[1] != "" {
 			w.Row(row[0], plain.Line(row[1]))
@@ -173,8 +174,24 @@ func printVerdict(out io.Writer, v evidence.Verdict, n evidence.Note, list []rec
 	return w.Flush()
 }
 
+// killOf says who ended a session, and why; "" if no operator did.
+func killOf(k *evidence.Kill) string {
+	if k == nil {
+		return ""
+	}
+	return plain.Time(k.At) + " by " + plain.Line(k.By.String()) + ": " + plain.Quote(k.Reason)
+}
+
+// refusedOf says where to find what was refused in a session; "" if nothing was.
+func refusedOf(i recording.Info, notes evidence.Notes) string {
+	if _, n := notes.Of(i); !n.Refused {
+		return ""
+	}
+	return "something was: entry audit search --session " + i.ID + " says what, and why"
+}
+
 // reviewOf says who has reviewed a session last; "" if nobody has.
-func reviewOf(n evidence.Note) string {
+func reviewOf(n sessionLine) string {
 	if n.Review == nil {
 		return ""
 	}
