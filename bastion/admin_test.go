@@ -119,6 +119,35 @@ func TestKill(t *testing.T) {
 	}
 }
 
+// Of several who end one session at once one is told that it ended by them, and the
+// user reads their reason; the others read whose it was.
+func TestKillOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	said := begin(t, s.login("alice").jump("home"))
+	id := s.server.Access().Sessions()[0].ID
+	s.log.Before(func(e audit.Event) { // the session is still there for all of them
+		if e.Type == audit.SessionKilled {
+			for i := range 3 {
+				status, answer := s.operate("DELETE", "/v1/sessions/"+id, fmt.Sprintf(`{"reason":"me too %d"}`, i))
+				if status != 404 || !strings.Contains(answer, "session "+id+" was ended already, by root: \\\"die Maschine wird gebraucht – bis später\\\"") {
+					t.Errorf("%d %s", status, answer)
+				}
+			}
+		}
+	})
+	if status, answer := s.operate("DELETE", "/v1/sessions/"+id, `{"reason":"die Maschine wird gebraucht – bis später"}`); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	if text := said(); !strings.Contains(text, "entry: an operator ended this session: die Maschine wird gebraucht – bis später") {
+		t.Errorf("%q", text)
+	}
+	s.log.Await(t, audit.SessionEnded, "killed")
+	if n := len(s.log.All(audit.SessionKilled)); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
 // A log that can't be written refuses what an operator does, but never keeps
 // a session alive that was to end.
 func TestKillWithoutALog(t *testing.T) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -30,20 +31,26 @@ func TestDisabledElsewhere(t *testing.T) {
 	one := second.awaitEvent("session.started", func(e event) bool { return e.User == "alice" }).Session
 	again := onTerminal(t, aliceHas.home(nil))
 	shellAnswers(again)
-	said := first.mustEntry("sessions", "kill", strings.ToLower(one), "--reason", "home is needed")
+	said := first.mustEntry("sessions", "kill", strings.ToLower(one), "--reason", "home is needed – Grüße")
 	if want := "Ended: session " + one + ", at another server on the database.\n"; said != want {
 		t.Errorf("%q, want %q", said, want)
 	}
-	alice.expect(`entry: an operator ended this session: home is needed\r?\n`)
+	alice.expect(`entry: an operator ended this session: home is needed – Grüße\r?\n`)
 	alice.wait()
 	for where, s := range map[string]*site{"here": first, "there": second} {
 		e := s.awaitEvent("session.killed", nil)
-		if e.Session != one || e.Detail != "home is needed" || !strings.Contains(e.line, `"actor":{"uid":`) {
+		if e.Session != one || e.Detail != "home is needed – Grüße" || !strings.Contains(e.line, `"actor":{"uid":`) {
 			t.Errorf("%s: %+v", where, e)
 		}
 	}
-	if r := second.entry("sessions", "kill", one[:len(one)-1], "--reason", "again"); r.Code != 4 || !strings.Contains(r.Stderr, "session "+one+" is over already, since ") {
+	if r := second.entry("sessions", "kill", one[:len(one)-1], "--reason", "again"); r.Code != 4 || !strings.Contains(r.Stderr, "session "+one+" is over already, since ") || !strings.Contains(r.Stderr, `root ended it, "home is needed – Grüße"`) {
 		t.Errorf("%d %q", r.Code, r.Stderr)
+	}
+	if list := second.mustEntry("sessions", "ls", "--state", "killed"); strings.Count(list, " killed ") != 1 || !strings.Contains(list, one) {
+		t.Errorf("sessions ls --state killed:\n%s", list)
+	}
+	if shown := second.mustEntry("sessions", "show", one, "--identity", second.path("auditor.key")); !regexp.MustCompile(`(?m)^state +killed$`).MatchString(shown) || !regexp.MustCompile(`(?m)^ended by +\S+Z by .*root: "home is needed – Grüße"$`).MatchString(shown) {
+		t.Errorf("sessions show:\n%s", shown)
 	}
 	shellAnswers(again)
 	alice = again

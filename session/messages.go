@@ -1,6 +1,10 @@
 package session
 
-import "fmt"
+import (
+	"fmt"
+
+	"entry/audit/plain"
+)
 
 // maxUnread is how many messages wait for a user who takes none.
 const maxUnread = 8
@@ -78,6 +82,6 @@ func (s *sessionChannel) show(text string) {
 	s.wall.listen, s.wall.showing = nil, true
 	s.r.group.Go("message to a terminal", func() {
 		defer func() { s.wall.shown <- struct{}{} }()
-		s.lines().show([]byte("\r\n" + s.line("entry: "+asciiLine(text, maxText))))
+		s.lines().show([]byte("\r\n" + s.line("entry: "+plain.OneLine(text, maxText))))
 	})
 }

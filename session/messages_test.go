@@ -36,7 +36,7 @@ func TestMessagesAreShownOnTerminalsOnly(t *testing.T) {
 		testkit.Eventually(t, "the echo", func() bool { return u.stdout() == "$ " })
 	}
 	messages <- "this session ends in 10 minutes\x1b[2J"
-	const line = "\r\nentry: this session ends in 10 minutes?[2J\r\n"
+	const line = "\r\nentry: this session ends in 10 minutes\\x1b[2J\r\n"
 	for _, u := range []*userChannel{one, two} {
 		testkit.Eventually(t, "the message", func() bool { return u.stdout() == "$ "+line })
 	}

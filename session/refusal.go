@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
@@ -54,7 +55,7 @@ func (f *flow) sumUp() {
 // fill says in e why.
 func fill(e *audit.Event, why *refusal.Error) {
 	e.Reason = why.Code.String()
-	e.Detail = asciiLine(why.Text, audit.MaxDetail)
+	e.Detail = plain.OneLine(why.Text, audit.MaxDetail)
 	var d *policy.Denied
 	if errors.As(why.Cause, &d) {
 		e.Rule = d.Rule.String()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/fastconn"
@@ -307,7 +308,7 @@ func (s *sessionChannel) say(text string) {
 	s.r.group.Go("farewell", func() { // errors say that the client is gone, which ends the channel too
 		defer func() { s.said <- struct{}{} }()
 		if text != "" && !eof {
-			line := s.line("entry: " + asciiLine(text, maxText))
+			line := s.line("entry: " + plain.OneLine(text, maxText))
 			if s.begun && s.pty {
 				line = "\r\n" + line
 			}

@@ -102,5 +102,8 @@ func (n Notes) Of(info recording.Info) (recording.State, Note) {
 	return state, note
 }
 
+// Killed is who ended a session, by its ID; nil if no operator did, as far as is known.
+func (n Notes) Killed(id string) *Kill { return n.of[id].Killed }
+
 // Ended is when a session ended, by its ID; zero where the log doesn't say so.
 func (n Notes) Ended(id string) time.Time { return n.of[id].Ended }

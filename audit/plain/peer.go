@@ -37,6 +37,33 @@ func Line(s string) string {
 // Quote returns s as a Go string literal of printable ASCII.
 func Quote(s string) string { return strconv.QuoteToASCII(s) }
 
+// Said returns what an operator wrote as a Go string literal in its own script: what
+// is printable stays, all else is escaped.
+func Said(s string) string { return strconv.Quote(s) }
+
+// OneLine returns s as one line of at most most bytes, in whatever script it is: line
+// ends and tabs become spaces, what else isn't Visible is escaped as a Go string
+// literal has it. It is cut between characters; spaces at the end are cut off.
+func OneLine(s string, most int) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		text := s[:n]
+		switch {
+		case r == '\n', r == '\r', r == '\t':
+			text = " "
+		case !Visible(r):
+			text = strings.Trim(strconv.Quote(text), `"`)
+		}
+		if b.Len()+len(text) > most {
+			break
+		}
+		b.WriteString(text)
+		s = s[n:]
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
 // Text returns s with a question mark for every character that isn't Visible
 // and for every invalid byte: one line, in whatever script its owner chose.
 func Text(s string) string {

@@ -52,6 +52,23 @@ func TestPeerText(t *testing.T) {
 	}
 }
 
+// What operators write to users comes as they wrote it, but for what would act on a
+// terminal or hide something.
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"home is needed – Grüße, 数": "home is needed – Grüße, 数", "a\r\nb\tc \n": "a  b c", "a\x1b[2J\u202eb\u009b\xff": `a\x1b[2J\u202eb\u009b\xff`, "zoe\u0308": "zoe\u0308",
+		strings.Repeat("é", 30): strings.Repeat("é", 20), strings.Repeat("a", 38) + "\x1b": strings.Repeat("a", 38), "": "",
+	} {
+		if got := OneLine(in, 40); got != want {
+			t.Errorf("OneLine(%+q) = %+q, want %+q", in, got, want)
+		}
+	}
+	if got, want := Said("Grüße\x1b\u202e\""), `"Grüße\x1b\u202e\""`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestASCIIIsBounded(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"abcdef": "abc", "ab": "ab", "éèêë": "???", "ab cd": "ab", "": ""} {

@@ -30,6 +30,7 @@ type Hold struct {
 	last policy.Grant // under which it last stood
 
 	approved atomic.Pointer[[]policy.Approval] // on which it rests, as last read
+	killed   atomic.Pointer[Order]             // by which it ends; the first counts
 }
 
 // Opening is what a Hold is made of.

@@ -34,9 +34,10 @@ type Order struct {
 
 // Orders are those that servers on one database give each other.
 type Orders interface {
-	// Order gives an order, in place of an earlier one for the same session, and
-	// wakes Accounts.Changed at all servers. Those older than OrderLasts go.
-	Order(ctx context.Context, o Order, now time.Time) error
+	// Order gives an order and wakes Accounts.Changed at all servers, unless there
+	// is one for the session already. It returns the one that stands. Those older
+	// than OrderLasts go.
+	Order(ctx context.Context, o Order, now time.Time) (stands Order, err error)
 	// Ordered are the orders that nobody has taken yet.
 	Ordered(ctx context.Context, now time.Time) ([]Order, error)
 	// TakeOrder removes the order for a session; of all callers, one is told true.
@@ -46,19 +47,31 @@ type Orders interface {
 // ErrNoSession is EndSession's answer for an ID that no live session has.
 var ErrNoSession = errors.New("no such live session")
 
+// AlreadyEnded is EndSession's answer for a session that ends by another order.
+type AlreadyEnded struct{ Order }
+
+func (a *AlreadyEnded) Error() string {
+	return "session " + a.Session + " was ended already, by " + a.By.String() + ": " + a.Reason
+}
+
 // EndSession ends the live session of that ID and tells its user why, once it is
 // on record: even if that failed, because then nothing may go on. A session that
 // isn't here ends at whichever server on the database has it, and elsewhere is
 // true; its user is told, and its end noted, there. It waits a few seconds for
-// that and returns ErrNoSession if none does.
+// that and returns ErrNoSession if none does. Of several orders for one session the
+// first counts; the others are told so by an *AlreadyEnded.
 func (g *Gate) EndSession(ctx context.Context, o Order) (elsewhere bool, err error) {
 	for _, h := range g.registry.sessions() {
 		if h.session == o.Session {
 			return false, g.kill(h, o)
 		}
 	}
-	if err := g.o.Orders.Order(ctx, o, g.now()); err != nil {
+	stands, err := g.o.Orders.Order(ctx, o, g.now())
+	if err != nil {
 		return false, err
+	}
+	if stands != o {
+		return false, &AlreadyEnded{stands}
 	}
 	for range orderWait / orderLook {
 		pause(ctx, orderLook)
@@ -95,7 +108,7 @@ func (g *Gate) obey() (unsure bool) {
 	orders, err := g.o.Orders.Ordered(ctx, g.now())
 	for _, o := range orders {
 		for _, h := range g.registry.sessions() {
-			if h.session != o.Session {
+			if h.session != o.Session || h.killed.Load() != nil { // who gave it isn't told that it was theirs
 				continue
 			}
 			mine, terr := g.o.Orders.TakeOrder(ctx, o.Session)
@@ -115,8 +128,12 @@ func (g *Gate) obey() (unsure bool) {
 	return false
 }
 
-// kill puts on record by whom and why h is ended, and ends it.
+// kill puts on record by whom and why h is ended, and ends it, unless it ends by
+// another order.
 func (g *Gate) kill(h *Hold, o Order) error {
+	if !h.killed.CompareAndSwap(nil, &o) {
+		return &AlreadyEnded{*h.killed.Load()}
+	}
 	e := h.event(audit.SessionKilled)
 	e.Actor, e.Detail = &o.By, o.Reason
 	err := g.o.Events.Append(context.Background(), e)

@@ -68,7 +68,10 @@ func (a *Server) endSession(r *http.Request) (any, error) {
 		o.By = *who
 	}
 	elsewhere, err := a.Gate.EndSession(r.Context(), o)
+	var already *access.AlreadyEnded
 	switch {
+	case errors.As(err, &already):
+		return nil, &Error{http.StatusNotFound, fmt.Sprintf("session %s was ended already, by %s: %s", id, plain.Line(already.By.String()), plain.Said(already.Reason))}
 	case errors.Is(err, access.ErrNoSession):
 		return nil, &Error{http.StatusNotFound, "no live session has this ID, here or at another server on the database; entry sessions ls shows them"}
 	case err != nil:

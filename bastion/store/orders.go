@@ -11,15 +11,21 @@ import (
 var _ access.Orders = (*Store)(nil)
 
 // Order implements access.Orders.
-func (s *Store) Order(ctx context.Context, o access.Order, now time.Time) error {
-	return named("order the end of a session", s.changeAccounts(ctx, func(tx *sql.Tx) error {
+func (s *Store) Order(ctx context.Context, o access.Order, now time.Time) (stands access.Order, err error) {
+	err = s.changeAccounts(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM orders WHERE given <= ?`, micros(now.Add(-access.OrderLasts))); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO orders (session, reason, uid, login_uid, name, login_name, given) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO orders (session, reason, uid, login_uid, name, login_name, given) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			o.Session, o.Reason, o.By.UID, o.By.LoginUID, o.By.Name, o.By.LoginName, micros(now))
-		return err
-	}))
+		if err != nil {
+			return err
+		}
+		stands.Session = o.Session
+		return tx.QueryRowContext(ctx, `SELECT reason, uid, login_uid, name, login_name FROM orders WHERE session = ?`, o.Session).
+			Scan(&stands.Reason, &stands.By.UID, &stands.By.LoginUID, &stands.By.Name, &stands.By.LoginName)
+	})
+	return stands, named("order the end of a session", err)
 }
 
 // Ordered implements access.Orders.

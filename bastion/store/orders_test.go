@@ -15,11 +15,15 @@ import (
 // ordersConformance is what every implementation of access.Orders must do.
 func ordersConformance(t *testing.T, handles func(t *testing.T, n int) []*Store) {
 	order := access.Order{Session: "01A", Reason: "enough", By: audit.Actor{UID: 4294967295, LoginUID: 1001, Name: "root", LoginName: "carol"}}
+	stands := func(t *testing.T, s *Store, o access.Order, now time.Time, want access.Order) {
+		t.Helper()
+		if got, err := s.Order(t.Context(), o, now); err != nil || got != want {
+			t.Fatalf("%+v, %v; want %+v", got, err, want)
+		}
+	}
 	give := func(t *testing.T, s *Store, o access.Order, now time.Time) {
 		t.Helper()
-		if err := s.Order(t.Context(), o, now); err != nil {
-			t.Fatal(err)
-		}
+		stands(t, s, o, now, o)
 	}
 	want := func(t *testing.T, s *Store, now time.Time, want ...access.Order) {
 		t.Helper()
@@ -27,7 +31,7 @@ func ordersConformance(t *testing.T, handles func(t *testing.T, n int) []*Store)
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
 	}
-	t.Run("given, replaced, lapsed", func(t *testing.T) {
+	t.Run("given, once, lapsed", func(t *testing.T) {
 		s := handles(t, 2)
 		before, err := s[1].Changed(t.Context(), 0)
 		if err != nil {
@@ -42,8 +46,11 @@ func ordersConformance(t *testing.T, handles func(t *testing.T, n int) []*Store)
 		give(t, s[1], other, day.Add(time.Second))
 		again := order
 		again.Reason = "enough now"
-		give(t, s[1], again, day.Add(2*time.Second))
-		want(t, s[0], day.Add(3*time.Second), other, again)
+		stands(t, s[1], again, day.Add(2*time.Second), order)
+		want(t, s[0], day.Add(3*time.Second), order, other)
+		want(t, s[0], day.Add(access.OrderLasts), other)
+		give(t, s[1], again, day.Add(access.OrderLasts)) // the first has lapsed
+		want(t, s[0], day.Add(access.OrderLasts), other, again)
 		want(t, s[0], day.Add(time.Second+access.OrderLasts), again)
 		third := access.Order{Session: "01C"}
 		give(t, s[0], third, day.Add(time.Hour))

@@ -26,8 +26,7 @@ func sessionsKillCmd() *cobra.Command {
 		Use:   "kill SESSION --reason TEXT",
 		Short: "End one running session; its user reads the reason",
 		Long: `End one running session, with all its channels and forwards. Its user reads "an
-operator ended this session" and the reason (as ASCII). Other sessions of theirs
-go on, and they may begin new ones: entry user disable takes access away. The
+operator ended this session" and the reason. Other sessions of theirs go on, and they may begin new ones: entry user disable takes access away. The
 audit log has who did it, as the kernel tells it, and the reason.
 
 SESSION is the ID of a running session or the unambiguous start of one. A session
@@ -108,7 +107,11 @@ func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionIn
 func goneSession(cmd *cobra.Command, id string, err error) error {
 	notes, nerr := notesOf(cmd)
 	if at := notes.Ended(id); nerr == nil && !at.IsZero() {
-		return failf(exitNotFound, "session %s is over already, since %s", id, plain.Moment(at))
+		by := ""
+		if k := notes.Killed(id); k != nil {
+			by = ": " + plain.Line(k.By.String()) + " ended it, " + plain.Said(k.Reason)
+		}
+		return failf(exitNotFound, "session %s is over already, since %s%s", id, plain.Moment(at), by)
 	}
 	return err
 }

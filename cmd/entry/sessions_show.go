@@ -156,13 +156,18 @@ func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list 
 	w := plain.NewTable(out)
 	for _, row := range [][2]string{
 		{"session", i.ID}, {"user", i.User}, {"lab", i.Lab}, {"target", i.Target}, {"login", i.Login}, {"source", i.Source},
-		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(said.State)}, {"ended by", killOf(said.Killed)},
+		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(said.State)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
 		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
-		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(said.Coverage))}, {"refused", refusedOf(i, notes)}, {"reviewed", reviewOf(said)},
+		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(said.Coverage))}, {"refused", refusedOf(i, notes)},
 	} {
 		if row[1] != "" {
 			w.Row(row[0], plain.Line(row[1]))
+		}
+	}
+	for _, row := range [][2]string{{"ended by", killOf(said.Killed)}, {"reviewed", reviewOf(said)}} { // in operators' own words
+		if row[1] != "" {
+			w.Row(row[0], row[1])
 		}
 	}
 	for n, c := range list {
@@ -179,7 +184,7 @@ func killOf(k *evidence.Kill) string {
 	if k == nil {
 		return ""
 	}
-	return plain.Time(k.At) + " by " + plain.Line(k.By.String()) + ": " + plain.Quote(k.Reason)
+	return plain.Time(k.At) + " by " + plain.Line(k.By.String()) + ": " + plain.Said(k.Reason)
 }
 
 // refusedOf says where to find what was refused in a session; "" if nothing was.
@@ -197,7 +202,7 @@ func reviewOf(n sessionLine) string {
 	}
 	text := plain.Time(n.Review.At) + " by " + plain.Line(n.Review.By.String())
 	if n.Review.Note != "" {
-		text += ": " + plain.Quote(n.Review.Note)
+		text += ": " + plain.Said(n.Review.Note)
 	}
 	if n.Reviews > 1 {
 		text += fmt.Sprintf(" (the newest of %d reviews)", n.Reviews)
