@@ -24,6 +24,7 @@ type Note struct {
 	Killed   *Kill              // nil unless an operator ended it
 	Review   *Review            // the newest; nil where nobody has reviewed it
 	Reviews  int
+	Removed  bool // its recording, after its lab's retention
 }
 
 // Kill is that an operator ended a session.
@@ -47,11 +48,12 @@ type Notes struct {
 }
 
 // ReadNotes reads what the log in logDir and those before it say of each session that
-// has ended, was ended or reviewed, or where something was refused.
+// has ended, was ended or reviewed, where something was refused, or whose recording
+// was removed.
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved) {
 			if err != nil {
 				return Notes{}, err
 			}
@@ -80,6 +82,8 @@ func (n Note) with(e audit.Event) Note {
 		n.Review, n.Reviews = &Review{By: by, At: e.Time, Note: e.Detail}, n.Reviews+1
 	case audit.ChannelRefused, audit.ForwardRefused:
 		n.Refused = true
+	case audit.RecordingRemoved:
+		n.Removed = true
 	}
 	return n
 }
@@ -101,6 +105,9 @@ func (n Notes) Of(info recording.Info) (recording.State, Note) {
 	}
 	return state, note
 }
+
+// Removed reports whether a session's recording was removed after its lab's retention.
+func (n Notes) Removed(id string) bool { return n.of[id].Removed }
 
 // Killed is who ended a session, by its ID; nil if no operator did, as far as is known.
 func (n Notes) Killed(id string) *Kill { return n.of[id].Killed }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"net/netip"
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -88,7 +90,7 @@ says that it didn't look for them.`,
 		Example: `  entry audit search --user alice --since 7d
   entry audit search --type login --source 192.0.2.0/24
   entry audit search --ref K7Q2MX            the reference a user was shown
-  entry audit search --session 01JQ8Z3M6W… --json`,
+  entry audit search --session 01JQ8Z3M6W --json`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -103,6 +105,9 @@ says that it didn't look for them.`,
 			}
 			dir, err := auditLogDir(cmd)
 			if err != nil {
+				return err
+			}
+			if q.Session, err = sessionFlag(cmd, q.Session); err != nil {
 				return err
 			}
 			if q.User != "" {
@@ -122,13 +127,51 @@ says that it didn't look for them.`,
 	f := cmd.Flags()
 	f.StringVar(&q.User, "user", "", "account `NAME`, or the hash of an unknown name")
 	f.StringVar(&q.Target, "target", "", "target `NAME`, home or home.tinker")
-	f.StringVar(&q.Session, "session", "", "`ID` of a session, a recording or a client connection")
+	f.StringVar(&q.Session, "session", "", "`ID` of a session, a recording or a client connection, or the start of one")
 	f.StringVar(&q.Ref, "ref", "", "reference `ID` that a user was shown")
 	f.StringVar(&q.Type, "type", "", "`TYPE` of event, such as login.failed, or its first word, such as login")
 	f.StringVar(&source, "source", "", "client `ADDRESS` or network")
 	f.StringVar(&since, "since", "", "from this `TIME` on")
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	return cmd
+}
+
+// sessionFlag is the ID that --session means: it may be the unambiguous start of one
+// that the log has, of a session or of a client connection.
+func sessionFlag(cmd *cobra.Command, name string) (string, error) {
+	const whole = 26 // characters of a ULID
+	if name == "" || len(name) >= whole {
+		return name, nil
+	}
+	dir, err := auditLogDir(cmd)
+	if err != nil {
+		return "", err
+	}
+	start := strings.ToUpper(name)
+	fits := map[string]bool{}
+	for _, dir := range append(audit.Before(dir), dir) {
+		for e, err := range audit.Scan(dir, audit.Types()...) {
+			if errors.Is(err, fs.ErrNotExist) {
+				return "", hinted(&exitError{code: exitNotFound, err: err}, noLogYet)
+			}
+			if err != nil {
+				continue // who reads the log for more says so
+			}
+			for _, id := range []string{e.Session, e.Conn} {
+				if id != "" && strings.HasPrefix(id, start) {
+					fits[id] = true
+				}
+			}
+		}
+	}
+	ids := slices.Sorted(maps.Keys(fits))
+	switch len(ids) {
+	case 0:
+		return "", hinted(failf(exitNotFound, "--session %q: the log has no session or connection with an ID that starts so", name), "entry sessions ls lists sessions")
+	case 1:
+		return ids[0], nil
+	}
+	return "", hinted(failf(exitUsage, "--session %q is the start of %d IDs", name, len(ids)), fmt.Sprintf("the first two are %s and %s", ids[0], ids[1]))
 }
 
 // parseSource parses what --source says; "" is no network.

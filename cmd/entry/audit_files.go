@@ -16,6 +16,7 @@ import (
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/bastion/identity/secret"
+	"entry/session/recording"
 )
 
 func auditFilesCmd() *cobra.Command {
@@ -49,6 +50,9 @@ entry audit coverage says how much of that is kept.`,
 			if q.Direction != "" && q.Direction != "upload" && q.Direction != "download" {
 				return failf(exitUsage, "--direction %q: want upload or download", q.Direction)
 			}
+			if q.Session, err = sessionFlag(cmd, q.Session); err != nil {
+				return err
+			}
 			return listFiles(cmd, q, file, changes)
 		},
 	}
@@ -56,7 +60,7 @@ entry audit coverage says how much of that is kept.`,
 	f.StringVar(&q.User, "user", "", "only this user's (`NAME`)")
 	f.StringVar(&q.Target, "target", "", "only on this target (`NAME`, home or home.tinker)")
 	f.StringVar(&q.Lab, "lab", "", "only in this lab (`NAME`)")
-	f.StringVar(&q.Session, "session", "", "only in this session (`ID`)")
+	f.StringVar(&q.Session, "session", "", "only in this session (`SESSION`: an ID or the start of one)")
 	f.StringVar(&q.Direction, "direction", "", "`upload` or download only")
 	f.StringVar(&since, "since", "", "from this `TIME` on: 2026-03-01, 90m, 24h, 7d")
 	f.StringVar(&until, "until", "", "before this `TIME`")
@@ -92,7 +96,7 @@ func listFiles(cmd *cobra.Command, q evidence.FileQuery, file string, changes bo
 	if err != nil {
 		return err
 	}
-	return printFiles(cmd, evidence.Files(dir, q), "CONTENT DIGEST", content, func(f evidence.File) (string, bool) {
+	return printFiles(cmd, evidence.Files(dir, q), "CONTENT DIGEST", content, new(int), func(f evidence.File) (string, bool) {
 		return f.Content, changes || f.Direction != "" || f.More > 0
 	})
 }
@@ -102,17 +106,19 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	if err != nil {
 		return err
 	}
-	note := readings(cmd, "files")
+	asked, note := 0, readings(cmd, "files")
+	read := func(id string) error { asked++; return note(id) }
 	want := hex.EncodeToString(sum)
-	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, note), "SHA-256", want, func(f evidence.File) (string, bool) {
+	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, read), "SHA-256", want, &asked, func(f evidence.File) (string, bool) {
 		return f.Line.SHA256, changes || f.Direction != ""
 	})
 }
 
 // printFiles prints what is wanted of a list, and has the content want if that isn't
-// ""; look gives the content, and whether it is one to look at. Errors of parts of the
+// ""; look gives the content, and whether it is one to look at;
+// asked is how many recordings were opened for the list, or not. Errors of parts of the
 // list come on standard error, and end in a failure.
-func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), hash, want string, look func(evidence.File) (content string, ok bool)) error {
+func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), hash, want string, asked *int, look func(evidence.File) (content string, ok bool)) error {
 	lines, err := jsonLines(cmd)
 	if err != nil {
 		return err
@@ -121,8 +127,12 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 	if lines == nil {
 		w.Row("TIME", "SESSION", "USER", "TARGET", "WAY", "SIZE", "OUTCOME", hash, "FILE")
 	}
-	found, bad, unknown := 0, 0, 0
+	found, bad, sealed, unknown := 0, 0, 0, 0
 	for f, err := range list {
+		if errors.Is(err, recording.ErrKey) {
+			sealed++
+			continue
+		}
 		if err != nil {
 			bad++
 			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error())) // the failure comes at the end
@@ -166,6 +176,10 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: of %s here the content isn't known, so that it couldn't be compared: list them without --file\n", plain.Count(unknown, "file"))
 	}
 	switch {
+	case sealed > 0 && sealed == *asked:
+		return wrongIdentity(sealed)
+	case sealed > 0:
+		return hinted(failf(exitFailure, "this identity doesn't open %s, so this isn't all", plain.Count(sealed, "recording")), "give the other one with --identity KEYFILE")
 	case bad > 0:
 		return failf(exitFailure, "%s can't be read, so this isn't all", plain.Count(bad, "part"))
 	case found == 0:

@@ -5,6 +5,10 @@
 //
 // Each verb is in the file of its name: its flags and what it prints. What it
 // does is in the packages; bastion/site puts them together.
+//
+// Exit codes are those of exit.go, with two rules beside them: an identity that opens
+// none of the recordings that were asked for is denied, whichever verb asks; and
+// sessions grep has the codes of its namesake.
 package main
 
 import (
@@ -44,7 +48,9 @@ audit log that can be proven.
 
 ` + firstSteps + `
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.`,
+Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.
+An identity that opens none of the recordings that were asked for is 3, with every
+verb; a file that holds none is 2.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

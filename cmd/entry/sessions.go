@@ -233,7 +233,7 @@ func identityFlag(cmd *cobra.Command) {
 func sealedError(err error) error {
 	switch {
 	case errors.Is(err, recording.ErrKey):
-		return hinted(&exitError{code: exitDenied, err: err}, "this identity isn't one the recording was sealed for, or its .key file was changed")
+		return wrongIdentity(1)
 	case errors.Is(err, recording.ErrShredded):
 		return hinted(&exitError{code: exitNotFound, err: err}, "its chain can still be verified: entry sessions show")
 	case errors.Is(err, recording.ErrNoChannel):
@@ -242,6 +242,16 @@ func sealedError(err error) error {
 		return &exitError{code: exitNotFound, err: err}
 	}
 	return err
+}
+
+// wrongIdentity is the one answer of every verb to an identity that opens none of the n
+// recordings that were asked for.
+func wrongIdentity(n int) error {
+	which := "the recording"
+	if n > 1 {
+		which = fmt.Sprintf("any of the %d recordings", n)
+	}
+	return hinted(failf(exitDenied, "this identity doesn't open %s", which), "the recordings are sealed to other identities, or the .key files were changed: name the right one with --identity KEYFILE")
 }
 
 func hexOf(h [32]byte) string { return hex.EncodeToString(h[:]) }

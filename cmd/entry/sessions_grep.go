@@ -55,10 +55,13 @@ names:
 --since and --until are about when it was shown; --command wants sessions in which
 a command was given that matches it. Each hit comes with a line that replays it.
 
-What couldn't be looked at is named on standard error: a recording that can't be
-opened, is damaged or was cut, channels that are kept in part, or by names or counts
-alone, and sessions that weren't recorded. Exit codes, as of grep: 0 found, 1 not
-found, 2 something that should be there couldn't be looked at, found or not.
+What should be there and couldn't be looked at is named on standard error, after the
+hits: a recording that can't be opened, is damaged or was cut, a channel of which
+something was lost. What policy doesn't keep, of what is searched, is no error and is
+counted in one line: files of which there are names, forwards, sessions that aren't
+recorded. Exit codes, as of grep: 0 found, 1 not found, 2 something that should be
+there couldn't be looked at, found or not; and 3 where the identity opens none of the
+recordings, as everywhere.
 
 --json has one object a line: hits, what was "not_searched", at the end "summary".`,
 		Example: `  entry sessions grep 'BEGIN .* PRIVATE KEY' --since 7d --identity auditor.key
@@ -75,7 +78,7 @@ found, 2 something that should be there couldn't be looked at, found or not.
 	}
 	g.aboutFlags.flags(cmd)
 	f := cmd.Flags()
-	f.BoolVarP(&g.pattern.FoldCase, "ignore-case", "i", false, "small and capital letters are the same")
+	f.BoolVarP(&g.pattern.FoldCase, "ignore-case", "i", false, "small and capital letters are the same, also for --command")
 	f.BoolVarP(&g.pattern.Fixed, "fixed-strings", "F", false, "PATTERN is a text, not a regular expression")
 	f.StringVar(&g.since, "since", "", "only what was shown since this `TIME`: 2026-03-01, 90m, 24h, 7d")
 	f.StringVar(&g.until, "until", "", "only what was shown before this `TIME`")
@@ -94,7 +97,7 @@ func (g *grepFlags) parse(pattern string, now time.Time) (err error) {
 		return err
 	}
 	if g.command != "" {
-		match, err := find.Pattern{}.Compile(g.command)
+		match, err := find.Pattern{FoldCase: g.pattern.FoldCase}.Compile(g.command)
 		if err != nil {
 			return failf(exitUsage, "--command: %w", err)
 		}
@@ -152,6 +155,7 @@ func (g *grepFlags) run(cmd *cobra.Command) error {
 // unrecorded names the sessions that only the log has.
 func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []recording.Info) error {
 	dir, _, _, err := auditDirs(cmd)
+	notes, nerr := notesOf(cmd)
 	if err != nil || !exists(dir) {
 		_, _ = fmt.Fprintln(p.errs, "entry: note: the audit log isn't here: sessions that weren't recorded can't be named")
 		return nil
@@ -159,7 +163,10 @@ func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []record
 	want := func(c evidence.Channel) bool {
 		return g.about(c.User, c.Lab, c.Target) && (g.query.Until.IsZero() || c.Opened.Before(g.query.Until))
 	}
-	for u, err := range find.Unrecorded(dir, g.query.Since, have, want) {
+	if nerr != nil {
+		notes = evidence.Notes{} // what is wrong with the log is told below
+	}
+	for u, err := range find.Unrecorded(dir, g.query.Since, have, notes.Removed, want) {
 		if err != nil {
 			u = find.Unread{Why: "a part of the audit log can't be read: " + err.Error(), Missing: true}
 		}
@@ -176,6 +183,12 @@ func (p *grepPrinter) end() error {
 		if err := p.lines.Encode(map[string]grepSummary{"summary": p.sum}); err != nil {
 			return &exitError{code: grepTrouble, err: err}
 		}
+	}
+	if p.sealed > 0 && p.sealed == p.sum.Sessions {
+		return wrongIdentity(p.sealed)
+	}
+	if err := p.tellUnread(); err != nil {
+		return &exitError{code: grepTrouble, err: err}
 	}
 	switch {
 	case p.sum.Missing > 0:

@@ -29,6 +29,10 @@ type grepPrinter struct {
 
 	mu    sync.Mutex // guards what follows, and writing; no other lock is taken under it
 	drawn time.Time  // when the bar was; zero while there is none
+
+	why    map[unread]*unreadSum
+	whys   []unread // the keys of why, in the order of their coming
+	sealed int      // sessions that the identity doesn't open
 }
 
 // grepSummary is a search in numbers.
@@ -67,7 +71,7 @@ type grepUnread struct {
 }
 
 func newGrepPrinter(cmd *cobra.Command, list []recording.Info) *grepPrinter {
-	p := &grepPrinter{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), sum: grepSummary{Sessions: len(list)}}
+	p := &grepPrinter{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), why: map[unread]*unreadSum{}, sum: grepSummary{Sessions: len(list)}}
 	if asJSON(cmd) {
 		p.lines = newLines(p.out)
 	}
@@ -116,7 +120,7 @@ func (p *grepPrinter) wipe() {
 func (p *grepPrinter) result(r find.Result) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.Unread != nil || p.shared {
+	if p.shared {
 		p.wipe()
 	}
 	if r.Unread != nil {
@@ -143,25 +147,92 @@ func (p *grepPrinter) unread(u find.Unread) error {
 	if u.Missing {
 		p.sum.Missing++
 	}
+	if u.Sealed {
+		p.sealed++
+	}
 	if p.lines != nil {
 		return p.lines.Encode(grepUnread{Session: u.Session.ID, User: u.Session.User, Lab: u.Session.Lab, Target: u.Session.Target, Channels: u.Channels, Why: u.Why, Missing: u.Missing})
 	}
-	line := "entry: "
-	if !u.Missing {
-		line += "note: "
+	key := unread{u.Missing, strings.TrimPrefix(strings.TrimPrefix(u.Why, "open "), "recording "+u.Session.ID+": ")}
+	if u.Sealed {
+		key.why = "this identity doesn't open it"
 	}
-	line += u.Session.ID
+	if p.why[key] == nil {
+		p.why[key] = &unreadSum{}
+		p.whys = append(p.whys, key)
+	}
+	sum := p.why[key]
+	sum.channels += len(u.Channels)
+	if sum.sessions++; sum.sessions <= maxNamed && u.Missing {
+		sum.named = append(sum.named, nameOf(u))
+	}
+	return nil
+}
+
+// maxNamed is how many sessions are named for each reason why they weren't all searched.
+const maxNamed = 5
+
+// unread is why something wasn't looked at.
+type unread struct {
+	missing bool
+	why     string // may quote a peer
+}
+
+// unreadSum is what wasn't looked at for one reason.
+type unreadSum struct {
+	sessions, channels int
+	named              []string // fit for a terminal
+}
+
+func (s *unreadSum) String() string {
+	if s.channels == 0 {
+		return plain.Count(s.sessions, "session")
+	}
+	return plain.Count(s.channels, "channel") + " of " + plain.Count(s.sessions, "session")
+}
+
+func nameOf(u find.Unread) string {
+	name := u.Session.ID
 	for i, n := range u.Channels {
 		if i == 20 {
-			line += fmt.Sprintf(" and %d more", len(u.Channels)-i)
+			name += fmt.Sprintf(" and %d more", len(u.Channels)-i)
 			break
 		}
-		line += map[bool]string{true: " channel ", false: ", "}[i == 0] + fmt.Sprint(n)
+		name += map[bool]string{true: " channel ", false: ", "}[i == 0] + fmt.Sprint(n)
 	}
 	if u.Session.User != "" {
-		line += " (" + plain.Word(u.Session.User) + " on " + plain.Word(u.Session.Target) + ")"
+		name += " (" + plain.Word(u.Session.User) + " on " + plain.Word(u.Session.Target) + ")"
 	}
-	_, err := fmt.Fprintf(p.errs, "%s: not all searched: %s\n", line, plain.Line(u.Why))
+	return strings.TrimSpace(name)
+}
+
+// tellUnread says on standard error what wasn't looked at: each reason once, and what
+// policy doesn't keep in one line.
+func (p *grepPrinter) tellUnread() error {
+	var kept []string
+	for _, key := range p.whys {
+		sum, line := p.why[key], ""
+		if !key.missing {
+			kept = append(kept, sum.String()+" "+plain.Line(key.why))
+			continue
+		}
+		switch {
+		case sum.sessions > len(sum.named):
+			line = fmt.Sprintf("%s, and %d more, which --json names", strings.Join(sum.named, "; "), sum.sessions-len(sum.named))
+		default:
+			line = strings.Join(sum.named, "; ")
+		}
+		if line != "" {
+			line += ": "
+		}
+		if _, err := fmt.Fprintf(p.errs, "entry: %snot all searched: %s\n", line, plain.Line(key.why)); err != nil {
+			return err
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(p.errs, "entry: note: no more is kept, and was searched, of %s\n", strings.Join(kept, "; of "))
 	return err
 }
 

@@ -43,6 +43,7 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 				v, verr = evidence.VerifyOne(logDir, dir, info)
 			}
 			var list []recording.Channel
+			var denied error
 			ids, err := identities(cmd)
 			switch {
 			case errors.Is(err, errNoIdentity):
@@ -54,10 +55,13 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 				}
 				var cerr error
 				list, cerr = channelsOf(dir, info.ID, ids)
-				if errors.Is(cerr, recording.ErrTruncated) {
-					cerr = nil // the verdict says so
+				switch {
+				case errors.Is(cerr, recording.ErrTruncated): // the verdict says so
+				case errors.Is(cerr, recording.ErrKey):
+					denied = sealedError(cerr) // which says nothing of the recording
+				default:
+					verr = errors.Join(verr, sealedError(cerr))
 				}
-				verr = errors.Join(verr, sealedError(cerr))
 			}
 			notes, nerr := notesOf(cmd)
 			if nerr != nil {
@@ -66,7 +70,10 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 			if err := printVerdict(cmd.OutOrStdout(), v, notes, list, asJSON(cmd), verr); err != nil {
 				return err
 			}
-			return verr
+			if verr != nil {
+				return verr
+			}
+			return denied
 		},
 	}
 	identityFlag(cmd)

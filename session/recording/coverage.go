@@ -48,6 +48,12 @@ var reasons = map[string]string{
 	"desync":   "it wasn't the protocol that it began as",
 }
 
+// ByPolicy reports whether what is missing is what the grant doesn't ask to be kept, or
+// what is never kept; the rest was lost.
+func (m Missing) ByPolicy() bool {
+	return m.Why == "bulk" || m.Why == "input" || m.Why == "pasted" || m.Why == "masked"
+}
+
 // String is "4 KiB of output missing (more than policy keeps of bulk)".
 func (m Missing) String() string {
 	why := m.Why

@@ -62,6 +62,8 @@ type Unread struct {
 	// Missing says that there should have been more to look at: something couldn't be
 	// read, or is kept in part. Without it there is no more by what policy asks for.
 	Missing bool
+	// Sealed says that no identity opens the recording.
+	Sealed bool
 }
 
 // Result is one of both.

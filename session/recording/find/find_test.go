@@ -126,7 +126,7 @@ func TestSearchLooksEverywhere(t *testing.T) {
 		"01/1 +4s output: $ needle", "01/1 +4s output: out needle", "01/1 +5s output: gone needle erased",
 		"02/0 +0s commands: cat needle", "02/0 +1s output: needle concealed", "02/1 +5s input: needle y", "02/2 +8s files: /needle sftp rename, 0 B, ok", manifest)
 	same(t, "commands", found(t, dir, "needle", Query{In: []Field{Commands}}),
-		"01/1 +4s commands: needle", "02/0 +0s commands: cat needle", "02/1 +5s commands: needle y", manifest)
+		"01/1 +4s commands: needle", "02/0 +0s commands: cat needle", "02/1 +5s commands: needle y")
 	same(t, "output", found(t, dir, "needle$", Query{In: []Field{Output}}),
 		"01/1 +4s output: $ needle", "01/1 +4s output: out needle", "01/1 +5s output: gone needle erased", "02/0 +1s output: needle concealed", manifest)
 	same(t, "times", found(t, dir, "needle", Query{Since: start.Add(4500 * time.Millisecond), Until: start.Add(6 * time.Second)}),
@@ -156,8 +156,14 @@ func TestSearchNamesWhatItDidNotLookAt(t *testing.T) {
 	testkit.Check(t, os.WriteFile(filepath.Join(dir, id(4)+recording.KeyExt), key, 0o600))
 	testkit.Check(t, os.WriteFile(filepath.Join(dir, id(5)+recording.Ext), []byte("no recording"), 0o600))
 	record(t, dir, 6, "gap", true, needle, frame(2, 0, recording.Gap, "full"), frame(3, 0, recording.Request, `{"type":"channel-close","coverage":"partial","missing":[{"why":"bulk","stream":"output","bytes":5}]}`),
-		frame(3, 1, recording.Request, `{"type":"channel-close","coverage":"metadata"}`), frame(3, 2, recording.Request, `{"type":"channel-close","coverage":"metadata"}`), frame(3, 3, recording.Request, `{"type":"channel-close","coverage":"refused"}`))
+		frame(3, 1, recording.Request, `{"type":"channel-close","coverage":"metadata"}`), frame(3, 2, recording.Request, `{"type":"channel-close","coverage":"metadata"}`), frame(3, 3, recording.Request, `{"type":"channel-close","coverage":"refused"}`),
+		frame(3, 4, recording.Request, `{"type":"channel-close","coverage":"partial","missing":[{"why":"share","stream":"output","bytes":7}]}`))
 	record(t, dir, 7, "no end", true, needle)
+	for _, line := range found(t, dir, "needle", Query{In: []Field{Files}}) {
+		if strings.HasPrefix(line, "06 [0]") || strings.HasPrefix(line, "06 [1 2]") || strings.HasPrefix(line, "06 [4]") {
+			t.Errorf("a search of files' names says %q", line)
+		}
+	}
 	for _, q := range []Query{{}, {Command: func([]byte) bool { return false }}} {
 		var unread, hits []string
 		for _, line := range found(t, dir, "needle", q) {
@@ -169,7 +175,7 @@ func TestSearchNamesWhatItDidNotLookAt(t *testing.T) {
 		}
 		want := []string{
 			"01 [] missing=true: it was cut: searched", "02 [] missing=true: open recording " + id(2), "03 [] missing=true: recording " + id(3), "04 [] missing=true: open recording " + id(4),
-			"05 [] missing=true: ", "06 [] missing=true: it has gaps: 1", "06 [1 2] missing=false: metadata", "06 [0] missing=true: partial: 5 B of output missing", "07 [0] missing=true: partial: its end is missing"}
+			"05 [] missing=true: ", "06 [] missing=true: it has gaps: 1", "06 [1 2] missing=false: metadata", "06 [0] missing=false: partial: 5 B of output missing", "06 [4] missing=true: partial: 7 B of output missing", "07 [0] missing=true: partial: its end is missing"}
 		if len(unread) != len(want) {
 			t.Errorf("got %q", unread)
 			continue

@@ -108,6 +108,8 @@ func (r *reading) summary(sc *scan, err error) {
 		r.unread(false, nil, "it is still running: searched as far as it was written")
 	case errors.Is(err, recording.ErrTruncated):
 		r.unread(true, nil, "it was cut: searched as far as it was written")
+	case errors.Is(err, recording.ErrKey):
+		r.add(Result{Unread: &Unread{Session: r.info, Why: err.Error(), Missing: true, Sealed: true}})
 	case err != nil:
 		r.unread(true, nil, err.Error())
 	}
@@ -128,18 +130,8 @@ func (r *reading) summary(sc *scan, err error) {
 		return slices.Compare([]string{string(a.Coverage)}, []string{string(b.Coverage)})
 	})
 	for _, c := range channels {
-		text, lacks := "", false
-		switch {
-		case c.Coverage == recording.Partial:
-			text, lacks = recording.Describe(c.Coverage, c.Missing), true
-		case c.Coverage == recording.Manifested:
-			text = "manifest: the names of its files, not what was in them"
-		case c.Coverage == recording.MetadataOf:
-			text = "metadata: nothing of what passed is kept"
-		case c.Coverage == "" && err == nil:
-			text, lacks = "partial: its end is missing", true
-		}
 		keys = keys || c.PTY
+		text, lacks := r.lacks(c, err == nil)
 		if text == "" {
 			continue
 		}
@@ -153,4 +145,39 @@ func (r *reading) summary(sc *scan, err error) {
 	if keys && !r.info.Input && slices.Contains(r.q.In, Input) {
 		r.unread(false, nil, "the keys that were typed aren't kept: its rule doesn't say record_input")
 	}
+}
+
+// lacks says what of a channel isn't there to be searched, of what is searched; "" is
+// nothing. missing says that it should be: policy asks for it. whole says that the
+// recording was read to its end.
+func (r *reading) lacks(c recording.Channel, whole bool) (text string, missing bool) {
+	content := r.q.looksIn(Output) || r.q.looksIn(Input)
+	typed := r.q.looksIn(Commands) && (c.Command == "" || c.PTY) // else it is known whole
+	switch {
+	case c.Coverage == recording.Partial:
+		var there []recording.Missing
+		for _, m := range c.Missing {
+			switch m.Stream {
+			case "input":
+				if !r.q.looksIn(Input) && (!typed || m.ByPolicy()) {
+					continue
+				}
+			case "output", "error":
+				if !r.q.looksIn(Output) && !typed {
+					continue
+				}
+			}
+			there, missing = append(there, m), missing || !m.ByPolicy()
+		}
+		if len(there) > 0 {
+			return recording.Describe(c.Coverage, there), missing
+		}
+	case c.Coverage == recording.Manifested && content:
+		return "manifest: the names of its files, not what was in them", false
+	case c.Coverage == recording.MetadataOf && (content || typed && c.Type != "direct-tcpip"):
+		return "metadata: nothing of what passed is kept", false
+	case c.Coverage == "" && whole:
+		return "partial: its end is missing", true
+	}
+	return "", false
 }

@@ -13,9 +13,9 @@ import (
 
 // Unrecorded yields the sessions of which the log has something that ran, wanted by
 // want, and of which there is no recording with an ID of have: none was made, or it
-// isn't here. Only what was open since a time counts. An error is one of reading the
+// isn't here; removed says of which the log has that their retention was over. Only what was open since a time counts. An error is one of reading the
 // log, whose remaining events are still looked at.
-func Unrecorded(logDir string, since time.Time, have []recording.Info, want func(evidence.Channel) bool) iter.Seq2[Unread, error] {
+func Unrecorded(logDir string, since time.Time, have []recording.Info, removed func(id string) bool, want func(evidence.Channel) bool) iter.Seq2[Unread, error] {
 	return func(yield func(Unread, error) bool) {
 		here := map[string]bool{}
 		for _, info := range have {
@@ -43,7 +43,11 @@ func Unrecorded(logDir string, since time.Time, have []recording.Info, want func
 			case recording.MetadataOf:
 				u.Why = cmp.Or(u.Why, "metadata: it wasn't recorded")
 			default:
-				u.Why, u.Missing = "its recording isn't here: removed after its retention, or elsewhere", true
+				if removed(c.Session) {
+					u.Why = "its recording was removed after its lab's retention"
+					continue
+				}
+				u.Why, u.Missing = "its recording isn't here: it was taken away, or is elsewhere", true
 			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(found)) {

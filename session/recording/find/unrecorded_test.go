@@ -20,7 +20,7 @@ func TestUnrecorded(t *testing.T) {
 	testkit.Check(t, err)
 	log := testkit.Must(audit.Open(dir, audit.Options{Key: signer}))(t)
 	for _, c := range []struct{ session, user, coverage string }{
-		{"here", "alice", "recorded"}, {"gone", "alice", "recorded"}, {"gone", "alice", "metadata"}, {"counted", "alice", "metadata"}, {"refused", "alice", "refused"}, {"hers", "carol", "partial"},
+		{"here", "alice", "recorded"}, {"gone", "alice", "recorded"}, {"gone", "alice", "metadata"}, {"counted", "alice", "metadata"}, {"refused", "alice", "refused"}, {"hers", "carol", "partial"}, {"old", "alice", "recorded"},
 	} {
 		kinds := []audit.Type{audit.ChannelOpened, audit.ChannelClosed}
 		if c.coverage == "refused" {
@@ -37,10 +37,11 @@ func TestUnrecorded(t *testing.T) {
 	}
 	testkit.Check(t, log.Close())
 	var got []string
-	for u, err := range Unrecorded(dir, time.Time{}, []recording.Info{{Header: recording.Header{ID: "here"}}}, func(c evidence.Channel) bool { return c.User == "alice" }) {
+	for u, err := range Unrecorded(dir, time.Time{}, []recording.Info{{Header: recording.Header{ID: "here"}}}, func(id string) bool { return id == "old" }, func(c evidence.Channel) bool { return c.User == "alice" }) {
 		testkit.Check(t, err)
 		got = append(got, fmt.Sprintf("%s of %s, missing=%v: %s", u.Session.ID, u.Session.User, u.Missing, u.Why))
 	}
 	same(t, "unrecorded", got, "counted of alice, missing=false: metadata: it wasn't recorded",
-		"gone of alice, missing=true: its recording isn't here: removed after its retention, or elsewhere")
+		"gone of alice, missing=true: its recording isn't here: it was taken away, or is elsewhere",
+		"old of alice, missing=false: its recording was removed after its lab's retention")
 }
