@@ -7,7 +7,9 @@
 // Append returns nil only after the events are on disk (fdatasync), the signed
 // checkpoint that covers them has replaced the one before (write, fsync,
 // rename, fsync of the directory) and, where a witness directory is configured,
-// that checkpoint is durable there too. Events of one Append stand together and
+// that checkpoint is durable there too. What no checkpoint covers was therefore never
+// acknowledged, and never becomes a part of the log: a start sets it aside, and readers
+// stop before it. Events of one Append stand together and
 // in order; the sequence number is the line number, starting at 1. A failure to
 // write, sync, rename or witness is final: every later Append returns it, and
 // Failed is closed. There is no setting that makes the log fail open. A full disk
@@ -29,7 +31,7 @@
 //	DIR/checkpoint        the signed tree head (C2SP tlog-checkpoint, signed note)
 //	DIR/hashes            tlog's stored hashes, 32 bytes each: a cache, rebuilt when missing or wrong
 //	DIR/lock              flock of the one writer
-//	DIR/events.cut.*      what a start cut away after a crash, as it was found
+//	DIR/aside.*           what a start found beyond the checkpoint, and set aside
 //	WITNESS/checkpoints   every checkpoint ever signed, appended
 //	DIR/before/           the log before, where this one begins anew; audit.pub is its key
 //	DIR.next/             a log that is about to begin anew; nothing starts beside it

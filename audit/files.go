@@ -14,7 +14,6 @@ const (
 	hashesName     = "hashes"
 	hashesTemp     = "hashes.new"
 	lockName       = "lock"
-	cutPrefix      = "events.cut."
 	witnessName    = "checkpoints"
 )
 

@@ -20,6 +20,7 @@ import (
 type place struct {
 	dir, witness     string
 	signer, verifier string
+	signed           []byte         // of the log, where a test compares with it
 	clock            *testkit.Clock // a second further at each look, so that every batch has its own time
 }
 

@@ -39,10 +39,10 @@ type Options struct {
 // and one that is older than its witness. It returns ErrLocked while another
 // writer has the directory, and ErrClock as Append does.
 //
-// After a crash it keeps complete lines beyond the checkpoint that continue the
-// sequence (written, though never acknowledged), and moves what follows them to
-// a file events.cut.TIME. Either, and any repair of the witness, is reported by
-// an event log.recovered before Open returns.
+// What follows the lines that the checkpoint covers was never acknowledged, whether a
+// crash left it there or somebody wrote it: it is moved to a file aside.HASH beside the
+// log and never becomes a part of it. That, and any repair of the witness, is reported
+// by an event log.recovered before Open returns.
 func Open(dir string, o Options) (*Log, error) { return open(dir, o, realDisk{}) }
 
 func open(dir string, o Options, d disk) (_ *Log, err error) {
@@ -90,9 +90,17 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 			return nil, err
 		}
 	}
+	names, aside, err := l.unreported()
+	if err != nil {
+		return nil, err
+	}
 	l.start()
-	if len(found.notes) > 0 {
-		if err := l.Append(context.Background(), found.notes...); err != nil {
+	if notes := append(found.notes, aside...); len(notes) > 0 {
+		err = l.Append(context.Background(), notes...)
+		if err == nil {
+			err = l.reported(names, aside)
+		}
+		if err != nil {
 			_ = l.Close() // the same error; closing the files twice is harmless
 			return nil, err
 		}
@@ -129,10 +137,9 @@ type found struct {
 	fresh      bool
 	signed     checkpoint
 	replay     replay
-	last       time.Time // of the last event that stays
-	signedAt   int64     // where the lines end that the checkpoint covers
-	cutAt      int64     // where the lines that stay end
-	cut        int64     // bytes beyond it
+	last       time.Time // of the last event
+	end        int64     // where the lines end that the checkpoint covers
+	size       int64     // of the file
 	cacheGood  bool
 	witnessEnd int64 // end of the last whole entry of the witness
 	notes      []Event
@@ -194,9 +201,11 @@ func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
 	if err := f.replay.finish(f.signed, v); err != nil {
 		return nil, err
 	}
-	if err := l.replayRest(f, lines, cache); err != nil {
+	info, err := l.events.Stat()
+	if err != nil {
 		return nil, err
 	}
+	f.end, f.size = lines.off, info.Size()
 	f.cacheGood = cache.end()
 	if w := f.replay.witness; w != nil {
 		f.witnessEnd = w.off
@@ -231,52 +240,12 @@ func (l *Log) replaySigned(f *found, lines *lineReader, v note.Verifier, cache *
 	}, cache.store)
 }
 
-// replayRest reads what a crash left beyond the checkpoint: never acknowledged,
-// and not witnessed, because the witness follows the checkpoint.
-func (l *Log) replayRest(f *found, lines *lineReader, cache *cacheCheck) error {
-	f.signedAt = lines.off
-	last := order{last: f.last}
-	for {
-		line, err := lines.next()
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errCut) && !errors.Is(err, errLong) {
-			return fmt.Errorf("read %s: %w", eventsName, err)
-		}
-		f.cutAt = lines.off
-		if err != nil {
-			break
-		}
-		if last.next(f.replay.tree.size+1, line) != nil {
-			f.cutAt -= int64(len(line)) + 1
-			break
-		}
-		f.replay.tree.add(tlog.RecordHash(line), cache.store)
-	}
-	f.last = last.last
-	info, err := l.events.Stat()
-	if err != nil {
-		return err
-	}
-	f.cut = info.Size() - f.cutAt
-	if kept := f.replay.tree.size - f.signed.size; kept > 0 {
-		f.note("kept-lines", "kept %d complete lines that no checkpoint covered, from seq %d; they had not been acknowledged", kept, f.signed.size+1)
-	}
-	return nil
-}
-
 // repair brings the files to the state that was found to be right.
 func (l *Log) repair(f *found) error {
-	if f.cut > 0 {
-		name, err := l.setAside(f)
-		if err != nil {
-			return fmt.Errorf("set aside the cut tail: %w", err)
+	if f.size > f.end {
+		if err := l.setAside(f.end, f.size); err != nil {
+			return fmt.Errorf("set aside what no checkpoint covers: %w", err)
 		}
-		if err := l.events.Truncate(f.cutAt); err != nil {
-			return err
-		}
-		f.note("cut-lines", "cut %d bytes of incomplete records off the end, kept in %s; they had not been acknowledged", f.cut, name)
-	}
-	if err := l.rewrite(f.signedAt, f.cutAt); err != nil {
-		return fmt.Errorf("rewrite the kept lines: %w", err)
 	}
 	if err := l.disk.sync(l.events.File, true); err != nil {
 		return fmt.Errorf("sync events: %w", err)
@@ -292,38 +261,6 @@ func (l *Log) repair(f *found) error {
 		}
 	}
 	return nil
-}
-
-// rewrite writes the bytes from start to end over themselves. What the last
-// writer failed to sync may be in memory only, and counted as clean there: only
-// a new write makes the next sync mean them.
-func (l *Log) rewrite(start, end int64) error {
-	if start == end {
-		return nil
-	}
-	over, err := l.dir.OpenFile(eventsName, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.NewOffsetWriter(over, start), io.NewSectionReader(l.events, start, end-start))
-	return errors.Join(err, over.Close())
-}
-
-// setAside copies the tail that is about to be cut to a file of its own.
-func (l *Log) setAside(f *found) (name string, err error) {
-	name = cutPrefix + l.now().UTC().Format("20060102T150405.000000000Z")
-	side, err := l.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	defer side.Close() // synced before
-	if _, err := io.Copy(side, io.NewSectionReader(l.events, f.cutAt, f.cut)); err != nil {
-		return "", err
-	}
-	if err := l.disk.sync(side, false); err != nil {
-		return "", err
-	}
-	return name, l.disk.sync(l.parent, false)
 }
 
 // rebuildHashes writes the cache anew from the first size lines.

@@ -54,7 +54,7 @@ func (p *Past) Size() uint64 { return p.size }
 
 // At is as Log's.
 func (p *Past) At(size uint64) (at Position, ok bool, err error) {
-	f, err := openEvents(p.dir)
+	f, _, err := openEvents(p.dir)
 	if err != nil {
 		return at, false, err
 	}

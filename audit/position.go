@@ -3,7 +3,7 @@
 package audit
 
 import (
-	"fmt"
+	"errors"
 	"iter"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -42,10 +42,10 @@ func (l *Log) Since(size uint64) iter.Seq2[Event, error] {
 			return
 		}
 		defer f.Close()
-		r := &eventReader{lines: newLineReader(f)}
-		for ; r.line < size; r.line++ {
-			if _, err := r.lines.next(); err != nil {
-				yield(Event{}, fmt.Errorf("read %s: %w", eventsName, err))
+		r := &eventReader{lines: newLineReader(f), size: l.Position().Size}
+		for r.line < size {
+			if _, err := r.next(); err != nil && !errors.Is(err, errLong) {
+				yield(Event{}, err)
 				return
 			}
 		}

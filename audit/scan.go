@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -22,31 +21,30 @@ import (
 // Verify's.
 func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f, err := openEvents(dir)
+		f, size, err := openEvents(dir)
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
 		defer f.Close()
 		s := scanner{types: types, seen: map[string]string{}}
-		lines := newLineReader(f)
-		for n := uint64(1); ; n++ {
-			line, err := lines.next()
+		for r := (&eventReader{lines: newLineReader(f), size: size}); ; {
+			line, err := r.next()
 			switch {
-			case errors.Is(err, io.EOF), errors.Is(err, errCut):
+			case errors.Is(err, io.EOF):
 				return
 			case errors.Is(err, errLong):
-				if !yield(Event{}, badLine(n, 0, "%s", err)) || lines.skip() != nil {
+				if !yield(Event{}, badLine(r.line, 0, "%s", err)) {
 					return
 				}
 				continue
 			case err != nil:
-				yield(Event{}, fmt.Errorf("read %s: %w", eventsName, err))
+				yield(Event{}, err)
 				return
 			}
 			e, wanted, err := s.event(line)
 			if err != nil {
-				e, err = Event{}, badLine(n, statedSeq(line), "%s", err)
+				e, err = Event{}, badLine(r.line, statedSeq(line), "%s", err)
 			} else if !wanted {
 				continue
 			}

@@ -90,20 +90,8 @@ func (s *Still) At(size uint64) (p Position, ok bool, err error) {
 	return Position{Size: size, Root: t.root()}, true, nil
 }
 
-// Since yields the events after the first size records that a start would keep.
-func (s *Still) Since(size uint64) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		left := s.Position().Size - min(size, s.Position().Size)
-		if left == 0 {
-			return
-		}
-		for e, err := range s.l.Since(size) {
-			if left--; !yield(e, err) || err != nil || left == 0 {
-				return
-			}
-		}
-	}
-}
+// Since yields the events after the first size records.
+func (s *Still) Since(size uint64) iter.Seq2[Event, error] { return s.l.Since(size) }
 
 // Append refuses: nothing is written to a log that is only looked at.
 func (s *Still) Append(context.Context, ...Event) error {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -20,10 +21,6 @@ type VerifyOptions struct {
 	// Witness is the directory of witnessed checkpoints. Empty means that
 	// nothing is known of any.
 	Witness string
-	// Growing accepts lines that no checkpoint covers at the end, for a copy
-	// that was taken (checkpoint first) while the server wrote. Without it they
-	// are accepted only while a live writer holds the directory's lock.
-	Growing bool
 }
 
 // Report says what Verify found to hold.
@@ -32,7 +29,17 @@ type Report struct {
 	Last        time.Time // of the last of them
 	Witnessed   uint64    // the first so many are covered by a witnessed checkpoint
 	WitnessedAt time.Time // of the last witnessed record
-	Unsigned    int64     // bytes beyond the checkpoint, not judged
+
+	// Uncovered is what stands beyond the checkpoint; zero for nothing. It was never
+	// acknowledged and is no part of the log: a crash leaves such lines, a copy that
+	// was made while the server wrote has them, and anybody can add some. The next
+	// start sets them aside.
+	Uncovered Uncovered
+	// Aside is what starts have set aside of such lines.
+	Aside []Aside
+	// WitnessCut says that the witness's last checkpoint isn't whole, as a crash
+	// leaves it.
+	WitnessCut bool
 
 	// Gaps are there where the log begins anew after one that can't go on: what that
 	// had beyond its copy is lost, and so on for those before it, the first first. Who
@@ -51,8 +58,8 @@ func (r Report) String() string {
 	default:
 		s += fmt.Sprintf("; witnessed up to seq %d (%s)", r.Witnessed, plain.Time(r.WitnessedAt))
 	}
-	if r.Unsigned > 0 {
-		s += fmt.Sprintf("; %d bytes after them are not signed yet and were not judged", r.Unsigned)
+	if r.WitnessCut {
+		s += "; the witness's last checkpoint isn't whole, as a crash leaves it"
 	}
 	return s
 }
@@ -63,21 +70,14 @@ func (r Report) String() string {
 // run beside a writer; it judges what the checkpoint covered when it began.
 //
 // The error for a log that isn't what was written is a *BadRecord that names
-// the first bad record. Lines beyond the checkpoint are bad too, unless a
-// writer is at work (see VerifyOptions.Growing): until the next start has
-// signed and reported them, nobody vouches for them.
+// the first bad record. Lines beyond the checkpoint are told, and no fault: see
+// Report.Uncovered.
 func Verify(dir string, o VerifyOptions) (Report, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(o.PublicKey))
 	if err != nil {
 		return Report{}, errors.New("verify audit log: malformed public key")
 	}
 	rep, err := verify(dir, o, v)
-	for range 3 { // a writer that ended in between has signed what was beyond the checkpoint
-		if !errors.Is(err, errMoved) {
-			break
-		}
-		rep, err = verify(dir, o, v)
-	}
 	if err != nil {
 		return Report{}, fmt.Errorf("verify audit log %s: %w", dir, err)
 	}
@@ -87,9 +87,6 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 // maxStepBack is how far the clock may step back between two events: NTP
 // corrections stay below it, a clock set wrong doesn't.
 const maxStepBack = 60 * time.Second
-
-// errMoved says that the checkpoint advanced while it was being verified.
-var errMoved = errors.New("the log changed while it was read")
 
 func verify(dir string, o VerifyOptions, v note.Verifier) (Report, error) {
 	root, err := os.OpenRoot(dir)
@@ -175,6 +172,7 @@ type verification struct {
 	agreed time.Time // of the last record that a witnessed checkpoint covers
 	path   string
 	gaps   []GapReport
+	aside  []Aside
 }
 
 func (w *verification) run(events *os.File) (Report, error) {
@@ -190,15 +188,30 @@ func (w *verification) run(events *os.File) (Report, error) {
 	if err := p.finish(w.signed, w.v); err != nil {
 		return Report{}, err
 	}
-	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps}
+	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps, Aside: w.aside}
 	if p.agreed.size == w.signed.size {
 		rep.WitnessedAt = rep.Last
 	}
-	if p.cut && !w.growing() {
-		return Report{}, &BadRecord{File: witnessName, Line: p.witness.last.number + 1, Why: errWitnessCut.Error()}
+	if rep.WitnessCut, err = w.witnessCut(); err != nil {
+		return Report{}, err
 	}
-	rep.Unsigned, err = w.rest(events, lines)
-	return rep, err
+	if rep.Uncovered, err = w.rest(events, lines); err != nil {
+		return Report{}, err
+	}
+	return rep, lookAfter(w.dir, rep.Aside)
+}
+
+// witnessCut says whether the witness ends in a part of a checkpoint, as a crash leaves
+// it: a part of the log's own, which is written first. Anything else is a *BadRecord.
+func (w *verification) witnessCut() (bool, error) {
+	if !w.replay.cut {
+		return false, nil
+	}
+	own, err := readSmall(w.dir, checkpointName, maxCheckpoint)
+	if err == nil && bytes.HasPrefix(own, w.replay.witness.cut) {
+		return true, nil
+	}
+	return false, &BadRecord{File: witnessName, Line: w.replay.witness.last.number + 1, Why: errWitnessCut.Error()}
 }
 
 // line judges a line by itself and by the one before it.
@@ -206,49 +219,32 @@ func (w *verification) line(n uint64, line []byte) error {
 	if w.replay.agreed.size == n-1 {
 		w.agreed = w.order.last
 	}
-	if err := w.order.next(n, line); err != nil {
+	e, err := w.order.next(n, line)
+	if err != nil {
 		return err
+	}
+	if a, ok := asideOf(e); ok {
+		w.aside = append(w.aside, a)
 	}
 	if n != 1 {
 		return nil
 	}
-	e, _, err := decode(line, nil)
-	if err == nil {
-		var own *GapReport
-		own, err = gapOf(e, strings.TrimSpace(w.o.PublicKey))
-		w.gaps = gaps(w.path, own, e.Gap)
-	}
+	own, err := gapOf(e, strings.TrimSpace(w.o.PublicKey))
 	if err != nil {
 		return badLine(n, n, "%s", err)
 	}
+	w.gaps = gaps(w.path, own, e.Gap)
 	return nil
 }
 
-// rest judges what follows the lines that the checkpoint covers.
-func (w *verification) rest(events *os.File, lines *lineReader) (int64, error) {
+// rest sums up what follows the lines that the checkpoint covers.
+func (w *verification) rest(events *os.File, lines *lineReader) (Uncovered, error) {
 	info, err := events.Stat()
-	if err != nil {
-		return 0, err
+	if err != nil || info.Size() <= lines.off {
+		return Uncovered{}, err
 	}
-	rest := info.Size() - lines.off
-	if rest == 0 || w.growing() {
-		return rest, nil
-	}
-	if c, err := readCheckpoint(w.dir, w.v); err == nil && c.size > w.signed.size {
-		return 0, errMoved
-	}
-	n := w.signed.size + 1
-	line, err := lines.next()
-	if err != nil {
-		return 0, badLine(n, 0, "%s, and no checkpoint covers it", err)
-	}
-	if err := w.order.next(n, line); err != nil {
-		return 0, err
-	}
-	return 0, badLine(n, n, "is covered by no checkpoint: a crash left it (the next start signs and reports it), or somebody added it")
+	return uncovered(io.NewSectionReader(events, lines.off, info.Size()-lines.off))
 }
-
-func (w *verification) growing() bool { return w.o.Growing || written(w.dir) }
 
 // order checks that each line follows from the one before it.
 type order struct {
@@ -256,19 +252,19 @@ type order struct {
 	buf  []byte
 }
 
-func (o *order) next(n uint64, line []byte) error {
+func (o *order) next(n uint64, line []byte) (Event, error) {
 	e, buf, err := decode(line, o.buf)
 	o.buf = buf
 	switch {
 	case err != nil:
-		return badLine(n, statedSeq(line), "%s", err)
+		return e, badLine(n, statedSeq(line), "%s", err)
 	case e.Seq > n:
-		return badLine(n, e.Seq, "stands where seq %d belongs: records are missing before it", n)
+		return e, badLine(n, e.Seq, "stands where seq %d belongs: records are missing before it", n)
 	case e.Seq < n:
-		return badLine(n, e.Seq, "stands where seq %d belongs: it is repeated or out of order", n)
+		return e, badLine(n, e.Seq, "stands where seq %d belongs: it is repeated or out of order", n)
 	case e.Time.Before(o.last.Add(-maxStepBack)):
-		return &BadRecord{File: eventsName, Line: n, Seq: e.Seq, Why: errBack.Error(), err: errBack}
+		return e, &BadRecord{File: eventsName, Line: n, Seq: e.Seq, Why: errBack.Error(), err: errBack}
 	}
 	o.last = e.Time
-	return nil
+	return e, nil
 }

@@ -37,7 +37,8 @@ type witnessReader struct {
 	r      *bufio.Reader
 	origin string
 	last   witnessed
-	off    int64 // end of the last whole entry
+	off    int64  // end of the last whole entry
+	cut    []byte // what next found of an incomplete one behind it
 }
 
 // errWitnessCut is returned for an incomplete entry at the end.
@@ -63,6 +64,7 @@ func (w *witnessReader) next() (witnessed, error) {
 		case errors.Is(err, io.EOF) && len(e.signed) == 0:
 			return witnessed{}, io.EOF
 		case errors.Is(err, io.EOF):
+			w.cut = e.signed
 			return witnessed{}, bad(errWitnessCut)
 		case errors.Is(err, bufio.ErrBufferFull) || len(e.signed) > maxCheckpoint:
 			return witnessed{}, bad(errors.New("is too long"))

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"entry/audit"
 	"entry/e2e/testkit"
 )
 
@@ -267,6 +269,30 @@ func TestTamperedEvidence(t *testing.T) {
 			if r := bad.entry("audit", "verify"); r.Code != 1 || oneError(r) == "" {
 				t.Errorf("%s: %s", name, r)
 			}
+		}
+	})
+	t.Run("forged while down", func(t *testing.T) {
+		bad := s.copy(t)
+		rec := recs[0]
+		n := strings.Count(testkit.ReadFile(t, bad.path("audit", "events.jsonl")), "\n")
+		forged := audit.Event{Schema: audit.Schema, Seq: uint64(n + 1), Time: time.Now().UTC(), Type: audit.RecordingRemoved, Session: rec.ID, Reason: "retention",
+			Recording: &audit.Recording{ID: rec.ID, Head: strings.Repeat("0", 64), Segments: 1}}
+		f := testkit.Must(os.OpenFile(bad.path("audit", "events.jsonl"), os.O_WRONLY|os.O_APPEND, 0))(t)
+		testkit.Must(f.Write(append(forged.AppendJSON(nil), '\n')))(t)
+		testkit.Check(t, f.Close())
+		for _, name := range testkit.Must(filepath.Glob(bad.path("spool", rec.ID+".*")))(t) {
+			testkit.Check(t, os.Remove(name))
+		}
+		missing := func(when string) {
+			if r := bad.entry("audit", "verify"); r.Code != 1 || !strings.Contains(r.Stderr, rec.ID+": it is missing") {
+				t.Errorf("%s: %s", when, r)
+			}
+		}
+		missing("before the next writer")
+		bad.mustEntry("user", "add", "bob") // a writer, without a server
+		missing("after it")
+		if r := bad.mustEntry("audit", "tail", "-n", "20"); strings.Contains(r, "recording.removed") || !strings.Contains(r, "reason=set-aside") {
+			t.Errorf("the log has %s", r)
 		}
 	})
 	t.Run("recording", func(t *testing.T) {

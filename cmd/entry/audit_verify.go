@@ -14,12 +14,12 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/plain"
 )
 
 func auditVerifyCmd() *cobra.Command {
 	var key, witness, spool string
 	var accepted []string
-	var growing bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that no record was changed, and say up to where it is witnessed",
@@ -40,9 +40,15 @@ has signed for this log's key. Every gap is always shown, those of the logs befo
 too, and the exit code is 1 unless each is named by a --gap. The log before is in the
 folder "before", with its public key beside it; that it isn't there counts as a gap.
 
+What stands behind the last record that the checkpoint covers was never acknowledged
+to anybody: a crash leaves such lines, and whoever can write the file can add some.
+They are no fault and count for nothing; verify tells how many there are, with their
+SHA-256. The next start moves them to a file of their own beside the log and puts that
+on record, and verify tells that for ever.
+
 Only the files and the public key are needed, on any machine: --log, --witness,
 --public-key and --recordings name copies. Take the copy of the checkpoint
-before the copy of the events; with --growing, records beyond it are no fault.`,
+before the copy of the events.`,
 		Example: `  entry audit verify
   entry audit verify --log copy/audit --witness copy/witness --public-key audit.pub`,
 		Args: usageArgs(cobra.NoArgs),
@@ -51,7 +57,6 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 			if err != nil {
 				return err
 			}
-			o.Growing = growing
 			if !cmd.Flags().Changed("log") {
 				if spool, err = spoolDir(cmd); err != nil {
 					return err
@@ -78,6 +83,7 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 					fmt.Fprintln(cmd.OutOrStdout(), g)
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), rep)
+				tellUnsigned(cmd.OutOrStdout(), rep)
 				if spool != "" {
 					fmt.Fprintln(cmd.OutOrStdout(), kept)
 				}
@@ -110,8 +116,25 @@ before the copy of the events; with --growing, records beyond it are no fault.`,
 	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
 	cmd.Flags().StringVar(&witness, "witness", "", "`DIR` of witnessed checkpoints, with --log")
 	cmd.Flags().StringVar(&spool, "recordings", "", "`DIR` of recordings to hold against the log, with --log")
-	cmd.Flags().BoolVar(&growing, "growing", false, "the log is a copy made while the server wrote it")
 	return cmd
+}
+
+// maxAsides is of how many starts verify tells what they set aside.
+const maxAsides = 10
+
+// tellUnsigned says what was found of lines that nobody signed.
+func tellUnsigned(w io.Writer, rep audit.Report) {
+	list := rep.Aside
+	if n := len(list) - maxAsides; n > 0 {
+		list = list[n:]
+		fmt.Fprintf(w, "set aside at %s before those that follow: entry audit search --type log.recovered shows them\n", plain.Count(n, "start"))
+	}
+	for _, a := range list {
+		fmt.Fprintln(w, a)
+	}
+	if u := rep.Uncovered; u.Bytes > 0 {
+		fmt.Fprintf(w, "behind them, covered by no checkpoint: %s; never acknowledged, and no part of the log; the next start sets them aside\n", u)
+	}
 }
 
 // verifyPlace is what to verify: copies named by flags, else the
@@ -146,10 +169,12 @@ type verdict struct {
 	Last        *time.Time `json:"last,omitempty"`
 	Witnessed   uint64     `json:"witnessed,omitempty"`
 	WitnessedAt *time.Time `json:"witnessed_at,omitempty"`
-	Unsigned    int64      `json:"unsigned_bytes,omitempty"`
-	Recordings  int        `json:"recordings,omitempty"` // consistent with the log
+	WitnessCut  bool       `json:"witness_cut,omitempty"` // its last checkpoint isn't whole
+	Recordings  int        `json:"recordings,omitempty"`  // consistent with the log
 
-	Gaps []audit.GapReport `json:"gaps,omitempty"`
+	Uncovered *audit.Uncovered  `json:"uncovered,omitempty"` // beyond the checkpoint
+	Aside     []audit.Aside     `json:"aside,omitempty"`
+	Gaps      []audit.GapReport `json:"gaps,omitempty"`
 
 	File    string `json:"file,omitempty"`
 	Line    uint64 `json:"line,omitempty"`
@@ -159,7 +184,10 @@ type verdict struct {
 }
 
 func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error) error {
-	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Unsigned: rep.Unsigned, Gaps: rep.Gaps}
+	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps}
+	if rep.Uncovered.Bytes > 0 {
+		v.Uncovered = &rep.Uncovered
+	}
 	if rep.Events > 0 {
 		v.Last = &rep.Last
 	}
