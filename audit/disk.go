@@ -51,7 +51,7 @@ func (realDisk) free(dir *os.File) (int64, error) {
 	return int64(st.Bavail) * int64(st.Bsize), nil // the fields' types differ between architectures
 }
 
-// lockWait is how long Open insists: Verify holds the lock for an instant to
+// lockWait is how long Open insists: Inspect holds the lock for an instant to
 // see whether a writer lives.
 const lockWait = 200 * time.Millisecond
 

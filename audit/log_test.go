@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"entry/e2e/testkit"
 )
 
@@ -53,8 +55,18 @@ func (p *place) open(tb testing.TB) *Log {
 	return l
 }
 
+// verify is Verify without waiting.
 func (p *place) verify() (Report, error) {
-	return Verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness})
+	now := time.Now()
+	return p.verifyWith(patience{func() time.Time { return now }, func(d time.Duration) { now = now.Add(d) }})
+}
+
+func (p *place) verifyWith(wait patience) (Report, error) {
+	v, err := note.NewVerifier(p.verifier)
+	if err != nil {
+		return Report{}, err
+	}
+	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness}, v, wait)
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -67,17 +68,18 @@ func (r Report) String() string {
 // Verify recomputes the log in dir from its lines and holds it against the
 // checkpoint, the public key and every witnessed checkpoint: form of each line,
 // sequence, time (no step back over 60 s) and tree. It changes nothing and may
-// run beside a writer; it judges what the checkpoint covered when it began.
+// run beside a writer.
 //
 // The error for a log that isn't what was written is a *BadRecord that names
 // the first bad record. Lines beyond the checkpoint are told, and no fault: see
-// Report.Uncovered.
+// Report.Uncovered. Where they are younger than 5 s it first waits for that long for
+// a checkpoint that covers them.
 func Verify(dir string, o VerifyOptions) (Report, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(o.PublicKey))
 	if err != nil {
 		return Report{}, errors.New("verify audit log: malformed public key")
 	}
-	rep, err := verify(dir, o, v)
+	rep, err := verify(dir, o, v, patience{time.Now, time.Sleep})
 	if err != nil {
 		return Report{}, fmt.Errorf("verify audit log %s: %w", dir, err)
 	}
@@ -88,7 +90,7 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 // corrections stay below it, a clock set wrong doesn't.
 const maxStepBack = 60 * time.Second
 
-func verify(dir string, o VerifyOptions, v note.Verifier) (Report, error) {
+func verify(dir string, o VerifyOptions, v note.Verifier, p patience) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Report{}, err
@@ -96,9 +98,9 @@ func verify(dir string, o VerifyOptions, v note.Verifier) (Report, error) {
 	defer root.Close()
 	// A writer syncs events, then the checkpoint, then the witness. Reading in
 	// the opposite order finds each covered by the next.
-	w := &verification{dir: root, path: dir, o: o, v: v}
+	w := &verification{dir: root, path: dir, o: o, v: v, patience: p}
 	if o.Witness != "" {
-		f, size, err := openSized(o.Witness, witnessName)
+		f, err := openIn(o.Witness, witnessName)
 		if errors.Is(err, os.ErrNotExist) {
 			return Report{}, fmt.Errorf("the witness directory %s has no file %s: a server that starts makes it; one that was there was taken away, or another directory is meant", o.Witness, witnessName)
 		}
@@ -106,7 +108,10 @@ func verify(dir string, o VerifyOptions, v note.Verifier) (Report, error) {
 			return Report{}, fmt.Errorf("open witness directory: %w", err)
 		}
 		defer f.Close()
-		w.replay.witness = newWitnessReader(io.LimitReader(f, size), v.Name())
+		w.witness = f
+		if err := w.readWitness(); err != nil {
+			return Report{}, err
+		}
 	}
 	if w.signed, err = readCheckpoint(root, v); err != nil {
 		return Report{}, err
@@ -122,22 +127,13 @@ func verify(dir string, o VerifyOptions, v note.Verifier) (Report, error) {
 	return w.run(f)
 }
 
-func openSized(dir, name string) (*os.File, int64, error) {
+func openIn(dir, name string) (*os.File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer root.Close()
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		_ = f.Close() // only read
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
+	return root.Open(name)
 }
 
 // readCheckpoint reads and verifies the checkpoint of dir. The error wraps
@@ -163,30 +159,47 @@ func readCheckpoint(dir *os.Root, v note.Verifier) (checkpoint, error) {
 
 // verification is one run of Verify.
 type verification struct {
-	dir    *os.Root
-	o      VerifyOptions
-	v      note.Verifier
-	signed checkpoint
-	replay replay
-	order  order
-	agreed time.Time // of the last record that a witnessed checkpoint covers
-	path   string
-	gaps   []GapReport
-	aside  []Aside
+	patience
+	witness *os.File // nil without
+	dir     *os.Root
+	o       VerifyOptions
+	v       note.Verifier
+	signed  checkpoint
+	replay  replay
+	order   order
+	agreed  time.Time // of the last record that a witnessed checkpoint covers
+	path    string
+	gaps    []GapReport
+	aside   []Aside
 }
 
+// run judges the log. What its checkpoint doesn't cover may be on its way: so the
+// checkpoint, and the witness before it, are read again for a while. No lock is asked,
+// because anybody can hold one.
 func (w *verification) run(events *os.File) (Report, error) {
 	lines := newLineReader(events)
 	p := &w.replay
-	err := p.begin()
-	if err == nil {
-		err = p.walk(lines, w.signed, w.line, nil)
-	}
-	if err != nil {
+	if err := p.begin(); err != nil {
 		return Report{}, p.explain(w.dir, w.signed, w.v, err)
 	}
-	if err := p.finish(w.signed, w.v); err != nil {
+	if err := w.judge(lines); err != nil {
 		return Report{}, err
+	}
+	info, err := events.Stat()
+	if err != nil {
+		return Report{}, err
+	}
+	off, end, patient := lines.off, info.Size(), w.until(info.ModTime())
+	for (off < end || p.cut) && w.now().Before(patient) {
+		w.sleep(growEvery)
+		if err := w.readOn(); err != nil {
+			return Report{}, err
+		}
+		lines = newLineReader(io.NewSectionReader(events, off, math.MaxInt64-off))
+		if err := w.judge(lines); err != nil {
+			return Report{}, err
+		}
+		off += lines.off
 	}
 	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps, Aside: w.aside}
 	if p.agreed.size == w.signed.size {
@@ -195,10 +208,83 @@ func (w *verification) run(events *os.File) (Report, error) {
 	if rep.WitnessCut, err = w.witnessCut(); err != nil {
 		return Report{}, err
 	}
-	if rep.Uncovered, err = w.rest(events, lines); err != nil {
-		return Report{}, err
+	if off < end {
+		if rep.Uncovered, err = uncovered(io.NewSectionReader(events, off, end-off)); err != nil {
+			return Report{}, err
+		}
 	}
 	return rep, lookAfter(w.dir, rep.Aside)
+}
+
+// judge goes on to the record that the checkpoint covers.
+func (w *verification) judge(lines *lineReader) error {
+	if err := w.replay.walk(lines, w.signed, w.line, nil); err != nil {
+		return w.replay.explain(w.dir, w.signed, w.v, err)
+	}
+	return w.replay.finish(w.signed, w.v)
+}
+
+// readWitness reads the witness as far as it is now, from where that was done before.
+func (w *verification) readWitness() error {
+	if w.witness == nil {
+		return nil
+	}
+	info, err := w.witness.Stat()
+	if err != nil {
+		return err
+	}
+	w.replay.witness = w.replay.witness.on(w.witness, info.Size(), w.v.Name())
+	return nil
+}
+
+// readOn reads what was witnessed and signed since.
+func (w *verification) readOn() error {
+	if err := w.readWitness(); err != nil {
+		return err
+	}
+	c, err := readCheckpoint(w.dir, w.v)
+	if err != nil {
+		return err
+	}
+	if c.size < w.signed.size {
+		return &BadRecord{File: checkpointName, Why: fmt.Sprintf("went back from %d records to %d while it was verified", w.signed.size, c.size)}
+	}
+	w.signed = c
+	p := &w.replay
+	p.cut = false
+	if err := p.begin(); err != nil {
+		return err
+	}
+	// What was witnessed of smaller trees, after the witness was read and before the
+	// checkpoint was, is for the next run.
+	for p.next.number != 0 && p.next.size < p.tree.size {
+		if err := p.advance(); err != nil {
+			return err
+		}
+	}
+	return p.compare()
+}
+
+// patience is the time that a verification takes to see whether a log grows.
+type patience struct {
+	now   func() time.Time
+	sleep func(time.Duration)
+}
+
+const (
+	// growWait is how long a writer may take from a line to its checkpoint.
+	growWait = 5 * time.Second
+	// growEvery is how often that is looked for.
+	growEvery = 100 * time.Millisecond
+)
+
+// until is when what was written at that time isn't on its way any more.
+func (p patience) until(written time.Time) time.Time {
+	now := p.now()
+	if written.After(now) {
+		written = now // the clocks differ
+	}
+	return written.Add(growWait)
 }
 
 // witnessCut says whether the witness ends in a part of a checkpoint, as a crash leaves
@@ -235,15 +321,6 @@ func (w *verification) line(n uint64, line []byte) error {
 	}
 	w.gaps = gaps(w.path, own, e.Gap)
 	return nil
-}
-
-// rest sums up what follows the lines that the checkpoint covers.
-func (w *verification) rest(events *os.File, lines *lineReader) (Uncovered, error) {
-	info, err := events.Stat()
-	if err != nil || info.Size() <= lines.off {
-		return Uncovered{}, err
-	}
-	return uncovered(io.NewSectionReader(events, lines.off, info.Size()-lines.off))
 }
 
 // order checks that each line follows from the one before it.

@@ -48,6 +48,17 @@ func newWitnessReader(r io.Reader, origin string) *witnessReader {
 	return &witnessReader{r: bufio.NewReaderSize(r, 64<<10), origin: origin}
 }
 
+// on reads on behind the last whole entry of w, up to where f ends; w may be nil.
+func (w *witnessReader) on(f io.ReaderAt, end int64, origin string) *witnessReader {
+	var from witnessReader
+	if w != nil {
+		from = *w
+	}
+	r := newWitnessReader(io.NewSectionReader(f, from.off, end-from.off), origin)
+	r.last, r.off = from.last, from.off
+	return r
+}
+
 // next returns the next entry, with its signature unchecked. Errors are io.EOF
 // at a clean end and *BadRecord (wrapping errWitnessCut for an incomplete last
 // entry).

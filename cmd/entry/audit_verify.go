@@ -43,7 +43,7 @@ folder "before", with its public key beside it; that it isn't there counts as a 
 What stands behind the last record that the checkpoint covers was never acknowledged
 to anybody: a crash leaves such lines, and whoever can write the file can add some.
 They are no fault and count for nothing; verify tells how many there are, with their
-SHA-256. The next start moves them to a file of their own beside the log and puts that
+SHA-256, once it has waited up to five seconds for the checkpoint of a running server. The next start moves them to a file of their own beside the log and puts that
 on record, and verify tells that for ever.
 
 Only the files and the public key are needed, on any machine: --log, --witness,
