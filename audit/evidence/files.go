@@ -26,8 +26,12 @@ type File struct {
 	Protocol  string    `json:"protocol,omitempty"`
 	Operation string    `json:"operation,omitempty"`
 	Direction string    `json:"direction,omitempty"` // "upload", "download", "" where no content moved
-	Size      int64     `json:"size"`
+	Size      int64     `json:"size"`                // bytes; Unsized where it isn't known
 	Outcome   string    `json:"outcome,omitempty"`
+	// Run and RunBack are bytes of all that the run moved that the file was part of,
+	// in its direction and back, where its own size isn't known.
+	Run     int64 `json:"run_bytes,omitempty"`
+	RunBack int64 `json:"run_bytes_back,omitempty"`
 	// Path and Content are digests that only the server's secret can make, as the
 	// log has them; Content is "" where the content's hash isn't known.
 	Path    string `json:"path_digest,omitempty"`
@@ -37,6 +41,16 @@ type File struct {
 	More int `json:"more,omitempty"`
 	// Line is the manifest's, nil without it.
 	Line *recording.File `json:"file,omitempty"`
+}
+
+// Unsized is the size of a file that isn't known.
+const Unsized = -1
+
+// streams moves the bytes of a run to where they aren't taken for the file's size.
+func (f *File) streams(back int64) {
+	if f.Direction != "" && (recording.File{Protocol: f.Protocol}).Streamed() {
+		f.Run, f.RunBack, f.Size = f.Size, back, Unsized
+	}
 }
 
 // FileQuery is which files are wanted; zero fields want any.
@@ -69,9 +83,12 @@ func Files(logDir string, q FileQuery) iter.Seq2[File, error] {
 				Protocol: e.Program, Operation: e.Detail, Direction: e.Capability, Outcome: e.Reason, Path: e.Digest, Content: e.Hash}
 			switch e.Type {
 			case audit.TransferFile:
-				if f.Size = e.BytesUp; e.Capability == "download" {
-					f.Size = e.BytesDown
+				size, back := e.BytesUp, e.BytesDown
+				if e.Capability == "download" {
+					size, back = back, size
 				}
+				f.Size = size
+				f.streams(back)
 			case audit.TransferChange:
 			case audit.TransferMore:
 				f.More, f.Operation, f.Content = e.Count, "", ""
@@ -136,6 +153,10 @@ func manifest(dir string, info recording.Info, ids []age.Identity, q FileQuery, 
 		channel := frame.Channel
 		f := File{Session: info.ID, Channel: &channel, User: info.User, Lab: info.Lab, Target: info.Target, At: info.Start.Add(frame.At),
 			Protocol: line.Protocol, Operation: line.Operation, Direction: line.Direction, Size: line.Size, Outcome: line.Outcome, Line: &line}
+		f.streams(line.Back)
+		if f.Size == Unsized {
+			line.Size, line.Back = Unsized, 0
+		}
 		if q.wants(f) && !yield(f, nil) {
 			return false
 		}

@@ -3,11 +3,39 @@
 package evidence
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"entry/audit"
 	"entry/e2e/testkit"
 )
+
+// Of rsync's files the run's bytes are told as the run's, never as a file's size.
+func TestSizesOfStreams(t *testing.T) {
+	dir := t.TempDir()
+	signer, _, err := audit.GenerateKey("entry.test")
+	testkit.Check(t, err)
+	log := testkit.Must(audit.Open(dir, audit.Options{Key: signer}))(t)
+	for _, e := range []audit.Event{
+		{Program: "sftp", Detail: "get", Capability: "download", BytesDown: 1692},
+		{Program: "rsync", Detail: "get", Capability: "download", BytesDown: 110_000, BytesUp: 700},
+		{Program: "rsync", Detail: "get", Capability: "download"},
+		{Program: "git", Detail: "put", Capability: "upload", BytesUp: 9, BytesDown: 5},
+	} {
+		e.Type = audit.TransferFile
+		testkit.Check(t, log.Append(t.Context(), e))
+	}
+	testkit.Check(t, log.Close())
+	var got []string
+	for f, err := range Files(dir, FileQuery{}) {
+		testkit.Check(t, err)
+		got = append(got, fmt.Sprintf("%s %d %d %d", f.Protocol, f.Size, f.Run, f.RunBack))
+	}
+	if want := []string{"sftp 1692 0 0", "rsync -1 110000 700", "rsync -1 0 0", "git -1 9 5"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
 
 // A session is found by its ID in lower case too, as by entry audit search.
 func TestFilesOfASession(t *testing.T) {

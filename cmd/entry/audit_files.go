@@ -36,8 +36,9 @@ content, so that --file FILE finds a file that somebody holds, and of the path.
 Where the identity is given, --file compares hashes and needs no secret.
 
 Of the first thousand files and changes of a session the log has each, of the
-others how many there were; the recording has all. Of rsync and git there are
-sizes of whole transfers. What a shell or a command of its own carried isn't here:
+others how many there were; the recording has all. Of rsync and git a file's size
+isn't known (a dash, with --json -1); what the whole run moved stands beside its
+first file. What a shell or a command of its own carried isn't here:
 entry audit coverage says how much of that is kept.`,
 		Example: `  entry audit files --lab tinker --direction download --since 7d --identity auditor.key
   entry audit files --file results.csv --since 90d`,
@@ -165,7 +166,14 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 				sum = "unknown: " + plain.Line(f.Line.Unknown)
 			}
 		}
-		w.Row(plain.Time(f.At), f.Session, plain.Word(f.User), plain.Word(f.Target), cmp.Or(f.Direction, "-"), plain.Size(f.Size), cmp.Or(plain.Word(f.Outcome), "-"), cmp.Or(sum, "-"), name)
+		size := plain.Size(f.Size)
+		if f.Size == evidence.Unsized {
+			size = "-"
+		}
+		if f.Run+f.RunBack > 0 {
+			name += fmt.Sprintf(" (%s and %s back in the whole run)", plain.Size(f.Run), plain.Size(f.RunBack))
+		}
+		w.Row(plain.Time(f.At), f.Session, plain.Word(f.User), plain.Word(f.Target), cmp.Or(f.Direction, "-"), size, cmp.Or(plain.Word(f.Outcome), "-"), cmp.Or(sum, "-"), name)
 	}
 	if lines == nil {
 		if err := w.Flush(); err != nil {

@@ -18,7 +18,7 @@ type File struct {
 	Direction string    `json:"direction,omitempty"` // "upload", "download"; "" where no content moves
 	Path      Path      `json:"path"`
 	To        Path      `json:"to,omitzero"` // the other path, of a rename, a link, a copy
-	Size      int64     `json:"size"`        // bytes of content, of a stream all in its direction
+	Size      int64     `json:"size"`        // bytes of content; where the file's isn't known, of all the run moved in its direction
 	Back      int64     `json:"back,omitempty"`
 	Ref       string    `json:"ref,omitempty"` // of git
 	Old       string    `json:"old,omitempty"` // likewise, the object that Ref named
@@ -74,6 +74,25 @@ func (f Frame) File() (file File, ok bool) {
 	return file, file.Protocol != ""
 }
 
+// Streamed reports whether the file's own size isn't known: rsync's and git's protocols
+// carry what the files of a run, or its objects, have in common. Size and Back of the
+// run's first line are those of all of it, and 0 in its other lines.
+func (f File) Streamed() bool { return f.Protocol == "rsync" || f.Protocol == "git" }
+
+// Sizes says how large the file is, or how much the run moved that it was part of; ""
+// where neither is known.
+func (f File) Sizes() string {
+	switch {
+	case f.Direction == "":
+		return ""
+	case !f.Streamed():
+		return plain.Size(f.Size)
+	case f.Size+f.Back == 0:
+		return ""
+	}
+	return plain.Size(f.Size) + " and " + plain.Size(f.Back) + " back in the whole run"
+}
+
 // String is one line, in which what a peer chose is quoted.
 func (f File) String() string {
 	var b strings.Builder
@@ -84,8 +103,8 @@ func (f File) String() string {
 	if f.Ref != "" {
 		fmt.Fprintf(&b, " %s %s..%s", plain.Quote(f.Ref), plain.Word(f.Old), plain.Word(f.New))
 	}
-	if f.Direction != "" {
-		fmt.Fprintf(&b, ", %s", plain.Size(f.Size))
+	if sizes := f.Sizes(); sizes != "" {
+		b.WriteString(", " + sizes)
 	}
 	switch {
 	case f.SHA256 != "":

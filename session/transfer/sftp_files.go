@@ -33,6 +33,8 @@ type file struct {
 	ends   int64  // where reading it ends, as the target said; -1 isn't known
 	read   bool   // the end was met by reading
 	reach  int64  // to where it may have been written
+	broke  int64  // the first place from which the target didn't give bytes; -1 is none
+	broken string // what it said
 	passes int    // times that all of it was read
 	first  []byte // hash of the first
 
@@ -52,7 +54,7 @@ type file struct {
 // opens notes the file that q is to open: from when it goes out other requests may
 // concern it.
 func (d *SFTP) opens(q *request) {
-	f := &file{path: q.path, key: d.key(q.path), dir: q.dir, began: q.began, order: q.order, moves: q.moves, opening: true, base: -1, ends: -1}
+	f := &file{path: q.path, key: d.key(q.path), dir: q.dir, began: q.began, order: q.order, moves: q.moves, opening: true, base: -1, ends: -1, broke: -1}
 	f.up.pool, f.down.pool = &d.pool, &d.pool
 	if d.texts+len(f.path)+len(f.key) > maxTexts {
 		f.key = ""
@@ -140,8 +142,9 @@ func (f *file) again() {
 func (f *file) readFailed(q *request, code uint32, text string) {
 	switch {
 	case code != fxEOF:
-		f.fails(Download, text)
-		f.down.lose(fmt.Sprintf("the target didn't give the bytes from %d on", q.offset))
+		if f.broke < 0 || q.offset < f.broke {
+			f.broke, f.broken = q.offset, text
+		}
 	case q.length == 0: // which ends anywhere
 	case f.ends < 0 || q.offset < f.ends:
 		f.ends, f.read = q.offset, true
@@ -247,6 +250,7 @@ func (d *SFTP) forget(f *file) {
 // client has all of a file that it read to the end, whether it closes it or not.
 func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
 	now := time.Now()
+	beside := f.breaks()
 	one := func(direction Direction, operation string, c *content, unknown string) {
 		e := Entry{Protocol: sftpName, Operation: operation, Direction: direction, Path: f.path, To: f.to,
 			Size: c.moved, Unknown: unknown, Began: f.began, Ended: now, Outcome: end}
@@ -265,6 +269,9 @@ func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
 				e.Detail = cmp.Or(e.Detail, fmt.Sprintf("%d bytes of it passed again, alike", n))
 			}
 		}
+		if direction == Download {
+			e.Detail = cmp.Or(e.Detail, beside)
+		}
 		r.Enter(e)
 	}
 	if f.gets && !f.puts || f.down.moved > 0 || f.read || f.denied[Download]+f.failed[Download] != "" {
@@ -275,6 +282,21 @@ func (d *SFTP) enter(f *file, end Outcome, why string, r Ruling) {
 	}
 	f.up.free()
 	f.down.free()
+}
+
+// breaks takes a READ that failed for the failure of the whole, unless all was read
+// all the same, or it asked for what stands beyond all that came: any client may ask
+// for bytes that no file has. It returns what there is to say of such a one.
+func (f *file) breaks() (beside string) {
+	switch {
+	case f.broke < 0:
+	case f.unread() == "", f.broke > f.down.top:
+		return fmt.Sprintf("the target didn't give bytes from %d on: %s", f.broke, f.broken)
+	default:
+		f.fails(Download, f.broken)
+		f.down.lose(fmt.Sprintf("the target didn't give the bytes from %d on", f.broke))
+	}
+	return ""
 }
 
 // unread says why what was read has no hash of the whole file.

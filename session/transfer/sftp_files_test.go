@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -182,6 +183,18 @@ func TestWhatTheManifestSaysOfAFile(t *testing.T) {
 			}
 			return nil
 		}), []string{"put upload /dev/full failed size=1 unknown=the target didn't take the bytes from 0 on detail=Failure"}},
+		"read whole, and where no file has bytes": {open("old", os.O_RDONLY, func(_ *sftp.Client, f *sftp.File) error {
+			if _, err := io.Copy(io.Discard, f); err != nil {
+				return err
+			}
+			_, _ = f.ReadAt(make([]byte, 5), math.MaxInt64-255)
+			return nil
+		}), []string{"get download old ok size=10 sha256=" + hashOf(ten) + " detail=the target didn't give bytes from 9223372036854775552 on: Bad message"}},
+		"read in part, and where no file has bytes": {open("old", os.O_RDONLY, func(_ *sftp.Client, f *sftp.File) error {
+			_, _ = f.ReadAt(make([]byte, 5), math.MaxInt64-255)
+			_, err := f.ReadAt(make([]byte, 5), 0)
+			return err
+		}), []string{"get download old ok size=5 unknown=it was read to byte 5, and no end seen there detail=the target didn't give bytes from 9223372036854775552 on: Bad message"}},
 		"written to where it was opened for reading": {open("old", os.O_RDONLY, func(_ *sftp.Client, f *sftp.File) error {
 			_, _ = f.WriteAt([]byte("x"), 0)
 			return nil

@@ -124,7 +124,7 @@ func TestSearchLooksEverywhere(t *testing.T) {
 	same(t, "all", found(t, dir, "needle", Query{}),
 		"01/1 +0s input: LC_RUN=id; needle environment",
 		"01/1 +4s output: $ needle", "01/1 +4s output: out needle", "01/1 +5s output: gone needle erased",
-		"02/0 +0s commands: cat needle", "02/0 +1s output: needle concealed", "02/1 +5s input: needle y", "02/2 +8s files: /needle sftp rename, 0 B, ok", manifest)
+		"02/0 +0s commands: cat needle", "02/0 +1s output: needle concealed", "02/1 +5s input: needle y", "02/2 +8s files: /needle sftp rename, ok", manifest)
 	same(t, "commands", found(t, dir, "needle", Query{In: []Field{Commands}}),
 		"01/1 +4s commands: needle", "02/0 +0s commands: cat needle", "02/1 +5s commands: needle y")
 	same(t, "output", found(t, dir, "needle$", Query{In: []Field{Output}}),

@@ -89,7 +89,10 @@ func (s *scan) file(f recording.Frame) {
 	if !ok || !s.q.looksIn(Files) {
 		return
 	}
-	note := plain.Word(file.Protocol) + " " + plain.Word(file.Operation) + ", " + plain.Size(file.Size) + ", " + plain.Word(file.Outcome)
+	note := plain.Word(file.Protocol) + " " + plain.Word(file.Operation) + ", " + plain.Word(file.Outcome)
+	if sizes := file.Sizes(); sizes != "" {
+		note += ", " + sizes
+	}
 	for _, name := range []string{string(file.Path), string(file.To), file.Ref} {
 		s.line(Hit{Channel: f.Channel, At: f.At, In: Files, Note: note}, []byte(name))
 	}
