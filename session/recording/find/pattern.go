@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Pattern is how Compile reads a pattern.
@@ -16,7 +19,76 @@ type Pattern struct {
 
 // Compile returns a Query's Match for a pattern: a regular expression as Go's package
 // regexp has it, which takes time in proportion to what it looks at, whatever it says.
+// A line that doesn't match as it is is looked at as it reads, too: composed (NFC),
+// without what has no width, and without marks on letters. The match is where that
+// stands in the line.
 func (p Pattern) Compile(pattern string) (func(line []byte) []int, error) {
+	pattern = norm.NFC.String(pattern)
+	match, err := p.compile(pattern)
+	if err != nil {
+		return nil, err
+	}
+	return func(line []byte) []int {
+		if m := match(line); m != nil || plainly(line) {
+			return m
+		}
+		for _, bare := range []bool{false, true} {
+			r := read(line, bare)
+			if m := match(r.text); m != nil {
+				return []int{r.from[m[0]], r.to(m[1])}
+			}
+		}
+		return nil
+	}, nil
+}
+
+// plainly reports whether a line reads as it is.
+func plainly(line []byte) bool { return ascii(line) && bytes.IndexByte(line, 0) < 0 }
+
+// reads is a line as it reads.
+type reads struct {
+	text []byte
+	from []int // where each byte of text, and its end, begins in the line
+}
+
+// to is where what ends at a place of the text ends in the line.
+func (r reads) to(end int) int {
+	for end < len(r.text) && end > 0 && r.from[end] == r.from[end-1] {
+		end++ // a character of the line ends as a whole
+	}
+	return r.from[end]
+}
+
+// read makes of a line what its reader sees: composed, without NUL and what has no
+// width, and if bare says so without marks on letters.
+func read(line []byte, bare bool) (r reads) {
+	for at := 0; at < len(line); {
+		n := norm.NFC.NextBoundary(line[at:], true)
+		if n <= 0 {
+			n = 1
+		}
+		piece := line[at : at+n]
+		if bare {
+			piece = norm.NFD.Bytes(piece)
+		}
+		var kept []byte
+		for rest := piece; len(rest) > 0; {
+			c, size := utf8.DecodeRune(rest)
+			if c != 0 && !unicode.In(c, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) && !(bare && unicode.Is(unicode.M, c)) {
+				kept = append(kept, rest[:size]...)
+			}
+			rest = rest[size:]
+		}
+		for _, b := range norm.NFC.Bytes(kept) {
+			r.text, r.from = append(r.text, b), append(r.from, at)
+		}
+		at += n
+	}
+	r.from = append(r.from, len(line))
+	return r
+}
+
+func (p Pattern) compile(pattern string) (func(line []byte) []int, error) {
 	expr := pattern
 	if p.Fixed {
 		expr = regexp.QuoteMeta(pattern)

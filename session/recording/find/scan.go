@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"entry/audit/plain"
@@ -36,6 +37,69 @@ type channel struct {
 	commands *play.Commands // nil unless they are
 	input    []byte         // a line whose end is still to come
 	sent     bool           // input is looked at
+
+	// Of what both the screen and the commands have, either may lack it: a screen tells
+	// a line in pieces that was edited. What both tell is one hit.
+	shown   []Hit // lines of output, the last of them
+	entered []Hit // commands that no line has yet
+}
+
+// maxTwins is how many hits of each kind wait for one of the other.
+const maxTwins = 64
+
+// How much a line may be older than the command in it, that was typed slowly, and how
+// much younger, since it was drawn anew when it was entered.
+const (
+	twinBefore = 5 * time.Minute
+	twinAfter  = 2 * time.Second
+)
+
+// twins reports whether a line of output is where a command was typed.
+func twins(line, command Hit) bool {
+	text := command.Text
+	if i := strings.LastIndexByte(text[:command.From], '\n'); i >= 0 {
+		text = text[i+1:]
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	return command.At-line.At <= twinBefore && line.At-command.At <= twinAfter && strings.Contains(line.Text, text)
+}
+
+// twin takes a hit, and looks for its twin among others; if there is none it is kept in
+// mine, and past is what that has no room for any more.
+func twin(h Hit, mine, others []Hit, same func(other Hit) bool) (mineNow, othersNow []Hit, past *Hit, found bool) {
+	for i := len(others) - 1; i >= 0; i-- {
+		if same(others[i]) {
+			return mine, slices.Delete(others, i, i+1), nil, true
+		}
+	}
+	if mine = append(mine, h); len(mine) > maxTwins {
+		first := mine[0]
+		mine, past = slices.Delete(mine, 0, 1), &first
+	}
+	return mine, others, past, false
+}
+
+// line has a line of the channel's screen.
+func (c *channel) line(s *scan, h Hit, text []byte) {
+	h, ok := s.matches(h, text)
+	if !ok {
+		return
+	}
+	s.emit(h)
+	c.shown, c.entered, _, _ = twin(h, c.shown, c.entered, func(command Hit) bool { return twins(h, command) })
+}
+
+// command has what was typed at a prompt of the channel's screen. It is a hit of its
+// own where no line of output is that.
+func (c *channel) command(s *scan, h Hit, text []byte) {
+	h, ok := s.matches(h, text)
+	if !ok {
+		return
+	}
+	var past *Hit
+	if c.entered, c.shown, past, _ = twin(h, c.entered, c.shown, func(line Hit) bool { return twins(line, h) }); past != nil {
+		s.emit(*past)
+	}
 }
 
 func newScan(q *Query, info recording.Info, emit func(Hit)) *scan {
@@ -104,25 +168,37 @@ func (s *scan) entered(number uint32, terminal bool, c screen.Command, as Field)
 	if s.command != nil {
 		s.command([]byte(c.Text))
 	}
-	if s.q.looksIn(Commands) && (as == Commands || !s.q.looksIn(as)) {
-		s.line(Hit{Channel: number, Terminal: terminal, At: c.At, In: Commands, Note: status(c.Status)}, []byte(c.Text))
+	h := Hit{Channel: number, Terminal: terminal, At: c.At, In: Commands, Note: status(c.Status)}
+	switch {
+	case !s.q.looksIn(Commands):
+	case as == Commands || !s.q.looksIn(as):
+		s.line(h, []byte(c.Text))
+	case as == Output:
+		s.open[number].command(s, h, []byte(c.Text))
 	}
 }
 
 // line is a hit if it matches.
 func (s *scan) line(h Hit, text []byte) {
+	if h, ok := s.matches(h, text); ok {
+		s.emit(h)
+	}
+}
+
+// matches makes a hit of a text that matches.
+func (s *scan) matches(h Hit, text []byte) (Hit, bool) {
 	if len(text) == 0 {
-		return
+		return h, false
 	}
 	m := s.q.Match(text)
 	if m == nil {
-		return
+		return h, false
 	}
 	if at := s.info.Start.Add(h.At); at.Before(s.q.Since) || !s.q.Until.IsZero() && !at.Before(s.q.Until) {
-		return
+		return h, false
 	}
 	h.Session, h.Text, h.From, h.To = s.info, string(text), m[0], m[1]
-	s.emit(h)
+	return h, true
 }
 
 // channel returns an open channel.
@@ -140,8 +216,7 @@ func (s *scan) channel(facts recording.Channel) *channel {
 		}
 		s.entered(c.number, c.terminal, cmd, as)
 	}
-	// A command that was typed in a terminal is on its screen.
-	commands := s.command != nil || s.q.looksIn(Commands) && (!c.terminal || !s.q.looksIn(Output))
+	commands := s.command != nil || s.q.looksIn(Commands)
 	switch {
 	case s.q.looksIn(Output):
 		lines := play.Transcribe(facts, func(l screen.Line) {
@@ -149,7 +224,7 @@ func (s *scan) channel(facts recording.Channel) *channel {
 			if l.Kind != screen.Kept {
 				note = l.Kind.String()
 			}
-			s.line(Hit{Channel: c.number, Terminal: c.terminal, At: l.At, In: Output, Note: note}, l.Text)
+			c.line(s, Hit{Channel: c.number, Terminal: c.terminal, At: l.At, In: Output, Note: note}, l.Text)
 		})
 		c.lines = &lines
 		if commands {
@@ -204,6 +279,10 @@ func (c *channel) close(s *scan) {
 	if c.commands != nil {
 		c.commands.Close()
 	}
+	for _, h := range c.entered {
+		s.emit(h)
+	}
+	c.entered, c.shown = nil, nil
 	c.endInput(s)
 }
 
