@@ -44,13 +44,20 @@ func newBudgets(g *Gate, grant policy.Grant, event func(audit.Type) audit.Event)
 	return b
 }
 
+// DayOwners are whose budgets of a day count bytes that user moves from and to the
+// target, by its full name, and, of both, those that leave the lab.
+func DayOwners(user, lab, target string) (down, up, egress string) {
+	return "down " + user + " " + target, "up " + user + " " + target, "lab " + user + " " + lab
+}
+
 // adapt puts the limits of g in force for what is moved from now on. What was
 // moved before counts for the limit of the session.
 func (b *budgets) adapt(g policy.Grant) {
 	l, t, user := g.Limits(), g.Target(), g.User()
-	lab := dayBudget{owner: "lab " + user + " " + t.Lab, limit: g.Egress(), words: "your lab's limit for today"}
-	b.down.adapt(l.SessionDown, dayBudget{owner: "down " + user + " " + t.FullName(), limit: l.DayDown, words: "your limit for today"}, lab)
-	b.up.adapt(l.SessionUp, dayBudget{owner: "up " + user + " " + t.FullName(), limit: l.DayUp, words: "your limit for today"})
+	down, up, egress := DayOwners(user, t.Lab, t.FullName())
+	lab := dayBudget{owner: egress, limit: g.Egress(), words: "your lab's limit for today"}
+	b.down.adapt(l.SessionDown, dayBudget{owner: down, limit: l.DayDown, words: "your limit for today"}, lab)
+	b.up.adapt(l.SessionUp, dayBudget{owner: up, limit: l.DayUp, words: "your limit for today"})
 }
 
 // close gives back what was reserved and not moved.

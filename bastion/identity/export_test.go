@@ -120,3 +120,6 @@ var (
 	ErrTooManyTexts = errTooManyTexts
 	ErrTooManyNew   = errTooManyNew
 )
+
+// Taken is what the log has of the change.
+func Taken(before, next Account) string { return taken(before, next) }

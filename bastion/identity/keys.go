@@ -63,7 +63,7 @@ func (a Operators) addKey(ctx context.Context, name, line, shared string) (finge
 		return refuseKey("%s is %s, and a key belongs to one account; --shared --reason lets %s have it, too", key.Fingerprint, owner, name)
 	}
 	if shared != "" {
-		e.Detail = "shared: " + shared
+		e.Detail = SharedKey + shared
 	} else {
 		owner, err := a.owner(ctx, name, key.Fingerprint, a.adminEvent(ctx, "", name, nil))
 		if err == nil && owner != "" {

@@ -273,7 +273,7 @@ func (d *dialogue) commit(ctx context.Context, before, next Account, t audit.Typ
 		e.Detail = detail
 	}
 	if kind == noticeKeyRestored {
-		e.Detail = "a suspended key is in use again"
+		e.Detail = KeyInUse
 	}
 	_, err := d.a.saved(ctx, before, next, e)
 	switch {

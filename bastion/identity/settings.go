@@ -85,9 +85,6 @@ func (a Operators) SetRealm(ctx context.Context, name, realm string) error {
 	return nil
 }
 
-// NoEnd is the detail of an event that takes an account's end away.
-const NoEnd = "no end"
-
 // SetEnd gives the account a last moment; the zero time takes it away. Logins
 // and checks fail from then on; nothing is deleted.
 func (a Operators) SetEnd(ctx context.Context, name string, end time.Time) error {

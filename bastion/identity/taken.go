@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"entry/audit"
 )
@@ -21,13 +22,27 @@ const (
 	TakenRealm      = "realm"      // who judged the passphrase before
 	TakenSMS        = "sms"        // codes to the number before
 	TakenPending    = "pending"    // a reset that one operator asked for
-	TakenDevice     = "device:"    // and the authenticator's ID
-	TakenKey        = "key:"       // and its fingerprint
+	TakenDevice     = "device:"    // and the authenticator's ID; without one, all of them
+	TakenKey        = "key:"       // and its fingerprint; without one, all of them
 	TakenUse        = "use:"       // of the key with that fingerprint, which is suspended
 	TakenAfter      = "after:"     // and the account's last second, since 1970
 )
 
-// taken are the words for what the change of before to next takes away.
+// What the log says of changes that gave something, or of locks, and a start reads.
+const (
+	NoEnd         = "no end"                          // the detail of an event that takes an account's end away
+	KeyInUse      = "a suspended key is in use again" // likewise
+	Unlocked      = "unlocked: "                      // begins the detail where a lock was lifted
+	SharedKey     = "shared: "                        // where a key was added to be shared
+	AccountLocked = string(reasonAccountLocked)
+)
+
+// EndsAfter is the word for an end, which is noted where it is moved later, too: it
+// stands in place of the one before.
+func EndsAfter(end time.Time) string { return TakenAfter + strconv.FormatInt(end.Unix(), 10) }
+
+// taken are the words for what the change of before to next takes away. Where the log
+// can't keep all of them, they say more: that all keys and authenticators went.
 func taken(before, next Account) string {
 	var out []string
 	note := func(yes bool, word string) {
@@ -44,7 +59,7 @@ func taken(before, next Account) string {
 		return !slices.ContainsFunc(next.Recovery, func(n RecoveryCode) bool { return n.Hash == r.Hash })
 	}), TakenRecovery)
 	note(next.Realm != before.Realm, TakenRealm)
-	note(before.CodeBySMS && (!next.CodeBySMS || next.Phone != before.Phone), TakenSMS)
+	note(before.Phone != "" && next.Phone != before.Phone || before.CodeBySMS && !next.CodeBySMS, TakenSMS)
 	note(before.Pending != nil && (next.Pending == nil || *next.Pending != *before.Pending), TakenPending)
 	for _, d := range before.Authenticators {
 		note(!slices.ContainsFunc(next.Authenticators, func(n EnrolledAuthenticator) bool { return n.ID == d.ID }), TakenDevice+d.ID)
@@ -54,8 +69,14 @@ func taken(before, next Account) string {
 		note(i < 0, TakenKey+k.Fingerprint)
 		note(i >= 0 && k.Suspended.IsZero() && !next.Keys[i].Suspended.IsZero(), TakenUse+k.Fingerprint)
 	}
-	note(!next.Ends.IsZero() && (before.Ends.IsZero() || next.Ends.Before(before.Ends)), TakenAfter+strconv.FormatInt(next.Ends.Unix(), 10))
-	return strings.Join(out, " ")
+	note(!next.Ends.IsZero() && !next.Ends.Equal(before.Ends), EndsAfter(next.Ends))
+	if all := strings.Join(out, " "); len(all) <= audit.MaxDetail {
+		return all
+	}
+	out = slices.DeleteFunc(out, func(w string) bool {
+		return strings.HasPrefix(w, TakenDevice) || strings.HasPrefix(w, TakenKey) || strings.HasPrefix(w, TakenUse)
+	})
+	return strings.Join(append(out, TakenDevice, TakenKey), " ")
 }
 
 // saved is logged for a store.Save of next in place of before, whose first event

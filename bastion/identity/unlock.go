@@ -88,7 +88,7 @@ func (a Operators) Unlock(ctx context.Context, name string, sources []netip.Addr
 		return did, nil
 	}
 	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
-	e.Detail = plain.Clip("unlocked: "+strings.Join(did, "; "), maxDetail)
+	e.Detail = plain.Clip(Unlocked+strings.Join(did, "; "), maxDetail)
 	err = a.logged(ctx, func(ctx context.Context) error {
 		for _, from := range sources {
 			err := a.lockout.edit(ctx, a.lockout.pairOf(name, from), a.now(), func(mine, all *Tally) bool {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"time"
 
 	"entry/audit"
-	"entry/bastion/identity"
 )
 
 // Log is the audit log of this process. *audit.Log implements it.
@@ -49,7 +47,7 @@ func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []st
 	}
 	// Other servers on this database hear of it, and end what they have open.
 	err = named("reconcile", s.changeAccounts(ctx, func(tx *sql.Tx) error {
-		if err := r.apply(ctx, tx); err != nil {
+		if err := r.apply(ctx, tx, now); err != nil {
 			return err
 		}
 		if alarms := r.alarms(); len(alarms) > 0 {
@@ -72,7 +70,7 @@ func (s *Store) compare(ctx context.Context, log Log) (*reconciling, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reconciling{takes: map[string]*taking{}, steps: map[string]int64{}}
+	r := &reconciling{takes: map[string]*taking{}, steps: map[string]int64{}, bounds: bounds{map[string]lock{}, map[string]int64{}}}
 	for _, b := range before {
 		r.logs = append(r.logs, &replayed{node: b.Name(), past: b})
 	}
@@ -128,9 +126,11 @@ type reconciling struct {
 	takes  map[string]*taking
 	steps  map[string]int64 // by account
 	spent  []fact           // recovery codes; what is "" for one that isn't said
-	forgot []fact           // remembered keys
+	forgot []fact           // remembered keys; what is "" for all of them
 	used   []use
+	bounds bounds
 
+	given     []given
 	withdrawn []withdrawal
 
 	told []audit.Event
@@ -142,19 +142,6 @@ type held struct {
 	created time.Time
 }
 
-// taking is what the logs take from one account.
-type taking struct {
-	generation int64
-	of         map[string]int64 // the same by log
-	words      []word
-}
-
-type word struct {
-	text       string
-	kind       audit.Type
-	generation int64
-}
-
 type fact struct {
 	account, what string
 	at            time.Time
@@ -163,6 +150,13 @@ type fact struct {
 type use struct {
 	account, target, source, approvers, session string
 	at                                          time.Time
+}
+
+// given is an approval, which took the place of those before.
+type given struct {
+	withdrawal
+	target, source, rule string
+	at                   time.Time
 }
 
 type withdrawal struct{ account, request, by string }
@@ -258,11 +252,16 @@ func (r *reconciling) read(log interface {
 }
 
 func (r *reconciling) event(e audit.Event) error {
+	r.bounds.count(e)
+	id, ok := r.names[e.User]
+	ok = ok && !r.accounts[id].created.After(e.Time) // else it is of another account of that name
+	if ok {
+		r.bounds.note(id, e)
+	}
 	if e.Change != nil || lacking[e.Type] != nil {
 		return r.change(e)
 	}
-	id, ok := r.names[e.User]
-	if !ok || r.accounts[id].created.After(e.Time) { // of another account of that name
+	if !ok {
 		return nil
 	}
 	if e.Step > 0 {
@@ -273,10 +272,18 @@ func (r *reconciling) event(e audit.Event) error {
 		r.spent = append(r.spent, fact{id, e.Hash, e.Time})
 	case e.Type == audit.KeyForgotten:
 		r.forgot = append(r.forgot, fact{id, e.Key, e.Time})
+	case e.Type == audit.ApprovalGiven:
+		w := withdrawal{id, e.Ref, e.Approver}
+		if e.Reason == notApplied {
+			r.given = slices.DeleteFunc(r.given, func(x given) bool { return x.withdrawal == w })
+			break
+		}
+		rule, _, _ := strings.Cut(e.Rule, " (") // and its place in the policy
+		r.given = append(r.given, given{w, e.Target, e.Source, rule, e.Time})
 	case e.Type == audit.ApprovalWithdrawn:
 		w := withdrawal{id, e.Ref, e.Approver}
 		r.withdrawn = slices.DeleteFunc(r.withdrawn, func(x withdrawal) bool { return x == w })
-		if e.Reason != "not-applied" {
+		if e.Reason != notApplied {
 			r.withdrawn = append(r.withdrawn, w)
 		}
 	case r.limited && e.Approver != "" && (e.Type == audit.SessionStarted || e.Type == audit.ForwardOpened):
@@ -291,79 +298,4 @@ func (r *reconciling) event(e audit.Event) error {
 		r.used = append(r.used, use{id, e.Target, source, e.Approver, session, e.Time})
 	}
 	return nil
-}
-
-// lacking are the words for records of versions that didn't say what a change
-// took: all that it can have taken.
-var lacking = map[audit.Type][]string{
-	audit.UserDisabled:          {identity.TakenDisabled, identity.TakenProven, identity.TakenTemporary},
-	audit.UserEnabled:           {},
-	audit.UserRemoved:           {identity.TakenAccount},
-	audit.UserReset:             {identity.TakenPassphrase, identity.TakenTemporary, identity.TakenRecovery, identity.TakenDevice, identity.TakenProven, identity.TakenPending},
-	audit.UserInvited:           {identity.TakenTemporary, identity.TakenProven},
-	audit.PassphraseChanged:     {identity.TakenPassphrase, identity.TakenTemporary},
-	audit.AuthenticatorEnrolled: {identity.TakenTemporary, identity.TakenSMS},
-	audit.AuthenticatorRemoved:  {identity.TakenDevice},
-	audit.RecoveryCreated:       {identity.TakenRecovery},
-	audit.KeyAdded:              {},
-	audit.KeyRemoved:            {identity.TakenKey},
-}
-
-// change notes what a change of an account took.
-func (r *reconciling) change(e audit.Event) error {
-	id, generation := r.names[e.User], int64(0)
-	words := lacking[e.Type]
-	if c := e.Change; c != nil {
-		id, generation, words = c.Account, c.Generation, strings.Fields(c.Taken)
-		if strings.HasSuffix(c.Taken, "…") {
-			return &NotReplayed{Seq: e.Seq, Why: "it doesn't say all that it took away"}
-		}
-		if generation <= r.applied[id] {
-			return nil
-		}
-	} else if r.accounts[id].created.After(e.Time) {
-		return nil
-	}
-	if _, ok := r.accounts[id]; !ok {
-		return nil // the database never had it, or has it no more
-	}
-	t := r.takes[id]
-	if t == nil {
-		t = &taking{of: map[string]int64{}}
-		r.takes[id] = t
-	}
-	if e.Reason == "not-applied" {
-		t.words = slices.DeleteFunc(t.words, func(w word) bool { return w.kind == e.Type && w.generation == generation })
-		return nil
-	}
-	t.generation, t.of[r.node] = max(t.generation, generation), max(t.of[r.node], generation)
-	t.undo(e)
-	for _, w := range words {
-		if w == identity.TakenKey {
-			w += e.Key
-		}
-		if !understood(w) {
-			return &NotReplayed{Seq: e.Seq, Why: fmt.Sprintf("it took %.60q, which this version of entry doesn't know", w)}
-		}
-		t.words = append(t.words, word{w, e.Type, generation})
-	}
-	return nil
-}
-
-// undo drops what e gave again: not to be more than the log's last word, nor more
-// than the database has.
-func (t *taking) undo(e audit.Event) {
-	drop := func(prefix string) {
-		t.words = slices.DeleteFunc(t.words, func(w word) bool { return strings.HasPrefix(w.text, prefix) })
-	}
-	switch {
-	case e.Type == audit.UserEnabled:
-		drop(identity.TakenDisabled)
-	case e.Type == audit.KeyAdded && e.Key != "":
-		drop(identity.TakenKey + e.Key)
-	case e.Type == audit.UserChanged && e.Key != "":
-		drop(identity.TakenUse + e.Key)
-	case e.Type == audit.UserChanged && (e.Until != nil || e.Detail == identity.NoEnd):
-		drop(identity.TakenAfter)
-	}
 }

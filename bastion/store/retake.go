@@ -27,13 +27,18 @@ var retakes = map[string][]string{
 	identity.TakenTemporary:  {`UPDATE accounts SET temporary = NULL, temporary_until = 0 WHERE id = ?1`},
 	identity.TakenRecovery:   {`DELETE FROM recovery_codes WHERE account = ?1`},
 	identity.TakenRealm:      {`UPDATE accounts SET realm = '', passphrase = '', passphrase_set = 0 WHERE id = ?1`},
-	identity.TakenSMS:        {`UPDATE accounts SET phone = '', code_by_sms = 0 WHERE id = ?1`},
+	identity.TakenSMS:        {`UPDATE accounts SET phone = '', code_by_sms = 0, sms_since = 0 WHERE id = ?1`},
 	identity.TakenPending:    {`UPDATE accounts SET reset_asked = 0 WHERE id = ?1`},
 	identity.TakenDevice:     {`DELETE FROM authenticators WHERE account = ?1 AND ?2 IN ('', id)`},
-	identity.TakenKey:        {`DELETE FROM public_keys WHERE account = ?1 AND fingerprint = ?2`},
+	identity.TakenKey:        {`DELETE FROM public_keys WHERE account = ?1 AND ?2 IN ('', fingerprint)`},
 	identity.TakenUse:        {`UPDATE public_keys SET suspended = ?3 WHERE account = ?1 AND fingerprint = ?2 AND suspended = 0`},
 	identity.TakenAfter:      {`UPDATE accounts SET ends = ?2 * 1000000 WHERE id = ?1 AND (ends = 0 OR ends > ?2 * 1000000)`},
+	takenClaim:               {`UPDATE public_keys SET proven = 0, shared = '' WHERE account = ?1 AND fingerprint = ?2`},
 }
+
+// takenClaim and a fingerprint are what a key was proven or shared to be that was
+// removed and added anew; no log says it so.
+const takenClaim = "claim:"
 
 // parted is a word and what follows its colon.
 func parted(w string) (kind, what string) {
@@ -55,14 +60,16 @@ func understood(w string) bool {
 }
 
 // apply does it, in one transaction, and notes what had an effect.
-func (r *reconciling) apply(ctx context.Context, tx *sql.Tx) error {
+func (r *reconciling) apply(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	for _, id := range slices.Sorted(maps.Keys(r.takes)) {
 		t := r.takes[id]
-		if err := t.apply(ctx, tx, id, r.last()); err != nil {
+		words := t.words()
+		took, err := t.apply(ctx, tx, id, words, r.last())
+		if err != nil {
 			return err
 		}
-		if len(t.words) > 0 {
-			r.note(id, t.said())
+		if took {
+			r.note(id, said(words))
 		}
 		for node, generation := range t.of {
 			if generation == 0 {
@@ -90,8 +97,14 @@ func (r *reconciling) apply(ctx context.Context, tx *sql.Tx) error {
 			micros(f.at), f.account, f.what))
 	}
 	for _, f := range r.forgot {
-		errs = append(errs, again(f.account, "a remembered key", `DELETE FROM remembered_keys WHERE account = ? AND fingerprint = ? AND since <= ?`,
+		errs = append(errs, again(f.account, "a remembered key", `DELETE FROM remembered_keys WHERE account = ? AND ? IN ('', fingerprint) AND since <= ?`,
 			f.account, f.what, micros(f.at)))
+	}
+	for _, g := range r.given {
+		// As Give does; but one whose uses the database lacks goes, too.
+		errs = append(errs, again(g.account, "an approval that another one replaced", `DELETE FROM approvals WHERE account = ? AND approver = ? AND request <> ?
+			AND target = ? AND source = ? AND rule = ? AND at <= ? AND id NOT IN (SELECT approval FROM approval_uses)`,
+			g.account, g.by, g.request, g.target, g.source, g.rule, micros(g.at)))
 	}
 	for _, w := range r.withdrawn {
 		errs = append(errs, again(w.account, "an approval that was withdrawn", `DELETE FROM approvals WHERE account = ? AND request = ? AND approver = ?`,
@@ -104,6 +117,7 @@ func (r *reconciling) apply(ctx context.Context, tx *sql.Tx) error {
 			AND (SELECT count(*) FROM approval_uses WHERE approval = p.id) < uses AND NOT EXISTS (SELECT 1 FROM approval_uses WHERE session = ?1)`,
 			u.session, u.account, u.target, u.source, micros(u.at), u.approvers))
 	}
+	errs = append(errs, r.bounds.apply(ctx, tx, r.putBack(), now, r.note))
 	if r.putBack() {
 		// Whatever was spent until then and has no record of its own.
 		_, err := tx.ExecContext(ctx, `UPDATE authenticators SET last_step = ?1 WHERE last_step < ?1`, secret.NewestStep(r.last()))
@@ -132,28 +146,33 @@ func (r *reconciling) last() (at time.Time) {
 	return at
 }
 
-func (t *taking) apply(ctx context.Context, tx *sql.Tx, id string, at time.Time) error {
-	if len(t.words) == 0 {
+// apply takes what words say, and tells whether that is anything.
+func (t *taking) apply(ctx context.Context, tx *sql.Tx, id string, words []string, at time.Time) (took bool, err error) {
+	for _, w := range words {
+		kind, what := parted(w)
+		// An end that the account has, or an earlier one, is no loss.
+		took = took || kind != identity.TakenAfter
+		for _, statement := range retakes[kind] {
+			n, err := affected(tx.ExecContext(ctx, statement, id, what, micros(at)))
+			if err != nil {
+				return false, err
+			}
+			took = took || n > 0
+		}
+	}
+	if !took {
 		// The log has had this generation, whatever it gave: were it used for another
 		// change, that one would pass for applied.
 		_, err := tx.ExecContext(ctx, `UPDATE accounts SET generation = max(generation, ?) WHERE id = ?`, t.generation, id)
-		return err
-	}
-	for _, w := range t.words {
-		kind, what := parted(w.text)
-		for _, statement := range retakes[kind] {
-			if _, err := tx.ExecContext(ctx, statement, id, what, micros(at)); err != nil {
-				return err
-			}
-		}
+		return false, err
 	}
 	for _, table := range []string{"remembered_keys", "approvals", "waiters"} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE account = ?`, id); err != nil {
-			return err
+			return false, err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE accounts SET generation = max(generation + 1, ?), epoch = epoch + 1 WHERE id = ?`, t.generation, id)
-	return err
+	_, err = tx.ExecContext(ctx, `UPDATE accounts SET generation = max(generation + 1, ?), epoch = epoch + 1 WHERE id = ?`, t.generation, id)
+	return true, err
 }
 
 // alarms are the events about it.
@@ -191,28 +210,4 @@ func (r *reconciling) noted() (at time.Time) {
 		}
 	}
 	return at
-}
-
-// said is t in words for an operator, with what to do about it.
-func (t *taking) said() string {
-	var out []string
-	var lost bool
-	for _, w := range t.words {
-		kind, what := parted(w.text)
-		s := map[string]string{
-			identity.TakenAccount: "the account", identity.TakenDisabled: "any login (disabled)", identity.TakenProven: "remembered keys",
-			identity.TakenPassphrase: "the passphrase", identity.TakenTemporary: "the temporary passphrase", identity.TakenRecovery: "the recovery codes",
-			identity.TakenRealm: "the directory", identity.TakenSMS: "the number for codes", identity.TakenPending: "a pending reset",
-			identity.TakenDevice: "an authenticator", identity.TakenKey: "key " + what, identity.TakenUse: "the use of key " + what, identity.TakenAfter: "the time after its end",
-		}[kind]
-		lost = lost || kind == identity.TakenPassphrase || kind == identity.TakenDevice
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	say := strings.Join(out, ", ")
-	if lost {
-		say += "; a new start: entry user reset"
-	}
-	return say
 }
