@@ -287,16 +287,16 @@ func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duratio
 
 // share ends a dialogue that hesitates, of the source that has most of them, if it
 // has more than one may have silent connections: few addresses can't keep everybody else
-// out. A network that somebody has logged in from by now, or has an enrolment open in,
-// such as that of a course, is left alone by unknown newcomers, and everybody by those
-// that have had their turn. The caller holds a.mu.
+// out. A network that somebody has logged in from by now, and a course (see invited),
+// is left alone by unknown newcomers, and everybody by those that have had their turn. The caller holds a.mu.
 func (a *admission) share(newcomer *ticket, now time.Time) bool {
 	if !newcomer.known && !a.modest(newcomer.key, now) {
 		return false
 	}
 	talking, most, invited := map[netip.Prefix]int{}, a.perSource, a.invited()
+	spared := func(o *ticket) bool { return !newcomer.known && (a.familiar.has(o.key, now) || invited(o)) }
 	for o := range a.open {
-		if o.stage == asked && o.key != newcomer.key && (newcomer.known || !a.familiar.has(o.key, now) && !invited[o.key]) {
+		if o.stage == asked && o.key != newcomer.key && !spared(o) {
 			talking[o.key]++
 		}
 	}
@@ -306,7 +306,7 @@ func (a *admission) share(newcomer *ticket, now time.Time) bool {
 			greedy, most = key, n
 		}
 	}
-	return a.end(now, func(o *ticket) bool { return o.key == greedy && o.hesitates(now) })
+	return a.end(now, func(o *ticket) bool { return o.key == greedy && !spared(o) && o.hesitates(now) })
 }
 
 // end ends that one of the connections that fit which makes room before the others,

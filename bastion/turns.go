@@ -31,9 +31,8 @@ func (t *ticket) outstays(now time.Time) bool {
 // takeTurns ends the dialogue that has outstayed longest, of a network that nobody
 // has logged in from, for one of a known network or one that has had hardly any of
 // the places lately: so whoever types junk slowly, from however many addresses, has
-// each address for one turn. A network where an enrolment is open, which a right
-// temporary passphrase begins, is left alone, such as that of a course. The caller
-// holds a.mu.
+// each address for one turn. A course is left alone, see invited. The caller holds
+// a.mu.
 func (a *admission) takeTurns(newcomer *ticket, now time.Time) bool {
 	if !newcomer.known && !a.modest(newcomer.key, now) {
 		return false
@@ -41,22 +40,38 @@ func (a *admission) takeTurns(newcomer *ticket, now time.Time) bool {
 	invited := a.invited()
 	var victim *ticket
 	for o := range a.open {
-		if o.outstays(now) && !a.familiar.has(o.key, now) && !invited[o.key] && (victim == nil || o.began.Before(victim.began)) {
+		if o.outstays(now) && !a.familiar.has(o.key, now) && !invited(o) && (victim == nil || o.began.Before(victim.began)) {
 			victim = o
 		}
 	}
 	return a.evict(victim, now)
 }
 
-// invited are the sources where an enrolment is open. The caller holds a.mu.
-func (a *admission) invited() map[netip.Prefix]bool {
-	all := map[netip.Prefix]bool{}
+// course is how many dialogues of its source an open enrolment, which a right
+// temporary passphrase begins, keeps from making room: those that began last. One
+// passphrase has three at most, so that it doesn't shelter a hundred.
+const course = 16
+
+// invited tells which dialogues open enrolments keep. The caller holds a.mu.
+func (a *admission) invited() func(*ticket) bool {
+	places := map[netip.Prefix]int{}
 	for o := range a.open {
 		if o.stage == enrolling {
-			all[o.key] = true
+			places[o.key] += course
 		}
 	}
-	return all
+	return func(t *ticket) bool {
+		left := places[t.key]
+		if left == 0 {
+			return false
+		}
+		for o := range a.open {
+			if o.stage == asked && o.key == t.key && o.began.After(t.began) {
+				left--
+			}
+		}
+		return left > 0
+	}
 }
 
 // modest tells whether the unknown network of a source has had hardly a turn of the

@@ -169,6 +169,49 @@ func TestACourseBesideTypists(t *testing.T) {
 	})
 }
 
+// One temporary passphrase doesn't shelter a hundred dialogues: of those beside an
+// enrolment the last sixteen are a course, the others make room.
+func TestAnEnrolmentSheltersACourse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 30, Rate: 30, Full: 30}, 8)
+		var slow []*ticket
+		for range 30 {
+			tk := d.mustTry(t, addr(1))
+			tk.answered()
+			slow = append(slow, tk)
+			time.Sleep(time.Millisecond)
+		}
+		if !slow[29].enrol("guest") {
+			t.Fatal("no enrolment")
+		}
+		d.mustTry(t, addr(1)).answered() // in its place
+		time.Sleep(turn + time.Second)
+		for _, tk := range slow[:29] { // they type, and are told again and again
+			tk.answered()
+			tk.wasRefused()
+		}
+		in := 0
+		for i := range 20 { // each from a network of its own
+			if tk, _ := d.try(addr(10 + i)); tk != nil {
+				tk.answered()
+				in++
+			}
+		}
+		if want := 30 - course; in < want {
+			t.Errorf("%d newcomers are in, want %d", in, want)
+		}
+		kept := 0
+		for _, tk := range slow[:29] {
+			if !tk.madeRoom() {
+				kept++
+			}
+		}
+		if kept < course-1 {
+			t.Errorf("%d of the old ones are left, want %d with the new one", kept, course-1)
+		}
+	})
+}
+
 // What an unknown network has had of the places is forgiven slowly, and counts for a
 // whole IPv6 /48.
 func TestTurnsAreForgiven(t *testing.T) {

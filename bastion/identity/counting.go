@@ -31,7 +31,7 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 			a.countTyped(ctx, g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted))
 		}
 	}
-	done := g.begin(d.at.Name)
+	done := g.begin(d.at.Name, typed)
 	if done == nil {
 		unseen()
 		return
@@ -240,7 +240,7 @@ func (d *dialogue) suspendKey(ctx context.Context, acct Account) error {
 // many wrong ones went before; one without a reason if there were not. Nobody else
 // is told.
 func (d *dialogue) tooManyCodes(ctx context.Context, acct Account, typed string) (verdict, error) {
-	if err := d.a.guesses.await(ctx, d.at.Name); err != nil {
+	if err := d.a.guesses.await(ctx, d.at.Name, typed); err != nil {
 		return verdict{}, err
 	}
 	f := d.a.guesses.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)

@@ -60,6 +60,11 @@ func CodeAt(seed []byte, t time.Time) string {
 	return c
 }
 
+// Pending is a wrong code of name whose passphrase is looked at until done is called.
+func (a *Authenticator) Pending(name, typed string) (done func()) {
+	return a.guesses.begin(name, typed)
+}
+
 // Settle waits until no code is being sent or counted, and lets them be again.
 func (a *Authenticator) Settle(ctx context.Context) error {
 	if err := a.Close(ctx); err != nil {

@@ -1,12 +1,14 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,13 +55,19 @@ type guesses struct {
 	typedKey []byte
 	typed    *fleeting
 
-	mu       sync.Mutex                 // guards pending and forgiven
-	pending  map[string][]chan struct{} // by name; each closed once its passphrase was looked at
-	forgiven map[string]int             // by name of an account: how often an operator has
+	mu       sync.Mutex           // guards pending and forgiven
+	pending  map[string][]pending // by name
+	forgiven map[string]int       // by name of an account: how often an operator has
+}
+
+// pending is a wrong code whose passphrase is still to be looked at.
+type pending struct {
+	typed string        // its digest
+	over  chan struct{} // closed once it was
 }
 
 func newGuesses(store Counter, keys secret.Keys) *guesses {
-	g := &guesses{limits: usualGuesses, store: store, keys: keys, typedKey: make([]byte, 32), typed: newFleeting(), pending: map[string][]chan struct{}{}, forgiven: map[string]int{}}
+	g := &guesses{limits: usualGuesses, store: store, keys: keys, typedKey: make([]byte, 32), typed: newFleeting(), pending: map[string][]pending{}, forgiven: map[string]int{}}
 	_, _ = rand.Read(g.typedKey) // never fails: crypto/rand ends the process instead
 	return g
 }
@@ -97,10 +105,24 @@ func (g *guesses) digest(name, typed string) string {
 	g.mu.Lock()
 	forgiven := g.forgiven[name]
 	g.mu.Unlock()
-	text, _ := secret.Prepare(typed) // what can't be prepared is itself
 	m := hmac.New(sha256.New, g.typedKey)
-	m.Write([]byte(text))
+	m.Write(spelling(typed))
 	return fmt.Sprintf("%d|%x", forgiven, m.Sum(nil))
+}
+
+// crypted is how much of a passphrase the oldest of crypt's hashes takes: this many
+// bytes, of seven bits each.
+const crypted = 8
+
+// spelling is the same for all that one directory or another takes for the same
+// passphrase: by crypt, whatever follows its eight bytes; upper and lower case; spaces
+// around. Else a thief could type a passphrase anew for each guess at the code.
+func spelling(typed string) []byte {
+	part := []byte(typed[:min(len(typed), crypted)])
+	for i := range part {
+		part[i] &= 0x7f
+	}
+	return bytes.ToLower(bytes.TrimSpace(part))
 }
 
 // keyOf is the factor that a proven key is: another one if it is added anew.
@@ -307,42 +329,42 @@ func (g *guesses) edit(ctx context.Context, f factor, now time.Time, change func
 	return nil
 }
 
-// begin notes that a passphrase of name is about to be looked at; done ends that.
-// It returns nil where too many are.
-func (g *guesses) begin(name string) (done func()) {
+// begin notes that what was typed as the passphrase of name is about to be looked
+// at; done ends that. It returns nil where too many are.
+func (g *guesses) begin(name, typed string) (done func()) {
+	this := pending{g.digest(name, typed), make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.pending[name]) >= pendingAtOnce {
 		return nil
 	}
-	over := make(chan struct{})
-	g.pending[name] = append(g.pending[name], over)
+	g.pending[name] = append(g.pending[name], this)
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		close(over)
-		rest := g.pending[name][:0:0]
-		for _, c := range g.pending[name] {
-			if c != over {
-				rest = append(rest, c)
-			}
-		}
+		close(this.over)
+		rest := slices.DeleteFunc(slices.Clone(g.pending[name]), func(p pending) bool { return p == this })
 		if g.pending[name] = rest; len(rest) == 0 {
 			delete(g.pending, name)
 		}
 	}
 }
 
-// await returns once what came before for name has been counted, so that wrong
-// codes which are tried at once with a right one can't outrun their count. What a
-// passphrase may wait for its turn bounds it.
-func (g *guesses) await(ctx context.Context, name string) error {
+// await returns once what came before behind the same passphrase of name has been
+// counted, so that wrong codes which are tried at once with a right one can't outrun
+// their count. What a passphrase may wait for its turn bounds it; what strangers type
+// has no part in it.
+func (g *guesses) await(ctx context.Context, name, typed string) error {
+	digest := g.digest(name, typed)
 	g.mu.Lock()
-	before := append([]chan struct{}(nil), g.pending[name]...)
+	before := slices.Clone(g.pending[name])
 	g.mu.Unlock()
-	for _, over := range before {
+	for _, p := range before {
+		if p.typed != digest {
+			continue
+		}
 		select {
-		case <-over:
+		case <-p.over:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

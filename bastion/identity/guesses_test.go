@@ -402,6 +402,35 @@ func TestStolenDirectoryPassphrase(t *testing.T) {
 	}
 }
 
+// TestASpellingForEachGuess: what a directory may take for the same passphrase counts
+// as the same, so that a thief can't type it anew for each guess at the code.
+func TestASpellingForEachGuess(t *testing.T) {
+	w, _, u := inRealm(t, nil)
+	for i, typed := range []string{
+		kept + "1", kept[:8], kept[:8] + " and whatever follows", strings.ToUpper(kept), strings.ToUpper(kept[:1]) + kept[1:],
+		kept + " ", kept[:4] + "\xf2" + kept[5:] + "x", kept[:8] + "\x00", "A PHRASe of another end", kept,
+	} {
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, typed}, round{askCode, u.wrongCode()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+		w.settled()
+	}
+	_, err := w.login(from(attempt("alice"), "203.0.113.77"), round{askPass, kept}, round{askCode, u.code()}, round{"Right, but refused…", ""})
+	wantErr(t, err, identity.ErrAbandoned)
+}
+
+// TestStrangersDelayNobody: a right login waits for what was typed before it behind
+// its own passphrase, not for the guesses of others.
+func TestStrangersDelayNobody(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	for range 16 {
+		defer w.a.Pending("alice", "a stranger's guess")()
+	}
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestGuessesInsideAConnection: who has taken a connection over guesses at the codes
 // of its commands within the same limits.
 func TestGuessesInsideAConnection(t *testing.T) {
