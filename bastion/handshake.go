@@ -207,12 +207,20 @@ func (l *login) remembered(m ssh.ConnMetadata, user string, key ssh.PublicKey, a
 	if _, err := l.name(m); err != nil {
 		return nil, true, err
 	}
-	if r := l.s.gate.Early(l.ctx, user); r != nil {
-		l.s.connectionRefused(l.source, r.Code.String())
-		l.banner("entry: " + r.Text)
+	// The pace of the account is asked for what goes on record under its name alone: who
+	// has but the key of somebody else uses none of it up.
+	var early *access.Refused
+	who, ok, err := l.s.o.Auth.Remembered(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, func(ctx context.Context) error {
+		if early = l.s.gate.Early(ctx, user); early != nil {
+			return errRefused
+		}
+		return nil
+	})
+	if early != nil {
+		l.s.connectionRefused(l.source, early.Code.String())
+		l.banner("entry: " + early.Text)
 		return nil, true, &ssh.PartialSuccessError{}
 	}
-	who, ok, err := l.s.o.Auth.Remembered(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key})
 	if err == nil && !ok {
 		return nil, false, nil
 	}

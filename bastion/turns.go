@@ -37,11 +37,26 @@ func (a *admission) takeTurns(newcomer *ticket, now time.Time) bool {
 	if !newcomer.known && !a.modest(newcomer.key, now) {
 		return false
 	}
-	invited := a.invited()
-	var victim *ticket
+	invited, talking := a.invited(), map[netip.Prefix]int{}
 	for o := range a.open {
-		if o.outstays(now) && !a.familiar.has(o.key, now) && !invited(o) && (victim == nil || o.began.Before(victim.began)) {
-			victim = o
+		if o.stage == asked {
+			talking[o.key]++
+		}
+	}
+	// Among networks with a login before, those that have many make room for one that
+	// has none.
+	known := func(o *ticket) bool { return newcomer.known && talking[newcomer.key] == 0 && talking[o.key] > 1 }
+	var victim *ticket
+	for _, may := range []func(*ticket) bool{func(o *ticket) bool { return !a.familiar.has(o.key, now) }, known} {
+		for o := range a.open {
+			if victim == nil || o.began.Before(victim.began) {
+				if o.outstays(now) && !invited(o) && may(o) {
+					victim = o
+				}
+			}
+		}
+		if victim != nil {
+			break
 		}
 	}
 	return a.evict(victim, now)

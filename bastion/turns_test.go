@@ -212,6 +212,39 @@ func TestAnEnrolmentSheltersACourse(t *testing.T) {
 	})
 }
 
+// Nor do networks with a login before, that keep all places, theirs included, with
+// dialogues that outstay their turn, keep out one that has none.
+func TestKnownNetworksMakeRoomForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 8, Rate: 30, Full: 16}, 8)
+		for i := range 4 {
+			d.mustTry(t, addr(i)).leave(true)
+		}
+		d.mustTry(t, addr(9000)).leave(true)
+		var all []*ticket
+		for i := range 24 {
+			tk := d.mustTry(t, addr(i%3))
+			tk.answered()
+			all = append(all, tk)
+		}
+		time.Sleep(turn + time.Second)
+		for _, tk := range all {
+			tk.answered()
+			tk.wasRefused()
+		}
+		began := time.Now()
+		tk := d.mustTry(t, addr(9000))
+		tk.answered()
+		if waited := time.Since(began); waited > patience {
+			t.Errorf("it waits for %s", waited)
+		}
+		// One that has a dialogue open takes no other one's place.
+		if tk, _ := d.try(addr(9000)); tk != nil {
+			t.Error("a second one got a place")
+		}
+	})
+}
+
 // What an unknown network has had of the places is forgiven slowly, and counts for a
 // whole IPv6 /48.
 func TestTurnsAreForgiven(t *testing.T) {

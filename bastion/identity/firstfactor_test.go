@@ -239,12 +239,12 @@ func TestRealmAndKeys(t *testing.T) {
 		t.Fatalf("%v %q", err, id.Method())
 	}
 	asked := dir.times()
-	id, ok, err := w.a.Remembered(t.Context(), at)
+	id, ok, err := w.a.Remembered(t.Context(), at, nil)
 	if !ok || err != nil || id.Method() != "publickey+remembered" || id.Realm() != "duo" || dir.times() != asked {
 		t.Errorf("%v %v %q", ok, err, id.Method())
 	}
 	w.clock.Advance(13 * time.Hour)
-	if _, ok, err := w.a.Remembered(t.Context(), at); ok || err != nil {
+	if _, ok, err := w.a.Remembered(t.Context(), at, nil); ok || err != nil {
 		t.Errorf("after 13 h: %v %v", ok, err)
 	}
 }

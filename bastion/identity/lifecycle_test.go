@@ -85,7 +85,7 @@ func TestWarnings(t *testing.T) {
 	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
 		t.Fatal(err)
 	}
-	if id, ok, err := w.a.Remembered(t.Context(), at); err != nil || !ok || !slices.Equal(id.Warnings(), want) {
+	if id, ok, err := w.a.Remembered(t.Context(), at, nil); err != nil || !ok || !slices.Equal(id.Warnings(), want) {
 		t.Errorf("%q %v %v", id.Warnings(), ok, err)
 	}
 }

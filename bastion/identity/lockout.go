@@ -238,11 +238,15 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 // is a wrong code like any other. It is no lock: whoever has seen a code can't keep
 // its owner out.
 func (l *lockout) chargeUsed(ctx context.Context, acct Account, now time.Time) (free bool, err error) {
+	most := l.limits.account
+	if acct.Realm != "" {
+		most = 2 // a directory has few tries, and locks its users everywhere
+	}
 	err = l.editUsed(ctx, acct, now, func(t *Tally) {
 		if t.Failures == 0 || now.Sub(t.Since) >= l.limits.accountWindow {
 			*t = Tally{Since: now}
 		}
-		free = t.Failures < l.limits.account
+		free = t.Failures < most
 		t.Failures++
 	})
 	return free, err

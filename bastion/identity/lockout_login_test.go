@@ -207,7 +207,7 @@ func TestASeenCodeLocksNobodyOut(t *testing.T) {
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.LockedUntil.IsZero() {
 		t.Errorf("not locked: %v", err)
 	}
-	if _, ok, err := w.a.Remembered(t.Context(), at); !ok || err != nil {
+	if _, ok, err := w.a.Remembered(t.Context(), at, nil); !ok || err != nil {
 		t.Errorf("the remembered key: %t %v", ok, err)
 	}
 	w.clock.Advance(time.Minute)
@@ -248,6 +248,25 @@ func TestConfirm(t *testing.T) {
 	if u, err := w.a.User(t.Context(), "alice"); err != nil || !u.LockedUntil.IsZero() {
 		t.Errorf("%+v, %v", u, err)
 	}
+	// A remembered key costs no code, so whoever has taken it has four a day, on
+	// however many connections.
+	at, _ := u.withKey()
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+		t.Fatal(err)
+	}
+	var ok bool
+	if id, ok, err = w.a.Remembered(t.Context(), at, nil); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	for range 4 {
+		confirm(identity.ErrRefused, round{askPass, "no"}, round{"Not accepted…", ""})
+	}
+	from = w.log.Mark()
+	confirm(identity.ErrRefused, round{askPass, good}, round{"Too many wrong passphrases were typed here: log in with a code, from a program that is known to be yours. Press Enter to leave entry: ", ""})
+	w.wantLog(from, "login.failed too-many-failures")
+	w.clock.Advance(25 * time.Hour)
+	confirm(nil, round{askPass, good})
 	if err := w.a.Disable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}

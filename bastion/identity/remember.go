@@ -47,6 +47,9 @@ func (r remembering) network(a netip.Addr) netip.Prefix {
 	return p
 }
 
+// byRemembrance is the method of a login that nothing was typed for.
+const byRemembrance = "publickey+remembered"
+
 // RememberedKey is a key that needs no code from one network for a while.
 type RememberedKey struct {
 	Fingerprint string       `json:"fingerprint"` // SHA256:…
@@ -61,9 +64,10 @@ type RememberedKey struct {
 // together with a code from the same network within the lifetime and the account
 // still stands as it stood then. The Identity's method is "publickey+remembered"
 // and its At the time of that code, so that no chain of connections outlives it.
-// False without an error means that the dialogue has to be had. The only error
-// is ErrUnavailable. at.Key must be proven, not just offered.
-func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, bool, error) {
+// False without an error means that the dialogue has to be had. turn, if it isn't nil,
+// is called where nothing else is in the way, before anything is put on record. Errors
+// are its and ErrUnavailable. at.Key must be proven, not just offered.
+func (a *Authenticator) Remembered(ctx context.Context, at Attempt, turn func(context.Context) error) (Identity, bool, error) {
 	network := a.remembering.network(at.Source.Addr())
 	if a.remembering.Lifetime == 0 || at.Key == nil || !network.IsValid() {
 		return Identity{}, false, nil
@@ -83,10 +87,14 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt) (Identity, b
 	}
 	// Whether its source is locked, or the account after guesses at the passphrase,
 	// doesn't matter: what is proven here can't be guessed.
-	const method = "publickey+remembered"
+	if turn != nil {
+		if err := turn(ctx); err != nil {
+			return Identity{}, false, err
+		}
+	}
 	until := a.remembering.until(r)
-	id, err := d.admit(ctx, acct, Identity{method: method, at: r.Since}, &until, func(ctx context.Context) error {
-		return a.store.RecordRemembered(ctx, acct.ID, acct.Generation, d.loginInfo(now, method), r)
+	id, err := d.admit(ctx, acct, Identity{method: byRemembrance, at: r.Since}, &until, func(ctx context.Context) error {
+		return a.store.RecordRemembered(ctx, acct.ID, acct.Generation, d.loginInfo(now, byRemembrance), r)
 	})
 	if errors.Is(err, ErrRevoked) {
 		// Taken away at this very moment; the dialogue says what there is to say.

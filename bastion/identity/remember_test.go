@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -16,11 +17,37 @@ import (
 // remembers tells whether at gets in without a word.
 func (w *world) remembers(at identity.Attempt) bool {
 	w.t.Helper()
-	id, ok, err := w.a.Remembered(w.t.Context(), at)
+	id, ok, err := w.a.Remembered(w.t.Context(), at, nil)
 	if err != nil || ok != id.Valid() {
 		w.t.Errorf("remembered: %v %v", ok, err)
 	}
 	return ok
+}
+
+// Who has a registered key without a code takes no turn of the account's: the pace of
+// its logins is its owner's.
+func TestOnlyTheRememberedTakeATurn(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, _ := u.withKey()
+	turns := 0
+	turn := func(context.Context) error { turns++; return nil }
+	if _, ok, err := w.a.Remembered(t.Context(), at, turn); ok || err != nil || turns != 0 {
+		t.Errorf("%t, %v, %d turns", ok, err, turns)
+	}
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := w.a.Remembered(t.Context(), at, turn); !ok || err != nil || turns != 1 {
+		t.Errorf("%t, %v, %d turns", ok, err, turns)
+	}
+	late := errors.New("no turn")
+	from := w.log.Mark()
+	if _, ok, err := w.a.Remembered(t.Context(), at, func(context.Context) error { return late }); ok || !errors.Is(err, late) {
+		t.Errorf("%t, %v", ok, err)
+	}
+	w.wantLog(from)
 }
 
 func TestRememberedKey(t *testing.T) {
@@ -43,7 +70,7 @@ func TestRememberedKey(t *testing.T) {
 
 	mark = w.log.Mark()
 	w.clock.Advance(time.Hour)
-	id, ok, err := w.a.Remembered(t.Context(), at)
+	id, ok, err := w.a.Remembered(t.Context(), at, nil)
 	if err != nil || !ok || id.Method() != "publickey+remembered" || id.Key() != k.print || id.User() != "alice" || !id.At().Equal(first.At()) {
 		t.Fatalf("%+v %v %v", id, ok, err)
 	}
@@ -156,7 +183,7 @@ func TestStricterSettingsCountAtOnce(t *testing.T) {
 	} {
 		w.with = with
 		a := w.authenticator(w.store)
-		if _, ok, err := a.Remembered(t.Context(), at); ok || err != nil {
+		if _, ok, err := a.Remembered(t.Context(), at, nil); ok || err != nil {
 			t.Errorf("%s: %v %v", name, ok, err)
 		}
 	}
@@ -308,14 +335,14 @@ func TestRememberedNeedsStoreAndLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.log.Break(errDisk)
-	if _, ok, err := w.a.Remembered(t.Context(), at); ok || !errors.Is(err, identity.ErrUnavailable) {
+	if _, ok, err := w.a.Remembered(t.Context(), at, nil); ok || !errors.Is(err, identity.ErrUnavailable) {
 		t.Errorf("%v %v", ok, err)
 	}
 	w.log.Break(nil)
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := w.a.Remembered(t.Context(), at); ok || !errors.Is(err, identity.ErrUnavailable) {
+	if _, ok, err := w.a.Remembered(t.Context(), at, nil); ok || !errors.Is(err, identity.ErrUnavailable) {
 		t.Errorf("%v %v", ok, err)
 	}
 }

@@ -367,7 +367,7 @@ func TestKeyAndSMS(t *testing.T) {
 	}
 	w.settled()
 	before := g.sent()
-	if id, ok, err := w.a.Remembered(t.Context(), at); !ok || err != nil || id.Method() != "publickey+remembered" {
+	if id, ok, err := w.a.Remembered(t.Context(), at, nil); !ok || err != nil || id.Method() != "publickey+remembered" {
 		t.Errorf("%v %v", ok, err)
 	}
 	if g.sent() != before {

@@ -71,15 +71,20 @@ func codeAt(seed []byte, step int64) (string, error) {
 	})
 }
 
-// ParseCode returns the six digits of an answer. Around them, and once between
-// the third and the fourth (as apps show them), a space is tolerated; replay is
-// kept out by steps, not by comparing strings.
+// ParseCode returns the six digits of an answer, however they are grouped (see
+// separates) and by whichever keyboard: replay is kept out by steps, not by comparing
+// strings.
 func ParseCode(answer string) (string, bool) {
-	s := strings.Trim(answer, " ")
-	if len(s) == codeDigits+1 && s[3] == ' ' {
-		s = s[:3] + s[4:]
+	if len(answer) > 8*codeDigits {
+		return "", false
 	}
-	return s, isCode(s)
+	var s strings.Builder
+	for _, r := range answer {
+		if !separates(r) {
+			s.WriteRune(narrow(r))
+		}
+	}
+	return s.String(), isCode(s.String())
 }
 
 func isCode(s string) bool {

@@ -44,10 +44,7 @@ const unknownSymbol = '?'
 // symbol undoes how people copy one: upper case, the wide forms of East Asian
 // keyboards, and the letters that the alphabet leaves out for their look-alikes.
 func symbol(r rune) byte {
-	if narrow := width.LookupRune(r).Folded(); narrow != 0 {
-		r = narrow
-	}
-	switch r = unicode.ToLower(r); r {
+	switch r = unicode.ToLower(narrow(r)); r {
 	case 'o':
 		return '0'
 	case 'i', 'l':
@@ -59,6 +56,14 @@ func symbol(r rune) byte {
 		return unknownSymbol
 	}
 	return byte(r)
+}
+
+// narrow undoes the wide forms of letters and digits.
+func narrow(r rune) rune {
+	if n := width.LookupRune(r).Folded(); n != 0 {
+		return n
+	}
+	return r
 }
 
 // separates tells whether r only parts groups, or was copied along: white space,
