@@ -3,6 +3,7 @@ package bastion
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit/plain"
 	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
@@ -59,6 +61,10 @@ type login struct {
 	direct *opening // of that target
 	leave  func()   // forgets its login; set with direct
 
+	refused ssh.PublicKey // the last key that opens nothing; nil without any
+	keys    int           // so many
+	asked   bool          // something else was tried, which has events of its own
+
 	mu    sync.Mutex // guards timer and ended
 	timer *time.Timer
 	ended bool
@@ -88,6 +94,7 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 	intake := fastconn.NewIntake(vc)
 	sc, chans, reqs, err := ssh.NewServerConn(intake, l.config(peer, intake))
 	if err != nil { // NewServerConn has closed nc
+		l.keysRefused()
 		return nil, err
 	}
 	intake.LoggedIn()
@@ -170,15 +177,42 @@ func (l *login) offered(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions
 		pause(l.ctx, wait)
 	}
 	if !l.s.o.Auth.KnowsKey(l.ctx, user, key) {
+		l.refused = key
+		l.keys++
 		return nil, errRefused
 	}
 	return nil, nil
+}
+
+// keysRefused notes that the client came with keys alone, and none opens anything: at
+// most once a minute for a source, as connections are that are refused.
+func (l *login) keysRefused() {
+	if l.refused == nil || l.asked {
+		return
+	}
+	n, due := l.s.refusals.note(sourceOf(l.source.Addr()), identity.ReasonUnknownKey, l.s.now())
+	if !due {
+		return
+	}
+	user := l.first
+	if l.toward && l.bound == "" {
+		user = user[:strings.LastIndexByte(user, '+')]
+	}
+	detail := plain.Count(l.keys, "key") + " offered, the last of them noted"
+	if n > 1 {
+		detail += fmt.Sprintf("; %d such connections since the last such event", n)
+	}
+	at := identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: l.refused}
+	if err := l.s.o.Auth.KeysRefused(context.WithoutCancel(l.ctx), at, detail); err != nil {
+		l.s.log.Error("keys that were refused can't be noted", connFields(l.id, l.source, err)...)
+	}
 }
 
 // proven runs after the client has signed with a key that offered accepted.
 // The key is the first factor; the code follows in the dialogue, unless one
 // that was given with this key from this network still stands.
 func (l *login) proven(m ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	l.asked = true
 	user, err := l.name(m)
 	if err != nil {
 		return nil, err
@@ -246,6 +280,7 @@ func (l *login) passesThrough(user string) bool {
 
 // dialogue runs the login dialogue; key is the first factor where it is set.
 func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge, key ssh.PublicKey) (*ssh.Permissions, error) {
+	l.asked = true
 	user, err := l.name(m)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package bastion_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +18,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/bastion/identity"
 	"entry/configs"
 	"entry/e2e/testkit"
 	"entry/e2e/testkit/logbook"
@@ -241,6 +245,50 @@ func TestSlowSockets(t *testing.T) {
 	}
 }
 
+// Who comes with keys alone that open nothing leaves one event a minute, with the name
+// of an account or the hash of another, and what was offered.
+func TestKeysThatOpenNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	try := func(user string, more ...ssh.AuthMethod) {
+		t.Helper()
+		stranger := testkit.Must(ssh.NewSignerFromKey(testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)))(t)
+		if _, err := s.tryDial(&ssh.ClientConfig{User: user, HostKeyCallback: s.hostCheck(), Auth: append([]ssh.AuthMethod{ssh.PublicKeys(stranger)}, more...)}); err == nil {
+			t.Fatal("logged in")
+		}
+	}
+	const why = identity.ReasonUnknownKey
+	try("alice")
+	e := s.log.Await(t, audit.LoginFailed, why)
+	if e.User != "alice" || e.UserHash != "" || !strings.HasPrefix(e.Key, "SHA256:") || !strings.HasPrefix(e.Source, "127.0.0.1:") || e.Conn == "" || e.Detail != "1 key offered, the last of them noted" {
+		t.Errorf("%+v", e)
+	}
+	for range 3 {
+		try("alice")
+	}
+	if n := len(s.log.All(audit.LoginFailed)); n != 1 {
+		t.Errorf("%d events in a minute", n)
+	}
+	var all []audit.Event
+	for n := 1; n < 3; { // the server may be done with the last of them only once the minute is over
+		s.clock.Advance(time.Minute)
+		try("evelyn+home")
+		testkit.Eventually(t, "one more event", func() bool { all = s.log.All(audit.LoginFailed); return len(all) > n })
+		n = len(all)
+	}
+	if e := all[2]; e.User != "" || e.UserHash == "" || strings.Contains(fmt.Sprintf("%+v", all), "evelyn") || !strings.Contains(all[1].Detail, " such connections since the last such event") {
+		t.Errorf("%+v", all)
+	}
+	s.clock.Advance(time.Minute)
+	try("alice", (&prompter{s: s}).method()) // whose dialogue says more
+	s.log.Await(t, audit.LoginAbandoned, "empty-answer")
+	for _, e := range s.log.All(audit.LoginFailed)[len(all):] {
+		if e.User == "alice" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // The grace ends a dialogue in the middle, and gives its place back.
 func TestGrace(t *testing.T) {
 	t.Parallel()
@@ -259,6 +307,9 @@ func TestGrace(t *testing.T) {
 		})}})
 	if err == nil {
 		t.Fatal("logged in")
+	}
+	if e := s.log.Await(t, audit.LoginAbandoned, "no-answer"); e.User != "alice" || e.UserHash != "" {
+		t.Errorf("alice left without an answer, and the log says %+v", e)
 	}
 	testkit.Eventually(t, "the place is given back", func() bool {
 		c, err := s.tryDial(s.config("alice"))

@@ -78,6 +78,9 @@ func (a *Server) failed(ctx context.Context, user string, each func(Trouble)) (s
 		if e.Type == audit.LoginFailed {
 			each(Trouble{Time: e.Time, Type: e.Type.String(), Source: e.Source, Reason: e.Reason})
 		}
+		if e.Reason == identity.ReasonUnknownKey {
+			continue // which locks nobody out
+		}
 		if from, err := netip.ParseAddrPort(e.Source); err == nil {
 			sources = append(slices.DeleteFunc(sources, func(s netip.Addr) bool { return s == from.Addr() }), from.Addr())
 		}

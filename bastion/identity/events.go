@@ -12,6 +12,7 @@ type reason string
 
 const (
 	reasonUnknownUser     reason = "unknown-user"
+	reasonUnknownKey      reason = ReasonUnknownKey
 	reasonWrongCode       reason = "wrong-code"
 	reasonWrongPassphrase reason = "wrong-passphrase"
 	reasonCodeUsed        reason = "code-used"

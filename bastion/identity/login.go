@@ -55,6 +55,23 @@ func (a *Authenticator) KnowsKey(ctx context.Context, name string, key ssh.Publi
 	return err == nil && a.admitsKey(acct, key, a.now())
 }
 
+// ReasonUnknownKey is that of a login.failed where nothing but public keys was offered,
+// of which none opens the account.
+const ReasonUnknownKey = "unknown-key"
+
+// KeysRefused notes that a connection came to nothing that offered only public keys
+// that KnowsKey knew none of; at.Key is the last of them, detail says of how many. They
+// were never proven, and nothing is counted for them.
+func (a *Authenticator) KeysRefused(ctx context.Context, at Attempt, detail string) error {
+	d := &dialogue{a: a.core, at: at, key: ssh.FingerprintSHA256(at.Key)}
+	if _, err := d.load(ctx); err != nil {
+		return err
+	}
+	e := d.event(audit.LoginFailed, reasonUnknownKey)
+	e.Detail = detail
+	return a.report(ctx, e)
+}
+
 // again is a verdict that the next dialogue's first prompt carries.
 type again struct{ text string }
 

@@ -68,6 +68,11 @@ func (d *dialogue) end(ctx context.Context, err error) error {
 		if errors.Is(err, errNoAnswer) || ctx.Err() != nil {
 			why = reasonNoAnswer
 		}
+		if d.user == "" { // left before it was looked for: a name that an account has is told as everywhere
+			if _, loadErr := d.load(context.WithoutCancel(ctx)); loadErr != nil {
+				return loadErr
+			}
+		}
 		if logErr := d.a.report(ctx, d.event(audit.LoginAbandoned, why)); logErr != nil {
 			return logErr
 		}

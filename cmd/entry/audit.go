@@ -86,7 +86,9 @@ A time is a date (2026-03-01), a date and time (2026-03-01T09:00:00Z), both UTC
 unless they say otherwise, or an age (90m, 24h, 7d). Names that no account has
 are in the log as hashes only, since people type passphrases there. --user finds
 those too where it can read the server's secret (as root on the server); else it
-says that it didn't look for them.`,
+says that it didn't look for them. Who comes with public keys alone, of which none
+opens anything, is a login.failed of the reason unknown-key, once a minute for an
+address, with the last key's fingerprint and how many such connections there were.`,
 		Example: `  entry audit search --user alice --since 7d
   entry audit search --type login --source 192.0.2.0/24
   entry audit search --ref K7Q2MX            the reference a user was shown
