@@ -31,18 +31,17 @@ func (a *Authenticator) BlockHashes() (release func()) {
 		taken <- struct{}{}
 		<-free
 	}})
-	full := make(chan error, 8) // more than there are turns
-	for {
+	for n := 0; n < secret.AtOnce; {
+		late := make(chan error, 1)
 		go func() {
 			_, err := h.Hash(context.Background(), "")
-			full <- err
+			late <- err
 		}()
 		select {
 		case <-taken:
-			continue
-		case <-full: // no turn is left
+			n++
+		case <-late: // a busy machine let its wait pass
 		}
-		break
 	}
 	a.hasher = h
 	return func() {

@@ -32,8 +32,8 @@ var recommended = Costs{Memory: 64 << 10, Passes: 3, Threads: 4}
 const (
 	saltSize = 16 // bytes; RFC 9106 §4
 	hashSize = 32 // bytes
-	// atOnce is how many hashes run together: 64 MiB each, before any login.
-	atOnce = 2
+	// AtOnce is how many hashes run together: 64 MiB each, before any login.
+	AtOnce = 2
 	// queueDeadline is how long a hash may wait for its turn. Whoever waits
 	// longer is told that entry is busy; nothing is counted against them.
 	queueDeadline = 5 * time.Second
@@ -65,7 +65,7 @@ type HasherOptions struct {
 
 // NewHasher returns a Hasher.
 func NewHasher(o HasherOptions) *Hasher {
-	h := &Hasher{costs: o.Costs, queue: queue{free: atOnce}, wait: o.Wait, onTurn: o.OnTurn}
+	h := &Hasher{costs: o.Costs, queue: queue{free: AtOnce}, wait: o.Wait, onTurn: o.OnTurn}
 	if h.costs == (Costs{}) {
 		h.costs = recommended
 	}

@@ -82,7 +82,7 @@ func TestLongPassphraseIsNotTruncated(t *testing.T) {
 func TestQueueForHashes(t *testing.T) {
 	h := NewHasher(cheap)
 	h.wait = time.Millisecond
-	for range atOnce {
+	for range AtOnce {
 		if err := h.queue.take(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestPanicGivesItsTurnBack(t *testing.T) {
 			panic("broken")
 		}
 	}})
-	for range atOnce + 1 {
+	for range AtOnce + 1 {
 		func() {
 			defer func() {
 				if recover() == nil {

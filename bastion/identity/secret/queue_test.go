@@ -10,7 +10,7 @@ import (
 // while somebody waits.
 func TestLaterGoesLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &queue{free: atOnce}
+		q := &queue{free: AtOnce}
 		var order []string
 		start := func(name string, later bool) (end func()) {
 			over := make(chan struct{})
@@ -43,7 +43,7 @@ func TestLaterGoesLast(t *testing.T) {
 		want("later 1", "now 1", "now 2", "later 2")
 		two()
 		secondLater()
-		if q.free != atOnce || q.laterRunning || len(q.now)+len(q.later) != 0 {
+		if q.free != AtOnce || q.laterRunning || len(q.now)+len(q.later) != 0 {
 			t.Errorf("%+v", q)
 		}
 	})
