@@ -394,3 +394,35 @@ func TestEnvironmentGoesByTheList(t *testing.T) {
 		}
 	}
 }
+
+// What a program that moves files says on its standard error is a way down, which is
+// bounded where the user may not download.
+func TestATransferSaysLittleBeside(t *testing.T) {
+	for _, may := range []string{"upload", "upload, download"} {
+		r := newRig(t, "may: ["+may+"]\nrecord: full", nil)
+		r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
+			_, _ = ch.Stderr().Write([]byte(strings.Repeat("secret\n", 30_000)))
+			exitWith(ch, 0)
+		}), nil)
+		u := r.open()
+		if !u.request(t, "exec", "scp -t /data") {
+			t.Fatal("refused")
+		}
+		u.ends(t)
+		said := strings.ReplaceAll(u.stderr(), "secret\n", "")
+		n := strings.Count(u.stderr(), "secret")
+		e := r.log.Await(t, audit.ChannelClosed, "")
+		if may == "upload, download" {
+			if n != 30_000 || said != "" {
+				t.Errorf("with both rights %d lines came, and %q", n, said)
+			}
+			continue
+		}
+		if n > maxAside/7 || n < 1000 || !strings.HasSuffix(said, "entry: the program on home.tinker printed more than 65 kB beside the files, and you may not download there; ask your operator (ref ref00000)\n") || u.exit != exitEnded {
+			t.Errorf("%d lines came, and %q with status %d", n, said, u.exit)
+		}
+		if e.Reason != "transfer-stderr" {
+			t.Errorf("%+v", e)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func (s *sessionChannel) begin() {
 	})
 	stream(errorStream, "error output of a program", func() {
 		defer r.drop(s.up.Stderr())
-		_ = r.copy(&course{to: towardsClient, src: s.up.Stderr(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
+		_ = r.copy(&course{to: towardsClient, src: s.errors(), dst: s.stderr, most: most, lease: s.lease, count: &s.bytesDown})
 	})
 }
 

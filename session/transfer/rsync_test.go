@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -183,5 +184,31 @@ func TestRsyncWithoutRight(t *testing.T) {
 		}
 		alike(t, "client", sumsBelow(t, here), before[0])
 		alike(t, "target", sumsBelow(t, g.dir), before[1])
+	}
+}
+
+// What comes back from a target is bound by what went up, where the user may not
+// download.
+func TestRsyncBringsNothingDown(t *testing.T) {
+	for _, tt := range []struct {
+		may  string
+		up   int
+		want bool
+	}{{"", 0, true}, {"no", 0, false}, {"no", backAlone + 1, true}} {
+		r := &takings{entries: &[]Entry{}}
+		d := newRsync(rsyncRun{paths: []string{"x"}, needs: []Direction{Upload}}, func(way Direction) string {
+			if way == Download {
+				return tt.may
+			}
+			return ""
+		})
+		err := d.Data(true, make([]byte, tt.up), r)
+		for n := 0; n <= backAlone && err == nil; n += 32 << 10 {
+			err = d.Data(false, make([]byte, 32<<10), r)
+		}
+		var stopped *Stopped
+		if (err == nil) != tt.want || err != nil && (!errors.As(err, &stopped) || !strings.Contains(stopped.Reason, "more came back than answers an upload")) {
+			t.Errorf("%+v: %v", tt, err)
+		}
 	}
 }
