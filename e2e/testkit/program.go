@@ -5,6 +5,7 @@ package testkit
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"syscall"
@@ -78,10 +79,16 @@ func OwnGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }
 
-// KillGroup ends the process group of a command that OwnGroup prepared.
+// KillGroup ends the process group of a command that OwnGroup prepared, or what the
+// command has left of it. The number of a group without members goes to another
+// process sooner or later, whose group it is then: that one is left alone.
 func KillGroup(cmd *exec.Cmd) {
+	pid := cmd.Process.Pid
+	if errors.Is(cmd.Process.Signal(syscall.Signal(0)), os.ErrProcessDone) && syscall.Kill(pid, 0) == nil {
+		return // the command was waited for, so whoever has its number isn't it
+	}
 	// ESRCH only says that it is over already.
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
 }
 
 // Program is a program that runs beside a test.

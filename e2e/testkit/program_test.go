@@ -3,6 +3,7 @@
 package testkit
 
 import (
+	"fmt"
 	"os/exec"
 	"regexp"
 	"testing"
@@ -38,4 +39,24 @@ func TestPrograms(t *testing.T) {
 	}
 	p.Kill()
 	Eventually(t, "the whole group is gone", func() bool { return exec.Command("kill", "-0", pid).Run() != nil })
+}
+
+// What took the number of a program that has ended isn't ended in its place; what the
+// program has left behind is.
+func TestKillGroupEndsNobodyElse(t *testing.T) {
+	t.Parallel()
+	left := Start(t, "sh", exec.Command("sh", "-c", "sleep 1000 </dev/null >/dev/null 2>&1 & echo $!"))
+	child := left.WaitFor(regexp.MustCompile(`(\d+)\n`))[1]
+	left.Wait()
+	other := Start(t, "sleep", exec.Command("sleep", "1000"))
+	ended := exec.Command("true")
+	OwnGroup(ended)
+	Check(t, ended.Run())
+	ended.Process.Pid = other.Cmd.Process.Pid // as the kernel gives numbers out again
+	KillGroup(ended)
+	KillGroup(left.Cmd)
+	Eventually(t, "its child is gone", func() bool { return exec.Command("kill", "-0", child).Run() != nil })
+	if !other.Running() || exec.Command("kill", "-0", fmt.Sprint(other.Cmd.Process.Pid)).Run() != nil {
+		t.Error("another program was ended")
+	}
 }
