@@ -37,7 +37,7 @@ func text(next func() (recording.Frame, error), w io.Writer, h recording.Header,
 }
 
 const textLegend = "# Times are UTC. -1.0s: it stood there that long, then was erased or overwritten.\n" +
-	"# ~: drawn again and again, here what changed. #: a note of entry's.\n" +
+	"# ~: drawn again and again, here what changed (…: something between it did not). #: a note of entry's.\n" +
 	"# ?: in a control string, which most terminals hide and some show; titles, each once, and what went to the clipboard (52;).\n"
 
 const (

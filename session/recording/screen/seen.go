@@ -325,8 +325,10 @@ func (t *Transcript) tellGone(group []*seen, own, all bool) {
 // line.
 func blankNow(r *row) bool { return r == nil || blankCells(r.cells) }
 
-// appendWords adds the words that go, but for those that are drawing.
+// appendWords adds the words that go, but for those that are drawing, with a mark where
+// others stand between them: words side by side were so on the screen.
 func (t *Transcript) appendWords(s *seen, all bool) {
+	left := false
 	for x := 0; x < len(s.cells); {
 		end := s.word(x)
 		if end == x {
@@ -341,7 +343,11 @@ func (t *Transcript) appendWords(s *seen, all bool) {
 		}
 		if goes && letters && len(t.text) > 0 {
 			t.text = append(t.text, ' ')
+			if left {
+				t.text = append(t.text, "… "...)
+			}
 		}
+		left = !goes || !letters
 		for i := x; i < end && goes; i++ {
 			if s.cells[i].told = true; letters {
 				t.text = t.appendSeen(t.text, s.cells[i].glyph)

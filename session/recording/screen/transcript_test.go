@@ -116,3 +116,11 @@ func TestTranscriptOfProgress(t *testing.T) {
 		}
 	}
 }
+
+// Of a line that is told in pieces, what stood between them isn't left out in silence.
+func TestTranscriptMarksWhatIsLeftOut(t *testing.T) {
+	got := transcribe(40, 5, []piece{{0, "abcdefgh xxx > yyy"}, {1000, "\rabcdefgh one > two"}, {2000, "\rabcdefgh ONE > TWO"}})
+	if want := []string{"0-abcdefgh xxx > yyy", "1000~one … two", "2000 abcdefgh ONE > TWO"}; strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
