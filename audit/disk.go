@@ -8,6 +8,9 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"entry/audit/names"
+	"entry/audit/room"
 )
 
 // disk is what durability depends on; tests put faults and waits in its place.
@@ -18,8 +21,8 @@ type disk interface {
 	// Where only the data and the size matter, that is all it waits for.
 	sync(f *os.File, dataOnly bool) error
 	rename(dir *os.Root, from, to string) error
-	// free returns how many bytes may still be written on dir's file system.
-	free(dir *os.File) (int64, error)
+	// free returns how much may still be written on dir's file system.
+	free(dir *os.File) (room.Free, error)
 }
 
 type realDisk struct{}
@@ -43,12 +46,30 @@ func (realDisk) sync(f *os.File, dataOnly bool) error {
 
 func (realDisk) rename(dir *os.Root, from, to string) error { return dir.Rename(from, to) }
 
-func (realDisk) free(dir *os.File) (int64, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Fstatfs(int(dir.Fd()), &st); err != nil {
-		return 0, os.NewSyscallError("fstatfs", err)
+func (realDisk) free(dir *os.File) (room.Free, error) { return room.Of(dir) }
+
+// exchange puts from and to, both files of the log's directory, in each other's place
+// at once; on a file system that can't, from takes to's.
+func (l *Log) exchange(from, to string) error {
+	done, err := names.Exchange(l.parent, from, to)
+	if done || err != nil {
+		return err
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil // the fields' types differ between architectures
+	l.spared = false
+	return l.disk.rename(l.dir, from, to)
+}
+
+// keepSpare makes the file that a checkpoint is written to where the file system can't
+// have another one. Without it, a checkpoint needs a file that is made for it.
+func (l *Log) keepSpare() {
+	f, err := l.dir.OpenFile(checkpointSpare, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return
+	}
+	if info, serr := f.Stat(); serr == nil && info.Size() == 0 { // with room for what it is to hold
+		_, err = f.Write(make([]byte, maxCheckpoint))
+	}
+	l.spared = errors.Join(err, f.Close()) == nil
 }
 
 // lockWait is how long Open insists: Inspect holds the lock for an instant to

@@ -23,12 +23,15 @@
 //
 // Under Options.Reserve the log goes on and says so (Space, SpaceChanged,
 // alarm.log-space): what depends on it begins nothing, then ends what runs, while
-// there still is room for what has to be written about that.
+// there still is room for what has to be written about that. Free files (inodes) count
+// as bytes do; where none is left, a spare one takes the next checkpoint, and changes
+// places with the one before.
 //
 // # What lies on disk
 //
 //	DIR/events.jsonl      the log; the RFC 6962 leaf is the exact line, without its newline
 //	DIR/checkpoint        the signed tree head (C2SP tlog-checkpoint, signed note)
+//	DIR/checkpoint.spare  a file for the next one, where the disk has no other; it may hold an older one
 //	DIR/hashes            tlog's stored hashes, 32 bytes each: a cache, rebuilt when missing or wrong
 //	DIR/lock              flock of the one writer
 //	DIR/aside.*           what a start found beyond the checkpoint, and set aside

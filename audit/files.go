@@ -8,13 +8,14 @@ import (
 
 // File names within the log directory and the witness directory.
 const (
-	eventsName     = "events.jsonl"
-	checkpointName = "checkpoint"
-	checkpointTemp = "checkpoint.new"
-	hashesName     = "hashes"
-	hashesTemp     = "hashes.new"
-	lockName       = "lock"
-	witnessName    = "checkpoints"
+	eventsName      = "events.jsonl"
+	checkpointName  = "checkpoint"
+	checkpointTemp  = "checkpoint.new"
+	checkpointSpare = "checkpoint.spare"
+	hashesName      = "hashes"
+	hashesTemp      = "hashes.new"
+	lockName        = "lock"
+	witnessName     = "checkpoints"
 )
 
 // readSmall reads a file that must not exceed max bytes.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,22 +77,10 @@ func typesOf(all []Event) []Type {
 // TestSpaceOnASmallDisk fills a real file system by degrees, then wholly, from
 // another program: the log says what there is, loses nothing, and comes back.
 func TestSpaceOnASmallDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Log("only root can mount a small file system; nothing was tested")
+	p := newPlace(t)
+	if !mountSmall(t, p.dir, "size=8m") {
 		return
 	}
-	p := newPlace(t)
-	if err := os.Mkdir(p.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mount("audit", p.dir, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "size=8m,mode=0700"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(p.dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
 	o := p.options()
 	o.Reserve = 4 << 20
 	l, err := Open(p.dir, o)
@@ -265,4 +254,106 @@ func TestLogSeesABatchIntoARenamedFile(t *testing.T) {
 	if _, err := p.verify(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestFilesOnASmallDisk takes the files of a real file system by degrees, then all of
+// them, and leaves its bytes: the log says so as of bytes, and goes on without one.
+func TestFilesOnASmallDisk(t *testing.T) {
+	p := newPlace(t)
+	if !mountSmall(t, p.dir, "size=64m,nr_inodes=256") {
+		return
+	}
+	o := p.options()
+	o.Reserve = 16 << 20 // 64 files
+	l, err := Open(p.dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, Event{Type: ServerStarted})
+	made := 0
+	fill := func(leave uint64) {
+		t.Helper()
+		for {
+			var st syscall.Statfs_t
+			if err := syscall.Statfs(p.dir, &st); err != nil {
+				t.Fatal(err)
+			}
+			if st.Ffree <= leave {
+				return
+			}
+			f, err := os.Create(filepath.Join(p.dir, "filler."+strconv.Itoa(made)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			made++
+			_ = f.Close() // it is empty
+		}
+	}
+	for _, step := range []struct {
+		leave uint64
+		want  Space
+	}{{70, Ample}, {50, Reserved}, {20, Scarce}, {4, Spent}, {0, Spent}} {
+		fill(step.leave)
+		testkit.Eventually(t, "space "+step.want.String(), func() bool { return l.Space() == step.want })
+		for range 3 { // each has another checkpoint
+			mustAppend(t, l, Event{Type: LoginFailed, Reason: step.want.String()})
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.verify(); err != nil {
+		t.Error(err)
+	}
+	// A start needs none either.
+	if l, err = Open(p.dir, o); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, Event{Type: ServerStarted})
+	for i := range made {
+		if err := os.Remove(filepath.Join(p.dir, "filler."+strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Eventually(t, "space ample", func() bool { return l.Space() == Ample })
+	mustAppend(t, l, Event{Type: ServerStopped})
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.verify(); err != nil {
+		t.Error(err)
+	}
+	var said []string
+	for _, e := range events(t, p.dir) {
+		if e.Type == AlarmLogSpace {
+			said = append(said, e.Reason)
+			if !strings.Contains(e.Detail, " more files (inodes) can be made)") {
+				t.Errorf("said %s", e.Detail)
+			}
+		}
+	}
+	if want := []string{"reserved", "scarce", "spent", "spent", "ample"}; !slices.Equal(said, want) {
+		t.Errorf("said %q, want %q", said, want)
+	}
+}
+
+// mountSmall mounts a file system of that size at dir, as only root can.
+func mountSmall(t *testing.T, dir, size string) bool {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Log("only root can mount a small file system; nothing was tested")
+		return false
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("audit", dir, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, size+",mode=0700"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -51,6 +52,7 @@ type Log struct {
 	dir     *os.Root
 	parent  *os.File // dir, for its fsync
 	reserve int64    // bytes; 0 is none
+	spared  bool     // there is a file for the next checkpoint, where no other one can be made
 	witness *witness // nil without
 	still   bool     // nothing is made or written: see Still
 
@@ -317,6 +319,9 @@ func (l *Log) publish(c checkpoint) error {
 	if l.checkpoint.File != nil {
 		_ = l.checkpoint.Close() // it was only held
 	}
+	if !l.spared {
+		l.keepSpare()
+	}
 	if l.checkpoint, err = keep(f, filepath.Join(l.path, checkpointName)); err != nil {
 		return err
 	}
@@ -330,9 +335,28 @@ func (l *Log) publish(c checkpoint) error {
 }
 
 // replace writes a file beside name and renames it to name: durably, once the
-// directory is synced. It returns the file, to be closed.
+// directory is synced. It returns the file, to be closed. Where the file system has no
+// other file left for a checkpoint, the spare one is it, and the checkpoint before
+// becomes the spare one.
 func (l *Log) replace(temp, name string, fill func(*os.File) error) (_ *os.File, err error) {
 	f, err := l.dir.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	rename := func(from, to string) error { return l.disk.rename(l.dir, from, to) }
+	if noSpace(err) && name == checkpointName {
+		// Written over, not emptied first: it has room, and whoever reads it as the
+		// checkpoint that it was finds one or the other.
+		if spare, serr := l.dir.OpenFile(checkpointSpare, os.O_RDWR, 0); serr == nil {
+			f, err, temp, rename = spare, nil, checkpointSpare, l.exchange
+			write := fill
+			fill = func(f *os.File) error {
+				err := write(f)
+				if err != nil {
+					return err
+				}
+				end, err := f.Seek(0, io.SeekCurrent)
+				return errors.Join(err, f.Truncate(end))
+			}
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", temp, err)
 	}
@@ -347,7 +371,7 @@ func (l *Log) replace(temp, name string, fill func(*os.File) error) (_ *os.File,
 	if err := l.disk.sync(f, false); err != nil {
 		return nil, fmt.Errorf("sync %s: %w: %w", temp, errUnsynced, err)
 	}
-	if err := l.disk.rename(l.dir, temp, name); err != nil {
+	if err := rename(temp, name); err != nil {
 		return nil, fmt.Errorf("rename %s: %w", temp, err)
 	}
 	return f, nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"entry/audit/names"
+	"entry/audit/room"
 )
 
 // lookEvery is how often the writer looks after its files and its disk while
@@ -142,14 +143,14 @@ func (l *Log) look() {
 	}
 	free, err := l.disk.free(l.parent)
 	if err == nil && l.witness != nil {
-		var there int64
-		if there, err = l.disk.free(l.witness.parent); err == nil {
-			free = min(free, there)
+		var there room.Free
+		if there, err = l.disk.free(l.witness.parent); err == nil && there.Bytes < free.Bytes {
+			free = there
 		}
 	}
 	now := Spent // fail closed: what can't be measured may be nothing
 	if err == nil {
-		now = spaceOf(free, l.reserve, l.Space())
+		now = spaceOf(free.Bytes, l.reserve, l.Space())
 	}
 	if now == l.Space() {
 		return
@@ -159,7 +160,7 @@ func (l *Log) look() {
 	case l.changed <- struct{}{}:
 	default: // whoever comes to look finds the latest
 	}
-	e := Event{Type: AlarmLogSpace, Reason: now.String(), Detail: fmt.Sprintf("%s (%d bytes are free)", now.means(), free)}
+	e := Event{Type: AlarmLogSpace, Reason: now.String(), Detail: fmt.Sprintf("%s (%s)", now.means(), free)}
 	_ = l.commit([]*request{{bodies: [][]byte{e.appendBody(nil)}}}) // what fails for good says so itself; else the next one tells
 }
 

@@ -74,8 +74,9 @@ type Audit struct {
 	// Default "witness".
 	Witness string
 	// Reserve is how many bytes must stay free on the log's disk and on the
-	// witness's: below that no session starts, below half of it all end, and below
-	// an eighth nobody gets in. Default 128MiB, at least 1MiB.
+	// witness's, and the same part of their files (inodes): below that no session
+	// starts, below half of it all end, and below an eighth nobody gets in. Default
+	// 128MiB, at least 1MiB.
 	Reserve int64
 	// Key is the file with the signer, PublicKey the one with its verifier.
 	// Defaults "keys/audit.key" and "keys/audit.pub".
@@ -91,8 +92,8 @@ type Recording struct {
 	Auditors string
 	// Labs gives, for some labs, a file of recipients of their own instead.
 	Labs map[string]string
-	// Reserve is how many bytes must stay free: below that no session starts.
-	// Default 1GiB, at least 1MiB.
+	// Reserve is how many bytes must stay free, and the same part of the disk's files
+	// (inodes): below that no session starts. Default 1GiB, at least 1MiB.
 	Reserve int64
 	// Quota is how many bytes one user's recordings may take; 0 is no quota.
 	// Default 0.

@@ -90,3 +90,34 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// Two files change places with all that they are; one that isn't there is an error.
+func TestExchange(t *testing.T) {
+	path := t.TempDir()
+	dir, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(filepath.Join(path, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done, err := names.Exchange(dir, "a", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"a": "a", "b": "b"}
+	if done {
+		want = map[string]string{"a": "b", "b": "a"}
+	}
+	for name, is := range want {
+		if b, err := os.ReadFile(filepath.Join(path, name)); err != nil || string(b) != is {
+			t.Errorf("%s is %q, %v", name, b, err)
+		}
+	}
+	if done, err := names.Exchange(dir, "a", "c"); done || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("with nothing: %t, %v", done, err)
+	}
+}

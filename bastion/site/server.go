@@ -263,7 +263,7 @@ func (s *Server) makeRoom() {
 		return
 	}
 	ended := s.bastion.Access().MakeRoom()
-	s.log.Error("THE AUDIT LOG'S DISK IS ALMOST FULL: make room on it, or on the witness's", zap.String("space", space.String()),
+	s.log.Error("THE AUDIT LOG'S DISK IS ALMOST FULL: make room on it, or on the witness's, of bytes (df) or of files (df -i)", zap.String("space", space.String()),
 		zap.Int64("reserve in bytes", s.cfg.Audit.Reserve), zap.Int("sessions ended", ended))
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"entry/audit/names"
+	"entry/audit/room"
 	"entry/session/recording"
 )
 
@@ -166,11 +167,8 @@ func (d *directory) syncAll() error {
 }
 
 func (d *directory) free() (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(d.dir.Fd()), &st); err != nil {
-		return 0, os.NewSyscallError("fstatfs", err)
-	}
-	return int64(st.Bavail) * int64(st.Bsize), nil // the fields' types differ between architectures
+	f, err := room.Of(d.dir)
+	return f.Bytes, err
 }
 
 func (d *directory) close() error { return errors.Join(d.dir.Close(), d.root.Close()) }
