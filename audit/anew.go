@@ -107,7 +107,7 @@ func prepare(o Anew, next string) error {
 	if err != nil {
 		return errors.New("the auditor's signing key is malformed") // x/mod's error may hold it
 	}
-	public, err := publicOf(strings.TrimSpace(o.Auditor))
+	public, err := PublicOf(strings.TrimSpace(o.Auditor))
 	if err != nil {
 		return err
 	}

@@ -139,15 +139,15 @@ func ReadKey(path string) (string, error) {
 // verifierOf returns the verifier that belongs to a signer's text, which Open
 // needs to judge the checkpoint it finds. Errors don't quote the text.
 func verifierOf(signer string) (note.Verifier, error) {
-	text, err := publicOf(signer)
+	text, err := PublicOf(signer)
 	if err != nil {
 		return nil, err
 	}
 	return note.NewVerifier(text)
 }
 
-// publicOf is the verifier key of a signing key, both in their text form.
-func publicOf(signer string) (string, error) {
+// PublicOf is the verifier key of a signing key, both in their text form.
+func PublicOf(signer string) (string, error) {
 	// PRIVATE+KEY+name+hash+base64(algorithm, seed)
 	f := strings.Split(signer, "+")
 	if len(f) < 5 {

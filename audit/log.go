@@ -45,16 +45,17 @@ const (
 
 // Log is the one writer of a log directory. It is safe for concurrent use.
 type Log struct {
-	now     func() time.Time
-	signer  note.Signer
-	disk    disk
-	path    string // of dir, absolute
-	dir     *os.Root
-	parent  *os.File // dir, for its fsync
-	reserve int64    // bytes; 0 is none
-	spared  bool     // there is a file for the next checkpoint, where no other one can be made
-	witness *witness // nil without
-	still   bool     // nothing is made or written: see Still
+	now      func() time.Time
+	signer   note.Signer
+	verifier note.Verifier // of what signer signs
+	disk     disk
+	path     string // of dir, absolute
+	dir      *os.Root
+	parent   *os.File // dir, for its fsync
+	reserve  int64    // bytes; 0 is none
+	spared   bool     // there is a file for the next checkpoint, where no other one can be made
+	witness  *witness // nil without
+	still    bool     // nothing is made or written: see Still
 
 	// Files that must stay where they are.
 	locked, events, hashes, checkpoint kept

@@ -118,6 +118,7 @@ func (l *Log) identify(dir string, o Options) (v note.Verifier, err error) {
 		return nil, errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
 	}
 	if v, err = verifierOf(key); err == nil {
+		l.verifier = v
 		l.path, err = filepath.Abs(dir)
 	}
 	return v, err

@@ -9,12 +9,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Position is how much of a log there is, and what it is.
-type Position struct {
-	Size uint64 // records
-	Root [32]byte
-}
-
 // Position is the newest state that is durable.
 func (l *Log) Position() Position { return *l.position.Load() }
 

@@ -19,6 +19,7 @@ const (
 	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back
 	AlarmLogSpace  Type = "alarm.log-space"       // appended by the log itself: Reason is the Space it has now
 	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event
+	AlarmWitness   Type = "alarm.witness"         // a witness elsewhere doesn't cosign the log, or, Reason "well", does again
 	AlarmEventRate Type = "alarm.event-rate"      // User causes more events than one may; what would cause more of them waits
 
 	ConnectionRefused Type = "connection.refused"
@@ -96,7 +97,7 @@ const (
 
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, AlarmBehind,
-	AlarmLogSpace, AlarmFileGone, AlarmEventRate,
+	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmEventRate,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
 	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, KeyProven, KeyRefused, TermsAccepted, SMSSent, SMSFailed,

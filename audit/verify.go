@@ -28,6 +28,7 @@ type VerifyOptions struct {
 type Report struct {
 	Events      uint64    // records that the checkpoint covers, all consistent
 	Last        time.Time // of the last of them
+	Root        [32]byte  // over them
 	Witnessed   uint64    // the first so many are covered by a witnessed checkpoint
 	WitnessedAt time.Time // of the last witnessed record
 
@@ -201,7 +202,7 @@ func (w *verification) run(events *os.File) (Report, error) {
 		}
 		off += lines.off
 	}
-	rep := Report{Events: w.signed.size, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps, Aside: w.aside}
+	rep := Report{Events: w.signed.size, Root: w.signed.root, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps, Aside: w.aside}
 	if p.agreed.size == w.signed.size {
 		rep.WitnessedAt = rep.Last
 	}

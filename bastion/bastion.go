@@ -55,8 +55,11 @@ type Options struct {
 	Log      *zap.Logger
 	Now      func() time.Time // default time.Now
 
-	History    portal.History // of the audit log, for the portal's list of sessions; nil = live ones only
-	PortalIdle time.Duration  // a portal session ends without an answer for that long; default 10 min
+	History portal.History // of the audit log, for the portal's list of sessions; nil = live ones only
+	// Unwitnessed tells whether nothing may start because nobody vouches for the log.
+	// Nil means that something always may.
+	Unwitnessed func() bool
+	PortalIdle  time.Duration // a portal session ends without an answer for that long; default 10 min
 }
 
 // Server is the jump host. Make one with New; it is safe for concurrent use.
@@ -103,7 +106,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, cfg: cfg, log: o.Log, now: o.Now, own: own, refusals: newRefusals(), away: make(chan struct{}, maxAway),
 		admission: newAdmission(cfg.Limits.Startups, cfg.Limits.PerSource, o.Now), ctx: ctx, cancel: cancel}
 	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, Book: o.Book, Orders: o.Orders, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
-		Pace: access.Pace(cfg.Limits.Events), Space: o.Events.Space, Rescue: cfg.Operators.Rescue,
+		Pace: access.Pace(cfg.Limits.Events), Space: o.Events.Space, Unwitnessed: o.Unwitnessed, Rescue: cfg.Operators.Rescue,
 		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -81,7 +82,30 @@ type Audit struct {
 	// Key is the file with the signer, PublicKey the one with its verifier.
 	// Defaults "keys/audit.key" and "keys/audit.pub".
 	Key, PublicKey string
+	// Witnesses are others, elsewhere, who cosign the log's checkpoints. None by default.
+	Witnesses []Witness
+	// Need is how many of them have to. Default all.
+	Need int
+	// Within is how soon after a record they are asked, at most. Default 10s.
+	Within time.Duration
+	// Required ends the beginning of sessions, but of rescuers, while records are older
+	// than five minutes that fewer than Need witnesses have cosigned. Default false.
+	Required bool
 }
+
+// Witness is one that speaks C2SP tlog-witness.
+type Witness struct {
+	// URL is its submission prefix: https://…, or http://… on a loopback address.
+	URL string
+	// Key is its public key, a verifier key of signed notes, whose first part is its name.
+	Key string
+	// CA is a file of PEM certificates that the server's must chain to; "" takes the
+	// system's.
+	CA string
+}
+
+// Name is the witness's.
+func (w Witness) Name() string { name, _, _ := strings.Cut(w.Key, "+"); return name }
 
 // Recording is where recordings live and who may read them.
 type Recording struct {

@@ -26,6 +26,7 @@ const (
 	codeSpan     = "C010" // a time too short to live with
 	codeContact  = "C011" // not one line that a terminal can show
 	codeCountry  = "C012" // not what phone numbers begin with
+	codeKey      = "C013" // not a witness's public key
 )
 
 // Load reads the configuration at path. The error is [strict.Problems], all of
@@ -122,13 +123,14 @@ func (r reader) listeners(c *Config, v strict.Value) {
 }
 
 func (r reader) audit(a *Audit, v, root strict.Value) {
-	f := v.Fields("directory", "witness", "reserve", "key", "public_key")
+	f := v.Fields("directory", "witness", "reserve", "key", "public_key", "witnesses", "need", "within", "required")
 	v = or(v, root)
 	r.path(f, v, "directory", "audit.", &a.Directory)
 	r.optional(f, v, "witness", "audit.", &a.Witness)
 	a.Reserve = f.Get("reserve").Size(a.Reserve, leastReserve, mostBytes)
 	r.path(f, v, "key", "audit.", &a.Key)
 	r.path(f, v, "public_key", "audit.", &a.PublicKey)
+	r.witnesses(a, f)
 }
 
 // Sizes beyond 1 PiB are typing errors.

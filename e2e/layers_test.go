@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"session/fastconn", "session/transfer", "session/recording/spool", "session/recording/screen",
 		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "policy/compare"},
 	{"session", "session/recording/play", "bastion/access", "bastion/identity/takeover", "audit/evidence"},
-	{"bastion/admin", "bastion/portal", "bastion/store", "session/recording/find"},
+	{"bastion/admin", "bastion/portal", "bastion/store", "session/recording/find", "audit/witness"},
 	{"bastion"},
 	{"bastion/site", "cmd/entry/demohome"},
 	{"cmd/entry/demo"},

@@ -47,8 +47,11 @@ type Options struct {
 	Pace        Pace          // of one user's events
 	// Space is how much room the log has. Nil means enough.
 	Space func() audit.Space
+	// Unwitnessed tells whether nothing may begin because nobody vouches for the log.
+	// Nil means that something always may.
+	Unwitnessed func() bool
 	// Rescue are the users who may still begin something while the log or the
-	// disk for recordings is at its reserve.
+	// disk for recordings is at its reserve, or the log unwitnessed.
 	Rescue []string
 	Now    func() time.Time
 	// Trouble hears of failures that nobody waits for, for the server's own log.
@@ -79,6 +82,9 @@ func New(o Options) (*Gate, error) {
 	}
 	if o.Space == nil {
 		o.Space = func() audit.Space { return audit.Ample }
+	}
+	if o.Unwitnessed == nil {
+		o.Unwitnessed = func() bool { return false }
 	}
 	g := &Gate{o: o, now: o.Now, registry: newRegistry(), waits: newWaits(), paces: newPaces(o.Pace, o.Now), wake: make(chan struct{}, 1), dates: make(chan struct{}, 1)}
 	g.policy.Store(o.Policy)

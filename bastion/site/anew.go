@@ -11,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/plain"
+	"entry/audit/witness"
 	"entry/bastion/store"
 	"entry/configs"
 )
@@ -40,7 +41,17 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 		var behind *store.LogBehind
 		switch {
 		case err == nil:
-			return hinted(errors.Join(errors.New("the log can go on: nothing that its witness or the database knows of is missing"), s.Close()), "start the server")
+			if err := s.Close(); err != nil {
+				return err
+			}
+			known, other, err := missed(cfg)
+			if err != nil {
+				return err
+			}
+			if !other {
+				return hinted(errors.New("the log can go on: nothing that its witness or the database knows of is missing"), "start the server")
+			}
+			o.Known = known
 		case errors.Is(err, audit.ErrLocked):
 			return hinted(errors.New("a server, or an operator's verb, has the audit log"), "stop it first")
 		case errors.Is(err, audit.ErrOtherLog):
@@ -48,9 +59,11 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 		case !errors.As(err, &bad) && !errors.As(err, &behind):
 			return err
 		}
-		if o.Known, err = knownOf(cfg); err != nil {
+		known, err := knownOf(cfg)
+		if err != nil {
 			return err
 		}
+		o.Known = max(o.Known, known)
 	}
 	err := audit.BeginAnew(o)
 	switch {
@@ -60,6 +73,20 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 		return hinted(err, "entry audit auditor-key FILE makes one")
 	}
 	return err
+}
+
+// missed asks witnesses on other machines whether a log that seems whole isn't the one
+// that they know, and how many records that has, where they say.
+func missed(cfg *configs.Config) (known uint64, other bool, err error) {
+	_, err = CheckWitnesses(context.Background(), cfg)
+	if !errors.Is(err, witness.ErrBehind) && !errors.Is(err, witness.ErrForked) {
+		return 0, false, err
+	}
+	var behind *witness.Behind
+	if errors.As(err, &behind) {
+		known = behind.Known
+	}
+	return known, true, nil
 }
 
 func notMounted(err error) error {

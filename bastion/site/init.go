@@ -3,6 +3,7 @@
 package site
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"io/fs"
@@ -15,11 +16,18 @@ import (
 	"entry/session/recording"
 )
 
+// DefaultOrigin is what an audit log is called where nothing else is said.
+const DefaultOrigin = "entry"
+
 // Init makes dir into what `--dir` expects, for a server that listens on the
-// address listen. The configuration comes last,
-// so that a directory with one is whole.
-func Init(dir, listen string) error {
+// address listen. Its audit log is called origin, for ever; "" is DefaultOrigin. The
+// configuration comes last, so that a directory with one is whole.
+func Init(dir, listen, origin string) error {
 	config, err := configs.InitYAML(listen)
+	if err != nil {
+		return wrong(err)
+	}
+	signer, verifier, err := audit.GenerateKey(cmp.Or(origin, DefaultOrigin))
 	if err != nil {
 		return wrong(err)
 	}
@@ -33,10 +41,6 @@ func Init(dir, listen string) error {
 	}
 	if _, err := ca.GenerateFile(filepath.Join(dir, "keys", "user_ca"), "entry user CA"); err != nil {
 		return alreadyThere(err)
-	}
-	signer, verifier, err := audit.GenerateKey("entry")
-	if err != nil {
-		return err
 	}
 	identity, recipient, err := recording.GenerateIdentity()
 	if err != nil {

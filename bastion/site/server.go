@@ -19,6 +19,7 @@ import (
 	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/refusal"
+	"entry/audit/witness"
 	"entry/bastion"
 	"entry/bastion/admin"
 	"entry/bastion/identity"
@@ -50,6 +51,7 @@ type Server struct {
 	admin   *admin.Server
 	socket  net.Listener
 	listen  []net.Listener    // one for each of cfg.Listeners
+	pusher  *witness.Pusher   // nil without witnesses
 	serving []<-chan struct{} // each closed when a listener or the admin socket answers no more
 
 	policies *admin.Policies
@@ -114,6 +116,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.state.store.Serve(ctx, s.state.log.Name()); err != nil {
 		return nil, err
 	}
+	if err := s.startWitnesses(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.recoverSpool(ctx); err != nil {
 		return nil, err
 	}
@@ -124,7 +129,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	s.bastion, err = bastion.New(bastion.Options{
 		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Book: s.state.store, Orders: s.state.store, Auditors: k.auditorsOf,
 		HostKeys: k.Hosts, UserCA: k.UserCA, Log: log,
-		History: newest(cfg),
+		History: newest(cfg), Unwitnessed: s.unwitnessed,
 	})
 	if err != nil {
 		return nil, err
@@ -201,6 +206,9 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 		}
 	}
 	s.serve("the note of the log's position", func() { s.state.followLog(following, s.log) })
+	if s.pusher != nil {
+		s.serve("the push of checkpoints to witnesses", func() { s.followWitnesses(following) })
+	}
 	defer s.startReminding(Self(ctx))()
 	ready()
 	look := time.NewTicker(lookEvery)
@@ -334,6 +342,7 @@ func (s *Server) Close() error {
 				errs = append(errs, fmt.Errorf("append server.stopped: %w", err))
 			}
 		}
+		errs = append(errs, s.endWitnesses())
 		errs = append(errs, s.state.Close())
 	}
 	return errors.Join(errs...)

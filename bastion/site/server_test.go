@@ -25,7 +25,7 @@ import (
 func newDir(t *testing.T, policyText string) (dir string, cfg *configs.Config) {
 	t.Helper()
 	dir = filepath.Join(testkit.ShortDir(t), "d") // sockets have short paths
-	testkit.Check(t, Init(dir, "127.0.0.1:0"))
+	testkit.Check(t, Init(dir, "127.0.0.1:0", ""))
 	testkit.WriteFile(t, filepath.Join(dir, "policy.d", "lab.yaml"), policyText)
 	return dir, testkit.Must(configs.Load(filepath.Join(dir, "entry.yaml")))(t)
 }

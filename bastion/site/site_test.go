@@ -74,7 +74,7 @@ func TestInitIsWholeOrNothing(t *testing.T) {
 	}
 	// What stopped half-way is never gone on with: its keys may be half ones.
 	testkit.Check(t, os.Remove(filepath.Join(dir, "entry.yaml")))
-	if err := Init(dir, "127.0.0.1:0"); !errors.Is(err, os.ErrExist) || !strings.Contains(advice(err), "remove the directory") {
+	if err := Init(dir, "127.0.0.1:0", ""); !errors.Is(err, os.ErrExist) || !strings.Contains(advice(err), "remove the directory") {
 		t.Errorf("half-way: %v, %q", err, advice(err))
 	}
 }

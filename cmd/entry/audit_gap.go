@@ -11,8 +11,10 @@ import (
 	"entry/bastion/site"
 )
 
-// writersVerbs are the verbs of entry audit that change a log.
-func writersVerbs() []*cobra.Command { return []*cobra.Command{acceptGapCmd(), setWitnessAsideCmd()} }
+// writersVerbs are the verbs of entry audit that change a log, or vouch for one.
+func writersVerbs() []*cobra.Command {
+	return []*cobra.Command{acceptGapCmd(), setWitnessAsideCmd(), witnessCmd()}
+}
 
 func acceptGapCmd() *cobra.Command {
 	var key string

@@ -122,7 +122,7 @@ func TestAuditSearch(t *testing.T) {
 // server's secret: who can read that finds it, and who can't is told.
 func TestAuditSearchUnknownNames(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
-	testkit.Check(t, site.Init(dir, "127.0.0.1:2222"))
+	testkit.Check(t, site.Init(dir, "127.0.0.1:2222", ""))
 	keys := testkit.Must(secret.DeriveKeys([]byte(testkit.ReadFile(t, filepath.Join(dir, "keys", "secret")))))(t)
 	key := testkit.Must(audit.ReadKey(filepath.Join(dir, "keys", "audit.key")))(t)
 	log := testkit.Must(audit.Open(filepath.Join(dir, "audit"), audit.Options{Key: key, Witness: filepath.Join(dir, "witness")}))(t)

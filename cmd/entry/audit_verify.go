@@ -15,10 +15,12 @@ import (
 	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/plain"
+	"entry/audit/witness"
 )
 
 func auditVerifyCmd() *cobra.Command {
-	var key, witness, spool string
+	var key, spool string
+	var vouched vouchers
 	var accepted []string
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -35,6 +37,15 @@ record: somebody who could change this machine's files alone can't have taken it
 away. "not witnessed since" means that records after that one could be missing
 without a trace, if somebody put back an older log with its checkpoint.
 
+"witnessed up to … by NAME" means the same of a witness elsewhere that has cosigned the
+log's checkpoints: who has all of this machine, the log's key too, can't have changed
+or dropped the record since. Its public key says so, given by --witness KEY or by the
+configuration; of those --need have to (all, if nothing else is said) or the exit code
+is 1. The last minute of the log may still lack them. Of what witnesses have
+cosigned the file "cosigned" in the log's directory is kept. Somebody who takes away
+that file with the log's end takes both: compare the time with today's, or ask the
+witness.
+
 A log that begins anew after a gap says so in its first record, which an auditor
 has signed for this log's key. Every gap is always shown, those of the logs before
 too, and the exit code is 1 unless each is named by a --gap. The log before is in the
@@ -50,10 +61,11 @@ Only the files and the public key are needed, on any machine: --log, --witness,
 --public-key and --recordings name copies. Take the copy of the checkpoint
 before the copy of the events.`,
 		Example: `  entry audit verify
-  entry audit verify --log copy/audit --witness copy/witness --public-key audit.pub`,
+  entry audit verify --log copy/audit --witness copy/witness --public-key audit.pub
+  entry audit verify --witness witness.example.org+024fd97b+BEwchu8HKEgc… --need 1`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, o, err := verifyPlace(cmd, key, witness)
+			dir, o, err := verifyPlace(cmd, key, &vouched)
 			if err != nil {
 				return err
 			}
@@ -66,6 +78,9 @@ before the copy of the events.`,
 				return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", dir), noLogYet)
 			}
 			rep, err := audit.Verify(dir, o)
+			if err == nil {
+				err = vouched.hold(dir, o.PublicKey, rep)
+			}
 			var kept evidence.Report
 			if err == nil && spool != "" {
 				kept, err = evidence.Verify(dir, spool)
@@ -75,7 +90,7 @@ before the copy of the events.`,
 				return jerr
 			}
 			if asJSON {
-				if werr := writeVerdict(cmd.OutOrStdout(), rep, kept, err); werr != nil {
+				if werr := writeVerdict(cmd.OutOrStdout(), rep, &vouched, kept, err); werr != nil {
 					return werr
 				}
 			} else if err == nil {
@@ -83,6 +98,7 @@ before the copy of the events.`,
 					fmt.Fprintln(cmd.OutOrStdout(), g)
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), rep)
+				vouched.tell(cmd.OutOrStdout())
 				tellUnsigned(cmd.OutOrStdout(), rep)
 				if spool != "" {
 					fmt.Fprintln(cmd.OutOrStdout(), kept)
@@ -93,6 +109,9 @@ before the copy of the events.`,
 				return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
 			}
 			if err != nil {
+				return err
+			}
+			if err := vouched.enough(); err != nil {
 				return err
 			}
 			var unnamed []string
@@ -114,7 +133,7 @@ before the copy of the events.`,
 	}
 	cmd.Flags().StringArrayVar(&accepted, "gap", nil, "`ID` of a gap that you accept; once for each")
 	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
-	cmd.Flags().StringVar(&witness, "witness", "", "`DIR` of witnessed checkpoints, with --log")
+	vouched.flags(cmd)
 	cmd.Flags().StringVar(&spool, "recordings", "", "`DIR` of recordings to hold against the log, with --log")
 	return cmd
 }
@@ -140,8 +159,12 @@ func tellUnsigned(w io.Writer, rep audit.Report) {
 // verifyPlace is what to verify: copies named by flags, else the
 // configuration's. The two aren't mixed: a copy's witness is no witness of the
 // running log.
-func verifyPlace(cmd *cobra.Command, keyFile, witness string) (string, audit.VerifyOptions, error) {
+func verifyPlace(cmd *cobra.Command, keyFile string, vouched *vouchers) (string, audit.VerifyOptions, error) {
 	dir, err := cmd.Flags().GetString("log")
+	if err != nil {
+		return "", audit.VerifyOptions{}, err
+	}
+	witness, err := vouched.split()
 	if err != nil {
 		return "", audit.VerifyOptions{}, err
 	}
@@ -150,6 +173,9 @@ func verifyPlace(cmd *cobra.Command, keyFile, witness string) (string, audit.Ver
 			return "", audit.VerifyOptions{}, failf(exitUsage, "--public-key and --witness go with --log")
 		}
 		dir, witness, key, err := auditDirs(cmd)
+		if err == nil {
+			err = vouched.configured(cmd)
+		}
 		return dir, audit.VerifyOptions{PublicKey: key, Witness: witness}, err
 	}
 	if keyFile == "" {
@@ -172,9 +198,12 @@ type verdict struct {
 	WitnessCut  bool       `json:"witness_cut,omitempty"` // its last checkpoint isn't whole
 	Recordings  int        `json:"recordings,omitempty"`  // consistent with the log
 
-	Uncovered *audit.Uncovered  `json:"uncovered,omitempty"` // beyond the checkpoint
-	Aside     []audit.Aside     `json:"aside,omitempty"`
-	Gaps      []audit.GapReport `json:"gaps,omitempty"`
+	Uncovered *audit.Uncovered `json:"uncovered,omitempty"` // beyond the checkpoint
+	Aside     []audit.Aside    `json:"aside,omitempty"`
+	Witnesses []witness.Reach  `json:"witnesses,omitempty"` // up to where each vouches for the log
+	Unmet     string           `json:"unmet,omitempty"`     // what is said where too few of them do
+
+	Gaps []audit.GapReport `json:"gaps,omitempty"`
 
 	File    string `json:"file,omitempty"`
 	Line    uint64 `json:"line,omitempty"`
@@ -183,8 +212,8 @@ type verdict struct {
 	Why     string `json:"why,omitempty"`
 }
 
-func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error) error {
-	v := verdict{Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps}
+func writeVerdict(w io.Writer, rep audit.Report, vouched *vouchers, kept evidence.Report, err error) error {
+	v := verdict{Witnesses: vouched.reach, Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps}
 	if rep.Uncovered.Bytes > 0 {
 		v.Uncovered = &rep.Uncovered
 	}
@@ -193,6 +222,9 @@ func writeVerdict(w io.Writer, rep audit.Report, kept evidence.Report, err error
 	}
 	if rep.Witnessed > 0 {
 		v.WitnessedAt = &rep.WitnessedAt
+	}
+	if vouched.short != nil {
+		v.Unmet = vouched.short.Error()
 	}
 	var bad *audit.BadRecord
 	if errors.As(err, &bad) {

@@ -35,8 +35,9 @@ witness) is said here in the same words, with exit code 1. Warnings are on stand
 error and don't change the exit code: among them, members of a lab without an
 account, accounts in no lab, with the names that are likely misspelt, public keys that
 several accounts have, a disk of recordings with less than a day's share for each
-account, and other servers' logs that a database which was put back hasn't been held
-against.
+account, other servers' logs that a database which was put back hasn't been held
+against, and witnesses that can't be reached, don't know the log or run on this
+machine.
 
 The last line is for users' known_hosts: with it they see no host-key warning.`,
 		Example: "  entry check --dir /etc/entry\n  entry check --dir /etc/entry && systemctl reload entry",
@@ -59,6 +60,13 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			}
 			for _, w := range found.Warnings {
 				fmt.Fprintln(os.Stderr, "warning:", w)
+			}
+			unwitnessed, err := site.CheckWitnesses(cmd.Context(), cfg)
+			for _, w := range unwitnessed {
+				fmt.Fprintln(os.Stderr, "warning:", w)
+			}
+			if err != nil {
+				return err
 			}
 			astray, err := strays(cmd.Context(), cfg, p)
 			if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func initCmd() *cobra.Command {
-	var listen string
+	var listen, origin string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a directory with a configuration, keys and an empty policy",
@@ -28,6 +28,9 @@ alone.
 
 The server listens on this machine alone until told otherwise, by --listen or by
 listeners in DIR/entry.yaml.
+
+The audit log has a name for ever, which no other log should have that the same
+witness cosigns: --origin, such as this server's host name.
 
 DIR/auditor.key opens every recording. Move it to the auditors' own machine:
 the jump host doesn't need it and should not be able to read what it recorded.`,
@@ -44,7 +47,7 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
 			if _, err := os.Stat(filepath.Join(dir, configs.FileName)); err == nil {
 				return hinted(fmt.Errorf("%s holds a configuration already", dir), "init never overwrites; choose another directory, or go on with entry check --dir "+shellWord(dir))
 			}
-			if err := site.Init(dir, listen); err != nil {
+			if err := site.Init(dir, listen, origin); err != nil {
 				return err
 			}
 			fmt.Printf(`Made %[1]s. Next:
@@ -59,11 +62,14 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
      host-key warning.
   5. Add a user:  entry user add alice --dir %[2]s
   6. Start:       entry serve --dir %[2]s
-%[3]s`, dir, shellWord(dir), whereListening(dir, listen))
+%[3]sSo that nobody here can change what is on record, root included: have another machine
+witness it. There, "entry audit witness --help" says how; it needs %[1]s/keys/audit.pub.
+`, dir, shellWord(dir), whereListening(dir, listen))
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:2222", "the `ADDRESS` to listen on, such as :2222 for every one of this machine")
+	cmd.Flags().StringVar(&origin, "origin", site.DefaultOrigin, "the `NAME` of the audit log, such as tinker.example.org/log")
 	return cmd
 }
 

@@ -29,7 +29,7 @@ const (
 // makeRecorded makes dir as entry init does, with two sessions recorded and in
 // the log: one sealed, one that a crash cut.
 func makeRecorded(dir string, start time.Time) (err error) {
-	if err := site.Init(dir, "127.0.0.1:2222"); err != nil {
+	if err := site.Init(dir, "127.0.0.1:2222", ""); err != nil {
 		return err
 	}
 	key, err := audit.ReadKey(filepath.Join(dir, "keys", "audit.key"))

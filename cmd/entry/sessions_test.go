@@ -127,7 +127,7 @@ func TestSessionsNames(t *testing.T) {
 		}
 	}
 	empty := recorded{t: t, dir: filepath.Join(t.TempDir(), "d")}
-	testkit.Check(t, site.Init(empty.dir, "127.0.0.1:2222"))
+	testkit.Check(t, site.Init(empty.dir, "127.0.0.1:2222", ""))
 	if _, _, code := empty.run("show", "last"); code != exitNotFound {
 		t.Errorf("last of none: exit %d", code)
 	}

@@ -56,7 +56,7 @@ type Ready struct {
 // somebody can log in.
 func Run(ctx context.Context, o Options, ready func(Ready)) error {
 	if _, err := os.Stat(filepath.Join(o.Dir, configs.FileName)); errors.Is(err, fs.ErrNotExist) {
-		if err := site.Init(o.Dir, o.Listen); err != nil {
+		if err := site.Init(o.Dir, o.Listen, ""); err != nil {
 			return err
 		}
 	}
