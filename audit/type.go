@@ -20,6 +20,7 @@ const (
 	AlarmLogSpace  Type = "alarm.log-space"       // appended by the log itself: Reason is the Space it has now
 	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event
 	AlarmWitness   Type = "alarm.witness"         // a witness elsewhere doesn't cosign the log, or, Reason "well", does again
+	AlarmDatabase  Type = "alarm.database"        // changes of accounts can't be kept (Reason "unwritable"), or can again ("writable")
 	AlarmEventRate Type = "alarm.event-rate"      // User causes more events than one may; what would cause more of them waits
 
 	ConnectionRefused Type = "connection.refused"
@@ -97,7 +98,7 @@ const (
 
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, AlarmBehind,
-	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmEventRate,
+	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
 	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, KeyProven, KeyRefused, TermsAccepted, SMSSent, SMSFailed,

@@ -202,3 +202,42 @@ func TestFilesAreGone(t *testing.T) {
 	s.proc = nil
 	s.awaitEvent("alarm.file-gone", func(e event) bool { return e.Reason == "database" })
 }
+
+// TestDatabaseDiskFull: a database that can't be written any more, so that nobody's
+// account can be disabled, is an alarm in the log; what runs goes on and can be ended
+// one by one.
+func TestDatabaseDiskFull(t *testing.T) {
+	beside(t)
+	if os.Geteuid() != 0 {
+		t.Log("only root can mount a small file system; nothing was tested")
+		return
+	}
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
+	s.smallDisk("state", "24m")
+	s.serve()
+	alice := s.client(s.enrolled("alice"))
+	alice.master()
+	running := testkit.Start(t, "ssh", alice.exec(ticker))
+	running.WaitFor(tick)
+	s.leave("state", "filler", 0)
+	database := func(reason string) {
+		t.Helper()
+		s.awaitEvent("alarm.database", func(e event) bool { return e.Reason == reason })
+	}
+	// Whatever is noted leads to the next look at the database.
+	testkit.MustRun(t, alice.ssh("entry", "targets"))
+	database("unwritable")
+	if r := s.entry("user", "disable", "alice"); r.Code == 0 {
+		t.Errorf("an account was changed in a full database: %s", r)
+	}
+	s.mustEntry("sessions", "kill", s.awaitEvent("session.started", func(event) bool { return true }).Session, "--reason", "the database is full")
+	if code := running.Wait(); code == 0 || !strings.Contains(running.Stderr.String(), "the database is full") {
+		t.Errorf("the session ended with %d: %q", code, running.Stderr.String())
+	}
+	testkit.Check(t, os.Remove(s.path("state", "filler")))
+	testkit.MustRun(t, alice.ssh("entry", "targets"))
+	database("writable")
+	s.mustEntry("user", "disable", "alice")
+}

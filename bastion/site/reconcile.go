@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"entry/audit"
 	"entry/bastion/store"
 )
 
@@ -36,11 +37,13 @@ func unreconciled(err error) error {
 }
 
 // followLog notes the log's position until ctx ends. What a change in flight may
-// have appended counts as done only a whole beat later.
+// have appended counts as done only a whole beat later. A database that can't be
+// written any more, in which nobody's access could be taken away, is an alarm in both
+// logs, once until it can: sessions go on, and may be ended one by one.
 func (s *state) followLog(ctx context.Context, log *zap.Logger) {
 	tick := time.NewTicker(positionEvery)
 	defer tick.Stop()
-	last := s.log.Position()
+	last, broken := s.log.Position(), false
 	for {
 		select {
 		case <-ctx.Done():
@@ -51,9 +54,27 @@ func (s *state) followLog(ctx context.Context, log *zap.Logger) {
 		if now == last {
 			continue
 		}
-		if err := s.store.NotePosition(ctx, now, last.Size, time.Now()); err != nil && ctx.Err() == nil {
-			log.Error("note the log's position", zap.Error(err))
+		err := s.store.NotePosition(ctx, now, last.Size, time.Now())
+		if ctx.Err() != nil {
+			return
 		}
 		last = now
+		if broken != (err != nil) {
+			broken = err != nil
+			s.alarmDatabase(ctx, log, err)
+		}
+	}
+}
+
+func (s *state) alarmDatabase(ctx context.Context, log *zap.Logger, err error) {
+	e := audit.Event{Type: audit.AlarmDatabase, Reason: "writable"}
+	if err != nil {
+		e.Reason, e.Detail = "unwritable", err.Error()
+		log.Error("THE DATABASE CAN'T BE WRITTEN: no account can be changed; end sessions by entry sessions kill", zap.Error(err))
+	} else {
+		log.Info("the database can be written again")
+	}
+	if err := s.log.Append(ctx, e); err != nil {
+		log.Error("append alarm", zap.Error(err))
 	}
 }
