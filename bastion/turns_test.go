@@ -13,6 +13,7 @@ import (
 	"entry/audit"
 	"entry/bastion/identity"
 	"entry/configs"
+	"entry/e2e/testkit"
 )
 
 // exchange is how long a key exchange takes.
@@ -67,15 +68,19 @@ func (y typists) dialogue(ctx context.Context, tk *ticket, ended chan struct{}) 
 
 // Whoever types junk slowly from many addresses has each of them for one turn: most
 // newcomers are asked within two tries, and those from known networks all at once.
-func TestTypistsTakeTurns(t *testing.T) {
+func TestSoakTypistsTakeTurns(t *testing.T) {
 	const grace = 120 * time.Second
 	small := configs.Startups{Begin: 4, Rate: 30, Full: 20}
+	many, places := testkit.Long(20, 100), small
+	if many == 100 {
+		places = configs.Default().Limits.Startups
+	}
 	for name, c := range map[string]struct {
 		typists
 		places configs.Startups
 		from   time.Duration // when the first newcomer comes
 	}{
-		"an answer each 18 s":                    {typists{100, 2, 18 * time.Second, grace}, configs.Default().Limits.Startups, 25 * time.Second},
+		"an answer each 18 s":                    {typists{many, 2, 18 * time.Second, grace}, places, 25 * time.Second},
 		"one in 59 s":                            {typists{20, 2, 59 * time.Second, grace}, small, 25 * time.Second},
 		"that begin anew before their turn ends": {typists{20, 2, 18 * time.Second, 59 * time.Second}, small, 70 * time.Second},
 		"each with an address of its own":        {typists{40, 1, 18 * time.Second, grace}, small, 125 * time.Second},
