@@ -19,8 +19,10 @@ import (
 
 // Options are Open's.
 type Options struct {
-	// Key is the signing key, as GenerateKey returns it. Required.
-	Key string
+	// Key is the signing key, as GenerateKey returns it; or Signer signs with one that
+	// is kept elsewhere. One of the two is required.
+	Key    string
+	Signer Signer
 	// Witness is a second directory that keeps every checkpoint, best on
 	// another disk or host. Empty means none. While it is set, an error from it
 	// makes Append fail: a log that claims to be witnessed is.
@@ -30,6 +32,14 @@ type Options struct {
 	Reserve int64
 	// Now is the wall clock. Nil means time.Now.
 	Now func() time.Time
+}
+
+// Signer signs a log's checkpoints with a key that this process doesn't have. An error
+// of its Sign ends the log.
+type Signer interface {
+	note.Signer
+	// PublicKey is the verifier key that belongs to it, in its text form.
+	PublicKey() string
 }
 
 // Open opens the log in dir for writing, and makes it if dir holds none. It
@@ -113,11 +123,16 @@ func (l *Log) identify(dir string, o Options) (v note.Verifier, err error) {
 	if l.now = o.Now; l.now == nil {
 		l.now = time.Now
 	}
-	key := strings.TrimSpace(o.Key)
-	if l.signer, err = note.NewSigner(key); err != nil {
-		return nil, errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
+	if l.signer = o.Signer; o.Signer != nil {
+		v, err = note.NewVerifier(strings.TrimSpace(o.Signer.PublicKey()))
+	} else {
+		key := strings.TrimSpace(o.Key)
+		if l.signer, err = note.NewSigner(key); err != nil {
+			return nil, errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
+		}
+		v, err = verifierOf(key)
 	}
-	if v, err = verifierOf(key); err == nil {
+	if err == nil {
 		l.verifier = v
 		l.path, err = filepath.Abs(dir)
 	}

@@ -82,6 +82,9 @@ type Audit struct {
 	// Key is the file with the signer, PublicKey the one with its verifier.
 	// Defaults "keys/audit.key" and "keys/audit.pub".
 	Key, PublicKey string
+	// Agent is the socket of an ssh-agent that holds the signer instead: then Key is
+	// "". Default "".
+	Agent string
 	// Witnesses are others, elsewhere, who cosign the log's checkpoints. None by default.
 	Witnesses []Witness
 	// Need is how many of them have to. Default all.

@@ -123,12 +123,19 @@ func (r reader) listeners(c *Config, v strict.Value) {
 }
 
 func (r reader) audit(a *Audit, v, root strict.Value) {
-	f := v.Fields("directory", "witness", "reserve", "key", "public_key", "witnesses", "need", "within", "required")
+	f := v.Fields("directory", "witness", "reserve", "key", "agent", "public_key", "witnesses", "need", "within", "required")
 	v = or(v, root)
 	r.path(f, v, "directory", "audit.", &a.Directory)
 	r.optional(f, v, "witness", "audit.", &a.Witness)
 	a.Reserve = f.Get("reserve").Size(a.Reserve, leastReserve, mostBytes)
 	r.path(f, v, "key", "audit.", &a.Key)
+	r.optional(f, v, "agent", "audit.", &a.Agent)
+	if a.Agent != "" {
+		if key := f.Get("key"); key.Present() {
+			key.Errorf(codeOneOf, "give either key or agent")
+		}
+		a.Key = ""
+	}
 	r.path(f, v, "public_key", "audit.", &a.PublicKey)
 	r.witnesses(a, f)
 }

@@ -12,7 +12,7 @@ import (
 // witnessKey is the form of a verifier key: name, hash, base64.
 var witnessKey = regexp.MustCompile(`^[^+\s]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`)
 
-// mostWitnesses is more than any site has friends.
+// mostWitnesses bounds how many are asked at once.
 const mostWitnesses = 32
 
 func (r reader) witnesses(a *Audit, f strict.Fields) {

@@ -30,6 +30,9 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
 		return err
 	}
+	if cfg.Audit.Agent != "" {
+		return hinted(errors.New("the log's key is in an agent, and a log that begins anew has a new one, in a file"), "put audit.key in the place of audit.agent; once this is done, the new key can go to the agent, too")
+	}
 	o := audit.Anew{Dir: cfg.Audit.Directory, Witness: cfg.Audit.Witness, Key: cfg.Audit.Key, PublicKey: cfg.Audit.PublicKey,
 		Auditor: a.Key, Reason: a.Reason, Unwitnessed: a.Unwitnessed}
 	if !audit.Beginning(cfg.Audit.Directory) {

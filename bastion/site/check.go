@@ -49,6 +49,10 @@ func checkSecrets(cfg *configs.Config) error {
 	if _, err := readSecret(cfg.Keys.Secret); err != nil {
 		return fmt.Errorf("keys.secret: %w", err)
 	}
+	if cfg.Audit.Agent != "" {
+		_, err := logOptions(cfg) // asks it
+		return err
+	}
 	private, err := audit.ReadKey(cfg.Audit.Key)
 	if err != nil {
 		return fmt.Errorf("audit.key: %w", err)

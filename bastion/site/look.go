@@ -63,11 +63,11 @@ func still(ctx context.Context, cfg *configs.Config) (*stillness, error) {
 	if err := logCutOff(cfg); err != nil {
 		return nil, err
 	}
-	key, err := audit.ReadKey(cfg.Audit.Key)
+	options, err := logOptions(cfg)
 	if err != nil {
 		return nil, err
 	}
-	log, err := audit.Inspect(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness})
+	log, err := audit.Inspect(cfg.Audit.Directory, options)
 	if errors.Is(err, audit.ErrLocked) {
 		return nil, fmt.Errorf("another process is writing the audit log: %w", ErrUnasked)
 	}

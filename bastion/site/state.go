@@ -32,7 +32,7 @@ type state struct {
 // process holds it. tell hears, in words and with the cause, of notices to users
 // that got lost.
 func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err error) {
-	key, err := audit.ReadKey(cfg.Audit.Key)
+	options, err := logOptions(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.log, err = audit.Open(cfg.Audit.Directory, audit.Options{Key: key, Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve}); err != nil {
+	if s.log, err = audit.Open(cfg.Audit.Directory, options); err != nil {
 		return nil, unopened(err)
 	}
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // writersVerbs are the verbs of entry audit that change a log, or vouch for one.
 func writersVerbs() []*cobra.Command {
-	return []*cobra.Command{acceptGapCmd(), setWitnessAsideCmd(), witnessCmd()}
+	return []*cobra.Command{acceptGapCmd(), setWitnessAsideCmd(), witnessCmd(), agentKeyCmd()}
 }
 
 func acceptGapCmd() *cobra.Command {

@@ -1,0 +1,31 @@
+//go:build linux
+
+package site
+
+import (
+	"fmt"
+
+	"entry/audit"
+	"entry/bastion/ca"
+	"entry/configs"
+)
+
+// logOptions are those of the audit log that cfg describes, with what signs it.
+func logOptions(cfg *configs.Config) (audit.Options, error) {
+	o := audit.Options{Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve}
+	if cfg.Audit.Agent == "" {
+		var err error
+		o.Key, err = audit.ReadKey(cfg.Audit.Key)
+		return o, err
+	}
+	public, err := audit.ReadKey(cfg.Audit.PublicKey)
+	if err != nil {
+		return o, err
+	}
+	s, err := ca.OpenLogSigner(cfg.Audit.Agent, public)
+	if err != nil {
+		return o, fmt.Errorf("audit.agent: %w", err)
+	}
+	o.Signer = s
+	return o, nil
+}
