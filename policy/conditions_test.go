@@ -342,6 +342,7 @@ rules:
   - {name: physics, who: {realms: ["uni/cn=physics,ou=groups,dc=uni"]}, where: {targets: [home.tinker]}, may: [upload]}
   - {name: local, who: {users: [alice]}, where: {labs: [tinker]}, may: [x11]}
   - {name: guests, deny: true, who: {realms: [guests, uni/guests]}, because: guests stay out}
+  - {name: left, deny: true, who: {realms: ["uni/surname=left,ou=groups,dc=uni"]}, because: they left}
 `)
 	for _, tc := range []struct {
 		name, user, realm string
@@ -360,6 +361,10 @@ rules:
 		{"denied by group, as the directory writes it", "alice", "uni", []string{"GUESTS"}, "home.tinker", ""},
 		{"denied by group, with an invisible character", "alice", "uni", []string{"guests\u200b"}, "home.tinker", ""},
 		{"of what only looks like its group", "alice", "uni", []string{"cn=physics\u200b,ou=groups,dc=uni"}, "home.tinker", "x11"},
+		{"denied by a DN, with the type's other name", "alice", "uni", []string{"2.5.4.4=Left,ou=groups,dc=uni"}, "home.tinker", ""},
+		{"denied by a DN, in BER", "alice", "uni", []string{"sn=#04044c454654,ou=groups,dc=uni"}, "home.tinker", ""},
+		{"denied by a DN, of a type that nobody knows", "alice", "uni", []string{"x-name=LEFT,ou=groups,dc=uni"}, "home.tinker", ""},
+		{"of another group, of a type that nobody knows", "alice", "uni", []string{"ipaUniqueID=1-2,cn=hbac,dc=uni", "x-name=right,ou=groups,dc=uni"}, "home.tinker", "x11"},
 		{"denied by group, with a space", "alice", "uni", []string{"Guests "}, "home.tinker", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

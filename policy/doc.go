@@ -47,8 +47,9 @@
 // A realm's group is named as its directory has it ("uni/cn=physics,ou=groups").
 // Case, spaces and the spelling of a DN make no difference; where directories
 // differ in what they take for one name, a rule that denies holds for whatever
-// might be meant, and one that allows only for what surely is. Package ldapmatch
-// compares.
+// might be meant, and one that allows only for what surely is. A DN with an attribute
+// type that can't be compared, or a value in BER that is no text, is refused in rules.
+// Package ldapmatch compares.
 //
 // Windows are read off the clock of their zone: `hours: "22:00-06:00"` belong
 // to the day on which they begin; where the clock is put forward, hours may be

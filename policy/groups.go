@@ -14,12 +14,19 @@ import (
 type Groups struct {
 	asked         bool
 	strict, loose []string
+	unsure        []ldapmatch.Unsure
 }
 
 // GroupsNamed are the groups that a realm calls names, and no others. It takes
 // microseconds a name: call it once a login.
 func GroupsNamed(names ...string) Groups {
-	return Groups{true, keys(names, ldapmatch.Strict), keys(names, ldapmatch.Loose)}
+	g := Groups{asked: true, strict: keys(names, ldapmatch.Strict), loose: keys(names, ldapmatch.Loose)}
+	for _, name := range names {
+		if u, ok := ldapmatch.UnsureOf(name, false); ok {
+			g.unsure = append(g.unsure, u)
+		}
+	}
+	return g
 }
 
 func keys(names []string, key func(string) string) []string {
@@ -41,5 +48,5 @@ func (g Groups) of(s *subject) bool {
 		list = g.loose
 	}
 	_, found := slices.BinarySearch(list, s.group)
-	return found
+	return found || s.denied && slices.ContainsFunc(g.unsure, func(u ldapmatch.Unsure) bool { return u.MightBe(s.group) })
 }

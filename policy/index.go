@@ -119,6 +119,14 @@ func (r *realm) groups(dst []*subject, g Groups) []*subject {
 		return slices.AppendSeq(dst, maps.Values(r.denied))
 	}
 	dst = find(dst, r.allowed, g.strict)
+	if len(g.unsure) > 0 {
+		for _, s := range r.denied {
+			if g.of(s) {
+				dst = append(dst, s)
+			}
+		}
+		return dst
+	}
 	return find(dst, r.denied, g.loose)
 }
 

@@ -116,6 +116,10 @@ func (b *builder) readRealm(v strict.Value, deny bool) *subject {
 		v.Errorf(codeName, "the name of a realm's group has to have something that can be seen")
 		return nil
 	}
+	if u, ok := ldapmatch.UnsureOf(group, !deny); ok {
+		v.Errorf(codeName, "%q can't be told from other groups: %s; write its DN with names such as cn, ou, dc, and values as text", group, u.Why)
+		return nil
+	}
 	key := ldapmatch.Strict(group)
 	if deny {
 		key = ldapmatch.Loose(group)

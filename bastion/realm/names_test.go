@@ -59,6 +59,7 @@ func TestNamesAsSlapdComparesThem(t *testing.T) {
 			"CN=Tinker,OU=Groups,DC=Example,DC=Org", "cn = tinker , ou = groups, dc=example, dc=org", "2.5.4.3=tinker," + groups, "commonName=tinker," + groups,
 			`cn=\74inker,` + groups, "cn=tinker,organizationalUnitName=groups,domainComponent=example,0.9.2342.19200300.100.1.25=org",
 			"cn=tinker,dc=example,dc=org", `cn=tinker\,` + groups, "ou=groups,cn=tinker,dc=example,dc=org", "cn=tinker;" + groups,
+			"cn=#040674696e6b6572," + groups, "2.5.4.3=#0c0674696E6B6572," + groups, "cn=#0406ffffffffffff," + groups, `cn=\#040674696e6b6572,` + groups,
 		},
 		"cn=Bl\u00e5b\u00e6r og f\u00f8r," + groups: {
 			"cn=BL\u00c5B\u00c6R OG F\u00d8R," + groups, `cn=bl\c3\a5b\c3\a6r og f\c3\b8r,` + groups, `cn=bl\c3\a5b\c3\a6r  og f\C3\98r,` + groups, "cn=blabaer og for," + groups,

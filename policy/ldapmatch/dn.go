@@ -7,53 +7,85 @@ import (
 	"unicode/utf8"
 )
 
-// attributeTypes are the short names of the types that names are made of (RFC
-// 4514 §3), by their others (RFC 4519).
-var attributeTypes = map[string]string{
-	"2.5.4.3": "cn", "commonname": "cn",
-	"2.5.4.7": "l", "localityname": "l",
-	"2.5.4.8": "st", "stateorprovincename": "st",
-	"2.5.4.10": "o", "organizationname": "o",
-	"2.5.4.11": "ou", "organizationalunitname": "ou",
-	"2.5.4.6": "c", "countryname": "c",
-	"2.5.4.9": "street", "streetaddress": "street",
-	"0.9.2342.19200300.100.1.25": "dc", "domaincomponent": "dc",
-	"0.9.2342.19200300.100.1.1": "uid", "userid": "uid",
+// attribute is one of an RDN, as keys have it.
+type attribute struct {
+	kind   string
+	known  bool   // kind is one of types
+	value  string // prepared and escaped
+	binary bool   // value is BER, and no text
 }
 
-func attributeType(s string) (string, bool) {
-	s = strings.TrimPrefix(strings.ToLower(strings.Trim(s, " ")), "oid.") // as RFC 1779 wrote the dotted form
-	if short, ok := attributeTypes[s]; ok {
-		return short, true
+// dnKey is the key of a distinguished name; ok tells whether name is one.
+func dnKey(name string, prepare func(string) string, decode bool) (key string, ok bool) {
+	all, ok := parseDN(name, prepare, decode)
+	var rdns []string
+	for _, rdn := range all {
+		var parts []string
+		for _, a := range rdn {
+			parts = append(parts, a.kind+"="+a.value)
+		}
+		slices.Sort(parts)
+		rdns = append(rdns, strings.Join(parts, "+"))
 	}
-	return s, s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
-	})
+	return strings.Join(rdns, ","), ok
 }
 
-// dnKey is the key of a distinguished name (RFC 4514, and the semicolons and
-// quotes of RFC 2253 §4); ok tells whether name is one. Values in BER, which
-// begin with "#", are compared as they are written.
-func dnKey(name string, prepare func(string) string) (key string, ok bool) {
-	var rdns, parts []string // of the name, and of its RDN at hand
+// parseDN reads a distinguished name (RFC 4514, and the semicolons and quotes of RFC
+// 2253 §4); ok tells whether name is one. With decode, a string in BER is what it says:
+// some directories take it so, and OpenLDAP doesn't.
+func parseDN(name string, prepare func(string) string, decode bool) (rdns [][]attribute, ok bool) {
+	var parts []attribute // of the RDN at hand
 	for rest, more := name, true; more; {
 		kind, value, found := strings.Cut(rest, "=")
-		kind, valid := attributeType(kind)
+		kind, known, valid := attributeType(kind)
 		if !found || !valid {
-			return "", false
+			return nil, false
 		}
+		coded := strings.HasPrefix(strings.TrimLeft(value, " "), "#")
 		var end byte
 		if value, rest, end, ok = cutValue(value); !ok {
-			return "", false
+			return nil, false
 		}
-		parts = append(parts, kind+"="+escapes.Replace(prepare(value)))
+		a := attribute{kind: kind, known: known}
+		if b, err := hex.DecodeString(strings.TrimPrefix(value, "#")); coded && err == nil && len(b) > 0 {
+			text, isText := berText(b)
+			value, a.binary = text, !isText || !decode
+			if a.binary {
+				// A backslash stands before no other "#": it is no text that looks like it.
+				a.value = `\#` + hex.EncodeToString(b)
+			}
+		}
+		if !a.binary {
+			a.value = escapes.Replace(prepare(value))
+		}
+		parts = append(parts, a)
 		if end != '+' {
-			slices.Sort(parts)
-			rdns, parts = append(rdns, strings.Join(parts, "+")), nil
+			rdns, parts = append(rdns, parts), nil
 		}
 		more = end != 0
 	}
-	return strings.Join(rdns, ","), true
+	return rdns, true
+}
+
+// berText is what a string says in BER (X.690): an OCTET STRING, as LDAP has values
+// (RFC 4511 §4.1.5), or one of the kinds that are ASCII or UTF-8.
+func berText(b []byte) (text string, ok bool) {
+	if len(b) < 2 || !slices.Contains([]byte{0x04, 0x0c, 0x12, 0x13, 0x16, 0x1a}, b[0]) {
+		return "", false
+	}
+	n, b := int(b[1]), b[2:]
+	if n >= 0x80 { // so many bytes have the length; two are enough for any name
+		more := n & 0x7f
+		if more == 0 || more > 2 || len(b) < more {
+			return "", false
+		}
+		n = 0
+		for _, c := range b[:more] {
+			n = n<<8 | int(c)
+		}
+		b = b[more:]
+	}
+	return string(b), len(b) == n && utf8.Valid(b)
 }
 
 // escapes keeps what ends a value out of values.

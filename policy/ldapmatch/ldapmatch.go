@@ -16,6 +16,11 @@
 // knows compatibility forms and invisible characters too. So a group whose name
 // only resembles that of a rule gives nothing, and takes what it might.
 //
+// What can't be compared at all, an attribute type that few schemas have or a value
+// in BER that is no text, allows nothing: no rule can name it, see [UnsureOf]. Of
+// a group that a directory calls so, a rule that denies holds where all else of both
+// names is the same ([Unsure.MightBe]).
+//
 // All values are taken for such that ignore case, as those of groups are in
 // OpenLDAP, 389 Directory Server and Active Directory. Where a directory tells
 // two groups apart by case alone, entry doesn't.
@@ -34,13 +39,13 @@ import (
 // Strict is name in a form that is equal for all names that mean the same in
 // every directory. It is no name to show, and may be "" for one that is blank.
 // It is safe for concurrent use, and takes microseconds: make it once.
-func Strict(name string) string { return key(name, strict) }
+func Strict(name string) string { return key(name, strict, false) }
 
 // Loose is Strict for names that might mean the same.
-func Loose(name string) string { return key(name, loose) }
+func Loose(name string) string { return key(name, loose, true) }
 
-func key(name string, prepare func(string) string) string {
-	if key, ok := dnKey(name, prepare); ok {
+func key(name string, prepare func(string) string, decode bool) string {
+	if key, ok := dnKey(name, prepare, decode); ok {
 		return key
 	}
 	return prepare(name)

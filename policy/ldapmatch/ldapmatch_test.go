@@ -23,11 +23,16 @@ func TestKeys(t *testing.T) {
 		{true, []string{`cn=Smith\, John,dc=uni`, `cn=smith\2c  john,dc=uni`, `CN=SMITH\, JOHN,DC=UNI`}},
 		{true, []string{`cn=gr\c3\bcn,dc=uni`, "cn=gr\u00fcn,dc=uni", "cn=GRU\u0308N,dc=uni"}},
 
+		{true, []string{"serialNumber=774,dc=uni", "2.5.4.5=774,dc=uni", "oid.2.5.4.5=774,DC=uni"}},
+		{true, []string{"mail=a@b5,dc=uni", "rfc822Mailbox=a@B5,dc=uni", "0.9.2342.19200300.100.1.3=a@b5,dc=uni"}},
+		{true, []string{"sn=S6,dc=uni", "surname=s6,dc=uni", "2.5.4.4=s6,dc=uni"}},
+
 		{true, []string{"STRASSE", "strasse"}},
 		{true, []string{`o="Sue, Grabbit & Runn",c=gb`, `O=sue\, grabbit & runn, C=GB`}},
 		{true, []string{`cn=a\ ,dc=uni`, `cn=a\20,dc=uni`, "cn=a,dc=uni"}}, // spaces at the end don't count, escaped or not
 
 		{false, []string{"strasse", "straße"}},
+		{false, []string{"cn=a7,dc=uni", "cn=#04026137,dc=uni", "cn=#0C024137,dc=uni", "cn=#0481026137,dc=uni", "2.5.4.3=#13026137 , dc=uni", "cn=#048200026137,dc=uni"}},
 		{false, []string{"physics", "phy\u00adsics"}},
 		{false, []string{"physics", "physics\u200b"}},
 		{false, []string{"physics", "\ufeffphysics"}},
@@ -60,9 +65,48 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// What can't be compared for sure is told, and might be whatever else of it can be.
+func TestUnsure(t *testing.T) {
+	for name, might := range map[string][]string{
+		"nsUniqueId=physics,ou=groups,dc=uni":     {"cn=Physics,ou=groups,dc=uni", "ou=physics,ou=groups,dc=uni"},
+		"cn=#1e0400410042,ou=groups,dc=uni":       {"cn=physics,ou=groups,dc=uni", "cn=x,OU=Groups,DC=uni"},
+		"cn=#0484ffffffff,ou=groups,dc=uni":       {"commonName=physics,ou=groups,dc=uni"},
+		"9.9.9=#0500,ou=groups,dc=uni":            {"cn=physics,ou=groups,dc=uni", "ou=physics,ou=groups,dc=uni"},
+		"seeAlso=b+cn=a,dc=uni":                   {"cn=a+ou=b,dc=uni", "ou=b+cn=a,dc=uni"},
+		`x-name=Smith\, John\+son,ou=g,dc=uni`:    {`cn=smith\, john\+son,ou=g,dc=uni`},
+		"a1=1+a2=2+a3=3+a4=4+a5=5,ou=groups,c=se": {"cn=a+ou=b+l=c+o=d+st=e,ou=groups,c=se"}, // too many to try
+	} {
+		u, ok := UnsureOf(name, false)
+		if !ok || u.Why == "" {
+			t.Errorf("%q is taken for sure", name)
+		}
+		for _, other := range might {
+			if _, ok := UnsureOf(other, false); ok || !u.MightBe(Loose(other)) {
+				t.Errorf("%q can't be %q, or that is unsure: %t", name, other, ok)
+			}
+		}
+		for _, other := range []string{"physics", "cn=physics,dc=uni", "cn=physics,ou=people,dc=uni", "cn=physics,ou=groups,dc=other", "cn=a+ou=c,dc=uni", "cn=other+ou=b,dc=uni", `cn=smith\, john,ou=g,dc=uni`} {
+			if u.MightBe(Loose(other)) || Strict(name) == Strict(other) {
+				t.Errorf("%q might be %q", name, other)
+			}
+		}
+	}
+	for _, name := range []string{"", "physics", "team=physics", "cn=physics,dc=uni", "cn=#4,dc=uni", `cn=\#0500,dc=uni`, "a=b=c", "9.9.9"} {
+		if u, ok := UnsureOf(name, false); ok {
+			t.Errorf("%q: %s", name, u.Why)
+		}
+	}
+	if u, ok := UnsureOf("cn=#04026137,dc=uni", true); !ok || !u.MightBe("cn=other,dc=uni") {
+		t.Error("a text in BER is taken for sure by rules that allow")
+	}
+	if a, b := Strict("cn=#0500,dc=uni"), Strict(`cn=\#0500,dc=uni`); a == b {
+		t.Errorf("BER is taken for the text that looks like it: %q", a)
+	}
+}
+
 // FuzzKeys: whatever is read, its case makes no difference.
 func FuzzKeys(f *testing.F) {
-	for _, s := range []string{"Physics", "cn=a,dc=b", `cn=\c3\28,dc=b`, "cn=#04024869", "\u0390", "a=b+c=d;e=f", "\xff=a", "ſ=ſ", "\x00#="} {
+	for _, s := range []string{"Physics", "cn=a,dc=b", `cn=\c3\28,dc=b`, "cn=#04024869", "\u0390", "a=b+c=d;e=f", "\xff=a", "ſ=ſ", "\x00#=", "x=a+y=b,dc=c", "cn=#0500,x=y"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -76,6 +120,9 @@ func FuzzKeys(f *testing.F) {
 			if a, b := key(s), key(lower); utf8.ValidString(s) && a != b {
 				t.Errorf("%q is %q, in lower case %q", s, a, b)
 			}
+		}
+		if u, ok := UnsureOf(s, false); ok && !u.MightBe(Loose(s)) && !strings.Contains(s, "#") {
+			t.Errorf("%q can't be itself, %q", s, Loose(s))
 		}
 	})
 }
