@@ -110,6 +110,12 @@ func TestWitnesses(t *testing.T) {
 			t.Errorf("%s, after all was put back: %s", verb, r)
 		}
 	}
+	s.mustEntry("audit", "auditor-key", s.path("ada.key"))
+	s.mustEntry("audit", "accept-gap", "--key", s.path("ada.key"), "--reason", "the disk was lost")
+	known := strings.Count(testkit.ReadFile(t, filepath.Join(newest, "audit", "events.jsonl")), "\n")
+	if r := s.entry("audit", "verify"); !strings.Contains(r.Stdout, fmt.Sprintf("after %d records of the log entry; accepted by", known)) {
+		t.Errorf("a gap that only the witnesses know of: %s", r)
+	}
 	testkit.Check(t, os.RemoveAll(s.dir))
 	testkit.MustRun(t, command("mv", newest, s.dir))
 	s.serve()

@@ -29,6 +29,8 @@ const (
 	maxAddresses = 4096
 	// maxConns bounds the connections that are open; more wait in the listener's queue.
 	maxConns = 256
+	// maxOrigin is how much of an origin is told, in bytes: strangers choose them.
+	maxOrigin = 200
 	// maxHeader bounds a request's headers, in bytes.
 	maxHeader = 8 << 10
 )
@@ -167,7 +169,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v, err = h.w.addWithin(asked, h.origins)
 		return err
 	}()
-	a := Answered{From: r.RemoteAddr, Origin: v.origin, Size: v.head.size, Status: status(err), Why: err}
+	a := Answered{From: r.RemoteAddr, Origin: v.origin[:min(len(v.origin), maxOrigin)], Size: v.head.size, Status: status(err), Why: err}
 	if v.proven && (errors.Is(err, errOtherRoot) || errors.Is(err, errProof)) {
 		a.Evidence = string(checkpoint)
 	}

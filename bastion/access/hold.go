@@ -58,11 +58,8 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 	}
 	no := About(o.Grant)
 	no.Type = audit.AccessRefused
-	if !l.gate.hasRoom(l.who.User()) {
-		return nil, Refuse("log-full", "the audit log is almost full, so nothing new can be started; tell your operator", no)
-	}
-	if l.gate.o.Unwitnessed() && !l.gate.Rescues(l.who.User()) {
-		return nil, Refuse("log-unwitnessed", "the witnesses of the audit log can't be reached, so nothing new can be started; tell your operator", no)
+	if code, text := l.gate.unfit(l.who.User()); code != "" {
+		return nil, Refuse(code, text, no)
 	}
 	if !l.gate.registry.add(h, most) {
 		return nil, Refuse("concurrent", fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first",

@@ -16,6 +16,17 @@ func (g *Gate) hasRoom(user string) bool {
 	return s == audit.Ample || s < audit.Spent && g.Rescues(user)
 }
 
+// unfit says why the log isn't fit for something new of user; "" where it is.
+func (g *Gate) unfit(user string) (code refusal.Code, text string) {
+	switch {
+	case !g.hasRoom(user):
+		return "log-full", "the audit log is almost full, so nothing new can be started; tell your operator"
+	case g.o.Unwitnessed() && !g.Rescues(user):
+		return "log-unwitnessed", "the witnesses of the audit log can't be reached, so nothing new can be started; tell your operator"
+	}
+	return "", ""
+}
+
 // MakeRoom ends what the log has no room for any more: sessions but those of
 // rescuers where it is scarce, every connection where it is spent. It returns how
 // many sessions and connections to targets it ended.
