@@ -86,6 +86,7 @@ type core struct {
 	sending       chan struct{} // holds one token for each code that is being sent
 	guesses       *guesses
 	looking       chan struct{} // holds one token for each passphrase that is looked at behind a wrong code
+	strangers     *strangers
 	panicked      func(*group.Panic)
 }
 
@@ -100,7 +101,7 @@ func New(o Options) (*Authenticator, error) {
 		hasher:      secret.NewHasher(secret.HasherOptions{}),
 		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
 		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms, looked: turns{last: map[string]string{}},
-		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce),
+		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce), strangers: &strangers{},
 	}
 	var err error
 	if a.terms, err = newTerms(o.Terms); err != nil {

@@ -246,18 +246,19 @@ func (d *dialogue) failed(ctx context.Context, v verdict) error {
 			return err
 		}
 	}
-	e := []audit.Event{d.event(audit.LoginFailed, v.reason)}
+	var e []audit.Event
 	if d.locks && d.charged {
-		e = append(e, d.event(audit.LoginLocked, reasonTooMany))
+		locked := d.event(audit.LoginLocked, reasonTooMany)
 		until := d.a.now().Add(d.a.lockout.limits.lock)
-		e[1].Until = &until
+		locked.Until = &until
+		e = append(e, locked)
 	}
 	if !v.accountLock.IsZero() {
 		locked := d.event(audit.LoginLocked, reasonAccountLocked)
 		locked.Until = &v.accountLock
 		e = append(e, locked)
 	}
-	if err := d.a.report(ctx, e...); err != nil {
+	if err := d.reportFailure(ctx, v.innocent || v.text != "", d.event(audit.LoginFailed, v.reason), e...); err != nil {
 		return err
 	}
 	text := v.text

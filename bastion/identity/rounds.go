@@ -44,7 +44,7 @@ func (d *dialogue) notice(ctx context.Context, text string) {
 func (d *dialogue) locked(ctx context.Context, st lockState) error {
 	e := d.event(audit.LoginLocked, reasonTooMany)
 	e.Until = &st.until
-	if err := d.a.report(ctx, e); err != nil {
+	if err := d.reportFailure(ctx, false, e); err != nil {
 		return d.end(ctx, err)
 	}
 	what := "this name from your address"
@@ -73,7 +73,7 @@ func (d *dialogue) end(ctx context.Context, err error) error {
 				return loadErr
 			}
 		}
-		if logErr := d.a.report(ctx, d.event(audit.LoginAbandoned, why)); logErr != nil {
+		if logErr := d.reportFailure(ctx, false, d.event(audit.LoginAbandoned, why)); logErr != nil {
 			return logErr
 		}
 		if !errors.Is(err, ErrAbandoned) {

@@ -100,7 +100,7 @@ func (d *dialogue) goBack(ctx context.Context, acct Account, typed string) error
 			say = problem // an empty answer is how people give up waiting
 		}
 	}
-	if err := d.a.report(ctx, d.event(audit.LoginAbandoned, reasonEmptyAnswer)); err != nil {
+	if err := d.reportFailure(ctx, false, d.event(audit.LoginAbandoned, reasonEmptyAnswer)); err != nil {
 		return err
 	}
 	return &again{text: say}
