@@ -108,6 +108,7 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = append(w.b, `{"id":`...)
 		w.b = appendString(w.b, r.ID)
 		w.str("header", r.Header)
+		w.str("key", r.Key)
 		w.str("head", r.Head)
 		w.num("segments", int64(r.Segments))
 		w.b = append(w.b, '}')

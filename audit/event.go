@@ -133,6 +133,7 @@ type Missing struct {
 type Recording struct {
 	ID       string `json:"id"`
 	Header   string `json:"header,omitempty"` // hash of the header, known when the session starts
+	Key      string `json:"key,omitempty"`    // hash of the file with its sealed key, likewise
 	Head     string `json:"head,omitempty"`   // hash of the last segment, known when it ends
 	Segments uint32 `json:"segments,omitempty"`
 }

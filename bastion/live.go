@@ -174,8 +174,8 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 			return unrecorded("recorder", "this session could not be recorded, so it was not started; tell your operator", err)
 		}
 		l.recorder = w
-		h := w.HeaderHash()
-		e.Recording = &audit.Recording{ID: id, Header: hex.EncodeToString(h[:])}
+		h, k := w.HeaderHash(), w.KeyHash()
+		e.Recording = &audit.Recording{ID: id, Header: hex.EncodeToString(h[:]), Key: hex.EncodeToString(k[:])}
 	}
 	// Whatever ends the session meanwhile: an event that may or may not have
 	// reached the log would be a start without an end.

@@ -296,6 +296,23 @@ func TestTamperedEvidence(t *testing.T) {
 			t.Errorf("the log has %s", r)
 		}
 	})
+	t.Run("sealed key", func(t *testing.T) {
+		file := func(s *site, i int) string { return s.path("spool", recs[i].ID+".key") }
+		for name, spoil := range map[string]func(bad *site){
+			"removed": func(bad *site) { testkit.Check(t, os.Remove(file(bad, 0))) },
+			"swapped": func(bad *site) {
+				testkit.WriteFile(t, file(bad, 0), testkit.ReadFile(t, file(s, 1)))
+				testkit.WriteFile(t, file(bad, 1), testkit.ReadFile(t, file(s, 0)))
+			},
+			"noise": func(bad *site) { flip(t, file(bad, 0), 300) },
+		} {
+			bad := s.copy(t)
+			spoil(bad)
+			if r := bad.entry("audit", "verify"); r.Code != 1 || !strings.Contains(r.Stderr, recs[0].ID+": its sealed key") || strings.Contains(r.Stderr, recs[1].ID) != (name == "swapped") {
+				t.Errorf("%s: %s", name, r)
+			}
+		}
+	})
 	t.Run("recording", func(t *testing.T) {
 		for _, rec := range recs {
 			file := recordingFile(t, s, rec.ID)

@@ -13,6 +13,7 @@ import (
 // known is what the audit log says of one recording.
 type known struct {
 	started bool
+	key     string             // hash of its key file, as the last event says that has one; "" in logs of older versions
 	expect  []recording.Expect // of the header, the ticks, the restart that found it aborted
 	ended   *recording.Expect  // of session.ended
 	failed  string             // detail of recording.failed: the end wasn't durable
@@ -93,6 +94,9 @@ func (g *gathering) of(id string) *known {
 // recording takes in what an event of type t says of a recording. A hash that
 // is none says nothing: the log was verified for itself.
 func (g *gathering) recording(t audit.Type, r *audit.Recording) {
+	if r.Key != "" {
+		g.of(r.ID).key = r.Key
+	}
 	switch t {
 	case audit.SessionStarted:
 		if h, err := hashOf(r.Header); err == nil {

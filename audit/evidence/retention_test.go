@@ -164,3 +164,8 @@ func TestRetentionLooksEveryDay(t *testing.T) {
 		stop()
 	})
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

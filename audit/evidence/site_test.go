@@ -96,8 +96,8 @@ func (s *site) session(f func(*audit.Log, *spool.Spool)) {
 func (s *site) begin(log *audit.Log, open *spool.Spool, id, user string) *spool.Writer {
 	s.t.Helper()
 	w := s.create(open, id, user)
-	h := w.HeaderHash()
-	s.append(log, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hex.EncodeToString(h[:])}})
+	h, k := w.HeaderHash(), w.KeyHash()
+	s.append(log, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hex.EncodeToString(h[:]), Key: hex.EncodeToString(k[:])}})
 	return w
 }
 

@@ -1,11 +1,10 @@
 package evidence
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -27,6 +26,10 @@ const (
 	Unknown Kind = "unknown"
 	// Missing is one that the log knows and that isn't there.
 	Missing Kind = "missing"
+	// MissingKey is one whose sealed key isn't there: nobody can open it any more.
+	MissingKey Kind = "missing-key"
+	// OtherKey is one whose key file isn't the one that was written.
+	OtherKey Kind = "other-key"
 	// OtherTick is a list of changes that isn't the one of the tick, or is gone.
 	OtherTick Kind = "other-tick"
 	// StillThere is a recording, with its key, that the log says was removed.
@@ -147,11 +150,30 @@ func (k *known) verify(dir, id string) (recording.Info, error) {
 	default:
 		err = &Mismatch{Kind: Kind(bad.Fault), ID: id, err: err}
 	}
-	if err == nil && k.removed != nil && exists(filepath.Join(dir, id+recording.KeyExt)) {
-		// Without its key it is on its way out: a crash can stop that half-way.
-		err = mismatch(StillThere, id, "the audit log says that it was removed, but it is still there with its key")
+	if err == nil {
+		err = k.verifyKey(dir, id)
 	}
 	return info, err
+}
+
+// verifyKey holds the file with the recording's sealed key against what is known of it.
+func (k *known) verifyKey(dir, id string) error {
+	h, err := recording.KeyHash(dir, id)
+	switch gone := errors.Is(err, fs.ErrNotExist); {
+	case k.removed != nil && !gone:
+		return mismatch(StillThere, id, "the audit log says that it was removed, but it is still there with its key")
+	case k.removed != nil: // it is on its way out: a crash can stop that half-way
+		return nil
+	case gone && k.started:
+		return mismatch(MissingKey, id, "its sealed key, "+id+recording.KeyExt+", is missing: nobody can open it without a copy of that")
+	case gone:
+		return nil // a crash came before its session started
+	case err != nil:
+		return err
+	case k.key != "" && hex.EncodeToString(h[:]) != k.key:
+		return mismatch(OtherKey, id, "its sealed key, "+id+recording.KeyExt+", isn't the one that the audit log knows: it was swapped or overwritten")
+	}
+	return nil
 }
 
 // durable is how many segments the log knows to be on the disk.
@@ -173,11 +195,6 @@ func (k *known) verifyRemoval(id string) error {
 		return mismatch(RemovedOther, id, "what was removed in its place isn't what the audit log knows")
 	}
 	return nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // Against says what a recording was held against.

@@ -83,6 +83,22 @@ func TestMismatches(t *testing.T) {
 			s.change(rec(s, cut), func(b []byte) []byte { return b[:len(b)-9] })
 			testkit.Must(spool.Recover(s.spool(), nil))(t)
 		}, Cut, cut, "cut: the audit log knows 1 segment"},
+		"its key removed": {func(s *site) {
+			testkit.Check(t, os.Remove(s.file(sealed, recording.KeyExt)))
+		}, MissingKey, sealed, "its sealed key, " + sealed + ".key, is missing"},
+		"its key filled with noise": {func(s *site) {
+			s.change(s.file(sealed, recording.KeyExt), func(b []byte) []byte { clear(b); return b })
+		}, OtherKey, sealed, "isn't the one that the audit log knows"},
+		"its key cut": {func(s *site) {
+			s.change(s.file(sealed, recording.KeyExt), func(b []byte) []byte { return b[:len(b)-1] })
+		}, OtherKey, sealed, "isn't the one that the audit log knows"},
+		"another recording's key": {func(s *site) {
+			other := testkit.Must(os.ReadFile(s.file(cut, recording.KeyExt)))(t)
+			s.change(s.file(sealed, recording.KeyExt), func([]byte) []byte { return other })
+		}, OtherKey, sealed, "isn't the one that the audit log knows"},
+		"the key of a crash's recording": {func(s *site) {
+			testkit.Check(t, os.Remove(s.file(cut, recording.KeyExt)))
+		}, MissingKey, cut, "is missing"},
 		"another recording's file": {func(s *site) {
 			other := testkit.Must(os.ReadFile(rec(s, cut)))(t)
 			s.change(rec(s, sealed), func([]byte) []byte { return other })

@@ -28,8 +28,8 @@ func auditVerifyCmd() *cobra.Command {
 		Long: `Recompute the log from its lines and hold it against the signed checkpoint and
 every checkpoint in the witness directory. A log that isn't what was written is
 named by its first bad record, and the exit code is 1. Then hold every recording
-against the log: a changed, cut, swapped or missing one is named, and one that is
-there though the log says that its lab's retention was over. No key that opens
+against the log, and its sealed key: a changed, cut, swapped or missing one is named,
+and one that is there though the log says that its lab's retention was over. No key that opens
 recordings is needed.
 
 "witnessed up to" means that a checkpoint in the second directory covers the

@@ -73,7 +73,7 @@ func recordBoth(log *audit.Log, dir string, to []age.Recipient, start time.Time)
 		if err != nil {
 			return nil, err
 		}
-		return w, log.Append(ctx, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hexOf(w.HeaderHash())}})
+		return w, log.Append(ctx, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hexOf(w.HeaderHash()), Key: hexOf(w.KeyHash())}})
 	}
 	w, err := begin(sealedID, "alice")
 	if err != nil {

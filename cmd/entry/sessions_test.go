@@ -114,8 +114,8 @@ func TestSessionsShow(t *testing.T) {
 		t.Errorf("without an identity: exit %d\n%s", code, out)
 	}
 	testkit.Check(t, os.Remove(r.file(r.sealed, ".key")))
-	if out, _, code := r.run("show", r.sealed); code != exitOK || !strings.Contains(out, "yes, against") {
-		t.Errorf("shredded: exit %d\n%s", code, out)
+	if out, _, code := r.run("show", r.sealed); code != exitFailure || !strings.Contains(out, "NO: recording "+r.sealed+": its sealed key, "+r.sealed+".key, is missing") {
+		t.Errorf("its key removed, and no word of that in the log: exit %d\n%s", code, out)
 	}
 }
 

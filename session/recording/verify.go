@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -200,4 +201,19 @@ func openFile(dir, id, ext string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("open recording %s: %w", id, err), f.Close())
 	}
 	return f, nil
+}
+
+// KeyHash is the SHA-256 of the file with the recording's sealed key. The error wraps
+// fs.ErrNotExist where there is none.
+func KeyHash(dir, id string) (h [32]byte, err error) {
+	f, err := openFile(dir, id, KeyExt)
+	if err != nil {
+		return h, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.LimitReader(f, maxKeyFile+1)); err != nil {
+		return h, fmt.Errorf("read the key of recording %s: %w", id, err)
+	}
+	return [32]byte(sum.Sum(nil)), nil
 }

@@ -72,6 +72,10 @@ type cut struct {
 // carries, and the start of the chain.
 func (w *Writer) HeaderHash() [32]byte { return w.sealer.HeaderHash() }
 
+// KeyHash is the SHA-256 of the file with the recording's sealed key: what
+// session.started carries, too.
+func (w *Writer) KeyHash() [32]byte { return w.place.keyHash }
+
 // Failed returns a channel that is closed once the recording takes no more
 // frames: the session must end.
 func (w *Writer) Failed() <-chan struct{} { return w.failed }
