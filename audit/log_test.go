@@ -56,9 +56,11 @@ func (p *place) open(tb testing.TB) *Log {
 }
 
 // verify is Verify without waiting.
-func (p *place) verify() (Report, error) {
+func (p *place) verify() (Report, error) { return p.verifyWith(noPatience()) }
+
+func noPatience() patience {
 	now := time.Now()
-	return p.verifyWith(patience{func() time.Time { return now }, func(d time.Duration) { now = now.Add(d) }})
+	return patience{func() time.Time { return now }, func(d time.Duration) { now = now.Add(d) }}
 }
 
 func (p *place) verifyWith(wait patience) (Report, error) {
@@ -66,7 +68,7 @@ func (p *place) verifyWith(wait patience) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness}, v, wait)
+	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness, Copies: true}, v, wait)
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }

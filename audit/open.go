@@ -30,6 +30,10 @@ type Options struct {
 	// Reserve is how many bytes are to stay free on the log's disk and on the
 	// witness's: see Space. Zero means none.
 	Reserve int64
+	// Known returns what a database knows of the log of this name, so that an older
+	// state of the log isn't opened; zero for nothing. It is called once nobody else
+	// writes the log. Nil means that there is no database.
+	Known func(name string) (Position, error)
 	// Now is the wall clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -46,7 +50,8 @@ type Signer interface {
 // reads the whole log and recomputes its tree (about half a second for a
 // million events): it refuses, with an error that wraps *BadRecord, a log that
 // contradicts its checkpoint or a witnessed one, one whose checkpoint is gone,
-// and one that is older than its witness. It returns ErrLocked while another
+// and one that is older than its witness. One that is older than the database, or isn't
+// the one that it knows, is a *Behind. It returns ErrLocked while another
 // writer has the directory, and ErrClock as Append does.
 //
 // What follows the lines that the checkpoint covers was never acknowledged, whether a
@@ -79,7 +84,7 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	if l.locked.File, err = lock(l.dir); err != nil {
 		return nil, err
 	}
-	found, err := l.inspect(o.Witness, v)
+	found, err := l.inspect(o, v)
 	if err != nil {
 		return nil, err
 	}
@@ -179,9 +184,13 @@ func (l *Log) openFile(dir *os.Root, name string, flags int) (*os.File, error) {
 }
 
 // inspect reads everything and changes nothing but to create empty files.
-func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
+func (l *Log) inspect(o Options, v note.Verifier) (_ *found, err error) {
 	f := &found{}
-	var err error
+	if o.Known != nil {
+		if f.replay.known, err = o.Known(nameOf(v)); err != nil {
+			return nil, err
+		}
+	}
 	switch f.signed, err = readCheckpoint(l.dir, v); {
 	case errors.Is(err, os.ErrNotExist):
 		f.fresh = true
@@ -190,8 +199,8 @@ func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
 		return nil, err
 	}
 	started := false
-	if witnessDir != "" {
-		if l.witness, started, err = l.openWitness(witnessDir, f.fresh); err != nil {
+	if o.Witness != "" {
+		if l.witness, started, err = l.openWitness(o.Witness, f.fresh); err != nil {
 			return nil, fmt.Errorf("open witness directory: %w", err)
 		}
 		f.replay.witness = newWitnessReader(l.witness.File, v.Name())
@@ -215,6 +224,9 @@ func (l *Log) inspect(witnessDir string, v note.Verifier) (*found, error) {
 		return nil, f.replay.explain(l.dir, f.signed, v, err)
 	}
 	if err := f.replay.finish(f.signed, v); err != nil {
+		return nil, err
+	}
+	if err := f.replay.judge(f.signed.size); err != nil {
 		return nil, err
 	}
 	info, err := l.events.Stat()

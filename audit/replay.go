@@ -62,6 +62,7 @@ type replay struct {
 	next    witnessed      // not reached yet; number 0 at the end
 	agreed  witnessed      // the last that agreed; number 0 for none
 	cut     bool           // the witness ends in an incomplete entry
+	knowing
 }
 
 // begin reads the first witnessed checkpoint.
@@ -103,6 +104,7 @@ func (p *replay) compare() error {
 
 func (p *replay) add(line []byte, store func(tlog.Hash)) error {
 	p.tree.add(tlog.RecordHash(line), store)
+	p.look(&p.tree)
 	return p.compare()
 }
 

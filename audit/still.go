@@ -41,7 +41,7 @@ func Inspect(dir string, o Options) (_ *Still, err error) {
 	if written(l.dir) {
 		return nil, ErrLocked
 	}
-	found, err := l.inspect(o.Witness, v)
+	found, err := l.inspect(o, v)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,11 @@ type VerifyOptions struct {
 	// Witness is the directory of witnessed checkpoints. Empty means that
 	// nothing is known of any.
 	Witness string
+	// Known is what a database knows of the log; zero for nothing. It has to be read
+	// before the call: a running server's log is never behind it.
+	Known Position
+	// Copies says that where the files lie is nothing to the server that wrote them.
+	Copies bool
 }
 
 // Report says what Verify found to hold.
@@ -31,6 +36,8 @@ type Report struct {
 	Root        [32]byte  // over them
 	Witnessed   uint64    // the first so many are covered by a witnessed checkpoint
 	WitnessedAt time.Time // of the last witnessed record
+	Where       string    // where the witness lies, as "xfs on /dev/sdb1, mounted at /srv"; "" where that can't be told
+	NoWitness   string    // why the witness is none: see the function; "" where it is one
 
 	// Uncovered is what stands beyond the checkpoint; zero for nothing. It was never
 	// acknowledged and is no part of the log: a crash leaves such lines, a copy that
@@ -55,10 +62,15 @@ func (r Report) String() string {
 	switch {
 	case r.Witnessed == 0:
 		s += "; not witnessed"
+	case r.NoWitness != "":
+		s += fmt.Sprintf("; no witness: %s; its checkpoints agree up to seq %d (%s)", r.NoWitness, r.Witnessed, plain.Time(r.WitnessedAt))
 	case r.Witnessed < r.Events:
 		s += fmt.Sprintf("; not witnessed since seq %d (%s)", r.Witnessed, plain.Time(r.WitnessedAt))
 	default:
 		s += fmt.Sprintf("; witnessed up to seq %d (%s)", r.Witnessed, plain.Time(r.WitnessedAt))
+		if r.Where != "" {
+			s += " on another file system: " + r.Where
+		}
 	}
 	if r.WitnessCut {
 		s += "; the witness's last checkpoint isn't whole, as a crash leaves it"
@@ -73,7 +85,7 @@ func (r Report) String() string {
 //
 // The error for a log that isn't what was written is a *BadRecord that names
 // the first bad record. Lines beyond the checkpoint are told, and no fault: see
-// Report.Uncovered. Where they are younger than 5 s it first waits for that long for
+// Report.Uncovered. A log that contradicts VerifyOptions.Known is a *Behind. Where they are younger than 5 s it first waits for that long for
 // a checkpoint that covers them.
 func Verify(dir string, o VerifyOptions) (Report, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(o.PublicKey))
@@ -100,6 +112,7 @@ func verify(dir string, o VerifyOptions, v note.Verifier, p patience) (Report, e
 	// A writer syncs events, then the checkpoint, then the witness. Reading in
 	// the opposite order finds each covered by the next.
 	w := &verification{dir: root, path: dir, o: o, v: v, patience: p}
+	w.replay.known = o.Known
 	if o.Witness != "" {
 		f, err := openIn(o.Witness, witnessName)
 		if errors.Is(err, os.ErrNotExist) {
@@ -202,9 +215,15 @@ func (w *verification) run(events *os.File) (Report, error) {
 		}
 		off += lines.off
 	}
+	if err := p.judge(w.signed.size); err != nil {
+		return Report{}, err
+	}
 	rep := Report{Events: w.signed.size, Root: w.signed.root, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps, Aside: w.aside}
 	if p.agreed.size == w.signed.size {
 		rep.WitnessedAt = rep.Last
+	}
+	if w.o.Witness != "" && !w.o.Copies {
+		rep.Where, rep.NoWitness = whereIs(w.o.Witness).String(), NoWitness(w.path, w.o.Witness)
 	}
 	if rep.WitnessCut, err = w.witnessCut(); err != nil {
 		return Report{}, err

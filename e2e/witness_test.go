@@ -63,7 +63,7 @@ func TestWitnesses(t *testing.T) {
 	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
 	s.serve()
 	alice := s.enrolled("alice")
-	reached := regexp.MustCompile(`^(\d+) events consistent; witnessed up to seq (\d+) .*\nwitnessed up to seq (\d+) by w1\.example \(.*\)\nwitnessed up to seq (\d+) by w2\.example \(.*\)\n`)
+	reached := regexp.MustCompile(`^(\d+) events consistent; no witness: .*; its checkpoints agree up to seq (\d+) .*\nwitnessed up to seq (\d+) by w1\.example \(.*\)\nwitnessed up to seq (\d+) by w2\.example \(.*\)\n`)
 	covered := func() bool { // all of it, by both
 		m := reached.FindStringSubmatch(s.entry("audit", "verify").Stdout)
 		return m != nil && m[3] == m[1] && m[4] == m[1]
@@ -128,11 +128,16 @@ func TestWitnesses(t *testing.T) {
 		t.Fatalf("%d records were dropped, and the log signed again: %s", dropped, r)
 	}
 	named := regexp.MustCompile(`^entry: events\.jsonl lines? \d+( to \d+: | is not the record that )the witness w1\.example cosigned.* and the log signed again\n`)
+	if r := s.entry("audit", "verify"); r.Code != 1 || !strings.Contains(r.Stderr, "the audit log isn't the one that the database knows: its first ") {
+		t.Errorf("a session was dropped, and the database is there: %s", r)
+	}
+	testkit.Check(t, os.Rename(s.path("state"), s.path("elsewhere")))
 	for name, args := range map[string][]string{"by the key": append(files, "--witness", w1.key), "by the configuration": {"audit", "verify", "--dir", s.dir}} {
 		if r := testkit.Run(t, command(built, args...)); r.Code != 1 || !named.MatchString(r.Stderr) {
 			t.Errorf("a session was dropped, verified %s: %s", name, r)
 		}
 	}
+	testkit.Check(t, os.Rename(s.path("elsewhere"), s.path("state")))
 	testkit.Check(t, os.Remove(s.path("audit", "cosigned"))) // then the witness alone knows
 	if r := testkit.Run(t, command(built, append(files, "--witness", w1.key)...)); r.Code != 1 || !strings.Contains(r.Stdout, "not witnessed by w1.example") {
 		t.Errorf("without the cosignatures: %s", r)

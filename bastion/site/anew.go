@@ -6,13 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"entry/audit"
 	"entry/audit/plain"
 	"entry/audit/witness"
-	"entry/bastion/store"
 	"entry/configs"
 )
 
@@ -41,7 +39,7 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 		}
 		s, err := openState(cfg, func(string, error) {})
 		var bad *audit.BadRecord
-		var behind *store.LogBehind
+		var behind *audit.Behind
 		switch {
 		case err == nil:
 			if err := s.Close(); err != nil {
@@ -62,11 +60,11 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 		case !errors.As(err, &bad) && !errors.As(err, &behind):
 			return err
 		}
-		known, err := knownOf(cfg)
+		known, err := Known(cfg)
 		if err != nil {
 			return err
 		}
-		o.Known = max(o.Known, known)
+		o.Known = max(o.Known, known.Size)
 	}
 	err := audit.BeginAnew(o)
 	switch {
@@ -94,28 +92,6 @@ func missed(cfg *configs.Config) (known uint64, other bool, err error) {
 
 func notMounted(err error) error {
 	return hinted(err, "mount it and try again; what it has beyond the log is part of the gap. If that is lost too: --without-witness")
-}
-
-// knownOf is how many records the database knows the log to have had. A database that
-// is lost, or of an older version, says nothing.
-func knownOf(cfg *configs.Config) (uint64, error) {
-	public, err := audit.ReadKey(cfg.Audit.PublicKey)
-	if err != nil {
-		return 0, err
-	}
-	name, err := audit.LogName(public)
-	if err != nil {
-		return 0, err
-	}
-	accounts, err := store.Look(context.Background(), cfg.Database.SQLite)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrOlder) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, unreadable(err)
-	}
-	known, err := accounts.Known(context.Background(), name)
-	return known, errors.Join(err, accounts.Close())
 }
 
 // SetWitnessAside renames what the witness directory has of a log before, where it came

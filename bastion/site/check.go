@@ -83,6 +83,8 @@ func checkWarnings(cfg *configs.Config, p *policy.Policy) []string {
 	}
 	if cfg.Audit.Witness == "" {
 		out = append(out, "audit.witness is empty: whoever controls this machine could replace the log with an older one")
+	} else if audit.NoWitness(cfg.Audit.Directory, cfg.Audit.Witness) != "" {
+		out = append(out, cfg.Audit.Witness+" lies on the audit log's own file system, so it is no witness: whoever can change one can change the other; mount another disk there, or better a folder of another host")
 	}
 	if key := filepath.Join(filepath.Dir(cfg.Path), recording.IdentityFile); exists(key) {
 		out = append(out, key+" opens every recording: move it to the auditors' machine")

@@ -25,7 +25,7 @@ const positionEvery = 10 * time.Second
 
 // unreconciled says what to do where log and database can't be brought together.
 func unreconciled(err error) error {
-	var behind *store.LogBehind
+	var behind *audit.Behind
 	var not *store.NotReplayed
 	switch {
 	case errors.As(err, &behind):

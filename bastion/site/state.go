@@ -107,7 +107,7 @@ func unwitnessed(cfg *configs.Config) error {
 	if s != nil {
 		return s.close()
 	}
-	var behind *store.LogBehind
+	var behind *audit.Behind
 	if errors.As(err, &behind) {
 		return err
 	}
@@ -117,6 +117,10 @@ func unwitnessed(cfg *configs.Config) error {
 // unopened says what to do where the log can't be opened.
 func unopened(err error) error {
 	var bad *audit.BadRecord
+	var behind *audit.Behind
+	if errors.As(err, &behind) {
+		return unreconciled(behind)
+	}
 	if errors.Is(err, audit.ErrOtherLog) {
 		return hinted(err, "if the log began anew and its old witness came back: entry audit set-witness-aside; else mount the right one")
 	}
@@ -124,6 +128,30 @@ func unopened(err error) error {
 		return hinted(err, "keep these files as they are; "+newestLog)
 	}
 	return err
+}
+
+// Known is how far the database knows the log to be, as far as that can be told.
+func Known(cfg *configs.Config) (audit.Position, error) {
+	public, err := audit.ReadKey(cfg.Audit.PublicKey)
+	if err != nil {
+		return audit.Position{}, err
+	}
+	name, err := audit.LogName(public)
+	if err != nil {
+		return audit.Position{}, err
+	}
+	return knownTo(cfg)(name)
+}
+
+// knownTo is how far the database knows the log of a name to be.
+func knownTo(cfg *configs.Config) func(name string) (audit.Position, error) {
+	return func(name string) (audit.Position, error) {
+		p, err := store.Known(context.Background(), cfg.Database.SQLite, name)
+		if err != nil {
+			return p, unreadable(err)
+		}
+		return p, nil
+	}
 }
 
 // unreadable says what to do where the database can't be opened.

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"entry/audit"
@@ -34,14 +37,33 @@ func readPosition(ctx context.Context, tx *sql.Tx, node string) (p position, kno
 	return p, true, err
 }
 
-// Known is how many records the log called node is known to have had, 0 for none.
-func (s *Store) Known(ctx context.Context, node string) (n uint64, err error) {
-	err = s.snapshot(ctx, func(tx *sql.Tx) error {
-		p, _, err := readPosition(ctx, tx, node)
-		n = p.Size
-		return err
+// Known is how far the database file at path knows the log called node to be, zero where
+// it doesn't, or there is no file. It changes nothing, and reads a file of an older
+// version of entry, too.
+func Known(ctx context.Context, path, node string) (p audit.Position, err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return p, fmt.Errorf("open database: %w", err)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	db, err := sql.Open("sqlite", readOnly(path))
+	if err != nil {
+		return p, fmt.Errorf("open database %s: %w", path, err)
+	}
+	s := &Store{read: db}
+	err = patiently(busyWait, func() error {
+		return s.snapshot(ctx, func(tx *sql.Tx) error {
+			var there bool
+			if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'log_positions')`).Scan(&there); err != nil || !there {
+				return err
+			}
+			known, _, err := readPosition(ctx, tx, node)
+			p = known.Position
+			return err
+		})
 	})
-	return n, named("read the log's position", err)
+	return p, named("read the log's position", errors.Join(mixed(err), s.Close()))
 }
 
 // NotePosition notes how far this process's log is, and up to where everything
@@ -68,20 +90,6 @@ func noteApplied(ctx context.Context, tx *sql.Tx, account, node string, generati
 	_, err := tx.ExecContext(ctx, `INSERT INTO applied (account, node, generation) SELECT id, ?, ? FROM accounts WHERE id = ?
 		ON CONFLICT DO UPDATE SET generation = max(generation, excluded.generation)`, node, generation, account)
 	return err
-}
-
-// LogBehind says that the log is not the one that the database knows, or an older
-// state of it.
-type LogBehind struct {
-	Has, Known uint64 // records
-	Other      bool   // it has as many, and others
-}
-
-func (e *LogBehind) Error() string {
-	if e.Other {
-		return fmt.Sprintf("the audit log isn't the one that the database knows: its first %d records are others", e.Known)
-	}
-	return fmt.Sprintf("the audit log is older than the database: it has %d records, the database knows of %d", e.Has, e.Known)
 }
 
 // NotReplayed says which record of the log an older database can't be brought

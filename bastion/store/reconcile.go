@@ -37,7 +37,7 @@ type Log interface {
 //
 // Of a log before this one as many records are read as can be.
 //
-// The errors are *LogBehind, *NotReplayed and those of logs and database.
+// The errors are *audit.Behind, *NotReplayed and those of logs and database.
 func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []string, err error) {
 	node := log.Name()
 	s.node.Store(&node)
@@ -101,9 +101,9 @@ func (r *reconciling) readOpen(log Log) error {
 		case err != nil:
 			return err
 		case r.end.Size < r.from.Size:
-			return &LogBehind{Has: r.end.Size, Known: r.from.Size}
+			return &audit.Behind{Has: r.end.Size, Known: r.from.Size}
 		case !ok || at != r.from.Position:
-			return &LogBehind{Has: r.end.Size, Known: r.from.Size, Other: true}
+			return &audit.Behind{Has: r.end.Size, Known: r.from.Size, Other: true}
 		}
 	}
 	if r.end.Size <= r.from.done {

@@ -379,7 +379,7 @@ func TestLogThatIsNotTheDatabases(t *testing.T) {
 			}
 			testkit.Check(t, l.Close())
 		}
-		var behind *LogBehind
+		var behind *audit.Behind
 		if err := n.open(); !errors.As(err, &behind) || behind.Other != fork {
 			t.Errorf("fork %v: %v", fork, err)
 		}

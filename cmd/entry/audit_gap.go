@@ -9,6 +9,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/site"
+	"entry/configs"
 )
 
 // writersVerbs are the verbs of entry audit that change a log, or vouch for one.
@@ -89,3 +90,6 @@ to where it goes. Nothing is removed.`,
 		},
 	}
 }
+
+// databaseKnows is how far the database knows the log to be.
+func databaseKnows(cfg *configs.Config) (audit.Position, error) { return site.Known(cfg) }

@@ -34,7 +34,10 @@ recordings is needed.
 
 "witnessed up to" means that a checkpoint in the second directory covers the
 record: somebody who could change this machine's files alone can't have taken it
-away. "not witnessed since" means that records after that one could be missing
+away. A directory on the log's own file system is "no witness", and where it lies is
+told; of copies that can't be said. The log is also held against the last checkpoint
+that the database knows, where the configuration's is verified and it can be read.
+"not witnessed since" means that records after that one could be missing
 without a trace, if somebody put back an older log with its checkpoint.
 
 "witnessed up to … by NAME" means the same of a witness elsewhere that has cosigned the
@@ -68,6 +71,17 @@ before the copy of the events.`,
 			dir, o, err := verifyPlace(cmd, key, &vouched)
 			if err != nil {
 				return err
+			}
+			o.Copies = cmd.Flags().Changed("log")
+			if !o.Copies {
+				cfg, err := loadConfig(cmd)
+				if err != nil {
+					return err
+				}
+				o.Copies = !exists(cfg.Database.SQLite) // as on an auditor's machine
+				if o.Known, err = databaseKnows(cfg); err != nil {
+					fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: the log isn't held against the database: %v\n", err)
+				}
 			}
 			if !cmd.Flags().Changed("log") {
 				if spool, err = spoolDir(cmd); err != nil {
@@ -105,7 +119,8 @@ before the copy of the events.`,
 				}
 			}
 			var bad *audit.BadRecord
-			if errors.As(err, &bad) {
+			var behind *audit.Behind
+			if errors.As(err, &bad) || errors.As(err, &behind) {
 				return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
 			}
 			if err != nil {
@@ -195,8 +210,10 @@ type verdict struct {
 	Last        *time.Time `json:"last,omitempty"`
 	Witnessed   uint64     `json:"witnessed,omitempty"`
 	WitnessedAt *time.Time `json:"witnessed_at,omitempty"`
-	WitnessCut  bool       `json:"witness_cut,omitempty"` // its last checkpoint isn't whole
-	Recordings  int        `json:"recordings,omitempty"`  // consistent with the log
+	Where       string     `json:"witness_lies,omitempty"` // on which file system
+	NoWitness   string     `json:"no_witness,omitempty"`   // why it is none
+	WitnessCut  bool       `json:"witness_cut,omitempty"`  // its last checkpoint isn't whole
+	Recordings  int        `json:"recordings,omitempty"`   // consistent with the log
 
 	Uncovered *audit.Uncovered `json:"uncovered,omitempty"` // beyond the checkpoint
 	Aside     []audit.Aside    `json:"aside,omitempty"`
@@ -213,7 +230,7 @@ type verdict struct {
 }
 
 func writeVerdict(w io.Writer, rep audit.Report, vouched *vouchers, kept evidence.Report, err error) error {
-	v := verdict{Witnesses: vouched.reach, Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps}
+	v := verdict{Witnesses: vouched.reach, Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps}
 	if rep.Uncovered.Bytes > 0 {
 		v.Uncovered = &rep.Uncovered
 	}

@@ -52,16 +52,19 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
 			}
 			fmt.Printf(`Made %[1]s. Next:
   1. Move %[1]s/auditor.key to the auditors' machine: it opens every recording.
-  2. On each target, copy %[1]s/keys/user_ca.pub to /etc/ssh/entry_user_ca.pub, put
+  2. Put %[1]s/witness elsewhere: mount another disk there, or better a folder of
+     another host. Signed checkpoints go there, which show that the audit log wasn't
+     put back to an older state; on the log's own disk they show nothing.
+  3. On each target, copy %[1]s/keys/user_ca.pub to /etc/ssh/entry_user_ca.pub, put
      the line "TrustedUserCAKeys /etc/ssh/entry_user_ca.pub" into its sshd_config
      and reload its sshd.
-  3. Describe labs, targets and rules: copy %[1]s/policy.d/lab.yaml.example to
+  4. Describe labs, targets and rules: copy %[1]s/policy.d/lab.yaml.example to
      lab.yaml beside it and edit that.
-  4. Check it:    entry check --dir %[2]s
+  5. Check it:    entry check --dir %[2]s
      It prints the line that users put into known_hosts, so that they see no
      host-key warning.
-  5. Add a user:  entry user add alice --dir %[2]s
-  6. Start:       entry serve --dir %[2]s
+  6. Add a user:  entry user add alice --dir %[2]s
+  7. Start:       entry serve --dir %[2]s
 %[3]sSo that nobody here can change what is on record, root included: have another machine
 witness it. There, "entry audit witness --help" says how; it needs %[1]s/keys/audit.pub.
 `, dir, shellWord(dir), whereListening(dir, listen))
@@ -78,7 +81,7 @@ func whereListening(dir, listen string) string {
 	if !configs.Loopback(listen) {
 		return ""
 	}
-	return fmt.Sprintf(`  7. Let others in: so far it listens on %s, for this machine alone. Once
+	return fmt.Sprintf(`  8. Let others in: so far it listens on %s, for this machine alone. Once
      all is as it should be, change that under listeners in %s/entry.yaml
      (":2222" is every address of this machine) and start it again.
 `, listen, dir)
