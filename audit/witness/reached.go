@@ -158,12 +158,12 @@ func eachBy(dir string, v note.Verifier, f func(entry) error) error {
 	}
 	defer file.Close()
 	return each(file, func(e entry) error {
-		n, err := note.Open(e.signed(), note.VerifierList())
+		_, err := note.Open(e.signed(), note.VerifierList())
 		var unverified *note.UnverifiedNoteError
 		if !errors.As(err, &unverified) {
 			return badEntry(e.number, "isn't a signed note")
 		}
-		n = unverified.Note
+		n := unverified.Note
 		if slices.ContainsFunc(n.UnverifiedSigs, func(s note.Signature) bool { return s.Name == v.Name() && s.Hash == v.KeyHash() }) {
 			return f(e)
 		}
