@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,12 @@ func TestFlipEveryByteOfTheCheckpoint(t *testing.T) {
 		p.write(t, checkpointName, signed[:i])
 		if _, err := p.verify(); err == nil {
 			t.Fatalf("cut to %d bytes: accepted", i)
+		}
+		for _, more := range []string{"\r", "\n", " ", "="} {
+			p.write(t, checkpointName, slices.Concat(signed[:i], []byte(more), signed[i:]))
+			if _, err := p.verify(); err == nil {
+				t.Fatalf("%q put in at %d: accepted", more, i)
+			}
 		}
 	}
 	if err := os.Remove(p.path(checkpointName)); err != nil {

@@ -485,4 +485,16 @@ func TestRefusalsAreEventsOnlyNowAndThen(t *testing.T) {
 	if len(r.seen) > maxRefusals+1 {
 		t.Fatalf("%d sources remembered", len(r.seen))
 	}
+	// Who doesn't come again, noted or not, makes room; what wasn't noted of them isn't lost.
+	for i := range maxRefusals / 2 {
+		r.note(sourceOf(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})), "rate", c.Now())
+	}
+	c.Advance(refusalEvery)
+	other := sourceOf(addr(2))
+	if n, due := r.note(other, "rate", c.Now()); !due || n != 1 || r.seen[refusalKey{other, "rate"}] == nil {
+		t.Errorf("a new source after the flood: %d, %v", n, due)
+	}
+	if rest := r.seen[refusalKey{reason: "rate"}]; rest == nil || rest.n < maxRefusals/2 {
+		t.Errorf("what is left to tell of the others: %+v", rest)
+	}
 }

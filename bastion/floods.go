@@ -48,16 +48,18 @@ func (r *refusals) note(source netip.Prefix, reason string, now time.Time) (n in
 	if c == nil {
 		if len(r.seen) >= maxRefusals {
 			for k, c := range r.seen {
-				if now.Sub(c.last) >= refusalEvery && c.n == 0 {
-					delete(r.seen, k)
+				if now.Sub(c.last) < refusalEvery || k.source == (netip.Prefix{}) {
+					continue
+				}
+				delete(r.seen, k)
+				if c.n > 0 { // it didn't come again: what it left is told with the rest
+					r.rest(k.reason).n += c.n
 				}
 			}
 		}
 		if len(r.seen) >= maxRefusals {
-			k = refusalKey{reason: reason} // the rest share one count
-			c = r.seen[k]
-		}
-		if c == nil {
+			c = r.rest(reason)
+		} else {
 			c = &refusalCount{}
 			r.seen[k] = c
 		}
@@ -68,6 +70,15 @@ func (r *refusals) note(source netip.Prefix, reason string, now time.Time) (n in
 	}
 	n, c.n, c.last = c.n, 0, now
 	return n, true
+}
+
+// rest is what the sources share that there is no room for.
+func (r *refusals) rest(reason string) *refusalCount {
+	k := refusalKey{reason: reason}
+	if r.seen[k] == nil {
+		r.seen[k] = &refusalCount{}
+	}
+	return r.seen[k]
 }
 
 // connectionRefused is an event at most once a minute for a source and reason:

@@ -49,8 +49,9 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 		many   = d.manyCodes()
 		ahead  = d.ahead
 		passed = d.serving // the connection's login is the proof
-		told   = d.mayTell(drift)
-		conn   = d.conn
+		// A directory isn't asked whether the passphrase is right.
+		told = d.mayTell(drift) && (d.serving || acct.Realm == "")
+		conn = d.conn
 	)
 	// The dialogue may be over before its turn has come, so the group is the check's
 	// own. It ends within the wait for that turn; Close waits for it.

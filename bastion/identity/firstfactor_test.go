@@ -96,6 +96,16 @@ func inRealm(t *testing.T, with func(*identity.Options)) (*world, *directory, *u
 	return w, dir, u
 }
 
+// TestADirectorysUserReadsNothingOfTheClock: whether the passphrase in front of a code
+// of another time is right isn't asked of a directory, so nothing is told.
+func TestADirectorysUserReadsNothingOfTheClock(t *testing.T) {
+	w, _, u := inRealm(t, nil)
+	for _, typed := range []string{"a stranger's guess", kept} {
+		_, err := w.login(attempt("alice"), round{askPass, typed}, round{askCode, u.codeAfter(5 * time.Minute)}, round{noPass, w.settledThen(kept)}, round{askCode, ""}, round{backPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+}
+
 func TestRealmLogin(t *testing.T) {
 	w, dir, u := inRealm(t, nil)
 	from := w.log.Mark()

@@ -48,7 +48,7 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 			return verdict{locked: true}, err
 		}
 	}
-	if d.key != "" && !d.touched {
+	if d.key != "" {
 		if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
 			return verdict{reason: reasonKeySuspended}, err
 		}

@@ -304,6 +304,8 @@ func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeK
 	switch code {
 	case codeWrong, codeUsed, codeEarly, codeNeedless:
 		return v, nil
+	case codeTouch:
+		return v, d.keyJudged(ctx, acct, codeWrong) // a guess by who has the key
 	}
 	l := d.a.lockout.limits
 	until, err := d.a.store.CountFailure(context.WithoutCancel(ctx), acct.ID, now, l.account, l.accountWindow)

@@ -82,9 +82,6 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt, turn func(co
 	if !ok || !a.admitsKey(acct, at.Key, now) || a.terms.wanted(acct) || a.moves(acct) {
 		return Identity{}, false, nil
 	}
-	if now.Before(acct.LockedUntil) && a.touchIsCode && touches(at.Key) {
-		return Identity{}, false, nil // passphrases may have been guessed behind it
-	}
 	// Whether its source is locked, or the account after guesses at the passphrase,
 	// doesn't matter: what is proven here can't be guessed.
 	if turn != nil {

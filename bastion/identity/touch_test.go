@@ -55,19 +55,28 @@ func TestTouchIsCode(t *testing.T) {
 		if id, err := w.login(plain, round{askCode, u.code()}); err != nil || id.Method() != "publickey+otp" {
 			t.Errorf("%q %v", id.Method(), err)
 		}
-		// Wrong passphrases count against the account: the touch was its own.
-		for range 4 {
-			_, err := w.login(at, round{askPass, "1"}, round{"…", "2"}, round{"…", "3"}, round{"…", ""})
-			if err == nil {
+		// Wrong passphrases count against the key, as wrong codes do behind others, and
+		// not against the account.
+		for range 5 {
+			if _, err := w.a.Login(t.Context(), at, identity.NewConnState(), &told{answers: func(string) string { return "a guess" }}); err == nil {
 				t.Fatal("got in")
 			}
 			w.clock.Advance(31 * time.Minute)
 		}
-		if info, err := w.a.User(t.Context(), "alice"); err != nil || info.LockedUntil.IsZero() {
+		info, err := w.a.User(t.Context(), "alice")
+		if err != nil || !info.LockedUntil.IsZero() {
 			t.Errorf("%+v %v", info, err)
 		}
+		for _, k := range info.Keys {
+			if k.Suspended.IsZero() == (k.Fingerprint == ssh.FingerprintSHA256(pub)) {
+				t.Errorf("%s is suspended: %t", k.Fingerprint, !k.Suspended.IsZero())
+			}
+		}
 		if w.remembers(at) {
-			t.Error("remembered while the account is locked")
+			t.Error("a suspended key is remembered")
+		}
+		if _, err := w.login(at, round{askPass, good}, round{askCode, u.code()}); err != nil {
+			t.Errorf("by passphrase and code: %v", err)
 		}
 	}
 }

@@ -194,5 +194,8 @@ func parsePHC(s string) (p Costs, salt, sum []byte, err error) {
 	if sum, err = phcText.DecodeString(f[5]); err != nil || len(sum) != hashSize {
 		return p, nil, nil, errPHC
 	}
+	if formatPHC(p, salt, sum) != s { // base64's decoder skips line breaks
+		return p, nil, nil, errPHC
+	}
 	return p, salt, sum, nil
 }
