@@ -85,6 +85,8 @@ func TestWaitingIsBounded(t *testing.T) {
 	s.log.Await(t, audit.ApprovalMissing, "too-many-waiting")
 	bob := s.login("bob").tries()
 	r := s.waiting(t, 2)
+	// A request can be listed a moment before it is on record.
+	testkit.Eventually(t, "both are on record", func() bool { return len(s.log.All(audit.ApprovalRequested)) >= 2 })
 	if n := len(s.log.All(audit.ApprovalRequested)); n != 2 {
 		t.Errorf("%d requests on record", n)
 	}

@@ -80,7 +80,7 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found secret.Match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
 	bare := d.a.bare(acct)
-	if code == codeUsed && d.key == "" {
+	if code == codeUsed && !d.keyStands(acct) {
 		// It is shown to whoever looks over a shoulder, and then tells a passphrase.
 		if free, err := d.a.lockout.chargeUsed(ctx, acct, now); err != nil || !free {
 			code = codeWrong
@@ -168,8 +168,9 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 }
 
 // drifted is the verdict on a code behind a proven key that is right at another
-// time. Of one whose time is yet to come only a network with a login before is told:
-// elsewhere a thief of the first factor would try it again then.
+// time. Only a network with a login before is told: elsewhere a thief of the first
+// factor would try one again whose time is yet to come, and who has seen one that is
+// past would try passphrases with it.
 func (d *dialogue) drifted(drift time.Duration) verdict {
 	if !d.mayTell(drift) {
 		return verdict{reason: reasonClockDrift}
@@ -177,7 +178,7 @@ func (d *dialogue) drifted(drift time.Duration) verdict {
 	return verdict{reason: reasonClockDrift, innocent: true, text: driftText(drift)}
 }
 
-func (d *dialogue) mayTell(drift time.Duration) bool { return drift < 0 || drift > 0 && d.trusted }
+func (d *dialogue) mayTell(drift time.Duration) bool { return drift != 0 && d.trusted }
 
 // expired is said only after the right temporary passphrase (and code, if there
 // is an authenticator): to its holder, who needs to know what to do.
