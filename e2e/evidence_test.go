@@ -164,7 +164,7 @@ func TestSessionEvidence(t *testing.T) {
 		if r := bare.entry("sessions", "export", rec.ID, "--format", "raw"); r.Code == 0 || r.Stdout != "" {
 			t.Errorf("the jump host can read what it recorded: %s", r)
 		}
-		if r := bare.entry("sessions", "export", rec.ID, "--format", "raw", "--identity", initSite(t).path("auditor.key")); r.Code == 0 || r.Stdout != "" || !strings.Contains(r.Stderr, "can't be opened") {
+		if r := bare.entry("sessions", "export", rec.ID, "--format", "raw", "--identity", initSite(t).path("auditor.key")); r.Code != 3 || r.Stdout != "" || !strings.Contains(r.Stderr, "this identity doesn't open the recording") {
 			t.Errorf("another auditor's key: %s", r)
 		}
 		if r := bare.entry("sessions", "show", rec.ID); r.Code != 0 {
