@@ -288,7 +288,8 @@ func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duratio
 // share ends a dialogue that hesitates, of the source that has most of them, if it
 // has more than one may have silent connections: few addresses can't keep everybody else
 // out. A network that somebody has logged in from by now, and a course (see invited),
-// is left alone by unknown newcomers, and everybody by those that have had their turn. The caller holds a.mu.
+// is left alone by unknown newcomers, and everybody by those that have had their turn.
+// The caller holds a.mu.
 func (a *admission) share(newcomer *ticket, now time.Time) bool {
 	if !newcomer.known && !a.modest(newcomer.key, now) {
 		return false

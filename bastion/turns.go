@@ -49,10 +49,8 @@ func (a *admission) takeTurns(newcomer *ticket, now time.Time) bool {
 	var victim *ticket
 	for _, may := range []func(*ticket) bool{func(o *ticket) bool { return !a.familiar.has(o.key, now) }, known} {
 		for o := range a.open {
-			if victim == nil || o.began.Before(victim.began) {
-				if o.outstays(now) && !invited(o) && may(o) {
-					victim = o
-				}
+			if o.outstays(now) && !invited(o) && may(o) && (victim == nil || o.began.Before(victim.began)) {
+				victim = o
 			}
 		}
 		if victim != nil {

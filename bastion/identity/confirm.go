@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"entry/audit"
@@ -72,32 +71,21 @@ const (
 // chargeConfirm counts an answer of a remembered key's holder as wrong until it proves
 // right, so that many at once can't all be judged.
 func (a *Authenticator) chargeConfirm(ctx context.Context, id Identity) (free bool, until time.Time, err error) {
-	err = a.editConfirms(ctx, id, func(t *Tally, now time.Time) {
-		if t.Failures == 0 || now.Sub(t.Since) >= confirmsPeriod {
-			*t = Tally{Since: now}
-		}
+	if id.method != byRemembrance {
+		return true, time.Time{}, nil
+	}
+	err = a.lockout.within(ctx, confirmsOf(id), confirmsPeriod, a.now(), func(t *Tally) {
 		free, until = t.Failures < confirmsOfKey, t.Since.Add(confirmsPeriod)
 		t.Failures = min(t.Failures+1, confirmsOfKey)
 	})
-	return free || err == nil && id.method != byRemembrance, until, err
+	return free, until, err
 }
 
 func (a *Authenticator) confirmed(ctx context.Context, id Identity) error {
-	return a.editConfirms(ctx, id, func(t *Tally, _ time.Time) { *t = Tally{} })
-}
-
-func (a *Authenticator) editConfirms(ctx context.Context, id Identity, change func(*Tally, time.Time)) error {
 	if id.method != byRemembrance {
 		return nil
 	}
-	now := a.now()
-	err := a.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
-		change(&t[0], now)
-		t[0].Keep = later(now, t[0].Since.Add(confirmsPeriod))
-		return true
-	}, a.keys.HashTally("confirm|"+id.account+"|"+id.key))
-	if err != nil {
-		return fmt.Errorf("%w: count wrong passphrases: %w", ErrUnavailable, err)
-	}
-	return nil
+	return a.lockout.within(ctx, confirmsOf(id), confirmsPeriod, a.now(), func(t *Tally) { t.Failures = 0 })
 }
+
+func confirmsOf(id Identity) string { return "confirm|" + id.account + "|" + id.key }

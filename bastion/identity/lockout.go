@@ -242,10 +242,7 @@ func (l *lockout) chargeUsed(ctx context.Context, acct Account, now time.Time) (
 	if acct.Realm != "" {
 		most = 2 // a directory has few tries, and locks its users everywhere
 	}
-	err = l.editUsed(ctx, acct, now, func(t *Tally) {
-		if t.Failures == 0 || now.Sub(t.Since) >= l.limits.accountWindow {
-			*t = Tally{Since: now}
-		}
+	err = l.within(ctx, "used|"+acct.ID, l.limits.accountWindow, now, func(t *Tally) {
 		free = t.Failures < most
 		t.Failures++
 	})
@@ -253,17 +250,22 @@ func (l *lockout) chargeUsed(ctx context.Context, acct Account, now time.Time) (
 }
 
 func (l *lockout) refundUsed(ctx context.Context, acct Account, now time.Time) error {
-	return l.editUsed(ctx, acct, now, func(t *Tally) { t.Failures = max(0, t.Failures-1) })
+	return l.within(ctx, "used|"+acct.ID, l.limits.accountWindow, now, func(t *Tally) { t.Failures = max(0, t.Failures-1) })
 }
 
-func (l *lockout) editUsed(ctx context.Context, acct Account, now time.Time, change func(*Tally)) error {
+// within changes the one tally of that name, which begins anew when its window is
+// over, in one transaction that the client's leaving doesn't cancel.
+func (l *lockout) within(ctx context.Context, name string, window time.Duration, now time.Time, change func(*Tally)) error {
 	err := l.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
+		if t[0].Failures == 0 || now.Sub(t[0].Since) >= window {
+			t[0] = Tally{Since: now}
+		}
 		change(&t[0])
-		t[0].Keep = t[0].Since.Add(l.limits.accountWindow)
+		t[0].Keep = t[0].Since.Add(window)
 		return true
-	}, l.keys.HashTally("used|"+acct.ID))
+	}, l.keys.HashTally(name))
 	if err != nil {
-		return fmt.Errorf("%w: count used codes: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: count failures: %w", ErrUnavailable, err)
 	}
 	return nil
 }
