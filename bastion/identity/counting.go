@@ -21,11 +21,13 @@ const lookingAtOnce = 64
 // found out beside the dialogue, for every name alike, so that no answer tells, by
 // its words or by its time, whether a passphrase was. A code that is right at
 // another time, by drift, is a wrong one: whoever typed it behind the right passphrase
-// reads so with the next question for a code, see mayTell.
-func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drift time.Duration) {
+// reads so with the next question for a code, see mayTell. A code that was used up is no
+// guess at another one, and only treated like one: else those who come with one code at
+// once would close the passphrase to the one of them that it lets in.
+func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drift time.Duration, guess bool) {
 	g, a := d.a.guesses, d.a
 	// What nothing would be judged of counts for nothing, but costs the same.
-	counts := d.charged || d.mayProve()
+	counts := guess && (d.charged || d.mayProve())
 	unseen := func() {
 		if counts {
 			a.countTyped(ctx, g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted))

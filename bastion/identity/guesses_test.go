@@ -450,3 +450,33 @@ func TestGuessesInsideAConnection(t *testing.T) {
 		t.Error("16 wrong codes, five of them for nothing")
 	}
 }
+
+// TestAUsedCodeIsNoGuess: who shows a code once more that is used up has guessed none.
+// Wrong passphrases with it make it a wrong code like any other in words, and count
+// nothing against the passphrase that it is shown with.
+func TestAUsedCodeIsNoGuess(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	w.clock.Advance(time.Minute)
+	used := u.code()
+	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, used}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 11 { // strangers who have seen it
+		at := attempt("alice")
+		at.Source = thieves("IPv4", i)
+		_, err := w.login(at, round{askPass, "a stranger's guess"}, round{askCode, used}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	for i := range 12 {
+		at := attempt("alice")
+		at.Source = thieves("IPv4", 20+i)
+		_, err := w.login(at, round{askPass, good}, round{askCode, used}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+		w.settled()
+	}
+	w.clock.Advance(time.Minute)
+	if _, err := w.login(from(attempt("alice"), "203.0.113.77"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("refused after used codes: %v", err)
+	}
+}

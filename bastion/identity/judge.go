@@ -79,7 +79,7 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 
 func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found secret.Match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
-	bare := d.a.bare(acct)
+	bare, guess := d.a.bare(acct), code != codeUsed
 	if code == codeUsed && !d.keyStands(acct) {
 		// It is shown to whoever looks over a shoulder, and then tells a passphrase.
 		if free, err := d.a.lockout.chargeUsed(ctx, acct, now); err != nil || !free {
@@ -90,7 +90,7 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		}
 	}
 	if (code == codeWrong || code == codeEarly) && d.key == "" {
-		d.suspect(ctx, acct, in.passphrase, found.Drift)
+		d.suspect(ctx, acct, in.passphrase, found.Drift, guess)
 	}
 	expired := isTemporary && !now.Before(acct.Temporary.Expires)
 	switch {

@@ -222,7 +222,7 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 	case right && d.mayProve():
 		return d.a.lockout.prove(ctx, d.pair, d.serving, now)
 	case d.key == "":
-		d.suspect(ctx, acct, in.passphrase, m.Drift)
+		d.suspect(ctx, acct, in.passphrase, m.Drift, true)
 		return false, nil
 	case !d.mayProve():
 		return false, nil

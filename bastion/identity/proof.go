@@ -135,7 +135,7 @@ func (d *dialogue) freshCode(ctx context.Context, acct Account, typed string, no
 	v := verdict{reason: reasonWrongCode}
 	switch {
 	case (kind == codeWrong || kind == codeEarly) && d.key == "":
-		d.suspect(ctx, acct, "", found.Drift)
+		d.suspect(ctx, acct, "", found.Drift, true)
 	case now.Before(acct.LockedUntil) && d.key == "":
 		v = verdict{reason: reasonAccountLocked}
 	case kind == codeRight && d.key != "":

@@ -27,7 +27,7 @@ func TestAShadowedRuleHasNoEffect(t *testing.T) {
 				if by.Deny() && !strings.HasPrefix(s, "denied") {
 					r.Target, _ = p.Target(r.Target.FullName())
 					g, _ := p.Decide(r)
-					s = strings.Replace(s, fmt.Sprint(g.Record(), g.RecordInput(), g.RecordComplete()), "", 1)
+					s = strings.Replace(s, fmt.Sprint(g.Record(), g.RecordInput(), g.RecordComplete(), g.Bulk()), "", 1)
 				}
 				return strings.NewReplacer("denied true", "denied", "denied false", "denied").Replace(s) // or waiting for its approval
 			}
