@@ -410,3 +410,67 @@ func TestWhatWasCutIsNoProgramsEnd(t *testing.T) {
 		})
 	}
 }
+
+// heldConn is a connection on whose channels the answer to a break is held back until
+// a test lets it go.
+type heldConn struct {
+	ssh.Conn
+	let <-chan struct{}
+}
+
+func (c heldConn) OpenChannel(name string, data []byte) (ssh.Channel, <-chan *ssh.Request, error) {
+	ch, reqs, err := c.Conn.OpenChannel(name, data)
+	return heldChannel{ch, c.let}, reqs, err
+}
+
+type heldChannel struct {
+	ssh.Channel
+	let <-chan struct{}
+}
+
+func (c heldChannel) SendRequest(name string, wantReply bool, payload []byte) (bool, error) {
+	ok, err := c.Channel.SendRequest(name, wantReply, payload)
+	if name == "break" {
+		<-c.let
+	}
+	return ok, err
+}
+
+// TestAnAnswerComesBeforeTheEnd: a program that answers a request and ends at once has
+// answered it, whichever of both is looked at first; what else waits doesn't hold the
+// end up.
+func TestAnAnswerComesBeforeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		let := make(chan struct{})
+		r := newRigOf(t, mayAll, rigging{legs: func(_, upstream *Leg) { upstream.Conn = heldConn{upstream.Conn, let} }})
+		r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, rest <-chan *ssh.Request) {
+			_ = (<-rest).Reply(true, nil)
+			exitWith(ch, 0)
+		}), nil)
+		u := r.open()
+		if !u.request(t, "shell", nil) {
+			t.Fatal("shell was refused")
+		}
+		type answer struct {
+			ok  bool
+			err error
+		}
+		got := make(chan answer, 1)
+		go func() {
+			ok, err := u.SendRequest("break", true, ssh.Marshal(struct{ Millis uint32 }{500}))
+			got <- answer{ok, err}
+		}()
+		synctest.Wait() // the target has answered, and is gone
+		for range 20 {
+			_, _ = u.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{"USR1"}))
+		}
+		synctest.Wait()
+		close(let)
+		if a := <-got; !a.ok || a.err != nil {
+			t.Errorf("the answer was %v, %v", a.ok, a.err)
+		}
+		if u.ends(t); u.exit != 0 {
+			t.Errorf("status %d", u.exit)
+		}
+	})
+}

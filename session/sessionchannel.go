@@ -272,6 +272,10 @@ func (s *sessionChannel) settle() {
 		_ = s.client.CloseWrite() // the client may be gone
 	}
 	if s.upReqs == nil {
+		if s.todo.busy { // the target's answer to that came before it closed the channel
+			s.todo.drop()
+			return
+		}
 		s.closed = true
 		_ = s.client.Close() // the client may be gone
 		s.closeUp()
