@@ -121,7 +121,13 @@ func TestOneCodeOnceOverTwoServers(t *testing.T) {
 		why.Range(func(k, _ any) bool { t.Errorf("a connection ended before it was asked: %v", k); return true })
 	}
 	if wins.Load() != 1 || refused.Load() != tries-1 {
-		t.Errorf("one code let %d of %d in", wins.Load(), tries)
+		reasons := map[string]int{}
+		for _, s := range []*site{first, second} {
+			for _, e := range s.events("login.failed") {
+				reasons[e.Reason]++
+			}
+		}
+		t.Errorf("one code let %d of %d in; refused for %v", wins.Load(), tries, reasons)
 	}
 	n := 0
 	for _, s := range []*site{first, second} {
