@@ -39,10 +39,22 @@ func openKept(dir string) (_ *keptFile, err error) {
 	if err == nil {
 		err = f.Truncate(k.size)
 	}
+	if err == nil {
+		err = syncName(dir) // it may be new
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return k, nil
+}
+
+// syncName makes the names in dir durable.
+func syncName(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // add makes a checkpoint with the lines of those who cosigned it durable. What failed

@@ -28,7 +28,9 @@ const (
 	// newcomers are told to come again.
 	maxAddresses = 4096
 	// maxConns bounds the connections that are open; more wait in the listener's queue.
-	maxConns = 256
+	// One address has no more than maxConnsEach of them: what is beyond is closed, so
+	// that no stranger alone keeps the logs out.
+	maxConns, maxConnsEach = 256, 16
 	// maxOrigin is how much of an origin is told, in bytes: strangers choose them.
 	maxOrigin = 200
 	// maxHeader bounds a request's headers, in bytes.
@@ -74,12 +76,18 @@ func (w *Witness) Serve(ctx context.Context, l net.Listener, o ServeOptions) err
 		TLSConfig:         o.TLS,
 		ErrorLog:          log.New(io.Discard, "", 0), // strangers' handshakes
 	}
+	answered := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(answered)
 		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = s.Shutdown(last) // what it cuts off was told to nobody
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			<-answered // Serve returns as soon as that begins
+		}
+	}()
 	end := make(chan struct{})
 	reloading := group.Vital("reading the witness's logs again", func() {
 		for {
@@ -92,7 +100,7 @@ func (w *Witness) Serve(ctx context.Context, l net.Listener, o ServeOptions) err
 		}
 	})
 	defer func() { close(end); <-reloading }()
-	l = &bounded{Listener: l, places: make(chan struct{}, maxConns)}
+	l = &bounded{Listener: l, places: make(chan struct{}, maxConns), each: map[netip.Prefix]int{}}
 	var err error
 	if o.TLS != nil {
 		err = s.ServeTLS(l, "", "")
@@ -105,20 +113,49 @@ func (w *Witness) Serve(ctx context.Context, l net.Listener, o ServeOptions) err
 	return err
 }
 
-// bounded accepts a connection once there is a place for it.
+// bounded accepts a connection once there is a place for it. Accept is for one
+// goroutine.
 type bounded struct {
 	net.Listener
 	places chan struct{}
+
+	mu   sync.Mutex // guards each
+	each map[netip.Prefix]int
 }
 
 func (b *bounded) Accept() (net.Conn, error) {
 	b.places <- struct{}{} // net/http closes each conn, with its time limits, or at Shutdown
-	c, err := b.Listener.Accept()
-	if err != nil {
-		<-b.places
-		return nil, err
+	for {
+		c, err := b.Listener.Accept()
+		if err != nil {
+			<-b.places
+			return nil, err
+		}
+		from := network(c.RemoteAddr().String())
+		if b.enter(from) {
+			return &placed{Conn: c, leave: sync.OnceFunc(func() { b.leave(from); <-b.places })}, nil
+		}
+		_ = c.Close() // it may be gone
 	}
-	return &placed{Conn: c, leave: sync.OnceFunc(func() { <-b.places })}, nil
+}
+
+// enter counts one more connection of a network, unless it has as many as it may.
+func (b *bounded) enter(from netip.Prefix) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.each[from] >= maxConnsEach {
+		return false
+	}
+	b.each[from]++
+	return true
+}
+
+func (b *bounded) leave(from netip.Prefix) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.each[from]--; b.each[from] == 0 {
+		delete(b.each, from)
+	}
 }
 
 type placed struct {
