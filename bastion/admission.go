@@ -272,7 +272,8 @@ func (a *admission) pressure(silent int) int {
 // of those; else the one whose dialogue has been silent longest; else one that
 // has just begun. One that has shown nobody for less than least is left alone,
 // and a known network's by an unknown newcomer, unless it has more than one source
-// may. The caller holds a.mu.
+// may, or while it has just begun by a known one whose network has had as much of the
+// places: they would only end each other. The caller holds a.mu.
 func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duration) bool {
 	silent := map[netip.Prefix]int{}
 	for o := range a.open {
@@ -281,7 +282,15 @@ func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duratio
 		}
 	}
 	return a.end(now, func(o *ticket) bool {
-		return o.silent(now) && now.Sub(o.sign) >= least && (!o.known || newcomer.known || silent[o.key] > a.perSource)
+		switch age := now.Sub(o.sign); {
+		case !o.silent(now) || age < least:
+			return false
+		case !o.known || silent[o.key] > a.perSource:
+			return true
+		case age < patience && silent[o.key] <= silent[newcomer.key]+1:
+			return newcomer.known && a.had(o.key, now) > a.had(newcomer.key, now)
+		}
+		return newcomer.known
 	})
 }
 

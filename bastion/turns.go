@@ -14,6 +14,10 @@ const (
 	// A dialogue that answers less often than this is nobody's who types.
 	perAnswer = 30 * time.Second
 
+	// How much more of the places than the newcomer's another network has to have had to
+	// make room before its turn is over: it bounds how long a known network waits.
+	clearly = 5 * time.Second
+
 	// How much of the places a network has had without a login is remembered up to
 	// this many seconds, and one of them is forgiven each refillTurns.
 	mostTurns   = 600
@@ -31,23 +35,19 @@ func (t *ticket) outstays(now time.Time) bool {
 // takeTurns ends the dialogue that has outstayed longest, of a network that nobody
 // has logged in from, for one of a known network or one that has had hardly any of
 // the places lately: so whoever types junk slowly, from however many addresses, has
-// each address for one turn. A course is left alone, see invited. The caller holds
-// a.mu.
+// each address for one turn. A course is left alone, see invited. For a known network
+// that has no dialogue, one of any network makes room that has outstayed, and else the
+// greediest. The caller holds a.mu.
 func (a *admission) takeTurns(newcomer *ticket, now time.Time) bool {
 	if !newcomer.known && !a.modest(newcomer.key, now) {
 		return false
 	}
-	invited, talking := a.invited(), map[netip.Prefix]int{}
+	invited, absent := a.invited(), newcomer.known
 	for o := range a.open {
-		if o.stage == asked {
-			talking[o.key]++
-		}
+		absent = absent && (o.stage != asked || o.key != newcomer.key)
 	}
-	// Among networks with a login before, those that have many make room for one that
-	// has none.
-	known := func(o *ticket) bool { return newcomer.known && talking[newcomer.key] == 0 && talking[o.key] > 1 }
 	var victim *ticket
-	for _, may := range []func(*ticket) bool{func(o *ticket) bool { return !a.familiar.has(o.key, now) }, known} {
+	for _, may := range []func(*ticket) bool{func(o *ticket) bool { return !a.familiar.has(o.key, now) }, func(*ticket) bool { return absent }} {
 		for o := range a.open {
 			if o.outstays(now) && !invited(o) && may(o) && (victim == nil || o.began.Before(victim.began)) {
 				victim = o
@@ -57,7 +57,30 @@ func (a *admission) takeTurns(newcomer *ticket, now time.Time) bool {
 			break
 		}
 	}
+	if victim == nil && absent {
+		victim = a.greediest(newcomer, invited, now)
+	}
 	return a.evict(victim, now)
+}
+
+// greediest is the oldest dialogue of the network that has had most of the places
+// lately, itself included, if that is clearly more than the newcomer's has had: who
+// holds all places from many known networks, with one dialogue each, has had more than
+// anybody who comes to log in. The caller holds a.mu.
+func (a *admission) greediest(newcomer *ticket, invited func(*ticket) bool, now time.Time) (victim *ticket) {
+	oldest := map[netip.Prefix]*ticket{}
+	for o := range a.open {
+		if w := widely(o.key); o.stage == asked && !invited(o) && (oldest[w] == nil || o.began.Before(oldest[w].began)) {
+			oldest[w] = o
+		}
+	}
+	most := a.had(newcomer.key, now) + clearly
+	for _, o := range oldest {
+		if had := a.had(o.key, now) + now.Sub(o.began); had >= most {
+			victim, most = o, had
+		}
+	}
+	return victim
 }
 
 // course is how many dialogues of its source an open enrolment, which a right
@@ -93,7 +116,7 @@ func (a *admission) invited() func(*ticket) bool {
 // that one has. The caller holds a.mu.
 func (a *admission) modest(key netip.Prefix, now time.Time) bool {
 	wide := widely(key)
-	var open, had time.Duration
+	var open time.Duration
 	for o := range a.open {
 		switch {
 		case o.stage == enrolling && o.key == key:
@@ -102,11 +125,19 @@ func (a *admission) modest(key netip.Prefix, now time.Time) bool {
 			open = max(open, now.Sub(o.began))
 		}
 	}
-	if s := a.sources[wide]; s != nil {
-		s.turns.refill(now, mostTurns, refillTurns)
-		had = time.Duration((mostTurns - s.turns.left) * float64(time.Second))
-	}
+	had := a.had(key, now)
 	return had < turn/2 && had+open < turn
+}
+
+// had is how long the network of a source has had places lately without a login,
+// beside what it has open. The caller holds a.mu.
+func (a *admission) had(key netip.Prefix, now time.Time) time.Duration {
+	s := a.sources[widely(key)]
+	if s == nil {
+		return 0
+	}
+	s.turns.refill(now, mostTurns, refillTurns)
+	return time.Duration((mostTurns - s.turns.left) * float64(time.Second))
 }
 
 // widely is whose turns are counted as one's: an IPv4 address, or an IPv6 /48, of

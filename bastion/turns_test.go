@@ -250,6 +250,53 @@ func TestKnownNetworksMakeRoomForEachOther(t *testing.T) {
 	})
 }
 
+// Nor with one dialogue each, whose turn isn't over, whoever begins them anew: the
+// newcomer is in within some seconds at any time, and types for as long as it needs to.
+func TestKnownNetworksSquatWithOneEach(t *testing.T) {
+	for name, y := range map[string]typists{
+		"one answer in 50 s":    {40, 1, 50 * time.Second, 120 * time.Second},
+		"an answer each 3 s":    {40, 1, 3 * time.Second, 120 * time.Second},
+		"new ones each 4 s":     {40, 1, time.Minute, 4 * time.Second},
+		"eight at each of five": {5, 8, 50 * time.Second, 120 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDoor(configs.Startups{Begin: 4, Rate: 30, Full: 20}, 8)
+				for i := range y.addresses {
+					d.mustTry(t, addr(i)).leave(true)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				var all sync.WaitGroup
+				y.begin(ctx, d, &all)
+				defer all.Wait()
+				defer cancel()
+				for i := range 6 {
+					time.Sleep(10 * time.Second)
+					d.mu.Lock()
+					d.familiar.note(sourceOf(addr(9000+i)), d.now())
+					d.mu.Unlock()
+					began := time.Now()
+					tk, why := d.try(addr(9000 + i))
+					if waited := time.Since(began); tk == nil || waited > 2*clearly {
+						t.Errorf("newcomer %d: %q after %s", i, why, waited)
+						continue
+					}
+					time.Sleep(exchange)
+					tk.answered()
+					for range 2 {
+						time.Sleep(12 * time.Second)
+						tk.answered()
+					}
+					if tk.madeRoom() {
+						t.Errorf("newcomer %d makes room while typing", i)
+					}
+					tk.leave(true)
+				}
+			})
+		})
+	}
+}
+
 // What an unknown network has had of the places is forgiven slowly, and counts for a
 // whole IPv6 /48.
 func TestTurnsAreForgiven(t *testing.T) {
@@ -328,6 +375,7 @@ func TestVerdictsAreNoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { testkit.Check(t, auth.Close(context.Background())) })
 	a := newAdmission(wide, 8, time.Now)
 	tk, _ := a.enter(t.Context(), addr(1), func() {})
 	state, rounds := identity.NewConnState(), 0
