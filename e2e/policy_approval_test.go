@@ -218,7 +218,6 @@ func TestLeavingWhileWaiting(t *testing.T) {
 	p = testkit.Start(t, "ssh over the master", c.exec("echo in"))
 	p.WaitFor(waits)
 	p.End()
-	c.nudge()
 	gone("over a master connection")
 	if n := len(s.events("approval.missing")); n != 2 {
 		t.Errorf("%d events", n)

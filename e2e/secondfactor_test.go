@@ -229,7 +229,6 @@ func TestMatrixRecorded(t *testing.T) {
 		})
 		recordings++
 		testkit.Within(testkit.Soon, func() bool {
-			c.nudge()
 			return len(s.events("session.ended")) >= recordings
 		})
 		all := s.awaitSessions(recordings)
