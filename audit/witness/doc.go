@@ -23,7 +23,9 @@
 // isn't what the witness's own key has signed keeps it from starting.
 //
 // A Pusher loses nothing and holds nothing up: what couldn't be cosigned now is
-// covered by the next checkpoint, since each covers all before it.
+// covered by the next checkpoint, since each covers all before it. For that reason the
+// file "cosigned" needn't grow for ever: of what is older than a day one checkpoint an
+// hour stays, and the newest of each witness.
 //
 // # When not to use it
 //

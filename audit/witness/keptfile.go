@@ -25,6 +25,7 @@ type keptFile struct {
 	*os.File
 	path string
 	size int64 // of its whole entries
+	long int64 // from this size on it is thinned
 }
 
 // openKept opens the file in dir, and cuts off what a crash left of an entry.
@@ -34,7 +35,7 @@ func openKept(dir string) (_ *keptFile, err error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keptFile{File: f, path: path}
+	k := &keptFile{File: f, path: path, long: thinAt}
 	err = each(f, func(e entry) error { k.size = e.end; return nil })
 	if err == nil {
 		err = f.Truncate(k.size)

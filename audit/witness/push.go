@@ -156,6 +156,9 @@ func (p *Pusher) round(ctx context.Context, all bool) error {
 		if !p.kept(ctx, h.Signed, lines) {
 			return nil // asked again in the next round
 		}
+		if err := p.file.thinIfLong(began); err != nil {
+			p.tell("what witnesses have cosigned stays as long as it is", err)
+		}
 	}
 	var other []error
 	for i, a := range ask {
