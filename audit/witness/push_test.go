@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,13 +30,13 @@ import (
 // wire reaches a handler in memory, or nobody.
 type wire struct {
 	h     http.Handler
-	down  bool
-	asked int
+	down  atomic.Bool
+	asked atomic.Int64
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	w.asked++
-	if w.down {
+	w.asked.Add(1)
+	if w.down.Load() {
 		return nil, errors.New("no route to host")
 	}
 	rec := httptest.NewRecorder()
@@ -137,8 +138,8 @@ func TestAnHourDown(t *testing.T) {
 		if r, err := s.verify(2); err != nil || r[0].Size != 3 || r[1].Size != 3 {
 			t.Fatalf("ten seconds after: %v, %v", r, err)
 		}
-		asked := s.wires[1].asked
-		s.wires[1].down = true
+		asked := s.wires[1].asked.Load()
+		s.wires[1].down.Store(true)
 		for range 12 {
 			s.append(2)
 			time.Sleep(10 * time.Second)
@@ -148,7 +149,7 @@ func TestAnHourDown(t *testing.T) {
 			}
 			time.Sleep(290 * time.Second)
 		}
-		if n := s.wires[1].asked - asked; n < 55 || n > 75 {
+		if n := s.wires[1].asked.Load() - asked; n < 55 || n > 75 {
 			t.Errorf("asked %d times in an hour", n)
 		}
 		want := []string{"unreachable: the witness w2.example can't be reached, or doesn't answer as it should"}
@@ -165,7 +166,7 @@ func TestAnHourDown(t *testing.T) {
 		if _, err := s.verify(1); err != nil {
 			t.Errorf("one of two is enough: %v", err)
 		}
-		s.wires[1].down = false
+		s.wires[1].down.Store(false)
 		time.Sleep(maxPause + 10*time.Second)
 		synctest.Wait()
 		want = append(want, "well: the witness w2.example cosigns the log again")
@@ -187,9 +188,9 @@ func TestOneFailureIsNone(t *testing.T) {
 	s := newPushed(t, 1)
 	defer s.close()
 	s.append(1)
-	s.wires[0].down = true
+	s.wires[0].down.Store(true)
 	testkit.Check(t, s.p.Round(t.Context()))
-	s.wires[0].down = false
+	s.wires[0].down.Store(false)
 	testkit.Check(t, s.p.Round(t.Context()))
 	if got := s.alarms(); len(got) != 0 || len(s.told) != 0 {
 		t.Errorf("alarms %q, told %q", got, s.told)
