@@ -287,7 +287,7 @@ func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChalleng
 	}
 	stop := l.extendForEnrolment(user)
 	defer stop()
-	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, l.state, attentive{asker(ask), l.ticket, l.state})
+	who, err := l.s.o.Auth.Login(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Familiar: l.ticket.known, Key: key}, l.state, attentive{asker(ask), l.ticket, l.state})
 	return l.settle(m, who, err, ask)
 }
 

@@ -37,9 +37,10 @@ type Asker interface {
 
 // Attempt is who claims to be there.
 type Attempt struct {
-	Name   string         // as typed, without "+target"; any bytes
-	Source netip.AddrPort // of the client connection
-	Conn   string         // ULID of the client connection, for events
+	Name     string         // as typed, without "+target"; any bytes
+	Source   netip.AddrPort // of the client connection
+	Conn     string         // ULID of the client connection, for events
+	Familiar bool           // somebody has logged in from its network lately
 	// Key is a public key that the client has proven to hold, never one that it
 	// only offered. Nil without one.
 	Key ssh.PublicKey

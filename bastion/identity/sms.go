@@ -75,7 +75,7 @@ func (a *Authenticator) Close(ctx context.Context) error {
 		drain(a.looking)
 		return fmt.Errorf("identity: codes are still being sent: %w", err)
 	}
-	if left := a.strangers.sums(a.now(), true); len(left) > 0 {
+	if left := a.strangers.due(a.now(), true); len(left) > 0 {
 		return a.report(ctx, left...)
 	}
 	return nil
