@@ -127,3 +127,6 @@ var (
 
 // Taken is what the log has of the change.
 func Taken(before, next Account) string { return taken(before, next) }
+
+// Spelling is what passphrases that may be one have in common.
+func Spelling(typed string) string { return string(spelling(typed)) }

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -108,21 +107,6 @@ func (g *guesses) digest(name, typed string) string {
 	m := hmac.New(sha256.New, g.typedKey)
 	m.Write(spelling(typed))
 	return fmt.Sprintf("%d|%x", forgiven, m.Sum(nil))
-}
-
-// crypted is how much of a passphrase the oldest of crypt's hashes takes: this many
-// bytes, of seven bits each.
-const crypted = 8
-
-// spelling is the same for all that one directory or another takes for the same
-// passphrase: by crypt, whatever follows its eight bytes; upper and lower case; spaces
-// around. Else a thief could type a passphrase anew for each guess at the code.
-func spelling(typed string) []byte {
-	part := []byte(typed[:min(len(typed), crypted)])
-	for i := range part {
-		part[i] &= 0x7f
-	}
-	return bytes.ToLower(bytes.TrimSpace(part))
 }
 
 // keyOf is the factor that a proven key is: another one if it is added anew.

@@ -78,11 +78,15 @@ func loose(s string) string {
 	if plain(s) {
 		return strings.ToLower(s)
 	}
-	s = strings.Map(visible, s)
-	// Unicode 15, D146: compatibility caseless matching.
-	fold := cases.Fold()
-	s = norm.NFKD.String(fold.String(norm.NFKD.String(fold.String(norm.NFD.String(s)))))
-	return strings.Join(strings.Fields(s), " ")
+	return strings.Join(strings.Fields(Folded(s)), " ")
+}
+
+// Folded is text, no name, by the same preparation: equal for what might be the same
+// but for case, whatever directory compares it. All white space is plain, and counts.
+func Folded(text string) string {
+	fold := cases.Fold() // Unicode 15, D146: compatibility caseless matching
+	text = norm.NFD.String(strings.Map(visible, text))
+	return norm.NFKD.String(fold.String(norm.NFKD.String(fold.String(text))))
 }
 
 // plain tells whether s is ASCII that only has to be folded.
@@ -102,7 +106,7 @@ func visible(r rune) rune {
 	switch {
 	case unicode.IsSpace(r), r == '\u2028', r == '\u2029':
 		return ' '
-	case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Variation_Selector, r), r == '\u034f', r == '\ufffc':
+	case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Variation_Selector, r), r == '\u034f', r == '\u1806', r == '\ufffc':
 		return -1
 	}
 	return r

@@ -65,6 +65,29 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// The tables of RFC 4518 §2.2, whole: what is mapped to nothing, and to a space. Its
+// variation selectors "FF00-FE0F" are FE00-FE0F by RFC 3454, B.1.
+func TestMappedCharacters(t *testing.T) {
+	for want, ranges := range map[string][][2]rune{
+		"physics": {
+			{0xad, 0xad}, {0x34f, 0x34f}, {0x1806, 0x1806}, {0x180b, 0x180d}, {0xfe00, 0xfe0f}, {0xfffc, 0xfffc}, {0x200b, 0x200b},
+			{0, 8}, {0xe, 0x1f}, {0x7f, 0x84}, {0x86, 0x9f}, {0x6dd, 0x6dd}, {0x70f, 0x70f}, {0x180e, 0x180e}, {0x200c, 0x200f}, {0x202a, 0x202e},
+			{0x2060, 0x2063}, {0x206a, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0x1d173, 0x1d17a}, {0xe0001, 0xe0001}, {0xe0020, 0xe007f},
+		},
+		"phy sics": {{9, 0xd}, {0x85, 0x85}, {0x20, 0x20}, {0xa0, 0xa0}, {0x1680, 0x1680}, {0x2000, 0x200a}, {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}},
+	} {
+		for _, between := range ranges {
+			for r := between[0]; r <= between[1]; r++ {
+				for _, name := range []string{"phy" + string(r) + "sics", "cn=phy" + string(r) + "sics,dc=uni"} {
+					if got, want := Loose(name), Loose(strings.Replace(name, "phy"+string(r)+"sics", want, 1)); got != want {
+						t.Errorf("with %U it is %q, want %q", r, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // What can't be compared for sure is told, and might be whatever else of it can be.
 func TestUnsure(t *testing.T) {
 	for name, might := range map[string][]string{
