@@ -47,7 +47,7 @@ func TestWhatTheUserSaw(t *testing.T) {
 
 	text := s.export(rec.ID, "text")
 	for _, want := range []string{
-		`-[\d.]+s  SECRET\n`, `       erased\n`, `       long-(0123456789){9}\n`, `       re-xxxxx wide 日語\n`, `-[\d.]+s  own-page\n`, `~ +(.* )?200 \| (.* )?800\b`, `-[\d.]+s  900 of it\n`, `       1000 of it\n`, `       live-42\n`, `# +exit status 7\n`,
+		`-[\d.]+s  SECRET\n`, `       erased\n`, `       long-(0123456789){9}\n`, `       re-xxxxx wide 日語\n`, `-[\d.]+s  own-page\n`, `~ +(.* )?200 of it \| (.* )?800 of it \| `, `~ +(.* )?900 of it\b`, `       1000 of it\n`, `       live-42\n`, `# +exit status 7\n`,
 	} {
 		if !regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d\.\d +` + want).MatchString(text) {
 			t.Errorf("no line %s in\n%s", want, text)

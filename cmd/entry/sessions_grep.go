@@ -48,15 +48,17 @@ names:
   input     what was piped to a shell as its script, or typed where policy records
             that, and environment variables
   commands  typed at a prompt, run by exec, read as a script. A command that was
-            typed is a line of output, too, and found once, as that; one that the
-            screen tells in pieces, as a command. --in commands finds commands alone
+            typed is a line of output, too, and found once, as that; one of which
+            no line stood there whole, as a command. --in commands finds commands alone
   files     names of files that sftp, scp, rsync and git moved or changed
 
 A line that doesn't match as it is is searched as it reads, too: without what has no
 width or is NUL, with letters and their marks composed, and without the marks.
 
---since and --until are about when it was shown; --command wants sessions in which
-a command was given that matches it. Each hit comes with a line that replays it.
+--since and --until are about when it was shown: a line of output counts if it stood
+there in that time, however long before it came; what matches in a line whose numbers
+change again and again is one hit. --command wants sessions in which a command was given
+that matches it. Each hit comes with a line that replays it.
 
 What should be there and couldn't be looked at is named on standard error, after the
 hits: a recording that can't be opened, is damaged or was cut, a channel of which

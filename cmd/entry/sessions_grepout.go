@@ -51,7 +51,8 @@ type grepHit struct {
 	Target  string     `json:"target"`
 	Channel uint32     `json:"channel"`
 	Time    time.Time  `json:"time"`
-	Offset  float64    `json:"offset"` // seconds since the session's start
+	Offset  float64    `json:"offset"`          // seconds since the session's start
+	Stood   float64    `json:"stood,omitempty"` // seconds, of output that was erased
 	In      find.Field `json:"in"`
 	Note    string     `json:"note,omitempty"`
 	Line    string     `json:"line"`
@@ -131,11 +132,14 @@ func (p *grepPrinter) result(r find.Result) error {
 	at := h.Session.Start.Add(h.At)
 	if p.lines != nil {
 		return p.lines.Encode(grepHit{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel,
-			Time: at, Offset: h.At.Seconds(), In: h.In, Note: h.Note, Line: h.Text, Match: h.Text[h.From:h.To], Replay: p.replay(h)})
+			Time: at, Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Line: h.Text, Match: h.Text[h.From:h.To], Replay: p.replay(h)})
 	}
 	note := string(h.In)
 	if h.Note != "" {
-		note += " (" + h.Note + ")"
+		if note += " (" + h.Note; h.Stood > 0 {
+			note += fmt.Sprintf(" after %.1fs", h.Stood.Seconds())
+		}
+		note += ")"
 	}
 	_, err := fmt.Fprintf(p.out, "%s %s %s on %s, %s: %s\n    %s\n", h.Session.ID, at.UTC().Format("2006-01-02T15:04:05.0Z"),
 		plain.Word(h.Session.User), plain.Word(h.Session.Target), note, around(h.Text, h.From, h.To), p.replay(h))

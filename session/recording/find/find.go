@@ -36,7 +36,8 @@ type Query struct {
 	In    []Field // none is all
 	// Command says of a command whether its session is wanted; nil wants all.
 	Command func(text []byte) bool
-	// What was before Since, or from Until on, is no hit. Zero is no limit.
+	// What was before Since, or from Until on, is no hit: of output what stood there
+	// then alone, however long. Zero is no limit.
 	Since, Until time.Time
 }
 
@@ -46,6 +47,7 @@ type Hit struct {
 	Channel  uint32
 	Terminal bool // the channel has one
 	At       time.Duration
+	Stood    time.Duration // for how long, of a line of output that was erased
 	In       Field
 	Text     string // the line, as a peer wrote it
 	From, To int    // the first match in it

@@ -130,6 +130,7 @@ func TestSearchLooksEverywhere(t *testing.T) {
 	same(t, "output", found(t, dir, "needle$", Query{In: []Field{Output}}),
 		"01/1 +4s output: $ needle", "01/1 +4s output: out needle", "01/1 +5s output: gone needle erased", "02/0 +1s output: needle concealed", manifest)
 	same(t, "times", found(t, dir, "needle", Query{Since: start.Add(4500 * time.Millisecond), Until: start.Add(6 * time.Second)}),
+		"01/1 +4s output: $ needle", "01/1 +4s output: out needle", // which stood there still
 		"01/1 +5s output: gone needle erased", "02/1 +5s input: needle y", manifest)
 	cat, err := Pattern{}.Compile("^cat")
 	testkit.Check(t, err)
@@ -294,14 +295,57 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// A command that its screen tells in pieces is found as a command; one that stands on a
-// line as it was typed is found once, as that.
+// A line counts from when it stood there to when it went, as far as it had come.
+func TestSearchCountsWhatStoodThere(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, 1, "alice", true, shell(1, "long needle", "", "", "", "\r\x1b[2K$ need", "", "le typed", "", "", "\r\n", "\x1b[H\x1b[2J", "$ ")...)
+	for _, tc := range []struct {
+		pattern      string
+		since, until float64 // seconds; zero is none
+		want         []string
+	}{
+		{"needle", 0, 0, []string{"01/1 +2s output: $ long needle erased", "01/1 +8s output: $ needle typed erased"}},
+		{"needle", 3, 4, []string{"01/1 +2s output: $ long needle erased"}},
+		{"needle", 6, 8, nil},
+		{"need$", 6.5, 7.5, []string{"01/1 +6s output: $ need erased"}},
+		{"needle", 8, 9, []string{"01/1 +8s output: $ needle typed erased"}},
+		{"needle", 11, 0, []string{"01/1 +8s output: $ needle typed erased"}},
+		{"needle", 12, 0, nil},
+	} {
+		q := Query{In: []Field{Output}}
+		at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
+		if tc.since > 0 {
+			q.Since = at(tc.since)
+		}
+		if tc.until > 0 {
+			q.Until = at(tc.until)
+		}
+		same(t, fmt.Sprintf("%s from %v to %v", tc.pattern, tc.since, tc.until), found(t, dir, tc.pattern, q), tc.want...)
+	}
+}
+
+// What matches in a line that is drawn again and again is one hit; what is new there,
+// another.
+func TestSearchFindsOnceWhatIsDrawnAgain(t *testing.T) {
+	dir := t.TempDir()
+	said := []string{"\r\n"}
+	for i := range 90 {
+		said = append(said, fmt.Sprintf("\r%d%% of needle", i+10))
+	}
+	record(t, dir, 1, "alice", true, shell(1, append(said, "\r\nok")...)...)
+	same(t, "the name", found(t, dir, "needle", Query{In: []Field{Output}}), "01/1 +3s output: 10% of needle erased", "01/1 +1m32s output: 99% of needle")
+	same(t, "a number", found(t, dir, "^42% of needle", Query{}), "01/1 +35s output: 42% of needle redrawn")
+	same(t, "in a span", found(t, dir, "needle", Query{Since: start.Add(40 * time.Second), Until: start.Add(50 * time.Second)}), "01/1 +40s output: 47% of needle redrawn")
+}
+
+// A command of which no line stood there whole is found as a command; one that stands on
+// a line as it was typed is found once, as that.
 func TestSearchFindsCommandsThatNoLineHas(t *testing.T) {
 	dir := t.TempDir()
 	record(t, dir, 1, "alice", true, shell(1,
-		"scp cohort-of-tinker.csv wrong:", "\b\b\b\b\b\b\x1b[K", "evil.host:", "\r\n", "\x1b[A\r\x1b[27Cother-text\r\n$ ", "\x1b[H\x1b[2J$ ", "n", "eedle.csv evil.host:", "\r\nnot found\r\n$ ")...)
-	same(t, "commands in pieces", found(t, dir, "csv evil", Query{}),
-		"01/1 +9s output: $ needle.csv evil.host:", "01/1 +5s commands: scp cohort-of-tinker.csv evil.host:")
+		"scp cohort-of-tinker.csv wrong:", "\b\b\b\b\b\b\x1b[K", "evil.host:\r\n\x1b[A\r\x1b[27Cother-text\r\n", "$ ", "\x1b[H\x1b[2J$ ", "", "n", "eedle.csv evil.host:", "\r\nnot found\r\n$ ")...)
+	same(t, "commands that no line has", found(t, dir, "csv evil", Query{}),
+		"01/1 +9s output: $ needle.csv evil.host:", "01/1 +4s commands: scp cohort-of-tinker.csv evil.host:")
 	same(t, "commands alone", found(t, dir, "csv evil", Query{In: []Field{Commands}}),
-		"01/1 +5s commands: scp cohort-of-tinker.csv evil.host:", "01/1 +10s commands: needle.csv evil.host:")
+		"01/1 +4s commands: scp cohort-of-tinker.csv evil.host:", "01/1 +10s commands: needle.csv evil.host:")
 }

@@ -42,7 +42,14 @@ type channel struct {
 	// a line in pieces that was edited. What both tell is one hit.
 	shown   []Hit // lines of output, the last of them
 	entered []Hit // commands that no line has yet
+
+	// matched is what matched in lines: of one that is drawn again and again that is a
+	// hit once.
+	matched map[string]struct{}
 }
+
+// maxMatched is how many of those are remembered.
+const maxMatched = 1 << 10
 
 // maxTwins is how many hits of each kind wait for one of the other.
 const maxTwins = 64
@@ -79,21 +86,50 @@ func twin(h Hit, mine, others []Hit, same func(other Hit) bool) (mineNow, others
 	return mine, others, past, false
 }
 
-// line has a line of the channel's screen.
-func (c *channel) line(s *scan, h Hit, text []byte) {
-	h, ok := s.matches(h, text)
-	if !ok {
+// line has a line of the channel's screen, which may have stood there before it was
+// complete, and for long.
+func (c *channel) line(s *scan, l screen.Line) {
+	if at := s.q.Since.Sub(s.info.Start); !s.q.Since.IsZero() && l.At < at && l.Gone <= at {
+		return
+	}
+	if !s.q.Until.IsZero() {
+		var ok bool
+		if l, ok = l.Before(s.q.Until.Sub(s.info.Start)); !ok {
+			return
+		}
+	}
+	h := Hit{Channel: c.number, Terminal: c.terminal, At: l.At, In: Output}
+	if l.Kind != screen.Kept {
+		h.Note = l.Kind.String()
+	}
+	if l.Kind == screen.Erased {
+		h.Stood = l.Gone - l.At
+	}
+	h, ok := s.matches(h, l.Text)
+	if !ok || c.had(h.Text[h.From:h.To]) && l.Kind == screen.Redrawn {
 		return
 	}
 	s.emit(h)
 	c.shown, c.entered, _, _ = twin(h, c.shown, c.entered, func(command Hit) bool { return twins(h, command) })
 }
 
+// had reports whether what matches matched before.
+func (c *channel) had(text string) bool {
+	if _, had := c.matched[text]; had {
+		return true
+	}
+	if c.matched == nil || len(c.matched) >= maxMatched {
+		c.matched = map[string]struct{}{}
+	}
+	c.matched[text] = struct{}{}
+	return false
+}
+
 // command has what was typed at a prompt of the channel's screen. It is a hit of its
 // own where no line of output is that.
 func (c *channel) command(s *scan, h Hit, text []byte) {
 	h, ok := s.matches(h, text)
-	if !ok {
+	if !ok || !s.inSpan(h.At) {
 		return
 	}
 	var past *Hit
@@ -180,9 +216,15 @@ func (s *scan) entered(number uint32, terminal bool, c screen.Command, as Field)
 
 // line is a hit if it matches.
 func (s *scan) line(h Hit, text []byte) {
-	if h, ok := s.matches(h, text); ok {
+	if h, ok := s.matches(h, text); ok && s.inSpan(h.At) {
 		s.emit(h)
 	}
+}
+
+// inSpan reports whether what was at a moment is a hit.
+func (s *scan) inSpan(at time.Duration) bool {
+	when := s.info.Start.Add(at)
+	return !when.Before(s.q.Since) && (s.q.Until.IsZero() || when.Before(s.q.Until))
 }
 
 // matches makes a hit of a text that matches.
@@ -192,9 +234,6 @@ func (s *scan) matches(h Hit, text []byte) (Hit, bool) {
 	}
 	m := s.q.Match(text)
 	if m == nil {
-		return h, false
-	}
-	if at := s.info.Start.Add(h.At); at.Before(s.q.Since) || !s.q.Until.IsZero() && !at.Before(s.q.Until) {
 		return h, false
 	}
 	h.Session, h.Text, h.From, h.To = s.info, string(text), m[0], m[1]
@@ -219,13 +258,7 @@ func (s *scan) channel(facts recording.Channel) *channel {
 	commands := s.command != nil || s.q.looksIn(Commands)
 	switch {
 	case s.q.looksIn(Output):
-		lines := play.Transcribe(facts, func(l screen.Line) {
-			note := ""
-			if l.Kind != screen.Kept {
-				note = l.Kind.String()
-			}
-			c.line(s, Hit{Channel: c.number, Terminal: c.terminal, At: l.At, In: Output, Note: note}, l.Text)
-		})
+		lines := play.Transcribe(facts, func(l screen.Line) { c.line(s, l) })
 		c.lines = &lines
 		if commands {
 			c.commands = lines.Commands(facts, entered)

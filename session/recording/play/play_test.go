@@ -176,7 +176,7 @@ func TestTextOfWhatWasErased(t *testing.T) {
 		frames[i].Kind = recording.Output
 	}
 	got := textOf(t, frames, recording.Channel{PTY: true})
-	for _, want := range []string{"03:04:05.0         $ show\n", "03:04:06.0  -1.0s  SECRET\n", "03:04:07.0         [entry: exit status 0]\n", "HIDDEN", "03:04:08.0  -1.2s    0% of it\n", "  ~      1% | 2% | 3%"} {
+	for _, want := range []string{"03:04:05.0         $ show\n", "03:04:06.0  -1.0s  SECRET\n", "03:04:07.0         [entry: exit status 0]\n", "HIDDEN", "03:04:08.0  -1.2s    0% of it\n", "03:04:09.2  ~      1% of it | +1.2s 2% of it | +2.4s 3% of it | "} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q:\n%s", want, got)
 		}

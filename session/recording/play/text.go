@@ -2,6 +2,7 @@ package play
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,9 +26,7 @@ func text(next func() (recording.Frame, error), w io.Writer, h recording.Header,
 		at = f.At
 		lines.Frame(f)
 		if note := noteOf(f); note != "" && f.Kind != recording.Resize {
-			lines.Flush(at)
-			t.endRedrawn()
-			t.write(at, "#", []byte(note))
+			lines.Note(at, []byte(note))
 		}
 		return nil
 	})
@@ -36,12 +35,12 @@ func text(next func() (recording.Frame, error), w io.Writer, h recording.Header,
 	return errors.Join(err, t.out.Flush())
 }
 
-const textLegend = "# Times are UTC. -1.0s: it stood there that long, then was erased or overwritten.\n" +
-	"# ~: drawn again and again, here what changed (…: something between it did not). #: a note of entry's.\n" +
+const textLegend = "# Times are UTC: since when a line stood there as it is here. -1.0s: that long, then it was erased or overwritten.\n" +
+	"# ~: a line whose numbers change again and again: each look of it, + that long after the first. #: a note of entry's.\n" +
 	"# ?: in a control string, which most terminals hide and some show; titles, each once, and what went to the clipboard (52;).\n"
 
 const (
-	maxRedrawn     = 4 << 10 // bytes of a line that is a list of what changed
+	maxRedrawn     = 4 << 10 // bytes of a line that is a list of looks
 	maxRedrawnTime = time.Minute
 )
 
@@ -50,7 +49,7 @@ type textWriter struct {
 	out       *bufio.Writer
 	start     time.Time
 	day       string
-	redrawn   []byte // what changed on lines that are drawn again and again
+	redrawn   []byte // the looks of lines that are drawn again and again
 	redrawnAt time.Duration
 }
 
@@ -63,9 +62,9 @@ func (t *textWriter) line(l screen.Line) {
 		if len(t.redrawn) == 0 {
 			t.redrawnAt = l.At
 		} else {
-			t.redrawn = append(t.redrawn, " | "...)
+			t.redrawn = fmt.Appendf(t.redrawn, " | +%.1fs ", (l.At - t.redrawnAt).Seconds())
 		}
-		t.redrawn = append(t.redrawn, l.Text...)
+		t.redrawn = append(t.redrawn, bytes.TrimLeft(l.Text, " ")...)
 		return
 	}
 	t.endRedrawn()
@@ -75,6 +74,8 @@ func (t *textWriter) line(l screen.Line) {
 		mark = "-" + short(l.Gone-l.At)
 	case screen.Concealed:
 		mark = "?"
+	case screen.Note:
+		mark = "#"
 	}
 	t.write(l.At, mark, l.Text)
 }

@@ -61,7 +61,11 @@ func (t *Transcript) endString(osc bool) {
 		}
 	}
 	if text := trimRight(t.text); len(text) > 0 {
-		t.emit(Line{At: t.at, Gone: t.at, Kind: Concealed, Text: text})
+		m := moment{at: t.at, place: t.places + t.term.y}
+		if t.term.page == t.term.alt {
+			m.page, m.place = 1, t.term.y
+		}
+		t.hold.add(m, Line{At: t.at, Gone: t.at, Kind: Concealed, Text: text}, 0)
 	}
 }
 

@@ -61,12 +61,12 @@ func (t *Terminal) align() {
 		if t.log != nil {
 			t.log.lost(r)
 		}
-		r.blank(t.cols, 0)
+		r.blank(t.now, t.cols, 0)
 		r.reach(t.cols)
 		for i := range r.cells {
 			r.cells[i].glyph = 'E'
 		}
-		r.dirty, r.told = false, true // a test picture, of three bytes, that nobody reads
+		r.at, r.dirty, r.told, r.mute = t.now, false, false, true // of three bytes
 	}
 }
 
@@ -123,13 +123,13 @@ func (t *Terminal) ansi(final byte) {
 		t.eraseLine(p.value(0))
 	case 'X':
 		t.pending = false
-		r.fill(t.x, min(t.x+n, t.cols), t.pen.bg)
+		r.fill(t.now, t.x, min(t.x+n, t.cols), t.pen.bg)
 	case '@':
 		t.pending = false
-		r.insert(t.x, n, t.cols, t.pen.bg)
+		r.insert(t.now, t.x, n, t.cols, t.pen.bg)
 	case 'P':
 		t.pending = false
-		r.remove(t.x, n, t.cols, t.pen.bg)
+		r.remove(t.now, t.x, n, t.cols, t.pen.bg)
 	case 'L', 'M':
 		t.editLines(n, final == 'L')
 	case 'S':
@@ -198,15 +198,15 @@ func (t *Terminal) eraseScreen(how int) {
 		}
 		t.eraseLine(0)
 		for _, r := range t.page.rows[t.y+1:] {
-			r.blank(t.cols, bg)
+			r.blank(t.now, t.cols, bg)
 		}
 	case 1:
 		for _, r := range t.page.rows[:t.y] {
-			r.blank(t.cols, bg)
+			r.blank(t.now, t.cols, bg)
 		}
 		t.eraseLine(1)
 	case 2:
-		t.page.clear(t.cols, bg)
+		t.page.clear(t.now, t.cols, bg)
 		if t.page == t.main {
 			t.hscrolled = 0 // what was cleared away doesn't come back when the screen grows
 		}
@@ -224,12 +224,12 @@ func (t *Terminal) eraseLine(how int) {
 	}
 	switch how {
 	case 0:
-		r.fill(t.x, t.cols, bg)
+		r.fill(t.now, t.x, t.cols, bg)
 		r.wrapped = false
 	case 1:
-		r.fill(0, t.x+1, bg)
+		r.fill(t.now, 0, t.x+1, bg)
 	case 2:
-		r.blank(t.cols, bg)
+		r.blank(t.now, t.cols, bg)
 	}
 }
 
@@ -294,12 +294,12 @@ func (t *Terminal) alternate(on, wipe bool) {
 	case on:
 		t.switchTo(t.alt)
 		if wipe {
-			t.page.clear(t.cols, t.pen.bg)
+			t.page.clear(t.now, t.cols, t.pen.bg)
 		}
 	case t.page == t.alt:
 		t.switchTo(t.main)
 		if wipe {
-			t.alt.clear(t.cols, 0)
+			t.alt.clear(t.now, t.cols, 0)
 		}
 	}
 }

@@ -28,14 +28,22 @@
 //
 // # The transcript
 //
-// A line is told once it has scrolled off, stands at the end, or something below
-// it is told; and before that when text that stood for a tenth of a second is
-// erased, overwritten, scrolled away or hidden by a program's own screen. Text
-// that stood for less, all its times together, was nothing to read and is told
-// only if it stays. Of a line that is drawn again and again (a progress bar, a
-// clock, htop's rows) the first look is told whole, later ones by the words that
-// stood and changed. A program's own screen tells each of its lines once. What
-// stands somewhere else after a program scrolled by drawing isn't gone. What
-// control strings hold, but for titles, is told as concealed: not every terminal
+// A line is told when it goes: once it has scrolled off, or all ends; or when
+// something of it is erased, overwritten, scrolled away or hidden by the end of a
+// program's own screen. It is told whole, as it stood, with since when it stood so and
+// until when, if that was a tenth of a second: whatever stood there before and
+// whatever comes after. A line that only grows (somebody types it) is told once, with
+// when its parts came. Of lines that never stand still for that long the words do that
+// stood, all their times together, and are told with the line around them. Text that
+// stood for less was nothing to read and is told only if it stays. What came to stand
+// somewhere else, where a program scrolls by drawing, isn't gone.
+//
+// Lines are told in the order of the times since when they stood. What waits for that
+// is bounded; beyond it, lines that still stand are told before they go, and once more
+// if they are erased. How much is told that was told before, since a part of its line
+// changed, is bounded by what is written and by time; beyond that, lines are told by
+// the words that went.
+//
+// What control strings hold, but for titles, is told as concealed: not every terminal
 // hides it.
 package screen

@@ -16,10 +16,20 @@ type row struct {
 	bg      Color
 
 	// What a transcript knows of it.
-	at    time.Duration // when something was last written on it
-	dirty bool          // changed since the transcript looked
-	told  bool          // the transcript has it as it looked then
+	at    time.Duration // when it last changed
+	since time.Duration // when it first did since the transcript looked
+	dirty bool          // it did
+	told  bool          // the transcript has it as it looked then, and tells it again only if it is erased
+	mute  bool          // it shows a test picture, which nobody reads
 	seen  *seen         // how it looked then
+}
+
+// touch notes that the row changes.
+func (r *row) touch(now time.Duration) {
+	if !r.dirty {
+		r.dirty, r.since = true, now
+	}
+	r.at, r.mute = now, false
 }
 
 // page is a screen: the main or the alternate one.
@@ -58,8 +68,9 @@ func (r *row) split(x int) {
 }
 
 // fill blanks the cells from x to end with a background.
-func (r *row) fill(x, end int, bg Color) {
-	r.dirty, r.cleared = true, false
+func (r *row) fill(now time.Duration, x, end int, bg Color) {
+	r.touch(now)
+	r.cleared = false
 	if bg == 0 {
 		r.split(x)
 		if end >= len(r.cells) {
@@ -80,8 +91,9 @@ func (r *row) fill(x, end int, bg Color) {
 }
 
 // insert moves the cells from x on to the right by n and blanks those n.
-func (r *row) insert(x, n, cols int, bg Color) {
-	r.dirty, r.cleared = true, false
+func (r *row) insert(now time.Duration, x, n, cols int, bg Color) {
+	r.touch(now)
+	r.cleared = false
 	if n = min(n, cols-x); n <= 0 {
 		return
 	}
@@ -94,12 +106,13 @@ func (r *row) insert(x, n, cols int, bg Color) {
 			r.cells[last] = Cell{bg: r.cells[last].bg}
 		}
 	}
-	r.fill(x, x+n, bg)
+	r.fill(now, x, x+n, bg)
 }
 
 // remove takes n cells at x out and moves the rest to the left.
-func (r *row) remove(x, n, cols int, bg Color) {
-	r.dirty, r.cleared = true, false
+func (r *row) remove(now time.Duration, x, n, cols int, bg Color) {
+	r.touch(now)
+	r.cleared = false
 	if n = min(n, cols-x); n <= 0 {
 		return
 	}
@@ -110,17 +123,17 @@ func (r *row) remove(x, n, cols int, bg Color) {
 		r.cells = r.cells[:x+copy(r.cells[x:], r.cells[end:])]
 	}
 	if bg != 0 {
-		r.fill(cols-n, cols, bg)
+		r.fill(now, cols-n, cols, bg)
 	}
 }
 
 // blank empties a row.
-func (r *row) blank(cols int, bg Color) {
+func (r *row) blank(now time.Duration, cols int, bg Color) {
 	r.used, r.wrapped, r.left = 0, false, false
 	if r.cleared && r.bg == bg {
 		return
 	}
-	r.fill(0, cols, bg)
+	r.fill(now, 0, cols, bg)
 	r.cleared, r.bg = true, bg
 }
 
@@ -158,7 +171,8 @@ func (t *Terminal) shift(top, bottom, n int, keep bool) {
 			t.log.lost(r)
 		}
 		r.told = false
-		r.blank(t.cols, t.pen.bg)
+		r.blank(t.now, t.cols, t.pen.bg)
+		r.at = t.now
 		if up {
 			rows[len(rows)-1] = r
 		} else {

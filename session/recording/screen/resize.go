@@ -30,6 +30,9 @@ func (t *Terminal) Resize(cols, rows int) {
 	}
 	t.alt.height(t, rows, saved)
 	for _, r := range t.alt.rows {
+		if len(r.cells) > cols {
+			r.touch(t.now)
+		}
 		r.cut(cols)
 	}
 	for _, p := range []*page{t.main, t.alt} {
@@ -67,11 +70,14 @@ func (p *page) height(t *Terminal, rows int, c *cursor) {
 		back := t.scrollback()
 		t.back, t.oldest = back[:len(back)-n], 0
 		t.hscrolled -= n
+		for _, r := range back[len(back)-n:] {
+			r.at = t.now
+		}
 		p.rows = slices.Concat(back[len(back)-n:], p.rows)
 		c.y += n
 	}
 	for len(p.rows) < rows {
-		p.rows = append(p.rows, &row{dirty: true})
+		p.rows = append(p.rows, &row{})
 	}
 }
 
@@ -117,7 +123,7 @@ func (t *Terminal) rewrap(c *cursor) {
 		i = end + 1
 	}
 	for len(out) < t.rows {
-		out = append(out, &row{dirty: true})
+		out = append(out, &row{})
 	}
 	above := len(out) - t.rows
 	t.back, t.oldest = out[:above], 0
@@ -142,9 +148,9 @@ func rewrapped(group []*row, cols int) []*row {
 		return group
 	}
 	var cells []Cell
-	told, left := true, true
+	told, left, at := true, true, group[0].at
 	for _, r := range group {
-		cells = append(cells, r.written()...)
+		cells, at = append(cells, r.written()...), max(at, r.at)
 		told, left = told && r.told, left && r.left
 	}
 	if cols == 1 {
@@ -160,10 +166,10 @@ func rewrapped(group []*row, cols int) []*row {
 		if cells[n].attr&tail != 0 {
 			n--
 		}
-		out = append(out, &row{cells: slices.Clone(cells[:n]), used: n, wrapped: true, told: told, left: left, at: group[0].at})
+		out = append(out, &row{cells: slices.Clone(cells[:n]), used: n, wrapped: true, told: told, left: left, at: at})
 		cells = cells[n:]
 	}
-	return append(out, &row{cells: cells, used: len(cells), wrapped: group[len(group)-1].wrapped, told: told, left: left, at: group[0].at})
+	return append(out, &row{cells: cells, used: len(cells), wrapped: group[len(group)-1].wrapped, told: told, left: left, at: at})
 }
 
 // written returns the row's cells as far as something was ever written, so that
@@ -178,7 +184,8 @@ func (r *row) written() []Cell {
 // cut shortens the row to n cells.
 func (r *row) cut(n int) {
 	if len(r.cells) > n {
-		r.fill(n, len(r.cells), 0)
+		r.split(n)
+		r.cells = r.cells[:n]
 	}
 	r.cleared = false // it may not fill a wider screen
 	r.used = min(r.used, n)

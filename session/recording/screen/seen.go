@@ -11,13 +11,23 @@ type seen struct {
 	row     *row // which shows it; nil if that was lost since
 	cells   []seenCell
 	wrapped bool
-	again   bool // an earlier look of this row was told as gone
+	empty   bool          // nothing was to be read
+	mute    bool          // it is a test picture
+	at      time.Duration // since when it looks so
+	from    time.Duration // since when nothing that was to be read went away, it only grew
+	rest    time.Duration // when the last part of what settled before it grew came; below zero is none
+	rested  time.Duration // when it grew then
+	holds   time.Duration // the earliest time that a line about it may yet be told with
+	gone    time.Duration // when its row was lost
+	told    bool          // its row was told then
+	place   int           // where it stood first
+	turns   int           // how often in a row nothing but numbers and drawings changed
 }
 
 // seenCell is one cell of it.
 type seenCell struct {
 	glyph uint32 // 0 is blank, tailGlyph the right half of a wide one
-	told  bool
+	told  bool   // a line told it where it stands
 	since time.Duration
 }
 
@@ -39,54 +49,43 @@ func glyphAt(r *row, x int) uint32 {
 }
 
 // update takes over how the row looks, which it does since it was last written on.
-func (s *seen) update(r *row) {
-	told := r.told && !r.dirty
+func (s *seen) update(r *row, place int) {
 	if was := len(s.cells); was < len(r.cells) {
 		s.cells = slices.Grow(s.cells, len(r.cells)-was)[:len(r.cells)]
 		clear(s.cells[was:])
 	}
-	changed := false
+	known := s.row != nil
+	changed, anew := !known, !known || s.empty
+	stood := known && r.since-s.at >= settled
 	for x := range s.cells {
-		if g := glyphAt(r, x); s.cells[x].glyph != g {
-			s.cells[x] = seenCell{g, told, r.at}
-			changed = true
+		c := &s.cells[x]
+		if g := glyphAt(r, x); c.glyph != g {
+			changed, anew = true, anew || c.glyph != 0 && (stood || s.rest < 0 || c.since <= s.rest)
+			*c = seenCell{g, r.mute, r.at}
 		}
 	}
 	s.cells = s.cells[:len(r.cells)]
 	if changed {
-		r.told = s.retell()
-	}
-	s.wrapped = r.wrapped
-	r.dirty = false
-}
-
-// retell notes that a word of which something wasn't told wasn't told as it is,
-// and reports whether everything was.
-func (s *seen) retell() bool {
-	all := true
-	for x := 0; x < len(s.cells); {
-		end := s.word(x)
-		told := true
-		for _, c := range s.cells[x:end] {
-			told = told && c.told
+		switch {
+		case anew:
+			s.from, s.rest = r.at, -1
+		case stood:
+			s.rest, s.rested = s.at, r.since
 		}
-		for i := x; i < end && !told; i++ {
-			s.cells[i].told = false
-		}
-		all = all && told
-		x = max(end, x+1)
+		s.at, s.place = r.at, place
+		r.told = r.told && !known && !r.dirty
 	}
-	return all
-}
-
-// latest returns when the last of it came.
-func (s *seen) latest() (at time.Duration) {
-	for _, c := range s.cells {
-		if c.glyph != 0 {
-			at = max(at, c.since)
+	s.row, s.wrapped, s.mute, r.dirty = r, r.wrapped, r.mute, false
+	if s.empty, s.holds = true, s.at; s.rest >= 0 {
+		s.holds = s.rest
+	}
+	for x := range s.cells {
+		if c := &s.cells[x]; c.glyph != 0 {
+			if s.empty = false; !c.told {
+				s.holds = min(s.holds, c.since)
+			}
 		}
 	}
-	return at
 }
 
 // same reports whether the row looks as it did.
@@ -95,15 +94,18 @@ func (s *seen) same(r *row) bool {
 		return false
 	}
 	for x := range max(len(s.cells), len(r.cells)) {
-		var was uint32
-		if x < len(s.cells) {
-			was = s.cells[x].glyph
-		}
-		if was != glyphAt(r, x) {
+		if s.glyph(x) != glyphAt(r, x) {
 			return false
 		}
 	}
 	return true
+}
+
+func (s *seen) glyph(x int) uint32 {
+	if x >= len(s.cells) {
+		return 0
+	}
+	return s.cells[x].glyph
 }
 
 // leave parts it from its row: nothing of it can be lost any more.
@@ -111,17 +113,7 @@ func (s *seen) leave() {
 	if s.row != nil {
 		s.row.seen, s.row = nil, nil
 	}
-	s.cells = s.cells[:0]
-}
-
-// blank reports whether nothing was to be seen.
-func (s *seen) blank() bool {
-	for _, c := range s.cells {
-		if c.glyph != 0 {
-			return false
-		}
-	}
-	return true
+	s.cells, s.empty = s.cells[:0], true
 }
 
 // hash tells looks apart.
@@ -144,49 +136,37 @@ func hashOf(n int, glyph func(int) uint32) uint64 {
 	return h
 }
 
-// goes reports whether a cell that wasn't told goes away.
+// goes reports whether a cell goes away. all says that everything does.
 func (s *seen) goes(x int, all bool) bool {
 	c := s.cells[x]
-	return c.glyph != 0 && !c.told && (all || c.glyph != glyphAt(s.row, x))
+	return c.glyph != 0 && (all || c.glyph != glyphAt(s.row, x))
 }
 
-// lost reports whether something that settled, and wasn't told, goes away. all
-// says that everything goes.
-func (s *seen) lost(t *Transcript, all bool) bool {
-	lost := false
-	for x := 0; x < len(s.cells); {
-		end := s.word(x)
-		if end == x {
-			x++
-			continue
-		}
-		var stood time.Duration
-		for i := x; i < end; i++ {
-			if s.goes(i, all) {
-				stood = max(stood, t.burst-s.cells[i].since)
+// lossy reports whether something of it goes away, and when it did.
+func (s *seen) lossy(t *Transcript, all bool) (gone time.Duration, lossy bool) {
+	switch {
+	case s.empty:
+		return 0, false
+	case s.row == nil:
+		return s.gone, true
+	case s.row.dirty:
+		for x := range s.cells {
+			if s.goes(x, false) {
+				return s.row.since, true
 			}
 		}
-		if stood > 0 && (stood >= settled || t.flashed(s.cells[x:end], stood)) {
-			lost = true
-		}
-		x = end
 	}
-	return lost
+	return t.at, all
 }
 
-// flashed reports whether a word that went has stood for long enough by now, all
-// its times together.
-func (t *Transcript) flashed(word []seenCell, stood time.Duration) bool {
-	if len(t.flashing) >= maxFlashing {
-		clear(t.flashing)
+// restGoes reports whether something goes that had settled before the rest came.
+func (s *seen) restGoes(all bool) bool {
+	for x := range s.cells {
+		if s.cells[x].since <= s.rest && s.goes(x, all) {
+			return true
+		}
 	}
-	h := hashOf(len(word), func(x int) uint32 { return word[x].glyph })
-	t.flashing[h] += stood
-	if t.flashing[h] < settled {
-		return false
-	}
-	delete(t.flashing, h)
-	return true
+	return false
 }
 
 // word returns where the word that starts at x ends; x if none does.
@@ -197,138 +177,9 @@ func (s *seen) word(x int) int {
 	return x
 }
 
-// losses tells what was to be read on a screen, 0 or 1, and is gone; or what
-// still is there and goes, if all says so.
-func (t *Transcript) losses(screen int, all bool) {
-	list := t.looked[screen]
-	var elsewhere map[uint64]*row
-	above := 0 // rows of list before this one are told or nothing to tell
-	for i := 0; i < len(list); {
-		end := i + 1
-		for end < len(list) && list[end-1].wrapped {
-			end++
-		}
-		group := list[i:end]
-		lost := false
-		for _, s := range group {
-			if s.row == nil || s.row.dirty || all {
-				lost = s.lost(t, all) || lost
-			}
-		}
-		if lost && !all {
-			if elsewhere == nil {
-				elsewhere = t.shows(screen)
-			}
-			lost = !t.movedTo(group, elsewhere)
-		}
-		if lost {
-			if screen == 0 {
-				for _, s := range list[above:i] {
-					if s.row != nil && !s.row.told && !s.row.dirty {
-						t.keepRow(s.row)
-					}
-				}
-				t.endIfPart()
-			}
-			above = end
-			t.tellGone(group, screen == 1, all)
-		}
-		i = end
-	}
-}
-
-func (t *Transcript) endIfPart() {
-	if len(t.part) > 0 {
-		t.endPart()
-	}
-}
-
-// shows returns the rows of a screen by what they show.
-func (t *Transcript) shows(screen int) map[uint64]*row {
-	p := t.term.main
-	if screen == 1 {
-		p = t.term.alt
-	}
-	m := make(map[uint64]*row, len(p.rows))
-	for _, r := range p.rows {
-		if len(r.cells) > 0 {
-			m[hashOf(len(r.cells), func(x int) uint32 { return glyphAt(r, x) })] = r
-		}
-	}
-	return m
-}
-
-// movedTo reports whether all rows of a line stand elsewhere on the screen now,
-// as where a program scrolls by drawing. They aren't gone then.
-func (t *Transcript) movedTo(group []*seen, elsewhere map[uint64]*row) bool {
-	for _, s := range group {
-		if !s.blank() && elsewhere[s.hash()] == nil {
-			return false
-		}
-	}
-	for _, s := range group {
-		if r := elsewhere[s.hash()]; r != nil && r != s.row {
-			if t.moved == nil {
-				t.moved = map[*row]*seen{}
-			}
-			t.moved[r] = &seen{cells: append([]seenCell(nil), s.cells...)}
-		}
-	}
-	return true
-}
-
-// tellGone tells a line that is gone, or, of one that is drawn again and again and of
-// which half stays, what changed.
-func (t *Transcript) tellGone(group []*seen, own, all bool) {
-	words := group[0].again && (!own || !all) && group[0].shares()
-	line := Line{Gone: t.burst, Kind: Erased}
-	t.text = t.text[:0]
-	if words {
-		line.Kind = Redrawn
-	}
-	for _, s := range group {
-		s.again = !blankNow(s.row)
-		for x := 0; x < len(s.cells); x++ {
-			c := &s.cells[x]
-			if c.glyph != 0 && !c.told {
-				line.At = max(line.At, c.since)
-			}
-		}
-		if words {
-			t.appendWords(s, all)
-			continue
-		}
-		for x := range s.cells {
-			t.text = t.appendSeen(t.text, s.cells[x].glyph)
-			s.cells[x].told = true
-		}
-	}
-	if own && !words {
-		h := uint64(0)
-		for _, s := range group {
-			h = h*31 + s.hash()
-		}
-		if _, told := t.told[h]; told {
-			return
-		}
-		if len(t.told) >= maxTold {
-			clear(t.told)
-		}
-		t.told[h] = struct{}{}
-	}
-	if line.Text = trimRight(t.text); len(line.Text) > 0 {
-		t.emit(line)
-	}
-}
-
-// blankNow reports whether nothing is left of a row: what comes there next is another
-// line.
-func blankNow(r *row) bool { return r == nil || blankCells(r.cells) }
-
-// appendWords adds the words that go, but for those that are drawing, with a mark where
-// others stand between them: words side by side were so on the screen.
-func (t *Transcript) appendWords(s *seen, all bool) {
-	left := false
+// words calls f with each word of it of which something goes that wasn't told, since
+// when that stood, and whether it is more than drawing.
+func (s *seen) words(all bool, f func(x, end int, since time.Duration, letters bool)) {
 	for x := 0; x < len(s.cells); {
 		end := s.word(x)
 		if end == x {
@@ -336,44 +187,48 @@ func (t *Transcript) appendWords(s *seen, all bool) {
 			continue
 		}
 		goes, letters := false, false
+		var since time.Duration
 		for i := x; i < end; i++ {
-			goes = goes || s.goes(i, all)
-			r := rune(s.cells[i].glyph)
-			letters = letters || r >= cluster || unicode.IsLetter(r) || unicode.IsDigit(r)
-		}
-		if goes && letters && len(t.text) > 0 {
-			t.text = append(t.text, ' ')
-			if left {
-				t.text = append(t.text, "… "...)
+			c := s.cells[i]
+			if !c.told && s.goes(i, all) {
+				if !goes || c.since < since {
+					since = c.since
+				}
+				goes = true
 			}
+			letters = letters || readable(c.glyph)
 		}
-		left = !goes || !letters
-		for i := x; i < end && goes; i++ {
-			if s.cells[i].told = true; letters {
-				t.text = t.appendSeen(t.text, s.cells[i].glyph)
-			}
+		if goes {
+			f(x, end, since, letters)
 		}
 		x = end
 	}
 }
 
-func (t *Transcript) appendSeen(b []byte, glyph uint32) []byte {
-	if glyph == tailGlyph {
-		return b
-	}
-	return t.appendGlyph(b, glyph, 0)
+// readable reports whether a glyph is no drawing.
+func readable(glyph uint32) bool {
+	return glyph >= cluster && glyph != tailGlyph || unicode.IsLetter(rune(glyph)) || unicode.IsDigit(rune(glyph))
 }
 
-// shares reports whether half of what was to be seen still is.
-func (s *seen) shares() bool {
-	was, is := 0, 0
-	for x, c := range s.cells {
-		if c.glyph != 0 {
-			was++
-			if c.glyph == glyphAt(s.row, x) {
-				is++
+// counts reports whether nothing but numbers and drawings is other on a row than it was.
+func (s *seen) counts(r *row) bool {
+	if r == nil || blankCells(r.cells) {
+		return false
+	}
+	n := max(len(s.cells), len(r.cells))
+	letter := func(x *int, glyph func(int) uint32) uint32 {
+		for ; *x < n; *x++ {
+			if g := glyph(*x); readable(g) && (g >= cluster || !unicode.IsDigit(rune(g))) {
+				*x++
+				return g
 			}
 		}
+		return 0
 	}
-	return 2*is >= was
+	for a, b := 0, 0; a < n || b < n; {
+		if letter(&a, s.glyph) != letter(&b, func(x int) uint32 { return glyphAt(r, x) }) {
+			return false
+		}
+	}
+	return true
 }

@@ -218,9 +218,9 @@ func (t *Terminal) switchTo(p *page) {
 }
 
 // clear blanks all rows.
-func (p *page) clear(cols int, bg Color) {
+func (p *page) clear(now time.Duration, cols int, bg Color) {
 	for _, r := range p.rows {
-		r.blank(cols, bg)
+		r.blank(now, cols, bg)
 	}
 }
 

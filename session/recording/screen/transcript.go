@@ -1,39 +1,10 @@
 package screen
 
-import "time"
-
-// Kind says why a line stands in a transcript.
-type Kind uint8
-
-// The kinds of lines.
-const (
-	Kept      Kind = iota // it scrolled off, or stands at the end, or another line below it had to be told
-	Erased                // it stood there to be read and was erased or overwritten, or a program's own screen closed
-	Concealed             // it stood in a control string, which most terminals hide and some show
-	Redrawn               // of a line that is drawn again and again: the words that stood there and changed
+import (
+	"math"
+	"slices"
+	"time"
 )
-
-// String returns the kind's name as it stands in exports.
-func (k Kind) String() string {
-	switch k {
-	case Erased:
-		return "erased"
-	case Concealed:
-		return "concealed"
-	case Redrawn:
-		return "redrawn"
-	}
-	return "kept"
-}
-
-// Line is one line of a transcript: a line as its program wrote it, which may
-// have been wrapped over several rows.
-type Line struct {
-	At   time.Duration // since when it could be read as it stands here
-	Gone time.Duration // when it went; of a kept line, when it was told
-	Kind Kind
-	Text []byte // UTF-8 without controls or blanks at its end; valid until emit returns
-}
 
 const (
 	// visible is how long a screen stands until it counts at all: what a
@@ -55,13 +26,11 @@ const (
 	maxLine     = 64 << 10 // bytes of a line until it is told in two
 	maxBlank    = 24       // blank lines in a row that are told
 	maxFlashing = 1 << 10  // words that came and went, whose times are remembered
-	maxTold     = 1 << 16  // lines of a program's own screen that are remembered
 )
 
 // Transcript is the transcript of everything that could ever be read on a
-// terminal: each line once it has scrolled off, and before that each one that
-// was erased or overwritten after it had settled. Memory is bounded. It isn't safe for
-// concurrent use.
+// terminal: each line as it stood, once it has gone. Memory is bounded. It isn't safe
+// for concurrent use.
 type Transcript struct {
 	term *Terminal
 	emit func(Line)
@@ -69,14 +38,21 @@ type Transcript struct {
 	at, burst time.Duration // of the last write, and of the first since the last look
 	changed   bool          // something was written since
 	looked    [2][]*seen    // how the rows of the main and the alternate screen looked
-	told      map[uint64]struct{}
+	base      [2]int        // the place of the first of them
+	places    int           // of the main screen's first row
 	flashing  map[uint64]time.Duration
-	moved     map[*row]*seen // rows that show what another one did
+	moved     map[*row]*seen    // rows that show what another one did
+	elsewhere map[uint64][]*row // rows that changed, by what they show, while losses are looked for
+	spare     int               // bytes that may be told anew
 
-	part   []byte // of a line whose end is still to come
-	partAt time.Duration
-	blank  int // blank lines to be told before the next one
-	text   []byte
+	hold    hold
+	check   int   // bytes held until somebody looks what of them can go
+	part    build // of a line whose end is still to come
+	first   moment
+	blank   int           // blank lines to be told before the next one, if it isn't older
+	blankAt time.Duration // when the last of them came
+	build   build         // of another line
+	text    []byte
 
 	inside      []byte // what a control string's line holds so far
 	insideLines int    // lines of it that ended
@@ -84,10 +60,12 @@ type Transcript struct {
 }
 
 // NewTranscript returns the transcript of a terminal of this size, as New takes
-// it. emit gets each line, in the order in which people would read them on a
-// page; their times may therefore go back.
+// it. emit gets each line, in the order of the times since when they stood, and of one
+// time down the screen. Where more would have to be held back than a mebibyte, lines
+// that still stand are told, with Stands for when they went, and again if they are
+// erased later: the order then goes back.
 func NewTranscript(cols, rows int, emit func(Line)) *Transcript {
-	t := &Transcript{term: New(cols, rows), emit: emit, told: map[uint64]struct{}{}, flashing: map[uint64]time.Duration{}, titles: map[uint64]struct{}{}}
+	t := &Transcript{term: New(cols, rows), emit: emit, flashing: map[uint64]time.Duration{}, titles: map[uint64]struct{}{}, spare: maxLine}
 	t.term.log, t.term.maxBack = t, 100 // enough for a screen that grows
 	return t
 }
@@ -105,6 +83,7 @@ func (t *Transcript) Write(at time.Duration, b []byte) {
 	if t.term.typed != nil {
 		t.term.typed.before(at, b)
 	}
+	t.earn(at, len(b))
 	t.pass(at)
 	t.change(at)
 	t.term.Write(b)
@@ -113,38 +92,54 @@ func (t *Transcript) Write(at time.Duration, b []byte) {
 // Resize changes the size, as New takes it.
 func (t *Transcript) Resize(at time.Duration, cols, rows int) {
 	cols, rows = Fit(cols, rows)
-	if c, r := t.term.Size(); c == cols && r == rows {
+	was, r := t.term.Size()
+	if was == cols && r == rows {
 		return
 	}
 	t.pass(at)
 	t.change(at)
-	t.losses(0, false)
-	t.losses(1, false)
-	t.keep(len(t.term.main.rows) - 1)
-	t.term.Resize(cols, rows)
-}
-
-// Flush tells what stands on the main screen, for something that is told beside
-// it. What changes there later is told again.
-func (t *Transcript) Flush(at time.Duration) {
-	t.pass(at)
-	t.losses(0, false)
-	t.keep(len(t.term.main.rows) - 1)
-}
-
-// Close tells what still stands on the screen.
-func (t *Transcript) Close(at time.Duration) {
-	t.Flush(at)
-	t.endString(t.term.parser.osc)
+	t.lookAt(0)
 	if t.term.page == t.term.alt {
-		t.losses(1, false)
-		for _, r := range t.term.alt.rows {
-			if !r.told && !blankCells(r.cells) {
-				t.keepRow(r)
+		t.lookAt(1)
+	}
+	if cols != was {
+		t.endIfPart()
+	}
+	for _, r := range t.term.main.rows {
+		r.at = r.seen.at // which rows have that are wrapped anew
+	}
+	t.term.Resize(cols, rows)
+	if cols != was {
+		for _, s := range t.looked[0] {
+			if s.row != nil && !slices.Contains(t.term.main.rows, s.row) {
+				s.leave()
 			}
 		}
 	}
-	t.endIfPart()
+	t.lookAt(0)
+	if t.term.page == t.term.alt {
+		t.lookAt(1)
+	}
+}
+
+// Note has a text told among the lines, in its place in time.
+func (t *Transcript) Note(at time.Duration, text []byte) {
+	t.pass(at)
+	t.hold.add(moment{at: t.at, page: math.MaxUint8}, Line{At: t.at, Gone: t.at, Kind: Note, Text: text}, 0)
+	t.release()
+}
+
+// Close tells what still is to be told.
+func (t *Transcript) Close(at time.Duration) {
+	t.pass(at)
+	t.lookAt(0)
+	t.keepPage(0, t.at)
+	if t.term.page == t.term.alt {
+		t.lookAt(1)
+		t.keepPage(1, t.at)
+	}
+	t.endString(t.term.parser.osc)
+	t.hold.release(never, t.emit)
 }
 
 // pass lets time pass until at.
@@ -163,72 +158,99 @@ func (t *Transcript) change(at time.Duration) {
 	}
 }
 
+func (t *Transcript) pages() [2]*page { return [2]*page{t.term.main, t.term.alt} }
+
 // look takes notice of the screen as it stands.
 func (t *Transcript) look() {
-	for i, p := range []*page{t.term.main, t.term.alt} {
-		if p != t.term.page && len(t.looked[i]) == len(p.rows) {
-			continue // nothing changes there
-		}
-		t.losses(i, false)
-		t.looked[i] = t.looked[i][:0]
-		for _, r := range p.rows {
-			if s := t.moved[r]; s != nil {
-				r.seen, r.told = s, s.retell()
-			}
-			fresh := r.seen == nil
-			if fresh {
-				r.seen = &seen{}
-			}
-			r.seen.row = r
-			if fresh || r.dirty {
-				r.seen.update(r)
-			}
-			t.looked[i] = append(t.looked[i], r.seen)
-		}
-		t.moved = nil
+	if t.term.page == t.term.main {
+		t.lookAt(0)
+	} else {
+		t.lookAt(1)
 	}
 	t.changed = false
+	t.release()
+}
+
+// lookAt takes notice of a screen, 0 or 1, as it stands.
+func (t *Transcript) lookAt(page int) {
+	t.losses(page, false)
+	if page == 0 {
+		t.base[page] = t.places
+	}
+	t.looked[page] = t.looked[page][:0]
+	for y, r := range t.pages()[page].rows {
+		if s := t.moved[r]; s != nil {
+			r.seen, r.told = s, s.told
+		}
+		if r.seen == nil {
+			r.seen = &seen{}
+		}
+		if r.seen.row == nil || r.dirty {
+			r.seen.update(r, t.base[page]+y)
+		}
+		t.looked[page] = append(t.looked[page], r.seen)
+	}
+	t.moved, t.elsewhere = nil, nil
 }
 
 // scrolled hears that a row leaves the main screen at its top.
 func (t *Transcript) scrolled(r *row) {
-	told := r.told && (!r.dirty || r.seen.same(r))
-	if s := r.seen; s != nil {
-		if r.dirty && s.lost(t, false) {
-			t.tellGone([]*seen{s}, false, false)
+	if s := r.seen; s != nil && r.dirty && !s.same(r) {
+		if i := slices.Index(t.looked[0], s); i >= 0 {
+			end := lineEnd(t.looked[0], i)
+			t.loss(0, i, end, false, false)
+			for k, s := range t.looked[0][i:end] {
+				if s.row != nil {
+					s.update(s.row, t.base[0]+i+k)
+				}
+			}
 		}
-		s.leave()
 	}
-	if !told {
-		t.keepText(r)
+	t.keep(r, moment{place: t.places}, t.at)
+	t.places++
+	if r.seen != nil {
+		r.seen.leave()
 	}
 	r.told, r.dirty = true, false
+	if t.hold.size > t.check+maxLine {
+		t.release()
+	}
 }
 
 // lost hears that a row's cells go away.
 func (t *Transcript) lost(r *row) {
-	if r.seen != nil {
-		r.seen.row, r.seen = nil, nil
+	if s := r.seen; s != nil {
+		s.gone, s.told = t.at, r.told
+		if r.dirty {
+			s.gone = r.since
+		}
+		s.row, r.seen = nil, nil
 	}
 }
 
 // switched hears that the screen that shows gives way to the other one.
 func (t *Transcript) switched() {
 	if t.term.page == t.term.main {
-		t.losses(0, false)
-		t.keep(t.term.y)
+		t.lookAt(0)
+		for _, r := range t.term.alt.rows {
+			r.at = t.at // it shows from now on
+		}
 		return
 	}
-	t.losses(1, false)
-	t.losses(1, true)
-	t.forgetPage(1)
-	clear(t.told)
+	if len(t.looked[1]) > 0 { // else it was too short to be seen
+		t.lookAt(1)
+		t.losses(1, true)
+		t.forgetPage(1)
+	}
 }
 
 // wiped hears that both screens are reset.
 func (t *Transcript) wiped() {
-	for i := range t.looked {
-		t.losses(i, false)
+	for i := range t.pages() {
+		if i == 1 && t.term.page == t.term.main {
+			break
+		}
+		t.lookAt(i)
 		t.losses(i, true)
 		t.forgetPage(i)
 	}
@@ -251,95 +273,4 @@ func (t *Transcript) renew(f func(uint32) uint32) {
 			}
 		}
 	}
-}
-
-// keep tells the rows of the main screen down to row y, those that weren't told.
-func (t *Transcript) keep(y int) {
-	rows := t.term.main.rows[:y+1]
-	for len(rows) > 0 && blankCells(rows[len(rows)-1].cells) {
-		rows = rows[:len(rows)-1]
-	}
-	for _, r := range rows {
-		if !r.told || r.dirty && !r.seen.same(r) {
-			t.keepRow(r)
-		}
-	}
-	t.endIfPart()
-}
-
-func blankCells(cells []Cell) bool {
-	for _, c := range cells {
-		if !c.blank() {
-			return false
-		}
-	}
-	return true
-}
-
-// keepRow tells a row as it stands.
-func (t *Transcript) keepRow(r *row) {
-	t.keepText(r)
-	if r.seen == nil {
-		r.seen = &seen{row: r}
-	}
-	r.seen.update(r)
-	for x := range r.seen.cells {
-		r.seen.cells[x].told = true
-	}
-	r.told = true
-}
-
-// keepText tells the row's text, together with the rows that it goes on from.
-func (t *Transcript) keepText(r *row) {
-	t.part = t.appendCells(t.part, r.cells)
-	t.partAt = r.at
-	if r.seen != nil && r.seen.same(r) {
-		t.partAt = r.seen.latest()
-	}
-	if !r.wrapped || len(t.part) >= maxLine {
-		t.endPart()
-		return
-	}
-	for n := len(r.cells); n < t.term.cols; n++ {
-		t.part = append(t.part, ' ')
-	}
-}
-
-// endPart tells the line that rows were collected of.
-func (t *Transcript) endPart() {
-	text := trimRight(t.part)
-	t.part = t.part[:0]
-	if len(text) == 0 {
-		t.blank = min(t.blank+1, maxBlank)
-		return
-	}
-	for ; t.blank > 0; t.blank-- {
-		t.emit(Line{At: t.partAt, Gone: t.at})
-	}
-	t.emit(Line{At: t.partAt, Gone: t.at, Text: text})
-}
-
-// appendCells appends the text of cells.
-func (t *Transcript) appendCells(b []byte, cells []Cell) []byte {
-	for _, c := range cells {
-		b = t.appendGlyph(b, c.glyph, c.attr)
-	}
-	return b
-}
-
-func (t *Transcript) appendGlyph(b []byte, glyph uint32, attr Attr) []byte {
-	switch {
-	case glyph-1 < 0x7f:
-		return append(b, byte(glyph))
-	case attr&tail != 0:
-		return b
-	}
-	return append(b, t.term.clusters.of(glyph)...)
-}
-
-func trimRight(b []byte) []byte {
-	for len(b) > 0 && b[len(b)-1] == ' ' {
-		b = b[:len(b)-1]
-	}
-	return b
 }

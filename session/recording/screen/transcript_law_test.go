@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,14 +18,22 @@ var moves = []string{
 	"\x1b[?1049h", "\x1b[?1049l", "\x1b[?47h", "\x1b[?47l", "\x1b[?1047h", "\x1b[?1047l", "\x1bc", "\x1b#8", "\x1b[41m", "\x1b[m", "\x1b[?7l", "\x1b[?7h", "\x1b[2b",
 }
 
-// Whatever a program does, each word that stood on the screen for long enough is
-// in the transcript.
+// Whatever a program does, each word that stood on the screen for long enough is in
+// the transcript, and each look of a row whole, with when it came and how long it
+// stood; and lines are told in the order of their times.
 func TestSoakTranscriptHidesNothing(t *testing.T) {
 	for seed := range uint64(testkit.Long(2000, 200000)) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		var all strings.Builder
-		tr := NewTranscript(12, 6, func(l Line) { all.Write(l.Text); all.WriteByte('\n') })
+		var lines []Line
+		tr := NewTranscript(12, 6, func(l Line) {
+			fmt.Fprintf(&all, "%v-%v %v: %s\n", l.At, l.Gone, l.Kind, l.Text)
+			l.Text, l.came = slices.Clone(l.Text), slices.Clone(l.came)
+			lines = append(lines, l)
+		})
 		var read []string
+		var stood []stood
+		resized := false
 		var log strings.Builder
 		at := time.Duration(0)
 		for i := range 60 {
@@ -40,13 +49,15 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 				rows := 1 + rnd.IntN(9) // another width would put words together that never stood so
 				fmt.Fprintf(&log, "%v: 12x%d\n", at, rows)
 				tr.Resize(at, 12, rows)
+				resized = true
 			}
 			fmt.Fprintf(&log, "%v: %q\n", at, b.String())
 			tr.Write(at, []byte(b.String()))
-			pause := []time.Duration{0, 3, 30, 150, 500}[rnd.IntN(5)] * time.Millisecond
+			pause := []time.Duration{0, 3, 30, 100, 150, 500}[rnd.IntN(6)] * time.Millisecond
 			if pause >= settled {
 				fmt.Fprintf(&log, "   shows %q\n", display(tr.term))
 				read = append(read, strings.Fields(display(tr.term))...)
+				stood = append(stood, standing(tr.term, at, at+pause, resized)...)
 			}
 			at += pause
 		}
@@ -57,7 +68,47 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 				t.Fatalf("seed %d: %q stood there and isn't told.\n%s\ntold:\n%s", seed, word, log.String(), told)
 			}
 		}
+		for _, s := range stood {
+			if !slices.ContainsFunc(lines, s.told) {
+				t.Fatalf("seed %d: %q stood from %v to %v and isn't told so.\n%s\ntold:\n%s", seed, s.text, s.from, s.to, log.String(), told)
+			}
+		}
+		for i, l := range lines {
+			if i > 0 && l.At < lines[i-1].At {
+				t.Fatalf("seed %d: %q of %v is told after %q of %v.\n%s\ntold:\n%s", seed, l.Text, l.At, lines[i-1].Text, lines[i-1].At, log.String(), told)
+			}
+		}
 	}
+}
+
+// stood is a row as it stood between two times without a change.
+type stood struct {
+	text     string
+	from, to time.Duration
+	resized  bool // the screen had other sizes before: it may have come back from above
+}
+
+// standing are the rows of a screen.
+func standing(t *Terminal, from, to time.Duration, resized bool) (all []stood) {
+	for _, row := range strings.Split(display(t), "\n") {
+		if strings.Trim(row, "E ") != "" { // a test picture isn't told
+			all = append(all, stood{row, from, to, resized})
+		}
+	}
+	return all
+}
+
+// told reports whether a line of a transcript says that the row stood there, as it did
+// then: it may have grown since.
+func (s stood) told(l Line) bool {
+	if s.resized && l.Kind == Kept && l.Gone < s.to {
+		l.Gone = Stands
+	}
+	if l.Kind == Concealed || l.Gone < s.to {
+		return false
+	}
+	l, ok := l.Before(s.from + 1)
+	return ok && strings.Contains(string(l.Text), s.text)
 }
 
 // A few bytes make no megabytes of transcript.

@@ -56,14 +56,22 @@ func TestTranscript(t *testing.T) {
 		{"alternate screen", []piece{{0, "$ vi\r\n"}, {50, "\x1b[?1049h\x1b[Hfile"}, {1000, "\x1b[2;1Hmore"}, {2000, "\x1b[?1049l$ "}}, []string{"0 $ vi", "50-file", "1000-more", "2000 $"}},
 		{"still in the alternate screen", []piece{{0, "$ vi\r\n\x1b[?1049h\x1b[Hfile"}}, []string{"0 $ vi", "0 file"}},
 		{"a program that scrolls by drawing", []piece{{0, "\x1b[?1049h\x1b[Ha\r\nb\r\nc"}, {1000, "\x1b[Hb\r\nc\r\nd"}, {2000, "\x1b[Hc\r\nd\r\ne"}, {3000, "\x1b[?1049l"}}, []string{"0-a", "0-b", "0-c", "1000-d", "2000-e"}},
-		{"pages there and back", []piece{{0, "\x1b[?1049h\x1b[Ha"}, {1000, "\x1b[Hb"}, {2000, "\x1b[Ha"}, {3000, "\x1b[?1049l"}}, []string{"0-a", "1000-b"}},
+		{"pages there and back", []piece{{0, "\x1b[?1049h\x1b[Ha"}, {1000, "\x1b[Hb"}, {2000, "\x1b[Ha"}, {3000, "\x1b[?1049l"}}, []string{"0-a", "1000-b", "2000-a"}},
 		{"mode 47", []piece{{0, "\x1b[?47h\x1b[HSECRET"}, {1000, "\x1b[?47l$"}}, []string{"0-SECRET", "1000       $"}},
 		{"a change of size", []piece{{0, "\x1b[8;1;1t0123456789ab"}, {1000, "\r\n"}}, []string{"0 0123456789ab"}},
 		{"what isn't seen", []piece{{0, "a\x1b]8;;link\ab\x1b[8mhidden"}}, []string{"0 abhidden"}},
 		{"a line that was corrected, and then wiped", []piece{{0, "$ cat secrest"}, {400, "\b\b\bets.csv"}, {2400, "\r\nout"}, {6000, "\x1b[H\x1b[2J"}, {6500, "one\r\ntwo"}, {9500, "\x1b[H\x1b[2J$ "}},
 			[]string{"0-$ cat secrest", "400-$ cat secrets.csv", "2400-out", "6500-one", "6500-two", "9500 $"}},
+		{"commands after clear, all in the row at the top", []piece{{0, "$ clear"}, {500, "\r\n\x1b[H\x1b[2J$ "}, {800, "ls a"}, {1000, "\r\nx"}, {3000, "\r\n$ clear"}, {3500, "\r\n\x1b[H\x1b[2J$ "}, {3800, "rm b"}, {4000, "\r\n$ "}, {6000, "clear"}, {6500, "\r\n\x1b[H\x1b[2J$ "}},
+			[]string{"0-$ clear", "800-$ ls a", "1000-x", "3000-$ clear", "3800-$ rm b", "6000-$ clear", "6500 $"}},
+		{"commands that were recalled", []piece{{0, "$ a x\r\nx\r\n"}, {1000, "$ b y\r\ny\r\n$ "}, {2000, "c"}, {2600, "\r\x1b[K$ b y"}, {3200, "\r\x1b[K$ a x"}, {3800, "\r\n"}, {4000, "x\r\n$ "}, {9000, "\x1b[H\x1b[2J$ "}},
+			[]string{"0 $ a x", "0 x", "1000 $ b y", "1000-y", "2000-$ c", "2600-$ b y", "3200-$ a x", "4000-x", "4000 $"}},
+		{"what is taken back", []piece{{0, "$ rm x"}, {500, " -n"}, {1500, "\r\x1b[6C\x1b[K"}, {3000, "\r\n"}}, []string{"500-$ rm x -n", "1500 $ rm x"}},
+		{"what was written behind it stood too short", []piece{{0, "$ rm x"}, {500, " y"}, {540, "\r\x1b[5CY"}, {580, "\r\x1b[K$ ls"}}, []string{"0-$ rm x", "580 $ ls"}},
+		{"wiped together, while a line among them was edited", []piece{{0, "$ one\r\ntwo\r\n$ abd"}, {600, "\bc"}, {1000, "\r\nend"}, {5000, "\x1b[H\x1b[2J$ "}}, []string{"0-$ one", "0-two", "0-$ abd", "600-$ abc", "1000-end", "5000 $"}},
+		{"wiped after a program's own screen", []piece{{0, "$ one\r\n$ vi\r\n"}, {500, "\x1b[?1049h\x1b[Hfile"}, {1500, "\x1b[?1049l$ "}, {5000, "\x1b[H\x1b[2J$ "}}, []string{"0-$ one", "0-$ vi", "500-file", "1500 $"}},
 		{"titles, each once, and what goes to the clipboard", []piece{{0, "a\x1b]0;title\a\x1b]2;other\x1b\\b\x1b]0;title\a\x1b]52;c;U0VDUkVU\a"}}, []string{"0?title", "0?other", "0?52;c;U0VDUkVU", "0 ab"}},
-		{"a title that PuTTY ends at the line", []piece{{0, "a\x1b]0;title\r\nSEC"}, {500, "RET\a\r\nmore"}}, []string{"0?title", "500?SECRET", "0 a", "500 more"}},
+		{"a title that PuTTY ends at the line", []piece{{0, "a\x1b]0;title\r\nSEC"}, {500, "RET\a\r\nmore"}}, []string{"0?title", "0 a", "500?SECRET", "500 more"}},
 		{"one that never ends", []piece{{0, "a\x1b]0;title\nSECRET"}}, []string{"0?title", "0 a", "0?SECRET"}},
 		{"strings that the Linux console shows", []piece{{0, "a\x1bPSECRET\x1b\\b\x1b_日\u202e本\u009cc"}}, []string{"0?SECRET", "0?日本", "0 abc"}},
 	} {
@@ -117,10 +125,60 @@ func TestTranscriptOfProgress(t *testing.T) {
 	}
 }
 
-// Of a line that is told in pieces, what stood between them isn't left out in silence.
-func TestTranscriptMarksWhatIsLeftOut(t *testing.T) {
+// Each look of a line that changes in part is told whole.
+func TestTranscriptOfALineThatChangesInPart(t *testing.T) {
 	got := transcribe(40, 5, []piece{{0, "abcdefgh xxx > yyy"}, {1000, "\rabcdefgh one > two"}, {2000, "\rabcdefgh ONE > TWO"}})
-	if want := []string{"0-abcdefgh xxx > yyy", "1000~one … two", "2000 abcdefgh ONE > TWO"}; strings.Join(got, "|") != strings.Join(want, "|") {
+	if want := []string{"0-abcdefgh xxx > yyy", "1000-abcdefgh one > two", "2000 abcdefgh ONE > TWO"}; strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Who changes little of much, for long, gets it told in pieces; what stood between them
+// isn't left out in silence. A pause, and all is told whole again.
+func TestTranscriptMarksWhatIsLeftOut(t *testing.T) {
+	pieces := []piece{{0, strings.Repeat("abcdefgh ", 4000)}}
+	at, out := 1000, 0
+	for i := range 100 {
+		pieces = append(pieces, piece{at, fmt.Sprintf("\x1b[36;2H xx%02d\x1b[36;20H yy%02d ", i, i)})
+		at += 110
+	}
+	for range 2 {
+		at += 20000
+		pieces = append(pieces, piece{at, "\x1b[36;2H late"}, piece{at + 1000, "\x1b[36;2H LATE"})
+	}
+	got := transcribe(1000, 40, pieces)
+	for _, l := range got {
+		out += len(l)
+	}
+	all := strings.Join(got, "\n")
+	if out > 3<<20 || !strings.Contains(all, "~xx60fgh … yy60\n") || strings.Count(all, " latefgh abcdefgh  yy99 ") != 2 {
+		t.Errorf("%d bytes: %q", out, all[max(0, len(all)-2000):])
+	}
+}
+
+// What waits to be told in order is bounded: beyond that it is told while it stands,
+// and again when it is erased.
+func TestTranscriptHoldsBackOnlySoMuch(t *testing.T) {
+	most := 0
+	var top, last []Line
+	tr := NewTranscript(80, 24, func(l Line) {
+		if strings.Contains(string(l.Text), "top") {
+			top = append(top, l)
+		} else {
+			last = []Line{l}
+		}
+	})
+	tr.Write(0, []byte("the top\x1b[2;24r\x1b[24;1H"))
+	for i := range 40000 {
+		tr.Write(time.Duration(i+1)*200*time.Millisecond, fmt.Appendf(nil, "line %d of many that come and go\r\n", i))
+		most = max(most, tr.hold.size)
+	}
+	if most > maxHeld+maxLine || len(top) != 1 || top[0].Gone != Stands || top[0].At != 0 {
+		t.Errorf("%d bytes, %v", most, top)
+	}
+	tr.Write(9000*time.Second, []byte("\x1b[H\x1b[2J"))
+	tr.Close(9001 * time.Second)
+	if len(top) != 2 || top[1].Gone != 9000*time.Second || top[1].Kind != Erased || top[1].At != 0 || len(last) != 1 || string(last[0].Text) != "line 39999 of many that come and go" {
+		t.Errorf("%v, %v", top, last)
 	}
 }

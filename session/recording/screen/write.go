@@ -57,13 +57,13 @@ func (t *Terminal) ascii(p []byte) {
 		r := t.page.rows[t.y]
 		n := min(len(p), t.cols-t.x)
 		if t.insert {
-			r.insert(t.x, n, t.cols, t.pen.bg)
+			r.insert(t.now, t.x, n, t.cols, t.pen.bg)
 		}
 		end := t.x + n
 		r.split(t.x)
 		r.split(end)
 		r.reach(end)
-		r.dirty, r.at = true, t.now
+		r.touch(t.now)
 		cells := r.cells[t.x:end]
 		for i, b := range p[:len(cells)] {
 			c.glyph = uint32(b)
@@ -121,13 +121,13 @@ func (t *Terminal) put(r rune) {
 	}
 	line := t.page.rows[t.y]
 	if t.insert {
-		line.insert(t.x, n, t.cols, t.pen.bg)
+		line.insert(t.now, t.x, n, t.cols, t.pen.bg)
 	}
 	end := t.x + n
 	line.split(t.x)
 	line.split(end)
 	line.reach(end)
-	line.dirty, line.at = true, t.now
+	line.touch(t.now)
 	c := t.pen
 	c.glyph = uint32(r)
 	if n == 2 {
@@ -159,7 +159,7 @@ func (t *Terminal) combine(mark rune) {
 	}
 	r.cleared = false
 	r.cells[x].glyph = t.clusters.add(r.cells[x].glyph, mark)
-	r.dirty = true
+	r.touch(t.now)
 }
 
 // forgetClusters drops the clusters that no cell shows any more.
