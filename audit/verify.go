@@ -58,7 +58,7 @@ type Report struct {
 
 // String states the result in one line and no more than is known.
 func (r Report) String() string {
-	s := fmt.Sprintf("%d events consistent", r.Events)
+	s := plain.Count(int(r.Events), "event") + " consistent"
 	switch {
 	case r.Witnessed == 0:
 		s += "; not witnessed"

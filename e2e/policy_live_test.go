@@ -188,15 +188,23 @@ func TestPolicyApply(t *testing.T) {
 	}
 	// A bad one leaves the last good one in force.
 	testkit.WriteFile(t, s.path("policy.d", "tinker.yaml"), "surprise: true\n")
-	if r := s.entry("policy", "apply", "--yes"); r.Code == 0 || !strings.Contains(r.Stderr, "tinker.yaml:1:1: unknown key") {
+	if r := s.entry("policy", "apply", "--yes"); r.Code != 2 || !strings.Contains(r.Stderr, "tinker.yaml:1:1: unknown key") {
 		t.Errorf("a bad policy: %s", r)
 	}
 	// So does one that promises what it can't keep, though a server starts with it.
 	with(testkit.Rule("all", "may: [exec]"))
 	testkit.WriteFile(t, s.path("policy.d", "denials.yaml"), "rules: [{name: in, deny: true, may: [upload]}]\n")
-	if r := s.entry("policy", "apply", "--yes"); r.Code == 0 || !strings.Contains(r.Stderr, "denials.yaml:1:37: upload can't be denied: by rule all") {
+	if r := s.entry("policy", "apply", "--yes"); r.Code != 2 || !strings.Contains(r.Stderr, "denials.yaml:1:37: upload can't be denied: by rule all") {
 		t.Errorf("a denial beside exec: %s", r)
 	}
+	// So does one of which nothing but a test fails, which every verb ends with 3.
+	testkit.WriteFile(t, s.path("policy.d", "denials.yaml"), "tests: [{user: eve, target: home.tinker, may: [exec]}]\n")
+	for _, verb := range [][]string{{"policy", "validate"}, {"policy", "apply", "--yes"}} {
+		if r := s.entry(verb...); r.Code != 3 || !strings.Contains(r.Stderr, "denials.yaml:1:47: test failed: ") {
+			t.Errorf("%s, a test fails: %s", verb, r)
+		}
+	}
+	testkit.WriteFile(t, s.path("policy.d", "denials.yaml"), "rules: []\n")
 	// SIGHUP doesn't ask, so it doesn't do it.
 	without()
 	refused := len(s.events("policy.refused"))

@@ -31,12 +31,19 @@ func TestDisabledElsewhere(t *testing.T) {
 	one := second.awaitEvent("session.started", func(e event) bool { return e.User == "alice" }).Session
 	again := onTerminal(t, aliceHas.home(nil))
 	shellAnswers(again)
+	watch := onTerminal(t, command(built, "sessions", "watch", one, "--identity", second.path("auditor.key"), "--dir", second.dir))
+	watch.expect(`entry: ` + one + `, alice on home\.tinker`)
+	if shown := second.mustEntry("sessions", "show", one, "--identity", second.path("auditor.key")); !regexp.MustCompile(`(?m)^coverage +1 channel open so far$`).MatchString(shown) || !strings.Contains(shown, ", open: this is what there is of it so far\n") || strings.Contains(shown, "partial") {
+		t.Errorf("sessions show of one that runs:\n%s", shown)
+	}
 	said := first.mustEntry("sessions", "kill", strings.ToLower(one), "--reason", "home is needed – Grüße")
 	if want := "Ended: session " + one + ", at another server on the database.\n"; said != want {
 		t.Errorf("%q, want %q", said, want)
 	}
 	alice.expect(`entry: an operator ended this session: home is needed – Grüße\r?\n`)
 	alice.wait()
+	watch.expect(`entry: session ` + one + ` ended at \S+Z \(killed\): (\S+ as )?root ended it, "home is needed – Grüße"\r?\n`)
+	watch.wait()
 	for where, s := range map[string]*site{"here": first, "there": second} {
 		e := s.awaitEvent("session.killed", nil)
 		if e.Session != one || e.Detail != "home is needed – Grüße" || !strings.Contains(e.line, `"actor":{"uid":`) {
@@ -64,6 +71,14 @@ func TestDisabledElsewhere(t *testing.T) {
 	}
 	disabled := first.awaitEvent("user.disabled", nil)
 	t.Logf("ended %s after user.disabled", e.Time.Sub(disabled.Time).Round(time.Millisecond))
+	shellAnswers(bob)
+	// One session runs at the second server, and others are on record there: what all
+	// their IDs begin with names none, and "last" doesn't either.
+	for name, want := range map[string]string{one[:4]: `"` + one[:4] + `" is the start of 3 session IDs`, "last": `"last" isn't taken here`} {
+		if r := second.entry("sessions", "kill", name, "--reason", "a slip"); r.Code != 2 || !strings.Contains(r.Stderr, want) {
+			t.Errorf("sessions kill %s: %d %q", name, r.Code, r.Stderr)
+		}
+	}
 	shellAnswers(bob)
 	second.mustEntry("audit", "verify")
 	if live := second.mustEntry("sessions", "ls"); strings.Count(live, "live") != 1 {

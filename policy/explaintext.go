@@ -63,7 +63,11 @@ func (e Explanation) String() string {
 		fmt.Fprintf(&b, "  %s\n", c)
 	}
 	if e.Others > 0 {
-		fmt.Fprintf(&b, "  %d rules are for other people or targets (--all shows them)\n", e.Others)
+		are, them := "are", "them"
+		if e.Others == 1 {
+			are, them = "is", "it"
+		}
+		fmt.Fprintf(&b, "  %s %s for other people or targets (--all shows %s)\n", plain.Count(e.Others, "rule"), are, them)
 	}
 	return b.String()
 }

@@ -40,7 +40,7 @@ rules:
   work (b.yaml:3) allows shell, download, agent: matches
   files (b.yaml:4) allows upload: no: approval: needs the approval of carol; given by nobody yet
   no-agent (b.yaml:5) denies agent: matches
-  1 rules are for other people or targets (--all shows them)
+  1 rule is for other people or targets (--all shows it)
 `
 	if got := explained(t).String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

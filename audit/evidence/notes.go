@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"iter"
 	"time"
 
 	"entry/audit"
@@ -86,6 +87,19 @@ func (n Note) with(e audit.Event) Note {
 		n.Removed = true
 	}
 	return n
+}
+
+// Refusals yields what was refused in a session, as the log in logDir and those before it
+// have it. An error is one of reading the log, whose remaining events are still looked at.
+func Refusals(logDir, session string) iter.Seq2[audit.Event, error] {
+	return func(yield func(audit.Event, error) bool) {
+		for e, err := range everything(logDir) {
+			refused := e.Type == audit.ChannelRefused || e.Type == audit.ForwardRefused
+			if (err != nil || refused && e.Session == session) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 // Of is what is known of one session, whose recording is as info says: of its state,

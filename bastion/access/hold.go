@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/policy"
 )
@@ -62,8 +63,8 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 		return nil, Refuse(code, text, no)
 	}
 	if !l.gate.registry.add(h, most) {
-		return nil, Refuse("concurrent", fmt.Sprintf("you already have %d sessions on %s, the most that rule %s permits; end one first",
-			most, no.Target, o.Grant.Rule()), no)
+		return nil, Refuse("concurrent", fmt.Sprintf("you already have %s on %s, the most that rule %s permits; end one first",
+			plain.Count(int(most), "session"), no.Target, o.Grant.Rule()), no)
 	}
 	if most, n := o.Grant.Limits().Connections, l.gate.registry.connections(l.who.User()); most > 0 && n > most {
 		h.Release()

@@ -66,7 +66,11 @@ func (s *Policies) load(ctx context.Context) (*policy.Policy, error) {
 func (s *Policies) refuse(ctx context.Context, t audit.Type, what string, err error) error {
 	s.Log.Error(what+" refused; the last good one stays in force", zap.Error(err))
 	e := audit.ByActor(ctx, audit.Event{Type: t, Policy: s.Gate.Policy().Hash(), Detail: fmt.Sprintf("the %s was refused; %v", what, errBadFiles)})
-	return errors.Join(&Error{Status: http.StatusBadRequest, Text: err.Error()}, s.Events.Append(ctx, e))
+	status := http.StatusBadRequest
+	if policy.OnlyTests(err) {
+		status = http.StatusUnprocessableEntity
+	}
+	return errors.Join(&Error{Status: status, Text: err.Error()}, s.Events.Append(ctx, e))
 }
 
 // put puts p in force: first in the log, with who did it, then for everybody.

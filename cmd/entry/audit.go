@@ -82,9 +82,8 @@ func auditSearchCmd() *cobra.Command {
 		Short: "Show the events that match every condition",
 		Long: `Show the events that match every condition given, oldest first.
 
-A time is a date (2026-03-01), a date and time (2026-03-01T09:00:00Z), both UTC
-unless they say otherwise, or an age (90m, 24h, 7d). Names that no account has
-are in the log as hashes only, since people type passphrases there. --user finds
+Times are UTC unless they say otherwise. Names that no account has are in the log
+as hashes only, since people type passphrases there. --user finds
 those too where it can read the server's secret (as root on the server); else it
 says that it didn't look for them. Who comes with public keys alone, of which none
 opens anything, is a login.failed of the reason unknown-key, once a minute for an
@@ -133,7 +132,7 @@ address, with the last key's fingerprint and how many such connections there wer
 	f.StringVar(&q.Ref, "ref", "", "reference `ID` that a user was shown")
 	f.StringVar(&q.Type, "type", "", "`TYPE` of event, such as login.failed, or its first word, such as login")
 	f.StringVar(&source, "source", "", "client `ADDRESS` or network")
-	f.StringVar(&since, "since", "", "from this `TIME` on")
+	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	return cmd
 }
@@ -235,7 +234,7 @@ func listEvents(cmd *cobra.Command, list iter.Seq2[audit.Event, error]) (n int, 
 		n++
 	}
 	if damaged > 0 {
-		return n, hinted(failf(exitFailure, "%d lines of the log are not events", damaged), "entry audit verify says more")
+		return n, hinted(failf(exitFailure, "%s of the log can't be read as events", plain.Count(damaged, "line")), "entry audit verify says more")
 	}
 	return n, nil
 }

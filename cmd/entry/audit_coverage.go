@@ -52,7 +52,7 @@ of its own.`,
 	f.StringVar(&user, "user", "", "only this user's (`NAME`)")
 	f.StringVar(&target, "target", "", "only on this target (`NAME`, home or home.tinker)")
 	f.StringVar(&lab, "lab", "", "only in this lab (`NAME`)")
-	f.StringVar(&since, "since", "", "only what was open since this `TIME`: 2026-03-01, 90m, 24h, 7d")
+	f.StringVar(&since, "since", "", "only what was open since this `TIME`: "+whenForms)
 	return cmd
 }
 

@@ -63,7 +63,7 @@ entry audit coverage says how much of that is kept.`,
 	f.StringVar(&q.Lab, "lab", "", "only in this lab (`NAME`)")
 	f.StringVar(&q.Session, "session", "", "only in this session (`SESSION`: an ID or the start of one)")
 	f.StringVar(&q.Direction, "direction", "", "`upload` or download only")
-	f.StringVar(&since, "since", "", "from this `TIME` on: 2026-03-01, 90m, 24h, 7d")
+	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	f.StringVar(&file, "file", "", "only what has the content of this `FILE`")
 	f.BoolVar(&changes, "changes", false, "also what changed files without moving content")

@@ -3,6 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
 
 	"github.com/spf13/cobra"
 )
@@ -16,4 +21,15 @@ func execute(cmd *cobra.Command, args ...string) (stdout, stderr string, err err
 	cmd.SetArgs(args)
 	err = cmd.ExecuteContext(context.Background())
 	return out.String(), errs.String(), err
+}
+
+// Who may not read something is told who may.
+func TestPermitted(t *testing.T) {
+	denied := permitted(fmt.Errorf("list recordings: %w", fs.ErrPermission))
+	if hint := hintOf(denied); !strings.Contains(hint, "run this as root or as the server's own account") || exitCode(denied) != exitFailure {
+		t.Errorf("%v: %q", denied, hint)
+	}
+	if other := errors.New("a disk error"); permitted(other) != other {
+		t.Error("another error is changed")
+	}
 }

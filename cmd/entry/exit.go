@@ -9,8 +9,8 @@ import (
 const (
 	exitOK       = 0
 	exitFailure  = 1 // it was tried and failed
-	exitUsage    = 2 // the command line or a file it names is wrong
-	exitDenied   = 3 // the answer is no: access denied, or tests failed
+	exitUsage    = 2 // the command line or a file that it names, or the configuration does, is wrong
+	exitDenied   = 3 // the answer is no: access denied, or nothing but a policy's tests failed
 	exitNotFound = 4 // no such user, session or event
 )
 

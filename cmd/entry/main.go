@@ -48,9 +48,11 @@ audit log that can be proven.
 
 ` + firstSteps + `
 
-Exit codes: 0 ok, 1 failure, 2 usage, 3 denied or tests failed, 4 not found.
-An identity that opens none of the recordings that were asked for is 3, with every
-verb; a file that holds none is 2.`,
+Exit codes: 0 ok, 1 failure, 2 usage or a bad file, 3 denied or tests failed,
+4 not found. A bad file is a configuration, a policy or any other that can't be
+used; of a policy of which nothing but its own tests failed it is 3, with every
+verb. An identity that opens none of the recordings that were asked for is 3, a
+file that holds none 2. sessions grep has the codes of grep.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -65,6 +67,7 @@ verb; a file that holds none is 2.`,
 		}
 		return nil
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", "FlagUsagesWrapped 80 "))
 	root.SetVersionTemplate("entry {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")

@@ -43,6 +43,8 @@ func (o *operator) call(ctx context.Context, method, path string, in, out any) e
 		return failf(exitNotFound, "%s", refused.Text)
 	case http.StatusForbidden:
 		return failf(exitDenied, "%s", refused.Text)
+	case http.StatusUnprocessableEntity:
+		return failf(exitDenied, "%s", refused.Text) // tests failed
 	case http.StatusBadRequest:
 		return failf(exitUsage, "%s", refused.Text)
 	}

@@ -37,10 +37,21 @@ func loadConfig(cmd *cobra.Command) (*configs.Config, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hinted(failf(exitUsage, "no configuration at %s", file), "name yours with --config FILE or --dir DIR, or make one with entry init --dir DIR")
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, permitted(failf(exitUsage, "the configuration %s can't be read: %w", file, fs.ErrPermission))
+	}
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
 	return cfg, nil
+}
+
+// permitted adds to an error of who may not read something what to do about it.
+func permitted(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return hinted(err, "run this as root or as the server's own account; on a copy, as who owns it")
 }
 
 // spoolDir is where recordings are.

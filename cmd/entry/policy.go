@@ -35,9 +35,9 @@ running server: they read the files, and replay also reads the audit log.`,
 // loadPolicy reads the policy files, runs their tests, and holds them against
 // the configuration, which they can't know.
 func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
-	p, err := policy.Load(cfg.Policy, compare.Warnings)
+	p, err := coded(policy.Load(cfg.Policy, compare.Warnings))
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, err
 	}
 	if problem := p.Conflict(cfg.Name); problem != nil {
 		return nil, &exitError{code: exitUsage, err: problem}
@@ -61,7 +61,7 @@ func policyOf(cmd *cobra.Command, paths []string) (*policy.Policy, error) {
 		if err != nil {
 			return nil, err
 		}
-		return coded(loadPolicy(cfg))
+		return loadPolicy(cfg)
 	}
 	if info, err := os.Stat(paths[0]); len(paths) == 1 && err == nil && info.IsDir() {
 		return coded(policy.Load(paths[0], compare.Warnings))

@@ -64,7 +64,7 @@ code is 3 where access, or the capability named by --may, is denied.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.may, "may", "", "`CAPABILITY` that the exit code is about")
-	f.StringVar(&s.at, "at", "", "`TIME` of the access instead of now; UTC unless it says otherwise")
+	f.StringVar(&s.at, "at", "", "`TIME` of the access instead of now: "+whenForms)
 	f.StringVar(&s.from, "from", "", "client `ADDRESS`")
 	f.StringVar(&s.method, "method", "passphrase+otp", "`FACTORS` of the login, joined by +")
 	f.DurationVar(&s.codeAge, "code-age", 0, "`AGE` of the last one-time code")

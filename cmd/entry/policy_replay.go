@@ -54,13 +54,13 @@ realms: --realm takes all users to be of one.`,
 				return err
 			}
 			if r.Damaged > 0 {
-				return hinted(failf(exitFailure, "%d lines of the log are not events", r.Damaged), "entry audit verify says more")
+				return hinted(failf(exitFailure, "%s of the log can't be read as events", plain.Count(r.Damaged, "line")), "entry audit verify says more")
 			}
 			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&since, "since", "30d", "from this `TIME` on")
+	f.StringVar(&since, "since", "30d", "from this `TIME` on: "+whenForms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	f.StringVar(&log, "log", "", "`DIR` that holds the log or a copy of it, instead of the configuration's")
 	f.StringVar(&realm, "realm", "", "`REALM` of all users")

@@ -48,7 +48,7 @@ func TestPolicyVerbs(t *testing.T) {
 		code           int
 		stdout, stderr string // parts
 	}{
-		{"validate " + good, exitOK, "ok: 1 rules, 1 targets, 1 tests, policy sha256:", ""},
+		{"validate " + good, exitOK, "ok: 1 rule, 1 target, 1 test, policy sha256:", ""},
 		{"validate " + broken, exitUsage, "", ""},
 		{"validate --json " + broken, exitUsage, `"line":9,"col":1,"code":"Y009","message":"unknown key \"nonsense\"`, ""},
 		{"validate " + failing, exitDenied, "", ""},
@@ -56,14 +56,14 @@ func TestPolicyVerbs(t *testing.T) {
 		{"validate " + filepath.Join(t.TempDir(), "none.yaml"), exitUsage, "", ""},
 		{"validate " + t.TempDir(), exitOK, "ok: 0 rules", ""},
 		{"validate " + t.TempDir() + " " + good, exitUsage, "", ""},
-		{"test " + good, exitOK, "ok: 1 tests passed", ""},
+		{"test " + good, exitOK, "ok: 1 test passed", ""},
 		{"test " + waits, exitOK, "ok: there are no tests", ""},
 		{"test " + failing, exitDenied, "", ""},
 		{"explain --policy " + good + " alice home", exitOK, "shell           allowed by home (good.yaml:8): daily work", ""},
 		{"explain --policy " + good + " alice home --may download", exitOK, "home (good.yaml:8) allows shell, upload, download: matches", ""},
 		{"explain --policy " + good + " alice home --may agent", exitDenied, "agent           no rule gives it", ""},
 		{"explain --policy " + good + " eve home --all", exitDenied, "no: who: is for lab tinker", ""},
-		{"explain --policy " + good + " eve home", exitDenied, "1 rules are for other people or targets", ""},
+		{"explain --policy " + good + " eve home", exitDenied, "1 rule is for other people or targets", ""},
 		{"explain --policy " + good + " alice house", exitNotFound, "", ""},
 		{"explain --policy " + good + " Alice home", exitUsage, "", ""},
 		{"explain --policy " + good + " alice home --from nowhere", exitUsage, "", ""},

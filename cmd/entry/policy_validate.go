@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/policy"
 	"entry/policy/strict"
 )
@@ -37,7 +38,7 @@ a shell.`,
 			if err := reportProblems(cmd, p, err); err != nil {
 				return err
 			}
-			return sayPolicy(cmd, fmt.Sprintf("ok: %d rules, %d targets, %d tests, policy %s", len(p.Rules()), len(p.Targets()), p.Tests(), p.Hash()))
+			return sayPolicy(cmd, fmt.Sprintf("ok: %s, %s, %s, policy %s", plain.Count(len(p.Rules()), "rule"), plain.Count(len(p.Targets()), "target"), plain.Count(p.Tests(), "test"), p.Hash()))
 		},
 	}
 }
@@ -58,7 +59,7 @@ a failing test refuses it. The exit code is 3 where a test fails.`,
 			if p.Tests() == 0 {
 				return sayPolicy(cmd, "ok: there are no tests")
 			}
-			return sayPolicy(cmd, fmt.Sprintf("ok: %d tests passed", p.Tests()))
+			return sayPolicy(cmd, fmt.Sprintf("ok: %s passed", plain.Count(p.Tests(), "test")))
 		},
 	}
 }

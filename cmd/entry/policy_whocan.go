@@ -43,7 +43,7 @@ The exit code is 3 where nobody has it.`,
 		}
 		return printEach(cmd, holders, compare.Holder.String)
 	}
-	cmd.Flags().StringVar(&s.at, "at", "", "`TIME` instead of now; UTC unless it says otherwise")
+	cmd.Flags().StringVar(&s.at, "at", "", "`TIME` instead of now: "+whenForms)
 	cmd.Flags().StringVar(&s.from, "from", "", "client `ADDRESS`")
 	return cmd
 }

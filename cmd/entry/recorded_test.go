@@ -117,11 +117,17 @@ func recordBoth(log *audit.Log, dir string, to []age.Recipient, start time.Time)
 	return w.Frame(recording.Output, 0, []byte("before the crash\n"))
 }
 
-// record is the scripts' `record DIR`: it makes DIR with two recorded sessions
-// that started an hour ago.
+// record is the scripts' `record DIR [TIME]`: it makes DIR with two recorded sessions
+// that started then, or an hour ago.
 func record(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("want: record DIR")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("want: record DIR [TIME]")
 	}
-	ts.Check(makeRecorded(ts.MkAbs(args[0]), time.Now().Add(-time.Hour)))
+	start := time.Now().Add(-time.Hour)
+	if len(args) == 2 {
+		var err error
+		start, err = time.Parse(time.RFC3339, args[1])
+		ts.Check(err)
+	}
+	ts.Check(makeRecorded(ts.MkAbs(args[0]), start))
 }

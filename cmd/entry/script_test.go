@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/*.txt: each is a terminal session of an operator,
 // and documents what the verbs say. `exits N entry …` runs a verb that has to
-// end with exit code N; `record DIR` makes a site with two recorded sessions.
+// end with exit code N; `record DIR [TIME]` makes a site with two recorded sessions.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",

@@ -31,7 +31,8 @@ exporting and searching them needs an auditor's identity (--identity; with --dir
 DIR/auditor.key if it is there). A running server notes each reading in the audit
 log; readings without one, or on a copy elsewhere, can't be traced.
 
-SESSION is an ID, the unambiguous start of one, or "last". Times are UTC.`,
+SESSION is an ID, the unambiguous start of one, or, but for kill, "last". Times are
+UTC.`,
 		Example: `  entry sessions ls --user alice --since 7d
   entry sessions show last
   entry sessions play last -x 2 --identity auditor.key
@@ -162,9 +163,7 @@ func recordings(cmd *cobra.Command) (dir string, list []recording.Info, err erro
 	if errors.Is(err, fs.ErrNotExist) {
 		return dir, nil, nil // nothing was recorded yet
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		err = hinted(err, "run this as root or as the server's own account")
-	}
+	err = permitted(err)
 	return dir, list, err
 }
 
@@ -174,23 +173,40 @@ func findRecording(cmd *cobra.Command, name string) (dir string, info recording.
 	if err != nil {
 		return dir, info, err
 	}
-	if name == "last" && len(list) > 0 {
+	if name == lastSession && len(list) > 0 {
 		return dir, list[len(list)-1], nil
 	}
-	var fits []recording.Info
+	var ids []string
 	for _, i := range list {
-		if name != "" && strings.HasPrefix(i.ID, strings.ToUpper(name)) {
-			fits = append(fits, i)
+		ids = append(ids, i.ID)
+	}
+	id, err := sessionNamed(ids, name)
+	if err != nil {
+		return dir, info, err
+	}
+	return dir, list[slices.Index(ids, id)], nil
+}
+
+// lastSession stands for the newest recorded session.
+const lastSession = "last"
+
+// sessionNamed is the one of ids that a person means by the start of it.
+func sessionNamed(ids []string, name string) (string, error) {
+	var fits []string
+	for _, id := range ids {
+		if name != "" && strings.HasPrefix(id, strings.ToUpper(name)) {
+			fits = append(fits, id)
 		}
 	}
+	slices.Sort(fits)
 	switch len(fits) {
 	case 0:
-		return dir, info, hinted(failf(exitNotFound, "no recorded session %q", name), "entry sessions ls lists them")
+		return "", hinted(failf(exitNotFound, "no recorded session %q", name), "entry sessions ls lists them")
 	case 1:
-		return dir, fits[0], nil
+		return fits[0], nil
 	}
-	return dir, info, hinted(failf(exitUsage, "%q is the start of %d session IDs", name, len(fits)),
-		fmt.Sprintf("the first two are %s and %s", fits[0].ID, fits[1].ID))
+	return "", hinted(failf(exitUsage, "%q is the start of %d session IDs", name, len(fits)),
+		fmt.Sprintf("the first two are %s and %s", fits[0], fits[1]))
 }
 
 // errNoIdentity says that no identity was given, nor is there a usual one.
@@ -215,7 +231,11 @@ func identities(cmd *cobra.Command) ([]age.Identity, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		why := err
+		if e := (*fs.PathError)(nil); errors.As(err, &e) {
+			why = e.Err
+		}
+		return nil, hinted(failf(exitUsage, "the auditor's identity %s can't be read: %w", path, why), "name the file with --identity KEYFILE, or run this as who may read it")
 	}
 	defer func() { _ = f.Close() }() // only read
 	ids, err := recording.ParseIdentities(f)

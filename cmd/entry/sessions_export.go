@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/session/recording"
 	"entry/session/recording/play"
 )
@@ -39,11 +41,17 @@ output. A file that is there already is not overwritten.`,
 				out := cmd.OutOrStdout()
 				if output != "" {
 					f, ferr := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+					if errors.Is(ferr, fs.ErrExist) {
+						return hinted(failf(exitFailure, "%s is there already, and isn't overwritten", output), "give another name with -o FILE, or remove it")
+					}
 					if ferr != nil {
 						return ferr
 					}
 					defer func() { err = errors.Join(err, f.Close()) }()
 					out = f
+				}
+				if export.AsItCame && len(c.Missing) > 0 { // the others say it in the file
+					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: not all of the channel is kept: "+plain.Line(recording.Describe(c.Coverage, c.Missing))) // what is kept is written all the same
 				}
 				if err := cutNote(cmd.ErrOrStderr(), export.Write(r.Next, out, r.Header(), c, r.all)); err != nil {
 					return fmt.Errorf("export: %w", err)

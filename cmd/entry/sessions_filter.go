@@ -34,8 +34,9 @@ type sessionFilter struct {
 	since, until, at, source string
 	reviewed                 bool
 
-	from, to, moment time.Time
-	network          netip.Prefix
+	from, to     time.Time
+	atFrom, atTo time.Time // what --at names begins, and is over
+	network      netip.Prefix
 }
 
 func (s *sessionFilter) flags(cmd *cobra.Command) {
@@ -45,9 +46,9 @@ func (s *sessionFilter) flags(cmd *cobra.Command) {
 	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, killed, aborted, damaged")
 	f.StringVar(&s.coverage, "coverage", "", "only those of which so much is kept (`WORD`): recorded, manifest, metadata, partial, refused")
 	f.BoolVar(&s.reviewed, "reviewed", false, "only those marked as reviewed; --reviewed=false: only the others")
-	f.StringVar(&s.since, "since", "", "only those that started since this `TIME`: 2026-03-01, 90m, 24h, 7d")
+	f.StringVar(&s.since, "since", "", "only those that started since this `TIME`: "+whenForms)
 	f.StringVar(&s.until, "until", "", "only those that started before this `TIME`")
-	f.StringVar(&s.at, "at", "", "only those that ran at this `TIME`")
+	f.StringVar(&s.at, "at", "", "only those that ran at this `TIME`: at a moment of that day, minute or second")
 }
 
 // parse reads what the flags say.
@@ -55,7 +56,7 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 	if s.from, s.to, err = parseSpan(s.since, s.until, now); err != nil {
 		return err
 	}
-	if s.moment, err = parseWhen(s.at, now); err != nil {
+	if s.atFrom, s.atTo, err = parseWhile(s.at, now); err != nil {
 		return failf(exitUsage, "--at %w", err)
 	}
 	if s.network, err = parseSource(s.source); err != nil {
@@ -70,6 +71,11 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 	return nil
 }
 
+// ran reports whether a session ran at a moment of what --at names.
+func (s *sessionFilter) ran(i recording.Info) bool {
+	return (i.Start.Before(s.atTo) || i.Start.Equal(s.atFrom)) && (i.End.IsZero() || !i.End.Before(s.atFrom))
+}
+
 func (s *sessionFilter) wants(cmd *cobra.Command, i recording.Info, notes evidence.Notes) bool {
 	state, n := notes.Of(i)
 	return s.about(i.User, i.Lab, i.Target) &&
@@ -77,6 +83,6 @@ func (s *sessionFilter) wants(cmd *cobra.Command, i recording.Info, notes eviden
 		(s.coverage == "" || string(n.Coverage) == s.coverage) &&
 		(!cmd.Flags().Changed("reviewed") || s.reviewed == (n.Review != nil)) &&
 		!i.Start.Before(s.from) && (s.to.IsZero() || i.Start.Before(s.to)) &&
-		(s.moment.IsZero() || !i.Start.After(s.moment) && (i.End.IsZero() || !i.End.Before(s.moment))) &&
+		(s.at == "" || s.ran(i)) &&
 		(!s.network.IsValid() || audit.From(i.Source, s.network))
 }

@@ -81,11 +81,7 @@ func newGrepPrinter(cmd *cobra.Command, list []recording.Info) *grepPrinter {
 	for _, i := range list {
 		p.total += i.Size
 	}
-	for _, name := range []string{"config", "dir", "identity"} {
-		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
-			p.where += " --" + name + " " + shellWord(f.Value.String())
-		}
-	}
+	p.where = place(cmd, "config", "dir", "identity")
 	return p
 }
 

@@ -5,8 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/oklog/ulid/v2"
@@ -26,11 +28,14 @@ func sessionsKillCmd() *cobra.Command {
 		Use:   "kill SESSION --reason TEXT",
 		Short: "End one running session; its user reads the reason",
 		Long: `End one running session, with all its channels and forwards. Its user reads "an
-operator ended this session" and the reason. Other sessions of theirs go on, and they may begin new ones: entry user disable takes access away. The
-audit log has who did it, as the kernel tells it, and the reason.
+operator ended this session" and the reason. Other sessions of theirs go on, and
+they may begin new ones: entry user disable takes access away. The audit log has
+who did it, as the kernel tells it, and the reason.
 
-SESSION is the ID of a running session or the unambiguous start of one. A session
-at another server on the same database needs the whole ID.`,
+SESSION is the ID of a running session or the start of one, if no other session,
+running or recorded, has an ID that starts so. "last" isn't taken: another one may
+have begun since you looked. A session at another server on the same database needs
+the whole ID.`,
 		Example: `  entry sessions ls --state live
   entry sessions kill 01JQ8Z3M6W --reason "maintenance of home; come back at 14:00"`,
 		Args: usageArgs(cobra.ExactArgs(1)),
@@ -75,31 +80,50 @@ func whose(s access.SessionInfo, ended admin.Ended) string {
 
 // liveSession is the running session that a person means by name: one here by the
 // start of its ID, or one that the server may know by the whole ID.
+//
+// The start must fit no recorded session either: one that was copied from a listing of
+// old sessions would end somebody else's.
 func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionInfo, error) {
-	var live, fits []access.SessionInfo
+	if name == lastSession {
+		return access.SessionInfo{}, hinted(failf(exitUsage, "%q isn't taken here: another session may have begun since you looked", name),
+			"give its ID; entry sessions ls --state live lists them")
+	}
+	var live []access.SessionInfo
 	if err := o.call(cmd.Context(), http.MethodGet, "/v1/sessions", nil, &live); err != nil {
 		return access.SessionInfo{}, err
 	}
+	running := map[string]access.SessionInfo{}
 	for _, s := range live {
-		if name != "" && strings.HasPrefix(s.ID, strings.ToUpper(name)) {
-			fits = append(fits, s)
-		}
-	}
-	if len(fits) == 1 {
-		return fits[0], nil
-	}
-	if len(fits) > 1 {
-		return access.SessionInfo{}, hinted(failf(exitUsage, "%q is the start of %d running sessions", name, len(fits)),
-			fmt.Sprintf("the first two are %s and %s", fits[0].ID, fits[1].ID))
+		running[s.ID] = s
 	}
 	if id, err := ulid.ParseStrict(strings.ToUpper(name)); err == nil {
+		if s, here := running[id.String()]; here {
+			return s, nil
+		}
 		return access.SessionInfo{ID: id.String()}, goneSession(cmd, id.String(), nil)
 	}
-	if _, i, err := findRecording(cmd, name); err == nil && name != "last" {
-		return access.SessionInfo{}, goneSession(cmd, i.ID, failf(exitNotFound, "session %s isn't running", i.ID))
+	_, list, err := recordings(cmd)
+	if err != nil {
+		return access.SessionInfo{}, hinted(fmt.Errorf("which sessions have an ID that starts with %q can't be told: %w", name, err), "give the whole ID, which needs no recordings")
 	}
-	return access.SessionInfo{}, hinted(failf(exitNotFound, "no running session here has an ID that starts with %q", name),
-		"entry sessions ls --state live lists them; one at another server needs its whole ID")
+	ids := slices.Collect(maps.Keys(running))
+	for _, i := range list {
+		if _, here := running[i.ID]; !here {
+			ids = append(ids, i.ID)
+		}
+	}
+	id, err := sessionNamed(ids, name)
+	if err != nil && exitCode(err) == exitNotFound {
+		err = hinted(failf(exitNotFound, "no running session here has an ID that starts with %q", name),
+			"entry sessions ls --state live lists them; one at another server needs its whole ID")
+	}
+	if err != nil {
+		return access.SessionInfo{}, err
+	}
+	if s, here := running[id]; here {
+		return s, nil
+	}
+	return access.SessionInfo{}, goneSession(cmd, id, failf(exitNotFound, "session %s isn't running", id))
 }
 
 // goneSession says of a session that isn't running that it is over, where the log
@@ -107,11 +131,7 @@ func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionIn
 func goneSession(cmd *cobra.Command, id string, err error) error {
 	notes, nerr := notesOf(cmd)
 	if at := notes.Ended(id); nerr == nil && !at.IsZero() {
-		by := ""
-		if k := notes.Killed(id); k != nil {
-			by = ": " + plain.Line(k.By.String()) + " ended it, " + plain.Said(k.Reason)
-		}
-		return failf(exitNotFound, "session %s is over already, since %s%s", id, plain.Moment(at), by)
+		return failf(exitNotFound, "session %s is over already, since %s%s", id, plain.Moment(at), killedBy(notes, id))
 	}
 	return err
 }

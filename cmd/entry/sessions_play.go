@@ -58,7 +58,7 @@ was erased, too.`,
 			return withChannel(cmd, args[0], "play", channel, func(r *opened, c recording.Channel) error {
 				var err error
 				if o.From, err = parseAt(at, r.Header().Start, c.End); err != nil {
-					return hinted(failf(exitUsage, "--at %v", err), "give a time of day in UTC, or +90s after the start")
+					return hinted(failf(exitUsage, "--at %v", err), `want 14:00, 14:00:05 or "2026-03-01 14:00", in UTC, or +90s after the start`)
 				}
 				return showSession(cmd, r, c, follow, o)
 			})
@@ -66,7 +66,7 @@ was erased, too.`,
 	}
 	cmd.Flags().Float64VarP(&o.Speed, "speed", "x", 1, "`TIMES` faster")
 	cmd.Flags().DurationVar(&o.Idle, "idle", 2*time.Second, "longest pause; 0 keeps them as they were (`TIME`)")
-	cmd.Flags().StringVar(&at, "at", "", "`MOMENT` to start at: 14:00, 14:00:05 or +90s")
+	cmd.Flags().StringVar(&at, "at", "", "`MOMENT` to start at: 14:00, 14:00:05, \"2026-03-01 14:00\" or +90s")
 	cmd.Flags().BoolVar(&follow, "follow", false, "start at the end, and go on while the session does")
 	cmd.Flags().Int64Var(&channel, "channel", -1, "`NUMBER` of the channel")
 	identityFlag(cmd)
@@ -97,23 +97,19 @@ func parseAt(s string, start time.Time, end time.Duration) (time.Duration, error
 
 // parseMoment is the first time of day s at or after a start, or the time s.
 func parseMoment(s string, start time.Time) (time.Time, error) {
-	for _, layout := range []string{"15:04", "15:04:05"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			start = start.UTC()
-			t = time.Date(start.Year(), start.Month(), start.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
-			if t.Format(layout) == start.Format(layout) && t.Before(start) {
-				return start, nil // it started in the middle of that minute or second
-			}
-			if t.Before(start) {
-				t = t.AddDate(0, 0, 1)
-			}
-			return t, nil
-		}
+	t, lasts, ok := parseDay(s, start)
+	if ok && !start.Before(t.Add(lasts)) {
+		t = t.AddDate(0, 0, 1)
+	} else if !ok {
+		t, lasts, ok = parseDate(s)
 	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
+	switch {
+	case !ok:
+		return time.Time{}, fmt.Errorf("%q isn't a time", s)
+	case t.Before(start) && start.Before(t.Add(lasts)):
+		return start, nil // it started in the middle of that day, minute or second
 	}
-	return time.Time{}, fmt.Errorf("%q isn't a time", s)
+	return t, nil
 }
 
 func showSession(cmd *cobra.Command, r *opened, c recording.Channel, follow bool, o play.Options) error {
@@ -236,6 +232,12 @@ func chooseChannel(dir, id string, ids []age.Identity, number int64) (c recordin
 	var bad *recording.BadSegment
 	if err != nil && !errors.Is(err, recording.ErrTruncated) && !(errors.As(err, &bad) && len(all) > 0) {
 		return c, nil, err
+	}
+	switch {
+	case len(all) == 0 && err != nil:
+		return c, nil, failf(exitNotFound, "session %s has no channel, as far as its recording was written", id)
+	case len(all) == 0:
+		return c, nil, hinted(failf(exitNotFound, "session %s has no channel: nothing was run or opened in it", id), "entry sessions show says what was refused in it")
 	}
 	if number < 0 {
 		c, err = recording.Choose(all)

@@ -11,6 +11,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -67,7 +68,11 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 			if nerr != nil {
 				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: without the audit log nothing is known of reviews, nor of who ended it") // the verdict says what is wrong with it
 			}
-			if err := printVerdict(cmd.OutOrStdout(), v, notes, list, asJSON(cmd), verr); err != nil {
+			refused, err := refusedLines(cmd, info, notes)
+			if err != nil {
+				return err
+			}
+			if err := printVerdict(cmd.OutOrStdout(), v, notes, list, refused, asJSON(cmd), verr); err != nil {
 				return err
 			}
 			if verr != nil {
@@ -83,13 +88,21 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 }
 
 // channelsOf reads a recording for what its channels are.
-func channelsOf(dir, id string, ids []age.Identity) (_ []recording.Channel, err error) {
+func channelsOf(dir, id string, ids []age.Identity) (list []recording.Channel, err error) {
+	info, err := recording.Stat(dir, id) // before it is read: what ends meanwhile has its end in it
+	if err != nil {
+		return nil, err
+	}
 	r, err := recording.OpenRecording(dir, id, ids...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	return recording.Channels(r.Next)
+	list, err = recording.Channels(r.Next)
+	if info.State == recording.Live {
+		recording.StillOpen(list)
+	}
+	return list, err
 }
 
 // channelLine is a channel as --json has it.
@@ -116,6 +129,7 @@ type channelLine struct {
 
 	Env      []string            `json:"env,omitempty"`      // "NAME=value"
 	Coverage recording.Coverage  `json:"coverage,omitempty"` // absent where the recording lacks the channel's end
+	Open     bool                `json:"open,omitempty"`     // since that is still to come
 	Missing  []recording.Missing `json:"missing,omitempty"`
 }
 
@@ -125,7 +139,7 @@ func channelLines(list []recording.Channel) []channelLine {
 		out[i] = channelLine{
 			Number: c.Number, Type: c.Type, Program: c.Program, Command: c.Command, To: c.Destination, PTY: c.PTY, Term: c.Term, Cols: c.Cols, Rows: c.Rows,
 			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Down: c.Down, Up: c.Up, Gaps: c.Gaps,
-			Env: c.Env, Coverage: c.Coverage, Missing: c.Missing,
+			Env: c.Env, Coverage: c.Coverage, Open: c.Open, Missing: c.Missing,
 		}
 		if c.Exit != nil {
 			out[i].Exit, out[i].Signal = c.Exit.Status, c.Exit.Signal
@@ -134,9 +148,9 @@ func channelLines(list []recording.Channel) []channelLine {
 	return out
 }
 
-// printVerdict writes what show has to say of one recording. verr is what
-// verifying and reading said.
-func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list []recording.Channel, asJSON bool, verr error) error {
+// printVerdict writes what show has to say of one recording. refused are lines about
+// what was refused in it, verr is what verifying and reading said.
+func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list []recording.Channel, refused []string, asJSON bool, verr error) error {
 	said := lineOf(v.Info, notes)
 	if len(list) > 0 {
 		said.Coverage = leastOf(list)
@@ -166,11 +180,14 @@ func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list 
 		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(said.State)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
 		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
-		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(said.Coverage))}, {"refused", refusedOf(i, notes)},
+		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(said.Coverage))},
 	} {
 		if row[1] != "" {
 			w.Row(row[0], plain.Line(row[1]))
 		}
+	}
+	for n, line := range refused {
+		w.Row(map[bool]string{true: "refused", false: ""}[n == 0], plain.Line(line))
 	}
 	for _, row := range [][2]string{{"ended by", killOf(said.Killed)}, {"reviewed", reviewOf(said)}} { // in operators' own words
 		if row[1] != "" {
@@ -194,12 +211,69 @@ func killOf(k *evidence.Kill) string {
 	return plain.Time(k.At) + " by " + plain.Line(k.By.String()) + ": " + plain.Said(k.Reason)
 }
 
-// refusedOf says where to find what was refused in a session; "" if nothing was.
-func refusedOf(i recording.Info, notes evidence.Notes) string {
-	if _, n := notes.Of(i); !n.Refused {
+// killedBy says who ended a session, and why, in words to be added to its end; "" if
+// no operator did.
+func killedBy(notes evidence.Notes, id string) string {
+	k := notes.Killed(id)
+	if k == nil {
 		return ""
 	}
-	return "something was: entry audit search --session " + i.ID + " says what, and why"
+	return ": " + plain.Line(k.By.String()) + " ended it, " + plain.Said(k.Reason)
+}
+
+// maxRefused is how many refusals of a session show tells.
+const maxRefused = 5
+
+// refusedLines say what was refused in a session, and why.
+func refusedLines(cmd *cobra.Command, i recording.Info, notes evidence.Notes) (lines []string, err error) {
+	if _, n := notes.Of(i); !n.Refused {
+		return nil, nil
+	}
+	dir, _, _, err := auditDirs(cmd)
+	if err != nil {
+		return nil, err
+	}
+	more := 0
+	for e, err := range evidence.Refusals(dir, i.ID) {
+		switch {
+		case err != nil: // who reads the log for itself says so
+		case len(lines) == maxRefused:
+			more++
+		default:
+			lines = append(lines, refusalOf(e))
+		}
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more: entry audit search --session %s%s", more, i.ID, place(cmd, "config", "dir")))
+	}
+	return lines, nil
+}
+
+// refusalOf says what was refused, and why.
+func refusalOf(e audit.Event) string {
+	what := cmp.Or(e.Capability, plain.Word(e.ChannelType))
+	if e.Channel != nil {
+		what = cmp.Or(e.Capability, "a request") + fmt.Sprintf(" on channel %d", *e.Channel)
+	}
+	if e.Destination != "" {
+		what += " to " + plain.Word(e.Destination)
+	}
+	text := plain.Time(e.Time) + " " + what + ": " + cmp.Or(e.Detail, e.Reason)
+	if e.Count > 1 {
+		text += fmt.Sprintf(" (%d times)", e.Count)
+	}
+	return text
+}
+
+// place are the flags with which a command was told where things are, for one that
+// follows it: of names those that were given.
+func place(cmd *cobra.Command, names ...string) (flags string) {
+	for _, name := range names {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+			flags += " --" + name + " " + shellWord(f.Value.String())
+		}
+	}
+	return flags
 }
 
 // reviewOf says who has reviewed a session last; "" if nobody has.
@@ -217,9 +291,13 @@ func reviewOf(n sessionLine) string {
 	return text
 }
 
-// leastOf is the least coverage of a session's channels; "" without them.
+// leastOf is the least coverage of a session's channels; "" without them, and while
+// one of them is open.
 func leastOf(list []recording.Channel) (least recording.Coverage) {
 	for _, c := range list {
+		if c.Open {
+			return ""
+		}
 		if c.Coverage == "" {
 			c.Coverage = recording.Partial
 		}
@@ -230,15 +308,19 @@ func leastOf(list []recording.Channel) (least recording.Coverage) {
 
 // coverageOfAll sums up how much of a session is kept; "" without its channels.
 func coverageOfAll(list []recording.Channel) string {
+	const open recording.Coverage = "open so far"
 	sums := map[recording.Coverage]int{}
 	for _, c := range list {
-		if c.Coverage == "" {
+		switch {
+		case c.Open:
+			c.Coverage = open
+		case c.Coverage == "":
 			c.Coverage = recording.Partial
 		}
 		sums[c.Coverage]++
 	}
 	var parts []string
-	for _, c := range recording.Coverages() {
+	for _, c := range append(recording.Coverages(), open) {
 		if n := sums[c]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", plain.Count(n, "channel"), c))
 		}

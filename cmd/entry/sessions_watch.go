@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
 	"entry/session/recording/play"
@@ -141,7 +142,15 @@ func sayEnd(cmd *cobra.Command, dir, id string) error {
 	}
 	text := "session " + id + " goes on"
 	if info.State != recording.Live {
-		text = fmt.Sprintf("session %s ended at %s (%s)", id, plain.Time(info.End), info.State)
+		notes, nerr := notesOf(cmd)
+		if nerr != nil {
+			notes = evidence.Notes{} // what the files say is told all the same
+		}
+		state, by := info.State, killedBy(notes, id)
+		if by != "" && state == recording.Complete {
+			state = evidence.Killed // its end may not be in the log yet: the order always is
+		}
+		text = fmt.Sprintf("session %s ended at %s (%s)%s", id, plain.Time(info.End), state, by)
 	}
 	_, err = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+text)
 	return err

@@ -34,6 +34,16 @@ type Channel struct {
 	// channel's end, or is older than coverages.
 	Coverage Coverage
 	Missing  []Missing
+	// Open says that the recording lacks the channel's end because that is still to
+	// come. Only who knows that the session runs can say so: see StillOpen.
+	Open bool
+}
+
+// StillOpen marks the channels of a session that runs whose end is still to come.
+func StillOpen(list []Channel) {
+	for i := range list {
+		list[i].Open = list[i].Coverage == ""
+	}
 }
 
 // maxEnv bounds the variables that a Channel has; the recording has them all.

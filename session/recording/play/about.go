@@ -38,13 +38,13 @@ func Describe(c recording.Channel) string {
 	if c.Input > 0 {
 		fmt.Fprintf(&b, ", %s in", plain.Size(c.Input))
 	}
-	if c.Down+c.Up > c.Output+c.Error+c.Input || c.Destination != "" && c.Coverage != "" {
+	if c.Down+c.Up > 0 || c.Destination != "" && c.Coverage != "" {
 		fmt.Fprintf(&b, ", %s down and %s up passed", plain.Size(c.Down), plain.Size(c.Up))
 	}
 	if c.Gaps > 0 {
 		fmt.Fprintf(&b, ", %s", plain.Count(c.Gaps, "gap"))
 	}
-	if c.Program != "" {
+	if c.Program != "" && (c.Exit != nil || !c.Open) {
 		b.WriteString(", " + c.Exit.String())
 	}
 	return b.String() + ", " + plain.Line(coverageOf(c))
@@ -52,7 +52,10 @@ func Describe(c recording.Channel) string {
 
 // coverageOf says how much of a channel is kept.
 func coverageOf(c recording.Channel) string {
-	if c.Coverage == "" {
+	switch {
+	case c.Open:
+		return "open: this is what there is of it so far"
+	case c.Coverage == "":
 		return "partial: its end is missing"
 	}
 	return recording.Describe(c.Coverage, c.Missing)
