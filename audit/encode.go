@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -13,8 +14,9 @@ import (
 
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
 // largest event that the bounds on strings allow is below 125 KiB (38 strings
-// of MaxDetail bytes, and 24 of maxCode, six bytes for one at worst), so a longer line was not
-// written by this package; the bound stops whoever feeds one to a reader.
+// of MaxDetail bytes, and 24 and MaxSessions of maxCode; a byte of the former takes six at worst), so a
+// longer line was not written by this package; the bound stops whoever feeds one to a
+// reader.
 const maxLine = 128 << 10
 
 // lineHead is what every line starts with.
@@ -123,6 +125,18 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = appendString(w.b, t.List)
 		w.b = append(w.b, '}')
 	}
+	for i, id := range e.Sessions[:min(len(e.Sessions), MaxSessions)] {
+		if i == 0 {
+			w.key("sessions")
+			w.b = append(w.b, '[')
+		} else {
+			w.b = append(w.b, ',')
+		}
+		w.b = appendString(w.b, code(id))
+	}
+	if len(e.Sessions) > 0 {
+		w.b = append(w.b, ']')
+	}
 	w.str("coverage", e.Coverage)
 	for i, m := range e.Missing[:min(len(e.Missing), maxMissing)] {
 		if i == 0 {
@@ -132,8 +146,8 @@ func (e *Event) appendBody(b []byte) []byte {
 			w.b = append(w.b, ',')
 		}
 		w.b = append(w.b, `{"why":`...)
-		w.b = appendString(w.b, m.Why[:min(len(m.Why), maxCode)])
-		w.str("stream", m.Stream[:min(len(m.Stream), maxCode)])
+		w.b = appendString(w.b, code(m.Why))
+		w.str("stream", code(m.Stream))
 		w.num("bytes", m.Bytes)
 		w.num("lines", m.Lines)
 		w.b = append(w.b, '}')
@@ -225,6 +239,16 @@ func appendString(b []byte, s string) []byte {
 func appendEscape(b []byte, r rune) []byte {
 	const hex = "0123456789abcdef"
 	return append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+}
+
+// code returns the part of one of entry's own words to keep: printable ASCII that needs
+// no escape, at most maxCode bytes.
+func code(s string) string {
+	s = s[:min(len(s), maxCode)]
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }); i >= 0 {
+		s = s[:i]
+	}
+	return s
 }
 
 // clip returns the part of s to keep and whether the rest was cut off. What is

@@ -173,6 +173,11 @@ func TestLongestEventFits(t *testing.T) {
 						set(v.Field(i))
 					}
 				}
+			case reflect.Slice:
+				v.Set(reflect.MakeSlice(v.Type(), 2*MaxSessions, 2*MaxSessions))
+				for i := range v.Len() {
+					set(v.Index(i))
+				}
 			case reflect.String:
 				v.SetString(s)
 			}
@@ -242,6 +247,19 @@ func TestMissingIsBounded(t *testing.T) {
 	}
 }
 
+// So are the sessions that one event has, of which none is open to what a peer says.
+func TestSessionsAreBounded(t *testing.T) {
+	e := Event{Type: RecordingRead, Sessions: make([]string, 2*MaxSessions)}
+	for i := range e.Sessions {
+		e.Sessions[i] = "01JQ8Z3M6W0000000000000001\"é" + strings.Repeat("w", 1000)
+	}
+	line := e.AppendJSON(nil)
+	got, _, err := decode(line, nil)
+	if err != nil || len(got.Sessions) != MaxSessions || got.Sessions[0] != "01JQ8Z3M6W0000000000000001" {
+		t.Errorf("%v: %s", err, line)
+	}
+}
+
 // TestNoFieldForSecrets holds the design property that no event can carry a
 // secret by name: a new field whose name suggests one must be argued here.
 func TestNoFieldForSecrets(t *testing.T) {
@@ -264,6 +282,7 @@ func TestNoFieldForSecrets(t *testing.T) {
 				check(ft.Elem())
 			case ft == reflect.TypeFor[[]Missing](): // bounded in number and length, of entry's own words
 				check(ft.Elem())
+			case typ.Name()+"."+f.Name == "Event.Sessions": // IDs, bounded likewise
 			case ft.Kind() == reflect.Slice, ft.Kind() == reflect.Map, ft.Kind() == reflect.Interface:
 				t.Errorf("%s.%s is open-ended: %v", typ.Name(), f.Name, ft)
 			}

@@ -57,7 +57,7 @@ type Event struct {
 	Channel     *uint32 `json:"channel,omitempty"`      // number of the channel within the session
 	ChannelType string  `json:"channel_type,omitempty"` // (peer) "session", "direct-tcpip"
 	Program     string  `json:"program,omitempty"`      // (peer) first word of a command, its base name only
-	Digest      string  `json:"digest,omitempty"`       // sha256 of the whole command or path, which stand in the sealed recording
+	Digest      string  `json:"digest,omitempty"`       // sha256 of the whole command or path, which stand in the sealed recording; of a search the keyed one of what was searched for
 	Destination string  `json:"destination,omitempty"`  // (peer) "host:port" or socket of a forward
 
 	Reason string `json:"reason,omitempty"` // short closed code, "wrong-credentials"
@@ -68,6 +68,7 @@ type Event struct {
 	Gap       *Gap       `json:"gap,omitempty"`
 	Recording *Recording `json:"recording,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`
+	Sessions  []string   `json:"sessions,omitempty"` // ULIDs of the recordings of several sessions, at most MaxSessions
 
 	Coverage string    `json:"coverage,omitempty"` // how much of a channel that is over is kept: "recorded", "manifest", "metadata", "partial", "refused"
 	Missing  []Missing `json:"missing,omitempty"`  // at most maxMissing
@@ -79,7 +80,7 @@ type Event struct {
 	Uses      int64      `json:"uses,omitempty"`  // how many sessions an approval is for; absent for any number
 	Step      int64      `json:"step,omitempty"`  // of the one-time code that was spent, seconds since 1970 by 30
 	Hash      string     `json:"hash,omitempty"`  // hash of the thing the event is about: configuration, file, key list
-	Count     int        `json:"count,omitempty"` // how many more of the kind came after the event with the same Ref, or how many a sum without one stands for; 0 where the event is about one; of log.recovered the whole lines that were set aside
+	Count     int        `json:"count,omitempty"` // how many more of the kind came after the event with the same Ref, or how many a sum without one stands for; of recording.read how many Sessions there are; 0 where the event is about one; of log.recovered the whole lines that were set aside
 }
 
 // Actor is the peer of the admin socket, from its kernel credentials.
@@ -113,6 +114,9 @@ type Change struct {
 	// "key:SHA256:…". It ends in "…" where not all of them fit.
 	Taken string `json:"taken,omitempty"`
 }
+
+// MaxSessions is how many Sessions an event has, each of at most maxCode bytes.
+const MaxSessions = 200
 
 // Of its Missing an event keeps so many, which is more than a channel can have of
 // reasons and streams, and so many bytes of each of their strings.

@@ -131,6 +131,7 @@ func TestSearch(t *testing.T) {
 	mustAppend(t, l, Event{Type: SessionStarted, User: "alice", Conn: "01JCONN", Session: "01JSESS", Target: "home.tinker"}) // 3
 	mustAppend(t, l, Event{Type: RecordingRead, Actor: &Actor{}, Recording: &Recording{ID: "01JSESS"}})                      // 4
 	mustAppend(t, l, Event{Type: SessionStarted, User: "bob", Session: "01JOTHER", Target: "homer.tinker"})                  // 5
+	mustAppend(t, l, Event{Type: RecordingRead, Sessions: []string{"01JNONE", "01JOTHER"}, Digest: "hmac-sha256:00"})        // 6
 	_ = l.Close()
 	source := func(s string) netip.Prefix {
 		q, err := ParseSource(s)
@@ -143,12 +144,14 @@ func TestSearch(t *testing.T) {
 		q    Query
 		want string
 	}{
-		"everything":  {Query{}, "[1 2 3 4 5]"},
+		"everything":  {Query{}, "[1 2 3 4 5 6]"},
 		"user":        {Query{User: "alice"}, "[1 3]"},
 		"hash":        {Query{User: "hmac:aa"}, "[2]"},
 		"full target": {Query{Target: "home.tinker"}, "[3]"},
 		"short":       {Query{Target: "home"}, "[3]"},
 		"session":     {Query{Session: "01jsess"}, "[3 4]"},
+		"searched":    {Query{Session: "01jother"}, "[5 6]"},
+		"pattern":     {Query{Digest: "hmac-sha256:00"}, "[6]"},
 		"connection":  {Query{Session: "01JCONN"}, "[1 3]"},
 		"ref":         {Query{Ref: "k7q2"}, "[2]"},
 		"type":        {Query{Type: "session.started"}, "[3 5]"},
@@ -156,7 +159,7 @@ func TestSearch(t *testing.T) {
 		"half a word": {Query{Type: "log"}, "[]"},
 		"address":     {Query{Source: source("192.0.2.7")}, "[1]"},
 		"network":     {Query{Source: source("2001:db8::/32")}, "[2]"},
-		"since":       {Query{Since: t0.Add(3 * time.Second)}, "[3 4 5]"},
+		"since":       {Query{Since: t0.Add(3 * time.Second)}, "[3 4 5 6]"},
 		"until":       {Query{Until: t0.Add(3 * time.Second)}, "[1 2]"},
 		"all of them": {Query{User: "alice", Type: "session", Target: "home"}, "[3]"},
 		"none":        {Query{User: "alice", Type: "recording"}, "[]"},

@@ -199,7 +199,7 @@ func cutKey(b []byte) (key, rest []byte, ok bool) {
 }
 
 // skipValue cuts a number, an object or a list off b, of which the log's hold no
-// others but lists of objects.
+// others but lists of objects or texts.
 func skipValue(b []byte) (rest []byte, ok bool) {
 	if len(b) > 0 && b[0] == '[' {
 		end := bytes.IndexByte(b, ']')

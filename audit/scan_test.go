@@ -91,6 +91,10 @@ func FuzzScan(f *testing.F) {
 	line = e.AppendJSON(nil)
 	f.Add(line)
 	f.Add([]byte(strings.Replace(string(line), `"share"`, `"sha]re"`, 1)))
+	e.Type, e.Sessions = RecordingRead, []string{"01JQ8Z3M6W0000000000000001", "01JQ8Z3M6X0000000000000002"}
+	line = e.AppendJSON(nil)
+	f.Add(line)
+	f.Add([]byte(strings.Replace(string(line), `3M6X`, `3M]X`, 1)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		want, _, err := decode(line, nil)
 		s := scanner{types: types, seen: map[string]string{}}

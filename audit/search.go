@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,7 @@ type Query struct {
 	UserHash string       // with User: what the log has of that name where no account had it; "" leaves it out
 	Target   string       // full name, or the part before the dot
 	Session  string       // ULID of a session, of its recording, or of a client connection; upper or lower case
+	Digest   string       // what the log has of what was searched for in recordings
 	Ref      string       // reference ID, upper or lower case
 	Type     string       // a type, or the part before the dot: "login"
 	Source   netip.Prefix // the client's address
@@ -27,6 +29,7 @@ func (q Query) Matches(e Event) bool {
 	return (q.User == "" || q.User == e.User || q.User == e.UserHash || q.UserHash != "" && q.UserHash == e.UserHash) &&
 		(q.Target == "" || OnTarget(e.Target, q.Target)) &&
 		(q.Session == "" || q.matchesSession(e)) &&
+		(q.Digest == "" || q.Digest == e.Digest) &&
 		(q.Ref == "" || strings.EqualFold(q.Ref, e.Ref)) &&
 		(q.Type == "" || hasWord(string(e.Type), q.Type)) &&
 		(!q.Source.IsValid() || From(e.Source, q.Source)) &&
@@ -42,7 +45,8 @@ func hasWord(s, word string) bool {
 
 func (q Query) matchesSession(e Event) bool {
 	return strings.EqualFold(q.Session, e.Session) || strings.EqualFold(q.Session, e.Conn) ||
-		e.Recording != nil && strings.EqualFold(q.Session, e.Recording.ID)
+		e.Recording != nil && strings.EqualFold(q.Session, e.Recording.ID) ||
+		slices.ContainsFunc(e.Sessions, func(id string) bool { return strings.EqualFold(q.Session, id) })
 }
 
 // OnTarget says whether a target, by its full name, is the one that is asked for: by

@@ -71,7 +71,7 @@ const (
 	RecordingFailed Type = "recording.failed"
 
 	RecordingAborted Type = "recording.aborted"
-	RecordingRead    Type = "recording.read"
+	RecordingRead    Type = "recording.read"    // Session, or several Sessions for which one search asked; Detail is the verb
 	RecordingRemoved Type = "recording.removed" // is about to be, by its lab's retention
 
 	ApprovalRequested Type = "approval.requested"

@@ -58,8 +58,23 @@ func TestWhichFilesLeft(t *testing.T) {
 	if !strings.Contains(all, "sftp rename \""+at("in.csv")+"\" to \""+at("moved.csv")+"\"") && !strings.Contains(all, "sftp posix-rename \""+at("in.csv")+"\" to \""+at("moved.csv")+"\"") {
 		t.Errorf("no rename in\n%s", all)
 	}
-	if n := len(s.events("recording.read")); n < 2 {
-		t.Errorf("%d readings of recordings in the log", n)
+	// A search is one event, which each of its sessions leads to.
+	s.entry(append([]string{"sessions", "grep", "patient", "--in", "files"}, key...)...)
+	reads := s.events("recording.read")
+	if len(reads) != 3 {
+		t.Errorf("three searches are %d readings of recordings in the log", len(reads))
+	}
+	for _, session := range s.awaitSessions(2) {
+		found := s.mustEntry("audit", "search", "--type", "recording.read", "--session", session.ID)
+		if strings.Count(found, "\n") != 3 || strings.Count(found, " count=2") != 3 || !strings.Contains(found, "detail=grep ") {
+			t.Errorf("who has read %s:\n%s", session.ID, found)
+		}
+	}
+	if found := s.mustEntry("audit", "search", "--searched", "patient"); strings.Count(found, "\n") != 1 || strings.Contains(found, "patient") {
+		t.Errorf("who has searched for it:\n%s", found)
+	}
+	if r := s.entry("audit", "search", "--searched", "patien"); r.Code != 4 {
+		t.Errorf("searches for something else: %s", r)
 	}
 
 	// Without the key: sizes, and the one that somebody holds.

@@ -124,21 +124,13 @@ func (p *piece) cut(n int) []byte {
 	return p.tail
 }
 
-// omitted stands, in a Transfer frame, for payload that isn't kept.
-type omitted struct {
-	Stream string   `json:"stream"` // "output", "error", "input", "requests"
-	Bytes  int64    `json:"omitted_bytes"`
-	SHA256 string   `json:"sha256"`        // hex, of exactly those bytes
-	Why    omission `json:"why,omitempty"` // "" where nobody asks for them
-}
-
 // record has rec keep what stands for the piece, of a stream of that name; nothing
 // does if all of it is kept.
 func (p *piece) record(rec Recorder, channel uint32, stream string) error {
 	if p.bytes == 0 {
 		return nil
 	}
-	b, err := json.Marshal(omitted{Stream: stream, Bytes: p.bytes, SHA256: hex.EncodeToString(p.digest.Sum(nil)), Why: p.why})
+	b, err := json.Marshal(recording.Omitted{Stream: stream, Bytes: p.bytes, SHA256: hex.EncodeToString(p.digest.Sum(nil)), Why: string(p.why)})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 type framesOf struct {
 	kept     []byte
 	gaps     int
-	omitted  []omitted
+	omitted  []recording.Omitted
 	failures error
 }
 
@@ -29,7 +29,7 @@ func (f *framesOf) Frame(k recording.Kind, _ uint32, p []byte) error {
 	case recording.Gap:
 		f.gaps++
 	case recording.Transfer:
-		var o omitted
+		var o recording.Omitted
 		if err := json.Unmarshal(p, &o); err != nil {
 			return err
 		}

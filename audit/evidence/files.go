@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ type File struct {
 	Protocol  string    `json:"protocol,omitempty"`
 	Operation string    `json:"operation,omitempty"`
 	Direction string    `json:"direction,omitempty"` // "upload", "download", "" where no content moved
-	Size      int64     `json:"size"`                // bytes; Unsized where it isn't known
+	Size      int64     `json:"size"`                // bytes; Unsized where it isn't known, and where no content moved
 	Outcome   string    `json:"outcome,omitempty"`
 	// Run and RunBack are bytes of all that the run moved that the file was part of,
 	// in its direction and back, where its own size isn't known.
@@ -43,7 +44,7 @@ type File struct {
 	Line *recording.File `json:"file,omitempty"`
 }
 
-// Unsized is the size of a file that isn't known.
+// Unsized is the size of a file that isn't known, and of what has none.
 const Unsized = -1
 
 // streams moves the bytes of a run to where they aren't taken for the file's size.
@@ -90,8 +91,9 @@ func Files(logDir string, q FileQuery) iter.Seq2[File, error] {
 				f.Size = size
 				f.streams(back)
 			case audit.TransferChange:
+				f.Size = Unsized
 			case audit.TransferMore:
-				f.More, f.Operation, f.Content = e.Count, "", ""
+				f.More, f.Operation, f.Content, f.Size = e.Count, "", "", Unsized
 			default:
 				continue
 			}
@@ -104,26 +106,31 @@ func Files(logDir string, q FileQuery) iter.Seq2[File, error] {
 
 // ManifestFiles yields what the recordings in dir say of files that match q, opened by
 // one of ids: their names and hashes. Recordings are read in the order of their IDs,
-// all of each, after read was called with its ID. An error is that of one recording,
-// after which the others follow.
-func ManifestFiles(dir string, ids []age.Identity, q FileQuery, read func(id string) error) iter.Seq2[File, error] {
+// all of each, after read was called with all the IDs. An error is that of one
+// recording, after which the others follow.
+func ManifestFiles(dir string, ids []age.Identity, q FileQuery, read func(ids []string) error) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		list, err := recording.List(dir)
 		if err != nil {
 			yield(File{}, err)
 			return
 		}
-		for _, info := range list {
+		var names []string
+		list = slices.DeleteFunc(list, func(info recording.Info) bool {
 			f := File{Session: info.ID, User: info.User, Lab: info.Lab, Target: info.Target, At: info.Start, Direction: q.Direction}
 			since := q
 			since.Since = time.Time{} // one that began before may still run
 			if !since.wants(f) || !info.End.IsZero() && info.End.Before(q.Since) {
-				continue
+				return true
 			}
-			if err := read(info.ID); err != nil {
-				yield(File{}, err)
-				return
-			}
+			names = append(names, info.ID)
+			return false
+		})
+		if err := read(names); err != nil {
+			yield(File{}, err)
+			return
+		}
+		for _, info := range list {
 			if !manifest(dir, info, ids, q, yield) {
 				return
 			}
@@ -153,7 +160,9 @@ func manifest(dir string, info recording.Info, ids []age.Identity, q FileQuery, 
 		channel := frame.Channel
 		f := File{Session: info.ID, Channel: &channel, User: info.User, Lab: info.Lab, Target: info.Target, At: info.Start.Add(frame.At),
 			Protocol: line.Protocol, Operation: line.Operation, Direction: line.Direction, Size: line.Size, Outcome: line.Outcome, Line: &line}
-		f.streams(line.Back)
+		if f.streams(line.Back); f.Direction == "" {
+			f.Size = Unsized
+		}
 		if f.Size == Unsized {
 			line.Size, line.Back = Unsized, 0
 		}

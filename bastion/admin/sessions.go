@@ -31,7 +31,7 @@ func (a *Server) sessionHandlers(handle func(string, func(*http.Request) (any, e
 		return a.Gate.Sessions(), nil
 	})
 	handle("DELETE /v1/sessions/{id}", a.endSession)
-	handle("POST /v1/recordings/{id}/read", a.recordingRead)
+	handle("POST /v1/recordings/read", a.recordingsRead)
 	handle("POST /v1/recordings/{id}/review", a.reviewed)
 }
 
@@ -82,15 +82,35 @@ func (a *Server) endSession(r *http.Request) (any, error) {
 	return Ended{elsewhere}, err
 }
 
-// recordingRead notes that somebody reads a recording, before they do.
-func (a *Server) recordingRead(r *http.Request) (any, error) {
-	var in struct {
-		Verb string `json:"verb"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+// Reading is that somebody reads recordings.
+type Reading struct {
+	Verb     string   `json:"verb"`
+	Sessions []string `json:"sessions"` // at least one, at most audit.MaxSessions
+	// Pattern is what is searched for in them, "" if nothing is. The log has a keyed
+	// digest of it: it may be a secret that leaked, or tell of a person.
+	Pattern string `json:"pattern,omitempty"`
+}
+
+// recordingsRead notes that somebody reads recordings, before they do: one event,
+// however many they are.
+func (a *Server) recordingsRead(r *http.Request) (any, error) {
+	var in Reading
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Verb == "" {
 		return nil, &Error{http.StatusBadRequest, "the request doesn't say what is done"}
 	}
-	return struct{}{}, a.Events.Append(r.Context(), audit.ByActor(r.Context(), audit.Event{Type: audit.RecordingRead, Session: plain.Clip(r.PathValue("id"), maxPeer), Detail: plain.Clip(in.Verb, maxPeer)}))
+	e := audit.Event{Type: audit.RecordingRead, Detail: plain.Clip(in.Verb, maxPeer)}
+	switch n := len(in.Sessions); {
+	case n == 0 || n > audit.MaxSessions:
+		return nil, &Error{http.StatusBadRequest, fmt.Sprintf("the request names %d sessions; at least one and at most %d are noted at once", n, audit.MaxSessions)}
+	case n == 1:
+		e.Session = plain.Clip(in.Sessions[0], maxPeer)
+	default:
+		e.Sessions, e.Count = in.Sessions, n
+	}
+	if in.Pattern != "" {
+		e.Digest = a.Auth.FileDigest("pattern", []byte(in.Pattern))
+	}
+	return struct{}{}, a.Events.Append(r.Context(), audit.ByActor(r.Context(), e))
 }
 
 // reviewed notes that somebody has reviewed a session. The event is all there is of

@@ -158,5 +158,6 @@ func validIssuer(s string) error {
 	return nil
 }
 
-// FileDigest stands in the log for something of a file; see secret.Keys' HashFile.
+// FileDigest stands in the log for something of a file, or a search; see secret.Keys'
+// HashFile.
 func (a *core) FileDigest(kind string, b []byte) string { return a.keys.HashFile(kind, b) }

@@ -76,7 +76,7 @@ func auditTailCmd() *cobra.Command {
 
 func auditSearchCmd() *cobra.Command {
 	var q audit.Query
-	var source, since, until string
+	var source, since, until, searched string
 	cmd := &cobra.Command{
 		Use:   "search",
 		Short: "Show the events that match every condition",
@@ -87,11 +87,16 @@ as hashes only, since people type passphrases there. --user finds
 those too where it can read the server's secret (as root on the server); else it
 says that it didn't look for them. Who comes with public keys alone, of which none
 opens anything, is a login.failed of the reason unknown-key, once a minute for an
-address, with the last key's fingerprint and how many such connections there were.`,
+address, with the last key's fingerprint and how many such connections there were.
+
+Who reads a recording is a recording.read. A search in several (sessions grep, audit
+files) is one for each 200 of them, which --session finds by each; of the pattern it
+has a keyed digest only, since that may be a secret or tell of a person. --searched
+finds the searches for one that you know.`,
 		Example: `  entry audit search --user alice --since 7d
   entry audit search --type login --source 192.0.2.0/24
   entry audit search --ref K7Q2MX            the reference a user was shown
-  entry audit search --session 01JQ8Z3M6W --json`,
+  entry audit search --session 01JQ8Z3M6W --type recording.read`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -110,6 +115,13 @@ address, with the last key's fingerprint and how many such connections there wer
 			}
 			if q.Session, err = sessionFlag(cmd, q.Session); err != nil {
 				return err
+			}
+			if searched != "" {
+				keys, err := serverKeys(cmd)
+				if err != nil {
+					return hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there")
+				}
+				q.Digest = keys.HashFile("pattern", []byte(searched))
 			}
 			if q.User != "" {
 				if keys, err := serverKeys(cmd); err == nil {
@@ -132,6 +144,7 @@ address, with the last key's fingerprint and how many such connections there wer
 	f.StringVar(&q.Ref, "ref", "", "reference `ID` that a user was shown")
 	f.StringVar(&q.Type, "type", "", "`TYPE` of event, such as login.failed, or its first word, such as login")
 	f.StringVar(&source, "source", "", "client `ADDRESS` or network")
+	f.StringVar(&searched, "searched", "", "searches of recordings for exactly this `PATTERN`; needs the server's secret")
 	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	return cmd
@@ -247,6 +260,9 @@ func appendListing(b []byte, e audit.Event) []byte {
 	return appendFields(b, "", reflect.ValueOf(e))
 }
 
+// unsetLogin is the kernel's login account of a process that no login started.
+const unsetLogin = 1<<32 - 1
+
 // appendFields walks the struct so that a new field of Event is never left out
 // of the listing. It shows what the log does: a zero only where the log writes
 // zeros, such as root's uid.
@@ -272,16 +288,39 @@ func appendFields(b []byte, prefix string, v reflect.Value) []byte {
 			b = appendFields(b, prefix+name+".", f)
 			continue
 		}
+		if f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.String {
+			b = fmt.Appendf(b, " %s%s=%s", prefix, name, plain.Word(someOf(f)))
+			continue
+		}
 		if f.Kind() == reflect.Slice {
 			for i := range f.Len() {
 				b = appendFields(b, prefix+name+".", f.Index(i))
 			}
 			continue
 		}
-		b = fmt.Appendf(b, " %s%s=%s", prefix, name, plain.Word(fmt.Sprint(f.Interface())))
+		text := fmt.Sprint(f.Interface())
+		if name == "login_uid" && f.Uint() == unsetLogin {
+			text = "none"
+		}
+		b = fmt.Appendf(b, " %s%s=%s", prefix, name, plain.Word(text))
 	}
 	return b
 }
+
+// maxListed is how many texts of a field a listing shows; --json has them all.
+const maxListed = 2
+
+// someOf is the first of several texts.
+func someOf(list reflect.Value) string {
+	var all []string
+	for i := range list.Len() {
+		all = append(all, plain.Clip(list.Index(i).String(), maxFieldText))
+	}
+	return plain.List(all, maxListed)
+}
+
+// maxFieldText is how much is shown of each: bytes.
+const maxFieldText = 64
 
 func typeNames() string {
 	var names []string

@@ -28,7 +28,8 @@ func auditFilesCmd() *cobra.Command {
 		Short: "List the files that were moved: which, by whom, how large, with their hashes",
 		Long: `List the files that were moved by sftp, scp, rsync and git, with size, outcome
 and SHA-256, oldest first. --changes lists what was renamed, removed and the like,
-too.
+too. A file that a client looked for, and gave up since it isn't there, was never
+asked for and isn't listed.
 
 Names and hashes lie in the sealed recordings and need an auditor's identity. The
 log alone has sizes, and digests that only the server's secret can make: of the
@@ -38,8 +39,8 @@ Where the identity is given, --file compares hashes and needs no secret.
 Of the first thousand files and changes of a session the log has each, of the
 others how many there were; the recording has all. Of rsync and git a file's size
 isn't known (a dash, with --json -1); what the whole run moved stands beside its
-first file. What a shell or a command of its own carried isn't here:
-entry audit coverage says how much of that is kept.`,
+first file. Changes have no size. What a shell or a command of its own carried
+isn't here: entry audit coverage says how much of that is kept.`,
 		Example: `  entry audit files --lab tinker --direction download --since 7d --identity auditor.key
   entry audit files --file results.csv --since 90d`,
 		Args: usageArgs(cobra.NoArgs),
@@ -107,8 +108,8 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	if err != nil {
 		return err
 	}
-	asked, note := 0, readings(cmd, "files")
-	read := func(id string) error { asked++; return note(id) }
+	asked := 0
+	read := func(all []string) error { asked = len(all); return noteReadings(cmd, all, "files", "") }
 	want := hex.EncodeToString(sum)
 	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, read), "SHA-256", want, &asked, func(f evidence.File) (string, bool) {
 		return f.Line.SHA256, changes || f.Direction != ""
@@ -158,10 +159,7 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 		case f.More > 0:
 			name, sum = fmt.Sprintf("%d more, in the recording", f.More), "-"
 		case f.Line != nil:
-			name += " " + plain.Quote(string(f.Line.Path))
-			if f.Line.To != "" {
-				name += " to " + plain.Quote(string(f.Line.To))
-			}
+			name += " " + f.Line.Names()
 			if sum = f.Line.SHA256; sum == "" && f.Line.Unknown != "" {
 				sum = "unknown: " + plain.Line(f.Line.Unknown)
 			}

@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"entry/audit"
 	"entry/bastion/admin"
 	"entry/bastion/site"
 	"entry/configs"
@@ -53,25 +54,31 @@ func (o *operator) call(ctx context.Context, method, path string, in, out any) e
 
 // noteRead tells the running server that recording id is being read, so that
 // the log shows it. Without one it can't be traced, and says so.
-func noteRead(cmd *cobra.Command, id, verb string) error { return readings(cmd, verb)(id) }
+func noteRead(cmd *cobra.Command, id, verb string) error {
+	return noteReadings(cmd, []string{id}, verb, "")
+}
 
-// readings is noteRead for many: it says once that they can't be traced.
-func readings(cmd *cobra.Command, verb string) func(id string) error {
-	said := false
-	return func(id string) error {
-		cfg, err := loadConfig(cmd)
-		if err != nil {
+// noteReadings is noteRead for a search in several recordings, for a pattern if that
+// isn't "": one event for all of them, as far as that has room.
+func noteReadings(cmd *cobra.Command, ids []string, verb, pattern string) (err error) {
+	if len(ids) == 0 {
+		return nil
+	}
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return err
+	}
+	c, err := admin.Dial(cfg.Admin.Socket)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "entry: note: no server is running, so the audit log won't show this reading")
+		return nil
+	}
+	o := &operator{c}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	for some := range slices.Chunk(ids, audit.MaxSessions) {
+		if err := o.call(cmd.Context(), http.MethodPost, "/v1/recordings/read", admin.Reading{Verb: verb, Sessions: some, Pattern: pattern}, nil); err != nil {
 			return err
 		}
-		c, err := admin.Dial(cfg.Admin.Socket)
-		if err != nil {
-			if !said {
-				fmt.Fprintln(os.Stderr, "entry: note: no server is running, so the audit log won't show this reading")
-			}
-			said = true
-			return nil
-		}
-		o := &operator{c}
-		return errors.Join(o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(id)+"/read", map[string]string{"verb": verb}, nil), o.Close())
 	}
+	return nil
 }

@@ -29,6 +29,7 @@ const (
 type grepFlags struct {
 	aboutFlags
 	pattern                   find.Pattern
+	text                      string // of it
 	since, until, command, in string
 
 	query find.Query
@@ -95,6 +96,7 @@ recordings, as everywhere.
 }
 
 func (g *grepFlags) parse(pattern string, now time.Time) (err error) {
+	g.text = pattern
 	if g.query.Match, err = g.pattern.Compile(pattern); err != nil {
 		return hinted(failf(exitUsage, "%w", err), "-F takes the pattern as it is")
 	}
@@ -138,9 +140,14 @@ func (g *grepFlags) run(cmd *cobra.Command) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := newGrepPrinter(cmd, list)
-	note := readings(cmd, "grep")
-	o := find.Options{Dir: dir, Identities: ids, Workers: runtime.GOMAXPROCS(0), Progress: p.progress,
-		Read: func(i recording.Info) error { return note(i.ID) }}
+	var names []string
+	for _, i := range list {
+		names = append(names, i.ID)
+	}
+	if err := noteReadings(cmd, names, "grep", g.text); err != nil {
+		return &exitError{code: grepTrouble, err: err, hint: hintOf(err)}
+	}
+	o := find.Options{Dir: dir, Identities: ids, Workers: runtime.GOMAXPROCS(0), Progress: p.progress}
 	for r, err := range find.Search(ctx, o, list, g.query) {
 		if err == nil {
 			err = p.result(r)

@@ -58,6 +58,8 @@ type grepHit struct {
 	Line    string     `json:"line"`
 	Match   string     `json:"match"`
 	Replay  string     `json:"replay"`
+
+	File *recording.File `json:"file,omitempty"` // of which the line is a name
 }
 
 // grepUnread is what wasn't looked at.
@@ -128,7 +130,7 @@ func (p *grepPrinter) result(r find.Result) error {
 	at := h.Session.Start.Add(h.At)
 	if p.lines != nil {
 		return p.lines.Encode(grepHit{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel,
-			Time: at, Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Line: h.Text, Match: h.Text[h.From:h.To], Replay: p.replay(h)})
+			Time: at, Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Line: h.Text, Match: h.Text[h.From:h.To], Replay: p.replay(h), File: h.File})
 	}
 	note := string(h.In)
 	if h.Note != "" {
@@ -137,8 +139,12 @@ func (p *grepPrinter) result(r find.Result) error {
 		}
 		note += ")"
 	}
+	text := around(h.Text, h.From, h.To)
+	if h.File != nil && len(h.File.Path)+len(h.File.To) <= maxNames {
+		text = h.File.Names()
+	}
 	_, err := fmt.Fprintf(p.out, "%s %s %s on %s, %s: %s\n    %s\n", h.Session.ID, at.UTC().Format("2006-01-02T15:04:05.0Z"),
-		plain.Word(h.Session.User), plain.Word(h.Session.Target), note, around(h.Text, h.From, h.To), p.replay(h))
+		plain.Word(h.Session.User), plain.Word(h.Session.Target), note, text, p.replay(h))
 	return err
 }
 
@@ -236,10 +242,15 @@ func (p *grepPrinter) tellUnread() error {
 	return err
 }
 
+// maxNames is how long a file's names may be to be shown whole: bytes.
+const maxNames = 1000
+
 // replay is the command that shows a hit.
 func (p *grepPrinter) replay(h find.Hit) string {
 	verb := fmt.Sprintf("play %s --channel %d --at +%v", h.Session.ID, h.Channel, h.At.Truncate(100*time.Millisecond))
 	switch {
+	case h.In == find.Files && h.File != nil && h.File.Direction == "":
+		return "entry audit files --changes --session " + h.Session.ID + p.where
 	case h.In == find.Files:
 		return "entry audit files --session " + h.Session.ID + p.where
 	case h.In == find.Input && h.Note != "":

@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ var reasons = map[string]string{
 	"desync":   "it wasn't the protocol that it began as",
 }
 
+// wordsOf is a code of Why in words.
+func wordsOf(why string) string { return cmp.Or(reasons[why], why) }
+
 // ByPolicy reports whether what is missing is what the grant doesn't ask to be kept, or
 // what is never kept; the rest was lost.
 func (m Missing) ByPolicy() bool {
@@ -56,10 +60,7 @@ func (m Missing) ByPolicy() bool {
 
 // String is "4 KiB of output missing (more than policy keeps of bulk)".
 func (m Missing) String() string {
-	why := m.Why
-	if words := reasons[why]; words != "" {
-		why = words
-	}
+	why := wordsOf(m.Why)
 	switch {
 	case m.Stream == "":
 		return why

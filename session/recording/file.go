@@ -93,16 +93,23 @@ func (f File) Sizes() string {
 	return plain.Size(f.Size) + " and " + plain.Size(f.Back) + " back in the whole run"
 }
 
+// Names are the file's name or names, of what can be seen in them as they are, quoted:
+// "a.csv" to "März.csv".
+func (f File) Names() string {
+	names := plain.Said(string(f.Path))
+	if f.To != "" {
+		names += " to " + plain.Said(string(f.To))
+	}
+	if f.Ref != "" {
+		names += fmt.Sprintf(" %s %s..%s", plain.Said(f.Ref), plain.Word(f.Old), plain.Word(f.New))
+	}
+	return names
+}
+
 // String is one line, in which what a peer chose is quoted.
 func (f File) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s", f.Protocol, f.Operation, plain.Quote(string(f.Path)))
-	if f.To != "" {
-		b.WriteString(" to " + plain.Quote(string(f.To)))
-	}
-	if f.Ref != "" {
-		fmt.Fprintf(&b, " %s %s..%s", plain.Quote(f.Ref), plain.Word(f.Old), plain.Word(f.New))
-	}
+	fmt.Fprintf(&b, "%s %s %s", plain.Word(f.Protocol), plain.Word(f.Operation), f.Names())
 	if sizes := f.Sizes(); sizes != "" {
 		b.WriteString(", " + sizes)
 	}

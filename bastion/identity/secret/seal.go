@@ -105,8 +105,9 @@ func (k Keys) HashName(name string) string {
 }
 
 // HashFile stands in the log for something of a file, of a kind: "path", or "content"
-// where b is its SHA-256. Names of files tell of people, and the hash of a small file
-// can be guessed.
+// where b is its SHA-256; or for the "pattern" that was searched for in recordings.
+// Names of files and patterns tell of people, and the hash of a small file can be
+// guessed.
 func (k Keys) HashFile(kind string, b []byte) string {
 	m := hmac.New(sha256.New, k.files)
 	m.Write([]byte(kind + "|"))

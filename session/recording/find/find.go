@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +53,7 @@ type Hit struct {
 	// Note says more of it: "erased" and the like of a line on the screen, what was
 	// done to a file.
 	Note string
+	File *recording.File // of which Text is a name; nil of what is no file's
 }
 
 // Unread is what wasn't looked at.
@@ -79,9 +79,6 @@ type Options struct {
 	Dir        string // the spool
 	Identities []age.Identity
 	Workers    int // how many recordings are read at once, at least 1
-	// Read is called with each session before its recording is opened, one at a time;
-	// its error ends the search.
-	Read func(recording.Info) error
 	// Progress hears how many bytes of the recordings were looked at, from several
 	// goroutines; nil tells nobody.
 	Progress func(done int64)
@@ -100,9 +97,9 @@ func Search(ctx context.Context, o Options, list []recording.Info, q Query) iter
 		defer g.Wait()
 		defer g.Cancel(nil)
 		s := &searching{Options: o, q: q, ctx: g.Context()}
-		lanes := make([]chan lot, len(list))
+		lanes := make([]chan []Result, len(list))
 		for i := range lanes {
-			lanes[i] = make(chan lot, queued)
+			lanes[i] = make(chan []Result, queued)
 		}
 		var next atomic.Int64
 		for range max(1, o.Workers) {
@@ -115,31 +112,21 @@ func Search(ctx context.Context, o Options, list []recording.Info, q Query) iter
 		}
 		for _, lane := range lanes {
 			for open := true; open; {
-				var some lot
+				var some []Result
 				select {
 				case some, open = <-lane:
 				case <-g.Context().Done():
 					yield(Result{}, fmt.Errorf("search: %w", context.Cause(g.Context())))
 					return
 				}
-				for _, r := range some.results {
+				for _, r := range some {
 					if !yield(r, nil) {
 						return
 					}
 				}
-				if some.err != nil {
-					yield(Result{}, some.err)
-					return
-				}
 			}
 		}
 	}
-}
-
-// lot is what is handed over at once.
-type lot struct {
-	results []Result
-	err     error // ends the search
 }
 
 // searching is a search that goes on. It is safe for concurrent use.
@@ -148,17 +135,6 @@ type searching struct {
 	q    Query
 	ctx  context.Context
 	done atomic.Int64 // bytes
-	mu   sync.Mutex   // one reading is noted at a time; no other lock is taken under it
-}
-
-// note tells that a recording is read.
-func (s *searching) note(info recording.Info) error {
-	if s.Read == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.Read(info)
 }
 
 func (s *searching) progress(bytes int64) {

@@ -194,7 +194,10 @@ func (s *scan) file(f recording.Frame) {
 		note += ", " + sizes
 	}
 	for _, name := range []string{string(file.Path), string(file.To), file.Ref} {
-		s.line(Hit{Channel: f.Channel, At: f.At, In: Files, Note: note}, []byte(name))
+		if h, ok := s.matches(Hit{Channel: f.Channel, At: f.At, In: Files, Note: note, File: &file}, []byte(name)); ok && s.inSpan(h.At) {
+			s.emit(h)
+			return // one operation is one hit, which shows all its names
+		}
 	}
 }
 

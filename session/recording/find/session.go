@@ -13,29 +13,25 @@ import (
 type reading struct {
 	*searching
 	info    recording.Info
-	to      chan<- lot
+	to      chan<- []Result // what is handed over at once
 	results []Result
 	told    int64 // bytes of progress
 	stopped bool  // nobody wants more
 }
 
 // session searches one recording.
-func (s *searching) session(info recording.Info, to chan<- lot) {
+func (s *searching) session(info recording.Info, to chan<- []Result) {
 	r := &reading{searching: s, info: info, to: to}
-	if err := s.note(info); err != nil {
-		r.hand(lot{err: err})
-		return
-	}
 	r.search()
-	r.hand(lot{results: r.results})
+	r.hand(r.results)
 	s.progress(info.Size - r.told)
 }
 
 // hand gives results away, unless the search ends.
-func (r *reading) hand(l lot) {
+func (r *reading) hand(some []Result) {
 	r.results = nil
 	select {
-	case r.to <- l:
+	case r.to <- some:
 	case <-r.ctx.Done():
 		r.stopped = true
 	}
@@ -43,7 +39,7 @@ func (r *reading) hand(l lot) {
 
 func (r *reading) add(res Result) {
 	if r.results = append(r.results, res); len(r.results) >= batch {
-		r.hand(lot{results: r.results})
+		r.hand(r.results)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestAsciicast(t *testing.T) {
 [1.000000, "o", "$ lss\b \b\u00e9"]
 [1.000000, "o", "\u2603\r\nold\rnew\u001b[K\r\n"]
 [60.000000, "r", "120x40"]
-[0.500000, "m", "not kept: {\"stream\":\"output\",\"omitted_bytes\":5,\"sha256\":\"00\"}"]
+[0.500000, "m", "not kept: 5 B of output, SHA-256 00"]
 [0.000000, "m", "the recording has a gap: \"the disk\\x1b is full\""]
 [0.500000, "x", "7"]
 `
@@ -142,7 +142,7 @@ func TestText(t *testing.T) {
 	want := `03:04:08.0  ?      t
 03:04:08.0         $ lsé☃
 03:04:08.0         new
-03:05:08.5  #      not kept: {"stream":"output","omitted_bytes":5,"sha256":"00"}
+03:05:08.5  #      not kept: 5 B of output, SHA-256 00
 03:05:08.5  #      the recording has a gap: "the disk\x1b is full"
 03:05:09.0  #      exit status 7
 `

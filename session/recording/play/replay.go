@@ -297,6 +297,12 @@ func noteOf(f recording.Frame) string {
 			return fmt.Sprintf("the terminal was resized to %dx%d", cols, rows)
 		}
 	case recording.Transfer:
+		if file, ok := f.File(); ok {
+			return file.String()
+		}
+		if left, ok := f.Omitted(); ok {
+			return left.String()
+		}
 		return "not kept: " + quoteJSON(f.Data)
 	case recording.Gap:
 		return "the recording has a gap: " + plain.Quote(clip(f.Data))

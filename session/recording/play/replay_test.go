@@ -35,7 +35,7 @@ func TestReplay(t *testing.T) {
 	if want := (1*time.Second + time.Second + 4*time.Second + time.Second/2 + time.Second/2) / 2; sum != want {
 		t.Errorf("it took %v, want %v", sum, want)
 	}
-	for _, want := range []string{"resized to 120x40", `not kept: {"stream":"output","omitted_bytes":5,"sha256":"00"}`, `a gap: "the disk\x1b is full"`, "exit status 7"} {
+	for _, want := range []string{"resized to 120x40", `not kept: 5 B of output, SHA-256 00`, `a gap: "the disk\x1b is full"`, "exit status 7"} {
 		if !strings.Contains(notes.String(), want) {
 			t.Errorf("notes %q lack %q", notes.String(), want)
 		}
