@@ -14,7 +14,8 @@ import (
 // ten times as fast as Read: for whoever goes through a whole log and needs
 // little of it. Only Seq, Time, Type, Conn, Session, User, Source, Target,
 // Method, Rule, Capability, Reason, Approver, Coverage, Until and Uses of an event are
-// set, of a SessionReviewed or SessionKilled Actor and Detail, too. Lines of other
+// set, of a SessionReviewed or SessionKilled Actor and Detail, of a RecordingAborted
+// Recording, too. Lines of other
 // types are passed over unread. A line in a form that the log doesn't write is
 // yielded as a *BadRecord if it would be of those types as far as it can be told, and
 // reading goes on; any other error ends the sequence. It proves nothing: that is
@@ -89,16 +90,19 @@ func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
 	if err != nil {
 		return Event{}, true, err
 	}
-	by := Event{}
-	if byOperator(e.Type) {
-		by.Actor, by.Detail = e.Actor, e.Detail
+	more := Event{}
+	switch e.Type {
+	case SessionReviewed, SessionKilled:
+		more.Actor, more.Detail = e.Actor, e.Detail
+	case RecordingAborted:
+		more.Recording = e.Recording
 	}
-	return Event{Actor: by.Actor, Detail: by.Detail, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
+	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}, slices.Contains(s.types, e.Type), nil
 }
 
-// byOperator reports whether Scan reads of an event who did it and what they said.
-func byOperator(t Type) bool { return t == SessionReviewed || t == SessionKilled }
+// wanting reports whether Scan reads more of an event than of others.
+func wanting(t Type) bool { return t == SessionReviewed || t == SessionKilled || t == RecordingAborted }
 
 // fast reads a line without escapes in what is asked for; ok is false where it
 // meets anything that it doesn't know for sure.
@@ -123,8 +127,8 @@ func (s *scanner) fast(line []byte) (e Event, wanted, ok bool) {
 	if e.Type = Type(s.text(kind)); !slices.Contains(s.types, e.Type) {
 		return e, false, known[e.Type]
 	}
-	if byOperator(e.Type) {
-		return e, false, false // rare, and more of it is wanted: decode reads it
+	if wanting(e.Type) {
+		return e, false, false // rare: decode reads it
 	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, string(moment)); err != nil {
 		return e, false, false

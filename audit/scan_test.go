@@ -15,11 +15,14 @@ import (
 
 // narrow is what Scan keeps of an event.
 func narrow(e Event) Event {
-	var review Event
-	if e.Type == SessionReviewed {
-		review = e
+	var more Event
+	switch e.Type {
+	case SessionReviewed, SessionKilled:
+		more.Actor, more.Detail = e.Actor, e.Detail
+	case RecordingAborted:
+		more.Recording = e.Recording
 	}
-	return Event{Actor: review.Actor, Detail: review.Detail, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
+	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}
 }
 

@@ -25,6 +25,9 @@ type Channel struct {
 	Missing  []recording.Missing `json:"missing,omitempty"`
 	Down     int64               `json:"bytes_down"`
 	Up       int64               `json:"bytes_up"`
+	// Uncounted says that nobody was left to count what passed, since a crash or its
+	// session's end cut it off: Closed is when the server last showed life, or the session's end.
+	Uncounted bool `json:"uncounted,omitempty"`
 }
 
 // Why a channel is partial, where no event of its end says it.
@@ -71,7 +74,7 @@ func Coverage(logDir string, since time.Time) iter.Seq2[Channel, error] {
 type covering struct {
 	since time.Time
 	open  map[string]*Channel
-	last  time.Time // of the event before
+	last  time.Time // when a server showed life
 	yield func(Channel) bool
 }
 
@@ -89,7 +92,11 @@ func channelOf(e audit.Event) *Channel {
 
 // event reports whether more is wanted.
 func (c *covering) event(e audit.Event) bool {
-	defer func() { c.last = e.Time }()
+	defer func() {
+		if alive(e) {
+			c.last = e.Time
+		}
+	}()
 	switch e.Type {
 	case audit.ChannelOpened, audit.ForwardOpened:
 		c.open[key(e)] = channelOf(e)
@@ -130,6 +137,16 @@ func (c *covering) event(e audit.Event) bool {
 	return true
 }
 
+// alive reports whether an event is one of a server that serves. After a crash a
+// restart, or an operator's verb, appends others.
+func alive(e audit.Event) bool {
+	switch e.Type {
+	case audit.RecordingTick, audit.ServerStarted, audit.ChannelOpened, audit.ChannelClosed, audit.ForwardOpened, audit.ForwardClosed, audit.SessionStarted, audit.SessionEnded:
+		return true
+	}
+	return e.Conn != ""
+}
+
 // cutOff ends the channels that nobody ended.
 func (c *covering) cutOff(at time.Time, which func(*Channel) bool, why string) bool {
 	for _, ch := range c.sorted() {
@@ -137,7 +154,7 @@ func (c *covering) cutOff(at time.Time, which func(*Channel) bool, why string) b
 			continue
 		}
 		delete(c.open, key(audit.Event{Session: ch.Session, Channel: ch.Number}))
-		ch.Coverage, ch.Missing = recording.Partial, []recording.Missing{{Why: why}}
+		ch.Coverage, ch.Missing, ch.Uncounted = recording.Partial, []recording.Missing{{Why: why}}, true
 		if !c.ends(ch, at) {
 			return false
 		}

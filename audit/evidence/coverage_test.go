@@ -46,6 +46,9 @@ func TestCoverage(t *testing.T) {
 	add(audit.ChannelOpened, "b", 0, none)
 	add(audit.ChannelOpened, "o", 0, none)
 	add(audit.ChannelClosed, "o", 0, none) // by an older version
+	crash := now.Add(-time.Minute)
+	add(audit.LogRecovered, "", -1, none) // by the restart, which comes later
+	add(audit.RecordingAborted, "b", -1, none)
 	add(audit.ServerStarted, "", -1, none) // b's ended with a crash
 	add(audit.ChannelOpened, "c", 0, none) // c's runs
 
@@ -55,6 +58,9 @@ func TestCoverage(t *testing.T) {
 			number := "-"
 			if c.Number != nil {
 				number = fmt.Sprint(*c.Number)
+			}
+			if c.Session == "b" && (!c.Closed.Equal(crash) || !c.Uncounted) {
+				t.Errorf("the channel that a crash cut ended at %v, uncounted %v; want %v", c.Closed, c.Uncounted, crash)
 			}
 			out = append(out, fmt.Sprintf("%s %s %s", c.Session, number, recording.Describe(c.Coverage, c.Missing)))
 		}

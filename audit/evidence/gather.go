@@ -17,6 +17,8 @@ type known struct {
 	expect  []recording.Expect // of the header, the ticks, the restart that found it aborted
 	ended   *recording.Expect  // of session.ended
 	failed  string             // detail of recording.failed: the end wasn't durable
+	start   int                // how many servers had started before its session
+	unended bool               // no server runs, and none has started since its session did
 	// headless says that a restart found it without a whole header: the crash
 	// came before the session started.
 	headless bool
@@ -34,10 +36,14 @@ const maxBadLists = 3
 // the last tick of each. A list of a tick that isn't the one that was committed
 // is a *Mismatch. A log that can't be read gives a nil map.
 func gather(logDir, dir, only string) (map[string]*known, error) {
+	running := audit.Writing(logDir) // before the log is read: who starts meanwhile is in it
 	g := gathering{dir: dir, only: only, found: map[string]*known{}, last: map[string]recording.Expect{}}
 	for e, err := range everything(logDir) {
 		if err != nil {
 			return nil, err // audit verify is who says more
+		}
+		if e.Type == audit.ServerStarted || e.Type == audit.LogGap {
+			g.starts++
 		}
 		if r := e.Recording; r != nil && (only == "" || r.ID == only) {
 			g.recording(e.Type, r)
@@ -50,6 +56,9 @@ func gather(logDir, dir, only string) (map[string]*known, error) {
 		if e.Type == audit.RecordingTick && e.Tick != nil {
 			g.tick(e.Seq, e.Tick)
 		}
+	}
+	for _, k := range g.found {
+		k.unended = !running && k.started && k.start == g.starts
 	}
 	for id, x := range g.last {
 		k := g.of(id)
@@ -81,6 +90,7 @@ type gathering struct {
 	dir, only string
 	found     map[string]*known
 	last      map[string]recording.Expect // of ticks, where all recordings are asked for
+	starts    int                         // of servers
 	bad       []error
 }
 
@@ -101,7 +111,7 @@ func (g *gathering) recording(t audit.Type, r *audit.Recording) {
 	case audit.SessionStarted:
 		if h, err := hashOf(r.Header); err == nil {
 			k := g.of(r.ID)
-			k.started = true
+			k.started, k.start = true, g.starts
 			k.expect = append(k.expect, recording.Expect{Head: h})
 		}
 	case audit.SessionEnded, audit.RecordingAborted, audit.RecordingRemoved:

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/hex"
 	"iter"
 	"time"
 
@@ -26,6 +27,8 @@ type Note struct {
 	Review   *Review            // the newest; nil where nobody has reviewed it
 	Reviews  int
 	Removed  bool // its recording, after its lab's retention
+	// Aborted is where a restart found its recording to be cut; nil if none did.
+	Aborted *audit.Recording
 }
 
 // Kill is that an operator ended a session.
@@ -50,11 +53,11 @@ type Notes struct {
 
 // ReadNotes reads what the log in logDir and those before it say of each session that
 // has ended, was ended or reviewed, where something was refused, or whose recording
-// was removed.
+// was removed or cut by a crash.
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved, audit.RecordingAborted) {
 			if err != nil {
 				return Notes{}, err
 			}
@@ -85,6 +88,8 @@ func (n Note) with(e audit.Event) Note {
 		n.Refused = true
 	case audit.RecordingRemoved:
 		n.Removed = true
+	case audit.RecordingAborted:
+		n.Aborted = e.Recording
 	}
 	return n
 }
@@ -118,6 +123,13 @@ func (n Notes) Of(info recording.Info) (recording.State, Note) {
 		note.Coverage = recording.Refused
 	}
 	return state, note
+}
+
+// KnownCut reports whether the log says of a recording that is cut that a restart found
+// it cut there, after a crash.
+func (n Notes) KnownCut(info recording.Info) bool {
+	a := n.of[info.ID].Aborted
+	return a != nil && info.State == recording.StateAborted && a.Segments == info.Segments && a.Head == hex.EncodeToString(info.Head[:])
 }
 
 // Removed reports whether a session's recording was removed after its lab's retention.

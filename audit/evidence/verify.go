@@ -22,6 +22,10 @@ const (
 	OtherHeader = Kind(recording.OtherHeader)
 	OtherHead   = Kind(recording.OtherHead)
 
+	// Unended is one whose session ran when its server ended, and of which no server
+	// that started since has said how a crash left it. Nothing that the log knows of it
+	// is missing.
+	Unended Kind = "unended"
 	// Unknown is a recording that the log never saw start.
 	Unknown Kind = "unknown"
 	// Missing is one that the log knows and that isn't there.
@@ -147,6 +151,8 @@ func (k *known) verify(dir, id string) (recording.Info, error) {
 	case !errors.As(err, &bad):
 	case k.failed != "" && info.State == recording.StateAborted && bad.Segment == int(info.Segments) && info.Segments >= k.durable():
 		err = nil // it lacks its end, as the log says
+	case bad.Unmarked && k.unended && k.ended == nil && k.failed == "" && info.Segments >= k.durable():
+		err = &Mismatch{Kind: Unended, ID: id, err: fmt.Errorf("recording %s: it has no end, nor has its session in the log: the server ended before it did, and none has started since; all that the log knows of it is there, %s", id, plain.Count(int(info.Segments), "segment"))}
 	default:
 		err = &Mismatch{Kind: Kind(bad.Fault), ID: id, err: err}
 	}

@@ -243,6 +243,43 @@ func TestHeadlessRecording(t *testing.T) {
 	}
 }
 
+// Before a restart a recording without an end is told from one that was cut: all that
+// the log knows of it is there.
+func TestUnended(t *testing.T) {
+	t.Parallel()
+	const crashed = "01JQ8Z3M700000000000000006"
+	s := newSite(t)
+	s.log(func(log *audit.Log) {
+		s.append(log, audit.Event{Type: audit.ServerStarted})
+		open := testkit.Must(spool.Open(spool.Options{Dir: s.spool(), Now: func() time.Time { return s.ended }, Commit: func(context.Context, recording.Tick) error { return nil }}))(t)
+		w := s.begin(log, open, crashed, "carol")
+		testkit.Check(t, w.Frame(recording.Output, 0, []byte("x")))
+		testkit.Check(t, open.Close()) // and not w, as in a crash
+	})
+	what := func() (kinds []Kind) {
+		_, err := Verify(s.logDir(), s.spool())
+		all, others := mismatches(err)
+		for _, m := range all {
+			kinds = append(kinds, m.Kind)
+		}
+		if len(others) > 0 {
+			t.Error(others)
+		}
+		return kinds
+	}
+	if got := what(); len(got) != 1 || got[0] != Unended {
+		t.Errorf("before a restart: %v", got)
+	}
+	s.log(func(log *audit.Log) { s.append(log, audit.Event{Type: audit.ServerStarted}) })
+	if got := what(); len(got) != 1 || got[0] != Cut {
+		t.Errorf("after a start that said nothing of it: %v", got)
+	}
+	s.restart()
+	if got := what(); len(got) != 0 {
+		t.Errorf("after one that did: %v", got)
+	}
+}
+
 func TestLiveRecordings(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -28,7 +28,8 @@ func auditCoverageCmd() *cobra.Command {
   refused    nothing was run or opened
   open       it isn't over yet
 
-A channel that a crash cut off is partial. With --json each channel is an object
+A channel that a crash cut off is partial; nobody counted its bytes, and its time is
+when the server last showed life. With --json each channel is an object
 of its own.`,
 		Example: `  entry audit coverage --since 7d
   entry audit coverage --lab tinker --since 2026-03-01 --json`,
@@ -59,6 +60,7 @@ of its own.`,
 // covered sums up channels of one coverage.
 type covered struct {
 	channels int
+	lost     int // of them, those of which nobody counted the bytes
 	sessions map[string]bool
 	down, up int64
 }
@@ -68,10 +70,18 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 	if err != nil {
 		return err
 	}
+	kept := map[string]int64{} // sealed bytes of sessions; of a copy of a log nothing is known here
+	if !cmd.Flags().Changed("log") {
+		if _, list, err := recordings(cmd); err == nil {
+			for _, i := range list {
+				kept[i.ID] = i.Size
+			}
+		}
+	}
 	sums := map[recording.Coverage]*covered{}
 	var partial []string
 	var masked recording.Missing
-	masking, damaged := 0, 0
+	masking, damaged, lost := 0, 0, 0
 	for c, err := range evidence.Coverage(dir, from) {
 		if err != nil {
 			if damaged++; damaged == 1 {
@@ -93,10 +103,13 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 			sums[c.Coverage] = sum
 		}
 		sum.channels++
+		if c.Uncounted {
+			sum.lost++
+		}
 		sum.sessions[c.Session] = true
 		sum.down, sum.up = sum.down+c.Down, sum.up+c.Up
 		if c.Coverage == recording.Partial {
-			partial = append(partial, partialLine(c))
+			partial = append(partial, partialLine(c, kept[c.Session]))
 		} else if len(c.Missing) > 0 {
 			masking++
 			for _, m := range c.Missing {
@@ -121,10 +134,20 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 		if sum == nil {
 			sum = &covered{}
 		}
-		w.Row(name, fmt.Sprint(sum.channels), fmt.Sprint(len(sum.sessions)), plain.Size(sum.down), plain.Size(sum.up))
+		down, up := plain.Size(sum.down), plain.Size(sum.up)
+		if sum.lost > 0 && sum.lost == sum.channels {
+			down, up = "-", "-"
+		}
+		w.Row(name, fmt.Sprint(sum.channels), fmt.Sprint(len(sum.sessions)), down, up)
+		lost += sum.lost
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	if lost > 0 {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "DOWN and UP are without %s that were cut off: nobody was left to count\n", plain.Count(lost, "channel")); err != nil {
+			return err
+		}
 	}
 	if masking > 0 {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "in %s %s\n", plain.Count(masking, "recorded channel"), masked); err != nil {
@@ -142,12 +165,16 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 	return nil
 }
 
-// partialLine names a channel of which something is missing.
-func partialLine(c evidence.Channel) string {
+// partialLine names a channel of which something is missing. The recording of its
+// session has so many bytes, 0 where that isn't known.
+func partialLine(c evidence.Channel, kept int64) string {
 	number := ""
 	if c.Number != nil {
 		number = fmt.Sprintf(" channel %d", *c.Number)
 	}
 	words := recording.Describe("", c.Missing)
+	if c.Uncounted && kept > 0 {
+		words += "; its session's recording has " + plain.Size(kept) + ", sealed"
+	}
 	return fmt.Sprintf("  %s%s, %s on %s, %s%s", c.Session, number, plain.Word(c.User), plain.Word(c.Target), plain.Time(c.Closed), plain.Line(words))
 }

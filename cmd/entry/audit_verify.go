@@ -95,8 +95,9 @@ before the copy of the events.`,
 			if err == nil {
 				err = vouched.hold(dir, o.PublicKey, rep)
 			}
+			sound := err == nil // the log itself
 			var kept evidence.Report
-			if err == nil && spool != "" {
+			if sound && spool != "" {
 				kept, err = evidence.Verify(dir, spool)
 			}
 			asJSON, jerr := cmd.Flags().GetBool("json")
@@ -107,14 +108,14 @@ before the copy of the events.`,
 				if werr := writeVerdict(cmd.OutOrStdout(), rep, &vouched, kept, err); werr != nil {
 					return werr
 				}
-			} else if err == nil {
+			} else if sound {
 				for _, g := range rep.Gaps {
 					fmt.Fprintln(cmd.OutOrStdout(), g)
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), rep)
 				vouched.tell(cmd.OutOrStdout())
 				tellUnsigned(cmd.OutOrStdout(), rep)
-				if spool != "" {
+				if spool != "" && (err == nil || kept.Recordings > 0) {
 					fmt.Fprintln(cmd.OutOrStdout(), kept)
 				}
 			}
@@ -122,6 +123,10 @@ before the copy of the events.`,
 			var behind *audit.Behind
 			if errors.As(err, &bad) || errors.As(err, &behind) {
 				return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
+			}
+			var m *evidence.Mismatch
+			if errors.As(err, &m) && m.Kind == evidence.Unended {
+				return hinted(err, "start the server, which puts on record how the crash left it; then this holds it against that")
 			}
 			if err != nil {
 				return err

@@ -64,8 +64,11 @@ that matches it. Each hit comes with a line that replays it.
 What should be there and couldn't be looked at is named on standard error, after the
 hits: a recording that can't be opened, is damaged or was cut, a channel of which
 something was lost. What policy doesn't keep, of what is searched, is no error and is
-counted in one line: files of which there are names, forwards, sessions that aren't
-recorded. Exit codes, as of grep: 0 found, 1 not found, 2 something that should be
+counted in a note: files of which there are names, forwards, sessions that aren't
+recorded. So is a recording that a crash cut, once the audit log says so.
+
+The audit log notes each search: who, in which recordings, and a digest of PATTERN
+(entry audit search --searched). Exit codes, as of grep: 0 found, 1 not found, 2 something that should be
 there couldn't be looked at, found or not; and 3 where the identity opens none of the
 recordings, as everywhere.
 
@@ -148,6 +151,9 @@ func (g *grepFlags) run(cmd *cobra.Command) error {
 		return &exitError{code: grepTrouble, err: err, hint: hintOf(err)}
 	}
 	o := find.Options{Dir: dir, Identities: ids, Workers: runtime.GOMAXPROCS(0), Progress: p.progress}
+	if notes, err := notesOf(cmd); err == nil { // what is wrong with the log is told below
+		o.Cut = notes.KnownCut
+	}
 	for r, err := range find.Search(ctx, o, list, g.query) {
 		if err == nil {
 			err = p.result(r)

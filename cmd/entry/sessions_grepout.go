@@ -169,7 +169,7 @@ func (p *grepPrinter) unread(u find.Unread) error {
 	}
 	sum := p.why[key]
 	sum.channels += len(u.Channels)
-	if sum.sessions++; sum.sessions <= maxNamed && u.Missing {
+	if sum.sessions++; sum.sessions <= maxNamed && (u.Missing || u.Cut) {
 		sum.named = append(sum.named, nameOf(u))
 	}
 	return nil
@@ -191,10 +191,23 @@ type unreadSum struct {
 }
 
 func (s *unreadSum) String() string {
-	if s.channels == 0 {
-		return plain.Count(s.sessions, "session")
+	text := plain.Count(s.sessions, "session")
+	if s.channels > 0 {
+		text = plain.Count(s.channels, "channel") + " of " + text
 	}
-	return plain.Count(s.channels, "channel") + " of " + plain.Count(s.sessions, "session")
+	if names := s.names(); names != "" {
+		text += ", " + names
+	}
+	return text
+}
+
+// names are those of the sessions that are named.
+func (s *unreadSum) names() string {
+	text := strings.Join(s.named, "; ")
+	if s.named != nil && s.sessions > len(s.named) {
+		text += fmt.Sprintf(", and %d more, which --json names", s.sessions-len(s.named))
+	}
+	return text
 }
 
 func nameOf(u find.Unread) string {
@@ -212,23 +225,17 @@ func nameOf(u find.Unread) string {
 	return strings.TrimSpace(name)
 }
 
-// tellUnread says on standard error what wasn't looked at: each reason once, and what
-// policy doesn't keep in one line.
+// tellUnread says on standard error what wasn't looked at, each reason once: first what
+// should be there, then what is known not to be.
 func (p *grepPrinter) tellUnread() error {
 	var kept []string
 	for _, key := range p.whys {
 		sum, line := p.why[key], ""
 		if !key.missing {
-			kept = append(kept, sum.String()+" "+plain.Line(key.why))
+			kept = append(kept, "  "+sum.String()+": "+plain.Line(key.why)+"\n")
 			continue
 		}
-		switch {
-		case sum.sessions > len(sum.named):
-			line = fmt.Sprintf("%s, and %d more, which --json names", strings.Join(sum.named, "; "), sum.sessions-len(sum.named))
-		default:
-			line = strings.Join(sum.named, "; ")
-		}
-		if line != "" {
+		if line = sum.names(); line != "" {
 			line += ": "
 		}
 		if _, err := fmt.Fprintf(p.errs, "entry: %snot all searched: %s\n", line, plain.Line(key.why)); err != nil {
@@ -238,7 +245,7 @@ func (p *grepPrinter) tellUnread() error {
 	if len(kept) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(p.errs, "entry: note: no more is kept, and was searched, of %s\n", strings.Join(kept, "; of "))
+	_, err := fmt.Fprint(p.errs, "entry: note: there is no more to be searched of\n", strings.Join(kept, ""))
 	return err
 }
 

@@ -94,7 +94,7 @@ func (r *Reader) Next() (Frame, error) {
 		err = fmt.Errorf("%w: time", errFrame)
 	}
 	if err != nil {
-		r.err = &BadSegment{r.id, int(r.walk.next) - 1, Broken, err.Error()}
+		r.err = &BadSegment{ID: r.id, Segment: int(r.walk.next) - 1, Fault: Broken, Why: err.Error()}
 		return Frame{}, r.err
 	}
 	r.at += time.Duration(delta) * time.Microsecond
@@ -120,14 +120,14 @@ func (r *Reader) segment() error {
 	case errors.Is(err, io.EOF), errors.Is(err, errTorn):
 		return fmt.Errorf("recording %s: %w after segment %d", r.id, ErrTruncated, int(r.walk.next)-1)
 	case err != nil:
-		return &BadSegment{r.id, int(r.walk.next), Broken, err.Error()}
+		return &BadSegment{ID: r.id, Segment: int(r.walk.next), Fault: Broken, Why: err.Error()}
 	}
 	b, err := r.open.open(s)
 	if err == nil {
 		b, err = decompress(r.dec, b, r.plain)
 	}
 	if err != nil {
-		return &BadSegment{r.id, int(s.index), Broken, err.Error()}
+		return &BadSegment{ID: r.id, Segment: int(s.index), Fault: Broken, Why: err.Error()}
 	}
 	r.plain, r.rest = b, b
 	return nil

@@ -40,6 +40,9 @@ type BadSegment struct {
 	Segment int // counted from 0; -1 is the header
 	Fault   Fault
 	Why     string
+	// Unmarked says that it ends there, and that no restart has said yet that a crash
+	// did it.
+	Unmarked bool
 }
 
 // Error implements error.
@@ -102,12 +105,12 @@ func Verify(dir, id string, expect ...Expect) (info Info, err error) {
 			expect = expect[1:]
 			if e.Head != w.head {
 				if w.next == 0 {
-					return &BadSegment{id, -1, OtherHeader, "it isn't the header that the audit log knows"}
+					return &BadSegment{ID: id, Segment: -1, Fault: OtherHeader, Why: "it isn't the header that the audit log knows"}
 				}
-				return &BadSegment{id, good, OtherHead, fmt.Sprintf("from here to segment %d it isn't what the audit log knows", w.next-1)}
+				return &BadSegment{ID: id, Segment: good, Fault: OtherHead, Why: fmt.Sprintf("from here to segment %d it isn't what the audit log knows", w.next-1)}
 			}
 			if e.Final && !w.final {
-				return &BadSegment{id, max(0, int(w.next)-1), OtherHead, "the audit log knows this segment as the final one"}
+				return &BadSegment{ID: id, Segment: max(0, int(w.next)-1), Fault: OtherHead, Why: "the audit log knows this segment as the final one"}
 			}
 			good, reported = int(w.next), e.Aborted
 		}
@@ -146,9 +149,9 @@ func Verify(dir, id string, expect ...Expect) (info Info, err error) {
 	aborted, err := readMark(dir, id)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && errors.Is(stop, errTorn):
-		bad.Why = "cut inside this segment"
+		bad.Why, bad.Unmarked = "cut inside this segment", true
 	case errors.Is(err, fs.ErrNotExist):
-		bad.Why = "cut: there is no final segment"
+		bad.Why, bad.Unmarked = "cut: there is no final segment", true
 	case err != nil:
 		return info, fmt.Errorf("verify recording %s: %w", id, err)
 	case !aborted.matches(w):
@@ -174,11 +177,11 @@ func walk(f *os.File, id string) (*walker, Header, [32]byte, error) {
 	h, hash, size, err := readHeader(f)
 	switch {
 	case errors.Is(err, errHeader):
-		return nil, h, hash, &BadSegment{id, -1, Broken, err.Error()}
+		return nil, h, hash, &BadSegment{ID: id, Segment: -1, Fault: Broken, Why: err.Error()}
 	case err != nil:
 		return nil, h, hash, fmt.Errorf("read recording %s: %w", id, err)
 	case h.ID != id:
-		return nil, h, hash, &BadSegment{id, -1, Swapped, "it is the header of recording " + h.ID}
+		return nil, h, hash, &BadSegment{ID: id, Segment: -1, Fault: Swapped, Why: "it is the header of recording " + h.ID}
 	}
 	return newWalker(io.NewSectionReader(f, size, 1<<62), hash, size), h, hash, nil
 }

@@ -64,8 +64,9 @@ type Unread struct {
 	// Missing says that there should have been more to look at: something couldn't be
 	// read, or is kept in part. Without it there is no more by what policy asks for.
 	Missing bool
-	// Sealed says that no identity opens the recording.
-	Sealed bool
+	// Sealed says that no identity opens the recording, Cut that the log says that a
+	// crash cut it.
+	Sealed, Cut bool
 }
 
 // Result is one of both.
@@ -79,6 +80,9 @@ type Options struct {
 	Dir        string // the spool
 	Identities []age.Identity
 	Workers    int // how many recordings are read at once, at least 1
+	// Cut reports whether the log says that a recording was cut where it ends. Nil
+	// knows of none.
+	Cut func(recording.Info) bool
 	// Progress hears how many bytes of the recordings were looked at, from several
 	// goroutines; nil tells nobody.
 	Progress func(done int64)

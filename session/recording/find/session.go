@@ -102,6 +102,8 @@ func (r *reading) summary(sc *scan, err error) {
 		return
 	case errors.Is(err, recording.ErrTruncated) && live:
 		r.unread(false, nil, "it is still running: searched as far as it was written")
+	case errors.Is(err, recording.ErrTruncated) && r.Cut != nil && r.Cut(r.info):
+		r.add(Result{Unread: &Unread{Session: r.info, Why: "a crash cut it, as the audit log says: searched as far as it was written", Cut: true}})
 	case errors.Is(err, recording.ErrTruncated):
 		r.unread(true, nil, "it was cut: searched as far as it was written")
 	case errors.Is(err, recording.ErrKey):
