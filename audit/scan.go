@@ -12,7 +12,7 @@ import (
 
 // Scan yields the events of some types, in order and in bounded memory, about
 // ten times as fast as Read: for whoever goes through a whole log and needs
-// little of it. Only Seq, Time, Type, Conn, Session, User, Source, Target,
+// little of it. Only Seq, Time, Type, Conn, Session, User, Source, Lab, Target,
 // Method, Rule, Capability, Reason, Approver, Coverage, Until and Uses of an event are
 // set, of a SessionReviewed or SessionKilled Actor and Detail, of a RecordingAborted
 // Recording, too. Lines of other
@@ -97,7 +97,7 @@ func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
 	case RecordingAborted:
 		more.Recording = e.Recording
 	}
-	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
+	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Lab: e.Lab, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}, slices.Contains(s.types, e.Type), nil
 }
 
@@ -169,6 +169,8 @@ func (s *scanner) fast(line []byte) (e Event, wanted, ok bool) {
 			e.User = s.text(word)
 		case "source":
 			e.Source = string(word)
+		case "lab":
+			e.Lab = s.text(word)
 		case "target":
 			e.Target = s.text(word)
 		case "method":

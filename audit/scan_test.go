@@ -22,7 +22,7 @@ func narrow(e Event) Event {
 	case RecordingAborted:
 		more.Recording = e.Recording
 	}
-	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Target: e.Target,
+	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Lab: e.Lab, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}
 }
 

@@ -133,6 +133,12 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 	first := s.login("alice") // key and code
 	key := newKey()
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+	// What is no key costs no code.
+	for _, rubbish := range []string{"rubbish", "/home/alice/.ssh/id_ed25519.pub", "ssh-dss AAAA"} {
+		if out, errs, status := first.verb(rubbish+"\n", "keys add"); status == 0 || strings.Contains(out+errs, "one-time code") || !strings.Contains(errs, "key") {
+			t.Errorf("%s: status %d: %q %q", rubbish, status, out, errs)
+		}
+	}
 	out, errs, status := first.verb(line+" laptop\n"+s.code("alice")+"\n", "keys add")
 	if status != 0 || !strings.Contains(out, ssh.FingerprintSHA256(key.PublicKey())) {
 		t.Fatalf("status %d: %q %q", status, out, errs)

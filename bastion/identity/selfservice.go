@@ -163,6 +163,13 @@ func (a SelfService) NewRecovery(ctx context.Context, p Proof, ask Asker) error 
 	return d.showRecovery(ctx, codes, "The old recovery codes are worth nothing now. ")
 }
 
+// CheckKey is the error with which AddOwnKey would refuse a line whoever's it is: it is
+// no public key, or none that is accepted.
+func (a SelfService) CheckKey(line string) error {
+	_, err := parseKey(line)
+	return err
+}
+
 // AddOwnKey registers a public key as AddKey does, and asks for a signature of it
 // through ask, which makes it the account's alone (proven). Without one it is a claim,
 // which yields to whoever shows the key, by a login with it or by a signature.

@@ -240,6 +240,9 @@ func (v *visit) addKey(ctx context.Context, d *desk, line string) uint32 {
 		d.errs.printf("entry: that is a private key. Never send it anywhere; the file with .pub at its end holds the public one.")
 		return exitFailed
 	}
+	if err := v.p.o.Auth.CheckKey(line); err != nil {
+		return v.failed(d, "add key", err) // before a code is spent
+	}
 	p, err := v.fresh(ctx, d)
 	fingerprint, proven := "", false
 	if err == nil {

@@ -6,14 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
 )
 
 func auditCoverageCmd() *cobra.Command {
-	var user, target, lab, since string
+	var about aboutFlags
+	var since string
 	cmd := &cobra.Command{
 		Use:   "coverage",
 		Short: "Sum up how much of all channels is kept, and name those that lack something",
@@ -43,17 +43,14 @@ of its own.`,
 			if err != nil {
 				return err
 			}
-			return printCoverage(cmd, dir, from, func(c evidence.Channel) bool {
-				return (user == "" || c.User == user) && (lab == "" || c.Lab == lab) &&
-					(target == "" || audit.OnTarget(c.Target, target))
-			})
+			if err := about.check(cmd, nil); err != nil {
+				return err
+			}
+			return printCoverage(cmd, dir, from, func(c evidence.Channel) bool { return about.about(c.User, c.Lab, c.Target) })
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&user, "user", "", "only this user's (`NAME`)")
-	f.StringVar(&target, "target", "", "only on this target (`NAME`, home or home.tinker)")
-	f.StringVar(&lab, "lab", "", "only in this lab (`NAME`)")
-	f.StringVar(&since, "since", "", "only what was open since this `TIME`: "+whenForms)
+	about.flags(cmd)
+	cmd.Flags().StringVar(&since, "since", "", "only what was open since this `TIME`: "+whenForms)
 	return cmd
 }
 

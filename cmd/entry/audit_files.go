@@ -21,6 +21,7 @@ import (
 
 func auditFilesCmd() *cobra.Command {
 	var q evidence.FileQuery
+	var about aboutFlags
 	var since, until, file string
 	var changes bool
 	cmd := &cobra.Command{
@@ -55,13 +56,15 @@ isn't here: entry audit coverage says how much of that is kept.`,
 			if q.Session, err = sessionFlag(cmd, q.Session); err != nil {
 				return err
 			}
+			if err := about.check(cmd, nil); err != nil {
+				return err
+			}
+			q.User, q.Lab, q.Target = about.user, about.lab, about.target
 			return listFiles(cmd, q, file, changes)
 		},
 	}
+	about.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&q.User, "user", "", "only this user's (`NAME`)")
-	f.StringVar(&q.Target, "target", "", "only on this target (`NAME`, home or home.tinker)")
-	f.StringVar(&q.Lab, "lab", "", "only in this lab (`NAME`)")
 	f.StringVar(&q.Session, "session", "", "only in this session (`SESSION`: an ID or the start of one)")
 	f.StringVar(&q.Direction, "direction", "", "`upload` or download only")
 	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)

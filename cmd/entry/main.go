@@ -15,9 +15,11 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -85,6 +87,56 @@ func version() string {
 	return "of an unknown build"
 }
 
+// meant names the verbs that somebody may have meant by name below cmd: what is spelt
+// nearly so there, or is called so elsewhere.
+func meant(cmd *cobra.Command, name string) string {
+	var paths []string
+	add := func(c *cobra.Command) {
+		if path := c.CommandPath(); c.IsAvailableCommand() && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	for _, near := range cmd.SuggestionsFor(name) {
+		if c, _, err := cmd.Find([]string{near}); err == nil {
+			add(c)
+		}
+	}
+	if len(paths) == 0 {
+		eachVerb(cmd.Root(), func(c *cobra.Command) {
+			if c.Name() == name {
+				add(c)
+			}
+		})
+	}
+	if len(paths) == 0 || len(paths) > 3 {
+		return ""
+	}
+	return "; did you mean " + strings.Join(paths, " or ") + "?"
+}
+
+// eachVerb calls f for a command and all below it.
+func eachVerb(cmd *cobra.Command, f func(*cobra.Command)) {
+	f(cmd)
+	for _, c := range cmd.Commands() {
+		eachVerb(c, f)
+	}
+}
+
+// answered is how to write a flag that is on or off where somebody wrote "--flag false";
+// "" where they didn't.
+func answered(cmd *cobra.Command, args []string) (flag string) {
+	if len(args) == 0 || args[0] != "true" && args[0] != "false" {
+		return ""
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "bool" {
+			flag = "--" + f.Name + "=" + args[0]
+		}
+	})
+	return flag
+}
+
 // usageArgs makes a wrong number of arguments a usage error that shows the
 // right form.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
@@ -93,10 +145,17 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		if err == nil {
 			return nil
 		}
-		if !cmd.HasSubCommands() {
+		hint := "see " + cmd.CommandPath() + " --help"
+		switch {
+		case cmd.HasSubCommands() && len(args) > 0:
+			err = fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), meant(cmd, args[0]))
+		case !cmd.HasSubCommands():
 			err = fmt.Errorf("want: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+			if flag := answered(cmd, args); flag != "" {
+				hint = "what a flag like that is goes behind =: " + flag
+			}
 		}
-		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
+		return hinted(failf(exitUsage, "%w", err), hint)
 	}
 }
 

@@ -15,8 +15,10 @@ import (
 
 func policyValidateCmd() *cobra.Command {
 	return &cobra.Command{
-		Use:   "validate [DIR | FILE...]",
-		Short: "Report every problem of the policy, with its line",
+		Use: "validate [DIR | FILE...]",
+
+		SuggestFor: []string{"lint"},
+		Short:      "Report every problem of the policy, with its line",
 		Long: `Read the policy, run its tests, and report every problem at once with file,
 line, column and code; entry policy codes says what a code means. Without
 arguments it is the configuration's policy, which is also held against the

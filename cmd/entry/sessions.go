@@ -107,6 +107,9 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
 			if err != nil {
 				return err
 			}
+			if err := s.check(cmd, list); err != nil {
+				return err
+			}
 			slices.Reverse(list)
 			notes, err := notesOf(cmd)
 			if err != nil && cmd.Flags().Changed("reviewed") {

@@ -12,21 +12,6 @@ import (
 	"entry/session/recording"
 )
 
-// aboutFlags are of whom and where sessions are wanted, by flags.
-type aboutFlags struct{ user, target, lab string }
-
-func (w *aboutFlags) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&w.user, "user", "", "only this user's (`NAME`)")
-	f.StringVar(&w.target, "target", "", "only on this target (`NAME`, home or home.tinker)")
-	f.StringVar(&w.lab, "lab", "", "only in this lab (`NAME`)")
-}
-
-// about reports whether a session is such a one.
-func (w *aboutFlags) about(user, lab, target string) bool {
-	return (w.user == "" || user == w.user) && (w.lab == "" || lab == w.lab) && (w.target == "" || audit.OnTarget(target, w.target))
-}
-
 // sessionFilter is which recorded sessions somebody wants, by flags.
 type sessionFilter struct {
 	aboutFlags

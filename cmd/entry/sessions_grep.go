@@ -139,6 +139,9 @@ func (g *grepFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return &exitError{code: grepTrouble, err: err, hint: hintOf(err)}
 	}
+	if err := g.check(cmd, all); err != nil {
+		return &exitError{code: grepTrouble, err: err, hint: hintOf(err)}
+	}
 	list := slices.DeleteFunc(slices.Clone(all), func(i recording.Info) bool { return !g.wants(i) })
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -79,11 +79,16 @@ func TestSessionsLs(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]int{
-		"": 3, "--user alice": 2, "--user eve": 1, "--target home": 3, "--target home.tinker": 3, "--target hom": 1, "--since 24h": 3, "--since 10s": 1,
+		"": 3, "--user alice": 2, "--target home": 3, "--target home.tinker": 3, "--since 24h": 3, "--since 10s": 1,
 	} {
 		out, _, code := r.run(append([]string{"ls"}, strings.Fields(args)...)...)
 		if n := strings.Count(out, "\n"); code != exitOK || n != want {
 			t.Errorf("ls %s: %d lines, exit %d; want %d\n%s", args, n, code, want, out)
+		}
+	}
+	for args, want := range map[string]string{"--user eve": `--user "eve": recordings, audit log and policy have no such user`, "--target hom": `--target "hom": recordings, audit log and policy have no such target; did you mean "home"?`, "--lab tinkr": `; did you mean "tinker"?`} {
+		if out, errs, code := r.run(append([]string{"ls"}, strings.Fields(args)...)...); code != exitNotFound || out != "" || !strings.Contains(errs, want) {
+			t.Errorf("ls %s: exit %d, %q %q", args, code, out, errs)
 		}
 	}
 	if _, _, code := r.run("ls", "--since", "yesterday"); code != exitUsage {
