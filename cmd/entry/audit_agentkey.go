@@ -20,7 +20,7 @@ once it is in your backup. keys/audit.pub stays: it says which key is meant.
 
 The server asks the agent for each checkpoint. One that can't be reached for two
 seconds ends the log, and the server with it.`,
-		Example: "  entry audit agent-key /etc/entry/keys/audit.key | SSH_AUTH_SOCK=/run/logkey/agent.sock ssh-add -",
+		Example: "  export SSH_AUTH_SOCK=/run/logkey/agent.sock\n  entry audit agent-key /etc/entry/keys/audit.key | ssh-add -",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := audit.ReadKey(args[0])

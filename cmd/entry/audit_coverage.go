@@ -16,7 +16,7 @@ func auditCoverageCmd() *cobra.Command {
 	var since string
 	cmd := &cobra.Command{
 		Use:   "coverage",
-		Short: "Sum up how much of all channels is kept, and name those that lack something",
+		Short: "Sum up how much of all channels is kept, and what is missing",
 		Long: `Sum up, over every channel that the log knows, how much of it is kept:
 
   recorded   all that was shown, and what was read as a script; answers to

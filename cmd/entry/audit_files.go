@@ -26,7 +26,7 @@ func auditFilesCmd() *cobra.Command {
 	var changes bool
 	cmd := &cobra.Command{
 		Use:   "files",
-		Short: "List the files that were moved: which, by whom, how large, with their hashes",
+		Short: "List the files that were moved, with sizes and hashes",
 		Long: `List the files that were moved by sftp, scp, rsync and git, with size, outcome
 and SHA-256, oldest first. --changes lists what was renamed, removed and the like,
 too. A file that a client looked for, and gave up since it isn't there, was never
@@ -42,7 +42,7 @@ others how many there were; the recording has all. Of rsync and git a file's siz
 isn't known (a dash, with --json -1); what the whole run moved stands beside its
 first file. Changes have no size. What a shell or a command of its own carried
 isn't here: entry audit coverage says how much of that is kept.`,
-		Example: `  entry audit files --lab tinker --direction download --since 7d --identity auditor.key
+		Example: `  entry audit files --direction download --since 7d --identity auditor.key
   entry audit files --file results.csv --since 90d`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -41,7 +41,7 @@ be mounted, and would know how much is lost. If that is gone too, say so with
 
 Stop the server first. If this is cut off, run it again.`,
 		Example: `  entry audit auditor-key ada.key
-  entry audit accept-gap --key ada.key --reason "disk lost on 3 March; newest copy is of 2 March"`,
+  entry audit accept-gap --key ada.key --reason "disk lost; copy of 2 March"`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if a.Reason == "" || key == "" {
@@ -70,7 +70,7 @@ Stop the server first. If this is cut off, run it again.`,
 func setWitnessAsideCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "set-witness-aside",
-		Short: "Make room in a witness directory that came back after the log began anew",
+		Short: "Make room in a witness directory that came back late",
 		Long: `After entry audit accept-gap --without-witness, the witness of the log before may come
 back, and stands where the new log's belongs: nothing starts. This gives it another
 name, in the same directory, if it is of a log before this one, and puts on record up

@@ -24,7 +24,7 @@ func auditVerifyCmd() *cobra.Command {
 	var accepted []string
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Prove that no record was changed, and say up to where it is witnessed",
+		Short: "Prove that no record was changed, and who vouches for that",
 		Long: `Recompute the log from its lines and hold it against the signed checkpoint and
 every checkpoint in the witness directory. A log that isn't what was written is
 named by its first bad record, and the exit code is 1. Then hold every recording
@@ -64,8 +64,8 @@ Only the files and the public key are needed, on any machine: --log, --witness,
 --public-key and --recordings name copies. Take the copy of the checkpoint
 before the copy of the events.`,
 		Example: `  entry audit verify
-  entry audit verify --log copy/audit --witness copy/witness --public-key audit.pub
-  entry audit verify --witness witness.example.org+024fd97b+BEwchu8HKEgc… --need 1`,
+  entry audit verify --log copy/audit --witness copy/wit --public-key audit.pub
+  entry audit verify --witness witness.example.org+024fd97b+BEwchu… --need 1`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, o, err := verifyPlace(cmd, key, &vouched)

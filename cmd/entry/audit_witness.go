@@ -24,7 +24,7 @@ func witnessCmd() *cobra.Command {
 	var listen, cert, key string
 	cmd := &cobra.Command{
 		Use:   "witness DIR",
-		Short: "Cosign the logs of other machines, so that none can be changed unseen",
+		Short: "Cosign other machines' logs: none can be changed unseen",
 		Long: `Run a witness until SIGTERM or Ctrl-C. It keeps the newest checkpoint of each log
 that DIR/logs names, and cosigns another one only with a proof that the log grew to
 it: a smaller log, or one that was changed and signed again, is refused. What it has
@@ -45,7 +45,7 @@ lost, nothing starts, since a witness that forgot would cosign anything. Then ma
 another witness, under another name.`,
 		Example: `  entry audit witness init /var/lib/entry-witness --name witness.example.org
   cat tinker-audit.pub >> /var/lib/entry-witness/logs
-  entry audit witness /var/lib/entry-witness --listen :8480 --cert cert.pem --key key.pem`,
+  entry audit witness DIR --listen :8480 --cert cert.pem --key key.pem`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (cert == "") != (key == "") {

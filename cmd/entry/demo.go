@@ -17,7 +17,7 @@ import (
 func demoCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run a whole demonstration on this machine; nothing to configure, no root",
+		Short: "Run a demonstration on this machine, with nothing to configure",
 		Long: `Run a jump host, a lab "tinker" with the user alice, and a home machine, all in
 this process and on loopback only, and print the command to log in with.
 

@@ -69,7 +69,7 @@ file that holds none 2. sessions grep has the codes of grep.`,
 		}
 		return nil
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", "FlagUsagesWrapped 80 "))
+	fitHelp(root)
 	root.SetVersionTemplate("entry {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")

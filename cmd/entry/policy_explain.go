@@ -23,7 +23,7 @@ func policyExplainCmd() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "explain USER TARGET",
-		Short: "Say what a user may do on a target, by which rule, and why not more",
+		Short: "Say what a user may do on a target, by which rule, why not more",
 		Long: `Decide as the server would, and show every rule that speaks of the user and the
 target: which matches, and which clause of the others fails. --all shows every
 rule there is.
@@ -33,7 +33,8 @@ the flags say otherwise; without --from the source is in no network. The exit
 code is 3 where access, or the capability named by --may, is denied.`,
 		Example: `  entry policy explain alice home
   entry policy explain alice home.tinker --may download --from 192.0.2.7
-  entry policy explain alice home --at "2026-03-02 09:00" --method publickey+otp --code-age 2h
+  entry policy explain alice home --at "2026-03-02 09:00" --code-age 2h
+  entry policy explain alice home --method publickey+otp
   entry policy explain alice home --approved-by carol`,
 		Args: usageArgs(cobra.ExactArgs(2)),
 	}

@@ -16,7 +16,7 @@ func policyWhoCanCmd() *cobra.Command {
 they log in; those who need an approval first are listed with whose. Rules that
 hold from some networks only are left out unless --from names an address there.
 The exit code is 3 where nobody has it.`,
-		Example: "  entry policy who-can home download\n  entry policy who-can home.tinker shell --from 192.0.2.7 --at 2026-03-02T09:00:00Z",
+		Example: "  entry policy who-can home download\n  entry policy who-can home.tinker shell --from 192.0.2.7 --at 09:00",
 		Args:    usageArgs(cobra.ExactArgs(2)),
 	}
 	dir := policyFlag(cmd)

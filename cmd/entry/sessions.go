@@ -25,7 +25,7 @@ import (
 func sessionsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
-		Short: "List, verify, replay, export and search recorded sessions; watch and end running ones",
+		Short: "List, verify, replay, search sessions; watch and end running ones",
 		Long: `Recordings are sealed: listing and verifying them needs no key; replaying,
 exporting and searching them needs an auditor's identity (--identity; with --dir,
 DIR/auditor.key if it is there). A running server notes each reading in the audit

@@ -44,13 +44,14 @@ func sessionsGrepCmd() *cobra.Command {
 -F takes it as it is, -i takes no notice of case). Searched are, or those that --in
 names:
 
-  output    every line that could ever be read: also what was erased or overwritten,
-            and what full-screen programs showed
-  input     what was piped to a shell as its script, or typed where policy records
-            that, and environment variables
+  output    every line that could ever be read: also what was erased or
+            overwritten, and what full-screen programs showed
+  input     what was piped to a shell as its script, or typed where policy
+            records that, and environment variables
   commands  typed at a prompt, run by exec, read as a script. A command that was
-            typed is a line of output, too, and found once, as that; one of which
-            no line stood there whole, as a command. --in commands finds commands alone
+            typed is a line of output, too, and found once, as that; one of
+            which no line stood there whole, as a command. --in commands finds
+            commands alone
   files     names of files that sftp, scp, rsync and git moved or changed
 
 A line that doesn't match as it is is searched as it reads, too: without what has no

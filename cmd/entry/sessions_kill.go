@@ -37,7 +37,7 @@ running or recorded, has an ID that starts so. "last" isn't taken: another one m
 have begun since you looked. A session at another server on the same database needs
 the whole ID.`,
 		Example: `  entry sessions ls --state live
-  entry sessions kill 01JQ8Z3M6W --reason "maintenance of home; come back at 14:00"`,
+  entry sessions kill 01JQ8Z3M6W --reason "maintenance; come back at 14:00"`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if strings.TrimSpace(reason) == "" {

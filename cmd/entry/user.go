@@ -48,7 +48,7 @@ Times are UTC.`,
 		resetCmd(), confirmCmd(),
 		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable", "disabled; what they had open has ended"),
 		enableCmd(), unlockCmd(),
-		changeCmd("rm USER", "Remove a user and end what they have open; recordings and events stay", http.MethodDelete, "", "removed; recordings and events stay"),
+		changeCmd("rm USER", "Remove a user, end what they have open; recordings and events stay", http.MethodDelete, "", "removed; recordings and events stay"),
 		changeCmd("reset-step USER", "Accept codes again after this machine's clock was ahead", http.MethodPost, "/reset-step", "codes are accepted again"),
 		endCmd(), phoneCmd(), realmCmd(),
 		userLsCmd(), userShowCmd(), userKeyCmd(),
@@ -155,7 +155,7 @@ func changeCmd(use, short, method, suffix, done string) *cobra.Command {
 
 func userKeyAddCmd() *cobra.Command {
 	shared, reason := false, ""
-	cmd := &cobra.Command{Use: "add USER FILE", Short: "Let a public key, FILE, stand for the passphrase; the code is still asked",
+	cmd := &cobra.Command{Use: "add USER FILE", Short: "Let a public key, FILE, stand for the passphrase, not for the code",
 		Long: `Let a public key, FILE, stand for the passphrase; the code is still asked.
 
 A key belongs to one account. One that somebody has logged in with, or signed
@@ -164,7 +164,7 @@ has shown yet goes to whoever shows it first. Where one person has two accounts,
 --shared --reason gives the key to this one, too, and is needed for every further
 one; entry check lists such keys.`,
 		Example: `  entry user key add alice alice.pub
-  entry user key add alice-admin alice.pub --shared --reason "alice's account for administration"`,
+  entry user key add alice-admin alice.pub --shared --reason "alice's other one"`,
 		Args: usageArgs(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := userPath(args[0])

@@ -33,8 +33,9 @@ authorized_keys. Users log in as before; the first login replaces the old hash
 by entry's own.
 
 DIR has a folder for each user, such as /home or a copy of it:
-  DIR/USER/.google_authenticator     or DIR/USER/google_authenticator
-  DIR/USER/.ssh/authorized_keys      (and authorized_keys2), or DIR/USER/authorized_keys
+  DIR/USER/.google_authenticator  or DIR/USER/google_authenticator
+  DIR/USER/.ssh/authorized_keys   (and authorized_keys2),
+                                  or DIR/USER/authorized_keys
 A folder may be a link, as long as that leads to a place in DIR.
 --shadow names a file with lines such as /etc/shadow, for all of them. For one
 user, --user with the other flags name the files themselves.
@@ -52,7 +53,7 @@ Everybody with one of the files or with a hash in the shadow file is reported, a
 added, with what was left out, or as not added, with the reason. An account that
 exists is left alone. With --dry-run the report is all that happens. The exit
 status is 1 if somebody wasn't added.`,
-		Example: "  entry user import /mnt/old/home --shadow /mnt/old/etc/shadow --passwd /mnt/old/etc/passwd --dry-run\n  entry user import --user alice --google-authenticator alice.ga --shadow shadow",
+		Example: "  entry user import /old/home --shadow shadow --passwd passwd --dry-run\n  entry user import --user alice --google-authenticator alice.ga --shadow shadow",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			users, passed, err := o.read(args)

@@ -24,7 +24,7 @@ func inviteCmd() *cobra.Command {
 	m := many{invite: true}
 	cmd := &cobra.Command{
 		Use:   "invite USER",
-		Short: "Invite a user: a temporary passphrase in two halves, and a personal guide",
+		Short: "Invite a user: a passphrase in two halves, and a personal guide",
 		Long: `Invite a user whom the policy makes a member of a lab; --lab says of which. The
 policy isn't changed.
 

@@ -69,7 +69,7 @@ func userLsCmd() *cobra.Command {
 }
 
 func userShowCmd() *cobra.Command {
-	return &cobra.Command{Use: "show USER", Short: "Show one user, their locks and failed logins, and what they wait for",
+	return &cobra.Command{Use: "show USER", Short: "Show one user, locks and failed logins, and what they wait for",
 		Long: `Show one user, their locks and failed logins, and what they wait for. Failures and
 locks of an address are known to the server that saw them alone: where several have
 one database, ask at each (--config). What counts by account or key is the same at all.`,

@@ -39,7 +39,7 @@ another factor.`,
 
 func enableCmd() *cobra.Command {
 	return &cobra.Command{
-		Use: "enable USER", Short: "Admit a disabled or expired user again, and lift the account's locks; says what it did", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "enable USER", Short: "Admit a disabled or expired user again; lift the account's locks", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return doAndSay(cmd, args[0], "/enable", nil, "") },
 	}
 }
