@@ -2,6 +2,7 @@ package find
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"regexp"
 	"strings"
@@ -130,12 +131,14 @@ func (p Pattern) compile(pattern string) (func(line []byte) []int, error) {
 }
 
 func ascii(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
+	high := uint64(0)
+	for ; len(b) >= 8; b = b[8:] {
+		high |= binary.LittleEndian.Uint64(b)
 	}
-	return true
+	for _, c := range b {
+		high |= uint64(c)
+	}
+	return high&0x8080808080808080 == 0
 }
 
 // indexFold is bytes.Index of ASCII, whatever the case of line's letters; those of

@@ -98,6 +98,9 @@ func (c *channel) line(s *scan, l screen.Line) {
 			return
 		}
 	}
+	if len(l.Text) == 0 || s.q.Match(l.Text) == nil {
+		return
+	}
 	h := Hit{Channel: c.number, Terminal: c.terminal, At: l.At, In: Output}
 	if l.Kind != screen.Kept {
 		h.Note = l.Kind.String()

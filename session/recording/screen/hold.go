@@ -84,28 +84,33 @@ func (l *Line) weight() int { return perHeld + len(l.Text) + 16*len(l.came) }
 // release gives away what stands before a moment.
 func (h *hold) release(m moment, emit func(Line)) {
 	for {
-		var e held
+		var l Line
+		var blank int
 		inRun := h.next < len(h.run)
 		switch {
 		case len(h.late) > 0 && (!inRun || h.late[0].before(h.run[h.next].moment)):
 			if !h.late[0].before(m) {
 				return
 			}
-			e = heap.Pop(&h.late).(held)
+			e := heap.Pop(&h.late).(held)
+			l, blank = e.line, e.blank
 		case inRun && h.run[h.next].before(m):
-			e = h.run[h.next]
-			e.line.Text = h.text[e.from-h.base : e.to-h.base]
-			h.run[h.next] = held{}
+			e := &h.run[h.next]
+			l, blank = e.line, e.blank
+			l.Text = h.text[e.from-h.base : e.to-h.base]
+			if e.line.came != nil {
+				e.line.came = nil
+			}
 			h.next++
 		default:
 			h.tidy()
 			return
 		}
-		h.size -= e.line.weight()
-		for ; e.blank > 0; e.blank-- {
-			emit(Line{At: e.line.At, Gone: e.line.Gone})
+		h.size -= l.weight()
+		for ; blank > 0; blank-- {
+			emit(Line{At: l.At, Gone: l.Gone})
 		}
-		emit(e.line)
+		emit(l)
 	}
 }
 

@@ -1,6 +1,10 @@
 package screen
 
-import "time"
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+)
 
 // release gives away what nothing can come before any more.
 func (t *Transcript) release() {
@@ -107,9 +111,7 @@ func (t *Transcript) keep(r *row, m moment, gone time.Duration) {
 		t.appendSeen(b, s, Stands, false)
 		b.at = max(b.at, s.at)
 	} else {
-		for _, c := range r.cells {
-			b.text = t.appendGlyph(b.text, c.glyph, c.attr)
-		}
+		b.text = t.appendCells(b.text, r.cells)
 		b.step(r.at)
 		b.at = max(b.at, r.at)
 	}
@@ -150,6 +152,28 @@ func (t *Transcript) push(l Line, m moment) {
 		m.at, l.came = l.At, t.build.steps(l.At)
 		t.hold.add(m, l, 0)
 	}
+}
+
+// appendCells appends what cells show. Most are ASCII.
+func (t *Transcript) appendCells(b []byte, cells []Cell) []byte {
+	n := len(b)
+	b = slices.Grow(b, len(cells))[:n+len(cells)]
+	text := b[n:]
+	for i := range cells {
+		switch g := cells[i].glyph; {
+		case g == 0:
+			text[i] = ' '
+		case g < utf8.RuneSelf:
+			text[i] = byte(g)
+		default:
+			b = b[:n+i]
+			for _, c := range cells[i:] {
+				b = t.appendGlyph(b, c.glyph, c.attr)
+			}
+			return b
+		}
+	}
+	return b
 }
 
 func (t *Transcript) appendGlyph(b []byte, glyph uint32, attr Attr) []byte {
