@@ -142,7 +142,7 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 		return err
 	}
 	if lost > 0 {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "DOWN and UP are without %s that were cut off: nobody was left to count\n", plain.Count(lost, "channel")); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "DOWN and UP leave out what was cut off, %s: nobody was left to count\n", plain.Count(lost, "channel")); err != nil {
 			return err
 		}
 	}
