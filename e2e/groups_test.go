@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // Every test is in one of two groups, and says in which with its first
@@ -18,13 +20,17 @@ import (
 // accounts are its own.
 func beside(t *testing.T) {
 	t.Helper()
+	testkit.Check(t, lookAtProgram())
 	t.Parallel()
 }
 
 // alone is for a test that needs something of the machine of which there is one
 // (its accounts, its mounts, a tracer of system calls), that uses all of both
 // processors, or that compares times with a promise.
-func alone(t *testing.T) { t.Helper() }
+func alone(t *testing.T) {
+	t.Helper()
+	testkit.Check(t, lookAtProgram())
+}
 
 // TestGroups: no test is left to chance.
 func TestGroups(t *testing.T) {

@@ -8,11 +8,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -58,6 +61,24 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	}
 	return m.Run(), nil
 }
+
+// lookAtProgram looks at every file that the program may be made of: what a test has
+// looked at is what go test remembers its result by, and it knows nothing of a program
+// that was built in between. It has to be called within a test.
+var lookAtProgram = sync.OnceValue(func() error {
+	return filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != "..":
+			return filepath.SkipDir
+		case d.Type().IsRegular() && path != filepath.Join("..", "entry"):
+			_, err := os.Stat(path)
+			return err
+		}
+		return nil
+	})
+})
 
 // given tells whether the command line sets a flag.
 func given(name string) (yes bool) {
