@@ -16,7 +16,7 @@ import (
 const (
 	maxNewPassphrases = 8  // refused or mistyped new passphrases
 	maxFirstCodes     = 5  // wrong first codes for one seed
-	maxViews          = 20 // how often one seed is shown another way
+	maxOther          = 25 // other answers to the question for it: letters for another view, what is no code
 
 	recoveryCount = 10 // codes on a list
 )
@@ -197,25 +197,28 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account, name, say string
 	if err != nil {
 		return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	for wrong, shown := 0, 0; wrong < maxFirstCodes; {
+	for wrong, other := 0, 0; wrong < maxFirstCodes && other < maxOther; {
 		typed, err := d.answer(ctx, prompt, true)
 		if err != nil {
 			return EnrolledAuthenticator{}, err
 		}
-		if v.switched(typed) && shown < maxViews {
-			shown++
+		digits, isCode := secret.ParseCode(typed)
+		switch {
+		case v.switched(typed):
 			if prompt, err = v.prompt(); err != nil {
 				return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
+		case isLetter(typed):
+			prompt = "There is no such choice: " + choices + ". " + d.a.issuer + " one-time code: "
+		case !isCode: // an arrow key, a question mark, five digits: no guess
+			prompt = "That is no code: type the six digits that the app shows. " + d.a.issuer + " one-time code: "
+		}
+		if !isCode {
+			other++
 			continue
 		}
 		wrong++
-		if isLetter(typed) {
-			prompt = "There is no such choice: " + choices + ". " + d.a.issuer + " one-time code: "
-			continue
-		}
 		now := d.a.now()
-		digits, _ := secret.ParseCode(typed)
 		m, err := secret.FindStep(seed, digits, now, -1)
 		switch {
 		case err != nil:

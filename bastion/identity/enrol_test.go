@@ -134,7 +134,7 @@ func TestEnrolmentPrompt(t *testing.T) {
 	if seeds[0] == seeds[1] {
 		t.Error("a seed came twice")
 	}
-	// Letters for ever are wrong codes at last.
+	// Letters for ever come to an end.
 	rounds := []round{{askPass, temp}, {askOwn, good}, {"Repeat new entry passphrase: ", good}}
 	for range 25 {
 		rounds = append(rounds, round{"…" + askCode, "d"})
@@ -415,6 +415,43 @@ func TestNoSecretIsLogged(t *testing.T) {
 			t.Errorf("%q stands in an event, an error or a listing", s)
 		}
 	}
+}
+
+// TestNoCodeAtTheQRCode: what is no code at all uses up none of the five tries, but
+// there is an end to it.
+func TestNoCodeAtTheQRCode(t *testing.T) {
+	w := newWorld(t)
+	temp, err := w.a.AddUser(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rounds := []round{{askPass, temp}, {askOwn, good}, {"Repeat new entry passphrase: ", good}}
+	const again = "That is no code: type the six digits that the app shows. entry one-time code: "
+	for i, typed := range []string{"\x1b[A", "?", "12345", "1234567", "\x1bOB", "\x00", "help", "-", "\u202e", "\x1b[D\x1b[D"} {
+		r := round{again, typed}
+		if i == 0 {
+			r.prompt = "…entry one-time code: "
+		}
+		rounds = append(rounds, r)
+	}
+	var seed []byte
+	first := rounds[3].answer
+	rounds[3].answer = func(p string) string { seed = readSeed(t, p); return first.(string) }
+	_, err = w.login(attempt("alice"), append(rounds, round{again, func(string) string { return identity.CodeAt(seed, w.clock.Now()) }},
+		round{"…Press Enter when you have kept them, to go on with entry: ", ""})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if temp, err = w.a.AddUser(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	rounds = []round{{askPass, temp}, {askOwn, good}, {"Repeat new entry passphrase: ", good}, {"…entry one-time code: ", "?"}}
+	for range 24 {
+		rounds = append(rounds, round{again, "?"})
+	}
+	_, err = w.login(attempt("bob"), append(rounds, round{"…That was tried too often. Nothing was saved: connect again and start over. Press Enter to leave entry: ", ""})...)
+	wantErr(t, err, identity.ErrExhausted)
 }
 
 // TestUnknownLetterAtTheQRCode: whoever types a letter that stands for no view reads
