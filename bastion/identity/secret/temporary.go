@@ -99,7 +99,7 @@ func FormOf(typed string) Form {
 		default:
 			s = append(s, symbol(r))
 			groups[last]++
-			if '0' <= r && r <= '9' {
+			if r := narrow(r); '0' <= r && r <= '9' {
 				digits[last]++
 			}
 		}
@@ -113,6 +113,8 @@ func FormOf(typed string) Form {
 func formOf(s []byte, groups, digits []int, typed string) Form {
 	n := len(s)
 	switch {
+	case n == 2*temporarySymbols && string(s[:temporarySymbols]) == string(s[temporarySymbols:]) && fits(s[:halfSymbols], 1) && fits(s[n-halfSymbols:], 2):
+		return WrongHalves // pasted twice
 	case n == halfSymbols && len(groups) == 2 && fits(s, 1):
 		return OnlyFirstHalf
 	case n == halfSymbols && len(groups) == 2 && fits(s, 2):

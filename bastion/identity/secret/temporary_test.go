@@ -102,6 +102,8 @@ func TestFormsThatPeopleType(t *testing.T) {
 		"one left out, no dashes":    {strings.ReplaceAll(whole[6:], "-", ""), WrongFirstHalf},
 		"a group twice":              {whole[:6] + whole, WrongFirstHalf},
 		"the last group twice":       {whole + whole[17:], WrongSecondHalf},
+		"wide, both halves wrong":    {width.Widen.String("k3m9b-x0p21-7hq4t-c8w6e"), WrongHalves},
+		"pasted twice":               {whole + " " + whole, WrongHalves},
 		"both halves wrong":          {"k3m9b-x0p21-7hq4t-c8w6e", WrongHalves},
 		"in the form of before":      {"78z8-7nh4-9dqv-q8fk", NotTemporary},
 		"four words":                 {"green table forks lines", NotTemporary},
