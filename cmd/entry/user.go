@@ -46,7 +46,7 @@ Times are UTC.`,
 		addCmd(),
 		inviteCmd(), importCmd(),
 		resetCmd(), confirmCmd(),
-		changeCmd("disable USER", "Refuse a user from now on and end what they have open", http.MethodPost, "/disable", "disabled; what they had open has ended"),
+		disableCmd(),
 		enableCmd(), unlockCmd(),
 		changeCmd("rm USER", "Remove a user, end what they have open; recordings and events stay", http.MethodDelete, "", "removed; recordings and events stay"),
 		changeCmd("reset-step USER", "Accept codes again after this machine's clock was ahead", http.MethodPost, "/reset-step", "codes are accepted again"),
@@ -149,6 +149,27 @@ func changeCmd(use, short, method, suffix, done string) *cobra.Command {
 			}
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
 				return saysDone(o.call(cmd.Context(), method, path+suffix, nil, nil), args[0], done)
+			})
+		}}
+}
+
+func disableCmd() *cobra.Command {
+	return &cobra.Command{Use: "disable USER", Short: "Refuse a user from now on and end what they have open", Args: usageArgs(cobra.ExactArgs(1)),
+		Long: `Refuse a user from now on and end what they have open, at every server on the
+database. Where that can't be noted, because the database or the log can't be
+written, it fails and nothing has changed: then end what the user has open by entry
+sessions kill, or stop the server, and disable them once that is mended.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := userPath(args[0])
+			if err != nil {
+				return err
+			}
+			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+				err := o.call(cmd.Context(), http.MethodPost, path+"/disable", nil, nil)
+				if err != nil && exitCode(err) == exitFailure {
+					return hinted(err, args[0]+" isn't disabled; until that is mended, end what they have open by entry sessions kill, or stop the server")
+				}
+				return saysDone(err, args[0], "disabled; what they had open has ended")
 			})
 		}}
 }
