@@ -18,7 +18,7 @@ import (
 // table in the same commit, where a reviewer sees it.
 var layers = [][]string{
 	{"audit/plain", "audit/names", "audit/room"},
-	{"audit/refusal", "policy/strict", "policy/pubkey", "policy/ldapmatch", "session/group"},
+	{"audit/refusal", "audit/segment", "policy/strict", "policy/pubkey", "policy/ldapmatch", "session/group"},
 	{"policy", "audit", "session/recording", "bastion/identity/secret", "configs"},
 	{"session/fastconn", "session/transfer", "session/recording/spool", "session/recording/screen",
 		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "policy/compare"},
@@ -45,6 +45,7 @@ var codecs = map[string][]string{
 	"policy/strict":           {"go.yaml.in/yaml/v4"},
 	"policy/pubkey":           {"golang.org/x/crypto/ssh", "filippo.io/edwards25519"},
 	"policy/ldapmatch":        {"golang.org/x/text"},
+	"audit/segment":           {"github.com/klauspost/compress/zstd"}, // sealed segments may be compressed
 	"audit":                   {"golang.org/x/mod/sumdb"},
 	"session/recording":       {"github.com/klauspost/compress", "filippo.io/age"},
 	"bastion/identity/secret": {"golang.org/x/crypto", "github.com/pquerna/otp", "github.com/go-crypt/x", "golang.org/x/text"},
