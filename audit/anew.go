@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,8 +79,6 @@ func lockDir(dir string) (*os.File, error) {
 	defer root.Close()
 	return lock(root)
 }
-
-var numbered = regexp.MustCompile(`/([0-9]+)$`)
 
 // nextOrigin is the name of the log after the one called name.
 func nextOrigin(name string) string {

@@ -1,6 +1,6 @@
 // Package audit keeps the log of what happened at the jump host: typed events,
 // one JSON object a line, in an append-only RFC 6962 Merkle tree whose signed
-// head is published after every batch.
+// head is published after every batch. It is a row of segments (package segment).
 //
 // # Guarantees
 //
@@ -25,21 +25,41 @@
 // alarm.log-space): what depends on it begins nothing, then ends what runs, while
 // there still is room for what has to be written about that. Free files (inodes) count
 // as bytes do; where none is left, a spare one takes the next checkpoint, and changes
-// places with the one before.
+// places with the one before, and the log goes on in the segment that it has.
+//
+// # Segments
+//
+// A segment is sealed when it is large (Options.Segment) or of a day before: its file gets
+// the name of its first record, and another one its place. It is never written again. Until
+// the next one has a record that is signed the log is as it was, so a crash in between
+// leaves nothing to repair. Each but the first begins with a record log.segment, which says
+// how many records the one before has: so none can lose its beginning or its end and pass
+// for another, or for one that was moved away.
+//
+// Open reads the last segment alone. From what DIR/hashes has of the records before, which
+// was made durable when they were sealed, its lines have to lead to the signed root: that
+// proves both. Where they don't, Open reads all. Verify reads all that are there, on all
+// cores; for records that aren't (segment.Absent) their hashes stand in, and the signed
+// root proves those. VerifyOptions.Since has it go on from a checkpoint as a start does.
+// Whoever reads events is told which aren't there, and goes on behind them (Told).
 //
 // # What lies on disk
 //
-//	DIR/events.jsonl      the log; the RFC 6962 leaf is the exact line, without its newline
+//	DIR/events.jsonl      the last segment; the RFC 6962 leaf is the exact line, without its newline
+//	DIR/events-FIRST.jsonl  a sealed segment, by the number of its first record, 12 digits; .gz, .zst
+//	DIR/archive/          sealed segments may lie here too
+//	DIR/events.new        the next segment, in the moment in which one is sealed
 //	DIR/checkpoint        the signed tree head (C2SP tlog-checkpoint, signed note)
 //	DIR/checkpoint.spare  a file for the next one, where the disk has no other; it may hold an older one
-//	DIR/hashes            tlog's stored hashes, 32 bytes each: a cache, rebuilt when missing or wrong
+//	DIR/hashes            tlog's stored hashes, 32 bytes each, rebuilt from the lines when missing or
+//	                      wrong; it stands in for lines that aren't here
 //	DIR/lock              flock of the one writer
 //	DIR/aside.*           what a start found beyond the checkpoint, and set aside
 //	WITNESS/checkpoints   every checkpoint ever signed, appended
 //	DIR/before/           the log before, where this one begins anew; audit.pub is its key
 //	DIR.next/             a log that is about to begin anew; nothing starts beside it
 //
-// Every byte of events.jsonl is printable ASCII or a newline: anything else that
+// Every byte of a segment is printable ASCII or a newline: anything else that
 // a peer sent is escaped as \uXXXX, so that no listing can carry a control byte.
 //
 // # What verifying can and can't say

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"entry/audit/segment"
 )
 
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
@@ -17,7 +19,7 @@ import (
 // of MaxDetail bytes, and 24 and MaxSessions of maxCode; a byte of the former takes six at worst), so a
 // longer line was not written by this package; the bound stops whoever feeds one to a
 // reader.
-const maxLine = 128 << 10
+const maxLine = segment.MaxLine
 
 // lineHead is what every line starts with.
 const lineHead = `{"schema":"` + Schema + `","seq":`

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"entry/audit/segment"
 )
 
 // File names within the log directory and the witness directory.
 const (
-	eventsName      = "events.jsonl"
+	eventsName      = segment.Current
+	eventsTemp      = "events.new"
 	checkpointName  = "checkpoint"
 	checkpointTemp  = "checkpoint.new"
 	checkpointSpare = "checkpoint.spare"

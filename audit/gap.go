@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"entry/audit/plain"
+	"entry/audit/segment"
 )
 
 // Gap is the first record of a log that begins anew, under another origin, where
@@ -65,6 +66,9 @@ func (g GapReport) String() string {
 	return fmt.Sprintf("gap %s: the log begins anew at %s, after %d records of the log %s; accepted by the key %s: %s",
 		g.ID, plain.Time(g.Time), g.Size, plain.Word(g.Origin), plain.Word(g.Auditor), plain.Text(g.Reason))
 }
+
+// numbered is how a log is called that began anew.
+var numbered = regexp.MustCompile(`/([0-9]+)$`)
 
 func gapID(what ...string) string {
 	id := sha256.Sum256([]byte(strings.Join(what, "\x00")))
@@ -156,7 +160,7 @@ func Before(dir string) []string {
 	var out []string
 	for range most {
 		dir = filepath.Join(dir, beforeName)
-		if _, err := os.Stat(filepath.Join(dir, eventsName)); err != nil {
+		if !segment.Exist(dir) {
 			break
 		}
 		out = append([]string{dir}, out...)

@@ -28,7 +28,7 @@ func TestKillHelper(t *testing.T) {
 	if len(args) != 3 {
 		return
 	}
-	l, err := Open(args[0], Options{Key: args[2], Witness: args[1]})
+	l, err := Open(args[0], Options{Key: args[2], Witness: args[1], Segment: 4 << 10})
 	if err != nil {
 		fmt.Println("open:", err)
 		os.Exit(1)

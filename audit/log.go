@@ -56,6 +56,7 @@ type Log struct {
 	spared   bool     // there is a file for the next checkpoint, where no other one can be made
 	witness  *witness // nil without
 	still    bool     // nothing is made or written: see Still
+	most     int64    // bytes of a segment
 
 	// Files that must stay where they are.
 	locked, events, hashes, checkpoint kept
@@ -72,10 +73,10 @@ type Log struct {
 	position atomic.Pointer[Position]
 
 	// The writer goroutine's alone.
-	tree   tree
-	last   time.Time // of the last event
-	lines  []byte
-	stored []byte
+	tree          tree
+	first, before uint64    // records with which the last segment and the one before begin
+	began, last   time.Time // of the last segment's first event, and its last
+	lines, stored []byte
 }
 
 // request is one call of Append. Its events are encoded by the caller, from
@@ -149,13 +150,6 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// Name tells this log from others on the same database: its key's name and the
-// hash of the key.
-func (l *Log) Name() string { return nameOf(l.signer) }
-
-// Before are the logs before this one, the first first.
-func (l *Log) Before() ([]*Past, error) { return past(l.path) }
-
 // Failed returns a channel that is closed once the log has failed for good;
 // every later Append returns the error.
 func (l *Log) Failed() <-chan struct{} { return l.failed }
@@ -225,16 +219,21 @@ func (l *Log) serve(r *request) {
 			more = false
 		}
 	}
+	now := l.now().UTC()
 	var err error
 	if !isClosed(l.failed) {
 		if gone := l.intact(); gone != nil {
 			l.lose(gone)
+		} else if l.full(now) {
+			if err := l.roll(); err != nil {
+				_ = l.fail(err) // it is returned below
+			}
 		}
 	}
 	if isClosed(l.failed) {
 		err = l.err
 	} else {
-		err = l.commit(batch)
+		err = l.commit(now, batch)
 	}
 	for _, r := range batch {
 		r.done <- err
@@ -247,8 +246,7 @@ func (l *Log) serve(r *request) {
 // commit makes a batch durable and the state its own. Any failure but a full
 // disk is final: after a failed sync the kernel may have dropped the pages, so
 // that a second try would succeed without the data being there.
-func (l *Log) commit(batch []*request) error {
-	now := l.now().UTC()
+func (l *Log) commit(now time.Time, batch []*request) error {
 	if now.Before(l.last.Add(-maxStepBack)) || !plausible(now) {
 		return fmt.Errorf("append audit event: %w: it is %s, the last event's time is %s",
 			ErrClock, now.Format(time.RFC3339), l.last.Format(time.RFC3339))
@@ -256,6 +254,9 @@ func (l *Log) commit(batch []*request) error {
 	t := l.tree
 	l.lines, l.stored = l.lines[:0], l.stored[:0]
 	store := func(h tlog.Hash) { l.stored = append(l.stored, h[:]...) }
+	if e, ok := l.opening(); ok {
+		batch = append([]*request{{bodies: [][]byte{e.appendBody(nil)}}}, batch...)
+	}
 	for _, r := range batch {
 		for _, b := range r.bodies {
 			start := len(l.lines)
@@ -267,6 +268,9 @@ func (l *Log) commit(batch []*request) error {
 	}
 	err := l.persist(checkpoint{size: t.size, root: t.root()})
 	if err == nil || errors.Is(err, errUnwitnessed) {
+		if l.events.content.Size() == int64(len(l.lines)) {
+			l.began = now
+		}
 		l.tree, l.last = t, now
 		l.position.Store(&Position{Size: t.size, Root: t.root()})
 	}

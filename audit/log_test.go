@@ -22,6 +22,7 @@ import (
 type place struct {
 	dir, witness     string
 	signer, verifier string
+	segment          int64          // bytes; 0 for what is usual
 	signed           []byte         // of the log, where a test compares with it
 	clock            *testkit.Clock // a second further at each look, so that every batch has its own time
 }
@@ -42,7 +43,7 @@ func newPlace(tb testing.TB) *place {
 }
 
 func (p *place) options() Options {
-	return Options{Key: p.signer, Witness: p.witness, Now: p.clock.Now}
+	return Options{Key: p.signer, Witness: p.witness, Now: p.clock.Now, Segment: p.segment}
 }
 
 func (p *place) open(tb testing.TB) *Log {
@@ -69,6 +70,15 @@ func (p *place) verifyWith(wait patience) (Report, error) {
 		return Report{}, err
 	}
 	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness, Copies: true}, v, wait)
+}
+
+// verifySince is verify of what came after a checkpoint.
+func (p *place) verifySince(signed []byte) (Report, error) {
+	v, err := note.NewVerifier(p.verifier)
+	if err != nil {
+		return Report{}, err
+	}
+	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness, Copies: true, Since: signed}, v, noPatience())
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }

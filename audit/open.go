@@ -3,18 +3,15 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Options are Open's.
@@ -30,6 +27,9 @@ type Options struct {
 	// Reserve is how many bytes are to stay free on the log's disk and on the
 	// witness's: see Space. Zero means none.
 	Reserve int64
+	// Segment is how large a segment gets, in bytes, give or take a batch, before it is
+	// sealed and the next one begins. Zero means 64 MiB. Another day (UTC) begins one anyway.
+	Segment int64
 	// Known returns what a database knows of the log of this name, so that an older
 	// state of the log isn't opened; zero for nothing. It is called once nobody else
 	// writes the log. Nil means that there is no database.
@@ -46,10 +46,11 @@ type Signer interface {
 	PublicKey() string
 }
 
-// Open opens the log in dir for writing, and makes it if dir holds none. It
-// reads the whole log and recomputes its tree (about half a second for a
-// million events): it refuses, with an error that wraps *BadRecord, a log that
-// contradicts its checkpoint or a witnessed one, one whose checkpoint is gone,
+// Open opens the log in dir for writing, and makes it if dir holds none. It reads
+// the last segment, and takes what comes before from the file of hashes, as far as the
+// signed root proves it; where that isn't so, it reads the whole log. It refuses, with an
+// error that wraps *BadRecord, a log that contradicts its checkpoint, the last one that
+// was witnessed or one of the last segment, one whose checkpoint is gone,
 // and one that is older than its witness. One that is older than the database, or isn't
 // the one that it knows, is a *Behind. It returns ErrLocked while another
 // writer has the directory, and ErrClock as Append does.
@@ -61,10 +62,13 @@ type Signer interface {
 func Open(dir string, o Options) (*Log, error) { return open(dir, o, realDisk{}) }
 
 func open(dir string, o Options, d disk) (_ *Log, err error) {
-	l := &Log{disk: d, reserve: o.Reserve}
+	l := &Log{disk: d, reserve: o.Reserve, most: o.Segment}
+	if l.most == 0 {
+		l.most = segmentSize
+	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("open audit log %s: %w", dir, err)
+			err = fmt.Errorf("open audit log %s: %w", dir, locate(dir, err))
 			l.release()
 		}
 	}()
@@ -95,6 +99,7 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 		return nil, err
 	}
 	l.tree, l.last = found.replay.tree, found.last
+	l.first, l.before, l.began = found.first, found.before, found.began
 	l.position.Store(&Position{Size: l.tree.size, Root: l.tree.root()})
 	if err := l.keepAll(found.fresh); err != nil {
 		return nil, err
@@ -155,15 +160,18 @@ func (l *Log) onTime(last time.Time) error {
 
 // found is what a start finds on disk, and what it has to do about it.
 type found struct {
-	fresh      bool
-	signed     checkpoint
-	replay     replay
-	last       time.Time // of the last event
-	end        int64     // where the lines end that the checkpoint covers
-	size       int64     // of the file
-	cacheGood  bool
-	witnessEnd int64 // end of the last whole entry of the witness
-	notes      []Event
+	fresh       bool
+	signed      checkpoint
+	replay      replay
+	last        time.Time // of the last event
+	first       uint64    // record of the last segment
+	before      uint64    // likewise of the one before, where the last has no record yet
+	began       time.Time // of the first event of the last segment that has one
+	end         int64     // where in the last segment the lines end that the checkpoint covers
+	size        int64     // of the last segment's file
+	wrongHashes uint64    // the first record from which on the file of hashes isn't right; 0 for none
+	witnessEnd  int64     // end of the last whole entry of the witness
+	notes       []Event
 }
 
 func (f *found) note(reason, format string, a ...any) {
@@ -205,36 +213,24 @@ func (l *Log) inspect(o Options, v note.Verifier) (_ *found, err error) {
 		}
 		f.replay.witness = newWitnessReader(l.witness.File, v.Name())
 	}
-	flags := 0
-	if f.signed.size == 0 {
-		flags = os.O_CREATE
-	}
-	if l.events.File, err = l.openFile(l.dir, eventsName, flags); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, badLine(1, 0, "is missing: there is no such file, %d records were signed; if it was rotated, put it back", f.signed.size)
-		}
-		return nil, err
-	}
 	if l.hashes.File, err = l.openFile(l.dir, hashesName, os.O_CREATE); err != nil {
 		return nil, err
 	}
-	cache := &cacheCheck{r: bufio.NewReaderSize(l.hashes, 64<<10), same: true}
-	lines := newLineReader(l.events)
-	if err := l.replaySigned(f, lines, v, cache); err != nil {
-		return nil, f.replay.explain(l.dir, f.signed, v, err)
-	}
-	if err := f.replay.finish(f.signed, v); err != nil {
+	if err := l.takeUp(f, v); err != nil {
 		return nil, err
 	}
 	if err := f.replay.judge(f.signed.size); err != nil {
+		return nil, err
+	}
+	// Where a segment was sealed and a crash came, there may be no next one yet.
+	if l.events.File, err = l.openFile(l.dir, eventsName, os.O_CREATE); err != nil {
 		return nil, err
 	}
 	info, err := l.events.Stat()
 	if err != nil {
 		return nil, err
 	}
-	f.end, f.size = lines.off, info.Size()
-	f.cacheGood = cache.end()
+	f.size = info.Size()
 	if w := f.replay.witness; w != nil {
 		f.witnessEnd = w.off
 		switch {
@@ -249,25 +245,6 @@ func (l *Log) inspect(o Options, v note.Verifier) (_ *found, err error) {
 	return f, nil
 }
 
-// replaySigned reads the lines that the checkpoint covers. They are vouched for
-// by the root; only the last one is parsed.
-func (l *Log) replaySigned(f *found, lines *lineReader, v note.Verifier, cache *cacheCheck) error {
-	if err := f.replay.begin(); err != nil {
-		return err
-	}
-	return f.replay.walk(lines, f.signed, func(n uint64, line []byte) error {
-		if n < f.signed.size {
-			return nil
-		}
-		e, _, err := decode(line, nil)
-		if err != nil {
-			return badLine(n, 0, "%s", err)
-		}
-		f.last = e.Time
-		return nil
-	}, cache.store)
-}
-
 // repair brings the files to the state that was found to be right.
 func (l *Log) repair(f *found) error {
 	if f.size > f.end {
@@ -278,10 +255,8 @@ func (l *Log) repair(f *found) error {
 	if err := l.disk.sync(l.events.File, true); err != nil {
 		return fmt.Errorf("sync events: %w", err)
 	}
-	if !f.cacheGood {
-		if err := l.rebuildHashes(f.replay.tree.size); err != nil {
-			return fmt.Errorf("rebuild hashes: %w", err)
-		}
+	if err := l.mendHashes(f.wrongHashes, f.signed); err != nil {
+		return fmt.Errorf("mend hashes: %w", err)
 	}
 	if f.replay.cut {
 		if err := l.witness.File.Truncate(f.witnessEnd); err != nil {
@@ -289,56 +264,4 @@ func (l *Log) repair(f *found) error {
 		}
 	}
 	return nil
-}
-
-// rebuildHashes writes the cache anew from the first size lines.
-func (l *Log) rebuildHashes(size uint64) error {
-	if _, err := l.events.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	f, err := l.replace(hashesTemp, hashesName, func(f *os.File) error {
-		w := bufio.NewWriterSize(f, 64<<10)
-		lines := newLineReader(l.events)
-		var t tree
-		for t.size < size {
-			line, err := lines.next()
-			if err != nil {
-				return err
-			}
-			t.add(tlog.RecordHash(line), func(h tlog.Hash) {
-				_, _ = w.Write(h[:]) // the error stays with w until Flush
-			})
-		}
-		return w.Flush()
-	})
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Close(), l.disk.sync(l.parent, false)); err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	_ = l.hashes.Close() // the file that was replaced
-	l.hashes.File, err = l.dir.OpenFile(hashesName, os.O_RDWR|os.O_APPEND, 0o600)
-	return err
-}
-
-// cacheCheck compares the hashes that a replay stores with the cache file.
-type cacheCheck struct {
-	r    *bufio.Reader
-	same bool
-}
-
-func (c *cacheCheck) store(h tlog.Hash) {
-	if !c.same {
-		return
-	}
-	var have tlog.Hash
-	_, err := io.ReadFull(c.r, have[:])
-	c.same = err == nil && have == h
-}
-
-// end says whether the cache held exactly those hashes.
-func (c *cacheCheck) end() bool {
-	_, err := c.r.Peek(1)
-	return c.same && errors.Is(err, io.EOF)
 }

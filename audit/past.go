@@ -3,16 +3,13 @@
 package audit
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Past is a log before the one that is open, which began anew because that can't go
@@ -54,35 +51,30 @@ func (p *Past) Size() uint64 { return p.size }
 
 // At is as Log's.
 func (p *Past) At(size uint64) (at Position, ok bool, err error) {
-	f, _, err := openEvents(p.dir)
+	roots, err := RootsAt(p.dir, size)
+	if Told(err) {
+		return at, false, nil
+	}
 	if err != nil {
 		return at, false, err
 	}
-	defer f.Close()
-	var t tree
-	for lines := newLineReader(bufio.NewReader(f)); t.size < size; {
-		line, err := lines.next()
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, errCut), errors.Is(err, errLong):
-			return at, false, nil
-		case err != nil:
-			return at, false, fmt.Errorf("read %s: %w", eventsName, err)
-		}
-		t.add(tlog.RecordHash(line), nil)
-	}
-	return Position{Size: size, Root: t.root()}, true, nil
+	return Position{Size: size, Root: roots[0]}, true, nil
 }
 
-// Since yields the events after the first size lines. A line that isn't an event is
-// yielded as a *BadRecord, and reading goes on after it.
+// Since yields the events after the first size lines. Errors are as Read's.
 func (p *Past) Since(size uint64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		n := uint64(0)
-		for e, err := range Read(p.dir) {
-			if n++; n > size && !yield(e, err) {
-				return
-			}
+		r, err := openEvents(p.dir, size+1)
+		if err != nil {
+			yield(Event{}, err)
+			return
 		}
+		defer r.Close()
+		if err := r.Pass(size); err != nil {
+			yield(Event{}, err)
+			return
+		}
+		r.each(yield)
 	}
 }
 

@@ -2,11 +2,12 @@ package audit
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"entry/audit/segment"
 )
 
 // Position is how much of a log there is, and what it is.
@@ -69,57 +70,64 @@ func prove(dir *os.Root, from, to uint64) ([]tlog.Hash, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return tlog.ProveTree(int64(to), int64(from), tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(at))
-		for i, n := range at {
-			if _, err := f.ReadAt(out[i][:], n*tlog.HashSize); err != nil {
-				return nil, fmt.Errorf("read %s: %w", hashesName, err)
-			}
-		}
-		return out, nil
-	}))
+	return tlog.ProveTree(int64(to), int64(from), storedHashes{f})
 }
 
 // RootsAt are the roots over the first lines of the log in dir, as they stand in it, at
-// each of these sizes, which rise.
+// each of these sizes, which rise. For lines that are absent their hashes stand in, as the
+// log keeps them.
 func RootsAt(dir string, sizes ...uint64) ([]tlog.Hash, error) {
-	f, _, err := openEvents(dir)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer root.Close()
+	return rootsAt(root, sizes...)
+}
+
+func rootsAt(dir *os.Root, sizes ...uint64) ([]tlog.Hash, error) {
+	r, err := openSegments(dir, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
 	var roots []tlog.Hash
-	var t tree
-	lines := newLineReader(f)
+	var p replay
 	for _, size := range sizes {
-		for t.size < size {
-			line, err := lines.next()
-			if err != nil {
-				return nil, fmt.Errorf("read %s: %w", eventsName, err)
+		if p.tree.size < size {
+			err := p.walk(dir, r, checkpoint{size: size}, nil, func(*block, int) error { return nil }, nil)
+			if err != nil && !errors.Is(err, errRoot) { // no root is asked for
+				return nil, err
 			}
-			t.add(tlog.RecordHash(line), nil)
 		}
-		roots = append(roots, t.root())
+		roots = append(roots, p.tree.root())
 	}
 	return roots, nil
 }
 
-// EventAt reads one event of the log in dir.
+// EventAt reads one event of the log in dir. The error is a *segment.Absent where its
+// segment isn't there.
 func EventAt(dir string, seq uint64) (Event, error) {
-	f, _, err := openEvents(dir)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Event{}, err
 	}
-	defer f.Close()
-	lines := newLineReader(f)
-	for n := uint64(1); ; n++ {
-		line, err := lines.next()
-		if err != nil {
-			return Event{}, fmt.Errorf("read %s: %w", eventsName, err)
-		}
-		if n == seq {
-			e, _, err := decode(line, nil)
-			return e, err
-		}
+	defer root.Close()
+	r, err := openSegments(root, seq)
+	if err != nil {
+		return Event{}, err
 	}
+	defer r.Close()
+	if err := r.Pass(seq - 1); err != nil {
+		return Event{}, err
+	}
+	if r.N() >= seq {
+		return Event{}, &segment.Absent{From: seq, To: seq}
+	}
+	line, err := r.Next()
+	if err != nil {
+		return Event{}, err
+	}
+	e, _, err := decode(line, nil)
+	return e, err
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,40 +11,50 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"entry/audit/segment"
 )
 
 // Read yields the events of the log in dir, in order, in bounded memory. It
 // needs no key and proves nothing: that is Verify's. It may run beside a
 // writer. Lines that the checkpoint doesn't cover are left out: they are still
 // being written, or never were a part of the log. A line that isn't an
-// event is yielded as a *BadRecord and reading goes on after it; any other
-// error ends the sequence.
+// event is yielded as a *BadRecord, and records of which no segment is there as a
+// *segment.Absent, and reading goes on after them; any other error ends the sequence.
 func Read(dir string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f, size, err := openEvents(dir)
+		r, err := openEvents(dir, 1)
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
-		defer f.Close()
-		r := &eventReader{lines: newLineReader(f), size: size}
+		defer r.Close()
 		r.each(yield)
 	}
 }
 
-// openEvents opens the log in dir to be read up to the record that its checkpoint
-// covers: see covered.
-func openEvents(dir string) (f *os.File, size uint64, err error) {
+// Told tells whether err, of a sequence of events, is of some records alone, behind which
+// it goes on: of a line that is none, or of segments that aren't there.
+func Told(err error) bool {
+	var bad *BadRecord
+	var absent *segment.Absent
+	return errors.As(err, &bad) || errors.As(err, &absent)
+}
+
+// openEvents opens the log in dir to be read from the segment that has record from, up to
+// the record that its checkpoint covers: see covered.
+func openEvents(dir string, from uint64) (*eventReader, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, 0, fmt.Errorf("open audit log: %w", err)
+		return nil, fmt.Errorf("open audit log: %w", err)
 	}
 	defer root.Close()
-	size = covered(root) // before the events, which a writer syncs first
-	if f, err = root.Open(eventsName); err != nil {
-		return nil, 0, fmt.Errorf("open audit log %s: %w", dir, err)
+	size := covered(root) // before the events, which a writer syncs first
+	r, err := openSegments(root, from)
+	if err != nil {
+		return nil, fmt.Errorf("open audit log %s: %w", dir, err)
 	}
-	return f, size, nil
+	return &eventReader{Reader: r, size: size}, nil
 }
 
 // covered is how many records the checkpoint in dir says that it covers: all, where it
@@ -63,66 +74,81 @@ func covered(dir *os.Root) uint64 {
 
 // eventReader decodes line after line, up to the one that states to be the record size.
 type eventReader struct {
-	lines *lineReader
-	line  uint64 // of the last complete line
-	off   int64  // where that ends
-	size  uint64
-	last  bool // the record size was read
-	buf   []byte
+	*segment.Reader
+	size uint64
+	last bool   // the record size was read
+	held []byte // a line that is behind it
+	buf  []byte
 }
 
 // next returns the next complete line, as it is valid until the next call. Errors are
-// io.EOF where there is none within size, errLong for one that it went past, and those
-// of reading.
+// io.EOF where there is none within size, those that are Told, and those of reading.
 func (r *eventReader) next() ([]byte, error) {
 	if r.last {
 		return nil, io.EOF
 	}
-	line, err := r.lines.next()
+	line, err := r.held, error(nil)
+	if line == nil {
+		line, err = r.Next()
+	}
+	r.held = nil
+	var absent *segment.Absent
+	var unreadable *segment.Unreadable
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, errCut):
-		return nil, io.EOF
-	case errors.Is(err, errLong):
-		if r.lines.skip() != nil {
-			return nil, io.EOF // it has no end yet
-		}
-	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", eventsName, err)
-	default:
+	case err == nil:
 		seq := statedSeq(line)
 		if seq > r.size {
-			r.last = true
+			r.held = bytes.Clone(line)
 			return nil, io.EOF
 		}
 		r.last = seq == r.size
+		return line, nil
+	case errors.Is(err, segment.ErrLong):
+		if r.Skip() != nil {
+			return nil, io.EOF // it has no end yet
+		}
+		return nil, r.bad(r.N(), 0, err)
+	case errors.Is(err, io.EOF), errors.Is(err, segment.ErrCut) && r.Last():
+		if 0 < r.N() && r.N() < r.size && r.size != math.MaxUint64 {
+			r.last = true
+			return nil, r.bad(r.N()+1, 0, fmt.Errorf("is missing: the log ends before it, %d records were signed", r.size))
+		}
+		return nil, io.EOF
+	case errors.As(err, &unreadable):
+		bad := r.bad(r.N()+1, 0, errors.New("can't be read: the file was cut or changed after it was compressed"))
+		r.Leave()
+		return nil, bad
+	case errors.Is(err, segment.ErrCut), errors.Is(err, segment.ErrBeyond), errors.Is(err, segment.ErrEmpty):
+		bad := r.bad(r.N()+1, 0, err)
+		r.Leave()
+		return nil, bad
+	case errors.As(err, &absent) && absent.To > r.size:
+		r.last = true
+		return nil, &segment.Absent{From: absent.From, To: r.size}
 	}
-	r.line++
-	r.off = r.lines.off
-	return line, err
+	return nil, err
+}
+
+// bad is of line n, in the file that is read.
+func (r *eventReader) bad(n, seq uint64, err error) error {
+	file, first := r.File()
+	return &BadRecord{File: file, Line: n, before: max(first, 1) - 1, Seq: seq, Why: err.Error()}
 }
 
 // each yields until the end; false if yield ended it or reading failed.
 func (r *eventReader) each(yield func(Event, error) bool) bool {
 	for {
 		line, err := r.next()
-		switch {
-		case errors.Is(err, io.EOF):
+		if errors.Is(err, io.EOF) {
 			return true
-		case errors.Is(err, errLong):
-			if !yield(Event{}, badLine(r.line, 0, "%s", err)) {
-				return false
-			}
-			continue
-		case err != nil:
-			yield(Event{}, err)
-			return false
 		}
 		var e Event
-		e, r.buf, err = decode(line, r.buf)
-		if err != nil {
-			e, err = Event{}, badLine(r.line, statedSeq(line), "%s", err)
+		if err == nil {
+			if e, r.buf, err = decode(line, r.buf); err != nil {
+				e, err = Event{}, r.bad(r.N(), statedSeq(line), err)
+			}
 		}
-		if !yield(e, err) {
+		if !yield(e, err) || err != nil && !Told(err) {
 			return false
 		}
 	}
@@ -135,7 +161,7 @@ const followEvery = 250 * time.Millisecond
 // Tail yields the last n events of the log in dir and then, with follow, each
 // new one until ctx ends, which ends the sequence without an error. Errors are
 // as Read's; a log that becomes shorter while it is followed is one that ends
-// it.
+// it. It reads no segment that it doesn't need.
 func Tail(ctx context.Context, dir string, n int, follow bool) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		root, err := os.OpenRoot(dir)
@@ -144,60 +170,52 @@ func Tail(ctx context.Context, dir string, n int, follow bool) iter.Seq2[Event, 
 			return
 		}
 		defer root.Close()
-		f, size, err := openEvents(dir)
+		r, err := openLast(dir, uint64(max(n, 0)))
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
-		defer f.Close()
-		r := &eventReader{lines: newLineReader(f), size: size}
-		start, line, err := lastLines(r, max(n, 0))
-		if err != nil {
-			yield(Event{}, err)
-			return
-		}
+		defer r.Close()
 		tick := time.NewTicker(followEvery)
 		defer tick.Stop()
-		for {
-			info, err := f.Stat()
-			if err == nil && info.Size() < start {
-				err = errors.New("became shorter while it was followed")
-			}
-			if err != nil {
-				yield(Event{}, fmt.Errorf("read %s: %w", eventsName, err))
-				return
-			}
-			r = &eventReader{lines: newLineReader(io.NewSectionReader(f, start, info.Size()-start)), line: line, size: size, buf: r.buf}
-			if !r.each(yield) || !follow {
-				return
-			}
-			start, line = start+r.off, r.line
+		for r.each(yield) && follow {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
-			size = covered(root)
+			size := covered(root) // before the events, as in openEvents
+			if err := r.Follow(); err != nil {
+				yield(Event{}, err)
+				return
+			}
+			r.size, r.last = size, false
 		}
 	}
 }
 
-// lastLines returns where the last n lines of r begin, and how many are before them.
-func lastLines(r *eventReader, n int) (start int64, before uint64, err error) {
-	var ends []int64 // of the last n+1 lines, a ring once there are so many
-	for {
-		if len(ends) <= n {
-			ends = append(ends, r.off)
-		} else {
-			ends[r.line%uint64(n+1)] = r.off
-		}
-		_, err := r.next()
-		switch {
-		case errors.Is(err, io.EOF):
-			before = r.line - min(r.line, uint64(n))
-			return ends[before%uint64(n+1)], before, nil
-		case err != nil && !errors.Is(err, errLong):
-			return 0, 0, err
-		}
+// openLast opens the log in dir to be read from the last n records on.
+func openLast(dir string, n uint64) (*eventReader, error) {
+	r, err := openEvents(dir, 1)
+	if err != nil {
+		return nil, err
 	}
+	size := r.size
+	if size == math.MaxUint64 { // nobody says how many there are
+		err = r.Pass(size)
+		size = r.N()
+	}
+	r.Close()
+	if err != nil {
+		return nil, err
+	}
+	before := size - min(n, size)
+	if r, err = openEvents(dir, before+1); err != nil {
+		return nil, err
+	}
+	if err := r.Pass(before); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
 }

@@ -1,7 +1,7 @@
 package audit
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,37 +11,82 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"entry/audit/segment"
 )
 
 // BadRecord names the first thing in a log that can't be what was written.
 type BadRecord struct {
-	File    string // "events.jsonl", "checkpoint", or "checkpoints" (the witness directory's)
-	Line    uint64 // events.jsonl: line; checkpoints: number of the entry; from 1
+	File    string // of a segment, as "events.jsonl"; "checkpoint", or "checkpoints" (the witness directory's)
+	Line    uint64 // of the log, over all segments; checkpoints: number of the entry; from 1
 	Through uint64 // last line of the range, where nothing tells more precisely; else 0
 	Seq     uint64 // sequence number that the line itself states; 0 if it states none
 	Why     string // predicate of a sentence
+	before  uint64 // lines of the log that stand in earlier files
+	beyond  bool   // the range ends in a later file, or nothing says where in File Line is
 	err     error
+}
+
+// InFile is Line and Through as lines of File.
+func (b *BadRecord) InFile() (line, through uint64) {
+	return b.Line - b.before, max(b.Through, b.before) - b.before
 }
 
 func (b *BadRecord) Error() string {
 	switch {
+	case b.File == hashesName:
+		return fmt.Sprintf("records %d to %d aren't here, and the file %s %s", b.Line, b.Through, hashesName, b.Why)
 	case b.File == checkpointName:
 		return "checkpoint " + b.Why
 	case b.File == witnessName:
 		return fmt.Sprintf("witness checkpoint %d %s", b.Line, b.Why)
+	}
+	line, through := b.InFile()
+	switch {
+	case b.beyond && b.Through > b.Line:
+		return fmt.Sprintf("records %d to %d, from %s line %d on: %s", b.Line, b.Through, b.File, line, b.Why)
+	case b.beyond:
+		return fmt.Sprintf("%s: record %d %s", b.File, b.Line, b.Why)
 	case b.Through > b.Line:
-		return fmt.Sprintf("%s lines %d to %d: %s", b.File, b.Line, b.Through, b.Why)
+		return fmt.Sprintf("%s lines %d to %d: %s", b.File, line, through, b.Why)
 	case b.Seq != 0:
-		return fmt.Sprintf("%s line %d (seq %d) %s", b.File, b.Line, b.Seq, b.Why)
+		return fmt.Sprintf("%s line %d (seq %d) %s", b.File, line, b.Seq, b.Why)
+	case b.before > 0:
+		return fmt.Sprintf("%s line %d (record %d) %s", b.File, line, b.Line, b.Why)
 	default:
-		return fmt.Sprintf("%s line %d %s", b.File, b.Line, b.Why)
+		return fmt.Sprintf("%s line %d %s", b.File, line, b.Why)
 	}
 }
 
 func (b *BadRecord) Unwrap() error { return b.err }
 
+// badLine is of the log; locate says in which file.
 func badLine(line, seq uint64, format string, a ...any) *BadRecord {
-	return &BadRecord{File: eventsName, Line: line, Seq: seq, Why: fmt.Sprintf(format, a...)}
+	return &BadRecord{Line: line, Seq: seq, Why: fmt.Sprintf(format, a...)}
+}
+
+// Bad names records of the log in dir, from the one called line through another one, or
+// only the former where through is 0.
+func Bad(dir string, line, through uint64, why string) *BadRecord {
+	b := &BadRecord{Line: line, Through: through, Why: why}
+	b.locate(dir)
+	return b
+}
+
+// locate gives a *BadRecord of the log in dir, in err, the name of the file that has it.
+func locate(dir string, err error) error {
+	var bad *BadRecord
+	if errors.As(err, &bad) && bad.File == "" {
+		bad.locate(dir)
+	}
+	return err
+}
+
+func (b *BadRecord) locate(dir string) {
+	b.File = segment.Current
+	if file, first, end, err := segment.At(dir, b.Line, opens); err == nil {
+		b.File, b.before, b.beyond = file, first-1, b.Through >= end
+	}
 }
 
 // notSigned is said of a record whose hash differs from the signed one.
@@ -58,11 +103,13 @@ var errRoot = errors.New("root differs")
 // checkpoint on the way.
 type replay struct {
 	tree    tree
-	witness *witnessReader // nil without witness
-	next    witnessed      // not reached yet; number 0 at the end
-	agreed  witnessed      // the last that agreed; number 0 for none
-	cut     bool           // the witness ends in an incomplete entry
-	knowing
+	witness *witnessReader   // nil without witness
+	next    witnessed        // not reached yet; number 0 at the end
+	agreed  witnessed        // the last that agreed; number 0 for none
+	cut     bool             // the witness ends in an incomplete entry
+	knowing                  // of the database
+	since   knowing          // of who verified it before
+	absent  []segment.Absent // lines that hashes stood in for
 }
 
 // begin reads the first witnessed checkpoint.
@@ -102,37 +149,88 @@ func (p *replay) compare() error {
 	return nil
 }
 
-func (p *replay) add(line []byte, store func(tlog.Hash)) error {
-	p.tree.add(tlog.RecordHash(line), store)
+func (p *replay) add(leaf tlog.Hash, store func(tlog.Hash)) error {
+	p.tree.add(leaf, store)
 	p.look(&p.tree)
+	p.since.look(&p.tree)
 	return p.compare()
 }
 
-// walk adds the lines that c covers, calling each with every line first, and
-// compares the root at the end. It returns a *BadRecord, or errRoot where a
-// checkpoint is contradicted, which explain can turn into one.
-func (p *replay) walk(r *lineReader, c checkpoint, each func(n uint64, line []byte) error, store func(tlog.Hash)) error {
-	for p.tree.size < c.size {
-		n := p.tree.size + 1
-		line, err := r.next()
-		switch {
-		case errors.Is(err, io.EOF):
+// walk adds the lines that c covers, which r is about to read, and compares the root at
+// the end. It has each block judged first, and calls each with every line before that is
+// added. It returns a *BadRecord, or errRoot where a checkpoint is contradicted, which
+// explain can turn into one.
+//
+// For lines that are absent the hashes that dir's file has of them stand in: that all
+// together give c's root proves them.
+func (p *replay) walk(dir *os.Root, r *segment.Reader, c checkpoint, judge func(*block), each func(b *block, i int) error, store func(tlog.Hash)) error {
+	err := sweep(r, c.size, judge, func(b *block) error {
+		for i := range b.ends {
+			if err := each(b, i); err != nil {
+				return err
+			}
+			if err := p.add(b.leaves[i], store); err != nil {
+				return err
+			}
+		}
+		var absent *segment.Absent
+		var unreadable *segment.Unreadable
+		switch n := p.tree.size + 1; {
+		case b.err == nil:
+			return nil
+		case errors.As(b.err, &absent) && absent.To >= c.size: // nobody moves away what is written
+			return badLine(n, 0, "is missing: the log ends before it, %d records were signed; if its segment was moved away, put it back", c.size)
+		case errors.As(b.err, &absent):
+			return p.stand(dir, *absent, store)
+		case errors.Is(b.err, io.EOF):
 			return badLine(n, 0, "is missing: the log ends before it, %d records were signed", c.size)
-		case errors.Is(err, errCut), errors.Is(err, errLong):
-			return badLine(n, 0, "%s", err)
-		case err != nil:
-			return fmt.Errorf("read %s: %w", eventsName, err)
+		case errors.As(b.err, &unreadable):
+			return b.bad(n, fmt.Sprintf("can't be read: the file was cut or changed after it was compressed (%v)", errors.Unwrap(unreadable)))
+		case errors.Is(b.err, segment.ErrCut), errors.Is(b.err, segment.ErrLong), errors.Is(b.err, segment.ErrBeyond), errors.Is(b.err, segment.ErrEmpty):
+			return b.bad(n, b.err.Error())
+		default:
+			return b.err
 		}
-		if err := each(n, line); err != nil {
-			return err
-		}
-		if err := p.add(line, store); err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return err
 	}
 	if p.tree.root() != c.root {
 		return errRoot
 	}
+	return nil
+}
+
+// bad is of what stands in the place of line n, where the block ends.
+func (b *block) bad(n uint64, why string) *BadRecord {
+	if b.head == 0 {
+		return badLine(n, 0, "%s", why)
+	}
+	return &BadRecord{File: b.file, Line: n, before: b.head - 1, Why: why}
+}
+
+// stand adds the hashes of lines that are absent.
+func (p *replay) stand(dir *os.Root, a segment.Absent, store func(tlog.Hash)) error {
+	f, ok, err := openHashes(dir)
+	if err != nil {
+		return err
+	}
+	if ok {
+		defer f.Close()
+		for l := leavesFrom(f, a.From); ok && l.n <= a.To; {
+			var leaf tlog.Hash
+			if leaf, ok = l.next(); !ok {
+				break
+			}
+			if err := p.add(leaf, store); err != nil {
+				return err
+			}
+		}
+	}
+	if !ok {
+		return &BadRecord{File: hashesName, Line: a.From, Through: a.To, Why: "hasn't got their hashes, by which the rest could be proven: put it or their segments back"}
+	}
+	p.absent = append(p.absent, a)
 	return nil
 }
 
@@ -164,7 +262,7 @@ func (p *replay) finish(c checkpoint, v note.Verifier) error {
 // doesn't.
 func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure error) error {
 	var bad *BadRecord
-	if errors.As(failure, &bad) && bad.File != eventsName {
+	if errors.As(failure, &bad) && (bad.File == checkpointName || bad.File == witnessName || bad.File == hashesName) {
 		return failure
 	}
 	if bad == nil && !errors.Is(failure, errRoot) {
@@ -206,87 +304,83 @@ func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure er
 	if from == to {
 		return badLine(from, seqAt(dir, from), notSigned)
 	}
-	return &BadRecord{File: eventsName, Line: from, Through: to, Why: why}
-}
-
-// cachedLeaves calls each with the leaf hashes that the cache holds for the
-// first size lines, until each returns false; ok says whether it had them all.
-func cachedLeaves(dir *os.Root, size uint64, each func(n uint64, leaf tlog.Hash) bool) (ok bool, err error) {
-	f, err := dir.Open(hashesName)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, 64<<10)
-	for n := uint64(1); n <= size; n++ {
-		var leaf tlog.Hash
-		if _, err := io.ReadFull(r, leaf[:]); err != nil {
-			return false, nil
-		}
-		if !each(n, leaf) {
-			return true, nil
-		}
-		if _, err := r.Discard((storedFor(n) - 1) * tlog.HashSize); err != nil {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// cacheAgrees says whether the cached leaf hashes alone give c's root, which
-// makes each of them as good as signed.
-func cacheAgrees(dir *os.Root, c checkpoint) (bool, error) {
-	var t tree
-	ok, err := cachedLeaves(dir, c.size, func(_ uint64, leaf tlog.Hash) bool {
-		t.add(leaf, nil)
-		return true
-	})
-	return ok && t.root() == c.root, err
+	return &BadRecord{Line: from, Through: to, Why: why}
 }
 
 // firstChanged returns the first line whose leaf hash isn't the signed one, 0
-// if none differs; known says whether the cache could tell.
+// if none differs; known says whether the file of hashes could tell.
 func firstChanged(dir *os.Root, c checkpoint) (changed uint64, known bool, err error) {
-	known, err = cacheAgrees(dir, c)
-	if err != nil || !known {
-		return 0, false, err
-	}
-	f, err := dir.Open(eventsName)
-	if err != nil {
+	f, ok, err := openHashes(dir)
+	if err != nil || !ok {
 		return 0, false, err
 	}
 	defer f.Close()
-	lines := newLineReader(f)
-	_, err = cachedLeaves(dir, c.size, func(n uint64, leaf tlog.Hash) bool {
-		line, err := lines.next()
-		if err != nil || tlog.RecordHash(line) != leaf {
-			changed = n
-			return false
+	if !hashesAgree(f, c) {
+		return 0, false, nil
+	}
+	r, err := openSegments(dir, 1)
+	if errors.Is(err, os.ErrNotExist) {
+		return 1, true, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	defer r.Close()
+	leaves := leavesFrom(f, 1)
+	err = sweep(r, c.size, nil, func(b *block) error {
+		for i := range b.ends {
+			if leaf, ok := leaves.next(); !ok || leaf != b.leaves[i] {
+				changed = leaves.n - 1
+				return errSwept
+			}
 		}
-		return true
+		var absent *segment.Absent
+		switch {
+		case b.err == nil:
+			return nil
+		case errors.As(b.err, &absent) && absent.To < c.size:
+			leaves = leavesFrom(f, absent.To+1)
+			return nil
+		}
+		changed = leaves.n
+		return errSwept
 	})
+	if errors.Is(err, errSwept) {
+		err = nil
+	}
 	return changed, true, err
+}
+
+// openSegments reads the log in dir from the segment that has record from.
+func openSegments(dir *os.Root, from uint64) (*segment.Reader, error) {
+	return segment.Open(dir.Name(), from, opens)
+}
+
+// opens is a segment.Opening: of the log's first line, and of one that the writer makes
+// when it seals a segment.
+func opens(line []byte) uint64 {
+	n := statedSeq(line)
+	if n > 1 && !bytes.Contains(line, []byte(`,"type":"`+LogSegment+`"`)) { // no text has a quote that isn't escaped
+		return 0
+	}
+	return n
 }
 
 // seqAt returns the sequence number that line n states, 0 if it states none.
 func seqAt(dir *os.Root, n uint64) uint64 {
-	f, err := dir.Open(eventsName)
+	r, err := openSegments(dir, n)
 	if err != nil {
 		return 0
 	}
-	defer f.Close()
-	for r := newLineReader(f); ; n-- {
-		line, err := r.next()
-		if err != nil {
-			return 0
-		}
-		if n == 1 {
-			return statedSeq(line)
-		}
+	defer r.Close()
+	if r.Pass(n-1) != nil || r.N() != n-1 {
+		return 0
 	}
+	line, err := r.Next()
+	if err != nil {
+		return 0
+	}
+	return statedSeq(line)
 }
 
 // statedSeq returns the sequence number that stands at its place in a line

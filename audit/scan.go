@@ -18,38 +18,31 @@ import (
 // Recording, too. Lines of other
 // types are passed over unread. A line in a form that the log doesn't write is
 // yielded as a *BadRecord if it would be of those types as far as it can be told, and
-// reading goes on; any other error ends the sequence. It proves nothing: that is
-// Verify's.
+// otherwise errors are as Read's. It proves nothing: that is Verify's.
 func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f, size, err := openEvents(dir)
+		r, err := openEvents(dir, 1)
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
-		defer f.Close()
+		defer r.Close()
 		s := scanner{types: types, seen: map[string]string{}}
-		for r := (&eventReader{lines: newLineReader(f), size: size}); ; {
+		for {
 			line, err := r.next()
-			switch {
-			case errors.Is(err, io.EOF):
+			if errors.Is(err, io.EOF) {
 				return
-			case errors.Is(err, errLong):
-				if !yield(Event{}, badLine(r.line, 0, "%s", err)) {
-					return
+			}
+			var e Event
+			if err == nil {
+				wanted := false
+				if e, wanted, err = s.event(line); err != nil {
+					e, err = Event{}, r.bad(r.N(), statedSeq(line), err)
+				} else if !wanted {
+					continue
 				}
-				continue
-			case err != nil:
-				yield(Event{}, err)
-				return
 			}
-			e, wanted, err := s.event(line)
-			if err != nil {
-				e, err = Event{}, badLine(r.line, statedSeq(line), "%s", err)
-			} else if !wanted {
-				continue
-			}
-			if !yield(e, err) {
+			if !yield(e, err) || err != nil && !Told(err) {
 				return
 			}
 		}

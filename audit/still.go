@@ -3,15 +3,11 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Still is a log that is only looked at, as Open would take it up.
@@ -24,7 +20,7 @@ func Inspect(dir string, o Options) (_ *Still, err error) {
 	l := &Log{disk: realDisk{}, still: true}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("open audit log %s: %w", dir, err)
+			err = fmt.Errorf("open audit log %s: %w", dir, locate(dir, err))
 			l.release()
 		}
 	}()
@@ -71,23 +67,19 @@ func (s *Still) Before() ([]*Past, error) { return s.l.Before() }
 // Position is what the log would be after a start.
 func (s *Still) Position() Position { return s.l.Position() }
 
-// At is what the log was when it had size records; ok is false where it never had.
+// At is as Log's, also where a start has to mend the file of hashes first.
 func (s *Still) At(size uint64) (p Position, ok bool, err error) {
-	if size > s.Position().Size {
-		return Position{}, false, nil
+	if p, ok, err = s.l.At(size); ok || err != nil || size > s.Position().Size {
+		return p, ok, err
 	}
-	if _, err := s.l.events.Seek(0, io.SeekStart); err != nil {
-		return Position{}, false, err
+	roots, err := rootsAt(s.l.dir, size)
+	if Told(err) {
+		return p, false, nil
 	}
-	var t tree
-	for lines := newLineReader(bufio.NewReader(s.l.events)); t.size < size; {
-		line, err := lines.next()
-		if err != nil {
-			return Position{}, false, fmt.Errorf("read %s: %w", eventsName, err)
-		}
-		t.add(tlog.RecordHash(line), nil)
+	if err != nil {
+		return p, false, err
 	}
-	return Position{Size: size, Root: t.root()}, true, nil
+	return Position{Size: size, Root: roots[0]}, true, nil
 }
 
 // Since yields the events after the first size records.

@@ -16,6 +16,7 @@ const (
 	PolicyRefused  Type = "policy.refused"
 	LogRecovered   Type = "log.recovered"         // appended by Open itself
 	LogGap         Type = "log.gap"               // the first record of a log that begins anew
+	LogSegment     Type = "log.segment"           // the first record of a segment but the first, appended by the log itself: the one before has Count records
 	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back
 	AlarmLogSpace  Type = "alarm.log-space"       // appended by the log itself: Reason is the Space it has now
 	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event
@@ -97,7 +98,7 @@ const (
 )
 
 var types = []Type{
-	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, AlarmBehind,
+	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogSegment, AlarmBehind,
 	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,

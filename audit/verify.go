@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"entry/audit/plain"
+	"entry/audit/segment"
 )
 
 // VerifyOptions are Verify's.
@@ -25,6 +25,9 @@ type VerifyOptions struct {
 	// Known is what a database knows of the log; zero for nothing. It has to be read
 	// before the call: a running server's log is never behind it.
 	Known Position
+	// Since is a signed checkpoint of an earlier verification, all of what it covers being
+	// known to hold: then only what came after is read. Nil means that nothing is known.
+	Since []byte
 	// Copies says that where the files lie is nothing to the server that wrote them.
 	Copies bool
 }
@@ -38,6 +41,13 @@ type Report struct {
 	WitnessedAt time.Time // of the last witnessed record
 	Where       string    // where the witness lies, as "xfs on /dev/sdb1, mounted at /srv"; "" where that can't be told
 	NoWitness   string    // why the witness is none: see the function; "" where it is one
+
+	// Since is how many of them were known to hold, and weren't read again.
+	Since uint64
+	// Absent are records of which no segment is there. Which they were is proven, by the
+	// hashes that the log keeps of them, and what is put back is held against that; what
+	// they say isn't known.
+	Absent []segment.Absent
 
 	// Uncovered is what stands beyond the checkpoint; zero for nothing. It was never
 	// acknowledged and is no part of the log: a crash leaves such lines, a copy that
@@ -59,6 +69,9 @@ type Report struct {
 // String states the result in one line and no more than is known.
 func (r Report) String() string {
 	s := plain.Count(int(r.Events), "event") + " consistent"
+	if r.Since > 0 {
+		s += fmt.Sprintf(", the first %d by the checkpoint that was given", r.Since)
+	}
 	switch {
 	case r.Witnessed == 0:
 		s += "; not witnessed"
@@ -130,15 +143,14 @@ func verify(dir string, o VerifyOptions, v note.Verifier, p patience) (Report, e
 	if w.signed, err = readCheckpoint(root, v); err != nil {
 		return Report{}, err
 	}
-	f, err := root.Open(eventsName)
-	if errors.Is(err, os.ErrNotExist) && w.signed.size > 0 {
-		return Report{}, badLine(1, 0, "is missing: there is no such file, %d records were signed", w.signed.size)
+	if len(o.Since) > 0 {
+		rep, ok, err := w.incremental()
+		if ok || err != nil {
+			return rep, locate(dir, err)
+		}
 	}
-	if err != nil {
-		return Report{}, err
-	}
-	defer f.Close()
-	return w.run(f)
+	rep, err := w.run()
+	return rep, locate(dir, err)
 }
 
 func openIn(dir, name string) (*os.File, error) {
@@ -156,7 +168,8 @@ func readCheckpoint(dir *os.Root, v note.Verifier) (checkpoint, error) {
 	signed, err := readSmall(dir, checkpointName, maxCheckpoint)
 	if errors.Is(err, os.ErrNotExist) {
 		// A new log gets its first checkpoint before its first record.
-		if info, err := dir.Stat(eventsName); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		info, err := dir.Stat(segment.Current)
+		if (errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0) && segment.Only(dir.Name()) {
 			return checkpoint{}, fmt.Errorf("there is no audit log: %w", os.ErrNotExist)
 		}
 		return checkpoint{}, &BadRecord{File: checkpointName, Why: "is missing though the log has records"}
@@ -180,45 +193,76 @@ type verification struct {
 	v       note.Verifier
 	signed  checkpoint
 	replay  replay
-	order   order
-	agreed  time.Time // of the last record that a witnessed checkpoint covers
-	path    string
-	gaps    []GapReport
-	aside   []Aside
+	judging
+	agreed time.Time // of the last record that a witnessed checkpoint covers
+	path   string
+	gaps   []GapReport
+	aside  []Aside
 }
 
 // run judges the log. What its checkpoint doesn't cover may be on its way: so the
 // checkpoint, and the witness before it, are read again for a while. No lock is asked,
 // because anybody can hold one.
-func (w *verification) run(events *os.File) (Report, error) {
-	lines := newLineReader(events)
+func (w *verification) run() (Report, error) {
+	if err := w.replay.begin(); err != nil {
+		return Report{}, w.replay.explain(w.dir, w.signed, w.v, err)
+	}
+	return w.runFrom()
+}
+
+// runFrom is run where some records are known, and witnessed checkpoints of them passed.
+func (w *verification) runFrom() (Report, error) {
 	p := &w.replay
-	if err := p.begin(); err != nil {
-		return Report{}, p.explain(w.dir, w.signed, w.v, err)
-	}
-	if err := w.judge(lines); err != nil {
-		return Report{}, err
-	}
-	info, err := events.Stat()
+	r, err := w.open()
 	if err != nil {
 		return Report{}, err
 	}
-	off, end, patient := lines.off, info.Size(), w.until(info.ModTime())
-	for (off < end || p.cut) && w.now().Before(patient) {
+	defer func() {
+		if r != nil {
+			r.Close()
+		}
+	}()
+	if err := w.judge(r); err != nil {
+		return Report{}, err
+	}
+	more, err := w.more(r, nil)
+	if err != nil {
+		return Report{}, err
+	}
+	for patient := w.until(more.written); (more.any() || p.cut) && w.now().Before(patient); {
 		w.sleep(growEvery)
 		if err := w.readOn(); err != nil {
 			return Report{}, err
 		}
-		lines = newLineReader(io.NewSectionReader(events, off, math.MaxInt64-off))
-		if err := w.judge(lines); err != nil {
+		if more.sealed { // where r is in the file isn't known
+			r.Close()
+			r, err = w.open()
+		} else {
+			err = r.Follow()
+		}
+		if err != nil {
 			return Report{}, err
 		}
-		off += lines.off
+		if err := w.judge(r); err != nil {
+			return Report{}, err
+		}
+		if more, err = w.more(r, more); err != nil {
+			return Report{}, err
+		}
+	}
+	if more.sealed {
+		return Report{}, badLine(w.signed.size+1, 0, "stands in a sealed segment, and no checkpoint covers it: it was added, or the checkpoint is an older one")
 	}
 	if err := p.judge(w.signed.size); err != nil {
 		return Report{}, err
 	}
-	rep := Report{Events: w.signed.size, Root: w.signed.root, Last: w.order.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.gaps, Aside: w.aside}
+	if k := p.since; p.since.judge(w.signed.size) != nil {
+		return Report{}, &BadRecord{Line: 1, Through: k.known.Size, Why: "the checkpoint to go on from contradicts them: another history was signed"}
+	}
+	if err := w.strays(); err != nil {
+		return Report{}, err
+	}
+	rep := Report{Events: w.signed.size, Root: w.signed.root, Last: w.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.allGaps(), Aside: w.aside, Absent: p.absent}
 	if p.agreed.size == w.signed.size {
 		rep.WitnessedAt = rep.Last
 	}
@@ -228,83 +272,53 @@ func (w *verification) run(events *os.File) (Report, error) {
 	if rep.WitnessCut, err = w.witnessCut(); err != nil {
 		return Report{}, err
 	}
-	if off < end {
-		if rep.Uncovered, err = uncovered(io.NewSectionReader(events, off, end-off)); err != nil {
+	if more.any() {
+		if rep.Uncovered, err = uncovered(io.NewSectionReader(more.file, more.from, more.end-more.from)); err != nil {
 			return Report{}, err
 		}
 	}
 	return rep, lookAfter(w.dir, rep.Aside)
 }
 
+// open reads the log from the first record that isn't judged yet.
+func (w *verification) open() (*segment.Reader, error) {
+	size := w.replay.tree.size
+	r, err := openSegments(w.dir, size+1)
+	if errors.Is(err, os.ErrNotExist) && w.signed.size > 0 {
+		return nil, badLine(1, 0, "is missing: there is no such file, %d records were signed", w.signed.size)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, w.file = r.File(); w.file > size {
+		w.file = 0 // nothing of it is judged yet
+	}
+	if err := r.Pass(size); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
 // judge goes on to the record that the checkpoint covers.
-func (w *verification) judge(lines *lineReader) error {
-	if err := w.replay.walk(lines, w.signed, w.line, nil); err != nil {
+func (w *verification) judge(r *segment.Reader) error {
+	if err := w.replay.walk(w.dir, r, w.signed, judgeBlock, w.line, nil); err != nil {
 		return w.replay.explain(w.dir, w.signed, w.v, err)
+	}
+	if w.misplaced != nil {
+		return w.misplaced
 	}
 	return w.replay.finish(w.signed, w.v)
 }
 
-// readWitness reads the witness as far as it is now, from where that was done before.
-func (w *verification) readWitness() error {
-	if w.witness == nil {
-		return nil
-	}
-	info, err := w.witness.Stat()
-	if err != nil {
+// strays refuses files that are called like segments and are none.
+func (w *verification) strays() error {
+	names, err := segment.Stray(w.path, opens)
+	if err != nil || len(names) == 0 {
 		return err
 	}
-	w.replay.witness = w.replay.witness.on(w.witness, info.Size(), w.v.Name())
-	return nil
-}
-
-// readOn reads what was witnessed and signed since.
-func (w *verification) readOn() error {
-	if err := w.readWitness(); err != nil {
-		return err
-	}
-	c, err := readCheckpoint(w.dir, w.v)
-	if err != nil {
-		return err
-	}
-	if c.size < w.signed.size {
-		return &BadRecord{File: checkpointName, Why: fmt.Sprintf("went back from %d records to %d while it was verified", w.signed.size, c.size)}
-	}
-	w.signed = c
-	p := &w.replay
-	p.cut = false
-	if err := p.begin(); err != nil {
-		return err
-	}
-	// What was witnessed of smaller trees, after the witness was read and before the
-	// checkpoint was, is for the next run.
-	for p.next.number != 0 && p.next.size < p.tree.size {
-		if err := p.advance(); err != nil {
-			return err
-		}
-	}
-	return p.compare()
-}
-
-// patience is the time that a verification takes to see whether a log grows.
-type patience struct {
-	now   func() time.Time
-	sleep func(time.Duration)
-}
-
-const (
-	// growWait is how long a writer may take from a line to its checkpoint.
-	growWait = 5 * time.Second
-	// growEvery is how often that is looked for.
-	growEvery = 100 * time.Millisecond
-)
-
-// until is when what was written at that time isn't on its way any more.
-func (p patience) until(written time.Time) time.Time {
-	now := p.now()
-	if written.After(now) {
-		written = now // the clocks differ
-	}
-	return written.Add(growWait)
+	first, _ := segment.First(names[0])
+	return &BadRecord{File: names[0], Line: first, before: first - 1, Why: "is in no segment of the log, whose last one begins before it: the file was added"}
 }
 
 // witnessCut says whether the witness ends in a part of a checkpoint, as a crash leaves
@@ -318,50 +332,4 @@ func (w *verification) witnessCut() (bool, error) {
 		return true, nil
 	}
 	return false, &BadRecord{File: witnessName, Line: w.replay.witness.last.number + 1, Why: errWitnessCut.Error()}
-}
-
-// line judges a line by itself and by the one before it.
-func (w *verification) line(n uint64, line []byte) error {
-	if w.replay.agreed.size == n-1 {
-		w.agreed = w.order.last
-	}
-	e, err := w.order.next(n, line)
-	if err != nil {
-		return err
-	}
-	if a, ok := asideOf(e); ok {
-		w.aside = append(w.aside, a)
-	}
-	if n != 1 {
-		return nil
-	}
-	own, err := gapOf(e, strings.TrimSpace(w.o.PublicKey))
-	if err != nil {
-		return badLine(n, n, "%s", err)
-	}
-	w.gaps = gaps(w.path, own, e.Gap)
-	return nil
-}
-
-// order checks that each line follows from the one before it.
-type order struct {
-	last time.Time
-	buf  []byte
-}
-
-func (o *order) next(n uint64, line []byte) (Event, error) {
-	e, buf, err := decode(line, o.buf)
-	o.buf = buf
-	switch {
-	case err != nil:
-		return e, badLine(n, statedSeq(line), "%s", err)
-	case e.Seq > n:
-		return e, badLine(n, e.Seq, "stands where seq %d belongs: records are missing before it", n)
-	case e.Seq < n:
-		return e, badLine(n, e.Seq, "stands where seq %d belongs: it is repeated or out of order", n)
-	case e.Time.Before(o.last.Add(-maxStepBack)):
-		return e, &BadRecord{File: eventsName, Line: n, Seq: e.Seq, Why: errBack.Error(), err: errBack}
-	}
-	o.last = e.Time
-	return e, nil
 }

@@ -130,7 +130,7 @@ func (l *Log) lose(err error) {
 		if errors.As(err, &gone) {
 			e.Detail = filepath.Base(gone.Path) + " " + gone.How + "; the log ends here"
 		}
-		_ = l.commit([]*request{{bodies: [][]byte{e.appendBody(nil)}}}) // there is nowhere to say that it failed
+		_ = l.commit(l.now().UTC(), []*request{{bodies: [][]byte{e.appendBody(nil)}}}) // there is nowhere to say that it failed
 	}
 	_ = l.fail(err) // the next append returns it
 }
@@ -161,7 +161,7 @@ func (l *Log) look() {
 	default: // whoever comes to look finds the latest
 	}
 	e := Event{Type: AlarmLogSpace, Reason: now.String(), Detail: fmt.Sprintf("%s (%s)", now.means(), free)}
-	_ = l.commit([]*request{{bodies: [][]byte{e.appendBody(nil)}}}) // what fails for good says so itself; else the next one tells
+	_ = l.commit(l.now().UTC(), []*request{{bodies: [][]byte{e.appendBody(nil)}}}) // what fails for good says so itself; else the next one tells
 }
 
 // Space is how much room there is for the log. It is Ample where the log has no

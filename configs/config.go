@@ -74,6 +74,9 @@ type Audit struct {
 	// "" for none, and then nothing tells a rolled-back log from a true one.
 	// Default "witness".
 	Witness string
+	// Segment is how large the log's file gets, in bytes, before it is sealed and the next
+	// one begins; another day (UTC) begins one anyway. Default 64 MiB.
+	Segment int64
 	// Reserve is how many bytes must stay free on the log's disk and on the
 	// witness's, and the same part of their files (inodes): below that no session
 	// starts, below half of it all end, and below an eighth nobody gets in. Default

@@ -11,7 +11,7 @@ func Default() *Config {
 		Name:     "entry",
 		Policy:   "policy.d",
 		Database: Database{SQLite: "state/entry.db"},
-		Audit:    Audit{Directory: "audit", Witness: "witness", Reserve: 128 << 20, Key: "keys/audit.key", PublicKey: "keys/audit.pub", Within: 10 * time.Second},
+		Audit:    Audit{Directory: "audit", Witness: "witness", Reserve: 128 << 20, Segment: 64 << 20, Key: "keys/audit.key", PublicKey: "keys/audit.pub", Within: 10 * time.Second},
 		Recording: Recording{
 			Directory: "spool", Auditors: "keys/auditors.pub",
 			Reserve: 1 << 30, Share: 1 << 30, // bytes

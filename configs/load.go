@@ -123,11 +123,12 @@ func (r reader) listeners(c *Config, v strict.Value) {
 }
 
 func (r reader) audit(a *Audit, v, root strict.Value) {
-	f := v.Fields("directory", "witness", "reserve", "key", "agent", "public_key", "witnesses", "need", "within", "required")
+	f := v.Fields("directory", "witness", "reserve", "segment", "key", "agent", "public_key", "witnesses", "need", "within", "required")
 	v = or(v, root)
 	r.path(f, v, "directory", "audit.", &a.Directory)
 	r.optional(f, v, "witness", "audit.", &a.Witness)
 	a.Reserve = f.Get("reserve").Size(a.Reserve, leastReserve, mostBytes)
+	a.Segment = f.Get("segment").Size(a.Segment, leastSegment, mostSegment)
 	r.path(f, v, "key", "audit.", &a.Key)
 	r.optional(f, v, "agent", "audit.", &a.Agent)
 	if a.Agent != "" {
@@ -143,6 +144,8 @@ func (r reader) audit(a *Audit, v, root strict.Value) {
 // Sizes beyond 1 PiB are typing errors.
 const (
 	leastReserve = 1 << 20 // bytes
+	leastSegment = 1 << 10 // bytes: a few events
+	mostSegment  = 4 << 30 // bytes: a start reads all of it
 	mostBytes    = 1 << 50
 )
 

@@ -224,7 +224,13 @@ type event struct {
 func (s *site) events(types ...string) []event {
 	s.t.Helper()
 	var out []event
-	for line := range strings.Lines(testkit.ReadFile(s.t, s.path("audit", "events.jsonl"))) {
+	files, err := filepath.Glob(s.path("audit", "events-*.jsonl")) // a day or more before
+	testkit.Check(s.t, err)
+	all := ""
+	for _, f := range append(files, s.path("audit", "events.jsonl")) {
+		all += testkit.ReadFile(s.t, f)
+	}
+	for line := range strings.Lines(all) {
 		if !strings.HasSuffix(line, "\n") {
 			break // being written right now
 		}

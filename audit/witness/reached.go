@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/plain"
+	"entry/audit/segment"
 )
 
 // Lag is how much of a log's end may be without cosignatures where nothing is wrong: a
@@ -23,13 +24,17 @@ const Lag = time.Minute
 // records.
 type Unwitnessed struct {
 	Size        uint64    // the first so many are vouched for by enough of them
-	Since, Last time.Time // of the first record beyond them where Size isn't 0, and of the last
+	Since, Last time.Time // of the first record beyond them where Size isn't 0 and that is here, and of the last
 	Need        int
 }
 
 func (u *Unwitnessed) Error() string {
 	if u.Size == 0 {
 		return fmt.Sprintf("no record is vouched for by %d of the witnesses: whoever has the log's key could have changed them all", u.Need)
+	}
+	if u.Since.IsZero() {
+		return fmt.Sprintf("the records from seq %d on (up to %s) are vouched for by fewer than %d of the witnesses: whoever has the log's key could have changed them",
+			u.Size+1, plain.Time(u.Last), u.Need)
 	}
 	return fmt.Sprintf("the records from seq %d on (%s to %s) are vouched for by fewer than %d of the witnesses: whoever has the log's key could have changed them",
 		u.Size+1, plain.Time(u.Since), plain.Time(u.Last), u.Need)
@@ -83,7 +88,7 @@ func (r Reach) agrees(dir string, rep audit.Report) (bool, error) {
 func contradicted(dir string, r Reach, key note.Verifier, rep audit.Report) error {
 	who := fmt.Sprintf("the witness %s cosigned %d records at %s", plain.Word(r.Name), r.Size, plain.Time(r.At))
 	if r.Size > rep.Events {
-		return &audit.BadRecord{File: "events.jsonl", Line: rep.Events + 1, Why: "is missing: the log was put back to an older state, " + who}
+		return audit.Bad(dir, rep.Events+1, 0, "is missing: the log was put back to an older state, "+who)
 	}
 	var sizes []uint64
 	var roots []tlog.Hash
@@ -101,18 +106,18 @@ func contradicted(dir string, r Reach, key note.Verifier, rep audit.Report) erro
 	if err != nil {
 		return err
 	}
-	bad := &audit.BadRecord{File: "events.jsonl", Line: 1, Through: r.Size, Why: who + ", and they were others: at least one was changed, added or dropped, and the log signed again"}
+	from, to := uint64(1), r.Size
 	for i := range sizes {
 		if have[i] != roots[i] {
-			bad.Through = sizes[i]
+			to = sizes[i]
 			break
 		}
-		bad.Line = sizes[i] + 1
+		from = sizes[i] + 1
 	}
-	if bad.Line == bad.Through {
-		bad.Through, bad.Why = 0, "is not the record that the witness "+plain.Word(r.Name)+" cosigned: it was changed, or others dropped or added, and the log signed again"
+	if from == to {
+		return audit.Bad(dir, from, 0, "is not the record that the witness "+plain.Word(r.Name)+" cosigned: it was changed, or others dropped or added, and the log signed again")
 	}
-	return bad
+	return audit.Bad(dir, from, to, who+", and they were others: at least one was changed, added or dropped, and the log signed again")
 }
 
 // enough asks for need witnesses behind every record that is older than Lag.
@@ -133,6 +138,10 @@ func enough(dir string, rep audit.Report, all []Reach, need int) error {
 		return &Unwitnessed{Last: rep.Last, Need: need}
 	}
 	first, err := audit.EventAt(dir, covered+1)
+	var absent *segment.Absent
+	if errors.As(err, &absent) { // it is old enough to have been moved away
+		return &Unwitnessed{Size: covered, Last: rep.Last, Need: need}
+	}
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 // logOptions are those of the audit log that cfg describes, with what signs it.
 func logOptions(cfg *configs.Config) (audit.Options, error) {
-	o := audit.Options{Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve, Known: knownTo(cfg)}
+	o := audit.Options{Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve, Segment: cfg.Audit.Segment, Known: knownTo(cfg)}
 	if cfg.Audit.Agent == "" {
 		var err error
 		o.Key, err = audit.ReadKey(cfg.Audit.Key)

@@ -1,0 +1,154 @@
+package audit
+
+import (
+	"strings"
+	"time"
+)
+
+// judgement is what was found of a block's lines, each by itself and by the one before it.
+type judgement struct {
+	times   []time.Time   // of the lines before bad
+	notable map[int]Event // by index: those that mean something to a verification
+	bad     error         // of the line behind them; nil where there is none
+}
+
+// judgeBlock judges a block by itself.
+func judgeBlock(b *block) {
+	j := &b.judged
+	j.times, j.notable = make([]time.Time, 0, len(b.ends)), map[int]Event{}
+	var o order
+	for i := range b.ends {
+		n := b.first + uint64(i)
+		e, err := o.next(n, b.line(i))
+		if err != nil {
+			j.bad = err
+			return
+		}
+		j.times = append(j.times, e.Time)
+		if n == 1 || b.begins[i] || e.Type == LogRecovered {
+			j.notable[i] = e
+		}
+	}
+}
+
+// judging goes through judgements in order.
+type judging struct {
+	last  time.Time // of the last event
+	file  uint64    // number of the first line of the file that has it; 0 where nothing says so
+	began bool      // with the log's first record
+
+	// misplaced is the first file that isn't a whole segment; nil where all are. It counts
+	// once the records are proven: else one of them that was changed may say so.
+	misplaced *BadRecord
+}
+
+// line takes in what was found of a line.
+func (w *verification) line(b *block, i int) error {
+	n, j := b.first+uint64(i), &b.judged
+	if w.replay.agreed.size == n-1 {
+		w.agreed = w.last
+	}
+	if i == len(j.times) {
+		return j.bad
+	}
+	if i == 0 && j.times[0].Before(w.last.Add(-maxStepBack)) {
+		return backward(n, statedSeq(b.line(0)))
+	}
+	w.last = j.times[i]
+	e, ok := j.notable[i]
+	if !ok {
+		return nil
+	}
+	if a, ok := asideOf(e); ok {
+		w.aside = append(w.aside, a)
+	}
+	if b.begins[i] {
+		bad := w.begins(n, e)
+		if w.misplaced == nil {
+			w.misplaced = bad
+		}
+	}
+	if n != 1 {
+		return nil
+	}
+	w.began = true
+	own, err := gapOf(e, strings.TrimSpace(w.o.PublicKey))
+	if err != nil {
+		return badLine(n, n, "%s", err)
+	}
+	w.gaps = gaps(w.path, own, e.Gap)
+	return nil
+}
+
+// allGaps are the log's, as far as its first record is here to say. A log that began anew
+// is called so: that its record isn't here counts as a gap, too.
+func (w *verification) allGaps() []GapReport {
+	if w.began || w.signed.size == 0 {
+		return w.gaps
+	}
+	key := strings.TrimSpace(w.o.PublicKey)
+	if e, err := EventAt(w.path, 1); err == nil { // it was verified before
+		if own, err := gapOf(e, key); err == nil {
+			return gaps(w.path, own, e.Gap)
+		}
+	}
+	if numbered.MatchString(w.v.Name()) {
+		return []GapReport{{ID: gapID("absent", key), Missing: "the log began anew, and its first record, which says after what, isn't here"}}
+	}
+	return nil
+}
+
+// begins judges the first line of a file, which the writer makes when it seals the segment
+// before: so none can lose its beginning or its end and pass for another one.
+func (w *verification) begins(n uint64, e Event) *BadRecord {
+	before := w.file
+	w.file = n
+	if n == 1 {
+		return nil
+	}
+	if e.Type != LogSegment || e.Count < 1 || uint64(e.Count) >= n {
+		return badLine(n, e.Seq, "begins a file, and isn't what a segment begins with: the file was cut, split or renamed")
+	}
+	first := n - uint64(e.Count) // of the segment before
+	hole := n
+	if a := w.replay.absent; len(a) > 0 && a[len(a)-1].To == n-1 {
+		hole = a[len(a)-1].From
+	}
+	switch {
+	case first < hole && hole < n:
+		b := badLine(hole, 0, "the file was cut at its end: its segment has records %d to %d", first, n-1)
+		b.Through = n - 1
+		return b
+	case hole == n && before > 0 && first != before:
+		return badLine(before, 0, "begins a file in the middle of a segment, which has records %d to %d: it was split", first, n-1)
+	}
+	return nil
+}
+
+// order checks that each line follows from the one before it.
+type order struct {
+	last time.Time
+	buf  []byte
+}
+
+func (o *order) next(n uint64, line []byte) (Event, error) {
+	e, buf, err := decode(line, o.buf)
+	o.buf = buf
+	switch {
+	case err != nil:
+		return e, badLine(n, statedSeq(line), "%s", err)
+	case e.Seq > n:
+		return e, badLine(n, e.Seq, "stands where seq %d belongs: records are missing before it", n)
+	case e.Seq < n:
+		return e, badLine(n, e.Seq, "stands where seq %d belongs: it is repeated or out of order", n)
+	case e.Time.Before(o.last.Add(-maxStepBack)):
+		return e, backward(n, e.Seq)
+	}
+	o.last = e.Time
+	return e, nil
+}
+
+// backward says that a line is earlier than the one before it.
+func backward(n, seq uint64) *BadRecord {
+	return &BadRecord{Line: n, Seq: seq, Why: errBack.Error(), err: errBack}
+}

@@ -1,0 +1,82 @@
+//go:build linux
+
+package audit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"entry/audit/segment"
+)
+
+// segmentSize is how large a segment gets, in bytes: it is read in a fraction of a second,
+// and there are few of them in a year.
+const segmentSize = 64 << 20
+
+// full tells that the segment that is written is to be sealed before what comes now gets
+// into it: it is large, or of a day (UTC) before.
+func (l *Log) full(now time.Time) bool {
+	const day = 24 * time.Hour
+	size := l.events.content.Size()
+	return size > 0 && (size >= l.most || now.Truncate(day).After(l.began.Truncate(day)))
+}
+
+// roll seals the segment that is written and begins the next one. It renames files alone:
+// what is sealed is durable, and until the next one has a line that is signed the log is
+// as it was. Where the disk has no room for another file or name, the log goes on in the
+// segment that it has.
+//
+// The hashes of what is sealed are durable from then on: a start goes on from them.
+func (l *Log) roll() error {
+	name := segment.Name(l.first)
+	if _, err := l.dir.Lstat(name); err == nil {
+		return nil // somebody put a file there, which verifying names
+	}
+	if err := l.disk.sync(l.hashes.File, true); err != nil {
+		return fmt.Errorf("seal a segment: sync hashes: %w", err)
+	}
+	next, err := l.dir.OpenFile(eventsTemp, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		err = l.disk.sync(next, false)
+	}
+	if err == nil {
+		err = l.disk.rename(l.dir, eventsName, name)
+	}
+	if err == nil {
+		if err = l.disk.rename(l.dir, eventsTemp, eventsName); err != nil {
+			if back := l.disk.rename(l.dir, name, eventsName); back != nil {
+				err = fmt.Errorf("%w, and what was renamed can't be renamed back (%v): %w", err, back, errUnsynced)
+			}
+		}
+	}
+	if err != nil {
+		if next != nil {
+			_ = next.Close() // nothing is in it
+		}
+		if noSpace(err) {
+			return nil
+		}
+		return fmt.Errorf("seal a segment: %w", err)
+	}
+	if err := l.disk.sync(l.parent, false); err != nil {
+		_ = next.Close() // nothing is in it
+		return fmt.Errorf("seal a segment: sync directory: %w", err)
+	}
+	_ = l.events.Close() // everything in it is synced
+	if l.events, err = keep(next, filepath.Join(l.path, eventsName)); err != nil {
+		return fmt.Errorf("seal a segment: %w", err)
+	}
+	l.before, l.first = l.first, l.tree.size+1
+	return nil
+}
+
+// opening is the first event of a segment but the first; ok is false where none is due.
+func (l *Log) opening() (e Event, ok bool) {
+	if l.events.content.Size() > 0 || l.tree.size == 0 {
+		return e, false
+	}
+	n := l.tree.size + 1 - l.before
+	return Event{Type: LogSegment, Count: int(n), Detail: fmt.Sprintf("follows %s, which has %d records", segment.Name(l.before), n)}, true
+}
