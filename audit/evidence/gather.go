@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"entry/audit"
+	"entry/audit/segment"
 	"entry/session/recording"
 )
 
@@ -25,6 +27,7 @@ type known struct {
 	// removed is what recording.removed says of it: its lab's retention was
 	// over, and it may be gone.
 	removed *recording.Expect
+	last    time.Time // of the last event about it
 }
 
 // maxBadLists is how many lists of ticks are named that can't be read: a spool
@@ -34,14 +37,19 @@ const maxBadLists = 3
 // gather reads the log in logDir for what it says about the recordings in dir:
 // about the one called only, with every tick, or if that is "" about all, with
 // the last tick of each. A list of a tick that isn't the one that was committed
-// is a *Mismatch. A log that can't be read gives a nil map.
-func gather(logDir, dir, only string) (map[string]*known, error) {
+// is a *Mismatch. A log that can't be read gives a nil map; absent is what isn't here of one
+// that can.
+func gather(logDir, dir, only string) (all map[string]*known, absent absences, err error) {
 	running := audit.Writing(logDir) // before the log is read: who starts meanwhile is in it
 	g := gathering{dir: dir, only: only, found: map[string]*known{}, last: map[string]recording.Expect{}}
 	for e, err := range everything(logDir) {
-		if err != nil {
-			return nil, err // audit verify is who says more
+		if !absent.event(e, err) {
+			return nil, absent, err // audit verify is who says more
 		}
+		if err != nil {
+			continue
+		}
+		g.at = e.Time
 		if e.Type == audit.ServerStarted || e.Type == audit.LogGap {
 			g.starts++
 		}
@@ -61,22 +69,32 @@ func gather(logDir, dir, only string) (map[string]*known, error) {
 		k.unended = !running && k.started && k.start == g.starts
 	}
 	for id, x := range g.last {
-		k := g.of(id)
+		k := g.found[id]
+		if k == nil {
+			k = &known{}
+			g.found[id] = k
+		}
 		k.expect = append(k.expect, x)
 	}
 	if n := len(g.bad); n > maxBadLists {
 		g.bad = append(g.bad[:maxBadLists], fmt.Errorf("and %d more", n-maxBadLists))
 	}
-	return g.found, errors.Join(g.bad...)
+	return g.found, absent, errors.Join(g.bad...)
 }
 
-// everything yields the events of a log and of those before it. What is damaged in
-// those says nothing: for that the log began anew.
+// everything yields the events of a log and of those before it, and what isn't here of
+// either. What is damaged in those before says nothing: for that the log began anew.
 func everything(logDir string) iter.Seq2[audit.Event, error] {
 	return func(yield func(audit.Event, error) bool) {
 		for _, dir := range audit.Before(logDir) {
 			for e, err := range audit.Read(dir) {
-				if err == nil && !yield(e, nil) {
+				var absent *segment.Absent
+				if errors.As(err, &absent) {
+					err = fmt.Errorf("of the log before, in %s, %w", dir, err)
+				} else if err != nil {
+					continue
+				}
+				if !yield(e, err) {
 					return
 				}
 			}
@@ -92,12 +110,15 @@ type gathering struct {
 	last      map[string]recording.Expect // of ticks, where all recordings are asked for
 	starts    int                         // of servers
 	bad       []error
+	at        time.Time // of the event that is taken in
 }
 
+// of is what is known of a recording, about which there is an event.
 func (g *gathering) of(id string) *known {
 	if g.found[id] == nil {
 		g.found[id] = &known{}
 	}
+	g.found[id].last = g.at
 	return g.found[id]
 }
 
@@ -153,6 +174,9 @@ func (g *gathering) tick(seq uint64, t *audit.Tick) {
 		switch {
 		case g.only == "":
 			g.last[c.ID] = x
+			if k := g.found[c.ID]; k != nil {
+				k.last = g.at
+			}
 		case c.ID == g.only:
 			k := g.of(c.ID)
 			k.expect = append(k.expect, x)

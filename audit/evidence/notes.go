@@ -3,9 +3,11 @@ package evidence
 import (
 	"encoding/hex"
 	"iter"
+	"slices"
 	"time"
 
 	"entry/audit"
+	"entry/audit/segment"
 	"entry/session/recording"
 )
 
@@ -49,16 +51,17 @@ type Review struct {
 type Notes struct {
 	of      map[string]Note
 	running bool // somebody writes the log
+	absent  absences
 }
 
 // ReadNotes reads what the log in logDir and those before it say of each session that
 // has ended, was ended or reviewed, where something was refused, or whose recording
-// was removed or cut by a crash.
+// was removed or cut by a crash, as far as their records are here: Lacks says which aren't.
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
 		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved, audit.RecordingAborted) {
-			if err != nil {
+			if !out.absent.event(e, err) {
 				return Notes{}, err
 			}
 			if e.Session != "" {
@@ -117,7 +120,7 @@ func (n Notes) Of(info recording.Info) (recording.State, Note) {
 	}
 	switch {
 	case note.Coverage != "" || state == recording.Live:
-	case state == recording.StateAborted, state == recording.Damaged, n.of != nil && !over && !n.running:
+	case state == recording.StateAborted, state == recording.Damaged, n.of != nil && !over && !n.running && !n.absent.after(info.Start):
 		note.Coverage = recording.Partial
 	case over && note.Refused:
 		note.Coverage = recording.Refused
@@ -130,6 +133,17 @@ func (n Notes) Of(info recording.Info) (recording.State, Note) {
 func (n Notes) KnownCut(info recording.Info) bool {
 	a := n.of[info.ID].Aborted
 	return a != nil && info.State == recording.StateAborted && a.Segments == info.Segments && a.Head == hex.EncodeToString(info.Head[:])
+}
+
+// Lacks says which records aren't here that may say more of one of these recordings.
+func (n Notes) Lacks(list []recording.Info) (out []*segment.Absent) {
+	for i := range n.absent.all {
+		a := &n.absent.all[i]
+		if slices.ContainsFunc(list, func(i recording.Info) bool { return a.until.IsZero() || a.until.After(i.Start) }) {
+			out = append(out, &a.Absent)
+		}
+	}
+	return out
 }
 
 // Removed reports whether a session's recording was removed after its lab's retention.

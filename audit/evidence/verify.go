@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -69,7 +70,12 @@ func mismatch(kind Kind, id, text string) *Mismatch {
 }
 
 // Report is what Verify found to hold.
-type Report struct{ Recordings, Live, Removed int }
+type Report struct {
+	Recordings, Live, Removed int
+	// Unjudged is how many can't be held against the log, because what it says of them may
+	// be in records that aren't here. Those that are there are whole by themselves.
+	Unjudged int
+}
 
 // String says it in words.
 func (r Report) String() string {
@@ -79,6 +85,9 @@ func (r Report) String() string {
 	}
 	if r.Removed > 0 {
 		s += fmt.Sprintf("; %d removed after their lab's retention", r.Removed)
+	}
+	if r.Unjudged > 0 {
+		s += fmt.Sprintf("; %d not held against it: what it says of them may be in records that aren't here", r.Unjudged)
 	}
 	return s
 }
@@ -93,16 +102,32 @@ func Verify(logDir, dir string) (rep Report, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return rep, err
 	}
-	known, err := gather(logDir, dir, "")
-	if known == nil {
+	about, absent, err := gather(logDir, dir, "")
+	if about == nil {
 		return rep, err
 	}
 	bad := []error{err}
+	judge := func(k *known, started time.Time, err error) bool {
+		var m *Mismatch
+		switch {
+		case errors.As(err, &m) && absent.excuse(m, k, started):
+			rep.Unjudged++
+		case err != nil:
+			bad = append(bad, err)
+		}
+		return err == nil
+	}
 	for _, i := range list {
-		k := known[i.ID]
+		k := about[i.ID]
 		if k == nil {
 			if i.State != recording.Live { // one that is just starting isn't in the log yet
-				bad = append(bad, mismatch(Unknown, i.ID, "the audit log doesn't know it"))
+				err := error(mismatch(Unknown, i.ID, "the audit log doesn't know it"))
+				if absent.at(i.Start) {
+					if _, own := new(known).verify(dir, i.ID); own != nil {
+						err = own
+					}
+				}
+				judge(nil, i.Start, err)
 			}
 			continue
 		}
@@ -110,9 +135,8 @@ func Verify(logDir, dir string) (rep Report, err error) {
 		if k.removed != nil && errors.Is(err, fs.ErrNotExist) {
 			continue // removed since it was listed
 		}
-		delete(known, i.ID)
-		if err != nil {
-			bad = append(bad, err)
+		delete(about, i.ID)
+		if !judge(k, i.Start, err) {
 			continue
 		}
 		rep.Recordings++
@@ -120,15 +144,15 @@ func Verify(logDir, dir string) (rep Report, err error) {
 			rep.Live++
 		}
 	}
-	for id, k := range known {
+	for id, k := range about {
 		if k.removed != nil {
 			rep.Removed++
-			bad = append(bad, k.verifyRemoval(id))
+			judge(k, k.last, k.verifyRemoval(id))
 			continue
 		}
 		// One that started after the listing is there by now.
 		if _, err := recording.Verify(dir, id); errors.Is(err, fs.ErrNotExist) {
-			bad = append(bad, mismatch(Missing, id, "it is missing from the spool"))
+			judge(k, k.last, mismatch(Missing, id, "it is missing from the spool"))
 		}
 	}
 	return rep, errors.Join(bad...)
@@ -213,6 +237,7 @@ const (
 	BadLog                    // the log can't be read
 	OtherLog                  // the log doesn't know the recording
 	KnowingLog                // the log's events and every tick
+	AbsentLog                 // what the log may say of it is in records that aren't here
 )
 
 // String says it for a person; "" for Nothing.
@@ -224,6 +249,8 @@ func (a Against) String() string {
 		return "by itself: the audit log can't be read"
 	case OtherLog:
 		return "by itself: the audit log doesn't know it"
+	case AbsentLog:
+		return "by itself: the records of the audit log from then aren't here"
 	case KnowingLog:
 		return "against the audit log"
 	}
@@ -245,10 +272,12 @@ func VerifyOne(logDir, dir string, listed recording.Info) (v Verdict, err error)
 	k := &known{}
 	var lists error
 	if logDir != "" {
-		all, gerr := gather(logDir, dir, listed.ID)
+		all, absent, gerr := gather(logDir, dir, listed.ID)
 		switch {
 		case all == nil:
 			v.Against = BadLog
+		case all[listed.ID] == nil && absent.at(listed.Start):
+			v.Against, lists = AbsentLog, gerr
 		case all[listed.ID] == nil:
 			v.Against, lists = OtherLog, gerr
 		default:

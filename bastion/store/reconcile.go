@@ -4,12 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"time"
 
 	"entry/audit"
+	"entry/audit/segment"
 )
 
 // Log is the audit log of this process. *audit.Log implements it.
@@ -212,14 +214,18 @@ func (r *reconciling) read(log interface {
 }) error {
 	l := r.replayed
 	if !l.known && !l.chained { // by time, if at all
+		var away *segment.Absent
 		for e, err := range log.Since(0) {
-			var bad *audit.BadRecord
-			if err != nil && !errors.As(err, &bad) {
+			if err != nil && !audit.Told(err) {
 				return err
 			}
 			if l.marked = err == nil && e.Change != nil; l.marked {
 				break
 			}
+			_ = errors.As(err, &away)
+		}
+		if !l.marked && away != nil && l.past == nil {
+			return notHere(away) // what it has may be of another database
 		}
 		if !l.marked {
 			return nil // the first database of this log, as far as anybody can tell
@@ -229,7 +235,14 @@ func (r *reconciling) read(log interface {
 	for e, err := range log.Since(l.from.done) {
 		l.read++
 		var bad *audit.BadRecord
+		var away *segment.Absent
 		switch {
+		case errors.As(err, &away) && l.past == nil:
+			return notHere(away)
+		case errors.As(err, &away):
+			l.unreadable = append(l.unreadable, away.From)
+			l.read += away.To - away.From
+			continue
 		case errors.As(err, &bad) && l.past != nil:
 			l.unreadable = append(l.unreadable, l.read)
 			continue
@@ -249,6 +262,11 @@ func (r *reconciling) read(log interface {
 		}
 	}
 	return nil
+}
+
+// notHere says of records that the database lacks that their segment isn't there.
+func notHere(a *segment.Absent) *NotReplayed {
+	return &NotReplayed{Seq: a.From, Why: fmt.Sprintf("its segment of the audit log was moved away: put back what has the records %d to %d for this start", a.From, a.To)}
 }
 
 func (r *reconciling) event(e audit.Event) error {

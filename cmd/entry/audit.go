@@ -212,8 +212,8 @@ func auditLogDir(cmd *cobra.Command) (string, error) {
 	return dir, err
 }
 
-// listEvents prints events and returns how many. Lines that are no events are
-// told on stderr, the rest is still shown, and the result is a failure.
+// listEvents prints events and returns how many. Records that aren't here and lines that
+// are no events are told on stderr; of the latter the rest is still shown, and the result is a failure.
 func listEvents(cmd *cobra.Command, list iter.Seq2[audit.Event, error]) (n int, err error) {
 	asJSON, err := cmd.Flags().GetBool("json")
 	if err != nil {
@@ -225,6 +225,8 @@ func listEvents(cmd *cobra.Command, list iter.Seq2[audit.Event, error]) (n int, 
 	for e, err := range list {
 		var bad *audit.BadRecord
 		switch {
+		case tellAbsent(cmd, err):
+			continue
 		case errors.As(err, &bad):
 			damaged++
 			fmt.Fprintf(cmd.ErrOrStderr(), "entry: %v\n", err)

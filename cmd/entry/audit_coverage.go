@@ -80,6 +80,9 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 	var masked recording.Missing
 	masking, damaged, lost := 0, 0, 0
 	for c, err := range evidence.Coverage(dir, from) {
+		if tellAbsent(cmd, err) {
+			continue
+		}
 		if err != nil {
 			if damaged++; damaged == 1 {
 				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error()))

@@ -138,6 +138,9 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 			sealed++
 			continue
 		}
+		if tellAbsent(cmd, err) {
+			continue
+		}
 		if err != nil {
 			bad++
 			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error())) // the failure comes at the end

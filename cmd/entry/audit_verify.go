@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,11 +16,12 @@ import (
 	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/plain"
+	"entry/audit/segment"
 	"entry/audit/witness"
 )
 
 func auditVerifyCmd() *cobra.Command {
-	var key, spool string
+	var key, spool, since string
 	var vouched vouchers
 	var accepted []string
 	cmd := &cobra.Command{
@@ -60,11 +62,24 @@ They are no fault and count for nothing; verify tells how many there are, with t
 SHA-256, once it has waited up to five seconds for the checkpoint of a running server. The next start moves them to a file of their own beside the log and puts that
 on record, and verify tells that for ever.
 
+The log is a row of files: events.jsonl is written, those called events-… are
+sealed. Any tool may compress these (.gz, .zst), move them to the folder
+"archive" beside them, which may be a mount or a link, or away. All that are
+there are verified, on all cores. Of those that aren't, verify tells which
+records they have: their hashes are kept and proven, and what comes back is held
+against them. One that was cut, split or renamed is named, and is a failure.
+
+--since-checkpoint FILE goes on from an earlier verification: FILE is a copy of
+the file "checkpoint" in the log's directory, made before that. What it covers
+isn't read again, but proven to be the beginning of the log; recordings aren't
+looked at.
+
 Only the files and the public key are needed, on any machine: --log, --witness,
 --public-key and --recordings name copies. Take the copy of the checkpoint
 before the copy of the events.`,
 		Example: `  entry audit verify
   entry audit verify --log copy/audit --witness copy/wit --public-key audit.pub
+  entry audit verify --since-checkpoint verified-on-monday
   entry audit verify --witness witness.example.org+024fd97b+BEwchu… --need 1`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -88,7 +103,13 @@ before the copy of the events.`,
 					return err
 				}
 			}
-			if !exists(filepath.Join(dir, "events.jsonl")) && (o.Witness == "" || !exists(filepath.Join(o.Witness, "checkpoints"))) {
+			if since != "" {
+				if o.Since, err = readCheckpointFile(since); err != nil {
+					return err
+				}
+				spool = ""
+			}
+			if !segment.Exist(dir) && (o.Witness == "" || !exists(filepath.Join(o.Witness, "checkpoints"))) {
 				return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", dir), noLogYet)
 			}
 			rep, err := audit.Verify(dir, o)
@@ -113,6 +134,9 @@ before the copy of the events.`,
 					fmt.Fprintln(cmd.OutOrStdout(), g)
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), rep)
+				for _, a := range rep.Absent {
+					fmt.Fprintf(cmd.OutOrStdout(), "%v; which they were is proven, what they say isn't known\n", &a)
+				}
 				vouched.tell(cmd.OutOrStdout())
 				tellUnsigned(cmd.OutOrStdout(), rep)
 				if spool != "" && (err == nil || kept.Recordings > 0) {
@@ -153,9 +177,21 @@ before the copy of the events.`,
 	}
 	cmd.Flags().StringArrayVar(&accepted, "gap", nil, "`ID` of a gap that you accept; once for each")
 	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
+	cmd.Flags().StringVar(&since, "since-checkpoint", "", "`FILE` with a checkpoint verified before: read only what came after")
 	vouched.flags(cmd)
 	cmd.Flags().StringVar(&spool, "recordings", "", "`DIR` of recordings to hold against the log, with --log")
 	return cmd
+}
+
+// readCheckpointFile reads a checkpoint that somebody has kept.
+func readCheckpointFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	defer f.Close()
+	const most = 4 << 10 // bytes; more is no checkpoint
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // maxAsides is of how many starts verify tells what they set aside.
@@ -212,6 +248,7 @@ func verifyPlace(cmd *cobra.Command, keyFile string, vouched *vouchers) (string,
 type verdict struct {
 	Consistent  bool       `json:"consistent"`
 	Events      uint64     `json:"events,omitempty"`
+	Since       uint64     `json:"since,omitempty"` // the first so many weren't read again
 	Last        *time.Time `json:"last,omitempty"`
 	Witnessed   uint64     `json:"witnessed,omitempty"`
 	WitnessedAt *time.Time `json:"witnessed_at,omitempty"`
@@ -220,6 +257,8 @@ type verdict struct {
 	WitnessCut  bool       `json:"witness_cut,omitempty"`  // its last checkpoint isn't whole
 	Recordings  int        `json:"recordings,omitempty"`   // consistent with the log
 
+	Absent    []segment.Absent `json:"absent,omitempty"`    // records whose segments aren't here
+	Unjudged  int              `json:"unjudged,omitempty"`  // recordings that only they could be held against
 	Uncovered *audit.Uncovered `json:"uncovered,omitempty"` // beyond the checkpoint
 	Aside     []audit.Aside    `json:"aside,omitempty"`
 	Witnesses []witness.Reach  `json:"witnesses,omitempty"` // up to where each vouches for the log
@@ -235,7 +274,7 @@ type verdict struct {
 }
 
 func writeVerdict(w io.Writer, rep audit.Report, vouched *vouchers, kept evidence.Report, err error) error {
-	v := verdict{Witnesses: vouched.reach, Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps}
+	v := verdict{Witnesses: vouched.reach, Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
 	if rep.Uncovered.Bytes > 0 {
 		v.Uncovered = &rep.Uncovered
 	}
@@ -250,7 +289,8 @@ func writeVerdict(w io.Writer, rep audit.Report, vouched *vouchers, kept evidenc
 	}
 	var bad *audit.BadRecord
 	if errors.As(err, &bad) {
-		v.File, v.Line, v.Through, v.Seq, v.Why = bad.File, bad.Line, bad.Through, bad.Seq, bad.Why
+		v.File, v.Seq, v.Why = bad.File, bad.Seq, bad.Why
+		v.Line, v.Through = bad.InFile()
 	} else if err != nil {
 		v.Why = err.Error()
 	}

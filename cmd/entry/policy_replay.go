@@ -53,6 +53,9 @@ realms: --realm takes all users to be of one.`,
 			if err := printReplayed(cmd, r, from); err != nil {
 				return err
 			}
+			for _, err := range r.Absent {
+				tellAbsent(cmd, err)
+			}
 			if r.Damaged > 0 {
 				return hinted(failf(exitFailure, "%s of the log can't be read as events", plain.Count(r.Damaged, "line")), "entry audit verify says more")
 			}

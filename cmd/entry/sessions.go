@@ -116,6 +116,7 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
 				return hinted(fmt.Errorf("marks stand in the audit log, which can't be read: %w", err), "entry audit verify says more")
 			}
 			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.wants(cmd, i, notes) })
+			tellLacks(cmd, notes, list...)
 			return printSessions(cmd.OutOrStdout(), list, notes, asJSON(cmd))
 		},
 	}

@@ -189,6 +189,9 @@ func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []record
 		notes = evidence.Notes{} // what is wrong with the log is told below
 	}
 	for u, err := range find.Unrecorded(dir, g.query.Since, have, notes.Removed, want) {
+		if tellAbsent(cmd, err) {
+			continue
+		}
 		if err != nil {
 			u = find.Unread{Why: "a part of the audit log can't be read: " + err.Error(), Missing: true}
 		}

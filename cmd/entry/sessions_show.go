@@ -68,6 +68,7 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 			if nerr != nil {
 				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: without the audit log nothing is known of reviews, nor of who ended it") // the verdict says what is wrong with it
 			}
+			tellLacks(cmd, notes, info)
 			refused, err := refusedLines(cmd, info, notes)
 			if err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/plain"
+	"entry/audit/segment"
 	"entry/policy"
 )
 
@@ -32,6 +33,7 @@ type Replayed struct {
 	Different   int          `json:"different"` // of them
 	Damaged     int          `json:"-"`         // lines of the log that aren't events
 	Differences []Difference `json:"-"`
+	Absent      []error      `json:"-"` // of records that aren't here, and with which there would be more
 }
 
 // Difference is what would have been different in the same way for a user on a
@@ -55,8 +57,8 @@ func (d Difference) String() string {
 // events, which come in their order; differences come with the most frequent
 // first. Logins, codes and approvals are taken from events too, so that those of
 // before From belong among them; a login that they haven't counts as one with
-// passphrase and code. A *audit.BadRecord is counted, any other error ends the
-// replay and is returned.
+// passphrase and code. A *audit.BadRecord is counted, a *segment.Absent noted, and any
+// other error ends the replay and is returned.
 //
 // It keeps every login, a hundred bytes each, and what is different by kind.
 func Replay(p *policy.Policy, o ReplayOptions, events iter.Seq2[audit.Event, error]) (Replayed, error) {
@@ -64,7 +66,10 @@ func Replay(p *policy.Policy, o ReplayOptions, events iter.Seq2[audit.Event, err
 		approvals: map[access][]policy.Approval{}, found: map[kind]*Difference{}}
 	for e, err := range events {
 		var bad *audit.BadRecord
+		var absent *segment.Absent
 		switch {
+		case errors.As(err, &absent):
+			r.out.Absent = append(r.out.Absent, err)
 		case errors.As(err, &bad):
 			r.out.Damaged++
 		case err != nil:
