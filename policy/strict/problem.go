@@ -97,8 +97,10 @@ func (ps Problems) Fatal() Problems {
 	return out
 }
 
-// Sorted orders ps by place and drops exact repetitions.
+// Sorted is ps in the order of places, without exact repetitions. It changes nothing:
+// who still has ps would find it cut short, with empty problems at its end.
 func (ps Problems) Sorted() Problems {
+	ps = slices.Clone(ps)
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),
 			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))

@@ -3,6 +3,7 @@ package strict_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -245,6 +246,21 @@ func TestNearest(t *testing.T) {
 	} {
 		if got := strict.Nearest(tc.word, tc.known); got != tc.want {
 			t.Errorf("%q: %q, want %q", tc.word, got, tc.want)
+		}
+	}
+}
+
+// What is said twice is told once, however often it is asked for.
+func TestSortedChangesNothing(t *testing.T) {
+	ps := strict.Problems{{File: "b", Code: "Y", Message: "m"}, {File: "a", Code: "Y", Message: "m"}, {File: "a", Code: "Y", Message: "m"}}
+	want := []string{"a: m [Y]", "b: m [Y]"}
+	for range 2 {
+		var got []string
+		for _, p := range ps.Sorted() {
+			got = append(got, p.Error())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
