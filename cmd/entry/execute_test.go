@@ -29,7 +29,7 @@ func TestPermitted(t *testing.T) {
 	if hint := hintOf(denied); !strings.Contains(hint, "run this as root or as the server's own account") || exitCode(denied) != exitFailure {
 		t.Errorf("%v: %q", denied, hint)
 	}
-	if other := errors.New("a disk error"); permitted(other) != other {
+	if other := errors.New("a disk error"); permitted(other).Error() != other.Error() || hintOf(permitted(other)) != "" {
 		t.Error("another error is changed")
 	}
 }
