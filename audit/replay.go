@@ -183,6 +183,9 @@ func (p *replay) walk(dir *os.Root, r *segment.Reader, c checkpoint, judge func(
 		case errors.As(b.err, &absent):
 			return p.stand(dir, *absent, store)
 		case errors.Is(b.err, io.EOF):
+			if _, err := dir.Stat(segment.Current); errors.Is(err, os.ErrNotExist) {
+				return &BadRecord{File: segment.Current, Line: n, beyond: true, Why: fmt.Sprintf("is missing: there is no such file, %d records were signed; if it was rotated, put it back", c.size)}
+			}
 			return badLine(n, 0, "is missing: the log ends before it, %d records were signed", c.size)
 		case errors.As(b.err, &unreadable):
 			return b.bad(n, fmt.Sprintf("can't be read: the file was cut or changed after it was compressed (%v)", errors.Unwrap(unreadable)))

@@ -85,7 +85,7 @@ func TestTamperedSegments(t *testing.T) {
 		"one added behind the last": {func(t *testing.T, p *place, s []string) {
 			p.write(t, "events-000000009999.jsonl", p.read(t, s[1]))
 		}, "events-000000009999.jsonl line 1 (record 9999) is in no segment of the log"},
-		"the last one gone":    {func(t *testing.T, p *place, _ []string) { p.remove(t, eventsName) }, "is missing: the log ends before it"},
+		"the last one gone":    {func(t *testing.T, p *place, _ []string) { p.remove(t, eventsName) }, "is missing: there is no such file, 19 records were signed; if it was rotated, put it back"},
 		"the last one emptied": {func(t *testing.T, p *place, _ []string) { p.write(t, eventsName, nil) }, "is missing: the log ends before it"},
 		"the last one's start": {func(t *testing.T, p *place, _ []string) { p.write(t, eventsName, cut(p.read(t, eventsName), -1)) }, "events.jsonl line 1"},
 		"the last one's end":   {func(t *testing.T, p *place, _ []string) { p.write(t, eventsName, cut(p.read(t, eventsName), 1)) }, "is missing: the log ends before it"},

@@ -30,6 +30,8 @@ func unreconciled(err error) error {
 	switch {
 	case errors.As(err, &behind):
 		return hinted(err, newestLog)
+	case errors.As(err, &not) && not.Absent:
+		return hinted(err, "put that segment back beside the log, or into its folder archive, for this start; or put a newer database back")
 	case errors.As(err, &not):
 		return hinted(err, "start the version of entry that wrote the log, or put a newer database back")
 	}

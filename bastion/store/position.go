@@ -97,6 +97,8 @@ func noteApplied(ctx context.Context, tx *sql.Tx, account, node string, generati
 type NotReplayed struct {
 	Seq uint64 // 0 where it can't be read
 	Why string
+	// Absent is that its segment of the log isn't there.
+	Absent bool
 }
 
 func (e *NotReplayed) Error() string {

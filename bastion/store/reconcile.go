@@ -266,7 +266,7 @@ func (r *reconciling) read(log interface {
 
 // notHere says of records that the database lacks that their segment isn't there.
 func notHere(a *segment.Absent) *NotReplayed {
-	return &NotReplayed{Seq: a.From, Why: fmt.Sprintf("its segment of the audit log was moved away: put back what has the records %d to %d for this start", a.From, a.To)}
+	return &NotReplayed{Seq: a.From, Absent: true, Why: fmt.Sprintf("its segment of the audit log isn't there, which has the records up to %d", a.To)}
 }
 
 func (r *reconciling) event(e audit.Event) error {

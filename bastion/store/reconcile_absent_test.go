@@ -35,7 +35,7 @@ func TestReconcileNeedsItsRecords(t *testing.T) {
 
 	copyDB(t, db+".old", db)
 	var not *NotReplayed
-	if err := n.open(); !errors.As(err, &not) || !strings.Contains(err.Error(), "its segment of the audit log was moved away: put back what has the records ") {
+	if err := n.open(); !errors.As(err, &not) || !not.Absent || !strings.Contains(err.Error(), ": its segment of the audit log isn't there, which has the records up to ") {
 		t.Fatalf("without its segment: %v", err)
 	}
 	n.kill()
