@@ -33,11 +33,11 @@ func TestThinned(t *testing.T) {
 	defer func() { testkit.Check(t, k.Close()) }()
 	log := newGrowing(t, "a.example/log").grow(1, "a")
 	now := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
-	gone := now.Add(-9*24*time.Hour + 7*time.Minute) // the witness that was left
+	gone := now.Add(-2*24*time.Hour + 17*time.Minute) // the witness that was left
 	var want []string
 	var last time.Time
 	n := 0
-	for at := now.Add(-10 * 24 * time.Hour); !at.After(now); at = at.Add(7 * time.Minute) {
+	for at := now.Add(-3 * 24 * time.Hour); !at.After(now); at = at.Add(17 * time.Minute) {
 		n++
 		checkpoint := log.signed(fmt.Sprintf("a.example/log\n%d\n%s\n", n, base64.StdEncoding.EncodeToString(make([]byte, 32))))
 		lines := []string{stamped("w1", at)}
@@ -45,7 +45,7 @@ func TestThinned(t *testing.T) {
 			lines = append(lines, stamped("left", at.Add(-time.Second)))
 		}
 		testkit.Check(t, k.add(checkpoint, lines))
-		newestOfLeft := at.After(gone.Add(-7*time.Minute)) && !at.After(gone)
+		newestOfLeft := at.After(gone.Add(-17*time.Minute)) && !at.After(gone)
 		if !at.Before(now.Add(-24*time.Hour)) || at.Sub(last) >= time.Hour || newestOfLeft {
 			want, last = append(want, string(checkpoint)+strings.Join(lines, "")), at
 		}
