@@ -83,6 +83,25 @@ func TestRestoredDatabase(t *testing.T) {
 	s.stop()
 
 	s.putBack("backup")
+	before := len(s.events("alarm.database-behind"))
+	for _, verb := range [][]string{{"check"}, {"user", "ls"}, {"user", "show", "bob"}, {"check"}} {
+		r := s.entry(verb...)
+		for _, want := range []string{
+			`warning: the next start takes away again, and raises an ALARM: bob: any login \(disabled\)`,
+			`warning: the next start takes away again, and raises an ALARM: alice: .*an authenticator`,
+			`warning: the next start takes away again, and raises an ALARM: the database was of `,
+		} {
+			if r.Code != 0 || !regexp.MustCompile(want).MatchString(r.Stderr) {
+				t.Errorf("%q doesn't say %s: %s", verb, want, r)
+			}
+		}
+		if verb[0] == "user" && !regexp.MustCompile(`(?m)^(bob|state) +disabled`).MatchString(r.Stdout) {
+			t.Errorf("%q: bob isn't shown as after a start: %s", verb, r)
+		}
+	}
+	if n := len(s.events("alarm.database-behind")); n != before {
+		t.Errorf("who only asks has written %d alarms", n-before)
+	}
 	s.serve()
 	for _, used := range []string{code, oneTime, old.code(t)} {
 		alice.answering(nil)

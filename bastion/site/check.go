@@ -5,7 +5,6 @@ package site
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -37,6 +36,9 @@ func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
 		return c, err
 	}
 	if err := checkOutside(cfg); err != nil {
+		return c, err
+	}
+	if err := checkPlaces(cfg); err != nil {
 		return c, err
 	}
 	c.Warnings = checkWarnings(cfg, p)
@@ -90,9 +92,4 @@ func checkWarnings(cfg *configs.Config, p *policy.Policy) []string {
 		out = append(out, key+" opens every recording: move it to the auditors' machine")
 	}
 	return out
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

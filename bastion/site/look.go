@@ -16,6 +16,7 @@ import (
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
+	"entry/policy"
 )
 
 // ErrUnasked says that the accounts can't be asked for now, though nothing is wrong.
@@ -23,19 +24,27 @@ var ErrUnasked = errors.New("try again when a server runs")
 
 // Look reaches the running server that cfg describes. Where none runs it refuses
 // what a start would refuse of the log and the database, with the same error, and
-// answers questions from them itself: it changes nothing. The client is nil where
-// there are no accounts yet, and the error wraps ErrUnasked where they can't be asked
-// for now. warnings are what a start would say of logs that a database which was put
-// back hasn't been held against.
+// answers questions from them itself, as they would be after a start: it changes
+// nothing. The client is nil where there are no accounts yet, and the error wraps
+// ErrUnasked where they can't be asked for now. warnings are what a start would say of a
+// database that is older than the log, and of logs that one which was put back hasn't
+// been held against.
 func Look(ctx context.Context, cfg *configs.Config) (c *admin.Client, warnings []string, err error) {
 	if c, err = reach(cfg); c != nil || err != nil {
 		return c, nil, err
+	}
+	if err := checkOutside(cfg); err != nil {
+		return nil, nil, err
 	}
 	s, err := still(ctx, cfg)
 	if s == nil || err != nil {
 		return nil, nil, err
 	}
-	warnings, err = s.accounts.Unread(ctx, s.log, time.Now())
+	for _, line := range s.would {
+		warnings = append(warnings, "the next start takes away again, and raises an ALARM: "+line)
+	}
+	warnings = append(warnings, s.unread...)
+	terms, err := readTerms(cfg.Login.Terms)
 	if err != nil {
 		return nil, nil, errors.Join(err, s.close())
 	}
@@ -43,17 +52,20 @@ func Look(ctx context.Context, cfg *configs.Config) (c *admin.Client, warnings [
 	if err != nil {
 		return nil, nil, errors.Join(err, s.close())
 	}
-	auth, err := identity.New(identity.Options{Config: cfg, Store: s.accounts, Events: s.log.Append, Secret: secret})
+	auth, err := identity.New(identity.Options{Config: cfg, Store: s.accounts, Events: s.log.Append, Secret: secret, Terms: terms})
 	if err != nil {
 		return nil, nil, errors.Join(err, s.close())
 	}
-	return admin.InProcess(&admin.Server{Auth: auth, Events: s.log, Log: zap.NewNop(), History: newest(cfg)}, s.close), warnings, nil
+	p, _ := policy.Load(cfg.Policy) // whoever needs one has loaded it first
+	return admin.InProcess(&admin.Server{Auth: auth, Events: s.log, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, s.close), warnings, nil
 }
 
-// stillness is log and database, only looked at.
+// stillness is the log, only looked at, and the database as a start would leave it, with
+// what it would say.
 type stillness struct {
-	log      *audit.Still
-	accounts *store.Store
+	log           *audit.Still
+	accounts      *store.Store
+	would, unread []string
 }
 
 func (s *stillness) close() error { return errors.Join(s.accounts.Close(), s.log.Close()) }
@@ -69,7 +81,7 @@ func still(ctx context.Context, cfg *configs.Config) (*stillness, error) {
 	}
 	log, err := audit.Inspect(cfg.Audit.Directory, options)
 	if errors.Is(err, audit.ErrLocked) {
-		return nil, fmt.Errorf("another process is writing the audit log: %w", ErrUnasked)
+		return nil, fmt.Errorf("%w: %w", audit.ErrLocked, ErrUnasked)
 	}
 	if err != nil {
 		return nil, unopened(err)
@@ -83,9 +95,10 @@ func still(ctx context.Context, cfg *configs.Config) (*stillness, error) {
 	case err != nil:
 		return nil, errors.Join(unreadable(err), log.Close())
 	}
-	s := &stillness{log, accounts}
-	if err := accounts.Agrees(ctx, log); err != nil {
-		return nil, errors.Join(unreconciled(err), s.close())
+	s := &stillness{log: log}
+	s.accounts, s.would, s.unread, err = accounts.Rehearse(ctx, log, time.Now())
+	if err = errors.Join(unreconciled(err), accounts.Close()); err != nil {
+		return nil, errors.Join(err, log.Close())
 	}
 	return s, nil
 }

@@ -34,13 +34,31 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 	}
 	st, err := openState(cfg, tell)
 	if errors.Is(err, audit.ErrLocked) {
-		return nil, hinted(errors.New("a server is running, but its admin socket doesn't answer"), "check admin.socket in the configuration; if the server is just starting, try again")
+		return nil, unanswered()
 	}
 	if err != nil {
 		return nil, err
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
 	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
+}
+
+// Ask is Operate for questions: where no server runs it changes nothing, and answers
+// as after a start. warnings are Look's. Before there are accounts it is Operate.
+func Ask(ctx context.Context, cfg *configs.Config, tell func(string, error)) (c *admin.Client, warnings []string, err error) {
+	c, warnings, err = Look(ctx, cfg)
+	if errors.Is(err, audit.ErrLocked) {
+		return nil, nil, unanswered()
+	}
+	if c == nil && err == nil {
+		c, err = Operate(cfg, tell)
+	}
+	return c, warnings, err
+}
+
+// unanswered is the error where a server runs that can't be reached.
+func unanswered() error {
+	return hinted(errors.New("a server is running, but its admin socket doesn't answer"), "check admin.socket in the configuration; if the server is just starting, try again")
 }
 
 // reach dials the running server; without one the client is nil.

@@ -27,7 +27,10 @@ const positionEvery = 10 * time.Second
 func unreconciled(err error) error {
 	var behind *audit.Behind
 	var not *store.NotReplayed
+	var place *store.Unwritable
 	switch {
+	case errors.As(err, &place):
+		return place
 	case errors.As(err, &behind):
 		return hinted(err, newestLog)
 	case errors.As(err, &not) && not.Absent:

@@ -118,6 +118,10 @@ func unwitnessed(cfg *configs.Config) error {
 func unopened(err error) error {
 	var bad *audit.BadRecord
 	var behind *audit.Behind
+	var place *store.Unwritable
+	if errors.As(err, &place) {
+		return place // what the database knows of the log was asked for
+	}
 	if errors.As(err, &behind) {
 		return unreconciled(behind)
 	}
@@ -156,6 +160,10 @@ func knownTo(cfg *configs.Config) func(name string) (audit.Position, error) {
 
 // unreadable says what to do where the database can't be opened.
 func unreadable(err error) error {
+	var place *store.Unwritable
+	if errors.As(err, &place) {
+		return place
+	}
 	err = fmt.Errorf("open database: %w", err)
 	if errors.Is(err, store.ErrMixed) {
 		return hinted(err, "remove entry.db-wal and entry.db-shm, and put a whole copy of entry.db back")

@@ -52,7 +52,7 @@ func (s *Store) Standing(ctx context.Context, name, fingerprint string) (identit
 		return identity.Standing{}, identity.ErrNoAccount
 	}
 	if err != nil {
-		return identity.Standing{}, fmt.Errorf("read standing: %w", err)
+		return identity.Standing{}, fmt.Errorf("read standing: %w", placed(s.path, err))
 	}
 	st.Ends, st.Created, st.LastLogin, st.ActiveSince = fromMicros(ends), fromMicros(created), fromMicros(login), fromMicros(active)
 	return st, nil
@@ -93,10 +93,10 @@ func (s *Store) Accounts(ctx context.Context) ([]identity.Account, error) {
 func (s *Store) snapshot(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return err
+		return placed(s.path, err)
 	}
 	defer rollback(tx)
-	return f(tx)
+	return placed(s.path, f(tx))
 }
 
 func scanAccount(row interface{ Scan(...any) error }) (identity.Account, error) {

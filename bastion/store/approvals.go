@@ -139,7 +139,7 @@ func (s *Store) Given(ctx context.Context, seat policy.Seat, use string, fresh b
 	rows, err := s.read.QueryContext(ctx, `SELECT approver, rule, at, `+lasts+`, uses, acting, gives `+usable+` ORDER BY 4 DESC, id`,
 		seat.User, seat.Target, seat.Source.String(), micros(now), use, fresh)
 	if err != nil {
-		return nil, named("read approvals", err)
+		return nil, named("read approvals", placed(s.path, err))
 	}
 	defer closeRows(rows)
 	var all []policy.Approval
@@ -222,7 +222,7 @@ func (s *Store) Lapse(ctx context.Context, now time.Time) (all []access.Approval
 	var some bool // looked for at every change of any account: mostly there are none
 	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM approvals p WHERE `+lapsed+`)`, micros(now)).Scan(&some)
 	if err != nil || !some {
-		return nil, named("read approvals", err)
+		return nil, named("read approvals", placed(s.path, err))
 	}
 	err = s.change(ctx, func(tx *sql.Tx) error {
 		if all, err = approvals(ctx, tx, lapsed, now); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +56,8 @@ func (b *bounds) count(e audit.Event) {
 // is called for each lock.
 func (b *bounds) apply(ctx context.Context, tx *sql.Tx, putBack bool, now time.Time, told func(account, what string)) error {
 	var errs []error
-	for account, l := range b.locks {
+	for _, account := range slices.Sorted(maps.Keys(b.locks)) {
+		l := b.locks[account]
 		if !now.Before(l.until) {
 			continue
 		}

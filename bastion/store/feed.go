@@ -77,7 +77,7 @@ func (s *Store) Changed(ctx context.Context, since int64) (int64, error) {
 // changes is how many changes of accounts there were.
 func (s *Store) changes(ctx context.Context) (n int64, err error) {
 	err = s.read.QueryRowContext(ctx, `SELECT counter FROM changes`).Scan(&n)
-	return n, err
+	return n, placed(s.path, err)
 }
 
 // changeAccounts is change for what the other processes have to hear of.

@@ -14,7 +14,7 @@ func (s *Store) KeyHolders(ctx context.Context, fingerprint string) ([]identity.
 	rows, err := s.read.QueryContext(ctx, `SELECT a.id, a.name, k.proven <> 0, k.shared <> '' FROM public_keys k JOIN accounts a ON a.id = k.account
 		WHERE k.fingerprint = ? ORDER BY a.name`, fingerprint)
 	if err != nil {
-		return nil, fmt.Errorf("read holders of a key: %w", err)
+		return nil, fmt.Errorf("read holders of a key: %w", placed(s.path, err))
 	}
 	defer closeRows(rows)
 	var all []identity.KeyHolder

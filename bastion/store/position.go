@@ -51,7 +51,7 @@ func Known(ctx context.Context, path, node string) (p audit.Position, err error)
 	if err != nil {
 		return p, fmt.Errorf("open database %s: %w", path, err)
 	}
-	s := &Store{read: db}
+	s := &Store{read: db, path: path}
 	err = patiently(busyWait, func() error {
 		return s.snapshot(ctx, func(tx *sql.Tx) error {
 			var there bool
@@ -71,7 +71,7 @@ func Known(ctx context.Context, path, node string) (p audit.Position, err error)
 // in flight may have appended. It never goes back.
 func (s *Store) NotePosition(ctx context.Context, p audit.Position, done uint64, now time.Time) error {
 	_, err := s.write.ExecContext(ctx, notePosition, s.nodeName(), p.Size, p.Root[:], done, micros(now))
-	return named("note the log's position", err)
+	return named("note the log's position", placed(s.path, err))
 }
 
 const notePosition = `INSERT INTO log_positions (node, size, root, done, at) VALUES (?, ?, ?, ?, ?)

@@ -48,7 +48,20 @@ func (n *node) open() (err error) {
 	n.t.Helper()
 	n.log = testkit.Must(audit.Open(filepath.Join(n.dir, "audit"), audit.Options{Key: n.key}))(n.t)
 	n.store = testkit.Must(OpenSQLite(n.db, nil))(n.t)
-	if n.did, err = n.store.Reconcile(context.Background(), n.log, time.Now()); err != nil {
+	now := time.Now()
+	size := n.log.Position().Size
+	copied, would, unread, rehearsed := n.store.Rehearse(context.Background(), n.log, now)
+	if rehearsed == nil {
+		testkit.Check(n.t, copied.Close())
+	}
+	if n.log.Position().Size != size {
+		n.t.Error("a rehearsal has written to the log")
+	}
+	n.did, err = n.store.Reconcile(context.Background(), n.log, now)
+	if (err == nil) != (rehearsed == nil) || err == nil && !slices.Equal(n.did, append(would, unread...)) {
+		n.t.Errorf("the rehearsal said %q and %q (%v), the start %q (%v)", would, unread, rehearsed, n.did, err)
+	}
+	if err != nil {
 		return err
 	}
 	cfg := configs.Default()

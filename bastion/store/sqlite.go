@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,7 @@ type Store struct {
 	// Go wakes up in order, where busy_timeout polls.
 	write *sql.DB
 	read  *sql.DB
+	path  string
 
 	counted atomic.Int64 // calls of Count
 	node    atomic.Pointer[string]
@@ -62,13 +64,14 @@ func openSQLite(path string, all []migration, wait time.Duration, now func() tim
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	defer func() { err = placed(path, err) }()
 	if err := prepareFile(path); err != nil {
 		return nil, err
 	}
 	if err := unmixedFiles(context.Background(), path); err != nil {
 		return nil, err
 	}
-	s = &Store{}
+	s = &Store{path: path}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -131,7 +134,9 @@ func prepareFile(path string) error {
 		return nil
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("create database: %w", err)
+		var no syscall.Errno
+		_ = errors.As(err, &no) // 0 is no reason of its own
+		return unwritable(path, no, fmt.Errorf("create database: %w", err))
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -160,16 +165,16 @@ func (s *Store) Close() error {
 func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return placed(s.path, err)
 	}
 	defer rollback(tx)
 	if err := f(tx); err != nil {
-		return err
+		return placed(s.path, err)
 	}
 	if err := s.Intact(); err != nil {
 		return err
 	}
-	return tx.Commit()
+	return placed(s.path, tx.Commit())
 }
 
 // micros is how times are stored: microseconds since 1970, 0 for the zero time.

@@ -32,7 +32,7 @@ func Look(ctx context.Context, path string) (s *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Store{}
+	s = &Store{path: path}
 	if s.read, err = sql.Open("sqlite", readOnly(path)); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -56,18 +56,13 @@ func Look(ctx context.Context, path string) (s *Store, err error) {
 }
 
 // readOnly is as dsn. It sets nothing that the file would be written for. Where the
-// last process has ended well, there is no write-ahead log, and none is made.
+// last process has ended well, there is no write-ahead log, and none is made; an empty
+// one is left where the disk was full before anything could be written.
 func readOnly(path string) string {
 	u := url.URL{Scheme: "file", Path: path}
 	how := "mode=ro"
-	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+	if info, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		how += "&immutable=1"
 	}
 	return fmt.Sprintf("file:%s?_busy_timeout=%d&_query_only=1&%s", u.EscapedPath(), busyWait.Milliseconds(), how)
-}
-
-// Agrees returns why Reconcile would refuse that log, or nil. It changes nothing.
-func (s *Store) Agrees(ctx context.Context, log Log) error {
-	_, err := s.compare(ctx, log)
-	return err
 }

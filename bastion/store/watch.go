@@ -75,5 +75,6 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (sql.Result
 	if err := s.Intact(); err != nil {
 		return nil, err
 	}
-	return s.write.ExecContext(ctx, query, args...)
+	r, err := s.write.ExecContext(ctx, query, args...)
+	return r, placed(s.path, err)
 }

@@ -69,7 +69,7 @@ func unmixedFiles(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("open database %s: %w", path, err)
 	}
-	s := &Store{read: db}
+	s := &Store{read: db, path: path}
 	err = patiently(busyWait, func() error {
 		return s.snapshot(ctx, func(tx *sql.Tx) error { return unmixed(ctx, tx) })
 	})

@@ -42,7 +42,7 @@ policy does: no target opens.`,
 			if from != "" {
 				from = "?from=" + url.QueryEscape(from)
 			}
-			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+			return withAnswers(cmd, func(_ *configs.Config, o *operator) error {
 				var d admin.Diagnosis
 				if err := o.call(cmd.Context(), http.MethodGet, path+"/doctor"+from, nil, &d); err != nil {
 					return err

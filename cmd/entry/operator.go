@@ -24,11 +24,28 @@ type operator struct{ *admin.Client }
 
 // openOperator finds the server that cfg describes, or takes its place.
 func openOperator(cfg *configs.Config) (*operator, error) {
-	c, err := site.Operate(cfg, func(text string, cause error) { fmt.Fprintf(os.Stderr, "entry: note: %s: %v\n", text, cause) })
+	c, err := site.Operate(cfg, lostNotice)
 	if err != nil {
 		return nil, err
 	}
 	return &operator{c}, nil
+}
+
+// askOperator is openOperator for questions, which change nothing: what a start would
+// say of accounts that it takes access from is said on standard error.
+func askOperator(ctx context.Context, cfg *configs.Config) (*operator, error) {
+	c, warnings, err := site.Ask(ctx, cfg, lostNotice)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	return &operator{c}, nil
+}
+
+func lostNotice(text string, cause error) {
+	fmt.Fprintf(os.Stderr, "entry: note: %s: %v\n", text, cause)
 }
 
 // call does one operation. in and out may be nil. What is refused ends with the

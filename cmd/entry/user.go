@@ -57,12 +57,21 @@ Times are UTC.`,
 }
 
 // withOperator runs f with the running server, or in its place.
-func withOperator(cmd *cobra.Command, f func(cfg *configs.Config, o *operator) error) (err error) {
+func withOperator(cmd *cobra.Command, f func(cfg *configs.Config, o *operator) error) error {
+	return with(cmd, openOperator, f)
+}
+
+// withAnswers is withOperator for an f that changes nothing; nor does it.
+func withAnswers(cmd *cobra.Command, f func(cfg *configs.Config, o *operator) error) error {
+	return with(cmd, func(cfg *configs.Config) (*operator, error) { return askOperator(cmd.Context(), cfg) }, f)
+}
+
+func with(cmd *cobra.Command, open func(*configs.Config) (*operator, error), f func(*configs.Config, *operator) error) (err error) {
 	cfg, err := loadConfig(cmd)
 	if err != nil {
 		return err
 	}
-	o, err := openOperator(cfg)
+	o, err := open(cfg)
 	if err != nil {
 		return err
 	}

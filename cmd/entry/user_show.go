@@ -38,7 +38,7 @@ func userLsCmd() *cobra.Command {
 	waiting, texted := false, false
 	cmd := &cobra.Command{Use: "ls", Short: "List users", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+			return withAnswers(cmd, func(_ *configs.Config, o *operator) error {
 				var users []identity.UserInfo
 				if err := o.call(cmd.Context(), http.MethodGet, "/v1/users", nil, &users); err != nil {
 					return err
@@ -79,7 +79,7 @@ one database, ask at each (--config). What counts by account or key is the same 
 			if err != nil {
 				return err
 			}
-			return withOperator(cmd, func(cfg *configs.Config, o *operator) error {
+			return withAnswers(cmd, func(cfg *configs.Config, o *operator) error {
 				var u identity.UserInfo
 				if err := o.call(cmd.Context(), http.MethodGet, path, nil, &u); err != nil {
 					return err
