@@ -74,7 +74,11 @@ func TestMalformedPolicy(t *testing.T) {
 			r := s.entry("check")
 			// The place is shown, with a caret. Warnings may stand beside it.
 			message := `(?m)^(entry: )?` + regexp.QuoteMeta(file) + `:\d+:\d+: .*` + c.want + `.*\n *\d+ \| .*\n +\| *\^`
-			if r.Code != 2 || r.Stdout != "" || !regexp.MustCompile(message).MatchString(r.Stderr) {
+			code := 2
+			if name == "failing test" {
+				code = 3 // the files are right, and what they promise isn't kept
+			}
+			if r.Code != code || r.Stdout != "" || !regexp.MustCompile(message).MatchString(r.Stderr) {
 				t.Errorf("%s", r)
 			}
 			if r := testkit.Run(t, command(built, "serve", "--config", s.path("entry.yaml"))); r.Code == 0 || r.Stdout != "" {

@@ -163,7 +163,7 @@ func TestNothingIsRecordedByHalfInSilence(t *testing.T) {
 	if list := s.mustEntry("sessions", "ls", "--coverage", "refused"); strings.Count(list, " complete  refused ") != 1 {
 		t.Errorf("sessions ls --coverage refused:\n%s", list)
 	}
-	want("a refused forward", show(s.awaitSessions(n)[n-1].ID), "coverage     refused\n", "refused      something was: entry audit search --session ")
+	want("a refused forward", show(s.awaitSessions(n)[n-1].ID), "coverage     refused\n", "forward-local to 192.0.2.1:9: rule home (tinker.yaml:14) does not list that destination\n")
 
 	// The sum of them, in which a crash cuts one off.
 	w := onTerminal(t, c.home(nil))
