@@ -149,6 +149,7 @@ func TestSpoolIsLookedAfter(t *testing.T) {
 			case <-time.After(testkit.Bound(2 * time.Second)):
 				t.Error("not noticed")
 			}
+			testkit.Receive(t, "the recording's end", w.Failed()) // which the spool's brings
 			if err := w.Err(); !errors.Is(err, ErrGone) || !errors.Is(b.Err(), ErrGone) {
 				t.Errorf("the recording's end: %v; the spool's: %v", err, b.Err())
 			}
