@@ -123,6 +123,15 @@ func TestStolenPassphraseGuesses(t *testing.T) {
 		t.Fatalf("the owner is kept out: %v (asked %q)", err, alice.asked())
 	}
 	c.Close()
+	laptop := s.client(alice)
+	laptop.master()
+	if r := testkit.Run(t, laptop.ssh("entry", "doctor")); r.Code != 1 || !strings.Contains(r.Stdout, "10 wrong codes came behind your right passphrase in 30 days, the first on ") || !strings.Contains(r.Stdout, "somebody has it. A new one: ssh entry passwd") {
+		t.Errorf("the owner's doctor: %s", r)
+	}
+	if r := s.entry("doctor", "alice"); r.Code != 1 || !strings.Contains(r.Stdout, "problem: 10 wrong codes behind the right passphrase; from networks without a login before it opens nothing until ") ||
+		!strings.Contains(r.Stdout, "somebody has the passphrase; ssh entry passwd there, or entry user reset --keep-authenticators, makes another") {
+		t.Errorf("the operator's doctor: %s", r)
+	}
 }
 
 // TestOwnerBehindTheSameAddress: a stranger's wrong dialogues lock the name from the

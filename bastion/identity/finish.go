@@ -68,7 +68,7 @@ func (d *dialogue) admit(ctx context.Context, acct Account, id Identity, until *
 	id.user, id.account, id.key = acct.Name, acct.ID, d.key
 	id.epoch = acct.Epoch
 	id.realm, id.member = acct.Realm, d.member
-	id.warnings = d.a.warnings(acct)
+	id.warnings = d.a.warnings(keep, acct)
 	if _, err := d.a.standing(keep, id); err != nil {
 		return Identity{}, err
 	}
@@ -76,8 +76,13 @@ func (d *dialogue) admit(ctx context.Context, acct Account, id Identity, until *
 }
 
 // warnings are what the owner of acct has to know at a login, one sentence a line.
-func (a *core) warnings(acct Account) string {
+func (a *core) warnings(ctx context.Context, acct Account) string {
 	say := a.lifetimes.warnings(acct, a.now())
+	// A store that can't tell, though it has just noted the login, is told of elsewhere.
+	if s, err := a.guessed(ctx, acct); err == nil && s.month >= warnedFrom {
+		say = strings.TrimPrefix(say+"\n"+plain.Count(s.month, "wrong code")+" came behind your right passphrase from networks that you hadn't logged in from, the first on "+plain.Moment(s.since)+
+			": if they weren't yours, somebody has it. Change it with ssh "+a.issuer+" passwd, and tell "+a.contact+".", "\n")
+	}
 	if texts := a.textsWarning(acct); texts != "" {
 		say = strings.TrimPrefix(say+"\n"+texts, "\n")
 	}

@@ -138,6 +138,7 @@ func (g *guesses) tallies(f factor) []TallyKey {
 // guessState is what the tallies of a factor say now.
 type guessState struct {
 	row, month int
+	since      time.Time // of the first of month
 	ownLeft    bool      // a wrong code from this network would count only there
 	closed     time.Time // until when codes from elsewhere open nothing; zero if they do
 }
@@ -150,7 +151,7 @@ func (g *guesses) state(f factor, t []Tally, now time.Time) guessState {
 	fade(row, g.limits.monthLong, now)
 	fade(month, g.limits.monthLong, now)
 	fade(own, g.limits.ownLong, now)
-	s := guessState{row: row.Failures, month: month.Failures, ownLeft: f.own != "" && own.Failures < g.limits.own}
+	s := guessState{row: row.Failures, month: month.Failures, since: month.Since, ownLeft: f.own != "" && own.Failures < g.limits.own}
 	if now.Before(row.Locked) {
 		s.closed = row.Locked
 	}
@@ -185,6 +186,16 @@ func (g *guesses) look(ctx context.Context, f factor, now time.Time) (guessState
 	}
 	return g.state(f, t, now), nil
 }
+
+// guessed is what counts behind the passphrase of acct; nothing behind those of a
+// directory, of which nobody knows which one was right.
+func (a *core) guessed(ctx context.Context, acct Account) (guessState, error) {
+	return a.guesses.look(ctx, a.guesses.passphraseOf(acct, "", netip.Addr{}, false), a.now())
+}
+
+// warnedFrom is how many wrong codes behind the right passphrase are no owner's slip any
+// more: each login is told of them, until the passphrase is another one.
+const warnedFrom = 3
 
 // charge is one wrong code, or one that is about to be judged behind a key.
 type charge uint8

@@ -189,8 +189,16 @@ func TestStolenPassphrase(t *testing.T) {
 				round{said + askPass, "not the passphrase"}, round{askCode, u.codeAfter(30 * time.Second)}, round{noPass, ""})
 			wantErr(t, err, identity.ErrAbandoned)
 			w.clock.Advance(time.Minute)
-			if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+			owner, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()})
+			if err != nil {
 				t.Errorf("the owner from a known network: %v", err)
+			}
+			if h, err := w.a.Health(t.Context(), owner); err != nil || h.WrongCodes != 10 || h.WrongSince.IsZero() || h.CodesLockUntil.IsZero() {
+				t.Errorf("the owner's health: %+v %v", h, err)
+			}
+			if said := strings.Join(owner.Warnings(), "\n"); !strings.HasPrefix(said, "10 wrong codes came behind your right passphrase from networks that you hadn't logged in from, the first on ") ||
+				!strings.Contains(said, "somebody has it. Change it with ssh entry passwd, and tell ") {
+				t.Errorf("the owner is told %q", said)
 			}
 			w.clock.Advance(time.Minute)
 			at.Source = stranger.Source

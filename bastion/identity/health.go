@@ -34,6 +34,10 @@ type Health struct {
 	AccountEnds       time.Time      `json:"account_ends,omitzero"`
 	InactiveAfter     time.Time      `json:"inactive_after,omitzero"` // when it expires unless somebody logs in
 	LastLogins        []LoginInfo    `json:"last_logins"`             // the newest first
+	// Wrong codes behind the right passphrase, as UserInfo has them.
+	WrongCodes     int       `json:"wrong_codes,omitempty"`
+	WrongSince     time.Time `json:"wrong_since,omitzero"`
+	CodesLockUntil time.Time `json:"codes_lock_until,omitzero"`
 }
 
 // Health tells the holder of id how the account stands.
@@ -46,8 +50,13 @@ func (a SelfService) Health(ctx context.Context, id Identity) (Health, error) {
 	if err != nil {
 		return Health{}, fmt.Errorf("%w: read logins: %w", ErrUnavailable, err)
 	}
+	guessed, err := a.guessed(ctx, acct)
+	if err != nil {
+		return Health{}, err
+	}
 	info := a.info(acct)
 	h := Health{
+		WrongCodes: guessed.month, WrongSince: guessed.since, CodesLockUntil: guessed.closed,
 		RecoveryLeft: info.RecoveryLeft, LockedUntil: info.LockedUntil, PassphraseSet: acct.PassphraseSet,
 		PassphraseExpires: a.lifetimes.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), LastLogins: logins,
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -44,6 +43,7 @@ type UserInfo struct {
 	// open nothing from a network without a login before. Only User tells; neither is
 	// known for the passphrases of a directory.
 	WrongCodes     int       `json:"wrong_codes,omitempty"`
+	WrongSince     time.Time `json:"wrong_since,omitzero"` // the first of them
 	CodesLockUntil time.Time `json:"codes_lock_until,omitzero"`
 
 	PendingReset *PendingReset `json:"pending_reset,omitempty"` // waits for a second operator
@@ -148,8 +148,8 @@ func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
 	}
 	i := a.info(acct)
-	s, err := a.guesses.look(ctx, a.guesses.passphraseOf(acct, "", netip.Addr{}, false), a.now())
-	i.WrongCodes, i.CodesLockUntil = s.month, s.closed
+	s, err := a.guessed(ctx, acct)
+	i.WrongCodes, i.WrongSince, i.CodesLockUntil = s.month, s.since, s.closed
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
 	}

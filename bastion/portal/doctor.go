@@ -82,6 +82,14 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 	} else {
 		f.ok("logins are not locked")
 	}
+	if h.WrongCodes > 0 {
+		closed := ""
+		if now.Before(h.CodesLockUntil) {
+			closed = " From networks without a login before it opens nothing until " + plain.Moment(h.CodesLockUntil) + "."
+		}
+		f.problem("%s came behind your right passphrase in 30 days, the first on %s, from networks that you hadn't logged in from: if they weren't yours, somebody has it. A new one: %s; then tell your operator, whose log has from where.%s",
+			plain.Count(h.WrongCodes, "wrong code"), plain.Moment(h.WrongSince), v.says(d, "passwd"), closed)
+	}
 	if !h.PassphraseSet.IsZero() {
 		f.ok("passphrase set on %s", plain.Moment(h.PassphraseSet))
 	}

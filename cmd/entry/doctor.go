@@ -85,6 +85,9 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 	if u.TermsWait && !u.LastLogin.IsZero() {
 		problem("the terms are new since the last login, and a client that can't ask is refused: %s has to log in once on a terminal", u.Name)
 	}
+	if u.WrongCodes > 0 {
+		problem("%d wrong codes behind the right passphrase%s; %s", u.WrongCodes, codesLock(u), somebodyHasIt(u))
+	}
 	for _, l := range d.Locks {
 		switch {
 		case l.Until.IsZero():

@@ -103,6 +103,7 @@ one database, ask at each (--config). What counts by account or key is the same 
 				}
 				if u.WrongCodes > 0 {
 					fmt.Printf("wrong codes     %d behind the right passphrase, in 30 days%s\n", u.WrongCodes, codesLock(u))
+					fmt.Printf("                %s\n", somebodyHasIt(u))
 				}
 				if u.Failures > 0 {
 					fmt.Printf("failures        %s behind a right code\n", plain.Count(u.Failures, "wrong passphrase"))
@@ -130,6 +131,11 @@ func suspension(k identity.Key) string {
 		return ""
 	}
 	return ", suspended " + plain.Minute(k.Suspended) + " after wrong codes; its owner can enable it, by another factor"
+}
+
+// somebodyHasIt says what wrong codes behind the right passphrase mean.
+func somebodyHasIt(u identity.UserInfo) string {
+	return fmt.Sprintf("the first on %s: unless %s typed them in a new place, somebody has the passphrase; ssh entry passwd there, or entry user reset --keep-authenticators, makes another", plain.Minute(u.WrongSince), u.Name)
 }
 
 // codesLock says until when the passphrase opens nothing from an unknown network.
