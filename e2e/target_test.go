@@ -188,6 +188,7 @@ rules:
 	if r := testkit.Run(t, nobody.exec("echo in")); r.Code != 255 || r.Stdout != "" {
 		t.Errorf("no lab: %s", r)
 	}
+	s.awaitEvent("jump.refused", func(e event) bool { return e.User == "alice" && e.Reason == "ambiguous-target" })
 }
 
 // TestPassthrough: the target's own prompts, its forced reset included, reach

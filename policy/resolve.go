@@ -58,8 +58,9 @@ func quote(s string) string { return plain.Quote(plain.Clip(s, 64)) }
 
 // Resolve finds the target that user means by name: ASCII, upper case folded,
 // one trailing dot stripped; "home", or "home.tinker" in full. A bare name is
-// looked for in the user's own labs first, then among what rules open to them
-// elsewhere; where several labs have it, the user's default lab decides. The
+// looked for in the user's own labs first, where what a rule opens to them goes before
+// the rest, then among what rules open to them elsewhere; where several have it, the
+// user's default lab decides. The
 // error is [*UnknownTarget] or [*Ambiguous]. Resolving is no grant.
 //
 // realm is the name of the realm that vouched for the user, groups are those
@@ -123,12 +124,20 @@ func (p *Policy) Find(user, name, realm string, groups Groups) (*Target, error) 
 }
 
 // named are the targets with a bare name: of the user's labs, or, if those have
-// none, of any that a rule opens.
+// none, of any that a rule opens. Of several in the user's labs, those that no rule opens
+// to them stand in nobody's way: another lab's new machine takes no name from them.
 func (p *Policy) named(who asker, name string) []*Target {
 	var own, other []*Target
 	for _, t := range p.byName[name] {
 		if slices.ContainsFunc(who.labs(), func(l *lab) bool { return l.name == t.Lab }) {
 			own = append(own, t)
+		}
+	}
+	if len(own) > 1 {
+		granted := p.granted(who)
+		opened := slices.DeleteFunc(slices.Clone(own), func(t *Target) bool { return !slices.Contains(granted, t) })
+		if len(opened) > 0 {
+			return opened
 		}
 	}
 	if len(own) > 0 {

@@ -17,7 +17,10 @@ rules:
 
 func TestResolve(t *testing.T) {
 	p := parse(t, strings.Replace(labsYAML, "default_lab: {bob: tailor}", "", 1), resolveRules)
-	byDefault := parse(t, labsYAML, resolveRules)
+	both := strings.Replace(resolveRules, "rules:\n", "rules:\n  - {name: tailor, who: {users: [bob]}, where: {targets: [home.tailor]}, may: [shell]}\n", 1)
+	onlyTinker := p
+	p = parse(t, strings.Replace(labsYAML, "default_lab: {bob: tailor}", "", 1), both)
+	byDefault := parse(t, labsYAML, both)
 	for _, tc := range []struct {
 		name, user, asked string
 		policy            *Policy
@@ -31,6 +34,8 @@ func TestResolve(t *testing.T) {
 		{"kind tcp", "alice", "bench", p, "bench.tinker"},
 		{"admins see the lab", "carol", "home", p, "home.tinker"},
 		{"in two labs", "bob", "home", p, `"home" is ambiguous; ask for home.tailor, home.tinker`},
+		{"in two labs, of which one opens", "bob", "home", onlyTinker, "home.tinker"},
+		{"in two labs, the other one in full", "bob", "home.tailor", onlyTinker, "home.tailor"},
 		{"in two labs, in full", "bob", "home.tinker", p, "home.tinker"},
 		{"in two labs, one the default", "bob", "home", byDefault, "home.tailor"},
 		{"elsewhere by a rule", "erin", "home", p, "home.tailor"},

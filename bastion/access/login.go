@@ -157,10 +157,14 @@ func (l *Login) resolve(p *policy.Policy, name string) (*policy.Target, *Refused
 	text := "no such target"
 	var u *policy.UnknownTarget
 	var a *policy.Ambiguous
-	if errors.As(err, &u) || errors.As(err, &a) {
-		text = err.Error() // written for users
+	reason := refusal.Code("unknown-target")
+	switch {
+	case errors.As(err, &a):
+		reason, text = "ambiguous-target", err.Error()
+	case errors.As(err, &u):
+		text = err.Error() // written for users, as the other
 	}
-	return nil, Refuse("unknown-target", text, audit.Event{Policy: p.Hash()})
+	return nil, Refuse(reason, text, audit.Event{Policy: p.Hash()})
 }
 
 // Authorise resolves what the client calls a target, and decides on it now.
