@@ -87,9 +87,9 @@ func TestRestoredDatabase(t *testing.T) {
 	for _, verb := range [][]string{{"check"}, {"user", "ls"}, {"user", "show", "bob"}, {"check"}} {
 		r := s.entry(verb...)
 		for _, want := range []string{
-			`warning: the next start takes away again, and raises an ALARM: bob: any login \(disabled\)`,
-			`warning: the next start takes away again, and raises an ALARM: alice: .*an authenticator`,
-			`warning: the next start takes away again, and raises an ALARM: the database was of `,
+			`warning: the next start raises an ALARM: bob: any login \(disabled\)`,
+			`warning: the next start raises an ALARM: alice: .*an authenticator`,
+			`warning: the next start raises an ALARM: the database was of `,
 		} {
 			if r.Code != 0 || !regexp.MustCompile(want).MatchString(r.Stderr) {
 				t.Errorf("%q doesn't say %s: %s", verb, want, r)
@@ -168,6 +168,33 @@ func TestLogOlderThanItsDatabase(t *testing.T) {
 		if r.Code == 0 || !strings.Contains(r.Stderr, "the audit log is older than the database: it has ") || !strings.Contains(r.Stderr, "put the newest copy of the log's directory back; where records are lost for good, an auditor signs that: entry audit accept-gap") {
 			t.Errorf("%q: %s", verb, r)
 		}
+	}
+}
+
+// TestFurtherServerWithTheSameLogKey: a second server on a database, whose keys were
+// copied from the first, log key included, is told what it needs, and not only of a log
+// that was lost.
+func TestFurtherServerWithTheSameLogKey(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	s.mustEntry("user", "add", "alice")
+	s.configure(func(c map[string]any) {
+		section(c, "audit")["directory"], section(c, "audit")["witness"] = s.path("audit2"), s.path("witness2")
+	})
+	for _, verb := range []string{"check", "serve"} {
+		if r := s.entry(verb); r.Code != 1 || !strings.Contains(r.Stderr, "hint: if this is a further server on that database, it needs a log key and a name of its own: entry init --dir NEW --origin NAME makes them, keys/audit.key and keys/audit.pub there; else put the newest copy") {
+			t.Errorf("%s: %s", verb, r)
+		}
+	}
+	if r := testkit.Run(t, command(built, "init", "--dir", s.path("NEW"), "--origin", "second.example.org/log")); r.Code != 0 {
+		t.Fatal(r)
+	}
+	s.configure(func(c map[string]any) {
+		section(c, "audit")["key"], section(c, "audit")["public_key"] = s.path("NEW", "keys", "audit.key"), s.path("NEW", "keys", "audit.pub")
+	})
+	s.mustEntry("check")
+	if out := s.mustEntry("user", "show", "alice"); !strings.Contains(out, "temporary passphrase until") {
+		t.Errorf("%s", out)
 	}
 }
 

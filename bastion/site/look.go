@@ -41,7 +41,7 @@ func Look(ctx context.Context, cfg *configs.Config) (c *admin.Client, warnings [
 		return nil, nil, err
 	}
 	for _, line := range s.would {
-		warnings = append(warnings, "the next start takes away again, and raises an ALARM: "+line)
+		warnings = append(warnings, "the next start raises an ALARM: "+line)
 	}
 	warnings = append(warnings, s.unread...)
 	terms, err := readTerms(cfg.Login.Terms)

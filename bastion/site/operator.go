@@ -92,9 +92,12 @@ func ownAccount(dir string, euid int) error {
 		Todo: "start the server first, or run this as that account (runuser -u " + owner + " -- entry …)"}
 }
 
-// newest reads the newest events of the log that cfg names.
+// newest reads the newest events of the log that cfg names, none of one that hasn't begun.
 func newest(cfg *configs.Config) func(context.Context, int) iter.Seq2[audit.Event, error] {
 	return func(ctx context.Context, n int) iter.Seq2[audit.Event, error] {
+		if !exists(cfg.Audit.Directory) {
+			return func(func(audit.Event, error) bool) {}
+		}
 		return audit.Tail(ctx, cfg.Audit.Directory, n, false)
 	}
 }

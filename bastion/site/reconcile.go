@@ -16,6 +16,10 @@ import (
 // newestLog is the way out where records of the log are missing.
 const newestLog = "put the newest copy of the log's directory back; where records are lost for good, an auditor signs that: entry audit accept-gap"
 
+// furtherServer is what to do where a second server on a database was given the first
+// one's log key: an empty log then is one that records are missing of.
+const furtherServer = "if this is a further server on that database, it needs a log key and a name of its own: entry init --dir NEW --origin NAME makes them, keys/audit.key and keys/audit.pub there"
+
 // errBehind is the cause of the alarms about an older database.
 var errBehind = errors.New("the database was older than the audit log")
 
@@ -32,6 +36,9 @@ func unreconciled(err error) error {
 	case errors.As(err, &place):
 		return place
 	case errors.As(err, &behind):
+		if behind.Has == 0 {
+			return hinted(err, furtherServer+"; else "+newestLog)
+		}
 		return hinted(err, newestLog)
 	case errors.As(err, &not) && not.Absent:
 		return hinted(err, "put that segment back beside the log, or into its folder archive, for this start; or put a newer database back")
