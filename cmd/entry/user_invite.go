@@ -66,7 +66,7 @@ for those whose invitation is no longer good.`,
 					if err := o.call(cmd.Context(), http.MethodDelete, path+"/invite", nil, nil); err != nil {
 						return err
 					}
-					return site.WithdrawGuide(cfg.Guides.Directory, args[0])
+					return saysDone(site.WithdrawGuide(cfg.Guides.Directory, args[0]), args[0], "the invitation is taken back, and the account disabled")
 				}
 				return invite(cmd, cfg, o, path, args[0], lab, guideDir)
 			})

@@ -12,6 +12,7 @@ import (
 
 	"entry/audit/plain"
 	"entry/bastion/admin"
+	"entry/bastion/identity"
 	"entry/configs"
 )
 
@@ -63,6 +64,10 @@ func doAndSay(cmd *cobra.Command, user, suffix string, in any, nothing string) e
 		}
 		if len(out.Did) == 0 {
 			out.Did = []string{nothing}
+			var u identity.UserInfo
+			if err := o.call(cmd.Context(), http.MethodGet, path, nil, &u); err == nil && u.Disabled {
+				out.Did = append(out.Did, "the account is disabled, which unlock leaves: entry user enable "+user)
+			}
 		}
 		for _, did := range out.Did {
 			fmt.Printf("%s: %s\n", user, did)
