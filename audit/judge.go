@@ -106,8 +106,8 @@ func (w *verification) begins(n uint64, e Event) *BadRecord {
 	if n == 1 {
 		return nil
 	}
-	if e.Type != LogSegment || e.Count < 1 || uint64(e.Count) >= n {
-		return badLine(n, e.Seq, "begins a file, and isn't what a segment begins with: the file was cut, split or renamed")
+	if bad := noBeginning(n, e); bad != nil {
+		return bad
 	}
 	first := n - uint64(e.Count) // of the segment before
 	hole := n
@@ -123,6 +123,14 @@ func (w *verification) begins(n uint64, e Event) *BadRecord {
 		return badLine(before, 0, "begins a file in the middle of a segment, which has records %d to %d: it was split", first, n-1)
 	}
 	return nil
+}
+
+// noBeginning says that no segment begins with record n, which is e.
+func noBeginning(n uint64, e Event) *BadRecord {
+	if n == 1 || e.Type == LogSegment && e.Count >= 1 && uint64(e.Count) < n {
+		return nil
+	}
+	return badLine(n, e.Seq, "begins a file, and isn't what a segment begins with: the file was cut, split or renamed")
 }
 
 // order checks that each line follows from the one before it.

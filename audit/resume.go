@@ -106,7 +106,12 @@ func (l *Log) replayFrom(from uint64, f *found, p *replay) error {
 		if err != nil {
 			return badLine(n, 0, "%s", err)
 		}
-		if f.last = e.Time; n == f.first {
+		f.last = e.Time
+		if b.begins[i] {
+			// Else the log would go on, and sign, behind a segment that somebody made of it.
+			if bad := noBeginning(n, e); bad != nil {
+				return bad
+			}
 			f.began = e.Time
 		}
 		return nil

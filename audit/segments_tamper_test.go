@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"entry/audit/segment"
 )
 
 // TestTamperedSegments does to a log's sealed segments what somebody may who can write
@@ -188,3 +190,49 @@ func TestHashesOfWhatIsAbsent(t *testing.T) {
 // slicesLeaf tells whether a byte of the file of hashes is of a leaf's, in its beginning:
 // two leaves, their node, a leaf, a leaf, their node, and the node of both.
 func slicesLeaf(at int) bool { return []bool{true, true, false, true, true, false, false}[at/32] }
+
+// TestReadersTellWhatIsAbsentFromItsMiddle: who begins to read in a segment that isn't
+// here is told of the rest of it.
+func TestReadersTellWhatIsAbsentFromItsMiddle(t *testing.T) {
+	p := newSegments(t, 14)
+	p.remove(t, p.sealed(t)[1]) // records 5 to 7
+	l := p.open(t)
+	defer l.Close()
+	for size, want := range map[uint64]string{4: "records 5 to 7 aren't here", 5: "records 6 to 7 aren't here", 6: "record 7 isn't here", 7: ""} {
+		got := ""
+		for e, err := range l.Since(size) {
+			if err != nil {
+				got = err.Error()
+			} else if e.Seq != 8 {
+				t.Errorf("after %d: record %d", size, e.Seq)
+			}
+			break
+		}
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("after %d: %q, want %q", size, got, want)
+		}
+	}
+}
+
+// TestNoSegmentIsMade: a start doesn't go on behind a file that somebody made of a
+// segment's end: what is taken away then would pass for one that was moved.
+func TestNoSegmentIsMade(t *testing.T) {
+	p := newPlace(t)
+	p.fill(t, 9)
+	whole := p.read(t, eventsName)
+	lines := bytes.SplitAfter(whole, []byte{'\n'})
+	p.write(t, segment.Name(1), bytes.Join(lines[:7], nil))
+	p.write(t, segment.Name(8), bytes.Join(lines[7:], nil))
+	p.remove(t, eventsName)
+	var bad *BadRecord
+	if l, err := Open(p.dir, p.options()); err == nil {
+		_ = l.Close()
+		t.Error("it is opened")
+	} else if !errors.As(err, &bad) || bad.Line != 8 && bad.File != segment.Name(8) {
+		t.Errorf("%v", err)
+	}
+	p.remove(t, segment.Name(1))
+	p.remove(t, segment.Name(8))
+	p.write(t, eventsName, whole)
+	_ = p.open(t).Close()
+}

@@ -311,7 +311,9 @@ func (r *Reader) Pass(n uint64) error {
 		var absent *Absent
 		var bad *Unreadable
 		switch _, err := r.Next(); {
-		case err == nil, errors.As(err, &absent):
+		case err == nil:
+		case errors.As(err, &absent):
+			r.n = min(r.n, n) // of what is missing behind it Next tells
 		case errors.Is(err, io.EOF), errors.Is(err, ErrCut) && r.Last():
 			return nil
 		case errors.Is(err, ErrLong):
