@@ -35,6 +35,17 @@ type entry struct {
 // signed is the entry as a signed note.
 func (e entry) signed() []byte { return []byte(e.text + "\n" + strings.Join(e.sigs, "")) }
 
+// signatures are the entry's, of which none is verified; ok is false where it is no signed
+// note.
+func (e entry) signatures() (sigs []note.Signature, ok bool) {
+	_, err := note.Open(e.signed(), note.VerifierList())
+	var unverified *note.UnverifiedNoteError
+	if !errors.As(err, &unverified) {
+		return nil, false
+	}
+	return unverified.Note.UnverifiedSigs, true
+}
+
 // each calls f with every whole entry, in order, until f returns an error. What
 // follows the last whole entry was cut off by a crash.
 func each(r io.Reader, f func(entry) error) error {

@@ -167,13 +167,11 @@ func eachBy(dir string, v note.Verifier, f func(entry) error) error {
 	}
 	defer file.Close()
 	return each(file, func(e entry) error {
-		_, err := note.Open(e.signed(), note.VerifierList())
-		var unverified *note.UnverifiedNoteError
-		if !errors.As(err, &unverified) {
+		sigs, ok := e.signatures()
+		if !ok {
 			return badEntry(e.number, "isn't a signed note")
 		}
-		n := unverified.Note
-		if slices.ContainsFunc(n.UnverifiedSigs, func(s note.Signature) bool { return s.Name == v.Name() && s.Hash == v.KeyHash() }) {
+		if slices.ContainsFunc(sigs, func(s note.Signature) bool { return s.Name == v.Name() && s.Hash == v.KeyHash() }) {
 			return f(e)
 		}
 		return nil

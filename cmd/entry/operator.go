@@ -69,14 +69,9 @@ func (o *operator) call(ctx context.Context, method, path string, in, out any) e
 	return errors.New(refused.Text)
 }
 
-// noteRead tells the running server that recording id is being read, so that
-// the log shows it. Without one it can't be traced, and says so.
-func noteRead(cmd *cobra.Command, id, verb string) error {
-	return noteReadings(cmd, []string{id}, verb, "")
-}
-
-// noteReadings is noteRead for a search in several recordings, for a pattern if that
-// isn't "": one event for all of them, as far as that has room.
+// noteReadings tells the running server that recordings are being read, in a search for
+// a pattern if that isn't "", so that the log shows it: one event for all of them, as far
+// as that has room. Without a server it can't be traced, and says so.
 func noteReadings(cmd *cobra.Command, ids []string, verb, pattern string) (err error) {
 	if len(ids) == 0 {
 		return nil

@@ -279,3 +279,8 @@ func wrongIdentity(n int) error {
 }
 
 func hexOf(h [32]byte) string { return hex.EncodeToString(h[:]) }
+
+// noteRead is noteReadings for one recording.
+func noteRead(cmd *cobra.Command, id, verb string) error {
+	return noteReadings(cmd, []string{id}, verb, "")
+}

@@ -30,12 +30,7 @@ func verbs() []*cobra.Command {
 // actingVerbs are none here: they need the server.
 func actingVerbs() []*cobra.Command { return nil }
 
-// noteRead says that a reading can't be traced: no server runs here.
-func noteRead(cmd *cobra.Command, id, verb string) error {
-	return noteReadings(cmd, []string{id}, verb, "")
-}
-
-// noteReadings is noteRead for several recordings.
+// noteReadings says that a reading can't be traced: no server runs here.
 func noteReadings(_ *cobra.Command, ids []string, _, _ string) error {
 	if len(ids) > 0 {
 		fmt.Fprintln(os.Stderr, "entry: note: this is a copy, so the server's audit log won't show this reading")
