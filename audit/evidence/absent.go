@@ -2,6 +2,8 @@ package evidence
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"entry/audit"
@@ -12,13 +14,17 @@ import (
 type absence struct {
 	segment.Absent
 	since, until time.Time // of the events around it; zero where there is none
+	what         string    // says it
+	own          bool      // they are the log's, not of one before it
+	accepted     bool      // what is wrong with recordings may be said there
 }
 
 // absences are those of a log and of the logs before it.
 type absences struct {
-	all  []absence
-	last time.Time // of the event before
-	open bool      // the last one has no event behind it yet
+	accepted []segment.Absent // of the log
+	all      []absence
+	last     time.Time // of the event before
+	open     bool      // the last one has no event behind it yet
 }
 
 // event takes in the next event, or what was said of records instead; false for another
@@ -27,7 +33,11 @@ func (a *absences) event(e audit.Event, err error) bool {
 	var absent *segment.Absent
 	switch {
 	case errors.As(err, &absent):
-		a.all = append(a.all, absence{Absent: *absent, since: a.last})
+		b := absence{Absent: *absent, since: a.last, what: err.Error(), own: err.Error() == absent.Error()}
+		b.accepted = b.own && slices.ContainsFunc(a.accepted, func(r segment.Absent) bool {
+			return r.From <= absent.From && absent.To <= r.To
+		})
+		a.all = append(a.all, b)
 		a.open = true
 	case err != nil:
 		return false
@@ -54,24 +64,36 @@ func (a *absences) at(t time.Time) bool {
 	return false
 }
 
-// after tells whether what the log says of anything later than that event may be.
-func (a *absences) after(t time.Time) bool {
+// after are the absences in which the log may say anything later than that event.
+func (a *absences) after(t time.Time) (later []absence) {
 	for _, b := range a.all {
 		if b.until.IsZero() || b.until.After(t) {
-			return true
+			later = append(later, b)
 		}
 	}
-	return false
+	return later
 }
 
 // excuse tells whether a mismatch may be one only because records aren't here: of a
-// recording that started then, or, by k, about which the log says the last thing then.
+// recording that started then, or, by k, that was removed and had started then. Where the
+// log says what the recording has to be, and it isn't, records that came later excuse that
+// only where they are accepted: else removing any later segment would hide that a recording
+// was deleted. m is told which they are.
 func (a *absences) excuse(m *Mismatch, k *known, started time.Time) bool {
 	switch m.Kind {
 	case Unknown:
 		return a.at(started)
 	case Missing, OtherKey, MissingKey, Unended:
-		return a.after(k.last)
+		later := a.after(k.last)
+		if slices.ContainsFunc(later, func(b absence) bool { return b.accepted }) {
+			return true
+		}
+		for _, b := range later {
+			if b.own {
+				m.Perhaps = append(m.Perhaps, b.Absent)
+			}
+			m.err = fmt.Errorf("%w; %s, and may say why", m.err, b.what)
+		}
 	case RemovedUnknown:
 		return len(a.all) > 0 && a.all[0].since.Before(k.last)
 	}

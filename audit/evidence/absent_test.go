@@ -6,6 +6,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,5 +75,80 @@ func TestRecordsThatAreNotHere(t *testing.T) {
 	testkit.Check(t, os.Rename(filepath.Join(s.dir, "away"), old))
 	if rep, err := Verify(s.logDir(), s.spool()); rep.Recordings != 1 || rep.Unjudged != 0 || err == nil {
 		t.Errorf("put back: %+v, %v", rep, err)
+	}
+}
+
+// TestLaterSegmentsExcuseNothing: that a later segment isn't here is no reason for a
+// recording to be missing, or to have another key, unless whoever verifies says so.
+func TestLaterSegmentsExcuseNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(s *site)
+		kind Kind
+	}{
+		"deleted": {func(s *site) {
+			testkit.Check(s.t, os.Remove(s.file(sealed, recording.Ext)))
+			testkit.Check(s.t, os.Remove(s.file(sealed, recording.KeyExt)))
+		}, Missing},
+		"without its key": {func(s *site) { testkit.Check(s.t, os.Remove(s.file(sealed, recording.KeyExt))) }, MissingKey},
+		"with another's key": {func(s *site) {
+			other := testkit.Must(os.ReadFile(s.file(cut, recording.KeyExt)))(s.t)
+			s.change(s.file(sealed, recording.KeyExt), func([]byte) []byte { return other })
+		}, OtherKey},
+	} {
+		s := newSite(t)
+		for range 3 {
+			log := testkit.Must(audit.Open(s.logDir(), audit.Options{Key: s.signer, Segment: 1}))(t)
+			s.append(log, audit.Event{Type: audit.ServerStarted})
+			testkit.Check(t, log.Close())
+		}
+		files := testkit.Must(filepath.Glob(filepath.Join(s.logDir(), "events-*")))(t)
+		from, _ := segment.First(files[1])
+		end, _ := segment.First(files[2])
+		testkit.Check(t, os.Remove(files[1]))
+		if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 2 {
+			t.Errorf("%s, before: %+v, %v", name, rep, err)
+		}
+		c.do(s)
+		away := segment.Absent{From: from, To: end - 1}
+		for _, accepted := range [][]segment.Absent{nil, {{From: from + 1, To: 1 << 40}}} {
+			_, err := Verify(s.logDir(), s.spool(), accepted...)
+			bad, others := mismatches(err)
+			if len(bad) != 1 || len(others) > 0 || bad[0].Kind != c.kind || !slices.Equal(bad[0].Perhaps, []segment.Absent{away}) || !strings.HasSuffix(err.Error(), "; "+away.Error()+", and may say why") {
+				t.Errorf("%s, accepted %v: %v", name, accepted, err)
+			}
+		}
+		if rep, err := Verify(s.logDir(), s.spool(), away); err != nil || rep.Recordings != 1 || rep.Unjudged != 1 {
+			t.Errorf("%s, accepted: %+v, %v", name, rep, err)
+		}
+	}
+}
+
+// TestEndThatIsNotHere: where a session's end was moved away, its recording may have been
+// cut since: nothing says where it has to end.
+func TestEndThatIsNotHere(t *testing.T) {
+	s := newSite(t)
+	const third = "01JQ8Z3M6Y0000000000000003"
+	next := func() *audit.Log {
+		return testkit.Must(audit.Open(s.logDir(), audit.Options{Key: s.signer, Segment: 1}))(t)
+	}
+	open := testkit.Must(spool.Open(spool.Options{Dir: s.spool(), Now: func() time.Time { return s.ended }, Commit: func(context.Context, recording.Tick) error { return nil }}))(t)
+	log := next()
+	w := s.begin(log, open, third, "carol")
+	sum := testkit.Must(w.Close())(t)
+	testkit.Check(t, log.Close())
+	testkit.Check(t, open.Close())
+	log = next()
+	s.append(log, audit.Event{Type: audit.SessionEnded, Session: third, Recording: about(third, sum)})
+	testkit.Check(t, log.Close())
+	log = next()
+	s.append(log, audit.Event{Type: audit.ServerStarted})
+	testkit.Check(t, log.Close())
+	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 3 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	files := testkit.Must(filepath.Glob(filepath.Join(s.logDir(), "events-*")))(t)
+	testkit.Check(t, os.Remove(files[len(files)-1]))
+	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 2 || rep.Unjudged != 1 {
+		t.Errorf("its end away: %+v, %v", rep, err)
 	}
 }

@@ -20,6 +20,7 @@ type known struct {
 	ended   *recording.Expect  // of session.ended
 	failed  string             // detail of recording.failed: the end wasn't durable
 	start   int                // how many servers had started before its session
+	cut     bool               // by a crash, as the restart says that came then
 	unended bool               // no server runs, and none has started since its session did
 	// headless says that a restart found it without a whole header: the crash
 	// came before the session started.
@@ -38,10 +39,11 @@ const maxBadLists = 3
 // about the one called only, with every tick, or if that is "" about all, with
 // the last tick of each. A list of a tick that isn't the one that was committed
 // is a *Mismatch. A log that can't be read gives a nil map; absent is what isn't here of one
-// that can.
-func gather(logDir, dir, only string) (all map[string]*known, absent absences, err error) {
+// that can; accepted is noted in that.
+func gather(logDir, dir, only string, accepted []segment.Absent) (all map[string]*known, absent absences, err error) {
 	running := audit.Writing(logDir) // before the log is read: who starts meanwhile is in it
 	g := gathering{dir: dir, only: only, found: map[string]*known{}, last: map[string]recording.Expect{}}
+	absent.accepted = accepted
 	for e, err := range everything(logDir) {
 		if !absent.event(e, err) {
 			return nil, absent, err // audit verify is who says more
@@ -141,7 +143,9 @@ func (g *gathering) recording(t audit.Type, r *audit.Recording) {
 			return
 		}
 		x := recording.Expect{Segments: r.Segments, Head: h, Final: t == audit.SessionEnded, Aborted: t == audit.RecordingAborted}
-		switch k := g.of(r.ID); {
+		k := g.of(r.ID)
+		k.cut = k.cut || x.Aborted
+		switch {
 		case t == audit.RecordingRemoved:
 			k.removed = &x
 		case x.Final:

@@ -120,7 +120,7 @@ func (n Notes) Of(info recording.Info) (recording.State, Note) {
 	}
 	switch {
 	case note.Coverage != "" || state == recording.Live:
-	case state == recording.StateAborted, state == recording.Damaged, n.of != nil && !over && !n.running && !n.absent.after(info.Start):
+	case state == recording.StateAborted, state == recording.Damaged, n.of != nil && !over && !n.running && len(n.absent.after(info.Start)) == 0:
 		note.Coverage = recording.Partial
 	case over && note.Refused:
 		note.Coverage = recording.Refused

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"entry/audit/plain"
+	"entry/audit/segment"
 	"entry/session/recording"
 )
 
@@ -53,6 +54,9 @@ type Mismatch struct {
 	ID   string // of the recording; "" for a tick
 	Seq  uint64 // of the tick's event; 0 for a recording
 	err  error
+	// Perhaps are the log's records that aren't here, came after what it says of the
+	// recording, and could say why it is so: what Verify can be told to accept.
+	Perhaps []segment.Absent
 }
 
 func (m *Mismatch) Error() string {
@@ -72,8 +76,9 @@ func mismatch(kind Kind, id, text string) *Mismatch {
 // Report is what Verify found to hold.
 type Report struct {
 	Recordings, Live, Removed int
-	// Unjudged is how many can't be held against the log, because what it says of them may
-	// be in records that aren't here. Those that are there are whole by themselves.
+	// Unjudged is how many can't be held against the log, or not to their end, because what
+	// it says of them may be in records that aren't here. Those that are there are whole by
+	// themselves.
 	Unjudged int
 }
 
@@ -96,13 +101,16 @@ func (r Report) String() string {
 // have been verified itself, and that none is missing. It joins a *Mismatch for
 // each one that is bad, and for each bad list of a tick. What else goes wrong,
 // such as a file that can't be read, is in the error, too.
-func Verify(logDir, dir string) (rep Report, err error) {
+//
+// Records that aren't here excuse a recording that may have started or ended there. That
+// an earlier one is missing, or its key another, only those excuse that are in accepted.
+func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err error) {
 	// First what is there, then the log: who is in the spool is in the log.
 	list, err := recording.List(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return rep, err
 	}
-	about, absent, err := gather(logDir, dir, "")
+	about, absent, err := gather(logDir, dir, "", accepted)
 	if about == nil {
 		return rep, err
 	}
@@ -137,6 +145,10 @@ func Verify(logDir, dir string) (rep Report, err error) {
 		}
 		delete(about, i.ID)
 		if !judge(k, i.Start, err) {
+			continue
+		}
+		if k.ended == nil && !k.cut && info.State != recording.Live && len(absent.after(k.last)) > 0 {
+			rep.Unjudged++ // where it ended is in what isn't here
 			continue
 		}
 		rep.Recordings++
@@ -272,7 +284,7 @@ func VerifyOne(logDir, dir string, listed recording.Info) (v Verdict, err error)
 	k := &known{}
 	var lists error
 	if logDir != "" {
-		all, absent, gerr := gather(logDir, dir, listed.ID)
+		all, absent, gerr := gather(logDir, dir, listed.ID, nil)
 		switch {
 		case all == nil:
 			v.Against = BadLog

@@ -23,7 +23,7 @@ import (
 func auditVerifyCmd() *cobra.Command {
 	var key, spool, since string
 	var vouched vouchers
-	var accepted []string
+	var accepted, absent []string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that no record was changed, and who vouches for that",
@@ -67,7 +67,11 @@ sealed. Any tool may compress these (.gz, .zst), move them to the folder
 "archive" beside them, which may be a mount or a link, or away. All that are
 there are verified, on all cores. Of those that aren't, verify tells which
 records they have: their hashes are kept and proven, and what comes back is held
-against them. One that was cut, split or renamed is named, and is a failure.
+against them. One that was cut, split or renamed is named, and is a failure. A
+recording that may have started or ended in records that aren't here is "not held
+against the log". One that the log knows, and that is missing or has another key, is
+a failure all the same: if a later record that isn't here says why, such as that its
+lab's retention was over, put that back, or accept it with --absent.
 
 --since-checkpoint FILE goes on from an earlier verification: FILE is a copy of
 the file "checkpoint" in the log's directory, made before that. What it covers
@@ -83,6 +87,10 @@ before the copy of the events.`,
   entry audit verify --witness witness.example.org+024fd97b+BEwchu… --need 1`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			away, err := parseAbsent(absent)
+			if err != nil {
+				return err
+			}
 			dir, o, err := verifyPlace(cmd, key, &vouched)
 			if err != nil {
 				return err
@@ -119,7 +127,7 @@ before the copy of the events.`,
 			sound := err == nil // the log itself
 			var kept evidence.Report
 			if sound && spool != "" {
-				kept, err = evidence.Verify(dir, spool)
+				kept, err = evidence.Verify(dir, spool, away...)
 			}
 			asJSON, jerr := cmd.Flags().GetBool("json")
 			if jerr != nil {
@@ -152,6 +160,9 @@ before the copy of the events.`,
 			if errors.As(err, &m) && m.Kind == evidence.Unended {
 				return hinted(err, "start the server, which puts on record how the crash left it; then this holds it against that")
 			}
+			if m != nil && len(m.Perhaps) > 0 {
+				return hinted(err, "put those segments into the folder archive beside the log and verify again; if you know that they say so, accept it: "+absentFlags(m.Perhaps))
+			}
 			if err != nil {
 				return err
 			}
@@ -176,6 +187,7 @@ before the copy of the events.`,
 		},
 	}
 	cmd.Flags().StringArrayVar(&accepted, "gap", nil, "`ID` of a gap that you accept; once for each")
+	cmd.Flags().StringArrayVar(&absent, "absent", nil, "`FROM-TO`, records that aren't here and that you know to say why a recording\nor its key isn't as it was; once for each range")
 	cmd.Flags().StringVar(&key, "public-key", "", "`FILE` with the log's public key, with --log")
 	cmd.Flags().StringVar(&since, "since-checkpoint", "", "`FILE` with a checkpoint verified before: read only what came after")
 	vouched.flags(cmd)
