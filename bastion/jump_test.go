@@ -186,17 +186,27 @@ func TestConfirmationIsNoOracle(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{})
 	c := s.login("alice")
-	var all sync.WaitGroup
-	for range 12 {
-		all.Go(func() {
-			var asked []string
-			if _, err := c.behind("127.0.0.1", 50000, answers("wrong horse battery", &asked)); err == nil {
-				t.Error("in with a wrong passphrase")
+	judged := func() (n int) {
+		for _, e := range s.log.All(audit.LoginFailed) {
+			if e.Reason != "unavailable" { // which is no verdict: a slow machine is busy with the others
+				n++
 			}
-		})
+		}
+		return n
 	}
-	all.Wait()
-	if n := len(s.log.All(audit.LoginFailed)); n != 3 {
+	for tries := 0; tries == 0 || judged() < 3 && tries < 20; tries++ {
+		var all sync.WaitGroup
+		for range 12 {
+			all.Go(func() {
+				var asked []string
+				if _, err := c.behind("127.0.0.1", 50000, answers("wrong horse battery", &asked)); err == nil {
+					t.Error("in with a wrong passphrase")
+				}
+			})
+		}
+		all.Wait()
+	}
+	if n := judged(); n != 3 {
 		t.Errorf("%d passphrases were judged", n)
 	}
 	var asked []string
@@ -313,7 +323,9 @@ func TestChannelFlood(t *testing.T) {
 // and leaves nothing open at the target.
 func TestInnerConnectionStalls(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Login.Grace = time.Second }})
+	// The login before it has as long, and hashes: on a slow machine that takes its time.
+	grace := testkit.Bound(time.Second)
+	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Login.Grace = grace }})
 	c := s.login("alice")
 	for _, says := range []string{"", "GET / HTTP/1.1\r\n\r\n", "SSH-2.0-x\r\n", "SSH-2.0-x\r\n" + strings.Repeat("\xff", 4096)} {
 		n := len(s.log.All(audit.JumpRefused))
