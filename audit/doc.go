@@ -40,7 +40,8 @@
 // was made durable when they were sealed, its lines have to lead to the signed root: that
 // proves both. Where they don't, Open reads all. Verify reads all that are there, on all
 // cores; for records that aren't (segment.Absent) their hashes stand in, and the signed
-// root proves those. VerifyOptions.Since has it go on from a checkpoint as a start does.
+// root proves those. So what the file has of sealed segments is held against them by Verify,
+// and looked through after each start, which mends what it can. VerifyOptions.Since has it go on from a checkpoint as a start does.
 // Whoever reads events is told which aren't there, and goes on behind them (Told).
 //
 // # What lies on disk
@@ -84,7 +85,8 @@
 //
 // Reading and verifying work on any system, on the server or on a copy. Opening
 // a log for writing is for Linux. The writer is one goroutine; a panic in it
-// ends the process (package group).
+// ends the process (package group). Another looks through the file of hashes after a start.
+// Close waits for both.
 //
 // # When not to use it
 //

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"entry/audit/segment"
 )
 
 // storedHashes are tlog's, as the file of hashes has them.
@@ -114,4 +116,94 @@ func hashesAgree(f io.ReaderAt, c checkpoint) bool {
 		t.add(leaf, nil)
 	}
 	return t.root() == c.root
+}
+
+// hashesCheck compares the hashes that a replay stores with those in the file.
+type hashesCheck struct {
+	r     *bufio.Reader
+	n     uint64 // records whose hashes were compared
+	left  int    // hashes of the record after them
+	wrong uint64 // the first record with one that isn't in the file; 0 for none
+	short bool   // the file ended
+}
+
+// hashesFrom compares from behind the first size records on.
+func hashesFrom(f io.ReaderAt, size uint64) *hashesCheck {
+	at := hashesSize(size)
+	return &hashesCheck{r: bufio.NewReaderSize(io.NewSectionReader(f, at, math.MaxInt64-at), 64<<10), n: size, left: storedFor(size + 1)}
+}
+
+// store compares the next hash, until one differs.
+func (c *hashesCheck) store(h tlog.Hash) {
+	if c.wrong != 0 || c.short {
+		return
+	}
+	c.differs(h)
+}
+
+// differs tells whether the next hash in the file isn't h.
+func (c *hashesCheck) differs(h tlog.Hash) bool {
+	var have tlog.Hash
+	if _, err := io.ReadFull(c.r, have[:]); err != nil {
+		c.short = true
+		return false
+	}
+	if have != h && c.wrong == 0 {
+		c.wrong = c.n + 1
+	}
+	if c.left--; c.left == 0 {
+		c.n++
+		c.left = storedFor(c.n + 1)
+	}
+	return have != h
+}
+
+// unproven are the first records of a range that is absent, of size at least one, whose
+// hashes in the file aren't those that c signs; ok is false where all are. Of two records
+// with one node one is meant.
+func (s storedHashes) unproven(a segment.Absent, c checkpoint) (bad segment.Absent, ok bool) {
+	const level = 10 // of the node over a block: few proofs where all are right
+	for n := a.From - 1; n < a.To; {
+		block := n >> level
+		end := min((block+1)<<level, a.To)
+		if (block+1)<<level <= c.size && s.provesBlock(level, block, c) {
+			n = end
+			continue
+		}
+		for ; n < end; n++ {
+			switch proven := s.provesRecord(n, c); {
+			case !proven && !ok:
+				bad, ok = segment.Absent{From: n + 1, To: n + 1}, true
+			case !proven:
+				bad.To = n + 1
+			case ok:
+				return bad, true
+			}
+		}
+	}
+	return bad, ok
+}
+
+// provesBlock tells whether the leaves under a node, and the node, are those that c signs.
+func (s storedHashes) provesBlock(level int, block uint64, c checkpoint) bool {
+	var t tree
+	for l := leavesFrom(s, block<<level+1); t.size < 1<<level; {
+		leaf, ok := l.next()
+		if !ok {
+			return false
+		}
+		t.add(leaf, nil)
+	}
+	node, err := s.ReadHashes([]int64{tlog.StoredHashIndex(level, int64(block))})
+	return err == nil && node[0] == t.root() && s.provesRecord(block<<level, c)
+}
+
+// provesRecord tells whether the leaf at index n is the one that c signs.
+func (s storedHashes) provesRecord(n uint64, c checkpoint) bool {
+	proof, err := tlog.ProveRecord(int64(c.size), int64(n), s)
+	if err != nil {
+		return false
+	}
+	leaf, err := s.ReadHashes([]int64{tlog.StoredHashIndex(0, int64(n))})
+	return err == nil && tlog.CheckRecord(proof, int64(c.size), c.root, int64(n), leaf[0]) == nil
 }

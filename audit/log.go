@@ -72,6 +72,9 @@ type Log struct {
 
 	position atomic.Pointer[Position]
 
+	tending *group.Group // looks through the file of hashes
+	mend    chan mending // what it found wrong
+
 	// The writer goroutine's alone.
 	tree          tree
 	first, before uint64    // records with which the last segment and the one before begin
@@ -158,6 +161,8 @@ func (l *Log) Failed() <-chan struct{} { return l.failed }
 // returns the error that the log failed with, if it did. It may be called more
 // than once.
 func (l *Log) Close() error {
+	l.tending.Cancel(ErrClosed)
+	l.tending.Wait()
 	l.closeLog()
 	<-l.stopped
 	if isClosed(l.failed) {
@@ -170,6 +175,7 @@ func (l *Log) Close() error {
 // process: nothing may be promised without the log.
 func (l *Log) start() {
 	l.queue = make(chan *request, queueLen)
+	l.mend = make(chan mending)
 	l.closing = make(chan struct{})
 	l.changed = make(chan struct{}, 1)
 	l.failed = make(chan struct{})
@@ -188,6 +194,8 @@ func (l *Log) run() {
 			l.serve(r)
 		case <-t.C:
 			l.watch()
+		case m := <-l.mend:
+			m.done <- l.writeOver(m.wrong)
 		case <-l.closing:
 			for {
 				select {

@@ -115,6 +115,7 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 		return nil, err
 	}
 	l.start()
+	l.tend(found.sealed)
 	if notes := append(found.notes, aside...); len(notes) > 0 {
 		err = l.Append(context.Background(), notes...)
 		if err == nil {
@@ -163,14 +164,15 @@ type found struct {
 	fresh       bool
 	signed      checkpoint
 	replay      replay
-	last        time.Time // of the last event
-	first       uint64    // record of the last segment
-	before      uint64    // likewise of the one before, where the last has no record yet
-	began       time.Time // of the first event of the last segment that has one
-	end         int64     // where in the last segment the lines end that the checkpoint covers
-	size        int64     // of the last segment's file
-	wrongHashes uint64    // the first record from which on the file of hashes isn't right; 0 for none
-	witnessEnd  int64     // end of the last whole entry of the witness
+	last        time.Time  // of the last event
+	first       uint64     // record of the last segment
+	sealed      checkpoint // what is before that
+	before      uint64     // likewise of the one before, where the last has no record yet
+	began       time.Time  // of the first event of the last segment that has one
+	end         int64      // where in the last segment the lines end that the checkpoint covers
+	size        int64      // of the last segment's file
+	wrongHashes uint64     // the first record from which on the file of hashes isn't right; 0 for none
+	witnessEnd  int64      // end of the last whole entry of the witness
 	notes       []Event
 }
 

@@ -34,6 +34,10 @@ func (b *BadRecord) InFile() (line, through uint64) {
 
 func (b *BadRecord) Error() string {
 	switch {
+	case b.File == hashesName && b.Through == 0:
+		return fmt.Sprintf("the file %s %s", hashesName, b.Why)
+	case b.File == hashesName && b.Through == b.Line:
+		return fmt.Sprintf("record %d isn't here, and the file %s %s", b.Line, hashesName, b.Why)
 	case b.File == hashesName:
 		return fmt.Sprintf("records %d to %d aren't here, and the file %s %s", b.Line, b.Through, hashesName, b.Why)
 	case b.File == checkpointName:
@@ -214,6 +218,7 @@ func (b *block) bad(n uint64, why string) *BadRecord {
 
 // stand adds the hashes of lines that are absent.
 func (p *replay) stand(dir *os.Root, a segment.Absent, store func(tlog.Hash)) error {
+	p.absent = append(p.absent, a)
 	f, ok, err := openHashes(dir)
 	if err != nil {
 		return err
@@ -233,7 +238,6 @@ func (p *replay) stand(dir *os.Root, a segment.Absent, store func(tlog.Hash)) er
 	if !ok {
 		return &BadRecord{File: hashesName, Line: a.From, Through: a.To, Why: "hasn't got their hashes, by which the rest could be proven: put it or their segments back"}
 	}
-	p.absent = append(p.absent, a)
 	return nil
 }
 
@@ -285,6 +289,14 @@ func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure er
 		}
 		return bad
 	}
+	if !known {
+		switch bad, err := p.badHashes(dir, c); {
+		case err != nil:
+			return err
+		case bad != nil:
+			return bad
+		}
+	}
 	// The checkpoint at fault: the witnessed one if it is reached, else c.
 	if err := p.agreed.verify(v); err != nil {
 		return err
@@ -308,6 +320,22 @@ func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure er
 		return badLine(from, seqAt(dir, from), notSigned)
 	}
 	return &BadRecord{Line: from, Through: to, Why: why}
+}
+
+// badHashes names records that aren't here, where it is their hashes in the file that aren't
+// those that c signs: then no record that is here is at fault.
+func (p *replay) badHashes(dir *os.Root, c checkpoint) (*BadRecord, error) {
+	f, ok, err := openHashes(dir)
+	if err != nil || !ok {
+		return nil, err
+	}
+	defer f.Close()
+	for _, a := range p.absent {
+		if bad, ok := (storedHashes{f}).unproven(a, c); ok {
+			return &BadRecord{File: hashesName, Line: bad.From, Through: bad.To, Why: "hasn't got the hashes of them that were signed: it was changed; put their segment back, or an earlier copy of that file"}, nil
+		}
+	}
+	return nil, nil
 }
 
 // firstChanged returns the first line whose leaf hash isn't the signed one, 0

@@ -92,12 +92,11 @@ func (l *Log) replayFrom(from uint64, f *found, p *replay) error {
 		return err
 	}
 	defer r.Close()
-	at := hashesSize(from - 1)
-	same := hashesCheck{bufio.NewReaderSize(io.NewSectionReader(l.hashes, at, math.MaxInt64-at), 64<<10), true}
+	same := hashesFrom(l.hashes, from-1)
 	err = p.walk(l.dir, r, f.signed, nil, func(b *block, i int) error {
 		n := b.first + uint64(i)
 		if b.begins[i] {
-			f.first = n
+			f.first, f.sealed = n, checkpoint{n - 1, p.tree.root()}
 		}
 		if n != f.first && n != f.signed.size {
 			return nil
@@ -119,7 +118,7 @@ func (l *Log) replayFrom(from uint64, f *found, p *replay) error {
 	if err != nil {
 		return err
 	}
-	if same.same {
+	if same.wrong == 0 && !same.short {
 		f.wrongHashes = 0
 	}
 	current := r.Last()
@@ -130,24 +129,9 @@ func (l *Log) replayFrom(from uint64, f *found, p *replay) error {
 	case err != nil:
 		return err
 	case !current: // a crash came before the segment had a line that was signed
-		f.before, f.first, f.end = f.first, f.signed.size+1, 0
+		f.before, f.first, f.end, f.sealed = f.first, f.signed.size+1, 0, f.signed
 	}
 	return nil
-}
-
-// hashesCheck compares the hashes that a replay stores with those in the file.
-type hashesCheck struct {
-	r    *bufio.Reader
-	same bool
-}
-
-func (c *hashesCheck) store(h tlog.Hash) {
-	if !c.same {
-		return
-	}
-	var have tlog.Hash
-	_, err := io.ReadFull(c.r, have[:])
-	c.same = err == nil && have == h
 }
 
 // mendHashes writes the file of hashes anew from record from on, where that isn't 0, and

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"entry/audit/segment"
+	"entry/e2e/testkit"
 )
 
 // TestTamperedSegments does to a log's sealed segments what somebody may who can write
@@ -164,8 +165,13 @@ func TestHashesOfWhatIsAbsent(t *testing.T) {
 		b[at] ^= 1
 		p.write(t, hashesName, b)
 		rep, err := p.verify()
-		// A hash that isn't a leaf's isn't needed for what is absent.
-		if leaf := slicesLeaf(at); leaf != (err != nil) {
+		// A hash that isn't a leaf's isn't needed for what is absent, and can be made anew.
+		want := "the file hashes isn't what the log's records give, from record"
+		if slicesLeaf(at) {
+			want = "aren't here, and the file hashes hasn't got the hashes of them that were signed"
+		}
+		var bad *BadRecord
+		if !errors.As(err, &bad) || bad.File != hashesName || !strings.Contains(err.Error(), want) {
 			t.Fatalf("byte %d: %+v, %v", at, rep, err)
 		}
 	}
@@ -184,6 +190,63 @@ func TestHashesOfWhatIsAbsent(t *testing.T) {
 	_ = p.open(t).Close()
 	if !bytes.HasPrefix(p.read(t, hashesName), hashes) {
 		t.Error("they weren't made again")
+	}
+}
+
+// TestHashesOfWhatIsSealed: what is wrong in the file of hashes is named as long as the
+// records are here to tell, and a start mends it, so that they can be moved away.
+func TestHashesOfWhatIsSealed(t *testing.T) {
+	p := newSegments(t, 14)
+	s := p.sealed(t)
+	hashes := p.read(t, hashesName)
+	reported := func(reason string) bool {
+		for e := range Read(p.dir) {
+			if e.Type == LogRecovered && e.Reason == reason {
+				return true
+			}
+		}
+		return false
+	}
+	damage := func(at int) {
+		b := p.read(t, hashesName)
+		b[at] ^= 1
+		p.write(t, hashesName, b)
+	}
+	for at := range int(hashesSize(10)) {
+		b := bytes.Clone(hashes)
+		b[at] ^= 1
+		p.write(t, hashesName, b)
+		rep, err := p.verify()
+		var bad *BadRecord
+		if !errors.As(err, &bad) || bad.File != hashesName || !strings.Contains(err.Error(), "the file hashes isn't what the log's records give") {
+			t.Fatalf("byte %d: %+v, %v", at, rep, err)
+		}
+	}
+	p.write(t, hashesName, hashes)
+	damage(32*3 + 5) // the leaf of record 3
+	damage(32 * 6)   // a node
+	p.segment = 1 << 20
+	p.witness = "" // a short one has a start read the whole log
+	l := p.open(t)
+	testkit.Eventually(t, "the file to be mended", func() bool { return reported("hashes-mended") })
+	mustAppend(t, l, Event{Type: LoginSucceeded, User: "later"}) // it still is the log's
+	if at, ok, err := l.At(3); !ok || err != nil {
+		t.Errorf("%+v, %v, %v", at, ok, err)
+	}
+	_ = l.Close()
+	if !bytes.HasPrefix(p.read(t, hashesName), hashes) {
+		t.Error("it isn't as it was")
+	}
+	p.remove(t, s[0])
+	if rep, err := p.verify(); err != nil || len(rep.Absent) != 1 {
+		t.Errorf("moved away: %+v, %v", rep, err)
+	}
+	damage(32*3 + 5) // while its record isn't here
+	l = p.open(t)
+	testkit.Eventually(t, "what can't be mended to be told", func() bool { return reported("hashes-wrong") })
+	_ = l.Close()
+	if _, err := p.verify(); err == nil || !strings.Contains(err.Error(), "records 3 to 4 aren't here, and the file hashes hasn't got the hashes of them that were signed") {
+		t.Error(err)
 	}
 }
 

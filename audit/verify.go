@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"entry/audit/plain"
 	"entry/audit/segment"
@@ -194,7 +195,8 @@ type verification struct {
 	signed  checkpoint
 	replay  replay
 	judging
-	agreed time.Time // of the last record that a witnessed checkpoint covers
+	hashes *hashesCheck // nil where the file isn't there
+	agreed time.Time    // of the last record that a witnessed checkpoint covers
 	path   string
 	gaps   []GapReport
 	aside  []Aside
@@ -213,6 +215,12 @@ func (w *verification) run() (Report, error) {
 // runFrom is run where some records are known, and witnessed checkpoints of them passed.
 func (w *verification) runFrom() (Report, error) {
 	p := &w.replay
+	if f, ok, err := openHashes(w.dir); err != nil {
+		return Report{}, err
+	} else if ok {
+		defer f.Close()
+		w.hashes = hashesFrom(f, p.tree.size)
+	}
 	r, err := w.open()
 	if err != nil {
 		return Report{}, err
@@ -262,6 +270,9 @@ func (w *verification) runFrom() (Report, error) {
 	if err := w.strays(); err != nil {
 		return Report{}, err
 	}
+	if err := w.heldHashes(); err != nil {
+		return Report{}, err
+	}
 	rep := Report{Events: w.signed.size, Root: w.signed.root, Last: w.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.allGaps(), Aside: w.aside, Absent: p.absent}
 	if p.agreed.size == w.signed.size {
 		rep.WitnessedAt = rep.Last
@@ -302,13 +313,27 @@ func (w *verification) open() (*segment.Reader, error) {
 
 // judge goes on to the record that the checkpoint covers.
 func (w *verification) judge(r *segment.Reader) error {
-	if err := w.replay.walk(w.dir, r, w.signed, judgeBlock, w.line, nil); err != nil {
+	var store func(tlog.Hash)
+	if w.hashes != nil {
+		store = w.hashes.store
+	}
+	if err := w.replay.walk(w.dir, r, w.signed, judgeBlock, w.line, store); err != nil {
 		return w.replay.explain(w.dir, w.signed, w.v, err)
 	}
 	if w.misplaced != nil {
 		return w.misplaced
 	}
 	return w.replay.finish(w.signed, w.v)
+}
+
+// heldHashes refuses a file of hashes that isn't what sealed records give, which would prove
+// nothing of them once they are moved away. Of the last segment a crash may leave others,
+// and a file that ends too soon; a start makes those anew.
+func (w *verification) heldHashes() error {
+	if w.hashes == nil || w.hashes.wrong == 0 || w.hashes.wrong >= w.file {
+		return nil
+	}
+	return &BadRecord{File: hashesName, Line: w.hashes.wrong, Why: fmt.Sprintf("isn't what the log's records give, from record %d on: it was changed. Move no segment away before the server has started again: that makes it anew", w.hashes.wrong)}
 }
 
 // strays refuses files that are called like segments and are none.

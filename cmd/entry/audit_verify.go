@@ -66,8 +66,8 @@ The log is a row of files: events.jsonl is written, those called events-… are
 sealed. Any tool may compress these (.gz, .zst), move them to the folder
 "archive" beside them, which may be a mount or a link, or away. All that are
 there are verified, on all cores. Of those that aren't, verify tells which
-records they have: their hashes are kept and proven, and what comes back is held
-against them. One that was cut, split or renamed is named, and is a failure. A
+records they have: their hashes are kept in the file "hashes" and proven, and what
+comes back is held against them. That file is held against what is there, too. One that was cut, split or renamed is named, and is a failure. A
 recording that may have started or ended in records that aren't here is "not held
 against the log". One that the log knows, and that is missing or has another key, is
 a failure all the same: if a later record that isn't here says why, such as that its
