@@ -164,3 +164,12 @@ func PublicOf(signer string) (string, error) {
 	}
 	return text, nil
 }
+
+// LogName is what Log.Name says of the log with this public key.
+func LogName(public string) (string, error) {
+	v, err := note.NewVerifier(public)
+	if err != nil {
+		return "", errors.New("the log's public key is malformed")
+	}
+	return nameOf(v), nil
+}

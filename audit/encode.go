@@ -276,6 +276,13 @@ func clip(s string) (string, bool) {
 	return s, false
 }
 
+// ParseEvent parses one line of a log, without its newline. It accepts exactly what
+// AppendJSON writes. The error is the predicate of a sentence.
+func ParseEvent(line []byte) (Event, error) {
+	e, _, err := decode(line, nil)
+	return e, err
+}
+
 // decode parses one line. It accepts exactly what AppendJSON writes: a line
 // that means the same in other words (other order, spacing, escapes, repeated
 // or unknown keys) is refused, because two readers could read it differently.

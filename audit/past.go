@@ -3,7 +3,6 @@
 package audit
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -76,13 +75,4 @@ func (p *Past) Since(size uint64) iter.Seq2[Event, error] {
 		}
 		r.each(yield)
 	}
-}
-
-// LogName is what Log.Name says of the log with this public key.
-func LogName(public string) (string, error) {
-	v, err := note.NewVerifier(public)
-	if err != nil {
-		return "", errors.New("the log's public key is malformed")
-	}
-	return nameOf(v), nil
 }

@@ -6,8 +6,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
-
-	"entry/audit/segment"
 )
 
 // Position is how much of a log there is, and what it is.
@@ -107,27 +105,15 @@ func rootsAt(dir *os.Root, sizes ...uint64) ([]tlog.Hash, error) {
 
 // EventAt reads one event of the log in dir. The error is a *segment.Absent where its
 // segment isn't there.
-func EventAt(dir string, seq uint64) (Event, error) {
+func EventAt(dir string, seq uint64) (e Event, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return Event{}, err
+		return e, err
 	}
 	defer root.Close()
-	r, err := openSegments(root, seq)
-	if err != nil {
-		return Event{}, err
-	}
-	defer r.Close()
-	if err := r.Pass(seq - 1); err != nil {
-		return Event{}, err
-	}
-	if r.N() >= seq {
-		return Event{}, &segment.Absent{From: seq, To: seq}
-	}
-	line, err := r.Next()
-	if err != nil {
-		return Event{}, err
-	}
-	e, _, err := decode(line, nil)
+	err = linesAt(root, []uint64{seq}, func(_ uint64, line []byte) error {
+		e, err = ParseEvent(line)
+		return err
+	})
 	return e, err
 }

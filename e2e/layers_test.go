@@ -24,7 +24,7 @@ var layers = [][]string{
 		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "policy/compare"},
 	{"session", "session/recording/play", "bastion/access", "bastion/identity/takeover", "audit/evidence"},
 	{"bastion/admin", "bastion/portal", "bastion/store", "session/recording/find", "audit/witness"},
-	{"bastion"},
+	{"bastion", "audit/bundle"},
 	{"bastion/site", "cmd/entry/demohome"},
 	{"cmd/entry/demo"},
 	{"cmd/entry", "e2e", "e2e/testkit", "e2e/testkit/wire"},

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -51,18 +52,7 @@ func gather(logDir, dir, only string, accepted []segment.Absent) (all map[string
 		if err != nil {
 			continue
 		}
-		g.at = e.Time
-		if e.Type == audit.ServerStarted || e.Type == audit.LogGap {
-			g.starts++
-		}
-		if r := e.Recording; r != nil && (only == "" || r.ID == only) {
-			g.recording(e.Type, r)
-		}
-		if k := g.found[e.Session]; k != nil && e.Type == audit.RecordingFailed {
-			if k.failed = e.Detail; k.failed == "" {
-				k.failed = "failed"
-			}
-		}
+		g.event(e)
 		if e.Type == audit.RecordingTick && e.Tick != nil {
 			g.tick(e.Seq, e.Tick)
 		}
@@ -113,6 +103,20 @@ type gathering struct {
 	starts    int                         // of servers
 	bad       []error
 	at        time.Time // of the event that is taken in
+}
+
+// event takes in what an event says, but for a tick's list.
+func (g *gathering) event(e audit.Event) {
+	g.at = e.Time
+	if e.Type == audit.ServerStarted || e.Type == audit.LogGap {
+		g.starts++
+	}
+	if r := e.Recording; r != nil && (g.only == "" || r.ID == g.only) {
+		g.recording(e.Type, r)
+	}
+	if k := g.found[e.Session]; k != nil && e.Type == audit.RecordingFailed {
+		k.failed = cmp.Or(e.Detail, "failed")
+	}
 }
 
 // of is what is known of a recording, about which there is an event.

@@ -72,6 +72,17 @@ func ReadNotes(logDir string) (Notes, error) {
 	return out, nil
 }
 
+// NotesBy are what events of a log say that are here without it, in their order.
+func NotesBy(events []audit.Event) Notes {
+	out := Notes{of: map[string]Note{}}
+	for _, e := range events {
+		if e.Session != "" {
+			out.of[e.Session] = out.of[e.Session].with(e)
+		}
+	}
+	return out
+}
+
 // with is the note with one event more.
 func (n Note) with(e audit.Event) Note {
 	by := audit.Actor{}
@@ -102,12 +113,26 @@ func (n Note) with(e audit.Event) Note {
 func Refusals(logDir, session string) iter.Seq2[audit.Event, error] {
 	return func(yield func(audit.Event, error) bool) {
 		for e, err := range everything(logDir) {
-			refused := e.Type == audit.ChannelRefused || e.Type == audit.ForwardRefused
-			if (err != nil || refused && e.Session == session) && !yield(e, err) {
+			if (err != nil || isRefusal(e, session)) && !yield(e, err) {
 				return
 			}
 		}
 	}
+}
+
+// RefusalsBy is Refusals among events of a log that are here without it.
+func RefusalsBy(events []audit.Event, session string) iter.Seq2[audit.Event, error] {
+	return func(yield func(audit.Event, error) bool) {
+		for _, e := range events {
+			if isRefusal(e, session) && !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func isRefusal(e audit.Event, session string) bool {
+	return e.Session == session && (e.Type == audit.ChannelRefused || e.Type == audit.ForwardRefused)
 }
 
 // Of is what is known of one session, whose recording is as info says: of its state,

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"time"
 
+	"entry/audit"
 	"entry/audit/plain"
 	"entry/audit/segment"
 	"entry/session/recording"
@@ -302,4 +303,25 @@ func VerifyOne(logDir, dir string, listed recording.Info) (v Verdict, err error)
 		v.Info = info
 	}
 	return v, errors.Join(err, lists)
+}
+
+// VerifyBy is VerifyOne against events of a log that are here without it, in their order:
+// what was proven of them is for whoever calls. Of ticks nothing is looked at.
+func VerifyBy(events []audit.Event, dir string, listed recording.Info) (v Verdict, err error) {
+	g := gathering{dir: dir, only: listed.ID, found: map[string]*known{}}
+	for _, e := range events {
+		g.event(e)
+	}
+	v = Verdict{Info: listed, Against: OtherLog}
+	k := g.found[listed.ID]
+	if k == nil {
+		k = &known{}
+	} else {
+		v.Against, v.Failed = KnowingLog, k.failed
+	}
+	info, err := k.verify(dir, listed.ID)
+	if err == nil {
+		v.Info = info
+	}
+	return v, err
 }

@@ -40,7 +40,7 @@ records exactly as they stand in the log.`,
 	}
 	cmd.PersistentFlags().String("log", "", "`DIR` that holds the log or a copy of it, instead of the configuration's")
 	cmd.PersistentFlags().Bool("json", false, "one JSON object a line")
-	cmd.AddCommand(auditTailCmd(), auditSearchCmd(), auditCoverageCmd(), auditFilesCmd(), auditVerifyCmd(), auditorKeyCmd())
+	cmd.AddCommand(auditTailCmd(), auditSearchCmd(), auditCoverageCmd(), auditFilesCmd(), auditVerifyCmd(), auditProofCmd(), auditorKeyCmd())
 	cmd.AddCommand(writersVerbs()...)
 	return cmd
 }

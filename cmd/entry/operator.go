@@ -76,6 +76,10 @@ func noteReadings(cmd *cobra.Command, ids []string, verb, pattern string) (err e
 	if len(ids) == 0 {
 		return nil
 	}
+	if sourceOf(cmd) != nil {
+		noteCopy(cmd)
+		return nil
+	}
 	cfg, err := loadConfig(cmd)
 	if err != nil {
 		return err

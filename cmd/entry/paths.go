@@ -56,6 +56,9 @@ func permitted(err error) error {
 
 // spoolDir is where recordings are.
 func spoolDir(cmd *cobra.Command) (string, error) {
+	if p := sourceOf(cmd); p != nil {
+		return p.dir, nil
+	}
 	cfg, err := loadConfig(cmd)
 	if err != nil {
 		return "", err
@@ -66,6 +69,9 @@ func spoolDir(cmd *cobra.Command) (string, error) {
 // auditDirs are the log's directory, the witness directory ("" without one)
 // and the text of the log's public key.
 func auditDirs(cmd *cobra.Command) (dir, witness, publicKey string, err error) {
+	if sourceOf(cmd) != nil {
+		return "", "", "", errNoLogHere
+	}
 	cfg, err := loadConfig(cmd)
 	if err != nil {
 		return "", "", "", err

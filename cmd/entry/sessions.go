@@ -25,11 +25,13 @@ import (
 func sessionsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions",
-		Short: "List, verify, replay, search sessions; watch and end running ones",
+		Short: "List, replay, search sessions; watch and end running ones",
 		Long: `Recordings are sealed: listing and verifying them needs no key; replaying,
 exporting and searching them needs an auditor's identity (--identity; with --dir,
 DIR/auditor.key if it is there). A running server notes each reading in the audit
 log; readings without one, or on a copy elsewhere, can't be traced.
+
+With --from, a bundle or a plain directory is read, without a configuration.
 
 SESSION is an ID, the unambiguous start of one, or, but for kill, "last". Times are
 UTC.`,
@@ -43,7 +45,8 @@ UTC.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsWatchCmd(), sessionsExportCmd(), sessionsGrepCmd())
+	cmd.AddCommand(takesFrom(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsExportCmd(), sessionsGrepCmd())...)
+	cmd.AddCommand(sessionsWatchCmd(), sessionsBundleCmd())
 	cmd.AddCommand(actingVerbs()...)
 	return cmd
 }
@@ -128,6 +131,9 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
 // notesOf is what the audit log says of sessions; without it err says why, and
 // nothing is known but what the files say.
 func notesOf(cmd *cobra.Command) (evidence.Notes, error) {
+	if p := sourceOf(cmd); p != nil && p.bundle != nil {
+		return evidence.NotesBy(p.events), nil
+	}
 	dir, _, _, err := auditDirs(cmd)
 	if err != nil {
 		return evidence.Notes{}, err

@@ -37,11 +37,7 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 			}
 			v, verr := evidence.Verdict{Info: info}, error(nil)
 			if verify {
-				logDir, _, _, err := auditDirs(cmd)
-				if err != nil {
-					logDir = "" // the verdict says that it isn't here
-				}
-				v, verr = evidence.VerifyOne(logDir, dir, info)
+				v, verr = verdictOn(cmd, dir, info)
 			}
 			var list []recording.Channel
 			var denied error
@@ -86,6 +82,18 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 	cmd.Flags().Bool("json", false, "one JSON object")
 	cmd.Flags().BoolVar(&verify, "verify", true, "verify the recording, which reads all of it")
 	return cmd
+}
+
+// verdictOn verifies a recording against what is here of a log.
+func verdictOn(cmd *cobra.Command, dir string, info recording.Info) (evidence.Verdict, error) {
+	if p := sourceOf(cmd); p != nil && p.bundle != nil {
+		return evidence.VerifyBy(p.events, dir, info)
+	}
+	logDir, _, _, err := auditDirs(cmd)
+	if err != nil {
+		logDir = "" // the verdict says that it isn't here
+	}
+	return evidence.VerifyOne(logDir, dir, info)
 }
 
 // channelsOf reads a recording for what its channels are.
@@ -230,12 +238,18 @@ func refusedLines(cmd *cobra.Command, i recording.Info, notes evidence.Notes) (l
 	if _, n := notes.Of(i); !n.Refused {
 		return nil, nil
 	}
-	dir, _, _, err := auditDirs(cmd)
-	if err != nil {
-		return nil, err
+	refusals := evidence.RefusalsBy(nil, i.ID)
+	if p := sourceOf(cmd); p != nil {
+		refusals = evidence.RefusalsBy(p.events, i.ID)
+	} else {
+		dir, _, _, err := auditDirs(cmd)
+		if err != nil {
+			return nil, err
+		}
+		refusals = evidence.Refusals(dir, i.ID)
 	}
 	more := 0
-	for e, err := range evidence.Refusals(dir, i.ID) {
+	for e, err := range refusals {
 		switch {
 		case err != nil: // who reads the log for itself says so
 		case len(lines) == maxRefused:

@@ -3,9 +3,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 )
 
@@ -18,7 +15,7 @@ Rehearse:        entry policy validate policy.d; entry policy explain alice home
 
 // verbs are those that need no server.
 func verbs() []*cobra.Command {
-	all := []*cobra.Command{sessionsCmd(), auditCmd(), policyCmd()}
+	all := []*cobra.Command{sessionsCmd(), auditCmd(), verifyBundleCmd(), policyCmd()}
 	for _, name := range []string{"serve", "demo", "init", "check", "user", "approve"} {
 		all = append(all, &cobra.Command{Use: name, Hidden: true, DisableFlagParsing: true, RunE: func(*cobra.Command, []string) error {
 			return failf(exitFailure, "%s: servers run on Linux, not here", name)
@@ -31,9 +28,9 @@ func verbs() []*cobra.Command {
 func actingVerbs() []*cobra.Command { return nil }
 
 // noteReadings says that a reading can't be traced: no server runs here.
-func noteReadings(_ *cobra.Command, ids []string, _, _ string) error {
+func noteReadings(cmd *cobra.Command, ids []string, _, _ string) error {
 	if len(ids) > 0 {
-		fmt.Fprintln(os.Stderr, "entry: note: this is a copy, so the server's audit log won't show this reading")
+		noteCopy(cmd)
 	}
 	return nil
 }

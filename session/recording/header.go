@@ -48,7 +48,7 @@ func (h *Header) line() ([]byte, error) {
 			return nil, fmt.Errorf("%w: a field is too long or not UTF-8", errHeader)
 		}
 	}
-	if !validID(h.ID) {
+	if !ValidID(h.ID) {
 		return nil, fmt.Errorf("%w: the ID isn't a ULID", errHeader)
 	}
 	b, err := json.Marshal(h)
@@ -58,9 +58,9 @@ func (h *Header) line() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// validID reports whether id is a ULID in its canonical form. It also is what
+// ValidID reports whether id is a ULID in its canonical form. It also is what
 // keeps an ID from being a path.
-func validID(id string) bool {
+func ValidID(id string) bool {
 	if len(id) != 26 || id[0] > '7' {
 		return false
 	}

@@ -72,7 +72,7 @@ func IDs(dir string) ([]string, error) {
 	}
 	var all []string
 	for _, e := range entries {
-		if id, ok := strings.CutSuffix(e.Name(), Ext); ok && validID(id) && e.Type().IsRegular() {
+		if id, ok := strings.CutSuffix(e.Name(), Ext); ok && ValidID(id) && e.Type().IsRegular() {
 			all = append(all, id)
 		}
 	}

@@ -38,7 +38,7 @@ func (c Change) line() []byte {
 
 func parseChange(line string) (c Change, err error) {
 	f := strings.Split(line, " ")
-	if len(f) != 3 || !validID(f[0]) {
+	if len(f) != 3 || !ValidID(f[0]) {
 		return c, errors.New("not a change")
 	}
 	n, err := strconv.ParseUint(f[1], 10, 32)

@@ -189,7 +189,7 @@ func walk(f *os.File, id string) (*walker, Header, [32]byte, error) {
 // openFile opens one of a recording's files. It returns an error that
 // wraps fs.ErrNotExist when there is none.
 func openFile(dir, id, ext string) (*os.File, error) {
-	if !validID(id) {
+	if !ValidID(id) {
 		return nil, fmt.Errorf("open recording %q: %w: not a session ID", id, fs.ErrNotExist)
 	}
 	f, err := os.OpenInRoot(dir, id+ext)

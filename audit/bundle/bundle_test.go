@@ -1,0 +1,382 @@
+//go:build linux
+
+package bundle
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+
+	"entry/audit"
+	"entry/audit/witness"
+	"entry/configs"
+	"entry/e2e/testkit"
+	"entry/session/recording"
+	"entry/session/recording/spool"
+)
+
+const (
+	whole = "01JQ8Z3M6W0000000000000001" // alice's, which ended
+	cut   = "01JQ8Z3M6X0000000000000002" // bob's, which a crash cut
+	runs  = "01JQ8Z3M6Y0000000000000003"
+	gone  = "01JQ8Z3M6Z0000000000000004" // which nobody knows
+)
+
+// site is a log with its witness, and a spool.
+type site struct {
+	t   *testing.T
+	dir string
+	Source
+	log    *audit.Log
+	pusher *witness.Pusher
+}
+
+// newSite has sessions of all sorts among other people's records; the witness has
+// cosigned all but those of the running one.
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir()}
+	signer, public, err := audit.GenerateKey("entry.test")
+	testkit.Check(t, err)
+	s.Source = Source{Log: filepath.Join(s.dir, "audit"), Key: public, Recordings: filepath.Join(s.dir, "spool")}
+	wdir := filepath.Join(s.dir, "witness")
+	key := testkit.Must(witness.Init(wdir, "w.example"))(t)
+	testkit.WriteFile(t, filepath.Join(wdir, "logs"), public)
+	w := testkit.Must(witness.Open(wdir))(t)
+	t.Cleanup(func() { testkit.Check(t, w.Close()) })
+	server := httptest.NewServer(w.Handler(nil))
+	t.Cleanup(server.Close)
+	s.Witnesses = []string{key}
+	peer := testkit.Must(witness.NewPeer(configs.Witness{URL: server.URL, Key: key}))(t)
+	s.log = testkit.Must(audit.Open(s.Log, audit.Options{Key: signer}))(t)
+	s.pusher = testkit.Must(witness.NewPusher(witness.PushOptions{Log: s.log, Dir: s.Log, Peers: []*witness.Peer{peer}, Need: 1, Within: time.Second}))(t)
+	t.Cleanup(func() { testkit.Check(t, errors.Join(s.pusher.Close(), s.log.Close())) })
+
+	identity := testkit.Must(age.GenerateX25519Identity())(t)
+	to := []age.Recipient{identity.Recipient()}
+	begin := func(open *spool.Spool, id, user string) *spool.Writer {
+		w := testkit.Must(open.Create(recording.Header{ID: id, User: user, Target: "home.tinker", Start: time.Now().UTC().Truncate(time.Microsecond)}, to))(t)
+		s.append(audit.Event{Type: audit.LoginFailed, Conn: "conn-of-" + user, User: user},
+			audit.Event{Type: audit.LoginSucceeded, Conn: "conn-of-" + user, User: user},
+			audit.Event{Type: audit.LoginSucceeded, Conn: "another", User: "eve"})
+		h, k := w.HeaderHash(), w.KeyHash()
+		s.append(audit.Event{Type: audit.SessionStarted, Session: id, Conn: "conn-of-" + user, User: user, Recording: &audit.Recording{ID: id, Header: hex.EncodeToString(h[:]), Key: hex.EncodeToString(k[:])}})
+		return w
+	}
+	open := testkit.Must(spool.Open(spool.Options{Dir: s.Recordings, Commit: func(context.Context, recording.Tick) error { return nil }}))(t)
+	a := begin(open, whole, "alice")
+	for range 3 {
+		testkit.Check(t, a.Frame(recording.Output, 0, []byte("uid=1000(alice)\n")))
+	}
+	sum := testkit.Must(a.Close())(t)
+	s.append(audit.Event{Type: audit.SessionEnded, Session: whole, User: "alice", Recording: &audit.Recording{ID: whole, Head: hex.EncodeToString(sum.Head[:]), Segments: sum.Segments}})
+	b := begin(open, cut, "bob")
+	testkit.Check(t, b.Frame(recording.Output, 0, []byte("before the crash\n")))
+	testkit.Check(t, open.Close()) // with bob's open, as in a crash
+	testkit.Must(spool.Recover(s.Recordings, func(a recording.Aborted) error {
+		s.append(audit.Event{Type: audit.RecordingAborted, Session: a.ID, Recording: &audit.Recording{ID: a.ID, Head: hex.EncodeToString(a.Head[:]), Segments: a.Segments}})
+		return nil
+	}))(t)
+	testkit.Check(t, s.pusher.Round(t.Context()))
+	s.append(audit.Event{Type: audit.SessionStarted, Session: runs, User: "carol"}, audit.Event{Type: audit.RecordingRead, Sessions: []string{whole}})
+	return s
+}
+
+func (s *site) append(e ...audit.Event) { testkit.Check(s.t, s.log.Append(context.Background(), e...)) }
+
+// made is the bundle of a session.
+func (s *site) made(id string) []byte {
+	s.t.Helper()
+	var b bytes.Buffer
+	testkit.Must(s.Write(&b, id))(s.t)
+	return b.Bytes()
+}
+
+func verify(t *testing.T, b []byte, trust Trust) (Report, error) {
+	t.Helper()
+	o, err := Open(bytes.NewReader(b), t.TempDir())
+	if err != nil {
+		return Report{}, err
+	}
+	return o.Verify(trust)
+}
+
+// python runs the second implementation.
+func python(t *testing.T, b []byte, args ...string) (code int, out string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "b.tar")
+	testkit.WriteFile(t, path, string(b))
+	cmd := exec.Command("python3", append([]string{"-I", "verify_bundle.py", path}, args...)...)
+	text, err := cmd.CombinedOutput()
+	var e *exec.ExitError
+	if err != nil && !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(text)
+}
+
+// Both implementations agree on bundles as they are written: with every session's end,
+// against whatever keys.
+func TestBundles(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	other := newSite(t)
+	without := s.Source
+	without.Recordings = ""
+	for _, tt := range []struct {
+		id      string
+		from    Source
+		records int
+		later   int
+		state   recording.State
+		words   string
+	}{
+		{whole, s.Source, 4, 1, recording.Complete, "complete, "},
+		{cut, s.Source, 4, 0, recording.StateAborted, "cut by a crash"},
+		{whole, without, 4, 1, "", ""},
+	} {
+		var made bytes.Buffer
+		sum := testkit.Must(tt.from.Write(&made, tt.id))(t)
+		b := made.Bytes()
+		if sum.Records != tt.records || sum.Later != tt.later || len(sum.Cosigned) != 1 || (sum.Recording > 0) != (tt.state != "") {
+			t.Errorf("%s: %+v", tt.id, sum)
+		}
+		for _, trust := range []Trust{{}, {Key: s.Key}, {Key: s.Key, Witnesses: s.Witnesses}, {Key: s.Key, Witnesses: s.Witnesses, Need: 1}} {
+			rep, err := verify(t, b, trust)
+			if err != nil || len(rep.Events) != tt.records || len(rep.Cosigned) != 1 || rep.OwnKey != (trust.Key == "") || rep.OwnNames != (trust.Witnesses == nil) {
+				t.Errorf("%s against %+v: %+v, %v", tt.id, trust, rep, err)
+			}
+			if tt.state == "" != (rep.Recording == nil) || rep.Recording != nil && rep.Recording.State != tt.state {
+				t.Errorf("%s: %+v", tt.id, rep.Recording)
+			}
+		}
+		code, out := python(t, b, "--log-key", s.Key, "--witness", s.Witnesses[0])
+		if code != 0 || !strings.Contains(out, fmt.Sprintf("%d records proven to stand in the log entry.test, of ", tt.records)) || !strings.Contains(out, "cosigned by w.example (") || !strings.Contains(out, tt.words) {
+			t.Errorf("%d, %s", code, out)
+		}
+		if code, out := python(t, b); code != 0 || !strings.Contains(out, "whose log it is isn't shown") {
+			t.Errorf("%d, %s", code, out)
+		}
+		for what, trust := range map[string]Trust{"another log's key": {Key: other.Key}, "a witness that hasn't": {Key: s.Key, Witnesses: other.Witnesses}} {
+			if _, err := verify(t, b, trust); !isDisproof(err) {
+				t.Errorf("%s: %v", what, err)
+			}
+			args := []string{"--log-key", trust.Key}
+			for _, w := range trust.Witnesses {
+				args = append(args, "--witness", w)
+			}
+			if code, out := python(t, b, args...); code != 1 || !strings.HasPrefix(out, "NOT PROVEN: ") {
+				t.Errorf("%s: %d, %s", what, code, out)
+			}
+		}
+		if !bytes.Equal(b, func() []byte {
+			var again bytes.Buffer
+			testkit.Must(tt.from.Write(&again, tt.id))(t)
+			return again.Bytes()
+		}()) {
+			t.Error("the same session makes another file")
+		}
+	}
+	if _, err := s.Write(io.Discard, runs); !errors.Is(err, ErrRunning) {
+		t.Errorf("of a running session: %v", err)
+	}
+	if _, err := s.Write(io.Discard, gone); !errors.Is(err, ErrUnknown) {
+		t.Errorf("of an unknown session: %v", err)
+	}
+}
+
+func isDisproof(err error) bool {
+	var d *Disproof
+	return errors.As(err, &d)
+}
+
+// No witness has the last records: they are proven against the log's own tree head.
+func TestWithoutWitness(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	size := s.log.Position().Size
+	r := testkit.Must(s.Prove(size))(t)
+	rep, err := r.Verify(Trust{Key: s.Key})
+	if err != nil || rep.Size != size || len(rep.Cosigned) != 0 || rep.Events[0].Type != audit.RecordingRead {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	r = testkit.Must(s.Prove(1))(t)
+	if rep, err := r.Verify(Trust{Key: s.Key, Witnesses: s.Witnesses}); err != nil || len(rep.Cosigned) != 1 || rep.Size >= size {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	if _, err := r.Verify(Trust{}); err == nil {
+		t.Error("a record alone says whose log it is of")
+	}
+	if _, err := s.Prove(size + 1); err == nil {
+		t.Error("a record that isn't there is proven")
+	}
+	again, err := ParseRecord(r.Marshal())
+	if err != nil || !bytes.Equal(again.Marshal(), r.Marshal()) || again.Seq != 1 {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+// file is one in a bundle.
+type file struct {
+	name string
+	data []byte
+}
+
+func unpack(t *testing.T, b []byte) (all []file) {
+	t.Helper()
+	for r := tar.NewReader(bytes.NewReader(b)); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		testkit.Check(t, err)
+		all = append(all, file{h.Name, testkit.Must(io.ReadAll(r))(t)})
+	}
+}
+
+func pack(t *testing.T, all []file) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range all {
+		testkit.Check(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Size: int64(len(f.data)), Mode: 0o644}))
+		testkit.Must(w.Write(f.data))(t)
+	}
+	testkit.Check(t, w.Close())
+	return b.Bytes()
+}
+
+// No byte of a bundle can be changed but in README.txt, no file be missing but records
+// without which the recording is still proven, or stand for another one.
+func TestTampered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, id := range []string{whole, cut} {
+		all := unpack(t, s.made(id))
+		fails := func(what string, files []file, both bool) {
+			t.Helper()
+			b := pack(t, files)
+			if _, err := verify(t, b, Trust{Key: s.Key, Witnesses: s.Witnesses}); err == nil {
+				t.Errorf("%s: %s passes", id, what)
+			}
+			if !both || id != whole && testkit.Long(0, 1) == 0 {
+				return
+			}
+			if code, out := python(t, b, "--log-key", s.Key, "--witness", s.Witnesses[0]); code != 1 && code != 2 {
+				t.Errorf("%s: %s passes the script: %s", id, what, out)
+			}
+		}
+		for n, f := range all {
+			with := func(data []byte) []file {
+				out := append([]file(nil), all...)
+				out[n].data = data
+				return out
+			}
+			if f.name == readmeName {
+				continue
+			}
+			proven := len(f.data)
+			if f.name == aboutName { // which witnesses there are is for the reader to know
+				proven = bytes.Index(f.data, []byte(s.Key)) + len(s.Key)
+			}
+			for at := range proven {
+				if at > 16 && at < len(f.data)-16 && at%testkit.Long(101, 1) != 0 {
+					continue
+				}
+				data := bytes.Clone(f.data)
+				data[at] ^= 1 << (at % 8)
+				fails(fmt.Sprintf("%s with byte %d changed", f.name, at), with(data), at%97 == testkit.Long(-1, 0))
+			}
+			fails(f.name+" cut", with(f.data[:len(f.data)-1]), true)
+			fails(f.name+" emptied", with(nil), true)
+			fails(f.name+" grown", with(append(bytes.Clone(f.data), 0)), true)
+			fails(f.name+" twice", append(append([]file(nil), all...), f), true)
+			without := append(append([]file(nil), all[:n]...), all[n+1:]...)
+			switch {
+			case strings.HasSuffix(f.name, recording.Ext): // then it is the records alone
+				if _, err := verify(t, pack(t, without), Trust{}); err == nil {
+					t.Errorf("%s: a key without a recording passes", id)
+				}
+			case !strings.HasPrefix(f.name, "records/"):
+				fails("without "+f.name, without, true)
+			case n == 4 || n == 5: // session.started, and the end
+				fails("without "+f.name, without, true)
+			}
+		}
+		for _, name := range []string{"../x", "/etc/x", "recording/" + gone + ".rec", "records/x", "recording/" + id + ".rec.gz"} {
+			fails("with "+name, append(append([]file(nil), all...), file{name, []byte("x")}), true)
+		}
+	}
+	// A record of elsewhere, as true as the others.
+	all := unpack(t, s.made(whole))
+	foreign := testkit.Must(s.Prove(3))(t)
+	name := recordName(3)
+	mixed := append(append([]file(nil), all[:2]...), append([]file{}, all[2:]...)...)
+	for i, f := range mixed {
+		if f.name > name && strings.HasPrefix(f.name, "records/") {
+			mixed = append(mixed[:i:i], append([]file{{name, foreign.Marshal()}}, mixed[i:]...)...)
+			break
+		}
+	}
+	if _, err := verify(t, pack(t, mixed), Trust{}); !isDisproof(err) {
+		t.Errorf("with a record of somebody else: %v", err)
+	}
+}
+
+// FuzzOpen: whatever a file says, reading it ends, writes nowhere else and says why.
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte("bundle"))
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, x := range []file{{readmeName, []byte("x")}, {aboutName, []byte(Schema + "\n" + whole + "\nk\n")}, {recordName(1), []byte("c2sp.org/tlog-proof@v1\nextra e30=\nindex 0\n\nx\n1\nx\n")}, {recordingName(whole, ".rec"), []byte("x")}} {
+		if err := errors.Join(w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: x.name, Size: int64(len(x.data))}), func() error { _, err := w.Write(x.data); return err }()); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		top := t.TempDir()
+		into := filepath.Join(top, "into")
+		testkit.Check(t, os.Mkdir(into, 0o700))
+		o, err := Open(bytes.NewReader(b), into)
+		if err == nil {
+			_, err = o.Verify(Trust{})
+		}
+		if err == nil || err.Error() == "" {
+			t.Errorf("%v", err)
+		}
+		for _, e := range testkit.Must(os.ReadDir(top))(t) {
+			if e.Name() != "into" {
+				t.Errorf("%s was written", e.Name())
+			}
+		}
+	})
+}
+
+// FuzzParseRecord: what is read has one spelling.
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte("c2sp.org/tlog-proof@v1\nextra e30=\nindex 0\n\nx\n1\nx\n"))
+	f.Add([]byte("c2sp.org/tlog-proof@v1\nextra \nindex 1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := ParseRecord(b)
+		if err == nil && !bytes.Equal(r.Marshal(), b) {
+			t.Errorf("%q is read as %q", b, r.Marshal())
+		}
+	})
+}

@@ -1,0 +1,41 @@
+// Package bundle takes what an audit log says of one session out of it, with its
+// recording, so that somebody who has neither the log nor entry can prove both: an
+// outsider, years later, offline.
+//
+// # What it proves
+//
+// Each record in a bundle is proven to stand in the log at its place, by an RFC 6962
+// inclusion proof to a tree head that the log's key signed and, where there are, witnesses
+// cosigned. The recording is held against what those records say: the header that
+// session.started knows, the head and the number of segments that session.ended or a restart
+// knows, the digest of its sealed key. So nothing in either was changed, cut or added since
+// the log took it.
+//
+// It doesn't prove that the log has no other record about the session: only the log
+// does (package audit). Nor whose log it is: the keys in a bundle come from who made it.
+// Whoever verifies holds it against keys that they have from elsewhere.
+//
+// # Files
+//
+// A bundle is a tar file (POSIX pax), of regular files, in this order:
+//
+//	README.txt                what this is and how to check it, for somebody without entry
+//	bundle                    "entry.bundle/v1", the session's ID, the log's public key (a C2SP
+//	                          signed-note verifier key) and those of witnesses, a line each
+//	records/SEQ.tlog-proof    one record each, SEQ its number in the log, 12 digits, rising
+//	recording/ID.rec          as package recording has it, without what a crash left behind its
+//	                          last segment; neither of these two where only the records are there
+//	recording/ID.key          its sealed key
+//
+// A record is a C2SP tlog-proof with the checkpoint that all of a bundle share. Its extra
+// data is the record's exact line, the leaf; its index is SEQ-1. One alone is what
+// Record.Marshal makes, and ParseRecord reads.
+//
+// Everything that is read is bounded, and a name that isn't one of these is refused. The
+// script verify_bundle.py, beside this file, is a second implementation.
+//
+// # Sources
+//
+// https://c2sp.org/tlog-proof, https://c2sp.org/tlog-checkpoint, https://c2sp.org/signed-note,
+// https://c2sp.org/tlog-cosignature, RFC 6962 §2.1.1.
+package bundle

@@ -1,0 +1,184 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"entry/audit"
+	"entry/audit/evidence"
+	"entry/audit/witness"
+	"entry/session/recording"
+)
+
+// Trust is what somebody holds a bundle or a record against: keys that they have from
+// elsewhere than from who gave it to them.
+type Trust struct {
+	Key       string   // public key of the log; "" takes the bundle's own
+	Witnesses []string // public keys; nil takes the bundle's own
+	Need      int      // how many of those have to have cosigned; 0 for all that are given here
+}
+
+// Report is what was proven.
+type Report struct {
+	Session  string             `json:"session,omitempty"` // "" of a record alone
+	Key      string             `json:"log_key"`           // that the tree head was held against
+	OwnKey   bool               `json:"own_key,omitempty"` // which the bundle itself says: whose log it is isn't shown
+	Size     uint64             `json:"tree_size"`
+	Cosigned []witness.Cosigned `json:"cosigned,omitempty"` // of the witnesses that it was held against
+	OwnNames bool               `json:"own_witnesses,omitempty"`
+	Events   []audit.Event      `json:"-"`
+	// Recording is there where the recording is in the bundle, and holds.
+	Recording *recording.Info `json:"-"`
+	Failed    string          `json:"failed,omitempty"` // what the log says went wrong while it was recorded
+}
+
+// Disproof says that something in a bundle isn't what was written.
+type Disproof struct{ Why string }
+
+func (d *Disproof) Error() string { return d.Why }
+
+func disproof(format string, args ...any) error {
+	return &Disproof{fmt.Sprintf(format, args...)}
+}
+
+// Verify proves all that is in the bundle, as package doc says. The error is a *Disproof or
+// of package evidence's where something isn't what was written, and names it.
+func (b *Bundle) Verify(t Trust) (rep Report, err error) {
+	if rep, err = b.Prove(t); err != nil || b.Dir == "" {
+		return rep, err
+	}
+	info, err := recording.Stat(b.Dir, b.Session)
+	if err != nil {
+		return rep, disproof("the recording can't be read: %v", err)
+	}
+	verdict, err := evidence.VerifyBy(rep.Events, b.Dir, info)
+	switch {
+	case err != nil:
+		return rep, err
+	case verdict.Against != evidence.KnowingLog:
+		return rep, disproof("no record in the bundle says what recording %s is", b.Session)
+	}
+	st, err := os.Stat(filepath.Join(b.Dir, b.Session+recording.Ext))
+	if err != nil {
+		return rep, err
+	}
+	if st.Size() != verdict.Info.Size {
+		return rep, disproof("there is something behind the recording's last segment")
+	}
+	started, ended := false, false
+	for _, e := range rep.Events {
+		if e.Recording != nil && e.Recording.ID == b.Session {
+			started = started || e.Type == audit.SessionStarted
+			ended = ended || e.Type == audit.SessionEnded || e.Type == audit.RecordingAborted
+		}
+	}
+	switch {
+	case !started && verdict.Info.State != recording.StateAborted:
+		return rep, disproof("the record of the session's start isn't in the bundle")
+	case !ended:
+		return rep, disproof("the record of the session's end isn't in the bundle, so the recording could have been cut")
+	}
+	rep.Recording, rep.Failed = &verdict.Info, verdict.Failed
+	return rep, nil
+}
+
+// Prove proves the records alone, and not yet that the recording is the one that they
+// speak of.
+func (b *Bundle) Prove(t Trust) (rep Report, err error) {
+	if rep, err = prove(b.Records, t, b.Key, b.Witnesses); err != nil {
+		return rep, err
+	}
+	rep.Session = b.Session
+	for _, e := range rep.Events {
+		if !b.about(e, rep.Events) {
+			return rep, disproof("record %d is of another session", e.Seq)
+		}
+		if e.Type == audit.RecordingAborted && b.Dir != "" {
+			if err := b.mark(e.Time); err != nil {
+				return rep, err
+			}
+		}
+	}
+	return rep, nil
+}
+
+// mark makes the file beside a recording by which it is known that a restart found it cut;
+// whether as it is here, its record tells.
+func (b *Bundle) mark(at time.Time) error {
+	a, cut, err := recording.Inspect(b.Dir, b.Session)
+	if err != nil || !cut {
+		return err
+	}
+	text, err := a.Mark(at)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.Dir, b.Session+recording.AbortedExt), text, 0o600)
+}
+
+// about tells whether an event belongs to the bundle's session: it is about it, or of the
+// login that it came by.
+func (b *Bundle) about(e audit.Event, all []audit.Event) bool {
+	if (audit.Query{Session: b.Session}).Matches(e) {
+		return true
+	}
+	for _, other := range all {
+		if other.Session == b.Session && other.Conn != "" && other.Conn == e.Conn {
+			return true
+		}
+	}
+	return false
+}
+
+// Verify proves one record that came alone.
+func (r Record) Verify(t Trust) (Report, error) {
+	if t.Key == "" {
+		return Report{}, errors.New("a record alone doesn't say whose log it is of: the log's public key is needed")
+	}
+	return prove([]Record{r}, t, "", nil)
+}
+
+// prove proves records, which share one tree head, against t and what a bundle says itself.
+func prove(list []Record, t Trust, ownKey string, ownWitnesses []string) (rep Report, err error) {
+	rep.Key = t.Key
+	if t.Key == "" {
+		rep.Key, rep.OwnKey = ownKey, true
+	}
+	texts := t.Witnesses
+	if texts == nil {
+		texts, rep.OwnNames = ownWitnesses, true
+	}
+	keys, err := witness.ParseKeys(texts)
+	if err != nil {
+		return rep, err
+	}
+	if !rep.OwnKey && ownKey != "" && ownKey != t.Key {
+		return rep, disproof("the bundle is of the log with the key %.120q, and not of yours", ownKey)
+	}
+	head, by, err := witness.OpenHead(list[0].Head, rep.Key, keys)
+	if err != nil {
+		return rep, disproof("the tree head %v", err)
+	}
+	rep.Size, rep.Cosigned = head.Size, by
+	need := t.Need
+	if need == 0 && !rep.OwnNames {
+		need = len(keys)
+	}
+	if len(by) < need {
+		return rep, disproof("%d of the witnesses have cosigned the tree head, and not %d", len(by), need)
+	}
+	for _, r := range list {
+		if !r.Holds(head) {
+			return rep, disproof("record %d isn't in the log: its proof doesn't lead to the signed root", r.Seq)
+		}
+		e, err := r.Event()
+		if err != nil {
+			return rep, disproof("record %d %v", r.Seq, err)
+		}
+		rep.Events = append(rep.Events, e)
+	}
+	return rep, nil
+}

@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""Check a bundle of entry's (entry sessions bundle, entry audit proof), by the standard
+library alone. A second implementation of package bundle's format, to show that it is open.
+
+    python3 verify_bundle.py FILE [--log-key KEY] [--witness KEY]...
+
+KEY is a C2SP verifier key, NAME+HASH+BASE64. Without --log-key the bundle is held against
+the key that it names itself, which doesn't show whose log it is. Exit status: 0 all holds,
+1 something isn't what was written, 2 the file isn't a bundle.
+
+Sources: https://c2sp.org/tlog-proof, https://c2sp.org/tlog-checkpoint,
+https://c2sp.org/signed-note, https://c2sp.org/tlog-cosignature, RFC 6962 section 2.1,
+RFC 8032 section 5.1.7, and the package documentation of entry's session/recording.
+"""
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import re
+import struct
+import sys
+import tarfile
+import time
+
+MOST_RECORDS, MOST_TEXT, MOST_SEALED = 100_000, 1 << 20, 4 << 20
+
+
+class NotBundle(Exception):
+    """The file can't be read as a bundle."""
+
+
+class Disproved(Exception):
+    """Something in it isn't what was written."""
+
+
+def sha256(*parts):
+    h = hashlib.sha256()
+    for p in parts:
+        h.update(p)
+    return h.digest()
+
+
+def unbase64(text):
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as e:
+        raise NotBundle(f"malformed base64: {e}") from None
+
+
+# Ed25519 (RFC 8032), verification alone: it needs no secret, so it needn't be constant in time.
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT = pow(2, (P - 1) // 4, P)  # of -1
+
+
+def point(b):
+    """Decompress a point, in extended coordinates."""
+    y = int.from_bytes(b, "little")
+    sign, y = y >> 255, y & (1 << 255) - 1
+    if y >= P:
+        raise ValueError("not a point")
+    xx = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(xx, (P + 3) // 8, P)
+    if (x * x - xx) % P:
+        x = x * ROOT % P
+    if (x * x - xx) % P or (x == 0 and sign):
+        raise ValueError("not a point")
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(n, p):
+    q = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            q = add(q, p)
+        p, n = add(p, p), n >> 1
+    return q
+
+
+BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def ed25519(key, message, signature):
+    """Tell whether a signature is valid."""
+    if len(key) != 32 or len(signature) != 64:
+        return False
+    try:
+        a, r = point(key), point(signature[:32])
+    except ValueError:
+        return False
+    s = int.from_bytes(signature[32:], "little")
+    if s >= L:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    left, right = times(s, BASE), add(r, times(h, a))
+    return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
+
+
+LOG, WITNESS = 1, 4  # kinds of keys: C2SP signed-note, and tlog-cosignature
+
+
+def parse_key(text, kind):
+    """A verifier key's name, the hash that signatures name it by, and its 32 bytes."""
+    name, hashed, key = (text.strip().split("+", 2) + ["", ""])[:3]
+    key = unbase64(key)
+    if len(key) != 33 or key[0] != kind or hashed != sha256(name.encode(), b"\n", key)[:4].hex():
+        raise NotBundle(f"not a public key of that kind: {text[:120]}")
+    return name, bytes.fromhex(hashed), key[1:]
+
+
+def open_head(note, log, witnesses):
+    """Verify a signed tree head: its size, its root, and who cosigned it when."""
+    text, sep, lines = note.partition("\n\n")
+    text += "\n"
+    origin, size, root = (text.split("\n") + ["", "", ""])[:3]
+    if not sep or not re.fullmatch("0|[1-9][0-9]*", size) or origin != log[0]:
+        raise Disproved("the tree head isn't one of this log's")
+    own, by = False, []
+    for line in lines.splitlines():
+        mark, name, blob = (line.split(" ") + ["", "", ""])[:3]
+        if mark != "\u2014":
+            raise NotBundle("the tree head is no signed note")
+        blob = unbase64(blob)
+        if (name, blob[:4]) == log[:2]:
+            if not ed25519(log[2], text.encode(), blob[4:]):
+                raise Disproved("the log's signature under the tree head isn't valid")
+            own = True
+        for w in witnesses:
+            if (name, blob[:4]) != w[:2]:
+                continue
+            at = int.from_bytes(blob[4:12], "big")
+            if not ed25519(w[2], f"cosignature/v1\ntime {at}\n{text}".encode(), blob[12:]):
+                raise Disproved(f"the signature of the witness {name} isn't valid")
+            by.append((name, at))
+    if not own:
+        raise Disproved("the tree head isn't signed by the log's key")
+    return int(size), unbase64(root), by
+
+
+def leads_to(leaf, index, size, proof):
+    """The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2), or None."""
+    if index >= size:
+        return None
+    at, last, h = index, size - 1, sha256(b"\0", leaf)
+    for p in proof:
+        if last == 0:
+            return None
+        if at & 1 or at == last:
+            h = sha256(b"\1", p, h)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            h = sha256(b"\1", h, p)
+        at, last = at >> 1, last >> 1
+    return h if last == 0 else None
+
+
+def parse_record(name, text):
+    top, sep, note = text.decode().partition("\n\n")
+    lines = top.split("\n")
+    if not sep or len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1" or not lines[1].startswith("extra ") or not re.fullmatch("index (0|[1-9][0-9]*)", lines[2]):
+        raise NotBundle(f"{name} is no tlog-proof with a record")
+    index = int(lines[2][6:])
+    if name != f"records/{index + 1:012d}.tlog-proof":
+        raise NotBundle(f"{name} has the proof of record {index + 1}")
+    return index, unbase64(lines[1][6:]), [unbase64(x) for x in lines[3:]], note
+
+
+def check_recording(f, size, expects):
+    """Walk a recording's chain; expects are (segments, head, final). Returns how many
+    segments there are, whether the last one is final, and what is behind them, in bytes."""
+    line = f.readline(16 << 10)
+    if not line.startswith(b'{"entry_recording":1,') or not line.endswith(b"\n"):
+        raise Disproved("the recording has no header")
+    head, n, final, used = sha256(line), 0, False, len(line) + 32
+    if f.read(32) != head:
+        raise Disproved("the recording's header isn't what was written")
+    left = list(expects)
+    while True:
+        for e in [e for e in left if e[0] == n]:
+            left.remove(e)
+            if e[1] != head or e[2] and not final:
+                raise Disproved(f"the recording isn't the one that the log knows, up to segment {n}")
+        top = f.read(21)
+        magic, flags, index, _, length = struct.unpack(">4sBIQI", top) if len(top) == 21 else (b"", 0, 0, 0, 0)
+        whole = not final and magic == b"ERS1" and flags in (0, 1) and index == n and 16 <= length <= MOST_SEALED
+        rest = f.read(length + 36) if whole else b""
+        if not whole or len(rest) != length + 36 or rest[length:length + 4] != top[17:] or rest[length + 4:] != sha256(b"\1", head, top, rest[:length + 4]):
+            break
+        head, n, final, used = rest[length + 4:], n + 1, flags == 1, used + 21 + length + 36
+    if left:
+        raise Disproved(f"the recording is cut or changed: the log knows {max(e[0] for e in left)} segments, {n} are whole")
+    return n, final, size - used
+
+
+def read(path):
+    """The bundle's texts by name, and the tar file for the recording."""
+    tar = tarfile.open(path)
+    texts, recording = {}, {}
+    for m in tar:
+        if not m.isreg() or m.name in texts or m.name in recording:
+            raise NotBundle(f"{m.name!r} is no file, or is there twice")
+        if m.name.startswith("recording/") and m.name.endswith(".rec"):
+            recording[m.name] = m
+        elif m.size > MOST_TEXT or len(texts) > MOST_RECORDS:
+            raise NotBundle(f"{m.name!r} is too large, or one too many")
+        else:
+            texts[m.name] = tar.extractfile(m).read()
+    return tar, texts, recording
+
+
+def verify(path, log_key, witness_keys):
+    tar, texts, recording = read(path)
+    about = texts.pop("bundle", b"").decode().split("\n")
+    texts.pop("README.txt", None)
+    if about[0] != "entry.bundle/v1" or len(about) < 4 or about[-1] != "":
+        raise NotBundle("it has no file \"bundle\" of the schema entry.bundle/v1")
+    session, own, named = about[1], about[2], about[3:-1]
+    if log_key and log_key != own:
+        raise Disproved("the bundle is of another log than the key's")
+    log = parse_key(own, LOG)
+    witnesses = [parse_key(k, WITNESS) for k in (witness_keys if witness_keys is not None else named)]
+    events, notes = [], set()
+    for name in sorted(n for n in texts if n.startswith("records/")):
+        index, line, proof, note = parse_record(name, texts.pop(name))
+        if note not in notes:
+            notes.add(note)
+            size, root, by = open_head(note, log, witnesses)
+        if len(notes) > 1:
+            raise NotBundle("the records don't share one tree head")
+        if leads_to(line, index, size, proof) != root:
+            raise Disproved(f"record {index + 1} isn't in the log: its proof doesn't lead to the signed root")
+        event = json.loads(line)
+        if event["seq"] != index + 1:
+            raise Disproved(f"record {index + 1} says that it is another one")
+        events.append((event, line))
+    if not events:
+        raise NotBundle("it has no record")
+    for w in witnesses if witness_keys is not None else []:
+        if w[0] not in [name for name, _ in by]:
+            raise Disproved(f"the witness {w[0]} hasn't cosigned the tree head")
+
+    print(f"{len(events)} records proven to stand in the log {log[0]}, of {size} records")
+    for name, at in by:
+        print(f"cosigned by {name} ({time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at))})")
+    known = [(e["type"], e["recording"], e) for e, _ in events if e.get("recording", {}).get("id") == session]
+    if recording:
+        check_session(tar, texts, recording, session, known, any(e["type"] == "recording.failed" for e, _ in events))
+    for name in texts:
+        raise NotBundle(f"{name!r} doesn't belong there")
+    for _, line in events:
+        print(line.decode("ascii"))
+
+
+def check_session(tar, texts, recording, session, known, failed):
+    base = f"recording/{session}"
+    if list(recording) != [base + ".rec"]:
+        raise NotBundle("the recording is of another session")
+    expects, ended, aborted, key = [], False, False, None
+    for what, r, _ in known:
+        key = r.get("key", key)
+        if what == "session.started":
+            expects.append((0, bytes.fromhex(r["header"]), False))
+        elif what == "session.ended" and not failed:
+            expects.append((r.get("segments", 0), bytes.fromhex(r["head"]), True))
+            ended = True
+        elif what == "recording.aborted":
+            expects.append((r.get("segments", 0), bytes.fromhex(r["head"]), False))
+            aborted = True
+    if not any(e[0] == 0 for e in expects) and not aborted or not (ended or aborted or failed):
+        raise Disproved("the session's start or its end isn't among the records")
+    member = recording[base + ".rec"]
+    n, final, behind = check_recording(tar.extractfile(member), member.size, expects)
+    if behind or ended and not final:
+        raise Disproved("there is something behind the recording's last segment" if behind else "the recording has no end")
+    sealed = texts.pop(base + ".key", None)
+    if key and (sealed is None or sha256(sealed).hex() != key):
+        raise Disproved("the recording's sealed key is missing, or isn't the one that the log knows")
+    print(f"recording {session}: {'complete' if ended else 'cut by a crash or a failure, as the log says'}, {n} segments, as the records say; its sealed key too")
+
+
+def main():
+    p = argparse.ArgumentParser(description="Check a bundle of entry's.")
+    p.add_argument("file")
+    p.add_argument("--log-key")
+    p.add_argument("--witness", action="append")
+    a = p.parse_args()
+    try:
+        verify(a.file, a.log_key, a.witness)
+    except Disproved as e:
+        sys.exit(f"NOT PROVEN: {e}")
+    except (NotBundle, tarfile.TarError, OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as e:
+        print(f"not a bundle of entry's, or not a whole one: {e}", file=sys.stderr)
+        sys.exit(2)
+    if not a.log_key:
+        print("held against the key that the bundle names itself: whose log it is isn't shown", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+package bundle
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"entry/audit"
+	"entry/audit/evidence"
+	"entry/audit/plain"
+	"entry/audit/witness"
+	"entry/session/recording"
+)
+
+// Schema is the first line of a bundle's file "bundle".
+const Schema = "entry.bundle/v1"
+
+// Source is where a bundle is taken from.
+type Source struct {
+	Log       string   // the log's directory
+	Key       string   // its public key
+	Witnesses []string // public keys of witnesses
+	// Recordings is the spool, "" for the records alone.
+	Recordings string
+}
+
+// ErrRunning says that a session has no end yet that could be proven.
+var ErrRunning = errors.New("the session has no end in the log yet")
+
+// ErrUnknown says that a log has no record of a session.
+var ErrUnknown = errors.New("the log has no record of the session")
+
+// Summary is what a bundle has.
+type Summary struct {
+	Records int
+	// Later is how many records about the session aren't in it, since the tree head that
+	// witnesses have cosigned doesn't have them yet.
+	Later     int
+	Cosigned  []witness.Cosigned
+	Recording int64 // bytes; 0 without
+}
+
+// Prove is one record of the log with its proof, against the newest tree head that
+// witnesses have cosigned or, where none has, the log's own.
+func (s Source) Prove(seq uint64) (Record, error) {
+	head, _, err := s.head(seq)
+	if err != nil {
+		return Record{}, err
+	}
+	list, err := audit.Include(s.Log, head.Position, []uint64{seq})
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{list[0], head.Signed}, nil
+}
+
+// head is a signed tree head with at least the first size records.
+func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, error) {
+	keys, err := witness.ParseKeys(s.Witnesses)
+	if err != nil {
+		return audit.SignedHead{}, nil, err
+	}
+	head, err := witness.Head(s.Log, s.Key, keys, size)
+	if errors.Is(err, witness.ErrNoHead) {
+		head, err = audit.ReadHead(s.Log, s.Key)
+	}
+	if err == nil && head.Size < size {
+		err = fmt.Errorf("the log's newest tree head has %s, and none called %d", plain.Count(int(head.Size), "record"), size)
+	}
+	if err != nil {
+		return audit.SignedHead{}, nil, err
+	}
+	_, by, err := witness.OpenHead(head.Signed, s.Key, keys)
+	return head, by, err
+}
+
+// Write writes the bundle of a session, by its ID, which has to be over: ErrRunning.
+func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
+	about, err := s.records(id)
+	if err != nil {
+		return sum, err
+	}
+	head, by, err := s.head(about.end)
+	if err != nil {
+		return sum, err
+	}
+	sum.Cosigned = by
+	seqs := about.seqs
+	for len(seqs) > 0 && seqs[len(seqs)-1] > head.Size {
+		seqs = seqs[:len(seqs)-1]
+		sum.Later++
+	}
+	list, err := audit.Include(s.Log, head.Position, seqs)
+	if err != nil {
+		return sum, err
+	}
+	sum.Records = len(list)
+
+	size := int64(0)
+	if s.Recordings != "" {
+		if size, err = s.sound(list, id); err != nil {
+			return sum, err
+		}
+	}
+	// The same session and the same tree head make the same bytes.
+	t := &writer{Writer: tar.NewWriter(w), at: about.ended}
+	t.text(readmeName, readme(s, id, by))
+	t.text(aboutName, strings.Join(append([]string{Schema, id, s.Key}, s.Witnesses...), "\n")+"\n")
+	for _, i := range list {
+		t.text(recordName(i.Seq), string(Record{i, head.Signed}.Marshal()))
+	}
+	if s.Recordings != "" {
+		sum.Recording = size
+		t.file(recordingName(id, recording.Ext), filepath.Join(s.Recordings, id+recording.Ext), size)
+		t.file(recordingName(id, recording.KeyExt), filepath.Join(s.Recordings, id+recording.KeyExt), -1)
+	}
+	return sum, errors.Join(t.err, t.Close())
+}
+
+// sound verifies a recording against the records about it, and says how many bytes of it
+// they speak of: behind them a crash may have left anything.
+func (s Source) sound(list []audit.Included, id string) (int64, error) {
+	var events []audit.Event
+	for _, i := range list {
+		e, err := audit.ParseEvent(i.Line)
+		if err != nil {
+			return 0, fmt.Errorf("record %d %w", i.Seq, err)
+		}
+		events = append(events, e)
+	}
+	info, err := recording.Stat(s.Recordings, id)
+	if err != nil {
+		return 0, err
+	}
+	v, err := evidence.VerifyBy(events, s.Recordings, info)
+	return v.Info.Size, err
+}
+
+// about is what a log says of a session.
+type about struct {
+	seqs  []uint64 // of records, rising
+	end   uint64   // of the last one without which nothing is proven
+	ended time.Time
+}
+
+// records finds what the log says of a session and of the login that it came by.
+func (s Source) records(id string) (a about, err error) {
+	conn, err := s.connection(id)
+	if err != nil {
+		return a, err
+	}
+	of := audit.Query{Session: id}
+	for e, err := range audit.Read(s.Log) {
+		switch {
+		case audit.Told(err):
+			continue // what isn't here can't be proven, and what is says nothing less
+		case err != nil:
+			return a, err
+		}
+		login := conn != "" && e.Conn == conn && strings.HasPrefix(string(e.Type), "login.")
+		if !login && !of.Matches(e) {
+			continue
+		}
+		a.seqs = append(a.seqs, e.Seq)
+		if e.Type == audit.SessionEnded || e.Type == audit.RecordingAborted {
+			a.end, a.ended = e.Seq, e.Time
+		}
+		if len(a.seqs) > maxRecords {
+			return a, fmt.Errorf("the log has more than %d records of the session", maxRecords)
+		}
+	}
+	if a.end == 0 {
+		return a, ErrRunning
+	}
+	return a, nil
+}
+
+// connection is the client connection that a session came by; the error is ErrUnknown
+// where the log doesn't know the session.
+func (s Source) connection(id string) (string, error) {
+	for e, err := range audit.Scan(s.Log, audit.SessionStarted, audit.RecordingAborted) {
+		switch {
+		case audit.Told(err):
+		case err != nil:
+			return "", err
+		case e.Session == id || e.Recording != nil && e.Recording.ID == id:
+			return e.Conn, nil
+		}
+	}
+	return "", ErrUnknown
+}
+
+// writer is a tar file that is written until an error.
+type writer struct {
+	*tar.Writer
+	at  time.Time
+	err error
+}
+
+func (t *writer) header(name string, size int64) bool {
+	if t.err == nil {
+		t.err = t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: t.at.UTC().Truncate(time.Second)})
+	}
+	return t.err == nil
+}
+
+func (t *writer) text(name, text string) {
+	if t.header(name, int64(len(text))) {
+		_, t.err = io.WriteString(t, text)
+	}
+}
+
+// file writes the first size bytes of a file from disk, all of it where that is -1; one of
+// those may be missing.
+func (t *writer) file(name, path string, size int64) {
+	if t.err != nil {
+		return
+	}
+	f, err := os.Open(path)
+	if size < 0 && errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		t.err = err
+		return
+	}
+	defer f.Close()
+	if size < 0 {
+		st, err := f.Stat()
+		if err != nil {
+			t.err = err
+			return
+		}
+		size = st.Size()
+	}
+	if t.header(name, size) {
+		_, t.err = io.CopyN(t, f, size)
+	}
+}
