@@ -41,6 +41,13 @@ func (r *ruling) Answer(p []byte) {
 	}
 }
 
+// Aside has f done in the direction from where the piece came, before what is answered
+// after it.
+func (r *ruling) Aside(f func()) {
+	l := &r.h.lanes[1-r.to]
+	l.held = append(l.held, item{fact: f})
+}
+
 // Record keeps a copy of p in the recording, if there is one, before what is
 // passed after it.
 func (r *ruling) Record(k recording.Kind, p []byte) {

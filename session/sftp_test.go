@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +160,57 @@ func TestOpenSSHTransfersThroughADecoder(t *testing.T) {
 				t.Errorf("%d denials were noted", denied)
 			}
 		})
+	}
+}
+
+// TestRefusedTransfersSayWhy: OpenSSH's sftp and scp print the number of a refusal's
+// status and nothing of its text. Which rule it was, and the reference, they print as
+// what the program said, once.
+func TestRefusedTransfersSayWhy(t *testing.T) {
+	for rule, c := range map[string]struct{ from, to, batch, capability string }{
+		"may: [download]\nrecord: full": {"%[1]s/local", "x:%[1]s/there", "-put %[1]s/local %[1]s/there\n-put %[1]s/local %[1]s/too\n-mkdir %[1]s/folder\n", "upload"},
+		"may: [upload]\nrecord: full":   {"x:%[1]s/local", "%[1]s/there", "-get %[1]s/local %[1]s/there\n-get %[1]s/local %[1]s/too\n", "download"},
+	} {
+		for name, program := range map[string][]string{"sftp": {"sftp", "-q", "-b"}, "scp": {"scp", "-q", "-s"}, "scp -O": {"scp", "-q", "-O"}} {
+			t.Run(name+", "+c.capability, func(t *testing.T) {
+				var log logbook.Log
+				b := newBridge(t, rule, func(o *Options) { o.Event = into(&log) })
+				randomFile(t, filepath.Join(b.dir, "local"), 1000)
+				args := program
+				if name == "sftp" {
+					batch := filepath.Join(b.dir, "batch")
+					if err := os.WriteFile(batch, fmt.Appendf(nil, c.batch, b.dir), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					args = append(slices.Clone(program), batch, "x")
+				} else {
+					args = append(slices.Clone(program), fmt.Sprintf(c.from, b.dir), fmt.Sprintf(c.to, b.dir))
+				}
+				_, stderr, status := b.run("", args[0], args[1:]...)
+				line := "entry: rule tinker-home (tinker.yaml:7) does not allow " + c.capability + " (ref ref00000)\n"
+				if !strings.Contains(stderr, line) || strings.Count(stderr, "does not allow") != 1 || name != "sftp" && status == 0 {
+					t.Errorf("status %d, stderr %q", status, stderr)
+				}
+				if name == "scp -O" {
+					return // refused as a command
+				}
+				if !strings.Contains(stderr, "Permission denied") { // by another process, before it or after
+					t.Errorf("stderr %q", stderr)
+				}
+				if !strings.Contains(b.rec.text(recording.Error), line) {
+					t.Errorf("the recording has %q", b.rec.text(recording.Error))
+				}
+				refs := 0
+				for _, e := range log.All() {
+					if e.Ref == "ref00000" && e.Type == audit.TransferFile && e.Reason == "refused" && e.Capability == c.capability {
+						refs++
+					}
+				}
+				if refs != 1 {
+					t.Errorf("%d events have the reference: %+v", refs, log.All())
+				}
+			})
+		}
 	}
 }
 

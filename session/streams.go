@@ -2,6 +2,7 @@ package session
 
 import (
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/session/fastconn"
 	"entry/session/recording"
 )
@@ -29,6 +30,9 @@ func (s *sessionChannel) begin() {
 	s.content.about = audit.Event{Channel: s.id, ChannelType: s.content.channel}
 	dec := r.o.decoder(s.content)
 	s.moving, _ = dec.(*moving)
+	if s.moving != nil {
+		s.moving.beside = func(line string) { s.stderr.show([]byte(s.line(plain.OneLine(line, maxText)))) }
+	}
 	hook := r.newHook(dec, s.grant, s.content.about, s.lease, s.stdout, input)
 	s.hook = hook
 	s.hear()

@@ -32,6 +32,8 @@ type moving struct {
 	ended   [2]bool
 	over    bool
 	desyncs atomic.Bool
+	beside  func(line string) // to the client, beside what moves; nil where nobody could read it
+	told    [2]bool           // of what may not be moved, by direction
 
 	listsFiles bool // each file by its own, with its hash
 }
@@ -142,6 +144,7 @@ func (x manifest) Enter(e transfer.Entry) {
 		b = fmt.Appendf(nil, `{"protocol":%q,"operation":%q,"outcome":"failed","detail":"it can't be told"}`, e.Protocol, e.Operation)
 	}
 	m := x.m
+	ref := x.tell(e)
 	enter := func() {
 		m.f.frame(m.grant, recording.Transfer, *m.about.Channel, b)
 		if event, ok := m.f.files.event(m.f, e, b); ok {
@@ -149,6 +152,7 @@ func (x manifest) Enter(e transfer.Entry) {
 			if e.Outcome == transfer.Refused {
 				m.now.refused(&event, e.Direction)
 			}
+			event.Ref = ref
 			m.f.event(event)
 		}
 	}
@@ -157,6 +161,23 @@ func (x manifest) Enter(e transfer.Entry) {
 	} else {
 		x.r.fact(enter)
 	}
+}
+
+// tell says why e was refused, once a direction, and returns the reference that stands
+// there: sftp and scp print the number of an answer's status, and nothing of its text.
+func (x manifest) tell(e transfer.Entry) (ref string) {
+	m := x.m
+	if x.r == nil || m.beside == nil || e.Outcome != transfer.Refused {
+		return ""
+	}
+	for i, d := range []transfer.Direction{transfer.Upload, transfer.Download} {
+		if why := m.now.may(d); why != "" && why == e.Detail && !m.told[i] {
+			m.told[i], ref = true, m.f.o.Ref()
+			x.r.Aside(func() { m.beside(why + " (ref " + ref + ")") })
+			return ref
+		}
+	}
+	return ""
 }
 
 // files are the files and changes of a session that the log has. It is safe for

@@ -174,8 +174,8 @@ func (q *request) gets() bool { return q.flags&fxfRead != 0 || q.flags&fxfWrite 
 
 // refuse answers q for the target.
 func (d *SFTP) refuse(q *request, w *reject, r Ruling) {
-	r.Answer(status(q.id, w))
-	if w.code == fxPermissionDenied { // one entry for all, when the file is closed
+	defer func() { r.Answer(status(q.id, w)) }() // what Enter has to tell of it comes before
+	if w.code == fxPermissionDenied {            // one entry for all, when the file is closed
 		switch q.operation {
 		case operations[fxpRead]:
 			q.file.deny(Download, w.text)
