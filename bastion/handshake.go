@@ -309,6 +309,11 @@ func (l *login) settle(m ssh.ConnMetadata, who identity.Identity, err error, ask
 		return nil, &ssh.PartialSuccessError{} // no further method: the connection closes
 	case errors.Is(err, identity.ErrExhausted):
 		return nil, &ssh.PartialSuccessError{}
+	case errors.Is(err, identity.ErrAbandoned):
+		// Enter alone, or nobody is there to read it. Clients ask again, or end with
+		// words that sound like a fault of the network.
+		_ = saying(l.pre, ask)("entry: " + l.s.o.Auth.NothingTyped())
+		return nil, errRefused
 	default:
 		return nil, errRefused
 	}

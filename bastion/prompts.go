@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit/plain"
 	"entry/bastion/identity"
 )
 
@@ -51,6 +52,10 @@ func saying(pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) fun
 
 func isDropbear(version []byte) bool { return bytes.HasPrefix(version, []byte("SSH-2.0-dropbear")) }
 
+// promptWidth is how many columns of a question stand in one line: with the name that
+// OpenSSH puts before the first one, it fits a terminal of 80.
+const promptWidth = 62
+
 // asker carries one prompt a round over keyboard-interactive. Everything is in
 // the prompt: clients cut, escape or hide instructions.
 type asker ssh.KeyboardInteractiveChallenge
@@ -59,7 +64,7 @@ func (a asker) Ask(ctx context.Context, prompt string, echo bool) (string, error
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	answers, err := a("", "", []string{prompt}, []bool{echo})
+	answers, err := a("", "", []string{plain.Prompt(prompt, promptWidth)}, []bool{echo})
 	if err != nil {
 		return "", fmt.Errorf("ask: %w", err)
 	}

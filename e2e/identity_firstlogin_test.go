@@ -150,16 +150,16 @@ func TestFirstLoginAfterTypingErrors(t *testing.T) {
 		w.sendLine(withdrawn)
 		w.expect(`no longer valid: ask the desk, desk@example\.org for a new one\.\s+Enter goes back to the passphrase\. entry one-time code: $`)
 		w.sendLine("")
-		w.expect(`No code was typed\. .*ask the desk, desk@example\.org\. entry passphrase: $`)
+		w.expect(`(?s)No code was typed\. .*ask\s+the\s+desk,\s+desk@example\.org\.\r?\nentry passphrase: $`)
 		if name == "nobody" {
 			w.sendLine("guess")
 			w.expect(`entry one-time code: $`)
 			w.sendLine("")
-			w.expect(`No code was typed\. .* entry passphrase: $`)
+			w.expect(`(?s)No code was typed\. .*\nentry passphrase: $`)
 			w.sendLine("guess")
 			w.expect(`entry one-time code: $`)
 			w.sendLine("")
-			w.expect(`That was the last try on this connection: connect again, which may be at once, or ask the desk, desk@example\.org\. Press Enter to leave entry: $`)
+			w.expect(`That\s+was\s+the\s+last\s+try\s+on\s+this\s+connection:\s+connect\s+again,\s+which\s+may\s+be\s+at\s+once,\s+or\s+ask\s+the\s+desk,\s+desk@example\.org\.\r?\nPress Enter to leave entry: $`)
 			w.sendLine("a habit")
 			if code := w.wait(); code != 255 || strings.Contains(w.text(), "a habit") {
 				t.Errorf("%s: exit status %d: %q", name, code, w.text())
@@ -214,7 +214,7 @@ func TestTwoEnrolmentsAtOnce(t *testing.T) {
 	a.sendLine("")
 	lands(a)
 	b.sendLine(second.phone.code(t))
-	b.expect(`Not saved: this account was changed meanwhile, by another login or an? \w+\. Log in with what was set there\. entry passphrase: $`)
+	b.expect(`Not\s+saved:\s+this\s+account\s+was\s+changed\s+meanwhile,\s+by\s+another\s+login\s+or\s+an?\s+\w+\.\s+Log\s+in\s+with\s+what\s+was\s+set\s+there\.\r?\nentry passphrase: $`)
 	b.sendLine("")
 	if code := b.wait(); code != 255 {
 		t.Errorf("the second ended with %d: %q", code, b.text())

@@ -45,7 +45,7 @@ func TestTermsAndPhone(t *testing.T) {
 		return w
 	}
 	w := first("no")
-	w.expect(`Without accepting the terms there is no login, and nothing was changed\..*Press Enter to leave entry: $`)
+	w.expect(`Without\s+accepting\s+the\s+terms\s+there\s+is\s+no\s+login,\s+and\s+nothing\s+was\s+changed\.(?s:.*)Press Enter to leave entry: $`)
 	w.sendLine("")
 	if code := w.wait(); code != 255 {
 		t.Errorf("exit status %d: %q", code, w.text())

@@ -194,6 +194,13 @@ func TestWrongAnswers(t *testing.T) {
 			t.Errorf("asked %q", asked)
 		}
 		s.awaitEvent("login.abandoned", func(e event) bool { return e.User == "frank" || e.UserHash != "" })
+		for _, who := range []*person{p, {t: t, name: "mallory"}} {
+			who.mistakes("", "")
+			r := testkit.Run(t, s.client(who).exec("echo in"))
+			if r.Code != 255 || !strings.Contains(r.Stderr, "entry: nothing was typed, so you are not logged in. If you don't have what is asked for, ask your lab's administrator.") {
+				t.Errorf("%s: %s", who.name, r)
+			}
+		}
 	})
 	if n := home.Logins(); n != 0 {
 		t.Errorf("%d logins at home", n)

@@ -125,6 +125,9 @@ func TestPortalPasswd(t *testing.T) {
 	s, alice, c := portalOf(t)
 	const fresh = "copper Harbour 29 whistle/fern"
 	w := c.portal("passwd")
+	w.expect(`To\s+change\s+your\s+passphrase,\s+first\s+type\s+a\s+new\s+code\s+of\s+your\s+authenticator:\s+the\s+one\s+that\s+you\s+logged\s+in\s+with\s+won't\s+do,\s+the\s+next\s+comes\s+within\s+30\s+seconds\.\s+entry one-time code: $`)
+	w.sendLine(alice.passphrase) // by habit
+	w.expect(`That is no code: a one-time code has six digits\.\s`)
 	w.giveCode(alice)
 	w.expect(`entry passphrase: $`)
 	w.sendLine(alice.passphrase)

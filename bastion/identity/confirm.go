@@ -23,7 +23,7 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 	}
 	at.Name, at.Key = id.user, nil
 	d := &dialogue{a: a.core, at: at, conn: NewConnState(), ask: ask, user: id.user}
-	typed, err := d.answer(ctx, a.issuer+" passphrase: ", false)
+	typed, err := d.answer(ctx, a.issuer+" passphrase: ")
 	if err != nil {
 		return d.end(ctx, err)
 	}

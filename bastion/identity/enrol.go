@@ -161,7 +161,7 @@ func (d *dialogue) save(ctx context.Context, next Account, e ...audit.Event) (Ac
 func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old, say string) (string, error) {
 	say += fmt.Sprintf("%d characters or more, best several unrelated words.\n", minCharacters)
 	for range maxNewPassphrases {
-		p, err := d.answer(ctx, say+"New "+d.a.issuer+" passphrase: ", false)
+		p, err := d.answer(ctx, say+"New "+d.a.issuer+" passphrase: ")
 		if err != nil {
 			return "", err
 		}
@@ -173,7 +173,7 @@ func (d *dialogue) newPassphrase(ctx context.Context, acct Account, old, say str
 			say = "Refused: it is the old one. "
 			continue
 		}
-		repeat, err := d.answer(ctx, "Repeat new "+d.a.issuer+" passphrase: ", false)
+		repeat, err := d.answer(ctx, "Repeat new "+d.a.issuer+" passphrase: ")
 		if err != nil {
 			return "", err
 		}
@@ -198,7 +198,7 @@ func (d *dialogue) firstCode(ctx context.Context, acct Account, name, say string
 		return EnrolledAuthenticator{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	for wrong, other := 0, 0; wrong < maxFirstCodes && other < maxOther; {
-		typed, err := d.answer(ctx, prompt, true)
+		typed, err := d.answer(ctx, prompt)
 		if err != nil {
 			return EnrolledAuthenticator{}, err
 		}

@@ -26,9 +26,10 @@ func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask
 			return Identity{}, d.end(ctx, err)
 		}
 		if !c.take() {
-			if d.verdict != "" {
-				d.notice(ctx, d.verdict+"That was the last try on this connection: connect again, which may be at once, or ask "+d.a.contact+".")
+			if d.verdict == "" {
+				d.verdict = "Nothing was typed. "
 			}
+			d.notice(ctx, d.verdict+"That was the last try on this connection: connect again, which may be at once, or ask "+d.a.contact+".")
 			return Identity{}, ErrExhausted
 		}
 		// What is locked still gets the prompts, so that neither names nor those who

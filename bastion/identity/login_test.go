@@ -385,6 +385,6 @@ func TestThreeDialoguesOverSeveralCalls(t *testing.T) {
 		_, err := w.loginOn(c, attempt("alice"), round{askPass, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 	}
-	_, err := w.loginOn(c, attempt("alice"))
+	_, err := w.loginOn(c, attempt("alice"), round{"Nothing was typed. " + lastTry, ""})
 	wantErr(t, err, identity.ErrExhausted)
 }

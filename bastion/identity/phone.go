@@ -85,7 +85,7 @@ func (a SelfService) SendsTexts() error {
 func (d *dialogue) textBack(ctx context.Context, code string, until time.Time, number string) error {
 	say := ""
 	for range dialoguesPerConn {
-		typed, err := d.answer(ctx, say+"Code that was sent to "+number+": ", true)
+		typed, err := d.answer(ctx, say+"Code that was sent to "+number+": ")
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"entry/bastion/identity/secret"
 )
 
 // ErrProof: the proof is none, was used, is older than two minutes, or its
@@ -75,9 +77,13 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 	if err := d.textFresh(ctx, id); err != nil {
 		return err
 	}
-	typed, err := d.answer(ctx, d.verdict+d.conn.remarks()+d.a.issuer+" one-time code: ", true)
+	typed, err := d.answer(ctx, d.verdict+d.conn.remarks()+d.a.issuer+" one-time code: ")
 	if err != nil {
 		return err
+	}
+	_, code := secret.ParseCode(typed)
+	if _, recovery := d.a.keys.HashRecovery(id.account, typed); !code && !recovery {
+		return &again{text: "That is no code: a one-time code has six digits."} // a passphrase, by habit, and no guess
 	}
 	open, err := d.charge(ctx)
 	if err != nil {

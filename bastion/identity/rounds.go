@@ -16,9 +16,11 @@ var errNoAnswer = errors.New("no answer")
 // errLocked is the ErrExhausted of too many failures.
 var errLocked = fmt.Errorf("%w: locked", ErrExhausted)
 
-// answer asks one round. An empty answer and none at all end the dialogue.
-func (d *dialogue) answer(ctx context.Context, prompt string, echo bool) (string, error) {
-	s, err := d.ask.Ask(ctx, prompt, echo)
+// answer asks one round. An empty answer and none at all end the dialogue. What is
+// typed is never shown: at each of these prompts some type their passphrase by habit,
+// also where a code or a key of the picture is asked for.
+func (d *dialogue) answer(ctx context.Context, prompt string) (string, error) {
+	s, err := d.ask.Ask(ctx, prompt, false)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w: %w", ErrAbandoned, errNoAnswer, err)
 	}
@@ -26,6 +28,12 @@ func (d *dialogue) answer(ctx context.Context, prompt string, echo bool) (string
 		return "", ErrAbandoned
 	}
 	return s, nil
+}
+
+// NothingTyped is what somebody reads who answered a login's question by Enter alone:
+// the same for every name, at every question.
+func (a *Authenticator) NothingTyped() string {
+	return "nothing was typed, so you are not logged in. If you don't have what is asked for, ask " + a.contact + "."
 }
 
 // notice shows text in a round of its own, which is the only place that every

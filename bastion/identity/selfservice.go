@@ -118,7 +118,7 @@ func (a SelfService) ChangePassphrase(ctx context.Context, p Proof, ask Asker) e
 func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, error) {
 	for range dialoguesPerConn {
 		d.charged, d.locks = false, false
-		typed, err := d.answer(ctx, d.verdict+"Current "+d.a.issuer+" passphrase: ", false)
+		typed, err := d.answer(ctx, d.verdict+"Current "+d.a.issuer+" passphrase: ")
 		if err != nil {
 			return "", err
 		}

@@ -74,7 +74,7 @@ func (d *dialogue) agree(ctx context.Context, acct Account) error {
 	}
 	prompt := "\n" + t.pages[len(t.pages)-1] + "\n\nDo you accept these terms of " + d.a.issuer + "? Type yes, or no: "
 	for range maxAgrees {
-		typed, err := d.answer(ctx, prompt, false) // by habit it may be a passphrase, too
+		typed, err := d.answer(ctx, prompt)
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,8 @@ func TestTouchIsCode(t *testing.T) {
 		}
 		// The touch stands for the code; it is no passphrase.
 		mark := w.log.Mark()
-		id, err := w.login(at, round{askPass, u.code()}, round{noPass, good})
+		code := u.code()
+		id, err := w.login(at, round{askPass, code}, round{codeFirst, code}, round{noPass, good})
 		if err != nil || id.Method() != "passphrase+sk" || id.Key() != ssh.FingerprintSHA256(pub) {
 			t.Errorf("%q %v", id.Method(), err)
 		}

@@ -14,17 +14,20 @@ const maxTypingErrors = 5
 
 // typePassphrase asks for the first factor. A temporary passphrase with a typing
 // error is asked again and isn't judged: the string alone says so, whoever's it is,
-// and nobody who has no authenticator yet ends at the question for a code. What is
-// typed the same once more may be somebody's own.
+// and nobody who has no authenticator yet ends at the question for a code. So is a code, for what is asked
+// next would get the passphrase. What is typed the same once more may be somebody's own.
 func (d *dialogue) typePassphrase(ctx context.Context) (string, error) {
 	ask := d.a.issuer + " passphrase: "
 	prompt, before := d.verdict+ask, ""
 	for n := 0; ; n++ {
-		typed, err := d.answer(ctx, prompt, false)
+		typed, err := d.answer(ctx, prompt)
 		if err != nil {
 			return "", err
 		}
 		say := typingError(secret.FormOf(typed))
+		if _, code := secret.ParseCode(typed); code {
+			say = "That looks like a one-time code: the passphrase is asked first, then the code."
+		}
 		if say == "" || typed == before || n == maxTypingErrors {
 			return typed, nil
 		}
@@ -72,8 +75,7 @@ func (d *dialogue) worthless(typed string) string {
 func (d *dialogue) typeCode(ctx context.Context, acct Account, typed string) (string, error) {
 	ask := d.a.issuer + " one-time code: "
 	if d.keyStands(acct) {
-		// Where the code is what is asked first, some type their passphrase by habit.
-		code, err := d.answer(ctx, d.verdict+ask, false)
+		code, err := d.answer(ctx, d.verdict+ask)
 		if err != nil && !errors.Is(err, errNoAnswer) && d.ahead.wait() == nil {
 			if say := d.textProblem(acct, ""); say != "" {
 				d.notice(ctx, say) // an empty answer is how people give up waiting
@@ -81,9 +83,7 @@ func (d *dialogue) typeCode(ctx context.Context, acct Account, typed string) (st
 		}
 		return code, err
 	}
-	say := d.worthless(typed)
-	// Who has just read that a passphrase isn't good types another one by habit.
-	code, err := d.answer(ctx, d.conn.remarks()+say+ask, say == "")
+	code, err := d.answer(ctx, d.conn.remarks()+d.worthless(typed)+ask)
 	if err != nil && !errors.Is(err, errNoAnswer) {
 		err = d.goBack(ctx, acct, typed)
 	}

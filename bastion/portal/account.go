@@ -36,7 +36,7 @@ func (v *visit) verbEnroll(ctx context.Context, d *desk, args []string) uint32 {
 			return v.failed(d, "enroll", identity.ErrAbandoned)
 		}
 	}
-	p, err := v.fresh(ctx, d)
+	p, err := v.fresh(ctx, d, "enrol "+plain.Text(name))
 	if err == nil {
 		err = v.p.o.Auth.Enroll(ctx, p, name, d)
 	}
@@ -81,7 +81,7 @@ func (v *visit) removeDevice(ctx context.Context, d *desk, args []string) uint32
 	if err != nil {
 		return v.failed(d, "remove authenticator", err)
 	}
-	p, err := v.fresh(ctx, d)
+	p, err := v.fresh(ctx, d, "remove "+plain.Text(names[i]))
 	if err == nil {
 		err = v.p.o.Auth.RemoveDevice(ctx, p, names[i])
 	}
@@ -94,19 +94,19 @@ func (v *visit) removeDevice(ctx context.Context, d *desk, args []string) uint32
 
 // verbPasswd changes the passphrase.
 func (v *visit) verbPasswd(ctx context.Context, d *desk, args []string) uint32 {
-	return v.renew(ctx, d, "passwd", args, v.p.o.Auth.ChangePassphrase, "Your passphrase is changed.")
+	return v.renew(ctx, d, "passwd", "change your passphrase", args, v.p.o.Auth.ChangePassphrase, "Your passphrase is changed.")
 }
 
 // verbRecovery makes new recovery codes.
 func (v *visit) verbRecovery(ctx context.Context, d *desk, args []string) uint32 {
-	return v.renew(ctx, d, "recovery", args, v.p.o.Auth.NewRecovery, "These are your recovery codes now; the old ones are void.")
+	return v.renew(ctx, d, "recovery", "make new recovery codes", args, v.p.o.Auth.NewRecovery, "These are your recovery codes now; the old ones are void.")
 }
 
-func (v *visit) renew(ctx context.Context, d *desk, name string, args []string, f func(context.Context, identity.Proof, identity.Asker) error, done string) uint32 {
+func (v *visit) renew(ctx context.Context, d *desk, name, to string, args []string, f func(context.Context, identity.Proof, identity.Asker) error, done string) uint32 {
 	if len(args) > 0 {
 		return v.misused(d, name)
 	}
-	p, err := v.fresh(ctx, d)
+	p, err := v.fresh(ctx, d, to)
 	if err == nil {
 		err = f(ctx, p, d)
 	}
@@ -135,7 +135,7 @@ func (v *visit) verbPhone(ctx context.Context, d *desk, args []string) uint32 {
 			return v.failed(d, "phone", identity.ErrAbandoned)
 		}
 	}
-	p, err := v.fresh(ctx, d)
+	p, err := v.fresh(ctx, d, "change your number")
 	if err == nil {
 		err = v.p.o.Auth.ChangePhone(ctx, p, number, d)
 	}
@@ -243,7 +243,7 @@ func (v *visit) addKey(ctx context.Context, d *desk, line string) uint32 {
 	if err := v.p.o.Auth.CheckKey(line); err != nil {
 		return v.failed(d, "add key", err) // before a code is spent
 	}
-	p, err := v.fresh(ctx, d)
+	p, err := v.fresh(ctx, d, "add the key")
 	fingerprint, proven := "", false
 	if err == nil {
 		fingerprint, proven, err = v.p.o.Auth.AddOwnKey(ctx, p, line, d)
@@ -292,7 +292,7 @@ func (v *visit) enableKey(ctx context.Context, d *desk, args []string) uint32 {
 		return v.failed(d, "enable key", err)
 	}
 	fingerprint, _, _ := strings.Cut(keys[i], " ")
-	p, err := v.fresh(ctx, d)
+	p, err := v.fresh(ctx, d, "use the key again")
 	if err == nil {
 		err = v.p.o.Auth.RestoreKey(ctx, p, fingerprint)
 	}

@@ -86,7 +86,7 @@ func (v *visit) verbApprove(ctx context.Context, d *desk, args []string) uint32 
 		return exitNotFound
 	}
 	d.out.printf("%s wants to reach %s from %s, by rule %s. Your approval holds for %s.", r.User, r.Target, r.Source, plain.Text(r.Rule), r.Holds())
-	if _, err := v.fresh(ctx, d); err != nil {
+	if _, err := v.fresh(ctx, d, "approve that"); err != nil {
 		return v.failed(d, "approve", err)
 	}
 	done, err := v.p.o.Gate.Approve(ctx, r.ID, v.login.Who().User(), "")

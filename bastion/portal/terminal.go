@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
+
+	"entry/audit/plain"
 )
 
 const (
@@ -128,6 +130,9 @@ func (d *desk) Ask(ctx context.Context, prompt string, echo bool) (string, error
 }
 
 func (d *desk) ask(prompt string, echo bool) (string, error) {
+	if width := int(d.now.Load() >> 32); width >= leastWidth {
+		prompt = plain.Prompt(prompt, width-1)
+	}
 	if d.term == nil {
 		return d.askPlainly(prompt, echo)
 	}

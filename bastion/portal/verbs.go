@@ -239,9 +239,18 @@ func meaning(err error) *refusal.Error {
 	return &refusal.Error{Code: refusal.Unavailable, Exit: exitFailed, Text: "that can't be done right now. It isn't your fault; try again in some minutes.", Cause: err}
 }
 
-// fresh asks for a code that was not used yet. What strengthens or renews
-// access needs one, however the connection was opened.
-func (v *visit) fresh(ctx context.Context, d *desk) (identity.Proof, error) {
+// fresh asks for a code that was not used yet, to do something. What strengthens or
+// renews access needs one, however the connection was opened.
+func (v *visit) fresh(ctx context.Context, d *desk, to string) (identity.Proof, error) {
+	u, err := v.p.o.Auth.User(ctx, v.login.Who().User())
+	if err != nil {
+		return identity.Proof{}, err
+	}
+	which := "a new code of your authenticator: the one that you logged in with won't do, the next comes within 30 seconds"
+	if u.CodeBySMS {
+		which = "the code that comes to you by SMS now"
+	}
+	d.errs.printf("To %s, first type %s.", to, which)
 	return v.p.o.Auth.Fresh(ctx, v.login.Who(), identity.Attempt{Name: v.login.Who().User(), Source: v.login.Source(), Conn: v.login.Conn()}, d)
 }
 
