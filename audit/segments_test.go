@@ -110,7 +110,7 @@ func TestRoll(t *testing.T) {
 	defer stop()
 	followed := make(chan uint64, 100)
 	go func() {
-		for e, err := range Tail(ctx, p.dir, 0, true) {
+		for e, err := range Tail(ctx, p.dir, 100, true) { // from the first record on, whenever it begins
 			if err != nil {
 				t.Error(err)
 				close(followed)

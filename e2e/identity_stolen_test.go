@@ -22,11 +22,11 @@ func (s *site) dialWith(source string, p *person, methods ...ssh.AuthMethod) (*s
 	return s.handshake(tcp, p.name, methods...)
 }
 
-// TestStolenKeyGuesses: 540 wrong codes from 60 addresses, behind the signature of a
-// stolen key, reach nothing: ten of them suspend it. Its owner gets in by the
-// passphrase, reads of it, and uses the key again with one command.
-func TestStolenKeyGuesses(t *testing.T) {
-	alone(t)
+// TestSoakStolenKeyGuesses: 540 wrong codes from 60 addresses (20 in short), behind the
+// signature of a stolen key, reach nothing: ten of them suspend it. Its owner gets in by
+// the passphrase, reads of it, and uses the key again with one command.
+func TestSoakStolenKeyGuesses(t *testing.T) {
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
 	signer := testkit.NewKeyFile(t, s.path("id"))
@@ -34,7 +34,7 @@ func TestStolenKeyGuesses(t *testing.T) {
 	fingerprint := ssh.FingerprintSHA256(signer.PublicKey())
 
 	codes := 0
-	for i := range 60 {
+	for i := range testkit.Long(20, 60) {
 		for range 3 {
 			thief := &person{t: t, name: "alice"}
 			thief.answering(func(prompt string) (string, bool) {
@@ -77,14 +77,14 @@ func TestStolenKeyGuesses(t *testing.T) {
 	}
 }
 
-// TestStolenPassphraseGuesses: 540 wrong codes from 60 addresses behind a right
+// TestSoakStolenPassphraseGuesses: 540 wrong codes from 60 addresses (20 in short) behind a right
 // passphrase reach nothing, and look like those behind a wrong one. A right code is
 // then told of the limit; the owner gets in where she did before.
-func TestStolenPassphraseGuesses(t *testing.T) {
-	alone(t)
+func TestSoakStolenPassphraseGuesses(t *testing.T) {
+	beside(t)
 	s, _ := quickSite(t, recordAll())
 	alice := s.enrolled("alice")
-	for i := range 60 {
+	for i := range testkit.Long(20, 60) {
 		for range 3 {
 			wrong := alice.phone.wrong(t)
 			thief := &person{t: t, name: "alice"}

@@ -57,7 +57,7 @@ func ends(t *testing.T, conn net.Conn) time.Time {
 // TestBeamtime: what runs ends within two seconds of its time, with the reason
 // on the terminal; who has a terminal is told before.
 func TestBeamtime(t *testing.T) {
-	alone(t)
+	beside(t)
 	s, set := labSite(t)
 	set(testkit.MayAll+"\n    forward_local: [\"127.0.0.1:1\"]\n    forward_remote: [0]", "because: lab work")
 	s.serve()
