@@ -44,4 +44,6 @@ var codeDocs = []strict.CodeDoc{
 	{Code: codeLapsed, Warning: true, Meaning: "The rule's period is over.", Advice: "Remove the rule, or give it a new period."},
 	{Code: codeEnvRuns, Warning: true, Meaning: "A variable that clients may set can have a listed command run others.", Advice: "Take it out of env, or give exec without a list."},
 	{Code: codeEnvAcross, Warning: true, Meaning: "A variable that one rule lets clients set can have a command that another lists run others, for the same user and target. validate and apply refuse it; a start only warns.", Advice: "Take it out of env there: a variable reaches whatever runs."},
+	{Code: codeAmbiguous, Warning: true, Meaning: "Targets of several labs have one name, and somebody may open more than one of them: the bare name is refused to them.", Advice: "Give them a default_lab, or have them ask for the full names, such as home.tinker."},
+	{Code: codeOwnApproval, Warning: true, Meaning: "A rule asks for an approval that some of those whom it is for can't get: nobody approves what they ask for themselves.", Advice: "Name more approvers."},
 }

@@ -40,4 +40,6 @@ const (
 	codeLapsed         = "P109" // a rule whose period is over
 	codeEnvRuns        = "P110" // a variable that undoes a list of commands
 	codeEnvAcross      = "P111" // likewise, another rule's list
+	codeAmbiguous      = "P112" // a bare name that somebody may open more than once
+	codeOwnApproval    = "P113" // an approval that only who asks could give
 )

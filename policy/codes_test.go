@@ -52,6 +52,8 @@ func TestEveryCodeIsPinned(t *testing.T) {
 		strict.CodeUnreadable: "TestLoadReportsAcrossFiles",
 		codeIgnoredContent:    "TestLoadReadsAllFilesInOrder",
 		codeLapsed:            "TestLapsed",
+		codeAmbiguous:         "TestNamesThatSomebodyOpensTwice",
+		codeOwnApproval:       "TestApprovalsThatOnlyTheAskerCouldGive",
 	}
 	paths, err := filepath.Glob("testdata/*.bad.txt")
 	if err != nil {

@@ -10,6 +10,8 @@ func (b *builder) checkWhole(p *Policy) {
 	b.checkWildcards(p)
 	b.checkDenials(p)
 	b.checkEnv(p)
+	b.checkNames(p)
+	b.checkApprovers(p)
 	for _, u := range b.loginUsers {
 		who := p.users[u.user]
 		if !u.lab.has(u.user) && (who == nil || len(who.subjects) == 0) {
