@@ -18,10 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/bastion/access"
 	"entry/bastion/identity"
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 // maxAdminBody bounds a request on the admin socket.
@@ -112,7 +114,7 @@ func (a *Server) answer(w http.ResponseWriter, r *http.Request, f func(*http.Req
 	// operator waits: an access half taken away would be no revocation.
 	v, err := f(r.WithContext(context.WithoutCancel(r.Context())))
 	if err != nil {
-		e := a.publicError(err)
+		e := a.publicError(r, err)
 		w.WriteHeader(e.Status)
 		v = e
 	}
@@ -121,13 +123,13 @@ func (a *Server) answer(w http.ResponseWriter, r *http.Request, f func(*http.Req
 
 // publicError is what an operator reads. They are trusted with causes, except
 // for what isn't an answer at all.
-func (a *Server) publicError(err error) *Error {
+func (a *Server) publicError(r *http.Request, err error) *Error {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, identity.ErrNoAccount):
-		return &Error{http.StatusNotFound, "no such user; entry user ls shows them"}
+		return &Error{http.StatusNotFound, a.noSuchUser(r.Context(), r.PathValue("name"))}
 	case errors.Is(err, identity.ErrExists):
 		return &Error{http.StatusConflict, "the user exists already; entry user reset makes a new temporary passphrase"}
 	case errors.Is(err, identity.ErrChanged):
@@ -137,6 +139,17 @@ func (a *Server) publicError(err error) *Error {
 	}
 	a.Log.Error("admin request failed", zap.Error(err))
 	return &Error{http.StatusInternalServerError, err.Error()}
+}
+
+// noSuchUser says that nobody has an account of that name, and who may have been meant.
+func (a *Server) noSuchUser(ctx context.Context, name string) string {
+	var names []string
+	if all, err := a.Auth.Users(ctx); err == nil { // without it the rest is as true
+		for _, u := range all {
+			names = append(names, u.Name)
+		}
+	}
+	return "no such user " + plain.Quote(plain.Clip(name, maxPeer)) + strict.DidYouMean(name, names) + "; entry user ls shows them"
 }
 
 func (a *Server) addUser(r *http.Request) (any, error) {

@@ -99,7 +99,7 @@ func (a *Server) labsOf(user, lab string) ([]string, error) {
 			known = append(known, l.Name)
 		}
 		if !slices.Contains(known, lab) {
-			return nil, &Error{http.StatusForbidden, fmt.Sprintf("%s: the policy has no lab %s%s", user, plain.Quote(plain.Clip(lab, maxPeer)), strict.DidYouMean(lab, known))}
+			return nil, &Error{http.StatusNotFound, fmt.Sprintf("%s: the policy has no lab %s%s", user, plain.Quote(plain.Clip(lab, maxPeer)), strict.DidYouMean(lab, known))}
 		}
 		return nil, &Error{http.StatusForbidden, fmt.Sprintf("%s is not in lab %s: %s", user, plain.Clip(lab, maxPeer), then)}
 	}
@@ -219,10 +219,15 @@ func (a *Server) unlessRefused(r *http.Request, ends refusal.Code, f func(contex
 // said makes an answer of what identity refuses in words.
 func said(err error) error {
 	var refused *identity.Refusal
-	if errors.As(err, &refused) {
-		return &Error{http.StatusConflict, refused.Text}
+	switch {
+	case !errors.As(err, &refused):
+		return err
+	case refused.Misused:
+		return &Error{http.StatusBadRequest, refused.Text}
+	case refused.Unknown:
+		return &Error{http.StatusNotFound, refused.Text}
 	}
-	return err
+	return &Error{http.StatusConflict, refused.Text}
 }
 
 // ImportRequest are accounts of another system. With DryRun nothing is changed.

@@ -135,5 +135,5 @@ func (a SelfService) ownPassphrase(acct Account) error {
 	if realm, ok := a.realms[acct.Realm]; ok {
 		where = realm.Where()
 	}
-	return &Refusal{"Your passphrase is not kept by " + a.issuer + ": change it at " + where + "."}
+	return &Refusal{Text: "Your passphrase is not kept by " + a.issuer + ": change it at " + where + "."}
 }

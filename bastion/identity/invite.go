@@ -35,7 +35,7 @@ func (a Operators) Invite(ctx context.Context, name string) (mail, signal string
 			case acct.Passphrase != "" || len(acct.Authenticators) > 0 || !acct.LastLogin.IsZero():
 				return ErrExists
 			case acct.Disabled:
-				return &Refusal{"the account is disabled: enable it first"}
+				return &Refusal{Text: "the account is disabled: enable it first"}
 			}
 			acct.Temporary, acct.ActiveSince = fresh, a.now()
 			acct.Epoch++

@@ -52,15 +52,15 @@ func (a Operators) CheckPerson(p Person) error {
 	_, realm := a.realms[p.Realm]
 	switch {
 	case policy.ValidUser(p.Name) != nil:
-		return &Refusal{plain.Line(p.Name) + ": " + policy.ValidUser(p.Name).Error()}
+		return &Refusal{Text: plain.Line(p.Name) + ": " + policy.ValidUser(p.Name).Error()}
 	case p.Phone != "" && !phoneNumber.MatchString(p.Phone):
-		return &Refusal{p.Name + ": the phone number must have the form +46701234567"}
+		return &Refusal{Text: p.Name + ": the phone number must have the form +46701234567"}
 	case p.Phone != "" && !a.reaches(p.Phone):
-		return &Refusal{p.Name + ": SMS go only to numbers that begin with " + strings.Join(a.countries, ", ")}
+		return &Refusal{Text: p.Name + ": SMS go only to numbers that begin with " + strings.Join(a.countries, ", ")}
 	case p.Realm != "" && !realm:
-		return &Refusal{p.Name + ": there is no such realm: entry.yaml has " + a.realmNames() + " under realms"}
+		return &Refusal{Text: p.Name + ": there is no such realm: entry.yaml has " + a.realmNames() + " under realms"}
 	case !p.Ends.IsZero() && !a.now().Before(p.Ends):
-		return &Refusal{p.Name + ": the account's end is in the past"}
+		return &Refusal{Text: p.Name + ": the account's end is in the past"}
 	}
 	return nil
 }

@@ -34,9 +34,9 @@ func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, as
 	}
 	switch {
 	case !phoneNumber.MatchString(number):
-		return &Refusal{"The number must have the form +46701234567: a plus sign, country code and number, digits only."}
+		return &Refusal{Text: "The number must have the form +46701234567: a plus sign, country code and number, digits only."}
 	case number == acct.Phone:
-		return &Refusal{"That is your number already."}
+		return &Refusal{Text: "That is your number already."}
 	}
 	if err := a.unreached(number); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (a SelfService) ChangePhone(ctx context.Context, p Proof, number string, as
 // SendsTexts is a *Refusal where no SMS are sent: nothing need be asked then.
 func (a SelfService) SendsTexts() error {
 	if a.texter == nil {
-		return &Refusal{"No SMS are sent here: ask " + a.contact + "."}
+		return &Refusal{Text: "No SMS are sent here: ask " + a.contact + "."}
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (d *dialogue) textBack(ctx context.Context, code string, until time.Time, n
 		}
 		say = notAccepted + " "
 	}
-	return &Refusal{"Not accepted. Your number was not changed."}
+	return &Refusal{Text: "Not accepted. Your number was not changed."}
 }
 
 // notSent says to its owner why nothing came to a number, and to the log.
@@ -112,7 +112,7 @@ func (a *core) notSent(ctx context.Context, number string, e audit.Event, err er
 	if err := a.report(ctx, e); err != nil {
 		return err
 	}
-	return &Refusal{text}
+	return &Refusal{Text: text}
 }
 
 // textsEnd is when the account's codes go by SMS no longer; zero for never, or where

@@ -28,7 +28,11 @@ type Proof struct {
 
 // Refusal is an error whose text is for the user: one sentence or two, saying
 // what to do.
-type Refusal struct{ Text string }
+type Refusal struct {
+	Text    string
+	Misused bool // what was given can't be meant, such as a malformed number
+	Unknown bool // nothing has the name that was given
+}
 
 func (r *Refusal) Error() string { return r.Text }
 

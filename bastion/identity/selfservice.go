@@ -42,11 +42,11 @@ func (a SelfService) Enroll(ctx context.Context, p Proof, device string, ask Ask
 	taken := slices.ContainsFunc(acct.Authenticators, func(e EnrolledAuthenticator) bool { return strings.EqualFold(e.Name, device) })
 	switch {
 	case !validDevice(device):
-		return &Refusal{fmt.Sprintf("The name of a device has 1 to %d letters (a to z), digits, spaces or ._- in it.", maxDeviceName)}
+		return &Refusal{Text: fmt.Sprintf("The name of a device has 1 to %d letters (a to z), digits, spaces or ._- in it.", maxDeviceName)}
 	case taken:
-		return &Refusal{"You have a device of this name already: give another name."}
+		return &Refusal{Text: "You have a device of this name already: give another name."}
 	case len(acct.Authenticators) >= maxDevices:
-		return &Refusal{fmt.Sprintf("You have %d devices, the most there may be: remove one first.", maxDevices)}
+		return &Refusal{Text: fmt.Sprintf("You have %d devices, the most there may be: remove one first.", maxDevices)}
 	}
 	added, err := d.firstCode(ctx, acct, device, "")
 	if err != nil {
@@ -145,7 +145,7 @@ func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, err
 		}
 		d.verdict = said.text + " "
 	}
-	return "", &Refusal{"Not accepted. Nothing was changed."}
+	return "", &Refusal{Text: "Not accepted. Nothing was changed."}
 }
 
 // NewRecovery replaces the recovery codes and shows the new ones through ask.
@@ -237,7 +237,7 @@ func (a SelfService) RestoreKey(ctx context.Context, p Proof, fingerprint string
 		return ErrNoKey
 	}
 	if p.id.key == fingerprint {
-		return &Refusal{"This connection was opened with that key: log in with your passphrase, or with another key, to use it again."}
+		return &Refusal{Text: "This connection was opened with that key: log in with your passphrase, or with another key, to use it again."}
 	}
 	f := keyOf(acct, acct.Keys[i], d.at.Source.Addr(), false)
 	if err := a.guesses.restart(ctx, f, a.now()); err != nil {
@@ -247,7 +247,7 @@ func (a SelfService) RestoreKey(ctx context.Context, p Proof, fingerprint string
 	case err != nil:
 		return err
 	case !s.closed.IsZero():
-		return &Refusal{fmt.Sprintf("%d wrong codes came behind this key within %s: somebody else has it. Remove it and add a new one; this one can be used again from %s.",
+		return &Refusal{Text: fmt.Sprintf("%d wrong codes came behind this key within %s: somebody else has it. Remove it and add a new one; this one can be used again from %s.",
 			s.month, plain.Span(a.guesses.limits.monthLong), plain.Moment(s.closed))}
 	}
 	next := acct
@@ -285,7 +285,7 @@ func (d *dialogue) commit(ctx context.Context, before, next Account, t audit.Typ
 	_, err := d.a.saved(ctx, before, next, e)
 	switch {
 	case errors.Is(err, ErrChanged):
-		return &Refusal{"Not saved: this account was changed meanwhile, elsewhere or by an administrator. Look, and try again."}
+		return &Refusal{Text: "Not saved: this account was changed meanwhile, elsewhere or by an administrator. Look, and try again."}
 	case err != nil:
 		return unavailable(err)
 	}

@@ -25,11 +25,11 @@ var phoneNumber = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool) error {
 	switch {
 	case number != "" && !phoneNumber.MatchString(number):
-		return &Refusal{"The number must have the form +46701234567: a plus sign, country code and number, digits only."}
+		return &Refusal{Text: "The number must have the form +46701234567: a plus sign, country code and number, digits only.", Misused: true}
 	case codes && number == "":
-		return &Refusal{"Codes by SMS need a number."}
+		return &Refusal{Text: "Codes by SMS need a number."}
 	case codes && a.texter == nil:
-		return &Refusal{"There is no SMS gateway: set sms in entry.yaml and restart the server."}
+		return &Refusal{Text: "There is no SMS gateway: set sms in entry.yaml and restart the server."}
 	}
 	if number != "" {
 		if err := a.unreached(number); err != nil {
@@ -64,7 +64,7 @@ func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool
 // A realm that isn't configured is a *Refusal.
 func (a Operators) SetRealm(ctx context.Context, name, realm string) error {
 	if _, ok := a.realms[realm]; !ok && realm != "" {
-		return &Refusal{"There is no such realm: entry.yaml has " + a.realmNames() + " under realms."}
+		return &Refusal{Text: "There is no such realm: entry.yaml has " + a.realmNames() + " under realms.", Unknown: true}
 	}
 	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
 	e.Detail = "passphrase judged by the directory " + realm

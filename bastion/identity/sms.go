@@ -58,7 +58,7 @@ func (a *core) unreached(number string) error {
 	if a.reaches(number) {
 		return nil
 	}
-	return &Refusal{"SMS go only to numbers that begin with " + strings.Join(a.countries, ", ") + "."}
+	return &Refusal{Text: "SMS go only to numbers that begin with " + strings.Join(a.countries, ", ") + "."}
 }
 
 // shortened is a number as far as a log needs it.

@@ -2,13 +2,16 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 // situation is what a request says besides its user and target, from flags.
@@ -51,6 +54,9 @@ code is 3 where access, or the capability named by --may, is denied.`,
 		e := p.Explain(p.Suppose(q))
 		if !all {
 			e = e.Relevant()
+		}
+		if users := p.Users(); e.Denied != nil && s.realm == "" && !slices.Contains(users, args[0]) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "note: the policy names no user %q%s\n", args[0], strict.DidYouMean(args[0], users))
 		}
 		err = printEach(cmd, []policy.Explanation{e}, func(e policy.Explanation) string { return strings.TrimSuffix(e.String(), "\n") })
 		switch {

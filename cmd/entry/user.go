@@ -14,6 +14,7 @@ import (
 
 	"entry/audit/plain"
 	"entry/bastion/admin"
+	"entry/bastion/identity"
 	"entry/configs"
 	"entry/policy"
 )
@@ -53,6 +54,13 @@ Times are UTC.`,
 		endCmd(), phoneCmd(), realmCmd(),
 		userLsCmd(), userShowCmd(), userKeyCmd(),
 	)
+	others := map[string][]string{ // what other programs call it
+		"rm": {"delete", "delet", "del", "remove", "userdel"}, "end": {"expire", "expiry", "until"}, "disable": {"lock", "block", "suspend"},
+		"enable": {"activate"}, "add": {"create", "new", "useradd"}, "reset": {"passwd", "password"}, "show": {"info", "get"}, "ls": {"list"},
+	}
+	for _, verb := range cmd.Commands() {
+		verb.SuggestFor = others[verb.Name()]
+	}
 	return cmd
 }
 
@@ -174,11 +182,16 @@ sessions kill, or stop the server, and disable them once that is mended.`,
 				return err
 			}
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+				done := "disabled; what they had open has ended"
+				var before identity.UserInfo
+				if err := o.call(cmd.Context(), http.MethodGet, path, nil, &before); err == nil && before.Disabled {
+					done = "was disabled already"
+				}
 				err := o.call(cmd.Context(), http.MethodPost, path+"/disable", nil, nil)
 				if err != nil && exitCode(err) == exitFailure {
 					return hinted(err, args[0]+" isn't disabled; until that is mended, end what they have open by entry sessions kill, or stop the server")
 				}
-				return saysDone(err, args[0], "disabled; what they had open has ended")
+				return saysDone(err, args[0], done)
 			})
 		}}
 }
