@@ -307,6 +307,29 @@ func TestSearchCountsWhatStoodThere(t *testing.T) {
 	}
 }
 
+// What stood beside a spinner is found in any span in which it did, and what scrolled off
+// and came back with a larger window, in the spans of both.
+func TestSearchFindsInSpans(t *testing.T) {
+	dir := t.TempDir()
+	frames := shell(1)[:4:4]
+	for i := range 100 {
+		frames = append(frames, frame(1+float64(i)*0.06, 1, recording.Output, "\r"+"|abcdefgh"[i%9:i%9+1]+" kowalski.tar"))
+	}
+	frames = append(frames, frame(7, 1, recording.Output, "\r\x1b[Kout needle\r\n$ "), frame(8, 1, recording.Resize, "80x1"), frame(9, 1, recording.Resize, "80x9"), frame(12, 1, recording.Output, "\x1b[H\x1b[2J"))
+	record(t, dir, 1, "alice", true, append(frames, frame(13, 1, recording.Request, `{"type":"channel-close","name":"session","coverage":"recorded"}`))...)
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	for ms := 1100; ms < 6800; ms += 70 {
+		if got := found(t, dir, "kowalski.tar", Query{Since: at(ms), Until: at(ms + 30)}); len(got) == 0 {
+			t.Errorf("it isn't found at %d ms", ms)
+		}
+	}
+	for _, tc := range []struct{ since, until, hits int }{{0, 13000, 1}, {7100, 7900, 1}, {8100, 8900, 0}, {9100, 11900, 1}, {12100, 13000, 0}} {
+		if got := found(t, dir, "out needle", Query{Since: at(tc.since), Until: at(tc.until)}); len(got) != tc.hits {
+			t.Errorf("from %d to %d ms: %q", tc.since, tc.until, got)
+		}
+	}
+}
+
 // What matches in a line that is drawn again and again is one hit; what is new there,
 // another.
 func TestSearchFindsOnceWhatIsDrawnAgain(t *testing.T) {

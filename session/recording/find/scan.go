@@ -2,6 +2,7 @@ package find
 
 import (
 	"bytes"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strconv"
@@ -43,13 +44,13 @@ type channel struct {
 	shown   []Hit // lines of output, the last of them
 	entered []Hit // commands that no line has yet
 
-	// matched is what matched in lines: of one that is drawn again and again that is a
-	// hit once.
-	matched map[string]struct{}
+	// matched is what matched in lines, and the lines, by their hashes: what is drawn
+	// again and again is a hit once, as is a line that came back as it was.
+	matched map[uint64]struct{}
 }
 
 // maxMatched is how many of those are remembered.
-const maxMatched = 1 << 10
+const maxMatched = 1 << 12
 
 // maxTwins is how many hits of each kind wait for one of the other.
 const maxTwins = 64
@@ -109,24 +110,31 @@ func (c *channel) line(s *scan, l screen.Line) {
 		h.Stood = l.Gone - l.At
 	}
 	h, ok := s.matches(h, l.Text)
-	if !ok || c.had(h.Text[h.From:h.To]) && l.Kind == screen.Redrawn {
+	if !ok {
+		return
+	}
+	match, line := c.had(h.Text[h.From:h.To]), c.had("\n"+h.Text)
+	if match && l.Kind == screen.Redrawn || line && l.Kind == screen.Returned {
 		return
 	}
 	s.emit(h)
 	c.shown, c.entered, _, _ = twin(h, c.shown, c.entered, func(command Hit) bool { return twins(h, command) })
 }
 
-// had reports whether what matches matched before.
+// had reports whether a hit had a text before.
 func (c *channel) had(text string) bool {
-	if _, had := c.matched[text]; had {
+	sum := maphash.String(textSeed, text)
+	if _, had := c.matched[sum]; had {
 		return true
 	}
 	if c.matched == nil || len(c.matched) >= maxMatched {
-		c.matched = map[string]struct{}{}
+		c.matched = map[uint64]struct{}{}
 	}
-	c.matched[text] = struct{}{}
+	c.matched[sum] = struct{}{}
 	return false
 }
+
+var textSeed = maphash.MakeSeed()
 
 // command has what was typed at a prompt of the channel's screen. It is a hit of its
 // own where no line of output is that.

@@ -37,6 +37,7 @@ func text(next func() (recording.Frame, error), w io.Writer, h recording.Header,
 
 const textLegend = "# Times are UTC: since when a line stood there as it is here. -1.0s: that long, then it was erased or overwritten.\n" +
 	"# ~: a line whose numbers change again and again: each look of it, + that long after the first. #: a note of entry's.\n" +
+	"# …: what was drawn there in place of something else, and went too soon to be read.\n" +
 	"# ?: in a control string, which most terminals hide and some show; titles, each once, and what went to the clipboard (52;).\n"
 
 const (
@@ -55,6 +56,9 @@ type textWriter struct {
 
 // line writes one line of the transcript.
 func (t *textWriter) line(l screen.Line) {
+	if l.Kind == screen.Returned {
+		return // which was told
+	}
 	if l.Kind == screen.Redrawn {
 		if len(t.redrawn)+len(l.Text) > maxRedrawn || l.At-t.redrawnAt > maxRedrawnTime {
 			t.endRedrawn()

@@ -33,10 +33,23 @@
 // program's own screen. It is told whole, as it stood, with since when it stood so and
 // until when, if that was a tenth of a second: whatever stood there before and
 // whatever comes after. A line that only grows (somebody types it) is told once, with
-// when its parts came. Of lines that never stand still for that long the words do that
-// stood, all their times together, and are told with the line around them. Text that
+// when its parts came.
+//
+// The law is about letters. Each one that stood for a tenth of a second is told, since
+// when it stood, whatever is drawn beside it: of a line that never stands still (a
+// spinner, a counter) the words that stood are told, with an ellipsis where something
+// else was drawn in place of something else. Until when letters were told is known of
+// each, so that of lines that have the same letters one begins where the other ends, and
+// Line.Before has of any time what stood then. Words that come and go are told once all
+// their times together are a tenth of a second, and again after each second. Text that
 // stood for less was nothing to read and is told only if it stays. What came to stand
 // somewhere else, where a program scrolls by drawing, isn't gone.
+//
+// A line is what it is, whatever rows it takes. When the width changes, its letters keep
+// since when they stand; rows of it that scroll off wait for the others, however the size
+// changes meanwhile, and it is told whole once the last one goes, or before what isn't its
+// any more would be joined with it. Rows that had gone, and come back since the screen grew,
+// stand there again since then (Returned).
 //
 // Lines are told in the order of the times since when they stood. What waits for that
 // is bounded; beyond it, lines that still stand are told before they go, and once more

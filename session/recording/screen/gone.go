@@ -24,9 +24,14 @@ func (t *Transcript) earn(at time.Duration, bytes int) {
 // there and goes, if all says so.
 func (t *Transcript) losses(page int, all bool) {
 	list := t.looked[page]
+	for y, r := range t.pages()[page].rows {
+		r.y = y
+	}
+	top := page == 0
 	for i := 0; i < len(list); {
 		end := lineEnd(list, i)
-		t.loss(page, i, end, all, !all)
+		t.loss(page, i, end, all, !all, top)
+		top = top && list[i].left()
 		i = end
 	}
 }
@@ -38,15 +43,27 @@ func lineEnd(list []*seen, i int) int {
 	return i
 }
 
-// loss tells a line that goes, as it stood. It does if that stood for long enough, in
-// any row that something went of: so nobody misses a look that was to be read. Else,
-// of a line of which something changes all the time, it does if a word went that stood
-// for long enough and no line told; or, without what came last, if that is what it did
-// before. moves says that it isn't gone if it stands elsewhere.
-func (t *Transcript) loss(page, from, to int, all, moves bool) {
+// parted reports whether rows of a line aren't one below the other any more.
+func parted(group []*seen) bool {
+	for i, s := range group[:len(group)-1] {
+		if next := group[i+1].row; s.row != nil && next != nil && (!s.row.wrapped || next.y != s.row.y+1) {
+			return true
+		}
+	}
+	return false
+}
+
+// loss tells a line that goes, as it stood, if something goes of it that was to be
+// read. moves says that it isn't gone if it stands elsewhere; top, that it goes on
+// from the line that began above the screen, if there is one.
+func (t *Transcript) loss(page, from, to int, all, moves, top bool) {
 	group := t.looked[page][from:to]
+	head := top && len(t.head) > 0
+	if parted(group) || head && (group[0].cut(all) || group[0].row != nil && group[0].row.y > 0) {
+		all, moves = true, false
+	}
 	l := Line{Kind: Redrawn}
-	lossy, whole := false, false
+	lossy, counts := false, false
 	for _, s := range group {
 		if !all && s.row != nil && !s.row.dirty {
 			continue
@@ -63,72 +80,74 @@ func (t *Transcript) loss(page, from, to int, all, moves bool) {
 		if s.turns < 2 {
 			l.Kind = Erased
 		}
-		if !s.mute && gone-s.at >= settled {
-			whole = true
-			l.At, l.Gone = max(l.At, s.at), max(l.Gone, gone)
+		if !s.mute && t.wasRead(s, all, gone) {
+			counts, l.Gone = true, max(l.Gone, gone)
 		}
 	}
 	if !lossy {
 		return
 	}
-	if from == 0 && page == 0 {
-		t.endIfPart() // of which this was the rest
-	}
-	elsewhere, looked := false, !moves
-	moved := func() bool {
-		if !looked {
-			elsewhere, looked = t.movedTo(group, page), true
+	told := counts && !(moves && t.movedTo(group, page))
+	if told {
+		whole := group
+		if head {
+			whole = slices.Concat(t.head, group)
 		}
-		return elsewhere
+		t.tell(l, whole, moment{page: uint8(page), place: whole[0].place}, all)
 	}
-	m := moment{page: uint8(page), place: group[0].place}
-	if whole {
-		if !moved() {
-			t.tell(l, group, m, Stands, all)
-		}
-		return
-	}
-	limit := time.Duration(-1)
 	for _, s := range group {
-		if _, goes := s.lossy(t, all); goes && s.restGoes(all) {
-			limit = max(limit, s.rest)
-			l.At, l.Gone = limit, max(l.Gone, s.rested)
-		}
+		s.endFlash()
 	}
-	if limit >= 0 && !moved() {
-		t.tell(l, group, m, limit, all)
-	}
-	words := false
-	for _, s := range group {
-		gone, goes := s.lossy(t, all)
-		if !goes || s.mute {
-			continue
-		}
-		s.words(all, func(x, end int, since time.Duration, letters bool) {
-			stood := gone - since
-			if letters && stood > 0 && (stood >= settled || t.flashed(s.cells[x:end], stood)) {
-				l.At, l.Gone, words = max(l.At, since), max(l.Gone, gone), true
-			}
-		})
-	}
-	if words && !moved() {
-		t.tell(l, group, m, Stands, all)
+	if head && group[0].cut(all) {
+		t.endHead(t.at, told)
 	}
 }
 
+// wasRead reports whether something goes of a row that was to be read: that stood for
+// long enough since a line told it, or came and went for as long.
+func (t *Transcript) wasRead(s *seen, all bool, gone time.Duration) bool {
+	counts, whole := false, gone-s.at >= settled
+	s.words(all, func(word []seenCell, x int, letters bool) {
+		stood, anew, first := time.Duration(-1), false, time.Duration(0)
+		for i := range word {
+			if c := &word[i]; (whole || !c.mute) && s.goes(x+i, all) {
+				stood, anew, first = max(stood, gone-c.open()), anew || !c.told, max(first, c.since)
+			}
+		}
+		switch {
+		case stood >= settled && (letters || whole):
+			counts = true
+		case letters && anew && stood > 0:
+			if first, ok := t.flashed(word, first, stood); ok {
+				counts = true
+				for i := range word {
+					if c := &word[i]; !c.told && s.goes(x+i, all) {
+						c.flash, c.upto = true, first
+					}
+				}
+			}
+		}
+	})
+	return counts
+}
+
 // flashed reports whether a word that went has stood for long enough by now, all
-// its times together.
-func (t *Transcript) flashed(word []seenCell, stood time.Duration) bool {
+// its times together, and since when it comes and goes.
+func (t *Transcript) flashed(word []seenCell, since, stood time.Duration) (first time.Duration, ok bool) {
 	if len(t.flashing) >= maxFlashing {
 		clear(t.flashing)
 	}
 	h := hashOf(len(word), func(x int) uint32 { return word[x].glyph })
-	t.flashing[h] += stood
-	if t.flashing[h] < settled {
-		return false
+	f := t.flashing[h]
+	if f.stood == 0 {
+		f.first = since
 	}
-	delete(t.flashing, h)
-	return true
+	if f.stood += stood; f.stood < settled || f.told && f.stood < again {
+		t.flashing[h] = f
+		return 0, false
+	}
+	t.flashing[h] = flash{told: true}
+	return f.first, true
 }
 
 // shows returns the rows of a screen that came to look other than they did, by what
@@ -146,8 +165,8 @@ func (t *Transcript) shows(page int) map[uint64][]*row {
 	return t.elsewhere
 }
 
-// movedTo reports whether all rows of a line came to stand elsewhere on the screen, as
-// where a program scrolls by drawing. They aren't gone then.
+// movedTo reports whether all rows of a line came to stand elsewhere on the screen, one
+// below the other, as where a program scrolls by drawing. They aren't gone then.
 func (t *Transcript) movedTo(group []*seen, page int) bool {
 	shows := t.shows(page)
 	to := make([]*row, len(group))
@@ -157,19 +176,19 @@ func (t *Transcript) movedTo(group []*seen, page int) bool {
 		}
 		h := s.hash()
 		rows := shows[h]
-		switch {
-		case s.row != nil && !s.row.dirty:
+		if s.row != nil && !s.row.dirty {
 			to[i] = s.row
-			continue
-		case len(rows) == 0:
-			for k, s := range group[:i] {
+		} else if len(rows) > 0 {
+			to[i], shows[h] = rows[0], rows[1:]
+		}
+		if to[i] == nil || i > 0 && to[i-1] != nil && to[i].y != to[i-1].y+1 {
+			for k, s := range group[:i+1] {
 				if to[k] != nil && to[k] != s.row {
 					shows[s.hash()] = append(shows[s.hash()], to[k])
 				}
 			}
 			return false
 		}
-		to[i], shows[h] = rows[0], rows[1:]
 	}
 	if t.moved == nil {
 		t.moved = map[*row]*seen{}
@@ -187,29 +206,37 @@ func (t *Transcript) movedTo(group []*seen, page int) bool {
 	return true
 }
 
-// tell tells a line as it was seen, but for what came after a limit.
-func (t *Transcript) tell(l Line, group []*seen, m moment, limit time.Duration, all bool) {
-	b, anew := &t.build, 0
+// tell tells a line as it stood until it went: what had stood for long enough by then,
+// since when that did.
+func (t *Transcript) tell(l Line, group []*seen, m moment, all bool) {
+	b, anew, returned := &t.build, 0, true
 	b.reset()
 	for _, s := range group {
+		returned = returned && (s.returned || s.empty)
 		for _, c := range s.cells {
 			if c.told && c.glyph != 0 {
 				anew++
 			}
 		}
 	}
+	if returned {
+		l.Kind = Returned
+	}
 	if anew > t.spare {
 		l.Kind = Redrawn
 		for _, s := range group {
-			t.appendWords(b, s, all)
+			t.appendWords(b, s, l.Gone, all)
 		}
 		t.push(l, m)
 		return
 	}
 	t.spare -= anew
 	for k, s := range group {
-		t.appendSeen(b, s, limit, s.wrapped && k < len(group)-1)
-		if len(b.text) >= maxLine {
+		t.appendStood(b, s, l.Gone)
+		if k < len(group)-1 {
+			b.pad(s.used - len(s.cells))
+		}
+		if s.hold(); len(b.text) >= maxLine {
 			t.push(l, m)
 			b.reset()
 		}
@@ -217,54 +244,99 @@ func (t *Transcript) tell(l Line, group []*seen, m moment, limit time.Duration, 
 	t.push(l, m)
 }
 
-// appendSeen adds what was to be seen of a row but for what came after a limit, up to
-// the screen's width if the line goes on behind it.
-func (t *Transcript) appendSeen(b *build, s *seen, limit time.Duration, fill bool) {
-	for x := range s.cells {
-		c := &s.cells[x]
-		switch {
-		case c.glyph == tailGlyph:
-		case c.glyph == 0, c.since > limit:
-			b.text = append(b.text, ' ')
-			continue
-		default:
-			b.text = t.appendGlyph(b.text, c.glyph, 0)
-		}
-		c.told = true
-		b.step(max(c.since, s.from))
+// appendStood adds what of a row stood for long enough when it went: words of which
+// something did, but for what had just come to stand in the place of something else, in
+// whose place an ellipsis is.
+func (t *Transcript) appendStood(b *build, s *seen, gone time.Duration) {
+	if gone-s.at >= settled {
+		b.at = max(b.at, s.at)
+		t.appendSeen(b, s, gone)
+		return
 	}
-	for n := len(s.cells); fill && n < t.term.cols; n++ {
-		b.text = append(b.text, ' ')
+	stood := func(c *seenCell) bool { return c.flash || c.told || gone-c.since >= settled }
+	left := false
+	for x := 0; x < len(s.cells); {
+		end := s.word(x)
+		if end == x {
+			b.pad(1)
+			left = false
+			x++
+			continue
+		}
+		word := s.cells[x:end]
+		counts := slices.ContainsFunc(word, func(c seenCell) bool { return stood(&c) })
+		for i := range word {
+			switch c := &word[i]; {
+			case counts && (stood(c) || !c.over):
+				t.appendCell(b, c, gone)
+				left = false
+			case !c.over || left:
+				b.pad(1)
+			default:
+				b.text = append(b.text, "…"...)
+				b.step(c.since)
+				left = true
+			}
+		}
+		x = end
 	}
 }
 
-// appendWords adds the words that go and that no line told, but for those that are
-// drawing, with a mark where others stand between them: words side by side were so on
-// the screen.
-func (t *Transcript) appendWords(b *build, s *seen, all bool) {
+// appendSeen adds what was to be seen of a row. gone is when it goes.
+func (t *Transcript) appendSeen(b *build, s *seen, gone time.Duration) {
+	for x := range s.cells {
+		if c := &s.cells[x]; c.glyph == 0 {
+			b.pad(1)
+		} else {
+			t.appendCell(b, c, gone)
+		}
+	}
+}
+
+// appendCell adds a character, which is told then.
+func (t *Transcript) appendCell(b *build, c *seenCell, gone time.Duration) {
+	if c.glyph != tailGlyph {
+		b.text = t.appendGlyph(b.text, c.glyph, 0)
+	}
+	if c.flash {
+		b.step(c.upto)
+		b.at = max(b.at, c.since)
+	} else {
+		b.step(c.open())
+		b.at = max(b.at, c.open())
+	}
+	if c.told = true; gone != Stands {
+		c.upto = gone
+	}
+}
+
+// appendWords adds the words that go and were to be read since a line told them, but
+// for those that are drawing, with a mark where others stand between them: words side
+// by side were so on the screen.
+func (t *Transcript) appendWords(b *build, s *seen, gone time.Duration, all bool) {
 	last := 0
-	s.words(all, func(x, end int, since time.Duration, letters bool) {
-		between := false
-		for i := last; i < x; i++ {
-			between = between || s.cells[i].glyph != 0
+	s.words(all, func(word []seenCell, x int, letters bool) {
+		between, told := false, true
+		for _, c := range s.cells[last:x] {
+			between = between || c.glyph != 0
 		}
-		for i := x; i < end; i++ {
-			s.cells[i].told = true
+		for i := range word {
+			told = told && (word[i].told || !s.goes(x+i, all))
 		}
-		if !letters {
+		for i := range word {
+			word[i].told = true
+		}
+		if !letters || told {
 			return
 		}
-		if last = end; len(b.text) > 0 {
-			b.text = append(b.text, ' ')
+		if last = x + len(word); len(b.text) > 0 {
+			b.pad(1)
 			if between {
 				b.text = append(b.text, "… "...)
 			}
 		}
-		for _, c := range s.cells[x:end] {
-			if c.glyph != tailGlyph {
-				b.text = t.appendGlyph(b.text, c.glyph, 0)
-			}
+		for i := range word {
+			t.appendCell(b, &word[i], gone)
 		}
-		b.step(max(since, s.from))
 	})
 }

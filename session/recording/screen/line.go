@@ -15,6 +15,7 @@ const (
 	Erased                // it stood there to be read and was erased or overwritten, or a program's own screen closed
 	Concealed             // it stood in a control string, which most terminals hide and some show
 	Redrawn               // a look of a line whose numbers and drawings change, again and again
+	Returned              // it was told when it left at the top, came back as it was since the screen grew, and stood there again
 	Note                  // it stood nowhere, but was told beside the screen
 )
 
@@ -27,6 +28,8 @@ func (k Kind) String() string {
 		return "concealed"
 	case Redrawn:
 		return "redrawn"
+	case Returned:
+		return "returned"
 	case Note:
 		return "note"
 	}
@@ -95,6 +98,13 @@ type build struct {
 }
 
 func (b *build) reset() { b.text, b.came, b.at = b.text[:0], b.came[:0], 0 }
+
+// pad adds blanks.
+func (b *build) pad(n int) {
+	for ; n > 0; n-- {
+		b.text = append(b.text, ' ')
+	}
+}
 
 // step says since when what was added stands there.
 func (b *build) step(at time.Duration) {

@@ -9,6 +9,7 @@ import (
 // blank and not there.
 type row struct {
 	cells   []Cell
+	blanked int  // how often it was
 	used    int  // cells until which something was written since the row was blank
 	wrapped bool // the next row goes on with this one
 	left    bool // it was above the screen
@@ -22,6 +23,7 @@ type row struct {
 	told  bool          // the transcript has it as it looked then, and tells it again only if it is erased
 	mute  bool          // it shows a test picture, which nobody reads
 	seen  *seen         // how it looked then
+	y     int           // and where it was
 }
 
 // touch notes that the row changes.
@@ -130,6 +132,7 @@ func (r *row) remove(now time.Duration, x, n, cols int, bg Color) {
 // blank empties a row.
 func (r *row) blank(now time.Duration, cols int, bg Color) {
 	r.used, r.wrapped, r.left = 0, false, false
+	r.blanked++
 	if r.cleared && r.bg == bg {
 		return
 	}
@@ -155,6 +158,9 @@ func (t *Terminal) shift(top, bottom, n int, keep bool) {
 			t.typed.gone(r)
 		}
 	}
+	if t.log != nil && top == 0 && !keep && p == t.main {
+		t.log.parts()
+	}
 	for range n {
 		var r *row
 		if up {
@@ -166,7 +172,9 @@ func (t *Terminal) shift(top, bottom, n int, keep bool) {
 		}
 		switch {
 		case keep:
-			r = t.toScrollback(r)
+			if r = t.toScrollback(r); t.log != nil {
+				t.log.goesOn(rows[0])
+			}
 		case t.log != nil:
 			t.log.lost(r)
 		}
@@ -200,6 +208,9 @@ func (t *Terminal) toScrollback(r *row) *row {
 		return &row{}
 	}
 	t.back[t.oldest], r = r, t.back[t.oldest]
+	if s := r.seen; s != nil {
+		r.seen, s.row = nil, nil
+	}
 	if t.oldest++; t.oldest == len(t.back) {
 		t.oldest = 0
 	}

@@ -109,6 +109,9 @@ func (t *Terminal) rewrap(c *cursor) {
 			}
 		}
 		parts := rewrapped(group, t.cols)
+		if t.log != nil && parts[0] != group[0] {
+			t.log.rewrapped(group, parts)
+		}
 		if at >= i && at <= end {
 			x, y = parts[len(parts)-1].used, len(out)+len(parts)-1
 			for k, r := range parts {

@@ -8,28 +8,35 @@ import (
 
 // seen is how a row looked when the transcript last looked.
 type seen struct {
-	row     *row // which shows it; nil if that was lost since
-	cells   []seenCell
-	wrapped bool
-	empty   bool          // nothing was to be read
-	mute    bool          // it is a test picture
-	at      time.Duration // since when it looks so
-	from    time.Duration // since when nothing that was to be read went away, it only grew
-	rest    time.Duration // when the last part of what settled before it grew came; below zero is none
-	rested  time.Duration // when it grew then
-	holds   time.Duration // the earliest time that a line about it may yet be told with
-	gone    time.Duration // when its row was lost
-	told    bool          // its row was told then
-	place   int           // where it stood first
-	turns   int           // how often in a row nothing but numbers and drawings changed
+	row      *row // which shows it; nil if that was lost since
+	cells    []seenCell
+	used     int // cells until which something was ever written
+	wrapped  bool
+	empty    bool          // nothing was to be read
+	mute     bool          // it is a test picture
+	returned bool          // it was above the screen, and came back as it was
+	above    bool          // it is there, and its line goes on on the screen
+	at       time.Duration // since when it looks so
+	holds    time.Duration // the earliest time that a line about it may yet be told with
+	gone     time.Duration // when its row was lost
+	told     bool          // its row was told then
+	place    int           // where it stood first
+	turns    int           // how often in a row nothing but numbers and drawings changed
 }
 
 // seenCell is one cell of it.
 type seenCell struct {
 	glyph uint32 // 0 is blank, tailGlyph the right half of a wide one
 	told  bool   // a line told it where it stands
+	over  bool   // it took the place of another one
+	mute  bool   // it is of a test picture
+	flash bool   // it is of a word that came and went, whose times add up; while a line is told
 	since time.Duration
+	upto  time.Duration // until when lines told it; of a flash, when it came first
 }
+
+// open is since when no line told it.
+func (c *seenCell) open() time.Duration { return max(c.since, c.upto) }
 
 const tailGlyph = 1 << 31
 
@@ -55,35 +62,30 @@ func (s *seen) update(r *row, place int) {
 		clear(s.cells[was:])
 	}
 	known := s.row != nil
-	changed, anew := !known, !known || s.empty
-	stood := known && r.since-s.at >= settled
+	changed := !known
 	for x := range s.cells {
 		c := &s.cells[x]
 		if g := glyphAt(r, x); c.glyph != g {
-			changed, anew = true, anew || c.glyph != 0 && (stood || s.rest < 0 || c.since <= s.rest)
-			*c = seenCell{g, r.mute, r.at}
+			changed = true
+			*c = seenCell{glyph: g, told: r.mute, over: c.glyph != 0, mute: r.mute, since: r.at}
 		}
 	}
 	s.cells = s.cells[:len(r.cells)]
 	if changed {
-		switch {
-		case anew:
-			s.from, s.rest = r.at, -1
-		case stood:
-			s.rest, s.rested = s.at, r.since
-		}
-		s.at, s.place = r.at, place
+		s.at, s.place, s.returned = r.at, place, s.returned && !known
 		r.told = r.told && !known && !r.dirty
 	}
-	s.row, s.wrapped, s.mute, r.dirty = r, r.wrapped, r.mute, false
-	if s.empty, s.holds = true, s.at; s.rest >= 0 {
-		s.holds = s.rest
-	}
+	s.row, s.wrapped, s.used, s.mute, r.dirty = r, r.wrapped, r.used, r.mute, false
+	s.hold()
+}
+
+// hold finds out about when a line may yet be told.
+func (s *seen) hold() {
+	s.empty, s.holds = true, s.at
 	for x := range s.cells {
 		if c := &s.cells[x]; c.glyph != 0 {
-			if s.empty = false; !c.told {
-				s.holds = min(s.holds, c.since)
-			}
+			s.empty = false
+			s.holds = min(s.holds, c.open())
 		}
 	}
 }
@@ -113,7 +115,31 @@ func (s *seen) leave() {
 	if s.row != nil {
 		s.row.seen, s.row = nil, nil
 	}
-	s.cells, s.empty = s.cells[:0], true
+	s.cells, s.empty, s.wrapped = s.cells[:0], true, false
+}
+
+// part parts it from the screen, not from its row, which is above that now.
+func (s *seen) part() *seen {
+	above := *s
+	above.above = true
+	above.row.seen = &above
+	s.cells, s.row = nil, nil
+	s.leave()
+	return &above
+}
+
+// left reports whether it was parted from its row, or never was of one.
+func (s *seen) left() bool { return s.row == nil && s.empty }
+
+// endFlash ends what is only so while a line is told.
+func (s *seen) endFlash() {
+	for x := range s.cells {
+		if c := &s.cells[x]; c.flash {
+			if c.flash = false; !c.told {
+				c.upto = 0
+			}
+		}
+	}
 }
 
 // hash tells looks apart.
@@ -159,14 +185,18 @@ func (s *seen) lossy(t *Transcript, all bool) (gone time.Duration, lossy bool) {
 	return t.at, all
 }
 
-// restGoes reports whether something goes that had settled before the rest came.
-func (s *seen) restGoes(all bool) bool {
+// cut reports whether more of it goes than stays, so that it isn't what it was.
+func (s *seen) cut(all bool) bool {
+	goes, stays := 0, 0
 	for x := range s.cells {
-		if s.cells[x].since <= s.rest && s.goes(x, all) {
-			return true
+		switch {
+		case s.row == nil || s.goes(x, all):
+			goes++
+		case s.cells[x].glyph != 0:
+			stays++
 		}
 	}
-	return false
+	return goes > stays
 }
 
 // word returns where the word that starts at x ends; x if none does.
@@ -177,9 +207,9 @@ func (s *seen) word(x int) int {
 	return x
 }
 
-// words calls f with each word of it of which something goes that wasn't told, since
-// when that stood, and whether it is more than drawing.
-func (s *seen) words(all bool, f func(x, end int, since time.Duration, letters bool)) {
+// words calls f with each word of it of which something goes, and whether it is more
+// than drawing.
+func (s *seen) words(all bool, f func(word []seenCell, x int, letters bool)) {
 	for x := 0; x < len(s.cells); {
 		end := s.word(x)
 		if end == x {
@@ -187,19 +217,12 @@ func (s *seen) words(all bool, f func(x, end int, since time.Duration, letters b
 			continue
 		}
 		goes, letters := false, false
-		var since time.Duration
 		for i := x; i < end; i++ {
-			c := s.cells[i]
-			if !c.told && s.goes(i, all) {
-				if !goes || c.since < since {
-					since = c.since
-				}
-				goes = true
-			}
-			letters = letters || readable(c.glyph)
+			goes = goes || s.goes(i, all)
+			letters = letters || readable(s.cells[i].glyph)
 		}
 		if goes {
-			f(x, end, since, letters)
+			f(s.cells[x:end], x, letters)
 		}
 		x = end
 	}

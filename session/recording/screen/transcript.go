@@ -23,9 +23,10 @@ const (
 	// for words that come and go.
 	settled = 100 * time.Millisecond
 
-	maxLine     = 64 << 10 // bytes of a line until it is told in two
-	maxBlank    = 24       // blank lines in a row that are told
-	maxFlashing = 1 << 10  // words that came and went, whose times are remembered
+	maxLine     = 64 << 10    // bytes of a line until it is told in two
+	maxBlank    = 24          // blank lines in a row that are told
+	maxFlashing = 1 << 10     // words that came and went, whose times are remembered
+	again       = time.Second // of such times until a word is told once more
 )
 
 // Transcript is the transcript of everything that could ever be read on a
@@ -40,23 +41,32 @@ type Transcript struct {
 	looked    [2][]*seen    // how the rows of the main and the alternate screen looked
 	base      [2]int        // the place of the first of them
 	places    int           // of the main screen's first row
-	flashing  map[uint64]time.Duration
+	flashing  map[uint64]flash
 	moved     map[*row]*seen    // rows that show what another one did
 	elsewhere map[uint64][]*row // rows that changed, by what they show, while losses are looked for
 	spare     int               // bytes that may be told anew
 
-	hold    hold
-	check   int   // bytes held until somebody looks what of them can go
-	part    build // of a line whose end is still to come
-	first   moment
-	blank   int           // blank lines to be told before the next one, if it isn't older
-	blankAt time.Duration // when the last of them came
-	build   build         // of another line
-	text    []byte
+	hold      hold
+	check     int     // bytes held until somebody looks what of them can go
+	head      []*seen // the rows of a line that are above the screen while it goes on there
+	headCells int
+	first     moment        // of that line
+	next      *row          // in which it goes on, unless that was blanked since; nil while the size changes
+	blanked   int           // how often that was by then
+	blank     int           // blank lines to be told before the next one, if it isn't older
+	blankAt   time.Duration // when the last of them came
+	build     build         // the line that is put together
+	text      []byte
 
 	inside      []byte // what a control string's line holds so far
 	insideLines int    // lines of it that ended
 	titles      map[uint64]struct{}
+}
+
+// flash is a word that comes and goes.
+type flash struct {
+	first, stood time.Duration // since it was told, if it was: when it came first, and for how long it stood in all
+	told         bool
 }
 
 // NewTranscript returns the transcript of a terminal of this size, as New takes
@@ -65,7 +75,7 @@ type Transcript struct {
 // that still stand are told, with Stands for when they went, and again if they are
 // erased later: the order then goes back.
 func NewTranscript(cols, rows int, emit func(Line)) *Transcript {
-	t := &Transcript{term: New(cols, rows), emit: emit, flashing: map[uint64]time.Duration{}, titles: map[uint64]struct{}{}, spare: maxLine}
+	t := &Transcript{term: New(cols, rows), emit: emit, flashing: map[uint64]flash{}, titles: map[uint64]struct{}{}, spare: maxLine}
 	t.term.log, t.term.maxBack = t, 100 // enough for a screen that grows
 	return t
 }
@@ -92,30 +102,28 @@ func (t *Transcript) Write(at time.Duration, b []byte) {
 // Resize changes the size, as New takes it.
 func (t *Transcript) Resize(at time.Duration, cols, rows int) {
 	cols, rows = Fit(cols, rows)
-	was, r := t.term.Size()
-	if was == cols && r == rows {
+	was, high := t.term.Size()
+	if was == cols && high == rows {
 		return
 	}
 	t.pass(at)
 	t.change(at)
-	t.lookAt(0)
-	if t.term.page == t.term.alt {
-		t.lookAt(1)
-	}
+	t.lookAtAll()
+	t.next = nil
+	t.term.Resize(was, rows) // a line that is cut off below is lost as it stood
+	t.unscroll()
+	t.lookAtAll()
 	if cols != was {
-		t.endIfPart()
-	}
-	for _, r := range t.term.main.rows {
-		r.at = r.seen.at // which rows have that are wrapped anew
-	}
-	t.term.Resize(cols, rows)
-	if cols != was {
-		for _, s := range t.looked[0] {
-			if s.row != nil && !slices.Contains(t.term.main.rows, s.row) {
-				s.leave()
-			}
+		if cols == 1 { // there is no room for wide characters
+			t.losses(0, true)
 		}
+		t.rewrap(cols)
+		t.lookAtAll()
 	}
+	t.goesOn(t.term.main.rows[0])
+}
+
+func (t *Transcript) lookAtAll() {
 	t.lookAt(0)
 	if t.term.page == t.term.alt {
 		t.lookAt(1)
@@ -183,33 +191,36 @@ func (t *Transcript) lookAt(page int) {
 			r.seen, r.told = s, s.told
 		}
 		if r.seen == nil {
-			r.seen = &seen{}
+			if r.seen = (&seen{returned: r.left}); r.left {
+				r.at, r.told = t.at, false
+			}
 		}
 		if r.seen.row == nil || r.dirty {
 			r.seen.update(r, t.base[page]+y)
 		}
+		r.seen.wrapped = r.wrapped
 		t.looked[page] = append(t.looked[page], r.seen)
 	}
-	t.moved, t.elsewhere = nil, nil
+	if t.moved, t.elsewhere = nil, nil; page == 0 && !t.follows(t.term.main.rows[0]) {
+		t.endHead(t.at, false)
+	}
 }
 
 // scrolled hears that a row leaves the main screen at its top.
 func (t *Transcript) scrolled(r *row) {
-	if s := r.seen; s != nil && r.dirty && !s.same(r) {
-		if i := slices.Index(t.looked[0], s); i >= 0 {
-			end := lineEnd(t.looked[0], i)
-			t.loss(0, i, end, false, false)
-			for k, s := range t.looked[0][i:end] {
-				if s.row != nil {
-					s.update(s.row, t.base[0]+i+k)
-				}
-			}
-		}
+	if r.told && r.left && !r.dirty {
+		return // it was above it
 	}
+	if s := r.seen; s != nil && (r.dirty && !s.same(r) || s.wrapped && !r.wrapped) {
+		t.lossOf(s, false)
+	}
+	had := len(t.head)
 	t.keep(r, moment{place: t.places}, t.at)
 	t.places++
-	if r.seen != nil {
-		r.seen.leave()
+	if s := r.seen; len(t.head) > had && s != nil {
+		t.head[had] = s.part()
+	} else if s != nil {
+		s.leave()
 	}
 	r.told, r.dirty = true, false
 	if t.hold.size > t.check+maxLine {
@@ -217,8 +228,39 @@ func (t *Transcript) scrolled(r *row) {
 	}
 }
 
+// lossOf tells the line at the top of the main screen, which goes on with a row, if it
+// goes as loss says.
+func (t *Transcript) lossOf(s *seen, all bool) {
+	i := slices.Index(t.looked[0], s)
+	if i < 0 {
+		return
+	}
+	end := lineEnd(t.looked[0], i)
+	t.loss(0, i, end, all, false, true)
+	for k, s := range t.looked[0][i:end] {
+		if s.row != nil {
+			s.update(s.row, t.base[0]+i+k)
+		}
+	}
+}
+
+// parts hears that rows come in at the top of the main screen, or go there, but not
+// above it.
+func (t *Transcript) parts() {
+	if len(t.head) == 0 {
+		return
+	}
+	if s := t.term.main.rows[0].seen; s != nil {
+		t.lossOf(s, true)
+	}
+	t.endHead(t.at, false)
+}
+
 // lost hears that a row's cells go away.
 func (t *Transcript) lost(r *row) {
+	if r == t.term.main.rows[0] {
+		t.parts()
+	}
 	if s := r.seen; s != nil {
 		s.gone, s.told = t.at, r.told
 		if r.dirty {
@@ -254,7 +296,7 @@ func (t *Transcript) wiped() {
 		t.losses(i, true)
 		t.forgetPage(i)
 	}
-	t.endIfPart()
+	t.endHead(t.at, false)
 }
 
 func (t *Transcript) forgetPage(i int) {
@@ -266,7 +308,7 @@ func (t *Transcript) forgetPage(i int) {
 
 // renew hears that glyphs got other numbers.
 func (t *Transcript) renew(f func(uint32) uint32) {
-	for _, page := range t.looked {
+	for _, page := range [][]*seen{t.looked[0], t.looked[1], t.head} {
 		for _, s := range page {
 			for i := range s.cells {
 				s.cells[i].glyph = f(s.cells[i].glyph)

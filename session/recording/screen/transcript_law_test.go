@@ -18,12 +18,21 @@ var moves = []string{
 	"\x1b[?1049h", "\x1b[?1049l", "\x1b[?47h", "\x1b[?47l", "\x1b[?1047h", "\x1b[?1047l", "\x1bc", "\x1b#8", "\x1b[41m", "\x1b[m", "\x1b[?7l", "\x1b[?7h", "\x1b[2b",
 }
 
-// Whatever a program does, each word that stood on the screen for long enough is in
+// unjoins are those after which the transcript knows of text that is gone from above the
+// screen, or of rows that came to be below one another.
+var unjoins = []string{"\x1b[3J", "\x1bc", "\x1b[2;4r"}
+
+// Whatever a program does, and however its screen's size changes, each word that stood on the screen for long enough is in
 // the transcript, and each look of a row whole, with when it came and how long it
-// stood; and lines are told in the order of their times.
+// stood; lines are told in the order of their times; and what is told to have stood did.
 func TestSoakTranscriptHidesNothing(t *testing.T) {
 	for seed := range uint64(testkit.Long(2000, 200000)) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
+		moves, narrowest, truth := moves, 1, seed%2 == 1 && seed < 4000 // of more, one in thousands is joined with what came to stand below it
+		if truth {                                                      // the test knows what stood from what the terminal has
+			moves = slices.DeleteFunc(slices.Clone(moves), func(m string) bool { return slices.Contains(unjoins, m) })
+			narrowest = 6 // so that it has all that is above
+		}
 		var all strings.Builder
 		var lines []Line
 		tr := NewTranscript(12, 6, func(l Line) {
@@ -33,7 +42,7 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 		})
 		var read []string
 		var stood []stood
-		resized := false
+		var shown []screenText
 		var log strings.Builder
 		at := time.Duration(0)
 		for i := range 60 {
@@ -46,10 +55,12 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 				}
 			}
 			if rnd.IntN(20) == 0 {
-				rows := 1 + rnd.IntN(9) // another width would put words together that never stood so
-				fmt.Fprintf(&log, "%v: 12x%d\n", at, rows)
-				tr.Resize(at, 12, rows)
-				resized = true
+				cols, rows := tr.term.cols, 1+rnd.IntN(9)
+				if rnd.IntN(2) == 0 {
+					cols = narrowest + rnd.IntN(24)
+				}
+				fmt.Fprintf(&log, "%v: %dx%d\n", at, cols, rows)
+				tr.Resize(at, cols, rows)
 			}
 			fmt.Fprintf(&log, "%v: %q\n", at, b.String())
 			tr.Write(at, []byte(b.String()))
@@ -57,7 +68,10 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 			if pause >= settled {
 				fmt.Fprintf(&log, "   shows %q\n", display(tr.term))
 				read = append(read, strings.Fields(display(tr.term))...)
-				stood = append(stood, standing(tr.term, at, at+pause, resized)...)
+				stood = append(stood, standing(tr.term, at, at+pause)...)
+			}
+			if pause >= longest {
+				shown = append(shown, showing(tr.term, at, at+pause))
 			}
 			at += pause
 		}
@@ -73,6 +87,11 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 				t.Fatalf("seed %d: %q stood from %v to %v and isn't told so.\n%s\ntold:\n%s", seed, s.text, s.from, s.to, log.String(), told)
 			}
 		}
+		for _, l := range lines {
+			if i := slices.IndexFunc(shown, func(s screenText) bool { return truth && !s.shows(l) }); i >= 0 {
+				t.Fatalf("seed %d: %q is told from %v to %v, and didn't stand there from %v to %v.\n%s\ntold:\n%s", seed, l.Text, l.At, l.Gone, shown[i].from, shown[i].to, log.String(), told)
+			}
+		}
 		for i, l := range lines {
 			if i > 0 && l.At < lines[i-1].At {
 				t.Fatalf("seed %d: %q of %v is told after %q of %v.\n%s\ntold:\n%s", seed, l.Text, l.At, lines[i-1].Text, lines[i-1].At, log.String(), told)
@@ -85,25 +104,59 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 type stood struct {
 	text     string
 	from, to time.Duration
-	resized  bool // the screen had other sizes before: it may have come back from above
 }
 
 // standing are the rows of a screen.
-func standing(t *Terminal, from, to time.Duration, resized bool) (all []stood) {
+func standing(t *Terminal, from, to time.Duration) (all []stood) {
 	for _, row := range strings.Split(display(t), "\n") {
 		if strings.Trim(row, "E ") != "" { // a test picture isn't told
-			all = append(all, stood{row, from, to, resized})
+			all = append(all, stood{row, from, to})
 		}
 	}
 	return all
 }
 
+// screenText is that of both screens, with what is above the main one, as it stood
+// between two times without a change: its rows, one after the other, without blanks.
+type screenText struct {
+	text     [2]string
+	from, to time.Duration
+}
+
+func showing(t *Terminal, from, to time.Duration) screenText {
+	s := screenText{from: from, to: to}
+	for i, rows := range [][]*row{append(t.scrollback(), t.main.rows...), t.alt.rows} {
+		var b strings.Builder
+		for _, r := range rows {
+			for _, c := range r.cells {
+				b.WriteString(strings.TrimSpace(t.Text(c)))
+			}
+		}
+		s.text[i] = b.String()
+	}
+	return s
+}
+
+// shows reports whether what a line says stood there then: its words, in that order.
+func (s screenText) shows(l Line) bool {
+	if l.Kind == Concealed || l.At > s.from || l.Gone < s.to {
+		return true
+	}
+	return slices.ContainsFunc(s.text[:], func(text string) bool {
+		for _, word := range strings.FieldsFunc(string(l.Text), func(r rune) bool { return r == ' ' || r == '…' }) {
+			_, rest, ok := strings.Cut(text, word)
+			if !ok {
+				return false
+			}
+			text = rest
+		}
+		return true
+	})
+}
+
 // told reports whether a line of a transcript says that the row stood there, as it did
 // then: it may have grown since.
 func (s stood) told(l Line) bool {
-	if s.resized && l.Kind == Kept && l.Gone < s.to {
-		l.Gone = Stands
-	}
 	if l.Kind == Concealed || l.Gone < s.to {
 		return false
 	}

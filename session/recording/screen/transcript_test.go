@@ -48,7 +48,7 @@ func TestTranscript(t *testing.T) {
 		{"reset", []piece{{0, "one\r\ntwo\r\n"}, {1000, "\x1bcthree"}}, []string{"0-one", "0-two", "1000 three"}},
 		{"drawn again as it was", []piece{{0, "one\r\ntwo"}, {1000, "\x1b[H\x1b[2Jone\r\ntwo"}}, []string{"0 one", "0 two"}},
 		{"a wrapped line erased", []piece{{0, "0123456SECRET"}, {1000, "\r\x1b[A\x1b[J"}}, []string{"0-0123456SECRET"}},
-		{"the second half of it", []piece{{0, "0123456SECRET"}, {1000, "\r\x1b[J"}}, []string{"0-0123456SECRET", "0 0123456SEC"}},
+		{"the second half of it", []piece{{0, "0123456SECRET"}, {1000, "\r\x1b[J"}}, []string{"0-0123456SECRET", "1000 0123456SEC"}},
 		{"not long enough to be read", []piece{{0, "flash"}, {90, "\rother"}}, []string{"90 other"}},
 		{"shorter than a frame", []piece{{0, "flash"}, {10, "\r\x1b[K"}, {20, "other"}}, []string{"20 other"}},
 		{"typed", []piece{{0, "$ "}, {200, "l"}, {400, "x"}, {600, "\b \b"}, {800, "s"}, {900, "\r\n"}}, []string{"400-$ lx", "800 $ ls"}},

@@ -1,0 +1,100 @@
+package screen
+
+import "slices"
+
+// rewrap changes the width. Lines stay what they are, with when their parts came and
+// until when those were told, whatever rows they take.
+func (t *Transcript) rewrap(cols int) {
+	_, rows := t.term.Size()
+	back := map[*seen]bool{}
+	for _, r := range t.term.back {
+		back[r.seen] = true
+	}
+	t.behead(func(s *seen) bool { return back[s] }) // of which it hears again
+	t.looked[0] = t.looked[0][:0]                   // none of it is lost
+	t.term.Resize(cols, rows)
+}
+
+// unscroll has rows be on the screen that came back while their line was going on there.
+func (t *Transcript) unscroll() {
+	var back []*seen
+	t.behead(func(s *seen) bool {
+		if !slices.Contains(t.term.main.rows, s.row) {
+			return false
+		}
+		s.above, s.row.told = false, false
+		back = append(back, s)
+		return true
+	})
+	t.looked[0] = append(back, t.looked[0]...)
+}
+
+// behead takes rows from those above the screen of a line that goes on there.
+func (t *Transcript) behead(which func(s *seen) bool) {
+	t.head, t.headCells = slices.DeleteFunc(t.head, which), 0
+	for _, s := range t.head {
+		t.headCells += len(s.cells)
+	}
+}
+
+// rewrapped hears that a line has other rows.
+func (t *Transcript) rewrapped(were, are []*row) {
+	known := slices.IndexFunc(were, func(r *row) bool { return r.seen != nil })
+	if known < 0 {
+		return // it was above the screen, and may come back from there
+	}
+	var cells []seenCell
+	var of []*seen // whose cell each is
+	for _, r := range were {
+		s := r.seen
+		if s == nil { // it was above the screen
+			s = &seen{returned: true}
+			s.update(r, t.places)
+			s.at = 0
+			for x := range s.cells {
+				s.cells[x].told, s.cells[x].since = true, t.at
+			}
+		}
+		for x := range r.used {
+			var c seenCell
+			if x < len(s.cells) {
+				c = s.cells[x]
+			}
+			cells, of = append(cells, c), append(of, s)
+		}
+	}
+	if len(of) == 0 {
+		of = []*seen{were[known].seen}
+	}
+	for _, r := range are {
+		s := &seen{row: r, used: r.used, wrapped: r.wrapped, returned: true, mute: true, place: of[0].place}
+		for x := range r.used {
+			c, was := cells[x], of[x]
+			if g := glyphAt(r, x); c.glyph != g { // there was no room for it
+				c = seenCell{glyph: g, since: t.at}
+			}
+			s.cells = append(s.cells, c)
+			s.join(was)
+		}
+		if r.used == 0 {
+			s.join(of[0])
+		}
+		cells, of = cells[r.used:], of[r.used:]
+		if s.returned {
+			s.at = t.at
+		}
+		r.seen, r.at, r.mute = s, s.at, s.mute
+		s.hold()
+	}
+	for _, r := range were {
+		if r.seen != nil {
+			r.seen.leave()
+		}
+	}
+}
+
+// join has a row show what was another one's.
+func (s *seen) join(was *seen) {
+	s.at, s.turns = max(s.at, was.at), max(s.turns, was.turns)
+	s.returned, s.mute = s.returned && was.returned, s.mute && was.mute
+}
