@@ -136,6 +136,8 @@ func (c *Commands) look(at time.Duration) {
 	}
 	switch rested := at-c.at >= visible || c.burst < maxBurst; {
 	case c.fresh && t.x == 0 && at-c.at < thinks: // the prompt is on its way
+	case c.fresh && t.page == t.alt && (t.x == 0 || len(trimRight(c.rowText(t.page.rows[t.y], t.x, len(t.page.rows[t.y].cells)))) > 0):
+		c.fresh = false // a program with its own screen, which takes pastes, too
 	case c.fresh:
 		c.arm(sure)
 		if t.x > 0 && !c.prompted(t.page.rows[t.y], t.x) {
@@ -230,8 +232,9 @@ func (c *Commands) editing(on bool) {
 		if c.fresh && slices.Contains(t.page.rows, c.began) && string(c.rowText(c.began, 0, len(c.began.cells))) != c.was {
 			// Prompt and input came in one piece.
 			c.row, c.col, c.prompt, c.right = c.began, 0, "", ""
-			c.armed = sure
-			c.split(c.began)
+			if c.split(c.began) || t.page == t.main {
+				c.armed = sure
+			}
 		}
 		c.edits, c.fresh = false, false
 		if c.armed != unarmed {

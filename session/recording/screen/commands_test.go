@@ -143,6 +143,27 @@ func TestCommandsHaveTheShellsStatus(t *testing.T) {
 	}
 }
 
+// An editor with its own screen, which takes pastes as shells do, is no prompt; a shell
+// there is, whatever it prompts with.
+func TestCommandsOnTheOtherScreen(t *testing.T) {
+	const vim = "\x1b[?1049h\x1b[?2004h\x1b[H\x1b[2J\x1b[2;1H~\x1b[3;1H~   type  :q<Enter>   to exit\x1b[24;1H\x1b[H"
+	for name, tc := range map[string]struct {
+		shown []string
+		want  []string
+	}{
+		"vim":   {[]string{"$ ", "vim", "\r\n", vim, "\x1b[24;1H:", "q", "\r\x1b[?2004l\x1b[24;1H\x1b[K\x1b[?1049l", "$ ", "exit", "\r\n"}, []string{"vim", "exit"}},
+		"shell": {[]string{"$ ", "tput smcup", "\r\n\x1b[?1049h", "\x1b[?2004hlab=", "rm x", "\r\n\x1b[?2004l\r", "\x1b[?2004hlab=", "id", "\r\n\x1b[?2004l\r"}, []string{"tput smcup", "rm x", "id"}},
+	} {
+		c := typing{Cols: 80, Rows: 24}
+		for i, s := range tc.shown {
+			c.Events = append(c.Events, stroke{at: time.Duration(i) * 500 * time.Millisecond, data: []byte(s)})
+		}
+		if got := texts(entered(c, false)); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}
+
 // Nothing that a program shows switches the ways off in which commands are found.
 func TestCommandsAreFoundInSpiteOfPrograms(t *testing.T) {
 	for name, shown := range map[string]string{

@@ -27,18 +27,20 @@ func (c *Commands) prompted(r *row, x int) bool {
 	}
 }
 
-// split finds the prompt in a line that has more already.
-func (c *Commands) split(r *row) {
+// split finds the prompt in a line that has more already, and reports whether there is
+// one.
+func (c *Commands) split(r *row) bool {
 	if c.kcol > 0 && c.shows(r, c.known, c.kcol) {
 		c.prompt, c.col, c.right = c.known, c.kcol, ""
-		return
+		return true
 	}
 	for x := 2; x < len(r.cells); x++ {
 		if c.prompted(r, x) {
 			c.col, c.prompt, c.right = x, string(c.rowText(r, 0, x)), ""
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // shows reports whether a row starts with a prompt.
