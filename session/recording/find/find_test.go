@@ -330,6 +330,22 @@ func TestSearchFindsInSpans(t *testing.T) {
 	}
 }
 
+// A title is found in any span in which it showed, and so is a link when it came.
+func TestSearchFindsTitles(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, 1, "alice", true, shell(1, "\x1b]0;needle one\a", "x", "\x1b]2;other\a", "y", "\x1b]0;needle one\a", "\x1b]8;;http://needle\alink", "z")...)
+	at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
+	title := "01/1 +2s output: needle one concealed"
+	again := "01/1 +6s output: needle one returned"
+	link := "01/1 +7s output: 8;;http://needle concealed"
+	for _, tc := range []struct {
+		since, until float64
+		want         []string
+	}{{0, 20, []string{title, link}}, {2.5, 3.5, []string{title}}, {4.5, 5.5, nil}, {6.2, 6.9, []string{again}}, {8.1, 20, []string{again}}, {7, 7.5, []string{link, again}}} {
+		same(t, fmt.Sprintf("from %v to %v", tc.since, tc.until), found(t, dir, "needle", Query{Since: at(tc.since), Until: at(tc.until), In: []Field{Output}}), tc.want...)
+	}
+}
+
 // What matches in a line that is drawn again and again is one hit; what is new there,
 // another.
 func TestSearchFindsOnceWhatIsDrawnAgain(t *testing.T) {

@@ -47,6 +47,7 @@ type channel struct {
 	// matched is what matched in lines, and the lines, by their hashes: what is drawn
 	// again and again is a hit once, as is a line that came back as it was.
 	matched map[uint64]struct{}
+	title   *screen.Line // the window's, from before what is searched
 }
 
 // maxMatched is how many of those are remembered.
@@ -87,9 +88,33 @@ func twin(h Hit, mine, others []Hit, same func(other Hit) bool) (mineNow, others
 	return mine, others, past, false
 }
 
+// titled has a window's title, which shows until the next one; nil is the end. One that
+// came before what is searched is a hit once it is known that it shows then.
+func (c *channel) titled(s *scan, l *screen.Line, at time.Duration) {
+	since := s.q.Since.Sub(s.info.Start)
+	if was := c.title; was != nil && at > since {
+		was.Gone, was.Title = at, false
+		c.line(s, *was)
+	}
+	if c.title = nil; l == nil {
+		return
+	}
+	if s.q.Since.IsZero() || l.At >= since {
+		l.Title = false
+		c.line(s, *l)
+		return
+	}
+	l.Text = bytes.Clone(l.Text)
+	c.title = l
+}
+
 // line has a line of the channel's screen, which may have stood there before it was
 // complete, and for long.
 func (c *channel) line(s *scan, l screen.Line) {
+	if l.Title {
+		c.titled(s, &l, l.At)
+		return
+	}
 	if at := s.q.Since.Sub(s.info.Start); !s.q.Since.IsZero() && l.At < at && l.Gone <= at {
 		return
 	}
@@ -170,7 +195,7 @@ func (s *scan) frame(f recording.Frame) {
 // close ends all channels.
 func (s *scan) close() {
 	for _, n := range slices.Sorted(maps.Keys(s.open)) {
-		s.open[n].close(s)
+		s.open[n].close(s, s.open[n].at)
 	}
 	clear(s.open)
 }
@@ -181,7 +206,7 @@ func (s *scan) request(facts *recording.Channel, f recording.Frame) {
 		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: r.Command}, Commands)
 	case "channel-close":
 		if c := s.open[f.Channel]; c != nil {
-			c.close(s)
+			c.close(s, f.At)
 			delete(s.open, f.Channel)
 		}
 	case "env":
@@ -319,9 +344,10 @@ func (c *channel) endInput(s *scan) {
 	c.input = c.input[:0]
 }
 
-func (c *channel) close(s *scan) {
+func (c *channel) close(s *scan, at time.Duration) {
 	if c.lines != nil {
-		c.lines.Close(c.at)
+		c.lines.Close(at)
+		c.titled(s, nil, at)
 	}
 	if c.commands != nil {
 		c.commands.Close()

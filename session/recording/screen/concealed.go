@@ -3,52 +3,65 @@ package screen
 import (
 	"bytes"
 	"hash/maphash"
-	"slices"
+	"strconv"
 )
 
 const (
-	// maxTitle is how long the first line of an OSC may be and count as a colour, a
-	// link, a folder or the like: bytes. Longer ones are told.
+	// maxTitle is how long the first line of a control string may be and be told once,
+	// however often it comes: bytes. Longer ones are told each time.
 	maxTitle = 1 << 10
 
-	// maxTitles is how many titles are remembered, to tell each once: a shell sets it
-	// at every prompt.
+	// maxTitles is how many of them are remembered: a shell sets its title, and tells
+	// its folder, at every prompt.
 	maxTitles = 1 << 10
 )
 
-// readOSC are the OSC that people read outside the screen, or have in their
-// clipboard: titles, notifications of iTerm2 and rxvt, and the selection. Source:
-// Xterm Control Sequences, Operating System Commands.
-var readOSC = [][]byte{[]byte("0;"), []byte("1;"), []byte("2;"), []byte("9;"), []byte("52;"), []byte("777;")}
-
 // concealed hears of a piece of a control string, and whether it ends there. xterm
 // shows nothing of any; PuTTY ends an OSC at the end of a line, and the Linux
-// console knows no DCS, APC, PM and SOS. What their users can read is told, and each
-// title once.
+// console knows no DCS, APC, PM and SOS. What their users can read, click (OSC 8) or have
+// in their clipboard (52) is told, once each.
 func (t *Transcript) concealed(b []byte, osc, end bool) {
 	for _, c := range b {
 		switch {
 		case c == '\r', c == '\n':
-			t.endString(osc)
+			t.endString(osc, false)
 			t.insideLines++
 		case c >= 0x20 && c != 0x7f:
+			t.insideAt = t.at
 			if t.inside = append(t.inside, c); len(t.inside) >= maxLine {
-				t.endString(osc)
+				t.endString(osc, false)
 			}
 		}
 	}
 	if end {
-		t.endString(osc)
+		t.endString(osc, true)
 		t.insideLines = 0
 	}
 }
 
-// endString tells a line of a control string.
-func (t *Transcript) endString(osc bool) {
+// endString tells a line of a control string; ended says that the string ends there.
+func (t *Transcript) endString(osc, ended bool) {
 	line := t.inside
 	t.inside = t.inside[:0]
-	if osc && t.insideLines == 0 && len(line) <= maxTitle {
-		if line = t.title(line); line == nil {
+	l := Line{At: t.insideAt, Gone: t.insideAt, Kind: Concealed}
+	if t.insideLines == 0 && len(line) <= maxTitle {
+		if osc && mute(line) {
+			return
+		}
+		if osc && ended && (bytes.HasPrefix(line, []byte("0;")) || bytes.HasPrefix(line, []byte("2;"))) {
+			sum := maphash.Bytes(titleSeed, line[2:])
+			if l.Title = true; sum == t.title {
+				return
+			}
+			t.title, l.At, l.Gone = sum, t.at, Stands // it shows once it is whole
+		}
+		if osc && len(line) > 1 && line[0] <= '2' && line[1] == ';' {
+			line = line[2:]
+		}
+		switch told := t.toldString(line); {
+		case told && l.Title:
+			l.Kind = Returned
+		case told:
 			return
 		}
 	}
@@ -60,34 +73,42 @@ func (t *Transcript) endString(osc bool) {
 			t.text = append(t.text, string(r)...)
 		}
 	}
-	if text := trimRight(t.text); len(text) > 0 {
-		m := moment{at: t.at, place: t.places + t.term.y}
+	if l.Text = trimRight(t.text); len(l.Text) > 0 {
+		m := moment{at: l.At, place: t.places + t.term.y}
 		if t.term.page == t.term.alt {
 			m.page, m.place = 1, t.term.y
 		}
-		t.hold.add(m, Line{At: t.at, Gone: t.at, Kind: Concealed, Text: text}, 0)
+		t.hold.add(m, l, 0)
 	}
 }
 
-// title is what people read of a short OSC; nil if they read nothing, or the same
-// before.
-func (t *Transcript) title(line []byte) []byte {
-	i := slices.IndexFunc(readOSC, func(number []byte) bool { return bytes.HasPrefix(line, number) })
-	if i < 0 {
-		return nil
-	}
-	if i < 3 {
-		line = line[2:]
-	}
+// toldString reports whether a line of a control string was told.
+func (t *Transcript) toldString(line []byte) bool {
 	sum := maphash.Bytes(titleSeed, line)
 	if _, told := t.titles[sum]; told {
-		return nil
+		return true
 	}
 	if len(t.titles) >= maxTitles {
 		clear(t.titles)
 	}
 	t.titles[sum] = struct{}{}
-	return line
+	return false
+}
+
+// mute reports whether an OSC says nothing to anybody: a colour, a mark of a shell with
+// no more than a status, the end of a link. Source: Xterm Control Sequences, Operating
+// System Commands.
+func mute(line []byte) bool {
+	number, rest, _ := bytes.Cut(line, []byte(";"))
+	switch n, _ := strconv.Atoi(string(number)); {
+	case n == 4 || n == 5 || n >= 10 && n <= 19 || n >= 104 && n <= 119:
+		return len(bytes.Trim(rest, "0123456789abcdefABCDEF#:/;?rg")) == 0
+	case n == 133:
+		return len(rest) == 1 || len(rest) > 1 && rest[1] == ';' && len(bytes.Trim(rest[1:], ";0123456789")) == 0
+	case n == 8:
+		return string(rest) == ";"
+	}
+	return len(rest) == 0
 }
 
 var titleSeed = maphash.MakeSeed()

@@ -57,6 +57,7 @@
 // changed, is bounded by what is written and by time; beyond that, lines are told by
 // the words that went.
 //
-// What control strings hold, but for titles, is told as concealed: not every terminal
-// hides it.
+// What control strings hold is told as concealed, for not every terminal hides it: short
+// ones once each, but for colours and marks that say nothing. A window's title is told
+// whenever it changes (Line.Title).
 package screen

@@ -25,6 +25,9 @@ func (t *Transcript) release() {
 // earliest is the first moment of which a line may still come.
 func (t *Transcript) earliest() moment {
 	m := moment{at: t.at, place: t.places}
+	if len(t.inside) > 0 {
+		m.at = min(m.at, t.insideAt)
+	}
 	for _, s := range t.head {
 		if at := (moment{at: s.holds, place: s.place}); at.before(m) {
 			m = at

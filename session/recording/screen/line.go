@@ -45,8 +45,11 @@ type Line struct {
 	At   time.Duration // since when it could be read as it stands here
 	Gone time.Duration // when it went: was erased or scrolled off, or all ended
 	Kind Kind
-	Text []byte // UTF-8 without controls or blanks at its end; valid until emit returns
-	came []came // since when parts of it stood there; nil if all came at At
+	// Title says that it is one of a window, which shows until the next one, of this
+	// screen, is told. It is Concealed the first time, and then Returned.
+	Title bool
+	Text  []byte // UTF-8 without controls or blanks at its end; valid until emit returns
+	came  []came // since when parts of it stood there; nil if all came at At
 }
 
 // came says since when the text up to a place stood.

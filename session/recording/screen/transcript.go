@@ -58,8 +58,10 @@ type Transcript struct {
 	build     build         // the line that is put together
 	text      []byte
 
-	inside      []byte // what a control string's line holds so far
-	insideLines int    // lines of it that ended
+	insideAt    time.Duration // when the last of it came
+	title       uint64        // the last one's hash
+	inside      []byte        // what a control string's line holds so far
+	insideLines int           // lines of it that ended
 	titles      map[uint64]struct{}
 }
 
@@ -146,7 +148,7 @@ func (t *Transcript) Close(at time.Duration) {
 		t.lookAt(1)
 		t.keepPage(1, t.at)
 	}
-	t.endString(t.term.parser.osc)
+	t.endString(t.term.parser.osc, false)
 	t.hold.release(never, t.emit)
 }
 

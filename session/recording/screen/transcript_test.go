@@ -16,7 +16,7 @@ type piece struct {
 func transcribe(cols, rows int, pieces []piece) []string {
 	var got []string
 	t := NewTranscript(cols, rows, func(l Line) {
-		mark := map[Kind]string{Kept: " ", Erased: "-", Redrawn: "~", Concealed: "?"}[l.Kind]
+		mark := map[Kind]string{Kept: " ", Erased: "-", Redrawn: "~", Concealed: "?", Returned: "^"}[l.Kind]
 		got = append(got, fmt.Sprintf("%d%s%s", l.At.Milliseconds(), mark, l.Text))
 	})
 	end := 0
@@ -59,7 +59,11 @@ func TestTranscript(t *testing.T) {
 		{"pages there and back", []piece{{0, "\x1b[?1049h\x1b[Ha"}, {1000, "\x1b[Hb"}, {2000, "\x1b[Ha"}, {3000, "\x1b[?1049l"}}, []string{"0-a", "1000-b", "2000-a"}},
 		{"mode 47", []piece{{0, "\x1b[?47h\x1b[HSECRET"}, {1000, "\x1b[?47l$"}}, []string{"0-SECRET", "1000       $"}},
 		{"a change of size", []piece{{0, "\x1b[8;1;1t0123456789ab"}, {1000, "\r\n"}}, []string{"0 0123456789ab"}},
-		{"what isn't seen", []piece{{0, "a\x1b]8;;link\ab\x1b[8mhidden"}}, []string{"0 abhidden"}},
+		{"what isn't seen", []piece{{0, "a\x1b]8;;link\ab\x1b[8mhidden"}}, []string{"0?8;;link", "0 abhidden"}},
+		{"links, folders and others, each once", []piece{{0, "\x1b]8;;http://a\ax\x1b]8;;\a\x1b]7;file:///b\a\x1b]8;;http://a\a\x1b]1337;Key=c\a\x1b]7;file:///b\a\x1bPd\x1b\\\x1bPd\x1b\\"}}, []string{"0?8;;http://a", "0?7;file:///b", "0?1337;Key=c", "0?d", "0 x"}},
+		{"colours and marks", []piece{{0, "\x1b]4;1;rgb:ff/00/aa\a\x1b]11;?\a\x1b]104\a\x1b]133;A\a\x1b]133;D;0\ax"}}, []string{"0 x"}},
+		{"what pretends to be a colour or a mark", []piece{{0, "\x1b]4;1;secret\a\x1b]133;C;cmdline=secret\ax"}}, []string{"0?4;1;secret", "0?133;C;cmdline=secret", "0 x"}},
+		{"a title that comes slowly, and one that never ends", []piece{{0, "a\x1b]0;ti"}, {500, "tle\ab"}, {900, "\x1b]0;no"}, {1500, " end"}, {4000, ""}}, []string{"500?title", "500 ab", "1500?no end"}},
 		{"a line that was corrected, and then wiped", []piece{{0, "$ cat secrest"}, {400, "\b\b\bets.csv"}, {2400, "\r\nout"}, {6000, "\x1b[H\x1b[2J"}, {6500, "one\r\ntwo"}, {9500, "\x1b[H\x1b[2J$ "}},
 			[]string{"0-$ cat secrest", "400-$ cat secrets.csv", "2400-out", "6500-one", "6500-two", "9500 $"}},
 		{"commands after clear, all in the row at the top", []piece{{0, "$ clear"}, {500, "\r\n\x1b[H\x1b[2J$ "}, {800, "ls a"}, {1000, "\r\nx"}, {3000, "\r\n$ clear"}, {3500, "\r\n\x1b[H\x1b[2J$ "}, {3800, "rm b"}, {4000, "\r\n$ "}, {6000, "clear"}, {6500, "\r\n\x1b[H\x1b[2J$ "}},
@@ -70,7 +74,7 @@ func TestTranscript(t *testing.T) {
 		{"what was written behind it stood too short", []piece{{0, "$ rm x"}, {500, " y"}, {540, "\r\x1b[5CY"}, {580, "\r\x1b[K$ ls"}}, []string{"0-$ rm x", "580 $ ls"}},
 		{"wiped together, while a line among them was edited", []piece{{0, "$ one\r\ntwo\r\n$ abd"}, {600, "\bc"}, {1000, "\r\nend"}, {5000, "\x1b[H\x1b[2J$ "}}, []string{"0-$ one", "0-two", "0-$ abd", "600-$ abc", "1000-end", "5000 $"}},
 		{"wiped after a program's own screen", []piece{{0, "$ one\r\n$ vi\r\n"}, {500, "\x1b[?1049h\x1b[Hfile"}, {1500, "\x1b[?1049l$ "}, {5000, "\x1b[H\x1b[2J$ "}}, []string{"0-$ one", "0-$ vi", "500-file", "1500 $"}},
-		{"titles, each once, and what goes to the clipboard", []piece{{0, "a\x1b]0;title\a\x1b]2;other\x1b\\b\x1b]0;title\a\x1b]52;c;U0VDUkVU\a"}}, []string{"0?title", "0?other", "0?52;c;U0VDUkVU", "0 ab"}},
+		{"titles, each once, and what goes to the clipboard", []piece{{0, "a\x1b]0;title\a\x1b]2;other\x1b\\b\x1b]0;title\a\x1b]52;c;U0VDUkVU\a"}}, []string{"0?title", "0?other", "0^title", "0?52;c;U0VDUkVU", "0 ab"}},
 		{"a title that PuTTY ends at the line", []piece{{0, "a\x1b]0;title\r\nSEC"}, {500, "RET\a\r\nmore"}}, []string{"0?title", "0 a", "500?SECRET", "500 more"}},
 		{"one that never ends", []piece{{0, "a\x1b]0;title\nSECRET"}}, []string{"0?title", "0 a", "0?SECRET"}},
 		{"strings that the Linux console shows", []piece{{0, "a\x1bPSECRET\x1b\\b\x1b_日\u202e本\u009cc"}}, []string{"0?SECRET", "0?日本", "0 abc"}},
