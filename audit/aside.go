@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"entry/audit/plain"
+	"entry/audit/segment"
 )
 
 // What no checkpoint covers was never acknowledged, whoever wrote it: a start moves it
@@ -98,7 +99,7 @@ func uncovered(r io.Reader) (u Uncovered, err error) {
 }
 
 func readUncovered(dir *os.Root, name string) (Uncovered, error) {
-	f, err := dir.Open(name)
+	f, err := segment.OpenIn(dir, name)
 	if err != nil {
 		return Uncovered{}, err
 	}

@@ -5,6 +5,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 	"time"
@@ -47,6 +48,52 @@ func (realDisk) sync(f *os.File, dataOnly bool) error {
 func (realDisk) rename(dir *os.Root, from, to string) error { return dir.Rename(from, to) }
 
 func (realDisk) free(dir *os.File) (room.Free, error) { return room.Of(dir) }
+
+// replace writes a file beside name and renames it to name: durably, once the
+// directory is synced. It returns the file, to be closed. Where the file system has no
+// other file left for a checkpoint, the spare one is it, and the checkpoint before
+// becomes the spare one.
+func (l *Log) replace(temp, name string, fill func(*os.File) error) (_ *os.File, err error) {
+	if err := l.dir.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) { // a link might lead anywhere
+		return nil, fmt.Errorf("%s is in the way, remove it: %w", temp, err)
+	}
+	f, err := l.dir.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	rename := func(from, to string) error { return l.disk.rename(l.dir, from, to) }
+	if noSpace(err) && name == checkpointName {
+		// Written over, not emptied first: it has room, and whoever reads it as the
+		// checkpoint that it was finds one or the other.
+		if spare, serr := l.dir.OpenFile(checkpointSpare, os.O_RDWR, 0); serr == nil {
+			f, err, temp, rename = spare, nil, checkpointSpare, l.exchange
+			write := fill
+			fill = func(f *os.File) error {
+				err := write(f)
+				if err != nil {
+					return err
+				}
+				end, err := f.Seek(0, io.SeekCurrent)
+				return errors.Join(err, f.Truncate(end))
+			}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", temp, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close() // nothing rests on it
+		}
+	}()
+	if err := fill(f); err != nil {
+		return nil, fmt.Errorf("write %s: %w", temp, err)
+	}
+	if err := l.disk.sync(f, false); err != nil {
+		return nil, fmt.Errorf("sync %s: %w: %w", temp, errUnsynced, err)
+	}
+	if err := rename(temp, name); err != nil {
+		return nil, fmt.Errorf("rename %s: %w", temp, err)
+	}
+	return f, nil
+}
 
 // exchange puts from and to, both files of the log's directory, in each other's place
 // at once; on a file system that can't, from takes to's.

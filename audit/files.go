@@ -23,7 +23,7 @@ const (
 
 // readSmall reads a file that must not exceed max bytes.
 func readSmall(dir *os.Root, name string, max int64) ([]byte, error) {
-	f, err := dir.Open(name)
+	f, err := segment.OpenIn(dir, name)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (l *leafReader) next() (leaf tlog.Hash, ok bool) {
 
 // openHashes opens the file of hashes; ok is false where there is none.
 func openHashes(dir *os.Root) (f *os.File, ok bool, err error) {
-	f, err = dir.Open(hashesName)
+	f, err = segment.OpenIn(dir, hashesName)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, false, nil
 	}

@@ -27,7 +27,7 @@ func Include(dir string, head Position, seqs []uint64) ([]Included, error) {
 		return nil, err
 	}
 	defer root.Close()
-	hashes, err := root.Open(hashesName)
+	hashes, err := segment.OpenIn(root, hashesName)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,11 @@
 package audit
 
 import (
+	"errors"
 	"strings"
 	"time"
+
+	"entry/audit/segment"
 )
 
 // judgement is what was found of a block's lines, each by itself and by the one before it.
@@ -82,20 +85,53 @@ func (w *verification) line(b *block, i int) error {
 
 // allGaps are the log's, as far as its first record is here to say. A log that began anew
 // is called so: that its record isn't here counts as a gap, too.
-func (w *verification) allGaps() []GapReport {
+func (w *verification) allGaps() ([]GapReport, error) {
 	if w.began || w.signed.size == 0 {
-		return w.gaps
+		return w.gaps, nil
 	}
 	key := strings.TrimSpace(w.o.PublicKey)
-	if e, err := EventAt(w.path, 1); err == nil { // it was verified before
-		if own, err := gapOf(e, key); err == nil {
-			return gaps(w.path, own, e.Gap)
+	anew := numbered.MatchString(w.v.Name()) // else there is none
+	switch e, ok, err := w.proven(1); {
+	case err != nil && anew:
+		return nil, err
+	case ok:
+		own, err := gapOf(e, key)
+		if err != nil {
+			return nil, badLine(1, 1, "%s", err)
 		}
+		return gaps(w.path, own, e.Gap), nil
 	}
-	if numbered.MatchString(w.v.Name()) {
-		return []GapReport{{ID: gapID("absent", key), Missing: "the log began anew, and its first record, which says after what, isn't here"}}
+	if anew {
+		return []GapReport{{ID: gapID("absent", key), Missing: "the log began anew, and its first record, which says after what, isn't here"}}, nil
 	}
-	return nil
+	return nil, nil
+}
+
+// proven is a record that wasn't read again, because of a checkpoint that covers it. ok is
+// false where it isn't here; one that isn't the one that was signed is a *BadRecord.
+func (w *verification) proven(n uint64) (e Event, ok bool, err error) {
+	all, err := Include(w.path, Position{w.signed.size, w.signed.root}, []uint64{n})
+	var absent *segment.Absent
+	if errors.As(err, &absent) {
+		return e, false, nil
+	}
+	if err == nil {
+		e, _, err = decode(all[0].Line, nil)
+	}
+	var bad *BadRecord
+	if err != nil && !errors.As(err, &bad) {
+		err = badLine(n, 0, "can't be read: %v", err)
+	}
+	return e, err == nil, err
+}
+
+// timeOf is that of a record which wasn't read again; zero where it isn't here.
+func (w *verification) timeOf(n uint64, read time.Time) (time.Time, error) {
+	if n == 0 || !read.IsZero() {
+		return read, nil
+	}
+	e, _, err := w.proven(n)
+	return e.Time, err
 }
 
 // begins judges the first line of a file, which the writer makes when it seals the segment
@@ -115,7 +151,7 @@ func (w *verification) begins(n uint64, e Event) *BadRecord {
 		hole = a[len(a)-1].From
 	}
 	switch {
-	case first < hole && hole < n:
+	case before > 0 && first < hole && hole < n: // else the file before isn't here
 		b := badLine(hole, 0, "the file was cut at its end: its segment has records %d to %d", first, n-1)
 		b.Through = n - 1
 		return b

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"entry/audit/segment"
 )
 
 // Writing reports whether a writer has the log in dir open, as far as can be told: of
@@ -16,7 +18,7 @@ func Writing(dir string) bool {
 		return false
 	}
 	defer root.Close()
-	f, err := root.Open(lockName)
+	f, err := segment.OpenIn(root, lockName)
 	if err != nil {
 		return !errors.Is(err, os.ErrNotExist)
 	}
@@ -27,7 +29,7 @@ func Writing(dir string) bool {
 // written says whether a writer has the directory's lock now. A directory
 // whose lock can't be read (a copy, another account) has no writer we know of.
 func written(dir *os.Root) bool {
-	f, err := dir.Open(lockName)
+	f, err := segment.OpenIn(dir, lockName)
 	if err != nil {
 		return false
 	}

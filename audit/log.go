@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -72,14 +71,16 @@ type Log struct {
 
 	position atomic.Pointer[Position]
 
-	tending *group.Group // looks through the file of hashes
-	mend    chan mending // what it found wrong
+	tending *group.Group  // looks through the file of hashes
+	mend    chan mending  // what it found wrong
+	used    chan struct{} // closed once a batch was served
 
 	// The writer goroutine's alone.
 	tree          tree
 	first, before uint64    // records with which the last segment and the one before begin
 	began, last   time.Time // of the last segment's first event, and its last
 	lines, stored []byte
+	blocked       string // what is in the way of the next segment, and was told
 }
 
 // request is one call of Append. Its events are encoded by the caller, from
@@ -175,7 +176,7 @@ func (l *Log) Close() error {
 // process: nothing may be promised without the log.
 func (l *Log) start() {
 	l.queue = make(chan *request, queueLen)
-	l.mend = make(chan mending)
+	l.mend, l.used = make(chan mending), make(chan struct{})
 	l.closing = make(chan struct{})
 	l.changed = make(chan struct{}, 1)
 	l.failed = make(chan struct{})
@@ -245,6 +246,9 @@ func (l *Log) serve(r *request) {
 	}
 	for _, r := range batch {
 		r.done <- err
+	}
+	if !isClosed(l.used) {
+		close(l.used)
 	}
 	if !isClosed(l.failed) {
 		l.look()
@@ -345,49 +349,6 @@ func (l *Log) publish(c checkpoint) error {
 		return nil
 	}
 	return l.witness.add(signed)
-}
-
-// replace writes a file beside name and renames it to name: durably, once the
-// directory is synced. It returns the file, to be closed. Where the file system has no
-// other file left for a checkpoint, the spare one is it, and the checkpoint before
-// becomes the spare one.
-func (l *Log) replace(temp, name string, fill func(*os.File) error) (_ *os.File, err error) {
-	f, err := l.dir.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	rename := func(from, to string) error { return l.disk.rename(l.dir, from, to) }
-	if noSpace(err) && name == checkpointName {
-		// Written over, not emptied first: it has room, and whoever reads it as the
-		// checkpoint that it was finds one or the other.
-		if spare, serr := l.dir.OpenFile(checkpointSpare, os.O_RDWR, 0); serr == nil {
-			f, err, temp, rename = spare, nil, checkpointSpare, l.exchange
-			write := fill
-			fill = func(f *os.File) error {
-				err := write(f)
-				if err != nil {
-					return err
-				}
-				end, err := f.Seek(0, io.SeekCurrent)
-				return errors.Join(err, f.Truncate(end))
-			}
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", temp, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close() // nothing rests on it
-		}
-	}()
-	if err := fill(f); err != nil {
-		return nil, fmt.Errorf("write %s: %w", temp, err)
-	}
-	if err := l.disk.sync(f, false); err != nil {
-		return nil, fmt.Errorf("sync %s: %w: %w", temp, errUnsynced, err)
-	}
-	if err := rename(temp, name); err != nil {
-		return nil, fmt.Errorf("rename %s: %w", temp, err)
-	}
-	return f, nil
 }
 
 // release closes the files. What was acknowledged is durable already.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"entry/audit/segment"
 )
 
 // Options are Open's.
@@ -186,7 +188,7 @@ func (l *Log) openFile(dir *os.Root, name string, flags int) (*os.File, error) {
 	if !l.still {
 		return dir.OpenFile(name, os.O_RDWR|os.O_APPEND|flags, 0o600)
 	}
-	f, err := dir.Open(name)
+	f, err := segment.OpenIn(dir, name)
 	if errors.Is(err, os.ErrNotExist) && flags&os.O_CREATE != 0 {
 		return os.Open(os.DevNull)
 	}

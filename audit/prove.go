@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"entry/audit/segment"
 )
 
 // Position is how much of a log there is, and what it is.
@@ -63,7 +65,7 @@ func Prove(dir string, from, to uint64) ([]tlog.Hash, error) {
 }
 
 func prove(dir *os.Root, from, to uint64) ([]tlog.Hash, error) {
-	f, err := dir.Open(hashesName)
+	f, err := segment.OpenIn(dir, hashesName)
 	if err != nil {
 		return nil, err
 	}

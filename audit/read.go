@@ -94,14 +94,15 @@ func (r *eventReader) next() ([]byte, error) {
 	r.held = nil
 	var absent *segment.Absent
 	var unreadable *segment.Unreadable
+	var stranger *segment.Stranger
 	switch {
 	case err == nil:
 		seq := statedSeq(line)
-		if seq > r.size {
+		if seq > r.size || r.N() > r.size { // one may state any number
 			r.held = bytes.Clone(line)
 			return nil, io.EOF
 		}
-		r.last = seq == r.size
+		r.last = seq == r.size || r.N() == r.size
 		return line, nil
 	case errors.Is(err, segment.ErrLong):
 		if r.Skip() != nil {
@@ -115,9 +116,11 @@ func (r *eventReader) next() ([]byte, error) {
 		}
 		return nil, io.EOF
 	case errors.As(err, &unreadable):
-		bad := r.bad(r.N()+1, 0, errors.New("can't be read: the file was cut or changed after it was compressed"))
+		bad := r.bad(r.N()+1, 0, errors.New(unreadable.Why()))
 		r.Leave()
 		return nil, bad
+	case errors.As(err, &stranger):
+		return nil, &BadRecord{File: stranger.File, Line: stranger.First, before: stranger.First - 1, Why: stranger.Why()}
 	case errors.Is(err, segment.ErrCut), errors.Is(err, segment.ErrBeyond), errors.Is(err, segment.ErrEmpty):
 		bad := r.bad(r.N()+1, 0, err)
 		r.Leave()

@@ -15,84 +15,6 @@ import (
 	"entry/audit/segment"
 )
 
-// BadRecord names the first thing in a log that can't be what was written.
-type BadRecord struct {
-	File    string // of a segment, as "events.jsonl"; "checkpoint", or "checkpoints" (the witness directory's)
-	Line    uint64 // of the log, over all segments; checkpoints: number of the entry; from 1
-	Through uint64 // last line of the range, where nothing tells more precisely; else 0
-	Seq     uint64 // sequence number that the line itself states; 0 if it states none
-	Why     string // predicate of a sentence
-	before  uint64 // lines of the log that stand in earlier files
-	beyond  bool   // the range ends in a later file, or nothing says where in File Line is
-	err     error
-}
-
-// InFile is Line and Through as lines of File.
-func (b *BadRecord) InFile() (line, through uint64) {
-	return b.Line - b.before, max(b.Through, b.before) - b.before
-}
-
-func (b *BadRecord) Error() string {
-	switch {
-	case b.File == hashesName && b.Through == 0:
-		return fmt.Sprintf("the file %s %s", hashesName, b.Why)
-	case b.File == hashesName && b.Through == b.Line:
-		return fmt.Sprintf("record %d isn't here, and the file %s %s", b.Line, hashesName, b.Why)
-	case b.File == hashesName:
-		return fmt.Sprintf("records %d to %d aren't here, and the file %s %s", b.Line, b.Through, hashesName, b.Why)
-	case b.File == checkpointName:
-		return "checkpoint " + b.Why
-	case b.File == witnessName:
-		return fmt.Sprintf("witness checkpoint %d %s", b.Line, b.Why)
-	}
-	line, through := b.InFile()
-	switch {
-	case b.beyond && b.Through > b.Line:
-		return fmt.Sprintf("records %d to %d, from %s line %d on: %s", b.Line, b.Through, b.File, line, b.Why)
-	case b.beyond:
-		return fmt.Sprintf("%s: record %d %s", b.File, b.Line, b.Why)
-	case b.Through > b.Line:
-		return fmt.Sprintf("%s lines %d to %d: %s", b.File, line, through, b.Why)
-	case b.Seq != 0:
-		return fmt.Sprintf("%s line %d (seq %d) %s", b.File, line, b.Seq, b.Why)
-	case b.before > 0:
-		return fmt.Sprintf("%s line %d (record %d) %s", b.File, line, b.Line, b.Why)
-	default:
-		return fmt.Sprintf("%s line %d %s", b.File, line, b.Why)
-	}
-}
-
-func (b *BadRecord) Unwrap() error { return b.err }
-
-// badLine is of the log; locate says in which file.
-func badLine(line, seq uint64, format string, a ...any) *BadRecord {
-	return &BadRecord{Line: line, Seq: seq, Why: fmt.Sprintf(format, a...)}
-}
-
-// Bad names records of the log in dir, from the one called line through another one, or
-// only the former where through is 0.
-func Bad(dir string, line, through uint64, why string) *BadRecord {
-	b := &BadRecord{Line: line, Through: through, Why: why}
-	b.locate(dir)
-	return b
-}
-
-// locate gives a *BadRecord of the log in dir, in err, the name of the file that has it.
-func locate(dir string, err error) error {
-	var bad *BadRecord
-	if errors.As(err, &bad) && bad.File == "" {
-		bad.locate(dir)
-	}
-	return err
-}
-
-func (b *BadRecord) locate(dir string) {
-	b.File = segment.Current
-	if file, first, end, err := segment.At(dir, b.Line, opens); err == nil {
-		b.File, b.before, b.beyond = file, first-1, b.Through >= end
-	}
-}
-
 // notSigned is said of a record whose hash differs from the signed one.
 const notSigned = "is not the record that was signed: it was changed, moved or replaced"
 
@@ -179,6 +101,7 @@ func (p *replay) walk(dir *os.Root, r *segment.Reader, c checkpoint, judge func(
 		}
 		var absent *segment.Absent
 		var unreadable *segment.Unreadable
+		var stranger *segment.Stranger
 		switch n := p.tree.size + 1; {
 		case b.err == nil:
 			return nil
@@ -190,9 +113,18 @@ func (p *replay) walk(dir *os.Root, r *segment.Reader, c checkpoint, judge func(
 			if _, err := dir.Stat(segment.Current); errors.Is(err, os.ErrNotExist) {
 				return &BadRecord{File: segment.Current, Line: n, beyond: true, Why: fmt.Sprintf("is missing: there is no such file, %d records were signed; if it was rotated, put it back", c.size)}
 			}
+			if info, err := dir.Stat(segment.Current); err == nil && info.Size() == 0 && b.file == segment.Current {
+				return badLine(n, 0, "is missing: the log ends before it, %d records were signed, and %s has none yet; if the segment before it was moved away, put it back", c.size, segment.Current)
+			}
 			return badLine(n, 0, "is missing: the log ends before it, %d records were signed", c.size)
 		case errors.As(b.err, &unreadable):
-			return b.bad(n, fmt.Sprintf("can't be read: the file was cut or changed after it was compressed (%v)", errors.Unwrap(unreadable)))
+			why := unreadable.Why()
+			if unreadable.Compressed {
+				why = fmt.Sprintf("%s (%v)", why, errors.Unwrap(unreadable))
+			}
+			return b.bad(n, why)
+		case errors.As(b.err, &stranger):
+			return &BadRecord{File: stranger.File, Line: stranger.First, before: stranger.First - 1, Why: stranger.Why()}
 		case errors.Is(b.err, segment.ErrCut), errors.Is(b.err, segment.ErrLong), errors.Is(b.err, segment.ErrBeyond), errors.Is(b.err, segment.ErrEmpty):
 			return b.bad(n, b.err.Error())
 		default:

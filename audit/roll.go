@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,12 +33,19 @@ func (l *Log) full(now time.Time) bool {
 func (l *Log) roll() error {
 	name := segment.Name(l.first)
 	if _, err := l.dir.Lstat(name); err == nil {
-		return nil // somebody put a file there, which verifying names
+		l.inTheWay(name)
+		return nil
+	}
+	// What is under this name is no file of the log's, whoever put it there: a link would
+	// lead to one that is.
+	if err := l.dir.Remove(eventsTemp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		l.inTheWay(eventsTemp)
+		return nil
 	}
 	if err := l.disk.sync(l.hashes.File, true); err != nil {
 		return fmt.Errorf("seal a segment: sync hashes: %w", err)
 	}
-	next, err := l.dir.OpenFile(eventsTemp, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, 0o600)
+	next, err := l.dir.OpenFile(eventsTemp, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
 		err = l.disk.sync(next, false)
 	}
@@ -68,8 +76,19 @@ func (l *Log) roll() error {
 	if l.events, err = keep(next, filepath.Join(l.path, eventsName)); err != nil {
 		return fmt.Errorf("seal a segment: %w", err)
 	}
-	l.before, l.first = l.first, l.tree.size+1
+	l.before, l.first, l.blocked = l.first, l.tree.size+1, ""
 	return nil
+}
+
+// inTheWay says, once, that the log goes on in the segment that it has because of what
+// somebody put under a name that it needs.
+func (l *Log) inTheWay(name string) {
+	if l.blocked == name {
+		return
+	}
+	l.blocked = name
+	e := Event{Type: AlarmFileGone, Reason: "in-the-way", Detail: name + " is in the way: events.jsonl can't be sealed, and grows on; move that away"}
+	_ = l.commit(l.now().UTC(), []*request{{bodies: [][]byte{e.appendBody(nil)}}}) // what fails for good says so itself
 }
 
 // opening is the first event of a segment but the first; ok is false where none is due.

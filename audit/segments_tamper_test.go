@@ -228,6 +228,7 @@ func TestHashesOfWhatIsSealed(t *testing.T) {
 	p.segment = 1 << 20
 	p.witness = "" // a short one has a start read the whole log
 	l := p.open(t)
+	mustAppend(t, l, Event{Type: ServerStarted})
 	testkit.Eventually(t, "the file to be mended", func() bool { return reported("hashes-mended") })
 	mustAppend(t, l, Event{Type: LoginSucceeded, User: "later"}) // it still is the log's
 	if at, ok, err := l.At(3); !ok || err != nil {
@@ -243,6 +244,7 @@ func TestHashesOfWhatIsSealed(t *testing.T) {
 	}
 	damage(32*3 + 5) // while its record isn't here
 	l = p.open(t)
+	mustAppend(t, l, Event{Type: ServerStarted})
 	testkit.Eventually(t, "what can't be mended to be told", func() bool { return reported("hashes-wrong") })
 	_ = l.Close()
 	if _, err := p.verify(); err == nil || !strings.Contains(err.Error(), "records 3 to 4 aren't here, and the file hashes hasn't got the hashes of them that were signed") {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"entry/audit/names"
+	"entry/audit/segment"
 	"entry/session/group"
 )
 
@@ -34,7 +35,7 @@ type mending struct {
 const maxPatches = 64 << 10
 
 // tend looks after what the file has of the records of the sealed segments, whose root is
-// c's, on a goroutine that ends with Close. It puts on record what it mends and can't.
+// c's, once the log has taken an event, on a goroutine that ends with Close. It puts on record what it mends and can't.
 func (l *Log) tend(c checkpoint) {
 	l.tending = group.New(context.Background(), nil)
 	if c.size == 0 {
@@ -42,6 +43,11 @@ func (l *Log) tend(c checkpoint) {
 	}
 	l.tending.Go("looking through the audit log's hashes", func() {
 		ctx := l.tending.Context()
+		select {
+		case <-l.used: // what a start finds is as it found it
+		case <-ctx.Done():
+			return
+		}
 		wrong, err := l.wrongHashes(ctx, c)
 		if ctx.Err() != nil || err == nil && len(wrong) == 0 {
 			return
@@ -65,7 +71,7 @@ func (l *Log) tend(c checkpoint) {
 
 // wrongHashes are those that the file hasn't got right, or the first of them.
 func (l *Log) wrongHashes(ctx context.Context, c checkpoint) (wrong []patch, err error) {
-	f, err := l.dir.Open(hashesName)
+	f, err := segment.OpenIn(l.dir, hashesName)
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,7 @@ func verify(dir string, o VerifyOptions, v note.Verifier, p patience) (Report, e
 	if w.signed, err = readCheckpoint(root, v); err != nil {
 		return Report{}, err
 	}
-	if len(o.Since) > 0 {
+	if o.Since != nil {
 		rep, ok, err := w.incremental()
 		if ok || err != nil {
 			return rep, locate(dir, err)
@@ -160,7 +160,7 @@ func openIn(dir, name string) (*os.File, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return root.Open(name)
+	return segment.OpenIn(root, name)
 }
 
 // readCheckpoint reads and verifies the checkpoint of dir. The error wraps
@@ -273,9 +273,18 @@ func (w *verification) runFrom() (Report, error) {
 	if err := w.heldHashes(); err != nil {
 		return Report{}, err
 	}
-	rep := Report{Events: w.signed.size, Root: w.signed.root, Last: w.last, Witnessed: p.agreed.size, WitnessedAt: w.agreed, Gaps: w.allGaps(), Aside: w.aside, Absent: p.absent}
-	if p.agreed.size == w.signed.size {
-		rep.WitnessedAt = rep.Last
+	rep := Report{Events: w.signed.size, Root: w.signed.root, Witnessed: p.agreed.size, Aside: w.aside, Absent: p.absent}
+	if rep.Gaps, err = w.allGaps(); err != nil {
+		return Report{}, err
+	}
+	if rep.Last, err = w.timeOf(w.signed.size, w.last); err != nil {
+		return Report{}, err
+	}
+	rep.WitnessedAt = rep.Last
+	if p.agreed.size != w.signed.size {
+		if rep.WitnessedAt, err = w.timeOf(p.agreed.size, w.agreed); err != nil {
+			return Report{}, err
+		}
 	}
 	if w.o.Witness != "" && !w.o.Copies {
 		rep.Where, rep.NoWitness = whereIs(w.o.Witness).String(), NoWitness(w.path, w.o.Witness)
@@ -301,12 +310,12 @@ func (w *verification) open() (*segment.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, w.file = r.File(); w.file > size {
-		w.file = 0 // nothing of it is judged yet
-	}
 	if err := r.Pass(size); err != nil {
 		r.Close()
 		return nil, err
+	}
+	if _, w.file = r.File(); w.file > size {
+		w.file = 0 // nothing of it is judged yet
 	}
 	return r, nil
 }
@@ -333,13 +342,22 @@ func (w *verification) heldHashes() error {
 	if w.hashes == nil || w.hashes.wrong == 0 || w.hashes.wrong >= w.file {
 		return nil
 	}
-	return &BadRecord{File: hashesName, Line: w.hashes.wrong, Why: fmt.Sprintf("isn't what the log's records give, from record %d on: it was changed. Move no segment away before the server has started again: that makes it anew", w.hashes.wrong)}
+	return &BadRecord{File: hashesName, Line: w.hashes.wrong, Why: fmt.Sprintf("isn't what the log's records give, from record %d on: it was changed", w.hashes.wrong)}
 }
 
-// strays refuses files that are called like segments and are none.
+// strays refuses files that are called like segments and are none, and ones of the same
+// segment that aren't the same.
 func (w *verification) strays() error {
 	names, err := segment.Stray(w.path, opens)
-	if err != nil || len(names) == 0 {
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		err := segment.Twins(w.path, opens)
+		var twin *segment.Differs
+		if errors.As(err, &twin) {
+			return &BadRecord{File: twin.File, Line: twin.Line, before: twin.First - 1, Why: twin.Why()}
+		}
 		return err
 	}
 	first, _ := segment.First(names[0])

@@ -12,6 +12,7 @@ import (
 
 	"entry/audit/names"
 	"entry/audit/room"
+	"entry/audit/segment"
 )
 
 // lookEvery is how often the writer looks after its files and its disk while
@@ -75,7 +76,7 @@ func (l *Log) keepAll(fresh bool) error {
 		}
 	}
 	if !fresh {
-		f, err := l.dir.Open(checkpointName)
+		f, err := segment.OpenIn(l.dir, checkpointName)
 		if err != nil {
 			return err
 		}

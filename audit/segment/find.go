@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 )
 
@@ -41,9 +40,13 @@ func At(dir string, n uint64, opening Opening) (path string, first, end uint64, 
 }
 
 // Stray names files that are called like sealed segments and can't be any, as they would
-// begin behind the last segment's first record.
+// begin behind the last segment's first record. It fails where the archive can't be read.
 func Stray(dir string, opening Opening) (names []string, err error) {
-	last, err := os.Open(filepath.Join(dir, Current))
+	list, err := sealed(dir)
+	if err != nil {
+		return nil, err
+	}
+	last, err := OpenFile(filepath.Join(dir, Current))
 	if err != nil {
 		return nil, nil // where one was just sealed, this is so for an instant
 	}
@@ -51,22 +54,13 @@ func Stray(dir string, opening Opening) (names []string, err error) {
 	head := make([]byte, 256)
 	n, _ := last.ReadAt(head, 0) // what can't be read is said by who reads it
 	first := opening(head[:n])
-	list, err := sealed(dir)
-	if err != nil || first == 0 {
-		return nil, err
+	if first == 0 {
+		return nil, nil
 	}
-	info, err := last.Stat()
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range list {
-		if f.first < first {
-			continue
+	for _, f := range list { // of before the last one was opened: none of them was that since
+		if f.first >= first {
+			names = append(names, f.path)
 		}
-		if same, serr := os.Stat(filepath.Join(dir, f.path)); serr == nil && os.SameFile(info, same) {
-			return nil, nil // it was sealed while this looked
-		}
-		names = append(names, f.path)
 	}
 	return names, nil
 }

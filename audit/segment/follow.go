@@ -20,8 +20,10 @@ func (r *Reader) Rest() (f *os.File, from int64, err error) {
 			}
 		}
 		r.Leave()
-		for r.at < len(r.files) && !r.Last() {
-			r.at++
+		for ; r.at < len(r.files) && !r.Last(); r.at++ {
+			if r.files[r.at].first > r.n {
+				return nil, 0, ErrBeyond
+			}
 		}
 	}
 	last := r.files[len(r.files)-1]
@@ -35,7 +37,7 @@ func (r *Reader) Rest() (f *os.File, from int64, err error) {
 // after what was there. It returns an error where the last segment became shorter.
 func (r *Reader) Follow() error {
 	before := *r
-	if err := r.list(); err != nil {
+	if err := r.list(0); err != nil {
 		return err
 	}
 	at := min(before.at, len(before.files)-1)

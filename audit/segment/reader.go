@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,22 +19,52 @@ import (
 type Absent struct {
 	From uint64 `json:"from"`
 	To   uint64 `json:"to"`
+	Why  string `json:"why,omitempty"` // where something else is known of it
 }
 
 func (a *Absent) Error() string {
-	if a.From == a.To {
+	switch {
+	case a.Why != "" && a.From == a.To:
+		return fmt.Sprintf("record %d isn't here: %s", a.From, a.Why)
+	case a.Why != "":
+		return fmt.Sprintf("records %d to %d aren't here: %s", a.From, a.To, a.Why)
+	case a.From == a.To:
 		return fmt.Sprintf("record %d isn't here: its segment was moved away or removed", a.From)
 	}
 	return fmt.Sprintf("records %d to %d aren't here: their segments were moved away or removed", a.From, a.To)
 }
 
-// Unreadable says that a compressed file can't be read on: it was cut or changed.
+// Unreadable says that a sealed file can't be read on: it is compressed, and was cut or
+// changed, or it is no file that this process can read.
 type Unreadable struct {
-	File string // below the log's directory
-	err  error
+	File       string // below the log's directory
+	Compressed bool   // what is in it is at fault
+	err        error
 }
 
-func (u *Unreadable) Error() string { return fmt.Sprintf("%s can't be read: %v", u.File, u.err) }
+func (u *Unreadable) Error() string { return fmt.Sprintf("%s %s", u.File, u.Why()) }
+
+// Why is the predicate of a sentence about the file.
+func (u *Unreadable) Why() string {
+	if u.Compressed {
+		return "can't be read: the file was cut or changed after it was compressed"
+	}
+	return fmt.Sprintf("can't be read: %v", u.err)
+}
+
+// Stranger says that a file is called like a sealed segment, in the middle of another one,
+// and that it is none.
+type Stranger struct {
+	File  string // below the log's directory
+	First uint64 // the record that its name says
+}
+
+func (s *Stranger) Error() string { return s.File + " " + s.Why() }
+
+// Why is the predicate of a sentence about the file.
+func (s *Stranger) Why() string {
+	return "is no segment: it has nothing with which one begins, and was put there"
+}
 
 func (u *Unreadable) Unwrap() error { return u.err }
 
@@ -62,6 +91,9 @@ type Reader struct {
 	lines   *lines
 	close   []func()
 	n       uint64 // the last line, counted over all segments
+	archive string // why the archive isn't read; "" where it is
+
+	strangers []error // not told yet
 }
 
 // Open reads the log in dir from the beginning of the segment that has record from. Of
@@ -69,7 +101,7 @@ type Reader struct {
 // The error wraps fs.ErrNotExist where there is no segment at all.
 func Open(dir string, from uint64, opening Opening) (*Reader, error) {
 	r := &Reader{dir: dir, opening: opening}
-	if err := r.list(); err != nil {
+	if err := r.list(from); err != nil {
 		return nil, err
 	}
 	if len(r.files) == 0 {
@@ -87,30 +119,43 @@ func Open(dir string, from uint64, opening Opening) (*Reader, error) {
 	return r, nil
 }
 
-// list finds the files there are. The last segment is opened before the others are listed:
-// where it is sealed meanwhile, it is there twice, and not never.
-func (r *Reader) list() error {
-	last, err := os.Open(filepath.Join(r.dir, Current))
+// list finds the files there are, or only the last segment where that has record from; 0
+// stands for none. The last one is opened before the others are listed: where it is sealed
+// meanwhile, it is there twice, and not never.
+func (r *Reader) list(from uint64) error {
+	last, err := OpenFile(filepath.Join(r.dir, Current))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	r.files, err = sealed(r.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // as Current isn't there
+	now := file{path: Current, open: last}
+	if last != nil {
+		head := make([]byte, 256)
+		n, err := last.ReadAt(head, 0)
+		if err != nil && !errors.Is(err, io.EOF) {
+			_ = last.Close() // only read
+			return fmt.Errorf("read %s: %w", Current, err)
+		}
+		now.first = r.opening(head[:n])
+		if 0 < now.first && now.first <= from {
+			r.files = []file{now}
+			return nil
+		}
 	}
-	if last == nil || err != nil {
+	r.files, err = sealed(r.dir)
+	r.archive = ""
+	switch {
+	case isArchive(err):
+		r.archive = err.Error()
+	case errors.Is(err, fs.ErrNotExist): // as Current isn't there
+	case err != nil:
 		if last != nil {
 			_ = last.Close() // only read
 		}
 		return err
 	}
-	head := make([]byte, 256)
-	n, err := last.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		_ = last.Close() // only read
-		return fmt.Errorf("read %s: %w", Current, err)
+	if last == nil {
+		return nil
 	}
-	now := file{first: r.opening(head[:n]), path: Current, open: last}
 	if now.first > 0 {
 		// What begins no sooner is the same file, sealed meanwhile, or none of the log's.
 		// Of the former the lines are all that was in the log when this began.
@@ -162,16 +207,21 @@ func (r *Reader) again() bool {
 
 // Next returns the next line without its newline, valid until the next call. Errors are
 // io.EOF behind the last segment's last line; *Absent, once, for lines of which no segment
-// is there; ErrLong, after which it goes on with Skip or Leave; and ErrCut, ErrBeyond and
+// is there; *Stranger, once, for a file that is in the way; ErrLong, after which it goes on with Skip or Leave; and ErrCut, ErrBeyond and
 // *Unreadable, after which it goes on with Leave, as after ErrEmpty.
 func (r *Reader) Next() ([]byte, error) {
+	if len(r.strangers) > 0 {
+		err := r.strangers[0]
+		r.strangers = r.strangers[1:]
+		return nil, err
+	}
 	for {
 		if r.lines == nil {
 			if r.at >= len(r.files) {
 				return nil, io.EOF
 			}
 			if f := r.files[r.at]; f.first > r.n+1 {
-				a := &Absent{r.n + 1, f.first - 1}
+				a := &Absent{From: r.n + 1, To: f.first - 1, Why: r.archive}
 				r.n = a.To
 				return nil, a
 			}
@@ -181,21 +231,24 @@ func (r *Reader) Next() ([]byte, error) {
 			continue
 		}
 		line, err := r.lines.next()
+		for err == nil && r.n+1 >= r.next() && !r.begins(r.next()) {
+			r.strangers = append(r.strangers, r.drop(r.next()))
+		}
 		switch {
 		case err == nil && r.n+1 >= r.next():
 			return nil, ErrBeyond
 		case err == nil:
 			r.n++
 			return line, nil
-		case errors.Is(err, io.EOF) && !r.Last(), r.again() && (errors.Is(err, ErrCut) || r.files[r.at].compressed() && !errors.Is(err, ErrLong)):
+		case errors.Is(err, io.EOF) && !r.Last(), r.again() && !errors.Is(err, io.EOF) && !errors.Is(err, ErrLong):
 			if f := r.files[r.at]; f.first == r.n+1 && !r.again() {
 				return nil, ErrEmpty
 			}
 			r.Leave()
 		case errors.Is(err, io.EOF), errors.Is(err, ErrCut), errors.Is(err, ErrLong):
 			return nil, err
-		case r.files[r.at].compressed():
-			return nil, &Unreadable{r.files[r.at].path, err}
+		case r.files[r.at].open == nil:
+			return nil, r.files[r.at].unreadable(err)
 		default:
 			return nil, fmt.Errorf("read %s: %w", r.files[r.at].path, err)
 		}
@@ -244,7 +297,7 @@ func (r *Reader) relist() {
 	first := r.files[r.at].first
 	r.at++
 	list, err := sealed(r.dir)
-	if err != nil {
+	if err != nil && !isArchive(err) {
 		return
 	}
 	tried := map[string]bool{}
@@ -264,27 +317,82 @@ func (r *Reader) open(f file) (io.Reader, error) {
 	if f.open != nil {
 		return io.NewSectionReader(f.open, 0, math.MaxInt64), nil
 	}
-	on, err := os.Open(filepath.Join(r.dir, f.path))
-	if err != nil {
-		return nil, err
+	src, closeIt, err := f.reader(r.dir)
+	if err == nil {
+		r.close = append(r.close, closeIt)
 	}
-	r.close = append(r.close, func() { _ = on.Close() }) // only read
+	return src, err
+}
+
+// reader reads the file, below dir, from its beginning. What is wrong is an *Unreadable,
+// or that it isn't there.
+func (f file) reader(dir string) (io.Reader, func(), error) {
+	on, err := OpenFile(filepath.Join(dir, f.path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, err
+	case err != nil:
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // whoever says it says the file
+		}
+		return nil, nil, &Unreadable{File: f.path, err: err}
+	}
+	closeIt := func() { _ = on.Close() } // only read
 	switch {
 	case strings.HasSuffix(f.path, ".gz"):
 		z, err := gzip.NewReader(on)
 		if err != nil {
-			return nil, &Unreadable{f.path, err}
+			closeIt()
+			return nil, nil, f.unreadable(err)
 		}
-		return z, nil
+		return z, closeIt, nil
 	case strings.HasSuffix(f.path, ".zst"):
 		z, err := zstd.NewReader(on, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
-			return nil, &Unreadable{f.path, err}
+			closeIt()
+			return nil, nil, f.unreadable(err)
 		}
-		r.close = append(r.close, z.Close)
-		return z, nil
+		return z, func() { z.Close(); closeIt() }, nil
 	}
-	return on, nil
+	return on, closeIt, nil
+}
+
+func (f file) unreadable(err error) *Unreadable {
+	return &Unreadable{File: f.path, Compressed: f.compressed(), err: err}
+}
+
+// begins tells whether any file that is called after record first begins with it.
+func (r *Reader) begins(first uint64) bool {
+	for _, f := range r.files {
+		if f.first == first && (f.open != nil || f.begins(r.dir, r.opening)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f file) begins(dir string, opening Opening) bool {
+	src, closeIt, err := f.reader(dir)
+	if err != nil {
+		return false
+	}
+	defer closeIt()
+	head := make([]byte, 256)
+	n, _ := io.ReadFull(src, head) // a shorter one may be whole
+	return opening(head[:n]) == f.first
+}
+
+// drop leaves out the files that are called after record first, of which there is one.
+func (r *Reader) drop(first uint64) *Stranger {
+	s := &Stranger{First: first}
+	r.files = slices.DeleteFunc(r.files, func(f file) bool {
+		if f.first == first && s.File == "" {
+			s.File = f.path
+		}
+		return f.first == first
+	})
+	return s
 }
 
 // Leave goes on to the next file.
@@ -310,8 +418,9 @@ func (r *Reader) Pass(n uint64) error {
 	for r.n < n {
 		var absent *Absent
 		var bad *Unreadable
+		var stranger *Stranger
 		switch _, err := r.Next(); {
-		case err == nil:
+		case err == nil, errors.As(err, &stranger):
 		case errors.As(err, &absent):
 			r.n = min(r.n, n) // of what is missing behind it Next tells
 		case errors.Is(err, io.EOF), errors.Is(err, ErrCut) && r.Last():

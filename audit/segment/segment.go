@@ -12,7 +12,11 @@
 //
 // Reader reads all of them as one, in order and in bounded memory, and says what isn't
 // there (Absent). While a tool is at work, or was killed at it, a segment may be there
-// more than once, whole and in part: what one file lacks is taken from the next.
+// more than once, whole and in part: what one file lacks is taken from the next. Twins
+// holds them against each other.
+//
+// Only regular files are read, and nobody waits for a pipe or an archive that isn't needed.
+// What can't be read, or is none of the log's, is told of, and reading goes on behind it.
 //
 // It proves nothing: that the lines are those that were written is for package audit.
 package segment
@@ -26,6 +30,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -44,7 +49,12 @@ func Name(first uint64) string { return fmt.Sprintf("%s%012d%s", prefix, first, 
 // First is the record with which the sealed segment in the file called name begins; ok is
 // false where that is no name of one.
 func First(name string) (first uint64, ok bool) {
-	base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(name), ".zst"), ".gz")
+	base := filepath.Base(name)
+	if plain, ok := strings.CutSuffix(base, ".zst"); ok {
+		base = plain
+	} else {
+		base = strings.TrimSuffix(base, ".gz")
+	}
 	number, ok := strings.CutPrefix(base, prefix)
 	if !ok {
 		return 0, false
@@ -60,7 +70,7 @@ func Exist(dir string) bool {
 		return true
 	}
 	list, err := sealed(dir)
-	return err == nil && len(list) > 0
+	return (err == nil || isArchive(err)) && len(list) > 0
 }
 
 // Only tells whether there is no sealed segment in dir.
@@ -79,17 +89,34 @@ type file struct {
 // compressed tells that a tool has.
 func (f file) compressed() bool { return !strings.HasSuffix(f.path, ext) }
 
+// archiveError is why the archive can't be looked into.
+type archiveError struct{ err error }
+
+func (a *archiveError) Error() string {
+	return "the folder " + Archive + " can't be read: " + a.err.Error()
+}
+
+func (a *archiveError) Unwrap() error { return a.err }
+
+func isArchive(err error) bool {
+	var a *archiveError
+	return errors.As(err, &a)
+}
+
 // sealed lists the sealed segments of the log in dir, in order. Of one that is there more
 // than once what is most likely whole comes first: plain before compressed, which a tool
-// writes while the plain one is there, and in the log's folder before the archive.
-func sealed(dir string) ([]file, error) {
-	var all []file
+// writes while the plain one is there, and in the log's folder before the archive. Where
+// only the latter can't be read, the error is an *archiveError, and the rest is listed.
+func sealed(dir string) (all []file, err error) {
+	var dead error
 	for _, sub := range []string{"", Archive} {
 		names, err := namesIn(filepath.Join(dir, sub))
-		if sub == Archive && errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case sub == Archive && errors.Is(err, fs.ErrNotExist):
 			continue
-		}
-		if err != nil {
+		case sub == Archive && err != nil:
+			dead = &archiveError{err}
+		case err != nil:
 			return nil, fmt.Errorf("list segments: %w", err)
 		}
 		for _, name := range names {
@@ -107,7 +134,7 @@ func sealed(dir string) ([]file, error) {
 		}
 		return 0
 	})
-	return all, nil
+	return all, dead
 }
 
 func order(before bool) int {
@@ -118,7 +145,7 @@ func order(before bool) int {
 }
 
 func namesIn(dir string) ([]string, error) {
-	d, err := os.Open(dir)
+	d, err := openNow(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -126,4 +153,37 @@ func namesIn(dir string) ([]string, error) {
 	names, err := d.Readdirnames(-1)
 	slices.Sort(names)
 	return names, err
+}
+
+// openNow opens a file to be read, and waits for nothing: not for who would write into it
+// where it is a pipe.
+func openNow(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+// errIrregular is said of what isn't a file.
+var errIrregular = errors.New("it is no regular file")
+
+// OpenFile opens a regular file to be read, and nothing else: a pipe would make its reader
+// wait, and a device never end.
+func OpenFile(path string) (*os.File, error) { return regular(openNow(path)) }
+
+func regular(f *os.File, err error) (*os.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: f.Name(), Err: errIrregular}
+	}
+	if err != nil {
+		_ = f.Close() // nothing was read
+		return nil, err
+	}
+	return f, nil
+}
+
+// OpenIn is OpenFile's below a directory.
+func OpenIn(dir *os.Root, name string) (*os.File, error) {
+	return regular(dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0))
 }

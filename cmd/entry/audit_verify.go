@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,7 +66,9 @@ sealed. Any tool may compress these (.gz, .zst), move them to the folder
 "archive" beside them, which may be a mount or a link, or away. All that are
 there are verified, on all cores. Of those that aren't, verify tells which
 records they have: their hashes are kept in the file "hashes" and proven, and what
-comes back is held against them. That file is held against what is there, too. One that was cut, split or renamed is named, and is a failure. A
+comes back is held against them. That file is held against what is there, too. One that was cut, split or renamed is named, and is a failure, as is
+one that is there twice and differs, a file that is none of the log's, and an archive
+that can't be read. A
 recording that may have started or ended in records that aren't here is "not held
 against the log". One that the log knows, and that is missing or has another key, is
 a failure all the same: if a later record that isn't here says why, such as that its
@@ -75,8 +76,8 @@ lab's retention was over, put that back, or accept it with --absent.
 
 --since-checkpoint FILE goes on from an earlier verification: FILE is a copy of
 the file "checkpoint" in the log's directory, made before that. What it covers
-isn't read again, but proven to be the beginning of the log; recordings aren't
-looked at.
+isn't read again, but proven to be the beginning of the log; what starts before that
+have set aside isn't told again, and recordings aren't looked at.
 
 Only the files and the public key are needed, on any machine: --log, --witness,
 --public-key and --recordings name copies. Take the copy of the checkpoint
@@ -111,7 +112,7 @@ before the copy of the events.`,
 					return err
 				}
 			}
-			if since != "" {
+			if cmd.Flags().Changed("since-checkpoint") {
 				if o.Since, err = readCheckpointFile(since); err != nil {
 					return err
 				}
@@ -125,6 +126,9 @@ before the copy of the events.`,
 				err = vouched.hold(dir, o.PublicKey, rep)
 			}
 			sound := err == nil // the log itself
+			if sound && o.Since != nil && rep.Since == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: the whole log was read: the file of hashes doesn't lead on from the checkpoint that was given")
+			}
 			var kept evidence.Report
 			if sound && spool != "" {
 				kept, err = evidence.Verify(dir, spool, away...)
@@ -153,6 +157,9 @@ before the copy of the events.`,
 			}
 			var bad *audit.BadRecord
 			var behind *audit.Behind
+			if errors.As(err, &bad) && bad.Remade() {
+				return hinted(failf(exitFailure, "%w", err), "move no segment away before the server has started again: that makes the file anew")
+			}
 			if errors.As(err, &bad) || errors.As(err, &behind) {
 				return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
 			}
@@ -197,13 +204,17 @@ before the copy of the events.`,
 
 // readCheckpointFile reads a checkpoint that somebody has kept.
 func readCheckpointFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := segment.OpenFile(path)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
 	defer f.Close()
 	const most = 4 << 10 // bytes; more is no checkpoint
-	return io.ReadAll(io.LimitReader(f, most+1))
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && len(b) == 0 {
+		return nil, failf(exitUsage, "%s is empty: want a copy of the file \"checkpoint\" in the log's directory", path)
+	}
+	return b, err
 }
 
 // maxAsides is of how many starts verify tells what they set aside.
@@ -290,10 +301,10 @@ func writeVerdict(w io.Writer, rep audit.Report, vouched *vouchers, kept evidenc
 	if rep.Uncovered.Bytes > 0 {
 		v.Uncovered = &rep.Uncovered
 	}
-	if rep.Events > 0 {
+	if !rep.Last.IsZero() {
 		v.Last = &rep.Last
 	}
-	if rep.Witnessed > 0 {
+	if !rep.WitnessedAt.IsZero() {
 		v.WitnessedAt = &rep.WitnessedAt
 	}
 	if vouched.short != nil {
