@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"entry/audit/names"
 )
 
 // What BeginAnew refuses.
@@ -247,7 +249,7 @@ func placing(o Anew, next string) []func() error {
 			if err != nil || !there(log) {
 				return err
 			}
-			return errors.Join(writeDurable(to+".new", string(text), mode), os.Rename(to+".new", to), syncFolder(filepath.Dir(to)))
+			return errors.Join(writeDurable(to+".new", string(text), mode), os.Rename(to+".new", to), names.Sync(filepath.Dir(to)))
 		}
 	}
 	return []func() error{
@@ -284,9 +286,9 @@ func placing(o Anew, next string) []func() error {
 			if !there(log) {
 				return nil
 			}
-			return errors.Join(syncFolder(log), os.Rename(log, o.Dir), syncFolder(filepath.Dir(next)))
+			return errors.Join(names.Sync(log), os.Rename(log, o.Dir), names.Sync(filepath.Dir(next)))
 		},
-		func() error { return errors.Join(os.RemoveAll(next), syncFolder(filepath.Dir(next))) },
+		func() error { return errors.Join(os.RemoveAll(next), names.Sync(filepath.Dir(next))) },
 	}
 }
 
@@ -321,7 +323,7 @@ func renameWitness(witness string, v note.Verifier) (name string, err error) {
 		}
 		name = fmt.Sprintf("%s.%d", base, n)
 	}
-	return name, errors.Join(os.Rename(filepath.Join(witness, witnessName), filepath.Join(witness, name)), syncFolder(witness))
+	return name, errors.Join(os.Rename(filepath.Join(witness, witnessName), filepath.Join(witness, name)), names.Sync(witness))
 }
 
 // lastWitnessed is the newest checkpoint in the witness directory, of v's log; its
@@ -378,13 +380,5 @@ func writeDurable(path, text string, mode fs.FileMode) error {
 		return err
 	}
 	_, err = io.WriteString(f, text)
-	return errors.Join(err, f.Sync(), f.Close(), syncFolder(filepath.Dir(path)))
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(err, f.Sync(), f.Close(), names.Sync(filepath.Dir(path)))
 }

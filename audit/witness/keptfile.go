@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"entry/audit/names"
 )
 
 func keysOf(peers ...*Peer) (keys []note.Verifier) {
@@ -41,21 +43,12 @@ func openKept(dir string) (_ *keptFile, err error) {
 		err = f.Truncate(k.size)
 	}
 	if err == nil {
-		err = syncName(dir) // it may be new
+		err = names.Sync(dir) // it may be new
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return k, nil
-}
-
-// syncName makes the names in dir durable.
-func syncName(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // add makes a checkpoint with the lines of those who cosigned it durable. What failed

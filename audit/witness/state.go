@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"entry/audit"
+	"entry/audit/names"
 )
 
 // The files of a witness's directory.
@@ -69,7 +70,7 @@ func Init(dir, name string) (public string, err error) {
 			return "", err
 		}
 	}
-	return public, syncDir(root)
+	return public, names.SyncIn(root)
 }
 
 func writeNew(dir *os.Root, name, text string) error {
@@ -82,14 +83,6 @@ func writeNew(dir *os.Root, name, text string) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-func syncDir(dir *os.Root) error {
-	d, err := dir.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Open opens the witness in dir, which Init has made. It returns ErrLocked while
@@ -221,5 +214,5 @@ func (k fileKeeper) keep(checkpoints []string) error {
 	if err := k.dir.Rename(stateTemp, stateName); err != nil {
 		return err
 	}
-	return syncDir(k.dir)
+	return names.SyncIn(k.dir)
 }

@@ -11,6 +11,8 @@ import (
 
 	format "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
+
+	"entry/audit/names"
 )
 
 // A cosigned checkpoint covers all before it, so old ones only tell between which two
@@ -58,7 +60,7 @@ func (k *keptFile) thin(now time.Time) error {
 	}
 	_ = k.Close() // every entry was synced
 	k.File, k.size = f, size
-	return syncName(filepath.Dir(k.path))
+	return names.Sync(filepath.Dir(k.path))
 }
 
 // entries calls f with the whole entries and when each was cosigned: zero where that

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/audit/names"
 )
 
 // publish makes data durable under name, or fails with fs.ErrExist and changes
@@ -27,7 +29,7 @@ func publish(root *os.Root, name string, data []byte, perm fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(root)
+	return names.SyncIn(root)
 }
 
 // replace makes data durable under name, over whatever is there.
@@ -39,7 +41,7 @@ func replace(root *os.Root, name string, data []byte, perm fs.FileMode) error {
 	if err := root.Rename(temp, name); err != nil {
 		return errors.Join(err, root.Remove(temp))
 	}
-	return syncDir(root)
+	return names.SyncIn(root)
 }
 
 func writeTemp(root *os.Root, name string, data []byte, perm fs.FileMode) (string, error) {
@@ -64,18 +66,6 @@ func writeTemp(root *os.Root, name string, data []byte, perm fs.FileMode) (strin
 		return "", errors.Join(err, root.Remove(temp))
 	}
 	return temp, nil
-}
-
-func syncDir(root *os.Root) error {
-	d, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 // writePublic puts the authorized_keys line of key into name.pub, which is

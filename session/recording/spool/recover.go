@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"entry/audit/names"
 	"entry/session/recording"
 )
 
@@ -65,9 +66,5 @@ func mark(dir string, a recording.Aborted) (err error) {
 	if err := errors.Join(writeAll(f, b), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	d, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return names.SyncIn(root)
 }
