@@ -55,7 +55,9 @@ names:
   files     names of files that sftp, scp, rsync and git moved or changed
 
 A line that doesn't match as it is is searched as it reads, too: without what has no
-width or is NUL, with letters and their marks composed, and without the marks.
+width or is NUL, with letters and their marks composed, in their usual width and form,
+and without the marks. A line of output that only grew, as while it is typed, is one
+line, grown: $ is its end then.
 
 --since and --until are about when it was shown: a line of output counts if it stood
 there in that time, however long before it came; what matches in a line whose numbers

@@ -135,7 +135,11 @@ func (p *grepPrinter) result(r find.Result) error {
 	note := string(h.In)
 	if h.Note != "" {
 		if note += " (" + h.Note; h.Stood > 0 {
-			note += fmt.Sprintf(" after %.1fs", h.Stood.Seconds())
+			stood := fmt.Sprintf("%.1fs", h.Stood.Seconds())
+			if h.Stood < 50*time.Millisecond {
+				stood = fmt.Sprintf("%dms", max(1, h.Stood.Milliseconds()))
+			}
+			note += " after " + stood
 		}
 		note += ")"
 	}

@@ -259,6 +259,11 @@ func TestPattern(t *testing.T) {
 		{Pattern{}, "^ab$", "\u200ba\u00adb\u3164", "a\u00adb\u3164"},
 		{Pattern{}, "b", "\xffa\u0300\xfeb", "b"},
 		{Pattern{}, "none", "n\u200do", ""},
+		{Pattern{Fixed: true}, "patient file", "a ｐａｔｉｅｎｔ ｆｉｌｅ", "ｐａｔｉｅｎｔ ｆｉｌｅ"},
+		{Pattern{FoldCase: true}, "^(file|x)s 12$", "ＦＩＬＥＳ １２", "ＦＩＬＥＳ １２"},
+		{Pattern{Fixed: true}, "office", "my oﬃce", "oﬃce"},
+		{Pattern{Fixed: true}, "ｆｉｌｅ", "a file", "file"},
+		{Pattern{}, "ｆ＋", "f+", ""}, // the sign is no letter
 		{Pattern{FoldCase: true}, "[@", "", "error"},
 	} {
 		match, err := tc.p.Compile(tc.pattern)

@@ -20,27 +20,54 @@ type Pattern struct {
 
 // Compile returns a Query's Match for a pattern: a regular expression as Go's package
 // regexp has it, which takes time in proportion to what it looks at, whatever it says.
-// A line that doesn't match as it is is looked at as it reads, too: composed (NFC),
-// without what has no width, and without marks on letters. The match is where that
-// stands in the line.
+// A line that doesn't match as it is is looked at as it reads, too: composed, with the
+// letters that others are forms of (NFKC: those of full width, ligatures), without what has
+// no width, and without marks on letters. The match is where that stands in the line.
 func (p Pattern) Compile(pattern string) (func(line []byte) []int, error) {
 	pattern = norm.NFC.String(pattern)
 	match, err := p.compile(pattern)
 	if err != nil {
 		return nil, err
 	}
+	forms := letters(pattern)
+	as, same := match, forms == pattern
+	if !same {
+		if as, err = p.compile(forms); err != nil {
+			return nil, err
+		}
+	}
 	return func(line []byte) []int {
-		if m := match(line); m != nil || plainly(line) {
+		if m := match(line); m != nil {
 			return m
+		}
+		if plainly(line) {
+			if same {
+				return nil
+			}
+			return as(line)
 		}
 		for _, bare := range []bool{false, true} {
 			r := read(line, bare)
-			if m := match(r.text); m != nil {
+			if m := as(r.text); m != nil {
 				return []int{r.from[m[0]], r.to(m[1])}
 			}
 		}
 		return nil
 	}, nil
+}
+
+// letters returns a pattern with the letters and digits that others are forms of; what
+// else it has may have a meaning.
+func letters(pattern string) string {
+	var b strings.Builder
+	for _, r := range pattern {
+		form := norm.NFKC.String(string(r))
+		if strings.ContainsFunc(form, func(c rune) bool { return !unicode.In(c, unicode.L, unicode.N, unicode.M) }) {
+			form = string(r)
+		}
+		b.WriteString(form)
+	}
+	return b.String()
 }
 
 // plainly reports whether a line reads as it is.
@@ -60,17 +87,17 @@ func (r reads) to(end int) int {
 	return r.from[end]
 }
 
-// read makes of a line what its reader sees: composed, without NUL and what has no
+// read makes of a line what its reader sees: composed, in the usual forms, without NUL and what has no
 // width, and if bare says so without marks on letters.
 func read(line []byte, bare bool) (r reads) {
 	for at := 0; at < len(line); {
-		n := norm.NFC.NextBoundary(line[at:], true)
+		n := norm.NFKC.NextBoundary(line[at:], true)
 		if n <= 0 {
 			n = 1
 		}
 		piece := line[at : at+n]
 		if bare {
-			piece = norm.NFD.Bytes(piece)
+			piece = norm.NFKD.Bytes(piece)
 		}
 		var kept []byte
 		for rest := piece; len(rest) > 0; {
@@ -80,7 +107,7 @@ func read(line []byte, bare bool) (r reads) {
 			}
 			rest = rest[size:]
 		}
-		for _, b := range norm.NFC.Bytes(kept) {
+		for _, b := range norm.NFKC.Bytes(kept) {
 			r.text, r.from = append(r.text, b), append(r.from, at)
 		}
 		at += n

@@ -195,3 +195,12 @@ func TestRaw(t *testing.T) {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
+
+// What stood for a moment says for how long.
+func TestShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0.0s", 100 * time.Microsecond: "1ms", 30 * time.Millisecond: "30ms", 60 * time.Millisecond: "0.1s", 90 * time.Second: "90s"} {
+		if got := short(d); got != want {
+			t.Errorf("%v is %q, not %q", d, got, want)
+		}
+	}
+}

@@ -110,6 +110,8 @@ func (t *textWriter) write(at time.Duration, mark string, text []byte) {
 // short is a duration in at most five characters.
 func short(d time.Duration) string {
 	switch {
+	case d > 0 && d < 50*time.Millisecond:
+		return fmt.Sprintf("%dms", max(1, d.Milliseconds()))
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1fs", max(d, 0).Seconds())
 	case d < 10*time.Minute:
