@@ -212,7 +212,7 @@ func TestHashesOfWhatIsSealed(t *testing.T) {
 		b[at] ^= 1
 		p.write(t, hashesName, b)
 	}
-	for at := range int(hashesSize(10)) {
+	for at := 5; at < int(hashesSize(10)); at += 31 { // every hash
 		b := bytes.Clone(hashes)
 		b[at] ^= 1
 		p.write(t, hashesName, b)

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -395,4 +396,19 @@ func TestReached(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestReachedWaitsForNoPipe: what lies under the name of the file of cosigned checkpoints
+// is read where it is a file.
+func TestReachedWaitsForNoPipe(t *testing.T) {
+	s := newPushed(t, 1)
+	s.append(1)
+	s.close()
+	_ = os.Remove(filepath.Join(s.dir, CosignedName)) // nothing may have been cosigned
+	testkit.Check(t, syscall.Mkfifo(filepath.Join(s.dir, CosignedName), 0o600))
+	testkit.Finishes(t, "verify", func() {
+		if _, err := s.verify(1); err == nil {
+			t.Error("a pipe is read")
+		}
+	})
 }

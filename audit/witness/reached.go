@@ -158,7 +158,7 @@ func eachBy(dir string, v note.Verifier, f func(entry) error) error {
 		return err
 	}
 	defer root.Close()
-	file, err := root.Open(CosignedName)
+	file, err := segment.OpenIn(root, CosignedName)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

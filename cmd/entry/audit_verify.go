@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,7 +205,7 @@ before the copy of the events.`,
 
 // readCheckpointFile reads a checkpoint that somebody has kept.
 func readCheckpointFile(path string) ([]byte, error) {
-	f, err := segment.OpenFile(path)
+	f, err := os.Open(path) // which may be a pipe that the operator has made
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
