@@ -14,9 +14,8 @@ import (
 // ten times as fast as Read: for whoever goes through a whole log and needs
 // little of it. Only Seq, Time, Type, Conn, Session, User, Source, Lab, Target,
 // Method, Rule, Capability, Reason, Approver, Coverage, Until and Uses of an event are
-// set, of a SessionReviewed or SessionKilled Actor and Detail, of a RecordingAborted
-// Recording, too. Lines of other
-// types are passed over unread. A line in a form that the log doesn't write is
+// set; of a SessionReviewed, SessionKilled, RecordingAborted, HoldPlaced or HoldReleased
+// all fields. Lines of other types are passed over unread. A line in a form that the log doesn't write is
 // yielded as a *BadRecord if it would be of those types as far as it can be told, and
 // otherwise errors are as Read's. It proves nothing: that is Verify's.
 func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
@@ -83,19 +82,21 @@ func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
 	if err != nil {
 		return Event{}, true, err
 	}
-	more := Event{}
-	switch e.Type {
-	case SessionReviewed, SessionKilled:
-		more.Actor, more.Detail = e.Actor, e.Detail
-	case RecordingAborted:
-		more.Recording = e.Recording
+	if wanting(e.Type) {
+		return e, slices.Contains(s.types, e.Type), nil
 	}
-	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Lab: e.Lab, Target: e.Target,
+	return Event{Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Lab: e.Lab, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}, slices.Contains(s.types, e.Type), nil
 }
 
-// wanting reports whether Scan reads more of an event than of others.
-func wanting(t Type) bool { return t == SessionReviewed || t == SessionKilled || t == RecordingAborted }
+// wanting reports whether Scan reads all of an event.
+func wanting(t Type) bool {
+	switch t {
+	case SessionReviewed, SessionKilled, RecordingAborted, HoldPlaced, HoldReleased:
+		return true
+	}
+	return false
+}
 
 // fast reads a line without escapes in what is asked for; ok is false where it
 // meets anything that it doesn't know for sure.

@@ -75,6 +75,9 @@ const (
 	RecordingRead    Type = "recording.read"    // Session, or several Sessions for which one search asked; Detail is the verb
 	RecordingRemoved Type = "recording.removed" // is about to be, by its lab's retention
 
+	HoldPlaced   Type = "hold.placed"   // Ref is the hold's; of Session, of all of User or of Lab; Actor did, Detail says why
+	HoldReleased Type = "hold.released" // likewise
+
 	ApprovalRequested Type = "approval.requested"
 	ApprovalGiven     Type = "approval.given"
 	ApprovalWithdrawn Type = "approval.withdrawn" // Ref is its request, Approver who had given it
@@ -108,7 +111,7 @@ var types = []Type{
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested,
 	TransferFile, TransferChange, TransferMore, TransferDesync,
-	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved,
+	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, HoldPlaced, HoldReleased,
 	ApprovalRequested, ApprovalGiven, ApprovalWithdrawn, ApprovalMissing, BudgetWarning, BudgetSpent,
 	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserDeparted, UserResetRequested, NoticeLost,
 }

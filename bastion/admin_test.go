@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/bastion/access"
 	"entry/e2e/testkit"
 )
@@ -64,12 +65,41 @@ func TestAdminOperations(t *testing.T) {
 		{"POST", "/v1/recordings/read", `{"verb":"grep","sessions":[]}`, 400, "at least one"},
 		{"POST", "/v1/recordings/read", `{"sessions":["01X"]}`, 400, "doesn't say what is done"},
 		{"POST", "/v1/recordings/read", "", 400, ""},
+		{"GET", "/v1/holds", "", 200, "[]"},
+		{"POST", "/v1/holds", `{"user":"alice","reason":"case 17"}`, 200, `"user":"alice"`},
+		{"GET", "/v1/holds", "", 200, `"reason":"case 17"`},
+		{"POST", "/v1/holds", `{"user":"alice","reason":"case 17"}`, 409, "held already"},
+		{"POST", "/v1/holds", `{"user":"alice"}`, 400, "with a reason"},
+		{"POST", "/v1/holds", `{"reason":"x"}`, 400, "name one of them"},
+		{"POST", "/v1/holds", `{"user":"alice","lab":"tinker","reason":"x"}`, 400, "name one of them"},
+		{"POST", "/v1/holds", `{"user":"../alice","reason":"x"}`, 400, "no name of a user"},
+		{"POST", "/v1/holds", `{"session":"01X","reason":"x"}`, 404, "no session has this ID"},
+		{"POST", "/v1/holds", "", 400, "what is held"},
+		{"DELETE", "/v1/holds/none", body("reason", "x"), 404, "no hold has this ID"},
+		{"DELETE", "/v1/holds/none", body("reason", " "), 400, "with a reason"},
 		{"GET", "/v1/nothing", "", 404, ""},
 		{"PUT", "/v1/users/dora", "", 405, ""},
 	} {
 		status, answer := s.operate(tt.method, tt.path, tt.body)
 		if status != tt.status || !strings.Contains(answer, tt.says) {
 			t.Errorf("%s %s: %d %s", tt.method, tt.path, status, answer)
+		}
+	}
+	// Of the holds above one is left, which is released by its ID.
+	_, list := s.operate("GET", "/v1/holds", "")
+	var holds []evidence.Hold
+	if err := json.Unmarshal([]byte(list), &holds); err != nil || len(holds) != 1 {
+		t.Fatalf("%s: %v", list, err)
+	}
+	if status, answer := s.operate("DELETE", "/v1/holds/"+holds[0].ID, body("reason", "closed")); status != 200 || !strings.Contains(answer, holds[0].ID) {
+		t.Errorf("%d %s", status, answer)
+	}
+	if _, list := s.operate("GET", "/v1/holds", ""); strings.TrimSpace(list) != "[]" {
+		t.Errorf("left: %s", list)
+	}
+	for _, typ := range []audit.Type{audit.HoldPlaced, audit.HoldReleased} {
+		if e := s.log.All(typ); len(e) != 1 || e[0].Ref != holds[0].ID || e[0].User != "alice" || e[0].Actor == nil {
+			t.Errorf("%s: %+v", typ, e)
 		}
 	}
 	for _, e := range s.log.All() {

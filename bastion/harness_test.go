@@ -140,7 +140,7 @@ func newSite(t *testing.T, o options) *site {
 		o.options(&bo)
 	}
 	s.server = testkit.Must(bastion.New(bo))(t)
-	s.admin = &admin.Server{Auth: s.auth, Events: s.log, Log: zap.NewNop(), Gate: s.server.Access()}
+	s.admin = &admin.Server{Auth: s.auth, Events: s.log, Log: zap.NewNop(), Holds: s.store, Gate: s.server.Access()}
 	l := testkit.Must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	s.addr = l.Addr().String()
 	go func() { s.served <- s.server.Serve(l, o.bound) }()

@@ -134,6 +134,9 @@ type Recording struct {
 	// terminal goes on being kept up to as much again. At three times the share the
 	// user's sessions end until the next day. 0 is no bound. Default 1GiB.
 	Share int64
+	// KeepAtLeast is how long every recording is kept, whatever the policy says of its
+	// lab: whole days. 0 leaves it to the policy. Default 0.
+	KeepAtLeast time.Duration
 	// Notice is where a session says that it is recorded. Default "pty".
 	Notice Notice
 }

@@ -150,7 +150,7 @@ const (
 )
 
 func (r reader) recording(c *Recording, v, root strict.Value) {
-	f := v.Fields("directory", "auditors", "labs", "reserve", "quota", "share", "notice")
+	f := v.Fields("directory", "auditors", "labs", "reserve", "quota", "share", "keep_at_least", "notice")
 	v = or(v, root)
 	r.path(f, v, "directory", "recording.", &c.Directory)
 	r.path(f, v, "auditors", "recording.", &c.Auditors)
@@ -170,6 +170,7 @@ func (r reader) recording(c *Recording, v, root strict.Value) {
 	c.Reserve = f.Get("reserve").Size(c.Reserve, leastReserve, mostBytes)
 	c.Quota = f.Get("quota").Size(c.Quota, 0, mostBytes)
 	c.Share = f.Get("share").Size(c.Share, 0, mostBytes)
+	c.KeepAtLeast = f.Get("keep_at_least").Days(0, 1, 36500)
 	c.Notice = Notice(f.Get("notice").Choice(noticeNames...))
 }
 

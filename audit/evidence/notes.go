@@ -50,6 +50,7 @@ type Review struct {
 // Notes are what a log says of sessions. The zero Notes say nothing.
 type Notes struct {
 	of      map[string]Note
+	holds   []Hold
 	running bool // somebody writes the log
 	absent  absences
 }
@@ -60,10 +61,11 @@ type Notes struct {
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved, audit.RecordingAborted) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved, audit.RecordingAborted, audit.HoldPlaced, audit.HoldReleased) {
 			if !out.absent.event(e, err) {
 				return Notes{}, err
 			}
+			out.hold(e)
 			if e.Session != "" {
 				out.of[e.Session] = out.of[e.Session].with(e)
 			}
@@ -76,8 +78,29 @@ func ReadNotes(logDir string) (Notes, error) {
 func NotesBy(events []audit.Event) Notes {
 	out := Notes{of: map[string]Note{}}
 	for _, e := range events {
+		out.hold(e)
 		if e.Session != "" {
 			out.of[e.Session] = out.of[e.Session].with(e)
+		}
+	}
+	return out
+}
+
+// hold takes in an event that may be of a hold.
+func (n *Notes) hold(e audit.Event) {
+	switch e.Type {
+	case audit.HoldPlaced:
+		n.holds = append(n.holds, HoldOf(e))
+	case audit.HoldReleased:
+		n.holds = slices.DeleteFunc(n.holds, func(h Hold) bool { return h.ID == e.Ref })
+	}
+}
+
+// Holds are those that keep a recording, as far as the log says so.
+func (n Notes) Holds(info recording.Info) (out []Hold) {
+	for _, h := range n.holds {
+		if h.Holds(info) {
+			out = append(out, h)
 		}
 	}
 	return out

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"entry/audit"
+	"entry/e2e/testkit"
 	"entry/policy"
 	"entry/policy/strict"
 	"entry/session/recording"
@@ -36,7 +38,7 @@ func keeps(t *testing.T, lab, retention string) func() *policy.Policy {
 func (s *site) expire(p func() *policy.Policy, now time.Time) (n int, err error) {
 	s.t.Helper()
 	s.log(func(log *audit.Log) {
-		n, err = Retention{Dir: s.spool(), Policy: p, Append: log.Append}.Remove(s.t.Context(), now)
+		n, err = Retention{Dir: s.spool(), Policy: p, Append: log.Append, Holds: s.holds, Least: s.least}.Remove(s.t.Context(), now)
 	})
 	return n, err
 }
@@ -85,6 +87,44 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// What a hold keeps stays, and where the holds aren't known everything does.
+func TestHolds(t *testing.T) {
+	t.Parallel()
+	day := 24 * time.Hour
+	unknown := errors.New("no such table")
+	for name, tt := range map[string]struct {
+		holds []Hold
+		err   error
+		least time.Duration
+		left  []string
+	}{
+		"none":                     {nil, nil, 0, nil},
+		"of a session":             {[]Hold{{Session: sealed}}, nil, 0, []string{sealed}},
+		"of a user":                {[]Hold{{User: "bob"}}, nil, 0, []string{cut}},
+		"of a lab":                 {[]Hold{{Lab: "tinker"}}, nil, 0, []string{sealed, cut}},
+		"of others":                {[]Hold{{Lab: "otter"}, {User: "carol"}, {Session: "01JQ8Z3M6Y0000000000000003"}, {}}, nil, 0, nil},
+		"two":                      {[]Hold{{User: "alice"}, {Session: cut}}, nil, 0, []string{sealed, cut}},
+		"not known":                {nil, unknown, 0, []string{sealed, cut}},
+		"kept at least for longer": {nil, nil, 100 * day, []string{sealed, cut}},
+		"kept at least for less":   {nil, nil, 10 * day, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.held, s.heldErr, s.least = tt.holds, tt.err, tt.least
+			if n, err := s.expire(keeps(t, "tinker", "30d"), s.ended.Add(50*day)); n != 2-len(tt.left) || !errors.Is(err, tt.err) {
+				t.Errorf("%d removed, %v", n, err)
+			}
+			if left := testkit.Must(recording.IDs(s.spool()))(t); !slices.Equal(left, tt.left) {
+				t.Errorf("left: %q", left)
+			}
+			if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != len(tt.left) {
+				t.Errorf("%+v, %v", rep, err)
+			}
+		})
+	}
+}
+
 // A recording that is gone without a word is still missing.
 func TestRetentionExcusesOnlyWhatItRemoved(t *testing.T) {
 	t.Parallel()
@@ -127,7 +167,7 @@ func TestRetentionWithoutALog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	full := errors.New("no space left on device")
-	n, err := Retention{Dir: s.spool(), Policy: keeps(t, "tinker", "1d"), Append: func(context.Context, ...audit.Event) error { return full }}.
+	n, err := Retention{Dir: s.spool(), Policy: keeps(t, "tinker", "1d"), Append: func(context.Context, ...audit.Event) error { return full }, Holds: s.holds}.
 		Remove(t.Context(), time.Now().Add(50*time.Hour))
 	if n != 0 || !errors.Is(err, full) {
 		t.Errorf("%d, %v", n, err)
@@ -148,7 +188,8 @@ func TestRetentionLooksEveryDay(t *testing.T) {
 		p.Store(never())
 		told := make(chan int, 10)
 		stop := Retention{
-			Dir: s.spool(), Policy: p.Load,
+			Holds: s.holds,
+			Dir:   s.spool(), Policy: p.Load,
 			Append: func(context.Context, ...audit.Event) error { return nil },
 			Told:   func(n int, err error) { told <- n },
 		}.Start(t.Context())

@@ -32,7 +32,13 @@ type site struct {
 	to        []age.Recipient
 	sealedEnd spool.Summary
 	ended     time.Time
+
+	held    []Hold
+	heldErr error
+	least   time.Duration
 }
+
+func (s *site) holds(context.Context) ([]Hold, error) { return s.held, s.heldErr }
 
 // newSite has one recording that was sealed and one that a crash cut, each with
 // ticks.

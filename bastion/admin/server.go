@@ -56,7 +56,8 @@ type Server struct {
 
 	Control PolicyControl // nil when no server runs
 	Probe   Prober        // nil when no server runs
-	History History       // of the audit log; nil shows none of it
+	Holds   Holds
+	History History // of the audit log; nil shows none of it
 }
 
 // History yields the newest n events of the audit log, oldest first.
@@ -85,6 +86,7 @@ func (a *Server) Handler() http.Handler {
 	handle("POST /v1/users/{name}/keys", a.addKey)
 	handle("DELETE /v1/users/{name}/keys/{fingerprint}", a.removeKey)
 	a.sessionHandlers(handle)
+	a.holdHandlers(handle)
 	a.policyHandlers(handle)
 	return mux
 }

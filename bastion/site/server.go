@@ -135,7 +135,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
-	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Log: log, Gate: s.bastion.Access(), Control: s.policies,
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Log: log, Gate: s.bastion.Access(), Control: s.policies,
 		Probe: s.bastion.Probe, History: newest(cfg)}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
@@ -196,7 +196,8 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	for i, l := range s.listen {
 		s.serve("the listener on "+s.cfg.Listeners[i].Address, func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) })
 	}
-	retention := evidence.Retention{Dir: s.cfg.Recording.Directory, Policy: s.bastion.Access().Policy, Append: s.state.log.Append, Told: s.removed}
+	retention := evidence.Retention{Dir: s.cfg.Recording.Directory, Policy: s.bastion.Access().Policy, Append: s.state.log.Append, Told: s.removed,
+		Holds: s.state.store.Holds, Least: s.cfg.Recording.KeepAtLeast}
 	defer retention.Start(Self(ctx))()
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow() // before the server closes

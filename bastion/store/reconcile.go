@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/audit/segment"
 )
 
@@ -134,6 +135,7 @@ type reconciling struct {
 
 	given     []given
 	withdrawn []withdrawal
+	holds     []evidence.Hold
 
 	told []audit.Event
 	did  []string
@@ -271,6 +273,16 @@ func notHere(a *segment.Absent) *NotReplayed {
 
 func (r *reconciling) event(e audit.Event) error {
 	r.bounds.count(e)
+	switch e.Type { // of no account
+	case audit.HoldPlaced:
+		r.holds = append(r.holds, evidence.HoldOf(e))
+		return nil
+	case audit.HoldReleased:
+		// One that the database has stays, as nothing is given back; one that it lacks
+		// needn't be placed.
+		r.holds = slices.DeleteFunc(r.holds, func(h evidence.Hold) bool { return h.ID == e.Ref })
+		return nil
+	}
 	id, ok := r.names[e.User]
 	ok = ok && !r.accounts[id].created.After(e.Time) // else it is of another account of that name
 	if ok {

@@ -110,6 +110,15 @@ func (r *reconciling) apply(ctx context.Context, tx *sql.Tx, now time.Time) erro
 		errs = append(errs, again(w.account, "an approval that was withdrawn", `DELETE FROM approvals WHERE account = ? AND request = ? AND approver = ?`,
 			w.account, w.request, w.by))
 	}
+	for _, h := range r.holds {
+		n, err := affected(tx.ExecContext(ctx, placeHold, holdArgs(h)...))
+		if err == nil && n > 0 {
+			what := "the hold " + h.ID + " on " + h.What()
+			r.told = append(r.told, audit.Event{Type: audit.AlarmBehind, Ref: h.ID, Detail: "the database was older than this log; placed again: " + what})
+			r.did = append(r.did, what+": placed again")
+		}
+		errs = append(errs, err)
+	}
 	for _, u := range r.used {
 		// What has come here is noted for whatever the session rests on.
 		errs = append(errs, again(u.account, "an approval for few sessions", `INSERT INTO approval_uses (approval, session) SELECT id, ?1 FROM approvals p

@@ -76,6 +76,11 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			for _, w := range astray {
 				fmt.Fprintln(os.Stderr, "warning:", w)
 			}
+			for _, l := range p.Labs() {
+				if l.Retention > 0 && l.Retention < cfg.Recording.KeepAtLeast {
+					fmt.Fprintf(os.Stderr, "warning: lab %s keeps recordings for %s by the policy, but entry.yaml's recording.keep_at_least for %s, which stands\n", l.Name, plain.Span(l.Retention), plain.Span(cfg.Recording.KeepAtLeast))
+				}
+			}
 			fmt.Printf("ok: %s, policy %s\n", plain.Count(len(p.Targets()), "target"), p.Hash())
 			fmt.Print("For users' known_hosts:\n", found.KnownHosts)
 			return nil

@@ -20,7 +20,9 @@ import (
 )
 
 // actingVerbs are those that have a server do something about a session.
-func actingVerbs() []*cobra.Command { return []*cobra.Command{sessionsKillCmd(), sessionsMarkCmd()} }
+func actingVerbs() []*cobra.Command {
+	return []*cobra.Command{sessionsKillCmd(), sessionsMarkCmd(), sessionsHoldCmd(), sessionsReleaseCmd(), sessionsHoldsCmd()}
+}
 
 func sessionsKillCmd() *cobra.Command {
 	var reason string

@@ -3,13 +3,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 
 	"github.com/spf13/cobra"
 
+	"entry/configs"
 	"entry/session/recording"
 )
 
@@ -40,16 +40,9 @@ takes a mark back.`,
 			if info.State == recording.Live {
 				return hinted(failf(exitFailure, "session %s is still running", info.ID), "mark it once it is over; entry sessions watch shows it now")
 			}
-			cfg, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
-			o, err := openOperator(cfg)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, o.Close()) }()
-			if err := o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(info.ID)+"/review", map[string]string{"note": note}, nil); err != nil {
+			if err := withOperator(cmd, func(_ *configs.Config, o *operator) error {
+				return o.call(cmd.Context(), http.MethodPost, "/v1/recordings/"+url.PathEscape(info.ID)+"/review", map[string]string{"note": note}, nil)
+			}); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Marked: session %s as reviewed.\n", info.ID)

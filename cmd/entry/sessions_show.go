@@ -167,15 +167,16 @@ func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list 
 	if asJSON {
 		line := struct {
 			sessionLine
-			HeaderHash string        `json:"header_hash"`
-			Head       string        `json:"head"`
-			Notice     string        `json:"notice,omitempty"`
-			Verified   bool          `json:"verified"`
-			Against    string        `json:"against,omitempty"` // "" if verifying wasn't asked for
-			Bad        string        `json:"bad,omitempty"`
-			Failed     string        `json:"failed,omitempty"`
-			Channels   []channelLine `json:"channels,omitempty"`
-		}{sessionLine: said, HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
+			HeaderHash string          `json:"header_hash"`
+			Head       string          `json:"head"`
+			Notice     string          `json:"notice,omitempty"`
+			Verified   bool            `json:"verified"`
+			Against    string          `json:"against,omitempty"` // "" if verifying wasn't asked for
+			Bad        string          `json:"bad,omitempty"`
+			Failed     string          `json:"failed,omitempty"`
+			Channels   []channelLine   `json:"channels,omitempty"`
+			Holds      []evidence.Hold `json:"holds,omitempty"`
+		}{Holds: notes.Holds(v.Info), sessionLine: said, HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
 			Verified: verr == nil && v.Against != evidence.Nothing, Against: v.Against.String(), Failed: v.Failed, Channels: channelLines(list)}
 		if verr != nil {
 			line.Bad = verr.Error()
@@ -198,7 +199,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list 
 	for n, line := range refused {
 		w.Row(map[bool]string{true: "refused", false: ""}[n == 0], plain.Line(line))
 	}
-	for _, row := range [][2]string{{"ended by", killOf(said.Killed)}, {"reviewed", reviewOf(said)}} { // in operators' own words
+	for _, row := range [][2]string{{"ended by", killOf(said.Killed)}, {"reviewed", reviewOf(said)}, {"held", heldBy(notes.Holds(v.Info))}} { // in operators' own words
 		if row[1] != "" {
 			w.Row(row[0], row[1])
 		}
@@ -210,6 +211,15 @@ func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list 
 		}
 	}
 	return w.Flush()
+}
+
+// heldBy says which holds keep a recording; "" if none does.
+func heldBy(holds []evidence.Hold) string {
+	var all []string
+	for _, h := range holds {
+		all = append(all, fmt.Sprintf("by hold %s on %s since %s, by %s: %s", h.ID, plain.Word(h.What()), plain.Time(h.At), plain.Line(h.By.String()), plain.Said(h.Reason)))
+	}
+	return strings.Join(all, "; ")
 }
 
 // killOf says who ended a session, and why; "" if no operator did.

@@ -1,0 +1,125 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"entry/audit"
+	"entry/audit/evidence"
+	"entry/audit/refusal"
+	"entry/policy"
+)
+
+// Holds keep legal holds. An implementation is shared by the servers on one database.
+type Holds interface {
+	// PlaceHold keeps a hold; one that is there stays as it is.
+	PlaceHold(ctx context.Context, h evidence.Hold) error
+	// ReleaseHold forgets a hold; one that isn't there is no error.
+	ReleaseHold(ctx context.Context, id string) error
+	// Holds are those that are placed, oldest first.
+	Holds(ctx context.Context) ([]evidence.Hold, error)
+}
+
+func (a *Server) holdHandlers(handle func(string, func(*http.Request) (any, error))) {
+	handle("GET /v1/holds", func(r *http.Request) (any, error) {
+		all, err := a.Holds.Holds(r.Context())
+		return append([]evidence.Hold{}, all...), err
+	})
+	handle("POST /v1/holds", a.placeHold)
+	handle("DELETE /v1/holds/{id}", a.releaseHold)
+}
+
+// placeHold places a hold, which is in the log first: where the database lacks it then,
+// the next start has it from there.
+func (a *Server) placeHold(r *http.Request) (any, error) {
+	var in evidence.Hold
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		return nil, &Error{http.StatusBadRequest, "the request doesn't say what is held"}
+	}
+	h := evidence.Hold{ID: refusal.NewRef(), Session: in.Session, User: in.User, Lab: in.Lab, At: time.Now().UTC().Truncate(time.Microsecond)}
+	set := 0
+	for _, name := range []string{h.Session, h.User, h.Lab} {
+		if name != "" {
+			set++
+		}
+	}
+	if set != 1 {
+		return nil, &Error{http.StatusBadRequest, "a hold is on a session, on a user or on a lab: name one of them"}
+	}
+	if h.Session != "" {
+		id, err := ulid.ParseStrict(h.Session)
+		if err != nil {
+			return nil, &Error{http.StatusNotFound, "no session has this ID; entry sessions ls shows them"}
+		}
+		h.Session = id.String()
+	}
+	if h.User != "" && policy.ValidUser(h.User) != nil || h.Lab != "" && policy.ValidUser(h.Lab) != nil {
+		return nil, &Error{http.StatusBadRequest, "that is no name of a user or a lab"}
+	}
+	reason, err := holdReason(in.Reason)
+	if err != nil {
+		return nil, err
+	}
+	h.Reason = reason
+	if who := audit.ActorOf(r.Context()); who != nil {
+		h.By = *who
+	}
+	all, err := a.Holds.Holds(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	same := func(o evidence.Hold) bool {
+		return o.Session == h.Session && o.User == h.User && o.Lab == h.Lab && o.Reason == h.Reason
+	}
+	if i := slices.IndexFunc(all, same); i >= 0 {
+		return nil, &Error{http.StatusConflict, fmt.Sprintf("%s is held already for that reason, by hold %s", h.What(), all[i].ID)}
+	}
+	if err := a.Events.Append(r.Context(), audit.ByActor(r.Context(), h.Event(audit.HoldPlaced))); err != nil {
+		return nil, err
+	}
+	return h, a.Holds.PlaceHold(context.WithoutCancel(r.Context()), h)
+}
+
+func holdReason(text string) (string, error) {
+	reason, err := oneLine("reason", text, maxNote)
+	if err == nil && reason == "" {
+		err = &Error{http.StatusBadRequest, "a hold is placed, and released, with a reason"}
+	}
+	return reason, err
+}
+
+// releaseHold releases a hold, which is in the log first: one that a crash leaves in the
+// database is released again.
+func (a *Server) releaseHold(r *http.Request) (any, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		return nil, &Error{http.StatusBadRequest, "the request gives no reason"}
+	}
+	reason, err := holdReason(in.Reason)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.Holds.Holds(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(h evidence.Hold) bool { return h.ID == r.PathValue("id") })
+	if i < 0 {
+		return nil, &Error{http.StatusNotFound, "no hold has this ID; entry sessions holds lists them"}
+	}
+	h := all[i]
+	e := h.Event(audit.HoldReleased)
+	e.Detail = reason
+	if err := a.Events.Append(r.Context(), audit.ByActor(r.Context(), e)); err != nil {
+		return nil, err
+	}
+	return h, a.Holds.ReleaseHold(context.WithoutCancel(r.Context()), h.ID)
+}
