@@ -136,6 +136,7 @@ func (c *Commands) look(at time.Duration) {
 	}
 	switch rested := at-c.at >= visible || c.burst < maxBurst; {
 	case c.fresh && t.x == 0 && at-c.at < thinks: // the prompt is on its way
+	case c.fresh && t.page == t.alt && at-c.at < thinks: // it may be drawing
 	case c.fresh && t.page == t.alt && (t.x == 0 || len(trimRight(c.rowText(t.page.rows[t.y], t.x, len(t.page.rows[t.y].cells)))) > 0):
 		c.fresh = false // a program with its own screen, which takes pastes, too
 	case c.fresh:

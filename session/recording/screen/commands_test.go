@@ -151,12 +151,17 @@ func TestCommandsOnTheOtherScreen(t *testing.T) {
 		shown []string
 		want  []string
 	}{
-		"vim":   {[]string{"$ ", "vim", "\r\n", vim, "\x1b[24;1H:", "q", "\r\x1b[?2004l\x1b[24;1H\x1b[K\x1b[?1049l", "$ ", "exit", "\r\n"}, []string{"vim", "exit"}},
-		"shell": {[]string{"$ ", "tput smcup", "\r\n\x1b[?1049h", "\x1b[?2004hlab=", "rm x", "\r\n\x1b[?2004l\r", "\x1b[?2004hlab=", "id", "\r\n\x1b[?2004l\r"}, []string{"tput smcup", "rm x", "id"}},
+		"vim":            {[]string{"$ ", "vim", "\r\n", vim, "\x1b[24;1H:", "q", "\r\x1b[?2004l\x1b[24;1H\x1b[K\x1b[?1049l", "$ ", "exit", "\r\n"}, []string{"vim", "exit"}},
+		"shell":          {[]string{"$ ", "tput smcup", "\r\n\x1b[?1049h", "\x1b[?2004hlab=", "rm x", "\r\n\x1b[?2004l\r", "\x1b[?2004hlab=", "id", "\r\n\x1b[?2004l\r"}, []string{"tput smcup", "rm x", "id"}},
+		"vim, in pieces": {[]string{"$ ", "vim", "\r\n", vim[:40], vim[40:], "\x1b[24;1H:", "q", "\r\x1b[?2004l\x1b[24;1H\x1b[K\x1b[?1049l", "$ ", "exit", "\r\n"}, []string{"vim", "exit"}},
 	} {
 		c := typing{Cols: 80, Rows: 24}
 		for i, s := range tc.shown {
-			c.Events = append(c.Events, stroke{at: time.Duration(i) * 500 * time.Millisecond, data: []byte(s)})
+			at := time.Duration(i) * 500 * time.Millisecond
+			if i > 0 && len(tc.shown[i-1]) == 40 {
+				at -= 499 * time.Millisecond // what it began it draws on
+			}
+			c.Events = append(c.Events, stroke{at: at, data: []byte(s)})
 		}
 		if got := texts(entered(c, false)); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q", name, got)
