@@ -31,6 +31,7 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 	unseen := func() {
 		if counts {
 			a.countTyped(ctx, g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted))
+			g.overlook(d.at.Name, a.now())
 		}
 	}
 	done := g.begin(d.at.Name, typed)

@@ -75,7 +75,8 @@
 // early now is right soon. While the queue is full, whether a passphrase was
 // right isn't found out, and behind a wrong code no directory is asked; then wrong
 // codes count for what was typed, in memory and by a key that lives as long as the
-// process. Strangers can't count against a passphrase there that they don't know.
+// process, and operators and the owner are told how many there were. Strangers can't
+// count against a passphrase there that they don't know.
 //
 // # First factors from elsewhere
 //

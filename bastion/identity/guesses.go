@@ -296,6 +296,30 @@ func (g *guesses) forgive(ctx context.Context, acct Account, now time.Time) erro
 	})
 }
 
+// overlook counts a wrong code for whoever is to read that there were such, where
+// nobody could look at the passphrase in front of it: it is in no factor's tallies that
+// anybody is shown.
+func (g *guesses) overlook(name string, now time.Time) {
+	_ = g.typed.Count(context.Background(), now, func(t []Tally) bool { // in memory: it never fails
+		fade(&t[0], g.limits.monthLong, now)
+		bump(&t[0], now)
+		t[0].Keep = t[0].Since.Add(g.limits.monthLong)
+		return true
+	}, g.overlookedOf(name))
+}
+
+// overlooked is how many wrong codes overlook has counted in 30 days, in this process,
+// until they were forgiven.
+func (g *guesses) overlooked(name string, now time.Time) int {
+	t, _ := g.typed.Tallies(context.Background(), g.overlookedOf(name)) // in memory: it never fails
+	fade(&t[0], g.limits.monthLong, now)
+	return t[0].Failures
+}
+
+func (g *guesses) overlookedOf(name string) TallyKey {
+	return g.keys.HashTally("overlooked|" + name + "|" + g.digest(name, ""))
+}
+
 func bump(t *Tally, now time.Time) {
 	if t.Failures == 0 {
 		t.Since = now

@@ -307,11 +307,12 @@ func TestOwnTries(t *testing.T) {
 
 // TestFullQueue: whose passphrase can't be looked at isn't counted against the
 // account, but for what was typed: strangers lock nobody out beside a flood, and a
-// thief of the passphrase can't guess for nothing there.
+// thief of the passphrase can't guess for nothing there. Operators and the owner read
+// how many there were.
 func TestFullQueue(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
-	guess := func(passphrase string) {
+	guess := func(passphrase string, unseen int) {
 		t.Helper()
 		release := w.a.BlockHashes()
 		for i := range 20 {
@@ -320,25 +321,33 @@ func TestFullQueue(t *testing.T) {
 		}
 		w.settled()
 		release()
-		if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 {
+		if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 || info.WrongUnseen != unseen {
 			t.Errorf("%+v %v", info, err)
 		}
 	}
-	guess("a stranger's guess")
+	guess("a stranger's guess", 20)
 	if _, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Error(err)
 	}
 	w.clock.Advance(time.Minute)
-	guess(good)
+	guess(good, 40)
 	_, err := w.login(from(attempt("alice"), "198.51.100.10"), round{askPass, good}, round{askCode, u.code()}, round{"Right, but refused…", ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	w.clock.Advance(time.Minute)
-	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+	owner, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()})
+	if err != nil {
 		t.Errorf("from a known network: %v", err)
 	}
+	if h, err := w.a.Health(t.Context(), owner); err != nil || h.WrongUnseen != 40 {
+		t.Errorf("the owner reads %+v %v", h, err)
+	}
 	w.clock.Advance(time.Minute)
-	if err := w.a.Enable(t.Context(), "alice"); err != nil {
-		t.Fatal(err)
+	did, err := w.a.Enabled(t.Context(), "alice")
+	if said := "forgot 40 wrong codes that came while the server was too busy to tell what they were behind"; err != nil || !slices.Contains(did, said) {
+		t.Errorf("%q %v", did, err)
+	}
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongUnseen != 0 {
+		t.Errorf("%+v %v", info, err)
 	}
 	if _, err := w.login(from(attempt("alice"), "198.51.100.11"), round{askPass, good}, round{askCode, u.code()}); err != nil {
 		t.Errorf("after an operator has forgiven them: %v", err)

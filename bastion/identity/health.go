@@ -38,6 +38,7 @@ type Health struct {
 	WrongCodes     int       `json:"wrong_codes,omitempty"`
 	WrongSince     time.Time `json:"wrong_since,omitzero"`
 	CodesLockUntil time.Time `json:"codes_lock_until,omitzero"`
+	WrongUnseen    int       `json:"wrong_codes_unseen,omitempty"`
 }
 
 // Health tells the holder of id how the account stands.
@@ -56,7 +57,7 @@ func (a SelfService) Health(ctx context.Context, id Identity) (Health, error) {
 	}
 	info := a.info(acct)
 	h := Health{
-		WrongCodes: guessed.month, WrongSince: guessed.since, CodesLockUntil: guessed.closed,
+		WrongCodes: guessed.month, WrongSince: guessed.since, CodesLockUntil: guessed.closed, WrongUnseen: a.guesses.overlooked(acct.Name, a.now()),
 		RecoveryLeft: info.RecoveryLeft, LockedUntil: info.LockedUntil, PassphraseSet: acct.PassphraseSet,
 		PassphraseExpires: a.lifetimes.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), LastLogins: logins,
 	}

@@ -45,6 +45,9 @@ type UserInfo struct {
 	WrongCodes     int       `json:"wrong_codes,omitempty"`
 	WrongSince     time.Time `json:"wrong_since,omitzero"` // the first of them
 	CodesLockUntil time.Time `json:"codes_lock_until,omitzero"`
+	// WrongUnseen are wrong codes of those days that came while this server was too busy
+	// to find out what they were behind: they aren't among WrongCodes.
+	WrongUnseen int `json:"wrong_codes_unseen,omitempty"`
 
 	PendingReset *PendingReset `json:"pending_reset,omitempty"` // waits for a second operator
 }
@@ -150,6 +153,7 @@ func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 	i := a.info(acct)
 	s, err := a.guessed(ctx, acct)
 	i.WrongCodes, i.WrongSince, i.CodesLockUntil = s.month, s.since, s.closed
+	i.WrongUnseen = a.guesses.overlooked(acct.Name, a.now())
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
 	}

@@ -127,6 +127,9 @@ func lifted(u UserInfo) (did []string) {
 	case u.WrongCodes > 0:
 		did = append(did, "forgot "+plain.Count(u.WrongCodes, "wrong code")+" behind the passphrase")
 	}
+	if u.WrongUnseen > 0 {
+		did = append(did, "forgot "+plain.Count(u.WrongUnseen, "wrong code")+" that came while the server was too busy to tell what they were behind")
+	}
 	return did
 }
 

@@ -90,6 +90,9 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 		f.problem("%s came behind your right passphrase in 30 days, the first on %s, from networks that you hadn't logged in from: if they weren't yours, somebody has it. A new one: %s; then tell your operator, whose log has from where.%s",
 			plain.Count(h.WrongCodes, "wrong code"), plain.Moment(h.WrongSince), v.says(d, "passwd"), closed)
 	}
+	if h.WrongUnseen > 0 {
+		f.look("%s came in 30 days while the server was too busy to tell what passphrase they were behind", plain.Count(h.WrongUnseen, "wrong code"))
+	}
 	if !h.PassphraseSet.IsZero() {
 		f.ok("passphrase set on %s", plain.Moment(h.PassphraseSet))
 	}

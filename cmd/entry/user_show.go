@@ -105,6 +105,9 @@ one database, ask at each (--config). What counts by account or key is the same 
 					fmt.Printf("wrong codes     %d behind the right passphrase, in 30 days%s\n", u.WrongCodes, codesLock(u))
 					fmt.Printf("                %s\n", somebodyHasIt(u))
 				}
+				if u.WrongUnseen > 0 {
+					fmt.Printf("unseen codes    %s\n", unseenCodes(u))
+				}
 				if u.Failures > 0 {
 					fmt.Printf("failures        %s behind a right code\n", plain.Count(u.Failures, "wrong passphrase"))
 				}
@@ -136,6 +139,15 @@ func suspension(k identity.Key) string {
 // somebodyHasIt says what wrong codes behind the right passphrase mean.
 func somebodyHasIt(u identity.UserInfo) string {
 	return fmt.Sprintf("the first on %s: unless %s typed them in a new place, somebody has the passphrase; ssh entry passwd there, or entry user reset --keep-authenticators, makes another", plain.Minute(u.WrongSince), u.Name)
+}
+
+// unseenCodes says what is known of wrong codes that nobody could place.
+func unseenCodes(u identity.UserInfo) string {
+	also := ""
+	if u.WrongCodes > 0 {
+		also = " more"
+	}
+	return plain.Count(u.WrongUnseen, "wrong code") + also + ", in 30 days, that came while the server was too busy to tell what passphrase they were behind"
 }
 
 // codesLock says until when the passphrase opens nothing from an unknown network.
