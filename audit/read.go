@@ -21,14 +21,38 @@ import (
 // being written, or never were a part of the log. A line that isn't an
 // event is yielded as a *BadRecord, and records of which no segment is there as a
 // *segment.Absent, and reading goes on after them; any other error ends the sequence.
-func Read(dir string) iter.Seq2[Event, error] {
+func Read(dir string) iter.Seq2[Event, error] { return ReadAfter(dir, 0) }
+
+// Behindhand says that a log has fewer records than somebody has read of it: it isn't the
+// one that they read, or was put back.
+type Behindhand struct{ Has, After uint64 }
+
+func (b *Behindhand) Error() string {
+	return fmt.Sprintf("the log has %d records, and none after %d: it isn't the log that was read so far, or it was put back to an older state", b.Has, b.After)
+}
+
+// ReadAfter is Read for the events after the record called seq; segments before it aren't
+// read. The sequence is one *Behindhand where the log has no such record itself.
+func ReadAfter(dir string, seq uint64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		r, err := openEvents(dir, 1)
+		r, err := openEvents(dir, seq+1)
 		if err != nil {
 			yield(Event{}, err)
 			return
 		}
 		defer r.Close()
+		if seq > 0 {
+			if err := r.Pass(seq); err != nil {
+				yield(Event{}, err)
+				return
+			}
+			has := min(r.N(), r.size)
+			if has < seq {
+				yield(Event{}, &Behindhand{has, seq})
+				return
+			}
+			r.last = r.N() >= r.size
+		}
 		r.each(yield)
 	}
 }
@@ -98,11 +122,11 @@ func (r *eventReader) next() ([]byte, error) {
 	switch {
 	case err == nil:
 		seq := statedSeq(line)
-		if seq > r.size || r.N() > r.size { // one may state any number
+		if seq > r.size {
 			r.held = bytes.Clone(line)
 			return nil, io.EOF
 		}
-		r.last = seq == r.size || r.N() == r.size
+		r.last = seq == r.size
 		return line, nil
 	case errors.Is(err, segment.ErrLong):
 		if r.Skip() != nil {
@@ -192,8 +216,16 @@ func Tail(ctx context.Context, dir string, n int, follow bool) iter.Seq2[Event, 
 				yield(Event{}, err)
 				return
 			}
-			r.size, r.last = size, false
+			r.grown(size)
 		}
+	}
+}
+
+// grown goes on in a log that has size signed records now. While it hasn't more than
+// before, what stands behind the last of them is none, whatever number it states.
+func (r *eventReader) grown(size uint64) {
+	if size > r.size {
+		r.size, r.last = size, false
 	}
 }
 

@@ -20,6 +20,7 @@ type Query struct {
 	Ref      string       // reference ID, upper or lower case
 	Type     string       // a type, or the part before the dot: "login"
 	Source   netip.Prefix // the client's address
+	After    uint64       // behind the record called so
 	Since    time.Time    // at or after
 	Until    time.Time    // before
 }
@@ -32,6 +33,7 @@ func (q Query) Matches(e Event) bool {
 		(q.Digest == "" || q.Digest == e.Digest) &&
 		(q.Ref == "" || strings.EqualFold(q.Ref, e.Ref)) &&
 		(q.Type == "" || hasWord(string(e.Type), q.Type)) &&
+		e.Seq > q.After &&
 		(!q.Source.IsValid() || From(e.Source, q.Source)) &&
 		(q.Since.IsZero() || !e.Time.Before(q.Since)) &&
 		(q.Until.IsZero() || e.Time.Before(q.Until))
@@ -60,10 +62,10 @@ func From(source string, network netip.Prefix) bool {
 }
 
 // Search yields the events of the log in dir that q selects, in order. Errors
-// are as Read's.
+// are as ReadAfter's.
 func Search(dir string, q Query) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		for e, err := range Read(dir) {
+		for e, err := range ReadAfter(dir, q.After) {
 			if (err != nil || q.Matches(e)) && !yield(e, err) {
 				return
 			}

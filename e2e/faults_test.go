@@ -78,7 +78,7 @@ func soakKilled(t *testing.T, rounds int) {
 		}
 		// Any moment is as good as another, so take a random one.
 		<-time.After(1500*time.Millisecond + rand.N(time.Second))
-		acknowledged := s.events()
+		acknowledged := s.acknowledged()
 		killed := time.Now()
 		s.proc.Kill()
 		for _, p := range live {

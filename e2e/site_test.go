@@ -245,6 +245,23 @@ func (s *site) events(types ...string) []event {
 	return out
 }
 
+// acknowledged are the events that the log's checkpoint covers: what is written behind
+// them may still be taken back.
+func (s *site) acknowledged() []event {
+	s.t.Helper()
+	lines := strings.Split(testkit.ReadFile(s.t, s.path("audit", "checkpoint")), "\n") // before the events
+	if len(lines) < 3 {
+		s.t.Fatalf("the checkpoint is %q", lines)
+	}
+	n, err := strconv.Atoi(lines[1])
+	testkit.Check(s.t, err)
+	all := s.events()
+	if len(all) < n {
+		s.t.Fatalf("%d events, of which %d are signed", len(all), n)
+	}
+	return all[:n]
+}
+
 // awaitEvent waits for an event of that type for which match holds.
 func (s *site) awaitEvent(kind string, match func(event) bool) event {
 	s.t.Helper()

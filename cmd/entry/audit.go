@@ -89,6 +89,11 @@ says that it didn't look for them. Who comes with public keys alone, of which no
 opens anything, is a login.failed of the reason unknown-key, once a minute for an
 address, with the last key's fingerprint and how many such connections there were.
 
+--after SEQ is for who ships the log elsewhere: with --json, all events behind the one
+called so, exactly as they stand in the log; the last one's "seq" is the next SEQ. An
+event is never shown before it is signed, and none is left out. Exit code 4: none yet; 1
+where the log has less than SEQ, since it isn't the one that was shipped so far.
+
 Who reads a recording is a recording.read. A search in several (sessions grep, audit
 files) is one for each 200 of them, which --session finds by each; of the pattern it
 has a keyed digest only, since that may be a secret or tell of a person. --searched
@@ -96,6 +101,7 @@ finds the searches for one that you know.`,
 		Example: `  entry audit search --user alice --since 7d
   entry audit search --type login --source 192.0.2.0/24
   entry audit search --ref K7Q2MX            the reference a user was shown
+  entry audit search --json --after 4711     what came behind record 4711
   entry audit search --session 01JQ8Z3M6W --type recording.read`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -145,6 +151,7 @@ finds the searches for one that you know.`,
 	f.StringVar(&q.Type, "type", "", "`TYPE` of event, such as login.failed, or its first word, such as login")
 	f.StringVar(&source, "source", "", "client `ADDRESS` or network")
 	f.StringVar(&searched, "searched", "", "searches of recordings for exactly this `PATTERN`; needs the server's secret")
+	f.Uint64Var(&q.After, "after", 0, "behind the record with this `SEQ`")
 	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	return cmd
