@@ -69,7 +69,7 @@ func (p *Past) Since(size uint64) iter.Seq2[Event, error] {
 			return
 		}
 		defer r.Close()
-		if err := r.Pass(size); err != nil {
+		if err := r.pass(size); err != nil {
 			yield(Event{}, err)
 			return
 		}

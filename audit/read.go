@@ -42,7 +42,7 @@ func ReadAfter(dir string, seq uint64) iter.Seq2[Event, error] {
 		}
 		defer r.Close()
 		if seq > 0 {
-			if err := r.Pass(seq); err != nil {
+			if err := r.pass(seq); err != nil {
 				yield(Event{}, err)
 				return
 			}
@@ -51,7 +51,6 @@ func ReadAfter(dir string, seq uint64) iter.Seq2[Event, error] {
 				yield(Event{}, &Behindhand{has, seq})
 				return
 			}
-			r.last = r.N() >= r.size
 		}
 		r.each(yield)
 	}
@@ -248,9 +247,16 @@ func openLast(dir string, n uint64) (*eventReader, error) {
 	if r, err = openEvents(dir, before+1); err != nil {
 		return nil, err
 	}
-	if err := r.Pass(before); err != nil {
+	if err := r.pass(before); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// pass goes on behind record n, which may be the last one.
+func (r *eventReader) pass(n uint64) error {
+	err := r.Pass(n)
+	r.last = n > 0 && r.N() >= r.size
+	return err
 }

@@ -235,6 +235,8 @@ func TestFollowStopsBeforeWhatIsUnsigned(t *testing.T) {
 	p := newSegments(t, 14)
 	r := testkit.Must(openLast(p.dir, 1))(t)
 	defer r.Close()
+	none := testkit.Must(openLast(p.dir, 0))(t) // who shows only what comes
+	defer none.Close()
 	var seen []string
 	look := func() {
 		seen = nil
@@ -254,6 +256,12 @@ func TestFollowStopsBeforeWhatIsUnsigned(t *testing.T) {
 	r.grown(r.size)
 	if look(); len(seen) > 0 {
 		t.Error(seen)
+	}
+	r = none
+	testkit.Check(t, r.Follow())
+	r.grown(r.size)
+	if look(); len(seen) > 0 {
+		t.Errorf("of no lines: %v", seen)
 	}
 }
 
