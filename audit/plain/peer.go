@@ -41,6 +41,15 @@ func Quote(s string) string { return strconv.QuoteToASCII(s) }
 // is printable stays, all else is escaped.
 func Said(s string) string { return strconv.Quote(s) }
 
+// Name returns s as it is if all of it is printable ASCII, else as Said does: a name
+// that an operator's own files have, which may hold anything.
+func Name(s string) string {
+	if Line(s) == s {
+		return s
+	}
+	return Said(s)
+}
+
 // OneLine returns s as one line of at most most bytes, in whatever script it is: line
 // ends and tabs become spaces, what else isn't Visible is escaped as a Go string
 // literal has it. It is cut between characters; spaces at the end are cut off.

@@ -211,7 +211,17 @@ func (a *Server) addKey(r *http.Request) (any, error) {
 	if errors.As(err, &refused) {
 		return nil, &Error{http.StatusBadRequest, refused.Text}
 	}
-	return map[string]string{"fingerprint": fp}, err
+	if err != nil {
+		return nil, err
+	}
+	also, err := a.Auth.AlsoHeld(r.Context(), r.PathValue("name"), fp)
+	return AddedKey{fp, also}, err
+}
+
+// AddedKey is a key that an account has now.
+type AddedKey struct {
+	Fingerprint string `json:"fingerprint"`
+	Also        string `json:"also,omitempty"` // who else has it, and what that comes to, as a clause
 }
 
 // removeKey also ends what was opened with the key: it may have been stolen.

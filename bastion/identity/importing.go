@@ -30,6 +30,9 @@ type Imported struct {
 	// MaxAge is after how long the passphrase had to be changed; 0 for any. It is kept
 	// as far as it is the same for all, and noted otherwise.
 	MaxAge time.Duration `json:"max_age,omitempty"`
+	// Beside are others of the same import who have one of the keys, too: that is said
+	// already.
+	Beside []string `json:"beside,omitempty"`
 }
 
 // ImportResult is what became of one Imported.
@@ -73,9 +76,8 @@ func (a Operators) vacant(ctx context.Context, acct Account) error {
 
 func (a Operators) importAll(ctx context.Context, all []Imported, create func(Account) error) ([]ImportResult, error) {
 	results := make([]ImportResult, 0, len(all))
-	held := map[string]string{} // who has a key, of those before
 	for _, in := range all {
-		r, err := a.importOne(ctx, in, held, create)
+		r, err := a.importOne(ctx, in, create)
 		if errors.Is(err, ErrUnavailable) {
 			return results, fmt.Errorf("import user: %w", err)
 		}
@@ -84,7 +86,7 @@ func (a Operators) importAll(ctx context.Context, all []Imported, create func(Ac
 	return results, nil
 }
 
-func (a Operators) importOne(ctx context.Context, in Imported, held map[string]string, create func(Account) error) (ImportResult, error) {
+func (a Operators) importOne(ctx context.Context, in Imported, create func(Account) error) (ImportResult, error) {
 	r := ImportResult{Name: in.Name}
 	note := func(format string, args ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, args...)) }
 	if err := policy.ValidUser(in.Name); err != nil {
@@ -129,13 +131,13 @@ func (a Operators) importOne(ctx context.Context, in Imported, held map[string]s
 			key.Added = a.now()
 			var keys []Key
 			if keys, err = withKey(acct.Keys, key); err == nil {
-				err = a.noteOthers(ctx, in.Name, key.Fingerprint, held[key.Fingerprint], note)
+				err = a.noteOthers(ctx, in, key.Fingerprint, note)
 			}
 			if errors.Is(err, ErrUnavailable) {
 				return r, err
 			}
 			if err == nil {
-				acct.Keys, held[key.Fingerprint] = keys, in.Name
+				acct.Keys = keys
 			}
 		}
 		if err != nil {
@@ -167,23 +169,21 @@ func (a Operators) importOne(ctx context.Context, in Imported, held map[string]s
 	return r, nil
 }
 
-// noteOthers says who else than name has a key, or returns a *KeyRefused if it is
-// somebody's. before is an account of the same import that has it, or "".
-func (a Operators) noteOthers(ctx context.Context, name, fingerprint, before string, note func(string, ...any)) error {
+// FirstKeeps is what becomes of a key that several accounts have and none has shown.
+const FirstKeeps = "whoever logs in with it first keeps it, alone, unless entry user key add --shared --reason gives it to each"
+
+// noteOthers says who else has a key of in, but for those whom that was said of, or
+// returns a *KeyRefused if it is somebody's.
+func (a Operators) noteOthers(ctx context.Context, in Imported, fingerprint string, note func(string, ...any)) error {
 	holders, err := a.holders(ctx, fingerprint)
 	if err != nil {
 		return err
 	}
-	if owner := ownedBy(holders, name); owner != "" {
-		return refuseKey("%s is %s, and a key belongs to one account; entry user key add --shared --reason lets %s have it, too", fingerprint, owner, name)
+	if owner := ownedBy(holders, in.Name); owner != "" {
+		return refuseKey("%s is %s, and a key belongs to one account; entry user key add --shared --reason lets %s have it, too", fingerprint, owner, in.Name)
 	}
-	for _, h := range holders {
-		if h.Name != name { // an account that exists is left alone
-			before = h.Name
-		}
-	}
-	if before != "" {
-		note("the key %s is %s's, too: whoever logs in with it first keeps it, unless entry user key add --shared --reason gives it to both, each", fingerprint, before)
+	if others := namesOf(holders, append(in.Beside, in.Name)...); len(others) > 0 {
+		note("the key %s is one of %s, too: %s", fingerprint, plain.List(others, mostHolders), FirstKeeps)
 	}
 	return nil
 }

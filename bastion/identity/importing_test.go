@@ -46,7 +46,7 @@ func TestImport(t *testing.T) {
 		{"carol", false, []string{"not added: the account exists"}},
 		{"Not A Name", false, []string{"not added"}},
 		{"dave", true, []string{"the passphrase was left out: its hash is MD5", "no passphrase came along"}},
-		{"erin", true, []string{"the key " + k.print + " is alice's, too: whoever logs in with it first keeps it", "no authenticator came along: entry user invite erin"}},
+		{"erin", true, []string{"the key " + k.print + " is one of alice, too: whoever logs in with it first keeps it", "no authenticator came along: entry user invite erin"}},
 		{"frank", false, []string{"the passphrase was left out: without an authenticator or a key", "not added: nothing of it"}},
 	}
 	for i, r := range results {
@@ -64,7 +64,7 @@ func TestImport(t *testing.T) {
 	w.wantLog(mark, "user.imported", "user.imported", "user.imported", "user.imported")
 	// Once more: a key of the account itself is nobody else's.
 	again, err := w.a.Import(ctx, []identity.Imported{{Name: "alice", Seeds: [][]byte{seed}, KeyLines: []string{k.line}}})
-	if err != nil || len(again) != 1 || strings.Contains(strings.Join(again[0].Notes, "\n"), "is alice's, too") {
+	if err != nil || len(again) != 1 || strings.Contains(strings.Join(again[0].Notes, "\n"), "one of alice, too") {
 		t.Errorf("%+v %v", again, err)
 	}
 	if e := w.log.All()[mark]; e.User != "alice" || e.Actor.LoginUID != 8 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"entry/audit"
 	"entry/audit/plain"
@@ -28,10 +29,40 @@ func ownedBy(holders []KeyHolder, name string) string {
 			sharing = append(sharing, h.Name)
 		}
 	}
-	if len(sharing) == 0 {
+	switch len(sharing) {
+	case 0:
 		return ""
+	case 1:
+		return "the key of " + sharing[0] + ", who shares it"
 	}
 	return "the key of " + plain.List(sharing, mostHolders) + ", who share it"
+}
+
+// namesOf are the holders' names, but for some.
+func namesOf(holders []KeyHolder, but ...string) (names []string) {
+	for _, h := range holders {
+		if !slices.Contains(but, h.Name) {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}
+
+// AlsoHeld says, in a clause, who else than name has a key and what that comes to; ""
+// where nobody has.
+func (a Operators) AlsoHeld(ctx context.Context, name, fingerprint string) (string, error) {
+	holders, err := a.holders(ctx, fingerprint)
+	if err != nil {
+		return "", err
+	}
+	var said []string
+	if owner := ownedBy(holders, name); owner != "" {
+		said = append(said, "it is "+owner+", too")
+	}
+	if claim := namesOf(slices.DeleteFunc(holders, owned), name); len(claim) > 0 {
+		said = append(said, plain.List(claim, mostHolders)+map[bool]string{true: " has", false: " have"}[len(claim) == 1]+" it, too, not shown yet: "+FirstKeeps)
+	}
+	return strings.Join(said, "; "), nil
 }
 
 // owner says whose the key is that the account called name has no part in, in words

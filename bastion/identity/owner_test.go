@@ -138,12 +138,13 @@ func TestSharedKeyIsNobodyElses(t *testing.T) {
 			w.wantLog(from, "key.refused key-of-another-account")
 			w.clock.Advance(time.Minute)
 		}
+		whose := map[bool]string{true: "is the key of alice, bob, who share it", false: "is the key of alice, who shares it"}[shown] + ", and a key belongs to one account"
 		var refused *identity.KeyRefused
-		if _, err := w.a.AddKey(t.Context(), "carol", k.line); !errors.As(err, &refused) || !strings.Contains(refused.Text, "the key of alice") || !strings.Contains(refused.Text, "who share it") {
+		if _, err := w.a.AddKey(t.Context(), "carol", k.line); !errors.As(err, &refused) || !strings.Contains(refused.Text, whose) {
 			t.Errorf("an operator: %v", err)
 		}
 		results, err := w.a.Import(t.Context(), []identity.Imported{{Name: "dave", Seeds: [][]byte{[]byte("12345678901234567890")}, KeyLines: []string{k.line}}})
-		if err != nil || !strings.Contains(strings.Join(results[0].Notes, "\n"), "who share it, and a key belongs to one account") {
+		if err != nil || !strings.Contains(strings.Join(results[0].Notes, "\n"), whose) {
 			t.Errorf("an import: %+v %v", results, err)
 		}
 		if w.a.KnowsKey(t.Context(), "carol", k.pub) || w.a.KnowsKey(t.Context(), "dave", k.pub) {

@@ -222,14 +222,15 @@ one; entry check lists such keys.`,
 				return failf(exitUsage, "read public key: %w", err)
 			}
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
-				var out struct {
-					Fingerprint string `json:"fingerprint"`
-				}
+				var out admin.AddedKey
 				in := map[string]string{"key": strings.TrimSpace(string(line)), "shared": reason}
 				if err := o.call(cmd.Context(), http.MethodPost, path+"/keys", in, &out); err != nil {
 					return err
 				}
 				fmt.Println(out.Fingerprint)
+				if out.Also != "" {
+					fmt.Fprintln(os.Stderr, "note:", out.Also)
+				}
 				return nil
 			})
 		}}

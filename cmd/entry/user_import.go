@@ -111,7 +111,7 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 	for _, c := range users {
 		r, err := o.one(cmd, op, c)
 		if err != nil {
-			return fmt.Errorf("import stopped at %s after %s: %w", plain.Line(c.Name), plain.Count(added, "user"), err)
+			return fmt.Errorf("import stopped at %s after %s: %w", plain.Name(c.Name), plain.Count(added, "user"), err)
 		}
 		if r.Added {
 			added++
@@ -128,7 +128,7 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 	if len(passed) > 0 {
 		names := make([]string, 0, len(passed))
 		for _, n := range passed {
-			names = append(names, plain.Line(n))
+			names = append(names, plain.Name(n))
 		}
 		fmt.Fprintf(os.Stderr, "Nothing to import is in: %s.\n", strings.Join(names, ", "))
 	}
@@ -174,7 +174,7 @@ func (o *importOptions) report(cmd *cobra.Command, r identity.ImportResult) erro
 	}
 	name := r.Name
 	if policy.ValidUser(name) != nil {
-		name = plain.Quote(name) // a folder's, which may hold anything
+		name = plain.Said(name) // a folder's, which may hold anything
 	}
 	fmt.Printf("%s: %s\n", name, word)
 	for _, n := range r.Notes {

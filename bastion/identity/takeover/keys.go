@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit/plain"
 	"entry/bastion/identity"
 	"entry/policy/pubkey"
 )
@@ -60,6 +61,40 @@ func (c *Candidate) addKey(line string) error {
 	}
 	c.prints, c.KeyLines = append(c.prints, print), append(c.KeyLines, line)
 	return nil
+}
+
+// mostSharing is how many others a note about one key names.
+const mostSharing = 5
+
+// noteShared says to each of those who are to be taken over which of their keys others
+// of them have, too.
+func noteShared(all []Candidate) {
+	holders := map[string][]string{}
+	for _, c := range all {
+		for _, print := range c.prints {
+			if c.Left == "" {
+				holders[print] = append(holders[print], c.Name)
+			}
+		}
+	}
+	for i := range all {
+		c := &all[i]
+		if c.Left != "" {
+			continue
+		}
+		for _, print := range c.prints {
+			others := slices.DeleteFunc(slices.Clone(holders[print]), func(name string) bool { return name == c.Name })
+			if len(others) == 0 {
+				continue
+			}
+			named := make([]string, 0, len(others))
+			for _, name := range others {
+				named = append(named, plain.Name(name))
+			}
+			c.Beside = append(c.Beside, others...)
+			c.Notes = append(c.Notes, fmt.Sprintf("the key %s is in the files of %s, too: %s", print, plain.List(named, mostSharing), identity.FirstKeeps))
+		}
+	}
 }
 
 // unquoted is why a line was left out, without anything of it: it may be a secret that

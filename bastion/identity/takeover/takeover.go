@@ -178,6 +178,7 @@ func readHomes(dir string, accounts accounts) (all []Candidate, passed []string,
 		return nil, nil, ErrNothing
 	}
 	slices.SortStableFunc(all, func(a, b Candidate) int { return strings.Compare(a.Name, b.Name) })
+	noteShared(all)
 	return all, passed, nil
 }
 
@@ -211,7 +212,7 @@ func followed(dir, name string) (to, wrong string) {
 	const byHand = "; name its files with --user " // and the name, which may hold anything
 	at, err := filepath.EvalSymlinks(filepath.Join(dir, name))
 	if err != nil {
-		return "", "its folder is a link that leads nowhere here" + byHand + plain.Line(name)
+		return "", "its folder is a link that leads nowhere here" + byHand + plain.Name(name)
 	}
 	real, err := filepath.EvalSymlinks(dir)
 	if err == nil {
@@ -219,9 +220,9 @@ func followed(dir, name string) (to, wrong string) {
 	}
 	switch {
 	case err != nil || !filepath.IsLocal(to) || to == ".":
-		return "", "its folder is a link out of " + dir + ", which is not followed" + byHand + plain.Line(name)
+		return "", "its folder is a link out of " + dir + ", which is not followed" + byHand + plain.Name(name)
 	case !strings.Contains(to, "/"):
-		return "", "its folder is a link to " + plain.Line(to) + "'s"
+		return "", "its folder is a link to " + plain.Name(to) + "'s"
 	}
 	return to, ""
 }
