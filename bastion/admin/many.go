@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -67,12 +66,13 @@ func (a *Server) addMany(r *http.Request) (any, error) {
 	out := []ManyResult{}
 	seen := map[string]bool{}
 	for _, p := range in.People {
-		if err := a.fits(p, in.Invite); err != nil {
-			if in.Leave {
-				out = append(out, ManyResult{User: p.Name, Outcome: Left, Reason: err.Error()})
-				continue
-			}
-			faults.add(p.Name, err.Error())
+		wrong := a.misfits(p, in.Invite)
+		if len(wrong) > 0 && in.Leave {
+			out = append(out, ManyResult{User: p.Name, Outcome: Left, Reason: strings.Join(wrong, "; ")})
+			continue
+		}
+		for _, w := range wrong {
+			faults.add(p.Name, w)
 		}
 		if seen[p.Name] {
 			faults.add(p.Name, plain.Line(p.Name)+" stands there twice")
@@ -152,20 +152,16 @@ func (f *faults) lines() (out []string) {
 	return out
 }
 
-// fits says what is wrong with one of them.
-func (a *Server) fits(p NewPerson, invited bool) error {
-	if err := a.Auth.CheckPerson(p.Person); err != nil {
-		var refused *identity.Refusal
-		if errors.As(err, &refused) {
-			return errors.New(refused.Text)
-		}
-		return err
+// misfits says all that is wrong with one of them.
+func (a *Server) misfits(p NewPerson, invited bool) []string {
+	wrong := a.Auth.PersonProblems(p.Person)
+	if p.Lab == "" && !invited || policy.ValidUser(p.Name) != nil {
+		return wrong
 	}
-	if p.Lab == "" && !invited {
-		return nil
+	if _, err := a.labsOf(p.Name, p.Lab); err != nil {
+		wrong = append(wrong, err.Error())
 	}
-	_, err := a.labsOf(p.Name, p.Lab)
-	return err
+	return wrong
 }
 
 // Strays is how accounts and policy disagree.

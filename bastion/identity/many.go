@@ -47,22 +47,26 @@ type Made struct {
 	Differs []string
 }
 
-// CheckPerson says what is wrong with p, as a *Refusal.
-func (a Operators) CheckPerson(p Person) error {
-	_, realm := a.realms[p.Realm]
-	switch {
-	case policy.ValidUser(p.Name) != nil:
-		return &Refusal{Text: plain.Line(p.Name) + ": " + policy.ValidUser(p.Name).Error()}
-	case p.Phone != "" && !phoneNumber.MatchString(p.Phone):
-		return &Refusal{Text: p.Name + ": the phone number must have the form +46701234567"}
-	case p.Phone != "" && !a.reaches(p.Phone):
-		return &Refusal{Text: p.Name + ": SMS go only to numbers that begin with " + strings.Join(a.countries, ", ")}
-	case p.Realm != "" && !realm:
-		return &Refusal{Text: p.Name + ": there is no such realm: entry.yaml has " + a.realmNames() + " under realms"}
-	case !p.Ends.IsZero() && !a.now().Before(p.Ends):
-		return &Refusal{Text: p.Name + ": the account's end is in the past"}
+// PersonProblems says all that is wrong with p, a sentence each, which begins with the
+// name.
+func (a Operators) PersonProblems(p Person) (wrong []string) {
+	if err := policy.ValidUser(p.Name); err != nil {
+		return []string{plain.Name(p.Name) + ": " + err.Error()}
 	}
-	return nil
+	say := func(text string) { wrong = append(wrong, p.Name+": "+text) }
+	switch {
+	case p.Phone != "" && !phoneNumber.MatchString(p.Phone):
+		say("the phone number must have the form +46701234567")
+	case p.Phone != "" && !a.reaches(p.Phone):
+		say("SMS go only to numbers that begin with " + strings.Join(a.countries, ", "))
+	}
+	if _, realm := a.realms[p.Realm]; p.Realm != "" && !realm {
+		say("there is no such realm: entry.yaml has " + a.realmNames() + " under realms")
+	}
+	if !p.Ends.IsZero() && !a.now().Before(p.Ends) {
+		say("the account's end is in the past")
+	}
+	return wrong
 }
 
 // AddAll makes an account for each of people, or renews its temporary passphrase if
@@ -71,8 +75,8 @@ func (a Operators) CheckPerson(p Person) error {
 // results are in the order of people.
 func (a Operators) AddAll(ctx context.Context, people []Person, invited bool) ([]Made, error) {
 	for _, p := range people {
-		if err := a.CheckPerson(p); err != nil {
-			return nil, err
+		if wrong := a.PersonProblems(p); len(wrong) > 0 {
+			return nil, &Refusal{Text: wrong[0]}
 		}
 	}
 	const tries = 3 // each lost one means that somebody else changed an account meanwhile

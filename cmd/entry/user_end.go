@@ -3,9 +3,12 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"entry/bastion/admin"
 )
 
 func endCmd() *cobra.Command {
@@ -20,20 +23,14 @@ away.`,
 		})
 }
 
-// readEnd reads an account's last moment: a day, which counts whole, a moment,
-// or never, the zero time.
+// readEnd reads an account's last moment.
 func readEnd(text string, now time.Time) (time.Time, error) {
-	if text == "never" {
-		return time.Time{}, nil
-	}
-	ends, err := time.Parse(time.DateOnly, text)
-	if err == nil {
-		ends = ends.AddDate(0, 0, 1).Add(-time.Second)
-	} else if ends, err = time.Parse(time.RFC3339, text); err != nil {
-		return time.Time{}, failf(exitUsage, "%q is no date: write it as 2027-06-30, as 2027-06-30T12:00:00Z, or never", text)
-	}
-	if !ends.After(now) {
-		return time.Time{}, hinted(failf(exitUsage, "%s is in the past", text), "entry user disable takes access away at once")
+	ends, err := admin.ParseEnd(text, now)
+	switch {
+	case errors.Is(err, admin.ErrPast):
+		return time.Time{}, hinted(failf(exitUsage, "%w", err), "entry user disable takes access away at once")
+	case err != nil:
+		return time.Time{}, failf(exitUsage, "%w", err)
 	}
 	return ends, nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,14 +22,15 @@ import (
 	"entry/bastion/identity"
 	"entry/bastion/site"
 	"entry/configs"
+	"entry/policy"
 )
 
 // manyHelp is what add and invite have in common.
 const manyHelp = `
 Many at once: --from FILE reads a CSV file whose first line names the columns,
 name and any of lab, phone, realm, end. All are added in one transaction, or
-nobody is: then problems of the file are named by their lines, and what doesn't
-fit policy or configuration by the user. --out DIR gets a file of its own for
+nobody is: then all problems are named at once, those of the file by their lines,
+and what doesn't fit policy or configuration by the user. --out DIR gets a file of its own for
 each secret, readable by you alone; with --hand-out the program under
 notices.command gets each instead, as a line of JSON, and DIR keeps who was
 served. After a failure run the same again: who was served stays as they are, and
@@ -88,9 +90,9 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	req := admin.ManyRequest{Invite: m.invite, Leave: m.renew}
 	phones := map[string]string{}
 	for _, p := range people {
-		phones[p.name] = p.phone
-		req.People = append(req.People, admin.NewPerson{Lab: p.lab, Person: identity.Person{Name: p.name, Phone: p.phone, Realm: p.realm, Ends: p.ends,
-			Renew: m.renew || !m.served(p.name)}})
+		phones[p.Name] = p.Phone
+		p.Renew = m.renew || !m.served(p.Name)
+		req.People = append(req.People, p)
 	}
 	var made []admin.ManyResult
 	if err := o.call(ctx, http.MethodPost, "/v1/users", req, &made); err != nil {
@@ -135,6 +137,7 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	if n := numbers(phones); n > 0 && cfg.SMS == nil && m.from != "" {
 		fmt.Fprintf(os.Stderr, "note: %s kept, and no code is sent there: entry.yaml has no gateway (sms)\n", plain.Count(n, "phone number"))
 	}
+	warnWithoutLabs(cfg, made)
 	if count[identity.Barred] > 0 {
 		return fmt.Errorf("%s could not be added", plain.Count(count[identity.Barred], "user"))
 	}
@@ -147,6 +150,23 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	return nil
 }
 
+// warnWithoutLabs says once whom of those who were added policy leads nowhere.
+func warnWithoutLabs(cfg *configs.Config, made []admin.ManyResult) {
+	p, err := policy.Load(cfg.Policy)
+	if err != nil {
+		return
+	}
+	var nowhere []string
+	for _, r := range made {
+		if r.Outcome == identity.Added && len(p.LabsOf(r.User)) == 0 {
+			nowhere = append(nowhere, r.User)
+		}
+	}
+	if len(nowhere) > 0 {
+		fmt.Fprintf(os.Stderr, "warning: in no lab, so a login leads nowhere: %s; add them to a lab's members in %s\n", plain.List(nowhere, mostStrays), cfg.Policy)
+	}
+}
+
 // numbers is how many people have a phone number.
 func numbers(phones map[string]string) (n int) {
 	for _, number := range phones {
@@ -157,19 +177,46 @@ func numbers(phones map[string]string) (n int) {
 	return n
 }
 
+// mostWrong is how many problems are shown.
+const mostWrong = 50
+
+// fromFile are those of the file. What is wrong with it comes at once: what the file
+// tells, and what only the server knows of those whom it names.
+func (m *many) fromFile(ctx context.Context, o *operator) ([]admin.NewPerson, error) {
+	all, wrong, err := admin.ReadPeople(m.from, time.Now())
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	if len(wrong) == 0 {
+		return all, nil
+	}
+	if more := len(wrong) - mostWrong; more > 0 {
+		wrong = append(wrong[:mostWrong], fmt.Sprintf("and %d more", more))
+	}
+	said := "nobody was added:\n" + strings.Join(wrong, "\n")
+	var refused *exitError
+	switch err := o.call(ctx, http.MethodPost, "/v1/users", admin.ManyRequest{People: all, Invite: m.invite, Check: true}, nil); {
+	case errors.As(err, &refused):
+		said += "\n" + strings.TrimPrefix(refused.Error(), "nobody was added:\n")
+	case err != nil:
+		said += "\nwhat policy and configuration say to the others could not be asked: " + err.Error()
+	}
+	return nil, failf(exitUsage, "%s", said)
+}
+
 // people are those of the file, or whose invitations wait.
-func (m *many) people(ctx context.Context, o *operator) ([]person, error) {
+func (m *many) people(ctx context.Context, o *operator) ([]admin.NewPerson, error) {
 	if m.from != "" {
-		return readPeople(m.from, time.Now())
+		return m.fromFile(ctx, o)
 	}
 	var users []identity.UserInfo
 	if err := o.call(ctx, http.MethodGet, "/v1/users", nil, &users); err != nil {
 		return nil, err
 	}
-	var people []person
+	var people []admin.NewPerson
 	for _, u := range users {
 		if pending(u) && !u.Disabled && (!m.lapsed || u.TemporaryExpires.Before(time.Now())) {
-			people = append(people, person{name: u.Name, phone: u.Phone})
+			people = append(people, admin.NewPerson{Person: identity.Person{Name: u.Name, Phone: u.Phone}})
 		}
 	}
 	if len(people) == 0 {

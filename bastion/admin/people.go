@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package admin
 
 import (
 	"encoding/csv"
@@ -21,46 +19,34 @@ import (
 const (
 	maxPeopleFile = 2 << 20 // bytes
 	maxPeople     = 10_000
-	mostWrong     = 50 // problems that are shown
 )
-
-// person is one line of a file of people.
-type person struct {
-	name, lab, phone, realm string
-	ends                    time.Time
-}
 
 // peopleColumns are what the first line may name.
 var peopleColumns = []string{"name", "lab", "phone", "realm", "end"}
 
-// readPeople reads a CSV file of people, as spreadsheets write it: with a comma, a
-// semicolon or a tab between columns. All that is wrong with it comes in one error,
-// a line each.
-func readPeople(path string, now time.Time) ([]person, error) {
+// ReadPeople reads a CSV file of people, as spreadsheets write it: with a comma, a
+// semicolon or a tab between columns. wrong is all that is wrong with it, a line each;
+// all are those whose names are right, even then, so that the rest of what is known of
+// them can be judged at once (ManyRequest.Check). err says that it can't be read.
+func ReadPeople(path string, now time.Time) (all []NewPerson, wrong []string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, nil, err
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxPeopleFile+1))
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
+		return nil, nil, err
 	}
-	all, wrong := parsePeople(string(b), now)
-	if len(wrong) == 0 {
-		return all, nil
-	}
+	all, wrong = parsePeople(string(b), now)
 	for i := range wrong {
 		wrong[i] = path + wrong[i]
 	}
-	if more := len(wrong) - mostWrong; more > 0 {
-		wrong = append(wrong[:mostWrong], fmt.Sprintf("and %d more", more))
-	}
-	return nil, failf(exitUsage, "nobody was added:\n%s", strings.Join(wrong, "\n"))
+	return all, wrong, nil
 }
 
-// parsePeople is readPeople for the text; each problem begins with ":LINE: ".
-func parsePeople(text string, now time.Time) (all []person, wrong []string) {
+// parsePeople is ReadPeople for the text; each problem begins with ":LINE: ".
+func parsePeople(text string, now time.Time) (all []NewPerson, wrong []string) {
 	say := func(line int, format string, args ...any) {
 		wrong = append(wrong, fmt.Sprintf(":%d: ", line)+fmt.Sprintf(format, args...))
 	}
@@ -116,14 +102,16 @@ func parsePeople(text string, now time.Time) (all []person, wrong []string) {
 			continue
 		}
 		p, why := onePerson(columns, record, now)
-		if why == "" {
-			if at, twice := lines[p.name]; twice {
-				why = fmt.Sprintf("%s is on line %d already", p.name, at)
-			}
-			lines[p.name] = line
+		named := policy.ValidUser(p.Name) == nil
+		if at, twice := lines[p.Name]; twice && named {
+			why, named = append(why, fmt.Sprintf("%s is on line %d already", p.Name, at)), false
+		} else {
+			lines[p.Name] = line
 		}
-		if why != "" {
-			say(line, "%s", why)
+		for _, w := range why {
+			say(line, "%s", w)
+		}
+		if !named {
 			continue
 		}
 		if all = append(all, p); len(all) > maxPeople {
@@ -145,7 +133,7 @@ func header(record []string, say func(string, ...any)) []string {
 		c = strings.ToLower(c)
 		switch {
 		case !slices.Contains(peopleColumns, c):
-			say("there is no column %s; the first line names them: %s", plain.Quote(c), strings.Join(peopleColumns, ","))
+			say("there is no column %s; the first line names them: %s", plain.Said(c), strings.Join(peopleColumns, ","))
 			ok = false
 		case slices.Contains(columns, c):
 			say("the column %s is there twice", c)
@@ -163,30 +151,52 @@ func header(record []string, say func(string, ...any)) []string {
 	return columns
 }
 
-func onePerson(columns, record []string, now time.Time) (p person, wrong string) {
+// onePerson reads one line, and says all that is wrong with it.
+func onePerson(columns, record []string, now time.Time) (p NewPerson, wrong []string) {
 	for i, c := range columns {
 		v := record[i]
 		switch c {
 		case "name":
-			p.name = v
+			p.Name = v
 			if err := policy.ValidUser(v); err != nil {
-				return p, fmt.Sprintf("%s: %v", plain.Quote(v), err)
+				wrong = append(wrong, fmt.Sprintf("%s: %v", plain.Said(v), err))
 			}
 		case "lab":
-			p.lab = v
+			p.Lab = v
 		case "phone":
-			p.phone = strings.NewReplacer(" ", "", "-", "").Replace(v)
+			p.Phone = strings.NewReplacer(" ", "", "-", "").Replace(v)
 		case "realm":
-			p.realm = v
+			p.Realm = v
 		case "end":
 			if v == "" {
 				continue
 			}
 			var err error
-			if p.ends, err = readEnd(v, now); err != nil {
-				return p, err.Error()
+			if p.Ends, err = ParseEnd(v, now); err != nil {
+				wrong = append(wrong, err.Error())
 			}
 		}
 	}
-	return p, ""
+	return p, wrong
+}
+
+// ErrPast is what ParseEnd returns for a moment that is over.
+var ErrPast = errors.New("is in the past")
+
+// ParseEnd reads an account's last moment: a day, which counts whole, a moment, or
+// never, the zero time.
+func ParseEnd(text string, now time.Time) (time.Time, error) {
+	if text == "never" {
+		return time.Time{}, nil
+	}
+	ends, err := time.Parse(time.DateOnly, text)
+	if err == nil {
+		ends = ends.AddDate(0, 0, 1).Add(-time.Second)
+	} else if ends, err = time.Parse(time.RFC3339, text); err != nil {
+		return time.Time{}, fmt.Errorf("%s is no date: write it as 2027-06-30, as 2027-06-30T12:00:00Z, or never", plain.Said(text))
+	}
+	if !ends.After(now) {
+		return time.Time{}, fmt.Errorf("%s %w", text, ErrPast)
+	}
+	return ends, nil
 }
