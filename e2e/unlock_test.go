@@ -36,7 +36,7 @@ func TestOperatorsUnlock(t *testing.T) {
 	says(s.mustEntry("user", "show", "alice", "--json"), `"source_locks":[{"source":"`+cafe+`","failures":9,"until":"`, `"waiting":[]`)
 	says(s.entry("doctor", "alice").Stdout, "problem: locked from "+cafe+" until 20", ": entry user unlock alice\n")
 	// Another address than hers leaves hers locked.
-	says(s.mustEntry("user", "unlock", "alice", "--source", source(8)), "alice: there was no lock to lift\n")
+	says(s.mustEntry("user", "unlock", "alice", "--source", source(8)), "alice: there was no lock to lift, neither the account's nor one from "+source(8)+"\n")
 	if r := s.entry("user", "unlock", "alice", "--source", "cafe"); r.Code != 2 || !strings.Contains(r.Stderr, "such as 192.0.2.7") {
 		t.Errorf("%s", r)
 	}

@@ -99,6 +99,8 @@ func (a *Server) now() time.Time {
 // Did is what an operation says that it did, a clause each.
 type Did struct {
 	Did []string `json:"did"`
+	// Still is what keeps the user out that it doesn't end.
+	Still []string `json:"still,omitempty"`
 }
 
 // unlockUser lifts the locks of a user: their own, and those of their name from
@@ -117,18 +119,25 @@ func (a *Server) unlockUser(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, &Error{http.StatusBadRequest, "--source wants the address that the user comes from, such as 192.0.2.7"}
 		}
-		did, err := a.Auth.Unlock(r.Context(), name, []netip.Addr{from}, true)
-		return Did{did}, err
+		return a.unlocked(r.Context(), name, []netip.Addr{from}, true)
 	}
 	sources, err := a.failed(r.Context(), name, func(Trouble) {})
 	if err != nil {
 		return nil, err
 	}
-	did, err := a.Auth.Unlock(r.Context(), name, sources, false)
-	return Did{did}, err
+	return a.unlocked(r.Context(), name, sources, false)
+}
+
+func (a *Server) unlocked(ctx context.Context, name string, sources []netip.Addr, whole bool) (any, error) {
+	did, err := a.Auth.Unlock(ctx, name, sources, whole)
+	if err != nil {
+		return nil, err
+	}
+	still, err := a.Auth.StillBarred(ctx, name)
+	return Did{did, still}, err
 }
 
 func (a *Server) enableUser(r *http.Request) (any, error) {
 	did, err := a.Auth.Enabled(r.Context(), r.PathValue("name"))
-	return Did{did}, err
+	return Did{Did: did}, err
 }

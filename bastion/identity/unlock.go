@@ -154,19 +154,42 @@ func (a Operators) Enabled(ctx context.Context, name string) (did []string, err 
 	if len(did) == 0 {
 		did = append(did, "nothing was to be done: the account was neither disabled, expired nor locked")
 	}
+	if u.Disabled && u.TemporaryExpires.IsZero() && u.PassphraseSet.IsZero() && !u.MustChange && u.Realm == "" {
+		did = append(did, "still, it has no passphrase; entry user reset "+name+" gives a temporary one")
+	}
+	return append(did, a.barredStill(u)...), nil
+}
+
+// StillBarred says what keeps the owner of an account out that no unlocking ends, in
+// sentences without a full stop.
+func (a Operators) StillBarred(ctx context.Context, name string) ([]string, error) {
+	u, err := a.User(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var still []string
+	switch {
+	case u.Disabled:
+		still = append(still, "the account is disabled, which unlock leaves: entry user enable "+name)
+	case !u.InactiveAfter.IsZero() && !a.now().Before(u.InactiveAfter):
+		still = append(still, "the account has expired unused, which unlock leaves: entry user enable "+name)
+	}
+	return append(still, a.barredStill(u)...), nil
+}
+
+// barredStill is what neither unlocking nor enabling ends.
+func (a Operators) barredStill(u UserInfo) (did []string) {
+	name, now := u.Name, a.now()
 	if !u.Ends.IsZero() && !now.Before(u.Ends) {
 		did = append(did, "still, the account has ended on "+plain.Minute(u.Ends)+"; entry user end "+name+" changes that")
 	}
 	if !u.TemporaryExpires.IsZero() && !now.Before(u.TemporaryExpires) {
 		did = append(did, "still, its temporary passphrase has expired on "+plain.Minute(u.TemporaryExpires)+"; entry user reset "+name+" makes a new one")
 	}
-	if u.Disabled && u.TemporaryExpires.IsZero() && u.PassphraseSet.IsZero() && !u.MustChange && u.Realm == "" {
-		did = append(did, "still, it has no passphrase; entry user reset "+name+" gives a temporary one")
-	}
 	for _, k := range u.Keys {
 		if !k.Suspended.IsZero() {
 			did = append(did, "still, the key "+k.Fingerprint+" is suspended; its owner enables it, by another factor")
 		}
 	}
-	return did, nil
+	return did
 }

@@ -12,7 +12,6 @@ import (
 
 	"entry/audit/plain"
 	"entry/bastion/admin"
-	"entry/bastion/identity"
 	"entry/configs"
 )
 
@@ -31,7 +30,7 @@ another factor.`,
 		Example: "  entry user unlock alice\n  entry user unlock alice --source 192.0.2.7",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return doAndSay(cmd, args[0], "/unlock", map[string]string{"source": source}, "there was no lock to lift")
+			return doAndSay(cmd, args[0], "/unlock", map[string]string{"source": source}, map[bool]string{true: "there was no lock to lift", false: "there was no lock to lift, neither the account's nor one from " + source}[source == ""])
 		},
 	}
 	cmd.Flags().StringVar(&source, "source", "", "the `ADDRESS` that the user comes from")
@@ -64,12 +63,8 @@ func doAndSay(cmd *cobra.Command, user, suffix string, in any, nothing string) e
 		}
 		if len(out.Did) == 0 {
 			out.Did = []string{nothing}
-			var u identity.UserInfo
-			if err := o.call(cmd.Context(), http.MethodGet, path, nil, &u); err == nil && u.Disabled {
-				out.Did = append(out.Did, "the account is disabled, which unlock leaves: entry user enable "+user)
-			}
 		}
-		for _, did := range out.Did {
+		for _, did := range append(out.Did, out.Still...) {
 			fmt.Printf("%s: %s\n", user, did)
 		}
 		return nil
