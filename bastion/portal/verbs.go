@@ -85,6 +85,17 @@ func (v *visit) do(ctx context.Context, d *desk, args []string) uint32 {
 	return exitUsage
 }
 
+// otherwise are the commands by what people call them who look for one.
+var otherwise = map[string]string{
+	"device": "enroll", "devices": "enroll", "authenticator": "enroll", "authenticators": "enroll", "enrol": "enroll", "enrolment": "enroll", "otp": "enroll", "totp": "enroll", "2fa": "enroll", "mfa": "enroll",
+	"passphrase": "passwd", "password": "passwd",
+	"key": "keys", "publickey": "keys", "ssh-keys": "keys",
+	"codes": "recovery", "backup": "recovery",
+	"status": "doctor", "health": "doctor", "check": "doctor", "whoami": "doctor", "logins": "doctor", "lock": "doctor", "locks": "doctor", "account": "doctor",
+	"where": "targets", "hosts": "targets", "host": "targets", "machines": "targets", "servers": "targets", "labs": "targets", "ls": "targets", "list": "targets",
+	"history": "sessions", "recordings": "sessions", "sms": "phone", "number": "phone", "approvals": "approve", "putty": "config", "known_hosts": "config",
+}
+
 // unknown says that there is no command of that name, and what may have been meant: a
 // machine, or another command.
 func (v *visit) unknown(d *desk, name string) {
@@ -98,7 +109,11 @@ func (v *visit) unknown(d *desk, name string) {
 	for _, known := range verbs() {
 		names = append(names, known.name)
 	}
-	if near := strict.Nearest(name, names); near != "" {
+	near := otherwise[strings.ToLower(name)]
+	if near == "" {
+		near = strict.Nearest(name, names)
+	}
+	if near != "" {
 		d.errs.printf("entry: no such command; did you mean %s? All: %s", v.says(d, near), v.says(d, "help"))
 		return
 	}
