@@ -133,6 +133,10 @@ func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer strin
 	return true, nil
 }
 
+// clockAdvice is what everybody reads whose tries are over, whatever was wrong: the
+// commonest reason for a code that isn't accepted tells nothing about this one.
+const clockAdvice = "An app's codes change every 30 seconds: see that your phone sets its clock by itself."
+
 // driftText diagnoses a clock that is ahead of entry's.
 func driftText(drift time.Duration) string {
 	way := "ahead"

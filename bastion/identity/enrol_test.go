@@ -248,11 +248,14 @@ func TestRecoveryCode(t *testing.T) {
 	}
 }
 
+// TestRecoveryCodeIsUsedOnce: it is spent by the login that it lets in, also where
+// nothing is enrolled then; that is said, and why.
 func TestRecoveryCodeIsUsedOnce(t *testing.T) {
 	w := newWorld(t)
 	u := w.enrolled("alice")
 	code := u.recovery[0]
-	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, code}, round{"\n…", ""})
+	_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, code},
+		round{"\nYour recovery code was right, and is used up now (9 left). As your\nauthenticator may be gone, enrol a new one: its first code ends the old one.\n…", ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, code}, round{noPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)

@@ -29,7 +29,7 @@ func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask
 			if d.verdict == "" {
 				d.verdict = "Nothing was typed. "
 			}
-			d.notice(ctx, d.verdict+"That was the last try on this connection: connect again, which may be at once, or ask "+d.a.contact+".")
+			d.notice(ctx, d.verdict+"That was the last try on this connection: connect again, which may be at once, or ask "+d.a.contact+". "+clockAdvice)
 			return Identity{}, ErrExhausted
 		}
 		// What is locked still gets the prompts, so that neither names nor those who

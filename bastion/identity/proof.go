@@ -63,7 +63,7 @@ func (a SelfService) Fresh(ctx context.Context, id Identity, at Attempt, ask Ask
 			return Proof{}, d.end(ctx, err)
 		}
 	}
-	d.notice(ctx, d.verdict+"That was the last try.")
+	d.notice(ctx, d.verdict+"That was the last try. "+clockAdvice)
 	return Proof{}, ErrRefused
 }
 

@@ -53,7 +53,7 @@ func TestFreshCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const back = " That was the last try. Press Enter to go back to entry: "
+	const back = " That was the last try. An app's codes change every 30 seconds: see that your phone sets its clock by itself. Press Enter to go back to entry: "
 	mark := w.log.Mark()
 	_, err = w.prove(id, round{askCode, code},
 		round{"Code already used, wait for the next one. " + askCode, u.wrongCode()},

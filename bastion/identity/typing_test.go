@@ -226,7 +226,7 @@ func TestHabitIsNotShown(t *testing.T) {
 	}
 	mark := w.log.Mark()
 	const noCode = "That is no code: a one-time code has six digits. "
-	s = &shown{script: script{t: t, rounds: []round{{askCode, good}, {noCode + askCode, good}, {noCode + askCode, "12345"}, {noCode + "That was the last try. Press Enter to go back to entry: ", good}}}}
+	s = &shown{script: script{t: t, rounds: []round{{askCode, good}, {noCode + askCode, good}, {noCode + askCode, "12345"}, {noCode + "That was the last try. An app's codes change every 30 seconds: see that your phone sets its clock by itself. Press Enter to go back to entry: ", good}}}}
 	if _, err := w.a.Fresh(t.Context(), id, attempt("carol"), s); !errors.Is(err, identity.ErrRefused) || !slices.Equal(s.hidden, s.seen) {
 		t.Errorf("%v; hidden: %q of %q", err, s.hidden, s.seen)
 	}
