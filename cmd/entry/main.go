@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -27,7 +28,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	cmd := rootCmd()
 	cmd.SetArgs(args)
-	err := cmd.Execute()
+	err := perform(cmd)
 	if err == nil {
 		return exitOK
 	}
@@ -36,6 +37,22 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "hint: %s\n", hint)
 	}
 	return exitCode(err)
+}
+
+// perform runs cmd. Where help is asked for on a verb that isn't there, it says so, as
+// it does without --help; cobra shows the help of what is above it.
+func perform(cmd *cobra.Command) error {
+	var unknown error
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if names := c.Flags().Args(); c.HasSubCommands() && len(names) > 0 {
+			unknown = c.ValidateArgs(names)
+		}
+		if unknown == nil {
+			help(c, args)
+		}
+	})
+	return cmp.Or(cmd.Execute(), unknown)
 }
 
 func rootCmd() *cobra.Command {
@@ -75,6 +92,17 @@ file that holds none 2. sessions grep has the codes of grep.`,
 		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(verbs()...)
+	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Short: "Help about any verb",
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err == nil && found.HasSubCommands() {
+				err = found.ValidateArgs(rest)
+			}
+			if err != nil {
+				return err
+			}
+			return found.Help()
+		}})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }
