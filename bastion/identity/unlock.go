@@ -127,9 +127,6 @@ func lifted(u UserInfo) (did []string) {
 	case u.WrongCodes > 0:
 		did = append(did, "forgot "+plain.Count(u.WrongCodes, "wrong code")+" behind the passphrase")
 	}
-	if u.WrongUnseen > 0 {
-		did = append(did, "forgot "+plain.Count(u.WrongUnseen, "wrong code")+" that came while the server was too busy to tell what they were behind")
-	}
 	return did
 }
 
@@ -151,6 +148,9 @@ func (a Operators) Enabled(ctx context.Context, name string) (did []string, err 
 		did = append(did, "ended its expiry for disuse, which began on "+plain.Minute(u.InactiveAfter))
 	}
 	did = append(did, lifted(u)...)
+	if u.WrongUnseen > 0 { // which an unlocking forgets without a word: nobody knows whether it is a lock
+		did = append(did, "forgot "+plain.Count(u.WrongUnseen, "wrong code")+" that came while the server was too busy to tell what they were behind")
+	}
 	if len(did) == 0 {
 		did = append(did, "nothing was to be done: the account was neither disabled, expired nor locked")
 	}
