@@ -27,7 +27,7 @@ func TestOperatorsDoctor(t *testing.T) {
 		strings.Replace(recordAll(), "where: {labs: [tinker]}", "where: {targets: [home.tinker, moved.tinker, asleep.tinker]}\n    from: [127.0.0.0/8]", 1))
 	s.serve()
 	alice := s.enrolled("alice")
-	alice.mistakes("not it", "000000", "", "")
+	alice.mistakes("not it", "000000", "nor that", "000000", "", "")
 	if c, err := s.dial(alice); err == nil {
 		c.Close()
 		t.Fatal("let in")
@@ -36,12 +36,14 @@ func TestOperatorsDoctor(t *testing.T) {
 	r := s.entry("doctor", "alice", "--from", "127.0.0.1")
 	for _, want := range []string{
 		"account: active, last login 20",
+		" from 127.0.0.1 with temporary+enrolment\n",
 		"login.failed: wrong-code from 127.0.0.1:",
+		"; 2 times since 20",
 		"targets, from 127.0.0.1:",
 		"home.tinker: opens by rule all (tinker.yaml:",
 		"it answers with its host key",
 		"vault.tinker: denied: no rule allows alice on vault.tinker (default deny)",
-		"asleep.tinker: problem: it does not answer: ",
+		"asleep.tinker: problem: it does not answer: connection refused\n",
 		"moved.tinker: problem: host key of moved.tinker is ",
 	} {
 		if !strings.Contains(r.Stdout, want) {

@@ -35,6 +35,9 @@ func TestOperatorsUnlock(t *testing.T) {
 	says(s.mustEntry("user", "show", "alice"), "failed logins   ", " from "+cafe+":", "source          "+cafe+": locked for this user until 20", ", after 9 failed logins\n")
 	says(s.mustEntry("user", "show", "alice", "--json"), `"source_locks":[{"source":"`+cafe+`","failures":9,"until":"`, `"waiting":[]`)
 	says(s.entry("doctor", "alice").Stdout, "problem: locked from "+cafe+" until 20", ": entry user unlock alice\n")
+	if r := s.entry("doctor", "alice", "--from", source(8)); !strings.Contains(r.Stdout, "note: locked from "+cafe+", which is elsewhere, until 20") || strings.Contains(r.Stdout, "problem: locked") {
+		t.Errorf("%s", r)
+	}
 	// Another address than hers leaves hers locked.
 	says(s.mustEntry("user", "unlock", "alice", "--source", source(8)), "alice: there was no lock to lift, neither the account's nor one from "+source(8)+"\n")
 	if r := s.entry("user", "unlock", "alice", "--source", "cafe"); r.Code != 2 || !strings.Contains(r.Stderr, "such as 192.0.2.7") {

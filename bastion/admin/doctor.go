@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -36,8 +37,12 @@ type Diagnosis struct {
 	// named: then rules about networks may show as refusals.
 	From    string    `json:"from,omitempty"`
 	Trouble []Trouble `json:"trouble"` // of the user's, newest first
-	// Locks are those of addresses where logins of the user's failed lately, and of From.
-	Locks []identity.SourceLock `json:"source_locks"`
+	// Good is the newest login, nil if none is known.
+	Good *identity.LoginInfo `json:"last_good_login,omitempty"`
+	// Locks are those of From, or, where none was named, of addresses where logins of the
+	// user's failed lately; with From those stand in nobody's way and are Elsewhere.
+	Locks     []identity.SourceLock `json:"source_locks"`
+	Elsewhere []identity.SourceLock `json:"source_locks_elsewhere,omitempty"`
 	// LeftOut are the names of variables that the newest program of the user's didn't
 	// get, because no rule lists them under env; "" for none.
 	LeftOut string               `json:"left_out,omitempty"`
@@ -54,6 +59,11 @@ type Trouble struct {
 	Reason string    `json:"reason"`
 	Detail string    `json:"detail,omitempty"`
 	Ref    string    `json:"ref,omitempty"`
+	// Times is how often the same came about, Since when first, as far as the log was
+	// read, and Addresses from how many. The rest is of the newest.
+	Times     int       `json:"times,omitempty"`
+	Since     time.Time `json:"since,omitzero"`
+	Addresses int       `json:"addresses,omitempty"`
 }
 
 // Place is one target of the user's.
@@ -103,10 +113,17 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if who.Source.IsValid() {
-		sources = append(sources, who.Source)
-	}
 	if d.Locks, err = a.Auth.SourceLocks(ctx, u.Name, sources); err != nil {
+		return nil, err
+	}
+	if who.Source.IsValid() {
+		elsewhere := d.Locks
+		if d.Locks, err = a.Auth.SourceLocks(ctx, u.Name, []netip.Addr{who.Source}); err != nil {
+			return nil, err
+		}
+		d.Elsewhere = slices.DeleteFunc(elsewhere, func(l identity.SourceLock) bool { return slices.Contains(d.Locks, l) })
+	}
+	if d.Good, err = a.Auth.LastLogin(ctx, u.Name); err != nil {
 		return nil, err
 	}
 	if p != nil {
@@ -137,7 +154,33 @@ func (a *Server) trouble(ctx context.Context, user string) (all []Trouble, leftO
 		}
 	}
 	slices.Reverse(all)
+	all = grouped(all)
 	return all[:min(len(all), mostTrouble)], leftOut, nil
+}
+
+// grouped is what went wrong, newest first, with what is the same but for when and from
+// where as one.
+func grouped(all []Trouble) []Trouble {
+	type sort struct{ kind, target, reason, detail string }
+	at, from := map[sort]int{}, map[sort]map[string]bool{}
+	out := []Trouble{}
+	for _, t := range all {
+		k := sort{t.Type, t.Target, t.Reason, t.Detail}
+		if _, again := at[k]; !again {
+			at[k], from[k] = len(out), map[string]bool{}
+			out = append(out, t)
+		}
+		g := &out[at[k]]
+		g.Times++
+		g.Since = t.Time
+		address, _, err := net.SplitHostPort(t.Source)
+		if err != nil {
+			address = t.Source
+		}
+		from[k][address] = true
+		g.Addresses = len(from[k])
+	}
+	return out
 }
 
 // places tells of each place whether it opens, and whether the machine answers.

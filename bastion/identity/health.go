@@ -71,6 +71,22 @@ func (a SelfService) Health(ctx context.Context, id Identity) (Health, error) {
 	return h, nil
 }
 
+// LastLogin is the newest login of an account, nil if none is known.
+func (a Operators) LastLogin(ctx context.Context, name string) (*LoginInfo, error) {
+	acct, err := a.account(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("show user %s: %w", name, err)
+	}
+	all, err := a.store.LastLogins(ctx, acct.ID)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: read logins: %w", ErrUnavailable, err)
+	case len(all) == 0:
+		return nil, nil
+	}
+	return &all[0], nil
+}
+
 // Sources returns the last login from each address since then, of any account,
 // as far as they are kept (20 an account).
 func (a *Authenticator) Sources(ctx context.Context, since time.Time) ([]LoginInfo, error) {

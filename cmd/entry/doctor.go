@@ -25,13 +25,15 @@ func doctorCmd() *cobra.Command {
 		Short: "Show what stands in a user's way",
 		Long: `Show in one screen how a user's account stands, what went wrong for them lately,
 what they may reach now and why not, and whether those machines answer with the
-host key on record.
+host key on record. The same failure is one line, with how often it came and from
+how many addresses.
 
 Rules about networks are judged for the address that --from names; without it
 they may show as refusals. What only a login tells (a directory's groups) isn't
 known here. Targets are tried only while a server runs, from where it runs; no
-login is made. Exit status 1 says that something stands in the way, 3 that only the
-policy does: no target opens.`,
+login is made. Exit status 1 says that something stands in the way: of logins, of
+which locks elsewhere are no part once --from says where, or at a target that policy
+opens. 3 says that only the policy does: no target opens.`,
 		Example: "  entry doctor alice\n  entry doctor alice --from 192.0.2.7",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -77,7 +79,11 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 	case !d.Fit:
 		problem("the account: %s", state)
 	default:
-		say("account: %s, last login %s", state, plain.Moment(u.LastLogin))
+		how := ""
+		if d.Good != nil {
+			how = fmt.Sprintf(" from %s with %s", d.Good.Source, d.Good.Method)
+		}
+		say("account: %s, last login %s%s", state, plain.Moment(u.LastLogin), how)
 	}
 	if len(u.Authenticators) == 0 && !u.CodeBySMS && u.TemporaryExpires.IsZero() {
 		problem("no authenticator and no temporary passphrase: entry user reset %s", u.Name)
@@ -100,6 +106,11 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 			problem("locked from %s until %s: entry user unlock %s", l.Source, plain.Moment(l.Until), u.Name)
 		}
 	}
+	for _, l := range d.Elsewhere {
+		if !l.Until.IsZero() {
+			say("note: locked from %s, which is elsewhere, until %s", l.Source, plain.Moment(l.Until))
+		}
+	}
 	for _, s := range d.Live {
 		say("live: %s since %s, from %s, ID %s", s.Target, plain.Moment(s.Started), s.Source, s.ID)
 	}
@@ -112,6 +123,12 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 			if x[1] != "" {
 				line += x[0] + plain.Line(x[1])
 			}
+		}
+		if t.Times > 1 {
+			line += fmt.Sprintf("; %d times since %s", t.Times, plain.Moment(t.Since))
+		}
+		if t.Addresses > 1 {
+			line += fmt.Sprintf(", from %d addresses", t.Addresses)
 		}
 		say("%s", line)
 	}
