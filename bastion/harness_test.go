@@ -27,6 +27,7 @@ import (
 	"entry/e2e/testkit/logbook"
 	"entry/e2e/testkit/policies"
 	"entry/session/recording"
+	"entry/session/recording/auditors"
 	"entry/session/recording/spool"
 )
 
@@ -119,8 +120,8 @@ func newSite(t *testing.T, o options) *site {
 			t.Error(err)
 		}
 	})
-	_, recipient, err := recording.GenerateIdentity()
-	auditors := testkit.Must(recording.ParseRecipients(strings.NewReader(testkit.Must(recipient, err)(t))))(t)
+	_, recipient, err := auditors.Generate()
+	readers := auditors.Recipients(testkit.Must(auditors.Parse(strings.NewReader(testkit.Must(recipient, err)(t))))(t))
 
 	s.home = startMachine(t, s)
 	text := usual
@@ -133,7 +134,7 @@ func newSite(t *testing.T, o options) *site {
 	bo := bastion.Options{
 		Config: cfg,
 		Policy: policies.Parse(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool, Usage: s.store, Book: s.store, Orders: s.store,
-		Auditors: func(string) []age.Recipient { return auditors },
+		Auditors: func(string) []age.Recipient { return readers },
 		HostKeys: s.hosts, UserCA: s.userCA, Log: zap.NewNop(), Now: s.clock.Now,
 	}
 	if o.options != nil {

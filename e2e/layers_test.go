@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"audit/plain", "audit/names", "audit/room"},
 	{"audit/refusal", "audit/segment", "policy/strict", "policy/pubkey", "policy/ldapmatch", "session/group"},
 	{"policy", "audit", "session/recording", "bastion/identity/secret", "configs"},
-	{"session/fastconn", "session/transfer", "session/recording/spool", "session/recording/screen",
+	{"session/fastconn", "session/transfer", "session/recording/spool", "session/recording/screen", "session/recording/auditors",
 		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "policy/compare"},
 	{"session", "session/recording/play", "bastion/access", "bastion/identity/takeover", "audit/evidence"},
 	{"bastion/admin", "bastion/portal", "bastion/store", "session/recording/find", "audit/witness"},

@@ -14,6 +14,7 @@ import (
 	"entry/bastion/ca"
 	"entry/configs"
 	"entry/session/recording"
+	"entry/session/recording/auditors"
 )
 
 // DefaultOrigin is what an audit log is called where nothing else is said.
@@ -42,7 +43,7 @@ func Init(dir, listen, origin string) error {
 	if _, err := ca.GenerateFile(filepath.Join(dir, "keys", "user_ca"), "entry user CA"); err != nil {
 		return alreadyThere(err)
 	}
-	identity, recipient, err := recording.GenerateIdentity()
+	identity, recipient, err := auditors.Generate()
 	if err != nil {
 		return err
 	}

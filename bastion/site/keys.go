@@ -4,7 +4,7 @@ package site
 
 import (
 	"fmt"
-	"os"
+	"sync/atomic"
 
 	"filippo.io/age"
 
@@ -13,23 +13,16 @@ import (
 	"entry/configs"
 	"entry/policy"
 	"entry/policy/pubkey"
-	"entry/session/recording"
 )
 
 // keys are the server's keys and its auditors'.
 type keys struct {
 	*ca.Keys
-	auditors []age.Recipient
-	labs     map[string][]age.Recipient
+	readers atomic.Pointer[readers]
 }
 
 // auditorsOf are who may read a lab's recordings.
-func (k *keys) auditorsOf(lab string) []age.Recipient {
-	if r, ok := k.labs[lab]; ok {
-		return r
-	}
-	return k.auditors
-}
+func (k *keys) auditorsOf(lab string) []age.Recipient { return k.readers.Load().of(lab) }
 
 // loadKeys opens every key that cfg names and refuses one that has two roles.
 func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
@@ -51,26 +44,14 @@ func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
 			roles = append(roles, ca.Role{Name: "host CA of targets", Key: key})
 		}
 	}
-	k := &keys{labs: map[string][]age.Recipient{}}
+	k := &keys{}
 	if k.Keys, err = ca.Open(cfg.Keys, roles...); err != nil {
 		return nil, err
 	}
-	if k.auditors, err = recipients(cfg.Recording.Auditors); err != nil {
-		return nil, fmt.Errorf("recording.auditors: %w", err)
-	}
-	for lab, file := range cfg.Recording.Labs {
-		if k.labs[lab], err = recipients(file); err != nil {
-			return nil, fmt.Errorf("recording.labs.%s: %w", lab, err)
-		}
-	}
-	return k, nil
-}
-
-func recipients(file string) ([]age.Recipient, error) {
-	f, err := os.Open(file)
+	all, err := loadReaders(&cfg.Recording)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return recording.ParseRecipients(f)
+	k.readers.Store(all)
+	return k, nil
 }

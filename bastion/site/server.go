@@ -55,6 +55,7 @@ type Server struct {
 	serving []<-chan struct{} // each closed when a listener or the admin socket answers no more
 
 	policies *admin.Policies
+	keys     *keys
 }
 
 // readPolicy reads the policy files, and entry.yaml for where they are. What
@@ -94,7 +95,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, cfg: cfg, log: log}
+	s := &Server{o: o, cfg: cfg, log: log, keys: k}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -238,13 +239,19 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 			return fmt.Errorf("recordings: %w", s.spool.Err())
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.policies.Reload(Self(ctx))
+				s.reload(Self(ctx))
 				continue
 			}
 			s.drain(sig.String(), signals)
 			return nil
 		}
 	}
+}
+
+// reload reads anew what SIGHUP is for: the policy, and the auditors' keys.
+func (s *Server) reload(ctx context.Context) {
+	s.policies.Reload(ctx)
+	s.reloadReaders(ctx)
 }
 
 // lookEvery is how often the database's files are looked for; the log and the
@@ -306,7 +313,7 @@ func (s *Server) drain(why string, signals <-chan os.Signal) {
 			return
 		case sig := <-signals:
 			if sig == syscall.SIGHUP {
-				s.policies.Reload(Self(context.Background()))
+				s.reload(Self(context.Background()))
 				continue
 			}
 			s.log.Info("told again to end; ending live sessions", zap.String("why", sig.String()))

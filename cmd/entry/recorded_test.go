@@ -17,6 +17,7 @@ import (
 	"entry/audit"
 	"entry/bastion/site"
 	"entry/session/recording"
+	"entry/session/recording/auditors"
 	"entry/session/recording/spool"
 )
 
@@ -45,11 +46,11 @@ func makeRecorded(dir string, start time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	to, err := recording.ParseRecipients(strings.NewReader(string(pub)))
+	all, err := auditors.Parse(strings.NewReader(string(pub)))
 	if err != nil {
 		return err
 	}
-	if err := recordBoth(log, filepath.Join(dir, "spool"), to, start); err != nil {
+	if err := recordBoth(log, filepath.Join(dir, "spool"), auditors.Recipients(all), start); err != nil {
 		return err
 	}
 	_, err = spool.Recover(filepath.Join(dir, "spool"), func(a recording.Aborted) error {

@@ -12,14 +12,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
+	"entry/session/recording/auditors"
 )
 
 func sessionsCmd() *cobra.Command {
@@ -248,15 +251,33 @@ func identities(cmd *cobra.Command) ([]age.Identity, error) {
 		return nil, hinted(failf(exitUsage, "the auditor's identity %s can't be read: %w", path, why), "name the file with --identity KEYFILE, or run this as who may read it")
 	}
 	defer func() { _ = f.Close() }() // only read
-	ids, err := recording.ParseIdentities(f)
+	ids, err := auditors.ParseIdentities(f, askPassphrase(path))
+	if errors.Is(err, auditors.ErrPassphrase) {
+		return nil, hinted(failf(exitUsage, "%s: %w", path, err), "run this at a terminal")
+	}
 	if err != nil {
 		return nil, failf(exitUsage, "%s: %w", path, err)
 	}
 	return ids, nil
 }
 
+// askPassphrase asks at the terminal for the passphrase of an auditor's SSH key, once; nil
+// without a terminal.
+func askPassphrase(path string) func() ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil
+	}
+	return sync.OnceValues(func() ([]byte, error) {
+		defer func() { _ = tty.Close() }()                              // only read
+		_, _ = fmt.Fprintf(tty, "passphrase of %s: ", plain.Word(path)) // what is asked for is known without it
+		defer func() { _, _ = fmt.Fprintln(tty) }()
+		return term.ReadPassword(int(tty.Fd()))
+	})
+}
+
 func identityFlag(cmd *cobra.Command) {
-	cmd.Flags().String("identity", "", "an auditor's age identity (`KEYFILE`)")
+	cmd.Flags().String("identity", "", "an auditor's secret key (`KEYFILE`): age's, or an ssh-ed25519 one")
 }
 
 // sealedError gives what recording says about reading its exit code and hint.

@@ -15,7 +15,7 @@ import (
 	"entry/audit/evidence"
 	"entry/bastion/site"
 	"entry/e2e/testkit"
-	"entry/session/recording"
+	"entry/session/recording/auditors"
 	"entry/session/recording/spool"
 )
 
@@ -178,7 +178,7 @@ func TestSessionsPlay(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d: %s", name, code, tc.want, errs)
 		}
 	}
-	stranger, _, err := recording.GenerateIdentity()
+	stranger, _, err := auditors.Generate()
 	testkit.Check(t, err)
 	file := filepath.Join(r.dir, "stranger")
 	testkit.Check(t, os.WriteFile(file, []byte(stranger+"\n"), 0o600))

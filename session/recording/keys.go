@@ -39,37 +39,6 @@ var (
 	ErrShredded = errors.New("the recording's key was removed")
 )
 
-// ParseRecipients reads auditors' public keys, one a line, as age-keygen -y
-// prints them. Empty lines and lines starting with # are skipped.
-func ParseRecipients(r io.Reader) ([]age.Recipient, error) {
-	to, err := age.ParseRecipients(io.LimitReader(r, maxKeyFile))
-	if err != nil {
-		return nil, fmt.Errorf("read auditors' public keys: %w", err)
-	}
-	return to, nil
-}
-
-// ParseIdentities reads auditors' secret keys, one a line, as age-keygen
-// writes them.
-func ParseIdentities(r io.Reader) ([]age.Identity, error) {
-	ids, err := age.ParseIdentities(io.LimitReader(r, maxKeyFile))
-	if err != nil {
-		// age quotes the line that it can't read, which may be most of a key.
-		return nil, errors.New("read auditor identity: not an age identity file (AGE-SECRET-KEY-…)")
-	}
-	return ids, nil
-}
-
-// GenerateIdentity makes a key pair for an auditor. The identity is the
-// secret; the recipient goes into the configuration. Stock age reads both.
-func GenerateIdentity() (identity, recipient string, err error) {
-	k, err := age.GenerateX25519Identity()
-	if err != nil {
-		return "", "", fmt.Errorf("generate auditor key: %w", err)
-	}
-	return k.String(), k.Recipient().String(), nil
-}
-
 // newKey makes a recording's key.
 func newKey() []byte {
 	k := make([]byte, keySize)

@@ -272,7 +272,7 @@ func FuzzRead(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	ids, err := ParseIdentities(bytes.NewReader(key))
+	ids, err := age.ParseIdentities(bytes.NewReader(key))
 	if err != nil {
 		f.Fatal(err)
 	}

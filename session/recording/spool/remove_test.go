@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"entry/session/recording"
+	"entry/session/recording/auditors"
 )
 
 func TestRemove(t *testing.T) {
@@ -21,17 +22,17 @@ func TestRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, recipient, err := recording.GenerateIdentity()
+	_, recipient, err := auditors.Generate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := recording.ParseRecipients(strings.NewReader(recipient))
+	all, err := auditors.Parse(strings.NewReader(recipient))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const id, other = "01JQ8Z3M6W0000000000000001", "01JQ8Z3M6W0000000000000002"
 	for _, i := range []string{id, other} {
-		w, err := s.Create(recording.Header{ID: i, User: "alice", Lab: "tinker", Target: "home.tinker", Start: time.Now()}, to)
+		w, err := s.Create(recording.Header{ID: i, User: "alice", Lab: "tinker", Target: "home.tinker", Start: time.Now()}, auditors.Recipients(all))
 		if err != nil {
 			t.Fatal(err)
 		}
