@@ -91,7 +91,8 @@ func newSite(t *testing.T) *site {
 		return nil
 	}))(t)
 	testkit.Check(t, s.pusher.Round(t.Context()))
-	s.append(audit.Event{Type: audit.SessionStarted, Session: runs, User: "carol"}, audit.Event{Type: audit.RecordingRead, Sessions: []string{whole}})
+	s.append(audit.Event{Type: audit.SessionStarted, Session: runs, User: "carol"}, audit.Event{Type: audit.RecordingRead, Session: whole},
+		audit.Event{Type: audit.RecordingRead, Sessions: []string{whole, cut}, Count: 2})
 	return s
 }
 
@@ -334,6 +335,120 @@ func TestTampered(t *testing.T) {
 	if _, err := verify(t, pack(t, mixed), Trust{}); !isDisproof(err) {
 		t.Errorf("with a record of somebody else: %v", err)
 	}
+}
+
+// What a recording's log doesn't know isn't proven: of one that failed no bundle is made,
+// and none passes, in either implementation; nor does a recording that was cut since.
+func TestCutRecordings(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	fails := func(what string, b []byte) {
+		t.Helper()
+		if _, err := verify(t, b, Trust{Key: s.Key}); err == nil {
+			t.Errorf("%s passes", what)
+		}
+		if code, out := python(t, b, "--log-key", s.Key); code != 1 && code != 2 || strings.Contains(out, "proven to stand") {
+			t.Errorf("%s passes the script: %d, %s", what, code, out)
+		}
+	}
+	all := unpack(t, s.made(whole))
+	rec := filepath.Join(s.Recordings, whole+recording.Ext)
+	data := testkit.ReadFile(t, rec)
+	testkit.WriteFile(t, rec, data[:len(data)-1])
+	if _, err := s.Write(io.Discard, whole); err == nil {
+		t.Error("a bundle is made of a recording that was cut")
+	}
+	testkit.WriteFile(t, rec, data)
+	// Somebody else's failure excuses nothing.
+	s.append(audit.Event{Type: audit.RecordingFailed, Session: runs, Detail: "no space left on device"})
+	testkit.Check(t, s.pusher.Round(t.Context()))
+	failed := s.log.Position().Size
+	foreign := testkit.Must(s.Prove(failed))(t)
+	var same []file
+	for _, f := range all {
+		if strings.HasPrefix(f.name, "records/") { // against the same tree head
+			seq := testkit.Must(ParseRecord(f.data))(t).Seq
+			f.data = testkit.Must(s.Prove(seq))(t).Marshal()
+		}
+		if f.name == recordingName(whole, recording.Ext) {
+			same = append(same, file{recordName(failed), foreign.Marshal()})
+		}
+		same = append(same, f)
+	}
+	fails("with another session's failure", pack(t, same))
+	// Its own: nothing says how much of it there was.
+	s.append(audit.Event{Type: audit.RecordingFailed, Session: cut, Detail: "no space left on device"})
+	testkit.Check(t, s.pusher.Round(t.Context()))
+	if _, err := s.Write(io.Discard, cut); !errors.Is(err, ErrFailed) {
+		t.Errorf("of one that failed: %v", err)
+	}
+	only := s.Source
+	only.Recordings = ""
+	var b bytes.Buffer
+	testkit.Must(only.Write(&b, cut))(t)
+	if _, err := verify(t, b.Bytes(), Trust{Key: s.Key}); err != nil {
+		t.Errorf("its records alone: %v", err)
+	}
+	with := unpack(t, b.Bytes())
+	for _, ext := range []string{recording.Ext, recording.KeyExt} {
+		with = append(with, file{recordingName(cut, ext), []byte(testkit.ReadFile(t, filepath.Join(s.Recordings, cut+ext)))})
+	}
+	fails("a recording that failed", pack(t, with))
+}
+
+// A record that is left out is told of, where every session has it; what is behind the tar
+// file's end, and what is longer than it is, is refused.
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	all := unpack(t, s.made(whole)) // README.txt, bundle, two logins, start, end
+	without := append(append([]file(nil), all[:2]...), all[4:]...)
+	rep, err := verify(t, pack(t, without), Trust{Key: s.Key})
+	if err != nil || len(rep.Lacks) != 1 || rep.Lacks[0] != lacksLogin {
+		t.Errorf("%q, %v", rep.Lacks, err)
+	}
+	if code, out := python(t, pack(t, without), "--log-key", s.Key); code != 0 || !strings.Contains(out, "it lacks the record of the login") {
+		t.Errorf("%d, %s", code, out)
+	}
+	key := filepath.Join(t.TempDir(), "audit.pub")
+	testkit.WriteFile(t, key, s.Key+"\n")
+	if code, out := python(t, pack(t, all), "--log-key", key); code != 0 {
+		t.Errorf("with the key in a file: %d, %s", code, out)
+	}
+	if code, out := python(t, pack(t, all), "--log-key", "nothing"); code != 2 {
+		t.Errorf("with no key: %d, %s", code, out)
+	}
+	sparse := func() []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, f := range all {
+			h := &tar.Header{Typeflag: tar.TypeReg, Name: f.name, Size: int64(len(f.data)), Mode: 0o644}
+			testkit.Check(t, w.WriteHeader(h))
+			testkit.Must(w.Write(f.data))(t)
+		}
+		testkit.Check(t, w.Close())
+		return b.Bytes()
+	}
+	for what, b := range map[string][]byte{
+		"a second archive":   append(pack(t, all), pack(t, all)...),
+		"junk at its end":    append(pack(t, all), 'x'),
+		"a hole in a file":   bytes.Replace(sparse(), []byte(recordingName(whole, recording.Ext)), []byte("GNU.sparse.major=1\n"), 1),
+		"compressed by gzip": {0x1f, 0x8b, 8, 0},
+	} {
+		if _, err := verify(t, b, Trust{Key: s.Key}); !errors.Is(err, ErrNotBundle) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if code, out := python(t, b, "--log-key", s.Key); code != 2 {
+			t.Errorf("%s, by the script: %d, %s", what, code, out)
+		}
+	}
+	if !sparseHeader("GNU.sparse.realsize") || sparseHeader("mtime") {
+		t.Error("holes aren't told")
+	}
+}
+
+func sparseHeader(key string) bool {
+	return sparse(&tar.Header{PAXRecords: map[string]string{key: "8"}})
 }
 
 // FuzzOpen: whatever a file says, reading it ends, writes nowhere else and says why.

@@ -54,7 +54,8 @@ func notBundle(format string, args ...any) error {
 func Open(r io.Reader, into string) (*Bundle, error) {
 	b := &Bundle{}
 	size := 0
-	t := tar.NewReader(bufio.NewReaderSize(r, 64<<10))
+	in := bufio.NewReaderSize(r, 64<<10)
+	t := tar.NewReader(in)
 	for n := 0; ; n++ {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -67,7 +68,7 @@ func Open(r io.Reader, into string) (*Bundle, error) {
 		if err != nil {
 			return nil, notBundle("%v", err)
 		}
-		if h.Typeflag != tar.TypeReg {
+		if h.Typeflag != tar.TypeReg || sparse(h) {
 			return nil, notBundle("%s isn't a file", plain.Word(h.Name))
 		}
 		if n < 2 {
@@ -82,10 +83,38 @@ func Open(r io.Reader, into string) (*Bundle, error) {
 			return nil, err
 		}
 	}
+	if err := onlyZeros(in); err != nil {
+		return nil, err
+	}
 	if b.Session == "" || len(b.Records) == 0 {
 		return nil, notBundle("it has no record")
 	}
 	return b, nil
+}
+
+// sparse tells of a file with holes, which would be read as larger than it is.
+func sparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyZeros reads what is behind a tar file's end, which pads it.
+func onlyZeros(r io.ByteReader) error {
+	for {
+		c, err := r.ReadByte()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case c != 0:
+			return notBundle("something stands behind its end")
+		}
+	}
 }
 
 // small reads a file of at most most bytes.

@@ -32,7 +32,9 @@ type Report struct {
 	Events   []audit.Event      `json:"-"`
 	// Recording is there where the recording is in the bundle, and holds.
 	Recording *recording.Info `json:"-"`
-	Failed    string          `json:"failed,omitempty"` // what the log says went wrong while it was recorded
+	// Lacks says which records aren't in it that belong to every session: nothing proves
+	// that they aren't in the log.
+	Lacks []string `json:"lacks,omitempty"`
 }
 
 // Disproof says that something in a bundle isn't what was written.
@@ -68,20 +70,12 @@ func (b *Bundle) Verify(t Trust) (rep Report, err error) {
 	if st.Size() != verdict.Info.Size {
 		return rep, disproof("there is something behind the recording's last segment")
 	}
-	started, ended := false, false
-	for _, e := range rep.Events {
-		if e.Recording != nil && e.Recording.ID == b.Session {
-			started = started || e.Type == audit.SessionStarted
-			ended = ended || e.Type == audit.SessionEnded || e.Type == audit.RecordingAborted
+	for _, what := range rep.Lacks {
+		if what != lacksLogin && (what != lacksStart || verdict.Info.State != recording.StateAborted) {
+			return rep, disproof("%s isn't in the bundle, so the recording could have been cut", what)
 		}
 	}
-	switch {
-	case !started && verdict.Info.State != recording.StateAborted:
-		return rep, disproof("the record of the session's start isn't in the bundle")
-	case !ended:
-		return rep, disproof("the record of the session's end isn't in the bundle, so the recording could have been cut")
-	}
-	rep.Recording, rep.Failed = &verdict.Info, verdict.Failed
+	rep.Recording = &verdict.Info
 	return rep, nil
 }
 
@@ -96,13 +90,45 @@ func (b *Bundle) Prove(t Trust) (rep Report, err error) {
 		if !b.about(e, rep.Events) {
 			return rep, disproof("record %d is of another session", e.Seq)
 		}
+		if e.Type == audit.RecordingFailed && b.Dir != "" {
+			return rep, disproof("%v, so the recording could have been cut", ErrFailed)
+		}
 		if e.Type == audit.RecordingAborted && b.Dir != "" {
 			if err := b.mark(e.Time); err != nil {
 				return rep, err
 			}
 		}
 	}
+	rep.Lacks = b.lacks(rep.Events)
 	return rep, nil
+}
+
+// What every session has a record of.
+const (
+	lacksLogin = "the record of the login that the session came by"
+	lacksStart = "the record of the session's start"
+	lacksEnd   = "the record of the session's end"
+)
+
+// lacks says which of those aren't there.
+func (b *Bundle) lacks(events []audit.Event) (out []string) {
+	login, started, ended := false, false, false
+	for _, e := range events {
+		login = login || e.Type == audit.LoginSucceeded
+		of := e.Session == b.Session || e.Recording != nil && e.Recording.ID == b.Session
+		started = started || of && e.Type == audit.SessionStarted
+		ended = ended || of && (e.Type == audit.SessionEnded || e.Type == audit.RecordingAborted)
+	}
+	if !login {
+		out = append(out, lacksLogin)
+	}
+	if !started {
+		out = append(out, lacksStart)
+	}
+	if !ended {
+		out = append(out, lacksEnd)
+	}
+	return out
 }
 
 // mark makes the file beside a recording by which it is known that a restart found it cut;

@@ -17,6 +17,7 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 import re
 import struct
 import sys
@@ -206,10 +207,11 @@ def check_recording(f, size, expects):
 
 def read(path):
     """The bundle's texts by name, and the tar file for the recording."""
-    tar = tarfile.open(path)
+    f = open(path, "rb")
+    tar = tarfile.open(fileobj=f, mode="r:")  # not compressed
     texts, recording = {}, {}
     for m in tar:
-        if not m.isreg() or m.name in texts or m.name in recording:
+        if m.type != tarfile.REGTYPE or m.sparse is not None or m.name in texts or m.name in recording:
             raise NotBundle(f"{m.name!r} is no file, or is there twice")
         if m.name.startswith("recording/") and m.name.endswith(".rec"):
             recording[m.name] = m
@@ -217,6 +219,10 @@ def read(path):
             raise NotBundle(f"{m.name!r} is too large, or one too many")
         else:
             texts[m.name] = tar.extractfile(m).read()
+    f.seek(tar.offset)
+    while block := f.read(1 << 20):
+        if any(block):
+            raise NotBundle("something stands behind its end")
     return tar, texts, recording
 
 
@@ -227,6 +233,9 @@ def verify(path, log_key, witness_keys):
     if about[0] != "entry.bundle/v1" or len(about) < 4 or about[-1] != "":
         raise NotBundle("it has no file \"bundle\" of the schema entry.bundle/v1")
     session, own, named = about[1], about[2], about[3:-1]
+    if log_key:
+        log_key = log_key.strip()
+        parse_key(log_key, LOG)
     if log_key and log_key != own:
         raise Disproved("the bundle is of another log than the key's")
     log = parse_key(own, LOG)
@@ -251,34 +260,43 @@ def verify(path, log_key, witness_keys):
         if w[0] not in [name for name, _ in by]:
             raise Disproved(f"the witness {w[0]} hasn't cosigned the tree head")
 
+    of = [e for e, _ in events if session in (e.get("session"), e.get("recording", {}).get("id"))]
+    conns = {e["conn"] for e in of if "conn" in e}
+    for e, _ in events:
+        if e not in of and e.get("conn") not in conns and session not in e.get("sessions", []):
+            raise Disproved(f"record {e['seq']} is of another session")
+    for name in texts:
+        if name != f"recording/{session}.key" or not recording:
+            raise NotBundle(f"{name!r} doesn't belong there")
+    known = [(e["type"], e["recording"], e) for e, _ in events if e.get("recording", {}).get("id") == session]
+    found = check_session(tar, texts, recording, session, known, [e["type"] for e in of]) if recording else "without the recording"
     print(f"{len(events)} records proven to stand in the log {log[0]}, of {size} records")
     for name, at in by:
         print(f"cosigned by {name} ({time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at))})")
-    known = [(e["type"], e["recording"], e) for e, _ in events if e.get("recording", {}).get("id") == session]
-    if recording:
-        check_session(tar, texts, recording, session, known, any(e["type"] == "recording.failed" for e, _ in events))
-    for name in texts:
-        raise NotBundle(f"{name!r} doesn't belong there")
+    print(f"session {session}: {found}; README.txt is no part of what is proven")
+    types = [e["type"] for e, _ in events]
+    for what, there in ("login", "login.succeeded" in types), ("start", "session.started" in types), ("end", "session.ended" in types or "recording.aborted" in types):
+        if not there:
+            print(f"it lacks the record of the {what}", file=sys.stderr)
     for _, line in events:
         print(line.decode("ascii"))
 
 
-def check_session(tar, texts, recording, session, known, failed):
+def check_session(tar, texts, recording, session, known, types):
     base = f"recording/{session}"
     if list(recording) != [base + ".rec"]:
         raise NotBundle("the recording is of another session")
+    if "recording.failed" in types:
+        raise Disproved("the log says that recording failed, and not how much of it there was")
     expects, ended, aborted, key = [], False, False, None
     for what, r, _ in known:
         key = r.get("key", key)
         if what == "session.started":
             expects.append((0, bytes.fromhex(r["header"]), False))
-        elif what == "session.ended" and not failed:
-            expects.append((r.get("segments", 0), bytes.fromhex(r["head"]), True))
-            ended = True
-        elif what == "recording.aborted":
-            expects.append((r.get("segments", 0), bytes.fromhex(r["head"]), False))
-            aborted = True
-    if not any(e[0] == 0 for e in expects) and not aborted or not (ended or aborted or failed):
+        elif what in ("session.ended", "recording.aborted"):
+            expects.append((r.get("segments", 0), bytes.fromhex(r["head"]), what == "session.ended"))
+            ended, aborted = ended or what == "session.ended", aborted or what == "recording.aborted"
+    if not aborted and not (ended and "session.started" in types):
         raise Disproved("the session's start or its end isn't among the records")
     member = recording[base + ".rec"]
     n, final, behind = check_recording(tar.extractfile(member), member.size, expects)
@@ -287,7 +305,7 @@ def check_session(tar, texts, recording, session, known, failed):
     sealed = texts.pop(base + ".key", None)
     if key and (sealed is None or sha256(sealed).hex() != key):
         raise Disproved("the recording's sealed key is missing, or isn't the one that the log knows")
-    print(f"recording {session}: {'complete' if ended else 'cut by a crash or a failure, as the log says'}, {n} segments, as the records say; its sealed key too")
+    return f"{'complete' if ended else 'cut by a crash, as the log says'}, {n} segments, as the records say; its sealed key too"
 
 
 def main():
@@ -296,6 +314,9 @@ def main():
     p.add_argument("--log-key")
     p.add_argument("--witness", action="append")
     a = p.parse_args()
+    if a.log_key and os.path.exists(a.log_key):
+        with open(a.log_key, encoding="ascii") as f:
+            a.log_key = f.read()
     try:
         verify(a.file, a.log_key, a.witness)
     except Disproved as e:

@@ -33,6 +33,10 @@ type Source struct {
 // ErrRunning says that a session has no end yet that could be proven.
 var ErrRunning = errors.New("the session has no end in the log yet")
 
+// ErrFailed says that the log doesn't know how much of a session was recorded: writing it
+// failed.
+var ErrFailed = errors.New("the log says that recording the session failed, and not how much of it there was")
+
 // ErrUnknown says that a log has no record of a session.
 var ErrUnknown = errors.New("the log has no record of the session")
 
@@ -104,7 +108,10 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 
 	size := int64(0)
 	if s.Recordings != "" {
-		if size, err = s.sound(list, id); err != nil {
+		if about.failed {
+			return sum, ErrFailed
+		}
+		if size, err = s.sound(id); err != nil {
 			return sum, err
 		}
 	}
@@ -123,22 +130,14 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 	return sum, errors.Join(t.err, t.Close())
 }
 
-// sound verifies a recording against the records about it, and says how many bytes of it
-// they speak of: behind them a crash may have left anything.
-func (s Source) sound(list []audit.Included, id string) (int64, error) {
-	var events []audit.Event
-	for _, i := range list {
-		e, err := audit.ParseEvent(i.Line)
-		if err != nil {
-			return 0, fmt.Errorf("record %d %w", i.Seq, err)
-		}
-		events = append(events, e)
-	}
+// sound verifies a recording against the whole log, and says how many bytes of it the log
+// speaks of: behind them a crash may have left anything.
+func (s Source) sound(id string) (int64, error) {
 	info, err := recording.Stat(s.Recordings, id)
 	if err != nil {
 		return 0, err
 	}
-	v, err := evidence.VerifyBy(events, s.Recordings, info)
+	v, err := evidence.VerifyOne(s.Log, s.Recordings, info)
 	return v.Info.Size, err
 }
 
@@ -147,6 +146,8 @@ type about struct {
 	seqs  []uint64 // of records, rising
 	end   uint64   // of the last one without which nothing is proven
 	ended time.Time
+
+	failed bool // while it was recorded
 }
 
 // records finds what the log says of a session and of the login that it came by.
@@ -163,6 +164,9 @@ func (s Source) records(id string) (a about, err error) {
 		case err != nil:
 			return a, err
 		}
+		if len(e.Sessions) > 0 {
+			continue // a search over many: who looked at others' sessions is no outsider's business
+		}
 		login := conn != "" && e.Conn == conn && strings.HasPrefix(string(e.Type), "login.")
 		if !login && !of.Matches(e) {
 			continue
@@ -171,6 +175,7 @@ func (s Source) records(id string) (a about, err error) {
 		if e.Type == audit.SessionEnded || e.Type == audit.RecordingAborted {
 			a.end, a.ended = e.Seq, e.Time
 		}
+		a.failed = a.failed || e.Type == audit.RecordingFailed
 		if len(a.seqs) > maxRecords {
 			return a, fmt.Errorf("the log has more than %d records of the session", maxRecords)
 		}

@@ -85,6 +85,8 @@ func writeBundle(cmd *cobra.Command, s bundle.Source, id, out string) error {
 		return hinted(failf(exitNotFound, "the audit log has no record of session %s", id), "is this the log of the server that recorded it? of a log before this one no bundles can be made")
 	case errors.Is(err, bundle.ErrRunning):
 		return hinted(failf(exitFailure, "session %s has no end in the log yet, so nothing would prove that it is whole", id), "wait until it ends, or end it: entry sessions kill; after a crash, start the server")
+	case errors.Is(err, bundle.ErrFailed):
+		return hinted(failf(exitFailure, "session %s: %w", id, err), "what the log says of it: entry audit proof "+id+" -o FILE.tar")
 	case err != nil:
 		return err
 	}

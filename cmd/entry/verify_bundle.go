@@ -32,7 +32,7 @@ you have from elsewhere: from the institution, or whoever runs a witness. Withou
 --log-key it isn't shown whose log it is, which is said.
 
 That the log has no other record of the session isn't shown by a bundle: only the whole
-log does (entry audit verify). Exit code 1: something isn't what was written; 2: the
+log does (entry audit verify). README.txt in a bundle is no part of what is proven. Exit code 1: something isn't what was written; 2: the
 file isn't a bundle, or isn't whole.`,
 		Example: `  entry verify-bundle case-17.tar --log-key audit.pub
   entry verify-bundle case-17.tar --log-key audit.pub --witness "$(cat w.pub)"
@@ -151,9 +151,6 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 	switch i := rep.Recording; {
 	case i != nil:
 		fmt.Fprintf(out, "recording %s, %s in %s: %s, the one that these records speak of, and so is its sealed key\n", i.ID, plain.Size(i.Size), plain.Count(int(i.Segments), "segment"), i.State)
-		if rep.Failed != "" {
-			fmt.Fprintf(out, "the log says what went wrong while it was recorded: %s\n", plain.Line(rep.Failed))
-		}
 	case rep.Session != "":
 		fmt.Fprintf(out, "session %s, without the recording\n", rep.Session)
 	}
@@ -162,6 +159,9 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 		if _, err := out.Write(append(appendListing(line[:0], e), '\n')); err != nil {
 			return err
 		}
+	}
+	for _, what := range rep.Lacks {
+		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s isn't in it; the log may have it\n", what)
 	}
 	if len(rep.Cosigned) == 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: no witness has cosigned it: whoever has the log's key could have made it")
