@@ -38,7 +38,8 @@ func text(next func() (recording.Frame, error), w io.Writer, h recording.Header,
 const textLegend = "# Times are UTC: since when a line stood there as it is here. -1.0s: that long, then it was erased or overwritten.\n" +
 	"# ~: a line whose numbers change again and again: each look of it, + that long after the first. #: a note of entry's.\n" +
 	"# …: what was drawn there in place of something else, and went too soon to be read.\n" +
-	"# ?: in a control string, which most terminals hide and some show; titles, links (8;), the clipboard (52;) and others, each once.\n"
+	"# ?: in a control string, which most terminals hide and some show; titles, links (8;), the clipboard (52;) and others, each once.\n" +
+	"# !: as it was written, in one go with something by which not all terminals erase or move alike; it may have stood there for longer than is told, each once.\n"
 
 const (
 	maxRedrawn     = 4 << 10 // bytes of a line that is a list of looks
@@ -78,6 +79,8 @@ func (t *textWriter) line(l screen.Line) {
 		mark = "-" + short(l.Gone-l.At)
 	case screen.Concealed:
 		mark = "?"
+	case screen.Written:
+		mark = "!"
 	case screen.Note:
 		mark = "#"
 	}

@@ -108,7 +108,7 @@ func mute(line []byte) bool {
 	case n == 8:
 		return string(rest) == ";"
 	}
-	return len(rest) == 0
+	return len(rest) == 0 && len(bytes.Trim(number, "0123456789")) == 0
 }
 
 var titleSeed = maphash.MakeSeed()

@@ -14,6 +14,12 @@ func (t *Terminal) esc(c byte) {
 		t.restoreCursor(t.page.saved)
 	case 'c':
 		t.risen()
+	case 'V', 'W': // SPA, EPA
+		t.unsureOf(area, c == 'V')
+	case '6', '9', 'F', 'l', 'm', '<': // DECBI, DECFI, HP's corner and locks, the end of VT52: not everywhere
+		if t.doubtful(); c == '<' {
+			t.unsure &^= vt52
+		}
 	case 'n': // LS2
 		t.gl = 2
 	case 'o': // LS3
@@ -77,6 +83,7 @@ func (t *Terminal) csi(final byte) {
 	case p.inters == 1 && p.inter[0] == '!' && final == 'p' && p.prefix == 0:
 		t.soft()
 	case p.inters > 0:
+		t.rectangles(final)
 	case p.prefix == '?':
 		t.private(final)
 	case p.prefix != 0:
@@ -87,11 +94,28 @@ func (t *Terminal) csi(final byte) {
 	}
 }
 
+// rectangles notes CSI with intermediates, of which xterm draws, moves and erases with
+// some, as do few others: nothing of it is carried out here.
+func (t *Terminal) rectangles(final byte) {
+	switch p := &t.parser; string(p.inter[:p.inters]) + string(final) {
+	case `"q`: // DECSCA
+		t.unsureOf(guarded, p.value(0) == 1)
+	case "$x": // DECFRA
+		t.shownElsewhere([]byte{byte(min(p.value(0), 0xff))})
+	case "$v", "$z", "${", "'}", "'~", " @", " A": // DECCRA, DECERA, DECSERA, DECIC, DECDC, SL, SR
+		t.doubtful()
+	}
+}
+
 // ansi carries out CSI without prefix and intermediates.
 func (t *Terminal) ansi(final byte) {
 	p := &t.parser
 	n := p.count(0, 1)
 	r := t.page.rows[t.y]
+	switch final {
+	case 'a', 'e', 'j', 'k', 'I', '^': // xterm has them; tmux and others don't
+		t.doubtful()
+	}
 	switch final {
 	case 'A', 'k':
 		t.up(n)
@@ -154,11 +178,15 @@ func (t *Terminal) ansi(final byte) {
 				t.insert = final == 'h'
 			case 20:
 				t.newline = final == 'h'
+				t.unsureOf(newlines, t.newline)
 			}
 		}
 	case 'r':
 		t.region()
 	case 's':
+		if p.n > 1 || p.set[0] { // DECSLRM, in its mode
+			t.unsureOf(margins, p.count(0, 1) > 1 || p.count(1, t.cols) < t.cols)
+		}
 		t.saveCursor()
 	case 'u':
 		t.restoreCursor(t.page.saved)
@@ -237,12 +265,8 @@ func (t *Terminal) eraseLine(how int) {
 func (t *Terminal) private(final byte) {
 	p := &t.parser
 	switch {
-	case final == 'J' || final == 'K': // DECSED, DECSEL: nothing here is protected
-		if final == 'J' {
-			t.eraseScreen(p.value(0))
-		} else {
-			t.eraseLine(p.value(0))
-		}
+	case final == 'J' || final == 'K': // DECSED, DECSEL: what is protected stays, and in tmux all
+		t.doubtful()
 		return
 	case final != 'h' && final != 'l':
 		return
@@ -250,6 +274,14 @@ func (t *Terminal) private(final byte) {
 	on := final == 'h'
 	for i := range p.given() {
 		switch p.value(i) {
+		case 2:
+			t.unsureOf(vt52, !on)
+		case 3: // DECCOLM, which clears the screen where it is allowed to
+			t.doubtful()
+		case 45:
+			t.unsureOf(backwrap, on)
+		case 69:
+			t.unsureOf(margins, false)
 		case 6:
 			t.origin = on
 			t.address(0, 0)

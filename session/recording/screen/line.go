@@ -16,6 +16,7 @@ const (
 	Concealed             // it stood in a control string, which most terminals hide and some show
 	Redrawn               // a look of a line whose numbers and drawings change, again and again
 	Returned              // it was told when it left at the top, came back as it was since the screen grew, and stood there again
+	Written               // it was written, and terminals differ about whether it stood: they erase and move otherwise
 	Note                  // it stood nowhere, but was told beside the screen
 )
 
@@ -30,6 +31,8 @@ func (k Kind) String() string {
 		return "redrawn"
 	case Returned:
 		return "returned"
+	case Written:
+		return "as written"
 	case Note:
 		return "note"
 	}

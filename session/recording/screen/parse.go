@@ -1,6 +1,9 @@
 package screen
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // state is where in a sequence the parser is.
 type state uint8
@@ -12,7 +15,13 @@ const (
 	str           // in OSC, DCS, APC, PM or SOS
 )
 
-const maxParams = 64 // of one CSI; more than 30 are more than xterm keeps
+const (
+	maxParams = 64 // of one CSI; more than 30 are more than xterm keeps
+
+	// fewest and fewestBytes are how many parameters tmux doesn't take any more, and how
+	// many bytes of them it takes. Source: its input.c.
+	fewest, fewestBytes = 24, 63
+)
 
 // parser takes output apart.
 //
@@ -31,6 +40,8 @@ type parser struct {
 	osc    bool
 	before byte // the byte before, in a string
 	first  byte // of an OSC
+	utf8   bool // CSI came as U+009B, which many terminals don't take for it
+	bytes  int  // of the parameters
 	length int  // bytes of the string, up to 8
 	carry  [utf8.UTFMax]byte
 	held   int // bytes in carry: the start of a character
@@ -119,7 +130,9 @@ func (t *Terminal) heldRune(b []byte) []byte {
 // rune handles a character beyond ASCII.
 func (t *Terminal) rune(r rune) {
 	if r >= 0x80 && r < 0xa0 {
+		t.doubtful()
 		t.c1(byte(r))
+		t.parser.utf8 = r == 0x9b
 		return
 	}
 	t.singleGL = 0
@@ -128,7 +141,7 @@ func (t *Terminal) rune(r rune) {
 
 func (p *parser) enter(s state) {
 	p.state, p.n, p.prefix, p.inters, p.bad = s, 0, 0, 0, false
-	p.before, p.length = 0, 0
+	p.before, p.length, p.utf8, p.bytes = 0, 0, false, 0
 	if s == control {
 		p.n = 1
 		p.params[0], p.colon[0], p.set[0] = 0, false, false
@@ -164,6 +177,9 @@ func (t *Terminal) c1(c byte) {
 func (t *Terminal) c0(c byte) {
 	switch c {
 	case '\b':
+		if t.x == 0 && t.y > 0 {
+			t.doubtful() // in tmux it goes up where the row above was wrapped
+		}
 		t.moveTo(t.x-1, t.y)
 	case '\t':
 		t.tab(1)
@@ -218,10 +234,12 @@ func (t *Terminal) skipped(b []byte) []byte {
 				return b[i+1:]
 			}
 		case c == 0x9c && before == 0xc2: // ST in UTF-8
+			t.doubtful()
 			p.state = ground
 			return b[i+1:]
 		}
 		if p.osc && p.length < 8 && t.linuxPalette(c) {
+			t.doubtful()
 			p.state = ground
 			return b[i+1:]
 		}
@@ -249,11 +267,21 @@ func (t *Terminal) linuxPalette(c byte) bool {
 
 // sequence handles bytes inside ESC or CSI up to its end and returns the rest.
 func (t *Terminal) sequence(b []byte) []byte {
+	seen := t.parser.utf8
+	rest := t.sequenced(b)
+	if seen {
+		t.shownElsewhere(b[:len(b)-len(rest)])
+	}
+	return rest
+}
+
+func (t *Terminal) sequenced(b []byte) []byte {
 	p := &t.parser
 	for i, c := range b {
 		switch {
 		case c >= utf8.RuneSelf: // nothing of a sequence: it is dropped
 			p.state = ground
+			t.doubtful()
 			return b[i:]
 		case c < 0x20:
 			if !t.interrupted(c) {
@@ -273,7 +301,9 @@ func (t *Terminal) sequence(b []byte) []byte {
 			p.param(c)
 		case p.state == control:
 			p.state = ground
-			if !p.bad {
+			if p.bad || c != 'm' && p.long() {
+				t.doubtful()
+			} else {
 				t.csi(c)
 			}
 			return b[i+1:]
@@ -291,6 +321,7 @@ func (t *Terminal) sequence(b []byte) []byte {
 // param handles a byte between CSI and its end.
 func (p *parser) param(c byte) {
 	i := p.n - 1
+	p.bytes++
 	switch {
 	case p.inters > 0:
 		p.bad = true
@@ -310,6 +341,12 @@ func (p *parser) param(c byte) {
 		p.params[i] = uint16(min(uint32(p.params[i])*10+uint32(c-'0'), 1<<16-1))
 		p.set[i] = true
 	}
+}
+
+// long reports whether there are more parameters than all terminals take, or parts of
+// parameters, which none but SGR has: tmux and others leave the sequence alone then.
+func (p *parser) long() bool {
+	return p.n >= fewest || p.bytes > fewestBytes || slices.Contains(p.colon[:p.given()], true)
 }
 
 // count returns parameter i, or other if it is left out or 0.

@@ -27,6 +27,7 @@ type Terminal struct {
 	tabs      []bool
 	last      rune // what REP repeats; 0 is nothing
 	saved1048 cursor
+	unsure    unsure
 
 	back      []*row // a ring of rows scrolled off the main screen
 	oldest    int    // where it starts, once it is full
@@ -77,7 +78,7 @@ func (t *Terminal) reset() {
 	t.defaultTabs(0)
 	t.soft()
 	t.cursor = cursor{}
-	t.autowrap, t.newline, t.last = true, false, 0
+	t.autowrap, t.newline, t.last, t.unsure = true, false, 0, 0
 }
 
 // soft is DECSTR.

@@ -57,6 +57,7 @@ type Transcript struct {
 	blankAt   time.Duration // when the last of them came
 	build     build         // the line that is put together
 	text      []byte
+	written   written
 
 	insideAt    time.Duration // when the last of it came
 	title       uint64        // the last one's hash
@@ -142,6 +143,7 @@ func (t *Transcript) Note(at time.Duration, text []byte) {
 // Close tells what still is to be told.
 func (t *Transcript) Close(at time.Duration) {
 	t.pass(at)
+	t.tellWritten(t.at)
 	t.lookAt(0)
 	t.keepPage(0, t.at)
 	if t.term.page == t.term.alt {
@@ -156,7 +158,7 @@ func (t *Transcript) Close(at time.Duration) {
 func (t *Transcript) pass(at time.Duration) {
 	at = max(at, t.at)
 	if t.changed && (at-t.at >= visible || at-t.burst >= longest) {
-		t.look()
+		t.look(at)
 	}
 	t.at, t.term.now = at, at
 }
@@ -170,13 +172,14 @@ func (t *Transcript) change(at time.Duration) {
 
 func (t *Transcript) pages() [2]*page { return [2]*page{t.term.main, t.term.alt} }
 
-// look takes notice of the screen as it stands.
-func (t *Transcript) look() {
+// look takes notice of the screen as it stands until now.
+func (t *Transcript) look(now time.Duration) {
 	if t.term.page == t.term.main {
 		t.lookAt(0)
 	} else {
 		t.lookAt(1)
 	}
+	t.tellWritten(now)
 	t.changed = false
 	t.release()
 }

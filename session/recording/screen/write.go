@@ -1,6 +1,9 @@
 package screen
 
-import "slices"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Charset is what the codes of ASCII mean.
 type Charset uint8
@@ -51,6 +54,10 @@ func (t *Terminal) ascii(p []byte) {
 		return
 	}
 	t.last = rune(p[len(p)-1])
+	if t.log != nil {
+		t.log.wrote(p)
+		defer t.log.writtenTo()
+	}
 	c := t.pen
 	for {
 		t.wrap()
@@ -111,6 +118,10 @@ func (t *Terminal) put(r rune) {
 		return
 	}
 	t.last = r
+	if t.log != nil {
+		t.log.wrote(utf8.AppendRune(nil, r))
+		defer t.log.writtenTo()
+	}
 	t.wrap()
 	if t.x+n > t.cols { // a wide one doesn't fit
 		if !t.autowrap {
@@ -156,6 +167,9 @@ func (t *Terminal) combine(mark rune) {
 	}
 	if len(t.clusters.text) >= maxClusters {
 		t.forgetClusters()
+	}
+	if t.log != nil {
+		t.log.written.text = utf8.AppendRune(t.log.written.text, mark)
 	}
 	r.cleared = false
 	r.cells[x].glyph = t.clusters.add(r.cells[x].glyph, mark)

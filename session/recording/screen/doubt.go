@@ -1,0 +1,170 @@
+package screen
+
+import (
+	"bytes"
+	"time"
+	"unicode/utf8"
+)
+
+// maxWritten is how much of what was written last is remembered, twice: bytes. What a
+// program writes beyond it in a tenth of a second is more than anybody could read.
+const maxWritten = 256 << 10
+
+// maxCompared is how much of lines and screens is searched at once for lines that stand, and
+// so aren't in doubt: bytes of screens. Beyond it all are.
+const maxCompared = 1 << 20
+
+// unsure are modes in which xterm erases and moves other than this terminal does, or
+// other terminals than xterm.
+type unsure uint8
+
+const (
+	guarded  unsure = 1 << iota // DECSCA: what is written is protected from some erasures
+	area                        // SPA: the same
+	vt52                        // DECANM is reset: sequences are others
+	backwrap                    // reverse wraparound: a backspace goes up
+	margins                     // DECLRMM with margins: lines are narrower
+	newlines                    // LNM, which tmux hasn't
+)
+
+// doubtful says that a control comes that not all terminals carry out as this one does.
+// What was written shortly before it may stand elsewhere although it is erased here.
+func (t *Terminal) doubtful() {
+	if t.log != nil {
+		t.log.written.doubt, t.log.written.joins = true, true
+	}
+}
+
+// unsureOf notes whether such a mode is on.
+func (t *Terminal) unsureOf(m unsure, on bool) {
+	if t.doubtful(); on {
+		t.unsure |= m
+	} else {
+		t.unsure &^= m
+	}
+}
+
+// written is what a program wrote last, letter after letter as it did, so that it can be
+// told where nobody can know what of it stood. A tenth of a second is, at least: what
+// stood for longer is told by how it stood.
+type written struct {
+	text    []byte // since before; a line feed is where the cursor was moved
+	old     []byte // before that
+	since   time.Duration // when the first of that came
+	at      time.Duration // of the last of it
+	x, y    int           // where the cursor was left
+	pending bool
+	joins   bool // what comes goes on, wherever it stands
+	doubt   bool // it is to be told
+
+	standing []doubted // of it, since it isn't told
+}
+
+// wrote notes what is about to be written where the cursor is.
+func (t *Transcript) wrote(b []byte) {
+	w, c := &t.written, &t.term.cursor
+	if len(w.text)+len(b) > maxWritten {
+		w.old, w.text, w.since = w.text, w.old[:0], t.at
+		b = b[max(0, len(b)-maxWritten):]
+	}
+	switch {
+	case w.joins || c.y == w.y && c.x == w.x && c.pending == w.pending:
+	case c.y == w.y && c.x > w.x:
+		w.text = append(w.text, ' ')
+	default:
+		w.text = append(w.text, '\n')
+	}
+	w.text, w.at, w.joins = append(w.text, b...), t.at, false
+	w.doubt = w.doubt || t.term.unsure != 0
+}
+
+// writtenTo notes where that left the cursor.
+func (t *Transcript) writtenTo() {
+	w, c := &t.written, &t.term.cursor
+	w.x, w.y, w.pending = c.x, c.y, c.pending
+}
+
+// shownElsewhere notes what some terminals show of a sequence, or draw by it.
+func (t *Terminal) shownElsewhere(b []byte) {
+	if t.log == nil {
+		return
+	}
+	w := &t.log.written
+	w.doubt, w.joins = true, true
+	for _, c := range b {
+		if c-0x20 < 0x5f {
+			t.log.wrote([]byte{c})
+			w.joins = true
+		}
+	}
+}
+
+// doubted is a line that was written, and stands there as long as it wasn't for long.
+type doubted struct {
+	text []byte
+	at   time.Duration
+}
+
+// tellWritten tells what was written, if it is in doubt what of it stood, and if it isn't
+// on the screen until it has stood for long enough to be told by that. now is the time.
+func (t *Transcript) tellWritten(now time.Duration) {
+	w := &t.written
+	lines := w.standing
+	w.standing = nil
+	if w.doubt {
+		all := bytes.Join([][]byte{w.old, w.text}, nil)
+		w.doubt, w.old, w.text = false, w.old[:0], w.text[:0]
+		for line := range bytes.SplitSeq(all, []byte("\n")) {
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				lines = append(lines, doubted{line, w.at})
+			}
+		}
+	}
+	if len(lines) > 0 {
+		shown := t.shown()
+		few := len(lines)*len(shown) <= maxCompared
+		for _, l := range lines {
+			switch {
+			case !few || !bytes.Contains(shown, l.text):
+				t.tellLine(l.text)
+			case now-l.at < settled:
+				w.standing = append(w.standing, l)
+			}
+		}
+	}
+	if t.at-w.since >= settled+longest {
+		w.old, w.text, w.since = w.text, w.old[:0], t.at
+	}
+}
+
+// shown is what the screen shows, its lines however many rows they take.
+func (t *Transcript) shown() (b []byte) {
+	for _, r := range t.term.page.rows {
+		if b = t.appendCells(b, r.cells); !r.wrapped {
+			b = append(b, '\n')
+		}
+	}
+	return b
+}
+
+// tellLine tells a line of it, once each.
+func (t *Transcript) tellLine(line []byte) {
+	for len(line) > 0 {
+		end := len(line)
+		if end > maxLine {
+			for end = maxLine; !utf8.RuneStart(line[end]); {
+				end--
+			}
+		}
+		part := line[:end]
+		line = line[end:]
+		if !bytes.ContainsFunc(part, func(r rune) bool { return readable(uint32(r)) }) || t.toldString(append([]byte{0}, part...)) {
+			continue
+		}
+		m := moment{at: t.at, place: t.places + t.term.y}
+		if t.term.page == t.term.alt {
+			m.page, m.place = 1, t.term.y
+		}
+		t.hold.add(m, Line{At: m.at, Gone: m.at, Kind: Written, Text: part}, 0)
+	}
+}
