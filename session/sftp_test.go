@@ -176,7 +176,7 @@ func TestRefusedTransfersSayWhy(t *testing.T) {
 				var log logbook.Log
 				b := newBridge(t, rule, func(o *Options) { o.Event = into(&log) })
 				randomFile(t, filepath.Join(b.dir, "local"), 1000)
-				args := program
+				var args []string
 				if name == "sftp" {
 					batch := filepath.Join(b.dir, "batch")
 					if err := os.WriteFile(batch, fmt.Appendf(nil, c.batch, b.dir), 0o600); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"filippo.io/age"
@@ -248,7 +249,7 @@ func refusedLines(cmd *cobra.Command, i recording.Info, notes evidence.Notes) (l
 	if _, n := notes.Of(i); !n.Refused {
 		return nil, nil
 	}
-	refusals := evidence.RefusalsBy(nil, i.ID)
+	var refusals iter.Seq2[audit.Event, error]
 	if p := sourceOf(cmd); p != nil {
 		refusals = evidence.RefusalsBy(p.events, i.ID)
 	} else {
