@@ -31,6 +31,7 @@ type Note struct {
 	Removed  bool // its recording, after its lab's retention
 	// Aborted is where a restart found its recording to be cut; nil if none did.
 	Aborted *audit.Recording
+	Failed  bool // its recording, of which the end was never written
 }
 
 // Kill is that an operator ended a session.
@@ -57,11 +58,11 @@ type Notes struct {
 
 // ReadNotes reads what the log in logDir and those before it say of each session that
 // has ended, was ended or reviewed, where something was refused, or whose recording
-// was removed or cut by a crash, as far as their records are here: Lacks says which aren't.
+// was removed, failed or cut by a crash, as far as their records are here: Lacks says which aren't.
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved, audit.RecordingAborted, audit.HoldPlaced, audit.HoldReleased) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased) {
 			if !out.absent.event(e, err) {
 				return Notes{}, err
 			}
@@ -127,6 +128,8 @@ func (n Note) with(e audit.Event) Note {
 		n.Removed = true
 	case audit.RecordingAborted:
 		n.Aborted = e.Recording
+	case audit.RecordingFailed:
+		n.Failed = true
 	}
 	return n
 }
@@ -176,11 +179,20 @@ func (n Notes) Of(info recording.Info) (recording.State, Note) {
 	return state, note
 }
 
-// KnownCut reports whether the log says of a recording that is cut that a restart found
-// it cut there, after a crash.
-func (n Notes) KnownCut(info recording.Info) bool {
-	a := n.of[info.ID].Aborted
-	return a != nil && info.State == recording.StateAborted && a.Segments == info.Segments && a.Head == hex.EncodeToString(info.Head[:])
+// KnownCut is what the log says of why a recording has no end: that a restart found it cut
+// there, after a crash, or that writing it failed; "" if neither. How much has to be there
+// of one that failed is for Verify to say.
+func (n Notes) KnownCut(info recording.Info) (why string) {
+	note := n.of[info.ID]
+	switch a := note.Aborted; {
+	case info.State != recording.StateAborted:
+		return ""
+	case a != nil && a.Segments == info.Segments && a.Head == hex.EncodeToString(info.Head[:]):
+		return "a crash cut it"
+	case a == nil && note.Failed:
+		return "writing it failed"
+	}
+	return ""
 }
 
 // Lacks says which records aren't here that may say more of one of these recordings.

@@ -68,7 +68,7 @@ What should be there and couldn't be looked at is named on standard error, after
 hits: a recording that can't be opened, is damaged or was cut, a channel of which
 something was lost. What policy doesn't keep, of what is searched, is no error and is
 counted in a note: files of which there are names, forwards, sessions that aren't
-recorded. So is a recording that a crash cut, once the audit log says so.
+recorded. So is a recording that a crash cut, or that failed, once the audit log says so.
 
 The audit log notes each search: who, in which recordings, and a digest of PATTERN
 (entry audit search --searched). Exit codes, as of grep: 0 found, 1 not found, 2 something that should be

@@ -24,6 +24,7 @@ type grepPrinter struct {
 	bar       bool
 	shared    bool   // hits come on the bar's terminal
 	where     string // flags that name the installation, for other verbs
+	away      bool   // --from names what is searched, and verbs that read the log can't
 	total     int64
 	sum       grepSummary
 
@@ -83,7 +84,8 @@ func newGrepPrinter(cmd *cobra.Command, list []recording.Info) *grepPrinter {
 	for _, i := range list {
 		p.total += i.Size
 	}
-	p.where = place(cmd, "config", "dir", "identity")
+	p.away = cmd.Flags().Changed("from")
+	p.where = place(cmd, "config", "dir", "from", "identity")
 	return p
 }
 
@@ -260,6 +262,8 @@ const maxNames = 1000
 func (p *grepPrinter) replay(h find.Hit) string {
 	verb := fmt.Sprintf("play %s --channel %d --at +%v", h.Session.ID, h.Channel, h.At.Truncate(100*time.Millisecond))
 	switch {
+	case h.In == find.Files && p.away:
+		verb = "show " + h.Session.ID
 	case h.In == find.Files && h.File != nil && h.File.Direction == "":
 		return "entry audit files --changes --session " + h.Session.ID + p.where
 	case h.In == find.Files:

@@ -64,8 +64,8 @@ type Unread struct {
 	// Missing says that there should have been more to look at: something couldn't be
 	// read, or is kept in part. Without it there is no more by what policy asks for.
 	Missing bool
-	// Sealed says that no identity opens the recording, Cut that the log says that a
-	// crash cut it.
+	// Sealed says that no identity opens the recording, Cut that the log says why
+	// it has no end.
 	Sealed, Cut bool
 }
 
@@ -80,9 +80,9 @@ type Options struct {
 	Dir        string // the spool
 	Identities []age.Identity
 	Workers    int // how many recordings are read at once, at least 1
-	// Cut reports whether the log says that a recording was cut where it ends. Nil
-	// knows of none.
-	Cut func(recording.Info) bool
+	// Cut is what the log says of why a recording has no end; "" if it doesn't. Nil knows
+	// of none.
+	Cut func(recording.Info) (why string)
 	// Progress hears how many bytes of the recordings were looked at, from several
 	// goroutines; nil tells nobody.
 	Progress func(done int64)

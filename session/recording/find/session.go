@@ -94,6 +94,14 @@ func (r *reading) frames(sc *scan, enough func() bool, tell bool) (err error) {
 	return nil
 }
 
+// whyCut is what the log says of why the recording has no end; "" if it doesn't.
+func (r *reading) whyCut() string {
+	if r.Cut == nil {
+		return ""
+	}
+	return r.Cut(r.info)
+}
+
 // summary tells what wasn't looked at.
 func (r *reading) summary(sc *scan, err error) {
 	live := r.info.State == recording.Live
@@ -102,8 +110,8 @@ func (r *reading) summary(sc *scan, err error) {
 		return
 	case errors.Is(err, recording.ErrTruncated) && live:
 		r.unread(false, nil, "it is still running: searched as far as it was written")
-	case errors.Is(err, recording.ErrTruncated) && r.Cut != nil && r.Cut(r.info):
-		r.add(Result{Unread: &Unread{Session: r.info, Why: "a crash cut it, as the audit log says: searched as far as it was written", Cut: true}})
+	case errors.Is(err, recording.ErrTruncated) && r.whyCut() != "":
+		r.add(Result{Unread: &Unread{Session: r.info, Why: r.whyCut() + ", as the audit log says: searched as far as it was written", Cut: true}})
 	case errors.Is(err, recording.ErrTruncated):
 		r.unread(true, nil, "it was cut: searched as far as it was written")
 	case errors.Is(err, recording.ErrKey):

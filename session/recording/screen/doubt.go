@@ -48,8 +48,8 @@ func (t *Terminal) unsureOf(m unsure, on bool) {
 // told where nobody can know what of it stood. A tenth of a second is, at least: what
 // stood for longer is told by how it stood.
 type written struct {
-	text    []byte // since before; a line feed is where the cursor was moved
-	old     []byte // before that
+	text    []byte        // since before; a line feed is where the cursor was moved
+	old     []byte        // before that
 	since   time.Duration // when the first of that came
 	at      time.Duration // of the last of it
 	x, y    int           // where the cursor was left
