@@ -55,6 +55,14 @@ func (d *dialogue) judgeCode(ctx context.Context, acct Account, in answers, now 
 	return codeWrong, secret.Match{}, nil
 }
 
+// formed tells whether typed may be a code at all, whoever's: anything else, such as a
+// passphrase by habit, is refused like a wrong code and no guess at one.
+func (d *dialogue) formed(typed string) bool {
+	_, code := secret.ParseCode(typed)
+	_, recovery := d.a.keys.HashRecovery(d.user, typed)
+	return code || recovery
+}
+
 // ownMatch is a match and the authenticator it was found on.
 type ownMatch struct {
 	secret.Match

@@ -21,16 +21,18 @@ const lookingAtOnce = 64
 // found out beside the dialogue, for every name alike, so that no answer tells, by
 // its words or by its time, whether a passphrase was. A code that is right at
 // another time, by drift, is a wrong one: whoever typed it behind the right passphrase
-// reads so with the next question for a code, see mayTell. A code that was used up is no
-// guess at another one, and only treated like one: else those who come with one code at
-// once would close the passphrase to the one of them that it lets in.
+// reads so with the next question for a code, see mayTell. What is no guess (a code that
+// was used up, a passphrase typed here by habit) is only treated like one: else those
+// who come with one code at once would close the passphrase to the one of them that it
+// lets in.
 func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drift time.Duration, guess bool) {
 	g, a := d.a.guesses, d.a
 	// What nothing would be judged of counts for nothing, but costs the same.
 	counts := guess && (d.charged || d.mayProve())
+	asTyped := g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted)
 	unseen := func() {
 		if counts {
-			a.countTyped(ctx, g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted))
+			a.countTyped(ctx, asTyped)
 			g.overlook(d.at.Name, a.now())
 		}
 	}
@@ -48,13 +50,13 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 	}
 	var (
 		known  = d.user != "" && counts
-		f      = g.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)
-		many   = d.manyCodes()
+		judges = acct.directoryJudges() && (d.ahead == nil || !d.ahead.judged)
+		f      = g.passphraseOf(acct, d.at.Source.Addr(), d.trusted)
+		many   = d.manyCodes("")
 		ahead  = d.ahead
-		passed = d.serving // the connection's login is the proof
-		// A directory isn't asked whether the passphrase is right.
-		told = d.mayTell(drift) && (d.serving || acct.Realm == "")
-		conn = d.conn
+		told   = d.mayTell(drift)
+		name   = d.at.Name
+		conn   = d.conn
 	)
 	// The dialogue may be over before its turn has come, so the group is the check's
 	// own. It ends within the wait for that turn; Close waits for it.
@@ -64,15 +66,14 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 		defer done()
 		defer looking.Cancel(nil)
 		ctx := looking.Context()
-		right, err := true, error(nil)
-		if !passed {
-			right, err = a.provenBehind(ctx, acct, typed, ahead)
-		}
-		switch {
+		switch right, err := a.provenBehind(ctx, acct, typed, ahead); {
 		case err != nil: // it had no turn
 			unseen()
+		case judges && known: // a directory isn't asked
+			a.countTyped(ctx, asTyped)
 		case right && known:
 			// What fails here fails the next login too, which says so.
+			_ = a.carry(ctx, acct, name, asTyped, f, many)
 			_ = a.countCode(ctx, acct.ID, f, many)
 			if told {
 				conn.remark(driftText(drift))
@@ -81,20 +82,31 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 	})
 }
 
-// provenBehind tells whether typed is the account's passphrase. A directory isn't
-// asked: there the wrong codes behind each passphrase count for that one, whether or
-// not it is right.
+// wrongInside counts a wrong code inside a connection that a passphrase opened: its
+// login is the proof.
+func (d *dialogue) wrongInside(ctx context.Context, acct Account, drift time.Duration) error {
+	if d.mayTell(drift) {
+		d.conn.remark(driftText(drift))
+	}
+	return d.a.countCode(ctx, acct.ID, d.a.guesses.insideOf(acct, d.at.Source.Addr(), d.trusted), d.manyCodes("inside a connection"))
+}
+
+// directoryJudges tells whether only a directory knows which passphrase is right.
+func (a Account) directoryJudges() bool { return a.Realm != "" && a.Temporary == nil }
+
+// provenBehind tells whether typed is the account's passphrase, as far as that is known
+// here: a directory isn't asked.
 func (a *core) provenBehind(ctx context.Context, acct Account, typed string, h *ahead) (bool, error) {
 	temporary := acct.temporaryFor(typed)
 	if h != nil { // it was looked at already
-		return temporary || h.judged && h.first.reason == "" || !h.judged && acct.Realm != "", nil
+		return temporary || h.judged && h.first.reason == "", nil
 	}
 	stored := acct.Passphrase
 	if stored == "" {
 		stored = a.dummy.Passphrase
 	}
 	right, err := a.hasher.VerifyLater(ctx, stored, typed)
-	return right || temporary || acct.Realm != "", err
+	return right || temporary, err
 }
 
 // countTyped counts one wrong code behind what was typed, where whether that was
@@ -110,21 +122,39 @@ type manyCodes struct {
 	notice Notice
 }
 
-func (d *dialogue) manyCodes() manyCodes {
-	return manyCodes{d.event(audit.LoginLocked, reasonManyCodes), Notice{User: d.user, Kind: noticeCodesGuessed, Source: d.address()}}
+func (d *dialogue) manyCodes(where string) manyCodes {
+	return manyCodes{d.event(audit.LoginLocked, reasonManyCodes), Notice{User: d.user, Kind: noticeCodesGuessed, Source: d.address(), Detail: where}}
 }
 
-// countCode counts one wrong code behind a right passphrase.
+// carry is guesses.carry that says so if a limit is reached.
+func (a *core) carry(ctx context.Context, acct Account, name string, typed, f factor, say manyCodes) error {
+	n, after, limit, err := a.guesses.carry(ctx, typed, f, a.now())
+	if !acct.directoryJudges() { // behind a directory's, none is looked at
+		a.guesses.placed(name, n, a.now())
+	}
+	if err != nil || !limit {
+		return err
+	}
+	return a.sayMany(ctx, acct.ID, after, say)
+}
+
+func (a *core) sayMany(ctx context.Context, account string, after guessState, say manyCodes) error {
+	say.event.Until = &after.closed
+	if err := a.report(ctx, say.event); err != nil {
+		return err
+	}
+	return a.notifyHourly(ctx, account, say.notice)
+}
+
+// countCode counts one wrong code behind a right passphrase, or inside a connection
+// that it opened.
 func (a *core) countCode(ctx context.Context, account string, f factor, say manyCodes) error {
 	c, after, limit, err := a.guesses.count(ctx, f, a.now())
 	if err != nil || c != notCharged && !limit {
 		return err
 	}
 	if limit {
-		say.event.Until = &after.closed
-		if err := a.report(ctx, say.event); err != nil {
-			return err
-		}
+		return a.sayMany(ctx, account, after, say)
 	}
 	return a.notifyHourly(ctx, account, say.notice)
 }
@@ -208,9 +238,6 @@ func (d *dialogue) codeAccepted(ctx context.Context) error {
 	case c.charge != notCharged:
 		return d.a.guesses.right(ctx, c.factor, c.charge, d.a.now())
 	case d.passphrase.name != "":
-		if err := d.a.guesses.right(ctx, d.unseen, notCharged, d.a.now()); err != nil {
-			return err
-		}
 		return d.a.guesses.right(ctx, d.passphrase, notCharged, d.a.now())
 	}
 	return nil
@@ -242,25 +269,35 @@ func (d *dialogue) suspendKey(ctx context.Context, acct Account) error {
 
 // tooManyCodes is the verdict on a right code behind a right passphrase that too
 // many wrong ones went before; one without a reason if there were not. Nobody else
-// is told.
+// is told. What counted in memory for this passphrase counts with the rest from here.
 func (d *dialogue) tooManyCodes(ctx context.Context, acct Account, typed string) (verdict, error) {
-	if err := d.a.guesses.await(ctx, d.at.Name, typed); err != nil {
-		return verdict{}, err
+	g, source, say := d.a.guesses, d.at.Source.Addr(), d.a.manyCodesText
+	f := g.insideOf(acct, source, d.trusted)
+	if d.serving {
+		say = d.a.manyInsideText
+	} else {
+		if err := g.await(ctx, d.at.Name, typed); err != nil {
+			return verdict{}, err
+		}
+		f = g.passphraseOf(acct, source, d.trusted)
+		if err := d.a.carry(ctx, acct, d.at.Name, g.typedOf(d.at.Name, typed, source, d.trusted), f, d.manyCodes("")); err != nil {
+			return verdict{}, err
+		}
 	}
-	f := d.a.guesses.passphraseOf(acct, typed, d.at.Source.Addr(), d.trusted)
-	unseen := d.a.guesses.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted)
-	s, err := d.a.guesses.look(ctx, f, d.a.now())
-	if err == nil && s.judged() {
-		s, err = d.a.guesses.look(ctx, unseen, d.a.now())
-	}
+	s, err := g.look(ctx, f, d.a.now())
 	if err != nil {
 		return verdict{}, err
 	}
 	if s.judged() {
-		d.passphrase, d.unseen = f, unseen
+		d.passphrase = f
 		return verdict{}, nil
 	}
-	return verdict{reason: reasonManyCodes, innocent: true, text: d.a.manyCodesText(s.closed)}, nil
+	return verdict{reason: reasonManyCodes, innocent: true, text: say(s.closed)}, nil
+}
+
+func (a *core) manyInsideText(until time.Time) string {
+	return "Right, but refused: after many wrong codes inside connections of yours no code opens anything there until " + plain.Moment(until) +
+		", unless a key opened the connection. If the codes were not yours, end what is open and tell " + a.contact + "."
 }
 
 func (a *core) manyCodesText(until time.Time) string {

@@ -59,6 +59,14 @@
 // the connection's dialogues. Prompts that may get a passphrase by habit (a lock's, the
 // last words of a connection, a code that is asked first) don't show what is typed.
 //
+// # Guesses at a passphrase
+//
+// A wrong passphrase behind a right code counts for the account, and ten lock it for a
+// day; passwd asks inside a connection and counts alike, judges none under the lock, and
+// a passphrase that was changed ends it. A code that isn't spent by being typed, because
+// it was used up or is one of recovery, counts for itself and locks nothing: whoever saw
+// it has a few guesses a day with it, and then it is a wrong code until the day is over.
+//
 // # Guesses by a thief of one factor
 //
 // Wrong codes count for the first factor that was proven before them, over all
@@ -70,13 +78,19 @@
 // which have five tries a day of their own. Nothing shows this but a right code
 // behind a right passphrase, which first waits until the wrong ones before it are
 // counted. A hundred in 30 days are the most, whatever lies between them; only a
-// login with a code ends a row. A code of another time than now counts like a wrong
+// login with a code ends a row. What has not the form of a code is no guess at one. A code of another time than now counts like a wrong
 // one, and only a network with a login before is told that the clock is ahead: what is
 // early now is right soon. While the queue is full, whether a passphrase was
 // right isn't found out, and behind a wrong code no directory is asked; then wrong
 // codes count for what was typed, in memory and by a key that lives as long as the
 // process, and operators and the owner are told how many there were. Strangers can't
-// count against a passphrase there that they don't know.
+// count against a passphrase there that they don't know. What memory counted goes to
+// the store, and counts everywhere, once the process has seen the passphrase to be right:
+// by the next wrong code that has its turn, or before a right one is accepted. Until then
+// a thief has a row at each process, and a new one after its restart.
+//
+// Inside a connection that a passphrase opened, wrong codes count for such connections of
+// the account, by the same limits: nothing that is typed at a login does.
 //
 // # First factors from elsewhere
 //

@@ -80,7 +80,7 @@ func (a *core) warnings(ctx context.Context, acct Account) string {
 	say := a.lifetimes.warnings(acct, a.now())
 	// A store that can't tell, though it has just noted the login, is told of elsewhere.
 	if s, err := a.guessed(ctx, acct); err == nil && s.month >= warnedFrom {
-		say = strings.TrimPrefix(say+"\n"+plain.Count(s.month, "wrong code")+" came behind your right passphrase from networks that you hadn't logged in from, the first on "+plain.Moment(s.since)+
+		say = strings.TrimPrefix(say+"\n"+plain.Count(s.month, "wrong code")+" came behind your right passphrase, beyond five a day from networks where you log in, or from others, the first on "+plain.Moment(s.since)+
 			": if they weren't yours, somebody has it. Change it with ssh "+a.issuer+" passwd, and tell "+a.contact+".", "\n")
 	}
 	if texts := a.textsWarning(acct); texts != "" {

@@ -2,9 +2,7 @@ package identity
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -76,37 +74,24 @@ type factor struct {
 	name  string // of its tallies; never shown
 	own   string // the network's name; "" for one without a login before
 	keyed bool
-	typed bool // a passphrase that was typed, right or not: see guesses.typed
+	typed bool // a passphrase that was typed, right or not: see unseen.go
 }
 
 // passphraseOf is the factor that a right passphrase is: another one once it is
-// replaced.
-func (g *guesses) passphraseOf(acct Account, typed string, source netip.Addr, known bool) factor {
-	f := factor{name: fmt.Sprintf("passphrase|%s|%d", acct.ID, micros(acct.PassphraseSet))}
-	switch {
-	case acct.Temporary != nil:
+// replaced. Of one that a directory judges only what carry has brought counts here.
+func (g *guesses) passphraseOf(acct Account, source netip.Addr, known bool) factor {
+	f := factor{name: fmt.Sprintf("passphrase|%s|%d|%s", acct.ID, micros(acct.PassphraseSet), acct.Realm)}
+	if acct.Temporary != nil {
 		f.name += fmt.Sprintf("|temporary|%d", micros(acct.Temporary.Expires))
-	case acct.Realm != "":
-		f.name += "|" + acct.Realm + "|" + g.digest(acct.Name, typed)
-		f.typed = true
 	}
 	return f.from(source, known)
 }
 
-// typedOf is the factor that a passphrase would be if it were right, of an account
-// that may not exist.
-func (g *guesses) typedOf(name, typed string, source netip.Addr, known bool) factor {
-	return factor{name: "typed|" + name + "|" + g.digest(name, typed), typed: true}.from(source, known)
-}
-
-// digest stands for what was typed as the passphrase of name, until it is forgiven.
-func (g *guesses) digest(name, typed string) string {
-	g.mu.Lock()
-	forgiven := g.forgiven[name]
-	g.mu.Unlock()
-	m := hmac.New(sha256.New, g.typedKey)
-	m.Write(spelling(typed))
-	return fmt.Sprintf("%d|%x", forgiven, m.Sum(nil))
+// insideOf is the factor that a connection is which a passphrase and a code opened, for
+// the codes that are asked inside: whatever is typed at logins, by strangers or by a
+// thief of the passphrase, counts elsewhere.
+func (g *guesses) insideOf(acct Account, source netip.Addr, known bool) factor {
+	return factor{name: fmt.Sprintf("inside|%s|%d", acct.ID, micros(acct.PassphraseSet))}.from(source, known)
 }
 
 // keyOf is the factor that a proven key is: another one if it is added anew.
@@ -188,9 +173,17 @@ func (g *guesses) look(ctx context.Context, f factor, now time.Time) (guessState
 }
 
 // guessed is what counts behind the passphrase of acct; nothing behind those of a
-// directory, of which nobody knows which one was right.
+// directory, of which nobody here knows which one was right.
 func (a *core) guessed(ctx context.Context, acct Account) (guessState, error) {
-	return a.guesses.look(ctx, a.guesses.passphraseOf(acct, "", netip.Addr{}, false), a.now())
+	if acct.Realm != "" && acct.Temporary == nil {
+		return guessState{}, nil
+	}
+	return a.guesses.look(ctx, a.guesses.passphraseOf(acct, netip.Addr{}, false), a.now())
+}
+
+// guessedInside is what counts inside connections that the passphrase opened.
+func (a *core) guessedInside(ctx context.Context, acct Account) (guessState, error) {
+	return a.guesses.look(ctx, a.guesses.insideOf(acct, netip.Addr{}, false), a.now())
 }
 
 // warnedFrom is how many wrong codes behind the right passphrase are no owner's slip any
@@ -280,44 +273,19 @@ func (g *guesses) restart(ctx context.Context, f factor, now time.Time) error {
 	})
 }
 
-// pardon forgets what counts in memory behind the passphrases of an account.
-func (g *guesses) pardon(name string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.forgiven[name]++
-}
-
-// forgive forgets everything about the passphrase of acct, as an operator can.
+// forgive forgets everything about the passphrase of acct, and what it opened, as an
+// operator can.
 func (g *guesses) forgive(ctx context.Context, acct Account, now time.Time) error {
 	g.pardon(acct.Name)
-	return g.edit(ctx, g.passphraseOf(acct, "", netip.Addr{}, false), now, func(t []Tally) bool {
-		t[0], t[1] = Tally{}, Tally{}
-		return true
-	})
-}
-
-// overlook counts a wrong code for whoever is to read that there were such, where
-// nobody could look at the passphrase in front of it: it is in no factor's tallies that
-// anybody is shown.
-func (g *guesses) overlook(name string, now time.Time) {
-	_ = g.typed.Count(context.Background(), now, func(t []Tally) bool { // in memory: it never fails
-		fade(&t[0], g.limits.monthLong, now)
-		bump(&t[0], now)
-		t[0].Keep = t[0].Since.Add(g.limits.monthLong)
-		return true
-	}, g.overlookedOf(name))
-}
-
-// overlooked is how many wrong codes overlook has counted in 30 days, in this process,
-// until they were forgiven.
-func (g *guesses) overlooked(name string, now time.Time) int {
-	t, _ := g.typed.Tallies(context.Background(), g.overlookedOf(name)) // in memory: it never fails
-	fade(&t[0], g.limits.monthLong, now)
-	return t[0].Failures
-}
-
-func (g *guesses) overlookedOf(name string) TallyKey {
-	return g.keys.HashTally("overlooked|" + name + "|" + g.digest(name, ""))
+	for _, f := range []factor{g.passphraseOf(acct, netip.Addr{}, false), g.insideOf(acct, netip.Addr{}, false)} {
+		if err := g.edit(ctx, f, now, func(t []Tally) bool {
+			t[0], t[1] = Tally{}, Tally{}
+			return true
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func bump(t *Tally, now time.Time) {

@@ -196,7 +196,7 @@ func TestStolenPassphrase(t *testing.T) {
 			if h, err := w.a.Health(t.Context(), owner); err != nil || h.WrongCodes != 10 || h.WrongSince.IsZero() || h.CodesLockUntil.IsZero() {
 				t.Errorf("the owner's health: %+v %v", h, err)
 			}
-			if said := strings.Join(owner.Warnings(), "\n"); !strings.HasPrefix(said, "10 wrong codes came behind your right passphrase from networks that you hadn't logged in from, the first on ") ||
+			if said := strings.Join(owner.Warnings(), "\n"); !strings.HasPrefix(said, "10 wrong codes came behind your right passphrase, beyond five a day from networks where you log in, or from others, the first on ") ||
 				!strings.Contains(said, "somebody has it. Change it with ssh entry passwd, and tell ") {
 				t.Errorf("the owner is told %q", said)
 			}
@@ -338,12 +338,12 @@ func TestFullQueue(t *testing.T) {
 	if err != nil {
 		t.Errorf("from a known network: %v", err)
 	}
-	if h, err := w.a.Health(t.Context(), owner); err != nil || h.WrongUnseen != 40 {
+	if h, err := w.a.Health(t.Context(), owner); err != nil || h.WrongCodes != 10 || h.WrongUnseen != 30 {
 		t.Errorf("the owner reads %+v %v", h, err)
 	}
 	w.clock.Advance(time.Minute)
 	did, err := w.a.Enabled(t.Context(), "alice")
-	if said := "forgot 40 wrong codes that came while the server was too busy to tell what they were behind"; err != nil || !slices.Contains(did, said) {
+	if said := "forgot 30 wrong codes that came while the server was too busy to tell what they were behind"; err != nil || !slices.Contains(did, said) {
 		t.Errorf("%q %v", did, err)
 	}
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongUnseen != 0 {

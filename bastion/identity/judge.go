@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"slices"
 	"time"
 
@@ -48,7 +49,7 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 			return verdict{locked: true}, err
 		}
 	}
-	if d.key != "" {
+	if d.key != "" && (d.touched || d.formed(in.code)) {
 		if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
 			return verdict{reason: reasonKeySuspended}, err
 		}
@@ -79,14 +80,24 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 
 func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found secret.Match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
-	bare, guess := d.a.bare(acct), code != codeUsed
-	if code == codeUsed && !d.keyStands(acct) {
-		// It is shown to whoever looks over a shoulder, and then tells a passphrase.
-		if free, err := d.a.lockout.chargeUsed(ctx, acct, now); err != nil || !free {
+	bare, guess := d.a.bare(acct), code != codeUsed && code != codeRecovery && d.formed(in.code)
+	// A code that isn't used up by being typed is shown to whoever looks over a shoulder or
+	// finds the list, and then tells a passphrase.
+	var seen seenCode
+	if !isTemporary && !d.keyStands(acct) && !now.Before(acct.LockedUntil) {
+		if code == codeUsed || code == codeRecovery {
+			seen = d.seenCode(acct, code, in.code)
+		}
+		switch free, err := d.a.lockout.chargeSeen(ctx, seen, now); {
+		case err != nil:
+			return verdict{}, err
+		case !free && code == codeRecovery:
 			code = codeWrong
-			if err != nil {
+			if err := d.a.notifyHourly(ctx, acct.ID, Notice{User: acct.Name, Kind: noticeRecoveryGuess, Source: d.address()}); err != nil {
 				return verdict{}, err
 			}
+		case !free:
+			code = codeWrong
 		}
 	}
 	if (code == codeWrong || code == codeEarly) && d.key == "" {
@@ -113,19 +124,17 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		// Told only to a holder of a right code, who can't be guessing.
 		v := verdict{reason: reasonAccountLocked}
 		if code != codeUsed {
-			v.text = d.a.lockedText(acct)
+			v.text = d.a.lockedText(acct.LockedUntil)
 		}
 		return v, nil
 	}
 	if !isTemporary && !d.keyStands(acct) {
 		first, err := d.firstFactor(ctx, acct, in.passphrase)
+		if err != nil || first.reason == "" || first.innocent {
+			err = errors.Join(err, d.a.lockout.refundSeen(ctx, seen, now))
+		}
 		if err != nil {
 			return verdict{}, err
-		}
-		if code == codeUsed && first.reason == "" {
-			if err := d.a.lockout.refundUsed(ctx, acct, now); err != nil {
-				return verdict{}, err
-			}
 		}
 		if first.reason == reasonWrongPassphrase {
 			if d.a.bySMS(acct) {
@@ -216,6 +225,6 @@ func (a *core) admitsKey(acct Account, key ssh.PublicKey, now time.Time) bool {
 	return slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == print && k.Suspended.IsZero() })
 }
 
-func (a *core) lockedText(acct Account) string {
-	return "This account is locked until " + plain.Moment(acct.LockedUntil) + " after many wrong passphrases: wait, or ask " + a.contact + "."
+func (a *core) lockedText(until time.Time) string {
+	return "This account is locked until " + plain.Moment(until) + " after many wrong passphrases: wait, or ask " + a.contact + "."
 }

@@ -221,10 +221,12 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 	switch {
 	case right && d.mayProve():
 		return d.a.lockout.prove(ctx, d.pair, d.serving, now)
+	case d.serving && d.key == "":
+		return false, d.wrongInside(ctx, acct, m.Drift)
 	case d.key == "":
-		d.suspect(ctx, acct, in.passphrase, m.Drift, true)
+		d.suspect(ctx, acct, in.passphrase, m.Drift, d.formed(in.code))
 		return false, nil
-	case !d.mayProve():
+	case !d.mayProve(), !d.formed(in.code):
 		return false, nil
 	}
 	if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
@@ -233,24 +235,62 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 	return false, d.keyJudged(ctx, acct, codeWrong)
 }
 
-// chargeUsed counts a code of acct that was used up, as a guess at the passphrase in
-// front of it until that proves right. False means that there were too many: then it
-// is a wrong code like any other. It is no lock: whoever has seen a code can't keep
-// its owner out.
-func (l *lockout) chargeUsed(ctx context.Context, acct Account, now time.Time) (free bool, err error) {
-	most := l.limits.account
-	if acct.Realm != "" {
-		most = 2 // a directory has few tries, and locks its users everywhere
+// seenCode is a code of an account that others may have seen, and goes on being good for
+// a guess at the passphrase in front of it: one that was used up, or one of recovery.
+// The zero seenCode is none.
+type seenCode struct {
+	name string // of its tally
+	most int    // wrong passphrases with it in accountWindow
+}
+
+// recoveryTries is how many wrong passphrases may stand before one recovery code in a
+// day: its owner's typing errors.
+const recoveryTries = 3
+
+func (d *dialogue) seenCode(acct Account, code codeKind, typed string) seenCode {
+	s := seenCode{"used|" + acct.ID, d.a.lockout.limits.account}
+	if code == codeRecovery { // each for itself, so that the rest of the list goes on
+		h, _ := d.a.keys.HashRecovery(acct.ID, typed)
+		s = seenCode{fmt.Sprintf("recovery|%s|%x", acct.ID, h), recoveryTries}
 	}
-	err = l.within(ctx, "used|"+acct.ID, l.limits.accountWindow, now, func(t *Tally) {
-		free = t.Failures < most
-		t.Failures++
-	})
+	if acct.Realm != "" {
+		s.most = 2 // a directory has few tries, and locks its users everywhere
+	}
+	return s
+}
+
+// chargeSeen counts a code as a guess at the passphrase in front of it until that proves
+// right. False means that there were too many: then it is a wrong code like any other.
+// It is no lock: whoever has seen a code can't keep its owner out.
+func (l *lockout) chargeSeen(ctx context.Context, s seenCode, now time.Time) (free bool, err error) {
+	if s.name == "" {
+		return true, nil
+	}
+	free, _, err = l.try(ctx, s.name, s.most, now)
 	return free, err
 }
 
-func (l *lockout) refundUsed(ctx context.Context, acct Account, now time.Time) error {
-	return l.within(ctx, "used|"+acct.ID, l.limits.accountWindow, now, func(t *Tally) { t.Failures = max(0, t.Failures-1) })
+func (l *lockout) refundSeen(ctx context.Context, s seenCode, now time.Time) error {
+	if s.name == "" {
+		return nil
+	}
+	return l.untry(ctx, s.name, now)
+}
+
+// try counts one of most tries in accountWindow, before it is judged, so that many at
+// once can't all be. False means that there were as many, until then.
+func (l *lockout) try(ctx context.Context, name string, most int, now time.Time) (free bool, until time.Time, err error) {
+	err = l.within(ctx, name, l.limits.accountWindow, now, func(t *Tally) {
+		if free, until = t.Failures < most, t.Since.Add(l.limits.accountWindow); free {
+			t.Failures++
+		}
+	})
+	return free, until, err
+}
+
+// untry takes one back that was no guess.
+func (l *lockout) untry(ctx context.Context, name string, now time.Time) error {
+	return l.within(ctx, name, l.limits.accountWindow, now, func(t *Tally) { t.Failures = max(0, t.Failures-1) })
 }
 
 // within changes the one tally of that name, which begins anew when its window is
@@ -304,8 +344,8 @@ func (d *dialogue) refund(ctx context.Context) error {
 func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, now time.Time) (verdict, error) {
 	v := verdict{reason: reasonWrongPassphrase}
 	switch code {
-	case codeWrong, codeUsed, codeEarly, codeNeedless:
-		return v, nil
+	case codeWrong, codeUsed, codeEarly, codeNeedless, codeRecovery:
+		return v, nil // see seenCode
 	case codeTouch:
 		return v, d.keyJudged(ctx, acct, codeWrong) // a guess by who has the key
 	}

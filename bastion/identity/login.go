@@ -106,7 +106,6 @@ type dialogue struct {
 
 	keyCharge  keyCharge
 	passphrase factor // that was proven with a right code; zero before
-	unseen     factor // the same, for codes that were counted without looking at it
 }
 
 // answers are what a dialogue has collected.

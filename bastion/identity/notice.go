@@ -25,8 +25,9 @@ const (
 	noticeEnabled           NoticeKind = "enabled"
 	noticeEndChanged        NoticeKind = "end-changed"
 	noticePhoneChanged      NoticeKind = "phone-changed"
-	noticeCodesGuessed      NoticeKind = "codes-guessed" // somebody has the passphrase
-	noticeKeySuspended      NoticeKind = "key-suspended" // somebody has the key
+	noticeCodesGuessed      NoticeKind = "codes-guessed"       // somebody has the passphrase
+	noticeKeySuspended      NoticeKind = "key-suspended"       // somebody has the key
+	noticeRecoveryGuess     NoticeKind = "recovery-code-tried" // somebody has one, and guesses at the passphrase
 	noticeKeyRestored       NoticeKind = "key-restored"
 )
 

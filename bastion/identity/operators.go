@@ -48,6 +48,10 @@ type UserInfo struct {
 	// WrongUnseen are wrong codes of those days that came while this server was too busy
 	// to find out what they were behind: they aren't among WrongCodes.
 	WrongUnseen int `json:"wrong_codes_unseen,omitempty"`
+	// Wrong codes of those days inside connections that passphrase and code had opened, and
+	// until when no code opens anything there.
+	WrongInside     int       `json:"wrong_codes_inside,omitempty"`
+	InsideLockUntil time.Time `json:"inside_lock_until,omitzero"`
 
 	PendingReset *PendingReset `json:"pending_reset,omitempty"` // waits for a second operator
 }
@@ -152,11 +156,16 @@ func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 	}
 	i := a.info(acct)
 	s, err := a.guessed(ctx, acct)
-	i.WrongCodes, i.WrongSince, i.CodesLockUntil = s.month, s.since, s.closed
-	i.WrongUnseen = a.guesses.overlooked(acct.Name, a.now())
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
 	}
+	inside, err := a.guessedInside(ctx, acct)
+	if err != nil {
+		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
+	}
+	i.WrongCodes, i.WrongSince, i.CodesLockUntil = s.month, s.since, s.closed
+	i.WrongInside, i.InsideLockUntil = inside.month, inside.closed
+	i.WrongUnseen = a.guesses.overlooked(acct.Name, a.now())
 	return i, nil
 }
 
@@ -237,10 +246,18 @@ func (a Operators) clearFailures(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.clearWrong(ctx, acct); err != nil {
+		return err
+	}
+	return a.guesses.forgive(ctx, acct, a.now())
+}
+
+// clearWrong forgets the wrong passphrases behind right codes, and their lock.
+func (a *core) clearWrong(ctx context.Context, acct Account) error {
 	if err := a.store.ClearFailures(context.WithoutCancel(ctx), acct.ID); err != nil {
 		return fmt.Errorf("%w: clear failures: %w", ErrUnavailable, err)
 	}
-	return a.guesses.forgive(ctx, acct, a.now())
+	return a.lockout.within(ctx, changesOf(acct), a.lockout.limits.accountWindow, a.now(), func(t *Tally) { t.Failures = 0 })
 }
 
 func (a Operators) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
-
-	"entry/bastion/identity/secret"
 )
 
 // ErrProof: the proof is none, was used, is older than two minutes, or its
@@ -85,8 +83,7 @@ func (d *dialogue) fresh(ctx context.Context, id Identity) error {
 	if err != nil {
 		return err
 	}
-	_, code := secret.ParseCode(typed)
-	if _, recovery := d.a.keys.HashRecovery(id.account, typed); !code && !recovery {
+	if !d.formed(typed) {
 		return &again{text: "That is no code: a one-time code has six digits."} // a passphrase, by habit, and no guess
 	}
 	open, err := d.charge(ctx)
@@ -145,9 +142,14 @@ func (d *dialogue) freshCode(ctx context.Context, acct Account, typed string, no
 	v := verdict{reason: reasonWrongCode}
 	switch {
 	case (kind == codeWrong || kind == codeEarly) && d.key == "":
-		d.suspect(ctx, acct, "", found.Drift, true)
+		if err := d.wrongInside(ctx, acct, found.Drift); err != nil {
+			return verdict{}, err
+		}
 	case now.Before(acct.LockedUntil) && d.key == "":
 		v = verdict{reason: reasonAccountLocked}
+		if kind == codeRight {
+			v.text = d.a.lockedText(acct.LockedUntil)
+		}
 	case kind == codeRight && d.key != "":
 		return verdict{}, nil
 	case kind == codeRight:

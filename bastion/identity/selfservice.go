@@ -89,8 +89,10 @@ func (a SelfService) RemoveDevice(ctx context.Context, p Proof, device string) e
 
 // ChangePassphrase asks for the passphrase, at most three times, then twice for
 // a new one. Remembered keys are forgotten. A wrong passphrase counts against
-// the account, because a right code went before it. An account of a directory
-// is told where to go instead (*Refusal).
+// the account, because a right code went before it, and while that is locked none is
+// judged (*Refusal), so that there are as many as at logins. A changed passphrase ends
+// what guesses at the one before had come to, a lock that began meanwhile included. An
+// account of a directory is told where to go instead (*Refusal).
 func (a SelfService) ChangePassphrase(ctx context.Context, p Proof, ask Asker) error {
 	d, acct, err := a.take(ctx, p, ask)
 	if err != nil {
@@ -99,7 +101,7 @@ func (a SelfService) ChangePassphrase(ctx context.Context, p Proof, ask Asker) e
 	if err := a.ownPassphrase(acct); err != nil {
 		return err
 	}
-	old, err := d.oldPassphrase(ctx, acct)
+	old, err := d.oldPassphrase(ctx, p.id)
 	if err != nil {
 		return err
 	}
@@ -112,22 +114,42 @@ func (a SelfService) ChangePassphrase(ctx context.Context, p Proof, ask Asker) e
 		return unavailable(err)
 	}
 	next.PassphraseSet = a.now()
-	return d.commit(ctx, acct, next, audit.PassphraseChanged, noticePassphraseChanged, "")
+	if err := d.commit(ctx, acct, next, audit.PassphraseChanged, noticePassphraseChanged, ""); err != nil {
+		return err
+	}
+	_ = a.clearWrong(ctx, acct) // the change stands: a lock that stays runs out, or is lifted
+	return nil
 }
 
-func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, error) {
+func (d *dialogue) oldPassphrase(ctx context.Context, id Identity) (string, error) {
+	if _, err := d.unlocked(ctx, id); err != nil {
+		return "", err
+	}
 	for range dialoguesPerConn {
 		d.charged, d.locks = false, false
 		typed, err := d.answer(ctx, d.verdict+"Current "+d.a.issuer+" passphrase: ")
 		if err != nil {
 			return "", err
 		}
-		// A lock is looked past: a code was right just now, and what is left to guess
-		// counts against the account.
+		// A source's lock is looked past: a code was right just now, and what is left to
+		// guess counts against the account.
 		if _, err := d.charge(ctx); err != nil {
 			return "", err
 		}
+		acct, err := d.unlocked(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		switch free, until, err := d.a.lockout.try(ctx, changesOf(acct), d.a.lockout.limits.account, d.a.now()); {
+		case err != nil:
+			return "", err
+		case !free: // others are being judged, or were since the last
+			return "", d.accountLocked(ctx, until)
+		}
 		first, err := d.firstFactor(ctx, acct, typed)
+		if err != nil || first.reason == "" {
+			err = errors.Join(err, d.a.lockout.untry(ctx, changesOf(acct), d.a.now()))
+		}
 		if err != nil {
 			_ = d.refund(ctx) // the store may be what failed; then this try stays counted
 			return "", unavailable(err)
@@ -147,6 +169,28 @@ func (d *dialogue) oldPassphrase(ctx context.Context, acct Account) (string, err
 	}
 	return "", &Refusal{Text: "Not accepted. Nothing was changed."}
 }
+
+// unlocked is the account of id as it is now, or a *Refusal while it is locked.
+func (d *dialogue) unlocked(ctx context.Context, id Identity) (Account, error) {
+	acct, err := d.a.owned(ctx, id)
+	if err == nil && d.a.now().Before(acct.LockedUntil) {
+		err = d.accountLocked(ctx, acct.LockedUntil)
+	}
+	return acct, err
+}
+
+// accountLocked says what a login says, in the log too.
+func (d *dialogue) accountLocked(ctx context.Context, until time.Time) error {
+	var said *again
+	err := d.failed(ctx, verdict{reason: reasonAccountLocked, innocent: true, text: d.a.lockedText(until)})
+	if errors.As(err, &said) {
+		return &Refusal{Text: said.text}
+	}
+	return err
+}
+
+// changesOf names the wrong passphrases that were typed to change it.
+func changesOf(acct Account) string { return "change|" + acct.ID }
 
 // NewRecovery replaces the recovery codes and shows the new ones through ask.
 func (a SelfService) NewRecovery(ctx context.Context, p Proof, ask Asker) error {

@@ -178,7 +178,7 @@ func (a *core) text(ctx context.Context, c *ConnState, acct Account, place strin
 		c.noText(acct.ID, v.text)
 		return
 	case now.Before(acct.LockedUntil):
-		c.noText(acct.ID, a.lockedText(acct))
+		c.noText(acct.ID, a.lockedText(acct.LockedUntil))
 		return
 	}
 	code, ok := c.beginText(acct.ID, now)

@@ -84,8 +84,12 @@ func (a Operators) Unlock(ctx context.Context, name string, sources []netip.Addr
 		}
 	}
 	if len(did) == 0 {
-		a.guesses.pardon(info.Name) // what only memory has: nobody knows whether it is a lock
-		return did, nil
+		// What only memory has, and what came of it: nobody knows whether it is a lock.
+		acct, err := a.account(ctx, name)
+		if err == nil {
+			err = a.guesses.forgive(ctx, acct, a.now())
+		}
+		return did, err
 	}
 	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
 	e.Detail = plain.Clip(Unlocked+strings.Join(did, "; "), maxDetail)
@@ -126,6 +130,12 @@ func lifted(u UserInfo) (did []string) {
 		did = append(did, "opened the passphrase again to networks without a login before, which "+plain.Count(u.WrongCodes, "wrong code")+" had closed until "+plain.Minute(u.CodesLockUntil))
 	case u.WrongCodes > 0:
 		did = append(did, "forgot "+plain.Count(u.WrongCodes, "wrong code")+" behind the passphrase")
+	}
+	switch {
+	case !u.InsideLockUntil.IsZero():
+		did = append(did, "let codes inside open connections count again, which "+plain.Count(u.WrongInside, "wrong one")+" had stopped until "+plain.Minute(u.InsideLockUntil))
+	case u.WrongInside > 0:
+		did = append(did, "forgot "+plain.Count(u.WrongInside, "wrong code")+" inside open connections")
 	}
 	return did
 }

@@ -87,7 +87,7 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 		if now.Before(h.CodesLockUntil) {
 			closed = " From networks without a login before it opens nothing until " + plain.Moment(h.CodesLockUntil) + "."
 		}
-		f.problem("%s came behind your right passphrase in 30 days, the first on %s, from networks that you hadn't logged in from: if they weren't yours, somebody has it. A new one: %s; then tell your operator, whose log has from where.%s",
+		f.problem("%s came behind your right passphrase in 30 days, the first on %s, beyond five a day from networks where you log in, or from others: if they weren't yours, somebody has it. A new one: %s; then tell your operator, whose log has from where.%s",
 			plain.Count(h.WrongCodes, "wrong code"), plain.Moment(h.WrongSince), v.says(d, "passwd"), closed)
 	}
 	if h.WrongUnseen > 0 {

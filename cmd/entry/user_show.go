@@ -105,6 +105,9 @@ one database, ask at each (--config). What counts by account or key is the same 
 					fmt.Printf("wrong codes     %d behind the right passphrase, in 30 days%s\n", u.WrongCodes, codesLock(u))
 					fmt.Printf("                %s\n", somebodyHasIt(u))
 				}
+				if u.WrongInside > 0 {
+					fmt.Printf("codes inside    %s inside open connections, in 30 days%s\n", plain.Count(u.WrongInside, "wrong code"), insideLock(u))
+				}
 				if u.WrongUnseen > 0 {
 					fmt.Printf("unseen codes    %s\n", unseenCodes(u))
 				}
@@ -138,7 +141,7 @@ func suspension(k identity.Key) string {
 
 // somebodyHasIt says what wrong codes behind the right passphrase mean.
 func somebodyHasIt(u identity.UserInfo) string {
-	return fmt.Sprintf("the first on %s: unless %s typed them in a new place, somebody has the passphrase; ssh entry passwd there, or entry user reset --keep-authenticators, makes another", plain.Minute(u.WrongSince), u.Name)
+	return fmt.Sprintf("the first on %s, beyond five a day from where %s logs in, or from elsewhere: unless it was mistyping, somebody has the passphrase; ssh entry passwd there, or entry user reset --keep-authenticators, makes another", plain.Minute(u.WrongSince), u.Name)
 }
 
 // unseenCodes says what is known of wrong codes that nobody could place.
@@ -148,6 +151,14 @@ func unseenCodes(u identity.UserInfo) string {
 		also = " more"
 	}
 	return plain.Count(u.WrongUnseen, "wrong code") + also + ", in 30 days, that came while the server was too busy to tell what passphrase they were behind"
+}
+
+// insideLock says until when codes that are asked inside connections open nothing.
+func insideLock(u identity.UserInfo) string {
+	if u.InsideLockUntil.IsZero() {
+		return ""
+	}
+	return "; until " + plain.Minute(u.InsideLockUntil) + " none opens anything there, unless a key opened the connection"
 }
 
 // codesLock says until when the passphrase opens nothing from an unknown network.

@@ -1,0 +1,157 @@
+package identity_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"entry/bastion/identity"
+)
+
+// refused shows right answers from a new network, which open nothing.
+func (w *world) refused(u *user, passphrase, place string) {
+	w.t.Helper()
+	_, err := w.login(from(attempt(u.name), place), round{askPass, passphrase}, round{askCode, u.code()}, round{"Right, but refused: after many wrong codes behind your passphrase…", ""})
+	wantErr(w.t, err, identity.ErrAbandoned)
+	w.clock.Advance(time.Minute)
+}
+
+// TestCountsAddUp: wrong codes whose passphrase was looked at and those that only memory
+// has are one sum, which outlives the process and is every other one's.
+func TestCountsAddUp(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	w.notices = nil
+	w.typedBy("alice", good, u.wrongCode(), 7)
+	w.settled()
+	release := w.a.BlockHashes()
+	w.typedBy("alice", good, u.wrongCode(), 8)
+	w.settled()
+	release()
+	mark := w.log.Mark()
+	w.refused(u, good, "198.51.100.9")
+	if n := count(w.log.Lines(mark), "login.locked too-many-codes-guessed"); n != 1 {
+		t.Errorf("%d events", n)
+	}
+	w.wantNotices("codes-guessed")
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 15 || info.WrongUnseen != 0 || info.CodesLockUntil.IsZero() {
+		t.Errorf("%+v %v", info, err)
+	}
+	w.a = w.authenticator(w.store)
+	w.refused(u, good, "198.51.100.10")
+}
+
+// TestCarriedAsSoonAsItIsLookedAt: the first wrong code whose passphrase has its turn
+// takes along what came before it without one.
+func TestCarriedAsSoonAsItIsLookedAt(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	release := w.a.BlockHashes()
+	w.typedBy("alice", good, u.wrongCode(), 9)
+	w.typedBy("alice", "a stranger's guess", u.wrongCode(), 5)
+	w.settled()
+	release()
+	w.typedBy("alice", "a stranger's guess", u.wrongCode(), 1)
+	w.settled()
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 || info.WrongUnseen != 14 {
+		t.Errorf("%+v %v", info, err)
+	}
+	w.typedBy("alice", good, u.wrongCode(), 1)
+	w.settled()
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 10 || info.WrongUnseen != 5 || info.CodesLockUntil.IsZero() {
+		t.Errorf("%+v %v", info, err)
+	}
+	w.a = w.authenticator(w.store)
+	w.refused(u, good, "198.51.100.9")
+}
+
+// TestDirectoryCountsAddUp: what came behind a directory's passphrase is every process's
+// once it was right, and nobody is told of it who doesn't show it.
+func TestDirectoryCountsAddUp(t *testing.T) {
+	w, _, u := inRealm(t, nil)
+	w.notices = nil
+	w.typedBy("alice", kept, u.wrongCode(), 12)
+	w.settled()
+	w.wantNotices()
+	w.refused(u, kept, "198.51.100.9")
+	w.wantNotices("codes-guessed")
+	w.a = w.authenticator(w.store)
+	w.refused(u, kept, "198.51.100.10")
+	if did, err := w.a.Unlock(t.Context(), "alice", nil, false); err != nil || len(did) != 0 {
+		t.Errorf("%q %v", did, err)
+	}
+	if _, err := w.login(from(attempt("alice"), "198.51.100.11"), round{askPass, kept}, round{askCode, u.code()}); err != nil {
+		t.Errorf("after an operator has forgiven them: %v", err)
+	}
+}
+
+// TestWhatIsNoCode: a passphrase typed at the question for a code, as clients do that
+// answer every prompt with it, is no guess at a code: nothing closes, whatever was
+// proven before it. It reads and counts for the source as any wrong answer.
+func TestWhatIsNoCode(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, key := u.withKey()
+	w.notices = nil
+	var seen [2][]string
+	for i, name := range []string{"alice", "nobody"} {
+		for n, typed := range slices.Repeat([]string{good, "12345", "1234567", "no code", "a", strings.Repeat("1", 100)}, 5) {
+			s := &told{answers: func(p string) string {
+				if strings.HasSuffix(p, askPass) {
+					return good
+				}
+				return typed
+			}}
+			_, err := w.a.Login(t.Context(), from(attempt(name), fmt.Sprintf("203.0.113.%d", n+1)), identity.NewConnState(), s)
+			wantErr(t, err, identity.ErrExhausted)
+			seen[i] = append(seen[i], s.seen...)
+			w.settled()
+		}
+	}
+	if !slices.Equal(seen[0], seen[1]) {
+		t.Error("a known name is answered another way")
+	}
+	for n := range 30 {
+		_, err := w.login(from(at, fmt.Sprintf("203.0.114.%d", n+1)), round{askCode, good}, round{"Not accepted. " + askCode, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 0 || info.WrongUnseen != 0 || !w.a.KnowsKey(t.Context(), "alice", key.pub) {
+		t.Errorf("%+v %v", info, err)
+	}
+	w.wantNotices()
+	if _, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Error(err)
+	}
+	// Nine from one source lock the name there, as always.
+	w.fail("alice", from(attempt(""), "198.51.100.77").Source, "no code", 9)
+	_, err := w.login(from(attempt("alice"), "198.51.100.77"), round{askPass, good}, round{askCode, "no code"}, round{fmt.Sprintf(lockedText, "30 minutes"), ""})
+	wantErr(t, err, identity.ErrLocked)
+}
+
+// TestARecoveryCodeLocksNothing: whoever has found one of the list has three guesses at
+// the passphrase a day with it, and neither locks its owner out nor takes the rest of
+// the list away.
+func TestARecoveryCodeLocksNothing(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	w.notices = nil
+	for day := range 3 {
+		w.typedBy("alice", "a thief's guess", u.recovery[0], 20)
+		w.settled()
+		if info, err := w.a.User(t.Context(), "alice"); err != nil || !info.LockedUntil.IsZero() || info.Failures != 0 || info.WrongCodes != 0 || info.RecoveryLeft != 10 {
+			t.Errorf("day %d: %+v %v", day, info, err)
+		}
+		w.wantNotices("recovery-code-tried")
+		if _, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+			t.Errorf("day %d, the owner: %v", day, err)
+		}
+		w.typedBy("alice", good, u.recovery[0], 1) // good for nothing today
+		w.clock.Advance(24 * time.Hour)
+	}
+	w.typedBy("alice", "a thief's guess", u.recovery[0], 20)
+	if _, err := w.login(attempt("alice"), append([]round{{askPass, "a typing error"}, {askCode, u.recovery[1]}, {noPass, good}, {askCode, u.recovery[1]}}, u.enrol()...)...); err != nil {
+		t.Errorf("another one of the list: %v", err)
+	}
+}
