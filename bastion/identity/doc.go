@@ -105,8 +105,9 @@
 //
 // For accounts with a number that an operator has set, and no authenticator, the
 // passphrase is judged while the code is asked, and a right one has a code sent:
-// six digits, two minutes, on that connection only, five an hour (and five for each network with a login
-// before, which a thief of the passphrase can't use up). Prompts never
+// six digits, two minutes, on that connection only, five an hour (and five for each
+// network with a login before, which a thief of the passphrase can't use up; as many
+// again behind a key, and for commands inside connections, see smsPerHour). Prompts never
 // tell. Where a gateway is configured, every dialogue therefore counts as a try
 // and costs one hash as soon as its passphrase is answered, whoever the name
 // belongs to; sending goes on beside it. Why no code came is said only to who

@@ -25,7 +25,9 @@ const (
 	smsLifetime = 2 * time.Minute
 	// smsPerHour bounds what somebody with the passphrase can have sent to its
 	// owner, in any hour, over all processes. A network with a login before has as
-	// many of its own, so that a thief can't use up its owner's.
+	// many of its own, so have logins behind a key, and commands inside connections
+	// (those that a key opened again), so that who has stolen one thing can't use up
+	// what its owner needs to get in by another.
 	smsPerHour = 5
 	// newPerDay bounds the codes to numbers that aren't anybody's yet, of one user, and
 	// newPerSite those of all together, in any 24 hours, over all processes.
@@ -297,10 +299,17 @@ func (a *core) takeOne(ctx context.Context, what string, most int, window time.D
 
 // textsOf names whose codes of an hour the dialogue's is one of: see smsPerHour.
 func (d *dialogue) textsOf() string {
-	if !d.trusted && !d.serving {
-		return ""
+	place := ""
+	if d.trusted || d.serving {
+		place = sourceOf(d.at.Source.Addr()).String()
 	}
-	return sourceOf(d.at.Source.Addr()).String()
+	if d.key != "" {
+		place += " by key"
+	}
+	if d.serving {
+		place += " inside"
+	}
+	return place
 }
 
 // textFresh sends a code to the holder of id inside a connection, once a command,

@@ -436,3 +436,40 @@ func TestLeavingAtTheCodeCounts(t *testing.T) {
 		round{noPass, "wrong phrase"}, round{askCode, "123456"}, round{"…for 30 minutes. Wait, or ask your lab's administrator. Press Enter to leave entry: ", ""})
 	wantErr(t, err, identity.ErrLocked)
 }
+
+// TestWhatIsStolenTakesNoOthersCodes: who has a key of hers, remembered or not, has codes
+// sent by verbs and by logins behind it; her own logins and verbs behind the passphrase
+// keep theirs, in the same network and in another.
+func TestWhatIsStolenTakesNoOthersCodes(t *testing.T) {
+	w, g := texting(t, nil)
+	at, _ := (&user{w: w, name: "alice"}).withKey()
+	id, err := w.login(at, round{askCode, g.code(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settled()
+	w.clock.Advance(61 * time.Minute)
+	before := g.sent()
+	for range 8 {
+		_, _ = w.a.Fresh(t.Context(), id, attempt(""), &told{answers: func(string) string { return "" }})
+		for _, at := range []identity.Attempt{at, from(at, "203.0.113.7")} {
+			_, err := w.a.Login(t.Context(), at, identity.NewConnState(), &told{answers: func(string) string { return "" }})
+			wantErr(t, err, identity.ErrAbandoned)
+			w.settled()
+		}
+	}
+	if n := g.sent() - before; n != 15 {
+		t.Errorf("%d codes were sent to her", n)
+	}
+	for len(g.out) > 0 {
+		<-g.out
+	}
+	for _, at := range []identity.Attempt{attempt("alice"), from(attempt("alice"), "203.0.113.8")} {
+		if id, err = w.login(at, round{askPass, good}, round{askCode, g.code(t)}); err != nil {
+			t.Errorf("from %s: %v", at.Source, err)
+		}
+	}
+	if _, err := w.prove(id, round{askCode, g.code(t)}); err != nil {
+		t.Errorf("a verb behind the passphrase: %v", err)
+	}
+}
