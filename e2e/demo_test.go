@@ -64,12 +64,12 @@ func firstLogin(t testing.TB, w *terminal, p *person) {
 		{p.temporary, `temporary passphrase`},
 	} {
 		w.sendLine(refused.bad)
-		w.expect(refused.why + `[^\r\n]*New entry passphrase: $`)
+		w.expect(strings.ReplaceAll(refused.why, " ", `\s+`) + `[^\r\n]*(\r?\n[^\r\n]+)?\r?\nNew entry passphrase: $`)
 	}
 	w.sendLine("one thing, then another")
 	w.expect(`Repeat new entry passphrase: $`)
 	w.sendLine("another thing, then one")
-	w.expect(`not the same`)
+	w.expect(`not\s+the\s+same`)
 	w.expect(`New entry passphrase: $`)
 	w.sendLine(p.chosen())
 	w.expect(`Repeat new entry passphrase: $`)

@@ -159,7 +159,7 @@ func TestFirstLoginAfterTypingErrors(t *testing.T) {
 			w.sendLine("guess")
 			w.expect(`entry one-time code: $`)
 			w.sendLine("")
-			w.expect(`That\s+was\s+the\s+last\s+try\s+on\s+this\s+connection:\s+connect\s+again,\s+which\s+may\s+be\s+at\s+once,\s+or\s+ask\s+the\s+desk,\s+desk@example\.org\.\r?\nPress Enter to leave entry: $`)
+			w.expect(`That\s+was\s+the\s+last\s+try\s+on\s+this\s+connection:\s+connect\s+again,\s+which\s+may\s+be\s+at\s+once,\s+or\s+ask\s+the\s+desk,\s+desk@example\.org\.\s+An\s+app's\s+codes\s+change\s+every\s+30\s+seconds:\s+see\s+that\s+your\s+phone\s+sets\s+its\s+clock\s+by\s+itself\.\r?\nPress Enter to leave entry: $`)
 			w.sendLine("a habit")
 			if code := w.wait(); code != 255 || strings.Contains(w.text(), "a habit") {
 				t.Errorf("%s: exit status %d: %q", name, code, w.text())
@@ -326,7 +326,7 @@ func TestRevokedInvitation(t *testing.T) {
 	w.sendLine(alice.chosen())
 	m := w.expect(groupedSecret.String() + `\s+entry one-time code: $`)
 	w.sendLine(newAuthenticator(m[1]).code(t))
-	w.expect(`Not saved: .* entry passphrase: $`)
+	w.expect(`(?s)Not saved: .*\nentry passphrase: $`)
 	w.sendLine("")
 	if code := w.wait(); code != 255 || strings.Contains(w.text(), "recovery codes for") {
 		t.Errorf("exit status %d: %q", code, w.text())

@@ -143,7 +143,7 @@ func TestRealm(t *testing.T) {
 		c.Close()
 		t.Fatal("let in without the directory")
 	}
-	if asked := strings.Join(alice.asked(), "\n"); !strings.Contains(asked, "The directory duo that knows your passphrase can't be asked right now, which is not your fault: try again later.") {
+	if asked := unbroken(alice.asked()); !strings.Contains(asked, "The directory duo that knows your passphrase can't be asked right now, which is not your fault: try again later.") {
 		t.Errorf("with the directory down the user is told %q", asked)
 	}
 	s.awaitEvent("login.failed", func(e event) bool { return e.Reason == "directory-unavailable" && e.User == "alice" })
@@ -315,7 +315,7 @@ func TestCodesBySMS(t *testing.T) {
 		c.Close()
 		t.Error("let in although no code was sent")
 	}
-	if asked := strings.Join(alice.asked(), "\n"); !strings.Contains(asked, "The SMS with your code could not be sent, which is not your fault: try again later") {
+	if asked := unbroken(alice.asked()); !strings.Contains(asked, "The SMS with your code could not be sent, which is not your fault: try again later") {
 		t.Errorf("with the gateway down the user is told %q", asked)
 	}
 	// And back up. An hour has five codes.

@@ -204,3 +204,9 @@ func (p *person) askpass() []string {
 		"SSH_ASKPASS_REQUIRE=force",
 	}
 }
+
+// unbroken is what was asked, without the line ends at which texts are broken for a
+// terminal.
+func unbroken(asked []string) string {
+	return strings.Join(strings.Fields(strings.Join(asked, " ")), " ")
+}
