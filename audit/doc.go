@@ -41,8 +41,8 @@
 // proves both. Where they don't, Open reads all. Verify reads all that are there, on all
 // cores; for records that aren't (segment.Absent) their hashes stand in, and the signed
 // root proves those. So what the file has of sealed segments is held against them by Verify,
-// and looked through after each start, which mends what it can. VerifyOptions.Since has it go on from a checkpoint as a start does.
-// Whoever reads events is told which aren't there, and goes on behind them (Told).
+// and looked through after each start, which mends what it can. VerifyOptions.Since has it
+// go on from a checkpoint as a start does. Whoever reads events is told which aren't there, and goes on behind them (Told).
 //
 // # What lies on disk
 //

@@ -116,7 +116,7 @@ func (w *verification) proven(n uint64) (e Event, ok bool, err error) {
 		return e, false, nil
 	}
 	if err == nil {
-		e, _, err = decode(all[0].Line, nil)
+		e, err = ParseEvent(all[0].Line)
 	}
 	var bad *BadRecord
 	if err != nil && !errors.As(err, &bad) {

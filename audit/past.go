@@ -61,18 +61,4 @@ func (p *Past) At(size uint64) (at Position, ok bool, err error) {
 }
 
 // Since yields the events after the first size lines. Errors are as Read's.
-func (p *Past) Since(size uint64) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		r, err := openEvents(p.dir, size+1)
-		if err != nil {
-			yield(Event{}, err)
-			return
-		}
-		defer r.Close()
-		if err := r.pass(size); err != nil {
-			yield(Event{}, err)
-			return
-		}
-		r.each(yield)
-	}
-}
+func (p *Past) Since(size uint64) iter.Seq2[Event, error] { return readAfter(p.dir, size, false) }

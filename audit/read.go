@@ -33,7 +33,10 @@ func (b *Behindhand) Error() string {
 
 // ReadAfter is Read for the events after the record called seq; segments before it aren't
 // read. The sequence is one *Behindhand where the log has no such record itself.
-func ReadAfter(dir string, seq uint64) iter.Seq2[Event, error] {
+func ReadAfter(dir string, seq uint64) iter.Seq2[Event, error] { return readAfter(dir, seq, true) }
+
+// readAfter is ReadAfter; one that needn't have that record yields nothing where it hasn't.
+func readAfter(dir string, seq uint64, has bool) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r, err := openEvents(dir, seq+1)
 		if err != nil {
@@ -41,16 +44,13 @@ func ReadAfter(dir string, seq uint64) iter.Seq2[Event, error] {
 			return
 		}
 		defer r.Close()
-		if seq > 0 {
-			if err := r.pass(seq); err != nil {
-				yield(Event{}, err)
-				return
-			}
-			has := min(r.N(), r.size)
-			if has < seq {
-				yield(Event{}, &Behindhand{has, seq})
-				return
-			}
+		if err := r.pass(seq); err != nil {
+			yield(Event{}, err)
+			return
+		}
+		if n := min(r.N(), r.size); has && n < seq {
+			yield(Event{}, &Behindhand{n, seq})
+			return
 		}
 		r.each(yield)
 	}

@@ -66,10 +66,7 @@ func ReadNotes(logDir string) (Notes, error) {
 			if !out.absent.event(e, err) {
 				return Notes{}, err
 			}
-			out.hold(e)
-			if e.Session != "" {
-				out.of[e.Session] = out.of[e.Session].with(e)
-			}
+			out.take(e)
 		}
 	}
 	return out, nil
@@ -79,16 +76,16 @@ func ReadNotes(logDir string) (Notes, error) {
 func NotesBy(events []audit.Event) Notes {
 	out := Notes{of: map[string]Note{}}
 	for _, e := range events {
-		out.hold(e)
-		if e.Session != "" {
-			out.of[e.Session] = out.of[e.Session].with(e)
-		}
+		out.take(e)
 	}
 	return out
 }
 
-// hold takes in an event that may be of a hold.
-func (n *Notes) hold(e audit.Event) {
+// take takes in an event.
+func (n *Notes) take(e audit.Event) {
+	if e.Session != "" {
+		n.of[e.Session] = n.of[e.Session].with(e)
+	}
 	switch e.Type {
 	case audit.HoldPlaced:
 		n.holds = append(n.holds, HoldOf(e))

@@ -298,11 +298,17 @@ func VerifyOne(logDir, dir string, listed recording.Info) (v Verdict, err error)
 			v.Against, v.Failed = KnowingLog, k.failed
 		}
 	}
-	info, err := k.verify(dir, listed.ID)
+	err = v.hold(k, dir)
+	return v, errors.Join(err, lists)
+}
+
+// hold verifies the recording against what is known of it.
+func (v *Verdict) hold(k *known, dir string) error {
+	info, err := k.verify(dir, v.Info.ID)
 	if err == nil {
 		v.Info = info
 	}
-	return v, errors.Join(err, lists)
+	return err
 }
 
 // VerifyBy is VerifyOne against events of a log that are here without it, in their order:
@@ -319,9 +325,6 @@ func VerifyBy(events []audit.Event, dir string, listed recording.Info) (v Verdic
 	} else {
 		v.Against, v.Failed = KnowingLog, k.failed
 	}
-	info, err := k.verify(dir, listed.ID)
-	if err == nil {
-		v.Info = info
-	}
+	err = v.hold(k, dir)
 	return v, err
 }

@@ -109,6 +109,16 @@ func (d *dialogue) spend(ctx context.Context, m ownMatch) (codeKind, error) {
 	return codeRight, nil
 }
 
+// recoveryLeft is how many recovery codes of an account are unused.
+func (a Account) recoveryLeft() (n int) {
+	for _, r := range a.Recovery {
+		if r.Used.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
 // findRecovery looks for an unused recovery code, in constant work.
 func (d *dialogue) findRecovery(acct Account, answer string) bool {
 	h, ok := d.a.keys.HashRecovery(acct.ID, answer)

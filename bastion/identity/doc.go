@@ -78,7 +78,8 @@
 // which have five tries a day of their own. Nothing shows this but a right code
 // behind a right passphrase, which first waits until the wrong ones before it are
 // counted. A hundred in 30 days are the most, whatever lies between them; only a
-// login with a code ends a row. What has not the form of a code is no guess at one. A code of another time than now counts like a wrong
+// login with a code ends a row. What has not the form of a code is no guess at one. A code
+// of another time than now counts like a wrong
 // one, and only a network with a login before is told that the clock is ahead: what is
 // early now is right soon. While the queue is full, whether a passphrase was
 // right isn't found out, and behind a wrong code no directory is asked; then wrong

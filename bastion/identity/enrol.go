@@ -92,12 +92,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		say = "Codes went to you by SMS until " + plain.Moment(d.a.textsEnd(acct)) + ".\nFrom now on an authenticator app gives them.\n"
 	}
 	if v.recovery {
-		left := 0
-		for _, r := range acct.Recovery { // as they were before this one was spent
-			if r.Used.IsZero() {
-				left++
-			}
-		}
+		left := acct.recoveryLeft() // before this one was spent
 		// Spent it stays, finished or not: what was typed may have been seen, and opens
 		// what an authenticator does.
 		say = fmt.Sprintf("Your recovery code was right, and is used up now (%d left). As your\nauthenticator may be gone, enrol a new one: its first code ends the old one.\n", max(0, left-1))

@@ -192,11 +192,7 @@ func (a *core) info(acct Account) UserInfo {
 	for _, d := range acct.Authenticators {
 		i.Authenticators = append(i.Authenticators, DeviceInfo{Name: d.Name, Created: d.Created})
 	}
-	for _, r := range acct.Recovery {
-		if r.Used.IsZero() {
-			i.RecoveryLeft++
-		}
-	}
+	i.RecoveryLeft = acct.recoveryLeft()
 	return i
 }
 

@@ -14,8 +14,9 @@ const maxTypingErrors = 5
 
 // typePassphrase asks for the first factor. A temporary passphrase with a typing
 // error is asked again and isn't judged: the string alone says so, whoever's it is,
-// and nobody who has no authenticator yet ends at the question for a code. So is a code, for what is asked
-// next would get the passphrase. What is typed the same once more may be somebody's own.
+// and nobody who has no authenticator yet ends at the question for a code. So is a code,
+// for what is asked next would get the passphrase. What is typed the same once more may be
+// somebody's own.
 func (d *dialogue) typePassphrase(ctx context.Context) (string, error) {
 	ask := d.a.issuer + " passphrase: "
 	prompt, before := d.verdict+ask, ""

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"filippo.io/age"
 	"go.uber.org/zap"
@@ -95,14 +94,11 @@ func (r *readers) changes(now *readers) (lines []string) {
 	return lines
 }
 
-// shortKey is enough of a key for a person to know it by.
+// shortKey is enough of a key for a person to know it by: all of it, but of a hybrid one,
+// which has some 2,000 characters.
 func shortKey(a auditors.Auditor) string {
-	const most = 40 // a hybrid key has some 2,000 characters
-	if text := strings.TrimPrefix(a.Text, "ssh-ed25519 "); len(text) <= most || text != a.Text {
-		return a.Text
-	}
 	if len(a.Text) > 80 {
-		return a.Text[:most] + "…"
+		return a.Text[:40] + "…"
 	}
 	return a.Text
 }

@@ -11,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/witness"
+	"entry/configs"
 )
 
 // vouchers are what verify is told of witnesses, and what it finds that they cosigned.
@@ -63,17 +64,21 @@ func (v *vouchers) configured(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var texts []string
-	for _, w := range cfg.Audit.Witnesses {
-		texts = append(texts, w.Key)
-	}
-	if v.keys, err = witness.ParseKeys(texts); err != nil {
+	if v.keys, err = witness.ParseKeys(witnessKeys(cfg)); err != nil {
 		return failf(exitUsage, "audit.witnesses: %w", err)
 	}
 	if v.need == 0 {
 		v.need = cfg.Audit.Need
 	}
 	return v.count()
+}
+
+// witnessKeys are the public keys of the configuration's witnesses.
+func witnessKeys(cfg *configs.Config) (keys []string) {
+	for _, w := range cfg.Audit.Witnesses {
+		keys = append(keys, w.Key)
+	}
+	return keys
 }
 
 // hold holds a consistent log against what the witnesses have cosigned.

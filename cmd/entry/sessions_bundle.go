@@ -58,7 +58,7 @@ A running server notes it in the log as a reading.`,
 	return cmd
 }
 
-// proofSource is where the configuration, or --log with --public-key, has a log.
+// proofSource is the configuration's log, with its witnesses.
 func proofSource(cmd *cobra.Command) (s bundle.Source, err error) {
 	if s.Log, _, s.Key, err = auditDirs(cmd); err != nil {
 		return s, err
@@ -67,9 +67,7 @@ func proofSource(cmd *cobra.Command) (s bundle.Source, err error) {
 	if err != nil {
 		return s, err
 	}
-	for _, w := range cfg.Audit.Witnesses {
-		s.Witnesses = append(s.Witnesses, w.Key)
-	}
+	s.Witnesses = witnessKeys(cfg)
 	return s, nil
 }
 
