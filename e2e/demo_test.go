@@ -169,8 +169,7 @@ func secondLogin(t testing.TB, w *terminal, p *person) {
 	w.sendLine(p.passphrase)
 	w.expect(`entry one-time code: $`)
 	w.sendLine(p.phone.code(t))
-	w.expect(`entry records all that `) // what is typed before is dropped with what a prompt without echo left
-	shellAnswers(w)
+	shellAfterPrompts(w)
 	for prompt, want := range map[string]int{"passphrase: ": 1, "code: ": 1, "New entry": 0} {
 		if n := w.count(prompt); n != want {
 			t.Errorf("%q was asked %d times, want %d: %q", prompt, n, want, w.text())
@@ -184,6 +183,14 @@ func shellAnswers(w *terminal) {
 	w.t.Helper()
 	w.sendLine("echo sh''ell-$((40+2))")
 	w.expect(`shell-42\r?\n`)
+}
+
+// shellAfterPrompts is shellAnswers behind prompts without echo: what is typed
+// before the session's notice is dropped with what such a prompt left.
+func shellAfterPrompts(w *terminal) {
+	w.t.Helper()
+	w.expect(`entry records all that `)
+	shellAnswers(w)
 }
 
 // noWarnings checks that the client had nothing to complain about.

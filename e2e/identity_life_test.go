@@ -83,7 +83,7 @@ func TestLifeOfAnAccount(t *testing.T) {
 	w := onTerminal(t, s.client(alice).byHand().home([]string{"-tt"}))
 	answerLogin(w, alice)
 	w.expect("Your account ends on " + tomorrow)
-	shellAnswers(w)
+	shellAfterPrompts(w)
 	s.mustEntry("user", "disable", "alice")
 	if code := w.wait(); code == 0 {
 		t.Errorf("a disabled user's session ended with 0: %q", w.text())

@@ -43,7 +43,7 @@ func TestPlink(t *testing.T) {
 		answerLogin(w, alice)
 		w.expect(`(?i)press return to begin session`)
 		w.sendLine("")
-		shellAnswers(w)
+		shellAfterPrompts(w)
 		w.sendLine("exit 7")
 		if code := w.wait(); code != 7 {
 			t.Errorf("exit status %d, want 7: %q", code, w.text())
@@ -89,7 +89,7 @@ func TestDropbear(t *testing.T) {
 	t.Run("user+target", func(t *testing.T) {
 		w := onTerminal(t, c.command("dbclient", "-y", "-p", strconv.Itoa(s.port), "alice+home@127.0.0.1"))
 		answerLogin(w, alice)
-		shellAnswers(w)
+		shellAfterPrompts(w)
 		w.sendLine("exit 7")
 		if code := w.wait(); code != 7 {
 			t.Errorf("exit status %d, want 7: %q", code, w.text())
