@@ -73,6 +73,12 @@ func TestAuditorsChange(t *testing.T) {
 	if r := s.entry("check"); r.Code == 0 || !strings.Contains(r.Stderr, file+":3: a post-quantum key, and line 1 has a classic key") {
 		t.Errorf("check: %s", r)
 	}
+	// It has no say in the policy.
+	loaded := len(s.events("policy.loaded"))
+	s.mustEntry("policy", "apply")
+	if now := len(s.events("policy.loaded")); now != loaded+1 {
+		t.Errorf("policy.loaded %d times beside a bad file of auditors' keys, before %d", now, loaded)
+	}
 	if still := session("three"); !opens(still, carol) || !opens(still, old) {
 		t.Error("a file that can't be used changes who opens what is recorded")
 	}

@@ -233,4 +233,14 @@ func TestPolicyApply(t *testing.T) {
 	testkit.Eventually(t, "nobody is left", func() bool {
 		return strings.Contains(s.mustEntry("policy", "apply"), "No live session would end.")
 	})
+
+	// Machines that users' clients don't know yet are named.
+	with(recordAll())
+	testkit.WriteFile(t, s.path("policy.d", "denials.yaml"), "labs:\n  tailor:\n    targets:\n"+home.Target(t, "loft"))
+	if r := s.entry("policy", "apply"); r.Code != 0 || !strings.Contains(r.Stderr, "New to users' known_hosts: loft, *.tailor. entry check prints the line that has all.\n") {
+		t.Errorf("a new lab: %s", r)
+	}
+	if r := s.entry("policy", "apply"); r.Code != 0 || strings.Contains(r.Stderr, "known_hosts") {
+		t.Errorf("once more: %s", r)
+	}
 }

@@ -114,7 +114,14 @@ func TestHostPatterns(t *testing.T) {
 	if got := strings.Join(parse(t, labsYAML).HostPatterns(), " "); got != "home *.tailor *.tinker" {
 		t.Error(got)
 	}
-	if got := parse(t, "rules: []").HostPatterns(); len(got) != 0 {
+	none := parse(t, "rules: []")
+	if got := none.HostPatterns(); len(got) != 0 {
+		t.Error(got)
+	}
+	if got := strings.Join(parse(t, labsYAML).NewHostPatterns(none), " "); got != "home *.tailor *.tinker" {
+		t.Error(got)
+	}
+	if got := none.NewHostPatterns(parse(t, labsYAML)); len(got) != 0 {
 		t.Error(got)
 	}
 }

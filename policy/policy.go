@@ -75,6 +75,13 @@ func (p *Policy) HostPatterns() []string {
 	return slices.Concat(slices.Compact(names), slices.Compact(labs))
 }
 
+// NewHostPatterns are those that before doesn't have: a client whose known_hosts was
+// written for before doesn't know the machines behind them.
+func (p *Policy) NewHostPatterns(before *Policy) []string {
+	known := before.HostPatterns()
+	return slices.DeleteFunc(p.HostPatterns(), func(name string) bool { return slices.Contains(known, name) })
+}
+
 // Retention is how long the lab of that name wants its recordings kept from
 // their end on, 0 where no file says so.
 func (p *Policy) Retention(name string) time.Duration {

@@ -26,8 +26,9 @@ type PolicyPreview struct {
 	Hash     string               `json:"hash"`
 	InForce  string               `json:"in_force"` // hash of the policy in force
 	Warnings []string             `json:"warnings"`
-	Live     int                  `json:"live"` // sessions
-	Ends     []access.SessionInfo `json:"ends"` // of them, those that would end
+	NewHosts []string             `json:"new_hosts"` // patterns that users' known_hosts lacks
+	Live     int                  `json:"live"`      // sessions
+	Ends     []access.SessionInfo `json:"ends"`      // of them, those that would end
 }
 
 // policyHandlers are the operations on policy and approvals.

@@ -111,7 +111,8 @@ func (s *Policies) Preview(ctx context.Context) (PolicyPreview, error) {
 	if err != nil {
 		return PolicyPreview{}, err
 	}
-	v := PolicyPreview{Hash: p.Hash(), InForce: s.Gate.Policy().Hash(), Warnings: []string{}}
+	now := s.Gate.Policy()
+	v := PolicyPreview{Hash: p.Hash(), InForce: now.Hash(), Warnings: []string{}, NewHosts: p.NewHostPatterns(now)}
 	for _, w := range p.Warnings() {
 		v.Warnings = append(v.Warnings, w.Error())
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -191,6 +192,13 @@ func TestKnownHostsCA(t *testing.T) {
 	testkit.Check(t, err)
 	if marker != "cert-authority" || strings.Join(hosts, " ") != "home *.tinker entry" || !sameKey(got, key) || comment != "entry host CA" {
 		t.Errorf("got %q", text)
+	}
+	many := make([]string, 300) // a laboratory of many labs
+	for i := range many {
+		many[i] = fmt.Sprintf("*.lab-%d", i)
+	}
+	if _, hosts, _, _, _, err := ssh.ParseKnownHosts([]byte(testkit.Must(KnownHostsCA(key, many...))(t))); err != nil || len(hosts) != len(many) {
+		t.Errorf("%d of %d names: %v", len(hosts), len(many), err)
 	}
 	for _, bad := range []string{"", "*", "*.*", "?", "Home", "home,*", "!home", "a b", "home\n", "ho\x1bme", "[home]:22"} {
 		if text, err := KnownHostsCA(key, bad); err == nil {

@@ -4,7 +4,7 @@ package site
 
 import (
 	"fmt"
-	"sync/atomic"
+	"sync"
 
 	"filippo.io/age"
 
@@ -18,14 +18,34 @@ import (
 // keys are the server's keys and its auditors'.
 type keys struct {
 	*ca.Keys
-	readers atomic.Pointer[readers]
+	mu      sync.RWMutex // held while a change is put on record
+	readers *readers
 }
 
-// auditorsOf are who may read a lab's recordings.
-func (k *keys) auditorsOf(lab string) []age.Recipient { return k.readers.Load().of(lab) }
+// auditorsOf are who may read a lab's recordings. Nobody who has read of a change gets
+// what was before it.
+func (k *keys) auditorsOf(lab string) []age.Recipient {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.readers.of(lab)
+}
 
 // loadKeys opens every key that cfg names and refuses one that has two roles.
 func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
+	own, err := loadOwn(cfg, p)
+	if err != nil {
+		return nil, err
+	}
+	all, err := loadReaders(&cfg.Recording)
+	if err != nil {
+		return nil, err
+	}
+	return &keys{Keys: own, readers: all}, nil
+}
+
+// loadOwn opens the server's own keys, none of which may be another's too, p's CAs of
+// targets included.
+func loadOwn(cfg *configs.Config, p *policy.Policy) (*ca.Keys, error) {
 	verifier, err := audit.ReadKey(cfg.Audit.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("audit.public_key: %w", err)
@@ -44,14 +64,5 @@ func loadKeys(cfg *configs.Config, p *policy.Policy) (*keys, error) {
 			roles = append(roles, ca.Role{Name: "host CA of targets", Key: key})
 		}
 	}
-	k := &keys{}
-	if k.Keys, err = ca.Open(cfg.Keys, roles...); err != nil {
-		return nil, err
-	}
-	all, err := loadReaders(&cfg.Recording)
-	if err != nil {
-		return nil, err
-	}
-	k.readers.Store(all)
-	return k, nil
+	return ca.Open(cfg.Keys, roles...)
 }

@@ -114,7 +114,9 @@ func (s *Server) reloadReaders(ctx context.Context) {
 		}
 		return
 	}
-	lines := s.keys.readers.Load().changes(now)
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	lines := s.keys.readers.changes(now)
 	if len(lines) == 0 {
 		return
 	}
@@ -126,7 +128,7 @@ func (s *Server) reloadReaders(ctx context.Context) {
 		s.log.Error("append event", zap.Error(err))
 		return // what isn't on record isn't done
 	}
-	s.keys.readers.Store(now)
+	s.keys.readers = now
 	for _, line := range lines {
 		s.log.Info("recordings that start from now on are sealed to other auditors", zap.String("change", line))
 	}

@@ -67,7 +67,7 @@ func (s *Server) readPolicy() (*policy.Policy, error) {
 	}
 	p, err := s.o.Policy(cfg)
 	if err == nil {
-		_, err = loadKeys(s.cfg, p)
+		_, err = loadOwn(s.cfg, p)
 	}
 	return p, err
 }

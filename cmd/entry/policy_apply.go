@@ -75,6 +75,9 @@ func showPreview(v admin.PolicyPreview) {
 	for _, w := range v.Warnings {
 		fmt.Fprintln(os.Stderr, w)
 	}
+	if len(v.NewHosts) > 0 {
+		fmt.Fprintf(os.Stderr, "New to users' known_hosts: %s. entry check prints the line that has all.\n", plain.List(v.NewHosts, 10))
+	}
 	if v.Hash == v.InForce {
 		fmt.Println("The server's policy files are in force already.")
 	}

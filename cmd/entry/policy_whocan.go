@@ -15,6 +15,7 @@ func policyWhoCanCmd() *cobra.Command {
 		Long: `List who has a capability on a target now, or at the time that --at gives, however
 they log in; those who need an approval first are listed with whose. Rules that
 hold from some networks only are left out unless --from names an address there.
+The names are the policy's: which of them have an account, entry check says.
 The exit code is 3 where nobody has it.`,
 		Example: "  entry policy who-can home download\n  entry policy who-can home.tinker shell --from 192.0.2.7 --at 09:00",
 		Args:    usageArgs(cobra.ExactArgs(2)),

@@ -77,7 +77,11 @@ func Run(ctx context.Context, o Options, ready func(Ready)) error {
 	}
 	defer func() { _ = home.Close() }() // waits for its sessions; nothing of it is kept
 	r := Ready{Dir: o.Dir, Listen: o.Listen, SSHConfig: filepath.Join(o.Dir, "ssh_config")}
-	if err := clientFiles(o.Dir, o.Listen); err != nil {
+	p, err := o.Policy(&here)
+	if err != nil {
+		return err
+	}
+	if err := clientFiles(o.Dir, o.Listen, p); err != nil {
 		return err
 	}
 	s, err := site.New(ctx, site.Options{Config: &here, Log: log, Policy: o.Policy})
@@ -145,7 +149,7 @@ func passphraseStands(dir string, expires time.Time, lifetime time.Duration) boo
 
 // clientFiles writes what a user's client needs: the one known_hosts line,
 // and a configuration that touches nothing of the user's own.
-func clientFiles(dir, listen string) error {
+func clientFiles(dir, listen string, p *policy.Policy) error {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return err
@@ -154,7 +158,7 @@ func clientFiles(dir, listen string) error {
 	if err != nil {
 		return err
 	}
-	line, err := ca.KnownHostsCA(key, "home", "*.tinker", "entry")
+	line, err := ca.KnownHostsCA(key, append(p.HostPatterns(), "entry")...)
 	if err != nil {
 		return err
 	}

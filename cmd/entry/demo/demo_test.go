@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"entry/configs"
 	"entry/e2e/testkit"
 	"entry/policy"
@@ -50,7 +52,7 @@ func TestDemoCarriesOn(t *testing.T) {
 	}
 	home := testkit.ReadFile(t, filepath.Join(dir, "home.address"))
 	trial := filepath.Join(dir, "policy.d", "trial.yaml")
-	testkit.WriteFile(t, trial, "labs:\n  trial:\n    members: [alice]\n")
+	testkit.WriteFile(t, trial, "labs:\n  trial:\n    members: [alice]\n    targets:\n"+testkit.TargetLine("loft", "127.0.0.1:9", strings.TrimSpace(string(ssh.MarshalAuthorizedKey(testkit.NewSigner(t).PublicKey()))))+"\n")
 	if again := run(t, dir); again != first {
 		t.Errorf("again: %+v, at first %+v", again, first)
 	}
@@ -58,6 +60,9 @@ func TestDemoCarriesOn(t *testing.T) {
 		t.Errorf("home moved from %q to %q", home, now)
 	}
 	testkit.ReadFile(t, trial) // somebody's own trials stay
+	if known := testkit.ReadFile(t, filepath.Join(dir, "known_hosts")); !strings.HasPrefix(known, "@cert-authority home,loft,*.tinker,*.trial,entry ") {
+		t.Errorf("known_hosts without the trials' machines: %q", known)
+	}
 	p := testkit.Must(policy.Load(filepath.Join(dir, "policy.d")))(t)
 	if target, ok := p.Target("home.tinker"); !ok || target.Addresses[0] != strings.TrimSpace(home) {
 		t.Errorf("the policy leads to %+v", target)
