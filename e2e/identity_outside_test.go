@@ -114,7 +114,7 @@ func TestRealm(t *testing.T) {
 	// one bind, and the second is right.
 	alice.passphrase = phrase
 	binds := func() int {
-		return strings.Count(ldap.Stderr.String(), `BIND dn="uid=alice,dc=example,dc=org" method=128`)
+		return strings.Count(ldap.LogNow(ldap.addr), `BIND dn="uid=alice,dc=example,dc=org" method=128`)
 	}
 	alice.mistakes(phrase, alice.phone.wrong(t))
 	if c, err := s.dial(alice); err == nil {

@@ -210,9 +210,7 @@ func TestPolicyApply(t *testing.T) {
 	refused := len(s.events("policy.refused"))
 	s.proc.Signal(syscall.SIGHUP)
 	s.awaitEvent("policy.refused", func(event) bool { return len(s.events("policy.refused")) > refused })
-	testkit.Eventually(t, "the server's own log", func() bool {
-		return strings.Contains(s.proc.Stderr.String(), "it would end 1 of 1 live sessions; entry policy apply names them and asks")
-	})
+	s.logs(`it would end 1 of 1 live sessions; entry policy apply names them and asks`)
 	shellAnswers(w)
 	if n := loaded(); n != before {
 		t.Errorf("%d policies were put in force", n-before)

@@ -137,6 +137,12 @@ func (s *site) serve() {
 	s.awaitReady()
 }
 
+// logs waits for the server's own log to say it: what it does may be seen before that.
+func (s *site) logs(pattern string) {
+	s.t.Helper()
+	s.proc.WaitFor(regexp.MustCompile(pattern))
+}
+
 func (s *site) awaitReady() {
 	s.t.Helper()
 	s.proc.WaitFor(regexp.MustCompile(`(?m)^ready`))

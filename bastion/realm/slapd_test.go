@@ -229,7 +229,7 @@ type directory struct {
 
 // binds counts the binds that slapd has seen for a DN.
 func (d *directory) binds(dn string) int {
-	return strings.Count(d.Stderr.String(), `BIND dn="`+dn+`" method=128`)
+	return strings.Count(d.LogNow(d.plain), `BIND dn="`+dn+`" method=128`)
 }
 
 func newDirectory(t *testing.T, sans ...string) *directory {

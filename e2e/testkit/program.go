@@ -5,6 +5,7 @@ package testkit
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -211,4 +212,21 @@ func (p *Program) Kill() {
 	p.t.Helper()
 	KillGroup(p.Cmd)
 	<-p.Exited
+}
+
+// LogNow is what p, a server at addr that logs on standard error where its connections
+// come from (sshd, slapd), has logged of what came before. An answer of it may come
+// before its words of it.
+func (p *Program) LogNow(addr string) string {
+	p.t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
+	after := regexp.MustCompile(`\b127\.0\.0\.1(:| port )` + port + `\b`)
+	Eventually(p.t, p.Name+" logs a connection", func() bool { return after.MatchString(p.Stderr.String()) })
+	log := p.Stderr.String()
+	Check(p.t, conn.Close())
+	return log[:after.FindStringIndex(log)[0]]
 }
