@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,11 +16,14 @@ import (
 )
 
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
-// largest event that the bounds on strings allow is below 125 KiB (38 strings
-// of MaxDetail bytes, and 24 and MaxSessions of maxCode; a byte of the former takes six at worst), so a
+// largest event that the bounds on strings allow is below 127 KiB (38 strings
+// of MaxDetail bytes, and 74 and MaxSessions of maxCode; a byte of the former takes six at worst), so a
 // longer line was not written by this package; the bound stops whoever feeds one to a
 // reader.
 const maxLine = segment.MaxLine
+
+// maxProof is the length of an Ed25519 signature in base64, in bytes.
+const maxProof = 88
 
 // lineHead is what every line starts with.
 const lineHead = `{"schema":"` + Schema + `","seq":`
@@ -117,6 +121,19 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.num("segments", int64(r.Segments))
 		w.b = append(w.b, '}')
 	}
+	if r := e.Rewrap; r != nil {
+		w.key("rewrap")
+		w.b = append(w.b, `{"from":`...)
+		w.b = appendString(w.b, word(r.From, 2*sha256.Size))
+		w.b = append(w.b, `,"set":`...)
+		w.b = appendString(w.b, code(r.Set))
+		w.b = append(w.b, `,"count":`...)
+		w.b = strconv.AppendInt(w.b, int64(r.Count), 10)
+		w.codes("in", r.In, maxNamed)
+		w.codes("out", r.Out, maxNamed)
+		w.str("proof", word(r.Proof, maxProof))
+		w.b = append(w.b, '}')
+	}
 	if t := e.Tick; t != nil {
 		w.key("tick")
 		w.b = append(w.b, `{"root":`...)
@@ -127,18 +144,7 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = appendString(w.b, t.List)
 		w.b = append(w.b, '}')
 	}
-	for i, id := range e.Sessions[:min(len(e.Sessions), MaxSessions)] {
-		if i == 0 {
-			w.key("sessions")
-			w.b = append(w.b, '[')
-		} else {
-			w.b = append(w.b, ',')
-		}
-		w.b = appendString(w.b, code(id))
-	}
-	if len(e.Sessions) > 0 {
-		w.b = append(w.b, ']')
-	}
+	w.codes("sessions", e.Sessions, MaxSessions)
 	w.str("coverage", e.Coverage)
 	for i, m := range e.Missing[:min(len(e.Missing), maxMissing)] {
 		if i == 0 {
@@ -186,6 +192,22 @@ func (w *body) str(name, s string) {
 	if s != "" {
 		w.key(name)
 		w.b = appendString(w.b, s)
+	}
+}
+
+// codes appends a list of at most most of entry's own words, if there are any.
+func (w *body) codes(name string, list []string, most int) {
+	for i, s := range list[:min(len(list), most)] {
+		if i == 0 {
+			w.key(name)
+			w.b = append(w.b, '[')
+		} else {
+			w.b = append(w.b, ',')
+		}
+		w.b = appendString(w.b, code(s))
+	}
+	if len(list) > 0 {
+		w.b = append(w.b, ']')
 	}
 }
 
@@ -245,8 +267,11 @@ func appendEscape(b []byte, r rune) []byte {
 
 // code returns the part of one of entry's own words to keep: printable ASCII that needs
 // no escape, at most maxCode bytes.
-func code(s string) string {
-	s = s[:min(len(s), maxCode)]
+func code(s string) string { return word(s, maxCode) }
+
+// word is code for another length.
+func word(s string, most int) string {
+	s = s[:min(len(s), most)]
 	if i := strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }); i >= 0 {
 		s = s[:i]
 	}

@@ -67,6 +67,7 @@ type Event struct {
 	Change    *Change    `json:"change,omitempty"`
 	Gap       *Gap       `json:"gap,omitempty"`
 	Recording *Recording `json:"recording,omitempty"`
+	Rewrap    *Rewrap    `json:"rewrap,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`
 	Sessions  []string   `json:"sessions,omitempty"` // ULIDs of the recordings of several sessions, at most MaxSessions
 
@@ -141,6 +142,20 @@ type Recording struct {
 	Head     string `json:"head,omitempty"`   // hash of the last segment, known when it ends
 	Segments uint32 `json:"segments,omitempty"`
 }
+
+// Rewrap is how a recording's key was sealed to other auditors, as package recording's
+// Rewrap has it: the new digest is the event's Recording.Key.
+type Rewrap struct {
+	From  string   `json:"from"`            // hex sha256 of the key file as it was
+	Set   string   `json:"set"`             // identifies the auditors from then on
+	Count int      `json:"count"`           // how many they are
+	In    []string `json:"in,omitempty"`    // fingerprints of auditors who came in; at most maxNamed
+	Out   []string `json:"out,omitempty"`   // and who went out
+	Proof string   `json:"proof,omitempty"` // base64 of a signature by who could open the recording
+}
+
+// Of a Rewrap's In and Out an event keeps so many, of maxCode bytes each.
+const maxNamed = 24
 
 // Tick is the Merkle root over the recordings that changed in one sync.
 type Tick struct {

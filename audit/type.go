@@ -75,6 +75,9 @@ const (
 	RecordingRead    Type = "recording.read"    // Session, or several Sessions for which one search asked; Detail is the verb
 	RecordingRemoved Type = "recording.removed" // is about to be, by its lab's retention
 
+	RecordingRewrapped Type = "recording.rewrapped"   // its key is sealed to other auditors, as Rewrap says, and is about to be put in place: Recording.Key
+	RewrapDone         Type = "recording.rewrap-done" // that key, Recording.Key, is in its place
+
 	HoldPlaced   Type = "hold.placed"   // Ref is the hold's; of Session, of all of User or of Lab; Actor did, Detail says why
 	HoldReleased Type = "hold.released" // likewise
 
@@ -111,7 +114,7 @@ var types = []Type{
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested,
 	TransferFile, TransferChange, TransferMore, TransferDesync,
-	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, HoldPlaced, HoldReleased,
+	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, RecordingRewrapped, RewrapDone, HoldPlaced, HoldReleased,
 	ApprovalRequested, ApprovalGiven, ApprovalWithdrawn, ApprovalMissing, BudgetWarning, BudgetSpent,
 	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserDeparted, UserResetRequested, NoticeLost,
 }

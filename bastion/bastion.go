@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"filippo.io/age"
 	gliderlabs "github.com/gliderlabs/ssh"
 	"github.com/oklog/ulid/v2"
 	"go.uber.org/zap"
@@ -27,6 +26,7 @@ import (
 	"entry/configs"
 	"entry/policy"
 	"entry/session/group"
+	"entry/session/recording/auditors"
 	"entry/session/recording/spool"
 )
 
@@ -46,10 +46,10 @@ type Options struct {
 	Auth     *identity.Authenticator
 	Events   Events
 	Spool    *spool.Spool
-	Usage    access.Usage                     // bytes moved by day
-	Book     access.Book                      // who waits for approval, and what was approved
-	Orders   access.Orders                    // to end sessions, of the servers on one database
-	Auditors func(lab string) []age.Recipient // who may read a lab's recordings; at least one
+	Usage    access.Usage                        // bytes moved by day
+	Book     access.Book                         // who waits for approval, and what was approved
+	Orders   access.Orders                       // to end sessions, of the servers on one database
+	Auditors func(lab string) []auditors.Auditor // who may read a lab's recordings; at least one
 	HostKeys *ca.HostKeys
 	UserCA   *ca.UserCA
 	Log      *zap.Logger

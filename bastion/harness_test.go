@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
 	"github.com/pquerna/otp/totp"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -121,7 +120,7 @@ func newSite(t *testing.T, o options) *site {
 		}
 	})
 	_, recipient, err := auditors.Generate()
-	readers := auditors.Recipients(testkit.Must(auditors.Parse(strings.NewReader(testkit.Must(recipient, err)(t))))(t))
+	readers := testkit.Must(auditors.Parse(strings.NewReader(testkit.Must(recipient, err)(t))))(t)
 
 	s.home = startMachine(t, s)
 	text := usual
@@ -134,7 +133,7 @@ func newSite(t *testing.T, o options) *site {
 	bo := bastion.Options{
 		Config: cfg,
 		Policy: policies.Parse(t, text(s)), Auth: s.auth, Events: s.log, Spool: s.spool, Usage: s.store, Book: s.store, Orders: s.store,
-		Auditors: func(string) []age.Recipient { return readers },
+		Auditors: func(string) []auditors.Auditor { return readers },
 		HostKeys: s.hosts, UserCA: s.userCA, Log: zap.NewNop(), Now: s.clock.Now,
 	}
 	if o.options != nil {

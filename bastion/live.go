@@ -21,6 +21,7 @@ import (
 	"entry/session"
 	"entry/session/group"
 	"entry/session/recording"
+	"entry/session/recording/auditors"
 	"entry/session/recording/spool"
 )
 
@@ -158,10 +159,11 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 		return unrecorded("recorder-share", "everything on "+t.FullName()+" has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator", nil)
 	}
 	if g.Record() != policy.Metadata {
+		readers := s.o.Auditors(t.Lab)
 		w, err := s.o.Spool.Create(recording.Header{
 			ID: id, User: e.User, Lab: t.Lab, Target: t.FullName(), Login: login, Source: e.Source,
-			Rule: g.Rule().String(), Policy: g.PolicyHash(), Start: began, Input: g.RecordInput(), Notice: access.Notice(g),
-		}, s.o.Auditors(t.Lab))
+			Rule: g.Rule().String(), Policy: g.PolicyHash(), Start: began, Input: g.RecordInput(), Notice: access.Notice(g), Auditors: auditors.Fingerprints(readers),
+		}, auditors.Recipients(readers))
 		switch {
 		case errors.Is(err, spool.ErrFull):
 			return unrecorded("recorder-full", "the disk for recordings is full, so nothing can be started; tell your operator", err)

@@ -42,6 +42,8 @@ type site struct {
 	Source
 	log    *audit.Log
 	pusher *witness.Pusher
+
+	auditor *age.X25519Identity
 }
 
 // newSite has sessions of all sorts among other people's records; the witness has
@@ -67,6 +69,7 @@ func newSite(t *testing.T) *site {
 
 	identity := testkit.Must(age.GenerateX25519Identity())(t)
 	to := []age.Recipient{identity.Recipient()}
+	s.auditor = identity
 	begin := func(open *spool.Spool, id, user string) *spool.Writer {
 		w := testkit.Must(open.Create(recording.Header{ID: id, User: user, Target: "home.tinker", Start: time.Now().UTC().Truncate(time.Microsecond)}, to))(t)
 		s.append(audit.Event{Type: audit.LoginFailed, Conn: "conn-of-" + user, User: user},

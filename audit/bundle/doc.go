@@ -8,7 +8,8 @@
 // inclusion proof to a tree head that the log's key signed and, where there are, witnesses
 // cosigned. The recording is held against what those records say: the header that
 // session.started knows, the head and the number of segments that session.ended or a restart
-// knows, the digest of its sealed key. So nothing in either was changed, cut or added since
+// knows, the digest of its sealed key, or where that was sealed to other auditors since, of
+// the one that somebody made who could open the recording. So nothing in either was changed, cut or added since
 // the log took it.
 //
 // It doesn't prove that the log has no other record about the session: only the log

@@ -65,7 +65,7 @@ With the program entry, on any computer, offline:
     entry verify-bundle THIS-FILE --log-key KEY
 
 KEY being the public key as you have it. Without the program: its script
-verify_bundle.py, of some 300 lines, needs Python 3 alone; or anybody who can program
+verify_bundle.py, of some 350 lines, needs Python 3 alone; or anybody who can program
 may do it from the published formats:
 - records/*.tlog-proof      https://c2sp.org/tlog-proof: the line of the log in base64
                             behind "extra"; its SHA-256 (RFC 6962, section 2.1) leads over
@@ -76,7 +76,9 @@ may do it from the published formats:
                             which ends in a hash over itself and the one before; the line
                             session.ended has the last one as "head"
 - recording/*.key           the recording's key, encrypted for the auditors
-                            (https://c2sp.org/age); its SHA-256 is in session.started
+                            (https://c2sp.org/age); its SHA-256 is in session.started,
+                            or in the last recording.rewrapped where that is there: then
+                            it was encrypted for other auditors since
 
 HOW TO READ IT
 Whoever holds an auditor's key sees what the person saw:

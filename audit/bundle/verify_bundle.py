@@ -180,7 +180,8 @@ def parse_record(name, text):
 
 def check_recording(f, size, expects):
     """Walk a recording's chain; expects are (segments, head, final). Returns how many
-    segments there are, whether the last one is final, and what is behind them, in bytes."""
+    segments there are, whether the last one is final, what is behind them, in bytes, and
+    the header."""
     line = f.readline(16 << 10)
     if not line.startswith(b'{"entry_recording":1,') or not line.endswith(b"\n"):
         raise Disproved("the recording has no header")
@@ -202,7 +203,33 @@ def check_recording(f, size, expects):
         head, n, final, used = rest[length + 4:], n + 1, flags == 1, used + 21 + length + 36
     if left:
         raise Disproved(f"the recording is cut or changed: the log knows {max(e[0] for e in left)} segments, {n} are whole")
-    return n, final, size - used
+    return n, final, size - used, json.loads(line)
+
+
+def sealed_keys(session, header, known):
+    """The digests that the recording's sealed key may have: that of its start, or of the
+    last time that it was sealed to other auditors, which somebody signed who could open it.
+    Until that one is in its place, it may have the one before, too."""
+    now, before = None, None
+    for what, r, e in known:
+        if what == "session.started":
+            now = r.get("key")
+        elif what == "recording.rewrap-done":
+            if r["key"] != now:
+                raise Disproved(f"record {e['seq']} says that a key is in its place that isn't the last one")
+            before = None
+        elif what == "recording.rewrapped":
+            w = e["rewrap"]
+            lines = ["entry.rewrap/v1", session, f"from {w['from']}", f"to {r['key']}", f"set {w['set']} {w['count']}"]
+            lines += [f"in {f}" for f in w.get("in", [])] + [f"out {f}" for f in w.get("out", [])]
+            if "rewrap_key" in header and not ed25519(bytes.fromhex(header["rewrap_key"]), ("\n".join(lines) + "\n").encode(), unbase64(w.get("proof", ""))):
+                raise Disproved(f"record {e['seq']}: who sealed the recording's key anew couldn't open it")
+            if r["key"] == now:
+                continue
+            if now is not None and w["from"] not in (now, before):
+                raise Disproved(f"record {e['seq']}: the recording's key was sealed anew from another one than it had")
+            now, before = r["key"], w["from"]
+    return [d for d in (now, before) if d]
 
 
 def read(path):
@@ -288,9 +315,8 @@ def check_session(tar, texts, recording, session, known, types):
         raise NotBundle("the recording is of another session")
     if "recording.failed" in types:
         raise Disproved("the log says that recording failed, and not how much of it there was")
-    expects, ended, aborted, key = [], False, False, None
+    expects, ended, aborted = [], False, False
     for what, r, _ in known:
-        key = r.get("key", key)
         if what == "session.started":
             expects.append((0, bytes.fromhex(r["header"]), False))
         elif what in ("session.ended", "recording.aborted"):
@@ -299,11 +325,12 @@ def check_session(tar, texts, recording, session, known, types):
     if not aborted and not (ended and "session.started" in types):
         raise Disproved("the session's start or its end isn't among the records")
     member = recording[base + ".rec"]
-    n, final, behind = check_recording(tar.extractfile(member), member.size, expects)
+    n, final, behind, header = check_recording(tar.extractfile(member), member.size, expects)
     if behind or ended and not final:
         raise Disproved("there is something behind the recording's last segment" if behind else "the recording has no end")
     sealed = texts.pop(base + ".key", None)
-    if key and (sealed is None or sha256(sealed).hex() != key):
+    keys = sealed_keys(session, header, known)
+    if keys and (sealed is None or sha256(sealed).hex() not in keys):
         raise Disproved("the recording's sealed key is missing, or isn't the one that the log knows")
     return f"{'complete' if ended else 'cut by a crash, as the log says'}, {n} segments, as the records say; its sealed key too"
 

@@ -83,8 +83,15 @@ func (a *absences) excuse(m *Mismatch, k *known, started time.Time) bool {
 	switch m.Kind {
 	case Unknown:
 		return a.at(started)
-	case Missing, OtherKey, MissingKey, Unended:
-		later := a.after(k.last)
+	case Missing, OtherKey, MissingKey, Unended, BadRewrap:
+		since := k.last
+		if m.Kind == BadRewrap {
+			if m.since.IsZero() {
+				return false // nothing was left out that could say why
+			}
+			since = m.since
+		}
+		later := a.after(since)
 		if slices.ContainsFunc(later, func(b absence) bool { return b.accepted }) {
 			return true
 		}

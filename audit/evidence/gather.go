@@ -16,7 +16,9 @@ import (
 // known is what the audit log says of one recording.
 type known struct {
 	started bool
-	key     string             // hash of its key file, as the last event says that has one; "" in logs of older versions
+	key     string             // hash of its key file when it started; "" in logs of older versions
+	rewraps []rewrapping       // what came of that since
+	sealed  Sealing            // what that comes to; set by verifyKey
 	expect  []recording.Expect // of the header, the ticks, the restart that found it aborted
 	ended   *recording.Expect  // of session.ended
 	failed  string             // detail of recording.failed: the end wasn't durable
@@ -43,7 +45,7 @@ const maxBadLists = 3
 // that can; accepted is noted in that.
 func gather(logDir, dir, only string, accepted []segment.Absent) (all map[string]*known, absent absences, err error) {
 	running := audit.Writing(logDir) // before the log is read: who starts meanwhile is in it
-	g := gathering{dir: dir, only: only, found: map[string]*known{}, last: map[string]recording.Expect{}}
+	g := gathering{dir: dir, only: only, found: map[string]*known{}, last: map[string]recording.Expect{}, absent: &absent}
 	absent.accepted = accepted
 	for e, err := range everything(logDir) {
 		if !absent.event(e, err) {
@@ -103,6 +105,8 @@ type gathering struct {
 	starts    int                         // of servers
 	bad       []error
 	at        time.Time // of the event that is taken in
+	before    time.Time // of the event before about the same recording
+	absent    *absences // of the log, so far; nil where nobody asks for them
 }
 
 // event takes in what an event says, but for a tick's list.
@@ -113,6 +117,9 @@ func (g *gathering) event(e audit.Event) {
 	}
 	if r := e.Recording; r != nil && (g.only == "" || r.ID == g.only) {
 		g.recording(e.Type, r)
+		if e.Type == audit.RecordingRewrapped || e.Type == audit.RewrapDone {
+			g.rewrap(e)
+		}
 	}
 	if k := g.found[e.Session]; k != nil && e.Type == audit.RecordingFailed {
 		k.failed = cmp.Or(e.Detail, "failed")
@@ -124,6 +131,9 @@ func (g *gathering) of(id string) *known {
 	if g.found[id] == nil {
 		g.found[id] = &known{}
 	}
+	if last := g.found[id].last; !last.Equal(g.at) {
+		g.before = last
+	}
 	g.found[id].last = g.at
 	return g.found[id]
 }
@@ -131,11 +141,9 @@ func (g *gathering) of(id string) *known {
 // recording takes in what an event of type t says of a recording. A hash that
 // is none says nothing: the log was verified for itself.
 func (g *gathering) recording(t audit.Type, r *audit.Recording) {
-	if r.Key != "" {
-		g.of(r.ID).key = r.Key
-	}
 	switch t {
 	case audit.SessionStarted:
+		g.of(r.ID).key = r.Key
 		if h, err := hashOf(r.Header); err == nil {
 			k := g.of(r.ID)
 			k.started, k.start = true, g.starts

@@ -29,6 +29,7 @@ type site struct {
 	t         *testing.T
 	dir       string
 	signer    string
+	auditor   *age.X25519Identity
 	to        []age.Recipient
 	sealedEnd spool.Summary
 	ended     time.Time
@@ -49,7 +50,7 @@ func newSite(t *testing.T) *site {
 	s.signer, _, err = audit.GenerateKey("entry.test")
 	testkit.Check(t, err)
 	key := testkit.Must(age.GenerateX25519Identity())(t)
-	s.to = []age.Recipient{key.Recipient()}
+	s.auditor, s.to = key, []age.Recipient{key.Recipient()}
 	s.session(func(log *audit.Log, open *spool.Spool) {
 		w := s.begin(log, open, sealed, "alice")
 		testkit.Check(t, w.Frame(recording.Output, 0, []byte("uid=1000(alice)\n")))

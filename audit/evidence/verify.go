@@ -37,6 +37,9 @@ const (
 	MissingKey Kind = "missing-key"
 	// OtherKey is one whose key file isn't the one that was written.
 	OtherKey Kind = "other-key"
+	// BadRewrap is an event that says that a key was sealed anew by somebody who couldn't
+	// open it, or from another one.
+	BadRewrap Kind = "bad-rewrap"
 	// OtherTick is a list of changes that isn't the one of the tick, or is gone.
 	OtherTick Kind = "other-tick"
 	// StillThere is a recording, with its key, that the log says was removed.
@@ -55,6 +58,9 @@ type Mismatch struct {
 	ID   string // of the recording; "" for a tick
 	Seq  uint64 // of the tick's event; 0 for a recording
 	err  error
+	// since is from when on records that aren't here could say why it is so; zero for the
+	// last event about the recording.
+	since time.Time
 	// Perhaps are the log's records that aren't here, came after what it says of the
 	// recording, and could say why it is so: what Verify can be told to accept.
 	Perhaps []segment.Absent
@@ -77,6 +83,11 @@ func mismatch(kind Kind, id, text string) *Mismatch {
 // Report is what Verify found to hold.
 type Report struct {
 	Recordings, Live, Removed int
+	// Rewrapped is how many were sealed to other auditors since they were made, and Pending
+	// of how many of those the log doesn't say yet that the new key is in its place.
+	// Unproven are sealed anew by an operator's word alone: their headers, of an older
+	// version, have nothing that shows who could open them.
+	Rewrapped, Pending, Unproven int
 	// Unjudged is how many can't be held against the log, or not to their end, because what
 	// it says of them may be in records that aren't here. Those that are there are whole by
 	// themselves.
@@ -91,6 +102,15 @@ func (r Report) String() string {
 	}
 	if r.Removed > 0 {
 		s += fmt.Sprintf("; %d removed after their lab's retention", r.Removed)
+	}
+	if r.Rewrapped > 0 {
+		s += fmt.Sprintf("; %d sealed anew since", r.Rewrapped)
+	}
+	if r.Unproven > 0 {
+		s += fmt.Sprintf(" (%d of an older version, so that nothing shows that who did it could open them)", r.Unproven)
+	}
+	if r.Pending > 0 {
+		s += fmt.Sprintf("; sealing %d of them anew was cut off, so they may be open to the auditors of before: entry sessions rewrap --take FILE goes on", r.Pending)
 	}
 	if r.Unjudged > 0 {
 		s += fmt.Sprintf("; %d not held against it: what it says of them may be in records that aren't here", r.Unjudged)
@@ -153,6 +173,7 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 			continue
 		}
 		rep.Recordings++
+		rep.sealing(k)
 		if info.State == recording.Live {
 			rep.Live++
 		}
@@ -169,6 +190,19 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 		}
 	}
 	return rep, errors.Join(bad...)
+}
+
+// sealing counts how a recording is sealed.
+func (r *Report) sealing(k *known) {
+	if k.sealed.Rewraps > 0 {
+		r.Rewrapped++
+	}
+	if k.sealed.Unproven > 0 {
+		r.Unproven++
+	}
+	if k.sealed.Pending() {
+		r.Pending++
+	}
 }
 
 // verify holds a recording against what is known of it. The end of a recording
@@ -194,13 +228,14 @@ func (k *known) verify(dir, id string) (recording.Info, error) {
 		err = &Mismatch{Kind: Kind(bad.Fault), ID: id, err: err}
 	}
 	if err == nil {
-		err = k.verifyKey(dir, id)
+		err = k.verifyKey(dir, info.Header)
 	}
 	return info, err
 }
 
 // verifyKey holds the file with the recording's sealed key against what is known of it.
-func (k *known) verifyKey(dir, id string) error {
+func (k *known) verifyKey(dir string, header recording.Header) error {
+	id := header.ID
 	h, err := recording.KeyHash(dir, id)
 	switch gone := errors.Is(err, fs.ErrNotExist); {
 	case k.removed != nil && !gone:
@@ -213,10 +248,11 @@ func (k *known) verifyKey(dir, id string) error {
 		return nil // a crash came before its session started
 	case err != nil:
 		return err
-	case k.key != "" && hex.EncodeToString(h[:]) != k.key:
-		return mismatch(OtherKey, id, "its sealed key, "+id+recording.KeyExt+", isn't the one that the audit log knows: it was swapped or overwritten")
 	}
-	return nil
+	if k.sealed, err = k.sealing(header); err != nil {
+		return err
+	}
+	return k.sealed.hold(id, hex.EncodeToString(h[:]))
 }
 
 // durable is how many segments the log knows to be on the disk.
@@ -274,7 +310,8 @@ func (a Against) String() string {
 type Verdict struct {
 	Info    recording.Info
 	Against Against
-	Failed  string // what the log says went wrong while it was recorded
+	Failed  string  // what the log says went wrong while it was recorded
+	Sealed  Sealing // to whom it is
 }
 
 // VerifyOne verifies one recording in dir, listed by recording.List, against
@@ -306,7 +343,7 @@ func VerifyOne(logDir, dir string, listed recording.Info) (v Verdict, err error)
 func (v *Verdict) hold(k *known, dir string) error {
 	info, err := k.verify(dir, v.Info.ID)
 	if err == nil {
-		v.Info = info
+		v.Info, v.Sealed = info, k.sealed
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -307,7 +308,7 @@ func TestAgainstWhat(t *testing.T) {
 	damaged.change(filepath.Join(damaged.logDir(), "events.jsonl"), func(b []byte) []byte { b[0] = 'x'; return b })
 	for logDir, want := range map[string]Against{"": NoLog, t.TempDir(): BadLog, damaged.logDir(): BadLog, other.logDir(): OtherLog, s.logDir(): KnowingLog} {
 		v, err := VerifyOne(logDir, s.spool(), info)
-		if err != nil || v.Against != want || v.Against.String() == "" || v.Info != info {
+		if err != nil || v.Against != want || v.Against.String() == "" || !reflect.DeepEqual(v.Info, info) {
 			t.Errorf("%q: %v %q, %v", logDir, v.Against, v.Against, err)
 		}
 	}

@@ -57,7 +57,9 @@ type Server struct {
 	Control PolicyControl // nil when no server runs
 	Probe   Prober        // nil when no server runs
 	Holds   Holds
-	History History // of the audit log; nil shows none of it
+	// Recordings is the spool's directory.
+	Recordings string
+	History    History // of the audit log; nil shows none of it
 }
 
 // History yields the newest n events of the audit log, oldest first.
@@ -108,8 +110,11 @@ type Issued struct {
 
 func (a *Server) answer(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, error)) {
 	most := int64(maxAdminBody)
-	if r.URL.Path == manyPath {
+	switch r.URL.Path {
+	case manyPath:
 		most = maxManyBody
+	case RewrapPath:
+		most = maxRewrapBody
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, most)
 	// What was begun is finished, audited and answered for, whether or not the

@@ -32,6 +32,7 @@ func (a *Server) sessionHandlers(handle func(string, func(*http.Request) (any, e
 	})
 	handle("DELETE /v1/sessions/{id}", a.endSession)
 	handle("POST /v1/recordings/read", a.recordingsRead)
+	handle("POST "+RewrapPath, a.rewrap)
 	handle("POST /v1/recordings/{id}/review", a.reviewed)
 }
 

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"sync"
 
-	"filippo.io/age"
-
 	"entry/audit"
 	"entry/bastion/ca"
 	"entry/configs"
 	"entry/policy"
 	"entry/policy/pubkey"
+	"entry/session/recording/auditors"
 )
 
 // keys are the server's keys and its auditors'.
@@ -24,7 +23,7 @@ type keys struct {
 
 // auditorsOf are who may read a lab's recordings. Nobody who has read of a change gets
 // what was before it.
-func (k *keys) auditorsOf(lab string) []age.Recipient {
+func (k *keys) auditorsOf(lab string) []auditors.Auditor {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.readers.of(lab)

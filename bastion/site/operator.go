@@ -40,7 +40,7 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 		return nil, err
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
-	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
+	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Recordings: cfg.Recording.Directory, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
 }
 
 // Ask is Operate for questions: where no server runs it changes nothing, and answers

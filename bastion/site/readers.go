@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 
-	"filippo.io/age"
 	"go.uber.org/zap"
 
 	"entry/audit"
@@ -24,20 +22,19 @@ import (
 // and, called "", everybody else's.
 type readers struct {
 	labs map[string][]auditors.Auditor
-	keys map[string][]age.Recipient
 }
 
-// of are the keys that a lab's recordings are sealed to.
-func (r *readers) of(lab string) []age.Recipient {
-	if keys, ok := r.keys[lab]; ok {
-		return keys
+// of are those to whom a lab's recordings are sealed.
+func (r *readers) of(lab string) []auditors.Auditor {
+	if all, ok := r.labs[lab]; ok {
+		return all
 	}
-	return r.keys[""]
+	return r.labs[""]
 }
 
 // loadReaders reads all files of auditors' public keys. The error has file and line.
 func loadReaders(c *configs.Recording) (*readers, error) {
-	r := &readers{labs: map[string][]auditors.Auditor{}, keys: map[string][]age.Recipient{}}
+	r := &readers{labs: map[string][]auditors.Auditor{}}
 	files := maps.Clone(c.Labs)
 	if files == nil {
 		files = map[string]string{}
@@ -45,7 +42,7 @@ func loadReaders(c *configs.Recording) (*readers, error) {
 	files[""] = c.Auditors
 	var errs []error
 	for _, lab := range slices.Sorted(maps.Keys(files)) {
-		all, err := readAuditors(files[lab])
+		all, err := auditors.ReadFile(files[lab])
 		if err != nil {
 			where := "recording.auditors"
 			if lab != "" {
@@ -54,26 +51,9 @@ func loadReaders(c *configs.Recording) (*readers, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			continue
 		}
-		r.labs[lab], r.keys[lab] = all, auditors.Recipients(all)
+		r.labs[lab] = all
 	}
 	return r, errors.Join(errs...)
-}
-
-func readAuditors(file string) ([]auditors.Auditor, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	all, err := auditors.Parse(f)
-	var bad *auditors.BadAuditors
-	switch {
-	case errors.As(err, &bad) && bad.Line > 0:
-		return nil, fmt.Errorf("%s:%d: %w", file, bad.Line, err)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return all, nil
 }
 
 // changes says, a line a lab, whose keys are added and removed.
@@ -82,25 +62,16 @@ func (r *readers) changes(now *readers) (lines []string) {
 		added, removed := auditors.Changed(r.labs[lab], now.labs[lab])
 		var words []string
 		for _, a := range added {
-			words = append(words, "added "+shortKey(a))
+			words = append(words, "added "+a.Short())
 		}
 		for _, a := range removed {
-			words = append(words, "removed "+shortKey(a))
+			words = append(words, "removed "+a.Short())
 		}
 		if len(words) > 0 {
 			lines = append(lines, "auditors of "+cmp.Or(lab, "all other labs")+": "+plain.List(words, 10))
 		}
 	}
 	return lines
-}
-
-// shortKey is enough of a key for a person to know it by: all of it, but of a hybrid one,
-// which has some 2,000 characters.
-func shortKey(a auditors.Auditor) string {
-	if len(a.Text) > 80 {
-		return a.Text[:40] + "…"
-	}
-	return a.Text
 }
 
 // reloadReaders reads the auditors' keys anew: sessions that start from now on are sealed

@@ -136,7 +136,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
-	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Log: log, Gate: s.bastion.Access(), Control: s.policies,
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Recordings: cfg.Recording.Directory, Log: log, Gate: s.bastion.Access(), Control: s.policies,
 		Probe: s.bastion.Probe, History: newest(cfg)}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))

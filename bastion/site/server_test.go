@@ -42,7 +42,7 @@ func TestServerKeepsRetention(t *testing.T) {
 	open := testkit.Must(spool.Open(spool.Options{Dir: cfg.Recording.Directory, Now: func() time.Time { return at }, Commit: func(ctx context.Context, tick recording.Tick) error {
 		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(tick.Root[:]), Changed: tick.Changed, List: tick.List}})
 	}}))(t)
-	to := auditors.Recipients(testkit.Must(readAuditors(cfg.Recording.Auditors))(t))
+	to := auditors.Recipients(testkit.Must(auditors.ReadFile(cfg.Recording.Auditors))(t))
 	w := testkit.Must(open.Create(recording.Header{ID: id, User: "alice", Lab: "tinker", Target: "home.tinker", Start: at}, to))(t)
 	h := w.HeaderHash()
 	testkit.Check(t, log.Append(t.Context(), audit.Event{Type: audit.SessionStarted, Session: id, Recording: &audit.Recording{ID: id, Header: hex.EncodeToString(h[:])}}))

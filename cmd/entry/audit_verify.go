@@ -280,6 +280,9 @@ type verdict struct {
 	NoWitness   string     `json:"no_witness,omitempty"`   // why it is none
 	WitnessCut  bool       `json:"witness_cut,omitempty"`  // its last checkpoint isn't whole
 	Recordings  int        `json:"recordings,omitempty"`   // consistent with the log
+	Rewrapped   int        `json:"rewrapped,omitempty"`    // of them, sealed to other auditors since
+	Pending     int        `json:"rewrap_pending,omitempty"`
+	Unproven    int        `json:"rewrap_unproven,omitempty"` // by whom, as their headers are an older version's
 
 	Absent    []segment.Absent `json:"absent,omitempty"`    // records whose segments aren't here
 	Unjudged  int              `json:"unjudged,omitempty"`  // recordings that only they could be held against
@@ -298,7 +301,7 @@ type verdict struct {
 }
 
 func writeVerdict(w io.Writer, rep audit.Report, vouched *vouchers, kept evidence.Report, err error) error {
-	v := verdict{Witnesses: vouched.reach, Recordings: kept.Recordings, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
+	v := verdict{Witnesses: vouched.reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
 	if rep.Uncovered.Bytes > 0 {
 		v.Uncovered = &rep.Uncovered
 	}

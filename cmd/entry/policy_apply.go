@@ -3,12 +3,10 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -89,13 +87,6 @@ func showPreview(v admin.PolicyPreview) {
 	for _, s := range v.Ends {
 		fmt.Printf("  %s  %s on %s from %s, since %s\n", s.ID, s.User, s.Target, s.Source, plain.Moment(s.Started))
 	}
-}
-
-// asked asks on the terminal.
-func asked(question string) (bool, error) {
-	fmt.Fprint(os.Stderr, question)
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	return strings.EqualFold(strings.TrimSpace(line), "y"), err
 }
 
 // runningServer connects to the running server, for verbs that mean nothing

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"entry/audit"
@@ -50,7 +49,7 @@ func makeRecorded(dir string, start time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := recordBoth(log, filepath.Join(dir, "spool"), auditors.Recipients(all), start); err != nil {
+	if err := recordBoth(log, filepath.Join(dir, "spool"), all, start); err != nil {
 		return err
 	}
 	_, err = spool.Recover(filepath.Join(dir, "spool"), func(a recording.Aborted) error {
@@ -60,7 +59,7 @@ func makeRecorded(dir string, start time.Time) (err error) {
 }
 
 // recordBoth writes the recordings and what the log has of them.
-func recordBoth(log *audit.Log, dir string, to []age.Recipient, start time.Time) (err error) {
+func recordBoth(log *audit.Log, dir string, to []auditors.Auditor, start time.Time) (err error) {
 	ctx := context.Background()
 	open, err := spool.Open(spool.Options{Dir: dir, Now: func() time.Time { return start.Add(time.Minute) }, Commit: func(ctx context.Context, tick recording.Tick) error {
 		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(tick.Root[:]), Changed: tick.Changed, List: tick.List}})
@@ -70,7 +69,7 @@ func recordBoth(log *audit.Log, dir string, to []age.Recipient, start time.Time)
 	}
 	defer func() { err = errors.Join(err, open.Close()) }() // without closing bob's recording, as in a crash
 	begin := func(id, user string) (*spool.Writer, error) {
-		w, err := open.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start}, to)
+		w, err := open.Create(recording.Header{ID: id, User: user, Lab: "tinker", Target: "home.tinker", Source: "192.0.2.7:50122", Rule: "tinker-home (tinker.yaml:12)", Start: start, Auditors: auditors.Fingerprints(to)}, auditors.Recipients(to))
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ UTC.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(takesFrom(sessionsLsCmd(), sessionsShowCmd(), sessionsPlayCmd(), sessionsExportCmd(), sessionsGrepCmd())...)
-	cmd.AddCommand(sessionsWatchCmd(), sessionsBundleCmd())
+	cmd.AddCommand(sessionsWatchCmd(), sessionsBundleCmd(), sessionsRewrapCmd())
 	cmd.AddCommand(actingVerbs()...)
 	return cmd
 }

@@ -26,7 +26,7 @@ up to a tree head that the log's key signed and witnesses cosigned. README.txt i
 says to a lawyer what that proves, what it doesn't, and how it is checked.
 
 entry verify-bundle checks it, with nothing else at hand; so does a script of some
-300 lines of Python (audit/bundle/verify_bundle.py). entry sessions play and the others
+350 lines of Python (audit/bundle/verify_bundle.py). entry sessions play and the others
 read it with --from FILE. No auditor's identity is needed to make it, nor is anything
 unsealed. A session that runs has no end to prove yet.
 

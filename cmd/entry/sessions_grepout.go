@@ -89,8 +89,6 @@ func newGrepPrinter(cmd *cobra.Command, list []recording.Info) *grepPrinter {
 	return p
 }
 
-const barWidth = 30 // characters
-
 // progress draws the bar, ten times a second at most.
 func (p *grepPrinter) progress(done int64) {
 	if !p.bar {
@@ -100,8 +98,7 @@ func (p *grepPrinter) progress(done int64) {
 	defer p.mu.Unlock()
 	if now := time.Now(); now.Sub(p.drawn) >= 100*time.Millisecond {
 		p.drawn = now
-		full := int(barWidth * min(done, p.total) / max(p.total, 1))
-		_, _ = fmt.Fprintf(p.errs, "\r\x1b[Ksearching [%s%s] %s of %s", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), plain.Size(done), plain.Size(p.total)) // a bar that can't be drawn isn't
+		drawBar(p.errs, "searching", done, p.total, plain.Size)
 	}
 }
 
@@ -114,7 +111,7 @@ func (p *grepPrinter) clear() {
 
 func (p *grepPrinter) wipe() {
 	if p.bar && !p.drawn.IsZero() {
-		_, _ = io.WriteString(p.errs, "\r\x1b[K") // as in progress
+		wipeBar(p.errs)
 	}
 }
 

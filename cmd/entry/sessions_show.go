@@ -70,7 +70,7 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 			if err != nil {
 				return err
 			}
-			if err := printVerdict(cmd.OutOrStdout(), v, notes, list, refused, asJSON(cmd), verr); err != nil {
+			if err := printVerdict(cmd.OutOrStdout(), v, notes, list, refused, openTo(cmd, v), asJSON(cmd), verr); err != nil {
 				return err
 			}
 			if verr != nil {
@@ -159,8 +159,9 @@ func channelLines(list []recording.Channel) []channelLine {
 }
 
 // printVerdict writes what show has to say of one recording. refused are lines about
-// what was refused in it, verr is what verifying and reading said.
-func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list []recording.Channel, refused []string, asJSON bool, verr error) error {
+// what was refused in it, readers says who can open it, verr is what verifying and reading
+// said.
+func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list []recording.Channel, refused []string, readers string, asJSON bool, verr error) error {
 	said := lineOf(v.Info, notes)
 	if len(list) > 0 {
 		said.Coverage = leastOf(list)
@@ -177,7 +178,10 @@ func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list 
 			Failed     string          `json:"failed,omitempty"`
 			Channels   []channelLine   `json:"channels,omitempty"`
 			Holds      []evidence.Hold `json:"holds,omitempty"`
-		}{Holds: notes.Holds(v.Info), sessionLine: said, HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
+			Auditors   []string        `json:"auditors,omitempty"`  // fingerprints of the keys that open it, where they are known
+			Rewrapped  int             `json:"rewrapped,omitempty"` // how often it was sealed anew
+			Pending    bool            `json:"rewrap_pending,omitempty"`
+		}{Auditors: v.Sealed.Auditors, Rewrapped: v.Sealed.Rewraps, Pending: v.Sealed.Pending(), Holds: notes.Holds(v.Info), sessionLine: said, HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
 			Verified: verr == nil && v.Against != evidence.Nothing, Against: v.Against.String(), Failed: v.Failed, Channels: channelLines(list)}
 		if verr != nil {
 			line.Bad = verr.Error()
@@ -191,7 +195,7 @@ func printVerdict(out io.Writer, v evidence.Verdict, notes evidence.Notes, list 
 		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(said.State)},
 		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
 		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
-		{"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(said.Coverage))},
+		{"open to", readers}, {"failed", v.Failed}, {"verified", verdictOf(v, verr)}, {"coverage", cmp.Or(coverageOfAll(list), string(said.Coverage))},
 	} {
 		if row[1] != "" {
 			w.Row(row[0], plain.Line(row[1]))

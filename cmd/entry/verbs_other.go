@@ -27,6 +27,10 @@ func verbs() []*cobra.Command {
 // actingVerbs are none here: they need the server.
 func actingVerbs() []*cobra.Command { return nil }
 
+func takeRewrapped(*cobra.Command, string) error {
+	return failf(exitFailure, "--take: servers run on Linux, not here")
+}
+
 // noteReadings says that a reading can't be traced: no server runs here.
 func noteReadings(cmd *cobra.Command, ids []string, _, _ string) error {
 	if len(ids) > 0 {

@@ -22,9 +22,10 @@
 //
 //	ID.rec      the recording; a process that writes it holds flock(2) on it
 //	ID.key      its key, an age file (https://c2sp.org/age) over 32 bytes, for
-//	            the lab's auditors. Not part of any digest: it can be wrapped
+//	            the lab's auditors. Not part of the chain: it can be wrapped
 //	            anew, and removing it shreds the recording while the chain
 //	            stays verifiable. Durable before the first segment
+//	ID.key.next the key as it was wrapped anew, before it takes ID.key's place
 //	ID.aborted  JSON: what a restart found of a recording without final segment
 //	ticks/DAY   the lists of changes of that UTC day, one after the other
 //
@@ -64,6 +65,24 @@
 //	state 0     HKDF(K, salt header hash, "entry/recording/v1 chain")
 //	key i       HKDF-Expand(state i, "entry/recording/v1 segment")
 //	state i+1   HKDF-Expand(state i, "entry/recording/v1 next")
+//
+//	rewrap      HKDF(K, salt ID, "entry/recording/v1 rewrap"), the seed of an Ed25519
+//	            key (RFC 8032) whose public half is in the header as hex
+//
+// Who wraps K anew signs with that key, over lines that each end in LF:
+//
+//	entry.rewrap/v1
+//	ID
+//	from SHA-256      of ID.key as it was, hex
+//	to SHA-256        and as it is to be
+//	set SET COUNT     of the auditors from then on: SET the first 16 bytes, in hex, of
+//	                  hash(their fingerprints, sorted, each with an LF)
+//	in FINGERPRINT    of each one that came in, at most 24
+//	out FINGERPRINT   and that went out
+//
+// A fingerprint is the first 16 bytes, in hex, of hash(the public key's text). The header
+// has those of the first auditors. So only who could open a recording can say that it was
+// wrapped anew; that what they made opens, and for whom, nobody else can see.
 //
 // HKDF is RFC 5869 with SHA-256 and 32 bytes of output. K and each state and
 // key are overwritten once the next is derived: who breaks into the running

@@ -30,6 +30,12 @@ type Header struct {
 	Input         bool      `json:"input"`            // whether typed input is recorded
 	Notice        string    `json:"notice,omitempty"` // what the user was told
 	KeyCommitment string    `json:"key_commitment"`   // set by NewSealer; hex
+	// RewrapKey is the Ed25519 public key, in hex, that says who may seal the key to
+	// others (Rewrap): set by NewSealer, "" in recordings of older versions.
+	RewrapKey string `json:"rewrap_key,omitempty"`
+	// Auditors are the fingerprints of those to whom it was sealed at first: at most
+	// MaxAuditors; none in recordings of older versions.
+	Auditors []string `json:"auditors,omitempty"`
 }
 
 const (
@@ -48,6 +54,9 @@ func (h *Header) line() ([]byte, error) {
 			return nil, fmt.Errorf("%w: a field is too long or not UTF-8", errHeader)
 		}
 	}
+	if h.RewrapKey != "" && !isHex(h.RewrapKey, 2*sha256.Size) || !areFingerprints(h.Auditors, MaxAuditors) {
+		return nil, fmt.Errorf("%w: what it says of auditors is malformed", errHeader)
+	}
 	if !ValidID(h.ID) {
 		return nil, fmt.Errorf("%w: the ID isn't a ULID", errHeader)
 	}
@@ -55,7 +64,10 @@ func (h *Header) line() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errHeader, err)
 	}
-	return append(b, '\n'), nil
+	if b = append(b, '\n'); len(b) > maxHeader {
+		return nil, fmt.Errorf("%w: it takes more than %d bytes", errHeader, maxHeader)
+	}
+	return b, nil
 }
 
 // ValidID reports whether id is a ULID in its canonical form. It also is what

@@ -17,7 +17,7 @@ type Sealer struct {
 }
 
 // NewSealer starts a recording whose key only the holders of to can open. It
-// sets the header's Version and KeyCommitment, and cuts Start to the format's
+// sets the header's Version, KeyCommitment and RewrapKey, and cuts Start to the format's
 // microseconds. record is what ID.rec starts with, key is all of ID.key.
 func NewSealer(h Header, to []age.Recipient) (s *Sealer, record, key []byte, err error) {
 	h.Version = Version
@@ -28,6 +28,9 @@ func NewSealer(h Header, to []age.Recipient) (s *Sealer, record, key []byte, err
 		return nil, nil, nil, err
 	}
 	if h.KeyCommitment, err = commitment(k, h.ID); err != nil {
+		return nil, nil, nil, err
+	}
+	if h.RewrapKey, err = rewrapKey(k, h.ID); err != nil {
 		return nil, nil, nil, err
 	}
 	line, err := h.line()

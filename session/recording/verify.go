@@ -209,14 +209,21 @@ func openFile(dir, id, ext string) (*os.File, error) {
 // KeyHash is the SHA-256 of the file with the recording's sealed key. The error wraps
 // fs.ErrNotExist where there is none.
 func KeyHash(dir, id string) (h [32]byte, err error) {
+	b, err := readKeyFile(dir, id)
+	return sha256.Sum256(b), err
+}
+
+// readKeyFile reads the file with the recording's sealed key, or one byte more than there
+// can be of it.
+func readKeyFile(dir, id string) ([]byte, error) {
 	f, err := openFile(dir, id, KeyExt)
 	if err != nil {
-		return h, err
+		return nil, err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, io.LimitReader(f, maxKeyFile+1)); err != nil {
-		return h, fmt.Errorf("read the key of recording %s: %w", id, err)
+	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the key of recording %s: %w", id, err)
 	}
-	return [32]byte(sum.Sum(nil)), nil
+	return b, nil
 }

@@ -2,7 +2,7 @@
 // has, and the secret ones that it never sees.
 //
 // A recording is sealed to all auditors of its lab when it starts. Whose key is added later
-// can open what starts from then on.
+// can open what starts from then on, and what an earlier one seals to them (package rewrap).
 //
 // Sources: https://c2sp.org/age (recipients, native, tagged and hybrid), filippo.io/age/agessh
 // (ssh-ed25519). No plugin runs here: a key in hardware is known by age's own tag recipients,
@@ -11,15 +11,20 @@ package auditors
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"filippo.io/age/tag"
+
+	"entry/session/recording"
 )
 
 // Auditor is somebody who may open recordings, by their public key.
@@ -41,10 +46,7 @@ type BadAuditors struct {
 
 func (b *BadAuditors) Error() string { return b.Why }
 
-const (
-	maxFile     = 1 << 20 // bytes; a hybrid key takes 2 kB
-	maxAuditors = 500
-)
+const maxFile = 1 << 20 // bytes; a hybrid key takes 2 kB
 
 // Parse reads auditors' public keys, one a line: age's own (age1…), hybrid ones
 // (age1pq1…), those of keys in hardware (age1tag1…, age1tagpq1…), and ssh-ed25519 keys.
@@ -73,8 +75,8 @@ func Parse(r io.Reader) ([]Auditor, error) {
 				return nil, &BadAuditors{n, fmt.Sprintf("%s, and line %d has %s: a recording is only as safe as the weakest key that opens it, so have all of one sort", sort(a), other.Line, sort(other))}
 			}
 		}
-		if all = append(all, a); len(all) > maxAuditors {
-			return nil, &BadAuditors{n, fmt.Sprintf("more than %d keys", maxAuditors)}
+		if all = append(all, a); len(all) > recording.MaxAuditors {
+			return nil, &BadAuditors{n, fmt.Sprintf("more than %d keys", recording.MaxAuditors)}
 		}
 	}
 	switch {
@@ -84,6 +86,24 @@ func Parse(r io.Reader) ([]Auditor, error) {
 		return nil, lines.Err()
 	case len(all) == 0:
 		return nil, &BadAuditors{Why: "it has no auditor's public key, so nobody could open what is recorded"}
+	}
+	return all, nil
+}
+
+// ReadFile is Parse of a file. The error has its name, and the line.
+func ReadFile(path string) ([]Auditor, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	all, err := Parse(f)
+	var bad *BadAuditors
+	switch {
+	case errors.As(err, &bad) && bad.Line > 0:
+		return nil, fmt.Errorf("%s:%d: %w", path, bad.Line, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return all, nil
 }
@@ -140,6 +160,52 @@ func Recipients(all []Auditor) (out []age.Recipient) {
 		out = append(out, a.Recipient)
 	}
 	return out
+}
+
+// Fingerprint is what recordings and the log have of a key: the first 16 bytes of its text's
+// SHA-256, in hex.
+func (a Auditor) Fingerprint() string {
+	sum := sha256.Sum256([]byte(a.Text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Short is enough of a key for a person to know it by: all of it, but of a hybrid one,
+// which has some 2,000 characters.
+func (a Auditor) Short() string {
+	if len(a.Text) > 80 {
+		return a.Text[:40] + "…"
+	}
+	return a.Text
+}
+
+// Fingerprints are those of all the keys.
+func Fingerprints(all []Auditor) (out []string) {
+	for _, a := range all {
+		out = append(out, a.Fingerprint())
+	}
+	return out
+}
+
+// With is the list with some keys more and without some, by their fingerprints. As in a
+// file, all are hybrid or none is, and one has to be left.
+func With(list, add []Auditor, without []string) (out []Auditor, err error) {
+	for _, a := range slices.Concat(list, add) {
+		f := a.Fingerprint()
+		if slices.Contains(without, f) || slices.ContainsFunc(out, func(b Auditor) bool { return b.Text == a.Text }) {
+			continue
+		}
+		if len(out) > 0 && out[0].Hybrid != a.Hybrid {
+			return nil, fmt.Errorf("%s is %s, and %s is %s: a recording is only as safe as the weakest key that opens it, so have all of one sort", a.Short(), sort(a), out[0].Short(), sort(out[0]))
+		}
+		out = append(out, a)
+	}
+	switch {
+	case len(out) == 0:
+		return nil, errors.New("nobody would be left who can open the recordings")
+	case len(out) > recording.MaxAuditors:
+		return nil, fmt.Errorf("more than %d keys", recording.MaxAuditors)
+	}
+	return out, nil
 }
 
 // Changed says who was added and removed between two lists.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/e2e/testkit"
+	"entry/session/recording"
 )
 
 // sshKey makes an auditor's SSH key, with a passphrase unless that is "".
@@ -147,4 +148,42 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d, %v", len(all), err)
 		}
 	})
+}
+
+// A list with keys more and less is one that a file could have, or none.
+func TestWith(t *testing.T) {
+	t.Parallel()
+	parse := func(lines ...string) []Auditor {
+		return testkit.Must(Parse(strings.NewReader(strings.Join(lines, "\n"))))(t)
+	}
+	x := func() string { return testkit.Must(age.GenerateX25519Identity())(t).Recipient().String() }
+	a, b := parse(x()), parse(x())
+	_, public := sshKey(t, "")
+	carol := parse(public + " carol@laptop")
+	hybrid := parse(testkit.Must(age.GenerateHybridIdentity())(t).Recipient().String())
+	for what, tt := range map[string]struct {
+		add     []Auditor
+		without []Auditor
+		want    []Auditor
+		wrong   string
+	}{
+		"as it is":      {nil, nil, a, ""},
+		"one more":      {carol, nil, append(a, carol...), ""},
+		"the same":      {a, nil, a, ""},
+		"another":       {b, a, b, ""},
+		"in and out":    {b, b, a, ""},
+		"not there":     {nil, b, a, ""},
+		"nobody":        {nil, a, nil, "nobody would be left"},
+		"a mix":         {hybrid, nil, nil, "is a post-quantum key, and age1"},
+		"another sort":  {hybrid, a, hybrid, ""},
+		"nobody at all": {b, append(b, a...), nil, "nobody would be left"},
+	} {
+		got, err := With(a, tt.add, Fingerprints(tt.without))
+		if len(got) != len(tt.want) || len(got) > 0 && recording.SetOf(Fingerprints(got)) != recording.SetOf(Fingerprints(tt.want)) || (err != nil) != (tt.wrong != "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+	if f := carol[0].Fingerprint(); f != parse(public)[0].Fingerprint() || !recording.IsFingerprint(f) || f == a[0].Fingerprint() {
+		t.Errorf("%s", f)
+	}
 }

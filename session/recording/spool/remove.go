@@ -26,6 +26,8 @@ func Remove(dir, id string) (err error) {
 	if err != nil {
 		return fmt.Errorf("remove recording %s: %w", id, err)
 	}
+	keyFiles.Lock()
+	defer keyFiles.Unlock()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("remove recording %s: %w", id, err)
@@ -36,7 +38,7 @@ func Remove(dir, id string) (err error) {
 		return fmt.Errorf("remove recording %s: %w", id, err)
 	}
 	defer func() { err = errors.Join(err, names.Close()) }()
-	for _, ext := range []string{recording.KeyExt, recording.AbortedExt, recording.Ext} {
+	for _, ext := range []string{recording.KeyExt, recording.NextKeyExt, recording.AbortedExt, recording.Ext} {
 		if err := root.Remove(id + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove recording %s: %w", id, err)
 		}

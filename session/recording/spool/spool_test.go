@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -201,7 +202,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("Verify = %+v, %v", info, err)
 	}
 	list, err := recording.List(b.dir)
-	if err != nil || len(list) != 1 || list[0] != info {
+	if err != nil || len(list) != 1 || !reflect.DeepEqual(list[0], info) {
 		t.Errorf("List = %+v, %v\nwant %+v", list, err, info)
 	}
 }

@@ -1,0 +1,144 @@
+//go:build linux
+
+package bundle
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+
+	"entry/audit"
+	"entry/audit/evidence"
+	"entry/e2e/testkit"
+	"entry/session/recording"
+)
+
+// A recording whose key was sealed to other auditors is proven with the new key, and with
+// the one before until the new one is in its place; by nobody's word but that of who could
+// open it. Both implementations say the same.
+func TestRewrapped(t *testing.T) {
+	t.Parallel()
+	key := func(s *site) string { return filepath.Join(s.Recordings, whole+recording.KeyExt) }
+	reseal := func(s *site) (recording.Rewrap, string) {
+		other := testkit.Must(age.GenerateX25519Identity())(t)
+		r, sealed, err := recording.Reseal(s.Recordings, whole, []age.Identity{s.auditor}, []age.Recipient{other.Recipient(), s.auditor.Recipient()},
+			recording.Rewrap{Set: recording.SetOf([]string{"a", "b"}), Count: 2, In: []string{strings.Repeat("ab", 16)}})
+		testkit.Check(t, err)
+		return r, string(sealed)
+	}
+	announce := func(s *site, r recording.Rewrap) {
+		info := testkit.Must(recording.Stat(s.Recordings, whole))(t)
+		s.append(evidence.RewrapEvent(info.Header, r))
+	}
+	done := func(s *site, r recording.Rewrap) {
+		s.append(audit.Event{Type: audit.RewrapDone, Session: whole, Recording: &audit.Recording{ID: whole, Key: r.To}})
+	}
+	place := func(s *site, sealed string) { testkit.WriteFile(t, key(s), sealed) }
+	for name, tt := range map[string]struct {
+		do func(*site)
+		ok bool
+	}{
+		"sealed anew": {func(s *site) {
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+		}, true},
+		"twice": {func(s *site) {
+			for range 2 {
+				r, sealed := reseal(s)
+				announce(s, r)
+				place(s, sealed)
+				done(s, r)
+			}
+		}, true},
+		"announced, and a crash before it was placed": {func(s *site) {
+			r, _ := reseal(s)
+			announce(s, r)
+		}, true},
+		"a crash before it was noted that it is placed, and again": {func(s *site) {
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			announce(s, r)
+			done(s, r)
+		}, true},
+		"announced, a crash, and another one made of the key that is there": {func(s *site) {
+			r, _ := reseal(s)
+			announce(s, r)
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+		}, true},
+		"the key of before put back": {func(s *site) {
+			r, _ := reseal(s)
+			announce(s, r)
+			done(s, r)
+		}, false},
+		"replaced without a word": {func(s *site) {
+			_, sealed := reseal(s)
+			place(s, sealed)
+		}, false},
+		"announced by who couldn't open it": {func(s *site) {
+			r, sealed := reseal(s)
+			r.Out = []string{strings.Repeat("cd", 16)}
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+		}, false},
+		"announced without a proof": {func(s *site) {
+			r, sealed := reseal(s)
+			r.Proof = ""
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+		}, false},
+		"an earlier one announced again": {func(s *site) {
+			old, earlier := reseal(s)
+			announce(s, old)
+			place(s, earlier)
+			done(s, old)
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+			announce(s, old)
+			place(s, earlier)
+			done(s, old)
+		}, false},
+		"said to be in its place, and never made": {func(s *site) {
+			r, sealed := reseal(s)
+			place(s, sealed)
+			done(s, r)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			tt.do(s)
+			testkit.Check(t, s.pusher.Round(t.Context()))
+			info := testkit.Must(recording.Stat(s.Recordings, whole))(t)
+			if _, err := evidence.VerifyOne(s.Log, s.Recordings, info); (err == nil) != tt.ok {
+				t.Errorf("against the log: %v", err)
+			}
+			from := s.Source
+			from.Recordings = ""
+			var b strings.Builder
+			testkit.Must(from.Write(&b, whole))(t)
+			all := unpack(t, []byte(b.String()))
+			for _, ext := range []string{recording.Ext, recording.KeyExt} { // Write itself refuses what doesn't hold
+				all = append(all, file{recordingName(whole, ext), []byte(testkit.ReadFile(t, filepath.Join(s.Recordings, whole+ext)))})
+			}
+			made := pack(t, all)
+			if _, err := verify(t, made, Trust{Key: s.Key, Witnesses: s.Witnesses}); (err == nil) != tt.ok {
+				t.Errorf("in a bundle: %v", err)
+			}
+			if code, out := python(t, made, "--log-key", s.Key); (code == 0) != tt.ok || code > 1 {
+				t.Errorf("by the script: %d, %s", code, out)
+			}
+		})
+	}
+}
