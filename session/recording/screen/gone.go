@@ -27,11 +27,11 @@ func (t *Transcript) losses(page int, all bool) {
 	for y, r := range t.pages()[page].rows {
 		r.y = y
 	}
-	top := page == 0
+	first := page == 0
 	for i := 0; i < len(list); {
 		end := lineEnd(list, i)
-		t.loss(page, i, end, all, !all, top)
-		top = top && list[i].left()
+		t.loss(page, i, end, all, !all, first)
+		first = first && list[i].left()
 		i = end
 	}
 }
@@ -54,11 +54,11 @@ func parted(group []*seen) bool {
 }
 
 // loss tells a line that goes, as it stood, if something goes of it that was to be
-// read. moves says that it isn't gone if it stands elsewhere; top, that it goes on
-// from the line that began above the screen, if there is one.
-func (t *Transcript) loss(page, from, to int, all, moves, top bool) {
+// read. moves says that it isn't gone if it stands elsewhere; first, that it is the first on
+// the screen, in which one that began above it goes on while the size changes.
+func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 	group := t.looked[page][from:to]
-	head := top && len(t.head) > 0
+	head := page == 0 && len(t.head) > 0 && (t.next == nil && first || t.next != nil && slices.Contains(group, t.nextSeen))
 	if parted(group) || head && (group[0].cut(all) || group[0].row != nil && group[0].row.y > 0) {
 		all, moves = true, false
 	}

@@ -149,7 +149,7 @@ func (t *Transcript) keep(r *row, m moment, gone time.Duration) {
 }
 
 // goesOn hears in which row a line goes on whose others are above the screen.
-func (t *Transcript) goesOn(r *row) { t.next, t.blanked = r, r.blanked }
+func (t *Transcript) goesOn(r *row) { t.next, t.nextSeen, t.blanked = r, r.seen, r.blanked }
 
 // follows reports whether it does so in a row still.
 func (t *Transcript) follows(r *row) bool {

@@ -55,6 +55,24 @@ func TestTranscriptOverChangesOfWidth(t *testing.T) {
 	}
 }
 
+// A line of which rows scroll off is joined with what it goes on with, not with what stood
+// above it, nor is its end parted from rows that were deleted.
+func TestTranscriptOfALineThatScrollsOffInPart(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pieces []piece
+		want   []string
+	}{
+		"what stood above is deleted": {[]piece{{0, "\x1b[3;1H0123456789abc"}, {500, "\x1b[Hother"}, {2000, "\x1b[H\x1b[M\x1b[2S"}, {3000, ""}},
+			[]string{"0 ", "0 0123456789abc", "500-other"}},
+		"its beginning is deleted": {[]piece{{0, "0123456789abc\r\nx"}, {2000, "\x1b[H\x1b[M\x1b[2S"}, {3000, ""}},
+			[]string{"0-0123456789abc", "0 x", "2000 abc"}},
+	} {
+		if got := transcribe(10, 4, tc.pieces); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got\n%q\nwant\n%q", name, got, tc.want)
+		}
+	}
+}
+
 // What stands beside something that is drawn anew all the time is told since when it
 // stands, and of no time is that in no line.
 func TestTranscriptBesideASpinner(t *testing.T) {

@@ -38,6 +38,7 @@ type Transcript struct {
 
 	at, burst time.Duration // of the last write, and of the first since the last look
 	changed   bool          // something was written since
+	torn      bool          // a row was lost since
 	looked    [2][]*seen    // how the rows of the main and the alternate screen looked
 	base      [2]int        // the place of the first of them
 	places    int           // of the main screen's first row
@@ -52,6 +53,7 @@ type Transcript struct {
 	headCells int
 	first     moment        // of that line
 	next      *row          // in which it goes on, unless that was blanked since; nil while the size changes
+	nextSeen  *seen         // how that looked
 	blanked   int           // how often that was by then
 	blank     int           // blank lines to be told before the next one, if it isn't older
 	blankAt   time.Duration // when the last of them came
@@ -206,6 +208,10 @@ func (t *Transcript) lookAt(page int) {
 		r.seen.wrapped = r.wrapped
 		t.looked[page] = append(t.looked[page], r.seen)
 	}
+	if t.next != nil {
+		t.nextSeen = t.next.seen
+	}
+	t.torn = false
 	if t.moved, t.elsewhere = nil, nil; page == 0 && !t.follows(t.term.main.rows[0]) {
 		t.endHead(t.at, false)
 	}
@@ -216,7 +222,9 @@ func (t *Transcript) scrolled(r *row) {
 	if r.told && r.left && !r.dirty {
 		return // it was above it
 	}
-	if s := r.seen; s != nil && (r.dirty && !s.same(r) || s.wrapped && !r.wrapped) {
+	if s := r.seen; s != nil && t.torn && t.tornAbove(s) {
+		t.lossOf(s, true)
+	} else if s != nil && (r.dirty && !s.same(r) || s.wrapped && !r.wrapped) {
 		t.lossOf(s, false)
 	}
 	had := len(t.head)
@@ -241,12 +249,21 @@ func (t *Transcript) lossOf(s *seen, all bool) {
 		return
 	}
 	end := lineEnd(t.looked[0], i)
+	for i > 0 && t.looked[0][i-1].wrapped {
+		i--
+	}
 	t.loss(0, i, end, all, false, true)
 	for k, s := range t.looked[0][i:end] {
 		if s.row != nil {
 			s.update(s.row, t.base[0]+i+k)
 		}
 	}
+}
+
+// tornAbove reports whether the row that one went on from was lost.
+func (t *Transcript) tornAbove(s *seen) bool {
+	i := slices.Index(t.looked[0], s)
+	return i > 0 && t.looked[0][i-1].wrapped && t.looked[0][i-1].row == nil
 }
 
 // parts hears that rows come in at the top of the main screen, or go there, but not
@@ -272,6 +289,7 @@ func (t *Transcript) lost(r *row) {
 			s.gone = r.since
 		}
 		s.row, r.seen = nil, nil
+		t.torn = true
 	}
 }
 
