@@ -335,6 +335,32 @@ func TestSearchFindsInSpans(t *testing.T) {
 	}
 }
 
+// What slides, and what comes and goes too shortly to be told each time, is found in any span
+// in which it was to be read.
+func TestSearchFindsWhatMovesInSpans(t *testing.T) {
+	for name, draw := range map[string]func(i int) string{
+		"a ticker":    func(i int) string { return "\r\x1b[K" + strings.Repeat(" ", 40-i) + "patient kowalski.tar" },
+		"insert mode": func(i int) string { return []string{"\r\x1b[4hx\x1b[4l", "patient kowalski.tar"}[max(0, 1-i)] },
+		"flashes":     func(i int) string { return "\r\x1b[K" + []string{"patient kowalski.tar", ""}[i%2] },
+	} {
+		dir := t.TempDir()
+		frames := shell(1)[:4:4]
+		for i := range 40 {
+			frames = append(frames, frame(1+float64(i)*0.06, 1, recording.Output, draw(i)))
+		}
+		record(t, dir, 1, "alice", true, append(frames, frame(3.4, 1, recording.Output, "\r\x1b[2K"), frame(9, 1, recording.Request, `{"type":"channel-close","name":"session","coverage":"recorded"}`))...)
+		at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+		for ms := 1010; ms < 3300; ms += 70 {
+			if got := found(t, dir, "kowalski.tar", Query{Since: at(ms), Until: at(ms + 60)}); len(got) == 0 {
+				t.Errorf("%s: it isn't found at %d ms", name, ms)
+			}
+		}
+		if got := found(t, dir, "kowalski.tar", Query{Since: at(4500)}); len(got) > 0 {
+			t.Errorf("%s: found later: %q", name, got)
+		}
+	}
+}
+
 // A title is found in any span in which it showed, and so is a link when it came.
 func TestSearchFindsTitles(t *testing.T) {
 	dir := t.TempDir()

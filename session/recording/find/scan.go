@@ -119,8 +119,11 @@ func (c *channel) line(s *scan, l screen.Line) {
 		return
 	}
 	if !s.q.Until.IsZero() {
-		var ok bool
-		if l, ok = l.Before(s.q.Until.Sub(s.info.Start)); !ok {
+		until := s.q.Until.Sub(s.info.Start)
+		switch was, ok := l.Before(until); {
+		case ok && s.q.Match(was.Text) != nil:
+			l = was
+		case !l.Flashed(until):
 			return
 		}
 	}

@@ -3,6 +3,10 @@ package screen
 import (
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Color is a foreground or background: the terminal's own, one of 256, or a
@@ -108,8 +112,13 @@ func appendColor(b []byte, c Color, base, bright int) []byte {
 
 // clusters are the characters with combining ones that cells refer to.
 type clusters struct {
-	text  []string
-	index map[string]uint32
+	text    []string
+	letters []uint32 // of each, which letter it is, as letter has it
+	index   map[string]uint32
+	forms   [256]struct {
+		r      rune
+		letter uint32
+	} // what letter found last
 }
 
 const (
@@ -143,7 +152,31 @@ func (c *clusters) add(glyph uint32, mark rune) uint32 {
 	}
 	text = strings.Clone(text)
 	at := uint32(cluster + len(c.text))
-	c.text = append(c.text, text)
+	letter := at
+	if unicode.Is(unicode.M, mark) || unicode.Is(unicode.Join_Control, mark) {
+		letter = c.letter(glyph)
+	}
+	c.text, c.letters = append(c.text, text), append(c.letters, letter)
 	c.index[text] = at
 	return at
+}
+
+// letter returns the glyph of the letter that a glyph is a form of: small, without marks,
+// of usual width. It is the same for all forms, and for nothing else.
+func (c *clusters) letter(glyph uint32) uint32 {
+	switch {
+	case glyph-'A' < 26:
+		return glyph + 'a' - 'A'
+	case glyph < utf8.RuneSelf || glyph == tailGlyph:
+		return glyph
+	case glyph >= cluster:
+		return c.letters[glyph-cluster]
+	}
+	r := rune(glyph)
+	e := &c.forms[r&0xff]
+	if e.r != r {
+		base, _ := utf8.DecodeRuneInString(norm.NFKD.String(string(r)))
+		e.r, e.letter = r, uint32(unicode.ToLower(unicode.ToUpper(base)))
+	}
+	return e.letter
 }

@@ -38,12 +38,23 @@
 // The law is about letters. Each one that stood for a tenth of a second is told, since
 // when it stood, whatever is drawn beside it: of a line that never stands still (a
 // spinner, a counter) the words that stood are told, with an ellipsis where something
-// else was drawn in place of something else. Until when letters were told is known of
-// each, so that of lines that have the same letters one begins where the other ends, and
-// Line.Before has of any time what stood then. Words that come and go are told once all
-// their times together are a tenth of a second, and again after each second. Text that
-// stood for less was nothing to read and is told only if it stays. What came to stand
+// else was drawn in place of something else. A letter whose marks, case or width change
+// faster than that stands all the while; each form that stood is told. Until when letters
+// were told is known of each, so that of lines that have the same letters one begins where
+// the other ends, and Line.Before has of any time what stood then. What came to stand
 // somewhere else, where a program scrolls by drawing, isn't gone.
+//
+// What comes and goes is told, with its row, once all its times together are a tenth of a
+// second, again after each second of them, and a second after it went for good. It is known
+// again by its place, and wherever it stands by any four letters in a row (or a whole
+// shorter word), so that it doesn't matter what is glued to it. Memory for that is bounded:
+// who floods it within a second has told what comes and goes at once. Line.Flashed has since
+// when it did. Text that stood for less was nothing to read and is told only if it stays.
+//
+// A phrase of which no letter goes, but in which something comes between two words of it (where
+// no more than two blanks were, or in the whole of a wider gap), isn't what it was, and is
+// told as it stood. What fills a wider gap in part is a line that grows, as before a prompt
+// at the right.
 //
 // A line is what it is, whatever rows it takes. When the width changes, its letters keep
 // since when they stand; rows of it that scroll off wait for the others, however the size

@@ -59,12 +59,15 @@ func parted(group []*seen) bool {
 func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 	group := t.looked[page][from:to]
 	head := page == 0 && len(t.head) > 0 && (t.next == nil && first || t.next != nil && slices.Contains(group, t.nextSeen))
-	if parted(group) || head && (group[0].cut(all) || group[0].row != nil && group[0].row.y > 0) {
+	if parted(group) || head && (group[0].cut(t, all) || group[0].row != nil && group[0].row.y > 0) {
 		all, moves = true, false
+	}
+	if !all {
+		t.filled(group)
 	}
 	l := Line{Kind: Redrawn}
 	lossy, counts := false, false
-	for _, s := range group {
+	for k, s := range group {
 		if !all && s.row != nil && !s.row.dirty {
 			continue
 		}
@@ -80,8 +83,16 @@ func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 		if s.turns < 2 {
 			l.Kind = Erased
 		}
-		if !s.mute && t.wasRead(s, all, gone) {
+		if s.mute {
+			continue
+		}
+		stood := t.wasRead(s, all, gone)
+		first, flashes := t.flashed(s, page, from+k, all, gone)
+		if stood || flashes {
 			counts, l.Gone = true, max(l.Gone, gone)
+		}
+		if flashes && (!l.flashes || first < l.first) {
+			l.flashes, l.first = true, first
 		}
 	}
 	if !lossy {
@@ -98,56 +109,23 @@ func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 	for _, s := range group {
 		s.endFlash()
 	}
-	if head && group[0].cut(all) {
+	if head && group[0].cut(t, all) {
 		t.endHead(t.at, told)
 	}
 }
 
 // wasRead reports whether something goes of a row that was to be read: that stood for
-// long enough since a line told it, or came and went for as long.
-func (t *Transcript) wasRead(s *seen, all bool, gone time.Duration) bool {
-	counts, whole := false, gone-s.at >= settled
-	s.words(all, func(word []seenCell, x int, letters bool) {
-		stood, anew, first := time.Duration(-1), false, time.Duration(0)
+// long enough since a line told it.
+func (t *Transcript) wasRead(s *seen, all bool, gone time.Duration) (counts bool) {
+	whole := gone-s.at >= settled
+	s.words(t, all, func(word []seenCell, x int, letters bool) {
 		for i := range word {
-			if c := &word[i]; (whole || !c.mute) && s.goes(x+i, all) {
-				stood, anew, first = max(stood, gone-c.open()), anew || !c.told, max(first, c.since)
-			}
-		}
-		switch {
-		case stood >= settled && (letters || whole):
-			counts = true
-		case letters && anew && stood > 0:
-			if first, ok := t.flashed(word, first, stood); ok {
+			if c := &word[i]; (whole || letters && !c.mute) && gone-c.open() >= settled && s.goes(t, x+i, all) {
 				counts = true
-				for i := range word {
-					if c := &word[i]; !c.told && s.goes(x+i, all) {
-						c.flash, c.upto = true, first
-					}
-				}
 			}
 		}
 	})
 	return counts
-}
-
-// flashed reports whether a word that went has stood for long enough by now, all
-// its times together, and since when it comes and goes.
-func (t *Transcript) flashed(word []seenCell, since, stood time.Duration) (first time.Duration, ok bool) {
-	if len(t.flashing) >= maxFlashing {
-		clear(t.flashing)
-	}
-	h := hashOf(len(word), func(x int) uint32 { return word[x].glyph })
-	f := t.flashing[h]
-	if f.stood == 0 {
-		f.first = since
-	}
-	if f.stood += stood; f.stood < settled || f.told && f.stood < again {
-		t.flashing[h] = f
-		return 0, false
-	}
-	t.flashing[h] = flash{told: true}
-	return f.first, true
 }
 
 // shows returns the rows of a screen that came to look other than they did, by what
@@ -298,13 +276,8 @@ func (t *Transcript) appendCell(b *build, c *seenCell, gone time.Duration) {
 	if c.glyph != tailGlyph {
 		b.text = t.appendGlyph(b.text, c.glyph, 0)
 	}
-	if c.flash {
-		b.step(c.upto)
-		b.at = max(b.at, c.since)
-	} else {
-		b.step(c.open())
-		b.at = max(b.at, c.open())
-	}
+	b.step(c.open())
+	b.at = max(b.at, c.open())
 	if c.told = true; gone != Stands {
 		c.upto = gone
 	}
@@ -315,13 +288,13 @@ func (t *Transcript) appendCell(b *build, c *seenCell, gone time.Duration) {
 // by side were so on the screen.
 func (t *Transcript) appendWords(b *build, s *seen, gone time.Duration, all bool) {
 	last := 0
-	s.words(all, func(word []seenCell, x int, letters bool) {
+	s.words(t, all, func(word []seenCell, x int, letters bool) {
 		between, told := false, true
 		for _, c := range s.cells[last:x] {
 			between = between || c.glyph != 0
 		}
 		for i := range word {
-			told = told && (word[i].told || !s.goes(x+i, all))
+			told = told && (word[i].told || !s.goes(t, x+i, all))
 		}
 		for i := range word {
 			word[i].told = true

@@ -8,8 +8,10 @@ import (
 
 // release gives away what nothing can come before any more.
 func (t *Transcript) release() {
+	t.endGlow(t.at - again)
 	t.hold.release(t.earliest(), t.emit)
 	if t.hold.size > maxHeld {
+		t.endGlow(never.at)
 		t.endHead(t.at, false)
 		for i := range t.looked {
 			t.keepPage(i, Stands)
@@ -27,6 +29,11 @@ func (t *Transcript) earliest() moment {
 	m := moment{at: t.at, place: t.places}
 	if len(t.inside) > 0 {
 		m.at = min(m.at, t.insideAt)
+	}
+	for _, g := range t.flashes.glow {
+		if g.where.before(m) {
+			m = g.where
+		}
 	}
 	for _, s := range t.head {
 		if at := (moment{at: s.holds, place: s.place}); at.before(m) {
@@ -124,7 +131,7 @@ func (t *Transcript) keep(r *row, m moment, gone time.Duration) {
 				r.seen.leave()
 			}
 			s = &seen{}
-			s.update(r, m.place)
+			s.update(t, r, m.place)
 			r.seen = s
 		}
 		if len(t.head) == 0 {

@@ -53,6 +53,9 @@ type Line struct {
 	Title bool
 	Text  []byte // UTF-8 without controls or blanks at its end; valid until emit returns
 	came  []came // since when parts of it stood there; nil if all came at At
+
+	flashes bool          // words of it came and went before At
+	first   time.Duration // since then
 }
 
 // came says since when the text up to a place stood.
@@ -60,6 +63,10 @@ type came struct {
 	end int
 	at  time.Duration
 }
+
+// Flashed reports whether words of it came and went before a time, each time too shortly
+// to be told, though they weren't there all the while.
+func (l Line) Flashed(at time.Duration) bool { return l.flashes && l.first < at }
 
 // Before returns the line as it stood until a time, while more was still to come:
 // blanks where that is. ok says that something did.

@@ -49,7 +49,7 @@ func (t *Transcript) rewrapped(were, are []*row) {
 		s := r.seen
 		if s == nil { // it was above the screen
 			s = &seen{returned: true}
-			s.update(r, t.places)
+			s.update(t, r, t.places)
 			s.at = 0
 			for x := range s.cells {
 				s.cells[x].told, s.cells[x].since = true, t.at

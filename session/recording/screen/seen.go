@@ -30,9 +30,19 @@ type seenCell struct {
 	told  bool   // a line told it where it stands
 	over  bool   // it took the place of another one
 	mute  bool   // it is of a test picture
-	flash bool   // it is of a word that came and went, whose times add up; while a line is told
+	flash bool   // it is to be told though it didn't stand for long at once, or doesn't go; while its line is looked at
+	form  uint32 // since when the letter has this form: milliseconds, which overflow
 	since time.Duration
-	upto  time.Duration // until when lines told it; of a flash, when it came first
+	upto  time.Duration // until when lines told it
+}
+
+// milliseconds is what seenCell has of a time.
+func milliseconds(at time.Duration) uint32 { return uint32(at / time.Millisecond) }
+
+// reforms reports whether a glyph that comes in its place is but another form of the letter,
+// which stands there all the while then.
+func (c *seenCell) reforms(t *Transcript, r *row, glyph uint32) bool {
+	return c.mute == r.mute && c.glyph != 0 && glyph != 0 && readable(glyph) && t.term.clusters.letter(c.glyph) == t.term.clusters.letter(glyph)
 }
 
 // open is since when no line told it.
@@ -56,7 +66,7 @@ func glyphAt(r *row, x int) uint32 {
 }
 
 // update takes over how the row looks, which it does since it was last written on.
-func (s *seen) update(r *row, place int) {
+func (s *seen) update(t *Transcript, r *row, place int) {
 	if was := len(s.cells); was < len(r.cells) {
 		s.cells = slices.Grow(s.cells, len(r.cells)-was)[:len(r.cells)]
 		clear(s.cells[was:])
@@ -67,7 +77,11 @@ func (s *seen) update(r *row, place int) {
 		c := &s.cells[x]
 		if g := glyphAt(r, x); c.glyph != g {
 			changed = true
-			*c = seenCell{glyph: g, told: r.mute, over: c.glyph != 0, mute: r.mute, since: r.at}
+			if form := milliseconds(r.at); c.reforms(t, r, g) {
+				c.glyph, c.form = g, form
+			} else {
+				*c = seenCell{glyph: g, told: r.mute, over: c.glyph != 0, mute: r.mute, form: form, since: r.at}
+			}
 		}
 	}
 	s.cells = s.cells[:len(r.cells)]
@@ -134,11 +148,7 @@ func (s *seen) left() bool { return s.row == nil && s.empty }
 // endFlash ends what is only so while a line is told.
 func (s *seen) endFlash() {
 	for x := range s.cells {
-		if c := &s.cells[x]; c.flash {
-			if c.flash = false; !c.told {
-				c.upto = 0
-			}
-		}
+		s.cells[x].flash = false
 	}
 }
 
@@ -163,9 +173,16 @@ func hashOf(n int, glyph func(int) uint32) uint64 {
 }
 
 // goes reports whether a cell goes away. all says that everything does.
-func (s *seen) goes(x int, all bool) bool {
-	c := s.cells[x]
-	return c.glyph != 0 && (all || c.glyph != glyphAt(s.row, x))
+func (s *seen) goes(t *Transcript, x int, all bool) bool {
+	c := &s.cells[x]
+	if c.glyph == 0 || all || c.flash {
+		return c.glyph != 0
+	}
+	g := glyphAt(s.row, x)
+	if c.glyph == g || s.row == nil {
+		return s.row == nil
+	}
+	return milliseconds(s.row.since)-c.form >= uint32(settled/time.Millisecond) || !c.reforms(t, s.row, g)
 }
 
 // lossy reports whether something of it goes away, and when it did.
@@ -177,7 +194,7 @@ func (s *seen) lossy(t *Transcript, all bool) (gone time.Duration, lossy bool) {
 		return s.gone, true
 	case s.row.dirty:
 		for x := range s.cells {
-			if s.goes(x, false) {
+			if s.goes(t, x, false) {
 				return s.row.since, true
 			}
 		}
@@ -186,11 +203,11 @@ func (s *seen) lossy(t *Transcript, all bool) (gone time.Duration, lossy bool) {
 }
 
 // cut reports whether more of it goes than stays, so that it isn't what it was.
-func (s *seen) cut(all bool) bool {
+func (s *seen) cut(t *Transcript, all bool) bool {
 	goes, stays := 0, 0
 	for x := range s.cells {
 		switch {
-		case s.row == nil || s.goes(x, all):
+		case s.row == nil || s.goes(t, x, all):
 			goes++
 		case s.cells[x].glyph != 0:
 			stays++
@@ -209,7 +226,7 @@ func (s *seen) word(x int) int {
 
 // words calls f with each word of it of which something goes, and whether it is more
 // than drawing.
-func (s *seen) words(all bool, f func(word []seenCell, x int, letters bool)) {
+func (s *seen) words(t *Transcript, all bool, f func(word []seenCell, x int, letters bool)) {
 	for x := 0; x < len(s.cells); {
 		end := s.word(x)
 		if end == x {
@@ -218,7 +235,7 @@ func (s *seen) words(all bool, f func(word []seenCell, x int, letters bool)) {
 		}
 		goes, letters := false, false
 		for i := x; i < end; i++ {
-			goes = goes || s.goes(i, all)
+			goes = goes || s.goes(t, i, all)
 			letters = letters || readable(s.cells[i].glyph)
 		}
 		if goes {

@@ -23,10 +23,8 @@ const (
 	// for words that come and go.
 	settled = 100 * time.Millisecond
 
-	maxLine     = 64 << 10    // bytes of a line until it is told in two
-	maxBlank    = 24          // blank lines in a row that are told
-	maxFlashing = 1 << 10     // words that came and went, whose times are remembered
-	again       = time.Second // of such times until a word is told once more
+	maxLine  = 64 << 10 // bytes of a line until it is told in two
+	maxBlank = 24       // blank lines in a row that are told
 )
 
 // Transcript is the transcript of everything that could ever be read on a
@@ -42,7 +40,7 @@ type Transcript struct {
 	looked    [2][]*seen    // how the rows of the main and the alternate screen looked
 	base      [2]int        // the place of the first of them
 	places    int           // of the main screen's first row
-	flashing  map[uint64]flash
+	flashes   flashes
 	moved     map[*row]*seen    // rows that show what another one did
 	elsewhere map[uint64][]*row // rows that changed, by what they show, while losses are looked for
 	spare     int               // bytes that may be told anew
@@ -59,6 +57,7 @@ type Transcript struct {
 	blankAt   time.Duration // when the last of them came
 	build     build         // the line that is put together
 	text      []byte
+	line      []placed // that is looked at for what was filled
 	written   written
 
 	insideAt    time.Duration // when the last of it came
@@ -68,19 +67,13 @@ type Transcript struct {
 	titles      map[uint64]struct{}
 }
 
-// flash is a word that comes and goes.
-type flash struct {
-	first, stood time.Duration // since it was told, if it was: when it came first, and for how long it stood in all
-	told         bool
-}
-
 // NewTranscript returns the transcript of a terminal of this size, as New takes
 // it. emit gets each line, in the order of the times since when they stood, and of one
 // time down the screen. Where more would have to be held back than a mebibyte, lines
 // that still stand are told, with Stands for when they went, and again if they are
 // erased later: the order then goes back.
 func NewTranscript(cols, rows int, emit func(Line)) *Transcript {
-	t := &Transcript{term: New(cols, rows), emit: emit, flashing: map[uint64]flash{}, titles: map[uint64]struct{}{}, spare: maxLine}
+	t := &Transcript{term: New(cols, rows), emit: emit, titles: map[uint64]struct{}{}, spare: maxLine}
 	t.term.log, t.term.maxBack = t, 100 // enough for a screen that grows
 	return t
 }
@@ -153,6 +146,7 @@ func (t *Transcript) Close(at time.Duration) {
 		t.keepPage(1, t.at)
 	}
 	t.endString(t.term.parser.osc, false)
+	t.endGlow(never.at)
 	t.hold.release(never, t.emit)
 }
 
@@ -203,7 +197,7 @@ func (t *Transcript) lookAt(page int) {
 			}
 		}
 		if r.seen.row == nil || r.dirty {
-			r.seen.update(r, t.base[page]+y)
+			r.seen.update(t, r, t.base[page]+y)
 		}
 		r.seen.wrapped = r.wrapped
 		t.looked[page] = append(t.looked[page], r.seen)
@@ -255,7 +249,7 @@ func (t *Transcript) lossOf(s *seen, all bool) {
 	t.loss(0, i, end, all, false, true)
 	for k, s := range t.looked[0][i:end] {
 		if s.row != nil {
-			s.update(s.row, t.base[0]+i+k)
+			s.update(t, s.row, t.base[0]+i+k)
 		}
 	}
 }
