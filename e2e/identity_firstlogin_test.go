@@ -148,7 +148,7 @@ func TestFirstLoginAfterTypingErrors(t *testing.T) {
 		w.sendLine(temp[:22])
 		w.expect(`(?s)typing error in its second half .*entry passphrase: $`)
 		w.sendLine(withdrawn)
-		w.expect(`no longer valid: ask the desk, desk@example\.org for a new one\.\s+Enter goes back to the passphrase\. entry one-time code: $`)
+		w.expect(`no longer valid: ask\s+the\s+desk,\s+desk@example\.org\s+for\s+a\s+new\s+one\.\s+Enter goes back to the passphrase\. entry one-time code: $`)
 		w.sendLine("")
 		w.expect(`(?s)No code was typed\. .*ask\s+the\s+desk,\s+desk@example\.org\.\r?\nentry passphrase: $`)
 		if name == "nobody" {

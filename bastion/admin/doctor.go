@@ -109,7 +109,7 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 	if d.Trouble, d.LeftOut, err = a.trouble(ctx, u.Name); err != nil {
 		return nil, err
 	}
-	sources, err := a.failed(ctx, u.Name, func(Trouble) {})
+	sources, err := a.failed(ctx, u.Name, mostShown, func(Trouble) {})
 	if err != nil {
 		return nil, err
 	}

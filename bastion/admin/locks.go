@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -16,9 +17,10 @@ import (
 const (
 	// failuresFor is how long ago a login failed that an operator is told of.
 	failuresFor = 24 * time.Hour
-	// mostSources bounds the addresses that are looked at: those of the newest
-	// failures.
-	mostSources = 64
+	// mostShown and mostUnlocked bound the addresses that are looked at: those that were
+	// locked and, behind them, those of other failures, the newest first.
+	mostShown    = 64
+	mostUnlocked = 1024
 )
 
 // Failures are what keeps a user waiting: failed logins, what they led to, and
@@ -37,7 +39,7 @@ func (a *Server) failures(r *http.Request) (any, error) {
 		return nil, err
 	}
 	f := Failures{Waiting: []access.ApprovalRequest{}}
-	sources, err := a.failed(ctx, name, func(t Trouble) {
+	sources, err := a.failed(ctx, name, mostShown, func(t Trouble) {
 		f.Failed++
 		f.Last = &t
 	})
@@ -58,8 +60,10 @@ func (a *Server) failures(r *http.Request) (any, error) {
 }
 
 // failed calls each with the user's failed logins of the last day, oldest first,
-// and returns where they came from, the newest first.
-func (a *Server) failed(ctx context.Context, user string, each func(Trouble)) (sources []netip.Addr, err error) {
+// and returns where they came from, most of them: where one led to a lock, then the
+// others, the newest first.
+func (a *Server) failed(ctx context.Context, user string, most int, each func(Trouble)) (sources []netip.Addr, err error) {
+	var at, locked lately
 	if a.History == nil {
 		return nil, nil
 	}
@@ -82,11 +86,37 @@ func (a *Server) failed(ctx context.Context, user string, each func(Trouble)) (s
 			continue // which locks nobody out
 		}
 		if from, err := netip.ParseAddrPort(e.Source); err == nil {
-			sources = append(slices.DeleteFunc(sources, func(s netip.Addr) bool { return s == from.Addr() }), from.Addr())
+			at.saw(from.Addr())
+			if e.Type == audit.LoginLocked {
+				locked.saw(from.Addr())
+			}
 		}
 	}
-	slices.Reverse(sources)
-	return sources[:min(len(sources), mostSources)], nil
+	sources = locked.newestFirst()
+	for _, s := range at.newestFirst() {
+		if _, ok := locked.order[s]; !ok {
+			sources = append(sources, s)
+		}
+	}
+	return sources[:min(len(sources), most)], nil
+}
+
+// lately is a set of addresses that knows which was seen last.
+type lately struct {
+	order map[netip.Addr]int
+	n     int
+}
+
+func (l *lately) saw(s netip.Addr) {
+	if l.order == nil {
+		l.order = map[netip.Addr]int{}
+	}
+	l.n++
+	l.order[s] = l.n
+}
+
+func (l *lately) newestFirst() []netip.Addr {
+	return slices.SortedFunc(maps.Keys(l.order), func(a, b netip.Addr) int { return l.order[b] - l.order[a] })
 }
 
 func (a *Server) now() time.Time {
@@ -121,7 +151,7 @@ func (a *Server) unlockUser(r *http.Request) (any, error) {
 		}
 		return a.unlocked(r.Context(), name, []netip.Addr{from}, true)
 	}
-	sources, err := a.failed(r.Context(), name, func(Trouble) {})
+	sources, err := a.failed(r.Context(), name, mostUnlocked, func(Trouble) {})
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (d *dialogue) proceed(ctx context.Context, acct Account, v verdict) (Identi
 		second = "+sms"
 	}
 	bare, moves := d.a.bare(acct), d.a.moves(acct)
-	if err := d.agree(ctx, acct); err != nil {
+	if err := d.agree(ctx, acct, v.recovery); err != nil {
 		return Identity{}, err
 	}
 	if !v.temporary && !v.aged && !v.recovery && !bare && !moves {

@@ -10,11 +10,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"entry/audit"
 )
 
 const (
 	maxTerms  = 16 << 10 // bytes
+	textWidth = 76       // columns of longer texts, which clients don't break at words
 	termsPage = 20       // lines that are shown at once
 	maxAgrees = 3        // answers that are neither yes nor leaving
 )
@@ -38,7 +41,7 @@ func newTerms(text string) (terms, error) {
 	}
 	sum := sha256.Sum256([]byte(text))
 	t := terms{version: hex.EncodeToString(sum[:])[:12]}
-	lines := strings.Split(text, "\n")
+	lines := strings.Split(ansi.Wordwrap(text, textWidth, ""), "\n")
 	for len(lines) > 0 {
 		n := min(termsPage, len(lines))
 		t.pages, lines = append(t.pages, strings.Join(lines[:n], "\n")), lines[n:]
@@ -60,7 +63,8 @@ func (t terms) wanted(acct Account) bool { return t.version != "" && acct.Terms 
 
 // agree shows the agreement to somebody whose answers were right, and notes that it
 // was accepted; nobody gets in without.
-func (d *dialogue) agree(ctx context.Context, acct Account) error {
+// recovery tells that a recovery code was used up for it.
+func (d *dialogue) agree(ctx context.Context, acct Account, recovery bool) error {
 	t := d.a.terms
 	if !t.wanted(acct) {
 		return nil
@@ -82,11 +86,11 @@ func (d *dialogue) agree(ctx context.Context, acct Account) error {
 		case "yes":
 			return d.accepted(ctx, acct)
 		case "no":
-			return d.declined(ctx)
+			return d.declined(ctx, recovery)
 		}
 		prompt = "Do you accept the terms above? Type yes, or no: "
 	}
-	return d.declined(ctx)
+	return d.declined(ctx, recovery)
 }
 
 // accepted logs and notes it.
@@ -105,10 +109,14 @@ func (d *dialogue) accepted(ctx context.Context, acct Account) error {
 	return nil
 }
 
-func (d *dialogue) declined(ctx context.Context) error {
+func (d *dialogue) declined(ctx context.Context, recovery bool) error {
 	if err := d.a.report(ctx, d.event(audit.LoginFailed, reasonTerms)); err != nil {
 		return err
 	}
-	d.notice(ctx, "Without accepting the terms there is no login, and nothing was changed. Questions: ask "+d.a.contact+".")
+	changed := "nothing was changed"
+	if recovery {
+		changed = "nothing was changed but that the recovery code is used up"
+	}
+	d.notice(ctx, "Without accepting the terms there is no login, and "+changed+". Questions: ask "+d.a.contact+".")
 	return ErrExhausted
 }

@@ -79,6 +79,18 @@ func TestTermsAreAcceptedOncePerVersion(t *testing.T) {
 		t.Errorf("%+v %v", info, err)
 	}
 
+	// A long line is broken at words, and what a recovery code cost is said.
+	text = strings.Repeat("word ", 16) + "the end."
+	w.a = w.authenticator(w.store)
+	_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, u.recovery[0]},
+		round{"\n" + strings.Repeat("word ", 14) + "word\nword the end.\n\nDo you accept these terms of entry? Type yes, or no: ", "no"},
+		round{strings.Replace(left, "nothing was changed", "nothing was changed but that the recovery code is used up", 1), ""})
+	wantErr(t, err, identity.ErrExhausted)
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.RecoveryLeft != 9 {
+		t.Errorf("%+v %v", info, err)
+	}
+	w.clock.Advance(time.Minute)
+
 	text = strings.Repeat("A line.\n", 45) + "The end."
 	w.a = w.authenticator(w.store)
 	page := "\n" + strings.Repeat("A line.\n", 20) + "\nPress Enter for page "

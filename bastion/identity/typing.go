@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"entry/audit"
 	"entry/bastion/identity/secret"
 )
@@ -66,9 +68,10 @@ func (d *dialogue) worthless(typed string) string {
 	}
 	without := "Without an authenticator it"
 	if d.a.texter != nil {
-		without = "If a code comes by SMS now, or you have an authenticator, enter the code. Without\none the passphrase"
+		without = "If a code comes by SMS now, or you have an authenticator, enter the code. Without one the passphrase"
 	}
-	return "That temporary passphrase has no typing error.\n" + without + " is no longer valid: ask " + d.a.contact + " for a new one.\n" +
+	return "That temporary passphrase has no typing error.\n" +
+		ansi.Wordwrap(without+" is no longer valid: ask "+d.a.contact+" for a new one.", textWidth, "") + "\n" +
 		"Enter goes back to the passphrase. "
 }
 

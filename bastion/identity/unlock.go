@@ -59,7 +59,7 @@ func (a Operators) SourceLocks(ctx context.Context, name string, sources []netip
 // Unlock lifts what failed logins have led to for the account: its own lock, what
 // wrong codes behind its passphrase closed, and the locks of its name from the
 // sources. With whole, the sources' own locks go too, for every name. It says what it
-// did, one clause each; nothing means that there was nothing to lift. Keys stay
+// did, a clause for each lock; nothing means that there was nothing to lift. Keys stay
 // suspended: their owner knows whether a thief has them.
 func (a Operators) Unlock(ctx context.Context, name string, sources []netip.Addr, whole bool) (did []string, err error) {
 	info, err := a.User(ctx, name)
@@ -71,6 +71,8 @@ func (a Operators) Unlock(ctx context.Context, name string, sources []netip.Addr
 	if err != nil {
 		return nil, err
 	}
+	var forgotten []string
+	failures := 0
 	for _, l := range locks {
 		switch {
 		case l.Whole && whole:
@@ -80,8 +82,11 @@ func (a Operators) Unlock(ctx context.Context, name string, sources []netip.Addr
 		case !l.Until.IsZero():
 			did = append(did, "lifted the lock from "+l.Source+", which lasted until "+plain.Minute(l.Until))
 		default:
-			did = append(did, "forgot "+plain.Count(l.Failures, "failed login")+" from "+l.Source)
+			forgotten, failures = append(forgotten, l.Source), failures+l.Failures
 		}
+	}
+	if len(forgotten) > 0 {
+		did = append(did, "forgot "+plain.Count(failures, "failed login")+" from "+plain.List(forgotten, 3))
 	}
 	if len(did) == 0 {
 		// What only memory has, and what came of it: nobody knows whether it is a lock.

@@ -39,6 +39,13 @@ func TestUnlock(t *testing.T) {
 	did, err = w.a.Unlock(ctx, "alice", sources, false)
 	want("both", did, err, "lifted the lock from 203.0.113.9", "forgot 2 failed logins from 2001:db8:1:2::/64")
 	w.wantLog(mark, "user.changed")
+	for i := range 5 {
+		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 1)
+		w.fail("alice", a, u.wrongCode(), 1)
+		sources = append(sources, a.Addr())
+	}
+	did, err = w.a.Unlock(ctx, "alice", sources, false)
+	want("many", did, err, "forgot 5 failed logins from 198.51.100.0, 198.51.100.1, 198.51.100.2 and 2 more")
 	at := attempt("alice")
 	at.Source = street
 	w.clock.Advance(time.Minute)
