@@ -29,14 +29,14 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 	g, a := d.a.guesses, d.a
 	// What nothing would be judged of counts for nothing, but costs the same.
 	counts := guess && (d.charged || d.mayProve())
-	asTyped := g.typedOf(d.at.Name, typed, d.at.Source.Addr(), d.trusted)
+	asTyped := g.typedOf(acct, d.at.Name, typed, d.at.Source.Addr(), d.trusted)
 	unseen := func() {
 		if counts {
 			a.countTyped(ctx, asTyped)
 			g.overlook(d.at.Name, a.now())
 		}
 	}
-	done := g.begin(d.at.Name, typed)
+	done := g.begin(acct, d.at.Name, typed)
 	if done == nil {
 		unseen()
 		return
@@ -126,7 +126,8 @@ func (d *dialogue) manyCodes(where string) manyCodes {
 	return manyCodes{d.event(audit.LoginLocked, reasonManyCodes), Notice{User: d.user, Kind: noticeCodesGuessed, Source: d.address(), Detail: where}}
 }
 
-// carry is guesses.carry that says so if a limit is reached.
+// carry is guesses.carry that says so if a limit is reached. The codes came earlier, from
+// anywhere: this connection may be their victim's, so neither event nor notice names it.
 func (a *core) carry(ctx context.Context, acct Account, name string, typed, f factor, say manyCodes) error {
 	n, after, limit, err := a.guesses.carry(ctx, typed, f, a.now())
 	if !acct.directoryJudges() { // behind a directory's, none is looked at
@@ -135,6 +136,8 @@ func (a *core) carry(ctx context.Context, acct Account, name string, typed, f fa
 	if err != nil || !limit {
 		return err
 	}
+	say.event.Conn, say.event.Source, say.event.Detail = "", "", "came earlier, from connections that aren't known"
+	say.notice.Source, say.notice.Detail = "", "earlier, from addresses that aren't known"
 	return a.sayMany(ctx, acct.ID, after, say)
 }
 
@@ -276,11 +279,11 @@ func (d *dialogue) tooManyCodes(ctx context.Context, acct Account, typed string)
 	if d.serving {
 		say = d.a.manyInsideText
 	} else {
-		if err := g.await(ctx, d.at.Name, typed); err != nil {
+		if err := g.await(ctx, acct, d.at.Name, typed); err != nil {
 			return verdict{}, err
 		}
 		f = g.passphraseOf(acct, source, d.trusted)
-		if err := d.a.carry(ctx, acct, d.at.Name, g.typedOf(d.at.Name, typed, source, d.trusted), f, d.manyCodes("")); err != nil {
+		if err := d.a.carry(ctx, acct, d.at.Name, g.typedOf(acct, d.at.Name, typed, source, d.trusted), f, d.manyCodes("")); err != nil {
 			return verdict{}, err
 		}
 	}

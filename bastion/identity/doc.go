@@ -46,8 +46,9 @@
 // Everybody is asked as always under a lock, and reads of it after both answers,
 // whatever they were; no code goes out by SMS. From a network with a login before,
 // a right code still has the passphrase judged, once a minute, so that strangers
-// behind the same address can't keep an owner out, nor use that minute up. Inside
-// connections, and for a right temporary passphrase, likewise.
+// behind the same address can't keep an owner out, nor use that minute up; each recovery
+// code, which isn't used up by a wrong passphrase, has its own. Inside connections, and for
+// a right temporary passphrase, likewise.
 //
 // # Temporary passphrases and typing errors
 //
@@ -84,8 +85,10 @@
 // early now is right soon. While the queue is full, whether a passphrase was
 // right isn't found out, and behind a wrong code no directory is asked; then wrong
 // codes count for what was typed, in memory and by a key that lives as long as the
-// process, and operators and the owner are told how many there were. Strangers can't
-// count against a passphrase there that they don't know. What memory counted goes to
+// process, and operators and the owner are told how many there were. There, strangers
+// can't count against a passphrase that entry hashed itself unless they know it, in any
+// spelling; of a directory's, or one that was imported with its hash, which may be judged by
+// no more than that, its first seven bytes will do. What memory counted goes to
 // the store, and counts everywhere, once the process has seen the passphrase to be right:
 // by the next wrong code that has its turn, or before a right one is accepted. Until then
 // a thief has a row at each process, and a new one after its restart.

@@ -61,7 +61,7 @@ func CodeAt(seed []byte, t time.Time) string {
 
 // Pending is a wrong code of name whose passphrase is looked at until done is called.
 func (a *Authenticator) Pending(name, typed string) (done func()) {
-	return a.guesses.begin(name, typed)
+	return a.guesses.begin(Account{}, name, typed)
 }
 
 // Settle waits until no code is being sent or counted, and lets them be again.

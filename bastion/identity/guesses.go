@@ -318,8 +318,8 @@ func (g *guesses) edit(ctx context.Context, f factor, now time.Time, change func
 
 // begin notes that what was typed as the passphrase of name is about to be looked
 // at; done ends that. It returns nil where too many are.
-func (g *guesses) begin(name, typed string) (done func()) {
-	this := pending{g.digest(name, typed), make(chan struct{})}
+func (g *guesses) begin(acct Account, name, typed string) (done func()) {
+	this := pending{g.digest(acct, name, typed), make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.pending[name]) >= pendingAtOnce {
@@ -341,8 +341,8 @@ func (g *guesses) begin(name, typed string) (done func()) {
 // counted, so that wrong codes which are tried at once with a right one can't outrun
 // their count. What a passphrase may wait for its turn bounds it; what strangers type
 // has no part in it.
-func (g *guesses) await(ctx context.Context, name, typed string) error {
-	digest := g.digest(name, typed)
+func (g *guesses) await(ctx context.Context, acct Account, name, typed string) error {
+	digest := g.digest(acct, name, typed)
 	g.mu.Lock()
 	before := slices.Clone(g.pending[name])
 	g.mu.Unlock()

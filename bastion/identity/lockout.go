@@ -205,8 +205,10 @@ const provesEvery = time.Minute
 func (d *dialogue) mayProve() bool { return d.user != "" && d.trusted || d.serving }
 
 // proves tells whether a dialogue under a lock is judged, once a minute: only a
-// right code lets it be, so that whoever shares the address can't use the minute up.
-// A right temporary passphrase is proof by itself. It does the same work whatever it
+// right code lets it be, so that whoever shares the address can't use the minute up. A
+// recovery code, which a wrong passphrase doesn't use up, has a minute of its own: whoever
+// found one would take its owner's for ever. A right temporary passphrase is proof by
+// itself. It does the same work whatever it
 // finds, that behind wrong codes too, and those that are judged count as always.
 func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now time.Time) (bool, error) {
 	if acct.temporaryFor(in.passphrase) && d.a.bare(acct) && now.Before(acct.Temporary.Expires) {
@@ -217,10 +219,13 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 	if err != nil {
 		return false, err
 	}
-	right := d.findRecovery(acct, in.code) || m.Acceptable() || d.touched || d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now)
+	right := m.Acceptable() || d.touched || d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now)
+	recovery := d.findRecovery(acct, in.code)
 	switch {
 	case right && d.mayProve():
-		return d.a.lockout.prove(ctx, d.pair, d.serving, now)
+		return d.a.lockout.prove(ctx, d.pair, d.minuteOf(acct, ""), now)
+	case recovery && d.mayProve():
+		return d.a.lockout.prove(ctx, d.pair, d.minuteOf(acct, in.code), now)
 	case d.serving && d.key == "":
 		return false, d.wrongInside(ctx, acct, m.Drift)
 	case d.key == "":
@@ -310,16 +315,22 @@ func (l *lockout) within(ctx context.Context, name string, window time.Duration,
 	return nil
 }
 
-// prove uses up this minute's look past the lock of p, if nobody has. Commands
-// inside a connection have one of their own.
-func (l *lockout) prove(ctx context.Context, p pair, inside bool, now time.Time) (free bool, err error) {
+// minuteOf names what has minutes of its own: logins, commands inside connections, and
+// each recovery code.
+func (d *dialogue) minuteOf(acct Account, recovery string) string {
+	h, ok := d.a.keys.HashRecovery(acct.ID, recovery)
+	return fmt.Sprintf("%t|%t|%x", d.serving, ok, h)
+}
+
+// prove uses up this minute's look past the lock of p, if nobody has.
+func (l *lockout) prove(ctx context.Context, p pair, minute string, now time.Time) (free bool, err error) {
 	err = l.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
 		if free = !now.Before(t[0].Locked); free {
 			end := now.Add(provesEvery)
 			t[0] = Tally{Locked: end, Keep: end}
 		}
 		return free
-	}, l.keys.HashTally(fmt.Sprintf("proof|%x|%t", p.mine, inside)))
+	}, l.keys.HashTally(fmt.Sprintf("proof|%x|%s", p.mine, minute)))
 	if err != nil {
 		return false, fmt.Errorf("%w: count proofs: %w", ErrUnavailable, err)
 	}

@@ -104,6 +104,36 @@ func TestLockedLooksAlike(t *testing.T) {
 	}
 }
 
+// TestARecoveryCodeUsesNoMinuteUp: whoever found a recovery code, and shows it behind the
+// owner's address as often as a lock lets it be judged, keeps out neither the owner's
+// codes nor the rest of the list.
+func TestARecoveryCodeUsesNoMinuteUp(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, _ := u.withKey()
+	for range 5 { // beyond what the code is good for in a day
+		w.fail("alice", home, u.wrongCode(), 9)
+		w.locked("alice", "a thief's guess", u.recovery[0])
+		w.settled()
+		if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+			t.Fatalf("the owner: %v", err)
+		}
+		w.clock.Advance(time.Minute)
+	}
+	w.fail("alice", home, u.wrongCode(), 9)
+	w.locked("alice", "a thief's guess", u.recovery[0])
+	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+		t.Errorf("the owner by key: %v", err)
+	}
+	w.clock.Advance(time.Minute)
+	w.fail("alice", home, u.wrongCode(), 9)
+	w.locked("alice", "a thief's guess", u.recovery[1])
+	w.locked("alice", good, u.recovery[1]) // its own minute is used up
+	if _, err := w.login(attempt("alice"), append([]round{{askPass, good}, {askCode, u.recovery[2]}}, u.enrol()...)...); err != nil {
+		t.Errorf("another one of the list: %v", err)
+	}
+}
+
 // TestUnknownNetworkWaits: right answers from a network without a login before wait
 // for the lock's end.
 func TestUnknownNetworkWaits(t *testing.T) {

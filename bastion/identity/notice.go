@@ -36,7 +36,7 @@ type Notice struct {
 	User   string     `json:"user"`
 	Kind   NoticeKind `json:"kind"`
 	At     time.Time  `json:"at"`
-	Source string     `json:"source,omitempty"` // IP address of the client; "" for an operator's act
+	Source string     `json:"source,omitempty"` // IP address of the client; "" for an operator's act, and where it isn't known
 	Detail string     `json:"detail,omitempty"` // a device's name, a key's fingerprint, a date
 }
 

@@ -14,6 +14,21 @@ import (
 // makes another one.
 const crypted = 7
 
+// alike is the same for all that opens acct if typed does, and for nothing else where
+// entry itself made the hash: a stranger who knows how a passphrase begins counts against
+// nothing. An account that doesn't exist has one of those.
+func (acct Account) alike(typed string) []byte {
+	loose := spelling(typed)
+	prepared, _ := secret.Prepare(typed) // what can't be prepared is itself, as where it is hashed
+	switch {
+	case acct.temporaryFor(typed): // however its groups are parted
+		return acct.Temporary.Hash[:]
+	case acct.directoryJudges() || secret.Imported(acct.Passphrase):
+		return loose
+	}
+	return []byte(prepared)
+}
+
 // spelling is the same for all that one directory or another, or the preparation of
 // passphrases, takes for the same one: however letters and spaces are encoded, unseen
 // characters, upper and lower case, spaces around, and by crypt whatever follows its

@@ -11,18 +11,22 @@ import (
 
 // typedOf is the factor that a passphrase would be if it were right, of an account
 // that may not exist.
-func (g *guesses) typedOf(name, typed string, source netip.Addr, known bool) factor {
-	return factor{name: "typed|" + name + "|" + g.digest(name, typed), typed: true}.from(source, known)
+func (g *guesses) typedOf(acct Account, name, typed string, source netip.Addr, known bool) factor {
+	return factor{name: "typed|" + name + "|" + g.digest(acct, name, typed), typed: true}.from(source, known)
 }
 
 // digest stands for what was typed as the passphrase of name, until it is forgiven.
-func (g *guesses) digest(name, typed string) string {
-	g.mu.Lock()
-	forgiven := g.forgiven[name]
-	g.mu.Unlock()
+func (g *guesses) digest(acct Account, name, typed string) string {
 	m := hmac.New(sha256.New, g.typedKey)
-	m.Write(spelling(typed))
-	return fmt.Sprintf("%d|%x", forgiven, m.Sum(nil))
+	m.Write(acct.alike(typed))
+	return fmt.Sprintf("%d|%x", g.pardons(name), m.Sum(nil))
+}
+
+// pardons is how often an operator has forgiven an account.
+func (g *guesses) pardons(name string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.forgiven[name]
 }
 
 // pardon forgets what counts in memory behind the passphrases of an account.
@@ -98,5 +102,5 @@ func (g *guesses) placed(name string, n int, now time.Time) {
 }
 
 func (g *guesses) overlookedOf(name string) TallyKey {
-	return g.keys.HashTally("overlooked|" + name + "|" + g.digest(name, ""))
+	return g.keys.HashTally(fmt.Sprintf("overlooked|%s|%d", name, g.pardons(name)))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"entry/audit"
 	"entry/bastion/identity"
 )
 
@@ -35,12 +36,75 @@ func TestCountsAddUp(t *testing.T) {
 	if n := count(w.log.Lines(mark), "login.locked too-many-codes-guessed"); n != 1 {
 		t.Errorf("%d events", n)
 	}
-	w.wantNotices("codes-guessed")
+	// What tells of them doesn't say that they came from where their victim is now.
+	for _, e := range w.log.All(audit.LoginLocked) {
+		if e.Source != "" || e.Conn != "" || e.Detail == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if len(w.notices) != 1 || w.notices[0].Source != "" {
+		t.Errorf("%+v", w.notices)
+	}
+	w.wantNotices("codes-guessed earlier, from addresses that aren't known")
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongCodes != 15 || info.WrongUnseen != 0 || info.CodesLockUntil.IsZero() {
 		t.Errorf("%+v %v", info, err)
 	}
 	w.a = w.authenticator(w.store)
 	w.refused(u, good, "198.51.100.10")
+}
+
+// TestABeginningClosesNothing: behind a passphrase that entry keeps, nothing counts that
+// only begins like it, so no stranger closes it by knowing some of it; another spelling of
+// the whole does.
+func TestABeginningClosesNothing(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	w.notices = nil
+	release := w.a.BlockHashes()
+	for _, typed := range []string{strings.ToUpper(good), good[:7], good[:8] + " and so on", good + "s"} {
+		w.typedBy("alice", typed, u.wrongCode(), 20)
+	}
+	for range 9 { // from home as well
+		_, err := w.login(attempt("alice"), round{askPass, good[:len(good)-1]}, round{askCode, u.wrongCode()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+		w.clock.Advance(10 * time.Minute)
+	}
+	w.settled()
+	release()
+	if _, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, good}, round{askCode, u.code()}); err != nil {
+		t.Errorf("the owner elsewhere: %v", err)
+	}
+	w.wantNotices()
+	w.clock.Advance(time.Minute)
+	release = w.a.BlockHashes()
+	for i, space := range []string{" ", "\u00a0", "\u2003", "\u3000", " ", "\u2009", "\u202f", "\u205f", " ", "\u2000"} {
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, strings.ReplaceAll(good, " ", space)}, round{askCode, u.wrongCode()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	w.settled()
+	release()
+	w.refused(u, good, "198.51.100.10")
+}
+
+// TestATemporaryPassphraseIsOne: however its groups are parted, beside an authenticator
+// that a reset has left.
+func TestATemporaryPassphraseIsOne(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	temp, err := w.a.ResetPassphrase(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := w.a.BlockHashes()
+	for i := range 10 {
+		typed := strings.Replace(strings.ReplaceAll(temp, "-", ""), temp[:1], temp[:1]+strings.Repeat(" ", i+1), 1)
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, typed}, round{"…" + askCode, u.wrongCode()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	w.settled()
+	release()
+	_, err = w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, temp}, round{"…" + askCode, u.code()}, round{"Right, but refused…", ""})
+	wantErr(t, err, identity.ErrAbandoned)
 }
 
 // TestCarriedAsSoonAsItIsLookedAt: the first wrong code whose passphrase has its turn
@@ -76,7 +140,7 @@ func TestDirectoryCountsAddUp(t *testing.T) {
 	w.settled()
 	w.wantNotices()
 	w.refused(u, kept, "198.51.100.9")
-	w.wantNotices("codes-guessed")
+	w.wantNotices("codes-guessed earlier, from addresses that aren't known")
 	w.a = w.authenticator(w.store)
 	w.refused(u, kept, "198.51.100.10")
 	if did, err := w.a.Unlock(t.Context(), "alice", nil, false); err != nil || len(did) != 0 {
