@@ -38,9 +38,12 @@ const (
 // record of keys to go by, so it goes by the screen: a line editor that switches
 // bracketed paste on (bash, zsh, fish, readline's other programs) edits from there to
 // where it switches that off; elsewhere a prompt is where output rests behind "$ ",
-// "# ", "% " or the like, or where single keys are echoed after a pause; and the
-// marks of OSC 133 say it where a shell sends them. None of these switches another
-// one off.
+// "# ", "% " or the like, or where single keys are echoed after a pause, and from then
+// on where such a line's beginning shows again; and the marks of OSC 133 say it where a
+// shell sends them. None of these switches another one off. Numbers in a prompt may
+// change, and what is drawn elsewhere doesn't matter, if the cursor comes back: a clock,
+// a spinner, a status line. What stands at the right of the input, where the cursor never
+// was, isn't of it.
 //
 // A target may show what looks like a prompt and isn't, and hide one: commands help
 // to find one's way, and the transcript has all that was to be read. Memory is
@@ -55,14 +58,22 @@ type Commands struct {
 
 	at     time.Duration // of the last write
 	burst  int           // its bytes
+	rest   time.Duration // since when the cursor rests: what is drawn elsewhere meanwhile, a clock, isn't echo
+	rx, ry int           // and where
+	long   bool          // the last write was more than somebody types, and no end of a line
 	armed  arming
 	row    *row   // where the input starts
 	col    int    // and the column
 	prompt string // what is before it
-	right  string // what stood at the end of that row already
+	right  string // what stood at the end of that row before anything was typed
+	beyond string // what stands there now, beyond the input
+	rcol   int    // and the column where that begins
+	far    int    // how far the cursor came on that row
 	idle   bool   // nothing is typed yet
 	known  string // the last prompt that was sure, and its column
 	kcol   int
+	guess  bool   // it was known by the echo of what was typed there
+	shy    bool   // it is where the input starts: a line that ends at once isn't what was typed
 	edits  bool   // a line editor has switched bracketed paste on
 	fresh  bool   // and nobody looked at its prompt yet
 	began  *row   // where the cursor was then
@@ -109,7 +120,7 @@ func (c *Commands) Close() {
 // Typed hears that somebody typed, of recordings that have it.
 func (c *Commands) Typed(at time.Duration) {
 	c.look(at)
-	if c.armed == unarmed && !c.edits && at-c.at >= visible {
+	if c.armed == unarmed && !c.edits && at-c.rest >= visible {
 		c.arm(echoed)
 	}
 }
@@ -118,25 +129,32 @@ func (c *Commands) Typed(at time.Duration) {
 func (c *Commands) before(at time.Duration, b []byte) {
 	c.look(at)
 	switch {
-	case c.armed == echoed && len(b) > maxTyped && b[0] != '\r' && b[0] != '\n':
-		c.armed = unarmed
-	case c.armed == unarmed && !c.edits && at-c.at >= thinks && len(b) <= maxEcho && len(b) > 0 && b[0] > ' ' && b[0] != 0x7f:
+	case c.armed == unarmed && !c.edits && at-c.rest >= thinks && len(b) <= maxEcho && len(b) > 0 && b[0] > ' ' && b[0] != 0x7f:
 		c.arm(echoed)
 	}
 	c.work += min(maxWork, perByte*len(b)) + int(min(maxWork, perMicrosecond*max(0, at-c.at).Microseconds()))
 	c.work = min(c.work, maxWork)
 	c.at, c.burst = at, len(b)
+	c.long = len(b) > maxTyped && b[0] != '\r' && b[0] != '\n'
 }
 
 func (c *Commands) look(at time.Duration) {
 	t := c.t
+	if t.x != c.rx || t.y != c.ry {
+		if c.rx, c.ry, c.rest = t.x, t.y, c.at; c.armed == echoed && c.long {
+			c.armed = unarmed
+		}
+	}
+	if c.armed == echoed {
+		c.beside()
+	}
 	if c.armed == sure {
 		c.follow()
 		return
 	}
 	switch rested := at-c.at >= visible || c.burst < maxBurst; {
-	case c.fresh && t.x == 0 && at-c.at < thinks: // the prompt is on its way
-	case c.fresh && t.page == t.alt && at-c.at < thinks: // it may be drawing
+	case c.fresh && t.x == 0 && at-c.rest < thinks: // the prompt is on its way
+	case c.fresh && t.page == t.alt && at-c.rest < thinks: // it may be drawing
 	case c.fresh && t.page == t.alt && (t.x == 0 || len(trimRight(c.rowText(t.page.rows[t.y], t.x, len(t.page.rows[t.y].cells)))) > 0):
 		c.fresh = false // a program with its own screen, which takes pastes, too
 	case c.fresh:
@@ -146,10 +164,11 @@ func (c *Commands) look(at time.Duration) {
 		}
 	case rested && c.prompted(t.page.rows[t.y], t.x):
 		c.arm(sure)
-		c.known, c.kcol = c.prompt, c.col
-	case rested && c.kcol > 0 && t.x > c.kcol && c.shows(t.page.rows[t.y], c.known, c.kcol): // with something typed ahead
+		c.known, c.kcol, c.guess = c.prompt, c.col, false
+	case rested && c.kcol > 0 && t.x >= c.kcol && c.shows(t.page.rows[t.y], c.known, c.kcol): // with something typed ahead
 		c.arm(sure)
-		c.prompt, c.col, c.right = c.known, c.kcol, ""
+		c.prompt, c.col, c.right, c.beyond = string(c.rowText(t.page.rows[t.y], 0, c.kcol)), c.kcol, "", ""
+		c.shy = c.guess
 	}
 }
 
@@ -164,9 +183,8 @@ func (c *Commands) follow() {
 	}
 	r := t.page.rows[y]
 	if r == c.row || t.page.rows[t.y] == c.row {
-		if c.idle = c.idle && t.x == c.col; c.idle { // nothing is typed yet, so it is the prompt's
-			c.right = string(bytes.TrimSpace(c.rowText(c.row, t.x, len(c.row.cells))))
-		}
+		c.idle = c.idle && t.x == c.col
+		c.beside()
 		return
 	}
 	same := c.shows(r, c.prompt, c.col)
@@ -187,8 +205,8 @@ func (c *Commands) follow() {
 			c.take(text, c.row)
 		}
 	}
-	c.row, c.right = r, ""
-	if !same {
+	c.row, c.right, c.far = r, "", 0
+	if c.beside(); !same {
 		c.arm(sure)
 	}
 }
@@ -201,9 +219,9 @@ func (c *Commands) arm(how arming) {
 	if !c.joins && !c.doubt {
 		c.flush()
 	}
-	c.armed, c.fresh, c.idle = how, false, true
-	c.row, c.col, c.prompt = r, t.x, string(c.rowText(r, 0, t.x))
-	c.right = string(bytes.TrimSpace(c.rowText(r, t.x, len(r.cells))))
+	c.armed, c.fresh, c.idle, c.shy = how, false, true, false
+	c.row, c.col, c.prompt, c.far = r, t.x, string(c.rowText(r, 0, t.x)), 0
+	c.beside()
 }
 
 // full reports whether the next row may go on with this one.
@@ -212,6 +230,10 @@ func (c *Commands) full(r *row) bool { return r.wrapped || len(r.cells) >= c.t.c
 // lineFeed hears of one, before it is carried out.
 func (c *Commands) lineFeed() {
 	if c.armed == unarmed || c.edits {
+		return
+	}
+	if c.long && (c.armed == echoed || c.shy) {
+		c.armed = unarmed
 		return
 	}
 	t := c.t
@@ -232,7 +254,7 @@ func (c *Commands) editing(on bool) {
 	case !on && c.edits:
 		if c.fresh && slices.Contains(t.page.rows, c.began) && string(c.rowText(c.began, 0, len(c.began.cells))) != c.was {
 			// Prompt and input came in one piece.
-			c.row, c.col, c.prompt, c.right = c.began, 0, "", ""
+			c.row, c.col, c.prompt, c.right, c.beyond, c.far = c.began, 0, "", "", "", 0
 			if c.split(c.began) || t.page == t.main {
 				c.armed = sure
 			}
@@ -260,7 +282,9 @@ func (c *Commands) enter(end *row) {
 		end = c.t.page.rows[y-1]
 	}
 	c.take(string(text), end)
-	c.doubt = how == echoed
+	if c.doubt = how == echoed; c.doubt && c.col > 0 {
+		c.known, c.kcol, c.guess = c.prompt, c.col, true // where it shows again, that is a prompt
+	}
 }
 
 // gone hears that a row of the alternate screen goes, before it does.
@@ -283,46 +307,6 @@ func (c *Commands) above(r *row) *row {
 		}
 	}
 	return r
-}
-
-// read returns what stands from the input's start, in row first, to the end of the
-// row end and what goes on from it; valid until the next call.
-func (c *Commands) read(first, end *row) []byte {
-	rows := c.t.page.rows
-	from := slices.Index(rows, first)
-	if from < 0 {
-		rows = append(c.t.scrollback(), rows...)
-		from = max(slices.Index(rows, first), 0)
-	}
-	to := max(slices.Index(rows, end), from)
-	c.work -= len(rows)
-	for to+1 < len(rows) && c.full(rows[to]) && !blankCells(rows[to+1].cells) {
-		to++
-	}
-	text := make([]byte, 0, 256)
-	for i, r := range rows[from : to+1] {
-		start := 0
-		if i == 0 {
-			start = c.col
-		}
-		line := c.rowText(r, min(start, len(r.cells)), len(r.cells))
-		if !c.full(r) || i == to-from {
-			line = trimRight(line)
-		}
-		if i == 0 && c.right != "" {
-			if cut, ok := bytes.CutSuffix(line, []byte(c.right)); ok {
-				line = trimRight(cut)
-			}
-		}
-		text = append(text, line...)
-		if c.work -= len(r.cells); c.work < 0 && i < to-from || len(text) > maxCommand {
-			return append(text[:min(len(text), maxCommand)], "…"...)
-		}
-		if !c.full(r) && i < to-from {
-			text = append(text, '\n')
-		}
-	}
-	return bytes.TrimRight(text, " \n")
 }
 
 // take has one entered line.
@@ -356,22 +340,4 @@ func (c *Commands) flush() {
 		c.emit(*c.held)
 		c.held = nil
 	}
-}
-
-// rowText returns the text of cells, with spaces behind the last one up to end; valid
-// until the next call.
-func (c *Commands) rowText(r *row, from, end int) []byte {
-	c.text = c.text[:0]
-	for x := from; x < end; x++ {
-		switch {
-		case x >= len(r.cells):
-			c.text = append(c.text, ' ')
-		case r.cells[x].attr&tail != 0:
-		case r.cells[x].glyph-1 < 0x7f:
-			c.text = append(c.text, byte(r.cells[x].glyph))
-		default:
-			c.text = append(c.text, c.t.clusters.of(r.cells[x].glyph)...)
-		}
-	}
-	return c.text
 }

@@ -207,6 +207,95 @@ func TestCommandsAreFoundInSpiteOfPrograms(t *testing.T) {
 	}
 }
 
+// Whatever a prompt looks like, and whatever is drawn elsewhere while somebody types, a clock
+// in the prompt and at its right included, what is entered is found, without that.
+func TestCommandsBesideWhatMoves(t *testing.T) {
+	want := []string{"cat secret.csv", "ls -l", "rm seven/patients.csv", "x = 17"}
+	type output struct {
+		at   int
+		text string
+	}
+	aside := func(at, what string) func(i int) string {
+		return func(i int) string { return fmt.Sprintf("\x1b7\x1b[%s"+what+"\x1b8", at, i%60) }
+	}
+	for _, beside := range []struct {
+		name  string
+		every int // ms; zero is nothing
+		text  func(i int) string
+	}{
+		{"nothing", 0, nil}, {"a clock", 1000, aside("1;60H", "12:00:%02d")}, {"a fast clock", 100, aside("1;60H", "12:00:%02d")},
+		{"a status line", 100, aside("24;1H", "\x1b[7m[lab] 0:bash*     12:00:%02d\x1b[m")}, {"a spinner", 30, aside("1;1H", "%02d")},
+		{"a clock at the right", 1000, aside("72G", "12:00:%02d")}, {"a fast clock at the right", 100, aside("60G", "on main, 12:00:%02d")},
+		{"a clock in the prompt", 1000, nil},
+	} {
+		for _, prompt := range []string{"alice@home:~$ ", ">>> ", ">>>", "mysql> ", "(venv) $ ", "(venv) $", "┌──(alice@home)-[~]\r\n└─$ ", "┌─ alice ~\r\n└─ ", "lab=", "home: ", " ~/data \ue0b0 ", "(gdb) ", "In [1]: ", "*"} {
+			for _, paste := range []bool{false, true} {
+				shown, on, off := prompt, "", ""
+				if paste {
+					on, off = "\x1b[?2004h", "\x1b[?2004l\r"
+				}
+				clock := beside.every > 0 && beside.text == nil
+				timed := func(at int) string {
+					if above, last, ok := strings.Cut(shown, "\n"); clock && ok {
+						return fmt.Sprintf("%s\n[12:00:%02d] %s", above, at/1000%60, last)
+					} else if clock {
+						return fmt.Sprintf("[12:00:%02d] %s", at/1000%60, shown)
+					}
+					return shown
+				}
+				at, typed := 1000, ""
+				all := []output{{at, "\x1b[2;1Hmotd\r\n" + on + timed(at)}}
+				next := func(ms int, text string) {
+					for n := at/1000 + 1; n*1000 < at+ms && clock; n++ { // it is drawn anew
+						_, last, _ := strings.Cut("\n"+timed(n*1000), "\n")
+						all = append(all, output{n * 1000, "\r\x1b[K" + last[strings.LastIndexByte(last, '\n')+1:] + typed})
+					}
+					at += ms
+					typed += text
+					all = append(all, output{at, text})
+				}
+				for i, command := range want {
+					if i == 2 { // from the clipboard
+						next(700, command)
+					} else {
+						for _, key := range command {
+							next(150+300*(i&1), string(key))
+						}
+					}
+					next(300, "\r\n"+off)
+					at += 40
+					typed = ""
+					all = append(all, output{at, "out of it\r\n" + on + timed(at)})
+				}
+				for i := 1; beside.text != nil && 1007+i*beside.every < at; i++ {
+					all = append(all, output{1007 + i*beside.every, beside.text(i)})
+				}
+				slices.SortStableFunc(all, func(a, b output) int { return a.at - b.at })
+				c := typing{Cols: 80, Rows: 24}
+				for _, o := range all {
+					c.Events = append(c.Events, stroke{at: time.Duration(o.at) * time.Millisecond, data: []byte(o.text)})
+				}
+				if got := texts(entered(c, false)); !slices.Equal(got, want) {
+					t.Errorf("%s, at %q, pastes %v: got %q", beside.name, prompt, paste, got)
+				}
+			}
+		}
+	}
+}
+
+// What a program says behind a prompt that was typed at without echo isn't what was typed.
+func TestCommandsWithoutEcho(t *testing.T) {
+	c := typing{Cols: 80, Rows: 24}
+	at := time.Second
+	for _, s := range []string{"motd\r\nlab=", "i", "d", "\r\n", "out\r\nlab=", "sh: 4: secret: not found\r\nlab=", "l", "s", "\r\n"} {
+		c.Events = append(c.Events, stroke{at: at, data: []byte(s)})
+		at += 200 * time.Millisecond
+	}
+	if got := texts(entered(c, false)); !slices.Equal(got, []string{"id", "ls"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // Early tells at once what is entered, for who writes it beside the output.
 func TestCommandsEarly(t *testing.T) {
 	var at, now time.Duration

@@ -31,21 +31,31 @@ func (c *Commands) prompted(r *row, x int) bool {
 // one.
 func (c *Commands) split(r *row) bool {
 	if c.kcol > 0 && c.shows(r, c.known, c.kcol) {
-		c.prompt, c.col, c.right = c.known, c.kcol, ""
+		c.prompt, c.col, c.right, c.beyond = c.known, c.kcol, "", ""
 		return true
 	}
 	for x := 2; x < len(r.cells); x++ {
 		if c.prompted(r, x) {
-			c.col, c.prompt, c.right = x, string(c.rowText(r, 0, x)), ""
+			c.col, c.prompt, c.right, c.beyond = x, string(c.rowText(r, 0, x)), "", ""
 			return true
 		}
 	}
 	return false
 }
 
-// shows reports whether a row starts with a prompt.
+// shows reports whether a row starts with a prompt, whatever numbers are in that: a clock
+// goes on.
 func (c *Commands) shows(r *row, prompt string, col int) bool {
-	return string(c.rowText(r, 0, col)) == prompt
+	text := c.rowText(r, 0, col)
+	if len(text) != len(prompt) {
+		return false
+	}
+	for i, b := range text {
+		if b != prompt[i] && !(b-'0' < 10 && prompt[i]-'0' < 10) {
+			return false
+		}
+	}
+	return true
 }
 
 // continues reports whether a prompt asks for the rest of what was entered: that of
