@@ -46,7 +46,7 @@ type Hit struct {
 	Channel  uint32
 	Terminal bool // the channel has one
 	At       time.Duration
-	Stood    time.Duration // for how long, of a line of output that was erased
+	Stood    time.Duration // for how long, of a line of output that was erased; for certain, of one as it was written
 	In       Field
 	Text     string // the line, as a peer wrote it
 	From, To int    // the first match in it

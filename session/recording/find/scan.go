@@ -134,7 +134,7 @@ func (c *channel) line(s *scan, l screen.Line) {
 	if l.Kind != screen.Kept {
 		h.Note = l.Kind.String()
 	}
-	if l.Kind == screen.Erased {
+	if l.Kind == screen.Erased || l.Kind == screen.Written {
 		h.Stood = l.Gone - l.At
 	}
 	h, ok := s.matches(h, l.Text)

@@ -39,7 +39,7 @@ const textLegend = "# Times are UTC: since when a line stood there as it is here
 	"# ~: a line whose numbers change again and again: each look of it, + that long after the first. #: a note of entry's.\n" +
 	"# …: what was drawn there in place of something else, and went too soon to be read.\n" +
 	"# ?: in a control string, which most terminals hide and some show; titles, links (8;), the clipboard (52;) and others, each once.\n" +
-	"# !: as it was written, in one go with something by which not all terminals erase or move alike; it may have stood there for longer than is told, each once.\n"
+	"# !: as it was written, in one go with something by which not all terminals erase or move alike; it may have stood there for longer than is told, each once. !40ms: that long for certain.\n"
 
 const (
 	maxRedrawn     = 4 << 10 // bytes of a line that is a list of looks
@@ -80,7 +80,9 @@ func (t *textWriter) line(l screen.Line) {
 	case screen.Concealed:
 		mark = "?"
 	case screen.Written:
-		mark = "!"
+		if mark = "!"; l.Gone > l.At {
+			mark += short(l.Gone - l.At)
+		}
 	case screen.Note:
 		mark = "#"
 	}

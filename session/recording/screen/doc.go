@@ -75,7 +75,7 @@
 // Not all terminals erase and move alike. What none but some erase isn't erased here
 // (DECSED, DECSEL, sequences with more parameters than others take). Where a control comes
 // that they carry out otherwise, what was written since a tenth of a second before it is
-// told as it was written, once each, unless it stands for as long (Written): on one of
-// them it may stand for ever. So is all that is written while a mode is on that makes them
+// told as it was written, once each, unless it stands for as long (Written), with when that
+// was and until when it stood here: on one of them it may stand for ever. So is all that is written while a mode is on that makes them
 // differ: VT52, margins, protected areas, reverse wraparound, LNM.
 package screen

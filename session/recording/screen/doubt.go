@@ -2,6 +2,7 @@ package screen
 
 import (
 	"bytes"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -50,7 +51,8 @@ func (t *Terminal) unsureOf(m unsure, on bool) {
 type written struct {
 	text    []byte        // since before; a line feed is where the cursor was moved
 	old     []byte        // before that
-	since   time.Duration // when the first of that came
+	came    [2][]came     // when that of old, and of text, came
+	since   time.Duration // when the first of text came
 	at      time.Duration // of the last of it
 	x, y    int           // where the cursor was left
 	pending bool
@@ -64,7 +66,7 @@ type written struct {
 func (t *Transcript) wrote(b []byte) {
 	w, c := &t.written, &t.term.cursor
 	if len(w.text)+len(b) > maxWritten {
-		w.old, w.text, w.since = w.text, w.old[:0], t.at
+		w.turn(t.at)
 		b = b[max(0, len(b)-maxWritten):]
 	}
 	switch {
@@ -74,8 +76,48 @@ func (t *Transcript) wrote(b []byte) {
 	default:
 		w.text = append(w.text, '\n')
 	}
-	w.text, w.at, w.joins = append(w.text, b...), t.at, false
+	w.text, w.joins = append(w.text, b...), false
+	if n := len(w.came[1]); n > 0 && w.at == t.at {
+		w.came[1][n-1].end = len(w.text)
+	} else {
+		w.came[1] = append(w.came[1], came{len(w.text), t.at})
+	}
+	w.at = t.at
 	w.doubt = w.doubt || t.term.unsure != 0
+}
+
+// marked notes a mark on what was written last.
+func (t *Transcript) marked(mark rune) {
+	if w := &t.written; len(w.text) > 0 {
+		w.text = utf8.AppendRune(w.text, mark)
+		w.came[1][len(w.came[1])-1].end = len(w.text)
+	}
+}
+
+// turn makes what was written last what was written before that.
+func (w *written) turn(at time.Duration) {
+	w.old, w.text, w.since = w.text, w.old[:0], at
+	w.came[0], w.came[1] = w.came[1], w.came[0][:0]
+}
+
+// lines returns what was written, a line each, with when the last of that came.
+func (w *written) lines() (lines []doubted) {
+	n, came := len(w.old), slices.Clone(w.came[0])
+	for _, c := range w.came[1] {
+		c.end += n
+		came = append(came, c)
+	}
+	end := 0
+	for line := range bytes.SplitSeq(slices.Concat(w.old, w.text), []byte("\n")) {
+		end += len(line) + 1
+		for len(came) > 1 && came[0].end < end-1 {
+			came = came[1:]
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 && len(came) > 0 {
+			lines = append(lines, doubted{line, came[0].at, came[0].at})
+		}
+	}
+	return lines
 }
 
 // writtenTo notes where that left the cursor.
@@ -99,10 +141,10 @@ func (t *Terminal) shownElsewhere(b []byte) {
 	}
 }
 
-// doubted is a line that was written, and stands there as long as it wasn't for long.
+// doubted is a line that was written, when, and until when it surely stood.
 type doubted struct {
-	text []byte
-	at   time.Duration
+	text     []byte
+	at, upto time.Duration
 }
 
 // tellWritten tells what was written, if it is in doubt what of it stood, and if it isn't
@@ -112,13 +154,9 @@ func (t *Transcript) tellWritten(now time.Duration) {
 	lines := w.standing
 	w.standing = nil
 	if w.doubt {
-		all := bytes.Join([][]byte{w.old, w.text}, nil)
+		lines = append(lines, w.lines()...)
 		w.doubt, w.old, w.text = false, w.old[:0], w.text[:0]
-		for line := range bytes.SplitSeq(all, []byte("\n")) {
-			if line = bytes.TrimSpace(line); len(line) > 0 {
-				lines = append(lines, doubted{line, w.at})
-			}
-		}
+		w.came[0], w.came[1] = w.came[0][:0], w.came[1][:0]
 	}
 	if len(lines) > 0 {
 		shown := t.shown()
@@ -126,14 +164,15 @@ func (t *Transcript) tellWritten(now time.Duration) {
 		for _, l := range lines {
 			switch {
 			case !few || !bytes.Contains(shown, l.text):
-				t.tellLine(l.text)
+				t.tellLine(l)
 			case now-l.at < settled:
+				l.upto = now
 				w.standing = append(w.standing, l)
 			}
 		}
 	}
 	if t.at-w.since >= settled+longest {
-		w.old, w.text, w.since = w.text, w.old[:0], t.at
+		w.turn(t.at)
 	}
 }
 
@@ -147,8 +186,10 @@ func (t *Transcript) shown() (b []byte) {
 	return b
 }
 
-// tellLine tells a line of it, once each.
-func (t *Transcript) tellLine(line []byte) {
+// tellLine tells a line of it, once each, with when it was written and until when it stood
+// if it did. Lines that are told already aren't younger.
+func (t *Transcript) tellLine(l doubted) {
+	line, at := l.text, max(l.at, t.hold.last)
 	for len(line) > 0 {
 		end := len(line)
 		if end > maxLine {
@@ -161,10 +202,10 @@ func (t *Transcript) tellLine(line []byte) {
 		if !bytes.ContainsFunc(part, func(r rune) bool { return readable(uint32(r)) }) || t.toldString(append([]byte{0}, part...)) {
 			continue
 		}
-		m := moment{at: t.at, place: t.places + t.term.y}
+		m := moment{at: at, place: t.places + t.term.y}
 		if t.term.page == t.term.alt {
 			m.page, m.place = 1, t.term.y
 		}
-		t.hold.add(m, Line{At: m.at, Gone: m.at, Kind: Written, Text: part}, 0)
+		t.hold.add(m, Line{At: at, Gone: max(at, l.upto), Kind: Written, Text: part}, 0)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,31 @@ func TestDoubtfulControlsHideNothing(t *testing.T) {
 			if !strings.Contains(all.String(), "secret leaves") {
 				t.Errorf("%s, %v: not told:\n%s", name, pause, all.String())
 			}
+		}
+	}
+}
+
+// What was written is told with when that was, and until when it stood for certain.
+func TestDoubtfulControlsHaveTheirTimes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pieces   []piece
+		at, gone int
+	}{
+		"it stood":       {[]piece{{1000, "first\r\n\x1b[9;9H"}, {1030, "secret leaves"}, {1060, "\x1b[?2J"}, {1090, "\r\x1b[K"}, {1130, "\x1b[H"}, {3000, "x"}}, 1030, 1090},
+		"it came slowly": {[]piece{{1000, "secret"}, {1030, " leaves"}, {1050, "\x1b[?2J\r\x1b[K"}, {3000, "x"}}, 1030, 1030},
+	} {
+		var got []string
+		tr := NewTranscript(80, 24, func(l Line) {
+			if l.Kind == Written {
+				got = append(got, fmt.Sprintf("%d-%d %s", l.At.Milliseconds(), l.Gone.Milliseconds(), l.Text))
+			}
+		})
+		for _, p := range tc.pieces {
+			tr.Write(time.Duration(p.at)*time.Millisecond, []byte(p.text))
+		}
+		tr.Close(4 * time.Second)
+		if want := fmt.Sprintf("%d-%d secret leaves", tc.at, tc.gone); !slices.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 }

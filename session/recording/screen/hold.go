@@ -56,7 +56,8 @@ type hold struct {
 	base int    // how much of text was dropped
 	late late   // that came out of order
 	seq  uint64
-	size int // bytes of all
+	size int           // bytes of all
+	last time.Duration // the time of what was given away last
 }
 
 // add takes a line, of whose text and steps it keeps a copy.
@@ -106,7 +107,7 @@ func (h *hold) release(m moment, emit func(Line)) {
 			h.tidy()
 			return
 		}
-		h.size -= l.weight()
+		h.size, h.last = h.size-l.weight(), l.At
 		for ; blank > 0; blank-- {
 			emit(Line{At: l.At, Gone: l.Gone})
 		}

@@ -221,11 +221,10 @@ func (t *Transcript) scrolled(r *row) {
 	} else if s != nil && (r.dirty && !s.same(r) || s.wrapped && !r.wrapped) {
 		t.lossOf(s, false)
 	}
-	had := len(t.head)
 	t.keep(r, moment{place: t.places}, t.at)
 	t.places++
-	if s := r.seen; len(t.head) > had && s != nil {
-		t.head[had] = s.part()
+	if s, n := r.seen, len(t.head); s != nil && n > 0 && t.head[n-1] == s {
+		t.head[n-1] = s.part()
 	} else if s != nil {
 		s.leave()
 	}

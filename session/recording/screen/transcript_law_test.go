@@ -78,6 +78,7 @@ func TestSoakTranscriptHidesNothing(t *testing.T) {
 		tr.Close(at)
 		told := all.String()
 		for _, word := range read {
+			word = strings.Trim(word, "E") // a test picture isn't told
 			if strings.Contains(word, "w") && !strings.Contains(told, word) {
 				t.Fatalf("seed %d: %q stood there and isn't told.\n%s\ntold:\n%s", seed, word, log.String(), told)
 			}

@@ -169,7 +169,7 @@ func (t *Terminal) combine(mark rune) {
 		t.forgetClusters()
 	}
 	if t.log != nil {
-		t.log.written.text = utf8.AppendRune(t.log.written.text, mark)
+		t.log.marked(mark)
 	}
 	r.cleared = false
 	r.cells[x].glyph = t.clusters.add(r.cells[x].glyph, mark)
