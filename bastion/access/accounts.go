@@ -155,7 +155,7 @@ func (g *Gate) end(present map[*Login]*presence, strict bool, why *refusal.Error
 			answers[l.who] = a
 		}
 		switch {
-		case a.err == nil:
+		case a.err == nil, errors.Is(a.err, identity.ErrSuspended): // what is open goes on
 			l.lasts(a.until)
 			continue
 		case !strict && !errors.Is(a.err, identity.ErrRevoked):

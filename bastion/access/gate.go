@@ -18,8 +18,8 @@ import (
 // it.
 type Accounts interface {
 	// Standing returns nil while who stands, identity.ErrRevoked once the account
-	// was changed or has ended so that it doesn't, and any other error where that
-	// can't be found out. until is when to ask again though nothing was changed;
+	// was changed or has ended so that it doesn't (identity.ErrSuspended where only
+	// nothing new may open), and any other error where that can't be found out. until is when to ask again though nothing was changed;
 	// zero is never. It is one query.
 	Standing(ctx context.Context, who identity.Identity) (until time.Time, err error)
 	// Changed blocks until accounts have changed since the given version, at

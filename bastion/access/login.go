@@ -120,6 +120,10 @@ func (l *Login) stands() error {
 	case err == nil:
 		l.lasts(until)
 		return nil
+	case errors.Is(err, identity.ErrSuspended):
+		l.lasts(until)
+		return &refusal.Error{Code: refusal.Revoked, Cause: err,
+			Text: "the key that opened this connection was suspended since, after wrong codes, so nothing new opens here; connect again by passphrase and code, and see: ssh " + l.gate.o.Name + " keys"}
 	case errors.Is(err, identity.ErrRevoked):
 		return &refusal.Error{Code: refusal.Revoked, Text: "your access was changed; connect again", Cause: err}
 	}

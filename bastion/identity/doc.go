@@ -72,7 +72,8 @@
 //
 // Wrong codes count for the first factor that was proven before them, over all
 // sources. Behind a key, a code is charged before it is judged; ten in a row suspend
-// the key, until its owner has logged in by another factor (RestoreKey). Behind a
+// the key, until its owner has logged in by another factor (RestoreKey); on connections
+// that it opened without a code nothing new opens until then (ErrSuspended). Behind a
 // passphrase, whether it was right is found out beside the dialogue, for all names
 // alike and in the queue of all hashes, but after them; ten in a row close it for an
 // hour, and so does each one after that, except for networks with a login before,

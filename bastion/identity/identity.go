@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -25,6 +26,10 @@ var (
 	ErrUnavailable = errors.New("identity: unavailable")
 	// ErrRevoked: the account changed after this identity was proven (Standing).
 	ErrRevoked = errors.New("identity: revoked")
+	// ErrSuspended is the ErrRevoked of a login without a code whose key was suspended
+	// since: who has the key may be a thief, so nothing new opens. What is open goes on,
+	// or else a thief of the key could end what its owner has open.
+	ErrSuspended = fmt.Errorf("%w: its key is suspended", ErrRevoked)
 )
 
 // Asker puts one prompt to the client and returns its answer: one round of

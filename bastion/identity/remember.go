@@ -144,7 +144,8 @@ func (d *dialogue) remembrance(method string, now time.Time) *Remembrance {
 	return r
 }
 
-// RememberedKeys lists what stands for a code now, the newest first.
+// RememberedKeys lists what stands for a code now, the newest first: not what is
+// remembered of suspended keys.
 func (a SelfService) RememberedKeys(ctx context.Context, id Identity) ([]RememberedKey, error) {
 	acct, err := a.owned(ctx, id)
 	if err != nil {
@@ -152,16 +153,11 @@ func (a SelfService) RememberedKeys(ctx context.Context, id Identity) ([]Remembe
 	}
 	var all []RememberedKey
 	for _, r := range acct.Remembered {
-		if !a.remembering.counts(r, a.now()) {
+		i := slices.IndexFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == r.Fingerprint })
+		if i < 0 || !acct.Keys[i].Suspended.IsZero() || !a.remembering.counts(r, a.now()) {
 			continue
 		}
-		k := RememberedKey{Fingerprint: r.Fingerprint, Network: r.Network, Since: r.Since, Until: a.remembering.until(r), Used: r.Used}
-		for _, own := range acct.Keys {
-			if own.Fingerprint == r.Fingerprint {
-				k.Comment = own.Comment
-			}
-		}
-		all = append(all, k)
+		all = append(all, RememberedKey{Fingerprint: r.Fingerprint, Comment: acct.Keys[i].Comment, Network: r.Network, Since: r.Since, Until: a.remembering.until(r), Used: r.Used})
 	}
 	return all, nil
 }

@@ -18,19 +18,24 @@ type Standing struct {
 	LastLogin   time.Time // zero before the first
 	ActiveSince time.Time // when an operator enabled it last; zero if never
 	HasKey      bool      // the key that was asked for is one of its keys
+	Suspended   bool      // and is suspended
 }
 
 // standing is what Reader.Standing returns for an account like acct.
 func (acct Account) standing(fingerprint string) Standing {
-	return Standing{
+	s := Standing{
 		Account: acct.ID, Epoch: acct.Epoch, Disabled: acct.Disabled, Ends: acct.Ends,
 		Created: acct.Created, LastLogin: acct.LastLogin, ActiveSince: acct.ActiveSince,
-		HasKey: slices.ContainsFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == fingerprint }),
 	}
+	if i := slices.IndexFunc(acct.Keys, func(k Key) bool { return k.Fingerprint == fingerprint }); i >= 0 {
+		s.HasKey, s.Suspended = true, !acct.Keys[i].Suspended.IsZero()
+	}
+	return s
 }
 
-// Standing tells whether id still stands: ErrRevoked if not, ErrUnavailable if
-// the database can't say. It is the whole answer (disabled, ended, inactive,
+// Standing tells whether id still stands: ErrRevoked if not (ErrSuspended, which is one,
+// where nothing new may open but what is open goes on), ErrUnavailable if the database
+// can't say. It is the whole answer (disabled, ended, inactive,
 // removed, reset, key removed), in one query. The server asks once it has
 // registered the connection, whenever it decides something new for it and after
 // every change (Changed); see the package documentation.
@@ -51,10 +56,10 @@ func (a *core) standing(ctx context.Context, id Identity) (until time.Time, err 
 	if err == nil {
 		err = a.stands(id, s)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrSuspended) {
 		return time.Time{}, revokedOr(id, err)
 	}
-	return a.lifetimes.lapses(s), nil
+	return a.lifetimes.lapses(s), err
 }
 
 // Changed blocks until an account changed in a way that may take access away or
@@ -92,13 +97,16 @@ func (a *core) owned(ctx context.Context, id Identity) (Account, error) {
 	return acct, nil
 }
 
-// stands is the one judgement of an identity by its account: nil or ErrRevoked.
+// stands is the one judgement of an identity by its account: nil, ErrRevoked or, where
+// nothing else is against it, ErrSuspended.
 func (a *core) stands(id Identity, s Standing) error {
 	switch {
 	case s.Account != id.account || s.Epoch != id.epoch || a.lifetimes.unfit(s, a.now()).reason != "":
 		return ErrRevoked
 	case id.key != "" && !s.HasKey:
 		return ErrRevoked // what a key opened ends with the key
+	case id.method == byRemembrance && s.Suspended:
+		return ErrSuspended
 	}
 	return nil
 }
@@ -106,8 +114,11 @@ func (a *core) stands(id Identity, s Standing) error {
 // revokedOr is ErrRevoked for an account that is gone, and ErrUnavailable for a
 // store that can't tell.
 func revokedOr(id Identity, err error) error {
-	if errors.Is(err, ErrNoAccount) || errors.Is(err, ErrRevoked) {
+	switch {
+	case errors.Is(err, ErrNoAccount):
 		return ErrRevoked
+	case errors.Is(err, ErrRevoked):
+		return err
 	}
 	return fmt.Errorf("%w: check %s: %w", ErrUnavailable, id.user, err)
 }

@@ -103,6 +103,55 @@ func TestStandingAgreesWithAFullRead(t *testing.T) {
 	}
 }
 
+// TestSuspendedKeyOpensNothingNew: on a connection that a remembered key opened without a
+// code, nothing new stands once the key is suspended, and what is open may go on; a
+// connection with a code isn't touched. Its owner ends that by another factor.
+func TestSuspendedKeyOpensNothingNew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, k := u.withKey()
+	withCode, err := w.login(at, round{askCode, u.code()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Minute)
+	byKey, ok, err := w.a.Remembered(t.Context(), at, nil)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	stands := func(id identity.Identity, want error) {
+		t.Helper()
+		until, err := w.a.Standing(t.Context(), id)
+		full := w.a.CheckFully(t.Context(), id)
+		if !errors.Is(err, want) || !errors.Is(full, want) || until.IsZero() {
+			t.Errorf("Standing says %v until %v, a full read %v, and it is %v", err, until, full, want)
+		}
+	}
+	stands(byKey, nil)
+	w.guess("IPv4", at, "", u.wrongCode())
+	stands(byKey, identity.ErrSuspended)
+	wantErr(t, w.a.RemoveOwnKey(t.Context(), byKey, k.print), identity.ErrRevoked)
+	stands(withCode, nil)
+	if all, err := w.a.RememberedKeys(t.Context(), withCode); err != nil || len(all) != 0 {
+		t.Errorf("these need no code: %+v, %v", all, err)
+	}
+
+	w.clock.Advance(time.Minute)
+	if err := w.a.RestoreKey(t.Context(), u.fresh(u.in()), k.print); err != nil {
+		t.Fatal(err)
+	}
+	stands(byKey, nil)
+	w.guess("IPv6", at, "", u.wrongCode())
+	stands(byKey, identity.ErrSuspended)
+	if err := w.a.Disable(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if until, err := w.a.Standing(t.Context(), byKey); !errors.Is(err, identity.ErrRevoked) || errors.Is(err, identity.ErrSuspended) || !until.IsZero() {
+		t.Errorf("disabled as well: %v %v", until, err)
+	}
+}
+
 func TestStandingWithoutAStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

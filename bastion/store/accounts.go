@@ -46,8 +46,9 @@ func (s *Store) Standing(ctx context.Context, name, fingerprint string) (identit
 		ends, created, login, active int64
 	)
 	err := s.read.QueryRowContext(ctx, `SELECT id, epoch, disabled, ends, created, last_login, active_since,
-		EXISTS (SELECT 1 FROM public_keys WHERE account = accounts.id AND fingerprint = ?2) FROM accounts WHERE name = ?1`, name, fingerprint).
-		Scan(&st.Account, &st.Epoch, &st.Disabled, &ends, &created, &login, &active, &st.HasKey)
+		EXISTS (SELECT 1 FROM public_keys WHERE account = accounts.id AND fingerprint = ?2),
+		EXISTS (SELECT 1 FROM public_keys WHERE account = accounts.id AND fingerprint = ?2 AND suspended <> 0) FROM accounts WHERE name = ?1`, name, fingerprint).
+		Scan(&st.Account, &st.Epoch, &st.Disabled, &ends, &created, &login, &active, &st.HasKey, &st.Suspended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return identity.Standing{}, identity.ErrNoAccount
 	}

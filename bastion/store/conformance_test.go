@@ -148,11 +148,18 @@ func conformAccounts(t *testing.T, handles func(t *testing.T, n int) []identity.
 		for fingerprint, has := range map[string]bool{"SHA256:x": true, "SHA256:y": false, "": false} {
 			want := identity.Standing{
 				Account: a.ID, Epoch: a.Epoch, Disabled: a.Disabled, Ends: a.Ends,
-				Created: a.Created, LastLogin: a.LastLogin, ActiveSince: a.ActiveSince, HasKey: has,
+				Created: a.Created, LastLogin: a.LastLogin, ActiveSince: a.ActiveSince, HasKey: has, Suspended: has,
 			}
 			if got, err := s.Standing(t.Context(), "alice", fingerprint); err != nil || got != want {
 				t.Errorf("%q:\n got %+v, %v\nwant %+v", fingerprint, got, err, want)
 			}
+		}
+		a.Keys[0].Suspended = time.Time{}
+		if _, err := s.Save(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Standing(t.Context(), "alice", "SHA256:x"); err != nil || !got.HasKey || got.Suspended {
+			t.Errorf("in use again: %+v, %v", got, err)
 		}
 		_, err := s.Standing(t.Context(), "bob", "SHA256:x")
 		is(t, err, identity.ErrNoAccount)
