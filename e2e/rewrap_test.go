@@ -26,7 +26,9 @@ func (s *site) atAuditors(identity string) *site {
 	s.t.Helper()
 	at := &site{t: s.t, dir: filepath.Join(testkit.ShortDir(s.t), "copy")}
 	testkit.Check(s.t, os.MkdirAll(at.path("keys"), 0o700))
-	testkit.MustRun(s.t, command("cp", "-a", s.path("entry.yaml"), s.path("audit"), s.path("spool"), at.dir))
+	testkit.Eventually(s.t, "a copy between two writes", func() bool {
+		return testkit.Run(s.t, command("cp", "-a", s.path("entry.yaml"), s.path("audit"), s.path("spool"), at.dir)).Code == 0
+	})
 	testkit.MustRun(s.t, command("cp", "-a", s.path("keys", "auditors.pub"), s.path("keys", "audit.pub"), at.path("keys")))
 	testkit.MustRun(s.t, command("cp", "-a", identity, at.path("auditor.key")))
 	return at
@@ -79,11 +81,17 @@ func TestRewrap(t *testing.T) {
 		testkit.MustRun(t, command(built, "verify-bundle", b, "--log-key", s.path("keys", "audit.pub")))
 		testkit.MustRun(t, command("python3", "-I", "../audit/bundle/verify_bundle.py", b, "--log-key", s.path("keys", "audit.pub")))
 	}
+	reload := func(keys string) { // and nothing is written any more to what is copied then
+		t.Helper()
+		had := len(s.events("config.reloaded"))
+		testkit.WriteFile(t, file, keys)
+		s.proc.Signal(syscall.SIGHUP)
+		testkit.Eventually(t, "config.reloaded", func() bool { return len(s.events("config.reloaded")) > had })
+	}
 	who("before", true, false)
 
 	// Carol comes in.
-	testkit.WriteFile(t, file, testkit.ReadFile(t, file)+testkit.ReadFile(t, carol+".pub"))
-	s.proc.Signal(syscall.SIGHUP)
+	reload(testkit.ReadFile(t, file) + testkit.ReadFile(t, carol+".pub"))
 	at := s.atAuditors(first)
 	at.mustEntry("sessions", "rewrap", "-o", at.path("keys.new"), "--yes")
 	who("sealed anew at the auditor's", true, false)
@@ -93,9 +101,22 @@ func TestRewrap(t *testing.T) {
 	bundles("one.tar")
 
 	// She takes the first one out.
-	testkit.WriteFile(t, file, testkit.ReadFile(t, carol+".pub"))
-	s.proc.Signal(syscall.SIGHUP)
+	reload(testkit.ReadFile(t, carol+".pub"))
 	at = s.atAuditors(carol)
+	for answer, code := range map[string]int{"n": 3, "y": 0} {
+		on := onTerminal(t, command(built, "sessions", "rewrap", "-o", at.path("keys.new"), "--dir", at.dir))
+		on.expect(`1 recording will be open to\s+ssh-ed25519 AAAA`)
+		on.expect(`and no more to\s+the key with the fingerprint [0-9a-f]{32}`)
+		on.expect(`to the last letter, their owners'\? \[y/N\] `)
+		on.sendLine(answer)
+		if got := on.wait(); got != code || strings.Contains(on.text(), "sealing [") != (code == 0) {
+			t.Errorf("answering %s: %d, %q", answer, got, on.text())
+		}
+		if _, err := os.Stat(at.path("keys.new")); (err == nil) != (code == 0) {
+			t.Errorf("answering %s: %v", answer, err)
+		}
+		_ = os.Remove(at.path("keys.new"))
+	}
 	at.mustEntry("sessions", "rewrap", "-o", at.path("keys.new"), "--yes")
 	before := testkit.ReadFile(t, s.path("spool", id+".key"))
 	s.mustEntry("sessions", "rewrap", "--take", at.path("keys.new"))

@@ -58,6 +58,8 @@ func (a *Server) rewrap(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || len(in) == 0 || len(in) > MaxRewraps {
 		return nil, &Error{http.StatusBadRequest, fmt.Sprintf("the request doesn't have the keys of at least one recording and at most %d", MaxRewraps)}
 	}
+	a.rewrapping.Lock()
+	defer a.rewrapping.Unlock()
 	out := make([]RewrapOutcome, len(in))
 	at := map[string]int{}
 	var ids, staged []string

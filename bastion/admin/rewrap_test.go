@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"filippo.io/age"
@@ -24,11 +25,14 @@ import (
 
 // told is a log that keeps what it is told.
 type told struct {
+	mu    sync.Mutex
 	types []audit.Type
 	do    func(audit.Type) error // before an event is taken
 }
 
 func (l *told) Append(_ context.Context, all ...audit.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, e := range all {
 		if l.do != nil {
 			if err := l.do(e.Type); err != nil {
@@ -135,6 +139,31 @@ func TestRewrap(t *testing.T) {
 	if _, err := hand(slices.Repeat([]Rewrap{good}, MaxRewraps+1)...); err == nil {
 		t.Error("too many")
 	}
+	// Of several at once that were made of the same key one is taken.
+	log.types = nil
+	var all sync.WaitGroup
+	var made []Rewrap
+	for range 8 {
+		made = append(made, seal(over))
+	}
+	outcomes := make([]string, len(made))
+	for i, w := range made {
+		all.Go(func() {
+			var out []RewrapOutcome
+			if err := a.Call(audit.WithActor(t.Context(), audit.Actor{}), http.MethodPost, RewrapPath, []Rewrap{w}, &out); err != nil {
+				t.Error(err)
+				return
+			}
+			outcomes[i] = out[0].Outcome
+		})
+	}
+	all.Wait()
+	slices.Sort(outcomes)
+	want := append([]string{RewrapPlaced}, slices.Repeat([]string{RewrapRefused}, len(outcomes)-1)...)
+	if !slices.Equal(outcomes, want) || !slices.Equal(log.types, both) || len(staged()) > 0 {
+		t.Errorf("%q, the log has %q", outcomes, log.types)
+	}
+
 	// What the log doesn't take isn't done.
 	log.do = func(audit.Type) error { return errors.New("the log is full") }
 	if _, err := hand(seal(other)); err == nil || key(other) != was || len(staged()) > 0 {

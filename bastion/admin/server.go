@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -59,7 +60,8 @@ type Server struct {
 	Holds   Holds
 	// Recordings is the spool's directory.
 	Recordings string
-	History    History // of the audit log; nil shows none of it
+	rewrapping sync.Mutex // one at a time: what each is made of is judged before it is announced
+	History    History    // of the audit log; nil shows none of it
 }
 
 // History yields the newest n events of the audit log, oldest first.

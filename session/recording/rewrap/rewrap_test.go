@@ -104,6 +104,22 @@ func TestManyAuditors(t *testing.T) {
 	}
 }
 
+// What was sealed to classic keys is sealed to post-quantum ones, and opens with theirs.
+func TestToHybrid(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old, next := testkit.Must(age.GenerateX25519Identity())(t), testkit.Must(age.GenerateHybridIdentity())(t)
+	_, record, key, err := recording.NewSealer(recording.Header{ID: id, Start: time.Unix(1e9, 0)}, []age.Recipient{old.Recipient()})
+	testkit.Check(t, err)
+	testkit.Check(t, errors.Join(os.WriteFile(filepath.Join(dir, id+recording.Ext), record, 0o600), os.WriteFile(filepath.Join(dir, id+recording.KeyExt), key, 0o600)))
+	k := testkit.Must(To(testkit.Must(auditors.Parse(strings.NewReader(next.Recipient().String())))(t)).Seal(dir, id, []age.Identity{old}, nil))(t)
+	testkit.WriteFile(t, filepath.Join(dir, id+recording.KeyExt), string(k.Sealed))
+	if _, err := recording.OpenRecording(dir, id, old); !errors.Is(err, recording.ErrKey) {
+		t.Errorf("the old auditor: %v", err)
+	}
+	testkit.Check(t, testkit.Must(recording.OpenRecording(dir, id, next))(t).Close())
+}
+
 func FuzzRead(f *testing.F) {
 	file, _ := keys(f, 2)
 	f.Add(file)
