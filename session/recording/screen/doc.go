@@ -48,8 +48,10 @@
 // second, again after each second of them, and a second after it went for good. It is known
 // again by its place, and wherever it stands by any four letters in a row (or a whole
 // shorter word), so that it doesn't matter what is glued to it. Memory for that is bounded:
-// who floods it within a second has told what comes and goes at once. Line.Flashed has since
-// when it did. Text that stood for less was nothing to read and is told only if it stays.
+// who floods it within a second has told what comes and goes at once. What shows for less than
+// the transcript looks counts by its place. Where parts of a row come and go by turns, the row
+// is told as it looks to eyes that still see the other part. Line.Flashed has since when all
+// that did. Text that stood for less was nothing to read and is told only if it stays.
 //
 // A phrase of which no letter goes, but in which something comes between two words of it (where
 // no more than two blanks were, or in the whole of a wider gap), isn't what it was, and is

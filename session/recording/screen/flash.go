@@ -17,6 +17,9 @@ const (
 	again    = time.Second // of such times until a word is told once more
 	together = 4           // letters that are recognized wherever they stand, whatever is glued to them
 	maxGlow  = 64          // lines that wait for their words to come back
+
+	firstWide = 0x2e80               // of the scripts of East Asia, in which two letters are a word
+	glimpse   = 4 * time.Millisecond // less than that no display shows
 )
 
 // flash is something that comes and goes.
@@ -43,7 +46,7 @@ func (f *flash) add(since, stood, now time.Duration) bool {
 // flashAt is the letter that came and went last at a place.
 type flashAt struct {
 	flash
-	letter uint32
+	letter, glyph uint32
 }
 
 // flashes remembers what comes and goes for less than a tenth of a second, to tell it once
@@ -56,15 +59,17 @@ type flashes struct {
 	until      time.Duration // when a flood ends, in which everything is told
 	glow       map[uint64]glow
 
-	marks []flashMark // of the row that is looked at
+	marks   []flashMark   // of the line that is looked at
+	glanced time.Duration // when somebody last glanced at what isn't looked at
 }
 
-// flashMark is a letter of a row that goes before it has stood for long enough.
+// flashMark is a letter of a line that goes before it has stood for long enough.
 type flashMark struct {
-	x      int
-	letter uint32
-	stood  time.Duration
-	first  time.Duration // when it came first
+	s            *seen
+	y, x         int
+	letter       uint32
+	since, stood time.Duration
+	first        time.Duration // when it came first
 }
 
 // glow is a line that was told, came back and went, and isn't told anew yet.
@@ -101,27 +106,27 @@ func (f *flashes) place(page, y, x int) *flashAt {
 	return &rows[y][x]
 }
 
-// flashed looks at the letters of a row that go before they have stood for long enough and
-// reports whether one of them has by now, all its times together, and since when they come
-// and go. Then they are marked, so that a line tells them all: words are read together.
-func (t *Transcript) flashed(s *seen, page, y int, all bool, gone time.Duration) (first time.Duration, due bool) {
-	f := &t.flashes
-	f.marks = f.marks[:0]
+// marks collects the letters of a row that go before they have stood for long enough.
+func (t *Transcript) marks(s *seen, y int, all bool, gone time.Duration) {
 	for x := range s.cells {
 		c := &s.cells[x]
 		if stood := gone - c.open(); !c.mute && !c.told && stood > 0 && stood < settled && readable(c.glyph) && s.goes(t, x, all) {
-			f.marks = append(f.marks, flashMark{x, t.term.clusters.letter(c.glyph), stood, c.since})
+			t.flashes.marks = append(t.flashes.marks, flashMark{s, y, x, t.term.clusters.letter(c.glyph), c.since, stood, c.since})
 		}
 	}
-	if len(f.marks) == 0 {
-		return 0, false
-	}
+}
+
+// flashed looks at the letters of a line that were collected, and reports whether one of
+// them has stood for long enough by now, all its times together, and since when they come
+// and go. Then all are marked, so that a line tells them: words are read together.
+func (t *Transcript) flashed(group []*seen, page int, gone time.Duration) (first time.Duration, due bool) {
+	f := &t.flashes
 	due = t.at < f.until && len(f.marks) >= together
 	back := uint64(0)
 	note := func(was *flash, key uint64, marks []flashMark) {
-		since, stood := marks[0].first, marks[0].stood
+		since, stood := marks[0].since, marks[0].stood
 		for _, m := range marks {
-			since, stood = max(since, s.cells[m.x].since), min(stood, m.stood)
+			since, stood = max(since, m.since), min(stood, m.stood)
 		}
 		if was.add(since, stood, t.at) {
 			due = true
@@ -132,49 +137,55 @@ func (t *Transcript) flashed(s *seen, page, y int, all bool, gone time.Duration)
 			marks[i].first = min(marks[i].first, was.first)
 		}
 	}
-	t.groups(s, func(marks []flashMark, key uint64) {
+	f.groups(func(marks []flashMark, key uint64) {
 		was := f.group(key, t.at)
 		note(&was, key, marks)
 		f.young[key] = was
 	})
 	for i := range f.marks {
-		m := f.marks[i : i+1]
-		at := f.place(page, y, m[0].x)
-		if at.letter != m[0].letter {
-			*at = flashAt{letter: m[0].letter}
+		m := f.marks[i]
+		at := f.place(page, m.y, m.x)
+		if at.letter != m.letter {
+			*at = flashAt{letter: m.letter}
 		}
-		note(&at.flash, placeKey(page, y, m[0].x), m)
+		at.glyph = m.s.cells[m.x].glyph
+		note(&at.flash, placeKey(page, m.y, m.x), f.marks[i:i+1])
 	}
 	first = gone
 	for _, m := range f.marks {
 		first = min(first, m.first)
 	}
 	if due {
-		t.markFlash(s, page, y, gone)
+		t.overlaid(page, first, gone)
+		f.mark(page, gone)
 	} else if back != 0 {
-		t.glows(s, page, back, first, gone)
+		t.glows(group, page, back, first, gone)
 	}
 	return first, due
 }
 
-// groups calls fn with each group of letters of a row that goes, and words of fewer.
-func (t *Transcript) groups(s *seen, fn func(marks []flashMark, key uint64)) {
-	marks := t.flashes.marks
-	hash := func(marks []flashMark) uint64 {
-		return hashOf(len(marks), func(i int) uint32 { return marks[i].letter }) | 1<<63
+// groups calls fn with each group of letters of a line that goes, and words of fewer.
+func (f *flashes) groups(fn func(marks []flashMark, key uint64)) {
+	group := func(marks []flashMark) {
+		fn(marks, hashOf(len(marks), func(i int) uint32 { return marks[i].letter })|1<<63)
 	}
-	for i := range marks {
-		if i+together <= len(marks) {
-			fn(marks[i:i+together], hash(marks[i:i+together]))
+	wide := func(m flashMark) bool { return m.letter >= firstWide && m.letter < cluster }
+	for i, m := range f.marks {
+		if i+together <= len(f.marks) {
+			group(f.marks[i : i+together])
+		}
+		if i+1 < len(f.marks) && wide(m) && wide(f.marks[i+1]) {
+			group(f.marks[i : i+2])
 		}
 	}
-	for i := 0; i < len(marks); {
-		end, x := i+1, s.word(marks[i].x)
-		for end < len(marks) && marks[end].x < x {
+	for i := 0; i < len(f.marks); {
+		s, from, end := f.marks[i].s, f.marks[i].x, i+1
+		word := s.word(from)
+		for end < len(f.marks) && f.marks[end].s == s && f.marks[end].x < word {
 			end++
 		}
-		if first := marks[i].x; end-i < together && (first == 0 || s.cells[first-1].glyph == 0) && x-first == end-i {
-			fn(marks[i:end], hash(marks[i:end]))
+		if end-i < together && (from == 0 || s.cells[from-1].glyph == 0) && word-from == end-i {
+			group(f.marks[i:end])
 		}
 		i = end
 	}
@@ -183,36 +194,73 @@ func (t *Transcript) groups(s *seen, fn func(marks []flashMark, key uint64)) {
 // placeKey tells places apart, and from groups of letters.
 func placeKey(page, y, x int) uint64 { return uint64(page)<<40 | uint64(y)<<20 | uint64(x) }
 
-// markFlash marks what flashes in a row to be told, and notes that it is.
-func (t *Transcript) markFlash(s *seen, page, y int, gone time.Duration) {
-	f := &t.flashes
+// mark marks what flashes in a line to be told, and notes that it is.
+func (f *flashes) mark(page int, gone time.Duration) {
 	for _, m := range f.marks {
-		s.cells[m.x].flash = true
-		f.place(page, y, m.x).flash = flash{last: gone, told: true}
-		delete(f.glow, placeKey(page, y, m.x))
+		m.s.cells[m.x].flash = true
+		f.place(page, m.y, m.x).flash = flash{last: gone, told: true}
+		delete(f.glow, placeKey(page, m.y, m.x))
 	}
-	t.groups(s, func(_ []flashMark, key uint64) {
+	f.groups(func(_ []flashMark, key uint64) {
 		f.young[key] = flash{last: gone, told: true}
 		delete(f.glow, key)
 	})
 }
 
-// glows remembers a row that was told, came back and goes, so that it is told until when
+// overlaid tells rows as they look to eyes that still see what was there just before, in
+// places that are blank now: of a text that is shown in parts by turns.
+func (t *Transcript) overlaid(page int, first, gone time.Duration) {
+	f, b := &t.flashes, &t.build
+	for i := 0; i < len(f.marks); {
+		m := f.marks[i]
+		for i < len(f.marks) && f.marks[i].s == m.s {
+			i++
+		}
+		if m.y >= len(f.places[page]) {
+			continue
+		}
+		b.reset()
+		more := false
+		for x, at := range f.places[page][m.y] {
+			glyph := uint32(0)
+			if x < len(m.s.cells) {
+				glyph = m.s.cells[x].glyph
+			}
+			if glyph == 0 && at.told && at.last <= m.since && m.since-at.last < settled {
+				glyph, more = at.glyph, true
+			}
+			if glyph != tailGlyph {
+				b.text = t.appendGlyph(b.text, glyph, 0)
+			}
+		}
+		text := trimRight(b.text)
+		if more && len(text) <= t.spare {
+			t.spare -= len(text)
+			t.hold.add(moment{at: gone, page: uint8(page), place: m.s.place}, Line{At: gone, Gone: gone, Kind: Redrawn, Text: text, flashes: true, first: first}, 0)
+		}
+	}
+}
+
+// glows remembers a line that was told, came back and goes, so that it is told until when
 // it did even if it doesn't come again.
-func (t *Transcript) glows(s *seen, page int, key uint64, first, gone time.Duration) {
+func (t *Transcript) glows(group []*seen, page int, key uint64, first, gone time.Duration) {
 	f, b := &t.flashes, &t.build
 	b.reset()
-	for x := range s.cells {
-		c := &s.cells[x]
-		switch {
-		case c.glyph == 0:
-			b.pad(1)
-			continue
-		case c.glyph != tailGlyph:
-			b.text = t.appendGlyph(b.text, c.glyph, 0)
+	for k, s := range group {
+		for _, c := range s.cells {
+			switch {
+			case c.glyph == 0:
+				b.pad(1)
+				continue
+			case c.glyph != tailGlyph:
+				b.text = t.appendGlyph(b.text, c.glyph, 0)
+			}
+			b.step(c.open())
+			b.at = max(b.at, c.open())
 		}
-		b.step(c.open())
-		b.at = max(b.at, c.open())
+		if k < len(group)-1 {
+			b.pad(s.used - len(s.cells))
+		}
 	}
 	text := trimRight(b.text)
 	if len(text) > t.spare {
@@ -226,7 +274,7 @@ func (t *Transcript) glows(s *seen, page int, key uint64, first, gone time.Durat
 		f.glow = map[uint64]glow{}
 	}
 	l := Line{At: b.at, Gone: gone, Kind: Redrawn, Text: slices.Clone(text), came: slices.Clone(b.steps(b.at)), flashes: true, first: first}
-	f.glow[key] = glow{l, moment{at: b.at, page: uint8(page), place: s.place}}
+	f.glow[key] = glow{l, moment{at: b.at, page: uint8(page), place: group[0].place}}
 }
 
 // endGlow tells the lines that went before a time and didn't come back.
@@ -243,5 +291,37 @@ func (t *Transcript) endGlow(before time.Duration) {
 	})
 	for _, g := range all {
 		t.hold.add(g.where, g.line, 0)
+	}
+}
+
+// glance counts for how long letters stand that come and go between two looks, in rows of
+// which something goes all the time. Once that is long enough it has somebody look, until when
+// they stand.
+func (t *Transcript) glance(now time.Duration) {
+	f, page := &t.flashes, 0
+	if t.term.page == t.term.alt {
+		page = 1
+	}
+	due := false
+	for y, r := range t.term.page.rows {
+		if !r.dirty || r.mute || r.wiped == 0 || now-r.wiped > again {
+			continue
+		}
+		stood := now - max(r.at, f.glanced)
+		for x := range r.cells {
+			g := glyphAt(r, x)
+			if g == 0 || !readable(g) || r.seen != nil && r.seen.glyph(x) == g {
+				continue
+			}
+			at, letter := f.place(page, y, x), t.term.clusters.letter(g)
+			if at.letter != letter {
+				*at = flashAt{letter: letter}
+			}
+			at.glyph = g
+			due = at.add(r.at, stood, now) || due
+		}
+	}
+	if f.glanced = now; due {
+		t.look(now)
 	}
 }

@@ -123,6 +123,55 @@ func TestTranscriptOfFlashes(t *testing.T) {
 	}
 }
 
+// What comes and goes is told, too, where a display shows it for a frame or two, wherever the
+// transcript looks in between; in two parts by turns; where a line is wrapped; and whatever
+// wipes it.
+func TestTranscriptOfFlicker(t *testing.T) {
+	letter := func(i int) string { return string(rune('a' + (7*i+i/3)%26)) }
+	glued := func(i int) string { return "\r" + letter(i) + "patient7" + letter(i+1) }
+	same := func(text string) func(int) string { return func(int) string { return text } }
+	for _, tc := range []struct {
+		name, text string
+		show, hide func(i int) string
+		paces      string // how long it shows and doesn't, in ms
+	}{
+		{"wiped", "patient7", glued, same("\r\x1b[K"), "15/15 19/1 10/10 12/18 5/5 60/60"},
+		{"under blocks", "patient7", glued, same("\r##########"), "15/15 12/18 5/5 60/60"},
+		{"erased", "patient7", glued, same("\r\x1b[20X"), "15/15 60/60"},
+		{"deleted", "patient7", same("\x1b[5;1Hpatient7"), same("\x1b[5;1H\x1b[M"), "30/30 60/60"},
+		{"on the other screen", "patient7", func(i int) string { return "\x1b[?1049h\x1b[H" + glued(i) }, same("\x1b[?1049l"), "30/30 60/60"},
+		{"under a test picture", "patient7", func(i int) string { return "\x1b[2J\x1b[H" + glued(i) }, same("\x1b#8"), "30/30 60/60"},
+		{"reset", "patient7", glued, same("\x1bc"), "30/30 60/60"},
+		{"every other letter", "patient seven", same("\r\x1b[Kp t e t s v n"), same("\r\x1b[K a i n   e e"), "30/30 60/60 80/80"},
+		{"every other word", "patient seven", same("\r\x1b[Kpatient"), same("\r\x1b[K        seven"), "30/30 60/60 80/80"},
+		{"wrapped, moving", "patient7", func(i int) string {
+			return fmt.Sprintf("\x1b[H\x1b[J\x1b[%d;%dHpatient7%s", i%7+1, 74+i%6, letter(i))
+		}, same("\x1b[H\x1b[J"), "30/30 60/60"},
+		{"wide letters, moving", "患者七", func(i int) string { return "\r" + strings.Repeat(" ", i%5) + letter(i) + "患者七" + letter(i) }, same("\r\x1b[K"), "30/30 60/60"},
+	} {
+		for _, pace := range strings.Fields(tc.paces) {
+			var shows, hides int
+			if n, err := fmt.Sscanf(pace, "%d/%d", &shows, &hides); n < 2 {
+				t.Fatal(err)
+			}
+			lines, _ := drawn(100, time.Duration(shows+hides)*time.Millisecond, time.Duration(shows)*time.Millisecond, tc.show, tc.hide(0))
+			if !slices.ContainsFunc(lines, func(l Line) bool { return strings.Contains(string(l.Text), tc.text) }) {
+				t.Errorf("%s, %s: not told", tc.name, pace)
+			}
+		}
+	}
+	var lines []string
+	tr := NewTranscript(80, 24, func(l Line) { lines = append(lines, string(l.Text)) })
+	for at := 1000; at < 4000; at += 51 { // nothing shows whenever output went on for long enough to be looked at
+		for k, text := range []string{"patient7", "\x1b[K", "patient7", "\x1b[K", "patient7", "\x1b[K"} {
+			tr.Write(time.Duration(at+[]int{1, 19, 20, 38, 39, 50}[k])*time.Millisecond, []byte("\r"+text))
+		}
+	}
+	if tr.Close(5 * time.Second); !slices.Contains(lines, "patient7") {
+		t.Errorf("between looks: %q", lines)
+	}
+}
+
 // What slides without being drawn anew is told of any time, too.
 func TestTranscriptOfWhatSlides(t *testing.T) {
 	for name, slide := range map[string]string{"insert mode": "\r\x1b[4hx\x1b[4l", "ICH": "\r\x1b[@", "IL": "\x1b[H\x1b[L", "RI": "\x1b[H\x1bM"} {

@@ -66,7 +66,8 @@ func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 		t.filled(group)
 	}
 	l := Line{Kind: Redrawn}
-	lossy, counts := false, false
+	lossy, counts, last := false, false, time.Duration(0)
+	t.flashes.marks = t.flashes.marks[:0]
 	for k, s := range group {
 		if !all && s.row != nil && !s.row.dirty {
 			continue
@@ -86,17 +87,19 @@ func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 		if s.mute {
 			continue
 		}
-		stood := t.wasRead(s, all, gone)
-		first, flashes := t.flashed(s, page, from+k, all, gone)
-		if stood || flashes {
+		if t.wasRead(s, all, gone) {
 			counts, l.Gone = true, max(l.Gone, gone)
 		}
-		if flashes && (!l.flashes || first < l.first) {
-			l.flashes, l.first = true, first
-		}
+		t.marks(s, from+k, all, gone)
+		last = max(last, gone)
 	}
 	if !lossy {
 		return
+	}
+	if len(t.flashes.marks) > 0 {
+		if l.first, l.flashes = t.flashed(group, page, last); l.flashes {
+			counts, l.Gone = true, max(l.Gone, last)
+		}
 	}
 	told := counts && !(moves && t.movedTo(group, page))
 	if told {

@@ -20,6 +20,7 @@ type row struct {
 	at    time.Duration // when it last changed
 	since time.Duration // when it first did since the transcript looked
 	dirty bool          // it did
+	wiped time.Duration // when something of it was last erased or written over
 	told  bool          // the transcript has it as it looked then, and tells it again only if it is erased
 	mute  bool          // it shows a test picture, which nobody reads
 	seen  *seen         // how it looked then
@@ -73,6 +74,9 @@ func (r *row) split(x int) {
 func (r *row) fill(now time.Duration, x, end int, bg Color) {
 	r.touch(now)
 	r.cleared = false
+	if x < len(r.cells) {
+		r.wiped = now
+	}
 	if bg == 0 {
 		r.split(x)
 		if end >= len(r.cells) {
@@ -180,7 +184,7 @@ func (t *Terminal) shift(top, bottom, n int, keep bool) {
 		}
 		r.told = false
 		r.blank(t.now, t.cols, t.pen.bg)
-		r.at = t.now
+		r.at, r.wiped = t.now, 0
 		if up {
 			rows[len(rows)-1] = r
 		} else {

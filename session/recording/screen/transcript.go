@@ -153,8 +153,12 @@ func (t *Transcript) Close(at time.Duration) {
 // pass lets time pass until at.
 func (t *Transcript) pass(at time.Duration) {
 	at = max(at, t.at)
-	if t.changed && (at-t.at >= visible || at-t.burst >= longest) {
+	switch {
+	case !t.changed:
+	case at-t.at >= visible || at-t.burst >= longest:
 		t.look(at)
+	case at-t.at >= glimpse:
+		t.glance(at)
 	}
 	t.at, t.term.now = at, at
 }

@@ -67,6 +67,9 @@ func (t *Terminal) ascii(p []byte) {
 			r.insert(t.now, t.x, n, t.cols, t.pen.bg)
 		}
 		end := t.x + n
+		if t.x < len(r.cells) {
+			r.wiped = t.now
+		}
 		r.split(t.x)
 		r.split(end)
 		r.reach(end)
@@ -135,6 +138,9 @@ func (t *Terminal) put(r rune) {
 		line.insert(t.now, t.x, n, t.cols, t.pen.bg)
 	}
 	end := t.x + n
+	if t.x < len(line.cells) {
+		line.wiped = t.now
+	}
 	line.split(t.x)
 	line.split(end)
 	line.reach(end)
