@@ -25,28 +25,31 @@ const lookingAtOnce = 64
 // was used up, a passphrase typed here by habit) is only treated like one: else those
 // who come with one code at once would close the passphrase to the one of them that it
 // lets in.
-func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drift time.Duration, guess bool) {
+func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drift time.Duration, guess bool) error {
 	g, a := d.a.guesses, d.a
 	// What nothing would be judged of counts for nothing, but costs the same.
 	counts := guess && (d.charged || d.mayProve())
-	asTyped := g.typedOf(acct, d.at.Name, typed, d.at.Source.Addr(), d.trusted)
+	asTyped, err := g.typedOf(ctx, acct, d.at.Name, typed, d.at.Source.Addr(), d.trusted)
+	if err != nil {
+		return err
+	}
 	unseen := func() {
 		if counts {
 			a.countTyped(ctx, asTyped)
-			g.overlook(d.at.Name, a.now())
+			g.overlook(asTyped, a.now())
 		}
 	}
 	done := g.begin(acct, d.at.Name, typed)
 	if done == nil {
 		unseen()
-		return
+		return nil
 	}
 	select {
 	case a.looking <- struct{}{}:
 	default:
 		unseen()
 		done()
-		return
+		return nil
 	}
 	var (
 		known  = d.user != "" && counts
@@ -55,7 +58,6 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 		many   = d.manyCodes("")
 		ahead  = d.ahead
 		told   = d.mayTell(drift)
-		name   = d.at.Name
 		conn   = d.conn
 	)
 	// The dialogue may be over before its turn has come, so the group is the check's
@@ -73,13 +75,14 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 			a.countTyped(ctx, asTyped)
 		case right && known:
 			// What fails here fails the next login too, which says so.
-			_ = a.carry(ctx, acct, name, asTyped, f, many)
+			_ = a.carry(ctx, acct, asTyped, f, many)
 			_ = a.countCode(ctx, acct.ID, f, many)
 			if told {
 				conn.remark(driftText(drift))
 			}
 		}
 	})
+	return nil
 }
 
 // wrongInside counts a wrong code inside a connection that a passphrase opened: its
@@ -128,10 +131,10 @@ func (d *dialogue) manyCodes(where string) manyCodes {
 
 // carry is guesses.carry that says so if a limit is reached. The codes came earlier, from
 // anywhere: this connection may be their victim's, so neither event nor notice names it.
-func (a *core) carry(ctx context.Context, acct Account, name string, typed, f factor, say manyCodes) error {
+func (a *core) carry(ctx context.Context, acct Account, typed, f factor, say manyCodes) error {
 	n, after, limit, err := a.guesses.carry(ctx, typed, f, a.now())
 	if !acct.directoryJudges() { // behind a directory's, none is looked at
-		a.guesses.placed(name, n, a.now())
+		a.guesses.placed(typed, n, a.now())
 	}
 	if err != nil || !limit {
 		return err
@@ -283,7 +286,11 @@ func (d *dialogue) tooManyCodes(ctx context.Context, acct Account, typed string)
 			return verdict{}, err
 		}
 		f = g.passphraseOf(acct, source, d.trusted)
-		if err := d.a.carry(ctx, acct, d.at.Name, g.typedOf(acct, d.at.Name, typed, source, d.trusted), f, d.manyCodes("")); err != nil {
+		asTyped, err := g.typedOf(ctx, acct, d.at.Name, typed, source, d.trusted)
+		if err == nil {
+			err = d.a.carry(ctx, acct, asTyped, f, d.manyCodes(""))
+		}
+		if err != nil {
 			return verdict{}, err
 		}
 	}

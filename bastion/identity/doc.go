@@ -92,7 +92,8 @@
 // no more than that, its first seven bytes will do. What memory counted goes to
 // the store, and counts everywhere, once the process has seen the passphrase to be right:
 // by the next wrong code that has its turn, or before a right one is accepted. Until then
-// a thief has a row at each process, and a new one after its restart.
+// a thief has a row at each process, and a new one after its restart. An operator who
+// forgives an account's wrong codes has every process's memory forget them.
 //
 // Inside a connection that a passphrase opened, wrong codes count for such connections of
 // the account, by the same limits: nothing that is typed at a login does.

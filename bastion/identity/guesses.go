@@ -52,9 +52,8 @@ type guesses struct {
 	typedKey []byte
 	typed    *fleeting
 
-	mu       sync.Mutex           // guards pending and forgiven
-	pending  map[string][]pending // by name
-	forgiven map[string]int       // by name of an account: how often an operator has
+	mu      sync.Mutex           // guards pending
+	pending map[string][]pending // by name
 }
 
 // pending is a wrong code whose passphrase is still to be looked at.
@@ -64,7 +63,7 @@ type pending struct {
 }
 
 func newGuesses(store Counter, keys secret.Keys) *guesses {
-	g := &guesses{limits: usualGuesses, store: store, keys: keys, typedKey: make([]byte, 32), typed: newFleeting(), pending: map[string][]pending{}, forgiven: map[string]int{}}
+	g := &guesses{limits: usualGuesses, store: store, keys: keys, typedKey: make([]byte, 32), typed: newFleeting(), pending: map[string][]pending{}}
 	_, _ = rand.Read(g.typedKey) // never fails: crypto/rand ends the process instead
 	return g
 }
@@ -75,6 +74,9 @@ type factor struct {
 	own   string // the network's name; "" for one without a login before
 	keyed bool
 	typed bool // a passphrase that was typed, right or not: see unseen.go
+	// unseen counts, of one that was typed, the name's codes behind passphrases that
+	// nobody could look at.
+	unseen TallyKey
 }
 
 // passphraseOf is the factor that a right passphrase is: another one once it is
@@ -276,7 +278,9 @@ func (g *guesses) restart(ctx context.Context, f factor, now time.Time) error {
 // forgive forgets everything about the passphrase of acct, and what it opened, as an
 // operator can.
 func (g *guesses) forgive(ctx context.Context, acct Account, now time.Time) error {
-	g.pardon(acct.Name)
+	if err := g.pardon(ctx, acct.Name, now); err != nil {
+		return err
+	}
 	for _, f := range []factor{g.passphraseOf(acct, netip.Addr{}, false), g.insideOf(acct, netip.Addr{}, false)} {
 		if err := g.edit(ctx, f, now, func(t []Tally) bool {
 			t[0], t[1] = Tally{}, Tally{}
@@ -319,7 +323,7 @@ func (g *guesses) edit(ctx context.Context, f factor, now time.Time, change func
 // begin notes that what was typed as the passphrase of name is about to be looked
 // at; done ends that. It returns nil where too many are.
 func (g *guesses) begin(acct Account, name, typed string) (done func()) {
-	this := pending{g.digest(acct, name, typed), make(chan struct{})}
+	this := pending{g.digest(acct, typed), make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.pending[name]) >= pendingAtOnce {
@@ -342,7 +346,7 @@ func (g *guesses) begin(acct Account, name, typed string) (done func()) {
 // their count. What a passphrase may wait for its turn bounds it; what strangers type
 // has no part in it.
 func (g *guesses) await(ctx context.Context, acct Account, name, typed string) error {
-	digest := g.digest(acct, name, typed)
+	digest := g.digest(acct, typed)
 	g.mu.Lock()
 	before := slices.Clone(g.pending[name])
 	g.mu.Unlock()

@@ -55,9 +55,13 @@ func (a SelfService) Health(ctx context.Context, id Identity) (Health, error) {
 	if err != nil {
 		return Health{}, err
 	}
+	unseen, err := a.guesses.overlooked(ctx, acct.Name, a.now())
+	if err != nil {
+		return Health{}, err
+	}
 	info := a.info(acct)
 	h := Health{
-		WrongCodes: guessed.month, WrongSince: guessed.since, CodesLockUntil: guessed.closed, WrongUnseen: a.guesses.overlooked(acct.Name, a.now()),
+		WrongCodes: guessed.month, WrongSince: guessed.since, CodesLockUntil: guessed.closed, WrongUnseen: unseen,
 		RecoveryLeft: info.RecoveryLeft, LockedUntil: info.LockedUntil, PassphraseSet: acct.PassphraseSet,
 		PassphraseExpires: a.lifetimes.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), LastLogins: logins,
 	}

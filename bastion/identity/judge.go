@@ -101,7 +101,9 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		}
 	}
 	if (code == codeWrong || code == codeEarly) && d.key == "" {
-		d.suspect(ctx, acct, in.passphrase, found.Drift, guess)
+		if err := d.suspect(ctx, acct, in.passphrase, found.Drift, guess); err != nil {
+			return verdict{}, err
+		}
 	}
 	expired := isTemporary && !now.Before(acct.Temporary.Expires)
 	switch {

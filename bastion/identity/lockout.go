@@ -229,8 +229,7 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 	case d.serving && d.key == "":
 		return false, d.wrongInside(ctx, acct, m.Drift)
 	case d.key == "":
-		d.suspect(ctx, acct, in.passphrase, m.Drift, d.formed(in.code))
-		return false, nil
+		return false, d.suspect(ctx, acct, in.passphrase, m.Drift, d.formed(in.code))
 	case !d.mayProve(), !d.formed(in.code):
 		return false, nil
 	}

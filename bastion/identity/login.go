@@ -191,7 +191,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string) 
 	}
 	if !open && !d.mayProve() {
 		if d.key == "" {
-			d.suspect(ctx, acct, passphrase, 0, true) // the work that it costs others
+			return verdict{}, false, d.suspect(ctx, acct, passphrase, 0, true) // the work that it costs others
 		}
 		return verdict{}, false, nil
 	}
@@ -204,8 +204,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string) 
 		if d.key != "" {
 			return verdict{}, false, d.keyJudged(ctx, acct, codeWrong)
 		}
-		d.suspect(ctx, acct, passphrase, 0, true)
-		return verdict{}, false, nil
+		return verdict{}, false, d.suspect(ctx, acct, passphrase, 0, true)
 	}
 	if err := d.refundKey(ctx); err != nil { // judge charges it
 		return verdict{}, false, err

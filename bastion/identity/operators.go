@@ -165,7 +165,9 @@ func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 	}
 	i.WrongCodes, i.WrongSince, i.CodesLockUntil = s.month, s.since, s.closed
 	i.WrongInside, i.InsideLockUntil = inside.month, inside.closed
-	i.WrongUnseen = a.guesses.overlooked(acct.Name, a.now())
+	if i.WrongUnseen, err = a.guesses.overlooked(ctx, acct.Name, a.now()); err != nil {
+		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
+	}
 	return i, nil
 }
 

@@ -151,6 +151,48 @@ func TestDirectoryCountsAddUp(t *testing.T) {
 	}
 }
 
+// TestForgivenAtEveryServer: what an operator forgives at one process is forgotten by the
+// others' memories, too; what comes after that counts there.
+func TestForgivenAtEveryServer(t *testing.T) {
+	for _, passphrase := range []string{good, kept} {
+		t.Run(passphrase, func(t *testing.T) {
+			w := newWorld(t)
+			u := w.enrolled("alice")
+			if passphrase == kept { // a directory's: it is never looked at behind a wrong code
+				w, _, u = inRealm(t, nil)
+			}
+			here, elsewhere := w.a, w.authenticator(w.store)
+			guess := func() {
+				t.Helper()
+				w.a = elsewhere
+				release := w.a.BlockHashes()
+				w.typedBy("alice", passphrase, u.wrongCode(), 10)
+				w.settled()
+				release()
+			}
+			unseen := func(want int) {
+				t.Helper()
+				if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongUnseen != want {
+					t.Errorf("%d wrong codes, not %d; %v", info.WrongUnseen, want, err)
+				}
+			}
+			guess()
+			unseen(10)
+			if _, err := here.Unlock(t.Context(), "alice", nil, false); err != nil {
+				t.Fatal(err)
+			}
+			unseen(0)
+			if _, err := w.login(from(attempt("alice"), "198.51.100.9"), round{askPass, passphrase}, round{askCode, u.code()}); err != nil {
+				t.Errorf("after an operator has forgiven them at another server: %v", err)
+			}
+			w.clock.Advance(time.Hour)
+			guess()
+			unseen(10)
+			w.refused(u, passphrase, "198.51.100.10")
+		})
+	}
+}
+
 // TestWhatIsNoCode: a passphrase typed at the question for a code, as clients do that
 // answer every prompt with it, is no guess at a code: nothing closes, whatever was
 // proven before it. It reads and counts for the source as any wrong answer.
