@@ -103,6 +103,9 @@ func parseYescrypt(s, rest string) (cryptHash, error) {
 		return cryptHash{}, errors.New("its yescrypt hash has parameters that are not supported, or is damaged")
 	}
 	n, r := strings.IndexByte(digits, f[0][1])+1, strings.IndexByte(digits, f[0][2])+1
+	if r > 32 { // which the library doesn't compute; libxcrypt makes 32 at most
+		return cryptHash{}, errors.New("its yescrypt hash has parameters that are not supported, or is damaged")
+	}
 	if n < 10 || n > 18 || r < 1 || r<<n > maxYescrypt {
 		return cryptHash{}, errors.New("its yescrypt hash needs more than 64 MiB of memory, or less than any that libxcrypt makes")
 	}

@@ -52,6 +52,7 @@ func TestCryptRefuses(t *testing.T) {
 		"$y$jFT$abcdefgh$UGYCVcUwcoG0k8SZZ.Uz3i0RYQNy1YmYj4I4poBPer2": "64 MiB",
 		"$y$j0T$abcdefgh$UGYCVcUwcoG0k8SZZ.Uz3i0RYQNy1YmYj4I4poBPer2": "less than",
 		"$y$k9T$abcdefgh$UGYCVcUwcoG0k8SZZ.Uz3i0RYQNy1YmYj4I4poBPer2": "not supported",
+		"$y$j9e$abcdefgh$UGYCVcUwcoG0k8SZZ.Uz3i0RYQNy1YmYj4I4poBPer2": "not supported",
 		"$y$j9T$a$UGYCVcUwcoG0k8SZZ.Uz3i0RYQNy1YmYj4I4poBPer2":        "damaged",
 		"$6$" + strings.Repeat("a", 300):                              "locked",
 	} {
@@ -85,6 +86,7 @@ func FuzzParseCrypt(f *testing.F) {
 	}
 	f.Add("$6$rounds=1000$$")
 	f.Add("$y$j.T$$")
+	f.Add("$y$j9e$abcdefgh$UGYCVcUwcoG0k8SZZ.Uz3i0RYQNy1YmYj4I4poBPer2")
 	f.Fuzz(func(t *testing.T, s string) {
 		c, err := parseCrypt(s)
 		if err != nil {
