@@ -123,6 +123,7 @@ func (r *row) remove(now time.Duration, x, n, cols int, bg Color) {
 		return
 	}
 	if x < len(r.cells) {
+		r.wiped = now
 		r.split(x)
 		r.split(x + n)
 		end := min(x+n, len(r.cells))
