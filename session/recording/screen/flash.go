@@ -93,18 +93,21 @@ func (f *flashes) group(key uint64, now time.Duration) flash {
 	return f.old[key]
 }
 
-// place returns what is known of a place.
-func (f *flashes) place(page, y, x int) *flashAt {
+// row returns what is known of the first n places of a row, at least.
+func (f *flashes) row(page, y, n int) []flashAt {
 	rows := f.places[page]
 	if y >= len(rows) {
 		rows = slices.Grow(rows, y+1-len(rows))[:y+1]
 		f.places[page] = rows
 	}
-	if row := rows[y]; x >= len(row) {
-		rows[y] = slices.Grow(row, x+1-len(row))[:x+1]
+	if row := rows[y]; n > len(row) {
+		rows[y] = slices.Grow(row, n-len(row))[:n]
 	}
-	return &rows[y][x]
+	return rows[y]
 }
+
+// place returns what is known of a place.
+func (f *flashes) place(page, y, x int) *flashAt { return &f.row(page, y, x+1)[x] }
 
 // marks collects the letters of a row that go before they have stood for long enough.
 func (t *Transcript) marks(s *seen, y int, all bool, gone time.Duration) {
@@ -307,17 +310,22 @@ func (t *Transcript) glance(now time.Duration) {
 		if !r.dirty || r.mute || r.wiped == 0 || now-r.wiped > again {
 			continue
 		}
-		stood := now - max(r.at, f.glanced)
+		stood, places := now-max(r.at, f.glanced), f.row(page, y, len(r.cells))
 		for x := range r.cells {
 			g := glyphAt(r, x)
-			if g == 0 || !readable(g) || r.seen != nil && r.seen.glyph(x) == g {
+			if g == 0 || r.seen != nil && r.seen.glyph(x) == g {
 				continue
 			}
-			at, letter := f.place(page, y, x), t.term.clusters.letter(g)
-			if at.letter != letter {
-				*at = flashAt{letter: letter}
+			at := &places[x]
+			if at.glyph != g {
+				if !readable(g) {
+					continue
+				}
+				if letter := t.term.clusters.letter(g); at.letter != letter {
+					*at = flashAt{letter: letter}
+				}
+				at.glyph = g
 			}
-			at.glyph = g
 			due = at.add(r.at, stood, now) || due
 		}
 	}
