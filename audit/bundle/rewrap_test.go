@@ -3,6 +3,7 @@
 package bundle
 
 import (
+	"encoding/hex"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -108,6 +109,12 @@ func TestRewrapped(t *testing.T) {
 			announce(s, old)
 			place(s, earlier)
 			done(s, old)
+		}, false},
+		"started again with it": {func(s *site) {
+			r, sealed := reseal(s)
+			info := testkit.Must(recording.Stat(s.Recordings, whole))(t)
+			s.append(audit.Event{Type: audit.SessionStarted, Session: whole, Recording: &audit.Recording{ID: whole, Key: r.To, Header: hex.EncodeToString(info.HeaderHash[:])}})
+			place(s, sealed)
 		}, false},
 		"said to be in its place, and never made": {func(s *site) {
 			r, sealed := reseal(s)

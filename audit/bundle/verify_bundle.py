@@ -210,10 +210,10 @@ def sealed_keys(session, header, known):
     """The digests that the recording's sealed key may have: that of its start, or of the
     last time that it was sealed to other auditors, which somebody signed who could open it.
     Until that one is in its place, it may have the one before, too."""
-    now, before = None, None
+    now, before, started = None, None, False
     for what, r, e in known:
         if what == "session.started":
-            now = r.get("key")
+            now, started = now if started else r.get("key"), True
         elif what == "recording.rewrap-done":
             if r["key"] != now:
                 raise Disproved(f"record {e['seq']} says that a key is in its place that isn't the last one")

@@ -143,9 +143,11 @@ func (g *gathering) of(id string) *known {
 func (g *gathering) recording(t audit.Type, r *audit.Recording) {
 	switch t {
 	case audit.SessionStarted:
-		g.of(r.ID).key = r.Key
+		k := g.of(r.ID)
+		if !k.started { // once: another key is a rewrap's, which is proven
+			k.key = r.Key
+		}
 		if h, err := hashOf(r.Header); err == nil {
-			k := g.of(r.ID)
 			k.started, k.start = true, g.starts
 			k.expect = append(k.expect, recording.Expect{Head: h})
 		}

@@ -161,6 +161,12 @@ func TestForgedRewraps(t *testing.T) {
 			s.rewrap(sealed)
 			testkit.Check(t, os.Remove(key(s)))
 		}, MissingKey, "is missing"},
+		"started again with it": {func(s *site) {
+			_, b := s.reseal(sealed)
+			info := testkit.Must(recording.Stat(s.spool(), sealed))(t)
+			s.segment(audit.Event{Type: audit.SessionStarted, Session: sealed, Recording: &audit.Recording{ID: sealed, Key: hexSum(b), Header: hex.EncodeToString(info.HeaderHash[:])}})
+			testkit.WriteFile(t, key(s), string(b))
+		}, OtherKey, "isn't the one that the audit log knows"},
 		"in an event of another kind": {func(s *site) {
 			_, b := s.reseal(sealed)
 			s.segment(audit.Event{Type: audit.RecordingAborted, Session: sealed, Recording: &audit.Recording{ID: sealed, Key: hexSum(b), Head: hex.EncodeToString(s.sealedEnd.Head[:]), Segments: s.sealedEnd.Segments}})
