@@ -53,10 +53,9 @@
 // is told as it looks to eyes that still see the other part. Line.Flashed has since when all
 // that did. Text that stood for less was nothing to read and is told only if it stays.
 //
-// A phrase of which no letter goes, but in which something comes between two words of it (where
-// no more than two blanks were, or in the whole of a wider gap), isn't what it was, and is
-// told as it stood. What fills a wider gap in part is a line that grows, as before a prompt
-// at the right.
+// A phrase of which no letter goes, but in which something comes between two words of it, so that
+// no gap of more than two blanks is left there, isn't what it was, and is told as it stood.
+// Where one is left, as before a prompt at the right, the line grows.
 //
 // A line is what it is, whatever rows it takes. When the width changes, its letters keep
 // since when they stand; rows of it that scroll off wait for the others, however the size

@@ -16,7 +16,7 @@ type placed struct {
 // filled looks for words of a line between which blanks were filled, so that they aren't the
 // words that they were, though none of their letters went: the line is told as it stood
 // then. Text that comes behind other text, or in a gap as between columns that stays one, is
-// that of a line that grows.
+// that of a line that grows, as at a prompt with something at its right.
 func (t *Transcript) filled(group []*seen) {
 	fills := false
 	for _, s := range group {
@@ -64,13 +64,17 @@ func (t *Transcript) filled(group []*seen) {
 // joins reports whether what was filled of the gap from one place of a line to another makes
 // other words of those beside it, that had stood for long enough.
 func joins(line []placed, from, to int) bool {
-	n, gone, since := 0, time.Duration(0), max(line[from-1].open(), line[to].open())
+	fills, blanks, most := false, 0, 0
+	gone, since := time.Duration(0), max(line[from-1].open(), line[to].open())
 	for _, c := range line[from:to] {
 		if since = max(since, c.open()); c.now != 0 {
-			n, gone = n+1, c.gone
+			fills, blanks, gone = true, 0, c.gone
+		} else {
+			blanks++
+			most = max(most, blanks)
 		}
 	}
-	if n == 0 || n < to-from && to-from > phrase || gone-since < settled {
+	if !fills || most > phrase || gone-since < settled {
 		return false
 	}
 	before, after := false, false
