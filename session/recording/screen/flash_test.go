@@ -219,7 +219,7 @@ func TestTranscriptOfAPhraseThatIsFilled(t *testing.T) {
 		{"then scrolled off", []piece{{0, "patient seven"}, {300, "\x1b[8Gx\x1b[4;1H\n"}}, []string{"0-patient seven", "300 patientxseven"}},
 		{"then the end", []piece{{0, "patient seven"}, {300, "\x1b[8Gx"}}, []string{"0-patient seven", "300 patientxseven"}},
 		{"in a wide gap", []piece{{0, "patient      seven"}, {300, "\x1b[8Gxxxxxx"}, {360, "\r\x1b[K"}}, []string{"0-patient      seven"}},
-		{"in most of a gap", []piece{{0, "patient     dies"}, {300, "\x1b[9Gnot"}, {360, "\r\x1b[K"}}, []string{"0-patient     dies"}},
+		{"in most of a gap", []piece{{0, "patient     dies"}, {300, "\x1b[9Gnot"}, {900, "\r\x1b[K"}}, []string{"0-patient     dies", "300-patient not dies"}},
 		{"one of two blanks", []piece{{0, "patient  seven"}, {300, "\x1b[8G-"}, {360, "\r\x1b[K"}}, []string{"0-patient  seven"}},
 		{"where the line is wrapped", []piece{{0, strings.Repeat("-", 12) + "patient seven"}, {300, "\x1b[1;20Hx"}, {360, "\x1b[H\x1b[J"}}, []string{"0-" + strings.Repeat("-", 12) + "patient seven"}},
 		{"that stood too short", []piece{{0, "patient seven"}, {60, "\x1b[8Gx"}, {500, ""}}, []string{"60 patientxseven"}},
