@@ -43,6 +43,7 @@
 // root proves those. So what the file has of sealed segments is held against them by Verify,
 // and looked through after each start, which mends what it can. VerifyOptions.Since has it
 // go on from a checkpoint as a start does. Whoever reads events is told which aren't there, and goes on behind them (Told).
+// Search passes over what an Index knows not to be asked for; package index has one, of the reader's own.
 //
 // # What lies on disk
 //

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"math"
 	"os"
 	"strings"
-	"time"
 
 	"entry/audit/segment"
 )
@@ -180,83 +178,25 @@ func (r *eventReader) each(yield func(Event, error) bool) bool {
 	}
 }
 
-// followEvery is how often Tail looks for new events: soon enough for a person
-// who watches, too seldom to be seen in a profile.
-const followEvery = 250 * time.Millisecond
-
-// Tail yields the last n events of the log in dir and then, with follow, each
-// new one until ctx ends, which ends the sequence without an error. Errors are
-// as Read's; a log that becomes shorter while it is followed is one that ends
-// it. It reads no segment that it doesn't need.
-func Tail(ctx context.Context, dir string, n int, follow bool) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			yield(Event{}, fmt.Errorf("open audit log: %w", err))
-			return
-		}
-		defer root.Close()
-		r, err := openLast(dir, uint64(max(n, 0)))
-		if err != nil {
-			yield(Event{}, err)
-			return
-		}
-		defer r.Close()
-		tick := time.NewTicker(followEvery)
-		defer tick.Stop()
-		for r.each(yield) && follow {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			size := covered(root) // before the events, as in openEvents
-			if err := r.Follow(); err != nil {
-				yield(Event{}, err)
-				return
-			}
-			r.grown(size)
-		}
-	}
-}
-
-// grown goes on in a log that has size signed records now. While it hasn't more than
-// before, what stands behind the last of them is none, whatever number it states.
-func (r *eventReader) grown(size uint64) {
-	if size > r.size {
-		r.size, r.last = size, false
-	}
-}
-
-// openLast opens the log in dir to be read from the last n records on.
-func openLast(dir string, n uint64) (*eventReader, error) {
-	r, err := openEvents(dir, 1)
-	if err != nil {
-		return nil, err
-	}
-	size := r.size
-	if size == math.MaxUint64 { // nobody says how many there are
-		err = r.Pass(size)
-		size = r.N()
-	}
-	r.Close()
-	if err != nil {
-		return nil, err
-	}
-	before := size - min(n, size)
-	if r, err = openEvents(dir, before+1); err != nil {
-		return nil, err
-	}
-	if err := r.pass(before); err != nil {
-		r.Close()
-		return nil, err
-	}
-	return r, nil
-}
-
 // pass goes on behind record n, which may be the last one.
 func (r *eventReader) pass(n uint64) error {
 	err := r.Pass(n)
 	r.last = n > 0 && r.N() >= r.size
 	return err
+}
+
+// Origin is the name of the log in dir, as its checkpoint says it; "" where nothing does.
+// It proves nothing: that is Verify's.
+func Origin(dir string) string {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return ""
+	}
+	defer root.Close()
+	text, err := readSmall(root, checkpointName, maxCheckpoint)
+	if err != nil {
+		return ""
+	}
+	origin, _, _ := strings.Cut(string(text), "\n")
+	return origin
 }

@@ -165,7 +165,7 @@ func TestSearch(t *testing.T) {
 		"none":        {Query{User: "alice", Type: "recording"}, "[]"},
 	} {
 		got := []uint64{}
-		for e, err := range Search(p.dir, c.q) {
+		for e, err := range Search(p.dir, c.q, nil) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"cmp"
-	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ type Query struct {
 	UserHash string       // with User: what the log has of that name where no account had it; "" leaves it out
 	Target   string       // full name, or the part before the dot
 	Session  string       // ULID of a session, of its recording, or of a client connection; upper or lower case
+	IDStart  string       // the beginning of the ULID of a session or a client connection
 	Digest   string       // what the log has of what was searched for in recordings
 	Ref      string       // reference ID, upper or lower case
 	Type     string       // a type, or the part before the dot: "login"
@@ -30,6 +30,7 @@ func (q Query) Matches(e Event) bool {
 	return (q.User == "" || q.User == e.User || q.User == e.UserHash || q.UserHash != "" && q.UserHash == e.UserHash) &&
 		(q.Target == "" || OnTarget(e.Target, q.Target)) &&
 		(q.Session == "" || q.matchesSession(e)) &&
+		(q.IDStart == "" || strings.HasPrefix(e.Session, q.IDStart) || strings.HasPrefix(e.Conn, q.IDStart)) &&
 		(q.Digest == "" || q.Digest == e.Digest) &&
 		(q.Ref == "" || strings.EqualFold(q.Ref, e.Ref)) &&
 		(q.Type == "" || hasWord(string(e.Type), q.Type)) &&
@@ -59,18 +60,6 @@ func OnTarget(full, asked string) bool { return hasWord(full, asked) }
 func From(source string, network netip.Prefix) bool {
 	at, err := netip.ParseAddrPort(source)
 	return err == nil && network.Contains(at.Addr().Unmap().WithZone(""))
-}
-
-// Search yields the events of the log in dir that q selects, in order. Errors
-// are as ReadAfter's.
-func Search(dir string, q Query) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		for e, err := range ReadAfter(dir, q.After) {
-			if (err != nil || q.Matches(e)) && !yield(e, err) {
-				return
-			}
-		}
-	}
 }
 
 // ParseSource parses an address or a network in CIDR form.

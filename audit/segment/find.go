@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 )
 
@@ -63,4 +64,18 @@ func Stray(dir string, opening Opening) (names []string, err error) {
 		}
 	}
 	return names, nil
+}
+
+// Size is how many bytes the files of the log in dir have that can be looked at.
+func Size(dir string) (size int64) {
+	list, err := sealed(dir)
+	if err != nil && !isArchive(err) {
+		return 0
+	}
+	for _, f := range append(list, file{path: Current}) {
+		if info, err := os.Stat(filepath.Join(dir, f.path)); err == nil {
+			size += info.Size()
+		}
+	}
+	return size
 }

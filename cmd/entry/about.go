@@ -73,11 +73,18 @@ func unknownName(kind, name string, known map[string]bool) error {
 
 // namesHere are all names of people, labs and targets that are known here.
 func namesHere(cmd *cobra.Command, list []recording.Info) (evidence.Names, error) {
-	dir, err := logHere(cmd)
+	logs, err := logsHere(cmd)
 	if err != nil {
 		return evidence.Names{}, err
 	}
-	names, err := evidence.ReadNames(dir)
+	names, err := evidence.ReadNames(logs[0].dir)
+	for _, l := range logs[1:] {
+		more, moreErr := evidence.ReadNames(l.dir)
+		err = cmp.Or(err, moreErr) // then every name passes
+		maps.Copy(names.Users, more.Users)
+		maps.Copy(names.Labs, more.Labs)
+		maps.Copy(names.Targets, more.Targets)
+	}
 	if err != nil {
 		return names, err
 	}
@@ -104,11 +111,11 @@ func namesHere(cmd *cobra.Command, list []recording.Info) (evidence.Names, error
 	return names, nil
 }
 
-// logHere is the log's directory, of verbs that take --log and of those that don't.
-func logHere(cmd *cobra.Command) (string, error) {
+// logsHere are the logs, of verbs that take --log and of those that don't.
+func logsHere(cmd *cobra.Command) ([]oneLog, error) {
 	if cmd.Flags().Lookup("log") != nil {
-		return auditLogDir(cmd)
+		return auditLogs(cmd)
 	}
 	dir, _, _, err := auditDirs(cmd)
-	return dir, err
+	return []oneLog{{dir: dir}}, err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,14 +40,14 @@ of its own.`,
 			if err != nil {
 				return err
 			}
-			dir, err := auditLogDir(cmd)
+			logs, err := auditLogs(cmd)
 			if err != nil {
 				return err
 			}
 			if err := about.check(cmd, nil); err != nil {
 				return err
 			}
-			return printCoverage(cmd, dir, from, func(c evidence.Channel) bool { return about.about(c.User, c.Lab, c.Target) })
+			return printCoverage(cmd, logs, from, func(c evidence.Channel) bool { return about.about(c.User, c.Lab, c.Target) })
 		},
 	}
 	about.flags(cmd)
@@ -62,7 +63,13 @@ type covered struct {
 	down, up int64
 }
 
-func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evidence.Channel) bool) error {
+// loggedChannel is a channel, of one of several logs.
+type loggedChannel struct {
+	Log string `json:"log,omitempty"`
+	evidence.Channel
+}
+
+func printCoverage(cmd *cobra.Command, logs []oneLog, from time.Time, want func(evidence.Channel) bool) error {
 	lines, err := jsonLines(cmd)
 	if err != nil {
 		return err
@@ -79,21 +86,25 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 	var partial []string
 	var masked recording.Missing
 	masking, damaged, lost := 0, 0, 0
-	for c, err := range evidence.Coverage(dir, from) {
-		if tellAbsent(cmd, err) {
+	told := map[oneLog]bool{}
+	channels := func(l oneLog) iter.Seq2[evidence.Channel, error] { return evidence.Coverage(l.dir, from) }
+	for x := range merged(logs, channels, func(c evidence.Channel) time.Time { return c.Closed }) {
+		if tellAbsent(cmd, x.log.failed(x.err)) {
 			continue
 		}
-		if err != nil {
-			if damaged++; damaged == 1 {
-				_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error()))
+		if x.err != nil {
+			if damaged++; !told[x.log] {
+				x.log.say(cmd.ErrOrStderr(), "%s", plain.Line(x.err.Error()))
 			}
+			told[x.log] = true
 			continue
 		}
+		c := x.what
 		if !want(c) {
 			continue
 		}
 		if lines != nil {
-			if err := lines.Encode(c); err != nil {
+			if err := lines.Encode(loggedChannel{x.log.name, c}); err != nil {
 				return err
 			}
 		}
@@ -109,7 +120,11 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 		sum.sessions[c.Session] = true
 		sum.down, sum.up = sum.down+c.Down, sum.up+c.Up
 		if c.Coverage == recording.Partial {
-			partial = append(partial, partialLine(c, kept[c.Session]))
+			line := partialLine(c, kept[c.Session])
+			if x.log.name != "" {
+				line += ", log " + plain.Word(x.log.name)
+			}
+			partial = append(partial, line)
 		} else if len(c.Missing) > 0 {
 			masking++
 			for _, m := range c.Missing {
@@ -118,10 +133,10 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 		}
 	}
 	if damaged > 0 {
-		return hinted(failf(exitFailure, "%s of the log can't be read, so this isn't all", plain.Count(damaged, "part")), "entry audit verify names them")
+		err = hinted(failf(exitFailure, "%s of the log can't be read, so this isn't all", plain.Count(damaged, "part")), "entry audit verify names them")
 	}
-	if lines != nil {
-		return nil
+	if lines != nil || damaged > 0 && len(logs) == 1 {
+		return err
 	}
 	w := plain.NewTable(cmd.OutOrStdout())
 	w.Row("COVERAGE", "CHANNELS", "SESSIONS", "DOWN", "UP")
@@ -162,7 +177,7 @@ func printCoverage(cmd *cobra.Command, dir string, from time.Time, want func(evi
 			return err
 		}
 	}
-	return nil
+	return err
 }
 
 // partialLine names a channel of which something is missing. The recording of its

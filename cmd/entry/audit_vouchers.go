@@ -29,23 +29,21 @@ func (v *vouchers) flags(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&v.need, "need", 0, "`NUMBER` of witnesses that have to vouch for the log; all without it")
 }
 
-// split tells keys from the directory, which it returns.
-func (v *vouchers) split() (dir string, err error) {
+// split tells keys from directories, which it returns.
+func (v *vouchers) split() (dirs []string, err error) {
 	var texts []string
 	for _, g := range v.given {
 		switch {
 		case strings.Count(g, "+") >= 2 && !exists(g):
 			texts = append(texts, g)
-		case dir != "":
-			return "", failf(exitUsage, "--witness: %s and %s: only one directory of witnessed checkpoints can be compared", dir, g)
 		default:
-			dir = g
+			dirs = append(dirs, g)
 		}
 	}
 	if v.keys, err = witness.ParseKeys(texts); err != nil {
-		return "", failf(exitUsage, "--witness: %w", err)
+		return nil, failf(exitUsage, "--witness: %w", err)
 	}
-	return dir, v.count()
+	return dirs, v.count()
 }
 
 func (v *vouchers) count() error {

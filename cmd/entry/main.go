@@ -32,10 +32,7 @@ func run(args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(os.Stderr, "entry: %v\n", err)
-	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(os.Stderr, "hint: %s\n", hint)
-	}
+	tellError(os.Stderr, err)
 	return exitCode(err)
 }
 

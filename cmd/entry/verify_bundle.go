@@ -72,9 +72,9 @@ func readTrust(t *bundle.Trust) error {
 		}
 	}
 	v := vouchers{given: t.Witnesses, need: t.Need}
-	dir, err := v.split()
-	if err == nil && dir != "" {
-		err = failf(exitUsage, "--witness %.80q isn't a witness's public key", dir)
+	dirs, err := v.split()
+	if err == nil && len(dirs) > 0 {
+		err = failf(exitUsage, "--witness %.80q isn't a witness's public key", dirs[0])
 	}
 	if err == nil && t.Need > 0 && len(t.Witnesses) == 0 {
 		err = failf(exitUsage, "--need %d: no witness is given by --witness KEY", t.Need)
@@ -156,7 +156,7 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 	}
 	var line []byte
 	for _, e := range rep.Events {
-		if _, err := out.Write(append(appendListing(line[:0], e), '\n')); err != nil {
+		if _, err := out.Write(append(appendListing(line[:0], "", e), '\n')); err != nil {
 			return err
 		}
 	}
