@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"time"
@@ -36,8 +37,18 @@ const wait = 5 * time.Second
 // openDatabase opens the one at path. One that is of another version, or none, is made anew;
 // damaged tells the latter.
 func openDatabase(path string, s sealer) (d *database, damaged bool, err error) {
-	if d, err = tryDatabase(path, s); err == nil || busy(err) {
-		return d, false, err
+	// Of two who switch a new file to its write-ahead log SQLite refuses one at once,
+	// whatever it was told to wait (https://sqlite.org/c3ref/busy_handler.html).
+	for giveUp := time.Now().Add(wait); ; time.Sleep(rand.N(20 * time.Millisecond)) {
+		if d, err = tryDatabase(path, s); err == nil {
+			return d, false, nil
+		}
+		if !busy(err) {
+			break
+		}
+		if time.Now().After(giveUp) {
+			return nil, false, err
+		}
 	}
 	damaged = !errors.Is(err, errVersion)
 	removeDatabase(path)

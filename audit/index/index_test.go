@@ -393,7 +393,9 @@ func (p *place) part(path string) segment.Part {
 
 // What was changed a moment ago may be changed again without a trace: it is read.
 func TestFreshFile(t *testing.T) {
+	began := time.Now()
 	p := newPlace(t, 3)
+	p.now = func() time.Time { return began.Add(settled - time.Nanosecond) }
 	x := p.index()
 	p.warm(x)
 	if state := x.stateOf(p.part(p.sealed()[0])); state != "" {
