@@ -112,7 +112,8 @@ func (c *channel) titled(s *scan, l *screen.Line, at time.Duration) {
 // complete, and for long.
 func (c *channel) line(s *scan, l screen.Line) {
 	if l.Title {
-		c.titled(s, &l, l.At)
+		title := l // so that lines, of which there are many more, stay on the stack
+		c.titled(s, &title, l.At)
 		return
 	}
 	if at := s.q.Since.Sub(s.info.Start); !s.q.Since.IsZero() && l.At < at && l.Gone <= at {
