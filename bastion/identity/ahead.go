@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"entry/bastion/identity/secret"
 	"entry/session/group"
 )
 
@@ -13,13 +14,23 @@ import (
 // then gets the prompt at once and has one hash computed, whoever they are:
 // accounts with codes by SMS, accounts with an authenticator, and names that
 // nobody has. Only the first can have anything sent.
+//
+// From a network that nobody has logged in from, its hash goes behind all others, or else
+// strangers would have those who may be owners wait for theirs. What has no turn is
+// crowded out.
 type ahead struct {
 	group  *group.Group // of the dialogue; when it is over, the rest is set
-	judged bool         // first counts, and is not asked again
+	verify func(ctx context.Context, stored, passphrase string) (bool, error)
+	judged bool // first counts, and is not asked again
 	first  verdict
 	member membership
 	err    error
 }
+
+// errCrowded: a stranger's passphrase had no turn ahead of the code. The dialogue goes on
+// as where no code can go by SMS, whoever's name it is: nothing is sent, and a right code
+// of an authenticator has the passphrase judged before what strangers type.
+var errCrowded = errors.New("identity: no turn for a stranger's passphrase")
 
 // errPanicked stands for a panic of which Options.Panicked has the rest.
 var errPanicked = fmt.Errorf("%w: a goroutine panicked", ErrUnavailable)
@@ -39,7 +50,16 @@ func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase stri
 	if ok, err := d.charge(ctx); err != nil || !ok {
 		return nil, err
 	}
-	h := &ahead{group: group.New(ctx, d.a.panicked)}
+	h := &ahead{group: group.New(ctx, d.a.panicked), verify: d.a.hasher.Verify}
+	if !d.at.Familiar {
+		h.verify = func(ctx context.Context, stored, passphrase string) (bool, error) {
+			right, err := d.a.hasher.VerifyAhead(ctx, stored, passphrase)
+			if errors.Is(err, secret.ErrBusy) {
+				err = errCrowded
+			}
+			return right, err
+		}
+	}
 	e := d.event("", "")
 	key, place := d.keyStands(acct), d.textsOf()
 	h.group.Go("first factor ahead of the code", func() {
@@ -57,9 +77,9 @@ func (h *ahead) judge(ctx context.Context, a *core, acct Account, passphrase str
 	}
 	isTemporary := acct.temporaryFor(passphrase)
 	if acct.Realm == "" && acct.Passphrase != "" && !isTemporary {
-		h.judged, h.first = true, verdict{reason: reasonWrongPassphrase}
-		right, err := a.hasher.Verify(ctx, acct.Passphrase, passphrase)
-		if h.err = err; right && err == nil {
+		h.first = verdict{reason: reasonWrongPassphrase}
+		right, err := h.verify(ctx, acct.Passphrase, passphrase)
+		if h.judged, h.err = err == nil, err; right && err == nil {
 			h.first = verdict{}
 		}
 		return right && err == nil
@@ -67,7 +87,7 @@ func (h *ahead) judge(ctx context.Context, a *core, acct Account, passphrase str
 	hashed, hashing := make(chan struct{}), errPanicked
 	h.group.Go("hash of nobody's passphrase", func() {
 		defer close(hashed)
-		_, hashing = a.hasher.Verify(ctx, a.dummy.Passphrase, passphrase)
+		_, hashing = h.verify(ctx, a.dummy.Passphrase, passphrase)
 	})
 	if acct.Realm != "" && acct.Temporary == nil && a.bySMS(acct) {
 		h.judged = true

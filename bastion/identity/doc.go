@@ -116,7 +116,9 @@
 // again behind a key, and for commands inside connections, see smsPerHour). Prompts never
 // tell. Where a gateway is configured, every dialogue therefore counts as a try
 // and costs one hash as soon as its passphrase is answered, whoever the name
-// belongs to; sending goes on beside it. Why no code came is said only to who
+// belongs to; sending goes on beside it. From a network that nobody has logged in from,
+// that hash goes behind all others; where it has no turn in time nothing is sent, and the
+// dialogue goes on as without a gateway. Why no code came is said only to who
 // gave a right passphrase. A realm's directory has to be asked before a code by
 // SMS, so a stranger can have wrong binds counted there, within the limits that
 // count here; and while it is down, its accounts with codes by SMS are told so

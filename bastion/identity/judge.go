@@ -40,7 +40,12 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 	if err != nil {
 		return verdict{}, err
 	}
-	if err := d.ahead.wait(); err != nil {
+	switch err := d.ahead.wait(); {
+	case errors.Is(err, errCrowded):
+		if !d.ahead.judged { // else by a directory, which isn't asked again
+			d.ahead = nil
+		}
+	case err != nil:
 		return verdict{}, err
 	}
 	now := d.a.now()

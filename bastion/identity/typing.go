@@ -99,7 +99,10 @@ func (d *dialogue) typeCode(ctx context.Context, acct Account, typed string) (st
 func (d *dialogue) goBack(ctx context.Context, acct Account, typed string) error {
 	// The words are of use to newcomers and told to everybody.
 	say := "No code was typed. Without an authenticator only a temporary passphrase works here; if yours does not, ask " + d.a.contact + "."
-	if err := d.ahead.wait(); err == nil {
+	switch err := d.ahead.wait(); {
+	case errors.Is(err, errCrowded):
+		say = "No code was typed, and " + d.a.issuer + " is too busy with other logins to send one by SMS: try again in a minute."
+	case err == nil:
 		if problem := d.textProblem(acct, typed); problem != "" {
 			say = problem // an empty answer is how people give up waiting
 		}

@@ -77,13 +77,13 @@ func NewHasher(o HasherOptions) *Hasher {
 
 // inTurn runs f when it has its turn at hashing, or returns why it got none. A
 // panic in f gives the turn back.
-func (h *Hasher) inTurn(ctx context.Context, later bool, f func()) error {
+func (h *Hasher) inTurn(ctx context.Context, kind turn, f func()) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.wait, ErrBusy)
 	defer cancel()
-	if err := h.queue.take(ctx, later); err != nil {
+	if err := h.queue.take(ctx, kind); err != nil {
 		return err
 	}
-	defer h.queue.give(later)
+	defer h.queue.give(kind)
 	if h.onTurn != nil {
 		h.onTurn()
 	}
@@ -91,9 +91,9 @@ func (h *Hasher) inTurn(ctx context.Context, later bool, f func()) error {
 	return nil
 }
 
-func (h *Hasher) key(ctx context.Context, later bool, passphrase string, salt []byte, p Costs) ([]byte, error) {
+func (h *Hasher) key(ctx context.Context, kind turn, passphrase string, salt []byte, p Costs) ([]byte, error) {
 	var sum []byte
-	err := h.inTurn(ctx, later, func() {
+	err := h.inTurn(ctx, kind, func() {
 		sum = argon2.IDKey([]byte(passphrase), salt, p.Passes, p.Memory, p.Threads, hashSize)
 	})
 	return sum, err
@@ -104,7 +104,7 @@ func (h *Hasher) key(ctx context.Context, later bool, passphrase string, salt []
 func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt) // never fails: crypto/rand ends the process instead
-	sum, err := h.key(ctx, false, prepared(passphrase), salt, h.costs)
+	sum, err := h.key(ctx, first, prepared(passphrase), salt, h.costs)
 	if err != nil {
 		return "", fmt.Errorf("hash passphrase: %w", err)
 	}
@@ -117,20 +117,26 @@ func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
 // cost. Its errors are ErrBusy, the cause of ctx, and one for a stored hash that
 // is damaged.
 func (h *Hasher) Verify(ctx context.Context, stored, passphrase string) (bool, error) {
-	return h.verify(ctx, false, stored, passphrase)
+	return h.verify(ctx, first, stored, passphrase)
 }
 
-// VerifyLater is Verify where nobody waits for the answer: it goes behind every
-// Verify and Hash, one at a time, and returns ErrBusy at once where 64 wait already.
+// VerifyAhead is Verify for who has shown nothing yet: it goes behind every Verify and
+// Hash, and returns ErrBusy at once where 64 wait already. It and VerifyLater have one
+// turn at a time, together.
+func (h *Hasher) VerifyAhead(ctx context.Context, stored, passphrase string) (bool, error) {
+	return h.verify(ctx, ahead, stored, passphrase)
+}
+
+// VerifyLater is VerifyAhead where nobody waits for the answer, behind that, too.
 func (h *Hasher) VerifyLater(ctx context.Context, stored, passphrase string) (bool, error) {
-	return h.verify(ctx, true, stored, passphrase)
+	return h.verify(ctx, later, stored, passphrase)
 }
 
-func (h *Hasher) verify(ctx context.Context, later bool, stored, passphrase string) (bool, error) {
+func (h *Hasher) verify(ctx context.Context, kind turn, stored, passphrase string) (bool, error) {
 	if Imported(stored) {
-		right, err := h.verifyCrypt(ctx, later, stored, prepared(passphrase))
+		right, err := h.verifyCrypt(ctx, kind, stored, prepared(passphrase))
 		if raw := passphrase; err == nil && !right && prepared(raw) != raw {
-			return h.verifyCrypt(ctx, later, stored, raw)
+			return h.verifyCrypt(ctx, kind, stored, raw)
 		}
 		return right, err
 	}
@@ -142,7 +148,7 @@ func (h *Hasher) verify(ctx context.Context, later bool, stored, passphrase stri
 	if long {
 		passphrase = ""
 	}
-	got, err := h.key(ctx, later, prepared(passphrase), salt, p)
+	got, err := h.key(ctx, kind, prepared(passphrase), salt, p)
 	if err != nil {
 		return false, fmt.Errorf("check passphrase: %w", err)
 	}

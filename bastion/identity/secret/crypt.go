@@ -121,7 +121,7 @@ func parseYescrypt(s, rest string) (cryptHash, error) {
 var errCrypt = errors.New("not a crypt(3) hash that entry imports")
 
 // verifyCrypt is verify for a hash that was imported, under the same queue.
-func (h *Hasher) verifyCrypt(ctx context.Context, later bool, stored, passphrase string) (bool, error) {
+func (h *Hasher) verifyCrypt(ctx context.Context, kind turn, stored, passphrase string) (bool, error) {
 	c, err := parseCrypt(stored)
 	if err != nil {
 		return false, errCrypt
@@ -132,7 +132,7 @@ func (h *Hasher) verifyCrypt(ctx context.Context, later bool, stored, passphrase
 	}
 	var got string
 	var computing error
-	if err := h.inTurn(ctx, later, func() { got, computing = c.compute(passphrase) }); err != nil {
+	if err := h.inTurn(ctx, kind, func() { got, computing = c.compute(passphrase) }); err != nil {
 		return false, fmt.Errorf("check passphrase: %w", err)
 	}
 	if computing != nil {

@@ -8,9 +8,9 @@
 //     the same work whether it is found or not. Who has to be told nothing by the
 //     time an answer takes is the caller's to arrange (Hasher.Dummy).
 //   - At most two passphrases are hashed at a time, 64 MiB each; whoever waits
-//     longer than 5 s for a turn gets ErrBusy. What nobody waits for goes last, one
-//     at a time, 64 in the queue. A stored hash can't order more work
-//     than a new one costs.
+//     longer than 5 s for a turn gets ErrBusy. Behind them goes who has shown nothing
+//     yet, and last what nobody waits for; these have one turn at a time, together, and
+//     64 each in the queue. A stored hash can't order more work than a new one costs.
 //   - Codes are SHA-1, six digits, 30 s: what every authenticator app assumes. A code
 //     counts up to one step early or late; up to ten are recognised and named. Which
 //     steps are spent is the caller's to keep: nothing here remembers anything.

@@ -6,37 +6,43 @@ import (
 	"sync"
 )
 
-// maxLater is how many hashes may wait that nobody waits for: some seconds of
-// them, one at a time.
-const maxLater = 64
+// maxBehind is how many hashes may wait of each kind that goes behind others: some
+// seconds of them, one at a time.
+const maxBehind = 64
 
-// queue hands out turns at hashing. Whoever has somebody waiting for an answer goes
-// first, in the order of coming; what nobody waits for has one turn at a time, so
-// that it can't fill them all, and only when nobody else wants it.
+// turn is how soon a hash is computed.
+type turn uint8
+
+const (
+	first turn = iota // in the order of coming
+	ahead             // behind those: its answer is waited for, by who has shown nothing
+	later             // behind both: nobody waits for its answer
+	turns
+)
+
+// queue hands out turns at hashing. What goes behind others has one turn at a time, all
+// kinds together, so that the rest is free for who goes first, at once.
 type queue struct {
-	mu           sync.Mutex // guards all below
-	free         int
-	now, later   []chan struct{}
-	laterRunning bool
+	mu      sync.Mutex // guards all below
+	free    int
+	waiting [turns][]chan struct{}
+	behind  bool // one that isn't first has its turn
 }
 
 // take returns nil once the caller has a turn, which it gives back with give, or the
-// cause of ctx; for later also ErrBusy at once, where too many wait already.
-func (q *queue) take(ctx context.Context, later bool) error {
+// cause of ctx; behind others also ErrBusy at once, where too many wait already.
+func (q *queue) take(ctx context.Context, kind turn) error {
 	granted := make(chan struct{})
 	q.mu.Lock()
 	switch {
 	case ctx.Err() != nil:
 		q.mu.Unlock()
 		return context.Cause(ctx)
-	case later && len(q.later) >= maxLater:
+	case kind != first && len(q.waiting[kind]) >= maxBehind:
 		q.mu.Unlock()
 		return ErrBusy
-	case later:
-		q.later = append(q.later, granted)
-	default:
-		q.now = append(q.now, granted)
 	}
+	q.waiting[kind] = append(q.waiting[kind], granted)
 	q.grant()
 	q.mu.Unlock()
 	select {
@@ -46,36 +52,33 @@ func (q *queue) take(ctx context.Context, later bool) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	mine := func(c chan struct{}) bool { return c == granted }
-	waiting := len(q.now) + len(q.later)
-	q.now, q.later = slices.DeleteFunc(q.now, mine), slices.DeleteFunc(q.later, mine)
-	if len(q.now)+len(q.later) == waiting {
+	i := slices.Index(q.waiting[kind], granted)
+	if i < 0 {
 		return nil // the turn came at the same moment
 	}
+	q.waiting[kind] = slices.Delete(q.waiting[kind], i, i+1)
 	return context.Cause(ctx)
 }
 
 // give gives a turn back.
-func (q *queue) give(later bool) {
+func (q *queue) give(kind turn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.free++
-	if later {
-		q.laterRunning = false
+	if kind != first {
+		q.behind = false
 	}
 	q.grant()
 }
 
 // grant hands out what is free. The caller holds mu.
 func (q *queue) grant() {
-	for ; q.free > 0 && len(q.now) > 0; q.free-- {
-		close(q.now[0])
-		q.now = q.now[1:]
-	}
-	if q.free > 0 && len(q.later) > 0 && !q.laterRunning {
-		q.free--
-		q.laterRunning = true
-		close(q.later[0])
-		q.later = q.later[1:]
+	for kind := range turns {
+		for q.free > 0 && len(q.waiting[kind]) > 0 && (kind == first || !q.behind) {
+			q.free--
+			q.behind = q.behind || kind != first
+			close(q.waiting[kind][0])
+			q.waiting[kind] = q.waiting[kind][1:]
+		}
 	}
 }

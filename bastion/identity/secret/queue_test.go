@@ -2,66 +2,81 @@ package secret
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 )
 
-// TestLaterGoesLast: what nobody waits for never has more than one turn, and none
-// while somebody waits.
-func TestLaterGoesLast(t *testing.T) {
+// TestTurns: who goes behind others never has more than one turn, so that the other one
+// is free at once for who goes first; among them who is waited for comes before what
+// nobody waits for.
+func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{free: AtOnce}
 		var order []string
-		start := func(name string, later bool) (end func()) {
+		start := func(name string, kind turn) (end func()) {
 			over := make(chan struct{})
 			go func() {
-				if err := q.take(t.Context(), later); err != nil {
+				if err := q.take(t.Context(), kind); err != nil {
 					t.Error(err)
 				}
 				order = append(order, name)
 				<-over
-				q.give(later)
+				q.give(kind)
 			}()
 			synctest.Wait()
 			return func() { close(over); synctest.Wait() }
 		}
 		want := func(names ...string) {
 			t.Helper()
-			if len(order) != len(names) || len(names) > 0 && order[len(order)-1] != names[len(names)-1] {
+			if !slices.Equal(order, names) {
 				t.Errorf("%q, want %q", order, names)
 			}
+			order = nil
 		}
-		firstLater := start("later 1", true)
-		secondLater := start("later 2", true)
+		later1 := start("later 1", later)
+		later2 := start("later 2", later)
+		ahead1 := start("ahead 1", ahead)
+		ahead2 := start("ahead 2", ahead)
 		want("later 1")
-		one := start("now 1", false)
-		two := start("now 2", false)
-		want("later 1", "now 1")
-		firstLater()
-		want("later 1", "now 1", "now 2")
+		one := start("first 1", first)
+		two := start("first 2", first)
+		want("first 1")
+		later1()
+		want("first 2")
 		one()
-		want("later 1", "now 1", "now 2", "later 2")
+		want("ahead 1")
 		two()
-		secondLater()
-		if q.free != AtOnce || q.laterRunning || len(q.now)+len(q.later) != 0 {
+		want()
+		three := start("first 3", first)
+		want("first 3")
+		ahead1()
+		want("ahead 2")
+		ahead2()
+		want("later 2")
+		three()
+		later2()
+		if q.free != AtOnce || q.behind || len(slices.Concat(q.waiting[:]...)) != 0 {
 			t.Errorf("%+v", q)
 		}
 	})
 }
 
-func TestLaterIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := &queue{}
-		for range maxLater {
-			go func() {
-				if err := q.take(t.Context(), true); err == nil {
-					t.Error("a turn from nowhere")
-				}
-			}()
-		}
-		synctest.Wait()
-		if err := q.take(t.Context(), true); !errors.Is(err, ErrBusy) {
-			t.Errorf("%v", err)
-		}
-	})
+func TestWhoGoesBehindIsBounded(t *testing.T) {
+	for _, kind := range []turn{ahead, later} {
+		synctest.Test(t, func(t *testing.T) {
+			q := &queue{}
+			for range maxBehind {
+				go func() {
+					if err := q.take(t.Context(), kind); err == nil {
+						t.Error("a turn from nowhere")
+					}
+				}()
+			}
+			synctest.Wait()
+			if err := q.take(t.Context(), kind); !errors.Is(err, ErrBusy) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
 }
