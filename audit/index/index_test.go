@@ -63,6 +63,7 @@ type place struct {
 	clock  *testkit.Clock
 	now    func() time.Time // of the index
 	most   uint64           // records of a chunk
+	odd    bool             // no server would go on with the log
 }
 
 // newPlace writes a log of some segments.
@@ -131,9 +132,10 @@ func (p *place) query() (q audit.Query) {
 		case 6:
 			q.Type = pick(r, []string{"login", "login.failed", "session", "recording", "recording.tick", "log", "user"})
 		case 7:
-			q.Since = p.clock.Peek().Add(-time.Duration(r.IntN(200)) * time.Hour / 10)
+			unit := pick(r, []time.Duration{time.Second, 6 * time.Minute}) // within a chunk, and beyond
+			q.Since = p.clock.Peek().Add(-time.Duration(r.IntN(200)) * unit)
 			if r.IntN(2) == 0 {
-				q.Until = q.Since.Add(time.Duration(r.IntN(40)) * time.Hour)
+				q.Until = q.Since.Add(time.Duration(r.IntN(40)) * unit)
 			}
 		case 8:
 			q.After = uint64(r.IntN(160))
@@ -208,9 +210,8 @@ func compress(t testing.TB, path string, zst bool) {
 // disturb does to the log's files what tools, operators and vandals do.
 func (p *place) disturb() string {
 	t, r := p.t, p.r
-	files := p.sealed()
 	var plain []string
-	for _, f := range files {
+	for _, f := range p.sealed() {
 		if strings.HasSuffix(f, ".jsonl") {
 			plain = append(plain, f)
 		}
@@ -254,13 +255,13 @@ func (p *place) disturb() string {
 		testkit.Check(t, os.Chtimes(f+".new", time.Time{}, testkit.Must(os.Stat(f))(t).ModTime()))
 		testkit.Check(t, os.Rename(f+".new", f))
 	case "more":
-		if len(files) == len(plain) {
+		if !p.odd {
 			p.write(20)
 		}
 	case "older": // checkpoint than what is there
 		checkpoint := filepath.Join(p.dir, "checkpoint")
 		was := testkit.Must(os.ReadFile(checkpoint))(t)
-		if len(files) == len(plain) {
+		if !p.odd {
 			p.write(60)
 		}
 		testkit.Check(t, os.WriteFile(checkpoint, was, 0o600))
@@ -269,6 +270,7 @@ func (p *place) disturb() string {
 		_ = testkit.Must(g.Write(lines[0]))(t)
 		testkit.Check(t, g.Close())
 	}
+	p.odd = p.odd || what != "nothing" && what != "more"
 	return what
 }
 
