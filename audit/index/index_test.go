@@ -536,3 +536,17 @@ func TestChangedBlock(t *testing.T) {
 		t.Error("nothing was changed")
 	}
 }
+
+// A line that nobody signed isn't shown, also where the index knows all that comes before it.
+func TestUnsignedLine(t *testing.T) {
+	p := newPlace(t, 14)
+	p.most = 1
+	x := p.index()
+	p.warm(x)
+	path := filepath.Join(p.dir, segment.Current)
+	first, _, _ := bytes.Cut(testkit.Must(os.ReadFile(path))(t), []byte{'\n'})
+	f := testkit.Must(os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0))(t)
+	_ = testkit.Must(f.Write(append(first, '\n')))(t) // it states a number that was signed
+	testkit.Check(t, f.Close())
+	p.same("unsigned", x, audit.Query{Since: time.Unix(0, 0)})
+}
