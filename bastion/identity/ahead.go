@@ -61,17 +61,17 @@ func (d *dialogue) judgeAhead(ctx context.Context, acct Account, passphrase stri
 		}
 	}
 	e := d.event("", "")
-	key, place := d.keyStands(acct), d.textsOf()
+	key, place := d.keyStands(acct), bindPlace{d.textsOf(), d.trusted || d.key != ""}
 	h.group.Go("first factor ahead of the code", func() {
-		if right := h.judge(h.group.Context(), d.a, acct, passphrase, key); right && d.a.bySMS(acct) {
-			d.a.text(ctx, d.conn, acct, place, e)
+		if right := h.judge(h.group.Context(), d.a, acct, passphrase, key, place); right && d.a.bySMS(acct) {
+			d.a.text(ctx, d.conn, acct, place.name, e)
 		}
 	})
 	return h, nil
 }
 
 // judge computes one hash and tells whether the first factor is right.
-func (h *ahead) judge(ctx context.Context, a *core, acct Account, passphrase string, key bool) bool {
+func (h *ahead) judge(ctx context.Context, a *core, acct Account, passphrase string, key bool, place bindPlace) bool {
 	if key {
 		return true
 	}
@@ -89,13 +89,56 @@ func (h *ahead) judge(ctx context.Context, a *core, acct Account, passphrase str
 		defer close(hashed)
 		_, hashing = h.verify(ctx, a.dummy.Passphrase, passphrase)
 	})
-	if acct.Realm != "" && acct.Temporary == nil && a.bySMS(acct) {
-		h.judged = true
-		h.first, h.member, h.err = a.askDirectory(ctx, acct, passphrase)
+	if acct.directoryJudges() && a.bySMS(acct) {
+		h.err = h.bind(ctx, a, acct, passphrase, place)
 	}
 	<-hashed
 	h.err = errors.Join(h.err, hashing)
 	return h.err == nil && (h.judged && h.first.reason == "" || isTemporary && a.now().Before(acct.Temporary.Expires))
+}
+
+// A directory locks its users everywhere, some after five wrong passphrases, and may be
+// asked ahead of a code by who has proven nothing. So it is asked again only after fewer
+// wrong ones in a day: bindsOfStrangers from all networks without a login before together,
+// bindsAtHome from each other one, and as many behind a key. A right one forgives those of
+// its place, as it does in the directory.
+const (
+	bindsOfStrangers = 2
+	bindsAtHome      = 3
+)
+
+// bindPlace is whose wrong passphrases of a day one is: see textsOf.
+type bindPlace struct {
+	name  string
+	known bool // a login was there before, or a key proven
+}
+
+func bindsOf(account, place string) string { return "bind|" + account + "|" + place }
+
+// bind asks the directory of acct, if it may be asked ahead of a code. If not, h judges
+// nothing: no code is sent, and one of recovery goes the way of any account's.
+func (h *ahead) bind(ctx context.Context, a *core, acct Account, passphrase string, place bindPlace) (err error) {
+	most, name := bindsOfStrangers, bindsOf(acct.ID, place.name)
+	if place.known {
+		most = bindsAtHome
+	}
+	free, _, err := a.lockout.try(ctx, name, most, a.now()) // until it proves right, also if the client leaves
+	if err != nil || !free {
+		return err
+	}
+	answered := false
+	defer func() {
+		switch {
+		case !answered && ctx.Err() == nil: // it is down, or asking it panicked
+			err = errors.Join(err, a.lockout.untry(ctx, name, a.now()))
+		case answered && (h.first.reason == "" || h.first.innocent):
+			err = a.lockout.retry(ctx, name, a.now())
+		}
+	}()
+	h.first, h.member, err = a.askDirectory(ctx, acct, passphrase)
+	answered = err == nil
+	h.judged = answered // no answer is no verdict, whatever else fails
+	return err
 }
 
 // wait returns once h is judged, or its error. A nil ahead is nothing.
@@ -119,9 +162,11 @@ func (h *ahead) end() {
 	}
 }
 
-// textProblem is why the owner of acct, whose passphrase was right, got no code.
+// textProblem is why the owner of acct, whose passphrase was right, got no code. From a
+// network without a login before it is told only to who has shown what nobody guesses:
+// else whoever tries passphrases there would learn, without a code, which one is right.
 func (d *dialogue) textProblem(acct Account, typed string) string {
-	if d.ahead == nil || !d.a.bySMS(acct) {
+	if d.ahead == nil || !d.a.bySMS(acct) || !d.trusted && !d.keyStands(acct) && !acct.temporaryFor(typed) {
 		return ""
 	}
 	if d.ahead.first.innocent {

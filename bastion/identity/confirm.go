@@ -12,9 +12,11 @@ import (
 // another local program than its owner's may have opened an inner connection.
 // at is the client connection's attempt; its name is not used. A wrong answer is
 // an event and never counts against the account. Whoever asks bounds how often it can
-// be tried on one client connection. Each of those has cost a code, but for those of a
-// remembered key, which has confirmsOfKey wrong answers a day: who has taken it must
-// not find out its owner's passphrase here, nor use up the tries at a directory.
+// be tried on one client connection. Who came in by a key may not know the passphrase,
+// and must not find it out here, nor use up the tries at a directory: ten wrong answers a
+// day, and none while the account is locked, are judged for all who gave a code with a
+// key (confirmsOfKey at a directory), and confirmsOfKey for each remembered key, which
+// cost no code.
 //
 // Errors: ErrRefused, ErrAbandoned, ErrRevoked, ErrUnavailable.
 func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, ask Asker) error {
@@ -34,22 +36,15 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 	if err != nil {
 		return d.end(ctx, err)
 	}
-	v := verdict{reason: reasonTooMany, text: "Too many wrong passphrases were typed here: log in with a code, from a program that is known to be yours."}
-	free, until, err := a.chargeConfirm(ctx, id)
-	if err == nil && free {
-		v, err = d.firstFactor(ctx, acct, typed)
-	}
+	v, until, err := d.confirmed(ctx, acct, id, typed)
 	if err != nil {
 		return d.end(ctx, err)
 	}
 	if v.reason == "" {
-		if err := a.confirmed(ctx, id); err != nil {
-			return d.end(ctx, err)
-		}
 		return nil
 	}
 	e := d.event(audit.LoginFailed, v.reason)
-	if e.Reason == string(reasonTooMany) {
+	if !until.IsZero() {
 		e.Until = &until
 	}
 	if err := a.report(ctx, e); err != nil {
@@ -63,29 +58,41 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 	return ErrRefused
 }
 
-const (
-	confirmsOfKey  = 4
-	confirmsPeriod = 24 * time.Hour
-)
+// confirmsOfKey is how many wrong answers behind one remembered key are judged in
+// accountWindow.
+const confirmsOfKey = 4
 
-// chargeConfirm counts an answer of a remembered key's holder as wrong until it proves
-// right, so that many at once can't all be judged.
-func (a *Authenticator) chargeConfirm(ctx context.Context, id Identity) (free bool, until time.Time, err error) {
-	if id.method != byRemembrance {
-		return true, time.Time{}, nil
+// confirmed judges what was typed, until when nothing more is if that is why not.
+func (d *dialogue) confirmed(ctx context.Context, acct Account, id Identity, typed string) (v verdict, until time.Time, err error) {
+	a, now := d.a, d.a.now()
+	if id.key == "" { // its login had the passphrase
+		v, err = d.firstFactor(ctx, acct, typed)
+		return v, time.Time{}, err
 	}
-	err = a.lockout.within(ctx, confirmsOf(id), confirmsPeriod, a.now(), func(t *Tally) {
-		free, until = t.Failures < confirmsOfKey, t.Since.Add(confirmsPeriod)
-		t.Failures = min(t.Failures+1, confirmsOfKey)
-	})
-	return free, until, err
+	if now.Before(acct.LockedUntil) {
+		return verdict{reason: reasonAccountLocked, text: a.lockedText(acct.LockedUntil)}, acct.LockedUntil, nil
+	}
+	name, most, by := confirmsOf(acct), a.lockout.limits.account, "passphrase and code"
+	switch {
+	case id.method == byRemembrance:
+		name, most, by = name+"|"+id.key, confirmsOfKey, "a code"
+	case acct.Realm != "":
+		most = confirmsOfKey // a directory has few tries
+	}
+	// As wrong until it proves right, so that many at once can't all be judged.
+	switch free, until, err := a.lockout.try(ctx, name, most, now); {
+	case err != nil:
+		return verdict{}, time.Time{}, err
+	case !free:
+		return verdict{reason: reasonTooMany, text: "Too many wrong passphrases were typed here: log in with " + by + ", from a program that is known to be yours."},
+			until, a.notifyHourly(ctx, acct.ID, Notice{User: acct.Name, Kind: noticePassphraseGuess, Source: d.address(), Detail: id.key})
+	}
+	v, err = d.firstFactor(ctx, acct, typed)
+	if err == nil && v.reason == "" {
+		err = a.lockout.untry(ctx, name, now)
+	}
+	return v, time.Time{}, err
 }
 
-func (a *Authenticator) confirmed(ctx context.Context, id Identity) error {
-	if id.method != byRemembrance {
-		return nil
-	}
-	return a.lockout.within(ctx, confirmsOf(id), confirmsPeriod, a.now(), func(t *Tally) { t.Failures = 0 })
-}
-
-func confirmsOf(id Identity) string { return "confirm|" + id.account + "|" + id.key }
+// confirmsOf names the wrong passphrases that were typed inside connections of a key.
+func confirmsOf(acct Account) string { return "confirm|" + acct.ID }

@@ -28,7 +28,7 @@ const lookingAtOnce = 64
 func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drift time.Duration, guess bool) error {
 	g, a := d.a.guesses, d.a
 	// What nothing would be judged of counts for nothing, but costs the same.
-	counts := guess && (d.charged || d.mayProve())
+	counts := guess && (d.charged || d.mayProve(acct, typed))
 	asTyped, err := g.typedOf(ctx, acct, d.at.Name, typed, d.at.Source.Addr(), d.trusted)
 	if err != nil {
 		return err
@@ -165,8 +165,9 @@ func (a *core) countCode(ctx context.Context, account string, f factor, say many
 	return a.notifyHourly(ctx, account, say.notice)
 }
 
-// notifyHourly notifies of guesses, once an hour at most for an account, over all
-// processes: who guesses must not be able to flood its owner.
+// notifyHourly notifies of guesses, once an hour at most for an account and a kind, over
+// all processes: who guesses must not be able to flood its owner, nor to hide one kind
+// behind another.
 func (a *core) notifyHourly(ctx context.Context, account string, n Notice) error {
 	now, first := a.now(), false
 	err := a.store.Count(context.WithoutCancel(ctx), now, func(t []Tally) bool {
@@ -175,7 +176,7 @@ func (a *core) notifyHourly(ctx context.Context, account string, n Notice) error
 			t[0] = Tally{Failures: 1, Since: now, Locked: end, Keep: end}
 		}
 		return first
-	}, a.keys.HashTally("guessed|"+account))
+	}, a.keys.HashTally("guessed|"+account+"|"+string(n.Kind)))
 	if err != nil {
 		return fmt.Errorf("%w: count notices: %w", ErrUnavailable, err)
 	}

@@ -48,7 +48,8 @@
 // a right code still has the passphrase judged, once a minute, so that strangers
 // behind the same address can't keep an owner out, nor use that minute up; each recovery
 // code, which isn't used up by a wrong passphrase, has its own. Inside connections, and for
-// a right temporary passphrase, likewise.
+// a right temporary passphrase (with a code, where a reset has left an authenticator),
+// likewise.
 //
 // # Temporary passphrases and typing errors
 //
@@ -66,7 +67,11 @@
 // day; passwd asks inside a connection and counts alike, judges none under the lock, and
 // a passphrase that was changed ends it. A code that isn't spent by being typed, because
 // it was used up or is one of recovery, counts for itself and locks nothing: whoever saw
-// it has a few guesses a day with it, and then it is a wrong code until the day is over.
+// it has a few guesses a day with it, and then it is a wrong code until the day is over. At
+// a directory all recovery codes of an account count together. The first wrong passphrase
+// with one is a notice to the owner, who is told how many there were until there is another
+// list. Who came in by a key need not know the passphrase: what Confirm asks there has ten
+// wrong answers a day, and none under the lock.
 //
 // # Guesses by a thief of one factor
 //
@@ -119,9 +124,13 @@
 // belongs to; sending goes on beside it. From a network that nobody has logged in from,
 // that hash goes behind all others; where it has no turn in time nothing is sent, and the
 // dialogue goes on as without a gateway. Why no code came is said only to who
-// gave a right passphrase. A realm's directory has to be asked before a code by
-// SMS, so a stranger can have wrong binds counted there, within the limits that
-// count here; and while it is down, its accounts with codes by SMS are told so
+// gave a right passphrase where a login was before, or a temporary one, or a key that
+// stands for it: elsewhere it would tell strangers, without a code, which passphrase is
+// right. A realm's directory has to be asked before a code by
+// SMS, so a stranger can have wrong binds counted there: two a day for an account, from all
+// networks without a login before, and three from each other one or behind a key. Then
+// no code is sent there until the next day, or an operator's Unlock; and while it is down,
+// its accounts with codes by SMS are told so
 // before any code.
 //
 // For as long as sms.until says, counted from when codes began to go by SMS, each

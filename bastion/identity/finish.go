@@ -83,6 +83,10 @@ func (a *core) warnings(ctx context.Context, acct Account) string {
 		say = strings.TrimPrefix(say+"\n"+plain.Count(s.month, "wrong code")+" came behind your right passphrase, beyond five a day from networks where you log in, or from others, the first on "+plain.Moment(s.since)+
 			": if they weren't yours, somebody has it. Change it with ssh "+a.issuer+" passwd, and tell "+a.contact+".", "\n")
 	}
+	if n, since, err := a.guessedRecovery(ctx, acct); err == nil && n >= warnedFrom {
+		say = strings.TrimPrefix(say+"\n"+plain.Count(n, "wrong passphrase")+" came with right recovery codes of yours, the first on "+plain.Moment(since)+
+			": if that wasn't you, somebody has your list. Make a new one with ssh "+a.issuer+" recovery, and tell "+a.contact+".", "\n")
+	}
 	if texts := a.textsWarning(acct); texts != "" {
 		say = strings.TrimPrefix(say+"\n"+texts, "\n")
 	}

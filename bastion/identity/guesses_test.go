@@ -84,7 +84,7 @@ func TestStolenKey(t *testing.T) {
 			if n := count(w.log.Lines(mark), "login.locked key-suspended"); n != 1 {
 				t.Errorf("%d events of the suspension", n)
 			}
-			w.wantNotices("key-suspended " + key.print)
+			w.wantNotices("key-suspended "+key.print, "codes-guessed") // neither hides the other
 			info, err := w.a.User(t.Context(), "alice")
 			if err != nil || info.Keys[0].Suspended.IsZero() || !info.CodesLockUntil.After(w.clock.Now()) {
 				t.Errorf("%+v %v", info, err)

@@ -39,6 +39,7 @@ type Health struct {
 	WrongSince     time.Time `json:"wrong_since,omitzero"`
 	CodesLockUntil time.Time `json:"codes_lock_until,omitzero"`
 	WrongUnseen    int       `json:"wrong_codes_unseen,omitempty"`
+	WrongRecovery  int       `json:"wrong_before_recovery,omitempty"`
 }
 
 // Health tells the holder of id how the account stands.
@@ -59,9 +60,13 @@ func (a SelfService) Health(ctx context.Context, id Identity) (Health, error) {
 	if err != nil {
 		return Health{}, err
 	}
+	recovery, _, err := a.guessedRecovery(ctx, acct)
+	if err != nil {
+		return Health{}, err
+	}
 	info := a.info(acct)
 	h := Health{
-		WrongCodes: guessed.month, WrongSince: guessed.since, CodesLockUntil: guessed.closed, WrongUnseen: unseen,
+		WrongCodes: guessed.month, WrongSince: guessed.since, CodesLockUntil: guessed.closed, WrongUnseen: unseen, WrongRecovery: recovery,
 		RecoveryLeft: info.RecoveryLeft, LockedUntil: info.LockedUntil, PassphraseSet: acct.PassphraseSet,
 		PassphraseExpires: a.lifetimes.passphraseExpires(acct), AccountEnds: acct.Ends, InactiveAfter: a.lifetimes.inactiveAfter(acct.standing("")), LastLogins: logins,
 	}

@@ -97,7 +97,7 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		case err != nil:
 			return verdict{}, err
 		case !free && code == codeRecovery:
-			code = codeWrong
+			code = codeWrong // whatever stands before it: it counts for nothing more
 			if err := d.a.notifyHourly(ctx, acct.ID, Notice{User: acct.Name, Kind: noticeRecoveryGuess, Source: d.address()}); err != nil {
 				return verdict{}, err
 			}

@@ -201,8 +201,12 @@ func (d *dialogue) charge(ctx context.Context) (bool, error) {
 const provesEvery = time.Minute
 
 // mayProve tells whether a lock is looked past for right answers: for who has logged
-// in from this network before. Strangers who share it must not keep an owner out.
-func (d *dialogue) mayProve() bool { return d.user != "" && d.trusted || d.serving }
+// in from this network before, or shows a temporary passphrase, which nobody guesses.
+// Strangers who share an address must not keep an owner out.
+func (d *dialogue) mayProve(acct Account, typed string) bool {
+	temporary := acct.temporaryFor(typed) && d.a.now().Before(acct.Temporary.Expires)
+	return d.user != "" && d.trusted || d.serving || temporary
+}
 
 // proves tells whether a dialogue under a lock is judged, once a minute: only a
 // right code lets it be, so that whoever shares the address can't use the minute up. A
@@ -220,17 +224,17 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 		return false, err
 	}
 	right := m.Acceptable() || d.touched || d.a.bySMS(acct) && d.conn.wasTexted(acct.ID, code, now)
-	recovery := d.findRecovery(acct, in.code)
+	recovery, may := d.findRecovery(acct, in.code), d.mayProve(acct, in.passphrase)
 	switch {
-	case right && d.mayProve():
+	case right && may:
 		return d.a.lockout.prove(ctx, d.pair, d.minuteOf(acct, ""), now)
-	case recovery && d.mayProve():
+	case recovery && may:
 		return d.a.lockout.prove(ctx, d.pair, d.minuteOf(acct, in.code), now)
 	case d.serving && d.key == "":
 		return false, d.wrongInside(ctx, acct, m.Drift)
 	case d.key == "":
 		return false, d.suspect(ctx, acct, in.passphrase, m.Drift, d.formed(in.code))
-	case !d.mayProve(), !d.formed(in.code):
+	case !may, !d.formed(in.code):
 		return false, nil
 	}
 	if ok, err := d.chargeKey(ctx, acct); err != nil || !ok {
@@ -248,17 +252,24 @@ type seenCode struct {
 }
 
 // recoveryTries is how many wrong passphrases may stand before one recovery code in a
-// day: its owner's typing errors.
-const recoveryTries = 3
+// day: its owner's typing errors. recoveryTriesThere are those that a directory judges.
+const (
+	recoveryTries      = 3
+	recoveryTriesThere = 2
+)
 
 func (d *dialogue) seenCode(acct Account, code codeKind, typed string) seenCode {
 	s := seenCode{"used|" + acct.ID, d.a.lockout.limits.account}
-	if code == codeRecovery { // each for itself, so that the rest of the list goes on
-		h, _ := d.a.keys.HashRecovery(acct.ID, typed)
+	recovery := code == codeRecovery
+	switch h, _ := d.a.keys.HashRecovery(acct.ID, typed); {
+	case acct.Realm != "" && recovery:
+		// A directory has few tries, and locks its users everywhere, so that all of the
+		// list has them together.
+		return seenCode{"recovery|" + acct.ID, recoveryTriesThere}
+	case acct.Realm != "":
+		s.most = recoveryTriesThere
+	case recovery: // each for itself, so that the rest of the list goes on
 		s = seenCode{fmt.Sprintf("recovery|%s|%x", acct.ID, h), recoveryTries}
-	}
-	if acct.Realm != "" {
-		s.most = 2 // a directory has few tries, and locks its users everywhere
 	}
 	return s
 }
@@ -295,6 +306,11 @@ func (l *lockout) try(ctx context.Context, name string, most int, now time.Time)
 // untry takes one back that was no guess.
 func (l *lockout) untry(ctx context.Context, name string, now time.Time) error {
 	return l.within(ctx, name, l.limits.accountWindow, now, func(t *Tally) { t.Failures = max(0, t.Failures-1) })
+}
+
+// retry begins anew, after a right one.
+func (l *lockout) retry(ctx context.Context, name string, now time.Time) error {
+	return l.within(ctx, name, l.limits.accountWindow, now, func(t *Tally) { t.Failures = 0 })
 }
 
 // within changes the one tally of that name, which begins anew when its window is
@@ -354,8 +370,10 @@ func (d *dialogue) refund(ctx context.Context) error {
 func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, now time.Time) (verdict, error) {
 	v := verdict{reason: reasonWrongPassphrase}
 	switch code {
-	case codeWrong, codeUsed, codeEarly, codeNeedless, codeRecovery:
+	case codeWrong, codeUsed, codeEarly, codeNeedless:
 		return v, nil // see seenCode
+	case codeRecovery:
+		return v, d.a.countRecovery(ctx, acct, Notice{User: acct.Name, Kind: noticeRecoveryGuess, Source: d.address()})
 	case codeTouch:
 		return v, d.keyJudged(ctx, acct, codeWrong) // a guess by who has the key
 	}

@@ -235,11 +235,11 @@ func TestConfirm(t *testing.T) {
 			t.Errorf("%d rounds", len(s.seen))
 		}
 	}
-	from := w.log.Mark()
+	mark := w.log.Mark()
 	confirm(nil, round{askPass, good})
 	confirm(identity.ErrAbandoned, round{askPass, ""})
 	confirm(identity.ErrRefused, round{askPass, good + u.code()}, round{"Not accepted. Press Enter to leave entry: ", ""})
-	w.wantLog(from, "login.abandoned empty-answer", "login.failed wrong-passphrase")
+	w.wantLog(mark, "login.abandoned empty-answer", "login.failed wrong-passphrase")
 	// Wrong answers count against nothing: their number is the server's matter.
 	for range 12 {
 		confirm(identity.ErrRefused, round{askPass, "no"}, round{"…", ""})
@@ -262,10 +262,48 @@ func TestConfirm(t *testing.T) {
 	for range 4 {
 		confirm(identity.ErrRefused, round{askPass, "no"}, round{"Not accepted…", ""})
 	}
-	from = w.log.Mark()
+	mark = w.log.Mark()
 	confirm(identity.ErrRefused, round{askPass, good}, round{"Too many wrong passphrases were typed here: log in with a code, from a program that is known to be yours. Press Enter to leave entry: ", ""})
-	w.wantLog(from, "login.failed too-many-failures")
+	w.wantLog(mark, "login.failed too-many-failures")
 	w.clock.Advance(25 * time.Hour)
+	confirm(nil, round{askPass, good})
+	// A code with it has ten a day, for all such connections of the account together, and
+	// none while the account is locked.
+	w.notices = nil
+	again := func(at identity.Attempt) {
+		t.Helper()
+		w.clock.Advance(time.Minute)
+		if id, err = w.login(at, round{askCode, u.code()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const full = "Too many wrong passphrases were typed here: log in with passphrase and code, from a program that is known to be yours. Press Enter to leave entry: "
+	again(at)
+	for range 4 {
+		confirm(identity.ErrRefused, round{askPass, "no"}, round{"Not accepted…", ""})
+		confirm(nil, round{askPass, good})
+	}
+	other, _ := u.withKey()
+	again(other)
+	for range 6 {
+		confirm(identity.ErrRefused, round{askPass, "no"}, round{"Not accepted…", ""})
+	}
+	w.wantNotices("key-added " + id.Key())
+	confirm(identity.ErrRefused, round{askPass, good}, round{full, ""})
+	confirm(identity.ErrRefused, round{askPass, good}, round{full, ""})
+	w.wantNotices("passphrase-tried " + id.Key())
+	w.clock.Advance(25 * time.Hour)
+	again(at)
+	confirm(nil, round{askPass, good})
+	for i := range 10 {
+		w.clock.Advance(time.Minute)
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, "no"}, round{askCode, u.code()}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	confirm(identity.ErrRefused, round{askPass, good}, round{"This account is locked until …", ""})
+	if _, err := w.a.Unlock(t.Context(), "alice", nil, false); err != nil {
+		t.Fatal(err)
+	}
 	confirm(nil, round{askPass, good})
 	if err := w.a.Disable(t.Context(), "alice"); err != nil {
 		t.Fatal(err)

@@ -180,6 +180,38 @@ func TestNewcomerUnderALock(t *testing.T) {
 	}
 }
 
+// TestResetBehindALock: whoever has a temporary passphrase and an authenticator, which a
+// reset has left, gets in behind a stranger's lock anywhere, and has no more codes to guess
+// there than elsewhere.
+func TestResetBehindALock(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	elsewhere := from(attempt("alice"), "203.0.113.5")
+	for _, thief := range []bool{false, true} {
+		temp, err := w.a.ResetPassphrase(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.fail("alice", elsewhere.Source, u.wrongCode(), 9)
+		if !thief {
+			if _, err := w.login(elsewhere, round{askPass, temp}, round{"…" + askCode, u.code()}, round{askOwn, good}, round{"Repeat new entry passphrase: ", good}); err != nil {
+				t.Errorf("the owner: %v", err)
+			}
+			w.clock.Advance(31 * time.Minute)
+			continue
+		}
+		elsewhere = from(attempt("alice"), "203.0.113.6")
+		w.fail("alice", elsewhere.Source, u.wrongCode(), 9)
+		for range 10 {
+			_, err := w.login(elsewhere, round{askPass, temp}, round{"…" + askCode, u.wrongCode()}, round{"Too many failed logins…", ""})
+			wantErr(t, err, identity.ErrLocked)
+			w.settled()
+		}
+		_, err = w.login(elsewhere, round{askPass, temp}, round{"…" + askCode, u.code()}, round{"Right, but refused…", ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+}
+
 // TestLockedSendsNothing: a dialogue under a lock has no code sent.
 func TestLockedSendsNothing(t *testing.T) {
 	w, g := texting(t, nil)

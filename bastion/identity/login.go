@@ -189,7 +189,7 @@ func (d *dialogue) judgeEarly(ctx context.Context, acct Account, answer string) 
 	if err != nil {
 		return verdict{}, false, err
 	}
-	if !open && !d.mayProve() {
+	if !open && !d.mayProve(acct, passphrase) {
 		if d.key == "" {
 			return verdict{}, false, d.suspect(ctx, acct, passphrase, 0, true) // the work that it costs others
 		}

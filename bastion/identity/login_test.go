@@ -21,6 +21,7 @@ const (
 	askCode    = "entry one-time code: "
 	codeBehind = "That temporary passphrase has no typing error.\nWithout an authenticator it is no longer valid: ask your lab's administrator\nfor a new one.\nEnter goes back to the passphrase. " + askCode
 	backPass   = "No code was typed. Without an authenticator only a temporary passphrase works here; if yours does not, ask your lab's administrator. entry passphrase: "
+	backBySMS  = "No code was typed. If yours come by SMS and none did, the passphrase was mistyped, or none can be sent now: try again later. Without an authenticator only a temporary passphrase works here; if yours does not, ask your lab's administrator. entry passphrase: "
 	noPass     = "Not accepted. entry passphrase: "
 	lastTry    = "That was the last try on this connection: connect again, which may be at once, or ask your lab's administrator. An app's codes change every 30 seconds: see that your phone sets its clock by itself. Press Enter to leave entry: "
 	ended      = "Not accepted. " + lastTry

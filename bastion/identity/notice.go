@@ -9,7 +9,7 @@ import (
 type NoticeKind string
 
 // The kinds: everything that strengthens, renews or takes away access, and guesses
-// by somebody who has a factor already (one notice an hour at most).
+// by somebody who has a factor already (one notice of a kind an hour at most).
 const (
 	noticeDeviceAdded       NoticeKind = "authenticator-added"
 	noticeDeviceRemoved     NoticeKind = "authenticator-removed"
@@ -28,6 +28,7 @@ const (
 	noticeCodesGuessed      NoticeKind = "codes-guessed"       // somebody has the passphrase
 	noticeKeySuspended      NoticeKind = "key-suspended"       // somebody has the key
 	noticeRecoveryGuess     NoticeKind = "recovery-code-tried" // somebody has one, and guesses at the passphrase
+	noticePassphraseGuess   NoticeKind = "passphrase-tried"    // somebody has the key, and guesses inside its connections
 	noticeKeyRestored       NoticeKind = "key-restored"
 )
 

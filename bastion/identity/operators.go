@@ -48,6 +48,8 @@ type UserInfo struct {
 	// WrongUnseen are wrong codes of those days that came while this server was too busy
 	// to find out what they were behind: they aren't among WrongCodes.
 	WrongUnseen int `json:"wrong_codes_unseen,omitempty"`
+	// Wrong passphrases of those days in front of right recovery codes of the list.
+	WrongRecovery int `json:"wrong_before_recovery,omitempty"`
 	// Wrong codes of those days inside connections that passphrase and code had opened, and
 	// until when no code opens anything there.
 	WrongInside     int       `json:"wrong_codes_inside,omitempty"`
@@ -163,6 +165,9 @@ func (a Operators) User(ctx context.Context, name string) (UserInfo, error) {
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
 	}
+	if i.WrongRecovery, _, err = a.guessedRecovery(ctx, acct); err != nil {
+		return UserInfo{}, fmt.Errorf("show user %s: %w", name, err)
+	}
 	i.WrongCodes, i.WrongSince, i.CodesLockUntil = s.month, s.since, s.closed
 	i.WrongInside, i.InsideLockUntil = inside.month, inside.closed
 	if i.WrongUnseen, err = a.guesses.overlooked(ctx, acct.Name, a.now()); err != nil {
@@ -247,7 +252,7 @@ func (a Operators) clearFailures(ctx context.Context, name string) error {
 	if err := a.clearWrong(ctx, acct); err != nil {
 		return err
 	}
-	return a.guesses.forgive(ctx, acct, a.now())
+	return errors.Join(a.guesses.forgive(ctx, acct, a.now()), a.clearRecovery(ctx, acct))
 }
 
 // clearWrong forgets the wrong passphrases behind right codes, and their lock.
@@ -255,7 +260,7 @@ func (a *core) clearWrong(ctx context.Context, acct Account) error {
 	if err := a.store.ClearFailures(context.WithoutCancel(ctx), acct.ID); err != nil {
 		return fmt.Errorf("%w: clear failures: %w", ErrUnavailable, err)
 	}
-	return a.lockout.within(ctx, changesOf(acct), a.lockout.limits.accountWindow, a.now(), func(t *Tally) { t.Failures = 0 })
+	return errors.Join(a.lockout.retry(ctx, changesOf(acct), a.now()), a.lockout.retry(ctx, confirmsOf(acct), a.now()))
 }
 
 func (a Operators) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {

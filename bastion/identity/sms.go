@@ -297,6 +297,8 @@ func (a *core) takeOne(ctx context.Context, what string, most int, window time.D
 	return nil
 }
 
+const byKey = " by key"
+
 // textsOf names whose codes of an hour the dialogue's is one of: see smsPerHour.
 func (d *dialogue) textsOf() string {
 	place := ""
@@ -304,7 +306,7 @@ func (d *dialogue) textsOf() string {
 		place = sourceOf(d.at.Source.Addr()).String()
 	}
 	if d.key != "" {
-		place += " by key"
+		place += byKey
 	}
 	if d.serving {
 		place += " inside"

@@ -138,7 +138,7 @@ func TestSMSCodeLimits(t *testing.T) {
 	w.settled()
 	w.clock.Advance(2 * time.Hour)
 	t.Run("not on another connection", func(t *testing.T) {
-		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }}, round{backPass, ""})
+		_, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }}, round{backBySMS, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 		_, err = w.login(attempt("alice"), round{askPass, good}, round{askCode, func(p string) string {
 			if c := g.code(t)(p); c == seen {
@@ -150,7 +150,7 @@ func TestSMSCodeLimits(t *testing.T) {
 	})
 	t.Run("not with another name on the same connection", func(t *testing.T) {
 		c := identity.NewConnState()
-		_, err := w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }}, round{backPass, ""})
+		_, err := w.loginOn(c, attempt("alice"), round{askPass, good}, round{askCode, func(p string) string { seen = g.code(t)(p); return "" }}, round{backBySMS, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 		_, err = w.loginOn(c, attempt("nobody"), round{askPass, good}, round{askCode, seen}, round{ended, ""})
 		wantErr(t, err, identity.ErrExhausted)
@@ -429,7 +429,7 @@ func TestRealmAndSMS(t *testing.T) {
 func TestLeavingAtTheCodeCounts(t *testing.T) {
 	w, _ := texting(t, nil)
 	for range 8 {
-		_, err := w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, ""}, round{backPass, ""})
+		_, err := w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, ""}, round{backBySMS, ""})
 		wantErr(t, err, identity.ErrAbandoned)
 	}
 	_, err := w.login(attempt("alice"), round{askPass, "wrong phrase"}, round{askCode, "123456"},

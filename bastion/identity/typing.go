@@ -98,7 +98,11 @@ func (d *dialogue) typeCode(ctx context.Context, acct Account, typed string) (st
 // connection's dialogues.
 func (d *dialogue) goBack(ctx context.Context, acct Account, typed string) error {
 	// The words are of use to newcomers and told to everybody.
-	say := "No code was typed. Without an authenticator only a temporary passphrase works here; if yours does not, ask " + d.a.contact + "."
+	bySMS := ""
+	if d.a.texter != nil {
+		bySMS = "If yours come by SMS and none did, the passphrase was mistyped, or none can be sent now: try again later. "
+	}
+	say := "No code was typed. " + bySMS + "Without an authenticator only a temporary passphrase works here; if yours does not, ask " + d.a.contact + "."
 	switch err := d.ahead.wait(); {
 	case errors.Is(err, errCrowded):
 		say = "No code was typed, and " + d.a.issuer + " is too busy with other logins to send one by SMS: try again in a minute."

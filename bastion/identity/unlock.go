@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -92,7 +93,7 @@ func (a Operators) Unlock(ctx context.Context, name string, sources []netip.Addr
 		// What only memory has, and what came of it: nobody knows whether it is a lock.
 		acct, err := a.account(ctx, name)
 		if err == nil {
-			err = a.guesses.forgive(ctx, acct, a.now())
+			err = errors.Join(a.guesses.forgive(ctx, acct, a.now()), a.clearBinds(ctx, acct, sources))
 		}
 		return did, err
 	}
@@ -111,12 +112,33 @@ func (a Operators) Unlock(ctx context.Context, name string, sources []netip.Addr
 				return err
 			}
 		}
-		return a.clearFailures(ctx, name)
+		acct, err := a.account(ctx, name)
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.clearFailures(ctx, name), a.clearBinds(ctx, acct, sources))
 	}, e)
 	if err != nil {
 		return nil, fmt.Errorf("unlock user %s: %w", name, storeFailed(err))
 	}
 	return did, nil
+}
+
+// clearBinds lets the directory of acct be asked ahead of a code again: see bind.
+func (a *core) clearBinds(ctx context.Context, acct Account, sources []netip.Addr) error {
+	places := []string{""}
+	for _, from := range sources {
+		places = append(places, sourceOf(from).String())
+	}
+	for _, place := range places {
+		if acct.Realm == "" {
+			continue
+		}
+		if err := errors.Join(a.lockout.retry(ctx, bindsOf(acct.ID, place), a.now()), a.lockout.retry(ctx, bindsOf(acct.ID, place+byKey), a.now())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxDetail bounds what an event says of an unlocking.
@@ -129,6 +151,9 @@ func lifted(u UserInfo) (did []string) {
 		did = append(did, "lifted the account's lock after many wrong passphrases, which lasted until "+plain.Minute(u.LockedUntil))
 	case u.Failures > 0:
 		did = append(did, "forgot "+plain.Count(u.Failures, "wrong passphrase")+" behind a right code")
+	}
+	if u.WrongRecovery > 0 {
+		did = append(did, "forgot "+plain.Count(u.WrongRecovery, "wrong passphrase")+" in front of right recovery codes")
 	}
 	switch {
 	case !u.CodesLockUntil.IsZero():

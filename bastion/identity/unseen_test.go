@@ -236,6 +236,23 @@ func TestWhatIsNoCode(t *testing.T) {
 	wantErr(t, err, identity.ErrLocked)
 }
 
+// TestARecoveryListAtADirectory: all of a list together have two passphrases a day
+// judged where they count against their user.
+func TestARecoveryListAtADirectory(t *testing.T) {
+	w, dir, u := inRealm(t, nil)
+	for i, code := range slices.Repeat(u.recovery, 3) {
+		_, err := w.login(from(attempt("alice"), fmt.Sprintf("203.0.113.%d", i+1)), round{askPass, "a thief's guess"}, round{askCode, code}, round{noPass, ""})
+		wantErr(t, err, identity.ErrAbandoned)
+	}
+	w.settled()
+	if n := dir.times(); n != 2 {
+		t.Errorf("%d passphrases were judged", n)
+	}
+	if _, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, u.code()}); err != nil {
+		t.Errorf("the owner: %v", err)
+	}
+}
+
 // TestARecoveryCodeLocksNothing: whoever has found one of the list has three guesses at
 // the passphrase a day with it, and neither locks its owner out nor takes the rest of
 // the list away.
@@ -256,7 +273,23 @@ func TestARecoveryCodeLocksNothing(t *testing.T) {
 		w.typedBy("alice", good, u.recovery[0], 1) // good for nothing today
 		w.clock.Advance(24 * time.Hour)
 	}
-	w.typedBy("alice", "a thief's guess", u.recovery[0], 20)
+	w.wantNotices()
+	w.typedBy("alice", "a thief's guess", u.recovery[0], 1)
+	w.wantNotices("recovery-code-tried")
+	w.typedBy("alice", "a thief's guess", u.recovery[0], 19)
+	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.WrongRecovery != 12 {
+		t.Errorf("%+v %v", info, err)
+	}
+	id := u.in()
+	if h, err := w.a.Health(t.Context(), id); err != nil || h.WrongRecovery != 12 || !strings.Contains(strings.Join(id.Warnings(), "\n"), "12 wrong passphrases came with right recovery codes of yours, the first on 2026-03-01 ") {
+		t.Errorf("%+v %v %q", h, err, id.Warnings())
+	}
+	if did, err := w.a.Unlock(t.Context(), "alice", nil, false); err != nil || len(did) != 1 || did[0] != "forgot 12 wrong passphrases in front of right recovery codes" {
+		t.Errorf("%q %v", did, err)
+	}
+	if warned := u.in().Warnings(); len(warned) != 0 {
+		t.Errorf("%q", warned)
+	}
 	if _, err := w.login(attempt("alice"), append([]round{{askPass, "a typing error"}, {askCode, u.recovery[1]}, {noPass, good}, {askCode, u.recovery[1]}}, u.enrol()...)...); err != nil {
 		t.Errorf("another one of the list: %v", err)
 	}

@@ -90,6 +90,10 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 		f.problem("%s came behind your right passphrase in 30 days, the first on %s, beyond five a day from networks where you log in, or from others: if they weren't yours, somebody has it. A new one: %s; then tell your operator, whose log has from where.%s",
 			plain.Count(h.WrongCodes, "wrong code"), plain.Moment(h.WrongSince), v.says(d, "passwd"), closed)
 	}
+	if h.WrongRecovery > 0 {
+		f.problem("%s came with right recovery codes of yours in 30 days: if that wasn't you, somebody has your list. A new one: %s; then tell your operator, whose log has from where",
+			plain.Count(h.WrongRecovery, "wrong passphrase"), v.says(d, "recovery"))
+	}
 	if h.WrongUnseen > 0 {
 		f.look("%s came in 30 days while the server was too busy to tell what passphrase they were behind", plain.Count(h.WrongUnseen, "wrong code"))
 	}

@@ -94,6 +94,9 @@ func printDiagnosis(w io.Writer, d admin.Diagnosis) (sick bool) {
 	if u.WrongCodes > 0 {
 		problem("%d wrong codes behind the right passphrase%s; %s", u.WrongCodes, codesLock(u), somebodyHasIt(u))
 	}
+	if u.WrongRecovery > 0 {
+		problem("%s", beforeRecovery(u))
+	}
 	if u.WrongUnseen > 0 {
 		say("note: %s", unseenCodes(u))
 	}

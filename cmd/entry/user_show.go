@@ -108,6 +108,9 @@ one database, ask at each (--config). What counts by account or key is the same 
 				if u.WrongInside > 0 {
 					fmt.Printf("codes inside    %s inside open connections, in 30 days%s\n", plain.Count(u.WrongInside, "wrong code"), insideLock(u))
 				}
+				if u.WrongRecovery > 0 {
+					fmt.Printf("before recovery %s\n", beforeRecovery(u))
+				}
 				if u.WrongUnseen > 0 {
 					fmt.Printf("unseen codes    %s\n", unseenCodes(u))
 				}
@@ -142,6 +145,11 @@ func suspension(k identity.Key) string {
 // somebodyHasIt says what wrong codes behind the right passphrase mean.
 func somebodyHasIt(u identity.UserInfo) string {
 	return fmt.Sprintf("the first on %s, beyond five a day from where %s logs in, or from elsewhere: unless it was mistyping, somebody has the passphrase; ssh entry passwd there, or entry user reset --keep-authenticators, makes another", plain.Minute(u.WrongSince), u.Name)
+}
+
+// beforeRecovery says what wrong passphrases with right recovery codes mean.
+func beforeRecovery(u identity.UserInfo) string {
+	return fmt.Sprintf("%s with right recovery codes, in 30 days: unless it was mistyping, somebody has the list, and %s needs another, by ssh entry recovery", plain.Count(u.WrongRecovery, "wrong passphrase"), u.Name)
 }
 
 // unseenCodes says what is known of wrong codes that nobody could place.
