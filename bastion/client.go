@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -39,7 +38,7 @@ type client struct {
 	leg    session.Leg
 
 	slots    chan struct{} // a place for each open jump or tcp channel
-	confirms atomic.Int32  // tries to confirm a jump of another program, being made or wrong
+	confirms confirmations // of jumps of other programs
 	group    *group.Group
 	backlog  *session.Backlog // of all that it carries
 }

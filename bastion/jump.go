@@ -2,7 +2,6 @@ package bastion
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"entry/audit"
 	"entry/audit/plain"
 	"entry/bastion/access"
-	"entry/bastion/identity"
 	"entry/policy"
 	"entry/policy/pubkey"
 	"entry/session"
@@ -40,11 +38,6 @@ func ownClient(m directTCPIP) bool {
 	return err == nil && a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) && (m.OriginatorPort == 65535 || m.OriginatorPort == 22)
 }
 
-// maxConfirms is how many inner connections of other programs may come to
-// nothing on one client connection: their prompt is no place to guess a
-// passphrase at.
-const maxConfirms = 3
-
 // jump answers one direct-tcpip channel: it never dials what the client named,
 // only the target that policy knows by that name.
 func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
@@ -63,9 +56,8 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 		return
 	}
 	own := ownClient(m)
-	if !own && c.confirms.Load() >= maxConfirms {
-		refuse(ssh.Prohibited, access.Refuse("confirmations", "too many wrong passphrases on this connection, so no other program gets in on it; connect again",
-			audit.Event{Type: audit.AccessRefused}))
+	if !own && c.confirms.over() {
+		refuse(ssh.Prohibited, noConfirms())
 		return
 	}
 	grant, r := c.login.Authorise(m.Host, m.Port)
@@ -319,18 +311,4 @@ func (c *client) innerConfig(ctx context.Context, peer []byte, i *fastconn.Intak
 		return open(m, nil)
 	}
 	return cfg
-}
-
-// confirmed asks whoever is behind an unknown program for the passphrase, once.
-// Tries are taken before they are made, so that none can be made side by side.
-func (c *client) confirmed(ctx context.Context, ask ssh.KeyboardInteractiveChallenge) bool {
-	if c.confirms.Add(1) > maxConfirms {
-		c.confirms.Add(-1)
-		return false
-	}
-	err := c.s.o.Auth.Confirm(ctx, c.login.Who(), identity.Attempt{Source: c.login.Source(), Conn: c.login.Conn()}, asker(ask))
-	if !errors.Is(err, identity.ErrRefused) {
-		c.confirms.Add(-1)
-	}
-	return err == nil
 }

@@ -179,6 +179,77 @@ func TestOriginators(t *testing.T) {
 	}
 }
 
+// Prompts of other programs may stand side by side, as many as there are: what is typed
+// there is judged in turn, so that right answers are never called wrong ones. Where the
+// three tries are over meanwhile, whoever typed reads that.
+func TestConfirmationsSideBySide(t *testing.T) {
+	t.Parallel()
+	const prompts = 7
+	s := newSite(t, options{})
+	c := s.login("alice")
+	all := func(typed string) (in int, read []string) {
+		var (
+			answered, ended = make(chan struct{}), make(chan error, prompts)
+			asked           sync.WaitGroup
+			mu              sync.Mutex
+		)
+		asked.Add(prompts)
+		for range prompts {
+			go func() {
+				first := true
+				_, err := c.behind("127.0.0.1", 50000, ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+					if len(q) == 0 {
+						return nil, nil
+					}
+					if first {
+						first = false
+						asked.Done()
+						<-answered
+						return []string{typed}, nil
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					read = append(read, strings.Join(strings.Fields(q[0]), " ")) // broken for terminals
+					return []string{""}, nil
+				}))
+				ended <- err
+			}()
+		}
+		testkit.Finishes(t, "prompts side by side", asked.Wait)
+		close(answered)
+		for range prompts {
+			if <-ended == nil {
+				in++
+			}
+		}
+		return in, read
+	}
+	busy := func(read []string) (n int) {
+		for _, s := range read {
+			if strings.Contains(s, "is busy checking other logins") { // a slow machine
+				n++
+			}
+		}
+		return n
+	}
+	if in, read := all(passphrase); in+busy(read) != prompts || in == 0 {
+		t.Errorf("%d of %d are in, the others read %q", in, prompts, read)
+	}
+	in, read := all("wrong horse battery")
+	wrong, told := 0, 0
+	for _, s := range read {
+		switch {
+		case strings.HasPrefix(s, "Not accepted. "):
+			wrong++
+		case strings.HasPrefix(s, "entry: too many wrong passphrases on this connection, so no other program gets in on it; connect again"):
+			told++
+		}
+	}
+	if in != 0 || wrong > 3 || wrong+told+busy(read) != prompts || wrong < 3 && busy(read) == 0 {
+		t.Errorf("%d are in with a wrong passphrase, %d of %d were judged, and the others read %q", in, wrong, prompts, read)
+	}
+}
+
 // The prompt for other programs is no place to guess a passphrase at: after
 // three wrong ones on a client connection, side by side or one by one, it is
 // gone, and nothing was counted against the account.
