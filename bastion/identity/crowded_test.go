@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -52,4 +53,26 @@ func TestStrangersCrowdOutStrangers(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	w.refused(u, good, "198.51.100.9")
 	release()
+}
+
+// TestCrowdedOutAndDownIsNoVerdict: what a directory gave no answer to isn't right because
+// the hash beside it had no turn either.
+func TestCrowdedOutAndDownIsNoVerdict(t *testing.T) {
+	w, g, dir := textingRealm(t)
+	id, err := w.login(attempt("alice"), round{askPass, kept}, round{askCode, g.code(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.a.Fresh(t.Context(), id, attempt(""), &script{t: t, rounds: []round{{askCode, g.code(t)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &user{w: w, name: "alice"}
+	if err := w.a.NewRecovery(t.Context(), p, w.ask(u.enrol()[1])); err != nil {
+		t.Fatal(err)
+	}
+	defer w.a.HoldStrangers()()
+	dir.fail(errors.New("no route"))
+	_, err = w.login(from(attempt("alice"), "198.51.100.7"), round{askPass, "a thief's guess"}, round{askCode, u.recovery[0]}, round{"The directory duo that knows your passphrase can't be asked…", ""})
+	wantErr(t, err, identity.ErrUnavailable)
 }
