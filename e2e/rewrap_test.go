@@ -105,9 +105,9 @@ func TestRewrap(t *testing.T) {
 	at = s.atAuditors(carol)
 	for answer, code := range map[string]int{"n": 3, "y": 0} {
 		on := onTerminal(t, command(built, "sessions", "rewrap", "-o", at.path("keys.new"), "--dir", at.dir))
-		on.expect(`1 recording will be open to\s+ssh-ed25519 AAAA`)
+		on.expect(`1 recording of tinker will be open to\s+ssh-ed25519 AAAA`)
 		on.expect(`and no more to\s+the key with the fingerprint [0-9a-f]{32}`)
-		on.expect(`to the last letter, their owners'\? \[y/N\] `)
+		on.expect(`to the last letter \(or their fingerprints\), their owners'\? \[y/N\] `)
 		on.sendLine(answer)
 		if got := on.wait(); got != code || strings.Contains(on.text(), "sealing [") != (code == 0) {
 			t.Errorf("answering %s: %d, %q", answer, got, on.text())

@@ -86,6 +86,7 @@ type rewrapping struct {
 // wrapped is one recording that is to be sealed anew.
 type wrapped struct {
 	id     string
+	lab    string
 	to     rewrap.Target
 	before []string
 }
@@ -124,7 +125,7 @@ func (r *rewrapping) run(cmd *cobra.Command, args []string) error {
 	if err := r.confirm(cmd, todo); err != nil {
 		return err
 	}
-	sealed, closed := 0, 0
+	sealed, closed, empty := 0, 0, 0
 	write := func(w io.Writer) error {
 		f, err := rewrap.NewWriter(w)
 		if err != nil {
@@ -138,6 +139,9 @@ func (r *rewrapping) run(cmd *cobra.Command, args []string) error {
 			switch {
 			case errors.Is(err, recording.ErrKey):
 				closed++
+				continue
+			case errors.Is(err, recording.ErrNothing):
+				empty++
 				continue
 			case err != nil:
 				rest.bad = append(rest.bad, err)
@@ -165,6 +169,9 @@ func (r *rewrapping) run(cmd *cobra.Command, args []string) error {
 		return errors.Join(append(rest.bad, err)...)
 	}
 	fmt.Fprintf(errs, "Sealed anew: %s. To have them opened so, on the server: entry sessions rewrap --take %s\n", plain.Count(sealed, "recording"), shellWord(r.out))
+	if empty > 0 {
+		fmt.Fprintf(errs, "entry: note: nothing was recorded in %s: left as they are\n", plain.Count(empty, "recording"))
+	}
 	if closed > 0 {
 		rest.bad = append(rest.bad, hinted(failf(exitFailure, "this identity doesn't open %s, so this isn't all", plain.Count(closed, "recording")), "seal those with another one's --identity KEYFILE; what is done by then is passed over"))
 	}
@@ -304,7 +311,7 @@ func (r *rewrapping) plan(cfg *configs.Config, dir string, list []recording.Info
 			left.same++
 			continue
 		}
-		todo = append(todo, wrapped{i.ID, t, s.Auditors})
+		todo = append(todo, wrapped{i.ID, i.Lab, t, s.Auditors})
 	}
 	for f := range r.names {
 		met[f] = true
@@ -340,7 +347,11 @@ func (r *rewrapping) confirm(cmd *cobra.Command, todo []wrapped) error {
 				out[f] = true
 			}
 		}
-		fmt.Fprintf(w, "%s will be open to\n", plain.Count(len(some), "recording"))
+		labs := map[string]bool{}
+		for _, t := range some {
+			labs[t.lab] = true
+		}
+		fmt.Fprintf(w, "%s of %s will be open to\n", plain.Count(len(some), "recording"), plain.List(slices.Sorted(maps.Keys(labs)), 10))
 		for _, a := range some[0].to.Auditors {
 			fmt.Fprintf(w, "  %s%s\n", a.Short(), map[bool]string{true: "   NEW"}[in[a.Fingerprint()]])
 		}
@@ -364,7 +375,7 @@ func (r *rewrapping) confirm(cmd *cobra.Command, todo []wrapped) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return hinted(failf(exitDenied, "nothing was sealed anew: there is no terminal to ask on"), "compare the keys above with their owners'; --yes seals to them")
 	}
-	if ok, err := asked("Are these keys, to the last letter, their owners'? [y/N] "); err != nil || !ok {
+	if ok, err := asked("Are these keys, to the last letter (or their fingerprints), their owners'? [y/N] "); err != nil || !ok {
 		return failf(exitDenied, "nothing was sealed anew")
 	}
 	return nil

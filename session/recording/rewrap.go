@@ -95,16 +95,24 @@ func (r Rewrap) Check(h Header) (proven bool, err error) {
 	return true, nil
 }
 
+// ErrNothing says that a recording has no segment, so that nothing shows whether its
+// header is the one that it was made with.
+var ErrNothing = errors.New("nothing was recorded in it")
+
 // Reseal opens the key of a recording with ids, and seals it to to: sealed is what ID.key
 // is to be. r says who comes in and goes out; the rest of it is filled in. Nothing is
-// written. Errors are as OpenRecording's.
+// written. The first segment has to open: it does with the header alone that it was made
+// with, which says whose recording it is, and who could open it. Errors are as
+// OpenRecording's and Reader.Next's, and ErrNothing.
 func Reseal(dir, id string, ids []age.Identity, to []age.Recipient, r Rewrap) (_ Rewrap, sealed []byte, err error) {
-	f, err := openFile(dir, id, Ext)
+	content, err := OpenRecording(dir, id, ids...)
 	if err != nil {
 		return r, nil, err
 	}
-	_, h, _, err := walk(f, id)
-	if err = errors.Join(err, f.Close()); err != nil {
+	h := content.Header()
+	if err = errors.Join(content.segment(), content.Close()); errors.Is(err, ErrTruncated) {
+		return r, nil, fmt.Errorf("seal recording %s anew: %w", id, ErrNothing)
+	} else if err != nil {
 		return r, nil, err
 	}
 	old, err := readKeyFile(dir, id)

@@ -1,11 +1,14 @@
 package recording
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +103,19 @@ func TestResealRefuses(t *testing.T) {
 	if err := try(id(9), ids, to); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what isn't there: %v", err)
 	}
+	// Whose it is, and who could open it, stands in the clear, with hashes that anybody can
+	// make: a key isn't sealed to another lab's auditors for that.
+	testkit.WriteFile(t, w.path, string(relabelled(w)))
+	if err := try(w.id, ids, to); err == nil || !strings.Contains(err.Error(), "segment 0") {
+		t.Errorf("under another lab's name: %v", err)
+	}
+	for _, cut := range [][]byte{w.all[:w.starts[0]], relabelled(w)[:w.starts[0]+1]} {
+		testkit.WriteFile(t, w.path, string(cut))
+		if err := try(w.id, ids, to); !errors.Is(err, ErrNothing) {
+			t.Errorf("without a segment: %v", err)
+		}
+	}
+	testkit.WriteFile(t, w.path, string(w.all))
 	// Another recording's key in its place is opened for nobody.
 	other := seal(t, dir, 2)
 	testkit.WriteFile(t, filepath.Join(dir, w.id+KeyExt), testkit.ReadFile(t, filepath.Join(dir, other.id+KeyExt)))
@@ -110,6 +126,20 @@ func TestResealRefuses(t *testing.T) {
 	if err := try(w.id, ids, to); !errors.Is(err, ErrShredded) {
 		t.Errorf("without a key: %v", err)
 	}
+}
+
+// relabelled is a recording that says that it is another lab's, with all hashes that
+// follow from that.
+func relabelled(w written) []byte {
+	line := bytes.Replace(w.all[:bytes.IndexByte(w.all, '\n')+1], []byte(`"lab":"tinker"`), []byte(`"lab":"tailors"`), 1)
+	head := sha256.Sum256(line)
+	out := append(line, head[:]...)
+	for i, from := range w.starts[:len(w.starts)-1] {
+		sealed := w.all[from : w.starts[i+1]-sha256.Size]
+		head = sha256.Sum256(slices.Concat([]byte{1}, head[:], sealed))
+		out = append(append(out, sealed...), head[:]...)
+	}
+	return out
 }
 
 // A header says of auditors what it has to, or isn't one.

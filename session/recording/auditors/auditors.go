@@ -170,10 +170,11 @@ func (a Auditor) Fingerprint() string {
 }
 
 // Short is enough of a key for a person to know it by: all of it, but of a hybrid one,
-// which has some 2,000 characters.
+// which has some 2,000 characters; of such a one its fingerprint, too, since keys that
+// begin alike can be made.
 func (a Auditor) Short() string {
 	if len(a.Text) > 80 {
-		return a.Text[:40] + "…"
+		return a.Text[:40] + "… (fingerprint " + a.Fingerprint() + ")"
 	}
 	return a.Text
 }
