@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -24,7 +25,8 @@ func auditSearchCmd() *cobra.Command {
 Times are UTC unless they say otherwise. Names that no account has are in the log
 as hashes only, since people type passphrases there. --user finds
 those too where it can read the server's secret (as root on the server); else it
-says that it didn't look for them. Who comes with public keys alone, of which none
+says that it didn't look for them, as it does of logs of servers that may have
+another secret. Who comes with public keys alone, of which none
 opens anything, is a login.failed of the reason unknown-key, once a minute for an
 address, with the last key's fingerprint and how many such connections there were.
 
@@ -78,10 +80,12 @@ with --no-index do.`,
 					return hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there")
 				}
 				q.Digest = keys.HashFile("pattern", []byte(searched))
+				noteForeign(cmd, logs, "searches for a pattern")
 			}
 			if q.User != "" {
 				if keys, err := serverKeys(cmd); err == nil {
 					q.UserHash = keys.HashName(q.User)
+					noteForeign(cmd, logs, "names that no account has")
 				} else {
 					_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: without the server's secret nobody can tell which names that no account has were %s, so those aren't searched: %v\n", plain.Word(q.User), err)
 				}
@@ -116,6 +120,22 @@ with --no-index do.`,
 	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	return cmd
+}
+
+// noteForeign says of which logs a search may miss what has a keyed digest there: one
+// secret is at hand, and their servers may have others.
+func noteForeign(cmd *cobra.Command, logs []oneLog, what string) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return // then there is no secret either
+	}
+	own, err := os.Stat(cfg.Audit.Directory)
+	for _, l := range logs {
+		if fi, ferr := os.Stat(l.dir); err == nil && ferr == nil && os.SameFile(own, fi) {
+			continue
+		}
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s: %s are found in it only where its server has the same keys.secret\n", l.dir, what)
+	}
 }
 
 // parseSource parses what --source says; "" is no network.
