@@ -3,6 +3,7 @@ package demohome
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -124,8 +125,13 @@ func (s *screen) say(text string) {
 }
 
 func (s *screen) code() int {
-	_, _ = io.Copy(io.Discard, s.pty) // to the EIO of a closed terminal
-	_ = s.cmd.Wait()                  // the status is what counts
+	s.t.Helper()
+	testkit.Check(s.t, s.pty.SetReadDeadline(testkit.Deadline(testkit.Soon)))
+	if _, err := io.Copy(&s.seen, s.pty); errors.Is(err, os.ErrDeadlineExceeded) { // else the EIO of a closed terminal
+		_ = s.cmd.Process.Kill()
+		s.t.Errorf("it doesn't end; seen %q", s.seen.String())
+	}
+	_ = s.cmd.Wait() // the status is what counts
 	return s.cmd.ProcessState.ExitCode()
 }
 
@@ -144,6 +150,7 @@ func TestShellOnTerminal(t *testing.T) {
 	s.say("cat\r")
 	s.say("\x03") // the line discipline makes SIGINT of it
 	s.expect("^C")
+	s.expect("alice@home:~") // what is typed before may be dropped with the line
 	s.say("exit 7\r")
 	s.expect("exit")
 	if code := s.code(); code != 7 {
