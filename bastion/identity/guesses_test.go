@@ -158,6 +158,34 @@ func TestKeyIsRestoredByAnotherFactor(t *testing.T) {
 	}
 }
 
+// TestRestoredKeyIsNotRemembered: a thief of the key may have been in a network where a
+// code was given with it.
+func TestRestoredKeyIsNotRemembered(t *testing.T) {
+	w := newWorld(t)
+	u := w.enrolled("alice")
+	at, key := u.withKey()
+	if _, err := w.login(at, round{askCode, u.code()}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Minute)
+	if !w.remembers(at) {
+		t.Fatal("not remembered")
+	}
+	w.guess("IPv4", at, good, u.wrongCode())
+	id := u.in()
+	mark := w.log.Mark()
+	if err := w.a.RestoreKey(t.Context(), u.fresh(id), key.print); err != nil {
+		t.Fatal(err)
+	}
+	w.wantLog(mark, "key.forgotten", "user.changed")
+	if e := w.log.All()[mark]; e.Key != key.print {
+		t.Errorf("%+v", e)
+	}
+	if w.remembers(at) {
+		t.Error("without a code at once")
+	}
+}
+
 // TestStolenPassphrase: what a thief of the passphrase sees is what everybody sees
 // who has a wrong one, whatever is counted; right answers are told, and only they.
 // The owner gets in from a network that is known, or by a key.

@@ -268,7 +268,8 @@ func (a SelfService) AddOwnKey(ctx context.Context, p Proof, line string, ask As
 	return key.Fingerprint, false, nil
 }
 
-// RestoreKey lets a suspended key of the account be a first factor again, or returns
+// RestoreKey lets a suspended key of the account be a first factor again, remembered
+// nowhere, or returns
 // ErrNoKey if there is none of that fingerprint. The connection must have been opened
 // by another factor (*Refusal).
 func (a SelfService) RestoreKey(ctx context.Context, p Proof, fingerprint string) error {
@@ -294,10 +295,17 @@ func (a SelfService) RestoreKey(ctx context.Context, p Proof, fingerprint string
 		return &Refusal{Text: fmt.Sprintf("%d wrong codes came behind this key within %s: somebody else has it. Remove it and add a new one; this one can be used again from %s.",
 			s.month, plain.Span(a.guesses.limits.monthLong), plain.Moment(s.closed))}
 	}
+	d.key = fingerprint
+	if slices.ContainsFunc(acct.Remembered, func(r Remembrance) bool { return r.Fingerprint == fingerprint }) {
+		// It may be the thief who is. First: whatever fails after it has let nobody in.
+		forgotten := func(ctx context.Context) error { return a.store.Forget(ctx, acct.ID, fingerprint) }
+		if err := a.logged(ctx, forgotten, d.event(audit.KeyForgotten, "")); err != nil {
+			return unavailable(err)
+		}
+	}
 	next := acct
 	next.Keys = slices.Clone(acct.Keys)
 	next.Keys[i].Suspended = time.Time{}
-	d.key = fingerprint
 	return d.commit(ctx, acct, next, audit.UserChanged, noticeKeyRestored, fingerprint)
 }
 
