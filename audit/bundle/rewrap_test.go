@@ -140,12 +140,44 @@ func TestRewrapped(t *testing.T) {
 				all = append(all, file{recordingName(whole, ext), []byte(testkit.ReadFile(t, filepath.Join(s.Recordings, whole+ext)))})
 			}
 			made := pack(t, all)
-			if _, err := verify(t, made, Trust{Key: s.Key, Witnesses: s.Witnesses}); (err == nil) != tt.ok {
+			rep, err := verify(t, made, Trust{Key: s.Key, Witnesses: s.Witnesses})
+			if (err == nil) != tt.ok {
 				t.Errorf("in a bundle: %v", err)
 			}
-			if code, out := python(t, made, "--log-key", s.Key); (code == 0) != tt.ok || code > 1 {
+			code, out := python(t, made, "--log-key", s.Key)
+			if (code == 0) != tt.ok || code > 1 {
 				t.Errorf("by the script: %d, %s", code, out)
 			}
+			want := "; its sealed key too; "
+			if rep.Sealed.Pending() {
+				want = "; its sealed key is one of two, since sealing it anew wasn't finished there; "
+			}
+			if tt.ok && (rep.Sealed.Key == "" || !strings.Contains(out, want)) {
+				t.Errorf("%+v, by the script: %s", rep.Sealed, out)
+			}
 		})
+	}
+}
+
+// Of a key whose digest no record has, nothing is said.
+func TestKeyThatNoRecordKnows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var all []file
+	for _, f := range unpack(t, s.made(cut)) {
+		if strings.HasPrefix(f.name, "records/") && testkit.Must(testkit.Must(ParseRecord(f.data))(t).Event())(t).Type != audit.RecordingAborted {
+			continue
+		}
+		if f.name == recordingName(cut, recording.KeyExt) {
+			f.data = []byte("noise")
+		}
+		all = append(all, f)
+	}
+	rep, err := verify(t, pack(t, all), Trust{Key: s.Key, Witnesses: s.Witnesses})
+	if err != nil || rep.Recording == nil || rep.Sealed.Key != "" {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	if code, out := python(t, pack(t, all), "--log-key", s.Key); code != 0 || !strings.Contains(out, "; they say nothing of its sealed key; ") {
+		t.Errorf("by the script: %d, %s", code, out)
 	}
 }

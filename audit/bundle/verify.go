@@ -32,6 +32,9 @@ type Report struct {
 	Events   []audit.Event      `json:"-"`
 	// Recording is there where the recording is in the bundle, and holds.
 	Recording *recording.Info `json:"-"`
+	// Sealed is what the records say of its sealed key, which may be nothing (Sealing.Key
+	// is "" then).
+	Sealed evidence.Sealing `json:"-"`
 	// Lacks says which records aren't in it that belong to every session: nothing proves
 	// that they aren't in the log.
 	Lacks []string `json:"lacks,omitempty"`
@@ -75,7 +78,7 @@ func (b *Bundle) Verify(t Trust) (rep Report, err error) {
 			return rep, disproof("%s isn't in the bundle, so the recording could have been cut", what)
 		}
 	}
-	rep.Recording = &verdict.Info
+	rep.Recording, rep.Sealed = &verdict.Info, verdict.Sealed
 	return rep, nil
 }
 

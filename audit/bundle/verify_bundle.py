@@ -209,8 +209,9 @@ def check_recording(f, size, expects):
 def sealed_keys(session, header, known):
     """The digests that the recording's sealed key may have: that of its start, or of the
     last time that it was sealed to other auditors, which somebody signed who could open it.
-    Until that one is in its place, it may have the one before, too."""
-    now, before, started = None, None, False
+    Until that one is in its place, it may have the one before, too. With them, what to say
+    of it."""
+    now, before, started, unproven = None, None, False, ""
     for what, r, e in known:
         if what == "session.started":
             now, started = now if started else r.get("key"), True
@@ -229,7 +230,13 @@ def sealed_keys(session, header, known):
             if now is not None and w["from"] not in (now, before):
                 raise Disproved(f"record {e['seq']}: the recording's key was sealed anew from another one than it had")
             now, before = r["key"], w["from"]
-    return [d for d in (now, before) if d]
+            if "rewrap_key" not in header:
+                unproven = " (nothing shows that who sealed it anew could open it)"
+    if now is None:
+        return [], "they say nothing of its sealed key"
+    if before:
+        return [now, before], "its sealed key is one of two, since sealing it anew wasn't finished there" + unproven
+    return [now], "its sealed key too" + unproven
 
 
 def read(path):
@@ -329,10 +336,10 @@ def check_session(tar, texts, recording, session, known, types):
     if behind or ended and not final:
         raise Disproved("there is something behind the recording's last segment" if behind else "the recording has no end")
     sealed = texts.pop(base + ".key", None)
-    keys = sealed_keys(session, header, known)
+    keys, of_key = sealed_keys(session, header, known)
     if keys and (sealed is None or sha256(sealed).hex() not in keys):
         raise Disproved("the recording's sealed key is missing, or isn't the one that the log knows")
-    return f"{'complete' if ended else 'cut by a crash, as the log says'}, {n} segments, as the records say; its sealed key too"
+    return f"{'complete' if ended else 'cut by a crash, as the log says'}, {n} segments, as the records say; {of_key}"
 
 
 def main():

@@ -12,6 +12,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/bundle"
+	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
 )
@@ -150,7 +151,7 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 	}
 	switch i := rep.Recording; {
 	case i != nil:
-		fmt.Fprintf(out, "recording %s, %s in %s: %s, the one that these records speak of, and so is its sealed key\n", i.ID, plain.Size(i.Size), plain.Count(int(i.Segments), "segment"), i.State)
+		fmt.Fprintf(out, "recording %s, %s in %s: %s, the one that these records speak of%s\n", i.ID, plain.Size(i.Size), plain.Count(int(i.Segments), "segment"), i.State, sealedKey(rep.Sealed))
 	case rep.Session != "":
 		fmt.Fprintf(out, "session %s, without the recording\n", rep.Session)
 	}
@@ -163,6 +164,9 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 	for _, what := range rep.Lacks {
 		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s isn't in it; the log may have it\n", what)
 	}
+	if rep.Sealed.Unproven > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: its key was sealed anew, and nothing shows that who did that could open it: its header is of an older version")
+	}
 	if len(rep.Cosigned) == 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: no witness has cosigned it: whoever has the log's key could have made it")
 	}
@@ -170,4 +174,15 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: this was held against the key in the bundle, which who made it chose. Whose log it is isn't shown: compare %s with the key that you have from elsewhere, or give that with --log-key\n", rep.Key)
 	}
 	return nil
+}
+
+// sealedKey says what a bundle's records say of the recording's sealed key.
+func sealedKey(s evidence.Sealing) string {
+	switch {
+	case s.Key == "":
+		return "; of its sealed key they say nothing"
+	case s.Pending():
+		return ", and its sealed key is one of the two that it had while it was sealed anew: that this was finished they don't say"
+	}
+	return ", and so is its sealed key"
 }

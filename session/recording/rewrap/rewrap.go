@@ -114,6 +114,7 @@ func Read(r io.Reader) iter.Seq2[Key, error] {
 			yield(Key{}, errors.Join(ErrNotRewrap, readError(lines)))
 			return
 		}
+		had := map[string]bool{}
 		for n := 0; lines.Scan(); n++ {
 			var end tail
 			if decode(lines.Bytes(), &end) == nil {
@@ -127,6 +128,11 @@ func Read(r io.Reader) iter.Seq2[Key, error] {
 				yield(Key{}, fmt.Errorf("%w: line %d", ErrNotRewrap, n+2))
 				return
 			}
+			if had[k.ID] {
+				yield(Key{}, fmt.Errorf("%w: line %d has recording %s once more", ErrNotRewrap, n+2, k.ID))
+				return
+			}
+			had[k.ID] = true
 			if !yield(k, nil) {
 				return
 			}

@@ -35,7 +35,8 @@ func keys(t testing.TB, n int) (file []byte, k Key) {
 	k = testkit.Must(To(all).Seal(dir, id, []age.Identity{old}, auditors.Fingerprints(before)))(t)
 	var b bytes.Buffer
 	w := testkit.Must(NewWriter(&b))(t)
-	for range n {
+	for i := range n {
+		k.ID = id[:len(id)-1] + string(rune('1'+i)) // each has another
 		testkit.Check(t, w.Add(k))
 	}
 	testkit.Check(t, w.Close())
@@ -81,6 +82,7 @@ func TestFile(t *testing.T) {
 		"an unknown field": head + line + `,"more":1}` + "\n" + `{"keys":1}` + "\n",
 		"two on a line":    head + line + `}{}` + "\n" + `{"keys":1}` + "\n",
 		"a path for an ID": head + strings.Replace(line, id, "../../etc/x", 1) + `}` + "\n" + `{"keys":1}` + "\n",
+		"one twice":        head + line + "}\n" + line + "}\n" + `{"keys":2}` + "\n",
 		"another number":   head + `{"keys":1}` + "\n",
 		"a line too long":  head + strings.Repeat(" ", maxLine+1) + "\n" + `{"keys":0}` + "\n",
 	} {
