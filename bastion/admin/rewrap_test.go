@@ -66,7 +66,13 @@ func TestRewrap(t *testing.T) {
 		w := testkit.Must(s.Create(recording.Header{ID: id, User: "alice"}, []age.Recipient{old.Recipient()}))(t)
 		if id != runs {
 			testkit.Must(w.Close())(t)
+			continue
 		}
+		testkit.Check(t, w.Frame(recording.Output, 0, []byte("x")))
+		testkit.Eventually(t, "a segment of what runs is written", func() bool {
+			i, err := recording.Stat(dir, runs)
+			return err == nil && i.Segments > 0
+		})
 	}
 	seal := func(id string) Rewrap {
 		r, sealed, err := recording.Reseal(dir, id, []age.Identity{old}, []age.Recipient{next.Recipient(), old.Recipient()}, recording.Rewrap{Set: recording.SetOf([]string{"a"}), Count: 2})
