@@ -63,7 +63,7 @@ func (a *Server) failures(r *http.Request) (any, error) {
 // and returns where they came from, most of them: where one led to a lock, then the
 // others, the newest first.
 func (a *Server) failed(ctx context.Context, user string, most int, each func(Trouble)) (sources []netip.Addr, err error) {
-	var at, locked lately
+	at, locked, n := map[netip.Addr]int{}, map[netip.Addr]bool{}, 0
 	if a.History == nil {
 		return nil, nil
 	}
@@ -86,37 +86,21 @@ func (a *Server) failed(ctx context.Context, user string, most int, each func(Tr
 			continue // which locks nobody out
 		}
 		if from, err := netip.ParseAddrPort(e.Source); err == nil {
-			at.saw(from.Addr())
-			if e.Type == audit.LoginLocked {
-				locked.saw(from.Addr())
-			}
+			n++
+			at[from.Addr()] = n
+			locked[from.Addr()] = locked[from.Addr()] || e.Type == audit.LoginLocked
 		}
 	}
-	sources = locked.newestFirst()
-	for _, s := range at.newestFirst() {
-		if _, ok := locked.order[s]; !ok {
-			sources = append(sources, s)
+	sources = slices.SortedFunc(maps.Keys(at), func(a, b netip.Addr) int {
+		switch {
+		case locked[a] == locked[b]:
+			return at[b] - at[a]
+		case locked[a]:
+			return -1
 		}
-	}
+		return 1
+	})
 	return sources[:min(len(sources), most)], nil
-}
-
-// lately is a set of addresses that knows which was seen last.
-type lately struct {
-	order map[netip.Addr]int
-	n     int
-}
-
-func (l *lately) saw(s netip.Addr) {
-	if l.order == nil {
-		l.order = map[netip.Addr]int{}
-	}
-	l.n++
-	l.order[s] = l.n
-}
-
-func (l *lately) newestFirst() []netip.Addr {
-	return slices.SortedFunc(maps.Keys(l.order), func(a, b netip.Addr) int { return l.order[b] - l.order[a] })
 }
 
 func (a *Server) now() time.Time {

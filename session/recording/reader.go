@@ -62,6 +62,11 @@ func (r *Reader) start(dir string, ids []age.Identity) (err error) {
 	if err = errors.Join(err, k.Close()); err != nil {
 		return fmt.Errorf("open recording %s: %w", r.id, err)
 	}
+	return r.begin(key, hash)
+}
+
+// begin has segments opened with the recording's key, which it clears.
+func (r *Reader) begin(key []byte, hash [32]byte) (err error) {
 	r.open = chain{header: hash, head: hash}
 	if r.open.keys, err = newRatchet(key, hash); err != nil {
 		return fmt.Errorf("open recording %s: %w", r.id, err)

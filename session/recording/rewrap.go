@@ -105,16 +105,17 @@ var ErrNothing = errors.New("nothing was recorded in it")
 // with, which says whose recording it is, and who could open it. Errors are as
 // OpenRecording's and Reader.Next's, and ErrNothing.
 func Reseal(dir, id string, ids []age.Identity, to []age.Recipient, r Rewrap) (_ Rewrap, sealed []byte, err error) {
-	content, err := OpenRecording(dir, id, ids...)
+	f, err := openFile(dir, id, Ext)
 	if err != nil {
 		return r, nil, err
 	}
-	h := content.Header()
-	if err = errors.Join(content.segment(), content.Close()); errors.Is(err, ErrTruncated) {
-		return r, nil, fmt.Errorf("seal recording %s anew: %w", id, ErrNothing)
-	} else if err != nil {
+	defer f.Close()
+	content := &Reader{file: f, id: id}
+	var hash [32]byte
+	if content.walk, content.header, hash, err = walk(f, id); err != nil {
 		return r, nil, err
 	}
+	h := content.header
 	old, err := readKeyFile(dir, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil, fmt.Errorf("open recording %s: %w", id, ErrShredded)
@@ -127,6 +128,15 @@ func Reseal(dir, id string, ids []age.Identity, to []age.Recipient, r Rewrap) (_
 		return r, nil, fmt.Errorf("open recording %s: %w", id, err)
 	}
 	defer clear(key)
+	if err := content.begin(bytes.Clone(key), hash); err != nil {
+		return r, nil, err
+	}
+	defer content.dec.Close()
+	if err := content.segment(); errors.Is(err, ErrTruncated) {
+		return r, nil, fmt.Errorf("seal recording %s anew: %w", id, ErrNothing)
+	} else if err != nil {
+		return r, nil, err
+	}
 	if sealed, err = wrapKey(key, to); err != nil {
 		return r, nil, err
 	}
