@@ -177,7 +177,7 @@ func (g *guesses) look(ctx context.Context, f factor, now time.Time) (guessState
 // guessed is what counts behind the passphrase of acct; nothing behind those of a
 // directory, of which nobody here knows which one was right.
 func (a *core) guessed(ctx context.Context, acct Account) (guessState, error) {
-	if acct.Realm != "" && acct.Temporary == nil {
+	if acct.directoryJudges() {
 		return guessState{}, nil
 	}
 	return a.guesses.look(ctx, a.guesses.passphraseOf(acct, netip.Addr{}, false), a.now())
