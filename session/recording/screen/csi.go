@@ -239,6 +239,9 @@ func (t *Terminal) eraseScreen(how int) {
 			t.hscrolled = 0 // what was cleared away doesn't come back when the screen grows
 		}
 	case 3:
+		if t.log != nil {
+			t.log.parts()
+		}
 		t.back, t.oldest, t.hscrolled = nil, 0, 0
 	}
 }

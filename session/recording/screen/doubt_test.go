@@ -82,7 +82,7 @@ func TestDoubtfulControlsHaveTheirTimes(t *testing.T) {
 }
 
 // Whatever stands in tmux at last is told, whatever of all controls came at once with it.
-func TestWhatStandsInTmuxIsTold(t *testing.T) {
+func TestSoakWhatStandsInTmuxIsTold(t *testing.T) {
 	const cols, rows = 40, 8
 	written := regexp.MustCompile(`w\d+[a-z]`)
 	for seed := range uint64(testkit.Long(25, 1500)) {

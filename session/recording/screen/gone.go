@@ -43,11 +43,20 @@ func lineEnd(list []*seen, i int) int {
 	return i
 }
 
-// parted reports whether rows of a line aren't one below the other any more.
+// parted reports whether rows of a line aren't one below the other any more, or the last of
+// them stand without one that was before them.
 func parted(group []*seen) bool {
-	for i, s := range group[:len(group)-1] {
-		if next := group[i+1].row; s.row != nil && next != nil && (!s.row.wrapped || next.y != s.row.y+1) {
+	lost := false
+	for i, s := range group {
+		switch {
+		case s.row == nil:
+			lost = true
+		case lost:
 			return true
+		case i+1 < len(group):
+			if next := group[i+1].row; next != nil && (!s.row.wrapped || next.y != s.row.y+1) {
+				return true
+			}
 		}
 	}
 	return false
@@ -59,7 +68,7 @@ func parted(group []*seen) bool {
 func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 	group := t.looked[page][from:to]
 	head := page == 0 && len(t.head) > 0 && (t.next == nil && first || t.next != nil && slices.Contains(group, t.nextSeen))
-	if parted(group) || head && (group[0].cut(t, all) || group[0].row != nil && group[0].row.y > 0) {
+	if parted(group) || head && (group[0].cut(t, all) || group[0].row != nil && group[0].row.y > 0 || !t.follows(t.term.main.rows[0])) {
 		all, moves = true, false
 	}
 	if !all {
@@ -132,18 +141,24 @@ func (t *Transcript) wasRead(s *seen, all bool, gone time.Duration) (counts bool
 }
 
 // shows returns the rows of a screen that came to look other than they did, by what
-// they show.
+// they show. One that did but grow has its own to go on with.
 func (t *Transcript) shows(page int) map[uint64][]*row {
 	if t.elsewhere == nil {
 		t.elsewhere = map[uint64][]*row{}
 		for _, r := range t.pages()[page].rows {
-			if len(r.cells) > 0 && (r.seen == nil || r.dirty && !r.seen.same(r)) {
+			if len(r.cells) > 0 && (r.seen == nil || r.dirty && !r.seen.same(r) && !r.seen.grows(t)) {
 				h := hashOf(len(r.cells), func(x int) uint32 { return glyphAt(r, x) })
 				t.elsewhere[h] = append(t.elsewhere[h], r)
 			}
 		}
 	}
 	return t.elsewhere
+}
+
+// grows reports whether something was to be read on a row of which nothing goes.
+func (s *seen) grows(t *Transcript) bool {
+	_, lossy := s.lossy(t, false)
+	return !s.empty && !lossy
 }
 
 // movedTo reports whether all rows of a line came to stand elsewhere on the screen, one
@@ -162,7 +177,7 @@ func (t *Transcript) movedTo(group []*seen, page int) bool {
 		} else if len(rows) > 0 {
 			to[i], shows[h] = rows[0], rows[1:]
 		}
-		if to[i] == nil || i > 0 && to[i-1] != nil && to[i].y != to[i-1].y+1 {
+		if to[i] == nil || i > 0 && to[i-1] != nil && (to[i].y != to[i-1].y+1 || !to[i-1].wrapped) {
 			for k, s := range group[:i+1] {
 				if to[k] != nil && to[k] != s.row {
 					shows[s.hash()] = append(shows[s.hash()], to[k])

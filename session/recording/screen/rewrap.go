@@ -43,6 +43,7 @@ func (t *Transcript) rewrapped(were, are []*row) {
 	if known < 0 {
 		return // it was above the screen, and may come back from there
 	}
+	t.indents(were, are)
 	var cells []seenCell
 	var of []*seen // whose cell each is
 	for _, r := range were {
@@ -91,6 +92,38 @@ func (t *Transcript) rewrapped(were, are []*row) {
 			r.seen.leave()
 		}
 	}
+}
+
+// indents tells a line before it has other rows, if the blanks with which one of them begins
+// come to stand in another row than what follows them: who looks at a row sees where in it
+// something stands, and such blanks are no letters, which alone count when their row goes.
+func (t *Transcript) indents(were, are []*row) {
+	var group []*seen
+	read, cut, from := false, false, 0
+	for _, r := range were {
+		n := 0
+		for n < len(r.cells) && glyphAt(r, n) == 0 {
+			n++
+		}
+		cut = cut || n < len(r.cells) && rowOf(are, from) != rowOf(are, from+n)
+		if from += r.used; r.seen != nil {
+			group = append(group, r.seen)
+			read = read || t.wasRead(r.seen, true, t.at)
+		}
+	}
+	if cut && read {
+		t.tell(Line{Kind: Erased, Gone: t.at}, group, moment{place: group[0].place}, true)
+	}
+}
+
+// rowOf returns the row in which a line's cell x is.
+func rowOf(rows []*row, x int) int {
+	for i, r := range rows {
+		if x -= r.used; x < 0 {
+			return i
+		}
+	}
+	return len(rows)
 }
 
 // join has a row show what was another one's.

@@ -220,7 +220,7 @@ func (t *Transcript) scrolled(r *row) {
 	if r.told && r.left && !r.dirty {
 		return // it was above it
 	}
-	if s := r.seen; s != nil && t.torn && t.tornAbove(s) {
+	if s := r.seen; s != nil && (t.torn && t.tornAbove(s) || !t.follows(r)) {
 		t.lossOf(s, true)
 	} else if s != nil && (r.dirty && !s.same(r) || s.wrapped && !r.wrapped) {
 		t.lossOf(s, false)
