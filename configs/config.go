@@ -141,6 +141,14 @@ type Recording struct {
 	Notice Notice
 }
 
+// AuditorsOf is the file that says who the auditors of a lab are.
+func (r Recording) AuditorsOf(lab string) string {
+	if file, ok := r.Labs[lab]; ok {
+		return file
+	}
+	return r.Auditors
+}
+
 // Notice is how a user is told of the recording.
 type Notice uint8
 

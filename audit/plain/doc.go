@@ -17,11 +17,12 @@
 //	Text    a name or comment in its owner's script: what can't be seen is a ?
 //	ASCII   what a client prints by itself, and what the log keeps of it
 //	Lines   a target's prompts and notices, which may have several lines
+//	Shell   a word of a command that is shown to be copied
+//	JSON    what programs read, and people see in a terminal
 //
 // They make at most ten bytes of each byte of s. Clip bounds s itself, and comes
 // first: it makes nothing safe.
 //
-// When not to use it: for output that programs read (JSON escapes by itself),
-// for terminal output that keeps colours and movement (session/recording/play
+// When not to use it: for terminal output that keeps colours and movement (session/recording/play
 // does that), and for parsing.
 package plain

@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/logs"
 	"entry/policy"
 	"entry/policy/compare"
 	"entry/policy/strict"
@@ -73,13 +74,13 @@ func unknownName(kind, name string, known map[string]bool) error {
 
 // namesHere are all names of people, labs and targets that are known here.
 func namesHere(cmd *cobra.Command, list []recording.Info) (evidence.Names, error) {
-	logs, err := logsHere(cmd)
+	all, err := logsHere(cmd)
 	if err != nil {
 		return evidence.Names{}, err
 	}
-	names, err := evidence.ReadNames(logs[0].dir)
-	for _, l := range logs[1:] {
-		more, moreErr := evidence.ReadNames(l.dir)
+	names, err := evidence.ReadNames(all[0].Dir)
+	for _, l := range all[1:] {
+		more, moreErr := evidence.ReadNames(l.Dir)
 		err = cmp.Or(err, moreErr) // then every name passes
 		maps.Copy(names.Users, more.Users)
 		maps.Copy(names.Labs, more.Labs)
@@ -112,10 +113,10 @@ func namesHere(cmd *cobra.Command, list []recording.Info) (evidence.Names, error
 }
 
 // logsHere are the logs, of verbs that take --log and of those that don't.
-func logsHere(cmd *cobra.Command) ([]oneLog, error) {
+func logsHere(cmd *cobra.Command) ([]logs.Log, error) {
 	if cmd.Flags().Lookup("log") != nil {
 		return auditLogs(cmd)
 	}
 	dir, _, _, err := auditDirs(cmd)
-	return []oneLog{{dir: dir}}, err
+	return []logs.Log{{Dir: dir}}, err
 }

@@ -15,6 +15,7 @@ import (
 
 	"entry/audit/evidence"
 	"entry/audit/plain"
+	"entry/audit/when"
 	"entry/bastion/identity/secret"
 	"entry/session/recording"
 )
@@ -67,7 +68,7 @@ isn't here: entry audit coverage says how much of that is kept.`,
 	f := cmd.Flags()
 	f.StringVar(&q.Session, "session", "", "only in this session (`SESSION`: an ID or the start of one)")
 	f.StringVar(&q.Direction, "direction", "", "`upload` or download only")
-	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)
+	f.StringVar(&since, "since", "", "from this `TIME` on: "+when.Forms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	f.StringVar(&file, "file", "", "only what has the content of this `FILE`")
 	f.BoolVar(&changes, "changes", false, "also what changed files without moving content")

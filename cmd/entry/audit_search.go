@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit"
+	"entry/audit/logs"
 	"entry/audit/plain"
+	"entry/audit/when"
 )
 
 func auditSearchCmd() *cobra.Command {
@@ -64,11 +66,11 @@ with --no-index do.`,
 			if q.Since, q.Until, err = parseSpan(since, until, time.Now()); err != nil {
 				return err
 			}
-			logs, err := auditLogs(cmd)
+			all, err := auditLogs(cmd)
 			if err != nil {
 				return err
 			}
-			if q.After > 0 && len(logs) > 1 {
+			if q.After > 0 && len(all) > 1 {
 				return failf(exitUsage, "--after goes with one --log: each log counts its own records")
 			}
 			if q.Session, err = sessionFlag(cmd, q.Session); err != nil {
@@ -80,12 +82,12 @@ with --no-index do.`,
 					return hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there")
 				}
 				q.Digest = keys.HashFile("pattern", []byte(searched))
-				noteForeign(cmd, logs, "searches for a pattern")
+				noteForeign(cmd, all, "searches for a pattern")
 			}
 			if q.User != "" {
 				if keys, err := serverKeys(cmd); err == nil {
 					q.UserHash = keys.HashName(q.User)
-					noteForeign(cmd, logs, "names that no account has")
+					noteForeign(cmd, all, "names that no account has")
 				} else {
 					_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: without the server's secret nobody can tell which names that no account has were %s, so those aren't searched: %v\n", plain.Word(q.User), err)
 				}
@@ -94,7 +96,8 @@ with --no-index do.`,
 			if err != nil {
 				return err
 			}
-			for x := range merged(logs, func(l oneLog) iter.Seq2[audit.Event, error] { return searchLog(cmd, l, q) }, eventTime) {
+			search := searching(cmd)
+			for x := range logs.Events(all, func(l logs.Log) iter.Seq2[audit.Event, error] { return search.Events(l, q) }) {
 				if err := out.show(x); err != nil {
 					return err
 				}
@@ -117,24 +120,24 @@ with --no-index do.`,
 	f.String("index", "", "`FOLDER` with the index, also of a small log")
 	f.Bool("no-index", false, "read all of the log")
 	cmd.MarkFlagsMutuallyExclusive("index", "no-index")
-	f.StringVar(&since, "since", "", "from this `TIME` on: "+whenForms)
+	f.StringVar(&since, "since", "", "from this `TIME` on: "+when.Forms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	return cmd
 }
 
 // noteForeign says of which logs a search may miss what has a keyed digest there: one
 // secret is at hand, and their servers may have others.
-func noteForeign(cmd *cobra.Command, logs []oneLog, what string) {
+func noteForeign(cmd *cobra.Command, all []logs.Log, what string) {
 	cfg, err := loadConfig(cmd)
 	if err != nil {
 		return // then there is no secret either
 	}
 	own, err := os.Stat(cfg.Audit.Directory)
-	for _, l := range logs {
-		if fi, ferr := os.Stat(l.dir); err == nil && ferr == nil && os.SameFile(own, fi) {
+	for _, l := range all {
+		if fi, ferr := os.Stat(l.Dir); err == nil && ferr == nil && os.SameFile(own, fi) {
 			continue
 		}
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s: %s are found in it only where its server has the same keys.secret\n", l.dir, what)
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s: %s are found in it only where its server has the same keys.secret\n", l.Dir, what)
 	}
 }
 

@@ -189,27 +189,3 @@ func TestAuditVerify(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 }
-
-func TestParseWhen(t *testing.T) {
-	now := time.Date(2026, 3, 8, 12, 0, 0, 0, time.UTC)
-	for s, want := range map[string]string{
-		"2026-03-01":                "2026-03-01T00:00:00Z",
-		"2026-03-01 09:30":          "2026-03-01T09:30:00Z",
-		"2026-03-01T09:30:00+01:00": "2026-03-01T08:30:00Z",
-		"7d":                        "2026-03-01T12:00:00Z",
-		"90m":                       "2026-03-08T10:30:00Z",
-		"2026-03-01 09:30:07":       "2026-03-01T09:30:07Z",
-		"2026-03-01T09:30Z":         "2026-03-01T09:30:00Z",
-		"08:30":                     "2026-03-08T08:30:00Z",
-		"08:30:05":                  "2026-03-08T08:30:05Z",
-	} {
-		if got, err := parseWhen(s, now); err != nil || got.UTC().Format(time.RFC3339) != want {
-			t.Errorf("%s: %v, %v", s, got, err)
-		}
-	}
-	for _, s := range []string{"-1h", "d", "7", "2026-13-01", "99999999d", "25:00", "8", "2026-03-01 9"} {
-		if got, err := parseWhen(s, now); err == nil {
-			t.Errorf("%s: %v", s, got)
-		}
-	}
-}

@@ -74,14 +74,14 @@ order, with "" where a log has none. Witnesses' keys and --gap are for all of th
   entry audit verify --witness witness.example.org+024fd97b+BEwchu… --need 1`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			logs, err := v.logs(cmd)
+			all, err := v.cases(cmd)
 			if err != nil {
 				return err
 			}
 			var errs []error
-			for _, l := range logs {
-				if err := v.verify(cmd, l); err != nil {
-					errs = append(errs, l.failed(err))
+			for _, c := range all {
+				if err := c.verify(cmd); err != nil {
+					errs = append(errs, c.Failed(err))
 				}
 			}
 			return worst(cmd, errs)
@@ -91,7 +91,7 @@ order, with "" where a log has none. Witnesses' keys and --gap are for all of th
 	cmd.Flags().StringArrayVar(&v.absent, "absent", nil, "`FROM-TO`, records that aren't here and that you know to say why a recording\nor its key isn't as it was; once for each range")
 	cmd.Flags().StringArrayVar(&v.keys, "public-key", nil, "`FILE` with the log's public key, with --log")
 	cmd.Flags().StringArrayVar(&v.since, "since-checkpoint", nil, "`FILE` with a checkpoint verified before: read only what came after")
-	v.vouched.flags(cmd)
+	v.flags(cmd)
 	cmd.Flags().StringArrayVar(&v.spools, "recordings", nil, "`DIR` of recordings to hold against the log, with --log")
 	return cmd
 }

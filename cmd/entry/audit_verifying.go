@@ -1,104 +1,114 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 
 	"entry/audit"
-	"entry/audit/evidence"
+	"entry/audit/logs"
 	"entry/audit/plain"
 	"entry/audit/segment"
+	"entry/audit/verdict"
+	"entry/audit/witness"
+	"entry/configs"
 )
 
-// verifying is what verify is told, of one log or of several.
+// verifying is what verify is told, by flags, of one log or of several.
 type verifying struct {
 	keys, since, spools []string // --public-key, --since-checkpoint, --recordings: files and directories
-	vouched             vouchers
-	accepted, absent    []string // --gap, --absent
+	vouchers
+	accepted, absent []string // --gap, --absent
 }
 
-// verifiedLog is a log with what it is held against.
-type verifiedLog struct {
-	oneLog
-	o     audit.VerifyOptions
-	spool string // of its recordings; "" for none
-	away  []segment.Absent
+// logCase is a log that is to be verified.
+type logCase struct {
+	logs.Log
+	verdict.Case
 }
 
-// logs are those that are to be verified: copies named by flags, else the
+// cases are the logs that are to be verified: copies named by flags, else the
 // configuration's. The two aren't mixed: a copy's witness is no witness of the
 // running log.
-func (v *verifying) logs(cmd *cobra.Command) ([]verifiedLog, error) {
-	away, err := parseAbsent(v.absent)
+func (v *verifying) cases(cmd *cobra.Command) ([]logCase, error) {
+	var away []segment.Absent
+	for _, r := range v.absent {
+		a, err := verdict.ParseAbsent(r)
+		if err != nil {
+			return nil, failf(exitUsage, "--absent %w", err)
+		}
+		away = append(away, a)
+	}
+	keys, dirs, err := v.split()
 	if err != nil {
 		return nil, err
 	}
-	witnesses, err := v.vouched.split()
-	if err != nil {
-		return nil, err
-	}
-	var all []verifiedLog
+	var all []logCase
 	if !cmd.Flags().Changed("log") {
-		l, err := v.configured(cmd, len(witnesses) > 0)
+		c, err := v.configured(cmd, len(dirs) > 0)
 		if err != nil {
 			return nil, err
 		}
-		all = []verifiedLog{l}
-	} else if all, err = v.copies(cmd, witnesses); err != nil {
+		if len(keys) == 0 {
+			if keys, err = v.configuredWitnesses(cmd); err != nil {
+				return nil, err
+			}
+		}
+		all = []logCase{c}
+	} else if all, err = v.copies(cmd, dirs); err != nil {
 		return nil, err
 	}
-	if len(all) > 1 && len(away) > 0 {
+	switch {
+	case v.need > 0 && len(keys) == 0:
+		return nil, failf(exitUsage, "--need %d: no witness is given, by --witness KEY or by the configuration", v.need)
+	case len(all) > 1 && len(away) > 0:
 		return nil, failf(exitUsage, "--absent goes with one --log: each log counts its own records")
-	}
-	if len(v.since) > 0 && len(v.since) != len(all) {
+	case len(v.since) > 0 && len(v.since) != len(all):
 		return nil, asOften("--since-checkpoint FILE", len(v.since), len(all))
 	}
 	for i := range all {
-		all[i].away = away
+		c := &all[i].Case
+		c.Dir, c.Absent, c.Gaps, c.Witnesses, c.Need = all[i].Log.Dir, away, v.accepted, keys, v.need
 		if len(v.since) == 0 || v.since[i] == "" && len(all) > 1 {
 			continue
 		}
-		if all[i].o.Since, err = readCheckpointFile(v.since[i]); err != nil {
+		if c.Options.Since, err = readCheckpointFile(v.since[i]); err != nil {
 			return nil, err
 		}
-		all[i].spool = ""
+		c.Recordings = ""
 	}
 	return all, nil
 }
 
 // configured is the configuration's log.
-func (v *verifying) configured(cmd *cobra.Command, witness bool) (l verifiedLog, err error) {
+func (v *verifying) configured(cmd *cobra.Command, witness bool) (c logCase, err error) {
 	if len(v.keys) > 0 || witness {
-		return l, failf(exitUsage, "--public-key and --witness go with --log")
+		return c, failf(exitUsage, "--public-key and --witness go with --log")
 	}
-	if l.dir, l.o.Witness, l.o.PublicKey, err = auditDirs(cmd); err != nil {
-		return l, err
-	}
-	if err := v.vouched.configured(cmd); err != nil {
-		return l, err
+	if c.Log.Dir, c.Options.Witness, c.Options.PublicKey, err = auditDirs(cmd); err != nil {
+		return c, err
 	}
 	cfg, err := loadConfig(cmd)
 	if err != nil {
-		return l, err
+		return c, err
 	}
-	l.o.Copies = !exists(cfg.Database.SQLite) // as on an auditor's machine
-	if l.o.Known, err = databaseKnows(cfg); err != nil {
+	c.Options.Copies = !exists(cfg.Database.SQLite) // as on an auditor's machine
+	if c.Options.Known, err = databaseKnows(cfg); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: the log isn't held against the database: %v\n", err)
 	}
-	l.spool, err = spoolDir(cmd)
-	return l, err
+	c.Recordings = cfg.Recording.Directory
+	return c, nil
 }
 
 // copies are logs that flags name.
-func (v *verifying) copies(cmd *cobra.Command, witnesses []string) (all []verifiedLog, err error) {
-	logs, err := auditLogs(cmd)
+func (v *verifying) copies(cmd *cobra.Command, witnesses []string) (all []logCase, err error) {
+	list, err := auditLogs(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -109,22 +119,22 @@ func (v *verifying) copies(cmd *cobra.Command, witnesses []string) (all []verifi
 		flag  string
 		given []string
 	}{{"--public-key FILE", v.keys}, {"--witness DIR", witnesses}, {"--recordings DIR", v.spools}} {
-		if len(f.given) > 0 && len(f.given) != len(logs) {
-			return nil, asOften(f.flag, len(f.given), len(logs))
+		if len(f.given) > 0 && len(f.given) != len(list) {
+			return nil, asOften(f.flag, len(f.given), len(list))
 		}
 	}
-	for i, log := range logs {
-		l := verifiedLog{oneLog: log, o: audit.VerifyOptions{Copies: true}}
-		if l.o.PublicKey, err = audit.ReadKey(v.keys[i]); err != nil {
+	for i, log := range list {
+		c := logCase{Log: log, Case: verdict.Case{Options: audit.VerifyOptions{Copies: true}}}
+		if c.Options.PublicKey, err = audit.ReadKey(v.keys[i]); err != nil {
 			return nil, &exitError{code: exitUsage, err: err}
 		}
 		if len(witnesses) > 0 {
-			l.o.Witness = witnesses[i]
+			c.Options.Witness = witnesses[i]
 		}
 		if len(v.spools) > 0 {
-			l.spool = v.spools[i]
+			c.Recordings = v.spools[i]
 		}
-		all = append(all, l)
+		all = append(all, c)
 	}
 	return all, nil
 }
@@ -135,83 +145,26 @@ func asOften(flag string, given, logs int) error {
 }
 
 // verify verifies one log and says what it finds.
-func (v *verifying) verify(cmd *cobra.Command, l verifiedLog) error {
-	if !segment.Exist(l.dir) && (l.o.Witness == "" || !exists(filepath.Join(l.o.Witness, "checkpoints"))) {
-		return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", l.dir), noLogYet)
+func (c logCase) verify(cmd *cobra.Command) error {
+	v, err := c.Judge()
+	if errors.Is(err, verdict.ErrNoLog) {
+		return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", c.Log.Dir), noLogYet)
 	}
-	vouched := v.vouched // of this log
-	rep, err := audit.Verify(l.dir, l.o)
-	if err == nil {
-		err = vouched.hold(l.dir, l.o.PublicKey, rep)
+	if v.WholeRead() {
+		say(cmd, c.Log, "note: the whole log was read: the file of hashes doesn't lead on from the checkpoint that was given")
 	}
-	sound := err == nil // the log itself
-	if sound && l.o.Since != nil && rep.Since == 0 {
-		l.say(cmd.ErrOrStderr(), "note: the whole log was read: the file of hashes doesn't lead on from the checkpoint that was given")
-	}
-	var kept evidence.Report
-	if sound && l.spool != "" {
-		kept, err = evidence.Verify(l.dir, l.spool, l.away...)
-	}
-	asJSON, jerr := cmd.Flags().GetBool("json")
-	if jerr != nil {
-		return jerr
-	}
-	if asJSON {
-		if werr := writeVerdict(cmd.OutOrStdout(), l.oneLog, rep, &vouched, kept, err); werr != nil {
-			return werr
+	if asJSON(cmd) {
+		object, err := json.Marshal(v)
+		if err != nil {
+			return err
 		}
-	} else if sound {
-		tellVerdict(l.beside(cmd.OutOrStdout()), rep, &vouched)
-		if l.spool != "" && (err == nil || kept.Recordings > 0) {
-			fmt.Fprintln(l.beside(cmd.OutOrStdout()), kept)
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", c.JSON(object)); err != nil {
+			return err
 		}
+	} else {
+		v.Tell(c.Beside(cmd.OutOrStdout()))
 	}
-	if err != nil {
-		return advised(err)
-	}
-	if err := vouched.enough(); err != nil {
-		return err
-	}
-	return v.accepts(rep.Gaps)
-}
-
-// advised adds to what is wrong what to do about it.
-func advised(err error) error {
-	var bad *audit.BadRecord
-	var behind *audit.Behind
-	if errors.As(err, &bad) && bad.Remade() {
-		return hinted(failf(exitFailure, "%w", err), "move no segment away before the server has started again: that makes the file anew")
-	}
-	if errors.As(err, &bad) || errors.As(err, &behind) {
-		return hinted(failf(exitFailure, "%w", err), "keep these files as they are, copy them away, and compare with the witness directory and backups")
-	}
-	var m *evidence.Mismatch
-	if errors.As(err, &m) && m.Kind == evidence.Unended {
-		return hinted(err, "start the server, which puts on record how the crash left it; then this holds it against that")
-	}
-	if m != nil && len(m.Perhaps) > 0 {
-		return hinted(err, "put those segments into the folder archive beside the log and verify again; if you know that they say so, accept it: "+absentFlags(m.Perhaps))
-	}
-	return err
-}
-
-// accepts fails where the log has gaps that nobody named.
-func (v *verifying) accepts(gaps []audit.GapReport) error {
-	var unnamed []string
-	for _, g := range gaps {
-		if !slices.Contains(v.accepted, g.ID) {
-			unnamed = append(unnamed, "--gap "+g.ID)
-		}
-	}
-	switch len(unnamed) {
-	case 0:
-		return nil
-	case 1:
-		return hinted(failf(exitFailure, "the log has a gap: records before its beginning are lost"),
-			"ask the auditor whose key that is; if you accept the gap too, name it: "+unnamed[0])
-	}
-	return hinted(failf(exitFailure, "the log has %d gaps: records before its beginning are lost", len(unnamed)),
-		"ask the auditors whose keys those are; if you accept the gaps too, name each: "+strings.Join(unnamed, " "))
+	return v.Err()
 }
 
 // readCheckpointFile reads a checkpoint that somebody has kept.
@@ -227,4 +180,64 @@ func readCheckpointFile(path string) ([]byte, error) {
 		return nil, failf(exitUsage, "%s is empty: want a copy of the file \"checkpoint\" in the log's directory", path)
 	}
 	return b, err
+}
+
+// vouchers are what a verb is told of witnesses.
+type vouchers struct {
+	given []string // of --witness: keys, and directories
+	need  int      // of --need; 0 for all
+}
+
+func (v *vouchers) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&v.given, "witness", nil, "`KEY` of a witness, once for each; or the directory of witnessed checkpoints, with --log")
+	cmd.Flags().IntVar(&v.need, "need", 0, "`NUMBER` of witnesses that have to vouch for the log; all without it")
+}
+
+// split tells keys from directories.
+func (v *vouchers) split() (keys []note.Verifier, dirs []string, err error) {
+	var texts []string
+	for _, g := range v.given {
+		switch {
+		case strings.Count(g, "+") >= 2 && !exists(g):
+			texts = append(texts, g)
+		default:
+			dirs = append(dirs, g)
+		}
+	}
+	if keys, err = witness.ParseKeys(texts); err != nil {
+		return nil, nil, failf(exitUsage, "--witness: %w", err)
+	}
+	return keys, dirs, v.count(keys)
+}
+
+func (v *vouchers) count(keys []note.Verifier) error {
+	if v.need < 0 || len(keys) > 0 && v.need > len(keys) {
+		return failf(exitUsage, "--need %d: want 1 to %d, as many as witnesses are given", v.need, len(keys))
+	}
+	return nil
+}
+
+// configuredWitnesses are those of the configuration, and how many of them it wants unless
+// a flag says so.
+func (v *vouchers) configuredWitnesses(cmd *cobra.Command) ([]note.Verifier, error) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := witness.ParseKeys(witnessKeys(cfg))
+	if err != nil {
+		return nil, failf(exitUsage, "audit.witnesses: %w", err)
+	}
+	if v.need == 0 {
+		v.need = cfg.Audit.Need
+	}
+	return keys, v.count(keys)
+}
+
+// witnessKeys are the public keys of the configuration's witnesses.
+func witnessKeys(cfg *configs.Config) (keys []string) {
+	for _, w := range cfg.Audit.Witnesses {
+		keys = append(keys, w.Key)
+	}
+	return keys
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"entry/audit/plain"
 	"entry/audit/witness"
 	"entry/bastion/site"
 	"entry/configs"
@@ -159,7 +160,7 @@ audit:
       key: %[5]s
 
      Auditors need the key, too: entry audit verify --witness KEY
-`, args[0], filepath.Join(args[0], "logs"), shellWord(args[0]), name, public)
+`, args[0], filepath.Join(args[0], "logs"), plain.Shell(args[0]), name, public)
 			return nil
 		},
 	}

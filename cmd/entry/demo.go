@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/cmd/entry/demo"
 )
 
@@ -87,7 +88,7 @@ Afterwards, see what security staff see:
     %[5]s audit verify --dir %[4]s
 
 Stop the demo with Ctrl-C; run it again and it carries on.
-`, r.Listen, shellWord(r.SSHConfig), ask, shellWord(r.Dir), shellWord(program()))
+`, r.Listen, plain.Shell(r.SSHConfig), ask, plain.Shell(r.Dir), plain.Shell(program()))
 }
 
 // program is how a shell in another directory calls this program.

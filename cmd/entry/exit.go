@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Exit codes. A script can tell "no" from "broken" from "not there".
@@ -71,4 +72,12 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// tellError writes an error as it is written where a verb ends with it.
+func tellError(w io.Writer, err error) {
+	_, _ = fmt.Fprintf(w, "entry: %v\n", err) // nobody could be told otherwise
+	if hint := hintOf(err); hint != "" {
+		_, _ = fmt.Fprintf(w, "hint: %s\n", hint)
+	}
 }

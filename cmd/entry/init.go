@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/bastion/site"
 	"entry/configs"
 )
@@ -45,7 +46,7 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
 				return hinted(failf(exitUsage, "init needs a directory to make"), "for example: entry init --dir /etc/entry")
 			}
 			if _, err := os.Stat(filepath.Join(dir, configs.FileName)); err == nil {
-				return hinted(fmt.Errorf("%s holds a configuration already", dir), "init never overwrites; choose another directory, or go on with entry check --dir "+shellWord(dir))
+				return hinted(fmt.Errorf("%s holds a configuration already", dir), "init never overwrites; choose another directory, or go on with entry check --dir "+plain.Shell(dir))
 			}
 			if err := site.Init(dir, listen, origin); err != nil {
 				return err
@@ -67,7 +68,7 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
   7. Start:       entry serve --dir %[2]s
 %[3]sSo that nobody here can change what is on record, root included: have another machine
 witness it. There, "entry audit witness --help" says how; it needs %[1]s/keys/audit.pub.
-`, dir, shellWord(dir), whereListening(dir, listen))
+`, dir, plain.Shell(dir), whereListening(dir, listen))
 			return nil
 		},
 	}

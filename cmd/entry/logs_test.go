@@ -4,9 +4,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,68 +13,12 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/logs"
 	"entry/e2e/testkit"
 )
 
-func TestMerged(t *testing.T) {
-	second := func(n int) time.Time { return time.Unix(int64(n), 0) }
-	broken := errors.New("broken")
-	type one struct {
-		at  int // 0 for no time, -1 for an error
-		say string
-	}
-	of3 := map[string][]one{
-		"a": {{1, "a1"}, {4, "a4"}, {4, "a4 too"}, {0, "a open"}},
-		"b": {{-1, "b broke"}, {2, "b2"}, {3, "b3"}, {-1, "b broke again"}, {4, "b4"}, {0, "b open"}},
-		"c": {{-1, "c broke"}},
-		"d": {},
-	}
-	read := func(l oneLog) iter.Seq2[one, error] {
-		return func(yield func(one, error) bool) {
-			for _, o := range of3[l.name] {
-				var err error
-				if o.at < 0 {
-					err = fmt.Errorf("%s: %w", o.say, broken)
-				}
-				if !yield(o, err) {
-					return
-				}
-			}
-		}
-	}
-	when := func(o one) time.Time {
-		if o.at == 0 {
-			return time.Time{}
-		}
-		return second(o.at)
-	}
-	logs := []oneLog{{name: "a"}, {name: "b"}, {name: "c"}, {name: "d"}}
-	var all []string
-	for x := range merged(logs, read, when) {
-		if (x.err != nil) != (x.what.at < 0) || !strings.HasPrefix(x.what.say, x.log.name) {
-			t.Errorf("%+v", x)
-		}
-		all = append(all, x.what.say)
-	}
-	want := []string{"b broke", "c broke", "a1", "b2", "b3", "b broke again", "a4", "a4 too", "b4", "a open", "b open"}
-	if !slices.Equal(all, want) {
-		t.Errorf("got %q, want %q", all, want)
-	}
-	for stop := range want {
-		n := 0
-		for range merged(logs, read, when) {
-			if n++; n > stop {
-				break
-			}
-		}
-		if n != stop+1 {
-			t.Errorf("stopped after %d, not %d", n, stop+1)
-		}
-	}
-}
-
 // twoLogs are logs that are written.
-func twoLogs(t *testing.T) (dirs []string, logs []*audit.Log, clock *testkit.Clock) {
+func twoLogs(t *testing.T) (dirs []string, all []*audit.Log, clock *testkit.Clock) {
 	t.Helper()
 	clock = testkit.NewClock(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC))
 	clock.Stride(time.Second)
@@ -86,16 +28,16 @@ func twoLogs(t *testing.T) (dirs []string, logs []*audit.Log, clock *testkit.Clo
 		testkit.Check(t, err)
 		l := testkit.Must(audit.Open(dir, audit.Options{Key: key, Now: clock.Now}))(t)
 		t.Cleanup(func() { _ = l.Close() })
-		dirs, logs = append(dirs, dir), append(logs, l)
+		dirs, all = append(dirs, dir), append(all, l)
 	}
-	return dirs, logs, clock
+	return dirs, all, clock
 }
 
 // Who follows several logs sees what comes to each, and goes on where one of them is broken.
 func TestTailOfSeveral(t *testing.T) {
-	dirs, logs, _ := twoLogs(t)
+	dirs, all, _ := twoLogs(t)
 	put := func(log int, user string) {
-		testkit.Check(t, logs[log].Append(t.Context(), audit.Event{Type: audit.LoginSucceeded, User: user}))
+		testkit.Check(t, all[log].Append(t.Context(), audit.Event{Type: audit.LoginSucceeded, User: user}))
 	}
 	for i := range 6 {
 		put(i%2, fmt.Sprintf("old%d", i))
@@ -120,7 +62,7 @@ func TestTailOfSeveral(t *testing.T) {
 	put(1, "new1")
 	sees("new1", "two.test")
 	testkit.Check(t, os.Truncate(filepath.Join(dirs[0], "events.jsonl"), 10))
-	testkit.Check(t, logs[1].Append(t.Context(), audit.Event{Type: audit.LoginSucceeded, User: "new2"}))
+	testkit.Check(t, all[1].Append(t.Context(), audit.Event{Type: audit.LoginSucceeded, User: "new2"}))
 	sees("new2", "two.test")
 	put(1, "new3") // by now it is known that the other one is broken
 	sees("new3", "two.test")
@@ -144,16 +86,16 @@ func TestTailOfSeveral(t *testing.T) {
 func TestSearchMakesAnIndex(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(home, "cache"))
-	dirs, logs, _ := twoLogs(t)
+	dirs, all, _ := twoLogs(t)
 	batch := make([]audit.Event, 1000)
 	for i := range batch {
 		batch[i] = audit.Event{Type: audit.ChannelOpened, User: "alice", Session: fmt.Sprintf("01JQ8Z3M6W%016d", i), Detail: strings.Repeat("x", audit.MaxDetail)}
 	}
-	for range leastIndexed / (len(batch) * audit.MaxDetail) {
-		testkit.Check(t, logs[0].Append(t.Context(), batch...))
+	for range logs.LeastIndexed / (len(batch) * audit.MaxDetail) {
+		testkit.Check(t, all[0].Append(t.Context(), batch...))
 	}
-	testkit.Check(t, logs[0].Append(t.Context(), audit.Event{Type: audit.LoginFailed, User: "bob", Conn: "01JQ8Z3M6X0000000000000000"}))
-	testkit.Check(t, logs[1].Append(t.Context(), audit.Event{Type: audit.LoginFailed, User: "bob"}))
+	testkit.Check(t, all[0].Append(t.Context(), audit.Event{Type: audit.LoginFailed, User: "bob", Conn: "01JQ8Z3M6X0000000000000000"}))
+	testkit.Check(t, all[1].Append(t.Context(), audit.Event{Type: audit.LoginFailed, User: "bob"}))
 	made := func() []string { return testkit.Must(filepath.Glob(filepath.Join(home, "cache", "entry", "*.db")))(t) }
 
 	for _, args := range [][]string{{"search", "--user", "bob", "--log", dirs[1]}, {"search", "--user", "bob", "--no-index", "--log", dirs[0]}} {

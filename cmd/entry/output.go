@@ -3,19 +3,41 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"unicode/utf16"
-	"unicode/utf8"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"entry/audit/plain"
+	"entry/audit/when"
 )
 
 func asJSON(cmd *cobra.Command) bool {
 	on, err := cmd.Flags().GetBool("json")
 	return err == nil && on
+}
+
+// jsonLines returns an encoder for --json, nil without it.
+func jsonLines(cmd *cobra.Command) (*json.Encoder, error) {
+	on, err := cmd.Flags().GetBool("json")
+	if err != nil || !on {
+		return nil, err
+	}
+	return plain.JSON(cmd.OutOrStdout()), nil
+}
+
+// printEach prints every item on a line of its own: as text says, or with --json
+// as an object.
+func printEach[T any](cmd *cobra.Command, items []T, text func(T) string) error {
+	lines, err := jsonLines(cmd)
+	for i := 0; i < len(items) && err == nil; i++ {
+		if lines != nil {
+			err = lines.Encode(items[i])
+		} else {
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), text(items[i]))
+		}
+	}
+	return err
 }
 
 // eachJSON prints NDJSON.
@@ -29,27 +51,13 @@ func eachJSON[T any](all []T) error {
 	return nil
 }
 
-// escaping writes JSON, of whole values at once, with what a terminal might obey
-// escaped.
-type escaping struct{ w io.Writer }
-
-func (e escaping) Write(b []byte) (int, error) {
-	line := make([]byte, 0, len(b))
-	for rest := b; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
-		switch {
-		case r < utf8.RuneSelf && r != 0x7f, plain.Visible(r), r == utf8.RuneError:
-			line = append(line, rest[:n]...)
-		case r <= 0xffff:
-			line = fmt.Appendf(line, `\u%04x`, r)
-		default:
-			hi, lo := utf16.EncodeRune(r)
-			line = fmt.Appendf(line, `\u%04x\u%04x`, hi, lo)
-		}
-		rest = rest[n:]
+// parseSpan parses what --since and --until say.
+func parseSpan(since, until string, now time.Time) (from, to time.Time, err error) {
+	if from, err = when.Parse(since, now); err != nil {
+		return from, to, failf(exitUsage, "--since %w", err)
 	}
-	if _, err := e.w.Write(line); err != nil {
-		return 0, err
+	if to, err = when.Parse(until, now); err != nil {
+		return from, to, failf(exitUsage, "--until %w", err)
 	}
-	return len(b), nil
+	return from, to, nil
 }

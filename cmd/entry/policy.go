@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -91,34 +89,4 @@ func flagPaths(path string) []string {
 		return nil
 	}
 	return []string{path}
-}
-
-// jsonLines returns an encoder for --json, nil without it.
-func jsonLines(cmd *cobra.Command) (*json.Encoder, error) {
-	on, err := cmd.Flags().GetBool("json")
-	if err != nil || !on {
-		return nil, err
-	}
-	return newLines(cmd.OutOrStdout()), nil
-}
-
-// printEach prints every item on a line of its own: as text says, or with --json
-// as an object.
-func printEach[T any](cmd *cobra.Command, items []T, text func(T) string) error {
-	lines, err := jsonLines(cmd)
-	for i := 0; i < len(items) && err == nil; i++ {
-		if lines != nil {
-			err = lines.Encode(items[i])
-		} else {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), text(items[i]))
-		}
-	}
-	return err
-}
-
-// newLines writes JSON in lines, with everything escaped that a terminal might obey.
-func newLines(w io.Writer) *json.Encoder {
-	e := json.NewEncoder(escaping{w})
-	e.SetEscapeHTML(false)
-	return e
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/when"
 	"entry/policy"
 	"entry/policy/strict"
 )
@@ -71,7 +72,7 @@ code is 3 where access, or the capability named by --may, is denied.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.may, "may", "", "`CAPABILITY` that the exit code is about")
-	f.StringVar(&s.at, "at", "", "`TIME` of the access instead of now: "+whenForms)
+	f.StringVar(&s.at, "at", "", "`TIME` of the access instead of now: "+when.Forms)
 	f.StringVar(&s.from, "from", "", "client `ADDRESS`")
 	f.StringVar(&s.method, "method", "passphrase+otp", "`FACTORS` of the login, joined by +")
 	f.DurationVar(&s.codeAge, "code-age", 0, "`AGE` of the last one-time code")
@@ -104,7 +105,7 @@ func (s situation) suppose(p *policy.Policy, user, target string) (q policy.Supp
 func (s situation) place() (at time.Time, from netip.Addr, err error) {
 	at = time.Now()
 	if s.at != "" {
-		if at, err = parseWhen(s.at, at); err != nil {
+		if at, err = when.Parse(s.at, at); err != nil {
 			return at, from, failf(exitUsage, "--at %w", err)
 		}
 	}

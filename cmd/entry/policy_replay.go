@@ -10,6 +10,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/plain"
+	"entry/audit/when"
 	"entry/policy/compare"
 )
 
@@ -63,7 +64,7 @@ realms: --realm takes all users to be of one.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&since, "since", "30d", "from this `TIME` on: "+whenForms)
+	f.StringVar(&since, "since", "30d", "from this `TIME` on: "+when.Forms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	f.StringVar(&log, "log", "", "`DIR` that holds the log or a copy of it, instead of the configuration's")
 	f.StringVar(&realm, "realm", "", "`REALM` of all users")

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"entry/audit/when"
 	"entry/policy"
 	"entry/policy/compare"
 )
@@ -44,7 +45,7 @@ The exit code is 3 where nobody has it.`,
 		}
 		return printEach(cmd, holders, compare.Holder.String)
 	}
-	cmd.Flags().StringVar(&s.at, "at", "", "`TIME` instead of now: "+whenForms)
+	cmd.Flags().StringVar(&s.at, "at", "", "`TIME` instead of now: "+when.Forms)
 	cmd.Flags().StringVar(&s.from, "from", "", "client `ADDRESS`")
 	return cmd
 }

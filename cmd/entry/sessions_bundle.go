@@ -103,7 +103,7 @@ func writeBundle(cmd *cobra.Command, s bundle.Source, id, out string) error {
 	if sum.Later > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s about it that came later isn't in it: no witness has cosigned so far\n", plain.Count(sum.Later, "record"))
 	}
-	fmt.Fprintf(w, "to check it: entry verify-bundle %s --log-key %s\n", shellWord(out), shellWord(s.Key))
+	fmt.Fprintf(w, "to check it: entry verify-bundle %s --log-key %s\n", plain.Shell(out), plain.Shell(s.Key))
 	return nil
 }
 

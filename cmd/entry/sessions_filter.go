@@ -9,6 +9,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/when"
 	"entry/session/recording"
 )
 
@@ -31,7 +32,7 @@ func (s *sessionFilter) flags(cmd *cobra.Command) {
 	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, killed, aborted, damaged")
 	f.StringVar(&s.coverage, "coverage", "", "only those of which so much is kept (`WORD`): recorded, manifest, metadata, partial, refused")
 	f.BoolVar(&s.reviewed, "reviewed", false, "only those marked as reviewed; --reviewed=false: only the others")
-	f.StringVar(&s.since, "since", "", "only those that started since this `TIME`: "+whenForms)
+	f.StringVar(&s.since, "since", "", "only those that started since this `TIME`: "+when.Forms)
 	f.StringVar(&s.until, "until", "", "only those that started before this `TIME`")
 	f.StringVar(&s.at, "at", "", "only those that ran at this `TIME`: at a moment of that day, minute or second")
 }
@@ -41,7 +42,7 @@ func (s *sessionFilter) parse(now time.Time) (err error) {
 	if s.from, s.to, err = parseSpan(s.since, s.until, now); err != nil {
 		return err
 	}
-	if s.atFrom, s.atTo, err = parseWhile(s.at, now); err != nil {
+	if s.atFrom, s.atTo, err = when.Span(s.at, now); err != nil {
 		return failf(exitUsage, "--at %w", err)
 	}
 	if s.network, err = parseSource(s.source); err != nil {

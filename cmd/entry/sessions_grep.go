@@ -15,6 +15,7 @@ import (
 
 	"entry/audit/evidence"
 	"entry/audit/plain"
+	"entry/audit/when"
 	"entry/session/recording"
 	"entry/session/recording/find"
 )
@@ -92,7 +93,7 @@ recordings, as everywhere.
 	f := cmd.Flags()
 	f.BoolVarP(&g.pattern.FoldCase, "ignore-case", "i", false, "small and capital letters are the same, also for --command")
 	f.BoolVarP(&g.pattern.Fixed, "fixed-strings", "F", false, "PATTERN is a text, not a regular expression")
-	f.StringVar(&g.since, "since", "", "only what was shown since this `TIME`: "+whenForms)
+	f.StringVar(&g.since, "since", "", "only what was shown since this `TIME`: "+when.Forms)
 	f.StringVar(&g.until, "until", "", "only what was shown before this `TIME`")
 	f.StringVar(&g.command, "command", "", "only sessions with a command that matches this `REGEXP`")
 	f.StringVar(&g.in, "in", "", "only in these `PARTS`: output, input, commands, files")

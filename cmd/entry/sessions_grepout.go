@@ -77,7 +77,7 @@ type grepUnread struct {
 func newGrepPrinter(cmd *cobra.Command, list []recording.Info) *grepPrinter {
 	p := &grepPrinter{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), why: map[unread]*unreadSum{}, sum: grepSummary{Sessions: len(list)}}
 	if asJSON(cmd) {
-		p.lines = newLines(p.out)
+		p.lines = plain.JSON(p.out)
 	}
 	p.bar = isTerminal(p.errs)
 	p.shared = p.bar && isTerminal(p.out)
@@ -291,12 +291,4 @@ func around(s string, from, to int) string {
 		text += "…"
 	}
 	return text
-}
-
-// shellWord quotes s for a POSIX shell where it needs that.
-func shellWord(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

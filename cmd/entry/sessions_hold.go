@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -109,7 +108,7 @@ func sessionsHoldsCmd() *cobra.Command {
 				return err
 			}
 			if asJSON(cmd) {
-				enc := json.NewEncoder(escaping{cmd.OutOrStdout()})
+				enc := plain.JSON(cmd.OutOrStdout())
 				for _, h := range all {
 					if err := enc.Encode(h); err != nil {
 						return err

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"entry/audit/plain"
+	"entry/audit/when"
 	"entry/session/recording"
 	"entry/session/recording/play"
 	"entry/session/recording/screen"
@@ -57,7 +57,7 @@ was erased, too.`,
 			}
 			return withChannel(cmd, args[0], "play", channel, func(r *opened, c recording.Channel) error {
 				var err error
-				if o.From, err = parseAt(at, r.Header().Start, c.End); err != nil {
+				if o.From, err = when.In(at, r.Header().Start, c.End); err != nil {
 					return hinted(failf(exitUsage, "--at %v", err), `want 14:00, 14:00:05 or "2026-03-01 14:00", in UTC, or +90s after the start`)
 				}
 				return showSession(cmd, r, c, follow, o)
@@ -71,45 +71,6 @@ was erased, too.`,
 	cmd.Flags().Int64Var(&channel, "channel", -1, "`NUMBER` of the channel")
 	identityFlag(cmd)
 	return cmd
-}
-
-// parseAt is a moment of a recording as a time since its start; "" is its start.
-func parseAt(s string, start time.Time, end time.Duration) (time.Duration, error) {
-	var at time.Duration
-	if after, ok := strings.CutPrefix(s, "+"); ok {
-		d, err := time.ParseDuration(after)
-		if err != nil || d < 0 {
-			return 0, fmt.Errorf("%q isn't a time", s)
-		}
-		at = d
-	} else if s != "" {
-		moment, err := parseMoment(s, start)
-		if err != nil {
-			return 0, err
-		}
-		at = moment.Sub(start)
-	}
-	if at < 0 || at > end {
-		return 0, fmt.Errorf("%s isn't in the recording, which is from %s to %s", s, plain.Time(start), plain.Time(start.Add(end)))
-	}
-	return at, nil
-}
-
-// parseMoment is the first time of day s at or after a start, or the time s.
-func parseMoment(s string, start time.Time) (time.Time, error) {
-	t, lasts, ok := parseDay(s, start)
-	if ok && !start.Before(t.Add(lasts)) {
-		t = t.AddDate(0, 0, 1)
-	} else if !ok {
-		t, lasts, ok = parseDate(s)
-	}
-	switch {
-	case !ok:
-		return time.Time{}, fmt.Errorf("%q isn't a time", s)
-	case t.Before(start) && start.Before(t.Add(lasts)):
-		return start, nil // it started in the middle of that day, minute or second
-	}
-	return t, nil
 }
 
 func showSession(cmd *cobra.Command, r *opened, c recording.Channel, follow bool, o play.Options) error {

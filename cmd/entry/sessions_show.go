@@ -300,7 +300,7 @@ func refusalOf(e audit.Event) string {
 func place(cmd *cobra.Command, names ...string) (flags string) {
 	for _, name := range names {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
-			flags += " --" + name + " " + shellWord(f.Value.String())
+			flags += " --" + name + " " + plain.Shell(f.Value.String())
 		}
 	}
 	return flags

@@ -195,20 +195,6 @@ func TestSessionsPlay(t *testing.T) {
 	}
 }
 
-func TestParseAt(t *testing.T) {
-	start := time.Date(2026, 1, 2, 13, 59, 30, 0, time.UTC)
-	for s, want := range map[string]time.Duration{
-		"": 0, "+0s": 0, "+90s": 90 * time.Second, "13:59": 0, "13:59:30": 0, "14:00": 30 * time.Second, "14:00:05": 35 * time.Second, "00:10": 10*time.Hour + 10*time.Minute + 30*time.Second,
-		"2026-01-02 14:00": 30 * time.Second, "2026-01-02 13:59": 0, "2026-01-02 14:00:01": 31 * time.Second, "2026-01-02": 0, "2026-01-02T14:00:00Z": 30 * time.Second, "2026-01-02T15:00:00+01:00": 30 * time.Second,
-		"+13h": -1, "13:58": -1, "2026-01-02T13:00:00Z": -1, "+x": -1, "-5s": -1, "+-5s": -1, "25:00": -1, "noon": -1,
-	} {
-		got, err := parseAt(s, start, 12*time.Hour)
-		if want < 0 && err == nil || want >= 0 && (err != nil || got != want) {
-			t.Errorf("%q: %v, %v, want %v", s, got, err, want)
-		}
-	}
-}
-
 func TestSessionsExport(t *testing.T) {
 	r := newRecorded(t)
 	out, _, code := r.run("export", r.sealed)

@@ -73,7 +73,7 @@ func readTrust(t *bundle.Trust) error {
 		}
 	}
 	v := vouchers{given: t.Witnesses, need: t.Need}
-	dirs, err := v.split()
+	_, dirs, err := v.split()
 	if err == nil && len(dirs) > 0 {
 		err = failf(exitUsage, "--witness %.80q isn't a witness's public key", dirs[0])
 	}
@@ -135,7 +135,7 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 		for _, e := range rep.Events {
 			line.Records = append(line.Records, e.AppendJSON(nil))
 		}
-		return json.NewEncoder(escaping{out}).Encode(line)
+		return plain.JSON(out).Encode(line)
 	}
 	name, err := audit.LogName(rep.Key)
 	if err != nil {
@@ -157,7 +157,7 @@ func tellProven(cmd *cobra.Command, rep bundle.Report, t bundle.Trust) error {
 	}
 	var line []byte
 	for _, e := range rep.Events {
-		if _, err := out.Write(append(appendListing(line[:0], "", e), '\n')); err != nil {
+		if _, err := out.Write(append(audit.AppendText(line[:0], "", e), '\n')); err != nil {
 			return err
 		}
 	}

@@ -108,6 +108,19 @@ func ReadFile(path string) ([]Auditor, error) {
 	return all, nil
 }
 
+// Named are the keys that an operator names: a public key, or a file of some. What is a key
+// is one, whatever files there are: a copy from elsewhere could bring one that is called so.
+func Named(value string) ([]Auditor, error) {
+	all, err := Parse(strings.NewReader(value))
+	if err == nil {
+		return all, nil
+	}
+	if _, serr := os.Stat(value); serr != nil {
+		return nil, fmt.Errorf("%w, nor a file", err)
+	}
+	return ReadFile(value)
+}
+
 func sort(a Auditor) string {
 	if a.Hybrid {
 		return "a post-quantum key"

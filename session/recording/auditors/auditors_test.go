@@ -187,3 +187,25 @@ func TestWith(t *testing.T) {
 		t.Errorf("%s", f)
 	}
 }
+
+// What an operator names is a key, or a file of some; a file that is called like a key, as
+// a copy from elsewhere could bring one, is no other key.
+func TestNamed(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	key, other := testkit.Must(age.GenerateX25519Identity())(t).Recipient().String(), testkit.Must(age.GenerateX25519Identity())(t).Recipient().String()
+	testkit.WriteFile(t, "carol.pub", key+"\n")
+	testkit.WriteFile(t, key, other+"\n")
+	for _, value := range []string{key, "carol.pub"} {
+		if all, err := Named(value); err != nil || len(all) != 1 || all[0].Text != key {
+			t.Errorf("%s: %+v, %v", value, all, err)
+		}
+	}
+	if _, err := Named("dave.pub"); err == nil || !strings.HasSuffix(err.Error(), ", nor a file") {
+		t.Errorf("neither: %v", err)
+	}
+	testkit.WriteFile(t, "empty.pub", "\n")
+	if _, err := Named("empty.pub"); err == nil || !strings.HasPrefix(err.Error(), "empty.pub") {
+		t.Errorf("a file of none: %v", err)
+	}
+}

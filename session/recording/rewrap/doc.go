@@ -2,9 +2,10 @@
 // auditor since, and no more to who isn't one any longer.
 //
 // It is done in two places, since the jump host can't open recordings and no secret key of
-// an auditor's belongs there. Where an auditor is, with a copy of the recordings' files,
-// Target.Seal opens their keys and seals them anew, into a file that has nothing secret in
-// it. On the server an operator hands that file in, and bastion/admin puts the keys in
+// an auditor's belongs there. Where an auditor is, with a copy of the recordings' files, a
+// Plan says which are sealed anew, and to whom: that is to be read first, as Tell writes it,
+// since the list of auditors comes from the jump host. Seal opens their keys and seals them
+// anew, into a file that has nothing secret in it. On the server an operator hands that file in, and bastion/admin puts the keys in
 // their places. Each is signed by who could open the recording (recording.Rewrap), so that
 // an operator can't pass off anything else.
 //

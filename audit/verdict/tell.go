@@ -1,4 +1,4 @@
-package main
+package verdict
 
 import (
 	"encoding/json"
@@ -8,14 +8,18 @@ import (
 	"time"
 
 	"entry/audit"
-	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/audit/segment"
 	"entry/audit/witness"
 )
 
-// tellVerdict says what was found of a log that is sound.
-func tellVerdict(w io.Writer, rep audit.Report, vouched *vouchers) {
+// Tell says what was found, unless the log itself isn't sound: then Err says all. What
+// can't be written is lost.
+func (v Verdict) Tell(w io.Writer) {
+	if !v.sound {
+		return
+	}
+	rep := v.Report
 	for _, g := range rep.Gaps {
 		fmt.Fprintln(w, g)
 	}
@@ -23,11 +27,16 @@ func tellVerdict(w io.Writer, rep audit.Report, vouched *vouchers) {
 	for _, a := range rep.Absent {
 		fmt.Fprintf(w, "%v; which they were is proven, what they say isn't known\n", &a)
 	}
-	vouched.tell(w)
+	for _, r := range v.Reach {
+		fmt.Fprintln(w, r)
+	}
 	tellUnsigned(w, rep)
+	if v.c.Recordings != "" && (v.err == nil || v.Recordings.Recordings > 0) {
+		fmt.Fprintln(w, v.Recordings)
+	}
 }
 
-// maxAsides is of how many starts verify tells what they set aside.
+// maxAsides is of how many starts it is told what they set aside.
 const maxAsides = 10
 
 // tellUnsigned says what was found of lines that nobody signed.
@@ -45,9 +54,8 @@ func tellUnsigned(w io.Writer, rep audit.Report) {
 	}
 }
 
-// verdict is verify's --json line.
-type verdict struct {
-	Log         string     `json:"log,omitempty"` // which, of several
+// asJSON is a verdict as JSON.
+type asJSON struct {
 	Consistent  bool       `json:"consistent"`
 	Events      uint64     `json:"events,omitempty"`
 	Since       uint64     `json:"since,omitempty"` // the first so many weren't read again
@@ -78,26 +86,28 @@ type verdict struct {
 	Why     string `json:"why,omitempty"`
 }
 
-func writeVerdict(w io.Writer, log oneLog, rep audit.Report, vouched *vouchers, kept evidence.Report, err error) error {
-	v := verdict{Log: log.name, Witnesses: vouched.reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Consistent: err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
+// MarshalJSON returns it as one object, whether the log is sound or not.
+func (v Verdict) MarshalJSON() ([]byte, error) {
+	rep, kept := v.Report, v.Recordings
+	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
 	if rep.Uncovered.Bytes > 0 {
-		v.Uncovered = &rep.Uncovered
+		j.Uncovered = &rep.Uncovered
 	}
 	if !rep.Last.IsZero() {
-		v.Last = &rep.Last
+		j.Last = &rep.Last
 	}
 	if !rep.WitnessedAt.IsZero() {
-		v.WitnessedAt = &rep.WitnessedAt
+		j.WitnessedAt = &rep.WitnessedAt
 	}
-	if vouched.short != nil {
-		v.Unmet = vouched.short.Error()
+	if v.short != nil {
+		j.Unmet = v.short.Error()
 	}
 	var bad *audit.BadRecord
-	if errors.As(err, &bad) {
-		v.File, v.Seq, v.Why = bad.File, bad.Seq, bad.Why
-		v.Line, v.Through = bad.InFile()
-	} else if err != nil {
-		v.Why = err.Error()
+	if errors.As(v.err, &bad) {
+		j.File, j.Seq, j.Why = bad.File, bad.Seq, bad.Why
+		j.Line, j.Through = bad.InFile()
+	} else if v.err != nil {
+		j.Why = v.err.Error()
 	}
-	return json.NewEncoder(w).Encode(v)
+	return json.Marshal(j)
 }

@@ -1,4 +1,4 @@
-package main
+package plain
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 func TestJSONIsVisible(t *testing.T) {
 	var out bytes.Buffer
 	const text = "blåbær <&> \u202egpj.exe\u2066 \u009b31m \x7f \U000e0041 日本"
-	if err := newLines(&out).Encode(text); err != nil {
+	if err := JSON(&out).Encode(text); err != nil {
 		t.Fatal(err)
 	}
 	const want = `"blåbær <&> \u202egpj.exe\u2066 \u009b31m \u007f \udb40\udc41 日本"` + "\n"
