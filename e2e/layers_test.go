@@ -24,7 +24,7 @@ var layers = [][]string{
 		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "policy/compare"},
 	{"session", "session/recording/play", "bastion/access", "bastion/identity/takeover", "audit/evidence"},
 	{"session/recording/rewrap"},
-	{"bastion/admin", "bastion/portal", "bastion/store", "session/recording/find", "audit/witness", "audit/index"},
+	{"bastion/admin", "bastion/portal", "bastion/store", "session/recording/find", "audit/witness", "audit/index", "audit/catalog"},
 	{"bastion", "audit/bundle", "audit/logs", "audit/verdict"},
 	{"bastion/site", "cmd/entry/demohome"},
 	{"cmd/entry/demo"},

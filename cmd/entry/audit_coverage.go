@@ -48,7 +48,7 @@ of its own.`,
 			if err := about.check(cmd, nil); err != nil {
 				return err
 			}
-			return printCoverage(cmd, all, from, func(c evidence.Channel) bool { return about.about(c.User, c.Lab, c.Target) })
+			return printCoverage(cmd, all, from, func(c evidence.Channel) bool { return about.Fits(c.User, c.Lab, c.Target) })
 		},
 	}
 	about.flags(cmd)

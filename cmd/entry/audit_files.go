@@ -60,7 +60,7 @@ isn't here: entry audit coverage says how much of that is kept.`,
 			if err := about.check(cmd, nil); err != nil {
 				return err
 			}
-			q.User, q.Lab, q.Target = about.user, about.lab, about.target
+			q.User, q.Lab, q.Target = about.User, about.Lab, about.Target
 			return listFiles(cmd, q, file, changes)
 		},
 	}

@@ -33,18 +33,20 @@ func failf(code int, format string, args ...any) error {
 
 // hinted adds what to do to err.
 func hinted(err error, hint string) error {
-	var e *exitError
-	if errors.As(err, &e) {
-		return &exitError{code: e.code, err: err, hint: hint}
-	}
-	return &exitError{code: exitFailure, err: err, hint: hint}
+	return &exitError{code: exitCode(err), err: err, hint: hint}
 }
 
 // adviser is an error of another package that operators can do something about.
 type adviser interface {
 	error
 	Hint() string  // what to do, or ""
-	Misused() bool // a file that the command line names is wrong
+	Misused() bool // what the command line says, or a file that it names, is wrong
+}
+
+// absentee is an error of another package that says what isn't there.
+type absentee interface {
+	error
+	NotFound() bool
 }
 
 // hintOf is what to do about err, or "".
@@ -70,6 +72,10 @@ func exitCode(err error) int {
 	var a adviser
 	if errors.As(err, &a) && a.Misused() {
 		return exitUsage
+	}
+	var none absentee
+	if errors.As(err, &none) && none.NotFound() {
+		return exitNotFound
 	}
 	return exitFailure
 }

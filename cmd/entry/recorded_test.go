@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func makeRecorded(dir string, start time.Time) (err error) {
 		return err
 	}
 	_, err = spool.Recover(filepath.Join(dir, "spool"), func(a recording.Aborted) error {
-		return log.Append(context.Background(), audit.Event{Type: audit.RecordingAborted, Session: a.ID, Recording: &audit.Recording{ID: a.ID, Head: hexOf(a.Head), Segments: a.Segments}})
+		return log.Append(context.Background(), audit.Event{Type: audit.RecordingAborted, Session: a.ID, Recording: &audit.Recording{ID: a.ID, Head: fmt.Sprintf("%x", a.Head), Segments: a.Segments}})
 	})
 	return err
 }
@@ -73,7 +74,7 @@ func recordBoth(log *audit.Log, dir string, to []auditors.Auditor, start time.Ti
 		if err != nil {
 			return nil, err
 		}
-		return w, log.Append(ctx, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hexOf(w.HeaderHash()), Key: hexOf(w.KeyHash())}})
+		return w, log.Append(ctx, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: fmt.Sprintf("%x", w.HeaderHash()), Key: fmt.Sprintf("%x", w.KeyHash())}})
 	}
 	w, err := begin(sealedID, "alice")
 	if err != nil {
@@ -108,7 +109,7 @@ func recordBoth(log *audit.Log, dir string, to []auditors.Auditor, start time.Ti
 	if err != nil {
 		return err
 	}
-	if err := log.Append(ctx, audit.Event{Type: audit.SessionEnded, Session: sealedID, User: "alice", Coverage: "partial", Recording: &audit.Recording{ID: sealedID, Head: hexOf(sum.Head), Segments: sum.Segments}}); err != nil {
+	if err := log.Append(ctx, audit.Event{Type: audit.SessionEnded, Session: sealedID, User: "alice", Coverage: "partial", Recording: &audit.Recording{ID: sealedID, Head: fmt.Sprintf("%x", sum.Head), Segments: sum.Segments}}); err != nil {
 		return err
 	}
 	if w, err = begin(cutID, "bob"); err != nil {

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"cmp"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"entry/audit/catalog"
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -54,38 +51,6 @@ UTC.`,
 	return cmd
 }
 
-// sessionLine is a recording as --json has it.
-type sessionLine struct {
-	ID       string          `json:"id"`
-	User     string          `json:"user"`
-	Lab      string          `json:"lab,omitempty"`
-	Target   string          `json:"target"`
-	Login    string          `json:"login,omitempty"`
-	Source   string          `json:"source,omitempty"`
-	Rule     string          `json:"rule,omitempty"`
-	Policy   string          `json:"policy,omitempty"`
-	Start    time.Time       `json:"start,omitzero"`
-	End      time.Time       `json:"end,omitzero"`
-	State    recording.State `json:"state"`
-	Segments uint32          `json:"segments"`
-	Bytes    int64           `json:"bytes"`
-	Input    bool            `json:"input"`
-	// Coverage is the least of the channels; absent while it runs, or where the log
-	// isn't here.
-	Coverage recording.Coverage `json:"coverage,omitempty"`
-	Killed   *evidence.Kill     `json:"killed,omitempty"`
-	Reviews  int                `json:"reviews,omitempty"` // how often it was marked as reviewed
-	Review   *evidence.Review   `json:"reviewed,omitempty"`
-}
-
-func lineOf(i recording.Info, notes evidence.Notes) sessionLine {
-	state, n := notes.Of(i)
-	return sessionLine{Coverage: n.Coverage, Killed: n.Killed, Reviews: n.Reviews, Review: n.Review,
-		ID: i.ID, User: i.User, Lab: i.Lab, Target: i.Target, Login: i.Login, Source: i.Source, Rule: i.Rule, Policy: i.Policy,
-		Start: i.Start, End: i.End, State: state, Segments: i.Segments, Bytes: i.Size, Input: i.Input,
-	}
-}
-
 func sessionsLsCmd() *cobra.Command {
 	var s sessionFilter
 	cmd := &cobra.Command{
@@ -106,7 +71,7 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
   entry sessions ls --coverage partial --reviewed=false`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.parse(time.Now()); err != nil {
+			if err := s.parse(cmd, time.Now()); err != nil {
 				return err
 			}
 			_, list, err := recordings(cmd)
@@ -121,9 +86,18 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
 			if err != nil && cmd.Flags().Changed("reviewed") {
 				return hinted(fmt.Errorf("marks stand in the audit log, which can't be read: %w", err), "entry audit verify says more")
 			}
-			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.wants(cmd, i, notes) })
+			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.Wants(i, notes) })
 			tellLacks(cmd, notes, list...)
-			return printSessions(cmd.OutOrStdout(), list, notes, asJSON(cmd))
+			if !asJSON(cmd) {
+				return catalog.Table(cmd.OutOrStdout(), list, notes)
+			}
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			for _, i := range list {
+				if err := enc.Encode(catalog.LineOf(i, notes)); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	s.flags(cmd)
@@ -142,29 +116,6 @@ func notesOf(cmd *cobra.Command) (evidence.Notes, error) {
 		return evidence.Notes{}, err
 	}
 	return evidence.ReadNotes(dir)
-}
-
-func printSessions(out io.Writer, list []recording.Info, notes evidence.Notes, asJSON bool) error {
-	if asJSON {
-		enc := json.NewEncoder(out)
-		for _, i := range list {
-			if err := enc.Encode(lineOf(i, notes)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	w := plain.NewTable(out)
-	w.Row("ID", "USER", "TARGET", "START", "END", "STATE", "COVERAGE", "REVIEWED", "SIZE")
-	for _, i := range list {
-		state, n := notes.Of(i)
-		by := "-"
-		if n.Review != nil {
-			by = plain.Word(n.Review.By.Person())
-		}
-		w.Row(i.ID, plain.Word(i.User), plain.Word(i.Target), plain.Time(i.Start), plain.Time(i.End), string(state), cmp.Or(string(n.Coverage), "-"), by, plain.Size(i.Size))
-	}
-	return w.Flush()
 }
 
 // recordings lists the spool that the command's flags name.
@@ -186,40 +137,8 @@ func findRecording(cmd *cobra.Command, name string) (dir string, info recording.
 	if err != nil {
 		return dir, info, err
 	}
-	if name == lastSession && len(list) > 0 {
-		return dir, list[len(list)-1], nil
-	}
-	var ids []string
-	for _, i := range list {
-		ids = append(ids, i.ID)
-	}
-	id, err := sessionNamed(ids, name)
-	if err != nil {
-		return dir, info, err
-	}
-	return dir, list[slices.Index(ids, id)], nil
-}
-
-// lastSession stands for the newest recorded session.
-const lastSession = "last"
-
-// sessionNamed is the one of ids that a person means by the start of it.
-func sessionNamed(ids []string, name string) (string, error) {
-	var fits []string
-	for _, id := range ids {
-		if name != "" && strings.HasPrefix(id, strings.ToUpper(name)) {
-			fits = append(fits, id)
-		}
-	}
-	slices.Sort(fits)
-	switch len(fits) {
-	case 0:
-		return "", hinted(failf(exitNotFound, "no recorded session %q", name), "entry sessions ls lists them")
-	case 1:
-		return fits[0], nil
-	}
-	return "", hinted(failf(exitUsage, "%q is the start of %d session IDs", name, len(fits)),
-		fmt.Sprintf("the first two are %s and %s", fits[0], fits[1]))
+	info, err = catalog.Find(list, name)
+	return dir, info, err
 }
 
 // errNoIdentity says that no identity was given, nor is there a usual one.
@@ -304,8 +223,6 @@ func wrongIdentity(n int) error {
 	}
 	return hinted(failf(exitDenied, "this identity doesn't open %s", which), "the recordings are sealed to other identities, or the .key files were changed: name the right one with --identity KEYFILE")
 }
-
-func hexOf(h [32]byte) string { return hex.EncodeToString(h[:]) }
 
 // noteRead is noteReadings for one recording.
 func noteRead(cmd *cobra.Command, id, verb string) error {

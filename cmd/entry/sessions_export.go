@@ -37,7 +37,7 @@ output. A file that is there already is not overwritten.`,
 			if export.AsItCame && output == "" && isTerminal(cmd.OutOrStdout()) {
 				return hinted(failf(exitUsage, "%s output could do anything to this terminal", export.Name), "write it to a file with -o FILE, or use entry sessions play")
 			}
-			return withChannel(cmd, args[0], "export", channel, func(r *opened, c recording.Channel) (err error) {
+			return withChannel(cmd, args[0], "export", channel, func(r *play.Opened, c recording.Channel) (err error) {
 				out := cmd.OutOrStdout()
 				if output != "" {
 					f, ferr := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -53,7 +53,7 @@ output. A file that is there already is not overwritten.`,
 				if export.AsItCame && len(c.Missing) > 0 { // the others say it in the file
 					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: not all of the channel is kept: "+plain.Line(recording.Describe(c.Coverage, c.Missing))) // what is kept is written all the same
 				}
-				if err := cutNote(cmd.ErrOrStderr(), export.Write(r.Next, out, r.Header(), c, r.all)); err != nil {
+				if err := cutNote(cmd.ErrOrStderr(), export.Write(r.Next, out, r.Header(), c, r.All)); err != nil {
 					return fmt.Errorf("export: %w", err)
 				}
 				return nil

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"entry/audit"
+	"entry/audit/catalog"
 	"entry/audit/evidence"
 	"entry/audit/when"
 	"entry/session/recording"
@@ -16,13 +15,10 @@ import (
 // sessionFilter is which recorded sessions somebody wants, by flags.
 type sessionFilter struct {
 	aboutFlags
+	catalog.Filter
 	state, coverage          string
 	since, until, at, source string
 	reviewed                 bool
-
-	from, to     time.Time
-	atFrom, atTo time.Time // what --at names begins, and is over
-	network      netip.Prefix
 }
 
 func (s *sessionFilter) flags(cmd *cobra.Command) {
@@ -38,37 +34,26 @@ func (s *sessionFilter) flags(cmd *cobra.Command) {
 }
 
 // parse reads what the flags say.
-func (s *sessionFilter) parse(now time.Time) (err error) {
-	if s.from, s.to, err = parseSpan(s.since, s.until, now); err != nil {
+func (s *sessionFilter) parse(cmd *cobra.Command, now time.Time) (err error) {
+	f := &s.Filter
+	f.About, f.State, f.Coverage = s.aboutFlags.About, recording.State(s.state), recording.Coverage(s.coverage)
+	if f.Since, f.Until, err = parseSpan(s.since, s.until, now); err != nil {
 		return err
 	}
-	if s.atFrom, s.atTo, err = when.Span(s.at, now); err != nil {
+	if f.At, f.AtEnd, err = when.Span(s.at, now); err != nil {
 		return failf(exitUsage, "--at %w", err)
 	}
-	if s.network, err = parseSource(s.source); err != nil {
+	if f.Source, err = parseSource(s.source); err != nil {
 		return err
 	}
-	if s.state != "" && !slices.Contains(evidence.States(), recording.State(s.state)) {
+	if cmd.Flags().Changed("reviewed") {
+		f.Reviewed = &s.reviewed
+	}
+	if s.state != "" && !slices.Contains(evidence.States(), f.State) {
 		return failf(exitUsage, "--state %q: want complete, live, killed, aborted or damaged", s.state)
 	}
-	if s.coverage != "" && !slices.Contains(recording.Coverages(), recording.Coverage(s.coverage)) {
+	if s.coverage != "" && !slices.Contains(recording.Coverages(), f.Coverage) {
 		return failf(exitUsage, "--coverage %q: want recorded, manifest, metadata, partial or refused", s.coverage)
 	}
 	return nil
-}
-
-// ran reports whether a session ran at a moment of what --at names.
-func (s *sessionFilter) ran(i recording.Info) bool {
-	return (i.Start.Before(s.atTo) || i.Start.Equal(s.atFrom)) && (i.End.IsZero() || !i.End.Before(s.atFrom))
-}
-
-func (s *sessionFilter) wants(cmd *cobra.Command, i recording.Info, notes evidence.Notes) bool {
-	state, n := notes.Of(i)
-	return s.about(i.User, i.Lab, i.Target) &&
-		(s.state == "" || string(state) == s.state) &&
-		(s.coverage == "" || string(n.Coverage) == s.coverage) &&
-		(!cmd.Flags().Changed("reviewed") || s.reviewed == (n.Review != nil)) &&
-		!i.Start.Before(s.from) && (s.to.IsZero() || i.Start.Before(s.to)) &&
-		(s.at == "" || s.ran(i)) &&
-		(!s.network.IsValid() || audit.From(i.Source, s.network))
 }

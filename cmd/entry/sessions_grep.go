@@ -130,7 +130,7 @@ func (g *grepFlags) parse(pattern string, now time.Time) (err error) {
 // anybody's.
 func (g *grepFlags) wants(i recording.Info) bool {
 	return i.State == recording.Damaged && i.User == "" ||
-		g.about(i.User, i.Lab, i.Target) && (i.End.IsZero() || !i.End.Before(g.query.Since)) &&
+		g.Fits(i.User, i.Lab, i.Target) && (i.End.IsZero() || !i.End.Before(g.query.Since)) &&
 			(g.query.Until.IsZero() || i.Start.Before(g.query.Until))
 }
 
@@ -186,7 +186,7 @@ func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []record
 		return nil
 	}
 	want := func(c evidence.Channel) bool {
-		return g.about(c.User, c.Lab, c.Target) && (g.query.Until.IsZero() || c.Opened.Before(g.query.Until))
+		return g.Fits(c.User, c.Lab, c.Target) && (g.query.Until.IsZero() || c.Opened.Before(g.query.Until))
 	}
 	if nerr != nil {
 		notes = evidence.Notes{} // what is wrong with the log is told below
@@ -208,12 +208,12 @@ func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []record
 // end is the exit code of a search.
 func (p *grepPrinter) end() error {
 	if p.lines != nil {
-		if err := p.lines.Encode(map[string]grepSummary{"summary": p.sum}); err != nil {
+		if err := p.lines.Encode(map[string]find.Summary{"summary": p.sum.Summary}); err != nil {
 			return &exitError{code: grepTrouble, err: err}
 		}
 	}
-	if p.sealed > 0 && p.sealed == p.sum.Sessions {
-		return wrongIdentity(p.sealed)
+	if p.sum.Sealed > 0 && p.sum.Sealed == p.sum.Sessions {
+		return wrongIdentity(p.sum.Sealed)
 	}
 	if err := p.tellUnread(); err != nil {
 		return &exitError{code: grepTrouble, err: err}

@@ -37,7 +37,7 @@ A hold keeps entry from removing a recording. It keeps nobody from deleting file
 			if strings.TrimSpace(reason) == "" {
 				return failf(exitUsage, "say why with --reason TEXT")
 			}
-			h := evidence.Hold{User: about.user, Lab: about.lab, Reason: reason}
+			h := evidence.Hold{User: about.User, Lab: about.Lab, Reason: reason}
 			switch {
 			case len(args) == 0 && (h.User == "") == (h.Lab == ""), len(args) == 1 && h.User+h.Lab != "":
 				return failf(exitUsage, "name one of a SESSION, --user NAME and --lab NAME")
@@ -61,8 +61,8 @@ A hold keeps entry from removing a recording. It keeps nobody from deleting file
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&about.user, "user", "", "all recordings of this user (`NAME`)")
-	cmd.Flags().StringVar(&about.lab, "lab", "", "all recordings of this lab (`NAME`)")
+	cmd.Flags().StringVar(&about.User, "user", "", "all recordings of this user (`NAME`)")
+	cmd.Flags().StringVar(&about.Lab, "lab", "", "all recordings of this lab (`NAME`)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the log: one line (`TEXT`)")
 	return cmd
 }

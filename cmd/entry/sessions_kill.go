@@ -14,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
+	"entry/audit/catalog"
 	"entry/audit/plain"
 	"entry/bastion/access"
 	"entry/bastion/admin"
@@ -86,7 +87,7 @@ func whose(s access.SessionInfo, ended admin.Ended) string {
 // The start must fit no recorded session either: one that was copied from a listing of
 // old sessions would end somebody else's.
 func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionInfo, error) {
-	if name == lastSession {
+	if name == catalog.Last {
 		return access.SessionInfo{}, hinted(failf(exitUsage, "%q isn't taken here: another session may have begun since you looked", name),
 			"give its ID; entry sessions ls --state live lists them")
 	}
@@ -114,7 +115,7 @@ func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionIn
 			ids = append(ids, i.ID)
 		}
 	}
-	id, err := sessionNamed(ids, name)
+	id, err := catalog.ID(ids, name)
 	if err != nil && exitCode(err) == exitNotFound {
 		err = hinted(failf(exitNotFound, "no running session here has an ID that starts with %q", name),
 			"entry sessions ls --state live lists them; one at another server needs its whole ID")
@@ -133,7 +134,7 @@ func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionIn
 func goneSession(cmd *cobra.Command, id string, err error) error {
 	notes, nerr := notesOf(cmd)
 	if at := notes.Ended(id); nerr == nil && !at.IsZero() {
-		return failf(exitNotFound, "session %s is over already, since %s%s", id, plain.Moment(at), killedBy(notes, id))
+		return failf(exitNotFound, "session %s is over already, since %s%s", id, plain.Moment(at), catalog.EndedBy(notes, id))
 	}
 	return err
 }

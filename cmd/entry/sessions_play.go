@@ -55,7 +55,7 @@ was erased, too.`,
 			if o.Speed <= 0 || o.Idle < 0 {
 				return failf(exitUsage, "--speed must be above 0 and --idle not below it")
 			}
-			return withChannel(cmd, args[0], "play", channel, func(r *opened, c recording.Channel) error {
+			return withChannel(cmd, args[0], "play", channel, func(r *play.Opened, c recording.Channel) error {
 				var err error
 				if o.From, err = when.In(at, r.Header().Start, c.End); err != nil {
 					return hinted(failf(exitUsage, "--at %v", err), `want 14:00, 14:00:05 or "2026-03-01 14:00", in UTC, or +90s after the start`)
@@ -73,7 +73,7 @@ was erased, too.`,
 	return cmd
 }
 
-func showSession(cmd *cobra.Command, r *opened, c recording.Channel, follow bool, o play.Options) error {
+func showSession(cmd *cobra.Command, r *play.Opened, c recording.Channel, follow bool, o play.Options) error {
 	out, note := cmd.OutOrStdout(), cmd.ErrOrStderr()
 	h := r.Header()
 	o.Channel, o.Start, o.Length, o.Notes = c, h.Start, c.End, note
@@ -81,9 +81,9 @@ func showSession(cmd *cobra.Command, r *opened, c recording.Channel, follow bool
 	_, _ = fmt.Fprintf(note, "entry: %s, %s on %s, %s; channel %s\n", h.ID, plain.Word(h.User), plain.Word(h.Target), plain.Time(h.Start), play.Describe(c))
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	o.Again = r.again
+	o.Again = r.Again
 	if follow {
-		o.From, o.More = c.End, r.grows
+		o.From, o.More = c.End, r.Grows
 	}
 	if file, ok := out.(*os.File); ok && isTerminal(out) {
 		keys, restore := openKeys()
@@ -124,7 +124,7 @@ func isTerminal(w io.Writer) bool {
 // withChannel opens a recording for f with the channel that number says, or
 // that a person most likely means if it is below 0. The audit log hears of it
 // first.
-func withChannel(cmd *cobra.Command, name, verb string, number int64, f func(*opened, recording.Channel) error) (err error) {
+func withChannel(cmd *cobra.Command, name, verb string, number int64, f func(*play.Opened, recording.Channel) error) (err error) {
 	ids, err := identities(cmd)
 	if err != nil {
 		return err
@@ -140,74 +140,11 @@ func withChannel(cmd *cobra.Command, name, verb string, number int64, f func(*op
 }
 
 // readChannel is withChannel once that is known and noted.
-func readChannel(dir, id string, ids []age.Identity, number int64, f func(*opened, recording.Channel) error) (err error) {
-	c, all, err := chooseChannel(dir, id, ids, number)
+func readChannel(dir, id string, ids []age.Identity, number int64, f func(*play.Opened, recording.Channel) error) (err error) {
+	o, c, err := play.Open(dir, id, ids, number)
 	if err != nil {
 		return sealedError(err)
 	}
-	r, err := recording.OpenRecording(dir, id, ids...)
-	if err != nil {
-		return sealedError(err)
-	}
-	o := &opened{r, dir, ids, all, false}
 	defer func() { err = errors.Join(err, o.Close()) }()
 	return f(o, c)
-}
-
-// opened is a recording that is read, and can be read again.
-type opened struct {
-	*recording.Reader
-	dir   string
-	ids   []age.Identity
-	all   []recording.Channel
-	ended bool // nobody writes it any more
-}
-
-// again starts over.
-func (o *opened) again() (func() (recording.Frame, error), error) {
-	r, err := recording.OpenRecording(o.dir, o.Header().ID, o.ids...)
-	if err != nil {
-		return nil, err
-	}
-	err = o.Close()
-	o.Reader, o.ended = r, false
-	return o.Next, err
-}
-
-// grows reports whether Next may have more where it found the end. What was
-// written before the writer ended is read once it has.
-func (o *opened) grows() bool {
-	if o.ended {
-		return false
-	}
-	info, err := recording.Stat(o.dir, o.Header().ID)
-	o.ended = err != nil || info.State != recording.Live
-	o.Resume()
-	return true
-}
-
-// chooseChannel reads the recording once for its channels. What is damaged
-// further on is told when it is reached.
-func chooseChannel(dir, id string, ids []age.Identity, number int64) (c recording.Channel, all []recording.Channel, err error) {
-	all, err = channelsOf(dir, id, ids)
-	var bad *recording.BadSegment
-	if err != nil && !errors.Is(err, recording.ErrTruncated) && !(errors.As(err, &bad) && len(all) > 0) {
-		return c, nil, err
-	}
-	switch {
-	case len(all) == 0 && err != nil:
-		return c, nil, failf(exitNotFound, "session %s has no channel, as far as its recording was written", id)
-	case len(all) == 0:
-		return c, nil, hinted(failf(exitNotFound, "session %s has no channel: nothing was run or opened in it", id), "entry sessions show says what was refused in it")
-	}
-	if number < 0 {
-		c, err = recording.Choose(all)
-		return c, all, err
-	}
-	for _, c := range all {
-		if int64(c.Number) == number {
-			return c, all, nil
-		}
-	}
-	return c, all, fmt.Errorf("channel %d: %w", number, recording.ErrNoChannel)
 }

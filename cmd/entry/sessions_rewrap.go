@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"entry/audit/catalog"
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -157,7 +158,7 @@ func (r *rewrapping) wanted(cmd *cobra.Command, args []string) (dir string, list
 	if err != nil {
 		return dir, nil, err
 	}
-	about := aboutFlags{lab: r.lab}
+	about := aboutFlags{catalog.About{Lab: r.lab}}
 	if err := about.check(cmd, all); err != nil {
 		return dir, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"entry/audit/catalog"
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -61,7 +62,7 @@ q ends. It needs an auditor's identity, and the audit log notes it as a reading.
 					return err
 				}
 			}
-			err = readChannel(dir, info.ID, ids, channel, func(r *opened, c recording.Channel) error {
+			err = readChannel(dir, info.ID, ids, channel, func(r *play.Opened, c recording.Channel) error {
 				return showSession(cmd, r, c, true, play.Options{Speed: 1})
 			})
 			if err != nil {
@@ -113,7 +114,7 @@ func openChannel(ctx context.Context, cmd *cobra.Command, dir, id string, ids []
 		if err != nil {
 			return 0, err
 		}
-		list, err := channelsOf(dir, id, ids)
+		list, err := play.Channels(dir, id, ids)
 		if err != nil && !errors.Is(err, recording.ErrTruncated) {
 			return 0, sealedError(err)
 		}
@@ -146,7 +147,7 @@ func sayEnd(cmd *cobra.Command, dir, id string) error {
 		if nerr != nil {
 			notes = evidence.Notes{} // what the files say is told all the same
 		}
-		state, by := info.State, killedBy(notes, id)
+		state, by := info.State, catalog.EndedBy(notes, id)
 		if by != "" && state == recording.Complete {
 			state = evidence.Killed // its end may not be in the log yet: the order always is
 		}

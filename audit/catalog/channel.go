@@ -1,0 +1,89 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+
+	"entry/audit/plain"
+	"entry/session/recording"
+)
+
+// channelLine is a channel as --json has it.
+type channelLine struct {
+	Number  uint32  `json:"channel"`
+	Type    string  `json:"type,omitempty"`
+	Program string  `json:"program,omitempty"`
+	Command string  `json:"command,omitempty"`
+	To      string  `json:"destination,omitempty"`
+	PTY     bool    `json:"pty"`
+	Term    string  `json:"term,omitempty"`
+	Cols    uint32  `json:"cols,omitempty"`
+	Rows    uint32  `json:"rows,omitempty"`
+	Start   float64 `json:"start"` // seconds since the session's
+	End     float64 `json:"end"`
+	Output  int64   `json:"output_bytes"`
+	Error   int64   `json:"error_bytes"`
+	Input   int64   `json:"input_bytes"`
+	Down    int64   `json:"bytes_down,omitempty"` // that passed, once it is closed
+	Up      int64   `json:"bytes_up,omitempty"`
+	Gaps    int     `json:"gaps,omitempty"`
+	Exit    *uint32 `json:"exit,omitempty"`
+	Signal  string  `json:"signal,omitempty"`
+
+	Env      []string            `json:"env,omitempty"`      // "NAME=value"
+	Coverage recording.Coverage  `json:"coverage,omitempty"` // absent where the recording lacks the channel's end
+	Open     bool                `json:"open,omitempty"`     // since that is still to come
+	Missing  []recording.Missing `json:"missing,omitempty"`
+}
+
+func channelLines(list []recording.Channel) []channelLine {
+	out := make([]channelLine, len(list))
+	for i, c := range list {
+		out[i] = channelLine{
+			Number: c.Number, Type: c.Type, Program: c.Program, Command: c.Command, To: c.Destination, PTY: c.PTY, Term: c.Term, Cols: c.Cols, Rows: c.Rows,
+			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Down: c.Down, Up: c.Up, Gaps: c.Gaps,
+			Env: c.Env, Coverage: c.Coverage, Open: c.Open, Missing: c.Missing,
+		}
+		if c.Exit != nil {
+			out[i].Exit, out[i].Signal = c.Exit.Status, c.Exit.Signal
+		}
+	}
+	return out
+}
+
+// leastOf is the least coverage of a session's channels; "" without them, and while
+// one of them is open.
+func leastOf(list []recording.Channel) (least recording.Coverage) {
+	for _, c := range list {
+		if c.Open {
+			return ""
+		}
+		if c.Coverage == "" {
+			c.Coverage = recording.Partial
+		}
+		least = recording.Least(least, c.Coverage)
+	}
+	return least
+}
+
+// coverageOfAll sums up how much of a session is kept; "" without its channels.
+func coverageOfAll(list []recording.Channel) string {
+	const open recording.Coverage = "open so far"
+	sums := map[recording.Coverage]int{}
+	for _, c := range list {
+		switch {
+		case c.Open:
+			c.Coverage = open
+		case c.Coverage == "":
+			c.Coverage = recording.Partial
+		}
+		sums[c.Coverage]++
+	}
+	var parts []string
+	for _, c := range append(recording.Coverages(), open) {
+		if n := sums[c]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", plain.Count(n, "channel"), c))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

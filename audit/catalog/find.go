@@ -1,0 +1,71 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"entry/session/recording"
+)
+
+// Last stands for the newest recorded session.
+const Last = "last"
+
+// NameError says that a name means no session, or several.
+type NameError struct {
+	Name string
+	Fits []string // IDs that start so; none, or at least two
+}
+
+func (e *NameError) Error() string {
+	if e.NotFound() {
+		return fmt.Sprintf("no recorded session %q", e.Name)
+	}
+	return fmt.Sprintf("%q is the start of %d session IDs", e.Name, len(e.Fits))
+}
+
+// Hint is what to do about it.
+func (e *NameError) Hint() string {
+	if e.NotFound() {
+		return "entry sessions ls lists them"
+	}
+	return fmt.Sprintf("the first two are %s and %s", e.Fits[0], e.Fits[1])
+}
+
+// Misused is that the name is wrong.
+func (e *NameError) Misused() bool { return !e.NotFound() }
+
+// NotFound is that there is no such session.
+func (e *NameError) NotFound() bool { return len(e.Fits) == 0 }
+
+// Find is the one of list, the newest last, that a person means: by an ID, the start of
+// one, or Last. The error is a *NameError.
+func Find(list []recording.Info, name string) (recording.Info, error) {
+	if name == Last && len(list) > 0 {
+		return list[len(list)-1], nil
+	}
+	var ids []string
+	for _, i := range list {
+		ids = append(ids, i.ID)
+	}
+	id, err := ID(ids, name)
+	if err != nil {
+		return recording.Info{}, err
+	}
+	return list[slices.Index(ids, id)], nil
+}
+
+// ID is the one of ids that a person means by the start of it. The error is a *NameError.
+func ID(ids []string, name string) (string, error) {
+	var fits []string
+	for _, id := range ids {
+		if name != "" && strings.HasPrefix(id, strings.ToUpper(name)) {
+			fits = append(fits, id)
+		}
+	}
+	if len(fits) == 1 {
+		return fits[0], nil
+	}
+	slices.Sort(fits)
+	return "", &NameError{name, fits}
+}
