@@ -34,10 +34,13 @@ func (r Record) Marshal() []byte {
 	return proof.TLogProof{Index: r.Seq - 1, Hashes: hashes, Checkpoint: r.Head, ExtraData: r.Line}.Marshal()
 }
 
-// ParseRecord reads a record as Marshal writes it, and proves nothing. The error is the
-// predicate of a sentence.
+// ErrNotRecord says that a text isn't a record: the predicate of a sentence.
+var ErrNotRecord = errors.New("is not a C2SP tlog-proof with a record of entry's log")
+
+// ParseRecord reads a record as Marshal writes it, and proves nothing. The error is
+// ErrNotRecord.
 func ParseRecord(text []byte) (r Record, err error) {
-	bad := errors.New("is not a C2SP tlog-proof with a record of entry's log")
+	bad := ErrNotRecord
 	if len(text) > maxRecord {
 		return r, bad
 	}

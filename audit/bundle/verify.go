@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -165,7 +164,7 @@ func (b *Bundle) about(e audit.Event, all []audit.Event) bool {
 // Verify proves one record that came alone.
 func (r Record) Verify(t Trust) (Report, error) {
 	if t.Key == "" {
-		return Report{}, errors.New("a record alone doesn't say whose log it is of: the log's public key is needed")
+		return Report{}, ErrNoKey
 	}
 	return prove([]Record{r}, t, "", nil)
 }

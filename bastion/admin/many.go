@@ -2,7 +2,6 @@ package admin
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -162,29 +161,4 @@ func (a *Server) misfits(p NewPerson, invited bool) []string {
 		wrong = append(wrong, err.Error())
 	}
 	return wrong
-}
-
-// Strays is how accounts and policy disagree.
-type Strays struct {
-	Missing []string // whom the policy makes a member of a lab, without an account
-	Nowhere []string // accounts in no lab
-}
-
-// Compare holds the accounts against the people that p knows.
-func Compare(users []identity.UserInfo, p *policy.Policy) (s Strays) {
-	accounts := map[string]bool{}
-	for _, u := range users {
-		accounts[u.Name] = true
-		if len(p.LabsOf(u.Name)) == 0 && u.Realm == "" {
-			s.Nowhere = append(s.Nowhere, u.Name)
-		}
-	}
-	for name := range p.UserClasses() {
-		if !accounts[name] {
-			s.Missing = append(s.Missing, name)
-		}
-	}
-	slices.Sort(s.Nowhere)
-	slices.Sort(s.Missing)
-	return s
 }

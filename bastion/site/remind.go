@@ -37,17 +37,17 @@ func (s *Server) startReminding(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// CanHandOut tells whether there is a program that HandOut could give secrets to.
-func CanHandOut(cfg *configs.Config) error {
+// canHandOut tells whether there is a program that HandOut could give secrets to.
+func canHandOut(cfg *configs.Config) error {
 	if cfg.Notices == nil || len(cfg.Notices.Command) == 0 {
 		return wrongf("there is no notices.command in the configuration to hand secrets to")
 	}
 	return nil
 }
 
-// HandOut gives a secret to the site's command for notices.
-func HandOut(ctx context.Context, cfg *configs.Config, s gateway.Secret) error {
-	if err := CanHandOut(cfg); err != nil {
+// handOut gives a secret to the site's command for notices.
+func handOut(ctx context.Context, cfg *configs.Config, s gateway.Secret) error {
+	if err := canHandOut(cfg); err != nil {
 		return err
 	}
 	return gateway.HandOut(ctx, *cfg.Notices, s)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -131,7 +130,7 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 	}
 	w := plain.NewTable(cmd.OutOrStdout())
 	if lines == nil {
-		w.Row("TIME", "SESSION", "USER", "TARGET", "WAY", "SIZE", "OUTCOME", hash, "FILE")
+		w.Row(evidence.FileColumns(hash)...)
 	}
 	found, bad, sealed, unknown := 0, 0, 0, 0
 	for f, err := range list {
@@ -161,24 +160,7 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 			}
 			continue
 		}
-		name, sum := plain.Word(f.Protocol)+" "+plain.Word(f.Operation), cmp.Or(f.Content, "-")
-		switch {
-		case f.More > 0:
-			name, sum = fmt.Sprintf("%d more, in the recording", f.More), "-"
-		case f.Line != nil:
-			name += " " + f.Line.Names()
-			if sum = f.Line.SHA256; sum == "" && f.Line.Unknown != "" {
-				sum = "unknown: " + plain.Line(f.Line.Unknown)
-			}
-		}
-		size := plain.Size(f.Size)
-		if f.Size == evidence.Unsized {
-			size = "-"
-		}
-		if f.Run+f.RunBack > 0 {
-			name += fmt.Sprintf(" (%s and %s back in the whole run)", plain.Size(f.Run), plain.Size(f.RunBack))
-		}
-		w.Row(plain.Time(f.At), f.Session, plain.Word(f.User), plain.Word(f.Target), cmp.Or(f.Direction, "-"), size, cmp.Or(plain.Word(f.Outcome), "-"), cmp.Or(sum, "-"), name)
+		w.Row(f.Cells()...)
 	}
 	if lines == nil {
 		if err := w.Flush(); err != nil {

@@ -77,7 +77,7 @@ another witness, under another name.`,
 
 // serveWitness runs w, whose directory is dir, until a signal ends it.
 func serveWitness(cmd *cobra.Command, w *witness.Witness, dir, listen, cert, key string, log *zap.Logger) error {
-	o := witness.ServeOptions{Told: func(a witness.Answered) { tellAnswer(log, a) }}
+	o := witness.ServeOptions{Told: func(a witness.Answered) { a.Log(log) }}
 	if cert != "" {
 		pair, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {
@@ -106,24 +106,6 @@ func serveWitness(cmd *cobra.Command, w *witness.Witness, dir, listen, cert, key
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "ready %s %s\n", l.Addr(), w.PublicKey())
 	return w.Serve(ctx, l, o)
-}
-
-// tellAnswer says in the witness's own log what it refused and why. What it cosigned
-// is in its state; who asks too often fills no disk.
-func tellAnswer(log *zap.Logger, a witness.Answered) {
-	fields := []zap.Field{zap.String("from", a.From), zap.String("log", a.Origin), zap.Uint64("size", a.Size), zap.Int("status", a.Status), zap.Error(a.Why)}
-	switch {
-	case a.Evidence != "":
-		log.Error("A LOG CONTRADICTS WHAT WAS COSIGNED: it was changed, or put back, and signed again", append(fields, zap.String("checkpoint", a.Evidence))...)
-	case a.Status >= 500:
-		log.Error("failed", fields...)
-	case a.Behind:
-		log.Warn("a log shows fewer records than were cosigned: it may have been put back to an older state", fields...)
-	case a.Why != nil && a.Status != 429 && a.Status != 409: // a server asks which size is known
-		log.Warn("not cosigned", fields...)
-	default:
-		log.Debug("cosigned", fields...)
-	}
 }
 
 func witnessInitCmd() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,12 @@ func openSource(from string) (p *source, leave func() error, err error) {
 	if st.IsDir() {
 		return &source{dir: from}, func() error { return nil }, nil
 	}
-	b, dir, leave, err := openBundle(from)
+	b, dir, leave, err := bundle.OpenFile(from)
+	if errors.Is(err, bundle.ErrNotBundle) {
+		err = failf(exitUsage, "%s %w", from, err)
+	} else if errors.Is(err, fs.ErrPermission) {
+		err = permitted(&exitError{code: exitUsage, err: err})
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,27 +80,6 @@ func openSource(from string) (p *source, leave func() error, err error) {
 		return nil, nil, errors.Join(disproven(from, err), leave())
 	}
 	return &source{dir: dir, bundle: b, events: rep.Events}, leave, nil
-}
-
-// openBundle unpacks a bundle into a directory, which leave removes.
-func openBundle(path string) (b *bundle.Bundle, dir string, leave func() error, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, "", nil, permitted(&exitError{code: exitUsage, err: err})
-	}
-	defer f.Close()
-	if dir, err = os.MkdirTemp("", "entry-bundle-"); err != nil {
-		return nil, "", nil, err
-	}
-	leave = func() error { return os.RemoveAll(dir) }
-	if b, err = bundle.Open(f, dir); err != nil {
-		err = errors.Join(err, leave())
-		if errors.Is(err, bundle.ErrNotBundle) {
-			err = failf(exitUsage, "%s %w", path, err)
-		}
-		return nil, "", nil, err
-	}
-	return b, dir, leave, nil
 }
 
 // disproven says what a proof came to that doesn't hold.

@@ -21,7 +21,7 @@ import (
 func inviteCmd() *cobra.Command {
 	var lab, guideDir string
 	var revoke bool
-	m := many{invite: true}
+	m := many{Secrets: site.Secrets{Invite: true}}
 	cmd := &cobra.Command{
 		Use:   "invite USER",
 		Short: "Invite a user: a passphrase in two halves, and a personal guide",
@@ -51,7 +51,7 @@ for those whose invitation is no longer good.`,
 			} else if all && (revoke || lab != "") {
 				return failf(exitUsage, "--lab and --revoke are for one user; the file has a column lab")
 			} else if all {
-				m.guides = guideDir
+				m.Guides = guideDir
 				return withOperator(cmd, func(cfg *configs.Config, o *operator) error { return m.run(cmd, cfg, o) })
 			}
 			path, err := userPath(args[0])

@@ -7,10 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 
 	"entry/audit/plain"
 	"entry/bastion/admin"
-	"entry/bastion/gateway"
 	"entry/bastion/identity"
 	"entry/bastion/site"
 	"entry/configs"
@@ -40,15 +37,15 @@ the exit status is 1.`
 
 // many adds or invites many people.
 type many struct {
-	from, out, guides      string
-	handOut, renew, lapsed bool
-	invite                 bool
+	site.Secrets
+	from          string
+	renew, lapsed bool
 }
 
 func (m *many) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&m.from, "from", "", "add everybody in the CSV `FILE`: name,lab,phone,realm,end")
-	cmd.Flags().StringVar(&m.out, "out", "", "write the secrets into `DIR`, a file for each")
-	cmd.Flags().BoolVar(&m.handOut, "hand-out", false, "give the secrets to notices.command instead")
+	cmd.Flags().StringVar(&m.Dir, "out", "", "write the secrets into `DIR`, a file for each")
+	cmd.Flags().BoolVar(&m.HandOut, "hand-out", false, "give the secrets to notices.command instead")
 }
 
 // wanted tells whether more than one user is asked for, in a way that makes sense.
@@ -56,7 +53,7 @@ func (m *many) wanted(cmd *cobra.Command, args []string) (bool, error) {
 	switch {
 	case m.from == "" && !m.renew:
 		switch {
-		case m.out != "" || m.handOut || m.lapsed:
+		case m.Dir != "" || m.HandOut || m.lapsed:
 			return false, failf(exitUsage, "--out, --hand-out and --expired are for many users: give --from FILE, or --renew with user invite")
 		}
 		return false, usageArgs(cobra.ExactArgs(1))(cmd, args)
@@ -66,7 +63,7 @@ func (m *many) wanted(cmd *cobra.Command, args []string) (bool, error) {
 		return false, failf(exitUsage, "--expired says which invitations --renew renews")
 	case m.renew && m.from != "":
 		return false, failf(exitUsage, "--renew is for those who are invited already: leave --from out")
-	case m.out == "":
+	case m.Dir == "":
 		return false, failf(exitUsage, "say where the secrets go: --out DIR")
 	}
 	return true, nil
@@ -75,34 +72,26 @@ func (m *many) wanted(cmd *cobra.Command, args []string) (bool, error) {
 // run adds them and puts their secrets where they belong.
 func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	ctx := cmd.Context()
-	if m.handOut {
-		if err := site.CanHandOut(cfg); err != nil {
-			return err
-		}
+	if err := m.Prepare(cfg); err != nil {
+		return err
 	}
 	people, err := m.people(ctx, o)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(m.out, 0o700); err != nil {
+	if err := os.MkdirAll(m.Dir, 0o700); err != nil {
 		return err
 	}
-	req := admin.ManyRequest{Invite: m.invite, Leave: m.renew}
+	req := admin.ManyRequest{Invite: m.Invite, Leave: m.renew}
 	phones := map[string]string{}
 	for _, p := range people {
 		phones[p.Name] = p.Phone
-		p.Renew = m.renew || !m.served(p.Name)
+		p.Renew = m.renew || !m.Served(p.Name)
 		req.People = append(req.People, p)
 	}
 	var made []admin.ManyResult
 	if err := o.call(ctx, http.MethodPost, "/v1/users", req, &made); err != nil {
 		return err
-	}
-	var guide func(identity.UserInfo) (*site.Pages, error)
-	if m.invite && (m.guides != "" || cfg.Guides.Directory != "") {
-		if guide, err = site.Guides(cfg); err != nil {
-			return err
-		}
 	}
 	count, differ, left := map[identity.Outcome]int{}, 0, 0
 	for _, r := range made {
@@ -112,7 +101,7 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 		}
 		if r.Outcome == admin.Left {
 			left++
-		} else if err := m.serve(ctx, cfg, r, phones[r.User], guide); err != nil {
+		} else if err := m.Serve(ctx, r, phones[r.User]); err != nil {
 			return hinted(fmt.Errorf("%s: the account is made, but %w", r.User, err), "run the same again: it goes on from there")
 		}
 		if asJSON(cmd) {
@@ -133,7 +122,7 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "%d added, %d renewed, %d served before, %d in use, %d disabled. Secrets are in %s%s.\n", count[identity.Added], count[identity.Renewed],
-		count[identity.Waits], count[identity.InUse], count[identity.Barred], m.out, map[bool]string{true: " no more: they were handed out"}[m.handOut])
+		count[identity.Waits], count[identity.InUse], count[identity.Barred], m.Dir, map[bool]string{true: " no more: they were handed out"}[m.HandOut])
 	if n := numbers(phones); n > 0 && cfg.SMS == nil && m.from != "" {
 		fmt.Fprintf(os.Stderr, "note: %s kept, and no code is sent there: entry.yaml has no gateway (sms)\n", plain.Count(n, "phone number"))
 	}
@@ -163,7 +152,7 @@ func warnWithoutLabs(cfg *configs.Config, made []admin.ManyResult) {
 		}
 	}
 	if len(nowhere) > 0 {
-		fmt.Fprintf(os.Stderr, "warning: in no lab, so a login leads nowhere: %s; add them to a lab's members in %s\n", plain.List(nowhere, mostStrays), cfg.Policy)
+		fmt.Fprintf(os.Stderr, "warning: in no lab, so a login leads nowhere: %s; add them to a lab's members in %s\n", plain.List(nowhere, admin.MostStrays), cfg.Policy)
 	}
 }
 
@@ -195,7 +184,7 @@ func (m *many) fromFile(ctx context.Context, o *operator) ([]admin.NewPerson, er
 	}
 	said := "nobody was added:\n" + strings.Join(wrong, "\n")
 	var refused *exitError
-	switch err := o.call(ctx, http.MethodPost, "/v1/users", admin.ManyRequest{People: all, Invite: m.invite, Check: true}, nil); {
+	switch err := o.call(ctx, http.MethodPost, "/v1/users", admin.ManyRequest{People: all, Invite: m.Invite, Check: true}, nil); {
 	case errors.As(err, &refused):
 		said += "\n" + strings.TrimPrefix(refused.Error(), "nobody was added:\n")
 	case err != nil:
@@ -215,7 +204,7 @@ func (m *many) people(ctx context.Context, o *operator) ([]admin.NewPerson, erro
 	}
 	var people []admin.NewPerson
 	for _, u := range users {
-		if pending(u) && !u.Disabled && (!m.lapsed || u.TemporaryExpires.Before(time.Now())) {
+		if admin.Pending(u) && !u.Disabled && (!m.lapsed || u.TemporaryExpires.Before(time.Now())) {
 			people = append(people, admin.NewPerson{Person: identity.Person{Name: u.Name, Phone: u.Phone}})
 		}
 	}
@@ -223,78 +212,4 @@ func (m *many) people(ctx context.Context, o *operator) ([]admin.NewPerson, erro
 		return nil, failf(exitNotFound, "no invitation is to be renewed; entry user ls --pending shows them")
 	}
 	return people, nil
-}
-
-// pending tells whether the user has yet to log in for the first time.
-func pending(u identity.UserInfo) bool {
-	return !u.TemporaryExpires.IsZero() && u.PassphraseSet.IsZero() && u.LastLogin.IsZero() && len(u.Authenticators) == 0
-}
-
-// parts are the ends of the names of a user's files.
-func (m *many) parts() []string {
-	if m.invite {
-		return []string{"first-half", "second-half"}
-	}
-	return []string{"temporary-passphrase"}
-}
-
-// served tells whether the user's secrets are there, or were handed out.
-func (m *many) served(user string) bool {
-	if exists(filepath.Join(m.out, user+".handed-out")) {
-		return true
-	}
-	for _, part := range m.parts() {
-		if !exists(filepath.Join(m.out, user+"."+part)) {
-			return false
-		}
-	}
-	return true
-}
-
-// serve writes, or hands out, what one user needs.
-func (m *many) serve(ctx context.Context, cfg *configs.Config, r admin.ManyResult, phone string, guide func(identity.UserInfo) (*site.Pages, error)) error {
-	secrets := []string{r.Passphrase}
-	if m.invite {
-		secrets = []string{r.First, r.Second}
-	}
-	fresh := secrets[0] != ""
-	if fresh {
-		// Of two that don't belong together, one would be left by a failure between.
-		for _, old := range append(m.parts(), "handed-out") {
-			if err := os.Remove(filepath.Join(m.out, r.User+"."+old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		if guide != nil {
-			pages, err := guide(identity.UserInfo{Name: r.User})
-			if err != nil {
-				return err
-			}
-			if m.guides != "" {
-				_, err = pages.Replace(m.guides, r.User)
-			} else {
-				_, err = pages.Publish(cfg.Guides.Directory, r.User)
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	for i, part := range m.parts() {
-		path := filepath.Join(m.out, r.User+"."+part)
-		if fresh && !m.handOut {
-			if err := site.WriteSecret(path, secrets[i]+"\n"); err != nil {
-				return err
-			}
-		}
-		if fresh && m.handOut {
-			if err := site.HandOut(ctx, cfg, gateway.Secret{User: r.User, Kind: part, At: time.Now().UTC(), Secret: secrets[i], Phone: phone, Until: r.Until}); err != nil {
-				return fmt.Errorf("it could not be handed out: %w", err)
-			}
-		}
-	}
-	if fresh && m.handOut {
-		return site.WriteSecret(filepath.Join(m.out, r.User+".handed-out"), "until "+plain.Moment(r.Until)+"\n")
-	}
-	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"entry/audit/plain"
 	"entry/bastion/admin"
 	"entry/configs"
 )
@@ -69,25 +68,4 @@ func doAndSay(cmd *cobra.Command, user, suffix string, in any, nothing string) e
 		}
 		return nil
 	})
-}
-
-// printFailures shows what failed logins came to, and what the user waits for.
-func printFailures(f admin.Failures) {
-	if f.Failed > 0 {
-		fmt.Printf("failed logins   %d in 24 hours, the last on %s: %s from %s\n", f.Failed, plain.Minute(f.Last.Time), plain.Line(f.Last.Reason), plain.Line(f.Last.Source))
-	}
-	for _, l := range f.Locks {
-		switch {
-		case l.Until.IsZero():
-			fmt.Printf("source          %s: %s, no lock\n", l.Source, plain.Count(l.Failures, "failed login"))
-		case l.Whole:
-			fmt.Printf("source          %s: locked for everybody until %s; entry user unlock with --source %s opens it\n", l.Source, plain.Minute(l.Until), l.Source)
-		default:
-			fmt.Printf("source          %s: locked for this user until %s, after %s\n", l.Source, plain.Minute(l.Until), plain.Count(l.Failures, "failed login"))
-		}
-	}
-	for _, w := range f.Waiting {
-		fmt.Printf("waits           for approval on %s by rule %s, %d of %d given; from %s, until %s (entry approve %s)\n",
-			w.Target, w.Rule, len(w.By), w.Need, w.Source, plain.Minute(w.Until), w.ID)
-	}
 }

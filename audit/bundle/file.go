@@ -1,0 +1,62 @@
+package bundle
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+)
+
+// OpenFile opens the bundle in a file. The recording's files, sealed as they are, go into
+// a folder of their own, dir, which leave removes. Errors are as Open's.
+func OpenFile(path string) (b *Bundle, dir string, leave func() error, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	defer f.Close()
+	if dir, err = os.MkdirTemp("", "entry-bundle-"); err != nil {
+		return nil, "", nil, err
+	}
+	leave = func() error { return os.RemoveAll(dir) }
+	if b, err = Open(f, dir); err != nil {
+		return nil, "", nil, errors.Join(err, leave())
+	}
+	return b, dir, leave, nil
+}
+
+// ErrNoKey says that a record alone was to be verified without its log's key.
+var ErrNoKey = errors.New("one record doesn't say whose log it is of")
+
+// VerifyFile verifies the bundle, or the one record, in a file. Errors are as
+// Bundle.Verify's, Open's and ParseRecord's, and ErrNoKey.
+func VerifyFile(path string, t Trust) (rep Report, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return rep, err
+	}
+	defer f.Close()
+	const proof = "c2sp.org/tlog-proof@"
+	head := make([]byte, len(proof))
+	if n, err := io.ReadFull(f, head); err == nil && string(head[:n]) == proof {
+		return verifyRecord(io.MultiReader(strings.NewReader(proof), f), t)
+	}
+	b, _, leave, err := OpenFile(path)
+	if err != nil {
+		return rep, err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
+	return b.Verify(t)
+}
+
+func verifyRecord(r io.Reader, t Trust) (rep Report, err error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxRecord+1))
+	if err != nil {
+		return rep, err
+	}
+	record, err := ParseRecord(text)
+	if err != nil {
+		return rep, err
+	}
+	return record.Verify(t)
+}
