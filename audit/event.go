@@ -98,6 +98,19 @@ type Actor struct {
 // far as that is known.
 func (a Actor) Person() string { return cmp.Or(a.LoginName, a.Name, fmt.Sprintf("uid %d", a.UID)) }
 
+// UnsetLoginUID is what the kernel shows for a process that no login started.
+const UnsetLoginUID = ^uint32(0)
+
+// KnownLogin reports whether it is known which account's login a is behind: without one
+// (no PAM session) nobody can tell who a uid is.
+func (a Actor) KnownLogin() bool { return a.LoginUID != UnsetLoginUID }
+
+// Another reports whether a and b are known to be two people: both logins are, and
+// they differ in that and in the account.
+func (a Actor) Another(b Actor) bool {
+	return a.KnownLogin() && b.KnownLogin() && a.UID != b.UID && a.LoginUID != b.LoginUID
+}
+
 // String is a in a listing: "carol as root".
 func (a Actor) String() string {
 	if a.LoginName == "" {

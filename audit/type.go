@@ -73,13 +73,17 @@ const (
 
 	RecordingAborted Type = "recording.aborted"
 	RecordingRead    Type = "recording.read"    // Session, or several Sessions for which one search asked; Detail is the verb
-	RecordingRemoved Type = "recording.removed" // is about to be, by its lab's retention
+	RecordingRemoved Type = "recording.removed" // is about to be: Reason is "retention", its lab's, or ReasonErasure, by the order of Ref
 
 	RecordingRewrapped Type = "recording.rewrapped"   // its key is sealed to other auditors, as Rewrap says, and is about to be put in place: Recording.Key
 	RewrapDone         Type = "recording.rewrap-done" // that key, Recording.Key, is in its place
 
 	HoldPlaced   Type = "hold.placed"   // Ref is the hold's; of Session, of all of User or of Lab; Actor did, Detail says why
 	HoldReleased Type = "hold.released" // likewise
+
+	ErasureOrdered   Type = "erasure.ordered"   // Ref is the order's; of Session, of all of User or of Lab until then; Actor did, Detail says why
+	ErasureConfirmed Type = "erasure.confirmed" // by the second of two operators, likewise
+	ErasureWithdrawn Type = "erasure.withdrawn" // likewise
 
 	ApprovalRequested Type = "approval.requested"
 	ApprovalGiven     Type = "approval.given"
@@ -103,6 +107,9 @@ const (
 	NoticeLost         Type = "notice.lost"          // User was not told of a change to the account; Reason says why
 )
 
+// ReasonErasure is why recordings are removed by an operators' order.
+const ReasonErasure = "erasure"
+
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogSegment, AlarmBehind,
 	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate,
@@ -115,6 +122,7 @@ var types = []Type{
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested,
 	TransferFile, TransferChange, TransferMore, TransferDesync,
 	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, RecordingRewrapped, RewrapDone, HoldPlaced, HoldReleased,
+	ErasureOrdered, ErasureConfirmed, ErasureWithdrawn,
 	ApprovalRequested, ApprovalGiven, ApprovalWithdrawn, ApprovalMissing, BudgetWarning, BudgetSpent,
 	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserDeparted, UserResetRequested, NoticeLost,
 }

@@ -241,6 +241,9 @@ type Operators struct {
 	// ResetNeedsTwo makes `entry user reset` wait for a second operator. Default
 	// false.
 	ResetNeedsTwo bool
+	// EraseNeedsTwo makes `entry sessions erase` wait for a second operator. Default
+	// false.
+	EraseNeedsTwo bool
 	// Rescue are the users who may still start sessions, recorded as ever, while
 	// the log's disk or that of the recordings is at its reserve. Default none.
 	Rescue []string

@@ -94,8 +94,9 @@ func (r reader) read(root strict.Value) *Config {
 			v.Errorf(codeContact, "want one short line that every terminal can show, such as \"the service desk, desk@example.org\"")
 		}
 	}
-	operators := f.Get("operators").Fields("reset_needs_two", "rescue")
+	operators := f.Get("operators").Fields("reset_needs_two", "erase_needs_two", "rescue")
 	boolean(operators, "reset_needs_two", &c.Operators.ResetNeedsTwo)
+	boolean(operators, "erase_needs_two", &c.Operators.EraseNeedsTwo)
 	for _, item := range operators.Get("rescue").Items() {
 		if name := item.Text(); userForm.MatchString(name) {
 			c.Operators.Rescue = append(c.Operators.Rescue, name)

@@ -54,7 +54,7 @@ realms:
 sms: {url: "https://sms.example/send", body: "to={number}&text={text}", headers_file: k/sms, ca: k/sms.pem, timeout: 3s, retries: 0, countries: ["+47", "+4670"], until: 14d}
 notices: {webhook: {url: "http://127.0.0.1:8080/", retries: 1}}
 guides: {directory: /srv/guides, contact: "the desk, desk@example.org"}
-operators: {reset_needs_two: true, rescue: [carol, dave]}
+operators: {reset_needs_two: true, erase_needs_two: true, rescue: [carol, dave]}
 limits: {startups: "20:50:200", per_source: 4, events: "500:2", dial: 2s, source_address: [192.0.2.7, "2001:db8::/64"]}
 drain: 0s
 log: {level: debug}
@@ -90,7 +90,7 @@ log: {level: debug}
 			HeadersFile: in("k/sms"), CA: in("k/sms.pem"), Timeout: 3 * time.Second}, Countries: []string{"+47", "+4670"}, Until: 14 * 24 * time.Hour},
 		Notices:   &configs.Notices{Webhook: &configs.Endpoint{URL: "http://127.0.0.1:8080/", Timeout: 10 * time.Second, Retries: 1}},
 		Guides:    configs.Guides{Directory: "/srv/guides", Contact: "the desk, desk@example.org"},
-		Operators: configs.Operators{ResetNeedsTwo: true, Rescue: []string{"carol", "dave"}},
+		Operators: configs.Operators{ResetNeedsTwo: true, EraseNeedsTwo: true, Rescue: []string{"carol", "dave"}},
 		Limits: configs.Limits{Startups: configs.Startups{Begin: 20, Rate: 50, Full: 200}, PerSource: 4, Events: configs.Events{Burst: 500, PerSecond: 2}, Dial: 2 * time.Second,
 			SourceAddress: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/64")}},
 		Log: configs.Log{Level: "debug"},

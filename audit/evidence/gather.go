@@ -29,8 +29,9 @@ type known struct {
 	// came before the session started.
 	headless bool
 	// removed is what recording.removed says of it: its lab's retention was
-	// over, and it may be gone.
+	// over, or operators ordered that (erased), and it may be gone.
 	removed *recording.Expect
+	erased  bool
 	last    time.Time // of the last event about it
 }
 
@@ -121,8 +122,13 @@ func (g *gathering) event(e audit.Event) {
 			g.rewrap(e)
 		}
 	}
-	if k := g.found[e.Session]; k != nil && e.Type == audit.RecordingFailed {
+	k := g.found[e.Session]
+	switch {
+	case k == nil:
+	case e.Type == audit.RecordingFailed:
 		k.failed = cmp.Or(e.Detail, "failed")
+	case e.Type == audit.RecordingRemoved:
+		k.erased = e.Reason == audit.ReasonErasure
 	}
 }
 

@@ -28,7 +28,7 @@ type Note struct {
 	Killed   *Kill              // nil unless an operator ended it
 	Review   *Review            // the newest; nil where nobody has reviewed it
 	Reviews  int
-	Removed  bool // its recording, after its lab's retention
+	Removed  bool // its recording, after its lab's retention or by an erasure
 	// Aborted is where a restart found its recording to be cut; nil if none did.
 	Aborted *audit.Recording
 	Failed  bool // its recording, of which the end was never written
@@ -203,7 +203,8 @@ func (n Notes) Lacks(list []recording.Info) (out []*segment.Absent) {
 	return out
 }
 
-// Removed reports whether a session's recording was removed after its lab's retention.
+// Removed reports whether a session's recording was removed, after its lab's retention or
+// by an erasure.
 func (n Notes) Removed(id string) bool { return n.of[id].Removed }
 
 // Killed is who ended a session, by its ID; nil if no operator did, as far as is known.

@@ -17,6 +17,7 @@ import (
 	"entry/policy"
 	"entry/policy/strict"
 	"entry/session/recording"
+	"entry/session/recording/spool"
 )
 
 // keeps is a policy under which lab keeps recordings for so many days; "" says
@@ -190,8 +191,9 @@ func TestRetentionLooksEveryDay(t *testing.T) {
 		stop := Retention{
 			Holds: s.holds,
 			Dir:   s.spool(), Policy: p.Load,
-			Append: func(context.Context, ...audit.Event) error { return nil },
-			Told:   func(n int, err error) { told <- n },
+			Erasures: func(context.Context) ([]Erasure, error) { return nil, nil },
+			Append:   func(context.Context, ...audit.Event) error { return nil },
+			Told:     func(_ string, n int, err error) { told <- n },
 		}.Start(t.Context())
 		synctest.Wait()
 		if len(told) != 0 {
@@ -209,4 +211,130 @@ func TestRetentionLooksEveryDay(t *testing.T) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// erase carries out orders as they would be at now.
+func (s *site) erase(now time.Time, orders ...Erasure) (n int, err error) {
+	s.t.Helper()
+	s.log(func(log *audit.Log) { n, err = s.removes(log.Append, orders...).Erase(s.t.Context(), now) })
+	return n, err
+}
+
+func (s *site) removes(to func(context.Context, ...audit.Event) error, orders ...Erasure) Retention {
+	return Retention{Dir: s.spool(), Append: to, Holds: s.holds, Least: s.least,
+		Erasures: func(context.Context) ([]Erasure, error) { return orders, nil }}
+}
+
+// An order removes what it is about, once it stands and as long as it lasts, and leaves
+// what may not be removed. The log knows why each is gone.
+func TestErase(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const day = 24 * time.Hour
+	now := s.ended.Add(2 * day)
+	stands := func(e Erasure) Erasure {
+		e.ID, e.Reason, e.At, e.Stands = "k7q2mxab", "request 44", now, now
+		return e
+	}
+	older := stands(Erasure{User: "alice"})
+	older.At = s.ended.Add(-10 * day)
+	waits := stands(Erasure{Lab: "tinker"})
+	waits.Stands = time.Time{}
+	for name, tt := range map[string]struct {
+		order Erasure
+		after time.Duration
+		holds []Hold
+		least time.Duration
+		left  []string
+		found Erasable
+	}{
+		"a session":              {order: stands(Erasure{Session: sealed}), left: []string{cut}, found: Erasable{Recordings: 1}},
+		"a user":                 {order: stands(Erasure{User: "bob"}), left: []string{sealed}, found: Erasable{Recordings: 1}},
+		"a lab":                  {order: stands(Erasure{Lab: "tinker"}), found: Erasable{Recordings: 2}},
+		"nobody":                 {order: stands(Erasure{}), left: []string{sealed, cut}},
+		"another":                {order: stands(Erasure{User: "carol"}), left: []string{sealed, cut}},
+		"what began later":       {order: older, left: []string{sealed, cut}},
+		"waits":                  {order: waits, left: []string{sealed, cut}, found: Erasable{Recordings: 2}},
+		"over":                   {order: stands(Erasure{Lab: "tinker"}), after: ErasureLasts, left: []string{sealed, cut}, found: Erasable{Recordings: 2}},
+		"on its last day":        {order: stands(Erasure{Lab: "tinker"}), after: ErasureLasts - time.Hour, found: Erasable{Recordings: 2}},
+		"held":                   {order: stands(Erasure{Lab: "tinker"}), holds: []Hold{{User: "alice"}}, left: []string{sealed}, found: Erasable{Recordings: 1, Held: 1}},
+		"younger than the least": {order: stands(Erasure{Lab: "tinker"}), least: 3 * day, left: []string{sealed, cut}, found: Erasable{Young: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.held, s.least = tt.holds, tt.least
+			found, err := s.removes(nil).Erasable(t.Context(), now.Add(tt.after), tt.order)
+			found.First, found.Last = time.Time{}, time.Time{}
+			if err != nil || found != tt.found {
+				t.Errorf("found %+v, %v", found, err)
+			}
+			if n, err := s.erase(now.Add(tt.after), tt.order); n != 2-len(tt.left) || err != nil {
+				t.Errorf("%d removed, %v", n, err)
+			}
+			if left := testkit.Must(recording.IDs(s.spool()))(t); !slices.Equal(left, tt.left) {
+				t.Errorf("left: %q", left)
+			}
+			if n, err := s.erase(now.Add(tt.after), tt.order); n != 0 || err != nil {
+				t.Errorf("once more: %d, %v", n, err)
+			}
+			if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != len(tt.left) || rep.Erased != 2-len(tt.left) || rep.Removed != 0 {
+				t.Errorf("%+v, %v", rep, err)
+			}
+		})
+	}
+}
+
+// One that a crash stops half-way has taken the key; it goes on later, and its copy that
+// is put back is named.
+func TestEraseHalfWay(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	key := testkit.Must(os.ReadFile(s.file(sealed, recording.KeyExt)))(t)
+	data := testkit.Must(os.ReadFile(s.file(sealed, recording.Ext)))(t)
+	s.log(func(log *audit.Log) {
+		s.append(log, audit.Event{Type: audit.RecordingRemoved, Session: sealed, Reason: audit.ReasonErasure, Recording: about(sealed, s.sealedEnd)})
+	})
+	testkit.Check(t, os.Remove(s.file(sealed, recording.KeyExt)))
+	now := time.Now().Add(time.Hour)
+	if n, err := s.erase(now, Erasure{User: "alice", At: now, Stands: now}); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 1 || rep.Erased != 1 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	testkit.Check(t, os.WriteFile(s.file(sealed, recording.Ext), data, 0o600))
+	testkit.Check(t, os.WriteFile(s.file(sealed, recording.KeyExt), key, 0o600))
+	_, err := Verify(s.logDir(), s.spool())
+	if all, _ := mismatches(err); len(all) != 1 || all[0].Kind != StillThere || all[0].ID != sealed {
+		t.Errorf("put back: %v", err)
+	}
+}
+
+// What still runs stays, and is removed once it has ended.
+func TestEraseLeavesWhatRuns(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const id = "01JQ8Z3M6Y0000000000000003"
+	s.session(func(log *audit.Log, open *spool.Spool) {
+		w := s.begin(log, open, id, "alice")
+		testkit.Check(t, w.Frame(recording.Output, 0, []byte("still here\n")))
+		now := time.Now().Add(time.Hour)
+		order := Erasure{User: "alice", At: now, Stands: now}
+		r := s.removes(log.Append, order)
+		if found, err := r.Erasable(t.Context(), now, order); err != nil || found.Live != 1 || found.Recordings != 1 {
+			t.Errorf("%+v, %v", found, err)
+		}
+		if n, err := r.Erase(t.Context(), now); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		sum := testkit.Must(w.Close())(t)
+		s.append(log, audit.Event{Type: audit.SessionEnded, Session: id, Recording: about(id, sum)})
+		if n, err := r.Erase(t.Context(), now); n != 1 || err != nil {
+			t.Errorf("after its end: %d, %v", n, err)
+		}
+	})
+	if left := testkit.Must(recording.IDs(s.spool()))(t); !slices.Equal(left, []string{cut}) {
+		t.Errorf("left: %q", left)
+	}
 }

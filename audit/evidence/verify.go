@@ -82,7 +82,8 @@ func mismatch(kind Kind, id, text string) *Mismatch {
 
 // Report is what Verify found to hold.
 type Report struct {
-	Recordings, Live, Removed int
+	// Removed are those that are gone after their lab's retention, Erased by an order.
+	Recordings, Live, Removed, Erased int
 	// Rewrapped is how many were sealed to other auditors since they were made, and Pending
 	// of how many of those the log doesn't say yet that the new key is in its place.
 	// Unproven are sealed anew by an operator's word alone: their headers, of an older
@@ -102,6 +103,9 @@ func (r Report) String() string {
 	}
 	if r.Removed > 0 {
 		s += fmt.Sprintf("; %d removed after their lab's retention", r.Removed)
+	}
+	if r.Erased > 0 {
+		s += fmt.Sprintf("; %d erased by operators' order", r.Erased)
 	}
 	if r.Rewrapped > 0 {
 		s += fmt.Sprintf("; %d sealed anew since", r.Rewrapped)
@@ -180,7 +184,11 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 	}
 	for id, k := range about {
 		if k.removed != nil {
-			rep.Removed++
+			if k.erased {
+				rep.Erased++
+			} else {
+				rep.Removed++
+			}
 			judge(k, k.last, k.verifyRemoval(id))
 			continue
 		}

@@ -43,25 +43,11 @@ func (a *Server) placeHold(r *http.Request) (any, error) {
 		return nil, &Error{http.StatusBadRequest, "the request doesn't say what is held"}
 	}
 	h := evidence.Hold{ID: refusal.NewRef(), Session: in.Session, User: in.User, Lab: in.Lab, At: time.Now().UTC().Truncate(time.Microsecond)}
-	set := 0
-	for _, name := range []string{h.Session, h.User, h.Lab} {
-		if name != "" {
-			set++
-		}
+	session, err := about("a hold", h.Session, h.User, h.Lab)
+	if err != nil {
+		return nil, err
 	}
-	if set != 1 {
-		return nil, &Error{http.StatusBadRequest, "a hold is on a session, on a user or on a lab: name one of them"}
-	}
-	if h.Session != "" {
-		id, err := ulid.ParseStrict(h.Session)
-		if err != nil {
-			return nil, &Error{http.StatusNotFound, "no session has this ID; entry sessions ls shows them"}
-		}
-		h.Session = id.String()
-	}
-	if h.User != "" && policy.ValidUser(h.User) != nil || h.Lab != "" && policy.ValidUser(h.Lab) != nil {
-		return nil, &Error{http.StatusBadRequest, "that is no name of a user or a lab"}
-	}
+	h.Session = session
 	reason, err := holdReason(in.Reason)
 	if err != nil {
 		return nil, err
@@ -84,6 +70,31 @@ func (a *Server) placeHold(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return h, a.Holds.PlaceHold(context.WithoutCancel(r.Context()), h)
+}
+
+// about checks that what, an order, is on one of a session, a user and a lab, and returns
+// the session as IDs are written.
+func about(what, session, user, lab string) (string, error) {
+	set := 0
+	for _, name := range []string{session, user, lab} {
+		if name != "" {
+			set++
+		}
+	}
+	if set != 1 {
+		return "", &Error{http.StatusBadRequest, what + " is on a session, on a user or on a lab: name one of them"}
+	}
+	if session != "" {
+		id, err := ulid.ParseStrict(session)
+		if err != nil {
+			return "", &Error{http.StatusNotFound, "no session has this ID; entry sessions ls shows them"}
+		}
+		session = id.String()
+	}
+	if user != "" && policy.ValidUser(user) != nil || lab != "" && policy.ValidUser(lab) != nil {
+		return "", &Error{http.StatusBadRequest, "that is no name of a user or a lab"}
+	}
+	return session, nil
 }
 
 func holdReason(text string) (string, error) {

@@ -101,7 +101,7 @@ func personOf(a *audit.Actor) (name, acting string) {
 	switch a.LoginUID {
 	case a.UID:
 		return a.Name, ""
-	case unsetLoginUID:
+	case audit.UnsetLoginUID:
 		return a.Name, "without a login"
 	}
 	if name = nameOf(a.LoginUID); name == "" {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/bastion/access"
@@ -29,9 +30,6 @@ import (
 
 // maxAdminBody bounds a request on the admin socket.
 const maxAdminBody = 64 << 10 // bytes
-
-// unsetLoginUID is what the kernel shows for a process that no login started.
-const unsetLoginUID = ^uint32(0)
 
 // maxPeer bounds what a peer says, for the log.
 const maxPeer = 256 // bytes
@@ -58,6 +56,10 @@ type Server struct {
 	Control PolicyControl // nil when no server runs
 	Probe   Prober        // nil when no server runs
 	Holds   Holds
+
+	Erasures      Erasures
+	Retention     evidence.Retention // by which they are carried out
+	EraseNeedsTwo bool               // operators
 	// Recordings is the spool's directory.
 	Recordings string
 	rewrapping sync.Mutex // one at a time: what each is made of is judged before it is announced
@@ -91,6 +93,7 @@ func (a *Server) Handler() http.Handler {
 	handle("DELETE /v1/users/{name}/keys/{fingerprint}", a.removeKey)
 	a.sessionHandlers(handle)
 	a.holdHandlers(handle)
+	a.erasureHandlers(handle)
 	a.policyHandlers(handle)
 	return mux
 }
@@ -249,14 +252,14 @@ func nameOf(uid uint32) string {
 
 // Process is the actor that the process pid of account uid is.
 func Process(uid uint32, pid int32) audit.Actor {
-	a := audit.Actor{UID: uid, LoginUID: unsetLoginUID}
+	a := audit.Actor{UID: uid, LoginUID: audit.UnsetLoginUID}
 	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid)); err == nil {
 		if n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32); err == nil {
 			a.LoginUID = uint32(n)
 		}
 	}
 	a.Name = nameOf(uid)
-	if a.LoginUID != uid && a.LoginUID != unsetLoginUID {
+	if a.LoginUID != uid && a.LoginUID != audit.UnsetLoginUID {
 		a.LoginName = nameOf(a.LoginUID)
 	}
 	return a

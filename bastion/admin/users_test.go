@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
@@ -46,7 +48,9 @@ func newOperators(t *testing.T, needTwo bool) *operators {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ops.handler = (&Server{Auth: auth, Log: zap.NewNop()}).Handler()
+	holds := func(context.Context) ([]evidence.Hold, error) { return nil, nil }
+	ops.handler = (&Server{Auth: auth, Events: &ops.log, Erasures: st, EraseNeedsTwo: needTwo, Log: zap.NewNop(),
+		Retention: evidence.Retention{Dir: t.TempDir(), Append: ops.log.Append, Holds: holds, Erasures: st.Erasures}}).Handler()
 	return ops
 }
 
@@ -77,7 +81,7 @@ func TestTwoOperatorsReset(t *testing.T) {
 	if code != http.StatusForbidden || !strings.Contains(text, "entry user confirm alice") || strings.Contains(text, "temporary") {
 		t.Errorf("the first: %d %s", code, text)
 	}
-	for _, who := range [][2]uint32{{1, 1}, {1, 2}, {0, 1}, {2, unsetLoginUID}} {
+	for _, who := range [][2]uint32{{1, 1}, {1, 2}, {0, 1}, {2, audit.UnsetLoginUID}} {
 		if code, text := o.ask(who[0], who[1], "POST", users+"/confirm", ""); code != http.StatusForbidden || !strings.Contains(text, "a reset needs two operators") {
 			t.Errorf("uid %d, login %d confirms: %d %s", who[0], who[1], code, text)
 		}

@@ -19,9 +19,6 @@ var (
 	ErrNothingPending = errors.New("identity: no reset of this account waits to be confirmed")
 )
 
-// unsetLoginUID is what the kernel shows for a process that no login started.
-const unsetLoginUID = ^uint32(0)
-
 // confirmWithin is how long a reset waits for a second operator.
 const confirmWithin = 24 * time.Hour
 
@@ -36,7 +33,7 @@ type PendingReset struct {
 // asked for before.
 func (a Operators) askForReset(ctx context.Context, name string, keep bool) error {
 	who := audit.ActorOf(ctx)
-	if who == nil || who.LoginUID == unsetLoginUID {
+	if who == nil || !who.KnownLogin() {
 		return ErrSameOperator
 	}
 	now := a.now()
@@ -86,7 +83,7 @@ func (a Operators) confirmable(acct Account, who *audit.Actor) (*PendingReset, e
 	switch {
 	case p == nil:
 		return nil, ErrNothingPending
-	case who == nil || who.LoginUID == unsetLoginUID || who.UID == p.By.UID || who.LoginUID == p.By.LoginUID:
+	case who == nil || !who.Another(p.By):
 		return nil, ErrSameOperator
 	}
 	return p, nil

@@ -16,7 +16,9 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/bastion/admin"
+	"entry/bastion/store"
 	"entry/configs"
 	"entry/policy"
 )
@@ -40,7 +42,13 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 		return nil, err
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
-	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Recordings: cfg.Recording.Directory, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
+	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Erasures: st.store, Retention: retention(cfg, st.log, st.store), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo,
+		Recordings: cfg.Recording.Directory, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
+}
+
+// retention is what removes recordings, but for the policy and whom it tells.
+func retention(cfg *configs.Config, log admin.Events, st *store.Store) evidence.Retention {
+	return evidence.Retention{Dir: cfg.Recording.Directory, Append: log.Append, Holds: st.Holds, Erasures: st.Erasures, Least: cfg.Recording.KeepAtLeast}
 }
 
 // Ask is Operate for questions: where no server runs it changes nothing, and answers

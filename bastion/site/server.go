@@ -136,8 +136,8 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
-	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Recordings: cfg.Recording.Directory, Log: log, Gate: s.bastion.Access(), Control: s.policies,
-		Probe: s.bastion.Probe, History: newest(cfg)}
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Erasures: s.state.store, Retention: s.retention(), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo,
+		Recordings: cfg.Recording.Directory, Log: log, Gate: s.bastion.Access(), Control: s.policies, Probe: s.bastion.Probe, History: newest(cfg)}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
 	if err != nil {
@@ -197,9 +197,7 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	for i, l := range s.listen {
 		s.serve("the listener on "+s.cfg.Listeners[i].Address, func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) })
 	}
-	retention := evidence.Retention{Dir: s.cfg.Recording.Directory, Policy: s.bastion.Access().Policy, Append: s.state.log.Append, Told: s.removed,
-		Holds: s.state.store.Holds, Least: s.cfg.Recording.KeepAtLeast}
-	defer retention.Start(Self(ctx))()
+	defer s.retention().Start(Self(ctx))()
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow() // before the server closes
 	for _, c := range s.cfg.Realms {
@@ -286,14 +284,19 @@ func (s *Server) makeRoom() {
 // serve runs f on a goroutine that Close waits for.
 func (s *Server) serve(name string, f func()) { s.serving = append(s.serving, group.Vital(name, f)) }
 
-// removed says in the server's own log what was removed after its lab's
-// retention.
-func (s *Server) removed(n int, err error) {
+func (s *Server) retention() evidence.Retention {
+	r := retention(s.cfg, s.state.log, s.state.store)
+	r.Policy, r.Told = s.bastion.Access().Policy, s.removed
+	return r
+}
+
+// removed says in the server's own log which recordings were removed, and why.
+func (s *Server) removed(why string, n int, err error) {
 	if n > 0 {
-		s.log.Info("recordings removed after their lab's retention", zap.Int("recordings", n))
+		s.log.Info("recordings removed "+why, zap.Int("recordings", n))
 	}
 	if err != nil {
-		s.log.Error("remove recordings after their lab's retention", zap.Error(err))
+		s.log.Error("remove recordings "+why, zap.Error(err))
 	}
 }
 

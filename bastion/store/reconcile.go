@@ -136,6 +136,7 @@ type reconciling struct {
 	given     []given
 	withdrawn []withdrawal
 	holds     []evidence.Hold
+	unerased  []string // orders that were withdrawn
 
 	told []audit.Event
 	did  []string
@@ -276,6 +277,9 @@ func (r *reconciling) event(e audit.Event) error {
 	switch e.Type { // of no account
 	case audit.HoldPlaced:
 		r.holds = append(r.holds, evidence.HoldOf(e))
+		return nil
+	case audit.ErasureWithdrawn:
+		r.unerased = append(r.unerased, e.Ref)
 		return nil
 	case audit.HoldReleased:
 		// One that the database has stays, as nothing is given back; one that it lacks

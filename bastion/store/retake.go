@@ -119,6 +119,15 @@ func (r *reconciling) apply(ctx context.Context, tx *sql.Tx, now time.Time) erro
 		}
 		errs = append(errs, err)
 	}
+	for _, id := range r.unerased {
+		n, err := affected(tx.ExecContext(ctx, withdrawErasure, id))
+		if err == nil && n > 0 {
+			what := "the erasure " + id
+			r.told = append(r.told, audit.Event{Type: audit.AlarmBehind, Ref: id, Detail: "the database was older than this log; withdrawn again: " + what})
+			r.did = append(r.did, what+": withdrawn again")
+		}
+		errs = append(errs, err)
+	}
 	for _, u := range r.used {
 		// What has come here is noted for whatever the session rests on.
 		errs = append(errs, again(u.account, "an approval for few sessions", `INSERT INTO approval_uses (approval, session) SELECT id, ?1 FROM approvals p

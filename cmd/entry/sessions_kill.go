@@ -22,7 +22,7 @@ import (
 
 // actingVerbs are those that have a server do something about a session.
 func actingVerbs() []*cobra.Command {
-	return []*cobra.Command{sessionsKillCmd(), sessionsMarkCmd(), sessionsHoldCmd(), sessionsReleaseCmd(), sessionsHoldsCmd()}
+	return []*cobra.Command{sessionsKillCmd(), sessionsMarkCmd(), sessionsHoldCmd(), sessionsReleaseCmd(), sessionsHoldsCmd(), sessionsEraseCmd(), sessionsErasuresCmd()}
 }
 
 func sessionsKillCmd() *cobra.Command {

@@ -1,0 +1,71 @@
+package evidence
+
+import (
+	"time"
+
+	"entry/audit"
+	"entry/session/recording"
+)
+
+const (
+	// ErasureWaits is how long an erasure waits for a second operator.
+	ErasureWaits = 7 * 24 * time.Hour
+	// ErasureLasts is how long one is carried out once it stands: what a hold keeps
+	// meanwhile, what still runs, and what is younger than every recording is kept at
+	// least, is removed within that time once it may be. It is the month within which
+	// GDPR, article 12 (3), has a request answered.
+	ErasureLasts = 30 * 24 * time.Hour
+)
+
+// Erasure is an order to remove recordings before their labs' retention is over: of one
+// session, or of all of a user's or a lab's that began before it. One of Session, User
+// and Lab is set.
+type Erasure struct {
+	ID      string      `json:"id"` // reference, as in its events
+	Session string      `json:"session,omitempty"`
+	User    string      `json:"user,omitempty"`
+	Lab     string      `json:"lab,omitempty"`
+	Reason  string      `json:"reason"` // theirs
+	By      audit.Actor `json:"by"`
+	At      time.Time   `json:"at"`
+	// Second is who confirmed it; nil where that isn't needed, or yet to come.
+	Second *audit.Actor `json:"confirmed_by,omitempty"`
+	Stands time.Time    `json:"stands_since,omitzero"` // zero while a second operator has to confirm it
+}
+
+// Of tells whether it is about that recording.
+func (e Erasure) Of(i recording.Info) bool {
+	return e.Session != "" && e.Session == i.ID || (e.User != "" && e.User == i.User || e.Lab != "" && e.Lab == i.Lab) && i.Start.Before(e.At)
+}
+
+// What says what it removes, for people.
+func (e Erasure) What() string { return Hold{Session: e.Session, User: e.User, Lab: e.Lab}.What() }
+
+// Waits tells whether a second operator can confirm it still.
+func (e Erasure) Waits(now time.Time) bool {
+	return e.Stands.IsZero() && now.Before(e.At.Add(ErasureWaits))
+}
+
+// Lasts tells whether it is carried out now.
+func (e Erasure) Lasts(now time.Time) bool {
+	return !e.Stands.IsZero() && now.Before(e.Stands.Add(ErasureLasts))
+}
+
+// Event is one of type t about it, without who acts.
+func (e Erasure) Event(t audit.Type) audit.Event {
+	return audit.Event{Type: t, Ref: e.ID, Session: e.Session, User: e.User, Lab: e.Lab, Detail: e.Reason}
+}
+
+// Erasable is what an erasure finds, by whether it may be removed now.
+type Erasable struct {
+	Recordings int       `json:"recordings"` // that may
+	First      time.Time `json:"first,omitzero"`
+	Last       time.Time `json:"last,omitzero"` // when the first and the last of those began
+	Held       int       `json:"held,omitempty"`
+	Live       int       `json:"live,omitempty"`  // or without an end so far
+	Young      int       `json:"young,omitempty"` // than every recording is kept at least
+	Damaged    int       `json:"damaged,omitempty"`
+}
+
+// Left is how many may not be removed now.
+func (e Erasable) Left() int { return e.Held + e.Live + e.Young + e.Damaged }

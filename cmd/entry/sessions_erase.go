@@ -1,0 +1,234 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"entry/audit/evidence"
+	"entry/audit/plain"
+	"entry/bastion/admin"
+	"entry/configs"
+)
+
+func sessionsEraseCmd() *cobra.Command {
+	var e eraseFlags
+	cmd := &cobra.Command{
+		Use:   "erase SESSION|--user NAME|--lab NAME --reason TEXT",
+		Short: "Remove recordings for good, before their lab's retention is over",
+		Long: `Remove a recorded session, or all those of a user or a lab that began until now, for
+good: its sealed key first, without which no copy of the recording can be opened, then
+the rest. What is to go is counted, and you are asked; --yes doesn't.
+
+What a hold keeps, what still runs, and what is younger than recording.keep_at_least
+stays. The order stands for 30 days: what of it may be removed by then is, within an hour,
+on each server on the database. Copies elsewhere, in backups, are for you to remove, the
+key files first; audit verify names a recording that is put back with its key.
+
+Where operators.erase_needs_two is set, nothing happens until a second operator, with an
+account and a login of their own, runs it with --confirm ORDER within 7 days; this then ends
+with exit code 3. entry sessions erasures lists the orders; --withdraw ORDER takes one
+back, as far as it wasn't carried out.
+
+The audit log keeps that the sessions were, who erased what of them, when, and why, and
+audit verify holds that against the log. It keeps names and addresses, too: the log isn't
+erased.`,
+		Example: `  entry sessions erase 01JQ8Z3M6W --reason "request 2026-44"
+  entry sessions erase --user alice --reason "request 2026-44"
+  entry sessions erase --confirm k7q2mxab`,
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch given := len(args) > 0 || e.about.user+e.about.lab != ""; {
+			case e.confirm != "" && (given || e.withdraw != "" || e.reason != ""), e.withdraw != "" && (given || e.reason != ""):
+				return failf(exitUsage, "--confirm and --withdraw take the ID of an order, and nothing besides")
+			case e.confirm != "":
+				return withOperator(cmd, func(_ *configs.Config, o *operator) error { return e.second(cmd, o) })
+			case e.withdraw != "":
+				return withOperator(cmd, func(_ *configs.Config, o *operator) error { return e.takeBack(cmd, o) })
+			}
+			return e.order(cmd, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&e.about.user, "user", "", "all recordings of this user until now (`NAME`)")
+	f.StringVar(&e.about.lab, "lab", "", "all recordings of this lab until now (`NAME`)")
+	f.StringVar(&e.reason, "reason", "", "why, for the log: one line (`TEXT`)")
+	f.StringVar(&e.confirm, "confirm", "", "confirm, as the second operator, this `ORDER`")
+	f.StringVar(&e.withdraw, "withdraw", "", "take back this `ORDER`")
+	f.BoolVar(&e.yes, "yes", false, "don't ask")
+	return cmd
+}
+
+type eraseFlags struct {
+	about                     aboutFlags
+	reason, confirm, withdraw string
+	yes                       bool
+}
+
+// order has an erasure ordered.
+func (f *eraseFlags) order(cmd *cobra.Command, args []string) error {
+	if strings.TrimSpace(f.reason) == "" {
+		return failf(exitUsage, "say why with --reason TEXT")
+	}
+	e := evidence.Erasure{User: f.about.user, Lab: f.about.lab, Reason: f.reason}
+	switch {
+	case len(args) == 0 && (e.User == "") == (e.Lab == ""), len(args) == 1 && e.User+e.Lab != "":
+		return failf(exitUsage, "name one of a SESSION, --user NAME and --lab NAME")
+	case len(args) == 1:
+		_, info, err := findRecording(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		e.Session = info.ID
+	default:
+		if err := f.about.check(cmd, nil); err != nil {
+			return err
+		}
+	}
+	return withOperator(cmd, func(_ *configs.Config, o *operator) error {
+		var would admin.Erasure
+		if err := o.call(cmd.Context(), http.MethodPost, "/v1/erasures/preview", e, &would); err != nil {
+			return err
+		}
+		if err := f.sure(cmd, would); err != nil {
+			return err
+		}
+		var done admin.Erasure
+		if err := o.call(cmd.Context(), http.MethodPost, "/v1/erasures", e, &done); err != nil {
+			return err
+		}
+		return sayErased(cmd.OutOrStdout(), done)
+	})
+}
+
+// second confirms an order.
+func (f *eraseFlags) second(cmd *cobra.Command, o *operator) error {
+	var all []admin.Erasure
+	if err := o.call(cmd.Context(), http.MethodGet, "/v1/erasures", nil, &all); err != nil {
+		return err
+	}
+	for _, e := range all {
+		if e.ID != strings.ToLower(f.confirm) {
+			continue
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Ordered by %s at %s: %s\n", plain.Word(e.By.String()), plain.Time(e.At), plain.Said(e.Reason))
+		if err := f.sure(cmd, e); err != nil {
+			return err
+		}
+	}
+	var done admin.Erasure // of one that isn't there the server says so
+	if err := o.call(cmd.Context(), http.MethodPost, erasurePath(f.confirm), nil, &done); err != nil {
+		return err
+	}
+	return sayErased(cmd.OutOrStdout(), done)
+}
+
+func (f *eraseFlags) takeBack(cmd *cobra.Command, o *operator) error {
+	var e evidence.Erasure
+	if err := o.call(cmd.Context(), http.MethodDelete, erasurePath(f.withdraw), nil, &e); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "Withdrawn: erasure %s of %s. What it removed before is gone.\n", e.ID, e.What())
+	return err
+}
+
+func erasurePath(id string) string { return "/v1/erasures/" + url.PathEscape(strings.ToLower(id)) }
+
+// sure says what would be removed, and asks.
+func (f *eraseFlags) sure(cmd *cobra.Command, e admin.Erasure) error {
+	w := cmd.ErrOrStderr()
+	fmt.Fprintf(w, "To be removed for good, of %s: %s", strings.TrimPrefix(e.What(), "all of "), plain.Count(e.Erasable.Recordings, "recording"))
+	if e.Erasable.Recordings > 0 {
+		fmt.Fprintf(w, ", from %s to %s", plain.Time(e.Erasable.First), plain.Time(e.Erasable.Last))
+	}
+	fmt.Fprintln(w, "; without a copy of its key file nobody opens one again.")
+	for _, left := range leftOf(e.Erasable) {
+		fmt.Fprintln(w, "Stays for now:", left)
+	}
+	if f.yes {
+		return nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return hinted(failf(exitDenied, "nothing was erased: there is no terminal to ask on"), "--yes erases what is counted above")
+	}
+	if ok, err := asked("Erase them? [y/N] "); err != nil || !ok {
+		return failf(exitDenied, "nothing was erased")
+	}
+	return nil
+}
+
+// leftOf says what an erasure leaves, and until when.
+func leftOf(e evidence.Erasable) (out []string) {
+	for _, l := range []struct {
+		n   int
+		why string
+	}{
+		{e.Held, "held (entry sessions holds), until that is released"},
+		{e.Live, "still being recorded, or without an end that a start has noted, until it ends"},
+		{e.Young, "younger than recording.keep_at_least, until it isn't"},
+		{e.Damaged, "damaged, as entry audit verify says: what is to be removed isn't known"},
+	} {
+		if l.n > 0 {
+			out = append(out, plain.Count(l.n, "recording")+" "+l.why)
+		}
+	}
+	return out
+}
+
+// sayErased says what became of an order.
+func sayErased(w io.Writer, e admin.Erasure) error {
+	if e.Stands.IsZero() {
+		return hinted(failf(exitDenied, "nothing is erased yet: erasure %s of %s waits for a second operator until %s", e.ID, e.What(), plain.Moment(e.Until)),
+			"somebody else, with an account and a login of their own, runs: entry sessions erase --confirm "+e.ID)
+	}
+	_, err := fmt.Fprintf(w, "Erased: %s of %s, by order %s.\n", plain.Count(e.Removed, "recording"), strings.TrimPrefix(e.What(), "all of "), e.ID)
+	if err == nil && e.Erasable.Left() > 0 {
+		_, err = fmt.Fprintf(w, "Left: %s. The order stands until %s.\n", strings.Join(leftOf(e.Erasable), "; "), plain.Moment(e.Until))
+	}
+	return err
+}
+
+func sessionsErasuresCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "erasures",
+		Short: "List the orders to erase that wait or stand",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			var all []admin.Erasure
+			if err := withAnswers(cmd, func(_ *configs.Config, o *operator) error {
+				return o.call(cmd.Context(), http.MethodGet, "/v1/erasures", nil, &all)
+			}); err != nil {
+				return err
+			}
+			if asJSON(cmd) {
+				enc := plain.JSON(cmd.OutOrStdout())
+				for _, e := range all {
+					if err := enc.Encode(e); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			w := plain.NewTable(cmd.OutOrStdout())
+			w.Row("ORDER", "SINCE", "BY", "ON", "STATE", "UNTIL", "LEFT HERE", "REASON")
+			for _, e := range all {
+				state := "waits for a second operator"
+				if !e.Stands.IsZero() {
+					state = "stands"
+				}
+				w.Row(e.ID, plain.Time(e.At), plain.Word(e.By.Person()), e.What(), state, plain.Time(e.Until), fmt.Sprint(e.Erasable.Recordings+e.Erasable.Left()), plain.Said(e.Reason))
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().Bool("json", false, "one JSON object a line")
+	return cmd
+}
