@@ -46,7 +46,7 @@ erased.`,
   entry sessions erase --confirm k7q2mxab`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch given := len(args) > 0 || e.about.user+e.about.lab != ""; {
+			switch given := len(args) > 0 || e.about.User+e.about.Lab != ""; {
 			case e.confirm != "" && (given || e.withdraw != "" || e.reason != ""), e.withdraw != "" && (given || e.reason != ""):
 				return failf(exitUsage, "--confirm and --withdraw take the ID of an order, and nothing besides")
 			case e.confirm != "":
@@ -58,8 +58,8 @@ erased.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&e.about.user, "user", "", "all recordings of this user until now (`NAME`)")
-	f.StringVar(&e.about.lab, "lab", "", "all recordings of this lab until now (`NAME`)")
+	f.StringVar(&e.about.User, "user", "", "all recordings of this user until now (`NAME`)")
+	f.StringVar(&e.about.Lab, "lab", "", "all recordings of this lab until now (`NAME`)")
 	f.StringVar(&e.reason, "reason", "", "why, for the log: one line (`TEXT`)")
 	f.StringVar(&e.confirm, "confirm", "", "confirm, as the second operator, this `ORDER`")
 	f.StringVar(&e.withdraw, "withdraw", "", "take back this `ORDER`")
@@ -78,7 +78,7 @@ func (f *eraseFlags) order(cmd *cobra.Command, args []string) error {
 	if strings.TrimSpace(f.reason) == "" {
 		return failf(exitUsage, "say why with --reason TEXT")
 	}
-	e := evidence.Erasure{User: f.about.user, Lab: f.about.lab, Reason: f.reason}
+	e := evidence.Erasure{User: f.about.User, Lab: f.about.Lab, Reason: f.reason}
 	switch {
 	case len(args) == 0 && (e.User == "") == (e.Lab == ""), len(args) == 1 && e.User+e.Lab != "":
 		return failf(exitUsage, "name one of a SESSION, --user NAME and --lab NAME")
