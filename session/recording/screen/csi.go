@@ -122,21 +122,24 @@ func (t *Terminal) ansi(final byte) {
 	case 'B', 'e':
 		t.down(n)
 	case 'C', 'a':
-		t.moveTo(t.x+n, t.y)
+		t.toColumn(t.x+n, true)
 	case 'D', 'j':
 		t.moveTo(t.x-n, t.y)
 	case 'E':
 		t.down(n)
-		t.x = 0
+		t.x, t.offX = 0, false
 	case 'F':
 		t.up(n)
-		t.x = 0
+		t.x, t.offX = 0, false
 	case 'G', '`':
-		t.moveTo(n-1, t.y)
+		t.toColumn(n-1, false)
 	case 'd':
+		t.beyond(t.offX, n > t.rows)
 		t.address(t.x, n-1)
 	case 'H', 'f':
-		t.address(p.count(1, 1)-1, n-1)
+		x := p.count(1, 1)
+		t.beyond(x > t.cols, n > t.rows)
+		t.address(x-1, n-1)
 	case 'I':
 		t.tab(min(n, t.cols))
 	case 'Z':
@@ -210,6 +213,7 @@ func (t *Terminal) region() {
 	top, bottom := t.parser.count(0, 1)-1, t.parser.count(1, t.rows)-1
 	if bottom = min(bottom, t.rows-1); top < bottom {
 		t.page.top, t.page.bottom = top, bottom
+		t.beyond(false, false)
 		t.address(0, 0)
 	}
 }
@@ -287,12 +291,17 @@ func (t *Terminal) private(final byte) {
 			t.unsureOf(margins, false)
 		case 6:
 			t.origin = on
+			t.beyond(false, false)
 			t.address(0, 0)
 		case 7:
 			t.autowrap = on
 			t.pending = t.pending && on
 		case 25:
 			t.hidden = !on
+		case 2026: // synchronized output: who has it shows what stood before until it ends
+			if t.log != nil && on {
+				t.log.written.doubt = true
+			}
 		case 47:
 			t.alternate(on, false)
 		case 1047:

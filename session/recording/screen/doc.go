@@ -78,5 +78,9 @@
 // that they carry out otherwise, what was written since a tenth of a second before it is
 // told as it was written, once each, unless it stands for as long (Written), with when that
 // was and until when it stood here: on one of them it may stand for ever. So is all that is written while a mode is on that makes them
-// differ: VT52, margins, protected areas, reverse wraparound, LNM.
+// differ: VT52, margins, protected areas, reverse wraparound, LNM. So is what is written at a
+// position that the screen hasn't, since its size is the client's word; over another letter in
+// the last column while lines aren't wrapped; shortly before synchronized output begins, for
+// who has that keeps it on the screen; and, whatever becomes of it, what is written in words
+// of DEC's graphic set, and in no UTF-8, as Windows-1252 has that, for some terminals show it so.
 package screen

@@ -57,6 +57,7 @@ type written struct {
 	x, y    int           // where the cursor was left
 	pending bool
 	joins   bool // what comes goes on, wherever it stands
+	apart   bool // what comes stands in another place than what came, even if it doesn't here
 	doubt   bool // it is to be told
 
 	standing []doubted // of it, since it isn't told
@@ -70,20 +71,22 @@ func (t *Transcript) wrote(b []byte) {
 		b = b[max(0, len(b)-maxWritten):]
 	}
 	switch {
+	case w.apart:
+		w.text = append(w.text, '\n')
 	case w.joins || c.y == w.y && c.x == w.x && c.pending == w.pending:
 	case c.y == w.y && c.x > w.x:
 		w.text = append(w.text, ' ')
 	default:
 		w.text = append(w.text, '\n')
 	}
-	w.text, w.joins = append(w.text, b...), false
+	w.text, w.joins, w.apart = append(w.text, b...), false, false
 	if n := len(w.came[1]); n > 0 && w.at == t.at {
 		w.came[1][n-1].end = len(w.text)
 	} else {
 		w.came[1] = append(w.came[1], came{len(w.text), t.at})
 	}
 	w.at = t.at
-	w.doubt = w.doubt || t.term.unsure != 0
+	w.doubt = w.doubt || t.term.unsure != 0 || t.term.offX || t.term.offY
 }
 
 // marked notes a mark on what was written last.
@@ -159,11 +162,11 @@ func (t *Transcript) tellWritten(now time.Duration) {
 		w.came[0], w.came[1] = w.came[0][:0], w.came[1][:0]
 	}
 	if len(lines) > 0 {
-		shown := t.shown()
+		shown := inLetters(t.shown())
 		few := len(lines)*len(shown) <= maxCompared
 		for _, l := range lines {
 			switch {
-			case !few || !bytes.Contains(shown, l.text):
+			case !few || !bytes.Contains(shown, inLetters(l.text)):
 				t.tellLine(l)
 			case now-l.at < settled:
 				l.upto = now
@@ -199,7 +202,7 @@ func (t *Transcript) tellLine(l doubted) {
 		}
 		part := line[:end]
 		line = line[end:]
-		if !bytes.ContainsFunc(part, func(r rune) bool { return readable(uint32(r)) }) || t.toldString(append([]byte{0}, part...)) {
+		if !bytes.ContainsFunc(part, func(r rune) bool { return readable(uint32(r)) }) || !legible(part) || t.toldString(append([]byte{0}, part...)) {
 			continue
 		}
 		m := moment{at: at, place: t.places + t.term.y}

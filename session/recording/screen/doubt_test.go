@@ -40,6 +40,20 @@ func TestDoubtfulControlsHideNothing(t *testing.T) {
 		"OSC R":                 "secret leaves\x1b]R\rxxxxxxxxxxxxxxxx\a",
 		"LNM":                   "\x1b[20hsecret leaves\x1b[A\n\x1b[K",
 		"DECCOLM":               "secret leaves\x1b[?3h\x1b[2K",
+		"below":                 "\x1b[30;1Hsecret leaves\x1b[31;1Hsomething else",
+		"below, a row":          "\x1b[30dsecret leaves\x1b[31d\rsomething else",
+		"down":                  "\x1b[24;1H\x1b[Bsecret leaves\x1b[B\rsomething else",
+		"next lines":            "\x1b[24;1H\x1b[Esecret leaves\x1b[Esomething else",
+		"below, and back":       "\x1b[30;1H\x1b7\x1b[Hx\x1b8secret leaves\x1b[24;1Hsomething else",
+		"to the right":          "\x1b[?7l\x1b[121Gsecret leaves",
+		"further right":         "\x1b[?7l\x1b[80C\x1b[1Csecret leaves",
+		"a place to the right":  "\x1b[?7l\x1b[1;121Hsecret leaves",
+		"tabs":                  "\x1b[?7l" + strings.Repeat("\t", 15) + "secret leaves",
+		"over its end":          "\x1b[?7l\x1b[70Gsecret leaves",
+		"letter by letter":      "\x1b[?7l\x1b[79Gs\x1b[me\x1b[mc\x1b[mr\x1b[me\x1b[mt leaves",
+		"graphics":              "\x1b(0secret leaves\x1b(B",
+		"graphics, shifted":     "\x1b)0\x0esecret leaves\x0f",
+		"synchronized":          "secret leaves\x1b[?2026h\x1b[2J",
 	} {
 		for _, pause := range []time.Duration{0, 60 * time.Millisecond} {
 			var all strings.Builder

@@ -83,7 +83,7 @@ func (t *Terminal) ground(b []byte) []byte {
 		t.c0(c)
 	case utf8.FullRune(b):
 		r, size := Decode(b)
-		t.rune(r)
+		t.rune(r, b[:size])
 		return b[size:]
 	default:
 		p.held = copy(p.carry[:], b)
@@ -121,14 +121,14 @@ func (t *Terminal) heldRune(b []byte) []byte {
 	p.held = 0
 	for len(held) > 0 {
 		r, size := Decode(held)
-		t.rune(r)
+		t.rune(r, held[:size])
 		held = held[size:]
 	}
 	return b
 }
 
-// rune handles a character beyond ASCII.
-func (t *Terminal) rune(r rune) {
+// rune handles a character beyond ASCII, which came as b, or what is none in UTF-8.
+func (t *Terminal) rune(r rune, b []byte) {
 	if r >= 0x80 && r < 0xa0 {
 		t.doubtful()
 		t.c1(byte(r))
@@ -136,6 +136,10 @@ func (t *Terminal) rune(r rune) {
 		return
 	}
 	t.singleGL = 0
+	if r == utf8.RuneError && string(b) != string(utf8.RuneError) {
+		t.otherwise(b)
+		return
+	}
 	t.put(r)
 }
 
@@ -186,6 +190,7 @@ func (t *Terminal) c0(c byte) {
 	case '\n', '\v', '\f':
 		t.lineFeed()
 	case '\r':
+		t.offX = false
 		t.moveTo(0, t.y)
 	case 0x0e:
 		t.gl = 1

@@ -46,6 +46,8 @@ type Terminal struct {
 // cursor is what DECSC saves.
 type cursor struct {
 	x, y     int
+	offX     bool // on a wider screen it is further to the right, as beyond has it
+	offY     bool // on a higher one it is further down
 	pending  bool // the last column was written: the next character wraps
 	origin   bool
 	pen      Cell
@@ -157,6 +159,9 @@ func (t *Terminal) down(n int) {
 	if t.y <= t.page.bottom {
 		stop = t.page.bottom
 	}
+	if t.y+n > stop && stop == t.rows-1 {
+		t.beyond(t.offX, true)
+	}
 	t.moveTo(t.x, min(t.y+n, stop))
 }
 
@@ -188,7 +193,7 @@ func (t *Terminal) lineFeed() {
 	t.pending = false
 	t.index()
 	if t.newline || t.cooked {
-		t.x = 0
+		t.x, t.offX = 0, false
 	}
 }
 
@@ -198,6 +203,9 @@ func (t *Terminal) tab(n int) {
 	for ; n > 0 && x < t.cols-1; n-- {
 		for x++; x < t.cols-1 && !t.tabs[x]; x++ {
 		}
+	}
+	if n > 0 {
+		t.beyond(true, t.offY)
 	}
 	for ; n < 0 && x > 0; n++ {
 		for x--; x > 0 && !t.tabs[x]; x-- {

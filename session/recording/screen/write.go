@@ -49,12 +49,13 @@ func (t *Terminal) ascii(p []byte) {
 			if t.singleGL != 0 {
 				set, t.singleGL = t.sets[t.singleGL], 0
 			}
-			t.put(set.Rune(b))
+			t.putAs(set.Rune(b), b)
 		}
 		return
 	}
 	t.last = rune(p[len(p)-1])
 	if t.log != nil {
+		t.covers()
 		t.log.wrote(p)
 		defer t.log.writtenTo()
 	}
@@ -85,6 +86,7 @@ func (t *Terminal) ascii(p []byte) {
 			t.x--
 			t.pending = t.autowrap
 			if !t.autowrap && len(p) > 0 {
+				t.covers()
 				p = p[len(p)-1:] // each one lands in the last column
 			}
 		}
@@ -109,7 +111,10 @@ func (t *Terminal) wrap() {
 }
 
 // put writes one character of any kind.
-func (t *Terminal) put(r rune) {
+func (t *Terminal) put(r rune) { t.putWritten(r, nil) }
+
+// putWritten writes one character, which was written as so many bytes, or as itself.
+func (t *Terminal) putWritten(r rune, as []byte) {
 	r, n := t.widths.shown(r)
 	if n <= 0 {
 		if n == 0 {
@@ -122,7 +127,11 @@ func (t *Terminal) put(r rune) {
 	}
 	t.last = r
 	if t.log != nil {
-		t.log.wrote(utf8.AppendRune(nil, r))
+		if as == nil {
+			as = utf8.AppendRune(nil, r)
+		}
+		t.covers()
+		t.log.wrote(as)
 		defer t.log.writtenTo()
 	}
 	t.wrap()
