@@ -37,11 +37,17 @@ const wait = 5 * time.Second
 // openDatabase opens the one at path. One that is of another version, or none, is made anew;
 // damaged tells the latter.
 func openDatabase(path string, s sealer) (d *database, damaged bool, err error) {
+	for _, end := range endings {
+		if ours, err := ownFile(path + end); err == nil && !ours {
+			damaged = true
+			removeDatabase(path)
+		}
+	}
 	// Of two who switch a new file to its write-ahead log SQLite refuses one at once,
 	// whatever it was told to wait (https://sqlite.org/c3ref/busy_handler.html).
 	for giveUp := time.Now().Add(wait); ; time.Sleep(rand.N(20 * time.Millisecond)) {
 		if d, err = tryDatabase(path, s); err == nil {
-			return d, false, nil
+			return d, damaged, nil
 		}
 		if !busy(err) {
 			break
@@ -110,8 +116,11 @@ func (d *database) write(f func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
+// endings are those of the names of a database's files.
+var endings = []string{"", "-wal", "-shm", "-journal"}
+
 func removeDatabase(path string) {
-	for _, end := range []string{"", "-wal", "-shm", "-journal"} {
+	for _, end := range endings {
 		_ = os.Remove(path + end) // what can't be removed can't be made anew, which is told
 	}
 }

@@ -39,6 +39,12 @@ func (x *Index) stateOf(p segment.Part) string {
 	return string(b)
 }
 
+// mine tells whether a file is this user's, and nobody else may read or write it.
+func mine(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
+}
+
 // own refuses a folder that somebody else could put something in, or in the place of: it
 // and those above it are this user's or root's, and nobody else may write there.
 func own(folder string) error {

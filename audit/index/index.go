@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -109,7 +110,7 @@ func keyIn(folder string) ([]byte, error) {
 	const size = 32 // bytes
 	path := filepath.Join(folder, "key")
 	for range 2 {
-		key, err := os.ReadFile(path)
+		key, err := readKey(path, size)
 		if err == nil && len(key) == size {
 			return key, nil
 		}
@@ -137,6 +138,31 @@ func keyIn(folder string) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s is no key of an index", path)
+}
+
+// readKey reads a file of at most size bytes; nothing of one that is longer, or that isn't
+// one's own, which may be somebody's else or have no end.
+func readKey(path string, size int64) ([]byte, error) {
+	if ours, err := ownFile(path); err != nil || !ours {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	key, err := io.ReadAll(io.LimitReader(f, size+1))
+	return key, err
+}
+
+// ownFile tells whether path is a regular file, and no link to one, of this user's that
+// nobody else may read or write. The error is an fs.ErrNotExist where nothing is there.
+func ownFile(path string) (bool, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return false, err
+	}
+	return info.Mode().IsRegular() && mine(info), nil
 }
 
 // same tells whether two MACs are.
