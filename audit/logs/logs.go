@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -27,7 +28,7 @@ func Of(dirs ...string) ([]Log, error) {
 	for i, dir := range dirs {
 		logs[i].Dir = dir
 		if len(dirs) > 1 {
-			if slices.ContainsFunc(logs[:i], func(l Log) bool { return filepath.Clean(l.Dir) == filepath.Clean(dir) }) {
+			if slices.ContainsFunc(logs[:i], func(l Log) bool { return same(l.Dir, dir) }) {
 				return nil, fmt.Errorf("%s is there twice", plain.Word(dir))
 			}
 			logs[i].Name = audit.Origin(dir)
@@ -40,6 +41,20 @@ func Of(dirs ...string) ([]Log, error) {
 		}
 	}
 	return logs, nil
+}
+
+// same tells whether two names are of one directory, by a link too: what it has would be
+// told twice.
+func same(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // Failed is err, saying of which log it is.

@@ -47,6 +47,11 @@ func TestNames(t *testing.T) {
 	if _, err := Of(dirs[0], dirs[0]+"/."); err == nil || !strings.HasSuffix(err.Error(), "is there twice") {
 		t.Errorf("twice: %v", err)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	testkit.Check(t, os.Symlink(dirs[0], link))
+	if _, err := Of(dirs[0], dirs[2], link); err == nil || !strings.HasPrefix(err.Error(), link) {
+		t.Errorf("twice, by a link: %v", err)
+	}
 	var out strings.Builder
 	if _, err := fmt.Fprint(all[2].Beside(&out), "a\nb\n"); err != nil || out.String() != "two.test: a\ntwo.test: b\n" {
 		t.Errorf("%q, %v", out.String(), err)
