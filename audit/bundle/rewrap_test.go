@@ -37,6 +37,22 @@ func TestRewrapped(t *testing.T) {
 		s.append(audit.Event{Type: audit.RewrapDone, Session: whole, Recording: &audit.Recording{ID: whole, Key: r.To}})
 	}
 	place := func(s *site, sealed string) { testkit.WriteFile(t, key(s), sealed) }
+	// strayed has it sealed anew from its first key though it had been before, and returns
+	// the key that it should have been made from.
+	strayed := func(s *site) (second string) {
+		first := testkit.ReadFile(t, key(s))
+		for n, from := range []string{first, first} {
+			place(s, from)
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+			if n == 0 {
+				second = sealed
+			}
+		}
+		return second
+	}
 	for name, tt := range map[string]struct {
 		do func(*site)
 		ok bool
@@ -109,6 +125,44 @@ func TestRewrapped(t *testing.T) {
 			announce(s, old)
 			place(s, earlier)
 			done(s, old)
+		}, false},
+		"from an earlier key than it had": {func(s *site) { strayed(s) }, false},
+		"from an earlier key, and then from the one that was there": {func(s *site) {
+			strayed(s)
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+		}, true},
+		"from an earlier key, and then from the one that should have been there": {func(s *site) {
+			place(s, strayed(s))
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+		}, true},
+		"from an earlier key twice": {func(s *site) {
+			first := testkit.ReadFile(t, key(s))
+			strayed(s)
+			place(s, first)
+			r, sealed := reseal(s)
+			announce(s, r)
+			place(s, sealed)
+			done(s, r)
+		}, false},
+		"from an earlier key twice, the first cut off": {func(s *site) {
+			first := testkit.ReadFile(t, key(s))
+			one, _ := reseal(s)
+			two, sealed := reseal(s)
+			r, second := reseal(s)
+			announce(s, r)
+			place(s, second)
+			done(s, r)
+			announce(s, one)
+			place(s, first)
+			announce(s, two)
+			place(s, sealed)
+			done(s, two)
 		}, false},
 		"started again with it": {func(s *site) {
 			r, sealed := reseal(s)

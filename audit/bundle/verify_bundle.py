@@ -212,12 +212,14 @@ def sealed_keys(session, header, known):
     Until that one is in its place, it may have the one before, too. With them, what to say
     of it."""
     now, before, started, unproven = None, None, False, ""
+    earlier, strayed, rightful = set(), None, None
     for what, r, e in known:
         if what == "session.started":
             now, started = now if started else r.get("key"), True
         elif what == "recording.rewrap-done":
             if r["key"] != now:
                 raise Disproved(f"record {e['seq']} says that a key is in its place that isn't the last one")
+            earlier.add(before)
             before = None
         elif what == "recording.rewrapped":
             w = e["rewrap"]
@@ -227,11 +229,24 @@ def sealed_keys(session, header, known):
                 raise Disproved(f"record {e['seq']}: who sealed the recording's key anew couldn't open it")
             if r["key"] == now:
                 continue
-            if now is not None and w["from"] not in (now, before):
+            if now is None or w["from"] in ((now, rightful) if strayed else (now, before)):
+                if "rewrap_key" in header:  # by who opened the key that was there: what was wrong before is over
+                    if strayed and w["from"] != now:
+                        earlier |= {before, now}
+                    strayed, rightful = None, None
+            elif w["from"] in earlier - {None} and "rewrap_key" in header:
+                rightful = rightful or now
+                earlier |= {before, now}
+                strayed = f"record {e['seq']}: the recording's key was sealed anew from an earlier one than it had, and not again since"
+            else:
                 raise Disproved(f"record {e['seq']}: the recording's key was sealed anew from another one than it had")
+            if w["from"] != before:
+                earlier.add(before)
             now, before = r["key"], w["from"]
             if "rewrap_key" not in header:
                 unproven = " (nothing shows that who sealed it anew could open it)"
+    if strayed:
+        raise Disproved(strayed)
     if now is None:
         return [], "they say nothing of its sealed key"
     if before:

@@ -48,6 +48,9 @@ type Summary struct {
 	Later     int
 	Cosigned  []witness.Cosigned
 	Recording int64 // bytes; 0 without
+	// Unheld says which records aren't here that may say that the recording was sealed
+	// anew: then its sealed key may be an earlier one.
+	Unheld []string
 }
 
 // Prove is one record of the log with its proof, against the newest tree head that
@@ -111,7 +114,7 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 		if about.failed {
 			return sum, ErrFailed
 		}
-		if size, err = s.sound(id); err != nil {
+		if size, sum.Unheld, err = s.sound(id); err != nil {
 			return sum, err
 		}
 	}
@@ -131,14 +134,14 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 }
 
 // sound verifies a recording against the whole log, and says how many bytes of it the log
-// speaks of: behind them a crash may have left anything.
-func (s Source) sound(id string) (int64, error) {
+// speaks of: behind them a crash may have left anything. unheld is as in Summary.
+func (s Source) sound(id string) (size int64, unheld []string, err error) {
 	info, err := recording.Stat(s.Recordings, id)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	v, err := evidence.VerifyOne(s.Log, s.Recordings, info)
-	return v.Info.Size, err
+	return v.Info.Size, v.Sealed.Unheld, err
 }
 
 // about is what a log says of a session.

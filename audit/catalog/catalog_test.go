@@ -175,6 +175,30 @@ func TestSheet(t *testing.T) {
 	}
 }
 
+// What is said of who can open a recording is shown as it is, of a post-quantum key, too, of
+// which some letters and the fingerprint are; and where its key isn't held against all of
+// the log that is said twice.
+func TestReadersOfLongKeys(t *testing.T) {
+	t.Parallel()
+	list, _ := three()
+	long := testkit.Must(age.GenerateHybridIdentity())(t)
+	ada := testkit.Must(auditors.Parse(strings.NewReader(long.Recipient().String())))(t)
+	v := evidence.Verdict{Info: list[0], Against: evidence.KnowingLog, Sealed: evidence.Sealing{Auditors: []string{ada[0].Fingerprint()}, Unheld: []string{"records 14 to 23 aren't here"}}}
+	var out strings.Builder
+	testkit.Check(t, Sheet{Verdict: v, Readers: Readers(v, ada)}.Tell(&out))
+	for _, want := range []string{
+		"\nopen to      age1pq1" + ada[0].Text[len("age1pq1"):40] + "... (fingerprint " + ada[0].Fingerprint() + "); it may have been sealed anew since: records 14 to 23 aren't here\n",
+		"\nverified     yes, against the audit log; but its key not against all of it: records 14 to 23 aren't here\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q isn't in\n%s", want, out.String())
+		}
+	}
+	if j := testkit.Must(json.Marshal(Sheet{Verdict: v}))(t); !strings.Contains(string(j), `"key_unheld":["records 14 to 23 aren't here"]`) {
+		t.Errorf("%s", j)
+	}
+}
+
 // Of many refusals the first some are told, and how to see the others.
 func TestRefused(t *testing.T) {
 	t.Parallel()

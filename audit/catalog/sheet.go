@@ -49,9 +49,10 @@ func (s Sheet) MarshalJSON() ([]byte, error) {
 		Auditors   []string        `json:"auditors,omitempty"`  // fingerprints of the keys that open it, where they are known
 		Rewrapped  int             `json:"rewrapped,omitempty"` // how often it was sealed anew
 		Pending    bool            `json:"rewrap_pending,omitempty"`
+		Unheld     []string        `json:"key_unheld,omitempty"` // which records aren't here that may say that it was sealed anew since
 	}{Line: s.line(), HeaderHash: hexOf(v.Info.HeaderHash), Head: hexOf(v.Info.Head), Notice: v.Info.Notice,
 		Verified: s.Err == nil && v.Against != evidence.Nothing, Against: v.Against.String(), Failed: v.Failed, Channels: channelLines(s.Channels),
-		Holds: s.Notes.Holds(v.Info), Auditors: v.Sealed.Auditors, Rewrapped: v.Sealed.Rewraps, Pending: v.Sealed.Pending()}
+		Holds: s.Notes.Holds(v.Info), Auditors: v.Sealed.Auditors, Rewrapped: v.Sealed.Rewraps, Pending: v.Sealed.Pending(), Unheld: v.Sealed.Unheld}
 	if s.Err != nil {
 		j.Bad = s.Err.Error()
 	}
@@ -96,6 +97,9 @@ func (s Sheet) verified() string {
 		return "NO: " + strings.ReplaceAll(s.Err.Error(), "\n", "; ")
 	case s.Verdict.Against == evidence.Nothing:
 		return "not asked for"
+	}
+	if len(s.Verdict.Sealed.Unheld) > 0 {
+		return "yes, " + s.Verdict.Against.String() + "; but its key not against all of it: " + strings.Join(s.Verdict.Sealed.Unheld, "; ")
 	}
 	return "yes, " + s.Verdict.Against.String()
 }

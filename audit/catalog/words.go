@@ -108,7 +108,7 @@ func Readers(v evidence.Verdict, known []auditors.Auditor) string {
 	switch {
 	case v.Against != evidence.KnowingLog:
 		return ""
-	case text == "" && v.Sealed.Rewraps == 0:
+	case text == "" && v.Sealed.Rewraps+len(v.Sealed.Unheld) == 0:
 		return "" // a recording of an older version doesn't say
 	case text == "":
 		text = "keys that aren't known"
@@ -118,6 +118,9 @@ func Readers(v evidence.Verdict, known []auditors.Auditor) string {
 	}
 	if v.Sealed.Unproven > 0 {
 		text += ", which nothing shows to be by who could open it"
+	}
+	if len(v.Sealed.Unheld) > 0 {
+		text += "; it may have been sealed anew since: " + strings.Join(v.Sealed.Unheld, "; ")
 	}
 	if v.Sealed.Pending() {
 		text += "; that was cut off, so it may be open to those of before: entry sessions rewrap --take FILE goes on"

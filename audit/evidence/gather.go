@@ -33,6 +33,10 @@ type known struct {
 	removed *recording.Expect
 	erased  bool
 	last    time.Time // of the last event about it
+	// keyed is how many absences came before the last event by which its key is known, and
+	// unheld says those behind it: the recording may have been sealed anew in them.
+	keyed  int
+	unheld []string
 }
 
 // maxBadLists is how many lists of ticks are named that can't be read: a spool
@@ -60,6 +64,7 @@ func gather(logDir, dir, only string, accepted []segment.Absent) (all map[string
 			g.tick(e.Seq, e.Tick)
 		}
 	}
+	g.hold()
 	for _, k := range g.found {
 		k.unended = !running && k.started && k.start == g.starts
 	}
@@ -155,6 +160,7 @@ func (g *gathering) recording(t audit.Type, r *audit.Recording) {
 		}
 		if h, err := hashOf(r.Header); err == nil {
 			k.started, k.start = true, g.starts
+			g.keyed(k)
 			k.expect = append(k.expect, recording.Expect{Head: h})
 		}
 	case audit.SessionEnded, audit.RecordingAborted, audit.RecordingRemoved:
@@ -165,6 +171,9 @@ func (g *gathering) recording(t audit.Type, r *audit.Recording) {
 		x := recording.Expect{Segments: r.Segments, Head: h, Final: t == audit.SessionEnded, Aborted: t == audit.RecordingAborted}
 		k := g.of(r.ID)
 		k.cut = k.cut || x.Aborted
+		if k.started {
+			g.keyed(k) // what runs isn't sealed anew
+		}
 		switch {
 		case t == audit.RecordingRemoved:
 			k.removed = &x

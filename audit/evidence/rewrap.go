@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"entry/audit"
+	"entry/audit/segment"
 	"entry/session/recording"
 )
 
@@ -35,7 +37,13 @@ type Sealing struct {
 	Last        time.Time // of those the last
 	Set         string    // recording.SetOf the auditors; "" where it isn't known
 	Auditors    []string  // their fingerprints; nil where not all are known
-	earlier     []string  // digests that it had
+	// Unheld says which later records aren't here: the recording may have been sealed anew
+	// in them, so that its key isn't held against them.
+	Unheld []string
+
+	earlier  []string // digests that it had
+	strayed  error    // it was sealed anew from one of those, and not again since; a *Mismatch
+	rightful string   // the one that it should have been sealed anew from then
 }
 
 // sealing follows what the log says of a recording's key. The error is a *Mismatch of kind
@@ -45,10 +53,11 @@ func (k *known) sealing(h recording.Header) (s Sealing, err error) {
 	if len(h.Auditors) > 0 {
 		s.Auditors, s.Set = slices.Clone(h.Auditors), recording.SetOf(h.Auditors)
 	}
-	bad := func(r rewrapping, format string, args ...any) error {
+	bad := func(r rewrapping, format string, args ...any) *Mismatch {
 		return &Mismatch{Kind: BadRewrap, ID: h.ID, since: r.since,
 			err: fmt.Errorf("recording %s: event %d says that its key was sealed anew, but %s", h.ID, r.seq, fmt.Sprintf(format, args...))}
 	}
+	s.Unheld = k.unheld
 	for _, r := range k.rewraps {
 		if r.made == nil {
 			switch r.done {
@@ -65,7 +74,19 @@ func (k *known) sealing(h recording.Header) (s Sealing, err error) {
 			return s, bad(r, "that %v", err)
 		case r.made.To == s.Key && s.Key != "":
 			continue // announced again, by who put it in place again
-		case s.Key != "" && r.made.From != s.Key && (s.Before == "" || r.made.From != s.Before):
+		case s.Takes(r.made.From):
+			if proven { // by who opened the key that was there: what was wrong before is over
+				s.mended(r.made.From)
+			}
+		case proven && slices.Contains(s.earlier, r.made.From):
+			// As where an earlier key was put back while the log's records about it weren't
+			// here. Who made it could open the recording, and may have done so long ago.
+			why := bad(r, "from an earlier key than it had: who was taken out with that may open it again, until it is sealed anew")
+			why.mendable = true
+			s.stray(why)
+		case slices.Contains(s.earlier, r.made.From):
+			return s, bad(r, "from an earlier key than it had")
+		default:
 			return s, bad(r, "from another key than it had")
 		}
 		if r.made.From != s.Before {
@@ -78,7 +99,34 @@ func (k *known) sealing(h recording.Header) (s Sealing, err error) {
 		}
 		s.Auditors = membersAfter(s.Auditors, *r.made)
 	}
-	return s, nil
+	return s, s.strayed
+}
+
+// Takes tells whether a key that is made from the one with that digest can take the
+// recording's place of its present one.
+func (s Sealing) Takes(from string) bool {
+	if s.strayed != nil { // and not from the earlier one once more: somebody may have kept files of then
+		return from == s.Key || from == s.rightful
+	}
+	return s.Key == "" || from == s.Key || s.Before != "" && from == s.Before
+}
+
+// stray notes that the recording was sealed anew from an earlier key.
+func (s *Sealing) stray(why error) {
+	if s.strayed == nil {
+		s.rightful = s.Key
+	}
+	s.drop()
+	s.strayed, s.earlier = why, append(s.earlier, s.Key)
+}
+
+// mended notes that it was sealed anew from the key that was there, or should have been.
+func (s *Sealing) mended(from string) {
+	if s.strayed != nil && from != s.Key {
+		s.drop()
+		s.earlier = append(s.earlier, s.Key)
+	}
+	s.strayed, s.rightful = nil, ""
 }
 
 // drop notes that the key before isn't to be found any more.
@@ -141,6 +189,27 @@ func (g *gathering) rewrap(e audit.Event) {
 		w.made = &recording.Rewrap{ID: r.ID, From: e.Rewrap.From, To: r.Key, Set: e.Rewrap.Set, Count: e.Rewrap.Count, In: e.Rewrap.In, Out: e.Rewrap.Out, Proof: e.Rewrap.Proof}
 	}
 	k.rewraps = append(k.rewraps, w)
+	g.keyed(k)
+}
+
+// keyed notes that an event says what a recording's key is, or that it can't have been
+// sealed anew before.
+func (g *gathering) keyed(k *known) {
+	if g.absent != nil {
+		k.keyed = len(g.absent.all)
+	}
+}
+
+// hold notes which recordings' keys can't be held against the log, since later records
+// aren't here that nobody accepted.
+func (g *gathering) hold() {
+	for _, k := range g.found {
+		for _, b := range g.absent.all[k.keyed:] {
+			if !b.accepted {
+				k.unheld = append(k.unheld, b.what)
+			}
+		}
+	}
 }
 
 // RewrapEvent is the event for sealing a recording anew.
@@ -159,9 +228,9 @@ type Keys struct {
 var ErrUnknownRecording = errors.New("the audit log doesn't know the recording")
 
 // ReadKeys reads the log in logDir, and those before it, for what they say of recordings'
-// keys.
-func ReadKeys(logDir string) (Keys, error) {
-	keys := Keys{}
+// keys. accepted are records that aren't here, and say nothing of them.
+func ReadKeys(logDir string, accepted ...segment.Absent) (Keys, error) {
+	keys := Keys{absent: absences{accepted: accepted}}
 	g := gathering{found: map[string]*known{}, absent: &keys.absent}
 	for e, err := range everything(logDir) {
 		if !keys.absent.event(e, err) {
@@ -171,24 +240,57 @@ func ReadKeys(logDir string) (Keys, error) {
 			g.event(e)
 		}
 	}
+	g.hold()
 	keys.of = g.found
 	return keys, nil
 }
 
+// Unheld says that a recording's key can't be held against a log, since later records
+// aren't here: what is sealed anew now may be made from an earlier key.
+type Unheld struct {
+	ID   string
+	what []string
+}
+
+func (u *Unheld) Error() string {
+	return fmt.Sprintf("recording %s: %s, and may say that its key was sealed anew since", u.ID, strings.Join(u.what, "; "))
+}
+
+// Hint is what to do about it.
+func (u *Unheld) Hint() string {
+	return "put those segments into the folder archive beside the log; if you know that they don't say so, accept it with --absent FROM-TO"
+}
+
+// Misused is false: it is the log that lacks something.
+func (u *Unheld) Misused() bool { return false }
+
 // Of is how the recording in dir with the header h is sealed. The error wraps
-// ErrUnknownRecording, or fs.ErrNotExist where its key isn't there, or is a *Mismatch where
-// that isn't one that the log knows.
+// ErrUnknownRecording, or fs.ErrNotExist where its key isn't there, or is an *Unheld, or a
+// *Mismatch where that isn't one that the log knows; where such a one is Mendable, the
+// recording can be sealed anew all the same.
 func (k Keys) Of(dir string, h recording.Header) (s Sealing, err error) {
 	about := k.of[h.ID]
 	if about == nil {
 		return s, ErrUnknownRecording
 	}
-	if s, err = about.sealing(h); err != nil {
+	if s, err = about.sealing(h); err != nil && s.strayed == nil {
 		return s, err
 	}
-	digest, err := recording.KeyHash(dir, h.ID)
+	sum, err := recording.KeyHash(dir, h.ID)
 	if err != nil {
 		return s, err
 	}
-	return s, s.hold(h.ID, hex.EncodeToString(digest[:]))
+	digest := hex.EncodeToString(sum[:])
+	switch {
+	case s.strayed != nil && digest == s.rightful:
+	default:
+		err = s.hold(h.ID, digest)
+	}
+	switch {
+	case err != nil:
+		return s, err
+	case len(s.Unheld) > 0:
+		return s, &Unheld{h.ID, s.Unheld}
+	}
+	return s, s.strayed
 }

@@ -150,7 +150,7 @@ func TestForgedRewraps(t *testing.T) {
 			s.rewrap(sealed)
 			s.segment(e, done(e))
 			testkit.WriteFile(t, key(s), string(b))
-		}, BadRewrap, "from another key than it had"},
+		}, BadRewrap, "from an earlier key than it had"},
 		"the first key, where the newest is announced again": {func(s *site) {
 			first := testkit.ReadFile(t, key(s))
 			e, _ := s.reseal(sealed)

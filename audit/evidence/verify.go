@@ -64,7 +64,12 @@ type Mismatch struct {
 	// Perhaps are the log's records that aren't here, came after what it says of the
 	// recording, and could say why it is so: what Verify can be told to accept.
 	Perhaps []segment.Absent
+	// mendable is that sealing the recording anew ends it.
+	mendable bool
 }
+
+// Mendable tells that sealing the recording anew, from the key that it has, ends it.
+func (m *Mismatch) Mendable() bool { return m.mendable }
 
 func (m *Mismatch) Error() string {
 	if m.Seq != 0 {
@@ -93,6 +98,9 @@ type Report struct {
 	// it says of them may be in records that aren't here. Those that are there are whole by
 	// themselves.
 	Unjudged int
+	// Unheld is of how many the key isn't held against the whole log: later records aren't
+	// here, and may say that they were sealed anew.
+	Unheld int
 }
 
 // String says it in words.
@@ -115,6 +123,9 @@ func (r Report) String() string {
 	}
 	if r.Pending > 0 {
 		s += fmt.Sprintf("; sealing %d of them anew was cut off, so they may be open to the auditors of before: entry sessions rewrap --take FILE goes on", r.Pending)
+	}
+	if r.Unheld > 0 {
+		s += fmt.Sprintf("; %d of them may have been sealed anew in records that aren't here, so that an earlier key would pass", r.Unheld)
 	}
 	if r.Unjudged > 0 {
 		s += fmt.Sprintf("; %d not held against it: what it says of them may be in records that aren't here", r.Unjudged)
@@ -210,6 +221,9 @@ func (r *Report) sealing(k *known) {
 	}
 	if k.sealed.Pending() {
 		r.Pending++
+	}
+	if len(k.unheld) > 0 {
+		r.Unheld++
 	}
 }
 

@@ -133,6 +133,9 @@ func advised(err error) error {
 	if errors.As(err, &m) && m.Kind == evidence.Unended {
 		return &Wrong{err, "start the server, which puts on record how the crash left it; then this holds it against that"}
 	}
+	if m != nil && m.Mendable() {
+		return &Wrong{err, "seal it anew, from the key that it has now: entry sessions rewrap where an auditor is, and --take here"}
+	}
 	if m != nil && len(m.Perhaps) > 0 {
 		return &Wrong{err, "put those segments into the folder archive beside the log and verify again; if you know that they say so, accept it: " + absentFlags(m.Perhaps)}
 	}

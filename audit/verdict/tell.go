@@ -69,6 +69,7 @@ type asJSON struct {
 	Rewrapped   int        `json:"rewrapped,omitempty"`    // of them, sealed to other auditors since
 	Pending     int        `json:"rewrap_pending,omitempty"`
 	Unproven    int        `json:"rewrap_unproven,omitempty"` // by whom, as their headers are an older version's
+	Unheld      int        `json:"keys_unheld,omitempty"`     // may have been sealed anew in records that aren't here
 
 	Absent    []segment.Absent `json:"absent,omitempty"`    // records whose segments aren't here
 	Unjudged  int              `json:"unjudged,omitempty"`  // recordings that only they could be held against
@@ -89,7 +90,7 @@ type asJSON struct {
 // MarshalJSON returns it as one object, whether the log is sound or not.
 func (v Verdict) MarshalJSON() ([]byte, error) {
 	rep, kept := v.Report, v.Recordings
-	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
+	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Unheld: kept.Unheld, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
 	if rep.Uncovered.Bytes > 0 {
 		j.Uncovered = &rep.Uncovered
 	}

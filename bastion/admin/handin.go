@@ -79,6 +79,8 @@ func (h *HandingIn) wants(k rewrap.Key) (wanted, again bool) {
 		return false, false
 	case errors.As(err, &m) && m.Kind == evidence.OtherKey && s.Key == k.To:
 		return true, true
+	case errors.As(err, &m) && m.Mendable() && s.Takes(k.From):
+		return true, false
 	case errors.Is(err, evidence.ErrUnknownRecording):
 		return refuse(fmt.Errorf("recording %s: %w", k.ID, err))
 	case err != nil:

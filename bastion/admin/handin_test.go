@@ -102,3 +102,53 @@ func TestHandingIn(t *testing.T) {
 		t.Errorf("%v, %+v", err, h.HandedIn)
 	}
 }
+
+// A recording that was sealed anew from an earlier key takes one that is made from the key
+// that it has; not one that is made from the earlier one again.
+func TestHandingInMends(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	dir, logDir, file := filepath.Join(top, "spool"), filepath.Join(top, "audit"), filepath.Join(top, "spool", over+recording.KeyExt)
+	testkit.Check(t, os.Mkdir(dir, 0o700))
+	auditor := testkit.Must(age.GenerateX25519Identity())(t)
+	signer, _, err := audit.GenerateKey("entry.test")
+	testkit.Check(t, err)
+	log := testkit.Must(audit.Open(logDir, audit.Options{Key: signer}))(t)
+	s := testkit.Must(spool.Open(spool.Options{Dir: dir, Commit: func(context.Context, recording.Tick) error { return nil }}))(t)
+	w := testkit.Must(s.Create(recording.Header{ID: over, User: "alice"}, []age.Recipient{auditor.Recipient()}))(t)
+	testkit.Check(t, w.Frame(recording.Output, 0, []byte("x")))
+	testkit.Check(t, log.Append(t.Context(), audit.Event{Type: audit.SessionStarted, Session: over, Recording: &audit.Recording{ID: over, Header: fmt.Sprintf("%x", w.HeaderHash()), Key: fmt.Sprintf("%x", w.KeyHash())}}))
+	testkit.Must(w.Close())(t)
+	reseal := func() rewrap.Key {
+		r, sealed, err := recording.Reseal(dir, over, []age.Identity{auditor}, []age.Recipient{auditor.Recipient()}, recording.Rewrap{Set: recording.SetOf([]string{"a"}), Count: 1})
+		testkit.Check(t, err)
+		return rewrap.Key{Rewrap: r, Sealed: sealed}
+	}
+	first := testkit.ReadFile(t, file)
+	again := reseal()
+	for range 2 {
+		testkit.WriteFile(t, file, first)
+		k := reseal()
+		e := evidence.RewrapEvent(testkit.Must(recording.Stat(dir, over))(t).Header, k.Rewrap)
+		done := e
+		done.Type, done.Rewrap = audit.RewrapDone, nil
+		testkit.Check(t, log.Append(t.Context(), e, done))
+		testkit.WriteFile(t, file, string(k.Sealed))
+	}
+	testkit.Check(t, errors.Join(s.Close(), log.Close()))
+	for name, tt := range map[string]struct {
+		key    rewrap.Key
+		placed int
+	}{"from the key that it has": {reseal(), 1}, "from the earlier one": {again, 0}} {
+		h := HandingIn{Dir: dir, Keys: testkit.Must(evidence.ReadKeys(logDir))(t), Call: func(some []Rewrap, out *[]RewrapOutcome) error {
+			for _, w := range some {
+				*out = append(*out, RewrapOutcome{ID: w.ID, Outcome: RewrapPlaced})
+			}
+			return nil
+		}}
+		testkit.Check(t, h.All(func(yield func(rewrap.Key, error) bool) { yield(tt.key, nil) }, func(int) {}))
+		if h.Placed != tt.placed || len(h.Bad) != 1-tt.placed {
+			t.Errorf("%s: %+v", name, h.HandedIn)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/audit/segment"
+	"entry/audit/verdict"
 	"entry/session/recording"
 )
 
@@ -28,4 +29,16 @@ func tellLacks(cmd *cobra.Command, notes evidence.Notes, list ...recording.Info)
 	for _, a := range notes.Lacks(list) {
 		tellAbsent(cmd, a)
 	}
+}
+
+// parseAbsent reads what --absent says.
+func parseAbsent(ranges []string) (all []segment.Absent, err error) {
+	for _, r := range ranges {
+		a, err := verdict.ParseAbsent(r)
+		if err != nil {
+			return nil, failf(exitUsage, "--absent %w", err)
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }

@@ -55,7 +55,9 @@ that can't be read. A
 recording that may have started or ended in records that aren't here is "not held
 against the log". One that the log knows, and that is missing or has another key, is
 a failure all the same: if a later record that isn't here says why, such as that its
-lab's retention was over, put that back, or accept it with --absent.
+lab's retention was over, put that back, or accept it with --absent. Of how many the key
+may have been sealed anew in records that aren't here, so that an earlier one would pass,
+is told.
 
 --since-checkpoint FILE goes on from an earlier verification: FILE is a copy of
 the file "checkpoint" in the log's directory, made before that. What it covers

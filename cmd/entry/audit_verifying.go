@@ -14,7 +14,6 @@ import (
 	"entry/audit"
 	"entry/audit/logs"
 	"entry/audit/plain"
-	"entry/audit/segment"
 	"entry/audit/verdict"
 	"entry/audit/witness"
 	"entry/configs"
@@ -37,13 +36,9 @@ type logCase struct {
 // configuration's. The two aren't mixed: a copy's witness is no witness of the
 // running log.
 func (v *verifying) cases(cmd *cobra.Command) ([]logCase, error) {
-	var away []segment.Absent
-	for _, r := range v.absent {
-		a, err := verdict.ParseAbsent(r)
-		if err != nil {
-			return nil, failf(exitUsage, "--absent %w", err)
-		}
-		away = append(away, a)
+	away, err := parseAbsent(v.absent)
+	if err != nil {
+		return nil, err
 	}
 	keys, dirs, err := v.split()
 	if err != nil {

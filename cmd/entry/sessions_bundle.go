@@ -100,6 +100,9 @@ func writeBundle(cmd *cobra.Command, s bundle.Source, id, out string) error {
 	if len(sum.Cosigned) == 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: no witness has cosigned the log up to the session's end, so this proves nothing against whoever has the log's key")
 	}
+	for _, what := range sum.Unheld {
+		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s, and may say that the recording was sealed anew: its sealed key may be an earlier one\n", what)
+	}
 	if sum.Later > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s about it that came later isn't in it: no witness has cosigned so far\n", plain.Count(sum.Later, "record"))
 	}

@@ -39,6 +39,10 @@ who came in and went out. Recordings keep their holds and their retention. One t
 still running is left: hand the file in again once it is over. What was cut off goes on
 with the same file.
 
+One that may have been sealed anew in records of the log that aren't here is refused: put
+their segments back, or accept it with --absent. One that was sealed anew from an earlier
+key, which entry audit verify names, is mended by sealing it anew.
+
 Who is removed opens the recordings that are here no more. With a copy of a recording and
 its key of before, a backup say, they still do.`,
 		Example: `  entry sessions rewrap --dir COPY --identity old.key -o new-keys
@@ -49,7 +53,7 @@ its key of before, a backup say, they still do.`,
 			case r.take != "" && (len(args) > 0 || r.out != "" || r.lab != "" || len(r.add)+len(r.remove) > 0 || cmd.Flags().Changed("identity")):
 				return failf(exitUsage, "--take hands in a file as it is: give it alone")
 			case r.take != "":
-				return takeRewrapped(cmd, r.take)
+				return takeRewrapped(cmd, r.take, r.absent)
 			case r.out == "":
 				return hinted(failf(exitUsage, "-o is missing: the file to write, where an auditor is; or --take, the file to hand in, on the server"), "see entry sessions rewrap --help")
 			case len(args) > 0 && r.lab != "":
@@ -65,6 +69,7 @@ its key of before, a backup say, they still do.`,
 	f.StringVar(&r.lab, "lab", "", "only this lab's recordings (`NAME`)")
 	f.StringArrayVar(&r.add, "add", nil, "seal them to this `KEY` as well: a public key, or a file of some")
 	f.StringArrayVar(&r.remove, "remove", nil, "not to this `KEY`: a public key, a file of some, or a fingerprint")
+	f.StringArrayVar(&r.absent, "absent", nil, "`FROM-TO`, records of the log that aren't here and that you know to say nothing\nof these keys; once for each range")
 	f.BoolVar(&r.yes, "yes", false, "don't ask")
 	return cmd
 }
@@ -73,6 +78,7 @@ its key of before, a backup say, they still do.`,
 type rewrapping struct {
 	out, take, lab string
 	add, remove    []string
+	absent         []string
 	yes            bool
 }
 
@@ -93,7 +99,11 @@ func (r *rewrapping) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	keys, err := evidence.ReadKeys(cfg.Audit.Directory)
+	away, err := parseAbsent(r.absent)
+	if err != nil {
+		return err
+	}
+	keys, err := evidence.ReadKeys(cfg.Audit.Directory, away...)
 	if err != nil {
 		return hinted(fmt.Errorf("how recordings are sealed stands in the audit log, which can't be read: %w", err), "copy audit as well; entry audit verify says more")
 	}

@@ -20,10 +20,17 @@ import (
 )
 
 // takeRewrapped hands in recordings' new keys.
-func takeRewrapped(cmd *cobra.Command, file string) (err error) {
+func takeRewrapped(cmd *cobra.Command, file string, absent []string) (err error) {
+	away, err := parseAbsent(absent)
+	if err != nil {
+		return err
+	}
 	in := io.Reader(cmd.InOrStdin())
 	total := 0 // where that isn't known
 	if file != "-" {
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // one without an end, or a pipe that nobody writes to, is never read
+			return failf(exitUsage, "%s is no regular file, so it can't be read twice; hand it in by --take - < FILE", file)
+		}
 		f, err := os.Open(file)
 		if err != nil {
 			return permitted(&exitError{code: exitUsage, err: err})
@@ -43,7 +50,7 @@ func takeRewrapped(cmd *cobra.Command, file string) (err error) {
 	h := admin.HandingIn{}
 	err = withOperator(cmd, func(cfg *configs.Config, o *operator) error {
 		h.Dir = cfg.Recording.Directory
-		if h.Keys, err = evidence.ReadKeys(cfg.Audit.Directory); err != nil {
+		if h.Keys, err = evidence.ReadKeys(cfg.Audit.Directory, away...); err != nil {
 			return hinted(fmt.Errorf("how recordings are sealed stands in the audit log, which can't be read: %w", err), "entry audit verify says more")
 		}
 		h.Call = func(some []admin.Rewrap, out *[]admin.RewrapOutcome) error {

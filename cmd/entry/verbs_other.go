@@ -27,7 +27,7 @@ func verbs() []*cobra.Command {
 // actingVerbs are none here: they need the server.
 func actingVerbs() []*cobra.Command { return nil }
 
-func takeRewrapped(*cobra.Command, string) error {
+func takeRewrapped(*cobra.Command, string, []string) error {
 	return failf(exitFailure, "--take: servers run on Linux, not here")
 }
 

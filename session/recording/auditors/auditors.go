@@ -187,7 +187,7 @@ func (a Auditor) Fingerprint() string {
 // begin alike can be made.
 func (a Auditor) Short() string {
 	if len(a.Text) > 80 {
-		return a.Text[:40] + "… (fingerprint " + a.Fingerprint() + ")"
+		return a.Text[:40] + "... (fingerprint " + a.Fingerprint() + ")"
 	}
 	return a.Text
 }

@@ -89,7 +89,12 @@ func (w Wish) Plan(s Site, list []recording.Info) (Plan, error) {
 			targets[file] = t
 		}
 		sealed, err := s.Keys.Of(s.Dir, i.Header)
+		var m *evidence.Mismatch
+		mends := errors.As(err, &m) && m.Mendable()
 		switch {
+		case mends: // who can open it now isn't known for certain
+			p.Todo = append(p.Todo, Step{i.ID, i.Lab, targets[file], nil})
+			continue
 		case errors.Is(err, fs.ErrNotExist):
 			continue // nobody can open it: it was removed, or its key was
 		case errors.Is(err, evidence.ErrUnknownRecording):

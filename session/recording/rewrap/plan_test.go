@@ -17,6 +17,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/segment"
 	"entry/e2e/testkit"
 	"entry/session/recording"
 	"entry/session/recording/auditors"
@@ -43,6 +44,7 @@ func newPlanned(t *testing.T) *planned {
 	testkit.WriteFile(t, filepath.Join(p.top, "kestrel.pub"), both[0].Text+"\n")
 	signer, _, err := audit.GenerateKey("entry.test")
 	testkit.Check(t, err)
+	testkit.WriteFile(t, filepath.Join(p.top, "audit.key"), signer)
 	logDir, dir := filepath.Join(p.top, "audit"), filepath.Join(p.top, "spool")
 	testkit.Check(t, os.Mkdir(dir, 0o700))
 	log := testkit.Must(audit.Open(logDir, audit.Options{Key: signer}))(t)
@@ -134,5 +136,50 @@ func TestMisfits(t *testing.T) {
 	testkit.Check(t, os.Remove(filepath.Join(p.top, "kestrel.pub")))
 	if _, err := (Wish{}).Plan(p.site, p.list); !errors.As(err, &m) || !strings.Contains(m.Hint(), "copy it from the server") {
 		t.Errorf("a file that isn't here: %v", err)
+	}
+}
+
+// What was sealed anew from an earlier key is sealed anew, as if nothing were known of who
+// opens it; what may have been, in records that aren't here, isn't until that is accepted.
+func TestPlanOfWhatWentWrong(t *testing.T) {
+	t.Parallel()
+	p := newPlanned(t)
+	logDir, id := filepath.Join(p.top, "audit"), p.list[0].ID
+	file := filepath.Join(p.site.Dir, id+recording.KeyExt)
+	signer := testkit.ReadFile(t, filepath.Join(p.top, "audit.key"))
+	put := func(segment int64, events ...audit.Event) {
+		t.Helper()
+		log := testkit.Must(audit.Open(logDir, audit.Options{Key: signer, Segment: segment}))(t)
+		testkit.Check(t, log.Append(t.Context(), events...))
+		testkit.Check(t, log.Close())
+	}
+	first := testkit.ReadFile(t, file)
+	for range 2 {
+		testkit.WriteFile(t, file, first)
+		k := testkit.Must(To(p.named(p.ada)).Seal(p.site.Dir, id, []age.Identity{p.ada}, nil))(t)
+		e := evidence.RewrapEvent(p.list[0].Header, k.Rewrap)
+		done := e
+		done.Type, done.Rewrap = audit.RewrapDone, nil
+		put(1, e, done)
+		testkit.WriteFile(t, file, string(k.Sealed))
+	}
+	put(1, audit.Event{Type: audit.ServerStarted})
+	p.site.Keys = testkit.Must(evidence.ReadKeys(logDir))(t)
+	plan := testkit.Must(Wish{}.Plan(p.site, p.list[:3]))(t)
+	if len(plan.Todo) != 1 || plan.Todo[0].ID != id || plan.Todo[0].Before != nil || plan.Same != 2 || len(plan.Bad) > 0 {
+		t.Errorf("%+v", plan)
+	}
+
+	files := testkit.Must(filepath.Glob(filepath.Join(logDir, "events-*")))(t)
+	testkit.Check(t, os.Remove(files[len(files)-1]))
+	p.site.Keys = testkit.Must(evidence.ReadKeys(logDir))(t)
+	plan = testkit.Must(Wish{}.Plan(p.site, p.list[1:3]))(t)
+	var u *evidence.Unheld
+	if len(plan.Todo) > 0 || plan.Same > 0 || len(plan.Bad) != 2 || !errors.As(plan.Bad[0], &u) {
+		t.Errorf("%+v", plan)
+	}
+	p.site.Keys = testkit.Must(evidence.ReadKeys(logDir, segment.Absent{From: 1, To: 1 << 40}))(t)
+	if plan = testkit.Must(Wish{}.Plan(p.site, p.list[1:3]))(t); len(plan.Bad) > 0 || plan.Same != 2 {
+		t.Errorf("accepted: %+v", plan)
 	}
 }
