@@ -34,56 +34,54 @@ opened by it ends within two seconds, or loses what only the approval gave. The
 approvers themselves can do that with: ssh entry approve withdraw ID.`,
 		Example: "  entry approve\n  entry approve k3f9a2xq\n  entry approve --given\n  entry approve --withdraw k3f9a2xq",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			o, err := runningServer(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() {
-				if cerr := o.Close(); err == nil {
-					err = cerr
-				}
-			}()
+		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 1 && given:
 				return failf(exitUsage, "--given lists approvals; it takes no ID")
 			case cmd.Flags().Changed("withdraw") && (len(args) == 1 || given):
 				return failf(exitUsage, "--withdraw ID takes back one approval; it goes with nothing else")
-			case cmd.Flags().Changed("withdraw"):
-				return withdrawApproval(cmd, o, withdraw)
 			}
-			if len(args) == 1 {
+			return withServer(cmd, startIt, func(o *operator) error {
+				switch {
+				case cmd.Flags().Changed("withdraw"):
+					return withdrawApproval(cmd, o, withdraw)
+				case given:
+					return listGiven(cmd, o)
+				case len(args) == 0:
+					return listWaiting(cmd, o)
+				}
 				var r access.ApprovalRequest
 				if err := o.call(cmd.Context(), http.MethodPost, "/v1/approvals/"+url.PathEscape(args[0]), nil, &r); err != nil {
 					return err
 				}
 				fmt.Printf("Approved: %s on %s, %d of %d, for %s.\n", r.User, r.Target, len(r.By), r.Need, r.Holds())
 				return nil
-			}
-			if given {
-				return listGiven(cmd, o)
-			}
-			var all []access.ApprovalRequest
-			if err := o.call(cmd.Context(), http.MethodGet, "/v1/approvals", nil, &all); err != nil {
-				return err
-			}
-			if asJSON(cmd) {
-				return eachJSON(all)
-			}
-			for _, r := range all {
-				fmt.Printf("%s  %s on %s from %s; approved by %d of %d%s; approvers: %s; waits until %s\n",
-					r.ID, r.User, r.Target, r.Source, len(r.By), r.Need, named(r), strings.Join(r.Approvers, ", "), r.Until.UTC().Format("15:04 UTC"))
-			}
-			if len(all) == 0 {
-				fmt.Println("Nobody waits for approval.")
-			}
-			return nil
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&given, "given", false, "list the approvals in force")
 	cmd.Flags().StringVar(&withdraw, "withdraw", "", "take back the approval with this ID")
 	cmd.Flags().Bool("json", false, "one JSON object a line")
 	return cmd
+}
+
+// listWaiting prints who waits for approval.
+func listWaiting(cmd *cobra.Command, o *operator) error {
+	var all []access.ApprovalRequest
+	if err := o.call(cmd.Context(), http.MethodGet, "/v1/approvals", nil, &all); err != nil {
+		return err
+	}
+	if asJSON(cmd) {
+		return eachJSON(all)
+	}
+	for _, r := range all {
+		fmt.Printf("%s  %s on %s from %s; approved by %d of %d%s; approvers: %s; waits until %s\n",
+			r.ID, r.User, r.Target, r.Source, len(r.By), r.Need, named(r), strings.Join(r.Approvers, ", "), r.Until.UTC().Format("15:04 UTC"))
+	}
+	if len(all) == 0 {
+		fmt.Println("Nobody waits for approval.")
+	}
+	return nil
 }
 
 // named is who has approved r, in brackets; "" for nobody.

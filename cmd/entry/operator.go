@@ -48,6 +48,45 @@ func lostNotice(text string, cause error) {
 	fmt.Fprintf(os.Stderr, "entry: note: %s: %v\n", text, cause)
 }
 
+// withOperator runs f with the running server, or in its place.
+func withOperator(cmd *cobra.Command, f func(cfg *configs.Config, o *operator) error) error {
+	return with(cmd, openOperator, f)
+}
+
+// withAnswers is withOperator for an f that changes nothing; nor does it.
+func withAnswers(cmd *cobra.Command, f func(cfg *configs.Config, o *operator) error) error {
+	return with(cmd, func(cfg *configs.Config) (*operator, error) { return askOperator(cmd.Context(), cfg) }, f)
+}
+
+func with(cmd *cobra.Command, open func(*configs.Config) (*operator, error), f func(*configs.Config, *operator) error) (err error) {
+	cfg, err := loadConfig(cmd)
+	if err != nil {
+		return err
+	}
+	o, err := open(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := o.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	return f(cfg, o)
+}
+
+// withServer runs f with the running server, for verbs that mean nothing without one, as
+// hint says where there is none.
+func withServer(cmd *cobra.Command, hint string, f func(o *operator) error) error {
+	return with(cmd, func(cfg *configs.Config) (*operator, error) {
+		c, err := admin.Dial(cfg.Admin.Socket)
+		if err != nil {
+			return nil, hinted(fmt.Errorf("no server answers at %s", cfg.Admin.Socket), hint)
+		}
+		return &operator{c}, nil
+	}, func(_ *configs.Config, o *operator) error { return f(o) })
+}
+
 // call does one operation. in and out may be nil. What is refused ends with the
 // exit code for it.
 func (o *operator) call(ctx context.Context, method, path string, in, out any) error {

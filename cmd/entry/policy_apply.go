@@ -28,44 +28,42 @@ hash and who applied it. SIGHUP does the same without asking, but refuses a
 policy that would end more than 10 % of the live sessions.`,
 		Example: "  entry policy apply\n  entry policy apply --yes",
 		Args:    usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			o, err := runningServer(cmd)
-			if err != nil {
-				return err
-			}
-			defer func() {
-				if cerr := o.Close(); err == nil {
-					err = cerr
-				}
-			}()
-			var v admin.PolicyPreview
-			if err := o.call(cmd.Context(), http.MethodGet, "/v1/policy/preview", nil, &v); err != nil {
-				return err
-			}
-			if asJSON(cmd) {
-				if err := json.NewEncoder(os.Stdout).Encode(v); err != nil {
-					return err
-				}
-			} else {
-				showPreview(v)
-			}
-			if len(v.Ends) > 0 && !yes {
-				if !term.IsTerminal(int(os.Stdin.Fd())) {
-					return hinted(failf(exitDenied, "nothing was applied: there is no terminal to ask on"), "--yes ends the sessions above and applies")
-				}
-				if ok, err := asked("End them and apply? [y/N] "); err != nil || !ok {
-					return failf(exitDenied, "nothing was applied")
-				}
-			}
-			if err := o.call(cmd.Context(), http.MethodPost, "/v1/policy/apply", map[string]string{"hash": v.Hash}, nil); err != nil {
-				return err
-			}
-			fmt.Fprintf(os.Stderr, "in force: %s\n", v.Hash)
-			return nil
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withServer(cmd, startIt, func(o *operator) error { return applyPolicy(cmd, o, yes) })
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
 	return cmd
+}
+
+// startIt is what to do where no server runs.
+const startIt = "start it with entry serve; it reads the policy then"
+
+func applyPolicy(cmd *cobra.Command, o *operator, yes bool) error {
+	var v admin.PolicyPreview
+	if err := o.call(cmd.Context(), http.MethodGet, "/v1/policy/preview", nil, &v); err != nil {
+		return err
+	}
+	if asJSON(cmd) {
+		if err := json.NewEncoder(os.Stdout).Encode(v); err != nil {
+			return err
+		}
+	} else {
+		showPreview(v)
+	}
+	if len(v.Ends) > 0 && !yes {
+		if !term.IsTerminal(int(os.Stdin.Fd())) {
+			return hinted(failf(exitDenied, "nothing was applied: there is no terminal to ask on"), "--yes ends the sessions above and applies")
+		}
+		if ok, err := asked("End them and apply? [y/N] "); err != nil || !ok {
+			return failf(exitDenied, "nothing was applied")
+		}
+	}
+	if err := o.call(cmd.Context(), http.MethodPost, "/v1/policy/apply", map[string]string{"hash": v.Hash}, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "in force: %s\n", v.Hash)
+	return nil
 }
 
 // showPreview says what applying would do, in people's terms.
@@ -87,18 +85,4 @@ func showPreview(v admin.PolicyPreview) {
 	for _, s := range v.Ends {
 		fmt.Printf("  %s  %s on %s from %s, since %s\n", s.ID, s.User, s.Target, s.Source, plain.Moment(s.Started))
 	}
-}
-
-// runningServer connects to the running server, for verbs that mean nothing
-// without one.
-func runningServer(cmd *cobra.Command) (*operator, error) {
-	cfg, err := loadConfig(cmd)
-	if err != nil {
-		return nil, err
-	}
-	c, err := admin.Dial(cfg.Admin.Socket)
-	if err != nil {
-		return nil, hinted(fmt.Errorf("no server answers at %s", cfg.Admin.Socket), "start it with entry serve; it reads the policy then")
-	}
-	return &operator{c}, nil
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -46,32 +45,28 @@ the whole ID.`,
 			if strings.TrimSpace(reason) == "" {
 				return failf(exitUsage, "say why with --reason TEXT; the user reads it")
 			}
-			o, err := runningServer(cmd)
-			if err != nil && exitCode(err) != exitUsage {
-				return hinted(err, "sessions run only while a server does")
-			}
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, o.Close()) }()
-			s, err := liveSession(cmd, o, args[0])
-			if err != nil {
-				return err
-			}
-			var ended admin.Ended
-			err = o.call(cmd.Context(), http.MethodDelete, "/v1/sessions/"+url.PathEscape(s.ID), map[string]string{"reason": reason}, &ended)
-			if exitCode(err) == exitNotFound {
-				return goneSession(cmd, s.ID, err)
-			}
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Ended: session %s%s.\n", s.ID, whose(s, ended))
-			return err
+			return withServer(cmd, "sessions run only while a server does", func(o *operator) error { return killSession(cmd, o, args[0], reason) })
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the user and the log: one line (`TEXT`)")
 	return cmd
+}
+
+func killSession(cmd *cobra.Command, o *operator, name, reason string) error {
+	s, err := liveSession(cmd, o, name)
+	if err != nil {
+		return err
+	}
+	var ended admin.Ended
+	err = o.call(cmd.Context(), http.MethodDelete, "/v1/sessions/"+url.PathEscape(s.ID), map[string]string{"reason": reason}, &ended)
+	if exitCode(err) == exitNotFound {
+		return goneSession(cmd, s.ID, err)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "Ended: session %s%s.\n", s.ID, whose(s, ended))
+	return err
 }
 
 func whose(s access.SessionInfo, ended admin.Ended) string {

@@ -64,33 +64,6 @@ Times are UTC.`,
 	return cmd
 }
 
-// withOperator runs f with the running server, or in its place.
-func withOperator(cmd *cobra.Command, f func(cfg *configs.Config, o *operator) error) error {
-	return with(cmd, openOperator, f)
-}
-
-// withAnswers is withOperator for an f that changes nothing; nor does it.
-func withAnswers(cmd *cobra.Command, f func(cfg *configs.Config, o *operator) error) error {
-	return with(cmd, func(cfg *configs.Config) (*operator, error) { return askOperator(cmd.Context(), cfg) }, f)
-}
-
-func with(cmd *cobra.Command, open func(*configs.Config) (*operator, error), f func(*configs.Config, *operator) error) (err error) {
-	cfg, err := loadConfig(cmd)
-	if err != nil {
-		return err
-	}
-	o, err := open(cfg)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := o.Close(); err == nil {
-			err = cerr
-		}
-	}()
-	return f(cfg, o)
-}
-
 func userPath(name string) (string, error) {
 	if err := policy.ValidUser(name); err != nil {
 		return "", &exitError{code: exitUsage, err: err}
