@@ -46,7 +46,9 @@ func sessionsGrepCmd() *cobra.Command {
 names:
 
   output    every line that could ever be read: also what was erased or
-            overwritten, and what full-screen programs showed
+            overwritten, and what full-screen programs showed. What stood too
+            shortly to be a line of the text export is found as it was written
+            ("passing"), at the end of its channel, unless a line has it
   input     what was piped to a shell as its script, or typed where policy
             records that, and environment variables
   commands  typed at a prompt, run by exec, read as a script. A command that was

@@ -2,6 +2,7 @@ package find
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -47,11 +48,15 @@ type channel struct {
 	// matched is what matched in lines, and the lines, by their hashes: what is drawn
 	// again and again is a hit once, as is a line that came back as it was.
 	matched map[uint64]struct{}
-	title   *screen.Line // the window's, from before what is searched
+	passed  map[string]Hit // by what matches, of lines as they were written; those that nothing else has are hits at the end
+	title   *screen.Line   // the window's, from before what is searched
 }
 
 // maxMatched is how many of those are remembered.
 const maxMatched = 1 << 12
+
+// maxPassed is how many matches wait for a line of the screen that has them.
+const maxPassed = 1 << 10
 
 // maxTwins is how many hits of each kind wait for one of the other.
 const maxTwins = 64
@@ -150,7 +155,44 @@ func (c *channel) line(s *scan, l screen.Line) {
 	c.shown, c.entered, _, _ = twin(h, c.shown, c.entered, func(command Hit) bool { return twins(h, command) })
 }
 
-// had reports whether a hit had a text before.
+// passing has a line as it was written. Where no line of the screen has what matches in it,
+// that stood too shortly to be told, or on another terminal than the recording knows of.
+func (c *channel) passing(s *scan, at time.Duration, line []byte) {
+	h, ok := s.matches(Hit{Channel: c.number, Terminal: c.terminal, At: at, In: Output, Note: "passing"}, line)
+	if !ok || !s.inSpan(at) {
+		return
+	}
+	what := h.Text[h.From:h.To]
+	if _, had := c.passed[what]; had || c.has(what) {
+		return
+	}
+	if len(c.passed) >= maxPassed {
+		c.endPassing(s)
+	}
+	if c.passed == nil {
+		c.passed = map[string]Hit{}
+	}
+	c.passed[what] = h
+}
+
+// endPassing makes hits of what passed, unless it was a hit since.
+func (c *channel) endPassing(s *scan) {
+	all := slices.SortedFunc(maps.Values(c.passed), func(a, b Hit) int { return cmp.Compare(a.At, b.At) })
+	for _, h := range all {
+		if !c.had(h.Text[h.From:h.To]) {
+			s.emit(h)
+		}
+	}
+	clear(c.passed)
+}
+
+// has reports whether a hit had a text.
+func (c *channel) has(text string) bool {
+	_, had := c.matched[maphash.String(textSeed, text)]
+	return had
+}
+
+// had is has, and that one has it now.
 func (c *channel) had(text string) bool {
 	sum := maphash.String(textSeed, text)
 	if _, had := c.matched[sum]; had {
@@ -303,6 +345,7 @@ func (s *scan) channel(facts recording.Channel) *channel {
 	case s.q.looksIn(Output):
 		lines := play.Transcribe(facts, func(l screen.Line) { c.line(s, l) })
 		c.lines = &lines
+		lines.Passing(func(at time.Duration, line []byte) { c.passing(s, at, line) })
 		if commands {
 			c.commands = lines.Commands(facts, entered)
 		}
@@ -352,6 +395,7 @@ func (c *channel) close(s *scan, at time.Duration) {
 	if c.lines != nil {
 		c.lines.Close(at)
 		c.titled(s, nil, at)
+		c.endPassing(s)
 	}
 	if c.commands != nil {
 		c.commands.Close()

@@ -61,6 +61,7 @@ type written struct {
 	doubt   bool // it is to be told
 
 	standing []doubted // of it, since it isn't told
+	line     []byte    // that isn't parted from what comes yet, if somebody wants each
 }
 
 // wrote notes what is about to be written where the cursor is.
@@ -71,14 +72,15 @@ func (t *Transcript) wrote(b []byte) {
 		b = b[max(0, len(b)-maxWritten):]
 	}
 	switch {
-	case w.apart:
-		w.text = append(w.text, '\n')
-	case w.joins || c.y == w.y && c.x == w.x && c.pending == w.pending:
-	case c.y == w.y && c.x > w.x:
+	case !w.apart && (w.joins || c.y == w.y && c.x == w.x && c.pending == w.pending):
+	case !w.apart && c.y == w.y && c.x > w.x:
 		w.text = append(w.text, ' ')
+		t.passes([]byte{' '}, false)
 	default:
 		w.text = append(w.text, '\n')
+		t.passes(nil, true)
 	}
+	t.passes(b, false)
 	w.text, w.joins, w.apart = append(w.text, b...), false, false
 	if n := len(w.came[1]); n > 0 && w.at == t.at {
 		w.came[1][n-1].end = len(w.text)
@@ -89,9 +91,31 @@ func (t *Transcript) wrote(b []byte) {
 	w.doubt = w.doubt || t.term.unsure != 0 || t.term.offX || t.term.offY
 }
 
+// Passing has f called with each line as it was written, whatever became of it, and when the
+// last of it was: what stood too shortly to be told stands there. The line is valid until f
+// returns. Lines are parted where the cursor was moved; there may be blanks where it was
+// moved to the right.
+func (t *Transcript) Passing(f func(at time.Duration, line []byte)) { t.passing = f }
+
+// passes takes more of such a line, of which that is the end or isn't.
+func (t *Transcript) passes(b []byte, end bool) {
+	w := &t.written
+	if t.passing == nil {
+		return
+	}
+	if w.line = append(w.line, b...); !end && len(w.line) < maxLine {
+		return
+	}
+	if len(w.line) > 0 {
+		t.passing(w.at, w.line)
+		w.line = w.line[:0]
+	}
+}
+
 // marked notes a mark on what was written last.
 func (t *Transcript) marked(mark rune) {
 	if w := &t.written; len(w.text) > 0 {
+		t.passes(utf8.AppendRune(nil, mark), false)
 		w.text = utf8.AppendRune(w.text, mark)
 		w.came[1][len(w.came[1])-1].end = len(w.text)
 	}

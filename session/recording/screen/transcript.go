@@ -59,6 +59,7 @@ type Transcript struct {
 	text      []byte
 	line      []placed // that is looked at for what was filled
 	written   written
+	passing   func(at time.Duration, line []byte) // hears of lines as they are written; nil if nobody does
 
 	insideAt    time.Duration // when the last of it came
 	title       uint64        // the last one's hash
@@ -138,6 +139,7 @@ func (t *Transcript) Note(at time.Duration, text []byte) {
 // Close tells what still is to be told.
 func (t *Transcript) Close(at time.Duration) {
 	t.pass(at)
+	t.passes(nil, true)
 	t.tellWritten(t.at)
 	t.lookAt(0)
 	t.keepPage(0, t.at)
