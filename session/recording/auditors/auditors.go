@@ -41,10 +41,14 @@ type Auditor struct {
 // BadAuditors says what is wrong with a file of auditors' public keys.
 type BadAuditors struct {
 	Line int // 0 for the file as a whole
-	Why  string
+	Why  error
 }
 
-func (b *BadAuditors) Error() string { return b.Why }
+func (b *BadAuditors) Error() string { return b.Why.Error() }
+func (b *BadAuditors) Unwrap() error { return b.Why }
+
+// errSecret says that a file has a key that isn't public.
+var errSecret = errors.New("a SECRET key: it doesn't belong on the jump host; take it away, and its public half here (age-keygen -y)")
 
 const maxFile = 1 << 20 // bytes; a hybrid key takes 2 kB
 
@@ -64,28 +68,28 @@ func Parse(r io.Reader) ([]Auditor, error) {
 		}
 		a, err := parseAuditor(line)
 		if err != nil {
-			return nil, &BadAuditors{n, err.Error()}
+			return nil, &BadAuditors{n, err}
 		}
 		a.Line = n
 		for _, other := range all {
 			switch {
 			case other.Text == a.Text:
-				return nil, &BadAuditors{n, fmt.Sprintf("the key of line %d again", other.Line)}
+				return nil, &BadAuditors{n, fmt.Errorf("the key of line %d again", other.Line)}
 			case other.Hybrid != a.Hybrid:
-				return nil, &BadAuditors{n, fmt.Sprintf("%s, and line %d has %s: a recording is only as safe as the weakest key that opens it, so have all of one sort", sort(a), other.Line, sort(other))}
+				return nil, &BadAuditors{n, fmt.Errorf("%s, and line %d has %s: a recording is only as safe as the weakest key that opens it, so have all of one sort", sort(a), other.Line, sort(other))}
 			}
 		}
 		if all = append(all, a); len(all) > recording.MaxAuditors {
-			return nil, &BadAuditors{n, fmt.Sprintf("more than %d keys", recording.MaxAuditors)}
+			return nil, &BadAuditors{n, fmt.Errorf("more than %d keys", recording.MaxAuditors)}
 		}
 	}
 	switch {
 	case errors.Is(lines.Err(), bufio.ErrTooLong), read > maxFile:
-		return nil, &BadAuditors{Why: "it is too long for a file of auditors' public keys"}
+		return nil, &BadAuditors{Why: errors.New("it is too long for a file of auditors' public keys")}
 	case lines.Err() != nil:
 		return nil, lines.Err()
 	case len(all) == 0:
-		return nil, &BadAuditors{Why: "it has no auditor's public key, so nobody could open what is recorded"}
+		return nil, &BadAuditors{Why: errors.New("it has no auditor's public key, so nobody could open what is recorded")}
 	}
 	return all, nil
 }
@@ -118,7 +122,10 @@ func Named(value string) ([]Auditor, error) {
 	if _, serr := os.Stat(value); serr != nil {
 		return nil, fmt.Errorf("%w, nor a file", err)
 	}
-	return ReadFile(value)
+	if all, err = ReadFile(value); errors.Is(err, errSecret) { // which belongs where it is named
+		return nil, fmt.Errorf("%s has a SECRET key: name its public half (age-keygen -y, or the .pub file beside it)", value)
+	}
+	return all, err
 }
 
 func sort(a Auditor) string {
@@ -134,7 +141,7 @@ func parseAuditor(line string) (a Auditor, err error) {
 	a.Text, _, _ = strings.Cut(line, " ")
 	switch {
 	case strings.HasPrefix(line, "AGE-SECRET-KEY-"), strings.HasPrefix(line, "AGE-PLUGIN-"), strings.HasPrefix(line, "-----BEGIN"):
-		return a, errors.New("a SECRET key: it doesn't belong on the jump host; take it away, and its public half here (age-keygen -y)")
+		return a, errSecret
 	case strings.HasPrefix(line, "age1tag1"), strings.HasPrefix(line, "age1tagpq1"):
 		var r *tag.Recipient
 		if r, err = tag.ParseRecipient(a.Text); err == nil {

@@ -115,7 +115,7 @@ func TestWrongFiles(t *testing.T) {
 	} {
 		_, err := Parse(strings.NewReader(text))
 		var bad *BadAuditors
-		if !errors.As(err, &bad) || bad.Line != want.line || !strings.Contains(bad.Why, want.why) {
+		if !errors.As(err, &bad) || bad.Line != want.line || !strings.Contains(bad.Error(), want.why) {
 			t.Errorf("%.60q: %+v, want line %d: %s", text, err, want.line, want.why)
 		}
 		if err != nil && strings.Contains(err.Error(), a.String()[20:40]) {
@@ -203,6 +203,10 @@ func TestNamed(t *testing.T) {
 	}
 	if _, err := Named("dave.pub"); err == nil || !strings.HasSuffix(err.Error(), ", nor a file") {
 		t.Errorf("neither: %v", err)
+	}
+	testkit.WriteFile(t, "carol", testkit.Must(age.GenerateX25519Identity())(t).String()+"\n")
+	if _, err := Named("carol"); err == nil || !strings.HasPrefix(err.Error(), "carol has a SECRET key: name its public half") {
+		t.Errorf("a secret key: %v", err)
 	}
 	testkit.WriteFile(t, "empty.pub", "\n")
 	if _, err := Named("empty.pub"); err == nil || !strings.HasPrefix(err.Error(), "empty.pub") {
