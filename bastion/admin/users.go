@@ -31,7 +31,7 @@ func (a *Server) userHandlers(handle func(string, func(*http.Request) (any, erro
 	handle("POST /v1/users/{name}/enable", a.enableUser)
 	handle("POST /v1/users/{name}/realm", a.setRealm)
 	handle("POST /v1/users/{name}/phone", a.setPhone)
-	handle("POST /v1/import", a.importUsers)
+	handle("POST "+ImportPath, a.importUsers)
 	handle("POST "+manyPath, a.addMany)
 }
 

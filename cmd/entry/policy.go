@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -30,26 +29,8 @@ running server: they read the files, and replay also reads the audit log.`,
 	return cmd
 }
 
-// loadPolicy reads the policy files, runs their tests, and holds them against
-// the configuration, which they can't know.
-func loadPolicy(cfg *configs.Config) (*policy.Policy, error) {
-	p, err := coded(policy.Load(cfg.Policy, compare.Warnings))
-	if err != nil {
-		return nil, err
-	}
-	if problem := p.Conflict(cfg.Name); problem != nil {
-		return nil, &exitError{code: exitUsage, err: problem}
-	}
-	for _, l := range cfg.Listeners {
-		if l.Target == "" {
-			continue
-		}
-		if _, ok := p.Target(l.Target); !ok {
-			return nil, &exitError{code: exitUsage, err: fmt.Errorf("%s: listener %s leads to %s, which no policy file has", cfg.Path, l.Address, l.Target)}
-		}
-	}
-	return p, nil
-}
+// loadPolicy reads the configuration's policy.
+func loadPolicy(cfg *configs.Config) (*policy.Policy, error) { return coded(compare.Load(cfg)) }
 
 // policyOf reads the policy in a directory or in files, or the configuration's
 // if none are named.

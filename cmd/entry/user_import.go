@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +108,9 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 	}
 	added, left := 0, 0
 	for _, c := range users {
-		r, err := o.one(cmd, op, c)
+		r, err := admin.TakeOver(c, o.dry, p, func(in admin.ImportRequest, out *[]identity.ImportResult) error {
+			return op.call(cmd.Context(), http.MethodPost, admin.ImportPath, in, out)
+		})
 		if err != nil {
 			return fmt.Errorf("import stopped at %s after %s: %w", plain.Name(c.Name), plain.Count(added, "user"), err)
 		}
@@ -117,9 +118,6 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 			added++
 		} else {
 			left++
-		}
-		if r.Added && len(p.LabsOf(r.Name)) == 0 {
-			r.Notes = append(r.Notes, "is in no lab yet, so a login leads nowhere")
 		}
 		if err := o.report(cmd, r); err != nil {
 			return err
@@ -141,23 +139,6 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 		return fmt.Errorf("%s could not be taken over", plain.Count(left, "user"))
 	}
 	return nil
-}
-
-// one imports c, unless it must be left.
-func (o *importOptions) one(cmd *cobra.Command, op *operator, c takeover.Candidate) (identity.ImportResult, error) {
-	if c.Left != "" {
-		return identity.ImportResult{Name: c.Name, Notes: slices.Concat([]string{"not added: " + c.Left}, c.Notes)}, nil
-	}
-	var out []identity.ImportResult
-	err := op.call(cmd.Context(), http.MethodPost, "/v1/import", admin.ImportRequest{Users: []identity.Imported{c.Imported}, DryRun: o.dry}, &out)
-	if err != nil {
-		return identity.ImportResult{}, err
-	}
-	if len(out) != 1 {
-		return identity.ImportResult{}, errors.New("the server didn't answer; are program and server of one version?")
-	}
-	out[0].Notes = slices.Concat(c.Notes, out[0].Notes)
-	return out[0], nil
 }
 
 // report prints what became of one user.
