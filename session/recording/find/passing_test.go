@@ -10,7 +10,7 @@ import (
 // found as it was written, once, unless a line has it.
 func TestSearchFindsWhatPasses(t *testing.T) {
 	dir := t.TempDir()
-	record(t, dir, 1, "alice", true, shell(1, "one needle-1\r\x1b[2K$ ", "needle-2\r\n", "\x1b[5;5Hneed\x1b[mle-3\x1b[H\x1b[2J", "needle-2\r\x1b[K",
+	record(t, dir, 1, "alice", true, shell(1, "one needle-1\r\x1b[2K$ ", "needle-2\r\n", "\x1b[5;5Hneed\x1b[mle-3\r\x1b[2K\x1b[H", "needle-2\r\x1b[K",
 		"a needle-4\r\x1b[K", "\x1b[10;1Hneedle-4\x1b[H")...)
 	same(t, "output", found(t, dir, "needle-[0-9]", Query{In: []Field{Output}}),
 		"01/1 +3s output: $ needle-2 erased",

@@ -1,5 +1,7 @@
 package screen
 
+import "slices"
+
 // esc carries out ESC, its intermediates and c.
 func (t *Terminal) esc(c byte) {
 	p := &t.parser
@@ -33,6 +35,7 @@ func (t *Terminal) esc(c byte) {
 
 // risen is RIS.
 func (t *Terminal) risen() {
+	t.cleared(true)
 	if t.log != nil {
 		t.log.wiped()
 	}
@@ -60,6 +63,7 @@ func (t *Terminal) designate(inter, c byte, n int) {
 
 // align is DECALN: a screen of E.
 func (t *Terminal) align() {
+	t.cleared(true)
 	t.page.top, t.page.bottom = 0, t.rows-1
 	t.origin = false
 	t.moveTo(0, 0)
@@ -163,6 +167,7 @@ func (t *Terminal) ansi(final byte) {
 		t.scroll(t.page.top, t.page.bottom, n)
 	case 'T', '^':
 		if p.n == 1 { // with five it starts tracking the mouse
+			t.cleared(true) // the Linux console hasn't it
 			t.scroll(t.page.top, t.page.bottom, -n)
 		}
 	case 'b':
@@ -238,11 +243,13 @@ func (t *Terminal) eraseScreen(how int) {
 		}
 		t.eraseLine(1)
 	case 2:
+		t.cleared(true)
 		t.page.clear(t.now, t.cols, bg)
 		if t.page == t.main {
 			t.hscrolled = 0 // what was cleared away doesn't come back when the screen grows
 		}
 	case 3:
+		t.cleared(false)
 		if t.log != nil {
 			t.log.parts()
 		}
@@ -271,55 +278,91 @@ func (t *Terminal) eraseLine(how int) {
 // private carries out DECSET and DECRST.
 func (t *Terminal) private(final byte) {
 	p := &t.parser
-	switch {
-	case final == 'J' || final == 'K': // DECSED, DECSEL: what is protected stays, and in tmux all
+	switch final {
+	case 'J', 'K': // DECSED, DECSEL: what is protected stays, and in tmux all
 		t.doubtful()
-		return
-	case final != 'h' && final != 'l':
+	case 'h', 'l':
+		for i := range p.given() {
+			t.mode(p.value(i), final == 'h')
+		}
+	case 's', 'r': // XTSAVE, XTRESTORE, which few have
+		t.doubtful()
+		for i := range p.given() {
+			t.keepMode(p.value(i), final == 's')
+		}
+	}
+}
+
+// keptModes are the modes that XTSAVE keeps here: what else it does changes no cell.
+var keptModes = [...]int{6, 7, 25, 47, 1047, 1049}
+
+// keepMode saves a mode, or sets it as it was when it was saved.
+func (t *Terminal) keepMode(mode int, save bool) {
+	i := slices.Index(keptModes[:], mode)
+	if i < 0 {
 		return
 	}
-	on := final == 'h'
-	for i := range p.given() {
-		switch p.value(i) {
-		case 2:
-			t.unsureOf(vt52, !on)
-		case 3: // DECCOLM, which clears the screen where it is allowed to
-			t.doubtful()
-		case 45:
-			t.unsureOf(backwrap, on)
-		case 69:
-			t.unsureOf(margins, false)
-		case 6:
-			t.origin = on
-			t.beyond(false, false)
-			t.address(0, 0)
-		case 7:
-			t.autowrap = on
-			t.pending = t.pending && on
-		case 25:
-			t.hidden = !on
-		case 2026: // synchronized output: who has it shows what stood before until it ends
-			if t.log != nil && on {
-				t.log.written.doubt = true
-			}
-		case 47:
-			t.alternate(on, false)
-		case 1047:
-			t.alternate(on, !on)
-		case 1048:
-			t.cursor1048(on)
-		case 2004: // bracketed paste, which a line editor has on
-			if t.typed != nil {
-				t.typed.editing(on)
-			}
-		case 1049:
-			if on {
-				t.cursor1048(true)
-			}
-			t.alternate(on, true)
-			if !on {
-				t.cursor1048(false)
-			}
+	if !save {
+		if t.modes[i] != 0 {
+			t.mode(mode, t.modes[i] > 0)
+		}
+		return
+	}
+	on := t.page == t.alt
+	switch mode {
+	case 6:
+		on = t.origin
+	case 7:
+		on = t.autowrap
+	case 25:
+		on = !t.hidden
+	}
+	if t.modes[i] = -1; on {
+		t.modes[i] = 1
+	}
+}
+
+// mode sets or resets one of DEC's modes.
+func (t *Terminal) mode(mode int, on bool) {
+	switch mode {
+	case 2:
+		t.unsureOf(vt52, !on)
+	case 3: // DECCOLM, which clears the screen where it is allowed to
+		t.doubtful()
+	case 45:
+		t.unsureOf(backwrap, on)
+	case 69:
+		t.unsureOf(margins, false)
+	case 6:
+		t.origin = on
+		t.beyond(false, false)
+		t.address(0, 0)
+	case 7:
+		t.autowrap = on
+		t.pending = t.pending && on
+	case 25:
+		t.hidden = !on
+	case 2026: // synchronized output: who has it shows what stood before until it ends
+		if t.log != nil && on {
+			t.log.written.doubt = true
+		}
+	case 47:
+		t.alternate(on, false)
+	case 1047:
+		t.alternate(on, !on)
+	case 1048:
+		t.cursor1048(on)
+	case 2004: // bracketed paste, which a line editor has on
+		if t.typed != nil {
+			t.typed.editing(on)
+		}
+	case 1049:
+		if on {
+			t.cursor1048(true)
+		}
+		t.alternate(on, true)
+		if !on {
+			t.cursor1048(false)
 		}
 	}
 }
@@ -341,6 +384,7 @@ func (t *Terminal) alternate(on, wipe bool) {
 			t.page.clear(t.now, t.cols, t.pen.bg)
 		}
 	case t.page == t.alt:
+		t.cleared(true)
 		t.switchTo(t.main)
 		if wipe {
 			t.alt.clear(t.now, t.cols, 0)

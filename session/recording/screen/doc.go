@@ -81,6 +81,8 @@
 // differ: VT52, margins, protected areas, reverse wraparound, LNM. So is what is written at a
 // position that the screen hasn't, since its size is the client's word; over another letter in
 // the last column while lines aren't wrapped; shortly before synchronized output begins, for
-// who has that keeps it on the screen; and, whatever becomes of it, what is written in words
+// who has that keeps it on the screen; when the screen is cleared or reset, or the other one
+// shows, for many terminals push what stood there above it, or have no other one, unless that
+// is cleared, too; and, whatever becomes of it, what is written in words
 // of DEC's graphic set, and in no UTF-8, as Windows-1252 has that, for some terminals show it so.
 package screen

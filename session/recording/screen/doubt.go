@@ -36,6 +36,18 @@ func (t *Terminal) doubtful() {
 	}
 }
 
+// cleared says that the screen is cleared, or another one shows. Many terminals keep what
+// stood there above it, until that is cleared, too (kept is false then); some have no other
+// screen.
+func (t *Terminal) cleared(kept bool) {
+	if t.log == nil {
+		return
+	}
+	if t.log.written.cleared = 0; kept {
+		t.log.written.cleared, t.log.written.apart = max(t.now, 1), true
+	}
+}
+
 // unsureOf notes whether such a mode is on.
 func (t *Terminal) unsureOf(m unsure, on bool) {
 	if t.doubtful(); on {
@@ -56,9 +68,10 @@ type written struct {
 	at      time.Duration // of the last of it
 	x, y    int           // where the cursor was left
 	pending bool
-	joins   bool // what comes goes on, wherever it stands
-	apart   bool // what comes stands in another place than what came, even if it doesn't here
-	doubt   bool // it is to be told
+	joins   bool          // what comes goes on, wherever it stands
+	cleared time.Duration // when the screen was, with it perhaps: some terminals keep that above it, or show it still; 0 if it wasn't
+	apart   bool          // what comes stands in another place than what came, even if it doesn't here
+	doubt   bool          // it is to be told
 
 	standing []doubted // of it, since it isn't told
 	line     []byte    // that isn't parted from what comes yet, if somebody wants each
@@ -180,9 +193,13 @@ func (t *Transcript) tellWritten(now time.Duration) {
 	w := &t.written
 	lines := w.standing
 	w.standing = nil
-	if w.doubt {
-		lines = append(lines, w.lines()...)
-		w.doubt, w.old, w.text = false, w.old[:0], w.text[:0]
+	if w.doubt || w.cleared > 0 {
+		all := w.lines()
+		if !w.doubt { // what stood for longer before that is told by how it stood
+			all = slices.DeleteFunc(all, func(l doubted) bool { return w.cleared-l.at >= settled })
+		}
+		lines = append(lines, all...)
+		w.doubt, w.cleared, w.old, w.text = false, 0, w.old[:0], w.text[:0]
 		w.came[0], w.came[1] = w.came[0][:0], w.came[1][:0]
 	}
 	if len(lines) > 0 {

@@ -53,6 +53,13 @@ func TestDoubtfulControlsHideNothing(t *testing.T) {
 		"letter by letter":      "\x1b[?7l\x1b[79Gs\x1b[me\x1b[mc\x1b[mr\x1b[me\x1b[mt leaves",
 		"graphics":              "\x1b(0secret leaves\x1b(B",
 		"graphics, shifted":     "\x1b)0\x0esecret leaves\x0f",
+		"cleared":               "secret leaves\x1b[H\x1b[2J",
+		"cleared to its end":    "secret leaves\x1b[H\x1b[J",
+		"reset":                 "secret leaves\x1bc",
+		"a test picture":        "secret leaves\x1b#8",
+		"another screen":        "\x1b[?1049hsecret leaves\x1b[?1049l",
+		"scrolled down":         "secret leaves\x1b[24T",
+		"XTRESTORE":             "\x1b[?47h\x1b[?47s\x1b[?47lsecret leaves\r\x1b[K\x1b[?47r",
 		"synchronized":          "secret leaves\x1b[?2026h\x1b[2J",
 	} {
 		for _, pause := range []time.Duration{0, 60 * time.Millisecond} {

@@ -35,7 +35,7 @@ func drawn(n int, every, shown time.Duration, draw func(i int) string, wipe stri
 		}
 		at += every
 	}
-	tr.Write(at, []byte("\x1b[H\x1b[J"))
+	tr.Write(at, []byte("\x1b[H"+strings.Repeat("\x1b[2K\x1b[B", 23)+"\x1b[2K")) // clearing all at once leaves it above the screen of some terminals
 	tr.Close(at + 5*time.Second)
 	return lines, at
 }
@@ -221,7 +221,7 @@ func TestTranscriptOfAPhraseThatIsFilled(t *testing.T) {
 		{"in a wide gap", []piece{{0, "patient      seven"}, {300, "\x1b[8Gxxxxxx"}, {360, "\r\x1b[K"}}, []string{"0-patient      seven"}},
 		{"in most of a gap", []piece{{0, "patient     dies"}, {300, "\x1b[9Gnot"}, {900, "\r\x1b[K"}}, []string{"0-patient     dies", "300-patient not dies"}},
 		{"one of two blanks", []piece{{0, "patient  seven"}, {300, "\x1b[8G-"}, {360, "\r\x1b[K"}}, []string{"0-patient  seven"}},
-		{"where the line is wrapped", []piece{{0, strings.Repeat("-", 12) + "patient seven"}, {300, "\x1b[1;20Hx"}, {360, "\x1b[H\x1b[J"}}, []string{"0-" + strings.Repeat("-", 12) + "patient seven"}},
+		{"where the line is wrapped", []piece{{0, strings.Repeat("-", 12) + "patient seven"}, {300, "\x1b[1;20Hx"}, {360, "\x1b[H\x1b[2K\x1b[B\x1b[2K"}}, []string{"0-" + strings.Repeat("-", 12) + "patient seven"}},
 		{"that stood too short", []piece{{0, "patient seven"}, {60, "\x1b[8Gx"}, {500, ""}}, []string{"60 patientxseven"}},
 		{"a line that is typed", []piece{{0, "$ rm"}, {300, " x"}, {600, " y"}}, []string{"600 $ rm x y"}},
 		{"typed before what stands at the right", []piece{{0, "$\x1b[16G9:30\x1b[3G"}, {300, "l"}, {600, "s"}, {900, " a"}}, []string{"900 $ ls a         9:30"}},

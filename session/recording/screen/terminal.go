@@ -28,6 +28,7 @@ type Terminal struct {
 	last      rune // what REP repeats; 0 is nothing
 	saved1048 cursor
 	unsure    unsure
+	modes     [len(keptModes)]int8 // that were saved: 1 is on, -1 off, 0 never
 
 	back      []*row // a ring of rows scrolled off the main screen
 	oldest    int    // where it starts, once it is full
