@@ -16,6 +16,7 @@ type Channel struct {
 	Session  string              `json:"session"`
 	Number   *uint32             `json:"channel,omitempty"` // nil for a connection to a target that isn't SSH
 	Type     string              `json:"type,omitempty"`    // as opened, a peer's words
+	Program  string              `json:"program,omitempty"` // that was asked for, a peer's word
 	User     string              `json:"user"`
 	Lab      string              `json:"lab,omitempty"`
 	Target   string              `json:"target"`
@@ -100,6 +101,10 @@ func (c *covering) event(e audit.Event) bool {
 	switch e.Type {
 	case audit.ChannelOpened, audit.ForwardOpened:
 		c.open[key(e)] = channelOf(e)
+	case audit.ExecRequested:
+		if ch := c.open[key(e)]; ch != nil {
+			ch.Program = e.Program
+		}
 	case audit.ChannelClosed, audit.ForwardClosed:
 		ch := c.open[key(e)]
 		if ch == nil {

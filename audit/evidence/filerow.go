@@ -24,6 +24,9 @@ func (f File) Cells() []string {
 			sum = "unknown: " + plain.Line(f.Line.Unknown)
 		}
 	}
+	if f.Unfinished != "" {
+		name, sum = plain.Word(f.Protocol)+", "+f.Unfinished+": what it is at, or was, isn't known", "-"
+	}
 	size := plain.Size(f.Size)
 	if f.Size == Unsized {
 		size = "-"

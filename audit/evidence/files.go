@@ -13,6 +13,7 @@ import (
 
 	"entry/audit"
 	"entry/session/recording"
+	"entry/session/transfer"
 )
 
 // File is one file that was moved, or one change of a target's files: as the log has
@@ -42,7 +43,16 @@ type File struct {
 	More int `json:"more,omitempty"`
 	// Line is the manifest's, nil without it.
 	Line *recording.File `json:"file,omitempty"`
+	// Unfinished says of a program that moves files that it still runs (UnderWay), or that it
+	// was cut off (CutOff): of what it moved, the file that it was at isn't known.
+	Unfinished string `json:"unfinished,omitempty"`
 }
+
+// What Unfinished says.
+const (
+	UnderWay = "under way"
+	CutOff   = "cut off"
+)
 
 // Unsized is the size of a file that isn't known, and of what has none.
 const Unsized = -1
@@ -65,7 +75,7 @@ func (q FileQuery) wants(f File) bool {
 	return (q.User == "" || f.User == q.User) && (q.Lab == "" || f.Lab == q.Lab) &&
 		(q.Target == "" || audit.OnTarget(f.Target, q.Target)) &&
 		(q.Session == "" || strings.EqualFold(f.Session, q.Session)) &&
-		(q.Direction == "" || f.Direction == q.Direction || f.More > 0) &&
+		(q.Direction == "" || f.Direction == q.Direction || f.More > 0 || f.Unfinished != "") &&
 		!f.At.Before(q.Since) && (q.Until.IsZero() || f.At.Before(q.Until))
 }
 
@@ -98,6 +108,34 @@ func Files(logDir string, q FileQuery) iter.Seq2[File, error] {
 				continue
 			}
 			if q.wants(f) && !yield(f, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Unfinished yields the programs that move files, as the log has them, that match q and
+// whose channel is open, or was cut off by a crash or by its session's end: what they were
+// at then is no file of Files', nor of ManifestFiles'. An error is one of reading the log.
+func Unfinished(logDir string, q FileQuery) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		for c, err := range Coverage(logDir, time.Time{}) {
+			if err != nil {
+				if !yield(File{}, err) {
+					return
+				}
+				continue
+			}
+			if !transfer.Moves(c.Program) || !c.Closed.IsZero() && !c.Uncounted {
+				continue
+			}
+			f := File{Session: c.Session, Channel: c.Number, User: c.User, Lab: c.Lab, Target: c.Target, At: c.Opened, Protocol: c.Program, Size: Unsized, Unfinished: UnderWay}
+			if c.Uncounted {
+				f.Unfinished = CutOff
+			}
+			since := q
+			since.Since = time.Time{}
+			if since.wants(f) && (c.Closed.IsZero() || !c.Closed.Before(q.Since)) && !yield(f, nil) {
 				return
 			}
 		}

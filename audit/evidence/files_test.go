@@ -58,3 +58,45 @@ func TestFilesOfASession(t *testing.T) {
 		t.Errorf("%d files", n)
 	}
 }
+
+// A program that moves files is told itself as long as nobody knows what it is at: while it
+// runs, and for ever where a crash cut it off.
+func TestUnfinishedFiles(t *testing.T) {
+	dir := t.TempDir()
+	signer, _, err := audit.GenerateKey("entry.test")
+	testkit.Check(t, err)
+	log := testkit.Must(audit.Open(dir, audit.Options{Key: signer}))(t)
+	did := func(session, program string, more ...audit.Event) {
+		n := uint32(0)
+		for _, e := range append([]audit.Event{{Type: audit.ChannelOpened, ChannelType: "session"}, {Type: audit.ExecRequested, Program: program}}, more...) {
+			e.Session, e.Channel, e.User, e.Target = session, &n, "alice", "home.tinker"
+			testkit.Check(t, log.Append(t.Context(), e))
+		}
+	}
+	did("cut", "scp")
+	did("done", "rsync", audit.Event{Type: audit.ChannelClosed, Coverage: "metadata"})
+	testkit.Check(t, log.Append(t.Context(), audit.Event{Type: audit.ServerStarted}))
+	did("runs", "sftp")
+	did("shell", "")
+	did("other", "make")
+	got := func(q FileQuery) (all []string) {
+		for f, err := range Unfinished(dir, q) {
+			testkit.Check(t, err)
+			all = append(all, f.Session+" "+f.Protocol+" "+f.Unfinished)
+		}
+		return all
+	}
+	if all := got(FileQuery{Direction: "download"}); !slices.Equal(all, []string{"cut scp cut off", "runs sftp under way"}) {
+		t.Errorf("%q", all)
+	}
+	if all := got(FileQuery{Session: "runs"}); !slices.Equal(all, []string{"runs sftp under way"}) {
+		t.Errorf("%q", all)
+	}
+	if all := got(FileQuery{User: "bob"}); len(all) != 0 {
+		t.Errorf("%q", all)
+	}
+	testkit.Check(t, log.Close())
+	if all := got(FileQuery{}); !slices.Equal(all, []string{"cut scp cut off", "runs sftp cut off"}) {
+		t.Errorf("after a crash: %q", all)
+	}
+}

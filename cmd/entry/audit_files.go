@@ -40,7 +40,8 @@ Where the identity is given, --file compares hashes and needs no secret.
 Of the first thousand files and changes of a session the log has each, of the
 others how many there were; the recording has all. Of rsync and git a file's size
 isn't known (a dash, with --json -1); what the whole run moved stands beside its
-first file. Changes have no size. What a shell or a command of its own carried
+first file. Changes have no size. A program that still runs, or was cut off by a crash, is
+listed itself: the file that it is at isn't known before it is closed. What a shell or a command of its own carried
 isn't here: entry audit coverage says how much of that is kept.`,
 		Example: `  entry audit files --direction download --since 7d --identity auditor.key
   entry audit files --file results.csv --since 90d`,
@@ -101,7 +102,7 @@ func listFiles(cmd *cobra.Command, q evidence.FileQuery, file string, changes bo
 	if err != nil {
 		return err
 	}
-	return printFiles(cmd, evidence.Files(dir, q), "CONTENT DIGEST", content, new(int), func(f evidence.File) (string, bool) {
+	return printFiles(cmd, dir, q, evidence.Files(dir, q), "CONTENT DIGEST", content, new(int), func(f evidence.File) (string, bool) {
 		return f.Content, changes || f.Direction != "" || f.More > 0
 	})
 }
@@ -114,7 +115,11 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	asked := 0
 	read := func(all []string) error { asked = len(all); return noteReadings(cmd, all, "files", "") }
 	want := hex.EncodeToString(sum)
-	return printFiles(cmd, evidence.ManifestFiles(dir, ids, q, read), "SHA-256", want, &asked, func(f evidence.File) (string, bool) {
+	logDir, err := auditLogDir(cmd)
+	if err != nil {
+		logDir = "" // a bundle's, or a folder of recordings alone
+	}
+	return printFiles(cmd, logDir, q, evidence.ManifestFiles(dir, ids, q, read), "SHA-256", want, &asked, func(f evidence.File) (string, bool) {
 		return f.Line.SHA256, changes || f.Direction != ""
 	})
 }
@@ -122,8 +127,9 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 // printFiles prints what is wanted of a list, and has the content want if that isn't
 // ""; look gives the content, and whether it is one to look at;
 // asked is how many recordings were opened for the list, or not. Errors of parts of the
-// list come on standard error, and end in a failure.
-func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), hash, want string, asked *int, look func(evidence.File) (content string, ok bool)) error {
+// list come on standard error, and end in a failure. What the log in dir knows to be
+// unfinished of q follows.
+func printFiles(cmd *cobra.Command, dir string, q evidence.FileQuery, list func(func(evidence.File, error) bool), hash, want string, asked *int, look func(evidence.File) (content string, ok bool)) error {
 	lines, err := jsonLines(cmd)
 	if err != nil {
 		return err
@@ -162,6 +168,20 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 		}
 		w.Row(f.Cells()...)
 	}
+	unfinished := 0
+	for f, err := range evidence.Unfinished(dir, q) {
+		if dir == "" || err != nil {
+			break // the list has said so, or sessions verbs do
+		}
+		unfinished++
+		if lines != nil {
+			if err := lines.Encode(f); err != nil {
+				return err
+			}
+			continue
+		}
+		w.Row(f.Cells()...)
+	}
 	if lines == nil {
 		if err := w.Flush(); err != nil {
 			return err
@@ -177,7 +197,7 @@ func printFiles(cmd *cobra.Command, list func(func(evidence.File, error) bool), 
 		return hinted(failf(exitFailure, "this identity doesn't open %s, so this isn't all", plain.Count(sealed, "recording")), "give the other one with --identity KEYFILE")
 	case bad > 0:
 		return failf(exitFailure, "%s can't be read, so this isn't all", plain.Count(bad, "part"))
-	case found == 0:
+	case found+unfinished == 0:
 		return failf(exitNotFound, "no file matches")
 	}
 	return nil

@@ -97,6 +97,13 @@ func Command(line string) (*Program, error) {
 	return p, nil
 }
 
+// Moves reports whether a program, by its base name, or a subsystem is one that moves files,
+// if its command asks for that.
+func Moves(program string) bool {
+	_, ok := grammars[program]
+	return ok || Subsystem(program) != nil
+}
+
 // Line is what goes to the target in the place of the client's line. What it is
 // depends on whether the client may download: rsync's receiver tells of the files
 // that it replaces, by checksums of their blocks, which for short blocks are as
