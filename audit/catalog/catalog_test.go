@@ -56,6 +56,19 @@ func TestFind(t *testing.T) {
 	if _, err := Find(nil, Last); err == nil {
 		t.Error("the last of none")
 	}
+	var none *NoneLive
+	if _, err := NewestLive(list, ""); !errors.As(err, &none) || !none.NotFound() {
+		t.Errorf("none runs: %v", err)
+	}
+	list[0].State, list[1].State = recording.Live, recording.Live
+	for user, want := range map[string]int{"": 1, "alice": 0} {
+		if i, err := NewestLive(list, user); err != nil || i.ID != list[want].ID {
+			t.Errorf("%q: %s, %v", user, i.ID, err)
+		}
+	}
+	if _, err := NewestLive(list, "al\x1bice"); err == nil || err.Error() != `no recorded session of "al\x1bice" is running` {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestFilter(t *testing.T) {
@@ -169,6 +182,15 @@ func TestSheet(t *testing.T) {
 	out.Reset()
 	if testkit.Check(t, s.Tell(&out)); !strings.Contains(out.String(), "verified     NO: one; two\n") || !strings.Contains(out.String(), "coverage     recorded\n") {
 		t.Errorf("%s", out.String())
+	}
+	for n, want := range []string{" ended at 2026-03-02T15:00:00Z (complete)", ` ended at 2026-03-02T17:00:00Z (killed): ada ended it, "maintenance"`} {
+		if said := Ending(list[n], notes); said != "session "+list[n].ID+want {
+			t.Errorf("%q", said)
+		}
+	}
+	running := recording.Info{Header: list[0].Header, State: recording.Live}
+	if said := Ending(running, notes); said != "session "+list[0].ID+" goes on" {
+		t.Errorf("%q", said)
 	}
 	if said := EndedBy(notes, list[1].ID); said != `: ada ended it, "maintenance"` || EndedBy(notes, list[0].ID) != "" {
 		t.Errorf("%q", said)

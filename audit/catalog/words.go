@@ -9,6 +9,7 @@ import (
 	"entry/audit"
 	"entry/audit/evidence"
 	"entry/audit/plain"
+	"entry/session/recording"
 	"entry/session/recording/auditors"
 )
 
@@ -91,6 +92,19 @@ func reviewOf(n Line) string {
 		text += fmt.Sprintf(" (the newest of %d reviews)", n.Reviews)
 	}
 	return text
+}
+
+// Ending says how a session ended, or that it goes on, in words that may be about one whose
+// end the log doesn't have yet.
+func Ending(i recording.Info, notes evidence.Notes) string {
+	if i.State == recording.Live {
+		return "session " + i.ID + " goes on"
+	}
+	state, by := i.State, EndedBy(notes, i.ID)
+	if by != "" && state == recording.Complete {
+		state = evidence.Killed // the order is in the log before the end
+	}
+	return fmt.Sprintf("session %s ended at %s (%s)%s", i.ID, plain.Time(i.End), state, by)
 }
 
 // Readers says who can open a recording, as far as that is known; "" where it wasn't held

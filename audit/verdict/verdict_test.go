@@ -37,13 +37,13 @@ func newCase(t *testing.T) Case {
 }
 
 // hinted is what a verdict says, and advises.
-func hinted(t *testing.T, v Verdict) (err error, hint string) {
+func hinted(t *testing.T, v Verdict) (hint string, err error) {
 	t.Helper()
 	var w *Wrong
 	if err = v.Err(); errors.As(err, &w) {
 		hint = w.Hint()
 	}
-	return err, hint
+	return hint, err
 }
 
 func TestSound(t *testing.T) {
@@ -89,7 +89,7 @@ func TestWrong(t *testing.T) {
 	unwitnessed := c
 	unwitnessed.Witnesses = testkit.Must(witness.ParseKeys([]string{key}))(t)
 	v = testkit.Must(unwitnessed.Judge())(t)
-	if err, hint := hinted(t, v); err == nil || !strings.Contains(hint, "alarm.witness") || !v.sound {
+	if hint, err := hinted(t, v); err == nil || !strings.Contains(hint, "alarm.witness") || !v.sound {
 		t.Errorf("%v, %q", err, hint)
 	}
 
@@ -99,7 +99,7 @@ func TestWrong(t *testing.T) {
 	v = testkit.Must(withSpool.Judge())(t)
 	out.Reset()
 	v.Tell(&out)
-	if err, hint := hinted(t, v); out.Len() > 0 || err == nil || !strings.Contains(err.Error(), "line 2 (seq 2)") || !strings.HasPrefix(hint, "keep these files as they are") {
+	if hint, err := hinted(t, v); out.Len() > 0 || err == nil || !strings.Contains(err.Error(), "line 2 (seq 2)") || !strings.HasPrefix(hint, "keep these files as they are") {
 		t.Errorf("%q, %v, %q", out.String(), err, hint)
 	}
 	clear(j)
@@ -112,11 +112,11 @@ func TestWrong(t *testing.T) {
 func TestGaps(t *testing.T) {
 	t.Parallel()
 	v := Verdict{Report: audit.Report{Gaps: []audit.GapReport{{ID: "g1"}, {ID: "g2"}}}}
-	if err, hint := hinted(t, v); err == nil || !strings.Contains(err.Error(), "2 gaps") || !strings.HasSuffix(hint, "--gap g1 --gap g2") {
+	if hint, err := hinted(t, v); err == nil || !strings.Contains(err.Error(), "2 gaps") || !strings.HasSuffix(hint, "--gap g1 --gap g2") {
 		t.Errorf("%v, %q", err, hint)
 	}
 	v.c.Gaps = []string{"g2"}
-	if err, hint := hinted(t, v); err == nil || !strings.HasSuffix(hint, "name it: --gap g1") {
+	if hint, err := hinted(t, v); err == nil || !strings.HasSuffix(hint, "name it: --gap g1") {
 		t.Errorf("%v, %q", err, hint)
 	}
 	v.c.Gaps = []string{"g2", "g1"}

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
-	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"entry/audit/catalog"
@@ -18,9 +14,6 @@ import (
 	"entry/session/recording"
 	"entry/session/recording/play"
 )
-
-// watchPause is how often a session is looked at that has no channel open.
-const watchPause = 500 * time.Millisecond
 
 func sessionsWatchCmd() *cobra.Command {
 	var user string
@@ -55,11 +48,14 @@ q ends. It needs an auditor's identity, and the audit log notes it as a reading.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			if channel < 0 {
-				if channel, err = openChannel(ctx, cmd, dir, info.ID, ids); ctx.Err() != nil {
+				channel, err = play.AwaitOpen(ctx, dir, info.ID, ids, func() {
+					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: nothing is open in the session now; waiting for what its user opens next") // it waits all the same
+				})
+				if ctx.Err() != nil {
 					return nil // ending a watch isn't its failure
 				}
 				if err != nil {
-					return err
+					return sealedError(err)
 				}
 			}
 			err = readChannel(dir, info.ID, ids, channel, func(r *play.Opened, c recording.Channel) error {
@@ -90,49 +86,8 @@ func runningSession(cmd *cobra.Command, args []string, user string) (dir string,
 	if err != nil {
 		return dir, info, err
 	}
-	for _, i := range list {
-		if i.State == recording.Live && (user == "" || i.User == user) {
-			info = i // the newest is the last
-		}
-	}
-	switch {
-	case info.ID != "":
-		return dir, info, nil
-	case user != "":
-		err = failf(exitNotFound, "no recorded session of %s is running", plain.Word(user))
-	default:
-		err = failf(exitNotFound, "no recorded session is running")
-	}
-	return dir, info, hinted(err, "entry sessions ls lists those that are over, too")
-}
-
-// openChannel waits until a channel of a running session is open, and returns its
-// number.
-func openChannel(ctx context.Context, cmd *cobra.Command, dir, id string, ids []age.Identity) (int64, error) {
-	for told := false; ; told = true {
-		info, err := recording.Stat(dir, id)
-		if err != nil {
-			return 0, err
-		}
-		list, err := play.Channels(dir, id, ids)
-		if err != nil && !errors.Is(err, recording.ErrTruncated) {
-			return 0, sealedError(err)
-		}
-		if c, err := recording.ChooseOpen(list); err == nil {
-			return int64(c.Number), nil
-		}
-		if info.State != recording.Live {
-			return 0, hinted(failf(exitNotFound, "session %s ended", id), "entry sessions play shows it")
-		}
-		if !told {
-			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: nothing is open in the session now; waiting for what its user opens next") // it waits all the same
-		}
-		select {
-		case <-time.After(watchPause):
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		}
-	}
+	info, err = catalog.NewestLive(list, user)
+	return dir, info, err
 }
 
 // sayEnd says how a session ended that was watched, or that it goes on.
@@ -141,18 +96,10 @@ func sayEnd(cmd *cobra.Command, dir, id string) error {
 	if err != nil {
 		return err
 	}
-	text := "session " + id + " goes on"
-	if info.State != recording.Live {
-		notes, nerr := notesOf(cmd)
-		if nerr != nil {
-			notes = evidence.Notes{} // what the files say is told all the same
-		}
-		state, by := info.State, catalog.EndedBy(notes, id)
-		if by != "" && state == recording.Complete {
-			state = evidence.Killed // its end may not be in the log yet: the order always is
-		}
-		text = fmt.Sprintf("session %s ended at %s (%s)%s", id, plain.Time(info.End), state, by)
+	notes, nerr := notesOf(cmd)
+	if nerr != nil {
+		notes = evidence.Notes{} // what the files say is told all the same
 	}
-	_, err = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+text)
+	_, err = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+catalog.Ending(info, notes))
 	return err
 }

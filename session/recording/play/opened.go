@@ -1,8 +1,10 @@
 package play
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"filippo.io/age"
 
@@ -128,3 +130,50 @@ func (e *Empty) Misused() bool { return false }
 
 // NotFound is true.
 func (e *Empty) NotFound() bool { return true }
+
+// awaitPause is how often a session is looked at that has no channel open.
+const awaitPause = 500 * time.Millisecond
+
+// AwaitOpen waits until a channel of a running session is open, and returns its number;
+// waiting hears once that it waits. The error is an *Over where the session ends before, the
+// cause of ctx where that ends, or one of Channels.
+func AwaitOpen(ctx context.Context, dir, id string, ids []age.Identity, waiting func()) (int64, error) {
+	for told := false; ; told = true {
+		info, err := recording.Stat(dir, id)
+		if err != nil {
+			return 0, err
+		}
+		list, err := Channels(dir, id, ids)
+		if err != nil && !errors.Is(err, recording.ErrTruncated) {
+			return 0, err
+		}
+		if c, err := recording.ChooseOpen(list); err == nil {
+			return int64(c.Number), nil
+		}
+		if info.State != recording.Live {
+			return 0, &Over{id}
+		}
+		if !told {
+			waiting()
+		}
+		select {
+		case <-time.After(awaitPause):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// Over says that a session has ended.
+type Over struct{ ID string }
+
+func (e *Over) Error() string { return "session " + e.ID + " ended" }
+
+// Hint is what to do about it.
+func (e *Over) Hint() string { return "entry sessions play shows it" }
+
+// Misused is false: it was running.
+func (e *Over) Misused() bool { return false }
+
+// NotFound is true: no session runs that is called so.
+func (e *Over) NotFound() bool { return true }
