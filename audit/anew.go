@@ -98,9 +98,9 @@ func prepare(o Anew, next string) error {
 	if err != nil {
 		return err
 	}
-	v, err := note.NewVerifier(old)
+	keys, err := keysIn(o.Dir, old)
 	if err != nil {
-		return errors.New("the log's public key is malformed")
+		return err
 	}
 	auditor, err := note.NewSigner(strings.TrimSpace(o.Auditor))
 	if err != nil {
@@ -111,25 +111,29 @@ func prepare(o Anew, next string) error {
 		return err
 	}
 	for _, dir := range append(Before(o.Dir), "") {
-		own := old
+		own := keys
 		if dir != "" {
-			if own, err = ReadKey(filepath.Join(dir, publicName)); err != nil {
+			key, err := ReadKey(filepath.Join(dir, publicName))
+			if err == nil {
+				own, err = keysIn(dir, key)
+			}
+			if err != nil {
 				continue // nobody can tell what it signed
 			}
 		}
-		if own == public {
+		if own.Has(public) {
 			return ErrOwnKey
 		}
 	}
-	last, err := lastCheckpoint(o, v)
+	last, err := lastCheckpoint(o, keys)
 	if err != nil {
 		return err
 	}
-	signer, verifier, err := GenerateKey(nextOrigin(v.Name()))
+	signer, verifier, err := GenerateKey(nextOrigin(keys.Name()))
 	if err != nil {
 		return err
 	}
-	gap := &Gap{Checkpoint: last, Known: o.Known, Earlier: strings.Join(earlier(o.Dir, old, v.Name()), " "), Auditor: public}
+	gap := &Gap{Checkpoint: last, Known: o.Known, Earlier: strings.Join(earlier(o.Dir, keys.First(), keys.Name()), " "), Auditor: public}
 	accepted, err := note.Sign(&note.Note{Text: gap.text(verifier, o.Reason)}, auditor)
 	if err != nil {
 		return errors.New("the auditor's key can't sign")
@@ -186,11 +190,11 @@ func earlier(dir, key, origin string) (ids []string) {
 }
 
 // lastCheckpoint is the newest of the log before: witnessed, or its own.
-func lastCheckpoint(o Anew, v note.Verifier) (string, error) {
+func lastCheckpoint(o Anew, k *Keys) (string, error) {
 	var last string
 	size, witnessed := int64(-1), false
 	take := func(signed []byte) {
-		if c, err := openCheckpoint(signed, v); err == nil && int64(c.size) > size {
+		if c, err := openCheckpoint(signed, k); err == nil && int64(c.size) > size {
 			last, size = string(signed), int64(c.size)
 		}
 	}
@@ -204,7 +208,7 @@ func lastCheckpoint(o Anew, v note.Verifier) (string, error) {
 		}
 		if err == nil {
 			defer f.Close()
-			r := newWitnessReader(bufio.NewReader(f), v.Name())
+			r := newWitnessReader(bufio.NewReader(f), k.Name())
 			for {
 				w, err := r.next()
 				if err != nil {
@@ -301,22 +305,22 @@ func aside(witness, public string) error {
 	if err != nil {
 		return err
 	}
-	v, err := note.NewVerifier(key)
+	k, err := keysIn(filepath.Dir(public), key)
 	if err != nil {
-		return errors.New("the log's public key is malformed")
+		return err
 	}
-	last, err := lastWitnessed(witness, v)
+	last, err := lastWitnessed(witness, k)
 	if last.number == 0 && (err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrOtherLog)) {
 		return nil
 	}
-	_, err = renameWitness(witness, v)
+	_, err = renameWitness(witness, k)
 	return err
 }
 
-// renameWitness gives the checkpoints in the witness directory the name of v's log, and
+// renameWitness gives the checkpoints in the witness directory the name of k's log, and
 // returns it.
-func renameWitness(witness string, v note.Verifier) (name string, err error) {
-	name = fmt.Sprintf("%s.%08x", witnessName, v.KeyHash())
+func renameWitness(witness string, k *Keys) (name string, err error) {
+	name = fmt.Sprintf("%s.%08x", witnessName, k.verifier.KeyHash())
 	for n, base := 2, name; ; n++ { // none is ever overwritten
 		if _, err := os.Lstat(filepath.Join(witness, name)); err != nil {
 			break
@@ -326,18 +330,18 @@ func renameWitness(witness string, v note.Verifier) (name string, err error) {
 	return name, errors.Join(os.Rename(filepath.Join(witness, witnessName), filepath.Join(witness, name)), names.Sync(witness))
 }
 
-// lastWitnessed is the newest checkpoint in the witness directory, of v's log; its
+// lastWitnessed is the newest checkpoint in the witness directory, of k's log; its
 // number is 0 where there is none. An incomplete one at the end is passed over.
-func lastWitnessed(witness string, v note.Verifier) (last witnessed, err error) {
+func lastWitnessed(witness string, k *Keys) (last witnessed, err error) {
 	f, err := os.Open(filepath.Join(witness, witnessName))
 	if err != nil {
 		return last, err
 	}
 	defer f.Close()
-	for r := newWitnessReader(f, v.Name()); ; {
+	for r := newWitnessReader(f, k.Name()); ; {
 		w, err := r.next()
 		if errors.Is(err, io.EOF) || errors.Is(err, errWitnessCut) {
-			return last, last.verify(v)
+			return last, last.verify(k)
 		}
 		if err != nil {
 			return last, err
@@ -362,13 +366,13 @@ func SetAside(dir, witness string) (log string, size uint64, name string, err er
 		if kerr != nil {
 			return "", 0, "", kerr
 		}
-		v, kerr := note.NewVerifier(key)
+		k, kerr := keysIn(before, key)
 		if kerr != nil {
-			return "", 0, "", errors.New("the public key of a log before is malformed")
+			return "", 0, "", kerr
 		}
-		if last, werr := lastWitnessed(witness, v); werr == nil && last.number > 0 {
-			name, err = renameWitness(witness, v)
-			return nameOf(v), last.size, name, err
+		if last, werr := lastWitnessed(witness, k); werr == nil && last.number > 0 {
+			name, err = renameWitness(witness, k)
+			return k.LogName(), last.size, name, err
 		}
 	}
 	return "", 0, "", err

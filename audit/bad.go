@@ -9,7 +9,7 @@ import (
 
 // BadRecord names the first thing in a log that can't be what was written.
 type BadRecord struct {
-	File    string // of a segment, as "events.jsonl"; "checkpoint", or "checkpoints" (the witness directory's)
+	File    string // of a segment, as "events.jsonl"; "checkpoint", "hashes", "keys", or "checkpoints" (the witness directory's)
 	Line    uint64 // of the log, over all segments; checkpoints: number of the entry; from 1
 	Through uint64 // last line of the range, where nothing tells more precisely; else 0
 	Seq     uint64 // sequence number that the line itself states; 0 if it states none
@@ -32,6 +32,8 @@ func (b *BadRecord) Error() string {
 		return fmt.Sprintf("record %d isn't here, and the file %s %s", b.Line, hashesName, b.Why)
 	case b.File == hashesName:
 		return fmt.Sprintf("records %d to %d aren't here, and the file %s %s", b.Line, b.Through, hashesName, b.Why)
+	case b.File == keysName:
+		return fmt.Sprintf("the file %s %s", keysName, b.Why)
 	case b.File == checkpointName:
 		return "checkpoint " + b.Why
 	case b.File == witnessName:
@@ -55,7 +57,9 @@ func (b *BadRecord) Error() string {
 }
 
 // Remade tells whether a start makes anew what is wrong, out of what is right.
-func (b *BadRecord) Remade() bool { return b.File == hashesName && b.Through == 0 }
+func (b *BadRecord) Remade() bool {
+	return b.File == hashesName && b.Through == 0 || b.File == keysName
+}
 
 func (b *BadRecord) Unwrap() error { return b.err }
 

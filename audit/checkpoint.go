@@ -78,17 +78,18 @@ func parseCheckpoint(text, origin string) (checkpoint, error) {
 }
 
 // openCheckpoint verifies and parses a signed checkpoint. It accepts exactly
-// one signature, v's: cosignatures belong elsewhere.
-func openCheckpoint(msg []byte, v note.Verifier) (checkpoint, error) {
+// one signature, of the one key that signs so many records: cosignatures belong elsewhere.
+func openCheckpoint(msg []byte, k *Keys) (checkpoint, error) {
 	if len(msg) > maxCheckpoint {
 		return checkpoint{}, errors.New("is too long")
 	}
+	v := k.Signs(statedSize(msg))
 	n, err := note.Open(msg, note.VerifierList(v))
 	var unknown *note.UnverifiedNoteError
 	var invalid *note.InvalidSignatureError
 	switch {
 	case errors.As(err, &unknown):
-		return checkpoint{}, fmt.Errorf("is not signed by the key %s+%08x", v.Name(), v.KeyHash())
+		return checkpoint{}, k.notBy(v, msg)
 	case errors.As(err, &invalid):
 		return checkpoint{}, fmt.Errorf("does not carry a valid signature of the key %s+%08x", v.Name(), v.KeyHash())
 	case err != nil:
@@ -102,6 +103,18 @@ func openCheckpoint(msg []byte, v note.Verifier) (checkpoint, error) {
 		return checkpoint{}, errors.New("is not in the form that the log writes")
 	}
 	return parseCheckpoint(n.Text, v.Name())
+}
+
+// statedSize is the size that a checkpoint states, before anything of it is proven; 0 where
+// it states none.
+func statedSize(msg []byte) uint64 {
+	_, rest, _ := strings.Cut(string(msg[:min(len(msg), maxCheckpoint)]), "\n")
+	digits, _, _ := strings.Cut(rest, "\n")
+	size, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil {
+		return 0
+	}
+	return size
 }
 
 // GenerateKey makes a key pair for a log called name, in the text form of C2SP
@@ -136,17 +149,8 @@ func ReadKey(path string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// verifierOf returns the verifier that belongs to a signer's text, which Open
-// needs to judge the checkpoint it finds. Errors don't quote the text.
-func verifierOf(signer string) (note.Verifier, error) {
-	text, err := PublicOf(signer)
-	if err != nil {
-		return nil, err
-	}
-	return note.NewVerifier(text)
-}
-
-// PublicOf is the verifier key of a signing key, both in their text form.
+// PublicOf is the verifier key of a signing key, both in their text form. Errors don't
+// quote it.
 func PublicOf(signer string) (string, error) {
 	// PRIVATE+KEY+name+hash+base64(algorithm, seed)
 	f := strings.Split(signer, "+")
@@ -165,7 +169,7 @@ func PublicOf(signer string) (string, error) {
 	return text, nil
 }
 
-// LogName is what Log.Name says of the log with this public key.
+// LogName is what Log.Name says of the log that has this public key, and began with it.
 func LogName(public string) (string, error) {
 	v, err := note.NewVerifier(public)
 	if err != nil {

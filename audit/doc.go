@@ -53,6 +53,7 @@
 //	DIR/events.new        the next segment, in the moment in which one is sealed
 //	DIR/checkpoint        the signed tree head (C2SP tlog-checkpoint, signed note)
 //	DIR/checkpoint.spare  a file for the next one, where the disk has no other; it may hold an older one
+//	DIR/keys              the changes of the log's key: below. Not there before the first
 //	DIR/hashes            tlog's stored hashes, 32 bytes each, rebuilt from the lines when missing or
 //	                      wrong; it stands in for lines that aren't here
 //	DIR/lock              flock of the one writer
@@ -81,6 +82,32 @@
 // one. Its first record (Gap) has the newest checkpoint of the log before and the gaps
 // of those before it, signed for the new log's key. Report shows all for ever; whether
 // they are accepted is for whoever verifies. What the logs before say is read as Past.
+//
+// # Where the key changes
+//
+// ChangeKey has another key sign the log, from a record log.key on. Both keys sign that
+// record's Rekey, as a signed note of nine lines:
+//
+//	entry audit log changes its key
+//	ORIGIN
+//	SIZE              records before the change; the next one is its own
+//	ROOT              base64, over them: the change is of this history alone
+//	KEY BEFORE        public, NAME+HASH+BASE64
+//	NEW KEY           of the same name: the origin stays
+//
+//	— ORIGIN …        by the key before
+//	— ORIGIN …        by the new one
+//
+// A checkpoint of more than SIZE records is by the new key alone, and one of fewer or as many
+// by the one before. So whoever trusts one key of a log can follow the others, to both
+// sides (Keys). The file keys has these notes one after the other. It is written before the
+// checkpoint: what no checkpoint covers is none, and a start takes it out. The records have
+// the same, so that it can be made anew; Verify holds both against each other, and names a
+// change that isn't signed by both, one of another history, and a log that went on with the
+// key before. What a log is called (Log.Name) is by its first key.
+//
+// Whoever has the key before, and takes the log back to before the change, makes another
+// history, as with any signing key: witnesses and the database tell.
 //
 // # Where it runs
 //

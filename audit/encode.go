@@ -22,6 +22,13 @@ import (
 // reader.
 const maxLine = segment.MaxLine
 
+// A Rekey's public keys have at most so many bytes, which bounds the origin in them, and its
+// signatures, in base64 with the hash of their key, so many.
+const (
+	maxKeyText = 300
+	maxNoteSig = 92
+)
+
 // maxProof is the length of an Ed25519 signature in base64, in bytes.
 const maxProof = 88
 
@@ -109,6 +116,20 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = appendString(w.b, g.Auditor)
 		w.b = append(w.b, `,"accepted":`...)
 		w.b = appendString(w.b, g.Accepted)
+		w.b = append(w.b, '}')
+	}
+	if r := e.Rekey; r != nil {
+		w.key("rekey")
+		w.b = append(w.b, `{"from":`...)
+		w.b = appendString(w.b, word(r.From, maxKeyText))
+		w.b = append(w.b, `,"to":`...)
+		w.b = appendString(w.b, word(r.To, maxKeyText))
+		w.b = append(w.b, `,"root":`...)
+		w.b = appendString(w.b, word(r.Root, maxProof))
+		w.b = append(w.b, `,"old":`...)
+		w.b = appendString(w.b, word(r.Old, maxNoteSig))
+		w.b = append(w.b, `,"new":`...)
+		w.b = appendString(w.b, word(r.New, maxNoteSig))
 		w.b = append(w.b, '}')
 	}
 	if r := e.Recording; r != nil {

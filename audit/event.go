@@ -66,6 +66,7 @@ type Event struct {
 	Actor     *Actor     `json:"actor,omitempty"` // who acted over the admin socket
 	Change    *Change    `json:"change,omitempty"`
 	Gap       *Gap       `json:"gap,omitempty"`
+	Rekey     *Rekey     `json:"rekey,omitempty"`
 	Recording *Recording `json:"recording,omitempty"`
 	Rewrap    *Rewrap    `json:"rewrap,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`

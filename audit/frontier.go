@@ -105,7 +105,7 @@ func witnessedBefore(f io.ReaderAt, end int64, origin string, size uint64) (int6
 // incremental verifies what came after VerifyOptions.Since. ok is false where the hashes
 // don't lead there from it: then the whole log is to be read, and held against it as well.
 func (w *verification) incremental() (rep Report, ok bool, err error) {
-	since, err := openCheckpoint(w.o.Since, w.v)
+	since, err := openCheckpoint(w.o.Since, w.keys)
 	if err != nil {
 		return rep, false, fmt.Errorf("the checkpoint to go on from %w", err)
 	}
@@ -130,7 +130,7 @@ func (w *verification) incremental() (rep Report, ok bool, err error) {
 		}
 		witness, end = w.witness, info.Size()
 	}
-	if ok, err = p.from(since.size, f, w.signed, witness, end, w.v.Name()); err != nil {
+	if ok, err = p.from(since.size, f, w.signed, witness, end, w.keys.Name()); err != nil {
 		return rep, false, err
 	}
 	if ok && p.tree.root() == since.root {

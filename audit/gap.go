@@ -128,6 +128,9 @@ func gapsBefore(dir string) (all []GapReport) {
 		if err != nil {
 			continue // what is missing of it is said by who knows of it
 		}
+		if k, err := keysIn(dir, key); err == nil {
+			key = k.First()
+		}
 		if g, _ := firstGap(dir, key); g != nil {
 			all = append(all, *g)
 		}

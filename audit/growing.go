@@ -57,7 +57,7 @@ func (w *verification) readWitness() error {
 	if err != nil {
 		return err
 	}
-	w.replay.witness = w.replay.witness.on(w.witness, info.Size(), w.v.Name())
+	w.replay.witness = w.replay.witness.on(w.witness, info.Size(), w.keys.Name())
 	return nil
 }
 
@@ -66,14 +66,14 @@ func (w *verification) readOn() error {
 	if err := w.readWitness(); err != nil {
 		return err
 	}
-	c, err := readCheckpoint(w.dir, w.v)
+	c, keys, err := readSigned(w.dir, w.o.PublicKey)
 	if err != nil {
 		return err
 	}
 	if c.size < w.signed.size {
 		return &BadRecord{File: checkpointName, Why: fmt.Sprintf("went back from %d records to %d while it was verified", w.signed.size, c.size)}
 	}
-	w.signed = c
+	w.signed, w.keys = c, keys
 	p := &w.replay
 	p.cut = false
 	if err := p.begin(); err != nil {

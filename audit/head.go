@@ -11,7 +11,10 @@ import (
 // Head is the newest checkpoint that is durable: it covers every record that was
 // acknowledged before the call.
 func (l *Log) Head() (SignedHead, error) {
-	h, err := readHead(l.dir, l.verifier)
+	h, err := readHead(l.dir, l.keys.Load())
+	if err != nil { // it was read before the key was changed
+		h, err = readHead(l.dir, l.keys.Load())
+	}
 	if err != nil {
 		return h, fmt.Errorf("read the audit log's checkpoint: %w", err)
 	}

@@ -2,9 +2,10 @@ package audit
 
 import (
 	"errors"
-	"strings"
+	"slices"
 	"time"
 
+	"entry/audit/plain"
 	"entry/audit/segment"
 )
 
@@ -28,7 +29,7 @@ func judgeBlock(b *block) {
 			return
 		}
 		j.times = append(j.times, e.Time)
-		if n == 1 || b.begins[i] || e.Type == LogRecovered {
+		if n == 1 || b.begins[i] || e.Type == LogRecovered || e.Type == LogKey {
 			j.notable[i] = e
 		}
 	}
@@ -39,6 +40,8 @@ type judging struct {
 	last  time.Time // of the last event
 	file  uint64    // number of the first line of the file that has it; 0 where nothing says so
 	began bool      // with the log's first record
+
+	met map[uint64]bool // records that changed the log's key
 
 	// misplaced is the first file that isn't a whole segment; nil where all are. It counts
 	// once the records are proven: else one of them that was changed may say so.
@@ -65,6 +68,11 @@ func (w *verification) line(b *block, i int) error {
 	if a, ok := asideOf(e); ok {
 		w.aside = append(w.aside, a)
 	}
+	if e.Type == LogKey {
+		if err := w.rekeyed(n, e); err != nil {
+			return err
+		}
+	}
 	if b.begins[i] {
 		bad := w.begins(n, e)
 		if w.misplaced == nil {
@@ -75,11 +83,51 @@ func (w *verification) line(b *block, i int) error {
 		return nil
 	}
 	w.began = true
-	own, err := gapOf(e, strings.TrimSpace(w.o.PublicKey))
+	own, err := gapOf(e, w.keys.First())
 	if err != nil {
 		return badLine(n, n, "%s", err)
 	}
 	w.gaps = gaps(w.path, own, e.Gap)
+	return nil
+}
+
+// rekeyed judges record n, which says that the log's key changes.
+func (w *verification) rekeyed(n uint64, e Event) error {
+	c, err := changeOf(e)
+	switch {
+	case err != nil:
+		return badLine(n, n, "%s", err)
+	case c.old.Name() != w.keys.Name():
+		return badLine(n, n, "changes the key of another log, %s", plain.Word(c.old.Name()))
+	case c.at.root != w.replay.tree.root():
+		return badLine(n, n, "changes the log's key after other records than those that stand before it: it was copied from another history")
+	}
+	if known, ok := w.keys.change(n); ok && string(known.signed) == string(c.signed) {
+		if w.met == nil {
+			w.met = map[uint64]bool{}
+		}
+		w.met[n] = true
+		return nil
+	}
+	if w.keys.Text(w.signed.size) == c.from {
+		return badLine(n, n, "changed the log's key to %s, and the checkpoint is signed by the one before: whoever had that went on with it", nameOf(c.new))
+	}
+	w.keys.unkept = true
+	return nil
+}
+
+// changed asks for a record of each change of the log's key, and for each in the file.
+func (w *verification) changed() error {
+	for _, c := range w.keys.changes {
+		n := c.at.size + 1
+		if n > w.signed.size || n <= w.from || w.met[n] || slices.ContainsFunc(w.replay.absent, func(a segment.Absent) bool { return a.From <= n && n <= a.To }) {
+			continue
+		}
+		return badLine(n, 0, "isn't the change of the log's key that both keys signed, and that the file %s has: whoever had the old key went on without it", keysName)
+	}
+	if w.keys.unkept {
+		return &BadRecord{File: keysName, Why: "isn't there, or lacks a change of the log's key that its records have: it was removed or cut"}
+	}
 	return nil
 }
 
@@ -89,8 +137,8 @@ func (w *verification) allGaps() ([]GapReport, error) {
 	if w.began || w.signed.size == 0 {
 		return w.gaps, nil
 	}
-	key := strings.TrimSpace(w.o.PublicKey)
-	anew := numbered.MatchString(w.v.Name()) // else there is none
+	key := w.keys.First()
+	anew := numbered.MatchString(w.keys.Name()) // else there is none
 	switch e, ok, err := w.proven(1); {
 	case err != nil && anew:
 		return nil, err

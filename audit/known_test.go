@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"testing"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // TestDatabaseKnows: the log and its witness are put back together to an older state,
@@ -52,11 +50,7 @@ func TestDatabaseKnows(t *testing.T) {
 				}
 			}
 			if c.log != nil {
-				v, err := note.NewVerifier(q.verifier)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, err = verify(q.dir, VerifyOptions{PublicKey: q.verifier, Known: c.known}, v, noPatience())
+				_, err := verify(q.dir, VerifyOptions{PublicKey: q.verifier, Known: c.known}, noPatience())
 				check("verify", err)
 			}
 			o := q.options()

@@ -44,18 +44,18 @@ const (
 
 // Log is the one writer of a log directory. It is safe for concurrent use.
 type Log struct {
-	now      func() time.Time
-	signer   note.Signer
-	verifier note.Verifier // of what signer signs
-	disk     disk
-	path     string // of dir, absolute
-	dir      *os.Root
-	parent   *os.File // dir, for its fsync
-	reserve  int64    // bytes; 0 is none
-	spared   bool     // there is a file for the next checkpoint, where no other one can be made
-	witness  *witness // nil without
-	still    bool     // nothing is made or written: see Still
-	most     int64    // bytes of a segment
+	now     func() time.Time
+	signer  note.Signer // the writer goroutine's, once that runs
+	keys    atomic.Pointer[Keys]
+	disk    disk
+	path    string // of dir, absolute
+	dir     *os.Root
+	parent  *os.File // dir, for its fsync
+	reserve int64    // bytes; 0 is none
+	spared  bool     // there is a file for the next checkpoint, where no other one can be made
+	witness *witness // nil without
+	still   bool     // nothing is made or written: see Still
+	most    int64    // bytes of a segment
 
 	// Files that must stay where they are.
 	locked, events, hashes, checkpoint kept
@@ -80,13 +80,15 @@ type Log struct {
 	first, before uint64    // records with which the last segment and the one before begin
 	began, last   time.Time // of the last segment's first event, and its last
 	lines, stored []byte
-	blocked       string // what is in the way of the next segment, and was told
+	turn          *turning // of the batch at work: it changes the log's key
+	blocked       string   // what is in the way of the next segment, and was told
 }
 
 // request is one call of Append. Its events are encoded by the caller, from
 // the comma after the time on, so that the writer only stamps and hashes.
 type request struct {
 	bodies [][]byte
+	rekey  *rekeying  // makes one more body, where the log's key is to change
 	done   chan error // buffered: the writer never waits for a caller
 }
 
@@ -113,6 +115,11 @@ func (l *Log) Append(ctx context.Context, e ...Event) error {
 		}
 		r.bodies[i] = e[i].appendBody(make([]byte, 0, 512))
 	}
+	return l.hand(ctx, r)
+}
+
+// hand has the writer serve r.
+func (l *Log) hand(ctx context.Context, r *request) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("append audit event: %w", context.Cause(ctx))
@@ -264,12 +271,20 @@ func (l *Log) commit(now time.Time, batch []*request) error {
 			ErrClock, now.Format(time.RFC3339), l.last.Format(time.RFC3339))
 	}
 	t := l.tree
+	l.turn = nil
 	l.lines, l.stored = l.lines[:0], l.stored[:0]
 	store := func(h tlog.Hash) { l.stored = append(l.stored, h[:]...) }
 	if e, ok := l.opening(); ok {
 		batch = append([]*request{{bodies: [][]byte{e.appendBody(nil)}}}, batch...)
 	}
 	for _, r := range batch {
+		if r.rekey != nil {
+			body, err := l.rekeyed(r.rekey, checkpoint{t.size, t.root()})
+			if err != nil {
+				return err
+			}
+			r.bodies = [][]byte{body}
+		}
 		for _, b := range r.bodies {
 			start := len(l.lines)
 			l.lines = appendHead(l.lines, t.size+1, now)
@@ -280,11 +295,18 @@ func (l *Log) commit(now time.Time, batch []*request) error {
 	}
 	err := l.persist(checkpoint{size: t.size, root: t.root()})
 	if err == nil || errors.Is(err, errUnwitnessed) {
+		if l.turn != nil {
+			l.signer = l.turn.next
+			l.keys.Store(l.turn.keys)
+		}
 		if l.events.content.Size() == int64(len(l.lines)) {
 			l.began = now
 		}
 		l.tree, l.last = t, now
 		l.position.Store(&Position{Size: t.size, Root: t.root()})
+	}
+	if l.turn != nil && err != nil && !errors.Is(err, errUnwitnessed) {
+		err = l.turnBack(err)
 	}
 	if err == nil || errors.Is(err, ErrFull) {
 		return err
@@ -296,6 +318,11 @@ func (l *Log) commit(now time.Time, batch []*request) error {
 // Open: a record that a checkpoint covers is on disk, and a checkpoint that is
 // witnessed is in the log directory.
 func (l *Log) persist(c checkpoint) error {
+	if l.turn != nil {
+		if err := l.keepKeys(l.turn.keys); err != nil {
+			return l.unwritten("write the log's keys", err)
+		}
+	}
 	if err := l.disk.write(l.events.File, l.lines); err != nil {
 		return l.unwritten("write events", err)
 	}
@@ -323,7 +350,11 @@ var errUnwitnessed = fmt.Errorf("%w: the witness's disk is full", ErrFull)
 // publish signs c, puts it in place of the checkpoint before and adds it to the
 // witness.
 func (l *Log) publish(c checkpoint) error {
-	signed, err := c.sign(l.signer)
+	by := l.signer
+	if l.turn != nil {
+		by = l.turn.next
+	}
+	signed, err := c.sign(by)
 	if err != nil {
 		return fmt.Errorf("sign checkpoint: %w", err)
 	}

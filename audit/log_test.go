@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"entry/e2e/testkit"
 )
 
@@ -65,20 +63,12 @@ func noPatience() patience {
 }
 
 func (p *place) verifyWith(wait patience) (Report, error) {
-	v, err := note.NewVerifier(p.verifier)
-	if err != nil {
-		return Report{}, err
-	}
-	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness, Copies: true}, v, wait)
+	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness, Copies: true}, wait)
 }
 
 // verifySince is verify of what came after a checkpoint.
 func (p *place) verifySince(signed []byte) (Report, error) {
-	v, err := note.NewVerifier(p.verifier)
-	if err != nil {
-		return Report{}, err
-	}
-	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness, Copies: true, Since: signed}, v, noPatience())
+	return verify(p.dir, VerifyOptions{PublicKey: p.verifier, Witness: p.witness, Copies: true, Since: signed}, noPatience())
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }

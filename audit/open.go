@@ -36,6 +36,9 @@ type Options struct {
 	// state of the log isn't opened; zero for nothing. It is called once nobody else
 	// writes the log. Nil means that there is no database.
 	Known func(name string) (Position, error)
+	// Renamed tells whether the database knows the log of this name by another one: its key's
+	// before that was changed. It is for where what Open has of changes could be too little.
+	Renamed func(name string) (bool, error)
 	// Now is the wall clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -74,7 +77,7 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 			l.release()
 		}
 	}()
-	v, err := l.identify(dir, o)
+	named, err := l.identify(o, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +93,7 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	if l.locked.File, err = lock(l.dir); err != nil {
 		return nil, err
 	}
-	found, err := l.inspect(o, v)
+	found, err := l.inspect(o, named)
 	if err != nil {
 		return nil, err
 	}
@@ -132,24 +135,23 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 }
 
 // identify takes what the options say of the log in dir: its key, its clock.
-func (l *Log) identify(dir string, o Options) (v note.Verifier, err error) {
+func (l *Log) identify(o Options, dir string) (named string, err error) {
 	if l.now = o.Now; l.now == nil {
 		l.now = time.Now
 	}
 	if l.signer = o.Signer; o.Signer != nil {
-		v, err = note.NewVerifier(strings.TrimSpace(o.Signer.PublicKey()))
+		named = strings.TrimSpace(o.Signer.PublicKey())
 	} else {
 		key := strings.TrimSpace(o.Key)
 		if l.signer, err = note.NewSigner(key); err != nil {
-			return nil, errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
+			return "", errors.New("malformed signing key") // x/mod's error holds no key, but need not be trusted with that
 		}
-		v, err = verifierOf(key)
+		named, err = PublicOf(key)
 	}
 	if err == nil {
-		l.verifier = v
 		l.path, err = filepath.Abs(dir)
 	}
-	return v, err
+	return named, err
 }
 
 // onTime refuses a clock that is behind the last event.
@@ -174,6 +176,7 @@ type found struct {
 	end         int64      // where in the last segment the lines end that the checkpoint covers
 	size        int64      // of the last segment's file
 	wrongHashes uint64     // the first record from which on the file of hashes isn't right; 0 for none
+	wrongKeys   bool       // the file of keys isn't what it has to be
 	witnessEnd  int64      // end of the last whole entry of the witness
 	notes       []Event
 }
@@ -196,18 +199,20 @@ func (l *Log) openFile(dir *os.Root, name string, flags int) (*os.File, error) {
 }
 
 // inspect reads everything and changes nothing but to create empty files.
-func (l *Log) inspect(o Options, v note.Verifier) (_ *found, err error) {
+func (l *Log) inspect(o Options, named string) (_ *found, err error) {
 	f := &found{}
-	if o.Known != nil {
-		if f.replay.known, err = o.Known(nameOf(v)); err != nil {
-			return nil, err
-		}
+	k, err := l.takeKeys(o, named, f)
+	if err != nil {
+		return nil, err
 	}
-	switch f.signed, err = readCheckpoint(l.dir, v); {
+	switch f.signed, err = readCheckpoint(l.dir, k); {
 	case errors.Is(err, os.ErrNotExist):
 		f.fresh = true
 		f.signed.root = f.replay.tree.root()
 	case err != nil:
+		return nil, err
+	}
+	if k, err = l.inForce(k, named, f); err != nil {
 		return nil, err
 	}
 	started := false
@@ -215,12 +220,12 @@ func (l *Log) inspect(o Options, v note.Verifier) (_ *found, err error) {
 		if l.witness, started, err = l.openWitness(o.Witness, f.fresh); err != nil {
 			return nil, fmt.Errorf("open witness directory: %w", err)
 		}
-		f.replay.witness = newWitnessReader(l.witness.File, v.Name())
+		f.replay.witness = newWitnessReader(l.witness.File, k.Name())
 	}
 	if l.hashes.File, err = l.openFile(l.dir, hashesName, os.O_CREATE); err != nil {
 		return nil, err
 	}
-	if err := l.takeUp(f, v); err != nil {
+	if err := l.takeUp(f, k); err != nil {
 		return nil, err
 	}
 	if err := f.replay.judge(f.signed.size); err != nil {
@@ -261,6 +266,11 @@ func (l *Log) repair(f *found) error {
 	}
 	if err := l.mendHashes(f.wrongHashes, f.signed); err != nil {
 		return fmt.Errorf("mend hashes: %w", err)
+	}
+	if f.wrongKeys {
+		if err := l.keepKeys(l.keys.Load()); err != nil {
+			return fmt.Errorf("mend the file of the log's keys: %w", err)
+		}
 	}
 	if f.replay.cut {
 		if err := l.witness.File.Truncate(f.witnessEnd); err != nil {

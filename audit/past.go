@@ -7,8 +7,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // Past is a log before the one that is open, which began anew because that can't go
@@ -26,17 +24,22 @@ func past(dir string) ([]*Past, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read whose log it is that was before this one: %w", err)
 		}
-		v, err := note.NewVerifier(key)
+		k, err := KeysOf(key, nil)
 		if err != nil {
 			return nil, fmt.Errorf("%s holds no public key of the log beside it", filepath.Join(dir, publicName))
 		}
-		p := &Past{dir: dir, name: nameOf(v)}
+		p := &Past{dir: dir}
 		if root, err := os.OpenRoot(dir); err == nil {
-			if c, err := readCheckpoint(root, v); err == nil { // it may be what was lost
+			c, all, err := readSigned(root, key)
+			if err == nil { // it may be what was lost
 				p.size = c.size
+			}
+			if all != nil {
+				k = all
 			}
 			_ = root.Close() // only read
 		}
+		p.name = k.LogName()
 		out = append(out, p)
 	}
 	return out, nil

@@ -8,9 +8,12 @@ import (
 	"os"
 )
 
-// Name tells this log from others on the same database: its key's name and the
-// hash of the key.
-func (l *Log) Name() string { return nameOf(l.signer) }
+// Name tells this log from others on the same database: its origin and the hash of the key
+// that it began with. It stays as the key changes.
+func (l *Log) Name() string { return l.keys.Load().LogName() }
+
+// KeyName is what the key is called that signs the log now, as Name calls its first one.
+func (l *Log) KeyName() string { k := l.keys.Load(); return nameOf(k.Signs(l.Position().Size)) }
 
 // Before are the logs before this one, the first first.
 func (l *Log) Before() ([]*Past, error) { return past(l.path) }

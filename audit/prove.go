@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -22,11 +23,10 @@ type SignedHead struct {
 	Signed []byte // the signed note: C2SP tlog-checkpoint with the log's one signature
 }
 
-// ReadHead reads the checkpoint of the log in dir, which key must have signed. The
+// ReadHead reads the checkpoint of the log in dir, whose key, or one of whose keys, key is. The
 // error wraps os.ErrNotExist where there is no log. It may run beside a writer.
 func ReadHead(dir, key string) (SignedHead, error) {
-	v, err := note.NewVerifier(key)
-	if err != nil {
+	if _, err := note.NewVerifier(strings.TrimSpace(key)); err != nil {
 		return SignedHead{}, errors.New("malformed public key")
 	}
 	root, err := os.OpenRoot(dir)
@@ -34,18 +34,22 @@ func ReadHead(dir, key string) (SignedHead, error) {
 		return SignedHead{}, err
 	}
 	defer root.Close()
-	return readHead(root, v)
+	_, k, err := readSigned(root, key)
+	if err != nil {
+		return SignedHead{}, err
+	}
+	return readHead(root, k)
 }
 
-func readHead(dir *os.Root, v note.Verifier) (SignedHead, error) {
-	if _, err := readCheckpoint(dir, v); err != nil { // says more than what follows
+func readHead(dir *os.Root, k *Keys) (SignedHead, error) {
+	if _, err := readCheckpoint(dir, k); err != nil { // says more than what follows
 		return SignedHead{}, err
 	}
 	signed, err := readSmall(dir, checkpointName, maxCheckpoint)
 	if err != nil {
 		return SignedHead{}, err
 	}
-	c, err := openCheckpoint(signed, v) // a writer may have replaced it in between
+	c, err := openCheckpoint(signed, k) // a writer may have replaced it in between
 	if err != nil {
 		return SignedHead{}, &BadRecord{File: checkpointName, Why: err.Error()}
 	}

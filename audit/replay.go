@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"entry/audit/segment"
@@ -175,7 +174,7 @@ func (p *replay) stand(dir *os.Root, a segment.Absent, store func(tlog.Hash)) er
 
 // finish reads the rest of the witness after walk reached c: an entry beyond c
 // means that the log was put back to an older state.
-func (p *replay) finish(c checkpoint, v note.Verifier) error {
+func (p *replay) finish(c checkpoint, k *Keys) error {
 	if p.witness == nil {
 		return nil
 	}
@@ -186,7 +185,7 @@ func (p *replay) finish(c checkpoint, v note.Verifier) error {
 		}
 	}
 	last := p.witness.last
-	if err := last.verify(v); err != nil {
+	if err := last.verify(k); err != nil {
 		return err
 	}
 	if ahead {
@@ -199,9 +198,9 @@ func (p *replay) finish(c checkpoint, v note.Verifier) error {
 // allow: the exact one if the cached leaf hashes are the signed ones, else the
 // range between the last witnessed checkpoint that agrees and the first that
 // doesn't.
-func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure error) error {
+func (p *replay) explain(dir *os.Root, c checkpoint, k *Keys, failure error) error {
 	var bad *BadRecord
-	if errors.As(failure, &bad) && (bad.File == checkpointName || bad.File == witnessName || bad.File == hashesName) {
+	if errors.As(failure, &bad) && (bad.File == checkpointName || bad.File == witnessName || bad.File == hashesName || bad.File == keysName) {
 		return failure
 	}
 	if bad == nil && !errors.Is(failure, errRoot) {
@@ -230,13 +229,13 @@ func (p *replay) explain(dir *os.Root, c checkpoint, v note.Verifier, failure er
 		}
 	}
 	// The checkpoint at fault: the witnessed one if it is reached, else c.
-	if err := p.agreed.verify(v); err != nil {
+	if err := p.agreed.verify(k); err != nil {
 		return err
 	}
 	from, to := p.agreed.size+1, c.size
 	why := "the signed checkpoint contradicts them: at least one was changed"
 	if p.next.number != 0 && p.next.size == p.tree.size && p.next.root != p.tree.root() {
-		if err := p.next.verify(v); err != nil {
+		if err := p.next.verify(k); err != nil {
 			return err
 		}
 		to = p.next.size

@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"entry/audit/segment"
@@ -19,7 +18,7 @@ import (
 // takeUp finds the state of the log from its last lines alone, or, where those don't lead
 // to what is signed from what the file of hashes says of the records before them, from the
 // whole log.
-func (l *Log) takeUp(f *found, v note.Verifier) error {
+func (l *Log) takeUp(f *found, k *Keys) error {
 	from := uint64(1)
 	if f.signed.size > 0 {
 		r, err := openSegments(l.dir, f.signed.size)
@@ -33,27 +32,27 @@ func (l *Log) takeUp(f *found, v note.Verifier) error {
 		r.Close()
 	}
 	if from > 1 {
-		if ok, err := l.takeUpFrom(from, f, v); ok || err != nil {
+		if ok, err := l.takeUpFrom(from, f, k); ok || err != nil {
 			return err
 		}
 	}
 	r := &f.replay
 	if l.witness != nil {
-		r.witness = newWitnessReader(io.NewSectionReader(l.witness.File, 0, math.MaxInt64), v.Name())
+		r.witness = newWitnessReader(io.NewSectionReader(l.witness.File, 0, math.MaxInt64), k.Name())
 	}
 	err := r.begin()
 	if err == nil {
 		err = l.replayFrom(1, f, r)
 	}
 	if err != nil {
-		return r.explain(l.dir, f.signed, v, err)
+		return r.explain(l.dir, f.signed, k, err)
 	}
-	return r.finish(f.signed, v)
+	return r.finish(f.signed, k)
 }
 
 // takeUpFrom is takeUp from the segment that begins with record from. ok is false where
 // the whole log is to be read.
-func (l *Log) takeUpFrom(from uint64, f *found, v note.Verifier) (ok bool, err error) {
+func (l *Log) takeUpFrom(from uint64, f *found, k *Keys) (ok bool, err error) {
 	r := f.replay
 	var w io.ReaderAt
 	end := int64(0)
@@ -64,12 +63,12 @@ func (l *Log) takeUpFrom(from uint64, f *found, v note.Verifier) (ok bool, err e
 		}
 		w, end = l.witness.File, info.Size()
 	}
-	if ok, err := r.from(from-1, l.hashes, f.signed, w, end, v.Name()); !ok {
+	if ok, err := r.from(from-1, l.hashes, f.signed, w, end, k.Name()); !ok {
 		return false, err
 	}
 	was := *f
 	if err = l.replayFrom(from, f, &r); err == nil {
-		err = r.finish(f.signed, v)
+		err = r.finish(f.signed, k)
 	}
 	if err == nil && r.judge(f.signed.size) == nil {
 		f.replay = r

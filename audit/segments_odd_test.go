@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"entry/audit/segment"
 	"entry/e2e/testkit"
 )
@@ -304,7 +302,7 @@ func TestSinceInWhatIsAbsent(t *testing.T) {
 		}
 		since := append(bytes.TrimPrefix(checkpoints[i-1], []byte("\n")), c...)
 		rep, err := p.verifySince(since)
-		size := testkit.Must(openCheckpoint(since, testkit.Must(note.NewVerifier(p.verifier))(t)))(t).size
+		size := testkit.Must(openCheckpoint(since, testkit.Must(KeysOf(p.verifier, nil))(t)))(t).size
 		if err != nil || rep.Since != size {
 			t.Errorf("since %d: %d, %v", size, rep.Since, err)
 		}

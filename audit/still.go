@@ -24,7 +24,7 @@ func Inspect(dir string, o Options) (_ *Still, err error) {
 			l.release()
 		}
 	}()
-	v, err := l.identify(dir, o)
+	named, err := l.identify(o, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func Inspect(dir string, o Options) (_ *Still, err error) {
 	if written(l.dir) {
 		return nil, ErrLocked
 	}
-	found, err := l.inspect(o, v)
+	found, err := l.inspect(o, named)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +60,9 @@ func nowhere() (*os.Root, error) {
 
 // Name is as Log's.
 func (s *Still) Name() string { return s.l.Name() }
+
+// KeyName is as Log's.
+func (s *Still) KeyName() string { return s.l.KeyName() }
 
 // Before is as Log's.
 func (s *Still) Before() ([]*Past, error) { return s.l.Before() }

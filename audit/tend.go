@@ -107,7 +107,7 @@ func (l *Log) wrongHashes(ctx context.Context, c checkpoint) (wrong []patch, err
 		at += tlog.HashSize
 	})
 	if err != nil && !errors.Is(err, errSwept) {
-		return nil, locate(l.path, p.explain(l.dir, c, l.verifier, err))
+		return nil, locate(l.path, p.explain(l.dir, c, l.keys.Load(), err))
 	}
 	return wrong, nil
 }

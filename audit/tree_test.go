@@ -8,6 +8,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	format "github.com/transparency-dev/formats/log"
+
+	"entry/e2e/testkit"
 )
 
 // TestTreeIsTlogs compares the right-edge tree with x/mod's, which stores and
@@ -62,9 +64,8 @@ func TestCheckpointIsC2SPs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	derived, err := verifierOf(s)
-	if err != nil || derived.KeyHash() != verifier.KeyHash() || derived.Name() != verifier.Name() {
-		t.Fatalf("verifierOf: %v, %v", derived, err)
+	if derived, err := PublicOf(s); err != nil || derived != v {
+		t.Fatalf("PublicOf: %v, %v", derived, err)
 	}
 	ours := checkpoint{size: 7, root: tlog.RecordHash([]byte("x"))}
 	signed, err := ours.sign(signer)
@@ -81,7 +82,7 @@ func TestCheckpointIsC2SPs(t *testing.T) {
 	if string(theirs.Marshal()) != ours.text("entry.tinker.example") {
 		t.Errorf("text %q, theirs %q", ours.text("entry.tinker.example"), theirs.Marshal())
 	}
-	if back, err := openCheckpoint(signed, verifier); err != nil || back != ours {
+	if back, err := openCheckpoint(signed, testkit.Must(KeysOf(v, nil))(t)); err != nil || back != ours {
 		t.Errorf("%+v, %v", back, err)
 	}
 }

@@ -16,6 +16,7 @@ const (
 	PolicyRefused  Type = "policy.refused"
 	LogRecovered   Type = "log.recovered"         // appended by Open itself
 	LogGap         Type = "log.gap"               // the first record of a log that begins anew
+	LogKey         Type = "log.key"               // from this record on another key signs the log's tree heads, as Rekey says, which both have signed; appended by the log itself for Actor
 	LogSegment     Type = "log.segment"           // the first record of a segment but the first, appended by the log itself: the one before has Count records
 	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back
 	AlarmLogSpace  Type = "alarm.log-space"       // appended by the log itself: Reason is the Space it has now
@@ -78,6 +79,11 @@ const (
 	RecordingRewrapped Type = "recording.rewrapped"   // its key is sealed to other auditors, as Rewrap says, and is about to be put in place: Recording.Key
 	RewrapDone         Type = "recording.rewrap-done" // that key, Recording.Key, is in its place
 
+	RotationBegun    Type = "rotation.begun"    // the key that is to follow on Reason's ("user-ca") is about to be there: Key; Actor did
+	RotationSeen     Type = "rotation.seen"     // Target takes a certificate by Key now, at Destination, and before that by another one, or nobody had looked
+	RotationFinished Type = "rotation.finished" // Key is about to be in the place of the one before; Actor did, Detail says why, and what wasn't ready where that was forced
+	RotationAborted  Type = "rotation.aborted"  // Key is about to be taken away again; Actor did, Detail says why
+
 	HoldPlaced   Type = "hold.placed"   // Ref is the hold's; of Session, of all of User or of Lab; Actor did, Detail says why
 	HoldReleased Type = "hold.released" // likewise
 
@@ -111,7 +117,7 @@ const (
 const ReasonErasure = "erasure"
 
 var types = []Type{
-	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogSegment, AlarmBehind,
+	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogKey, LogSegment, AlarmBehind,
 	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
@@ -121,7 +127,8 @@ var types = []Type{
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested,
 	TransferFile, TransferChange, TransferMore, TransferDesync,
-	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, RecordingRewrapped, RewrapDone, HoldPlaced, HoldReleased,
+	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, RecordingRewrapped, RewrapDone,
+	RotationBegun, RotationSeen, RotationFinished, RotationAborted, HoldPlaced, HoldReleased,
 	ErasureOrdered, ErasureConfirmed, ErasureWithdrawn,
 	ApprovalRequested, ApprovalGiven, ApprovalWithdrawn, ApprovalMissing, BudgetWarning, BudgetSpent,
 	UserAdded, UserDisabled, UserEnabled, UserReset, UserRemoved, UserInvited, UserImported, UserChanged, UserDeparted, UserResetRequested, NoticeLost,

@@ -65,6 +65,9 @@ type Report struct {
 	// had beyond its copy is lost, and so on for those before it, the first first. Who
 	// verifies decides whether each is accepted.
 	Gaps []GapReport
+
+	// Keys are the changes of the log's key, the first first.
+	Keys []KeyReport
 }
 
 // String states the result in one line and no more than is known.
@@ -102,11 +105,10 @@ func (r Report) String() string {
 // Report.Uncovered. A log that contradicts VerifyOptions.Known is a *Behind. Where they are younger than 5 s it first waits for that long for
 // a checkpoint that covers them.
 func Verify(dir string, o VerifyOptions) (Report, error) {
-	v, err := note.NewVerifier(strings.TrimSpace(o.PublicKey))
-	if err != nil {
+	if _, err := note.NewVerifier(strings.TrimSpace(o.PublicKey)); err != nil {
 		return Report{}, errors.New("verify audit log: malformed public key")
 	}
-	rep, err := verify(dir, o, v, patience{time.Now, time.Sleep})
+	rep, err := verify(dir, o, patience{time.Now, time.Sleep})
 	if err != nil {
 		return Report{}, fmt.Errorf("verify audit log %s: %w", dir, err)
 	}
@@ -117,7 +119,7 @@ func Verify(dir string, o VerifyOptions) (Report, error) {
 // corrections stay below it, a clock set wrong doesn't.
 const maxStepBack = 60 * time.Second
 
-func verify(dir string, o VerifyOptions, v note.Verifier, p patience) (Report, error) {
+func verify(dir string, o VerifyOptions, p patience) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Report{}, err
@@ -125,8 +127,11 @@ func verify(dir string, o VerifyOptions, v note.Verifier, p patience) (Report, e
 	defer root.Close()
 	// A writer syncs events, then the checkpoint, then the witness. Reading in
 	// the opposite order finds each covered by the next.
-	w := &verification{dir: root, path: dir, o: o, v: v, patience: p}
+	w := &verification{dir: root, path: dir, o: o, patience: p}
 	w.replay.known = o.Known
+	if w.keys, err = readKeys(root, o.PublicKey); err != nil {
+		return Report{}, err
+	}
 	if o.Witness != "" {
 		f, err := openIn(o.Witness, witnessName)
 		if errors.Is(err, os.ErrNotExist) {
@@ -141,8 +146,11 @@ func verify(dir string, o VerifyOptions, v note.Verifier, p patience) (Report, e
 			return Report{}, err
 		}
 	}
-	if w.signed, err = readCheckpoint(root, v); err != nil {
+	if w.signed, w.keys, err = readSigned(root, o.PublicKey); err != nil {
 		return Report{}, err
+	}
+	if err := w.keys.back(w.signed); err != nil {
+		return Report{}, locate(dir, err)
 	}
 	if o.Since != nil {
 		rep, ok, err := w.incremental()
@@ -163,9 +171,23 @@ func openIn(dir, name string) (*os.File, error) {
 	return segment.OpenIn(root, name)
 }
 
+// readSigned reads and verifies the checkpoint of dir, with the keys of its log, of which
+// named is one. Errors are as readCheckpoint's.
+func readSigned(dir *os.Root, named string) (c checkpoint, k *Keys, err error) {
+	for range 2 { // a writer changes the keys first
+		if k, err = readKeys(dir, named); err != nil {
+			return c, k, err
+		}
+		if c, err = readCheckpoint(dir, k); err == nil {
+			break
+		}
+	}
+	return c, k, err
+}
+
 // readCheckpoint reads and verifies the checkpoint of dir. The error wraps
 // os.ErrNotExist where there is no log at all.
-func readCheckpoint(dir *os.Root, v note.Verifier) (checkpoint, error) {
+func readCheckpoint(dir *os.Root, k *Keys) (checkpoint, error) {
 	signed, err := readSmall(dir, checkpointName, maxCheckpoint)
 	if errors.Is(err, os.ErrNotExist) {
 		// A new log gets its first checkpoint before its first record.
@@ -178,7 +200,7 @@ func readCheckpoint(dir *os.Root, v note.Verifier) (checkpoint, error) {
 	if err != nil {
 		return checkpoint{}, err
 	}
-	c, err := openCheckpoint(signed, v)
+	c, err := openCheckpoint(signed, k)
 	if err != nil {
 		return checkpoint{}, &BadRecord{File: checkpointName, Why: err.Error()}
 	}
@@ -191,11 +213,12 @@ type verification struct {
 	witness *os.File // nil without
 	dir     *os.Root
 	o       VerifyOptions
-	v       note.Verifier
+	keys    *Keys
 	signed  checkpoint
 	replay  replay
 	judging
 	hashes *hashesCheck // nil where the file isn't there
+	from   uint64       // so many records aren't read again
 	agreed time.Time    // of the last record that a witnessed checkpoint covers
 	path   string
 	gaps   []GapReport
@@ -207,7 +230,7 @@ type verification struct {
 // because anybody can hold one.
 func (w *verification) run() (Report, error) {
 	if err := w.replay.begin(); err != nil {
-		return Report{}, w.replay.explain(w.dir, w.signed, w.v, err)
+		return Report{}, w.replay.explain(w.dir, w.signed, w.keys, err)
 	}
 	return w.runFrom()
 }
@@ -215,6 +238,7 @@ func (w *verification) run() (Report, error) {
 // runFrom is run where some records are known, and witnessed checkpoints of them passed.
 func (w *verification) runFrom() (Report, error) {
 	p := &w.replay
+	w.from = p.tree.size
 	if f, ok, err := openHashes(w.dir); err != nil {
 		return Report{}, err
 	} else if ok {
@@ -267,6 +291,9 @@ func (w *verification) runFrom() (Report, error) {
 	if k := p.since; p.since.judge(w.signed.size) != nil {
 		return Report{}, &BadRecord{Line: 1, Through: k.known.Size, Why: "the checkpoint to go on from contradicts them: another history was signed"}
 	}
+	if err := w.changed(); err != nil {
+		return Report{}, err
+	}
 	if err := w.strays(); err != nil {
 		return Report{}, err
 	}
@@ -274,6 +301,7 @@ func (w *verification) runFrom() (Report, error) {
 		return Report{}, err
 	}
 	rep := Report{Events: w.signed.size, Root: w.signed.root, Witnessed: p.agreed.size, Aside: w.aside, Absent: p.absent}
+	rep.Keys = w.keys.Reports(w.signed.size)
 	if rep.Gaps, err = w.allGaps(); err != nil {
 		return Report{}, err
 	}
@@ -327,12 +355,12 @@ func (w *verification) judge(r *segment.Reader) error {
 		store = w.hashes.store
 	}
 	if err := w.replay.walk(w.dir, r, w.signed, judgeBlock, w.line, store); err != nil {
-		return w.replay.explain(w.dir, w.signed, w.v, err)
+		return w.replay.explain(w.dir, w.signed, w.keys, err)
 	}
 	if w.misplaced != nil {
 		return w.misplaced
 	}
-	return w.replay.finish(w.signed, w.v)
+	return w.replay.finish(w.signed, w.keys)
 }
 
 // heldHashes refuses a file of hashes that isn't what sealed records give, which would prove

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // witnessed is one entry of the witness directory.
@@ -21,11 +19,11 @@ type witnessed struct {
 // agrees with the log needs no proof of origin; one that is taken as evidence
 // (the last one, or one that contradicts the log) does. That keeps verifying
 // a million entries a matter of hashing.
-func (w witnessed) verify(v note.Verifier) error {
+func (w witnessed) verify(k *Keys) error {
 	if w.number == 0 {
 		return nil
 	}
-	if _, err := openCheckpoint(w.signed, v); err != nil {
+	if _, err := openCheckpoint(w.signed, k); err != nil {
 		return &BadRecord{File: witnessName, Line: w.number, Why: err.Error()}
 	}
 	return nil

@@ -14,7 +14,8 @@
 //
 // It doesn't prove that the log has no other record about the session: only the log
 // does (package audit). Nor whose log it is: the keys in a bundle come from who made it.
-// Whoever verifies holds it against keys that they have from elsewhere.
+// Whoever verifies holds it against keys that they have from elsewhere; one that the log
+// has changed since, or before, is as good.
 //
 // # Files
 //
@@ -23,6 +24,8 @@
 //	README.txt                what this is and how to check it, for somebody without entry
 //	bundle                    "entry.bundle/v1", the session's ID, the log's public key (a C2SP
 //	                          signed-note verifier key) and those of witnesses, a line each
+//	keys                      the changes of the log's key up to the tree head, each a signed note
+//	                          of nine lines (package audit); not there where there is none
 //	records/SEQ.tlog-proof    one record each, SEQ its number in the log, 12 digits, rising
 //	recording/ID.rec          as package recording has it, without what a crash left behind its
 //	                          last segment; neither of these two where only the records are there

@@ -19,6 +19,7 @@ import (
 const (
 	readmeName = "README.txt"
 	aboutName  = "bundle"
+	keysName   = "keys"
 )
 
 func recordName(seq uint64) string { return fmt.Sprintf("records/%012d.tlog-proof", seq) }
@@ -29,7 +30,8 @@ func recordingName(id, ext string) string { return "recording/" + id + ext }
 const (
 	maxRecords = 100_000
 	maxText    = 64 << 10 // bytes of README.txt and of the file "bundle"
-	maxSmall   = 1 << 20  // bytes of a recording's key
+	maxChanges = 256 << 10
+	maxSmall   = 1 << 20 // bytes of a recording's key
 	maxKeys    = 64
 )
 
@@ -38,6 +40,7 @@ type Bundle struct {
 	Session   string
 	Key       string   // of the log, as who made the bundle says
 	Witnesses []string // keys, likewise
+	Changes   []byte   // of the log's key, as audit.KeysOf takes them
 	Records   []Record // rising
 	Dir       string   // has the recording's files; "" where there are none
 }
@@ -73,6 +76,8 @@ func Open(r io.Reader, into string) (*Bundle, error) {
 		}
 		if n < 2 {
 			err = b.first(n, h, t)
+		} else if n == 2 && h.Name == keysName {
+			b.Changes, err = small(h, t, maxChanges)
 		} else if record, ok := strings.CutPrefix(h.Name, "records/"); ok {
 			size += int(min(h.Size, maxRecord))
 			err = b.record(record, h, t, size)

@@ -70,6 +70,9 @@ may do it from the published formats:
 - records/*.tlog-proof      https://c2sp.org/tlog-proof: the line of the log in base64
                             behind "extra"; its SHA-256 (RFC 6962, section 2.1) leads over
                             the hashes to the root in the tree head
+- keys                      where it is there, the log changed its key: each nine lines are
+                            signed by the key before and by the new one, and say after how
+                            many records; the tree head is signed by the last one
 - the tree head             https://c2sp.org/tlog-checkpoint, https://c2sp.org/signed-note
 - witnesses' signatures     https://c2sp.org/tlog-cosignature
 - recording/*.rec           a line of JSON, 32 bytes with its SHA-256, and segments, each of

@@ -37,6 +37,9 @@ func (rep Report) Tell(out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s proven to stand in the log %s, of %s\n", plain.Count(len(rep.Events), "record"), plain.Word(name), plain.Count(int(rep.Size), "record"))
+	for _, c := range rep.Changes {
+		fmt.Fprintln(out, c)
+	}
 	whose := ""
 	if rep.OwnNames {
 		whose = ", by a key that the bundle itself names"

@@ -22,9 +22,11 @@ type Trust struct {
 
 // Report is what was proven.
 type Report struct {
-	Session  string             `json:"session,omitempty"` // "" of a record alone
-	Key      string             `json:"log_key"`           // that the tree head was held against
-	OwnKey   bool               `json:"own_key,omitempty"` // which the bundle itself says: whose log it is isn't shown
+	Session string `json:"session,omitempty"` // "" of a record alone
+	Key     string `json:"log_key"`           // that the tree head was held against
+	OwnKey  bool   `json:"own_key,omitempty"` // which the bundle itself says: whose log it is isn't shown
+	// Changes are those of the log's key up to the tree head: each is signed by both keys.
+	Changes  []audit.KeyReport  `json:"key_changes,omitempty"`
 	Size     uint64             `json:"tree_size"`
 	Cosigned []witness.Cosigned `json:"cosigned,omitempty"` // of the witnesses that it was held against
 	OwnNames bool               `json:"own_witnesses,omitempty"`
@@ -84,7 +86,7 @@ func (b *Bundle) Verify(t Trust) (rep Report, err error) {
 // Prove proves the records alone, and not yet that the recording is the one that they
 // speak of.
 func (b *Bundle) Prove(t Trust) (rep Report, err error) {
-	if rep, err = prove(b.Records, t, b.Key, b.Witnesses); err != nil {
+	if rep, err = prove(b.Records, t, b.Key, b.Changes, b.Witnesses); err != nil {
 		return rep, err
 	}
 	rep.Session = b.Session
@@ -166,11 +168,11 @@ func (r Record) Verify(t Trust) (Report, error) {
 	if t.Key == "" {
 		return Report{}, ErrNoKey
 	}
-	return prove([]Record{r}, t, "", nil)
+	return prove([]Record{r}, t, "", nil, nil)
 }
 
 // prove proves records, which share one tree head, against t and what a bundle says itself.
-func prove(list []Record, t Trust, ownKey string, ownWitnesses []string) (rep Report, err error) {
+func prove(list []Record, t Trust, ownKey string, changes []byte, ownWitnesses []string) (rep Report, err error) {
 	rep.Key = t.Key
 	if t.Key == "" {
 		rep.Key, rep.OwnKey = ownKey, true
@@ -183,14 +185,18 @@ func prove(list []Record, t Trust, ownKey string, ownWitnesses []string) (rep Re
 	if err != nil {
 		return rep, err
 	}
-	if !rep.OwnKey && ownKey != "" && ownKey != t.Key {
+	log, err := audit.KeysOf(rep.Key, changes)
+	if err != nil {
+		return rep, disproof("the changes of the log's key %v", err)
+	}
+	if !rep.OwnKey && ownKey != "" && !log.Has(ownKey) {
 		return rep, disproof("the bundle is of the log with the key %.120q, and not of yours", ownKey)
 	}
-	head, by, err := witness.OpenHead(list[0].Head, rep.Key, keys)
+	head, by, err := witness.OpenHead(list[0].Head, log, keys)
 	if err != nil {
 		return rep, disproof("the tree head %v", err)
 	}
-	rep.Size, rep.Cosigned = head.Size, by
+	rep.Size, rep.Cosigned, rep.Changes = head.Size, by, log.Reports(head.Size)
 	need := t.Need
 	if need == 0 && !rep.OwnNames {
 		need = len(keys)

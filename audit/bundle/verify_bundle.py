@@ -149,6 +149,29 @@ def open_head(note, log, witnesses):
     return int(size), unbase64(root), by
 
 
+def follow_keys(text, own):
+    """The log's key as it was first, and its changes: after how many records which key follows
+    on, each signed by the key before and the new one."""
+    lines = text.split("\n")
+    if not text or lines.pop() != "" or len(lines) % 9:
+        raise NotBundle("its file \"keys\" isn't whole")
+    keys, changes = [], []
+    for n in range(0, len(lines), 9):
+        top, origin, size, _, old, new, empty = lines[n:n + 7]
+        names, signed = [parse_key(old, LOG), parse_key(new, LOG)], "\n".join(lines[n:n + 6]) + "\n"
+        follows = not keys or keys[-1] == old and int(size) > changes[-1][0]
+        if top != "entry audit log changes its key" or empty or old == new or not re.fullmatch("0|[1-9][0-9]*", size) or not follows:
+            raise Disproved("the changes of the log's key don't follow one on another")
+        for key, line in zip(names, lines[n + 7:n + 9]):
+            mark, name, blob = (line.split(" ") + ["", "", ""])[:3]
+            blob = unbase64(blob)
+            if mark != "\u2014" or (name, blob[:4]) != key[:2] or name != origin or not ed25519(key[2], signed.encode(), blob[4:]):
+                raise Disproved("a change of the log's key isn't signed by both, the one before and the new one")
+        keys += [new] if keys else [old, new]
+        changes.append((int(size), names[1]))
+    return ([parse_key(keys[0], LOG)] + [c[1] for c in changes], changes) if own in keys else ([parse_key(own, LOG)], [])
+
+
 def leads_to(leaf, index, size, proof):
     """The root that an inclusion proof leads to (RFC 9162 section 2.1.3.2), or None."""
     if index >= size:
@@ -285,15 +308,21 @@ def verify(path, log_key, witness_keys):
     if log_key:
         log_key = log_key.strip()
         parse_key(log_key, LOG)
-    if log_key and log_key != own:
+    trusted, changes = log_key or own, []
+    known = [parse_key(trusted, LOG)]
+    if "keys" in texts:
+        known, changes = follow_keys(texts.pop("keys").decode(), trusted)
+    if parse_key(own, LOG) not in known:
         raise Disproved("the bundle is of another log than the key's")
-    log = parse_key(own, LOG)
     witnesses = [parse_key(k, WITNESS) for k in (witness_keys if witness_keys is not None else named)]
     events, notes = [], set()
     for name in sorted(n for n in texts if n.startswith("records/")):
         index, line, proof, note = parse_record(name, texts.pop(name))
         if note not in notes:
             notes.add(note)
+            # Not proven yet; but only one key may have signed so many records.
+            stated = (note.split("\n") + ["", ""])[1]
+            log = known[sum(1 for after, _ in changes if stated.isdecimal() and int(stated) > after)]
             size, root, by = open_head(note, log, witnesses)
         if len(notes) > 1:
             raise NotBundle("the records don't share one tree head")
@@ -320,6 +349,8 @@ def verify(path, log_key, witness_keys):
     known = [(e["type"], e["recording"], e) for e, _ in events if e.get("recording", {}).get("id") == session]
     found = check_session(tar, texts, recording, session, known, [e["type"] for e in of]) if recording else "without the recording"
     print(f"{len(events)} records proven to stand in the log {log[0]}, of {size} records")
+    for after in [after for after, _ in changes if after < size]:
+        print(f"from record {after + 1} on the log is signed by another key, as the one before it signed")
     for name, at in by:
         print(f"cosigned by {name} ({time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at))})")
     print(f"session {session}: {found}; README.txt is no part of what is proven")

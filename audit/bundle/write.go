@@ -56,7 +56,7 @@ type Summary struct {
 // Prove is one record of the log with its proof, against the newest tree head that
 // witnesses have cosigned or, where none has, the log's own.
 func (s Source) Prove(seq uint64) (Record, error) {
-	head, _, err := s.head(seq)
+	head, _, _, err := s.head(seq)
 	if err != nil {
 		return Record{}, err
 	}
@@ -67,11 +67,12 @@ func (s Source) Prove(seq uint64) (Record, error) {
 	return Record{list[0], head.Signed}, nil
 }
 
-// head is a signed tree head with at least the first size records.
-func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, error) {
+// head is a signed tree head with at least the first size records, and the changes of the
+// log's key up to there.
+func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, []byte, error) {
 	keys, err := witness.ParseKeys(s.Witnesses)
 	if err != nil {
-		return audit.SignedHead{}, nil, err
+		return audit.SignedHead{}, nil, nil, err
 	}
 	head, err := witness.Head(s.Log, s.Key, keys, size)
 	if errors.Is(err, witness.ErrNoHead) {
@@ -81,10 +82,14 @@ func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, error) 
 		err = fmt.Errorf("the log's newest tree head has %s, and none called %d", plain.Count(int(head.Size), "record"), size)
 	}
 	if err != nil {
-		return audit.SignedHead{}, nil, err
+		return audit.SignedHead{}, nil, nil, err
 	}
-	_, by, err := witness.OpenHead(head.Signed, s.Key, keys)
-	return head, by, err
+	log, err := audit.ReadKeys(s.Log, s.Key)
+	if err != nil {
+		return audit.SignedHead{}, nil, nil, err
+	}
+	_, by, err := witness.OpenHead(head.Signed, log, keys)
+	return head, by, log.Changes(head.Size), err
 }
 
 // Write writes the bundle of a session, by its ID, which has to be over: ErrRunning.
@@ -93,7 +98,7 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 	if err != nil {
 		return sum, err
 	}
-	head, by, err := s.head(about.end)
+	head, by, changes, err := s.head(about.end)
 	if err != nil {
 		return sum, err
 	}
@@ -122,6 +127,9 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 	t := &writer{Writer: tar.NewWriter(w), at: about.ended}
 	t.text(readmeName, readme(s, id, by))
 	t.text(aboutName, strings.Join(append([]string{Schema, id, s.Key}, s.Witnesses...), "\n")+"\n")
+	if len(changes) > 0 {
+		t.text(keysName, string(changes))
+	}
 	for _, i := range list {
 		t.text(recordName(i.Seq), string(Record{i, head.Signed}.Marshal()))
 	}

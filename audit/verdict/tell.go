@@ -24,6 +24,9 @@ func (v Verdict) Tell(w io.Writer) {
 		fmt.Fprintln(w, g)
 	}
 	fmt.Fprintln(w, rep)
+	for _, k := range rep.Keys {
+		fmt.Fprintln(w, k)
+	}
 	for _, a := range rep.Absent {
 		fmt.Fprintf(w, "%v; which they were is proven, what they say isn't known\n", &a)
 	}
@@ -79,6 +82,7 @@ type asJSON struct {
 	Unmet     string           `json:"unmet,omitempty"`     // what is said where too few of them do
 
 	Gaps []audit.GapReport `json:"gaps,omitempty"`
+	Keys []audit.KeyReport `json:"key_changes,omitempty"`
 
 	File    string `json:"file,omitempty"`
 	Line    uint64 `json:"line,omitempty"`
@@ -90,7 +94,7 @@ type asJSON struct {
 // MarshalJSON returns it as one object, whether the log is sound or not.
 func (v Verdict) MarshalJSON() ([]byte, error) {
 	rep, kept := v.Report, v.Recordings
-	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Unheld: kept.Unheld, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
+	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Unheld: kept.Unheld, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Keys: rep.Keys, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
 	if rep.Uncovered.Bytes > 0 {
 		j.Uncovered = &rep.Uncovered
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"entry/audit"
@@ -67,6 +68,40 @@ func Check(ctx context.Context, dir, key string, peers []*Peer) (warnings []stri
 		}
 	}
 	return warnings, nil
+}
+
+// Unready asks witnesses whether they take checkpoints that next signs, for the log in dir
+// whose public key is key, and returns why they don't, by their names. A log without a
+// record is no question. What they are asked is what the log's key has signed, too.
+func Unready(ctx context.Context, dir, key string, next note.Signer, peers []*Peer) (map[string]error, error) {
+	h, err := audit.ReadHead(dir, key)
+	if errors.Is(err, os.ErrNotExist) || err == nil && h.Size == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, _, _ := strings.Cut(string(h.Signed), "\n\n")
+	signed, err := note.Sign(&note.Note{Text: text + "\n"}, next)
+	if err != nil {
+		return nil, fmt.Errorf("sign with the next key: %w", err)
+	}
+	origin, _, _ := strings.Cut(key, "+")
+	known, err := newest(dir, origin, keysOf(peers...))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchange)
+	defer cancel()
+	out := map[string]error{}
+	for i, p := range peers {
+		_, err := p.cosign(ctx, onDisk(dir), signed, h.Size, known[i].Size)
+		// Whoever knows of more records by now has looked at the signature before.
+		if err != nil && !errors.Is(err, ErrBehind) {
+			out[p.Name()] = err
+		}
+	}
+	return out, nil
 }
 
 // here is the address of this machine to which a URL leads, or "".

@@ -23,11 +23,10 @@ var ErrNoHead = errors.New("no witness has cosigned so much of the log yet")
 // cosigned. Its Signed has the log's signature and theirs, each of them verified. The error
 // is ErrNoHead where none has cosigned one.
 func Head(dir, key string, keys []note.Verifier, size uint64) (audit.SignedHead, error) {
-	log, err := note.NewVerifier(key)
+	log, err := audit.ReadKeys(dir, key)
 	if err != nil {
-		return audit.SignedHead{}, errors.New("malformed public key of the log")
+		return audit.SignedHead{}, err
 	}
-	list := note.VerifierList(append([]note.Verifier{log}, keys...)...)
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return audit.SignedHead{}, err
@@ -48,12 +47,13 @@ func Head(dir, key string, keys []note.Verifier, size uint64) (audit.SignedHead,
 		if err != nil || h.size < size {
 			return nil
 		}
-		n, err := note.Open(e.signed(), list)
+		own := log.Signs(h.size)
+		n, err := note.Open(e.signed(), note.VerifierList(append([]note.Verifier{own}, keys...)...))
 		var invalid *note.InvalidSignatureError
 		switch {
 		case errors.As(err, &invalid):
 			return badEntry(e.number, fmt.Sprintf("doesn't carry a valid signature of %s", invalid.Name))
-		case err != nil || n.Sigs[0].Name != log.Name() || n.Sigs[0].Hash != log.KeyHash():
+		case err != nil || n.Sigs[0].Name != own.Name() || n.Sigs[0].Hash != own.KeyHash():
 			return nil // of another log, or by others alone
 		case len(n.Sigs)-1 < max(most, 1):
 			return nil
@@ -76,14 +76,17 @@ type Cosigned struct {
 	At   time.Time `json:"at"`   // by its own clock
 }
 
-// OpenHead reads a signed tree head of the log with the public key key, and who of the
+// OpenHead reads a signed tree head of the log with these keys, and who of the
 // witnesses with these keys has cosigned it. The error is the predicate of a sentence: the
-// head isn't the log's, or carries a signature of one of these keys that isn't valid.
+// head isn't the log's, or is by another key than signs so many records, or carries a signature of one of these keys that isn't valid.
 // Other signatures aren't looked at.
-func OpenHead(signed []byte, key string, keys []note.Verifier) (audit.Position, []Cosigned, error) {
-	log, err := note.NewVerifier(key)
-	if err != nil {
-		return audit.Position{}, nil, errors.New("is held against a malformed public key")
+func OpenHead(signed []byte, own *audit.Keys, keys []note.Verifier) (audit.Position, []Cosigned, error) {
+	text, _, _ := strings.Cut(string(signed), "\n\n")
+	var log note.Verifier
+	if h, err := parseHead(text + "\n"); err == nil { // not proven yet; but only that key may have signed so many records
+		log = own.Signs(h.size)
+	} else {
+		log = own.Signs(0)
 	}
 	n, err := note.Open(signed, note.VerifierList(append([]note.Verifier{log}, keys...)...))
 	var unknown *note.UnverifiedNoteError
@@ -104,10 +107,10 @@ func OpenHead(signed []byte, key string, keys []note.Verifier) (audit.Position, 
 		return audit.Position{}, nil, fmt.Errorf("is of the log %s, not of %s", plain.Word(of), log.Name())
 	}
 	var by []Cosigned
-	own := false
+	signs := false
 	for _, s := range n.Sigs {
 		if s.Name == log.Name() && s.Hash == log.KeyHash() {
-			own = true
+			signs = true
 			continue
 		}
 		at, err := format.CoSigV1Timestamp(s)
@@ -116,7 +119,7 @@ func OpenHead(signed []byte, key string, keys []note.Verifier) (audit.Position, 
 		}
 		by = append(by, Cosigned{s.Name, at.UTC()})
 	}
-	if !own {
+	if !signs {
 		return audit.Position{}, nil, fmt.Errorf("is not signed by the key %s+%08x", log.Name(), log.KeyHash())
 	}
 	return audit.Position{Size: h.size, Root: h.root}, by, nil

@@ -41,29 +41,63 @@ func readPosition(ctx context.Context, tx *sql.Tx, node string) (p position, kno
 // it doesn't, or there is no file. It changes nothing, and reads a file of an older
 // version of entry, too.
 func Known(ctx context.Context, path, node string) (p audit.Position, err error) {
+	err = looked(ctx, path, func(tx *sql.Tx) error {
+		var there bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'log_positions')`).Scan(&there); err != nil || !there {
+			return err
+		}
+		known, _, err := readPosition(ctx, tx, node)
+		p = known.Position
+		return err
+	})
+	return p, err
+}
+
+// looked reads a database file, where there is one.
+func looked(ctx context.Context, path string, read func(tx *sql.Tx) error) (err error) {
 	if path, err = filepath.Abs(path); err != nil {
-		return p, fmt.Errorf("open database: %w", err)
+		return fmt.Errorf("open database: %w", err)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return p, nil
+		return nil
 	}
 	db, err := sql.Open("sqlite", readOnly(path))
 	if err != nil {
-		return p, fmt.Errorf("open database %s: %w", path, err)
+		return fmt.Errorf("open database %s: %w", path, err)
 	}
 	s := &Store{read: db, path: path}
-	err = patiently(busyWait, func() error {
-		return s.snapshot(ctx, func(tx *sql.Tx) error {
-			var there bool
-			if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'log_positions')`).Scan(&there); err != nil || !there {
-				return err
-			}
-			known, _, err := readPosition(ctx, tx, node)
-			p = known.Position
+	err = patiently(busyWait, func() error { return s.snapshot(ctx, read) })
+	return named("read the log's position", errors.Join(mixed(err), s.Close()))
+}
+
+// Renamed tells whether the database file at path knows a log under another name than node,
+// which is what its key is called: the log has changed it, and doesn't say so. It changes
+// nothing, and reads a file of an older version of entry, too.
+func Renamed(ctx context.Context, path, node string) (renamed bool, err error) {
+	err = looked(ctx, path, func(tx *sql.Tx) error {
+		var there bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM pragma_table_info('log_positions') WHERE name = 'key')`).Scan(&there); err != nil || !there {
 			return err
-		})
+		}
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM log_positions WHERE key = ?1 AND node <> ?1)`, node).Scan(&renamed)
 	})
-	return p, named("read the log's position", errors.Join(mixed(err), s.Close()))
+	return renamed, err
+}
+
+// NoteKey notes what the key is called that signs this process's log from now on.
+func (s *Store) NoteKey(ctx context.Context, key string) error {
+	return named("note the log's key", placed(s.path, noteKey(ctx, s.write, s.nodeName(), key)))
+}
+
+// noteKey is NoteKey. A key that the log is called by is none that it changed to.
+func noteKey(ctx context.Context, w interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, node, key string) error {
+	if key == node {
+		return nil
+	}
+	_, err := w.ExecContext(ctx, `UPDATE log_positions SET key = ?1 WHERE node = ?2 AND key <> ?1`, key, node)
+	return err
 }
 
 // NotePosition notes how far this process's log is, and up to where everything

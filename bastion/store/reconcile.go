@@ -18,6 +18,7 @@ import (
 // Log is the audit log of this process. *audit.Log implements it.
 type Log interface {
 	Name() string
+	KeyName() string // of the key that signs it now
 	Before() ([]*audit.Past, error)
 	Position() audit.Position
 	At(size uint64) (p audit.Position, ok bool, err error)
@@ -58,7 +59,10 @@ func (s *Store) Reconcile(ctx context.Context, log Log, now time.Time) (did []st
 				return err
 			}
 		}
-		return r.notePositions(ctx, tx, now)
+		if err := r.notePositions(ctx, tx, now); err != nil {
+			return err
+		}
+		return noteKey(ctx, tx, node, log.KeyName())
 	}))
 	if err != nil {
 		return r.did, err

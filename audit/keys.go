@@ -1,0 +1,357 @@
+package audit
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"entry/audit/plain"
+)
+
+const (
+	// keysName is, in a log's directory, the file with the changes of its key: signed notes,
+	// one after the other. It isn't there before the first.
+	keysName = "keys"
+	keysTemp = "keys.new"
+	// maxKeys bounds that file, in bytes: a few hundred changes.
+	maxKeys = 256 << 10
+	// changeLines are the lines of one change.
+	changeLines = 9
+)
+
+// changeText is the first line of what both keys sign. It has spaces, so that it can't
+// pass for a checkpoint, whose first line is an origin.
+const changeText = "entry audit log changes its key"
+
+// keyChange is a change of a log's key, which the one before and the new one have signed.
+type keyChange struct {
+	at       checkpoint // the records that the key before signs; the next one is the change's
+	from, to string     // public keys
+	old, new note.Verifier
+	signed   []byte // the note
+}
+
+// text is what both keys sign: that after these records this key follows on that.
+func (c checkpoint) change(origin, from, to string) string {
+	return changeText + "\n" + c.text(origin) + from + "\n" + to + "\n"
+}
+
+// parseChange reads a signed change, and proves it. It accepts one form alone.
+func parseChange(signed []byte) (c keyChange, err error) {
+	lines := strings.SplitAfter(string(signed), "\n")
+	if len(lines) != changeLines+1 || lines[changeLines] != "" || lines[0] != changeText+"\n" {
+		return c, errors.New("isn't a change of the log's key")
+	}
+	line := func(n int) string { return strings.TrimSuffix(lines[n], "\n") }
+	c = keyChange{from: line(4), to: line(5), signed: signed}
+	if c.old, err = note.NewVerifier(c.from); err == nil {
+		c.new, err = note.NewVerifier(c.to)
+	}
+	if err != nil {
+		return c, errors.New("names no two keys")
+	}
+	if c.from == c.to || c.old.Name() != line(1) || c.new.Name() != line(1) {
+		return c, errors.New("isn't from one key of the log to another one of it")
+	}
+	if c.at, err = parseCheckpoint(strings.Join(lines[1:4], ""), line(1)); err != nil {
+		return c, err
+	}
+	n, err := note.Open(signed, note.VerifierList(c.old, c.new))
+	if err != nil || len(n.Sigs) != 2 || n.Sigs[0].Hash != c.old.KeyHash() || n.Sigs[1].Hash != c.new.KeyHash() ||
+		string(signed) != n.Text+"\n"+signatureLine(n.Sigs[0])+signatureLine(n.Sigs[1]) || !strict(n.Sigs[0]) || !strict(n.Sigs[1]) {
+		return c, errBoth
+	}
+	return c, nil
+}
+
+// errBoth says of a change of key that it could be anybody's who had one of the two, or none.
+var errBoth = errors.New("changes the log's key, and isn't signed by both, the one before and the new one")
+
+func signatureLine(s note.Signature) string { return "— " + s.Name + " " + s.Base64 + "\n" }
+
+// strict tells that base64 is spelt in the one way that leaves no bits over.
+func strict(s note.Signature) bool {
+	_, err := base64.StdEncoding.Strict().DecodeString(s.Base64)
+	return err == nil
+}
+
+// Rekey is a change of the log's key as its record has it. What both keys sign is said in
+// the package documentation.
+type Rekey struct {
+	From string `json:"from"` // public key, which signs the tree heads of the records before this one
+	To   string `json:"to"`   // which signs those from this one on
+	Root string `json:"root"` // base64, over the records before this one
+	Old  string `json:"old"`  // base64, as signed notes have it: From's signature
+	New  string `json:"new"`  // To's
+}
+
+// changeOf is the change that an event of the log records; it is proven.
+func changeOf(e Event) (keyChange, error) {
+	r := e.Rekey
+	if r == nil || e.Seq == 0 {
+		return keyChange{}, errors.New("changes the log's key, and doesn't say how")
+	}
+	root, err := base64.StdEncoding.DecodeString(r.Root)
+	if err != nil || len(root) != tlog.HashSize {
+		return keyChange{}, errors.New("changes the log's key, and has no valid root hash")
+	}
+	name, _, _ := strings.Cut(r.From, "+")
+	return parseChange([]byte(checkpoint{e.Seq - 1, tlog.Hash(root)}.change(name, r.From, r.To) + "\n— " + name + " " + r.Old + "\n— " + name + " " + r.New + "\n"))
+}
+
+// rekey is the record's part of a change.
+func (c keyChange) rekey() *Rekey {
+	n, _, _ := strings.Cut(c.from, "+")
+	lines := strings.Split(string(c.signed), "\n")
+	prefix := "— " + n + " "
+	return &Rekey{From: c.from, To: c.to, Root: base64.StdEncoding.EncodeToString(c.at.root[:]),
+		Old: strings.TrimPrefix(lines[changeLines-2], prefix), New: strings.TrimPrefix(lines[changeLines-1], prefix)}
+}
+
+// Keys are the keys of a log, one after the other: whoever knows one of them, from whatever
+// time, can follow the others, each change being signed by the key before and the new one.
+type Keys struct {
+	first, named string // public keys
+	verifier     note.Verifier
+	changes      []keyChange
+	unkept       bool // the file of changes lacks some of them
+}
+
+// KeysOf are those of a log whose key named is known, with its changes as ReadKeys or a
+// bundle has them: nil for none. Where they aren't about named, it is the only one. The error
+// is the predicate of a sentence about the changes.
+func KeysOf(named string, changes []byte) (*Keys, error) {
+	named = strings.TrimSpace(named)
+	v, err := note.NewVerifier(named)
+	if err != nil {
+		return nil, errors.New("are held against a malformed public key")
+	}
+	list, err := parseChanges(changes)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list {
+		if c.from == named || c.to == named {
+			return &Keys{first: list[0].from, named: named, verifier: list[0].old, changes: list}, nil
+		}
+	}
+	return &Keys{first: named, named: named, verifier: v}, nil
+}
+
+// parseChanges reads changes that follow one on another.
+func parseChanges(text []byte) (list []keyChange, err error) {
+	if len(text) > maxKeys {
+		return nil, fmt.Errorf("are more than %d bytes", maxKeys)
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	if lines[len(lines)-1] != "" || (len(lines)-1)%changeLines != 0 {
+		return nil, errors.New("aren't whole")
+	}
+	for n := range slices.Chunk(lines[:len(lines)-1], changeLines) {
+		c, err := parseChange([]byte(strings.Join(n, "")))
+		if err != nil {
+			return nil, fmt.Errorf("aren't those that were signed: number %d %w", len(list)+1, err)
+		}
+		if last := len(list) - 1; last >= 0 && (list[last].to != c.from || list[last].at.size >= c.at.size) {
+			return nil, fmt.Errorf("aren't all: number %d doesn't follow on the one before", len(list)+1)
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// Name is the log's origin.
+func (k *Keys) Name() string { return k.verifier.Name() }
+
+// LogName tells the log from others, whatever its key is now: as Log.Name.
+func (k *Keys) LogName() string { return nameOf(k.verifier) }
+
+// First is the public key that the log began with.
+func (k *Keys) First() string { return k.first }
+
+// Signs is the key that signs the tree head of the first size records.
+func (k *Keys) Signs(size uint64) note.Verifier {
+	v := k.verifier
+	for _, c := range k.changes {
+		if size > c.at.size {
+			v = c.new
+		}
+	}
+	return v
+}
+
+// Text is the key that signs the tree head of the first size records, in its text form.
+func (k *Keys) Text(size uint64) string {
+	text := k.first
+	for _, c := range k.changes {
+		if size > c.at.size {
+			text = c.to
+		}
+	}
+	return text
+}
+
+// Has tells whether a public key is one of them.
+func (k *Keys) Has(public string) bool {
+	public = strings.TrimSpace(public)
+	return public == k.first || slices.ContainsFunc(k.changes, func(c keyChange) bool { return c.to == public })
+}
+
+// Changes are those of the first size records, as KeysOf takes them; nil for none.
+func (k *Keys) Changes(size uint64) (text []byte) {
+	for _, c := range k.changes {
+		if c.at.size < size {
+			text = append(text, c.signed...)
+		}
+	}
+	return text
+}
+
+// all is Changes, with one that no tree head has.
+func (k *Keys) all() []byte { return k.Changes(1 << 63) }
+
+// change is the change that record n has to be.
+func (k *Keys) change(n uint64) (keyChange, bool) {
+	for _, c := range k.changes {
+		if c.at.size+1 == n {
+			return c, true
+		}
+	}
+	return keyChange{}, false
+}
+
+// notBy is why a tree head of so many records that v hasn't signed is refused; other is the
+// hash of a key that has.
+func (k *Keys) notBy(v note.Verifier, signed []byte) error {
+	for _, c := range k.changes {
+		for _, other := range []note.Verifier{c.old, c.new} {
+			if _, err := note.Open(signed, note.VerifierList(other)); err != nil || other.KeyHash() == v.KeyHash() {
+				continue
+			}
+			for _, c := range k.changes {
+				if c.old.KeyHash() == other.KeyHash() {
+					return fmt.Errorf("is signed by the key %s, which the log has changed after record %d: whoever still has that key wrote it, and it is to be signed by %s", nameOf(other), c.at.size, nameOf(v))
+				}
+			}
+			return fmt.Errorf("is signed by the key %s before the log changed to that", nameOf(other))
+		}
+	}
+	return fmt.Errorf("is not signed by the key %s", nameOf(v))
+}
+
+// back says of changes beyond the records that are signed that the log was put back. The
+// next record's may stand there: a crash came before its tree head, and it never was.
+func (k *Keys) back(signed checkpoint) error {
+	for _, c := range k.changes {
+		if c.at.size > signed.size {
+			return badLine(signed.size+1, 0, "is missing: the log was put back to an older state, its key was changed after record %d", c.at.size)
+		}
+	}
+	return nil
+}
+
+// ReadKeys are the keys of the log in dir, of which named is one.
+func ReadKeys(dir, named string) (*Keys, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return readKeys(root, named)
+}
+
+// keysIn is ReadKeys, where what the directory has of changes may be damaged or gone.
+func keysIn(dir, named string) (*Keys, error) {
+	k, err := ReadKeys(dir, named)
+	if err != nil {
+		k, err = KeysOf(named, nil)
+	}
+	if err != nil {
+		return nil, errors.New("the log's public key is malformed")
+	}
+	return k, nil
+}
+
+// readKeys is ReadKeys. Where the file doesn't lead to the key that signed the checkpoint, the
+// log's records may. What isn't right in the file is a *BadRecord.
+func readKeys(dir *os.Root, named string) (*Keys, error) {
+	text, err := readSmall(dir, keysName, maxKeys)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	k, err := KeysOf(named, text)
+	if err != nil {
+		return nil, &BadRecord{File: keysName, Why: err.Error()}
+	}
+	signed, err := readSmall(dir, checkpointName, maxCheckpoint)
+	if err != nil {
+		return k, nil // reading it says more
+	}
+	if _, err := openCheckpoint(signed, k); err == nil {
+		return k, nil
+	}
+	if scanned, err := scanKeys(dir, named); err == nil && len(scanned.changes) > len(k.changes) {
+		if _, err := openCheckpoint(signed, scanned); err == nil {
+			return scanned, nil
+		}
+	}
+	return k, nil
+}
+
+// KeyReport is a change of a log's key.
+type KeyReport struct {
+	Seq  uint64 `json:"seq"`  // of the record from which on the new key signs
+	From string `json:"from"` // public keys
+	To   string `json:"to"`
+}
+
+// String is one line for people.
+func (k KeyReport) String() string {
+	return fmt.Sprintf("from record %d on the log is signed by the key %s, as the one before it signed: %s", k.Seq, plain.Word(hashOf(k.To)), plain.Word(hashOf(k.From)))
+}
+
+// hashOf is the name and the hash of a public key, as signatures have them.
+func hashOf(public string) string {
+	name, rest, _ := strings.Cut(public, "+")
+	hash, _, _ := strings.Cut(rest, "+")
+	return name + "+" + hash
+}
+
+// Reports are the changes of the first size records.
+func (k *Keys) Reports(size uint64) (all []KeyReport) {
+	for _, c := range k.changes {
+		if c.at.size < size {
+			all = append(all, KeyReport{c.at.size + 1, c.from, c.to})
+		}
+	}
+	return all
+}
+
+// scanKeys are the keys of the log in dir as its records say, of those that are here.
+func scanKeys(dir *os.Root, named string) (*Keys, error) {
+	var text []byte
+	for e, err := range Scan(dir.Name(), LogKey) {
+		if err != nil {
+			if Told(err) {
+				continue
+			}
+			return nil, err
+		}
+		c, err := changeOf(e)
+		if err != nil {
+			return nil, badLine(e.Seq, e.Seq, "%s", err)
+		}
+		text = append(text, c.signed...)
+	}
+	k, err := KeysOf(named, text)
+	if err == nil {
+		k.unkept = true
+	}
+	return k, err
+}
