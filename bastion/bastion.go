@@ -52,8 +52,11 @@ type Options struct {
 	Auditors func(lab string) []auditors.Auditor // who may read a lab's recordings; at least one
 	HostKeys *ca.HostKeys
 	UserCA   *ca.UserCA
-	Log      *zap.Logger
-	Now      func() time.Time // default time.Now
+	// Taken hears whose certificate a target took, after each login there, and at which of
+	// its addresses. Nil means that nobody needs to know.
+	Taken func(target, address string, by ssh.PublicKey)
+	Log   *zap.Logger
+	Now   func() time.Time // default time.Now
 
 	History portal.History // of the audit log, for the portal's list of sessions; nil = live ones only
 	// Unwitnessed tells whether nothing may start because nobody vouches for the log.
@@ -118,7 +121,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.portal = portal.New(portal.Options{Name: cfg.Name, Gate: s.gate, Auth: o.Auth, Now: o.Now, History: o.History, Idle: o.PortalIdle, Facts: facts,
+	s.portal = portal.New(portal.Options{Name: cfg.Name, Gate: s.gate, Auth: o.Auth, Now: o.Now, History: o.History, Idle: o.PortalIdle, Facts: facts, HostCAs: s.hostCAs,
 		Trouble: func(what string, l *access.Login, cause error) {
 			s.log.Error(what, connFields(l.Conn(), l.Source(), cause)...)
 		}})
@@ -128,12 +131,21 @@ func New(o Options) (*Server, error) {
 // facts are what ready files for users say of this server.
 func (s *Server) facts() (guide.Facts, error) {
 	f := guide.Facts{Name: s.cfg.Name, LoginTime: s.cfg.Login.Grace, Remembered: s.cfg.Login.Remembered.Lifetime, Contact: s.cfg.Guides.Contact}
-	for _, own := range s.own {
-		if cert, ok := own.PublicKey().(*ssh.Certificate); ok {
-			f.HostCA = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(cert.SignatureKey)))
-		}
-	}
+	f.HostCA, f.NextHostCA = s.hostCAs()
 	return f, f.At(s.cfg.Dialled())
+}
+
+// hostCAs are the public keys of the CA that vouches for the server's names, and of the one
+// that is to follow on it, "" for none.
+func (s *Server) hostCAs() (now, next string) {
+	line := func(key ssh.PublicKey) string {
+		if key == nil {
+			return ""
+		}
+		return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+	}
+	n, x := s.o.HostKeys.CAs()
+	return line(n), line(x)
 }
 
 // Serve accepts connections on l until Shutdown, whatever closes l, or a

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit/plain"
@@ -377,4 +378,13 @@ func (s *Server) refuseUnauthenticated(id string, source netip.AddrPort, err err
 }
 
 // hostSigners are entry's own host key and its certificate.
-func (s *Server) hostSigners() []ssh.Signer { return s.own }
+//
+// They are asked for each time: a certificate lasts for days, and a server runs for years.
+func (s *Server) hostSigners() []ssh.Signer {
+	own, err := s.o.HostKeys.Signers(s.cfg.Name)
+	if err != nil {
+		s.log.Error("the server's own host certificate can't be renewed", zap.Error(err))
+		return s.own
+	}
+	return own
+}

@@ -152,7 +152,7 @@ func (c *client) tell(nch ssh.NewChannel, target, why string) {
 // that takes a key exchange. target is the full name, "" where there is none:
 // then the host key shown is entry's own.
 func (c *client) bannerOnly(nc net.Conn, peer []byte, target, line string) {
-	signers := c.s.own
+	signers := c.s.hostSigners()
 	if t := c.machine(target); t != nil {
 		if theirs, r := c.hostKeys(t); r == nil {
 			signers = theirs

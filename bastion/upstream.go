@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -90,10 +91,11 @@ type upstream struct {
 	pre     ssh.ServerPreAuthConn            // of the inner connection, for the target's banner; may be nil
 	ask     ssh.KeyboardInteractiveChallenge // of the inner connection, for the target's prompts; nil without passthrough
 
-	checked  bool // the host key was right
-	offered  bool // the certificate, or an answer, was put to the target
-	bannered int  // bytes of banners passed on
-	rounds   int  // of prompts passed on
+	checked  bool          // the host key was right
+	offered  bool          // the certificate, or an answer, was put to the target
+	taken    ssh.PublicKey // whose certificate the target took last; nil for none
+	bannered int           // bytes of banners passed on
+	rounds   int           // of prompts passed on
 }
 
 // open returns the authenticated leg, or what to tell the user. denied says
@@ -149,6 +151,9 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		err = u.tcp.SetDeadline(time.Time{})
 		if err == nil {
 			intake.LoggedIn()
+			if u.taken != nil && u.s.o.Taken != nil {
+				u.s.o.Taken(t.FullName(), u.tcp.RemoteAddr().String(), u.taken)
+			}
 			return session.Leg{Conn: conn, Channels: chans, Requests: reqs, Intake: intake}, false, nil
 		}
 	}
@@ -182,22 +187,36 @@ func (u *upstream) method() (ssh.AuthMethod, time.Duration, error) {
 		}
 		return ssh.RetryableAuthMethod(ssh.KeyboardInteractive(u.relay), passthroughTries), u.s.cfg.Login.Grace, nil
 	}
-	// One certificate for this connection, made when the target asks for it.
+	// Made when the target asks for it: one certificate for this connection, or two while
+	// the CA is changed, which is one of the target's MaxAuthTries more.
 	m := ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
 		u.offered = true
-		signer, err := u.s.o.UserCA.Issue(ca.UserRequest{
+		issued, err := u.s.o.UserCA.Issue(ca.UserRequest{
 			Principal:     u.login,
 			KeyID:         ca.KeyID(u.user, u.session),
 			SourceAddress: u.s.cfg.Limits.SourceAddress,
 			Extensions:    extensions(u.grant),
 			Now:           u.s.now(),
 		})
-		if err != nil {
-			return nil, err
+		var signers []ssh.Signer
+		for _, c := range issued {
+			signers = append(signers, &noted{c, u})
 		}
-		return []ssh.Signer{signer}, nil
+		return signers, err
 	})
 	return m, u.s.cfg.Limits.Dial, nil
+}
+
+// noted is a certificate of which is noted that the target takes it: only then it has
+// something signed.
+type noted struct {
+	ca.Issued
+	u *upstream
+}
+
+func (n *noted) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	n.u.taken = n.By
+	return n.Issued.Sign(rand, data)
 }
 
 // extensions are those that the grant's capabilities need, and no others.

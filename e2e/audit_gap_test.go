@@ -203,3 +203,30 @@ func TestGapsUnderAttack(t *testing.T) {
 	}
 	s.stop()
 }
+
+// TestLostKeyBeginsAnew: a log whose signing key is lost, with nothing else, can't be signed
+// any more. An auditor begins it anew; a key that is there isn't lost.
+func TestLostKeyBeginsAnew(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	s.mustEntry("user", "add", "bob")
+	key := s.path("ada.key")
+	s.mustEntry("audit", "auditor-key", key)
+	accept := func() testkit.Result {
+		return s.entry("audit", "accept-gap", "--key", key, "--key-lost", "--reason", "the key's disk was lost")
+	}
+	if r := accept(); r.Code == 0 || !strings.Contains(r.Stderr, "the log's signing key isn't lost") || !strings.Contains(r.Stderr, "entry keys rotate audit") {
+		t.Errorf("with the key: %s", r)
+	}
+	testkit.Check(t, os.Remove(s.path("keys", "audit.key")))
+	if r := s.entry("user", "disable", "bob"); r.Code == 0 {
+		t.Errorf("without the key: %s", r)
+	}
+	if r := accept(); r.Code != 0 {
+		t.Fatalf("%s", r)
+	}
+	s.mustEntry("user", "disable", "bob")
+	if r := s.entry("audit", "verify"); r.Code != 1 || !strings.Contains(r.Stdout, "the log begins anew") {
+		t.Errorf("%s", r)
+	}
+}

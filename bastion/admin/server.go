@@ -53,13 +53,14 @@ type Server struct {
 	Gate   *access.Gate   // nil when no server runs
 	Policy *policy.Policy // what invitations are checked against when no server runs
 
-	Control PolicyControl // nil when no server runs
-	Probe   Prober        // nil when no server runs
-	Holds   Holds
-
+	Control       PolicyControl // nil when no server runs
+	Probe         Prober        // nil when no server runs
+	Holds         Holds
 	Erasures      Erasures
 	Retention     evidence.Retention // by which they are carried out
 	EraseNeedsTwo bool               // operators
+	// Rotations change keys; nil where only questions are answered.
+	Rotations Rotations
 	// Recordings is the spool's directory.
 	Recordings string
 	rewrapping sync.Mutex // one at a time: what each is made of is judged before it is announced
@@ -94,6 +95,7 @@ func (a *Server) Handler() http.Handler {
 	a.sessionHandlers(handle)
 	a.holdHandlers(handle)
 	a.erasureHandlers(handle)
+	a.rotateHandlers(handle)
 	a.policyHandlers(handle)
 	return mux
 }

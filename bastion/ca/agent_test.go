@@ -60,7 +60,7 @@ func TestAgent(t *testing.T) {
 			u, err := NewUserCA(a)
 			testkit.Check(t, err)
 			issue := func() error {
-				signer, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon})
+				signer, err := issueOne(u, UserRequest{Principal: "alice", Now: testkit.Noon})
 				if err == nil {
 					_, err = UserCheck{CA: u.PublicKey(), Login: "alice", Now: testkit.Noon}.Verify(signer.PublicKey())
 				}
@@ -120,7 +120,7 @@ func TestAgentThatLies(t *testing.T) {
 	testkit.Check(t, err)
 	u, err := NewUserCA(a)
 	testkit.Check(t, err)
-	_, err = u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon})
+	_, err = issueOne(u, UserRequest{Principal: "alice", Now: testkit.Noon})
 	refused(t, err, "signature isn't by key")
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/pem"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -91,4 +92,16 @@ func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	testkit.Check(t, err)
 	return key
+}
+
+// issueOne is Issue of a CA on which no other is to follow.
+func issueOne(u *UserCA, r UserRequest) (ssh.Signer, error) {
+	all, err := u.Issue(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) != 1 {
+		return nil, fmt.Errorf("%d certificates", len(all))
+	}
+	return all[0].Signer, nil
 }

@@ -84,6 +84,42 @@ func OpenHostKeys(o HostKeysOptions) (*HostKeys, error) {
 	return &HostKeys{root: root, dir: o.Dir, ca: o.CA, validity: o.Validity, now: o.Now, names: map[string]*hostKey{}}, nil
 }
 
+// CAs are the public keys of the host CA and of the one that is to follow on it, which is nil
+// where there is none.
+func (h *HostKeys) CAs() (now, next ssh.PublicKey) { return h.ca.PublicKey(), h.ca.Next() }
+
+// NotBy lists the certificates of the folder dir, NAME-cert.pub, that another CA than key
+// signed.
+func NotBy(dir string, key ssh.PublicKey) (files []string, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), "-cert.pub") {
+			continue
+		}
+		f, err := root.Open(e.Name())
+		if err != nil {
+			return nil, err
+		}
+		data, err := readBounded(f)
+		_ = f.Close() // only read
+		if err != nil {
+			return nil, err
+		}
+		if cert, err := parseHostCert(data); err != nil || !sameKey(cert.SignatureKey, key) {
+			files = append(files, e.Name())
+		}
+	}
+	return files, nil
+}
+
 // Close releases the folder. Signers already handed out stay usable.
 func (h *HostKeys) Close() error { return h.root.Close() }
 
@@ -184,7 +220,7 @@ func (h *HostKeys) certificate(k *hostKey, name string, principals []string) (ss
 	if !h.ca.Online() {
 		return h.offline(k, name, index, principals, now)
 	}
-	if c := k.certs[index]; c != nil && now.Before(c.renew) && unix(now) >= c.cert.ValidAfter {
+	if c := k.certs[index]; c != nil && now.Before(c.renew) && unix(now) >= c.cert.ValidAfter && sameKey(c.cert.SignatureKey, h.ca.PublicKey()) {
 		return c.signer, nil
 	}
 	cert, err := h.ca.sign(k.plain.PublicKey(), name, principals, now, h.validity)

@@ -29,6 +29,19 @@ func Open(c configs.Keys, others ...Role) (*Keys, error) {
 	if k.UserCA, err = NewUserCA(user); err != nil {
 		return nil, err
 	}
+	next, err := OpenNext(c.UserCA)
+	if err != nil {
+		return nil, fmt.Errorf("the CA that is to follow on keys.user_ca (entry keys rotate user-ca --abort gives it up): %w", err)
+	}
+	if next != nil {
+		if err := k.UserCA.Follow(next); err != nil {
+			return nil, err
+		}
+		others = append(others, Role{Name: "next upstream user CA", Key: next.PublicKey()})
+	}
+	if next := k.HostCA.Next(); next != nil {
+		others = append(others, Role{Name: "next client-facing host CA", Key: next})
+	}
 	own := []Role{{Name: "client-facing host CA", Key: k.HostCA.PublicKey()}, {Name: "upstream user CA", Key: k.UserCA.PublicKey()}}
 	if err := distinctKeys(append(own, others...)...); err != nil {
 		return nil, err
@@ -42,6 +55,17 @@ func Open(c configs.Keys, others ...Role) (*Keys, error) {
 // OpenHostCA opens the CA that vouches for entry's names, or knows it by its
 // public key where it is kept offline.
 func OpenHostCA(c configs.CA) (*HostCA, error) {
+	h, err := openHostCA(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Reopen(c); err != nil {
+		return nil, fmt.Errorf("the CA that is to follow (entry keys rotate host-ca --abort gives it up): %w", err)
+	}
+	return h, nil
+}
+
+func openHostCA(c configs.CA) (*HostCA, error) {
 	if c.Offline() {
 		key, err := LoadPublic(c.PublicKey)
 		if err != nil {

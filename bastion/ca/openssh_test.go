@@ -70,7 +70,7 @@ func TestRealSSHD(t *testing.T) {
 		if r.Now.IsZero() {
 			r.Now = time.Now()
 		}
-		signer, err := users.Issue(r)
+		signer, err := issueOne(users, r)
 		testkit.Check(t, err)
 		return signer
 	}

@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/mod/sumdb/note"
+
+	"entry/policy/pubkey"
 )
 
 // Role is one use of a key: "host CA", "user CA", "host CA of home.tinker",
@@ -48,6 +51,24 @@ func distinctKeys(roles ...Role) error {
 		seen[wire] = r.Name
 	}
 	return nil
+}
+
+// NoteVerifier is the C2SP note verifier ("NAME+HASH+BASE64") of the Ed25519 key in an
+// authorized_keys line, for a log called name.
+func NoteVerifier(name, line string) (string, error) {
+	key, _, err := pubkey.Parse(line)
+	if err != nil {
+		return "", noKey(err)
+	}
+	crypto, ok := key.(ssh.CryptoPublicKey)
+	if !ok {
+		return "", errors.New("an audit log's key is an ssh-ed25519 one")
+	}
+	public, ok := crypto.CryptoPublicKey().(ed25519.PublicKey)
+	if !ok || key.Type() != ssh.KeyAlgoED25519 {
+		return "", errors.New("an audit log's key is an ssh-ed25519 one")
+	}
+	return note.NewEd25519VerifierKey(name, public)
 }
 
 // noteEd25519 is the algorithm byte of C2SP signed-note for Ed25519.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -69,8 +70,42 @@ func (e Extensions) String() string {
 	return strings.Join(names, ", ")
 }
 
-// UserCA signs user certificates for upstream connections, and nothing else.
-type UserCA struct{ authority *Authority }
+// UserCA signs user certificates for upstream connections, and nothing else. While another
+// one is to follow on it, it has both.
+type UserCA struct {
+	mu        sync.RWMutex // guards what follows
+	authority *Authority
+	next      *Authority // nil where none is to follow
+}
+
+// Follow says which CA is to follow, claimed for the same; nil for none.
+func (u *UserCA) Follow(next *Authority) error {
+	if next != nil {
+		if err := next.claim("user CA"); err != nil {
+			return err
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.next = next
+	return nil
+}
+
+// Turn puts the CA that is to follow into the place of the present one.
+func (u *UserCA) Turn() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.next != nil {
+		u.authority, u.next = u.next, nil
+	}
+}
+
+// both are the present CA and the one that is to follow, nil without one.
+func (u *UserCA) both() (now, next *Authority) {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return u.authority, u.next
+}
 
 // NewUserCA claims a for signing user certificates. It returns ErrClaimed if a
 // is the host CA.
@@ -82,10 +117,24 @@ func NewUserCA(a *Authority) (*UserCA, error) {
 }
 
 // PublicKey is what a target lists in TrustedUserCAKeys.
-func (u *UserCA) PublicKey() ssh.PublicKey { return u.authority.PublicKey() }
+func (u *UserCA) PublicKey() ssh.PublicKey {
+	now, _ := u.both()
+	return now.PublicKey()
+}
+
+// Next is what targets are to list besides; nil where no other CA is to follow.
+func (u *UserCA) Next() ssh.PublicKey {
+	if _, next := u.both(); next != nil {
+		return next.PublicKey()
+	}
+	return nil
+}
 
 // Origin says where the private key is.
-func (u *UserCA) Origin() string { return u.authority.Origin() }
+func (u *UserCA) Origin() string {
+	now, _ := u.both()
+	return now.Origin()
+}
 
 // UserRequest describes one user certificate.
 type UserRequest struct {
@@ -106,10 +155,38 @@ type UserRequest struct {
 // that a line in the target's log leads back to the session at entry.
 func KeyID(user, session string) string { return "entry user=" + user + " session=" + session }
 
+// Issued is a signer with a certificate by By.
+type Issued struct {
+	ssh.Signer
+	By ssh.PublicKey
+}
+
 // Issue returns a signer over a fresh ed25519 key with a certificate for r,
 // valid from five minutes before r.Now to five minutes after. The key exists
-// nowhere else. It may block for as long as the authority does (an agent: 5 s).
-func (u *UserCA) Issue(r UserRequest) (ssh.Signer, error) {
+// nowhere else. Where another CA is to follow on the present one there are two, the next
+// one's first: a target that lists both takes it, and one that doesn't yet takes the
+// other. Without the next one's, which an agent may not have, the other is there alone. It
+// may block for as long as the authorities do (an agent: 5 s each).
+func (u *UserCA) Issue(r UserRequest) ([]Issued, error) {
+	now, next := u.both()
+	var all []Issued
+	if next != nil {
+		if s, err := r.by(next); err == nil {
+			all = append(all, Issued{s, next.PublicKey()})
+		}
+	}
+	s, err := r.by(now)
+	if err != nil && len(all) == 0 {
+		return nil, err
+	}
+	if err == nil {
+		all = append(all, Issued{s, now.PublicKey()})
+	}
+	return all, nil
+}
+
+// by makes one certificate.
+func (r UserRequest) by(a *Authority) (ssh.Signer, error) {
 	if err := checkPrincipal(r.Principal); err != nil {
 		return nil, fmt.Errorf("issue user certificate: %w", err)
 	}
@@ -149,7 +226,7 @@ func (u *UserCA) Issue(r UserRequest) (ssh.Signer, error) {
 	if sources != "" {
 		cert.CriticalOptions = map[string]string{"source-address": sources}
 	}
-	if err := cert.SignCert(rand.Reader, u.authority.signer); err != nil {
+	if err := cert.SignCert(rand.Reader, a.signer); err != nil {
 		return nil, fmt.Errorf("issue user certificate: %w", err)
 	}
 	plainSigner, err := ssh.NewSignerFromKey(private)

@@ -17,7 +17,7 @@ import (
 
 func TestIssue(t *testing.T) {
 	u := userCA(t)
-	signer, err := u.Issue(UserRequest{
+	signer, err := issueOne(u, UserRequest{
 		Principal: "alice", KeyID: KeyID("alice", "01JABC"), Now: testkit.Noon,
 		SourceAddress: networks(t, "192.0.2.7", "198.51.100.0/24", "2001:db8::/32"),
 		Extensions:    PermitPTY | PermitAgentForwarding,
@@ -39,7 +39,7 @@ func TestIssue(t *testing.T) {
 	if want := map[string]string{"permit-pty": "", "permit-agent-forwarding": ""}; !maps.Equal(cert.Extensions, want) {
 		t.Errorf("extensions %q", cert.Extensions)
 	}
-	other, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon})
+	other, err := issueOne(u, UserRequest{Principal: "alice", Now: testkit.Noon})
 	testkit.Check(t, err)
 	second := other.PublicKey().(*ssh.Certificate)
 	if sameKey(second.Key, cert.Key) || second.Serial == cert.Serial {
@@ -56,7 +56,7 @@ func TestIssue(t *testing.T) {
 func TestIssueRefuses(t *testing.T) {
 	u := userCA(t)
 	for _, p := range []string{"", "alice,root", "alice root", "alice\n", "alice\x00", "ålice", "*", "al?ce", "!alice", "-oProxyCommand", "a\x1b[m", strings.Repeat("a", maxPrincipal+1)} {
-		if _, err := u.Issue(UserRequest{Principal: p, Now: testkit.Noon}); err == nil {
+		if _, err := issueOne(u, UserRequest{Principal: p, Now: testkit.Noon}); err == nil {
 			t.Errorf("principal %q was accepted", p)
 		}
 	}
@@ -66,15 +66,15 @@ func TestIssueRefuses(t *testing.T) {
 		}
 	}
 	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("10.0.0.1/8"), netip.MustParsePrefix("::ffff:10.0.0.0/104"), netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33)} {
-		if _, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: []netip.Prefix{p}}); err == nil {
+		if _, err := issueOne(u, UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: []netip.Prefix{p}}); err == nil {
 			t.Errorf("source address %s was accepted", p)
 		}
 	}
-	_, err := u.Issue(UserRequest{Principal: "alice"})
+	_, err := issueOne(u, UserRequest{Principal: "alice"})
 	refused(t, err, "no time")
-	_, err = u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, Extensions: 1 << 7})
+	_, err = issueOne(u, UserRequest{Principal: "alice", Now: testkit.Noon, Extensions: 1 << 7})
 	refused(t, err, "unknown extensions")
-	_, err = u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: slices.Repeat(networks(t, "10.0.0.1"), maxSources+1)})
+	_, err = issueOne(u, UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: slices.Repeat(networks(t, "10.0.0.1"), maxSources+1)})
 	refused(t, err, "more than")
 }
 
@@ -86,7 +86,7 @@ func TestKeyIDIsBoundedAndEscaped(t *testing.T) {
 		strings.Repeat("x", 5000):   strings.Repeat("x", maxKeyID),
 		strings.Repeat("\x00", 100): strings.Repeat(`\x00`, maxKeyID/4),
 	} {
-		signer, err := u.Issue(UserRequest{Principal: "alice", KeyID: in, Now: testkit.Noon})
+		signer, err := issueOne(u, UserRequest{Principal: "alice", KeyID: in, Now: testkit.Noon})
 		testkit.Check(t, err)
 		if got := signer.PublicKey().(*ssh.Certificate).KeyId; got != want {
 			t.Errorf("%.20q became %q", in, got)
@@ -270,7 +270,7 @@ func FuzzPrincipal(f *testing.F) {
 
 func FuzzUserCheck(f *testing.F) {
 	u := userCA(f)
-	signer, err := u.Issue(UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: networks(f, "10.0.0.0/8")})
+	signer, err := issueOne(u, UserRequest{Principal: "alice", Now: testkit.Noon, SourceAddress: networks(f, "10.0.0.0/8")})
 	testkit.Check(f, err)
 	good := signer.PublicKey().Marshal()
 	f.Add(good)

@@ -16,7 +16,7 @@ type Client struct {
 
 var clients = []Client{
 	{Name: "openssh", Title: "OpenSSH (Linux, macOS, Windows)", File: "entry.conf", make: openSSH},
-	{Name: "known_hosts", Title: "the known_hosts line for OpenSSH", File: "known_hosts", make: func(f Facts) string { return f.knownHosts() + "\n" }},
+	{Name: "known_hosts", Title: "the known_hosts line for OpenSSH", File: "known_hosts", make: func(f Facts) string { return lines(f.knownHosts()...) }},
 	{Name: "putty", Title: "PuTTY 0.78 or later", File: "entry.reg", crlf: true, make: putty},
 	{Name: "winscp", Title: "WinSCP", File: "entry.ini", crlf: true, make: winSCP},
 	{Name: "mobaxterm", Title: "MobaXterm", File: "entry.mxtsessions", crlf: true, make: mobaXterm},

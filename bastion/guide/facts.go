@@ -31,6 +31,9 @@ type Facts struct {
 	// HostCA is the public key that vouches for the jump host and its targets,
 	// in authorized_keys form; a comment after it is ignored.
 	HostCA string
+	// NextHostCA is the one that is to follow on it, likewise; "" for none. Until it has,
+	// clients are to know both.
+	NextHostCA string
 	// Targets are the user's, in the order in which they are listed.
 	Targets []Target
 	// LoginTime is how long the dialogue may take; a client's own timeout must
@@ -153,8 +156,10 @@ func (f Facts) check() error {
 	if f.serverPort < 0 || f.serverPort > 65535 {
 		return fmt.Errorf("guide: port %d", f.serverPort)
 	}
-	if _, _, err := f.hostCA(); err != nil {
-		return err
+	for _, key := range f.hostCAs() {
+		if _, _, err := splitKey(key); err != nil {
+			return err
+		}
 	}
 	return checkText("contact", f.Contact)
 }
@@ -169,9 +174,17 @@ func checkText(what string, texts ...string) error {
 	return nil
 }
 
-// hostCA splits the key into its algorithm and its base64 blob.
-func (f Facts) hostCA() (algorithm, blob string, err error) {
-	fields := strings.Fields(f.HostCA)
+// hostCAs are the public keys that clients are to know.
+func (f Facts) hostCAs() []string {
+	if f.NextHostCA == "" {
+		return []string{f.HostCA}
+	}
+	return []string{f.HostCA, f.NextHostCA}
+}
+
+// splitKey splits a key into its algorithm and its base64 blob.
+func splitKey(key string) (algorithm, blob string, err error) {
+	fields := strings.Fields(key)
 	if len(fields) < 2 || !word.MatchString(fields[0]) {
 		return "", "", errors.New("guide: the host CA is no public key")
 	}
@@ -183,18 +196,21 @@ func (f Facts) hostCA() (algorithm, blob string, err error) {
 	return fields[0], fields[1], nil
 }
 
-// fingerprint is the host CA's, as every client shows one: SHA256:….
-func (f Facts) fingerprint() (string, error) {
-	_, blob, err := f.hostCA()
-	if err != nil {
-		return "", err
+// fingerprints are the host CAs', as every client shows one: SHA256:….
+func (f Facts) fingerprints() (all []string, err error) {
+	for _, key := range f.hostCAs() {
+		_, blob, err := splitKey(key)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := base64.StdEncoding.DecodeString(blob)
+		if err != nil {
+			return nil, fmt.Errorf("guide: host CA: %w", err)
+		}
+		sum := sha256.Sum256(raw)
+		all = append(all, "SHA256:"+base64.RawStdEncoding.EncodeToString(sum[:]))
 	}
-	raw, err := base64.StdEncoding.DecodeString(blob)
-	if err != nil {
-		return "", fmt.Errorf("guide: host CA: %w", err)
-	}
-	sum := sha256.Sum256(raw)
-	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]), nil
+	return all, nil
 }
 
 // patterns are the names that the host CA speaks for, to this user.
@@ -219,13 +235,18 @@ func (f Facts) patterns() []string {
 	return out
 }
 
-// knownHosts is the one line that spares every host-key question.
-func (f Facts) knownHosts() string {
-	algorithm, blob, err := f.hostCA()
-	if err != nil {
-		return ""
+// knownHosts is the line that spares every host-key question, or the two of them while the
+// host CA is changed.
+func (f Facts) knownHosts() []string {
+	var all []string
+	for _, key := range f.hostCAs() {
+		algorithm, blob, err := splitKey(key)
+		if err != nil {
+			return nil
+		}
+		all = append(all, "@cert-authority "+strings.Join(f.patterns(), ",")+" "+algorithm+" "+blob+" "+f.Name+" host CA")
 	}
-	return "@cert-authority " + strings.Join(f.patterns(), ",") + " " + algorithm + " " + blob + " " + f.Name + " host CA"
+	return all
 }
 
 func (f Facts) port() int {

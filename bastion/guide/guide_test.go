@@ -184,13 +184,36 @@ func TestOpenSSHReadsIt(t *testing.T) {
 	}
 	for _, host := range []string{"entry", "home", "home.tinker", "home.tailor"} {
 		out, err := exec.Command("ssh-keygen", "-F", host, "-l", "-f", known).CombinedOutput()
-		print, ferr := sample().fingerprint()
-		if err != nil || ferr != nil || !strings.Contains(string(out), print) {
-			t.Errorf("ssh-keygen -F %s: %v\n%s, want %s", host, err, out, print)
+		prints, ferr := sample().fingerprints()
+		if err != nil || ferr != nil || len(prints) != 1 || !strings.Contains(string(out), prints[0]) {
+			t.Errorf("ssh-keygen -F %s: %v\n%s, want %s", host, err, out, prints)
 		}
 	}
 	if out, err := exec.Command("ssh-keygen", "-F", "elsewhere", "-f", known).CombinedOutput(); err == nil {
 		t.Errorf("the host CA speaks for elsewhere: %s", out)
+	}
+}
+
+// While the host CA is changed, every file has both keys.
+func TestBothHostCAs(t *testing.T) {
+	f := sample()
+	f.NextHostCA = "ssh-ed25519 " + caBlob[:len(caBlob)-2] + "00"
+	if prints, err := f.fingerprints(); err != nil || len(prints) != 2 || prints[0] == prints[1] {
+		t.Fatalf("%v, %v", prints, err)
+	}
+	next := strings.Fields(f.NextHostCA)[1]
+	for name, text := range map[string]string{"openssh": openSSH(f), "putty": putty(f), "known_hosts": lines(f.knownHosts()...)} {
+		if strings.Count(text, caBlob) != 1 || strings.Count(text, next) != 1 {
+			t.Errorf("%s hasn't both:\n%s", name, text)
+		}
+	}
+	for _, line := range strings.Split(strings.TrimSpace(lines(f.knownHosts()...)), "\n") {
+		if !strings.HasPrefix(line, "@cert-authority entry,") {
+			t.Errorf("known_hosts: %s", line)
+		}
+	}
+	if !strings.Contains(putty(f), `SshHostCAs\entry%20next]`) {
+		t.Errorf("putty:\n%s", putty(f))
 	}
 }
 

@@ -14,12 +14,23 @@ func openSSH(f Facts) string {
 		"# 1. Save this as ~/.ssh/entry.conf (Windows: %USERPROFILE%\\.ssh\\entry.conf).",
 		"# 2. Put this line at the very top of ~/.ssh/config:",
 		"#        Include entry.conf",
-		"# 3. Add this one line to ~/.ssh/known_hosts; it spares you every question",
-		"#    about host keys (`ssh "+f.Name+" config known_hosts` prints it alone):",
-		"#        "+f.knownHosts(),
-		"# Then: "+f.command(),
-		"",
 	))
+	if known := f.knownHosts(); len(known) == 1 {
+		b.WriteString(lines(
+			"# 3. Add this one line to ~/.ssh/known_hosts; it spares you every question",
+			"#    about host keys (`ssh "+f.Name+" config known_hosts` prints it alone):",
+			"#        "+known[0],
+		))
+	} else {
+		b.WriteString(lines(
+			"# 3. Add these lines to ~/.ssh/known_hosts, all of them; they spare you every",
+			"#    question about host keys (`ssh "+f.Name+" config known_hosts` prints them alone):",
+		))
+		for _, line := range known {
+			b.WriteString(lines("#        " + line))
+		}
+	}
+	b.WriteString(lines("# Then: "+f.command(), ""))
 	b.WriteString(lines(f.jumpHost()...))
 	if f.Multiplex {
 		b.WriteString(lines(

@@ -44,11 +44,11 @@ func (f Facts) page() (page, error) {
 	if err := f.check(); err != nil {
 		return page{}, err
 	}
-	print, err := f.fingerprint()
+	prints, err := f.fingerprints()
 	if err != nil {
 		return page{}, err
 	}
-	p := page{Facts: f, Command: f.command(), Fingerprint: print, KnownHosts: f.knownHosts(), Ask: f.contact(),
+	p := page{Facts: f, Command: f.command(), Fingerprint: strings.Join(prints, "\n"), KnownHosts: strings.Join(f.knownHosts(), "\n"), Ask: f.contact(),
 		Machines: f.reachable(SSH), Services: f.reachable(TCP), Minutes: max(1, f.loginSeconds()/60), Address: f.server}
 	if f.port() != sshPort {
 		p.Address = fmt.Sprintf("%s, port %d", f.server, f.port())

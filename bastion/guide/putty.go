@@ -16,10 +16,6 @@ const puttyKey = `HKEY_CURRENT_USER\Software\SimonTatham\PuTTY\`
 // putty is a registry file: the host CA, a saved session for the jump host, and
 // one for each machine that goes through it. Plink, PSFTP and PSCP use the same.
 func putty(f Facts) string {
-	_, blob, err := f.hostCA()
-	if err != nil {
-		return ""
-	}
 	var b strings.Builder
 	b.WriteString(lines(
 		"Windows Registry Editor Version 5.00",
@@ -32,13 +28,26 @@ func putty(f Facts) string {
 		"",
 		"; The authority that vouches for "+f.Name+" and your machines, so that PuTTY",
 		"; asks nothing about host keys.",
-		regKey(`SshHostCAs\`+puttyEscape(f.Name)),
-		regString("PublicKey", blob),
-		regString("Validity", percent(strings.Join(f.patterns(), " || "))),
-		regNumber("PermitRSASHA1", 0),
-		regNumber("PermitRSASHA256", 1),
-		regNumber("PermitRSASHA512", 1),
 	))
+	for i, key := range f.hostCAs() {
+		_, blob, err := splitKey(key)
+		if err != nil {
+			return ""
+		}
+		name := f.Name
+		if i > 0 {
+			name += " next"
+			b.WriteString(lines("", "; The one that follows on it soon."))
+		}
+		b.WriteString(lines(
+			regKey(`SshHostCAs\`+puttyEscape(name)),
+			regString("PublicKey", blob),
+			regString("Validity", percent(strings.Join(f.patterns(), " || "))),
+			regNumber("PermitRSASHA1", 0),
+			regNumber("PermitRSASHA256", 1),
+			regNumber("PermitRSASHA512", 1),
+		))
+	}
 	session := func(name, host string, port int, user, logical string, more ...string) {
 		b.WriteString(lines(append([]string{"",
 			regKey(`Sessions\` + puttyEscape(name)),

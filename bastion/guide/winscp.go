@@ -10,7 +10,7 @@ import (
 // winSCP is an INI file to import: for each machine one session that logs in
 // once and names the machine in the user name, and one through a tunnel.
 func winSCP(f Facts) string {
-	print, err := f.fingerprint()
+	prints, err := f.fingerprints()
 	if err != nil {
 		return ""
 	}
@@ -30,7 +30,7 @@ func winSCP(f Facts) string {
 	b.WriteString(lines(
 		"; Host keys: import the PuTTY file first (`config putty`) and tick Preferences,",
 		"; Security, \"Load authorities from PuTTY\"; then WinSCP asks nothing. The",
-		"; authority's fingerprint is "+print+".",
+		"; authority's fingerprint is "+strings.Join(prints, ", then ")+".",
 	))
 	session := func(name string, values ...[2]string) {
 		b.WriteString(lines("", `[Sessions\`+winSCPName(name)+"]"))

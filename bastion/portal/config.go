@@ -40,6 +40,9 @@ func Targets(places []access.Place) []guide.Target {
 // facts are what is known of this server and this user, for ready files.
 func (v *visit) facts() guide.Facts {
 	f := v.p.o.Facts
+	if v.p.o.HostCAs != nil {
+		f.HostCA, f.NextHostCA = v.p.o.HostCAs()
+	}
 	f.User, f.Targets = v.login.Who().User(), Targets(v.login.Places())
 	// OpenSSH for Windows has no connection sharing.
 	f.Multiplex = !strings.Contains(string(v.conn.ClientVersion()), "Windows")

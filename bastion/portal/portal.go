@@ -40,6 +40,9 @@ type Options struct {
 	// Facts are what ready files say of this server; of the user and the client
 	// the portal knows itself.
 	Facts guide.Facts
+	// HostCAs are those of Facts as they are now: an operator may change them. Nil means
+	// that they stay.
+	HostCAs func() (now, next string)
 }
 
 // Portal is the self-service of one server. It is safe for concurrent use.

@@ -18,6 +18,7 @@ import (
 type Acceptance struct {
 	Key, Reason string
 	Unwitnessed bool // the configured witness has nothing of the log, and that is known
+	KeyLost     bool // the log's signing key is lost, and nothing else
 }
 
 // AcceptGap begins the audit log anew where it can't go on because records of it
@@ -36,6 +37,12 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 	if !audit.Beginning(cfg.Audit.Directory) {
 		if o.Witness != "" && !o.Unwitnessed && !audit.Witnessed(o.Witness) {
 			return notMounted(audit.ErrNoWitness)
+		}
+		if a.KeyLost {
+			if _, err := logOptions(cfg); err == nil {
+				return hinted(errors.New("the log's signing key isn't lost"), "entry keys rotate audit changes it, and the log goes on")
+			}
+			return beginAnew(cfg, o)
 		}
 		s, err := openState(cfg, func(string, error) {})
 		var bad *audit.BadRecord
@@ -60,6 +67,13 @@ func AcceptGap(cfg *configs.Config, a Acceptance) error {
 		case !errors.As(err, &bad) && !errors.As(err, &behind):
 			return err
 		}
+	}
+	return beginAnew(cfg, o)
+}
+
+// beginAnew begins the log anew after what the database knows of it.
+func beginAnew(cfg *configs.Config, o audit.Anew) error {
+	if !audit.Beginning(cfg.Audit.Directory) {
 		known, err := Known(cfg)
 		if err != nil {
 			return err

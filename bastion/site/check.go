@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
 
 	"entry/audit"
@@ -21,7 +22,7 @@ import (
 type Checked struct {
 	Warnings []string // what works but is hardly meant
 	// KnownHosts is the one line that makes users' clients trust this server and
-	// every SSH target behind it.
+	// every SSH target behind it, or the two of them while the host CA is changed.
 	KnownHosts string
 }
 
@@ -42,8 +43,17 @@ func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
 		return c, err
 	}
 	c.Warnings = checkWarnings(cfg, p)
-	c.KnownHosts, err = ca.KnownHostsCA(k.HostCA.PublicKey(), append(p.HostPatterns(), cfg.Name)...)
-	return c, err
+	for _, key := range []ssh.PublicKey{k.HostCA.PublicKey(), k.HostCA.Next()} {
+		if key == nil {
+			continue
+		}
+		line, err := ca.KnownHostsCA(key, append(p.HostPatterns(), cfg.Name)...)
+		if err != nil {
+			return c, err
+		}
+		c.KnownHosts += line
+	}
+	return c, nil
 }
 
 // checkSecrets opens the keys that only a writer of the log needs.
@@ -55,11 +65,15 @@ func checkSecrets(cfg *configs.Config) error {
 		_, err := logOptions(cfg) // asks it
 		return err
 	}
-	private, err := audit.ReadKey(cfg.Audit.Key)
+	privateFile, publicFile, err := logKeyFiles(cfg)
+	if err != nil {
+		return err
+	}
+	private, err := audit.ReadKey(privateFile)
 	if err != nil {
 		return fmt.Errorf("audit.key: %w", err)
 	}
-	public, err := audit.ReadKey(cfg.Audit.PublicKey)
+	public, err := audit.ReadKey(publicFile)
 	if err != nil {
 		return fmt.Errorf("audit.public_key: %w", err)
 	}
@@ -88,6 +102,7 @@ func checkWarnings(cfg *configs.Config, p *policy.Policy) []string {
 	} else if audit.NoWitness(cfg.Audit.Directory, cfg.Audit.Witness) != "" {
 		out = append(out, cfg.Audit.Witness+" lies on the audit log's own file system, so it is no witness: whoever can change one can change the other; mount another disk there, or better a folder of another host")
 	}
+	out = append(out, rotationWarnings(cfg)...)
 	if key := filepath.Join(filepath.Dir(cfg.Path), recording.IdentityFile); exists(key) {
 		out = append(out, key+" opens every recording: move it to the auditors' machine")
 	}

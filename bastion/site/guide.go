@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"entry/bastion/access"
 	"entry/bastion/ca"
 	"entry/bastion/guide"
@@ -56,8 +54,12 @@ func serverFacts(cfg *configs.Config) (guide.Facts, error) {
 	if err != nil {
 		return guide.Facts{}, fmt.Errorf("keys.host_ca: %w", err)
 	}
+	next := ""
+	if key := host.Next(); key != nil {
+		next = authorized(key)
+	}
 	f := guide.Facts{
-		Name: cfg.Name, HostCA: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(host.PublicKey()))), LoginTime: cfg.Login.Grace,
+		Name: cfg.Name, HostCA: authorized(host.PublicKey()), NextHostCA: next, LoginTime: cfg.Login.Grace,
 		Remembered: cfg.Login.Remembered.Lifetime, Invited: cfg.Login.TemporaryPassphrase, Contact: cfg.Guides.Contact,
 	}
 	name, _, err := net.SplitHostPort(cfg.Dialled())

@@ -12,13 +12,16 @@ import (
 
 // logOptions are those of the audit log that cfg describes, with what signs it.
 func logOptions(cfg *configs.Config) (audit.Options, error) {
-	o := audit.Options{Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve, Segment: cfg.Audit.Segment, Known: knownTo(cfg)}
-	if cfg.Audit.Agent == "" {
-		var err error
-		o.Key, err = audit.ReadKey(cfg.Audit.Key)
+	o := audit.Options{Witness: cfg.Audit.Witness, Reserve: cfg.Audit.Reserve, Segment: cfg.Audit.Segment, Known: knownTo(cfg), Renamed: renamedTo(cfg)}
+	private, file, err := logKeyFiles(cfg)
+	if err != nil {
 		return o, err
 	}
-	public, err := audit.ReadKey(cfg.Audit.PublicKey)
+	if cfg.Audit.Agent == "" {
+		o.Key, err = audit.ReadKey(private)
+		return o, err
+	}
+	public, err := audit.ReadKey(file)
 	if err != nil {
 		return o, err
 	}

@@ -57,7 +57,8 @@ func Look(ctx context.Context, cfg *configs.Config) (c *admin.Client, warnings [
 		return nil, nil, errors.Join(err, s.close())
 	}
 	p, _ := policy.Load(cfg.Policy) // whoever needs one has loaded it first
-	return admin.InProcess(&admin.Server{Auth: auth, Events: s.log, Holds: s.accounts, Erasures: s.accounts,
+	keys := &rotations{cfg: cfg, policy: func() *policy.Policy { return p }}
+	return admin.InProcess(&admin.Server{Auth: auth, Events: s.log, Holds: s.accounts, Erasures: s.accounts, Rotations: keys,
 		Retention: retention(cfg, s.log, s.accounts), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, s.close), warnings, nil
 }
 

@@ -18,7 +18,7 @@ import (
 
 const guided = "labs:\n  tinker:\n    members: [alice, alice-b]\n"
 
-func names(t *testing.T, dir string) []string {
+func listing(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string
 	for _, e := range testkit.Must(os.ReadDir(dir))(t) {
@@ -52,11 +52,11 @@ func TestPublish(t *testing.T) {
 	for _, f := range append(other, filepath.Join(dir, "alice-notes.txt")) {
 		testkit.ReadFile(t, f)
 	}
-	if got := names(t, dir); len(got) != 5 {
+	if got := listing(t, dir); len(got) != 5 {
 		t.Errorf("there is %q", got)
 	}
 	testkit.Check(t, WithdrawGuide(dir, "alice"))
-	if got := names(t, dir); len(got) != 3 {
+	if got := listing(t, dir); len(got) != 3 {
 		t.Errorf("withdrawn, there is %q", got)
 	}
 	for _, nothing := range []string{"", filepath.Join(dir, "nowhere")} {

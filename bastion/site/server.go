@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
 	"entry/audit/evidence"
@@ -91,6 +92,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := settleKeys(cfg); err != nil {
+		return nil, err
+	}
 	k, err := loadKeys(cfg, p)
 	if err != nil {
 		return nil, err
@@ -127,16 +131,18 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		Rescue: func(user string) bool { return slices.Contains(cfg.Operators.Rescue, user) }}); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
+	keys := &rotations{cfg: cfg, log: s.state.log, store: s.state.store, live: k.UserCA, host: k.HostCA,
+		policy: func() *policy.Policy { return s.bastion.Access().Policy() }}
 	s.bastion, err = bastion.New(bastion.Options{
 		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Book: s.state.store, Orders: s.state.store, Auditors: k.auditorsOf,
-		HostKeys: k.Hosts, UserCA: k.UserCA, Log: log,
+		HostKeys: k.Hosts, UserCA: k.UserCA, Taken: s.taken(keys), Log: log,
 		History: newest(cfg), Unwitnessed: s.unwitnessed,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
-	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Erasures: s.state.store, Retention: s.retention(), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo,
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Erasures: s.state.store, Rotations: keys, Retention: s.retention(), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo,
 		Recordings: cfg.Recording.Directory, Log: log, Gate: s.bastion.Access(), Control: s.policies, Probe: s.bastion.Probe, History: newest(cfg)}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
@@ -146,6 +152,16 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	// A database that doesn't know of a start in the log is one that was put back.
 	now := s.state.log.Position()
 	return s, s.state.store.NotePosition(ctx, now, now.Size, time.Now())
+}
+
+// taken tells keys whose certificate a target took, and the server's own log what is in the
+// way of that.
+func (s *Server) taken(keys *rotations) func(string, string, ssh.PublicKey) {
+	return func(target, address string, by ssh.PublicKey) {
+		if err := keys.taken(target, address, by); err != nil {
+			s.log.Error("which user CA a target takes", zap.String("target", target), zap.Error(err))
+		}
+	}
 }
 
 // lostNotice says in the server's own log what the audit log has as an event.

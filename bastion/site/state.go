@@ -32,6 +32,9 @@ type state struct {
 // process holds it. tell hears, in words and with the cause, of notices to users
 // that got lost.
 func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err error) {
+	if err := settleKeys(cfg); err != nil {
+		return nil, err
+	}
 	options, err := logOptions(cfg)
 	if err != nil {
 		return nil, err
@@ -144,7 +147,21 @@ func Known(cfg *configs.Config) (audit.Position, error) {
 	if err != nil {
 		return audit.Position{}, err
 	}
+	if keys, err := audit.ReadKeys(cfg.Audit.Directory, public); err == nil { // else it is by that name, or verifying says more
+		name = keys.LogName()
+	}
 	return knownTo(cfg)(name)
+}
+
+// renamedTo tells whether the database knows the log of a name by its key of before.
+func renamedTo(cfg *configs.Config) func(name string) (bool, error) {
+	return func(name string) (bool, error) {
+		renamed, err := store.Renamed(context.Background(), cfg.Database.SQLite, name)
+		if err != nil {
+			return false, unreadable(err)
+		}
+		return renamed, nil
+	}
 }
 
 // knownTo is how far the database knows the log of a name to be.

@@ -39,6 +39,10 @@ While the witness directory has nothing of the log, this is refused: its disk ma
 be mounted, and would know how much is lost. If that is gone too, say so with
 --without-witness; should it come back, entry audit set-witness-aside leads on.
 
+Where nothing but the log's signing key is lost, so that the log can't be signed any
+more, --key-lost says so: the log before ends with its newest record. A key that was
+stolen isn't lost: entry keys rotate audit.
+
 Stop the server first. If this is cut off, run it again.`,
 		Example: `  entry audit auditor-key ada.key
   entry audit accept-gap --key ada.key --reason "disk lost; copy of 2 March"`,
@@ -63,6 +67,7 @@ Stop the server first. If this is cut off, run it again.`,
 	}
 	cmd.Flags().StringVar(&a.Reason, "reason", "", "`TEXT` that the log keeps")
 	cmd.Flags().StringVar(&key, "key", "", "`FILE` with the auditor's signing key")
+	cmd.Flags().BoolVar(&a.KeyLost, "key-lost", false, "the log's signing key is lost, and nothing of the log")
 	cmd.Flags().BoolVar(&a.Unwitnessed, "without-witness", false, "what the witness directory had of the log is lost as well")
 	return cmd
 }

@@ -36,7 +36,8 @@ as much as it is out of reach of those who have the log's key. It needs 32 bytes
 log and never sees a record. It speaks C2SP tlog-witness (POST /add-checkpoint), so
 it serves other logs than entry's, and entry other witnesses.
 
-DIR/logs has the logs' public keys, one a line: each server's keys/audit.pub. The name
+DIR/logs has the logs' public keys, one a line: each server's keys/audit.pub, and while a
+server changes its key (entry keys rotate audit) the next one too. The name
 in a key is the log's origin, which is to be another one for each log; a log that
 changes its key has both for a while. SIGHUP reads the file again.
 

@@ -11,5 +11,5 @@ Look afterwards: entry sessions ls; entry sessions play last; entry audit verify
 func verbs() []*cobra.Command {
 	policy := policyCmd()
 	policy.AddCommand(policyApplyCmd())
-	return []*cobra.Command{demoCmd(), initCmd(), checkCmd(), serveCmd(), userCmd(), sessionsCmd(), auditCmd(), verifyBundleCmd(), policy, approveCmd(), doctorCmd(), guideCmd()}
+	return []*cobra.Command{demoCmd(), initCmd(), checkCmd(), serveCmd(), userCmd(), sessionsCmd(), auditCmd(), verifyBundleCmd(), policy, approveCmd(), keysCmd(), doctorCmd(), guideCmd()}
 }

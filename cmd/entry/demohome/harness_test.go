@@ -60,9 +60,9 @@ func (w *world) issue(r ca.UserRequest) ssh.Signer {
 	if r.Now.IsZero() {
 		r.Now = time.Now()
 	}
-	signer, err := w.users.Issue(r)
+	issued, err := w.users.Issue(r)
 	testkit.Check(w.t, err)
-	return signer
+	return issued[0].Signer
 }
 
 // agent serves one signer to the OpenSSH client, whose certificate never
