@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"entry/e2e/testkit"
 )
@@ -316,4 +318,89 @@ func TestRotateAuditKey(t *testing.T) {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
+}
+
+// TestRotateKilled kills the verb at random moments of each step, while no server runs. What
+// it leaves starts and verifies, and the same again goes on with it.
+func TestRotateKilled(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	s.mustEntry("user", "add", "alice")
+	first := s.path("first.pub")
+	testkit.WriteFile(t, first, testkit.ReadFile(t, s.path("keys", "audit.pub")))
+	files := func(what string) string {
+		return testkit.ReadFile(t, s.path("keys", map[string]string{"audit": "audit.pub", "user-ca": "user_ca.pub", "host-ca": "host_ca.pub"}[what]))
+	}
+	for _, what := range []string{"audit", "user-ca", "host-ca"} {
+		before := files(what)
+		began := time.Now()
+		s.mustEntry("user", "unlock", "alice")
+		whole := time.Since(began) // of a verb, on this machine now
+		for _, step := range [][]string{nil, {"--abort"}, nil, {"--finish", "--force", "--reason", "tried"}} {
+			args := append([]string{"keys", "rotate", what}, step...)
+			for range testkit.Long(4, 40) {
+				cmd := command(built, append(args, "--dir", s.dir)...)
+				testkit.Check(t, cmd.Start())
+				time.AfterFunc(rand.N(whole), func() { _ = cmd.Process.Kill() }) // it may have ended
+				_ = cmd.Wait()                                                   // whether or not it was killed before its end
+				if r := s.entry("check"); r.Code != 0 {
+					t.Fatalf("check after %s %v was killed: %s", what, step, r)
+				}
+				if r := s.entry("user", "unlock", "alice"); r.Code != 0 {
+					t.Fatalf("a start after %s %v was killed: %s", what, step, r)
+				}
+				v := testkit.Run(t, command(built, "audit", "verify", "--log", s.path("audit"), "--witness", s.path("witness"), "--public-key", first))
+				if v.Code != 0 {
+					t.Fatalf("verify after %s %v was killed: %s", what, step, v)
+				}
+			}
+			if r := s.entry(args...); r.Code != 0 && !strings.Contains(r.Stderr, "there is no next key of "+what) {
+				t.Fatalf("the same again: %s", r)
+			}
+		}
+		if files(what) == before {
+			t.Errorf("%s wasn't changed", what)
+		}
+		if r := s.entry("check"); strings.Contains(r.Stderr, "isn't finished") {
+			t.Errorf("%s: %s", what, r)
+		}
+	}
+}
+
+// TestReplacedKeys is what the README says to do where a key is lost, and no backup has it.
+func TestReplacedKeys(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	trusted := s.path("trusted.ca")
+	home := testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: trusted})
+	trust := func() { testkit.WriteFile(t, trusted, testkit.ReadFile(t, s.path("keys", "user_ca.pub"))) }
+	trust()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
+	s.serve()
+	alice := s.enrolled("alice")
+	s.stop()
+	for _, key := range []string{"user_ca", "host_ca"} {
+		testkit.Check(t, os.Remove(s.path("keys", key)))
+		if r := s.entry("serve"); r.Code == 0 || !strings.Contains(r.Stderr, "keys."+key) {
+			t.Errorf("serve without %s: %s", key, r)
+		}
+		testkit.MustRun(t, command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", s.path("keys", key)))
+	}
+	trust()
+	s.serve()
+	if r := testkit.Run(t, s.client(alice).exec("echo here")); r.Code != 0 {
+		t.Errorf("with other CAs: %s", r)
+	}
+	s.stop()
+	testkit.WriteFile(t, s.path("keys", "secret"), strings.Repeat("another secret. ", 2))
+	s.serve()
+	anew := &person{t: t, name: "alice", temporary: strings.TrimSpace(s.mustEntry("user", "reset", "alice"))}
+	c, err := s.dial(anew)
+	if err != nil {
+		t.Fatalf("alice, reset, with another secret: %v", err)
+	}
+	testkit.Check(t, c.Close())
+	if r := testkit.Run(t, s.client(anew).exec("echo here")); r.Code != 0 {
+		t.Errorf("alice, enrolled anew: %s", r)
+	}
 }

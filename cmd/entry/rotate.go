@@ -43,9 +43,9 @@ audit    The key that signs the audit log. From --finish on the log is signed by
          the next one: a record that both sign says so, and entry audit verify
          and entry verify-bundle follow it from whichever of the keys they are
          given. Witnesses have to know the next one before: they are asked.
-host-ca  The CA by which clients know this server and its targets. From the first
-         step on users are given both lines for known_hosts; --finish is refused
-         for a month. The host keys stay: who pins those sees nothing of it.
+host-ca  The CA by which clients know this server and its targets. From the
+         first step on users are given both lines for known_hosts; --finish is
+         refused for a month. The host keys stay: who pins those sees nothing.
 user-ca  The CA whose certificates targets take. From the first step on, each
          session offers the target a certificate by the next one, and where that
          isn't taken one by the present one, which costs one of its sshd's
