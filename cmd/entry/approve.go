@@ -72,7 +72,7 @@ func listWaiting(cmd *cobra.Command, o *operator) error {
 		return err
 	}
 	if asJSON(cmd) {
-		return eachJSON(all)
+		return printJSON(cmd, all...)
 	}
 	for _, r := range all {
 		fmt.Printf("%s  %s on %s from %s; approved by %d of %d%s; approvers: %s; waits until %s\n",
@@ -99,7 +99,7 @@ func listGiven(cmd *cobra.Command, o *operator) error {
 		return err
 	}
 	if asJSON(cmd) {
-		return eachJSON(all)
+		return printJSON(cmd, all...)
 	}
 	for _, a := range all {
 		uses := "any number of sessions"
@@ -125,7 +125,7 @@ func withdrawApproval(cmd *cobra.Command, o *operator, id string) error {
 		return err
 	}
 	if asJSON(cmd) {
-		return eachJSON(all)
+		return printJSON(cmd, all...)
 	}
 	for _, a := range all {
 		fmt.Printf("Withdrawn: %s's approval of %s on %s. What was opened by it ends, or loses what it gave.\n", access.Approver(a.By, a.Acting), a.User, a.Target)

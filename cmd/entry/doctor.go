@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
@@ -48,7 +47,7 @@ opens. 3 says that only the policy does: no target opens.`,
 					return err
 				}
 				if asJSON(cmd) {
-					return json.NewEncoder(os.Stdout).Encode(d)
+					return printJSON(cmd, d)
 				}
 				if d.Tell(os.Stdout, time.Now()) {
 					return failf(exitFailure, "something stands in %s's way", d.User.Name)

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,11 +39,11 @@ func printEach[T any](cmd *cobra.Command, items []T, text func(T) string) error 
 	return err
 }
 
-// eachJSON prints NDJSON.
-func eachJSON[T any](all []T) error {
-	enc := json.NewEncoder(os.Stdout)
+// printJSON prints values as JSON, one a line.
+func printJSON[T any](cmd *cobra.Command, all ...T) error {
+	lines := plain.JSON(cmd.OutOrStdout())
 	for _, v := range all {
-		if err := enc.Encode(v); err != nil {
+		if err := lines.Encode(v); err != nil {
 			return err
 		}
 	}

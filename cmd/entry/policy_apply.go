@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -45,7 +44,7 @@ func applyPolicy(cmd *cobra.Command, o *operator, yes bool) error {
 		return err
 	}
 	if asJSON(cmd) {
-		if err := json.NewEncoder(os.Stdout).Encode(v); err != nil {
+		if err := printJSON(cmd, v); err != nil {
 			return err
 		}
 	} else {

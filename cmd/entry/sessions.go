@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -91,13 +90,11 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
 			if !asJSON(cmd) {
 				return catalog.Table(cmd.OutOrStdout(), list, notes)
 			}
-			enc := json.NewEncoder(cmd.OutOrStdout())
-			for _, i := range list {
-				if err := enc.Encode(catalog.LineOf(i, notes)); err != nil {
-					return err
-				}
+			lines := make([]catalog.Line, len(list))
+			for n, i := range list {
+				lines[n] = catalog.LineOf(i, notes)
 			}
-			return nil
+			return printJSON(cmd, lines...)
 		},
 	}
 	s.flags(cmd)

@@ -108,13 +108,7 @@ func sessionsHoldsCmd() *cobra.Command {
 				return err
 			}
 			if asJSON(cmd) {
-				enc := plain.JSON(cmd.OutOrStdout())
-				for _, h := range all {
-					if err := enc.Encode(h); err != nil {
-						return err
-					}
-				}
-				return nil
+				return printJSON(cmd, all...)
 			}
 			w := plain.NewTable(cmd.OutOrStdout())
 			w.Row("HOLD", "SINCE", "BY", "ON", "REASON")

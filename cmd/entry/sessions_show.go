@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -68,7 +67,7 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 				return err
 			}
 			if asJSON(cmd) {
-				err = json.NewEncoder(cmd.OutOrStdout()).Encode(sheet)
+				err = printJSON(cmd, sheet)
 			} else {
 				err = sheet.Tell(cmd.OutOrStdout())
 			}

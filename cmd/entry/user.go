@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -110,7 +109,7 @@ func issue(cmd *cobra.Command, o *operator, path string, in any) (user string, e
 		return "", err
 	}
 	if asJSON(cmd) {
-		return out.User, json.NewEncoder(os.Stdout).Encode(out)
+		return out.User, printJSON(cmd, out)
 	}
 	fmt.Println(out.Passphrase)
 	fmt.Fprintf(os.Stderr, "This is %s's temporary passphrase, shown only now and good until %s.\n", out.User, plain.Moment(out.Until))

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -144,7 +143,7 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 // report prints what became of one user.
 func (o *importOptions) report(cmd *cobra.Command, r identity.ImportResult) error {
 	if asJSON(cmd) {
-		return json.NewEncoder(os.Stdout).Encode(r)
+		return printJSON(cmd, r)
 	}
 	word := "not added"
 	switch {

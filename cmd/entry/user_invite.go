@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -106,7 +105,7 @@ func invite(cmd *cobra.Command, cfg *configs.Config, o *operator, path, user, la
 	}
 	files, failed := putGuide(cfg, user, guideDir, pages)
 	if asJSON(cmd) {
-		return errors.Join(json.NewEncoder(os.Stdout).Encode(invited{in, files}), failed)
+		return errors.Join(printJSON(cmd, invited{in, files}), failed)
 	}
 	fmt.Printf("first half, by mail:     %s\nsecond half, by Signal:  %s\n", in.First, in.Second)
 	for _, f := range files {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -106,7 +105,7 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 		}
 		if asJSON(cmd) {
 			r.First, r.Second, r.Passphrase = "", "", ""
-			if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+			if err := printJSON(cmd, r); err != nil {
 				return err
 			}
 			continue

@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -45,7 +44,7 @@ func userLsCmd() *cobra.Command {
 					users = slices.DeleteFunc(users, func(u identity.UserInfo) bool { return !admin.BySMS(u) })
 				}
 				if asJSON(cmd) {
-					return eachJSON(users)
+					return printJSON(cmd, users...)
 				}
 				if texted {
 					return listTexted(users)
@@ -84,7 +83,7 @@ one database, ask at each (--config). What counts by account or key is the same 
 					return err
 				}
 				if asJSON(cmd) {
-					return json.NewEncoder(os.Stdout).Encode(struct {
+					return printJSON(cmd, struct {
 						identity.UserInfo
 						admin.Failures
 					}{u, f})

@@ -3,10 +3,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +56,7 @@ func doAndSay(cmd *cobra.Command, user, suffix string, in any, nothing string) e
 			if out.Did == nil {
 				out.Did = []string{}
 			}
-			return json.NewEncoder(os.Stdout).Encode(out)
+			return printJSON(cmd, out)
 		}
 		if len(out.Did) == 0 {
 			out.Did = []string{nothing}

@@ -9,7 +9,6 @@ import (
 
 	"entry/audit"
 	"entry/audit/bundle"
-	"entry/audit/plain"
 )
 
 func verifyBundleCmd() *cobra.Command {
@@ -50,7 +49,7 @@ file isn't a bundle, or isn't whole.`,
 				return disproven(args[0], err)
 			}
 			if asJSON(cmd) {
-				return plain.JSON(cmd.OutOrStdout()).Encode(rep)
+				return printJSON(cmd, rep)
 			}
 			if err := rep.Tell(cmd.OutOrStdout()); err != nil {
 				return err
