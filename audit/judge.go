@@ -29,7 +29,7 @@ func judgeBlock(b *block) {
 			return
 		}
 		j.times = append(j.times, e.Time)
-		if n == 1 || b.begins[i] || e.Type == LogRecovered || e.Type == LogKey {
+		if n == 1 || b.begins[i] || e.Type == LogRecovered || e.Type == LogKey || e.Type == LogDropped {
 			j.notable[i] = e
 		}
 	}
@@ -64,6 +64,9 @@ func (w *verification) line(b *block, i int) error {
 	e, ok := j.notable[i]
 	if !ok {
 		return nil
+	}
+	if e.Type == LogDropped && e.Count > 0 && uint64(e.Count) < e.Seq {
+		w.dropped = append(w.dropped, Dropped{Through: uint64(e.Count), Seq: e.Seq, At: e.Time, Head: e.Hash})
 	}
 	if a, ok := asideOf(e); ok {
 		w.aside = append(w.aside, a)

@@ -50,6 +50,11 @@ type Report struct {
 	// they say isn't known.
 	Absent []segment.Absent
 
+	// Dropped is the last of what the log says of its records that it removed, since they were
+	// older than it is kept; zero for none. Which they were is proven as of Absent, of which
+	// they are.
+	Dropped Dropped
+
 	// Uncovered is what stands beyond the checkpoint; zero for nothing. It was never
 	// acknowledged and is no part of the log: a crash leaves such lines, a copy that
 	// was made while the server wrote has them, and anybody can add some. The next
@@ -223,6 +228,8 @@ type verification struct {
 	path   string
 	gaps   []GapReport
 	aside  []Aside
+
+	dropped []Dropped
 }
 
 // run judges the log. What its checkpoint doesn't cover may be on its way: so the
@@ -302,6 +309,9 @@ func (w *verification) runFrom() (Report, error) {
 	}
 	rep := Report{Events: w.signed.size, Root: w.signed.root, Witnessed: p.agreed.size, Aside: w.aside, Absent: p.absent}
 	rep.Keys = w.keys.Reports(w.signed.size)
+	if rep.Dropped, err = w.lastDropped(); err != nil {
+		return Report{}, err
+	}
 	if rep.Gaps, err = w.allGaps(); err != nil {
 		return Report{}, err
 	}

@@ -77,6 +77,8 @@ type Audit struct {
 	// Segment is how large the log's file gets, in bytes, before it is sealed and the next
 	// one begins; another day (UTC) begins one anyway. Default 64 MiB.
 	Segment int64
+	// Keep is how long records are kept: whole days, at least 90. 0 is for ever. Default 0.
+	Keep time.Duration
 	// Reserve is how many bytes must stay free on the log's disk and on the
 	// witness's, and the same part of their files (inodes): below that no session
 	// starts, below half of it all end, and below an eighth nobody gets in. Default

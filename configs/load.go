@@ -124,11 +124,12 @@ func (r reader) listeners(c *Config, v strict.Value) {
 }
 
 func (r reader) audit(a *Audit, v, root strict.Value) {
-	f := v.Fields("directory", "witness", "reserve", "segment", "key", "agent", "public_key", "witnesses", "need", "within", "required")
+	f := v.Fields("directory", "witness", "reserve", "segment", "keep", "key", "agent", "public_key", "witnesses", "need", "within", "required")
 	v = or(v, root)
 	r.path(f, v, "directory", "audit.", &a.Directory)
 	r.optional(f, v, "witness", "audit.", &a.Witness)
 	a.Reserve = f.Get("reserve").Size(a.Reserve, leastReserve, mostBytes)
+	a.Keep = f.Get("keep").Days(0, 90, 36500)
 	a.Segment = f.Get("segment").Size(a.Segment, leastSegment, mostSegment)
 	r.path(f, v, "key", "audit.", &a.Key)
 	r.optional(f, v, "agent", "audit.", &a.Agent)

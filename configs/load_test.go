@@ -33,7 +33,7 @@ listeners:
 policy: /etc/entry/policy
 database: {sqlite: db/x.db}
 audit:
-  {directory: a, witness: "", reserve: 64MiB, segment: 1MiB, agent: /run/log.sock, public_key: k/a.pub, need: 1, within: 4s, required: true,
+  {directory: a, witness: "", reserve: 64MiB, segment: 1MiB, keep: 400d, agent: /run/log.sock, public_key: k/a.pub, need: 1, within: 4s, required: true,
    witnesses: [{url: "https://w.example:8480/x", key: w.example+0123abcd+BAAA, ca: k/w.pem}, {url: "http://127.0.0.1:1", key: v+0123abcd+BAAA}]}
 recording: {directory: r, auditors: k/r.pub, labs: {tinker: k/t.pub}, reserve: 512MiB, quota: 10GiB, share: 5GiB, notice: banner}
 keys:
@@ -70,7 +70,7 @@ log: {level: debug}
 		Address:   "gate.lab.example:22",
 		Policy:    "/etc/entry/policy",
 		Database:  configs.Database{SQLite: in("db/x.db")},
-		Audit: configs.Audit{Directory: in("a"), Segment: 1 << 20, Reserve: 64 << 20, Agent: "/run/log.sock", PublicKey: in("k/a.pub"), Need: 1, Within: 4 * time.Second, Required: true,
+		Audit: configs.Audit{Directory: in("a"), Segment: 1 << 20, Keep: 400 * 24 * time.Hour, Reserve: 64 << 20, Agent: "/run/log.sock", PublicKey: in("k/a.pub"), Need: 1, Within: 4 * time.Second, Required: true,
 			Witnesses: []configs.Witness{{URL: "https://w.example:8480/x", Key: "w.example+0123abcd+BAAA", CA: in("k/w.pem")}, {URL: "http://127.0.0.1:1", Key: "v+0123abcd+BAAA"}}},
 		Recording: configs.Recording{Directory: in("r"), Auditors: in("k/r.pub"), Labs: map[string]string{"tinker": in("k/t.pub")},
 			Reserve: 512 << 20, Quota: 10 << 30, Share: 5 << 30, Notice: configs.NoticeBanner},

@@ -27,7 +27,13 @@ func (v Verdict) Tell(w io.Writer) {
 	for _, k := range rep.Keys {
 		fmt.Fprintln(w, k)
 	}
+	if rep.Dropped.Through > 0 {
+		fmt.Fprintln(w, rep.Dropped)
+	}
 	for _, a := range rep.Absent {
+		if rep.Dropped.Has(a.From, a.To) {
+			continue
+		}
 		fmt.Fprintf(w, "%v; which they were is proven, what they say isn't known\n", &a)
 	}
 	for _, r := range v.Reach {
@@ -69,11 +75,14 @@ type asJSON struct {
 	NoWitness   string     `json:"no_witness,omitempty"`   // why it is none
 	WitnessCut  bool       `json:"witness_cut,omitempty"`  // its last checkpoint isn't whole
 	Recordings  int        `json:"recordings,omitempty"`   // consistent with the log
+	Removed     int        `json:"removed,omitempty"`      // after their lab's retention
+	Erased      int        `json:"erased,omitempty"`       // by operators' order
 	Rewrapped   int        `json:"rewrapped,omitempty"`    // of them, sealed to other auditors since
 	Pending     int        `json:"rewrap_pending,omitempty"`
 	Unproven    int        `json:"rewrap_unproven,omitempty"` // by whom, as their headers are an older version's
 	Unheld      int        `json:"keys_unheld,omitempty"`     // may have been sealed anew in records that aren't here
 
+	Dropped   *audit.Dropped   `json:"dropped,omitempty"`   // older than the log is kept
 	Absent    []segment.Absent `json:"absent,omitempty"`    // records whose segments aren't here
 	Unjudged  int              `json:"unjudged,omitempty"`  // recordings that only they could be held against
 	Uncovered *audit.Uncovered `json:"uncovered,omitempty"` // beyond the checkpoint
@@ -94,9 +103,12 @@ type asJSON struct {
 // MarshalJSON returns it as one object, whether the log is sound or not.
 func (v Verdict) MarshalJSON() ([]byte, error) {
 	rep, kept := v.Report, v.Recordings
-	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Unheld: kept.Unheld, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Keys: rep.Keys, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
+	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Removed: kept.Removed, Erased: kept.Erased, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Unheld: kept.Unheld, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Keys: rep.Keys, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
 	if rep.Uncovered.Bytes > 0 {
 		j.Uncovered = &rep.Uncovered
+	}
+	if rep.Dropped.Through > 0 {
+		j.Dropped = &rep.Dropped
 	}
 	if !rep.Last.IsZero() {
 		j.Last = &rep.Last

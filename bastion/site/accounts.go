@@ -51,6 +51,12 @@ func said(err error) string {
 // CheckRetention says which labs' recordings are kept longer than the policy says.
 func CheckRetention(cfg *configs.Config, p *policy.Policy) (warnings []string) {
 	for _, l := range p.Labs() {
+		switch keep := cfg.Audit.Keep; {
+		case keep > 0 && l.Retention == 0:
+			warnings = append(warnings, fmt.Sprintf("lab %s keeps recordings for ever, and so the audit log is kept, whatever audit.keep says: give the lab a retention", l.Name))
+		case keep > 0 && max(l.Retention, cfg.Recording.KeepAtLeast) > keep:
+			warnings = append(warnings, fmt.Sprintf("lab %s keeps recordings for %s, and the audit log is kept as long, not for audit.keep's %s", l.Name, plain.Span(max(l.Retention, cfg.Recording.KeepAtLeast)), plain.Span(keep)))
+		}
 		if l.Retention > 0 && l.Retention < cfg.Recording.KeepAtLeast {
 			warnings = append(warnings, fmt.Sprintf("lab %s keeps recordings for %s by the policy, but entry.yaml's recording.keep_at_least for %s, which stands", l.Name, plain.Span(l.Retention), plain.Span(cfg.Recording.KeepAtLeast)))
 		}

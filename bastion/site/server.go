@@ -214,6 +214,8 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 		s.serve("the listener on "+s.cfg.Listeners[i].Address, func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) })
 	}
 	defer s.retention().Start(Self(ctx))()
+	end := evidence.LogEnd{Keep: s.cfg.Audit.Keep, Dir: s.cfg.Recording.Directory, Drop: s.state.log.Drop, Holds: s.state.store.Holds, Told: s.dropped}
+	defer end.Start(Self(ctx))()
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow() // before the server closes
 	for _, c := range s.cfg.Realms {
@@ -313,6 +315,16 @@ func (s *Server) removed(why string, n int, err error) {
 	}
 	if err != nil {
 		s.log.Error("remove recordings "+why, zap.Error(err))
+	}
+}
+
+// dropped says in the server's own log which of the audit log's records were dropped.
+func (s *Server) dropped(through uint64, err error) {
+	if through > 0 {
+		s.log.Info("records of the audit log dropped, which are older than audit.keep", zap.Uint64("through", through))
+	}
+	if err != nil {
+		s.log.Error("drop records of the audit log that are older than audit.keep", zap.Error(err))
 	}
 }
 

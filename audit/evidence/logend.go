@@ -1,0 +1,74 @@
+//go:build linux
+
+package evidence
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"entry/session/group"
+	"entry/session/recording"
+)
+
+// LogEnd ends the audit log at its beginning, where it isn't to be kept for ever.
+type LogEnd struct {
+	Keep time.Duration // how long records are kept; 0 is for ever
+	Dir  string        // of the recordings
+	// Drop removes the log's records that are older than a time; *audit.Log's.
+	Drop  func(ctx context.Context, before time.Time) (through uint64, err error)
+	Holds func(context.Context) ([]Hold, error)
+	// Told hears of each look that removed something or failed. It must not block.
+	Told func(through uint64, err error)
+}
+
+// Start looks now and every day. The returned function ends that and waits for it.
+func (l LogEnd) Start(ctx context.Context) (stop func()) {
+	if l.Keep <= 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := group.Vital("the end of the audit log", func() {
+		t := time.NewTicker(retentionEvery)
+		defer t.Stop()
+		for {
+			if n, err := l.Look(ctx, time.Now()); n > 0 || err != nil && ctx.Err() == nil {
+				l.Told(n, err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+		}
+	})
+	return func() { cancel(); <-done }
+}
+
+// Look drops what is older than the log is kept, and returns the number of the last record
+// that went; 0 if none did. Nothing is dropped while a hold stands, for what was held may be
+// asked for with all that the log says of it, and nothing since the oldest recording that is
+// here began, so that each can be held against the log.
+func (l LogEnd) Look(ctx context.Context, now time.Time) (through uint64, err error) {
+	holds, err := l.Holds(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the holds: %w", err)
+	}
+	if len(holds) > 0 {
+		return 0, nil
+	}
+	list, err := recording.List(l.Dir)
+	if err != nil {
+		return 0, err
+	}
+	before := now.Add(-l.Keep)
+	for _, i := range list {
+		if i.Start.IsZero() { // its header can't be read: nobody knows
+			return 0, nil
+		}
+		if began := i.Start.Add(-slack); began.Before(before) {
+			before = began
+		}
+	}
+	return l.Drop(ctx, before)
+}
