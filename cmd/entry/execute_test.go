@@ -33,3 +33,13 @@ func TestPermitted(t *testing.T) {
 		t.Error("another error is changed")
 	}
 }
+
+// JSON of every verb has what a terminal might obey escaped.
+func TestPrintJSON(t *testing.T) {
+	var out bytes.Buffer
+	cmd := &cobra.Command{}
+	cmd.SetOut(&out)
+	if err := printJSON(cmd, "a\u009b\u202eb", "<c>"); err != nil || out.String() != "\"a\\u009b\\u202eb\"\n\"<c>\"\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
