@@ -2,9 +2,11 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/session/recording"
 )
@@ -38,6 +40,42 @@ func (e *NameError) Misused() bool { return !e.NotFound() }
 
 // NotFound is that there is no such session.
 func (e *NameError) NotFound() bool { return len(e.Fits) == 0 }
+
+// GoneError says that a session's recording was removed.
+type GoneError struct {
+	ID string
+	evidence.Removal
+}
+
+func (e *GoneError) Error() string {
+	why := "after its lab's retention"
+	if e.Erased {
+		why = "by an order to erase it"
+	}
+	return fmt.Sprintf("the recording of session %s was removed at %s, %s", e.ID, plain.Moment(e.At), why)
+}
+
+// Hint is what to do about it.
+func (e *GoneError) Hint() string {
+	return "entry audit search --session " + e.ID + " shows what the audit log keeps of it"
+}
+
+// Misused is false: it was a session's name.
+func (e *GoneError) Misused() bool { return false }
+
+// NotFound is true.
+func (e *GoneError) NotFound() bool { return true }
+
+// Gone is what became of the session that a person means by the start of an ID, where Find
+// has none: a *GoneError if its recording, and no other's, was removed; else err.
+func Gone(notes evidence.Notes, name string, err error) error {
+	gone := notes.Gone()
+	id, none := ID(slices.Collect(maps.Keys(gone)), name)
+	if none != nil {
+		return err
+	}
+	return &GoneError{id, gone[id]}
+}
 
 // Find is the one of list, the newest last, that a person means: by an ID, the start of
 // one, or Last. The error is a *NameError.

@@ -28,10 +28,16 @@ type Note struct {
 	Killed   *Kill              // nil unless an operator ended it
 	Review   *Review            // the newest; nil where nobody has reviewed it
 	Reviews  int
-	Removed  bool // its recording, after its lab's retention or by an erasure
+	Removed  *Removal // of its recording; nil if that wasn't
 	// Aborted is where a restart found its recording to be cut; nil if none did.
 	Aborted *audit.Recording
 	Failed  bool // its recording, of which the end was never written
+}
+
+// Removal is that a recording was removed.
+type Removal struct {
+	At     time.Time
+	Erased bool // by an operators' order; else its lab's retention was over
 }
 
 // Kill is that an operator ended a session.
@@ -122,7 +128,7 @@ func (n Note) with(e audit.Event) Note {
 	case audit.ChannelRefused, audit.ForwardRefused:
 		n.Refused = true
 	case audit.RecordingRemoved:
-		n.Removed = true
+		n.Removed = &Removal{At: e.Time, Erased: e.Reason == audit.ReasonErasure}
 	case audit.RecordingAborted:
 		n.Aborted = e.Recording
 	case audit.RecordingFailed:
@@ -205,7 +211,18 @@ func (n Notes) Lacks(list []recording.Info) (out []*segment.Absent) {
 
 // Removed reports whether a session's recording was removed, after its lab's retention or
 // by an erasure.
-func (n Notes) Removed(id string) bool { return n.of[id].Removed }
+func (n Notes) Removed(id string) bool { return n.of[id].Removed != nil }
+
+// Gone are the sessions, by ID, whose recordings were removed.
+func (n Notes) Gone() map[string]Removal {
+	all := map[string]Removal{}
+	for id, note := range n.of {
+		if note.Removed != nil {
+			all[id] = *note.Removed
+		}
+	}
+	return all
+}
 
 // Killed is who ended a session, by its ID; nil if no operator did, as far as is known.
 func (n Notes) Killed(id string) *Kill { return n.of[id].Killed }

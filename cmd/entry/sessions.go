@@ -135,6 +135,12 @@ func findRecording(cmd *cobra.Command, name string) (dir string, info recording.
 		return dir, info, err
 	}
 	info, err = catalog.Find(list, name)
+	var none *catalog.NameError
+	if errors.As(err, &none) && none.NotFound() {
+		if notes, nerr := notesOf(cmd); nerr == nil {
+			err = catalog.Gone(notes, name, err)
+		}
+	}
 	return dir, info, err
 }
 
