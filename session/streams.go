@@ -25,7 +25,11 @@ func (s *sessionChannel) begin() {
 	}
 	s.stdout.tap, s.stdout.screen = newTap(recording.Output), s.payload == terminalPayload
 	s.stderr.tap = newTap(recording.Error)
-	input := r.newOutlet(s.up, newTap(recording.Input))
+	sent := newTap(recording.Input)
+	if answers != nil {
+		answers.in = sent
+	}
+	input := r.newOutlet(s.up, sent)
 	s.content.terminal, s.content.grant, s.content.flow = s.pty, s.grant, r.flow
 	s.content.about = audit.Event{Channel: s.id, ChannelType: s.content.channel}
 	dec := r.o.decoder(s.content)

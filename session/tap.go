@@ -88,23 +88,15 @@ func (t *tap) keep(p []byte) error {
 		return nil
 	}
 	if t.kind != recording.Input {
-		t.mask.shown(p)
+		if err := t.mask.shown(p); err != nil {
+			return err
+		}
 		return t.take(p)
 	}
 	if t.typing != nil {
 		return t.typed(p)
 	}
-	for len(p) > 0 {
-		keep, answer, rest := t.mask.next(p)
-		if err := t.take(keep); err != nil {
-			return err
-		}
-		if err := t.blank(answer); err != nil {
-			return err
-		}
-		p = rest
-	}
-	return nil
+	return t.mask.kept(t, p)
 }
 
 // take keeps p, or leaves it out.
@@ -205,9 +197,9 @@ func (t *tap) resume() error {
 	return t.rec.Frame(t.kind, t.channel, p.tail)
 }
 
-// blank records that a line of n bytes which answers a password prompt stood here;
-// none does if n is 0.
-func (t *tap) blank(n int) error {
+// blank records that a line of n bytes stood here that is masked, in words for it; none
+// did if n is 0.
+func (t *tap) blank(n int, words string) error {
 	if n == 0 {
 		return nil
 	}
@@ -215,7 +207,7 @@ func (t *tap) blank(n int) error {
 		return err
 	}
 	t.lost.mask(n)
-	return t.rec.Frame(recording.Gap, t.channel, fmt.Appendf(nil, masked, n))
+	return t.rec.Frame(recording.Gap, t.channel, fmt.Appendf(nil, words, n))
 }
 
 // close records what stands for the bytes that weren't kept.
@@ -226,7 +218,7 @@ func (t *tap) close() error {
 	case t.typing != nil:
 		return t.rest()
 	case t.kind == recording.Input:
-		if err := t.blank(t.mask.end()); err != nil {
+		if err := t.mask.end(t); err != nil {
 			return err
 		}
 	}
