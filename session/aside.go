@@ -5,38 +5,39 @@ import (
 
 	"entry/audit/plain"
 	"entry/audit/refusal"
+	"entry/session/recording"
 	"entry/session/transfer"
 )
 
-// maxAside is how much a program that moves files may say on its standard error, where
-// the user may not download: it is a way down that no protocol bounds. OpenSSH's and
-// rsync's programs say a line for each file that failed.
-const maxAside = 64 << 10 // bytes
-
-// aside is the standard error of a program that moves files.
+// aside is the standard error of a program that moves files. It is a way down that no
+// protocol bounds: where the user may not download, it has what is left of the words
+// that the target may say.
 type aside struct {
 	io.Reader
-	left int // of maxAside
-	now  *rights
-	over func() // ends the channel
+	words *transfer.Words
+	now   *rights
+	over  func()      // ends the channel
+	more  func(n int) // takes how many bytes came beyond the words; nil where they are recorded
 }
 
 // Read implements io.Reader. It gives no more than the bound, and then the end.
 func (a *aside) Read(p []byte) (int, error) {
 	n, err := a.Reader.Read(p)
-	if n <= a.left {
-		a.left -= n
+	fits := a.words.Take(n)
+	if fits == n {
 		return n, err
 	}
 	if a.now.may(transfer.Download) == "" { // or it was granted since
+		if a.more != nil {
+			a.more(n - fits)
+		}
 		return n, err
 	}
-	n, a.left = a.left, 0
 	a.over()
-	if n == 0 {
+	if fits == 0 {
 		return 0, io.EOF
 	}
-	return n, nil
+	return fits, nil
 }
 
 // errors is the program's standard error, bounded where it is to be.
@@ -44,8 +45,12 @@ func (s *sessionChannel) errors() io.Reader {
 	if s.content.moves == nil || s.content.now == nil {
 		return s.up.Stderr()
 	}
-	return &aside{Reader: s.up.Stderr(), left: maxAside, now: s.content.now, over: func() {
+	a := &aside{Reader: s.up.Stderr(), words: &s.content.now.words, now: s.content.now, over: func() {
 		s.lease.end(s.r.o.Ref(), &refusal.Error{Code: "transfer-stderr",
-			Text: "the program on " + s.r.target + " printed more than " + plain.Size(maxAside) + " beside the files, and you may not download there; ask your operator"}, "")
+			Text: "the program on " + s.r.target + " printed more than " + plain.Size(transfer.MaxWords) + " beside the files, and you may not download there; ask your operator"}, "")
 	}}
+	if s.stderr.tap == nil || s.stderr.tap.shut { // which is when nothing is left of it but a count
+		a.more = func(n int) { s.omits.add(recording.Error, wordsOmitted, int64(n)) }
+	}
+	return a
 }

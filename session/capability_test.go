@@ -13,6 +13,7 @@ import (
 	"entry/audit/refusal"
 	"entry/e2e/testkit"
 	"entry/policy"
+	"entry/session/transfer"
 )
 
 // Every way to move a byte, and the capability it needs.
@@ -398,8 +399,9 @@ func TestEnvironmentGoesByTheList(t *testing.T) {
 // What a program that moves files says on its standard error is a way down, which is
 // bounded where the user may not download.
 func TestATransferSaysLittleBeside(t *testing.T) {
-	for _, may := range []string{"upload", "upload, download"} {
-		r := newRig(t, "may: ["+may+"]\nrecord: full", nil)
+	for _, tt := range []struct{ may, record, coverage string }{{"upload", "full", ""}, {"upload, download", "full", "manifest"}, {"upload, download", "manifest", "partial"}} {
+		may := tt.may
+		r := newRig(t, "may: ["+may+"]\nrecord: "+tt.record, nil)
 		r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) {
 			_, _ = ch.Stderr().Write([]byte(strings.Repeat("secret\n", 30_000)))
 			exitWith(ch, 0)
@@ -416,9 +418,14 @@ func TestATransferSaysLittleBeside(t *testing.T) {
 			if n != 30_000 || said != "" {
 				t.Errorf("with both rights %d lines came, and %q", n, said)
 			}
+			// What is in no recording, and no file's, is missing.
+			missing := audit.Missing{Why: "words", Stream: "error", Bytes: 30_000*7 - transfer.MaxWords}
+			if e.Coverage != tt.coverage || (tt.coverage == "partial") != (len(e.Missing) == 1 && e.Missing[0] == missing) {
+				t.Errorf("record: %s: %s, %+v", tt.record, e.Coverage, e.Missing)
+			}
 			continue
 		}
-		if n > maxAside/7 || n < 1000 || !strings.HasSuffix(said, "entry: the program on home.tinker printed more than 65 kB beside the files, and you may not download there; ask your operator (ref ref00000)\n") || u.exit != exitEnded {
+		if n > transfer.MaxWords/7 || n < 1000 || !strings.HasSuffix(said, "entry: the program on home.tinker printed more than 65 kB beside the files, and you may not download there; ask your operator (ref ref00000)\n") || u.exit != exitEnded {
 			t.Errorf("%d lines came, and %q with status %d", n, said, u.exit)
 		}
 		if e.Reason != "transfer-stderr" {

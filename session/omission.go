@@ -19,9 +19,10 @@ const (
 	shareOmitted omission = "share"
 	inputOmitted omission = "input"
 	typedOmitted omission = "pasted"
+	wordsOmitted omission = "words"
 )
 
-var omissions = [...]omission{bulkOmitted, shareOmitted, inputOmitted, typedOmitted}
+var omissions = [...]omission{bulkOmitted, shareOmitted, inputOmitted, typedOmitted, wordsOmitted}
 
 // maskedLines is why lines are missing that answered password prompts.
 const maskedLines = "masked"

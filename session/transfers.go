@@ -131,6 +131,9 @@ func (x manifest) Answer(p []byte) {
 	}
 }
 
+// Words implements transfer.Ruling.
+func (x manifest) Words(n int) int { return x.m.now.words.Take(n) }
+
 // Enter implements transfer.Ruling: the line, with its paths and its hash, goes into
 // the recording, which is sealed, and what can be told of it into the log.
 func (x manifest) Enter(e transfer.Entry) {
@@ -257,6 +260,7 @@ func mayMove(g policy.Grant, command string, d transfer.Direction) *policy.Denie
 type rights struct {
 	command string
 	grant   atomic.Pointer[policy.Grant]
+	words   transfer.Words // of the target's, standard error with the rest
 }
 
 // refused says in e, of something that was refused, for want of which right and by

@@ -45,6 +45,7 @@ var reasons = map[string]string{
 	"input":    "input that is no script is kept by record_input only",
 	"pasted":   "faster than anybody types; a terminal's is kept by record_input only",
 	"masked":   "masked as answers to password prompts",
+	"words":    "printed beside the files, more than a transfer says; record: full keeps it",
 	"recorder": "the recording failed",
 	"desync":   "it wasn't the protocol that it began as",
 }

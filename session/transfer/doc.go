@@ -11,7 +11,9 @@
 // A hash is that of the whole file as it stands at its destination if nobody
 // else writes to it, or it isn't given: Entry.Unknown says why then. Somebody else is
 // whoever isn't this channel, and who reaches the file by links that others made:
-// that two names are one file is known only of links that this channel made. Memory is
+// that two names are one file is known only of links that this channel made. What
+// comes from the target beside files' content is bounded or has an entry, "list", with
+// its size and hash, since the target may run anything ([MaxWords]). Memory is
 // bounded whatever the peers send. What a decoder doesn't understand ends with a
 // [Desync]; nothing is guessed from there on.
 package transfer

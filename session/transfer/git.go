@@ -50,6 +50,7 @@ type git struct {
 	may              May
 	began            time.Time
 	sent             [2]int64 // bytes: from the target, towards it
+	answered         int64    // of those from the target, what came behind a push's refs
 	why              string   // it was stopped
 	done             bool
 
@@ -129,6 +130,16 @@ func (d *git) Data(toTarget bool, p []byte, r Ruling) error {
 	}
 	d.sent[index(toTarget)] += int64(len(p))
 	s := &d.streams[index(toTarget)]
+	if !toTarget && s.stage == gitSecond {
+		d.answered += int64(len(p))
+	}
+	if !toTarget && d.saysTooMuch() {
+		if d.why = d.may(Download); d.why != "" {
+			d.why = "entry: git: the repository, or its hooks, say more than answers a push, and you may not download; ask your operator"
+			d.Finish(-1, r)
+			return &Stopped{Download, d.why}
+		}
+	}
 	for rest := p; len(rest) > 0 && s.stage != gitOpaque; {
 		used, kind, payload, whole, wrong := s.next(rest)
 		rest = rest[used:]
@@ -142,6 +153,12 @@ func (d *git) Data(toTarget bool, p []byte, r Ruling) error {
 	}
 	r.Pass(p, false)
 	return nil
+}
+
+// saysTooMuch reports whether more came back from a push than refs, a report and what
+// hooks say take. Nothing in such a stream can be left out.
+func (d *git) saysTooMuch() bool {
+	return d.verb == "git-receive-pack" && (d.sent[0]-d.answered > listAlone || d.answered > backAlone+d.sent[1])
 }
 
 // End implements Decoder.

@@ -17,6 +17,7 @@ type takings struct {
 	inside  bool
 	answers [][]byte
 	entries *[]Entry
+	words   *Words
 }
 
 func (r *takings) Pass(p []byte, more bool) {
@@ -27,6 +28,12 @@ func (r *takings) Pass(p []byte, more bool) {
 }
 func (r *takings) Answer(p []byte) { r.answers = append(r.answers, bytes.Clone(p)) }
 func (r *takings) Enter(e Entry)   { *r.entries = append(*r.entries, e) }
+func (r *takings) Words(n int) int {
+	if r.words == nil {
+		return n
+	}
+	return r.words.Take(n)
+}
 
 // take empties r.
 func (r *takings) take() (passed, answers [][]byte) {
@@ -44,6 +51,7 @@ type bench struct {
 	passed  [2][]byte
 	answers [2][]byte // to whom sent them
 	entries []Entry
+	words   Words
 	last    [2][]byte
 	err     error
 }
@@ -51,7 +59,7 @@ type bench struct {
 func newBench(t testing.TB, d Decoder) *bench {
 	b := &bench{t: t, d: d}
 	for i := range b.rulings {
-		b.rulings[i] = &takings{entries: &b.entries}
+		b.rulings[i] = &takings{entries: &b.entries, words: &b.words}
 	}
 	return b
 }
@@ -128,6 +136,7 @@ type relay struct {
 	d       Decoder
 	mu      sync.Mutex // one call at a time
 	entries []Entry
+	words   Words
 	err     error
 	done    chan struct{} // both directions ended
 }
@@ -140,7 +149,7 @@ func newRelay(d Decoder, size int, client, target io.ReadWriteCloser) *relay {
 	var ends sync.WaitGroup
 	copying := func(toTarget bool, src io.Reader, dst io.Closer) {
 		i := side(toTarget)
-		ruling := &takings{entries: &r.entries}
+		ruling := &takings{entries: &r.entries, words: &r.words}
 		buf := make([]byte, size)
 		for {
 			n, readErr := src.Read(buf)

@@ -19,6 +19,8 @@ const (
 	// maxScpWords is how much the target may say that isn't the protocol's, a login
 	// shell's greeting: it is in no manifest, so that more would be a way to move files.
 	maxScpWords = 4 << 10 // bytes
+	// scpLeftOut stands for words beyond all that a target may say.
+	scpLeftOut = "entry: scp said more than is passed on\n"
 	// maxScpHeld is how much is kept of a side whose turn it isn't. No stock
 	// program speaks out of turn.
 	maxScpHeld = 64 << 10 // bytes
@@ -79,6 +81,8 @@ type scp struct {
 	left  int64 // bytes of it that are still to come
 	words int   // bytes that the target said that aren't the protocol's
 	sum   hash.Hash
+
+	listing listing // folders and times of a source at the target
 }
 
 func newSCP(run scpRun, may May) *scp {
@@ -98,6 +102,7 @@ func (d *scp) Data(toTarget bool, p []byte, r Ruling) error {
 	err := d.piece(toTarget, p, r)
 	if err != nil {
 		d.finish(r, Cut, "")
+		d.listing.enter("scp", r)
 	}
 	return err
 }
@@ -182,6 +187,7 @@ func (d *scp) after(toTarget bool, p []byte, mine bool, r Ruling) error {
 		if err := d.speaks(len(p)); err != nil {
 			return err
 		}
+		p = p[:r.Words(len(p))]
 		if mine {
 			r.Pass(p, false)
 		} else {
@@ -196,6 +202,9 @@ func (d *scp) after(toTarget bool, p []byte, mine bool, r Ruling) error {
 // End implements Decoder.
 func (d *scp) End(toTarget bool, r Ruling) error {
 	sink := toTarget == d.source
+	if !toTarget {
+		defer d.listing.enter("scp", r)
+	}
 	if d.phase >= scpOver {
 		return nil
 	}
@@ -207,7 +216,8 @@ func (d *scp) End(toTarget bool, r Ruling) error {
 	d.finish(r, Cut, "")
 	switch {
 	case !toTarget:
-		r.Pass(append(d.partial, held...), false) // a shell's last words
+		last := append(d.partial, held...) // a shell's last words
+		r.Pass(last[:r.Words(len(last))], false)
 	case !sink && len(held) > 0:
 		return d.ahead(0)
 	}
@@ -260,7 +270,7 @@ func (d *scp) dataEnd(p []byte, r Ruling) (int, []byte, error) {
 		d.phase = scpOver
 		d.finish(r, Failed, "")
 	}
-	return used, line, nil
+	return used, d.tells(line, d.source, r), nil
 }
 
 // reply reads the sink's: a zero, or a line that says what failed.
@@ -290,7 +300,7 @@ func (d *scp) reply(p []byte, r Ruling) (int, []byte, error) {
 			return 0, nil, err
 		}
 	}
-	return used, line, nil
+	return used, d.tells(line, !d.source, r), nil
 }
 
 // accepted goes on after the reply to a record.
@@ -406,6 +416,18 @@ func (d *scp) speaks(n int) error {
 		return d.desync(false, "it says more than a login shell does")
 	}
 	return nil
+}
+
+// tells is a line of words as it goes on. Of what is the target's no more than may be
+// said does, and then that it is left out.
+func (d *scp) tells(line []byte, targets bool, r Ruling) []byte {
+	if !targets || r.Words(len(line)) == len(line) {
+		return line
+	}
+	if line[0] > 2 { // a shell's
+		return []byte(scpLeftOut)
+	}
+	return append(line[:1:1], scpLeftOut...)
 }
 
 // said enters what the target says instead of the protocol.

@@ -84,7 +84,7 @@ func (d *scp) readRecord(p []byte, toTarget bool, r Ruling) (int, []byte, error)
 		if d.source { // what a client says of its own files is its own
 			d.said(line, r)
 		}
-		return used, line, nil
+		return used, d.tells(line, d.source, r), nil
 	}
 	rec, wrong := d.parseRecord(bytes.TrimSuffix(line, []byte("\n")))
 	if wrong != "" {
@@ -96,11 +96,18 @@ func (d *scp) readRecord(p []byte, toTarget bool, r Ruling) (int, []byte, error)
 			if err := d.speaks(len(line)); err != nil {
 				return 0, nil, err
 			}
-			return used, line, nil
+			return used, d.tells(line, true, r), nil
 		}
 		return 0, nil, d.desync(!d.source, wrong)
 	}
 	d.record, d.begun, d.phase = rec, true, scpRecordDone
+	if d.source && rec.kind != 'C' { // a file's has an entry
+		d.listing.add(line)
+		if rec.kind == 'D' {
+			d.listing.names++
+			d.listing.opened(rec.name)
+		}
+	}
 	if rec.kind == 'C' || rec.kind == 'D' {
 		if d.judge(toTarget, r) {
 			return used, nil, nil

@@ -56,6 +56,7 @@ type SFTP struct {
 	linked   bool              // two names may be one file's
 	home     string            // where relative paths begin; "" isn't known
 	pool     pool
+	listing  listing
 }
 
 // maxChanges is beyond how many requests that change names or sizes a file that is
@@ -141,6 +142,9 @@ func (d *SFTP) Data(toTarget bool, p []byte, r Ruling) error {
 	}
 	if reason := d.stream(s, toTarget, p, r); reason != "" {
 		d.err = &Desync{Protocol: sftpName, ToTarget: toTarget, Reason: reason}
+		if reason == listsTooMuch {
+			d.err = &Stopped{Download, "entry: " + reason}
+		}
 		d.cut("the stream isn't SFTP from here on", r)
 		return d.err
 	}
@@ -330,6 +334,7 @@ func (d *SFTP) version(p []byte) (verdict, string) {
 		return verdict{}, "malformed extensions"
 	}
 	d.versioned = true
+	d.listing.add(b)
 	return verdict{true, packet(fxpVersion, b)}, ""
 }
 

@@ -6,6 +6,16 @@ import (
 	"time"
 )
 
+// maxCode is the highest code of a status that passes: those of version 6. A higher one
+// is a failure like any other.
+const maxCode = 31
+
+// statusTexts are what OpenSSH's server says of each code: its own words for nothing.
+var statusTexts = []string{"Success", "End of file", "No such file", "Permission denied", "Failure", "Bad message", "No connection", "Connection lost", "Operation unsupported"}
+
+// listsTooMuch is why a channel ends that is to carry no content.
+const listsTooMuch = "sftp: more names and attributes came back than an upload needs, and you may not download; list fewer files, or ask your operator"
+
 // answer rules on what the target answers. The request that it is to is done
 // with it.
 func (d *SFTP) answer(s *stream, p []byte, whole int, r Ruling) (verdict, string) {
@@ -22,8 +32,16 @@ func (d *SFTP) answer(s *stream, p []byte, whole int, r Ruling) (verdict, string
 	if reason := d.answered(q, s, p, &f, whole, r); reason != "" {
 		return verdict{}, reason
 	}
-	if q.operation == limits && kind == fxpExtendedReply {
+	switch {
+	case kind == fxpStatus:
+		v.instead = d.status(p, r)
+	case q.operation == limits && kind == fxpExtendedReply:
 		v.instead = limited(p)
+	}
+	if kind != fxpStatus && kind != fxpData {
+		if d.listing.add(p); d.listing.over() && d.may(Download) != "" {
+			return verdict{}, listsTooMuch
+		}
 	}
 	delete(d.requests, id)
 	d.texts -= q.texts()
@@ -74,13 +92,43 @@ func (d *SFTP) answered(q *request, s *stream, p []byte, f *fields, whole int, r
 		}
 		d.sized(q, a)
 	case fxpName:
-		if n := f.uint32(); q.homing && n == 1 && q.moves == d.renames {
-			if home := f.bytes(); !f.bad && len(home) <= maxPath {
-				d.settles(string(home))
-			}
+		first, n := f.names()
+		if f.bad || n != 1 && q.operation != operations[fxpReaddir] {
+			return "malformed names"
+		}
+		if q.operation == operations[fxpReaddir] {
+			d.listing.names += n
+		}
+		if q.homing && q.moves == d.renames {
+			d.settles(string(first))
 		}
 	}
 	return ""
+}
+
+// status is p as it goes on, nil as it came: a code that there is, and a text that is
+// known or among the words that the target may say.
+func (d *SFTP) status(p []byte, r Ruling) []byte {
+	f := fields{rest: p[packetHead:]}
+	code, text, language := f.uint32(), f.bytes(), f.bytes()
+	bare := len(p) == packetHead+4 // as some servers have it
+	whole := !f.bad && len(f.rest) == 0 && (len(language) == 0 || string(language) == "en")
+	w := &reject{code, string(text)}
+	if code > maxCode {
+		w.code = fxFailure
+	}
+	known := ""
+	if int(w.code) < len(statusTexts) {
+		known = statusTexts[w.code]
+	}
+	w.text = w.text[:min(len(w.text), maxText)]
+	if n := len(w.text); w.text != known && r.Words(n) < n {
+		w.text = known
+	}
+	if w.code == code && w.text == string(text) && (whole || bare) {
+		return nil
+	}
+	return status(binary.BigEndian.Uint32(p[5:]), w)
 }
 
 // limited is a reply to limits@openssh.com with entry's where they are lower, so

@@ -364,6 +364,7 @@ func (d *SFTP) cut(why string, r Ruling) {
 			d.enter(f, Cut, why, r)
 		}
 	}
+	d.listing.enter(sftpName, r)
 	clear(d.requests)
 	clear(d.changes)
 	d.texts = 0

@@ -278,6 +278,21 @@ func (f *fields) attributes() (a attributes) {
 	return a
 }
 
+// names reads what answers a question for names, and gives the first, and how many
+// there are.
+func (f *fields) names() (first []byte, n int) {
+	for left := f.uint32(); left > 0 && !f.bad; left-- {
+		name, long := f.bytes(), f.bytes()
+		f.attributes()
+		f.bad = f.bad || len(name) > maxPath || len(long) > 2*maxPath
+		if n++; n == 1 {
+			first = name
+		}
+	}
+	f.bad = f.bad || len(f.rest) > 0
+	return first, n
+}
+
 // regular says that they are those of a regular file: modes are POSIX' since
 // draft-02, §5.
 func (a attributes) regular() bool {

@@ -44,6 +44,10 @@ func (d *SFTP) request(s *stream, p []byte, whole int, r Ruling) (verdict, strin
 		d.refuse(q, &reject{fxPermissionDenied, why}, r)
 		return verdict{}, ""
 	}
+	d.listing.asked += int64(len(p))
+	if q.dir {
+		d.listing.opened(q.path)
+	}
 	d.requests[q.id] = q
 	d.texts += q.texts()
 	d.sent(kind, q)

@@ -31,7 +31,7 @@ func (d Direction) String() string {
 // the target's files.
 type Entry struct {
 	Protocol  string // "sftp", "scp", "rsync", "git"
-	Operation string // "put", "get", "rename", …
+	Operation string // "put", "get", "rename", …; "list" is of all names and attributes, where they are much
 	Direction Direction
 	Path      string // as the peer sent it, any bytes
 	To        string // the other path: of a rename, a link, a copy; in scp's, where it is if Path is a folder
@@ -102,6 +102,8 @@ type Ruling interface {
 	Answer(p []byte)
 	// Enter adds e to the manifest.
 	Enter(e Entry)
+	// Words gives how many of n bytes the target may still say in words of its own.
+	Words(n int) int
 }
 
 // May says whether content may be moved in a direction now: "" if so, else the
