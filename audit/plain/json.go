@@ -25,7 +25,7 @@ func (e escaping) Write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
 		r, n := utf8.DecodeRune(rest)
 		switch {
-		case r < utf8.RuneSelf && r != 0x7f, Visible(r), r == utf8.RuneError:
+		case r < utf8.RuneSelf && r != 0x7f, Visible(r), r == utf8.RuneError && n > 1:
 			line = append(line, rest[:n]...)
 		case r <= 0xffff:
 			line = fmt.Appendf(line, `\u%04x`, r)

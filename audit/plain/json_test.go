@@ -18,8 +18,13 @@ func TestJSONIsVisible(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
+	raw := bytes.Clone(out.Bytes())
+	out.Reset()
+	if err := JSON(&out).Encode(json.RawMessage("\"a\x9b31m\"")); err != nil || out.String() != `"a\ufffd31m"`+"\n" {
+		t.Errorf("bytes: %q, %v", out.String(), err)
+	}
 	var back string
-	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != text {
+	if err := json.Unmarshal(raw, &back); err != nil || back != text {
 		t.Errorf("%q, %v", back, err)
 	}
 }

@@ -149,11 +149,11 @@ func (c logCase) verify(cmd *cobra.Command) error {
 		say(cmd, c.Log, "note: the whole log was read: the file of hashes doesn't lead on from the checkpoint that was given")
 	}
 	if asJSON(cmd) {
-		object, err := json.Marshal(v)
+		object, err := v.MarshalJSON()
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", c.JSON(object)); err != nil {
+		if err := plain.JSON(cmd.OutOrStdout()).Encode(json.RawMessage(c.JSON(object))); err != nil {
 			return err
 		}
 	} else {
