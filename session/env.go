@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"entry/audit/plain"
 )
 
 const (
@@ -72,7 +74,7 @@ func (e *environment) leaveOut(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.n++; len(e.names) < maxLeftOut {
-		e.names = append(e.names, asciiLine(name, maxSignal))
+		e.names = append(e.names, plain.Escaped(name, maxSignal))
 	}
 }
 

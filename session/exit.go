@@ -70,14 +70,13 @@ func (s *sessionChannel) giveExit() {
 		n := int(status)
 		s.exit.status, fact.Status = &n, &status
 	} else {
-		name, ok := parseExitSignal(s.exit.req.Payload)
-		if !ok {
+		var ok bool
+		if fact, ok = parseExitSignal(s.exit.req.Payload); !ok {
 			return
 		}
-		fact.Signal = asciiLine(name, maxSignal)
 	}
 	if s.keep(recording.Exit, fact) {
-		_, _ = s.client.SendRequest(s.exit.req.Type, false, s.exit.req.Payload) // the client may be gone
+		_, _ = s.client.SendRequest(s.exit.req.Type, false, fact.Payload()) // the client may be gone
 	}
 }
 

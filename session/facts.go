@@ -108,15 +108,3 @@ func (f *flow) frame(g policy.Grant, kind recording.Kind, channel uint32, v any)
 	}
 	return true
 }
-
-// channelFact is the payload of the Request frames that open and close a
-// channel; the fields it shares with recording.ChannelRequest mean the same.
-type channelFact struct {
-	Type        string              `json:"type"`           // "channel-open", "channel-close"
-	Name        string              `json:"name,omitempty"` // "session", "direct-tcpip"
-	Destination string              `json:"destination,omitempty"`
-	BytesDown   int64               `json:"bytes_down,omitempty"`
-	BytesUp     int64               `json:"bytes_up,omitempty"`
-	Coverage    recording.Coverage  `json:"coverage,omitempty"` // of one that is closed
-	Missing     []recording.Missing `json:"missing,omitempty"`
-}

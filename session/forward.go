@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/recording"
@@ -16,8 +17,9 @@ import (
 type route struct {
 	needs   policy.Capability
 	allowed func(policy.Grant) bool
-	to      string // destination, for the log
-	origin  string // where the target says it comes from, for the log
+	opening recording.Opening
+	to      string // destination, any bytes
+	origin  string // likewise, where the target says it comes from, for the log
 	socket  bool   // to is a path: it can hold a secret and isn't told
 }
 
@@ -45,13 +47,13 @@ func (r *relay) fromClient(nc ssh.NewChannel) {
 		}
 		switch nc.ChannelType() {
 		case "direct-tcpip":
-			c, ok := parseTCPChannel(nc.ExtraData())
-			r.forward(nc, r.upstream, towardsTarget, ok, route{needs: policy.ForwardLocal, to: hostPort(c.host, c.port),
-				allowed: func(g policy.Grant) bool { return g.AllowsForward(c.host, c.port) }})
+			o, ok := parseTCPChannel(nc.ExtraData())
+			r.forward(nc, r.upstream, towardsTarget, ok, route{needs: policy.ForwardLocal, opening: o, to: address(o.Host, o.Port),
+				allowed: func(g policy.Grant) bool { return g.AllowsForward(string(o.Host), int(o.Port)) }})
 		case "direct-streamlocal@openssh.com":
-			path, ok := parseStreamLocal(nc.ExtraData())
-			r.forward(nc, r.upstream, towardsTarget, ok, route{needs: policy.ForwardLocal, to: path, socket: true,
-				allowed: func(g policy.Grant) bool { return g.AllowsStreamLocal(path) }})
+			o, ok := parseStreamLocal(nc.ExtraData())
+			r.forward(nc, r.upstream, towardsTarget, ok, route{needs: policy.ForwardLocal, opening: o, to: string(o.Path), socket: true,
+				allowed: func(g policy.Grant) bool { return g.AllowsStreamLocal(string(o.Path)) }})
 		default:
 			r.unknownChannel(nc)
 		}
@@ -76,16 +78,15 @@ func (r *relay) fromUpstream(nc ssh.NewChannel) {
 		}
 		switch nc.ChannelType() {
 		case "forwarded-tcpip":
-			c, ok := parseTCPChannel(nc.ExtraData())
-			asked, listening := r.listening(listen{port: c.port})
-			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.ForwardRemote, to: hostPort(c.host, c.port),
-				origin:  hostPort(c.originator, int(c.origPort&maxPort)),
+			o, ok := parseTCPChannel(nc.ExtraData())
+			asked, listening := r.listening(listen{port: int(o.Port & maxPort)})
+			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.ForwardRemote, opening: o, to: address(o.Host, o.Port), origin: address(o.Origin, o.OriginPort),
 				allowed: func(g policy.Grant) bool { return listening && g.AllowsListen(asked) }})
 		case "forwarded-streamlocal@openssh.com":
-			path, ok := parseForwardedStreamLocal(nc.ExtraData())
-			_, listening := r.listening(listen{socket: path})
-			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.ForwardRemote, to: path, socket: true,
-				allowed: func(g policy.Grant) bool { return listening && g.AllowsStreamListen(path) }})
+			o, ok := parseForwardedStreamLocal(nc.ExtraData())
+			_, listening := r.listening(listen{socket: string(o.Path)})
+			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.ForwardRemote, opening: o, to: string(o.Path), socket: true,
+				allowed: func(g policy.Grant) bool { return listening && g.AllowsStreamListen(string(o.Path)) }})
 		case agentChannel:
 			r.mu.Lock()
 			asked := r.agent
@@ -93,11 +94,11 @@ func (r *relay) fromUpstream(nc ssh.NewChannel) {
 			r.forward(nc, r.client, towardsClient, len(nc.ExtraData()) == 0, route{needs: policy.Agent, to: "agent",
 				allowed: func(g policy.Grant) bool { return asked && g.Allows(policy.Agent) }})
 		case x11Channel:
-			_, _, ok := parseX11Channel(nc.ExtraData())
+			o, ok := parseX11Channel(nc.ExtraData())
 			r.mu.Lock()
 			asked := r.x11
 			r.mu.Unlock()
-			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.X11, to: "x11",
+			r.forward(nc, r.client, towardsClient, ok, route{needs: policy.X11, opening: o, to: x11Channel,
 				allowed: func(g policy.Grant) bool { return asked && g.Allows(policy.X11) }})
 		default:
 			r.unknownChannel(nc)
@@ -122,8 +123,9 @@ func (r *relay) turn(nc ssh.NewChannel) bool {
 	return err == nil
 }
 
-func hostPort(host string, port int) string {
-	return net.JoinHostPort(asciiLine(host, 255), strconv.Itoa(port))
+// address is a host and port, any bytes.
+func address(host recording.Text, port uint32) string {
+	return net.JoinHostPort(string(host), strconv.FormatUint(uint64(port), 10))
 }
 
 // forward relays one channel other than a session, opened on one leg, to the
@@ -134,7 +136,7 @@ func (r *relay) forward(nc ssh.NewChannel, to Leg, dir direction, wellFormed boo
 	if way.socket {
 		e.Destination, e.Digest = "unix", digest(way.to)
 	} else {
-		e.Destination = way.to
+		e.Destination = plain.Escaped(way.to, audit.MaxDetail)
 	}
 	if !wellFormed {
 		r.refuse(nc, ssh.Prohibited, e, &refusal.Error{Text: "the request is malformed", Code: "malformed"})
@@ -160,7 +162,7 @@ func (r *relay) forward(nc ssh.NewChannel, to Leg, dir direction, wellFormed boo
 	r.stand(age, func() { r.leases[l] = struct{}{} })
 	defer r.leave(l)
 	e.Policy, e.Rule = g.PolicyHash(), g.RuleFor(way.needs).String()
-	far, farReqs, err := r.open(to, nc.ChannelType(), nc.ExtraData())
+	far, farReqs, err := r.open(to, nc.ChannelType(), way.opening.Payload(nc.ChannelType())) // what is recorded
 	if err != nil {
 		name := r.target
 		if dir == towardsClient {
@@ -174,10 +176,12 @@ func (r *relay) forward(nc ssh.NewChannel, to Leg, dir direction, wellFormed boo
 	id := r.places.number(otherPlace)
 	e.Type, e.Channel = audit.ForwardOpened, id
 	if way.origin != "" {
-		e.Detail = "from " + asciiLine(way.origin, 300)
+		e.Detail = "from " + plain.Escaped(way.origin, audit.MaxDetail)
 	}
-	fact := channelFact{Type: "channel-open", Name: e.ChannelType, Destination: asciiLine(way.to, maxSocket)}
-	if !r.event(e) || !r.frame(g, recording.Request, *id, fact) {
+	fact := recording.ChannelRequest{Type: "channel-open", Name: recording.Text(e.ChannelType), Destination: recording.Text(way.to)}
+	opened := fact
+	opened.Opening = &way.opening
+	if !r.event(e) || !r.frame(g, recording.Request, *id, opened) {
 		_ = far.Close() // the connection may be gone
 		r.drop(far)
 		rejectLate(nc)

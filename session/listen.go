@@ -7,8 +7,10 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/policy"
+	"entry/session/recording"
 )
 
 // maxListens bounds what the target listens on for one client.
@@ -103,7 +105,12 @@ func (l listen) event(x listening) audit.Event {
 	if l.socket != "" {
 		return audit.Event{Capability: policy.ForwardRemote.String(), Destination: "unix", Digest: digest(l.socket)}
 	}
-	return audit.Event{Capability: policy.ForwardRemote.String(), Destination: hostPort(x.bind, l.port)}
+	return audit.Event{Capability: policy.ForwardRemote.String(), Destination: l.address(x)}
+}
+
+// address is where the target listens, for the log.
+func (l listen) address(x listening) string {
+	return plain.Escaped(address(recording.Text(x.bind), uint32(l.port)), audit.MaxDetail)
 }
 
 // cancelListen has the target listen no more. If it doesn't, what comes is
@@ -209,7 +216,7 @@ func (r *relay) listen(req *ssh.Request, e audit.Event, l listen, x listening) (
 	}
 	e.Type, e.Rule = audit.ListenOpened, g.RuleFor(policy.ForwardRemote).String()
 	if l.socket == "" {
-		e.Destination = hostPort(x.bind, l.port)
+		e.Destination = l.address(x)
 	}
 	return r.event(e), answer
 }

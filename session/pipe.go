@@ -38,7 +38,7 @@ type pipe struct {
 	to       direction        // of what near sends
 
 	bytes   [2]atomic.Int64 // by direction
-	fact    channelFact
+	fact    recording.ChannelRequest
 	noted   sync.Once
 	over    func() // called once that is noted; may be nil
 	closing bool   // both sides were closed from here; owned by own

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/session/recording"
 )
 
@@ -105,7 +106,7 @@ func (r *relay) full(nc ssh.NewChannel, k place, refused int) {
 		return
 	}
 	r.group.Go("note of too many channels", func() {
-		e := audit.Event{Type: audit.ChannelRefused, ChannelType: asciiLine(nc.ChannelType(), 64), Ref: r.o.Ref(),
+		e := audit.Event{Type: audit.ChannelRefused, ChannelType: plain.Escaped(nc.ChannelType(), 64), Ref: r.o.Ref(),
 			Reason: "limit", Detail: fmt.Sprintf("%s; %d refused so far", text, refused)}
 		r.covered(recording.Refused, nil)
 		r.event(e)

@@ -107,10 +107,17 @@ func (p *program) phase() phase {
 	return before
 }
 
-// pass relays req and reports whether the target took it.
-func (p *program) pass(req *ssh.Request) bool {
-	ok, err := p.up.SendRequest(req.Type, req.WantReply, req.Payload)
+// pass sends a request on with what it is to hold, and reports whether the target took it.
+func (p *program) pass(req *ssh.Request, payload []byte) bool {
+	ok, err := p.up.SendRequest(req.Type, req.WantReply, payload)
 	return err == nil && ok
+}
+
+// relay records what req asks for and sends that on: what the target gets is made from
+// what is recorded, so that nothing comes to it which the recording lacks.
+func (p *program) relay(req *ssh.Request, fact recording.ChannelRequest) bool {
+	fact.Type, fact.WantReply = req.Type, req.WantReply
+	return p.keep(recording.Request, fact) && p.pass(req, fact.Payload())
 }
 
 func (p *program) keep(kind recording.Kind, v any) bool {
@@ -118,26 +125,25 @@ func (p *program) keep(kind recording.Kind, v any) bool {
 }
 
 func (p *program) askPty(req *ssh.Request) bool {
-	pty, ok := parsePty(req.Payload)
+	fact, ok := parsePty(req.Payload)
 	if !ok || p.pty {
 		return false
 	}
-	fact := recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply, Term: asciiLine(pty.term, maxTerm), Cols: pty.cols, Rows: pty.rows}
-	if !p.keep(recording.Request, fact) || !p.keep(recording.Resize, size(pty.cols, pty.rows)) {
+	fact.Type, fact.WantReply = req.Type, req.WantReply
+	size := recording.Size{Cols: fact.Cols, Rows: fact.Rows, Width: fact.Width, Height: fact.Height}
+	if !p.keep(recording.Request, fact) || !p.keep(recording.Resize, size.Append(nil)) {
 		return false
 	}
-	// The modes go on as they came. Without an answer nobody would know
-	// whether lines end in CRLF, so the target is always asked for one.
-	taken, err := p.up.SendRequest(req.Type, true, req.Payload)
+	// Without an answer nobody would know whether lines end in CRLF, so the target is
+	// always asked for one.
+	taken, err := p.up.SendRequest(req.Type, true, fact.Payload())
 	p.pty = err == nil && taken
 	return p.pty
 }
 
-func size(cols, rows uint32) []byte { return fmt.Appendf(nil, "%dx%d", cols, rows) }
-
 func (p *program) askResize(req *ssh.Request) bool {
-	cols, rows, ok := parseWindowChange(req.Payload)
-	return ok && p.pty && p.keep(recording.Resize, size(cols, rows)) && p.pass(req)
+	size, ok := parseWindowChange(req.Payload)
+	return ok && p.pty && p.keep(recording.Resize, size.Append(nil)) && p.pass(req, size.Payload())
 }
 
 func (p *program) askEnv(req *ssh.Request) bool {
@@ -148,41 +154,42 @@ func (p *program) askEnv(req *ssh.Request) bool {
 	if !ok || !p.env.takes(name, len(req.Payload)) {
 		return false // clients send what they have; OpenSSH doesn't even ask
 	}
-	return p.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply, Env: map[string]string{name: value}}) && p.pass(req)
+	return p.relay(req, recording.ChannelRequest{Env: map[string]recording.Text{name: recording.Text(value)}})
 }
 
 func (p *program) askSignal(req *ssh.Request) bool {
 	name, ok := parseText(req.Payload, maxSignal)
-	return ok && p.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply, Name: asciiLine(name, maxSignal)}) && p.pass(req)
+	return ok && p.relay(req, recording.ChannelRequest{Name: recording.Text(name)})
 }
 
 func (p *program) askBreak(req *ssh.Request) bool {
-	_, ok := parseUint32(req.Payload)
-	return ok && p.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply}) && p.pass(req)
+	length, ok := parseUint32(req.Payload)
+	return ok && p.relay(req, recording.ChannelRequest{Length: length})
 }
 
 // askEOW relays that the client won't take more output, without which
 // `ssh home yes | head -1` would never end. OpenSSH's PROTOCOL §2.1.
 func (p *program) askEOW(req *ssh.Request) bool {
-	return len(req.Payload) == 0 && p.pass(req)
+	return len(req.Payload) == 0 && p.pass(req, nil)
 }
 
 func (p *program) askAgent(req *ssh.Request) bool {
 	age := p.r.age()
-	if len(req.Payload) != 0 || !p.permit(policy.Agent) || !p.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply}) {
+	if len(req.Payload) != 0 || !p.permit(policy.Agent) {
 		return false
 	}
 	p.r.stand(age, func() { p.r.agent = true }) // before the target can open the first channel
-	return p.pass(req)
+	return p.relay(req, recording.ChannelRequest{})
 }
 
 func (p *program) askX11(req *ssh.Request) bool {
 	age := p.r.age()
-	if !parseX11(req.Payload) || !p.permit(policy.X11) || !p.keep(recording.Request, recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply}) {
+	x, ok := parseX11(req.Payload)
+	if !ok || !p.permit(policy.X11) {
 		return false
 	}
 	p.r.stand(age, func() { p.r.x11 = true })
-	return p.pass(req)
+	return p.relay(req, recording.ChannelRequest{X11: &x})
 }
 
 // permit asks policy for something that goes along with a program. The
@@ -267,7 +274,11 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 	e.Capability, e.Rule = rests.String(), g.RuleFor(rests).String()
 	p.grant = g
 	p.lease.lacks = st.lacks
-	payload := req.Payload
+	fact := recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply, Name: recording.Text(st.subsystem)}
+	if st.subsystem == "" {
+		fact.Command = recording.Text(st.command)
+	}
+	payload := fact.Payload()
 	if st.moves != nil {
 		now := &rights{command: st.command}
 		now.grant.Store(&g)
@@ -283,10 +294,6 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 	p.r.stand(age, func() { p.r.leases[p.lease] = struct{}{} })
 	if !p.r.event(e) {
 		return false
-	}
-	fact := recording.ChannelRequest{Type: req.Type, WantReply: req.WantReply, Name: st.subsystem}
-	if st.subsystem == "" {
-		fact.Command = st.command
 	}
 	if !p.keep(recording.Request, fact) {
 		return false

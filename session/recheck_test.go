@@ -3,6 +3,8 @@ package session
 import (
 	"errors"
 	"io"
+	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -212,7 +214,7 @@ func TestLostListensAgentAndX11(t *testing.T) {
 		}
 	}, func(req *ssh.Request) {
 		host, port, _ := parseListen(req.Payload)
-		asked <- req.Type + " " + hostPort(host, port)
+		asked <- req.Type + " " + net.JoinHostPort(host, strconv.Itoa(port))
 		_ = req.Reply(true, nil)
 	})
 	go echo(r.client.Channels)

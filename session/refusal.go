@@ -67,7 +67,7 @@ func fill(e *audit.Event, why *refusal.Error) {
 
 // refuse rejects nc by name.
 func (f *flow) refuse(nc ssh.NewChannel, code ssh.RejectionReason, e audit.Event, why *refusal.Error) {
-	e.ChannelType = asciiLine(nc.ChannelType(), 64)
+	e.ChannelType = plain.Escaped(nc.ChannelType(), 64)
 	_ = nc.Reject(code, f.note(e, why)) // the peer may be gone
 }
 
@@ -103,7 +103,7 @@ func (t *told) first(name string) (first, room bool) {
 // unknown notes the name of a request that entry doesn't know, once a session:
 // PuTTY, for one, sends its own with every window.
 func (r *relay) unknown(name string, channel *uint32) {
-	name = asciiLine(name, 64)
+	name = plain.Escaped(name, 64)
 	why := &refusal.Error{Text: "request " + name + " isn't known and was refused", Code: "unknown-request"}
 	e := audit.Event{Type: audit.ChannelRefused, Channel: channel}
 	switch first, room := r.told.first(name); {

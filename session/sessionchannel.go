@@ -89,7 +89,7 @@ func (r *relay) openSession(nc ssh.NewChannel) {
 		}
 	}()
 	if !r.event(audit.Event{Type: audit.ChannelOpened, Channel: s.id, ChannelType: "session", Policy: g.PolicyHash(), Rule: g.Rule().String()}) ||
-		!r.frame(g, recording.Request, *s.id, channelFact{Type: "channel-open", Name: "session"}) {
+		!r.frame(g, recording.Request, *s.id, recording.ChannelRequest{Type: "channel-open", Name: "session"}) {
 		_ = up.Close() // the connection may be gone
 		rejectLate(nc)
 		return

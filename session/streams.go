@@ -86,7 +86,7 @@ func (s *sessionChannel) note() {
 	e.Coverage, e.Missing = r.covered(coverage, missing)
 	s.lease.fill(&e)
 	r.event(e)
-	r.frame(s.grant, recording.Request, *s.id, channelFact{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up, Coverage: coverage, Missing: missing})
+	r.frame(s.grant, recording.Request, *s.id, recording.ChannelRequest{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up, Coverage: coverage, Missing: missing})
 	if s.exit.status != nil {
 		r.mu.Lock()
 		r.exit = s.exit.status

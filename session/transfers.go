@@ -138,9 +138,9 @@ func (x manifest) Words(n int) int { return x.m.now.words.Take(n) }
 // the recording, which is sealed, and what can be told of it into the log.
 func (x manifest) Enter(e transfer.Entry) {
 	line := recording.File{
-		Protocol: e.Protocol, Operation: e.Operation, Direction: e.Direction.String(), Path: recording.Path(e.Path), To: recording.Path(e.To),
-		Size: e.Size, Back: e.Back, Ref: e.Ref, Old: e.Old, New: e.New, SHA256: hex.EncodeToString(e.SHA256), Unknown: e.Unknown,
-		Began: e.Began.UTC(), Ended: e.Ended.UTC(), Outcome: e.Outcome.String(), Detail: strings.ToValidUTF8(e.Detail, "\uFFFD"),
+		Protocol: e.Protocol, Operation: e.Operation, Direction: e.Direction.String(), Path: recording.Text(e.Path), To: recording.Text(e.To),
+		Size: e.Size, Back: e.Back, Ref: recording.Text(e.Ref), Old: e.Old, New: e.New, SHA256: hex.EncodeToString(e.SHA256), Unknown: e.Unknown,
+		Began: e.Began.UTC(), Ended: e.Ended.UTC(), Outcome: e.Outcome.String(), Detail: recording.Text(e.Detail),
 	}
 	b, err := json.Marshal(line)
 	if err != nil {

@@ -65,9 +65,9 @@ func collect(ch ssh.Channel, reqs <-chan *ssh.Request) *userChannel {
 				u.exit = int(v)
 				u.mu.Unlock()
 			case "exit-signal":
-				name, _ := parseExitSignal(req.Payload)
+				e, _ := parseExitSignal(req.Payload)
 				u.mu.Lock()
-				u.signal = name
+				u.signal = string(e.Signal)
 				u.mu.Unlock()
 			}
 			_ = req.Reply(false, nil)

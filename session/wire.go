@@ -3,6 +3,8 @@ package session
 import (
 	"encoding/binary"
 	"strings"
+
+	"entry/session/recording"
 )
 
 // Bounds on what a peer may put into a payload. x/crypto stops at packets of
@@ -14,11 +16,11 @@ const (
 	maxEnvValue  = 8 << 10   // bytes
 	maxCommand   = 128 << 10 // bytes; Linux takes no longer argument (MAX_ARG_STRLEN)
 	maxSubsystem = 256       // bytes
-	maxHost      = 1 << 10   // bytes; DNS ends at 255
+	maxHost      = 255       // bytes; what DNS ends at
 	maxSocket    = 1 << 10   // bytes; sun_path ends at 108
 	maxSignal    = 64        // bytes
 	maxCookie    = 4 << 10   // bytes
-	maxMessage   = 4 << 10   // bytes of an exit-signal's text
+	maxMessage   = 1 << 10   // bytes of an exit-signal's text
 	maxPort      = 1<<16 - 1 //
 	maxCells     = 1<<16 - 1 // columns or rows; a terminal's own fields are 16 bits wide
 )
@@ -65,29 +67,22 @@ func (f *fields) text(limit int) string {
 
 func (f *fields) done() bool { return !f.bad && len(f.rest) == 0 }
 
-// ptyReq is RFC 4254 §6.2.
-type ptyReq struct {
-	term       string
-	cols, rows uint32
-}
-
-func parsePty(payload []byte) (p ptyReq, ok bool) {
+// parsePty is RFC 4254 §6.2.
+func parsePty(payload []byte) (r recording.ChannelRequest, ok bool) {
 	f := fields{rest: payload}
-	p.term = f.text(maxTerm)
-	p.cols, p.rows = f.uint32(), f.uint32()
-	f.uint32() // pixels
-	f.uint32()
-	f.text(maxModes)
-	return p, f.done() && p.cols <= maxCells && p.rows <= maxCells
+	r.Term = recording.Text(f.text(maxTerm))
+	r.Cols, r.Rows = f.uint32(), f.uint32()
+	r.Width, r.Height = f.uint32(), f.uint32()
+	r.Modes = []byte(f.text(maxModes))
+	return r, f.done() && r.Cols <= maxCells && r.Rows <= maxCells
 }
 
 // parseWindowChange is RFC 4254 §6.7.
-func parseWindowChange(payload []byte) (cols, rows uint32, ok bool) {
+func parseWindowChange(payload []byte) (s recording.Size, ok bool) {
 	f := fields{rest: payload}
-	cols, rows = f.uint32(), f.uint32()
-	f.uint32()
-	f.uint32()
-	return cols, rows, f.done() && cols <= maxCells && rows <= maxCells
+	s.Cols, s.Rows = f.uint32(), f.uint32()
+	s.Width, s.Height = f.uint32(), f.uint32()
+	return s, f.done() && s.Cols <= maxCells && s.Rows <= maxCells
 }
 
 // parseText is a payload of one string: exec, subsystem, signal,
@@ -110,13 +105,13 @@ func parseEnv(payload []byte) (name, value string, ok bool) {
 func notInName(r rune) bool { return r <= ' ' || r >= 0x7f || r == '=' }
 
 // parseX11 is RFC 4254 §6.3.1.
-func parseX11(payload []byte) (ok bool) {
+func parseX11(payload []byte) (x recording.X11, ok bool) {
 	f := fields{rest: payload}
-	f.bool()          // single connection: the target keeps to it
-	f.text(maxTerm)   // protocol
-	f.text(maxCookie) // a secret: it is relayed and kept nowhere
-	f.uint32()        // screen
-	return f.done()
+	x.Single = f.bool() // the target keeps to it
+	x.Protocol = recording.Text(f.text(maxTerm))
+	x.Cookie = recording.Text(f.text(maxCookie))
+	x.Screen = f.uint32()
+	return x, f.done()
 }
 
 // parseUint32 is a payload of one number: break, exit-status.
@@ -127,31 +122,21 @@ func parseUint32(payload []byte) (v uint32, ok bool) {
 }
 
 // parseExitSignal is RFC 4254 §6.10.
-func parseExitSignal(payload []byte) (name string, ok bool) {
+func parseExitSignal(payload []byte) (e recording.ExitStatus, ok bool) {
 	f := fields{rest: payload}
-	name = f.text(maxSignal)
-	f.bool() // core dumped
-	f.text(maxMessage)
-	f.text(maxTerm) // language
-	return name, f.done()
+	e.Signal = recording.Text(f.text(maxSignal))
+	e.Core = f.bool()
+	e.Message = recording.Text(f.text(maxMessage))
+	e.Language = recording.Text(f.text(maxTerm))
+	return e, f.done()
 }
 
-// tcpChannel is the payload of direct-tcpip and forwarded-tcpip, RFC 4254 §7.2.
-type tcpChannel struct {
-	host       string // where to; for forwarded-tcpip what was listened on
-	port       int
-	originator string
-	origPort   uint32
-}
-
-func parseTCPChannel(payload []byte) (c tcpChannel, ok bool) {
+// parseTCPChannel is the payload of direct-tcpip and forwarded-tcpip, RFC 4254 §7.2.
+func parseTCPChannel(payload []byte) (o recording.Opening, ok bool) {
 	f := fields{rest: payload}
-	c.host = f.text(maxHost)
-	port := f.uint32()
-	c.originator = f.text(maxHost)
-	c.origPort = f.uint32()
-	c.port = int(port & maxPort)
-	return c, f.done() && port <= maxPort
+	o.Host, o.Port = recording.Text(f.text(maxHost)), f.uint32()
+	o.Origin, o.OriginPort = recording.Text(f.text(maxHost)), f.uint32()
+	return o, f.done() && o.Port <= maxPort
 }
 
 // parseListen is the payload of tcpip-forward and its cancelling, RFC 4254 §7.1.
@@ -163,28 +148,26 @@ func parseListen(payload []byte) (host string, port int, ok bool) {
 }
 
 // parseStreamLocal is direct-streamlocal@openssh.com, OpenSSH's PROTOCOL §2.4.
-func parseStreamLocal(payload []byte) (path string, ok bool) {
+func parseStreamLocal(payload []byte) (o recording.Opening, ok bool) {
 	f := fields{rest: payload}
-	path = f.text(maxSocket)
-	f.text(maxHost) // reserved
-	f.uint32()      // reserved
-	return path, f.done()
+	o.Path = recording.Text(f.text(maxSocket))
+	o.Reserved, o.Spare = recording.Text(f.text(maxHost)), f.uint32()
+	return o, f.done()
 }
 
 // parseForwardedStreamLocal is forwarded-streamlocal@openssh.com.
-func parseForwardedStreamLocal(payload []byte) (path string, ok bool) {
+func parseForwardedStreamLocal(payload []byte) (o recording.Opening, ok bool) {
 	f := fields{rest: payload}
-	path = f.text(maxSocket)
-	f.text(maxHost) // reserved
-	return path, f.done()
+	o.Path = recording.Text(f.text(maxSocket))
+	o.Reserved = recording.Text(f.text(maxHost))
+	return o, f.done()
 }
 
 // parseX11Channel is RFC 4254 §6.3.2.
-func parseX11Channel(payload []byte) (from string, port uint32, ok bool) {
+func parseX11Channel(payload []byte) (o recording.Opening, ok bool) {
 	f := fields{rest: payload}
-	from = f.text(maxHost)
-	port = f.uint32()
-	return from, port, f.done()
+	o.Origin, o.OriginPort = recording.Text(f.text(maxHost)), f.uint32()
+	return o, f.done()
 }
 
 // asciiLine makes one printable ASCII line of at most limit bytes from a text

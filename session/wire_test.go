@@ -32,10 +32,10 @@ type parser struct {
 
 var parsers = map[string]parser{
 	"pty-req":       {ssh.Marshal(testPty), func(b []byte) bool { _, ok := parsePty(b); return ok }},
-	"window-change": {ssh.Marshal(struct{ C, R, W, H uint32 }{80, 24, 0, 0}), func(b []byte) bool { _, _, ok := parseWindowChange(b); return ok }},
+	"window-change": {ssh.Marshal(struct{ C, R, W, H uint32 }{80, 24, 0, 0}), func(b []byte) bool { _, ok := parseWindowChange(b); return ok }},
 	"text":          {ssh.Marshal(struct{ S string }{"id"}), func(b []byte) bool { _, ok := parseText(b, maxCommand); return ok }},
 	"env":           {ssh.Marshal(struct{ N, V string }{"LANG", "C"}), func(b []byte) bool { _, _, ok := parseEnv(b); return ok }},
-	"x11-req":       {x11Request, parseX11},
+	"x11-req":       {x11Request, func(b []byte) bool { _, ok := parseX11(b); return ok }},
 	"uint32":        {binary.BigEndian.AppendUint32(nil, 7), func(b []byte) bool { _, ok := parseUint32(b); return ok }},
 	"exit-signal": {ssh.Marshal(struct {
 		N    string
@@ -52,7 +52,7 @@ var parsers = map[string]parser{
 	"x11 channel": {ssh.Marshal(struct {
 		A string
 		P uint32
-	}{"::1", 6010}), func(b []byte) bool { _, _, ok := parseX11Channel(b); return ok }},
+	}{"::1", 6010}), func(b []byte) bool { _, ok := parseX11Channel(b); return ok }},
 }
 
 func FuzzPayloads(f *testing.F) {
@@ -64,14 +64,14 @@ func FuzzPayloads(f *testing.F) {
 		for _, c := range parsers {
 			c.parse(b)
 		}
-		if p, ok := parsePty(b); ok && (p.cols > maxCells || len(p.term) > maxTerm) {
+		if p, ok := parsePty(b); ok && (p.Cols > maxCells || len(p.Term) > maxTerm) {
 			t.Errorf("pty %+v", p)
 		}
 		if s, ok := parseText(b, 10); ok && len(s) > 10 {
 			t.Errorf("text of %d bytes", len(s))
 		}
-		if c, ok := parseTCPChannel(b); ok && (c.port < 0 || c.port > maxPort) {
-			t.Errorf("port %d", c.port)
+		if o, ok := parseTCPChannel(b); ok && o.Port > maxPort {
+			t.Errorf("port %d", o.Port)
 		}
 		line := asciiLine(string(b), 50)
 		if len(line) > 50 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/netip"
@@ -9,11 +10,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"filippo.io/age"
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/plain"
 	"entry/e2e/testkit"
 	"entry/session/recording"
 	"entry/session/recording/auditors"
@@ -177,6 +180,21 @@ func TestSheet(t *testing.T) {
 	testkit.Check(t, json.Unmarshal(testkit.Must(json.Marshal(s))(t), &j))
 	if j["coverage"] != "partial" || j["verified"] != true || j["rewrapped"] != 1.0 || len(j["channels"].([]any)) != 2 || j["reviews"] != 2.0 {
 		t.Errorf("%v", j)
+	}
+	// What no UTF-8 is shows as its bytes, and is there whole as JSON, escaped for terminals.
+	s.Channels = []recording.Channel{{Program: "exec", Command: "rm Bj\xf8rk\u009b", PTY: true, Term: "\xe5", Env: []string{"LC_X=\xe3"}, Destination: "\xff:1",
+		Modes: []byte{1, 255}, Said: []recording.Said{{As: "signal", Text: "\xfe"}, {As: "forward from", Text: "192.0.2.7"}, {As: "X11 cookie", Text: strings.Repeat("0", 32)}, {As: "forward from", Text: "\xfd"}}}}
+	out.Reset()
+	testkit.Check(t, s.Tell(&out))
+	testkit.Check(t, plain.JSON(&out).Encode(s))
+	for _, want := range []string{`0 exec "rm Bj\xf8rk\u009b" to "\xff:1", terminal "\xe5" of unknown size, 0 B out`, `environment LC_X="\xe3"`, `signal "\xfe"`, `forward from "\xfd"`,
+		`"command":{"raw":"` + base64.StdEncoding.EncodeToString([]byte("rm Bj\xf8rk\u009b")) + `"}`, `"term":{"raw":"5Q=="}`, `"env":[{"raw":"TENfWD3j"}]`, `"modes":"Af8="`, `"said":[{"as":"signal","text":{"raw":"/g=="}}`} {
+		if !strings.Contains(out.String(), want) || !utf8.ValidString(out.String()) || strings.ContainsAny(out.String(), "\u009b\ufffd") {
+			t.Errorf("%q isn't in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "forward from \"192") || strings.Contains(out.String(), "X11 cookie \"0") {
+		t.Errorf("what clients always say is told:\n%s", out.String())
 	}
 	s.Err, s.Channels = errors.New("one\ntwo"), nil
 	out.Reset()

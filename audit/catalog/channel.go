@@ -10,42 +10,60 @@ import (
 
 // channelLine is a channel as --json has it.
 type channelLine struct {
-	Number  uint32  `json:"channel"`
-	Type    string  `json:"type,omitempty"`
-	Program string  `json:"program,omitempty"`
-	Command string  `json:"command,omitempty"`
-	To      string  `json:"destination,omitempty"`
-	PTY     bool    `json:"pty"`
-	Term    string  `json:"term,omitempty"`
-	Cols    uint32  `json:"cols,omitempty"`
-	Rows    uint32  `json:"rows,omitempty"`
-	Start   float64 `json:"start"` // seconds since the session's
-	End     float64 `json:"end"`
-	Output  int64   `json:"output_bytes"`
-	Error   int64   `json:"error_bytes"`
-	Input   int64   `json:"input_bytes"`
-	Down    int64   `json:"bytes_down,omitempty"` // that passed, once it is closed
-	Up      int64   `json:"bytes_up,omitempty"`
-	Gaps    int     `json:"gaps,omitempty"`
-	Exit    *uint32 `json:"exit,omitempty"`
-	Signal  string  `json:"signal,omitempty"`
+	Number  uint32         `json:"channel"`
+	Type    string         `json:"type,omitempty"`
+	Program string         `json:"program,omitempty"`
+	Command recording.Text `json:"command,omitzero"`
+	To      recording.Text `json:"destination,omitzero"`
+	PTY     bool           `json:"pty"`
+	Term    recording.Text `json:"term,omitzero"`
+	Modes   []byte         `json:"modes,omitempty"` // of the terminal, RFC 4254 §8
+	Cols    uint32         `json:"cols,omitempty"`
+	Rows    uint32         `json:"rows,omitempty"`
+	Width   uint32         `json:"width,omitempty"` // in pixels
+	Height  uint32         `json:"height,omitempty"`
+	Start   float64        `json:"start"` // seconds since the session's
+	End     float64        `json:"end"`
+	Output  int64          `json:"output_bytes"`
+	Error   int64          `json:"error_bytes"`
+	Input   int64          `json:"input_bytes"`
+	Down    int64          `json:"bytes_down,omitempty"` // that passed, once it is closed
+	Up      int64          `json:"bytes_up,omitempty"`
+	Gaps    int            `json:"gaps,omitempty"`
+	Exit    *uint32        `json:"exit,omitempty"`
+	Signal  recording.Text `json:"signal,omitzero"`
+	Message recording.Text `json:"message,omitzero"` // with the signal
 
-	Env      []string            `json:"env,omitempty"`      // "NAME=value"
+	Env      []recording.Text    `json:"env,omitempty"`      // "NAME=value"
+	Said     []saidLine          `json:"said,omitempty"`     // what else its peer said, and who opened it
 	Coverage recording.Coverage  `json:"coverage,omitempty"` // absent where the recording lacks the channel's end
 	Open     bool                `json:"open,omitempty"`     // since that is still to come
 	Missing  []recording.Missing `json:"missing,omitempty"`
+}
+
+// saidLine is something that a peer said, as --json has it.
+type saidLine struct {
+	As   string         `json:"as"`
+	Text recording.Text `json:"text"`
 }
 
 func channelLines(list []recording.Channel) []channelLine {
 	out := make([]channelLine, len(list))
 	for i, c := range list {
 		out[i] = channelLine{
-			Number: c.Number, Type: c.Type, Program: c.Program, Command: c.Command, To: c.Destination, PTY: c.PTY, Term: c.Term, Cols: c.Cols, Rows: c.Rows,
+			Number: c.Number, Type: c.Type, Program: c.Program, Command: recording.Text(c.Command), To: recording.Text(c.Destination),
+			PTY: c.PTY, Term: recording.Text(c.Term), Modes: c.Modes, Cols: c.Cols, Rows: c.Rows, Width: c.Width, Height: c.Height,
 			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Down: c.Down, Up: c.Up, Gaps: c.Gaps,
-			Env: c.Env, Coverage: c.Coverage, Open: c.Open, Missing: c.Missing,
+			Coverage: c.Coverage, Open: c.Open, Missing: c.Missing,
 		}
 		if c.Exit != nil {
-			out[i].Exit, out[i].Signal = c.Exit.Status, c.Exit.Signal
+			out[i].Exit, out[i].Signal, out[i].Message = c.Exit.Status, c.Exit.Signal, c.Exit.Message
+		}
+		for _, variable := range c.Env {
+			out[i].Env = append(out[i].Env, recording.Text(variable))
+		}
+		for _, said := range c.Said {
+			out[i].Said = append(out[i].Said, saidLine{said.As, recording.Text(said.Text)})
 		}
 	}
 	return out

@@ -84,7 +84,7 @@ func (s Sheet) Tell(out io.Writer) error {
 	}
 	for n, c := range s.Channels {
 		w.Row(map[bool]string{true: "channels", false: ""}[n == 0], play.Describe(c))
-		for _, line := range play.Environment(c) {
+		for _, line := range play.Asked(c) {
 			w.Row("", "  "+line)
 		}
 	}

@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -73,15 +74,53 @@ func OneLine(s string, most int) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// Text returns s with a question mark for every character that isn't Visible
-// and for every invalid byte: one line, in whatever script its owner chose.
+// Text returns s with a question mark for every character that isn't Visible, and with
+// bytes that are no UTF-8 as UTF8 has them: one line, in whatever script its owner chose.
 func Text(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !Visible(r) {
 			return '?'
 		}
 		return r
-	}, s)
+	}, UTF8(s))
+}
+
+// UTF8 returns s with each byte that is no UTF-8 as \xe5, and all else as it is: for
+// readers, whom a backslash of its owner's may mislead.
+func UTF8(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		} else {
+			b.WriteString(s[:n])
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// Escaped returns s as one line of printable ASCII of at most most bytes: all else in it
+// as a Go string literal has it, and so each byte that is no UTF-8 as \xe5.
+func Escaped(s string, most int) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		text := s[:n]
+		if !ascii(r) || r == '\\' {
+			text = strings.Trim(Quote(text), `"`)
+		}
+		if b.Len()+len(text) > most {
+			break
+		}
+		b.WriteString(text)
+		s = s[n:]
+	}
+	return b.String()
 }
 
 // ASCII returns one line of printable ASCII of at most most bytes: line ends

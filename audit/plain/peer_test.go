@@ -22,14 +22,14 @@ func TestPeerText(t *testing.T) {
 		{"no-break space", "a\u00a0:", `"a\u00a0:"`, `"a\u00a0:"`, "a\u00a0:", "a?:", "a\u00a0:"},
 		{"escape sequence", "\x1b[2Jx", `"\x1b[2Jx"`, `"\x1b[2Jx"`, "?[2Jx", "?[2Jx", "[2Jx"},
 		{"C1", "a\u009b31m", `"a\u009b31m"`, `"a\u009b31m"`, "a?31m", "a?31m", "a31m"},
-		{"C1 byte", "a\x9b31m", `"a\x9b31m"`, `"a\x9b31m"`, "a?31m", "a?31m", "a?31m"},
+		{"C1 byte", "a\x9b31m", `"a\x9b31m"`, `"a\x9b31m"`, `a\x9b31m`, "a?31m", "a?31m"},
 		{"delete", "a\x7f", `"a\x7f"`, `"a\x7f"`, "a?", "a?", "a"},
 		{"bidi", "a\u202eb\u2066c\u200fd\u061ce", `"a\u202eb\u2066c\u200fd\u061ce"`, `"a\u202eb\u2066c\u200fd\u061ce"`, "a?b?c?d?e", "a?b?c?d?e", "abcde"},
 		{"separators", "a\u2028b\u2029c", `"a\u2028b\u2029c"`, `"a\u2028b\u2029c"`, "a?b?c", "a?b?c", "abc"},
 		{"hidden", "a\ufeffb\u00adc", `"a\ufeffb\u00adc"`, `"a\ufeffb\u00adc"`, "a?b?c", "a?b?c", "abc"},
 		{"joiner", "a\u200db", `"a\u200db"`, `"a\u200db"`, "a?b", "a?b", "a\u200db"},
 		{"tag", "a\U000e0041b", `"a\U000e0041b"`, `"a\U000e0041b"`, "a?b", "a?b", "ab"},
-		{"not UTF-8", "a\xff\xfeb", `"a\xff\xfeb"`, `"a\xff\xfeb"`, "a??b", "a??b", "a?b"},
+		{"not UTF-8", "a\xff\xfeb", `"a\xff\xfeb"`, `"a\xff\xfeb"`, `a\xff\xfeb`, "a??b", "a?b"},
 		{"two lines", "a\r\nb\tc\n", `"a\r\nb\tc\n"`, `"a\r\nb\tc\n"`, "a??b?c?", "a  b c", "a\nb c\n"},
 	}
 	for _, tt := range tests {
@@ -66,6 +66,22 @@ func TestOneLine(t *testing.T) {
 	}
 	if got, want := Said("Grüße\x1b\u202e\""), `"Grüße\x1b\u202e\""`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// What is no UTF-8 is seen as its bytes, in whatever else a text has.
+func TestBytesAreSeen(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string][2]string{
+		"rm Bj\xf8rk.txt": {`rm Bj\xf8rk.txt`, `rm Bj\xf8rk.txt`}, "blåbær": {"blåbær", `bl\u00e5b\u00e6r`}, "\xe5å\xff": {`\xe5å\xff`, `\xe5\u00e5\xff`},
+		"\ufffd": {"\ufffd", `\ufffd`}, "a\\b\n\x1b\u009b": {"a\\b\n\x1b\u009b", `a\\b\n\x1b\u009b`}, `"`: {`"`, `"`}, "": {"", ""},
+	} {
+		if got := [2]string{UTF8(in), Escaped(in, 100)}; got != want {
+			t.Errorf("%+q is shown as %+q, want %+q", in, got, want)
+		}
+	}
+	if got := Escaped("ab\xff", 5); got != "ab" {
+		t.Errorf("a cut character: %q", got)
 	}
 }
 

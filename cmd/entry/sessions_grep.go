@@ -50,7 +50,8 @@ names:
             shortly to be a line of the text export is found as it was written
             ("passing"), at the end of its channel, unless a line has it
   input     what was piped to a shell as its script, or typed where policy
-            records that, and environment variables
+            records that, and what the client said beside: environment
+            variables, a terminal's type, signals, X11, who opened a forward
   commands  typed at a prompt, run by exec, read as a script. A command that was
             typed is a line of output, too, and found once, as that; one of
             which no line stood there whole, as a command. --in commands finds
@@ -59,7 +60,8 @@ names:
 
 A line that doesn't match as it is is searched as it reads, too: without what has no
 width or is NUL, with letters and their marks composed, in their usual width and form,
-and without the marks. A line of output that only grew, as while it is typed, is one
+and without the marks; what in it is no UTF-8 by its bytes, as letters of Latin-1 or
+Windows-1252, and as it is shown: \xe5. A line of output that only grew, as while it is typed, is one
 line, grown: $ is its end then.
 
 --since and --until are about when it was shown: a line of output counts if it stood

@@ -23,8 +23,11 @@ type Channel struct {
 	Command               string // the command line, or the subsystem's name
 	PTY                   bool
 	Term                  string
-	Cols, Rows            uint32   // at the start
+	Modes                 []byte   // of the terminal, RFC 4254 §8
+	Cols, Rows            uint32   // at the start; 0 isn't known
+	Width, Height         uint32   // the same in pixels
 	Env                   []string // "NAME=value", as the client set them, at most maxEnv
+	Said                  []Said   // what else it said, and who opened the channel, at most maxEnv
 	Start, End            time.Duration
 	Output, Error, Input  int64 // bytes that the recording holds
 	Down, Up              int64 // bytes that passed, towards the client and the target; 0 before the channel closed
@@ -113,42 +116,45 @@ func (c *Channel) add(f Frame) {
 			c.Exit = e
 		}
 	case Request:
-		var r struct {
-			ChannelRequest
-			Destination string    `json:"destination"`
-			Down        int64     `json:"bytes_down"`
-			Up          int64     `json:"bytes_up"`
-			Coverage    Coverage  `json:"coverage"`
-			Missing     []Missing `json:"missing"`
-		}
+		var r ChannelRequest
 		if json.Unmarshal(f.Data, &r) != nil {
 			c.Others++
 			return
 		}
+		c.said(r)
 		switch r.Type {
 		case "channel-open":
-			c.Type, c.Destination = r.Name, r.Destination
+			c.Type, c.Destination = string(r.Name), string(r.Destination)
 		case "channel-close":
-			c.Down, c.Up, c.Coverage, c.Missing = r.Down, r.Up, r.Coverage, r.Missing
+			c.Down, c.Up, c.Coverage, c.Missing = r.BytesDown, r.BytesUp, r.Coverage, r.Missing
 		case "env":
-			for name, value := range r.Env {
-				if len(c.Env) < maxEnv {
-					c.Env = append(c.Env, name+"="+value)
-				}
-			}
 		case "pty-req":
-			c.PTY, c.Term, c.Cols, c.Rows = true, r.Term, r.Cols, r.Rows
+			c.PTY, c.Term, c.Modes = true, string(r.Term), r.Modes
+			c.Cols, c.Rows, c.Width, c.Height = r.Cols, r.Rows, r.Width, r.Height
 		case "shell":
 			c.Program = r.Type
 		case "exec":
-			c.Program, c.Command = r.Type, r.Command
+			c.Program, c.Command = r.Type, string(r.Command)
 		case "subsystem":
-			c.Program, c.Command = r.Type, r.Name
+			c.Program, c.Command = r.Type, string(r.Name)
 		default:
 			c.Others++
 		}
 	default:
 		c.Others++
+	}
+}
+
+// said takes what a peer said beside what is run.
+func (c *Channel) said(r ChannelRequest) {
+	for _, said := range r.Said() {
+		switch {
+		case said.As == "terminal type":
+		case said.As == "environment" && len(c.Env) < maxEnv:
+			c.Env = append(c.Env, said.Text)
+		case said.As != "environment" && len(c.Said) < maxEnv:
+			c.Said = append(c.Said, said)
+		}
 	}
 }
 
@@ -183,34 +189,4 @@ func ChooseOpen(list []Channel) (Channel, error) {
 		}
 	}
 	return Channel{}, fmt.Errorf("choose an open channel: %w", ErrNoChannel)
-}
-
-// Request is what a Request frame holds; the zero one for any other frame, and for one
-// that holds none.
-func (f Frame) Request() (r ChannelRequest) {
-	if f.Kind != Request || json.Unmarshal(f.Data, &r) != nil {
-		return ChannelRequest{}
-	}
-	return r
-}
-
-// Exit is what an Exit frame holds: nil if it can't be read, or in a frame of
-// another kind.
-func (f Frame) Exit() *ExitStatus {
-	var e ExitStatus
-	if f.Kind != Exit || json.Unmarshal(f.Data, &e) != nil {
-		return nil
-	}
-	return &e
-}
-
-// String says how the channel's program ended.
-func (e *ExitStatus) String() string {
-	switch {
-	case e == nil:
-		return "no exit status"
-	case e.Status != nil:
-		return fmt.Sprintf("exit status %d", *e.Status)
-	}
-	return fmt.Sprintf("ended by signal %q", e.Signal)
 }

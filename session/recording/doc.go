@@ -107,6 +107,13 @@
 //	uvarint   length, at most 2 MiB
 //	          as many bytes
 //
+// What frames of bytes hold stands at Kind. Of what a client asks for (Request, Resize)
+// and how a program ended (Exit), each byte is kept that the other side gets: its payload
+// can be made of the frame again. In JSON, what a peer wrote is a string, or where it is
+// no UTF-8 {"raw": base64}; recordings of older versions have U+FFFD there instead, or a
+// question mark, and neither pixels nor modes of terminals. Readers show such a byte as
+// \xe5. Fields may be added to an object: whoever reads it skips those it doesn't know.
+//
 // # Ticks
 //
 // A list has one line for each recording that got segments since the last

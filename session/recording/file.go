@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"entry/audit/plain"
 )
@@ -16,11 +15,11 @@ type File struct {
 	Protocol  string    `json:"protocol"`            // "sftp", "scp", "rsync", "git"
 	Operation string    `json:"operation"`           // "put", "get", "rename", …
 	Direction string    `json:"direction,omitempty"` // "upload", "download"; "" where no content moves
-	Path      Path      `json:"path"`
-	To        Path      `json:"to,omitzero"` // the other path, of a rename, a link, a copy
+	Path      Text      `json:"path"`
+	To        Text      `json:"to,omitzero"` // the other path, of a rename, a link, a copy
 	Size      int64     `json:"size"`        // bytes of content; where the file's isn't known, of all the run moved in its direction
 	Back      int64     `json:"back,omitempty"`
-	Ref       string    `json:"ref,omitempty"` // of git
+	Ref       Text      `json:"ref,omitzero"`  // of git
 	Old       string    `json:"old,omitempty"` // likewise, the object that Ref named
 	New       string    `json:"new,omitempty"` // and is to name
 	SHA256    string    `json:"sha256,omitempty"`
@@ -28,41 +27,7 @@ type File struct {
 	Began     time.Time `json:"began"`
 	Ended     time.Time `json:"ended"`
 	Outcome   string    `json:"outcome"` // "ok", "failed", "refused", "cut"
-	Detail    string    `json:"detail,omitempty"`
-}
-
-// Path is the name of a file: any bytes. As JSON it is a string, or where it is no
-// UTF-8 an object with its bytes, so that none becomes another.
-type Path string
-
-// IsZero reports whether there is none.
-func (p Path) IsZero() bool { return p == "" }
-
-type rawPath struct {
-	Raw []byte `json:"raw"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (p Path) MarshalJSON() ([]byte, error) {
-	if utf8.ValidString(string(p)) {
-		return json.Marshal(string(p))
-	}
-	return json.Marshal(rawPath{[]byte(p)})
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (p *Path) UnmarshalJSON(b []byte) error {
-	var s string
-	if json.Unmarshal(b, &s) == nil {
-		*p = Path(s)
-		return nil
-	}
-	var raw rawPath
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return fmt.Errorf("path: %w", err)
-	}
-	*p = Path(raw.Raw)
-	return nil
+	Detail    Text      `json:"detail,omitzero"`
 }
 
 // File is the line of a manifest that a Transfer frame holds; ok is false for any
@@ -101,7 +66,7 @@ func (f File) Names() string {
 		names += " to " + plain.Said(string(f.To))
 	}
 	if f.Ref != "" {
-		names += fmt.Sprintf(" %s %s..%s", plain.Said(f.Ref), plain.Word(f.Old), plain.Word(f.New))
+		names += fmt.Sprintf(" %s %s..%s", plain.Said(string(f.Ref)), plain.Word(f.Old), plain.Word(f.New))
 	}
 	return names
 }
@@ -121,7 +86,7 @@ func (f File) String() string {
 	}
 	b.WriteString(", " + plain.Word(f.Outcome))
 	if f.Detail != "" {
-		b.WriteString(": " + plain.Line(f.Detail))
+		b.WriteString(": " + plain.Line(string(f.Detail)))
 	}
 	return b.String()
 }

@@ -15,8 +15,8 @@ const (
 	Output   Kind = 1 // bytes the target wrote to standard output
 	Error    Kind = 2 // bytes the target wrote to standard error
 	Input    Kind = 3 // bytes the user typed; only in recordings whose header says so
-	Resize   Kind = 4 // "COLSxROWS"
-	Request  Kind = 5 // a ChannelRequest as JSON
+	Resize   Kind = 4 // a Size
+	Request  Kind = 5 // a ChannelRequest, or an opened or closed channel, as JSON
 	Exit     Kind = 6 // an ExitStatus as JSON
 	Transfer Kind = 7 // a JSON object standing for payload that isn't kept
 	Gap      Kind = 8 // text: why something is missing from here on
@@ -58,24 +58,6 @@ type Frame struct {
 	Channel uint32        // the SSH session channel, numbered by the recorder's caller
 	Kind    Kind
 	Data    []byte // valid until the next call of Next
-}
-
-// ChannelRequest is the payload of a Request frame.
-type ChannelRequest struct {
-	Type      string            `json:"type"`                 // "pty-req", "shell", "exec", "subsystem", "env", …
-	WantReply bool              `json:"want_reply,omitempty"` //
-	Command   string            `json:"command,omitempty"`    // exec
-	Name      string            `json:"name,omitempty"`       // subsystem
-	Term      string            `json:"term,omitempty"`       // pty-req
-	Cols      uint32            `json:"cols,omitempty"`       // pty-req
-	Rows      uint32            `json:"rows,omitempty"`       // pty-req
-	Env       map[string]string `json:"env,omitempty"`        // env
-}
-
-// ExitStatus is the payload of an Exit frame: one of the two is set.
-type ExitStatus struct {
-	Status *uint32 `json:"status,omitempty"` // exit-status
-	Signal string  `json:"signal,omitempty"` // exit-signal, without "SIG"
 }
 
 const (

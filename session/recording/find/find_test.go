@@ -1,7 +1,10 @@
 package find
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -137,6 +140,38 @@ func TestSearchLooksEverywhere(t *testing.T) {
 	same(t, "keys", found(t, dir, "nothing", Query{In: []Field{Input}}), "01 [] missing=false: the keys that were typed aren't kept: its rule doesn't say record_input", manifest)
 }
 
+// What a client said beside its commands is looked at, and so is what is no UTF-8: by its
+// bytes, and as what it is in Latin-1.
+func TestSearchLooksAtBytes(t *testing.T) {
+	dir := t.TempDir()
+	raw := func(s string) string { return `{"raw":"` + base64.StdEncoding.EncodeToString([]byte(s)) + `"}` }
+	record(t, dir, 1, "alice", true,
+		frame(0, 0, recording.Request, `{"type":"env","env":{"LC_X":`+raw("\xf8y")+`}}`),
+		frame(0, 0, recording.Request, `{"type":"pty-req","term":`+raw("x\xf8y")+`}`),
+		frame(0, 0, recording.Request, `{"type":"x11-req","x11":{"protocol":"øy","cookie":`+raw("c\xf8y")+`}}`),
+		frame(1, 0, recording.Request, `{"type":"exec","command":`+raw("rm \xf8y.txt")+`}`),
+		frame(2, 0, recording.Request, `{"type":"signal","name":`+raw("\xf8y")+`}`),
+		frame(3, 0, recording.Request, `{"type":"channel-close","coverage":"recorded"}`),
+		frame(4, 1, recording.Request, `{"type":"subsystem","name":`+raw("s\xf8y")+`}`),
+		frame(5, 1, recording.Transfer, `{"protocol":"sftp","operation":"put","direction":"upload","path":`+raw("/\xf8y")+`,"size":1,"began":"2026-03-02T14:00:08Z","ended":"2026-03-02T14:00:08Z","outcome":"ok"}`),
+		frame(6, 1, recording.Request, `{"type":"channel-close","coverage":"manifest"}`),
+		frame(7, 2, recording.Request, `{"type":"channel-open","name":"direct-tcpip","destination":"db:1","opening":{"host":"db","origin":`+raw("o\xf8y")+`}}`),
+		frame(8, 2, recording.Request, `{"type":"channel-close","coverage":"metadata"}`))
+	want := []string{
+		"01/0 +0s input: LC_X=\xf8y environment", "01/0 +0s input: x\xf8y terminal type", "01/0 +0s input: øy X11 protocol", "01/0 +0s input: c\xf8y X11 cookie",
+		"01/0 +1s commands: rm \xf8y.txt", "01/0 +2s input: \xf8y signal", "01/1 +4s commands: s\xf8y", "01/1 +5s files: /\xf8y sftp put, ok, 1 B", "01/2 +7s input: o\xf8y forward from",
+		"01 [1] missing=false: manifest: the names of its files, not what was in them", "01 [2] missing=false: metadata: nothing of what passed is kept"}
+	same(t, "letters", found(t, dir, "øy", Query{}), want...)
+	same(t, "bytes", found(t, dir, "\xf8y", Query{}), want...)
+	h := Hit{Session: recording.Info{Header: recording.Header{ID: id(1)}}, In: Commands, Text: "rm \xf8y\u009b.txt", To: 2}
+	if line := h.String(); !strings.HasSuffix(line, `commands: rm \xf8y?.txt`) {
+		t.Errorf("%q", line)
+	}
+	if line := testkit.Must(json.Marshal(h.Line("")))(t); !bytes.Contains(line, []byte(`"line":`+raw(h.Text))) {
+		t.Errorf("%s", line)
+	}
+}
+
 // Whatever keeps a search from looking at everything is named.
 func TestSearchNamesWhatItDidNotLookAt(t *testing.T) {
 	dir := t.TempDir()
@@ -264,6 +299,19 @@ func TestPattern(t *testing.T) {
 		{Pattern{Fixed: true}, "office", "my oﬃce", "oﬃce"},
 		{Pattern{Fixed: true}, "ｆｉｌｅ", "a file", "file"},
 		{Pattern{}, "ｆ＋", "f+", ""}, // the sign is no letter
+		{Pattern{}, "Bjørk", "rm Bj\xf8rk.txt", "Bj\xf8rk"},
+		{Pattern{FoldCase: true}, "ÅRLIG$", "M\xfcllerpat \xe5rlig", "\xe5rlig"},
+		{Pattern{}, "muller", "m\xfcller å", "m\xfcller"},
+		{Pattern{Fixed: true}, "10 € “ja”", "10 \x80 \x93ja\x94", "10 \x80 \x93ja\x94"},
+		{Pattern{}, "\x80 \x93", "10 \x80 \x93ja\x94", "\x80 \x93"},
+		{Pattern{}, "ø[a-z]+", "grønn og gr\xf8nn", "ønn"},
+		{Pattern{}, "og gr\xf8nn", "grønn og gr\xf8nn", "og gr\xf8nn"},
+		{Pattern{}, "og gr\\xf8nn", "grønn og gr\xf8nn", "og gr\xf8nn"},
+		{Pattern{Fixed: true}, "og gr\\xf8nn", "grønn og gr\xf8nn", "og gr\xf8nn"},
+		{Pattern{Fixed: true}, "\xf0\xcf", "\xf0\xd2 \xf0\xcf\xd7", "\xf0\xcf"}, // KOI8, by its bytes
+		{Pattern{Fixed: true}, "\xc3\xa5\xff", "a\xc3\xa5\xffb", "\xc3\xa5\xff"},
+		{Pattern{Fixed: true}, "\xf8", "gr\xc3\xb8nn", "\xc3\xb8"},
+		{Pattern{}, "ø", "gr\xe5", ""},
 		{Pattern{FoldCase: true}, "[@", "", "error"},
 	} {
 		match, err := tc.p.Compile(tc.pattern)

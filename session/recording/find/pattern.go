@@ -22,9 +22,11 @@ type Pattern struct {
 // regexp has it, which takes time in proportion to what it looks at, whatever it says.
 // A line that doesn't match as it is is looked at as it reads, too: composed, with the
 // letters that others are forms of (NFKC: those of full width, ligatures), without what has
-// no width, and without marks on letters. The match is where that stands in the line.
+// no width, and without marks on letters; one that is no UTF-8 also by its bytes, as what
+// they are in Latin-1 and Windows-1252, and as they are shown. The match is where that
+// stands in the line.
 func (p Pattern) Compile(pattern string) (func(line []byte) []int, error) {
-	pattern = norm.NFC.String(pattern)
+	pattern = norm.NFC.String(asked(pattern))
 	match, err := p.compile(pattern)
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func (p Pattern) Compile(pattern string) (func(line []byte) []int, error) {
 			return nil, err
 		}
 	}
-	return func(line []byte) []int {
+	return orBytes(func(line []byte) []int {
 		if m := match(line); m != nil {
 			return m
 		}
@@ -53,7 +55,7 @@ func (p Pattern) Compile(pattern string) (func(line []byte) []int, error) {
 			}
 		}
 		return nil
-	}, nil
+	}), nil
 }
 
 // letters returns a pattern with the letters and digits that others are forms of; what

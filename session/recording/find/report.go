@@ -139,9 +139,10 @@ type HitLine struct {
 	Stood   float64   `json:"stood,omitempty"` // seconds, of output that was erased
 	In      Field     `json:"in"`
 	Note    string    `json:"note,omitempty"`
-	Line    string    `json:"line"`
-	Match   string    `json:"match"`
-	Replay  string    `json:"replay"`
+
+	Line   recording.Text `json:"line"`
+	Match  recording.Text `json:"match"`
+	Replay string         `json:"replay"`
 
 	File *recording.File `json:"file,omitempty"` // of which the line is a name
 }
@@ -149,7 +150,7 @@ type HitLine struct {
 // Line is the hit in JSON; replay is the command that shows it.
 func (h Hit) Line(replay string) HitLine {
 	return HitLine{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel,
-		Time: h.Session.Start.Add(h.At), Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Line: h.Text, Match: h.Text[h.From:h.To], Replay: replay, File: h.File}
+		Time: h.Session.Start.Add(h.At), Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Line: recording.Text(h.Text), Match: recording.Text(h.Text[h.From:h.To]), Replay: replay, File: h.File}
 }
 
 // maxNames is how long a file's names may be to be shown whole: bytes.
@@ -181,10 +182,10 @@ func (h Hit) String() string {
 func around(s string, from, to int) string {
 	const side = 200 // bytes
 	start, end := max(0, from-side), min(len(s), min(to, from+2*side)+side)
-	for start > 0 && start < len(s) && !utf8.RuneStart(s[start]) {
+	for n := 1; n < utf8.UTFMax && start > 0 && start < len(s) && !utf8.RuneStart(s[start]); n++ {
 		start--
 	}
-	for end < len(s) && !utf8.RuneStart(s[end]) {
+	for n := 1; n < utf8.UTFMax && end < len(s) && !utf8.RuneStart(s[end]); n++ {
 		end++
 	}
 	text := plain.Text(strings.NewReplacer("\t", " ", "\n", " ⏎ ").Replace(s[start:end]))

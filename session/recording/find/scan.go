@@ -247,21 +247,23 @@ func (s *scan) close() {
 }
 
 func (s *scan) request(facts *recording.Channel, f recording.Frame) {
-	switch r := f.Request(); r.Type {
+	r := f.Request()
+	switch r.Type {
 	case "exec":
-		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: r.Command}, Commands)
+		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: string(r.Command)}, Commands)
+	case "subsystem":
+		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: string(r.Name)}, Commands)
 	case "channel-close":
 		if c := s.open[f.Channel]; c != nil {
 			c.close(s, f.At)
 			delete(s.open, f.Channel)
 		}
-	case "env":
-		if !s.q.looksIn(Input) {
-			return
-		}
-		for _, name := range slices.Sorted(maps.Keys(r.Env)) {
-			s.line(Hit{Channel: f.Channel, Terminal: facts.PTY, At: f.At, In: Input, Note: "environment"}, []byte(name+"="+r.Env[name]))
-		}
+	}
+	if !s.q.looksIn(Input) {
+		return
+	}
+	for _, said := range r.Said() {
+		s.line(Hit{Channel: f.Channel, Terminal: facts.PTY, At: f.At, In: Input, Note: said.As}, []byte(said.Text))
 	}
 }
 
@@ -275,7 +277,7 @@ func (s *scan) file(f recording.Frame) {
 	if sizes := file.Sizes(); sizes != "" {
 		note += ", " + sizes
 	}
-	for _, name := range []string{string(file.Path), string(file.To), file.Ref} {
+	for _, name := range []string{string(file.Path), string(file.To), string(file.Ref)} {
 		if h, ok := s.matches(Hit{Channel: f.Channel, At: f.At, In: Files, Note: note, File: &file}, []byte(name)); ok && s.inSpan(h.At) {
 			s.emit(h)
 			return // one operation is one hit, which shows all its names

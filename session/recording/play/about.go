@@ -3,6 +3,8 @@ package play
 import (
 	"bufio"
 	"fmt"
+	"net/netip"
+	"regexp"
 	"strings"
 
 	"entry/audit/plain"
@@ -30,7 +32,7 @@ func Describe(c recording.Channel) string {
 		b.WriteString(" to " + plain.Word(c.Destination))
 	}
 	if c.PTY {
-		fmt.Fprintf(&b, ", terminal %s %dx%d", plain.Word(c.Term), c.Cols, c.Rows)
+		fmt.Fprintf(&b, ", terminal %s %s", plain.Word(c.Term), recording.Size{Cols: c.Cols, Rows: c.Rows})
 	}
 	if c.Program != "" || c.Output+c.Error > 0 {
 		fmt.Fprintf(&b, ", %s out", plain.Size(c.Output+c.Error))
@@ -61,14 +63,40 @@ func coverageOf(c recording.Channel) string {
 	return recording.Describe(c.Coverage, c.Missing)
 }
 
-// Environment says which variables a channel's client set, a line for each.
-func Environment(c recording.Channel) (lines []string) {
+// Asked says what a channel's client set and asked for beside the program, a line for
+// each: variables, and what it might have put bytes into.
+func Asked(c recording.Channel) (lines []string) {
 	for _, variable := range c.Env {
 		name, value, _ := strings.Cut(variable, "=")
 		lines = append(lines, fmt.Sprintf("environment %s=%s", plain.Word(name), plain.Quote(value)))
 	}
+	for _, said := range c.Said {
+		if !customary(said) {
+			lines = append(lines, said.As+" "+plain.Quote(said.Text))
+		}
+	}
 	return lines
 }
+
+// customary reports whether it is what clients say of themselves, of which nobody reads
+// anything, or stands in the channel's own line.
+func customary(said recording.Said) bool {
+	switch said.As {
+	case "X11 protocol":
+		return said.Text == "MIT-MAGIC-COOKIE-1"
+	case "X11 cookie":
+		return cookie.MatchString(said.Text)
+	case "forward to":
+		return true
+	case "forward from":
+		_, err := netip.ParseAddr(said.Text)
+		return err == nil
+	}
+	return false
+}
+
+// cookie is what an X11 cookie looks like: 16 random bytes.
+var cookie = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // writeAbout writes the head of an export of channel c, as lines of comment: what it
 // is, and which other channels its session had.
@@ -78,8 +106,11 @@ func writeAbout(w *bufio.Writer, h recording.Header, c recording.Channel, all []
 	}
 	comment("Session %s: %s on %s from %s, by rule %s", plain.Word(h.ID), plain.Word(h.User), plain.Word(h.Target), plain.Word(h.Source), plain.Line(h.Rule))
 	comment("Channel %s", Describe(c))
-	for _, line := range Environment(c) {
+	for _, line := range Asked(c) {
 		comment("  %s", line)
+	}
+	if len(c.Modes) > 0 {
+		comment("  terminal modes %x", c.Modes)
 	}
 	others := 0
 	for _, o := range all {
@@ -100,7 +131,7 @@ func environment(c recording.Channel) map[string]string {
 	env := map[string]string{}
 	for _, variable := range c.Env {
 		name, value, _ := strings.Cut(variable, "=")
-		env[name] = value
+		env[plain.UTF8(name)] = plain.UTF8(value)
 	}
 	return env
 }

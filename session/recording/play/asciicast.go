@@ -43,8 +43,8 @@ func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.He
 	out := bufio.NewWriterSize(w, 64<<10)
 	cols, rows := screen.Fit(int(c.Cols), int(c.Rows)) // without a terminal the customary size
 	head := castHeader{
-		Version: 3, Term: castTerm{Cols: cols, Rows: rows, Type: c.Term}, Timestamp: h.Start.Unix(),
-		Command: c.Command, Title: fmt.Sprintf("%s on %s, session %s", h.User, h.Target, h.ID),
+		Version: 3, Term: castTerm{Cols: cols, Rows: rows, Type: plain.UTF8(c.Term)}, Timestamp: h.Start.Unix(),
+		Command: plain.UTF8(c.Command), Title: fmt.Sprintf("%s on %s, session %s", h.User, h.Target, h.ID),
 		Env: environment(c),
 	}
 	b, err := json.Marshal(head)
@@ -88,8 +88,8 @@ func (e *caster) frame(f recording.Frame) error {
 	case recording.Input:
 		e.write(f.At, "i", e.input, f.Data)
 	case recording.Resize:
-		if cols, rows, ok := parseSize(f.Data); ok {
-			cols, rows := screen.Fit(int(cols), int(rows)) // players hang on 0x0
+		if size, ok := f.Size(); ok {
+			cols, rows := screen.Fit(int(size.Cols), int(size.Rows)) // players hang on 0x0
 			e.event(f.At, "r", fmt.Sprintf("%dx%d", cols, rows))
 			e.output.cols = cols
 		}

@@ -61,8 +61,8 @@ func (m *Commands) Frame(f recording.Frame) {
 			m.typed.Write(f.At, f.Data)
 		}
 	case recording.Resize:
-		if cols, rows, ok := parseSize(f.Data); ok && m.term != nil {
-			m.term.Resize(screen.Fit(int(cols), int(rows)))
+		if size, ok := f.Size(); ok && m.term != nil {
+			m.term.Resize(screen.Fit(int(size.Cols), int(size.Rows)))
 		}
 	case recording.Input:
 		switch {
@@ -73,7 +73,7 @@ func (m *Commands) Frame(f recording.Frame) {
 		}
 	case recording.Request:
 		if r := f.Request(); r.Type == "exec" {
-			m.emit(screen.Command{At: f.At, Text: r.Command})
+			m.emit(screen.Command{At: f.At, Text: string(r.Command)})
 		}
 	}
 }

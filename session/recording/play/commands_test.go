@@ -48,6 +48,7 @@ func TestCommands(t *testing.T) {
 			"03:04:06.2         bash?[2J -i\n03:04:07.4  =0     $ ls\n03:04:08.0  =2     $ if\n03:04:08.0  |      fi\n03:04:08.8  #      the recording has a gap: \"full\\x1b\"\n"},
 		{"script", script, recording.Channel{Program: "shell"}, "03:04:08.0         cd /data\n03:04:09.0         ?]0;x? tar c .\n"},
 		{"what an interpreter reads", script[1:3], recording.Channel{Program: "exec", Command: "sudo bash -s"}, "03:04:08.0         cd /data\n03:04:08.0         ?]0;x? tar c .\n"},
+		{"no UTF-8", []recording.Frame{{At: time.Second, Kind: recording.Request, Data: []byte(`{"type":"exec","command":{"raw":"cm0gQmr4cms="}}`)}}, recording.Channel{Program: "exec", Command: "rm Bj\xf8rk"}, "03:04:06.0         rm Bj\\xf8rk\n"},
 		{"what isn't a script", script[1:3], recording.Channel{Program: "exec", Command: "cat > file"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -79,6 +79,16 @@ func TestAsciicast(t *testing.T) {
 		}
 	}
 	out.Reset()
+	bytesOnly := recording.Channel{Number: 1, PTY: true, Program: "exec", Command: "rm Bj\xf8rk\x1b", Term: "\xe5", Modes: []byte{1, 0, 0, 0, 3, 0}, Env: []string{"LC_X=\xe3"}}
+	if err := asciicast(from(visit()), &out, h, bytesOnly, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"type":"\\xe5"}`, `"command":"rm Bj\\xf8rk\u001b"`, `"env":{"LC_X":"\\xe3"}}`, `# Channel 1 exec "rm Bj\xf8rk\x1b", terminal "\xe5" of unknown size, 0 B out`, `#   environment LC_X="\xe3"`, "#   terminal modes 010000000300\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s isn't in\n%s", want, out.String())
+		}
+	}
+	out.Reset()
 	evil := []recording.Frame{{Kind: recording.Output, Data: []byte("\x1b]0;t\a\u202e\u009b\x7f🙂\xff")}, {Kind: recording.Output, Data: []byte("\xe2")}}
 	if err := asciicast(from(evil), &out, h, recording.Channel{}, nil); err != nil {
 		t.Fatal(err)

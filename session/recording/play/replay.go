@@ -225,8 +225,8 @@ func (p *player) frame(f recording.Frame) error {
 	case recording.Output, recording.Error:
 		p.term.Write(f.Data)
 	case recording.Resize:
-		if cols, rows, ok := parseSize(f.Data); ok {
-			p.term.Resize(int(cols), int(rows))
+		if size, ok := f.Size(); ok {
+			p.term.Resize(int(size.Cols), int(size.Rows))
 		}
 	}
 	note := noteOf(f)
@@ -293,8 +293,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 func noteOf(f recording.Frame) string {
 	switch f.Kind {
 	case recording.Resize:
-		if cols, rows, ok := parseSize(f.Data); ok {
-			return fmt.Sprintf("the terminal was resized to %dx%d", cols, rows)
+		switch size, ok := f.Size(); {
+		case ok && size.Known():
+			return "the terminal was resized to " + size.String()
+		case ok:
+			return "the client doesn't say how large the terminal is"
+		}
+	case recording.Request:
+		if r := f.Request(); r.Type == "signal" {
+			return "the user sent the signal " + plain.Word(string(r.Name))
+		} else if r.Type == "break" {
+			return "the user sent a break"
 		}
 	case recording.Transfer:
 		if file, ok := f.File(); ok {
@@ -310,12 +319,6 @@ func noteOf(f recording.Frame) string {
 		return f.Exit().String()
 	}
 	return ""
-}
-
-// parseSize reads the payload of a Resize frame.
-func parseSize(b []byte) (cols, rows uint32, ok bool) {
-	n, err := fmt.Sscanf(clip(b), "%dx%d", &cols, &rows)
-	return cols, rows, err == nil && n == 2
 }
 
 // clip bounds what a note repeats of a payload.

@@ -155,8 +155,8 @@ func (l Lines) Frame(f recording.Frame) {
 	case recording.Output, recording.Error:
 		l.Write(f.At, f.Data)
 	case recording.Resize:
-		if cols, rows, ok := parseSize(f.Data); ok {
-			l.Resize(f.At, int(cols), int(rows))
+		if size, ok := f.Size(); ok {
+			l.Resize(f.At, int(size.Cols), int(size.Rows))
 		}
 	}
 }
