@@ -39,7 +39,7 @@ func TestRotateUserCA(t *testing.T) {
 		d.target = "desk.tinker" // as the known_hosts line has it
 		return c, &d
 	}
-	onHome, onDesk := at()
+	onHome, _ := at()
 	works := func(c *client, what string) {
 		t.Helper()
 		if r := testkit.Run(t, c.exec("echo here")); r.Code != 0 || r.Stdout != "here\n" {
@@ -87,7 +87,7 @@ func TestRotateUserCA(t *testing.T) {
 	s.proc.Wait()
 	status(`home\.tinker +the next CA`, `desk\.tinker +nobody went there yet`) // while no server runs
 	s.serve()
-	onHome, onDesk = at()
+	onHome, onDesk := at()
 	works(onDesk, "which takes only the present CA, after a kill")
 	status(`home\.tinker +the next CA`, `desk\.tinker +only the present CA`)
 	if r := s.entry("keys", "rotate", "user-ca", "--finish"); r.Code != 1 || !strings.Contains(r.Stderr, ": desk.tinker (takes only the present one, at ") {
