@@ -22,6 +22,7 @@ var layers = [][]string{
 	{"policy", "audit", "session/recording", "bastion/identity/secret", "configs"},
 	{"session/fastconn", "session/transfer", "session/recording/spool", "session/recording/screen", "session/recording/auditors",
 		"bastion/identity", "bastion/ca", "bastion/realm", "bastion/gateway", "bastion/guide", "policy/compare"},
+	{"session/recording/control"},
 	{"session", "session/recording/play", "bastion/access", "bastion/identity/takeover", "audit/evidence"},
 	{"session/recording/rewrap"},
 	{"bastion/admin", "bastion/portal", "bastion/store", "session/recording/find", "audit/witness", "audit/index", "audit/catalog"},

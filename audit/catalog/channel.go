@@ -37,7 +37,8 @@ type channelLine struct {
 	Env      []recording.Text    `json:"env,omitempty"`      // "NAME=value"
 	Said     []saidLine          `json:"said,omitempty"`     // what else its peer said, and who opened it
 	Coverage recording.Coverage  `json:"coverage,omitempty"` // absent where the recording lacks the channel's end
-	Open     bool                `json:"open,omitempty"`     // since that is still to come
+	Tmux     bool                `json:"tmux_control_mode,omitempty"`
+	Open     bool                `json:"open,omitempty"` // since that is still to come
 	Missing  []recording.Missing `json:"missing,omitempty"`
 }
 
@@ -54,7 +55,7 @@ func channelLines(list []recording.Channel) []channelLine {
 			Number: c.Number, Type: c.Type, Program: c.Program, Command: recording.Text(c.Command), To: recording.Text(c.Destination),
 			PTY: c.PTY, Term: recording.Text(c.Term), Modes: c.Modes, Cols: c.Cols, Rows: c.Rows, Width: c.Width, Height: c.Height,
 			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Down: c.Down, Up: c.Up, Gaps: c.Gaps,
-			Coverage: c.Coverage, Open: c.Open, Missing: c.Missing,
+			Coverage: c.Coverage, Tmux: c.Tmux, Open: c.Open, Missing: c.Missing,
 		}
 		if c.Exit != nil {
 			out[i].Exit, out[i].Signal, out[i].Message = c.Exit.Status, c.Exit.Signal, c.Exit.Message

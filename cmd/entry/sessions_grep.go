@@ -46,12 +46,14 @@ func sessionsGrepCmd() *cobra.Command {
 names:
 
   output    every line that could ever be read: also what was erased or
-            overwritten, and what full-screen programs showed. What stood too
+            overwritten, what full-screen programs showed, and each pane of a
+            tmux in control mode (tmux -CC), which it names. What stood too
             shortly to be a line of the text export is found as it was written
             ("passing"), at the end of its channel, unless a line has it
   input     what was piped to a shell as its script, or typed where policy
-            records that, and what the client said beside: environment
-            variables, a terminal's type, signals, X11, who opened a forward
+            records that, also into tmux's panes, and what the client said
+            beside: environment variables, a terminal's type, signals, X11, who
+            opened a forward
   commands  typed at a prompt, run by exec, read as a script. A command that was
             typed is a line of output, too, and found once, as that; one of
             which no line stood there whole, as a command. --in commands finds

@@ -43,6 +43,9 @@ with a terminal, else the first with output; --channel chooses another one of
 those that entry sessions show lists. Pauses are cut to 2 seconds unless --idle
 says otherwise.
 
+Of a tmux in control mode (tmux -CC, as iTerm2 starts it) the pane in front is
+shown, as far as tmux told which that is; the line below names it.
+
 When the output isn't a terminal it is what scrolled off and what stood on the
 screen at the end, without pauses; entry sessions export --format text has what
 was erased, too.`,

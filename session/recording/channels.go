@@ -37,6 +37,9 @@ type Channel struct {
 	// channel's end, or is older than coverages.
 	Coverage Coverage
 	Missing  []Missing
+	// Tmux says that tmux spoke in control mode there. Only who reads its output can say
+	// so: see play.Channels.
+	Tmux bool
 	// Open says that the recording lacks the channel's end because that is still to
 	// come. Only who knows that the session runs can say so: see StillOpen.
 	Open bool

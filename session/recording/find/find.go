@@ -44,7 +44,8 @@ type Query struct {
 type Hit struct {
 	Session  recording.Info
 	Channel  uint32
-	Terminal bool // the channel has one
+	Pane     string // tmux's name of it (%3), in control mode; "" is none
+	Terminal bool   // the channel has one
 	At       time.Duration
 	Stood    time.Duration // for how long, of a line of output that was erased; for certain, of one as it was written
 	In       Field

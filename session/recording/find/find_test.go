@@ -97,7 +97,7 @@ func found(t testing.TB, dir string, pattern string, q Query) []string {
 			continue
 		}
 		h := r.Hit
-		all = append(all, strings.TrimSpace(fmt.Sprintf("%s/%d +%v %s: %s %s", h.Session.ID[24:], h.Channel, h.At, h.In, h.Text, h.Note)))
+		all = append(all, strings.TrimSpace(fmt.Sprintf("%s/%d%s +%v %s: %s %s", h.Session.ID[24:], h.Channel, h.Pane, h.At, h.In, h.Text, h.Note)))
 	}
 	return all
 }

@@ -134,6 +134,7 @@ type HitLine struct {
 	Lab     string    `json:"lab,omitempty"`
 	Target  string    `json:"target"`
 	Channel uint32    `json:"channel"`
+	Pane    string    `json:"pane,omitempty"` // of a tmux in control mode
 	Time    time.Time `json:"time"`
 	Offset  float64   `json:"offset"`          // seconds since the session's start
 	Stood   float64   `json:"stood,omitempty"` // seconds, of output that was erased
@@ -149,7 +150,7 @@ type HitLine struct {
 
 // Line is the hit in JSON; replay is the command that shows it.
 func (h Hit) Line(replay string) HitLine {
-	return HitLine{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel,
+	return HitLine{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel, Pane: h.Pane,
 		Time: h.Session.Start.Add(h.At), Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Line: recording.Text(h.Text), Match: recording.Text(h.Text[h.From:h.To]), Replay: replay, File: h.File}
 }
 
@@ -160,6 +161,9 @@ const maxNames = 1000
 // where, what it is, and the line, of a long one what is near the match.
 func (h Hit) String() string {
 	note := string(h.In)
+	if h.Pane != "" {
+		note += " of pane " + h.Pane
+	}
 	if h.Note != "" {
 		if note += " (" + h.Note; h.Stood > 0 {
 			stood := fmt.Sprintf("%.1fs", h.Stood.Seconds())

@@ -16,9 +16,6 @@ import (
 	"entry/session/recording/screen"
 )
 
-// maxInput is how long a line of input may be until it counts as two: bytes.
-const maxInput = 64 << 10
-
 // scan looks at the frames of one recording.
 type scan struct {
 	q       *Query
@@ -28,6 +25,7 @@ type scan struct {
 	tally   recording.Tally
 	open    map[uint32]*channel
 	gaps    int
+	unread  string // what of panes couldn't be followed
 }
 
 // channel is one that has shown or sent something and isn't closed.
@@ -37,7 +35,6 @@ type channel struct {
 	at       time.Duration
 	lines    *play.Lines    // nil unless its output is looked at
 	commands *play.Commands // nil unless they are
-	input    []byte         // a line whose end is still to come
 	sent     bool           // input is looked at
 
 	// Of what both the screen and the commands have, either may lack it: a screen tells
@@ -48,15 +45,14 @@ type channel struct {
 	// matched is what matched in lines, and the lines, by their hashes: what is drawn
 	// again and again is a hit once, as is a line that came back as it was.
 	matched map[uint64]struct{}
-	passed  map[string]Hit // by what matches, of lines as they were written; those that nothing else has are hits at the end
-	title   *screen.Line   // the window's, from before what is searched
+	passed  map[string]Hit          // by pane and by what matches, of lines as they were written; those that nothing else has are hits at the end
+	titles  map[string]*screen.Line // the window's, or a pane's, from before what is searched
+
+	typed typed
 }
 
 // maxMatched is how many of those are remembered.
 const maxMatched = 1 << 12
-
-// maxPassed is how many matches wait for a line of the screen that has them.
-const maxPassed = 1 << 10
 
 // maxTwins is how many hits of each kind wait for one of the other.
 const maxTwins = 64
@@ -70,6 +66,9 @@ const (
 
 // twins reports whether a line of output is where a command was typed.
 func twins(line, command Hit) bool {
+	if line.Pane != command.Pane {
+		return false
+	}
 	text := command.Text
 	if i := strings.LastIndexByte(text[:command.From], '\n'); i >= 0 {
 		text = text[i+1:]
@@ -93,32 +92,39 @@ func twin(h Hit, mine, others []Hit, same func(other Hit) bool) (mineNow, others
 	return mine, others, past, false
 }
 
-// titled has a window's title, which shows until the next one; nil is the end. One that
-// came before what is searched is a hit once it is known that it shows then.
-func (c *channel) titled(s *scan, l *screen.Line, at time.Duration) {
+// titled has a window's title, or a pane's, which shows until the next one; nil is the end. One
+// that came before what is searched is a hit once it is known that it shows then.
+func (c *channel) titled(s *scan, pane string, l *screen.Line, at time.Duration) {
 	since := s.q.Since.Sub(s.info.Start)
-	if was := c.title; was != nil && at > since {
+	if was := c.titles[pane]; was != nil && at > since {
 		was.Gone, was.Title = at, false
-		c.line(s, *was)
+		c.line(s, pane, *was)
 	}
-	if c.title = nil; l == nil {
+	if delete(c.titles, pane); l == nil {
 		return
 	}
 	if s.q.Since.IsZero() || l.At >= since {
 		l.Title = false
-		c.line(s, *l)
+		c.line(s, pane, *l)
 		return
 	}
-	l.Text = bytes.Clone(l.Text)
-	c.title = l
+	if l.Text = bytes.Clone(l.Text); c.titles == nil {
+		c.titles = map[string]*screen.Line{}
+	}
+	if len(c.titles) < maxTitles {
+		c.titles[pane] = l
+	}
 }
+
+// maxTitles is how many panes' titles from before what is searched are remembered.
+const maxTitles = 1 << 10
 
 // line has a line of the channel's screen, which may have stood there before it was
 // complete, and for long.
-func (c *channel) line(s *scan, l screen.Line) {
+func (c *channel) line(s *scan, pane string, l screen.Line) {
 	if l.Title {
 		title := l // so that lines, of which there are many more, stay on the stack
-		c.titled(s, &title, l.At)
+		c.titled(s, pane, &title, l.At)
 		return
 	}
 	if at := s.q.Since.Sub(s.info.Start); !s.q.Since.IsZero() && l.At < at && l.Gone <= at {
@@ -136,7 +142,7 @@ func (c *channel) line(s *scan, l screen.Line) {
 	if len(l.Text) == 0 || s.q.Match(l.Text) == nil {
 		return
 	}
-	h := Hit{Channel: c.number, Terminal: c.terminal, At: l.At, In: Output}
+	h := Hit{Channel: c.number, Pane: pane, Terminal: c.terminal, At: l.At, In: Output}
 	if l.Kind != screen.Kept {
 		h.Note = l.Kind.String()
 	}
@@ -147,43 +153,12 @@ func (c *channel) line(s *scan, l screen.Line) {
 	if !ok {
 		return
 	}
-	match, line := c.had(h.Text[h.From:h.To]), c.had("\n"+h.Text)
+	match, line := c.had(pane+h.Text[h.From:h.To]), c.had(pane+"\n"+h.Text)
 	if match && l.Kind == screen.Redrawn || line && l.Kind == screen.Returned {
 		return
 	}
 	s.emit(h)
 	c.shown, c.entered, _, _ = twin(h, c.shown, c.entered, func(command Hit) bool { return twins(h, command) })
-}
-
-// passing has a line as it was written. Where no line of the screen has what matches in it,
-// that stood too shortly to be told, or on another terminal than the recording knows of.
-func (c *channel) passing(s *scan, at time.Duration, line []byte) {
-	h, ok := s.matches(Hit{Channel: c.number, Terminal: c.terminal, At: at, In: Output, Note: "passing"}, line)
-	if !ok || !s.inSpan(at) {
-		return
-	}
-	what := h.Text[h.From:h.To]
-	if _, had := c.passed[what]; had || c.has(what) {
-		return
-	}
-	if len(c.passed) >= maxPassed {
-		c.endPassing(s)
-	}
-	if c.passed == nil {
-		c.passed = map[string]Hit{}
-	}
-	c.passed[what] = h
-}
-
-// endPassing makes hits of what passed, unless it was a hit since.
-func (c *channel) endPassing(s *scan) {
-	all := slices.SortedFunc(maps.Values(c.passed), func(a, b Hit) int { return cmp.Compare(a.At, b.At) })
-	for _, h := range all {
-		if !c.had(h.Text[h.From:h.To]) {
-			s.emit(h)
-		}
-	}
-	clear(c.passed)
 }
 
 // has reports whether a hit had a text.
@@ -250,9 +225,9 @@ func (s *scan) request(facts *recording.Channel, f recording.Frame) {
 	r := f.Request()
 	switch r.Type {
 	case "exec":
-		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: string(r.Command)}, Commands)
+		s.entered(Hit{Channel: facts.Number, Terminal: facts.PTY}, screen.Command{At: f.At, Text: string(r.Command)}, Commands)
 	case "subsystem":
-		s.entered(facts.Number, facts.PTY, screen.Command{At: f.At, Text: string(r.Name)}, Commands)
+		s.entered(Hit{Channel: facts.Number, Terminal: facts.PTY}, screen.Command{At: f.At, Text: string(r.Name)}, Commands)
 	case "channel-close":
 		if c := s.open[f.Channel]; c != nil {
 			c.close(s, f.At)
@@ -285,19 +260,19 @@ func (s *scan) file(f recording.Frame) {
 	}
 }
 
-// entered has a command. as is where it stands besides, which is looked at already if
-// the query says so.
-func (s *scan) entered(number uint32, terminal bool, c screen.Command, as Field) {
+// entered has a command, and where it was entered. as is where it stands besides, which is
+// looked at already if the query says so.
+func (s *scan) entered(h Hit, c screen.Command, as Field) {
 	if s.command != nil {
 		s.command([]byte(c.Text))
 	}
-	h := Hit{Channel: number, Terminal: terminal, At: c.At, In: Commands, Note: status(c.Status)}
+	h.At, h.In, h.Note = c.At, Commands, status(c.Status)
 	switch {
 	case !s.q.looksIn(Commands):
 	case as == Commands || !s.q.looksIn(as):
 		s.line(h, []byte(c.Text))
 	case as == Output:
-		s.open[number].command(s, h, []byte(c.Text))
+		s.open[h.Channel].command(s, h, []byte(c.Text))
 	}
 }
 
@@ -335,19 +310,19 @@ func (s *scan) channel(facts recording.Channel) *channel {
 	}
 	c = &channel{number: facts.Number, terminal: facts.PTY, sent: s.q.looksIn(Input)}
 	s.open[facts.Number] = c
-	entered := func(cmd screen.Command) {
+	entered := func(pane string, cmd screen.Command) {
 		as := Output
-		if !c.terminal {
+		if !c.terminal && pane == "" {
 			as = Input
 		}
-		s.entered(c.number, c.terminal, cmd, as)
+		s.entered(Hit{Channel: c.number, Pane: pane, Terminal: c.terminal}, cmd, as)
 	}
 	commands := s.command != nil || s.q.looksIn(Commands)
 	switch {
 	case s.q.looksIn(Output):
-		lines := play.Transcribe(facts, func(l screen.Line) { c.line(s, l) })
+		lines := play.Transcribe(facts, func(pane string, l screen.Line) { c.line(s, pane, l) })
 		c.lines = &lines
-		lines.Passing(func(at time.Duration, line []byte) { c.passing(s, at, line) })
+		lines.Passing(func(pane string, at time.Duration, line []byte) { c.passing(s, pane, at, line) })
 		if commands {
 			c.commands = lines.Commands(facts, entered)
 		}
@@ -368,35 +343,15 @@ func (c *channel) frame(s *scan, f recording.Frame) {
 	if f.Kind != recording.Input || !c.sent {
 		return
 	}
-	for b := f.Data; len(b) > 0; {
-		n := bytes.IndexAny(b, "\r\n")
-		ended := n >= 0
-		if !ended {
-			n = len(b)
-		}
-		if room := maxInput - len(c.input); n > room {
-			n, ended = room, true
-			c.input = append(c.input, b[:n]...)
-			b = b[n:]
-		} else {
-			c.input = append(c.input, b[:n]...)
-			b = b[min(n+1, len(b)):]
-		}
-		if ended {
-			c.endInput(s)
-		}
-	}
-}
-
-func (c *channel) endInput(s *scan) {
-	s.line(Hit{Channel: c.number, Terminal: c.terminal, At: c.at, In: Input}, c.input)
-	c.input = c.input[:0]
+	c.input(s, f.Data)
 }
 
 func (c *channel) close(s *scan, at time.Duration) {
 	if c.lines != nil {
 		c.lines.Close(at)
-		c.titled(s, nil, at)
+		for _, pane := range slices.Sorted(maps.Keys(c.titles)) {
+			c.titled(s, pane, nil, at)
+		}
 		c.endPassing(s)
 	}
 	if c.commands != nil {
@@ -406,7 +361,12 @@ func (c *channel) close(s *scan, at time.Duration) {
 		s.emit(h)
 	}
 	c.entered, c.shown = nil, nil
-	c.endInput(s)
+	c.lastInput(s)
+	if c.lines != nil {
+		s.unread = cmp.Or(s.unread, c.lines.Unread())
+	} else if c.commands != nil {
+		s.unread = cmp.Or(s.unread, c.commands.Unread())
+	}
 }
 
 func status(n *int) string {

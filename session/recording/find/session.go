@@ -122,6 +122,9 @@ func (r *reading) summary(sc *scan, err error) {
 	if sc.gaps > 0 {
 		r.unread(true, nil, fmt.Sprintf("it has gaps: %d", sc.gaps))
 	}
+	if sc.unread != "" {
+		r.unread(true, nil, sc.unread)
+	}
 	keys := false
 	var same []uint32
 	why, missing := "", false

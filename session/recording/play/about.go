@@ -34,6 +34,9 @@ func Describe(c recording.Channel) string {
 	if c.PTY {
 		fmt.Fprintf(&b, ", terminal %s %s", plain.Word(c.Term), recording.Size{Cols: c.Cols, Rows: c.Rows})
 	}
+	if c.Tmux {
+		b.WriteString(", " + inControlMode)
+	}
 	if c.Program != "" || c.Output+c.Error > 0 {
 		fmt.Fprintf(&b, ", %s out", plain.Size(c.Output+c.Error))
 	}

@@ -56,7 +56,7 @@ func asciicast(next func() (recording.Frame, error), w io.Writer, h recording.He
 	writeAbout(out, h, c, all)
 	e := caster{out: out, at: c.Start}
 	e.output, e.input = sanitise(&e.buf, cols, e.skipped), sanitise(&e.buf, cols, e.skipped)
-	e.commands = CommandsOf(c, true, func(cmd screen.Command) { e.entered = append(e.entered, cmd.Text) })
+	e.commands = CommandsOf(c, true, func(_ string, cmd screen.Command) { e.entered = append(e.entered, cmd.Text) })
 	err = each(next, c.Number, e.frame)
 	if err == nil {
 		e.commands.Close()

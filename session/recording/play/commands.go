@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"entry/audit/plain"
 	"entry/session/recording"
@@ -16,67 +15,6 @@ import (
 
 // maxScriptLine is how long a line of a script may be until it counts as two: bytes.
 const maxScriptLine = 64 << 10
-
-// Commands are those of one channel, made of its frames: what was typed at prompts of
-// its terminal, the command it was opened with, and the lines that were piped to a
-// shell or an interpreter. It isn't safe for concurrent use.
-type Commands struct {
-	channel recording.Channel
-	emit    func(screen.Command)
-	term    *screen.Terminal // nil if somebody else's is listened to
-	typed   *screen.Commands // nil without a terminal
-	script  []byte           // a line whose end is still to come
-	at      time.Duration
-}
-
-// CommandsOf returns the commands of a channel. emit gets each one as
-// screen.NewCommands has it; those that no screen showed may hold controls.
-func CommandsOf(c recording.Channel, early bool, emit func(screen.Command)) *Commands {
-	m := &Commands{channel: c, emit: emit}
-	if c.PTY {
-		m.term = screen.New(int(c.Cols), int(c.Rows))
-		m.typed = screen.NewCommands(m.term, early, emit)
-	}
-	return m
-}
-
-// Commands returns the commands of the same channel; both take each frame.
-func (l Lines) Commands(c recording.Channel, emit func(screen.Command)) *Commands {
-	m := &Commands{channel: c, emit: emit}
-	if c.PTY {
-		m.typed = l.Transcript.Commands(emit)
-	}
-	return m
-}
-
-// Frame takes the recording's next frame, of whatever channel.
-func (m *Commands) Frame(f recording.Frame) {
-	if f.Channel != m.channel.Number {
-		return
-	}
-	m.at = f.At
-	switch f.Kind {
-	case recording.Output, recording.Error:
-		if m.term != nil {
-			m.typed.Write(f.At, f.Data)
-		}
-	case recording.Resize:
-		if size, ok := f.Size(); ok && m.term != nil {
-			m.term.Resize(screen.Fit(int(size.Cols), int(size.Rows)))
-		}
-	case recording.Input:
-		switch {
-		case m.typed != nil:
-			m.typed.Typed(f.At)
-		case m.scripted():
-			m.piped(f.Data)
-		}
-	case recording.Request:
-		if r := f.Request(); r.Type == "exec" {
-			m.emit(screen.Command{At: f.At, Text: string(r.Command)})
-		}
-	}
-}
 
 // scripted reports whether what the channel's program read is what it did.
 func (m *Commands) scripted() bool {
@@ -100,7 +38,7 @@ func (m *Commands) piped(b []byte) {
 
 func (m *Commands) endLine() {
 	if text := string(bytes.TrimRight(m.script, " \t\r")); text != "" {
-		m.emit(screen.Command{At: m.at, Text: text})
+		m.emit("", screen.Command{At: m.at, Text: text})
 	}
 	m.script = m.script[:0]
 }
@@ -108,6 +46,9 @@ func (m *Commands) endLine() {
 // Close tells what is held back.
 func (m *Commands) Close() {
 	m.endLine()
+	if m.own {
+		m.panes.Close(m.at)
+	}
 	if m.typed != nil {
 		m.typed.Close()
 	}
@@ -115,20 +56,20 @@ func (m *Commands) Close() {
 
 const commandsLegend = "# Times are UTC, of when it was entered. =1: it ended with that exit status, by the shell's own word.\n" +
 	"# Found by what was on the screen, where a program can show what it likes: the text export has all of it.\n" +
-	"# |: the same command goes on. #: a note of entry's.\n"
+	"# |: the same command goes on. #: a note of entry's. %0: in that pane of a tmux in control mode (-CC).\n"
 
 // commands writes a channel's commands, each with its time and prompt.
 func commands(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel, _ []recording.Channel) error {
 	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), start: h.Start}
 	_, _ = t.out.WriteString(commandsLegend) // a bufio.Writer keeps its error for Flush
-	m := CommandsOf(c, false, func(cmd screen.Command) {
+	m := CommandsOf(c, false, func(pane string, cmd screen.Command) {
 		mark := ""
 		if cmd.Status != nil {
 			mark = fmt.Sprintf("=%d", *cmd.Status)
 		}
 		prompt := cmd.Prompt
 		for _, line := range strings.Split(cmd.Text, "\n") {
-			t.write(cmd.At, mark, []byte(plain.Text(prompt+line)))
+			t.write(cmd.At, inPane(pane, mark), []byte(plain.Text(prompt+line)))
 			prompt, mark = "", "|"
 		}
 	})
@@ -140,5 +81,8 @@ func commands(next func() (recording.Frame, error), w io.Writer, h recording.Hea
 		return nil
 	})
 	m.Close()
+	if text := m.Unread(); text != "" {
+		t.write(m.at, "#", []byte(text))
+	}
 	return errors.Join(err, t.out.Flush())
 }

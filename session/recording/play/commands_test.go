@@ -85,7 +85,7 @@ func TestAsciicastHasMarkers(t *testing.T) {
 func TestScriptLinesAreBounded(t *testing.T) {
 	n := 0
 	m := CommandsOf(recording.Channel{Program: "shell"}, false, nil)
-	m.emit = func(c screen.Command) {
+	m.emit = func(_ string, c screen.Command) {
 		if n++; len(c.Text) > maxScriptLine {
 			t.Errorf("a line of %d bytes", len(c.Text))
 		}

@@ -71,7 +71,9 @@ func Channels(dir, id string, ids []age.Identity) (list []recording.Channel, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	list, err = recording.Channels(r.Next)
+	var w watch
+	list, err = recording.Channels(w.over(r.Next))
+	w.mark(list)
 	if info.State == recording.Live {
 		recording.StillOpen(list)
 	}

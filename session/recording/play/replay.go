@@ -1,6 +1,7 @@
 package play
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"entry/audit/plain"
 	"entry/session/recording"
+	"entry/session/recording/control"
 	"entry/session/recording/screen"
 )
 
@@ -50,6 +52,7 @@ var errQuit = errors.New("quit")
 type player struct {
 	o       Options
 	term    *screen.Terminal
+	panes   *control.Stream
 	plain   *plainWriter
 	view    *picture
 	now     time.Duration // where the replay is
@@ -61,6 +64,7 @@ type player struct {
 	note    string
 	noteFor time.Duration
 	looked  time.Time // at the keys
+	noted   bool      // that there is control mode
 }
 
 // Replay shows a channel's screen as it changed over time. What it writes to w is
@@ -90,6 +94,7 @@ func Replay(ctx context.Context, next func() (recording.Frame, error), w io.Writ
 	if p.view != nil {
 		p.view.close()
 	}
+	p.panes.Close(p.now)
 	p.plain.screen(p.term)
 	return errors.Join(err, p.plain.err)
 }
@@ -104,6 +109,7 @@ func (p *player) begin() {
 	if p.view == nil {
 		p.term.OnScroll(p.plain.row)
 	}
+	p.follow()
 	p.now, p.first = 0, true
 	if p.view != nil {
 		cols, rows := p.term.Size()
@@ -190,7 +196,7 @@ func (p *player) pause(ctx context.Context, left time.Duration) error {
 		}
 		if left > 0 || p.paused || time.Since(p.looked) > tickTime {
 			p.looked = time.Now()
-			if err := p.view.paint(p.term, p.status()); err != nil {
+			if err := p.view.paint(p.shown(), p.status()); err != nil {
 				return err
 			}
 			was, speed := p.o.From, p.o.Speed
@@ -222,14 +228,17 @@ func (p *player) pause(ctx context.Context, left time.Duration) error {
 // frame carries out one frame.
 func (p *player) frame(f recording.Frame) error {
 	switch f.Kind {
-	case recording.Output, recording.Error:
+	case recording.Output:
+		p.panes.Write(f.At, f.Data)
+	case recording.Error:
 		p.term.Write(f.Data)
 	case recording.Resize:
 		if size, ok := f.Size(); ok {
 			p.term.Resize(int(size.Cols), int(size.Rows))
+			p.panes.Resize(int(size.Cols), int(size.Rows))
 		}
 	}
-	note := noteOf(f)
+	note := cmp.Or(noteOf(f), p.inControl())
 	if note == "" {
 		return p.plain.err
 	}
@@ -270,6 +279,9 @@ func (p *player) status() string {
 	s := fmt.Sprintf(" %s  %s UTC  +%s", what, p.o.Start.Add(p.now).UTC().Format(time.DateTime), p.now.Truncate(time.Second))
 	if p.o.Length > 0 && !p.live {
 		s += " of " + p.o.Length.Truncate(time.Second).String()
+	}
+	if name, _ := p.panes.Shown(); name != "" {
+		s += "  tmux pane " + name
 	}
 	if p.o.Speed != 1 {
 		s += fmt.Sprintf("  x%g", p.o.Speed)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"entry/audit/plain"
@@ -32,6 +33,9 @@ func text(next func() (recording.Frame, error), w io.Writer, h recording.Header,
 	})
 	lines.Close(at)
 	t.endRedrawn()
+	if text := lines.Unread(); text != "" {
+		t.write(at, "#", []byte(text))
+	}
 	return errors.Join(err, t.out.Flush())
 }
 
@@ -39,7 +43,8 @@ const textLegend = "# Times are UTC: since when a line stood there as it is here
 	"# ~: a line whose numbers change again and again: each look of it, + that long after the first. #: a note of entry's.\n" +
 	"# …: what was drawn there in place of something else, and went too soon to be read.\n" +
 	"# ?: in a control string, which most terminals hide and some show; titles, links (8;), the clipboard (52;) and others, each once.\n" +
-	"# !: as it was written, in one go with something by which not all terminals erase or move alike; it may have stood there for longer than is told, each once. !40ms: that long for certain.\n"
+	"# !: as it was written, in one go with something by which not all terminals erase or move alike; it may have stood there for longer than is told, each once. !40ms: that long for certain.\n" +
+	"# %0: in that pane of a tmux in control mode (-CC), whose lines are in the order of time among themselves.\n"
 
 const (
 	maxRedrawn     = 4 << 10 // bytes of a line that is a list of looks
@@ -53,19 +58,20 @@ type textWriter struct {
 	day       string
 	redrawn   []byte // the looks of lines that are drawn again and again
 	redrawnAt time.Duration
+	redrawnIn string // the pane where they were
 }
 
-// line writes one line of the transcript.
-func (t *textWriter) line(l screen.Line) {
+// line writes one line of the transcript, or of a pane's.
+func (t *textWriter) line(pane string, l screen.Line) {
 	if l.Kind == screen.Returned {
 		return // which was told
 	}
 	if l.Kind == screen.Redrawn {
-		if len(t.redrawn)+len(l.Text) > maxRedrawn || l.At-t.redrawnAt > maxRedrawnTime {
+		if len(t.redrawn)+len(l.Text) > maxRedrawn || l.At-t.redrawnAt > maxRedrawnTime || pane != t.redrawnIn {
 			t.endRedrawn()
 		}
 		if len(t.redrawn) == 0 {
-			t.redrawnAt = l.At
+			t.redrawnAt, t.redrawnIn = l.At, pane
 		} else {
 			t.redrawn = fmt.Appendf(t.redrawn, " | +%.1fs ", (l.At - t.redrawnAt).Seconds())
 		}
@@ -86,12 +92,15 @@ func (t *textWriter) line(l screen.Line) {
 	case screen.Note:
 		mark = "#"
 	}
-	t.write(l.At, mark, l.Text)
+	t.write(l.At, inPane(pane, mark), l.Text)
 }
+
+// inPane is a mark that says in which pane its line is.
+func inPane(pane, mark string) string { return strings.TrimSpace(pane + " " + mark) }
 
 func (t *textWriter) endRedrawn() {
 	if len(t.redrawn) > 0 {
-		t.write(t.redrawnAt, "~", t.redrawn)
+		t.write(t.redrawnAt, inPane(t.redrawnIn, "~"), t.redrawn)
 		t.redrawn = t.redrawn[:0]
 	}
 }
@@ -125,38 +134,4 @@ func short(d time.Duration) string {
 		return fmt.Sprintf("%dm", int(d.Minutes()))
 	}
 	return plain.Count(int(d.Hours()/24), "day")
-}
-
-// Lines is the transcript of one channel, made of its frames. It isn't safe for
-// concurrent use.
-type Lines struct {
-	*screen.Transcript
-	channel uint32
-}
-
-// Transcribe returns the transcript of a channel; emit gets each line once it is
-// known, as screen.NewTranscript has it. Memory is bounded whatever the recording
-// holds.
-func Transcribe(c recording.Channel, emit func(screen.Line)) Lines {
-	t := screen.NewTranscript(int(c.Cols), int(c.Rows), emit)
-	if !c.PTY {
-		t.Cooked()
-	}
-	return Lines{t, c.Number}
-}
-
-// Frame takes the recording's next frame, of whatever channel. Close ends the
-// transcript.
-func (l Lines) Frame(f recording.Frame) {
-	if f.Channel != l.channel {
-		return
-	}
-	switch f.Kind {
-	case recording.Output, recording.Error:
-		l.Write(f.At, f.Data)
-	case recording.Resize:
-		if size, ok := f.Size(); ok {
-			l.Resize(f.At, int(size.Cols), int(size.Rows))
-		}
-	}
 }

@@ -192,6 +192,7 @@ const shortWay = 6
 type plainWriter struct {
 	w     io.Writer
 	end   string // of a line
+	pane  string // whose they are
 	err   error  // the first one
 	line  []byte
 	style screen.Style
@@ -200,6 +201,9 @@ type plainWriter struct {
 // row writes a row that scrolled off; wrapped says that the next one goes on with
 // its line.
 func (p *plainWriter) row(t *screen.Terminal, cells []screen.Cell, wrapped bool) {
+	if p.pane != "" && len(p.line) == 0 {
+		p.line = append(append(p.line, p.pane...), "  "...)
+	}
 	for _, c := range cells {
 		if s := c.Style(); s != p.style {
 			p.style = s

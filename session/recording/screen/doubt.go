@@ -253,3 +253,28 @@ func (t *Transcript) tellLine(l doubted) {
 		t.hold.add(m, Line{At: at, Gone: max(at, l.upto), Kind: Written, Text: part}, 0)
 	}
 }
+
+// Doubtful says that what was written shortly before goes, where it may be that somebody's
+// terminal shows it all the same: it is told as it was written, unless it stands.
+func (t *Transcript) Doubtful() {
+	w := &t.written
+	if since := t.at - settled; w.since < since { // what is older is told by how it stood
+		w.old, w.came[0] = younger(w.old, w.came[0], since)
+		w.text, w.came[1] = younger(w.text, w.came[1], since)
+	}
+	w.doubt = true
+}
+
+// younger is what of a text came at a time or later.
+func younger(text []byte, list []came, since time.Duration) ([]byte, []came) {
+	n, from := 0, 0
+	for from < len(list) && list[from].at < since {
+		n = list[from].end
+		from++
+	}
+	list = slices.Delete(list, 0, from)
+	for i := range list {
+		list[i].end -= n
+	}
+	return slices.Delete(text, 0, n), list
+}
