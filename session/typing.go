@@ -17,15 +17,50 @@ const (
 )
 
 // report is what a mouse or a cursor key that is held down sends, dozens of times a
-// second: it counts as one byte. xterm's control sequences, "Mouse Tracking" and
-// "PC-Style Function Keys".
-var report = regexp.MustCompile(`\x1b(\[<[0-9]{1,3};[0-9]{1,4};[0-9]{1,4}[Mm]|[\[O][A-D])`)
+// second. xterm's control sequences, "Mouse Tracking" and "PC-Style Function Keys".
+var report = regexp.MustCompile(`\x1b(\[<(0|[1-9][0-9]{0,2});([1-9][0-9]{0,3});([1-9][0-9]{0,3})([Mm])|[\[O][A-D])`)
+
+// What a report counts, so that more can't be told by them than by as many bytes.
+const (
+	nearReport = 1 // a key, or the mouse within reportReach of its place before: one of at most 242
+	farReport  = 5 // any other: below 2^37
+	// reportReach is how many cells away a mouse is near, each way.
+	reportReach = 5
+)
+
+// mouse is what a report says of one.
+type mouse struct{ button, x, y int }
+
+// reports is how many bytes fewer than it has p counts for the reports in it.
+func (y *typing) reports(p []byte) (fewer int) {
+	number := func(at, end int) int {
+		n := 0
+		for _, c := range p[at:end] {
+			n = 10*n + int(c-'0')
+		}
+		return n
+	}
+	for _, at := range report.FindAllSubmatchIndex(p, -1) {
+		counts := nearReport
+		if at[4] >= 0 {
+			now := mouse{number(at[4], at[5]), number(at[6], at[7]), number(at[8], at[9])}
+			if was := y.mouse; now.button != was.button || max(now.x-was.x, was.x-now.x, now.y-was.y, was.y-now.y) > reportReach {
+				counts = farReport
+			}
+			y.mouse = now
+		}
+		fewer += at[1] - at[0] - counts
+	}
+	return fewer
+}
 
 // typing tells what a person may type and paste from what programs send.
 type typing struct {
 	last time.Time // something came
 	full time.Time // there will be room for typedAtOnce again
 	over bool      // the piece is more than anybody types
+
+	mouse mouse // as the last report of it has it
 }
 
 // take reports whether p, which comes now, begins something else than what came
@@ -34,9 +69,7 @@ func (y *typing) take(p []byte, now time.Time) (begins, over bool) {
 	begins = !now.Before(y.full) || now.Sub(y.last) >= typedPause
 	n := len(p)
 	if bytes.IndexByte(p, esc) >= 0 {
-		for _, at := range report.FindAllIndex(p, -1) {
-			n -= at[1] - at[0] - 1
-		}
+		n -= y.reports(p)
 	}
 	const most = typedAtOnce * time.Second / typedPace
 	y.last = now

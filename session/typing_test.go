@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,12 @@ import (
 // it is, however fast it comes.
 func TestWhatNobodyTypesIsCounted(t *testing.T) {
 	file := bytes.Repeat([]byte("0123456789abcdef"), 200_000/16)
+	// Bytes as places of a mouse, as somebody would send a file by it, and a mouse that moves.
+	var places, moves strings.Builder
+	for i := range 3300 {
+		fmt.Fprintf(&places, "\x1b[<%d;%d;%dM", 100+37*i%900, 1000+7919*i%9000, 1000+104_729*i%9000)
+		fmt.Fprintf(&moves, "\x1b[<35;%d;%dM", 1+(2*i)%5, 1+i%4)
+	}
 	type send struct {
 		text  string
 		times int
@@ -28,6 +35,9 @@ func TestWhatNobodyTypesIsCounted(t *testing.T) {
 		"a day of typing":  {[]send{{"l", 20_000, 100 * time.Millisecond}}, nil},
 		"pasted lines":     {[]send{{strings.Repeat("some line of some text\r", 80), 1, 0}, {"x", 100, 50 * time.Millisecond}, {strings.Repeat("y", 2000), 1, 0}}, nil},
 		"a mouse":          {[]send{{"\x1b[<35;120;40M", 10_000, 20 * time.Millisecond}}, nil},
+		"a mouse moves":    {[]send{{moves.String(), 1, 0}}, nil},
+		"bytes by a mouse": {[]send{{places.String(), 1, 0}}, []string{places.String()}},
+		"by zeros":         {[]send{{strings.Repeat("\x1b[<000;0001;01M", 1000), 1, 0}}, []string{strings.Repeat("\x1b[<000;0001;01M", 1000)}},
 		"a key held down":  {[]send{{"\x1b[A\x1bOB", 10_000, 33 * time.Millisecond}}, nil},
 		"at the limit":     {[]send{{strings.Repeat("z", typedAtOnce), 100, typedAtOnce / typedPace * time.Second}}, nil},
 		"beyond it":        {[]send{{strings.Repeat("z", typedAtOnce+1), 1, 0}}, []string{strings.Repeat("z", typedAtOnce+1)}},
