@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"strings"
 	"time"
+
+	"entry/audit/plain"
 )
 
 const (
@@ -395,6 +398,9 @@ func (d *scp) entry(operation string) Entry {
 	}
 	e.Path, e.To = d.places.place(d.record.name)
 	e.Detail = d.places.unsure
+	if name, ok := scpSpelt(d.record.name); ok && d.source && !strings.HasSuffix(e.Path, name) {
+		e.Detail = strings.TrimPrefix(e.Detail+"; ", "; ") + "or " + plain.Said(name) + ", which scp sends as it stands here"
+	}
 	return e
 }
 

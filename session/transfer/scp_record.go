@@ -191,9 +191,15 @@ func (s *scpPlaces) place(name string) (p, to string) {
 func (s *scpPlaces) sent(name string) string {
 	var fits []string
 	first := s.at
+	spelt, _ := scpSpelt(name)
 	for i := len(s.run.paths) - 1; i >= s.at; i-- {
 		dir, base := path.Split(strings.TrimRight(s.run.paths[i], "/"))
-		if match, _ := path.Match(base, name); match || base == name {
+		if spelt != "" && base == spelt {
+			first = i
+			if !slices.Contains(fits, dir+spelt) {
+				fits = append(fits, dir+spelt)
+			}
+		} else if match, _ := path.Match(base, name); match || base == name {
 			first = i
 			if !slices.Contains(fits, dir+name) {
 				fits = append(fits, dir+name)
