@@ -19,7 +19,7 @@ func Notice(g policy.Grant) string {
 	}
 	typed, whole := "", ""
 	if g.RecordInput() {
-		typed = " AND ALL YOU TYPE, passwords too unless their prompt is known,"
+		typed = " AND ALL YOU TYPE, passwords too unless their prompt is known"
 	}
 	if g.RecordComplete() {
 		whole = ", and ends this session rather than miss any, once your share for the day is used up"
