@@ -228,3 +228,38 @@ func (s *site) isForgotten(p *person, key ssh.Signer) {
 		s.t.Error("the remembered key still opens a connection")
 	}
 }
+
+// TestWhoTheDirectoryHasEndedStaysOut: OpenLDAP takes the passphrase of an entry whose
+// shadowExpire is over, 0 too, as it reads none of shadow's attributes. Whoever is
+// ended so is let in at no login, whether a poll comes between or not.
+func TestWhoTheDirectoryHasEndedStaysOut(t *testing.T) {
+	beside(t)
+	const phrase = "correct horse battery of the university"
+	ldap := startDirectory(t, phrase)
+	ldap.bob(t, phrase)
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, recordAll())
+	s.asks(ldap, phrase, "1h")
+	s.serve()
+	bob, _ := s.ofDirectory("bob", phrase)
+	const dn = "dn: uid=bob,dc=example,dc=org\nchangetype: modify\n"
+	ldap.modify(t, dn+"add: objectClass\nobjectClass: shadowAccount\n")
+	ldap.modify(t, dn+"replace: shadowExpire\nshadowExpire: 0\n")
+	bob.asked()
+	bob.mistakes(phrase, bob.phone.code(t))
+	if c, err := s.dial(bob); err == nil {
+		c.Close()
+		t.Fatal("let in")
+	}
+	if said := strings.ReplaceAll(strings.Join(bob.asked(), "\n"), "\n", " "); !strings.Contains(said, "Your account has expired in the directory duo: ask for help there.") {
+		t.Errorf("%q", said)
+	}
+	bob.answering(nil)
+	ldap.modify(t, dn+"replace: shadowExpire\nshadowExpire: -1\n")
+	c, err := s.dial(bob)
+	if err != nil {
+		t.Fatalf("without an end: %v %q", err, bob.asked())
+	}
+	c.Close()
+}

@@ -47,6 +47,7 @@ func startDirectory(t testing.TB, passphrase string) *directory {
 	testkit.WriteFile(t, conf, fmt.Sprintf(`include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile %[1]s/pid

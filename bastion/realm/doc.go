@@ -20,6 +20,8 @@
 //     before it is decoded, in bytes, messages, elements and nesting.
 //   - A directory that can't answer is an error, never "wrong" and never
 //     "right".
+//   - A right passphrase of an account that the entry says is locked for good, or has
+//     ended, is refused, whether the directory's own bind heeds that or not (ended.go).
 //
 // Groups are read in the same call and come with the time of reading; nothing
 // is cached. They are the directory's values as they stand (whole DNs where it

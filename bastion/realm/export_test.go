@@ -11,7 +11,14 @@ var ErrUnavailable = errUnavailable
 
 type BarredError = barredError
 
-// Locked is locked of an entry with one attribute.
-func Locked(attribute, value string, now time.Time) string {
-	return locked(&ldap.Entry{Attributes: []*ldap.EntryAttribute{{Name: attribute, Values: []string{value}}}}, now)
+// Ended is ended of an entry with these attributes and values; "" for one that is let in.
+func Ended(now time.Time, attributes ...string) string {
+	e := &ldap.Entry{}
+	for i := 0; i < len(attributes); i += 2 {
+		e.Attributes = append(e.Attributes, &ldap.EntryAttribute{Name: attributes[i], Values: []string{attributes[i+1]}})
+	}
+	if why, over := ended(e, now); over {
+		return why.String()
+	}
+	return ""
 }

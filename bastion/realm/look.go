@@ -4,19 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
-
-// lockAttributes say in a user's entry that somebody has locked the account for
-// good, or ended it: OpenLDAP's ppolicy (pwdAccountLockedTime of no time), Active
-// Directory, 389 Directory Server and FreeIPA, eDirectory, and RFC 2307's shadow.
-// Locks that end by themselves, after wrong passphrases, aren't looked at:
-// otherwise strangers who guess there could end sessions here.
-var lockAttributes = []string{"pwdAccountLockedTime", "userAccountControl", "accountExpires", "nsAccountLock", "loginDisabled", "shadowExpire"}
 
 // Watches tells whether Look can be asked: without a searching account nobody can
 // look for a user whose passphrase isn't there.
@@ -28,7 +19,7 @@ func (r *Realm) Poll() time.Duration { return r.o.Poll }
 // Look asks whether the directory still has user, and doesn't lock them out, in
 // one connection and at most three searches and one bind, none of them as the
 // user. bar is why the user is let nowhere: "gone", "locked", "disabled", "account
-// expired", "more than one entry", "groups unreadable" (too many of them, say:
+// expired", "unreadable end", "more than one entry", "groups unreadable" (too many of them, say:
 // whoever can join groups would else keep those of before); "" for nothing, and then
 // groups are the user's now, sorted, and entry is what the directory calls the entry. An error means that the directory can't be
 // asked, and nothing else.
@@ -71,39 +62,9 @@ func (q *query) look(user string) (bar string, groups []string, entry string, er
 	default:
 		return barAmbiguous.String(), nil, "", nil
 	}
-	if why := locked(found[0], q.r.o.Now()); why != "" {
-		return why, nil, "", nil
+	if why, over := ended(found[0], q.r.o.Now()); over {
+		return why.String(), nil, "", nil
 	}
 	groups, err = q.readGroups(user, found[0].DN, found[0])
 	return "", groups, entryOf(found[0]), err
-}
-
-// noLockTime is ppolicy's time for a lock without an end (draft-behera §5.3.3).
-const noLockTime = "000001010000Z"
-
-// filetimeEpoch is how many 100 ns intervals lie between 1601 and 1970, in which
-// Active Directory counts.
-const filetimeEpoch = 116444736000000000
-
-// locked is why an entry lets nobody in at now; "" for nothing. What can't be
-// read says nothing: the directory judges each login itself.
-func locked(e *ldap.Entry, now time.Time) string {
-	number := func(name string) (int64, bool) {
-		n, err := strconv.ParseInt(e.GetEqualFoldAttributeValue(name), 10, 64)
-		return n, err == nil
-	}
-	truth := func(name string) bool { return strings.EqualFold(e.GetEqualFoldAttributeValue(name), "TRUE") }
-	if e.GetEqualFoldAttributeValue("pwdAccountLockedTime") == noLockTime || truth("nsAccountLock") {
-		return barLocked.String()
-	}
-	if control, ok := number("userAccountControl"); ok && control&2 != 0 || truth("loginDisabled") { // ADS_UF_ACCOUNTDISABLE
-		return barDisabled.String()
-	}
-	if at, ok := number("accountExpires"); ok && at > 0 && at < 1<<62 && now.After(time.UnixMicro((at-filetimeEpoch)/10)) {
-		return barAccountExpired.String()
-	}
-	if day, ok := number("shadowExpire"); ok && day > 0 && now.Unix()/86400 >= day {
-		return barAccountExpired.String()
-	}
-	return ""
 }

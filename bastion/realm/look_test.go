@@ -1,12 +1,10 @@
 package realm_test
 
 import (
-	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"entry/bastion/realm"
 	"entry/configs"
@@ -84,24 +82,5 @@ func TestLookAtSlapd(t *testing.T) {
 	d.End()
 	if bar, _, _, err := r.Look(t.Context(), "alice"); err == nil {
 		t.Errorf("nobody answers: %q", bar)
-	}
-}
-
-// What other directories say of an account that is locked or over.
-func TestLockedEntries(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	filetime := func(t time.Time) string { return fmt.Sprint(t.UnixMicro()*10 + 116444736000000000) }
-	for _, tt := range []struct{ attribute, value, want string }{
-		{"pwdAccountLockedTime", "000001010000Z", "locked"}, {"pwdAccountLockedTime", "20260301115900Z", ""},
-		{"useraccountcontrol", "514", "disabled"}, {"userAccountControl", "512", ""}, {"userAccountControl", "many", ""},
-		{"accountExpires", filetime(now.Add(-time.Hour)), "account expired"}, {"accountExpires", filetime(now.Add(time.Hour)), ""},
-		{"accountExpires", "0", ""}, {"accountExpires", "9223372036854775807", ""},
-		{"nsAccountLock", "true", "locked"}, {"nsAccountLock", "FALSE", ""}, {"loginDisabled", "TRUE", "disabled"},
-		{"shadowExpire", fmt.Sprint(now.Unix() / 86400), "account expired"}, {"shadowExpire", fmt.Sprint(now.Unix()/86400 + 1), ""}, {"shadowExpire", "-1", ""},
-		{"cn", "TRUE", ""},
-	} {
-		if got := realm.Locked(tt.attribute, tt.value, now); got != tt.want {
-			t.Errorf("%s: %s is %q, not %q", tt.attribute, tt.value, got, tt.want)
-		}
 	}
 }

@@ -160,7 +160,7 @@ func (r *Realm) unavailable(ctx context.Context, what string, err error) error {
 // included, because users may often not read them; the user's bind is last.
 func (q *query) searchThenBind(user, passphrase string) (bool, []string, string, error) {
 	r := q.r
-	found, err := q.find(user, r.ownAttribute())
+	found, err := q.find(user, append([]string{r.ownAttribute()}, lockAttributes...)...)
 	if err != nil {
 		return false, nil, "", err
 	}
@@ -182,6 +182,9 @@ func (q *query) searchThenBind(user, passphrase string) (bool, []string, string,
 	ok, err := q.bindUser(dn, passphrase)
 	if err != nil || !ok {
 		return false, nil, "", err
+	}
+	if why, over := ended(found[0], r.o.Now()); over {
+		return false, nil, "", r.barred(why, true)
 	}
 	return true, groups, entryOf(found[0]), nil
 }
@@ -210,7 +213,8 @@ func (q *query) find(user string, attributes ...string) ([]*ldap.Entry, error) {
 	return found, nil
 }
 
-// bindThenRead binds as the user and reads the groups with the user's own rights.
+// bindThenRead binds as the user and reads the rest with the user's own rights: an
+// entry that its user may not read says nothing of an end, and only groups need it.
 func (q *query) bindThenRead(user, passphrase string) (bool, []string, string, error) {
 	r := q.r
 	name, err := r.bind.dn(user)
@@ -221,16 +225,25 @@ func (q *query) bindThenRead(user, passphrase string) (bool, []string, string, e
 	if err != nil || !ok {
 		return false, nil, "", err
 	}
+	attribute := r.ownAttribute()
 	var own *ldap.Entry
-	if attr := r.ownAttribute(); attr != noAttributes {
-		found, err := q.search(name, ldap.ScopeBaseObject, "(objectClass=*)", 1, append([]string{attr}, entryAttributes...)...)
-		if err != nil {
+	if r.bind.isDN() {
+		found, err := q.search(name, ldap.ScopeBaseObject, "(objectClass=*)", 1, append(append([]string{attribute}, lockAttributes...), entryAttributes...)...)
+		hidden := ldap.IsErrorAnyOf(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInsufficientAccessRights)
+		switch {
+		case err != nil && !hidden:
 			return false, nil, "", fmt.Errorf("read the user's entry: %w", err)
+		case err == nil && len(found) == 1:
+			own = found[0]
 		}
-		if len(found) != 1 {
-			return false, nil, "", errors.New("the user's entry can't be read by the user")
+	}
+	switch {
+	case own != nil:
+		if why, over := ended(own, r.o.Now()); over {
+			return false, nil, "", r.barred(why, true)
 		}
-		own = found[0]
+	case attribute != noAttributes:
+		return false, nil, "", errors.New("the user's entry can't be read by the user")
 	}
 	groups, err := q.readGroups(user, name, own)
 	return err == nil, groups, entryOf(own), err

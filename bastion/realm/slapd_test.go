@@ -171,6 +171,13 @@ uid: mute
 cn: Mute
 sn: M
 
+dn: uid=shy,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: shy
+cn: Shy
+sn: S
+userPassword: shy phrase
+
 dn: uid=lock,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson
 uid: lock
@@ -232,6 +239,18 @@ func (d *directory) binds(dn string) int {
 	return strings.Count(d.LogNow(d.plain), `BIND dn="`+dn+`" method=128`)
 }
 
+// foreign are attributes of other directories, as strings.
+func foreign() string {
+	var lines strings.Builder
+	for i, name := range []string{
+		"userAccountControl", "accountExpires", "msDS-UserAccountDisabled", "nsAccountLock", "krbPrincipalExpiration",
+		"loginDisabled", "loginExpirationTime", "ds-pwp-account-disabled", "ds-pwp-account-expiration-time",
+	} {
+		fmt.Fprintf(&lines, "attributetype ( 1.3.6.1.4.1.4203.666.1.%d NAME '%s' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )\n", 9000+i, name)
+	}
+	return lines.String()
+}
+
 func newDirectory(t *testing.T, sans ...string) *directory {
 	t.Helper()
 	if len(sans) == 0 {
@@ -247,7 +266,8 @@ func newDirectory(t *testing.T, sans ...string) *directory {
 	text := fmt.Sprintf(`include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
-modulepath /usr/lib/ldap
+include /etc/ldap/schema/nis.schema
+%[4]smodulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy
 moduleload memberof
@@ -258,6 +278,7 @@ disallow bind_anon
 require bind
 access to attrs=userPassword by anonymous auth by * none
 access to dn.subtree="ou=groups,dc=example,dc=org" by dn.exact="uid=reader,dc=example,dc=org" read by users read by * none
+access to dn.exact="uid=shy,ou=people,dc=example,dc=org" by dn.exact="uid=reader,dc=example,dc=org" read by * none
 access to * by users read by * none
 database mdb
 suffix "dc=example,dc=org"
@@ -268,7 +289,7 @@ overlay memberof
 overlay ppolicy
 ppolicy_default "cn=strict,ou=policies,dc=example,dc=org"
 ppolicy_use_lockout
-`, dir, cert, key)
+`, dir, cert, key, foreign())
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -25,9 +25,12 @@ var errTemplate = errors.New("the name doesn't fit the template")
 // EXAMPLE\alice): nothing is special there, so nothing could be escaped.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
+// isDN tells whether a bind name is a DN, and so the name of an entry.
+func (t template) isDN() bool { return strings.Contains(string(t), "=") }
+
 // dn returns the name to bind with.
 func (t template) dn(user string) (string, error) {
-	if !strings.Contains(string(t), "=") {
+	if !t.isDN() {
 		if !plainName.MatchString(user) {
 			return "", errTemplate
 		}
@@ -94,7 +97,7 @@ func (r *Realm) checkGroups() error {
 			return err
 		}
 	}
-	if r.bind != "" && !strings.Contains(string(r.bind), "=") && (own || strings.Contains(g.Filter, holeDN)) {
+	if r.bind != "" && !r.bind.isDN() && (own || strings.Contains(g.Filter, holeDN)) {
 		return errors.New("a bind name that is no DN tells no entry: find groups by a filter with {user}")
 	}
 	return nil
@@ -111,7 +114,7 @@ func (t template) checkDN() error {
 	if strings.Count(string(t), holeUser) != 1 {
 		return errors.New("the DN to bind with must have {user} in it, once")
 	}
-	if !strings.Contains(string(t), "=") {
+	if !t.isDN() {
 		return nil
 	}
 	s, err := t.dn(probe)

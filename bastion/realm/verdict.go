@@ -21,6 +21,7 @@ const (
 	barHours
 	barPlace
 	barAmbiguous
+	barUnreadable
 )
 
 // String is for the log.
@@ -28,6 +29,7 @@ func (b bar) String() string {
 	return [...]string{
 		"refused", "locked", "disabled", "account expired", "passphrase expired",
 		"passphrase must be changed", "not at this time", "not from this machine", "more than one entry",
+		"unreadable end",
 	}[b]
 }
 
@@ -65,6 +67,8 @@ func (e *barredError) Barred() (text string, right bool) {
 		text = there + "lets your account log in only from certain machines, and this isn't one: ask for help there."
 	case barAmbiguous:
 		text = there + "has more than one account of your name: ask your lab's administrator."
+	case barUnreadable:
+		text = there + "says something of your account's end that can't be read: ask for help there."
 	default:
 		text = there + "doesn't let your account log in: ask for help there."
 	}
