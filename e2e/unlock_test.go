@@ -38,8 +38,14 @@ func TestOperatorsUnlock(t *testing.T) {
 	if r := s.entry("doctor", "alice", "--from", source(8)); !strings.Contains(r.Stdout, "note: locked from "+cafe+", which is elsewhere, until 20") || strings.Contains(r.Stdout, "problem: locked") {
 		t.Errorf("%s", r)
 	}
-	// Another address than hers leaves hers locked.
+	// Another address than hers, in whichever form it was printed, leaves hers locked.
 	says(s.mustEntry("user", "unlock", "alice", "--source", source(8)), "alice: there was no lock to lift, neither the account's nor one from "+source(8)+"\n")
+	for _, printed := range []string{source(8) + ":50022", source(8) + "/32", "2001:db8:1:2::/64", "[2001:db8:1:2::7]:50022"} {
+		says(s.mustEntry("user", "unlock", "alice", "--source", printed), "alice: there was no lock to lift, neither the account's nor one from "+printed+"\n")
+	}
+	if r := s.entry("user", "unlock", "alice", "--source", source(8)+"/24"); r.Code != 2 || !strings.Contains(r.Stderr, "such as 2001:db8:1:2::/64") {
+		t.Errorf("%s", r)
+	}
 	if r := s.entry("user", "unlock", "alice", "--source", "cafe"); r.Code != 2 || !strings.Contains(r.Stderr, "such as 192.0.2.7") {
 		t.Errorf("%s", r)
 	}

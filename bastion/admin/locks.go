@@ -129,9 +129,9 @@ func (a *Server) unlockUser(r *http.Request) (any, error) {
 	}
 	name := r.PathValue("name")
 	if in.Source != "" {
-		from, err := netip.ParseAddr(in.Source)
-		if err != nil {
-			return nil, &Error{http.StatusBadRequest, "--source wants the address that the user comes from, such as 192.0.2.7"}
+		from, ok := identity.ParseSource(in.Source)
+		if !ok {
+			return nil, &Error{http.StatusBadRequest, "--source wants the address that the user comes from, such as 192.0.2.7, or its network as entry user show has it, such as 2001:db8:1:2::/64"}
 		}
 		return a.unlocked(r.Context(), name, []netip.Addr{from}, true)
 	}

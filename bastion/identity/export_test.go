@@ -155,3 +155,6 @@ func Taken(before, next Account) string { return taken(before, next) }
 
 // Spelling is what passphrases that may be one have in common.
 func Spelling(typed string) string { return string(spelling(typed)) }
+
+// SourceName is sourceName.
+var SourceName = sourceName

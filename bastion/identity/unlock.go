@@ -30,6 +30,32 @@ func sourceName(a netip.Addr) string {
 	return p.String()
 }
 
+// ParseSource reads an address as people have it at hand: as it is, with a port as in
+// events, in brackets, or as the network that failures are counted under. A wider network
+// is none.
+func ParseSource(s string) (from netip.Addr, ok bool) {
+	if at, err := netip.ParseAddrPort(s); err == nil {
+		return at.Addr().Unmap().WithZone(""), true
+	}
+	if inner, yes := strings.CutPrefix(s, "["); yes {
+		if s, yes = strings.CutSuffix(inner, "]"); !yes {
+			return netip.Addr{}, false
+		}
+	}
+	if from, err := netip.ParseAddr(s); err == nil {
+		return from.Unmap().WithZone(""), true
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	bits := p.Bits()
+	if p.Addr().Is4In6() {
+		bits -= 96
+	}
+	return p.Addr().Unmap(), bits >= sourceOf(p.Addr()).Bits()
+}
+
 // SourceLocks tells from which of the sources name has failures or a lock now. Which
 // sources there are can't be told from what is stored: the caller has them from the
 // log.

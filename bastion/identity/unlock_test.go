@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"entry/bastion/identity"
 )
 
 // TestUnlock: what is lifted is said, and nothing else is lifted.
@@ -88,5 +90,39 @@ func TestUnlock(t *testing.T) {
 	want("ended", did, err, "nothing was to be done", "still, the account has ended on ")
 	if _, err := w.a.Unlock(ctx, "nobody", nil, false); err == nil {
 		t.Error("unlocked nobody")
+	}
+}
+
+// Whatever user show and events print is taken back, and nothing that is wider.
+func TestSourcesAsTheyArePrinted(t *testing.T) {
+	for printed, want := range map[string]string{
+		"192.0.2.7":                     "192.0.2.7",
+		"192.0.2.7:50022":               "192.0.2.7",
+		"192.0.2.7/32":                  "192.0.2.7",
+		"::ffff:192.0.2.7":              "192.0.2.7",
+		"[::ffff:192.0.2.7]:50022":      "192.0.2.7",
+		"::ffff:192.0.2.7/128":          "192.0.2.7",
+		"2001:db8:1:2::7":               "2001:db8:1:2::/64",
+		"[2001:db8:1:2::7]":             "2001:db8:1:2::/64",
+		"[2001:db8:1:2::7]:50022":       "2001:db8:1:2::/64",
+		"2001:db8:1:2::/64":             "2001:db8:1:2::/64",
+		"2001:db8:1:2::7/128":           "2001:db8:1:2::/64",
+		"fe80::1%eth0":                  "fe80::/64",
+		"[fe80::1%eth0]:50022":          "fe80::/64",
+		"192.0.2.0/24":                  "",
+		"::ffff:192.0.2.0/120":          "",
+		"2001:db8::/48":                 "",
+		"2001:db8:1:2::7]":              "",
+		"[2001:db8:1:2::7":              "",
+		"":                              "",
+		"cafe":                          "",
+		"192.0.2.7:":                    "",
+		"192.0.2.7, 192.0.2.8":          "",
+		"fd00::1/64 and everybody else": "",
+	} {
+		from, ok := identity.ParseSource(printed)
+		if ok != (want != "") || ok && identity.SourceName(from) != want {
+			t.Errorf("%q is %v %v, not %q", printed, from, ok, want)
+		}
 	}
 }

@@ -21,8 +21,9 @@ func unlockCmd() *cobra.Command {
 behind the passphrase closed, and the locks of their name from the addresses
 where logins failed lately. It says what it lifted.
 
---source names one address instead, and opens it to everybody who comes from
-there. Keys that wrong codes suspended stay so: their owner enables them, by
+--source names one address instead, in any form in which entry user show and the
+events have it, and opens it to everybody who comes from there (of IPv6 to its /64,
+which failures are counted under). Keys that wrong codes suspended stay so: their owner enables them, by
 another factor.`,
 		Example: "  entry user unlock alice\n  entry user unlock alice --source 192.0.2.7",
 		Args:    usageArgs(cobra.ExactArgs(1)),
@@ -30,7 +31,7 @@ another factor.`,
 			return doAndSay(cmd, args[0], "/unlock", map[string]string{"source": source}, map[bool]string{true: "there was no lock to lift", false: "there was no lock to lift, neither the account's nor one from " + source}[source == ""])
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "the `ADDRESS` that the user comes from")
+	cmd.Flags().StringVar(&source, "source", "", "the `ADDRESS` that the user comes from, or its network as entry user show has it")
 	return cmd
 }
 
