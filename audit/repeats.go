@@ -61,7 +61,7 @@ func (r *Repeats) Again(e Event, now time.Time) (ref string, sums []Event, again
 	return of.last.Ref, sums, true
 }
 
-// Count counts e, a refusal with its Ref, of which nothing is noted: it stands in
+// Count counts e, a refusal with its Ref (or e.Count of them), of which nothing is noted: it stands in
 // the sum of its type and reason that comes after a minute, under ref. What else e
 // says is lost, so that no client can make up kinds. sums are to be appended.
 func (r *Repeats) Count(e Event, now time.Time) (ref string, sums []Event) {
@@ -78,7 +78,7 @@ func (r *Repeats) Count(e Event, now time.Time) (ref string, sums []Event) {
 			Detail: "only counted, over all connections of the user, who caused too many events"}}
 		r.kinds[k] = of
 	}
-	of.more++
+	of.more += max(1, e.Count)
 	return of.last.Ref, sums
 }
 

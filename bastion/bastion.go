@@ -218,7 +218,9 @@ func (s *Server) takeOver(nc net.Conn, target string) {
 // connection is one client connection, whose goroutines are g.
 func (s *Server) connection(g *group.Group, nc net.Conn, source netip.AddrPort, target string) {
 	if s.o.Events.Space() == audit.Spent { // no event: operators need what is left
-		s.log.Warn("connection refused: the audit log's reserve is used up", zap.String("source", source.String()))
+		if n, due := s.refusals.note(sourceOf(source.Addr()), "log-full", s.now()); due {
+			s.log.Warn("connections refused: the audit log's reserve is used up", zap.String("source", source.String()), zap.Int("since the last such line", n))
+		}
 		s.turnAway(nc, "log-full")
 		return
 	}
@@ -290,14 +292,6 @@ func (s *Server) stopListening() {
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {
 		l.Close()
-	}
-}
-
-// append writes events that no connection waits for. A failure ends the server
-// through Events.Failed.
-func (s *Server) append(e ...audit.Event) {
-	if err := s.o.Events.Append(context.Background(), e...); err != nil {
-		s.log.Error("append events", zap.Error(err))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
+	"entry/bastion/identity"
 	"entry/session/fastconn"
 )
 
@@ -81,15 +82,22 @@ func (r *refusals) rest(reason string) *refusalCount {
 	return r.seen[k]
 }
 
-// connectionRefused is an event at most once a minute for a source and reason:
-// a flood must not become a flood of durable writes.
+// connectionRefused is an event at most once a minute for a source and reason, and from
+// all sources together at the rates of logins that come to nothing: a flood must not
+// become a flood of durable writes.
 func (s *Server) connectionRefused(source netip.AddrPort, reason string) {
 	n, due := s.refusals.note(sourceOf(source.Addr()), reason, s.now())
 	if !due {
 		return
 	}
-	s.log.Warn("connections refused", zap.String("source", source.String()), zap.String("reason", reason), zap.Int("since the last such line", n))
-	s.append(audit.Event{Type: audit.ConnectionRefused, Source: source.String(), Reason: reason, Detail: fmt.Sprintf("%d refused since the last such event", n)})
+	e := audit.Event{Type: audit.ConnectionRefused, Source: source.String(), Reason: reason, Detail: fmt.Sprintf("%d refused since the last such event", n)}
+	noted, err := s.o.Auth.Refused(context.Background(), identity.Attempt{Source: source, Familiar: s.admission.knows(source.Addr())}, e, n)
+	switch {
+	case err != nil: // which ends the server through Events.Failed
+		s.log.Error("append events", zap.Error(err))
+	case noted:
+		s.log.Warn("connections refused", zap.String("source", source.String()), zap.String("reason", reason), zap.Int("since the last such line", n))
+	}
 }
 
 const (

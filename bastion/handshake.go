@@ -203,8 +203,8 @@ func (l *login) keysRefused() {
 	if n > 1 {
 		detail += fmt.Sprintf("; %d such connections since the last such event", n)
 	}
-	at := identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: l.refused}
-	if err := l.s.o.Auth.KeysRefused(context.WithoutCancel(l.ctx), at, detail); err != nil {
+	at := identity.Attempt{Name: user, Source: l.source, Conn: l.id, Familiar: l.ticket.known, Key: l.refused}
+	if err := l.s.o.Auth.KeysRefused(context.WithoutCancel(l.ctx), at, n, detail); err != nil {
 		l.s.log.Error("keys that were refused can't be noted", connFields(l.id, l.source, err)...)
 	}
 }

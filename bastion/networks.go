@@ -44,6 +44,13 @@ func (n *networks) note(p netip.Prefix, at time.Time) {
 	}
 }
 
+// knows tells whether somebody has logged in from there lately.
+func (a *admission) knows(from netip.Addr) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.familiar.has(sourceOf(from), a.now())
+}
+
 // remember makes those networks known from which somebody logged in before this
 // server started, here or at another one on the same database.
 func (a *admission) remember(ctx context.Context, accounts *identity.Authenticator) error {

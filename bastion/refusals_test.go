@@ -2,7 +2,13 @@ package bastion_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +17,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion"
+	"entry/bastion/identity"
 	"entry/configs"
 	"entry/e2e/testkit"
 )
@@ -170,5 +177,59 @@ func TestPortalCommandsHaveARate(t *testing.T) {
 	})
 	if took, least := s.clock.Now().Sub(begun), (all-burst)*time.Second/perSecond; took < least {
 		t.Errorf("%d commands took %v, want %v", all, took, least)
+	}
+}
+
+// What strangers cause before any login, keys that open nothing and connections that are
+// refused, has the rate of logins that come to nothing: beyond it, from however many
+// addresses, it is counted, and a sum says how much it was.
+func TestStrangersHaveOneRate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Limits.PerSource = 1 }})
+	const rate, full, keys = 1000, "per-source", 12
+	for i := range rate + 1 {
+		at := identity.Attempt{Source: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}), 7)}
+		noted, err := s.auth.Refused(t.Context(), at, audit.Event{Type: audit.ConnectionRefused, Source: at.Source.String(), Reason: "rate"}, 3)
+		if err != nil || noted != (i < rate) {
+			t.Fatalf("refusal %d: noted %v, %v", i, noted, err)
+		}
+	}
+	before := s.log.Mark()
+	key := testkit.Must(ssh.NewSignerFromKey(testkit.Must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)))(t)
+	for i := range byte(keys) {
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, i+1)}}
+		nc := testkit.Must(from.Dial("tcp", s.addr))(t)
+		if c, _, _, err := ssh.NewClientConn(nc, "entry:22", &ssh.ClientConfig{User: "alice", HostKeyCallback: s.hostCheck(), Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}}); err == nil {
+			c.Close()
+			t.Fatal("logged in")
+		}
+	}
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for range 2 { // of which the second one gets no place
+		nc := testkit.Must(from.Dial("tcp", s.addr))(t)
+		defer nc.Close()
+	}
+	testkit.Eventually(t, "a refusal", func() bool {
+		nc := testkit.Must(from.Dial("tcp", s.addr))(t)
+		defer nc.Close()
+		testkit.Check(t, nc.SetDeadline(time.Now().Add(testkit.Bound(2*time.Second))))
+		said, _ := io.ReadAll(nc) // what came until the deadline counts
+		return strings.Contains(string(said), "too many connections from your address")
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	testkit.Finishes(t, "shutdown", func() { s.server.Shutdown(ctx) })
+	if n := s.log.Mark() - before; n != 0 {
+		t.Errorf("%d events beyond the rate: %+v", n, s.log.All()[before:])
+	}
+	testkit.Check(t, s.auth.Close(t.Context()))
+	counted := map[string]int{}
+	for _, e := range s.log.All()[before:] {
+		if counted[e.Reason] += e.Count; e.Source+e.User+e.Conn+e.Key != "" || e.Detail == "" {
+			t.Errorf("sum: %+v", e)
+		}
+	}
+	if counted["rate"] != 3 || counted[identity.ReasonUnknownKey] != keys || counted[full] < 1 {
+		t.Errorf("counted: %v", counted)
 	}
 }

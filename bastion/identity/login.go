@@ -61,16 +61,18 @@ func (a *Authenticator) KnowsKey(ctx context.Context, name string, key ssh.Publi
 const ReasonUnknownKey = "unknown-key"
 
 // KeysRefused notes that a connection came to nothing that offered only public keys
-// that KnowsKey knew none of; at.Key is the last of them, detail says of how many. They
-// were never proven, and nothing is counted for them.
-func (a *Authenticator) KeysRefused(ctx context.Context, at Attempt, detail string) error {
+// that KnowsKey knew none of, and n-1 before it of which nothing was noted; at.Key is the
+// last of them, detail says of how many. They were never proven, and nothing is counted
+// for them; they are noted at the rates of other logins that come to nothing.
+func (a *Authenticator) KeysRefused(ctx context.Context, at Attempt, n int, detail string) error {
 	d := &dialogue{a: a.core, at: at, key: ssh.FingerprintSHA256(at.Key)}
 	if _, err := d.load(ctx); err != nil {
 		return err
 	}
 	e := d.event(audit.LoginFailed, reasonUnknownKey)
 	e.Detail = detail
-	return a.report(ctx, e)
+	_, err := a.reportPaced(ctx, whose{source: at.Source.Addr(), familiar: at.Familiar}, e, n)
+	return err
 }
 
 // again is a verdict that the next dialogue's first prompt carries.

@@ -103,7 +103,7 @@ func (d *dialogue) end(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if logErr := d.a.report(ctx, d.event(audit.LoginFailed, why)); logErr != nil {
+	if logErr := d.reportFailure(ctx, d.key != "", d.event(audit.LoginFailed, why)); logErr != nil {
 		err = errors.Join(err, logErr)
 	}
 	d.notice(ctx, text)

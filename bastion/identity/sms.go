@@ -252,7 +252,7 @@ func (a *core) textFailed(ctx context.Context, c *ConnState, acct Account, code 
 	}
 	c.failText(code, problem)
 	e.Type, e.Reason, e.Detail = audit.SMSFailed, string(why), "to the number "+shortened(acct.Phone)
-	_ = a.report(ctx, e) // if the log fails, the login fails by it too: nothing was sent, and nobody gets in
+	_, _ = a.reportPaced(ctx, whose{account: acct.Name}, e, 1) // if the log fails, the login fails by it too: nothing was sent, and nobody gets in
 }
 
 // takeText uses up one of the account's codes of this hour. Each holds a place

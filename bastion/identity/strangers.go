@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -88,10 +89,18 @@ type strangers struct {
 	each              map[string]*paced
 }
 
-// note tells whether e, which a dialogue came to nothing by, is to be noted by itself;
+// whose is where what came to nothing came from.
+type whose struct {
+	account  string     // of which something was right; "" where nothing was
+	source   netip.Addr // with a login before, if familiar
+	familiar bool
+}
+
+// note tells whether e, which something came to nothing by, is to be noted by itself;
 // sums are to be in either case. Whose pace it has is decided by what the client knows
-// anyway, never by whether its name exists: else the time that the log takes told.
-func (s *strangers) note(d *dialogue, proven bool, e audit.Event, now time.Time) (sums []audit.Event, alone bool) {
+// anyway, never by whether its name exists: else the time that the log takes told. An
+// event that is only counted counts as e.Count, if it says so.
+func (s *strangers) note(from whose, e audit.Event, now time.Time) (sums []audit.Event, alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.unknown == nil {
@@ -102,18 +111,18 @@ func (s *strangers) note(d *dialogue, proven bool, e audit.Event, now time.Time)
 	sums = s.sums(now, false)
 	p := s.unknown
 	switch {
-	case proven:
-		p = s.of("account "+d.user, now, "those who had proven a key or a passphrase of the account")
-	case d.at.Familiar:
-		from := sourceOf(d.at.Source.Addr()).String()
-		if p = s.of("network "+from, now, "network "+from); p.take(now) {
+	case from.account != "":
+		p = s.of("account "+from.account, now, "those who had proven a key or a passphrase of the account")
+	case from.familiar:
+		name := sourceOf(from.source).String()
+		if p = s.of("network "+name, now, "network "+name); p.take(now) {
 			p = s.familiar
 		}
 	}
 	if p.take(now) {
 		return sums, true
 	}
-	if !proven {
+	if from.account == "" {
 		e.User = ""
 	}
 	return append(sums, p.count(e, now)...), false
@@ -164,17 +173,51 @@ func (s *strangers) sums(now time.Time, all bool) []audit.Event {
 // reportFailure is report for e, which a dialogue came to nothing by, and what follows
 // from it. proven says that it came after something of the account that was right; wrong
 // answers behind a key are noted in any case, because they are few before it is
-// suspended.
+// suspended, and so is the lock of an account, of which there is one a day.
 func (d *dialogue) reportFailure(ctx context.Context, proven bool, e audit.Event, more ...audit.Event) error {
+	all := append([]audit.Event{e}, more...)
 	if d.serving || d.key != "" && e.Type == audit.LoginFailed && !proven {
-		return d.a.report(ctx, append([]audit.Event{e}, more...)...)
+		return d.a.report(ctx, all...)
 	}
-	sums, alone := d.a.strangers.note(d, d.user != "" && (proven || d.key != ""), e, d.a.now())
-	if alone {
-		sums = append(sums, e)
+	from := whose{source: d.at.Source.Addr(), familiar: d.at.Familiar}
+	if d.user != "" && (proven || d.key != "") {
+		from.account = d.user
 	}
-	if more = append(sums, more...); len(more) == 0 {
+	var due []audit.Event
+	for _, one := range all {
+		sums, alone := []audit.Event(nil), one.Reason == string(reasonAccountLocked) && one.Type == audit.LoginLocked
+		if !alone {
+			sums, alone = d.a.strangers.note(from, one, d.a.now())
+		}
+		if due = append(due, sums...); alone {
+			due = append(due, one)
+		}
+	}
+	return d.a.reportAny(ctx, due)
+}
+
+// reportPaced is report for e at a pace, in which it counts as n; noted tells whether
+// it was put on record by itself.
+func (a *core) reportPaced(ctx context.Context, from whose, e audit.Event, n int) (noted bool, err error) {
+	counts := e
+	counts.Count = n
+	due, noted := a.strangers.note(from, counts, a.now())
+	if noted {
+		due = append(due, e)
+	}
+	return noted, a.reportAny(ctx, due)
+}
+
+func (a *core) reportAny(ctx context.Context, due []audit.Event) error {
+	if len(due) == 0 {
 		return nil
 	}
-	return d.a.report(ctx, more...)
+	return a.report(ctx, due...)
+}
+
+// Refused notes e, by which n connections were refused before any login, at the rates
+// of logins that come to nothing: noted tells whether by itself. at needs but Source and
+// Familiar.
+func (a *Authenticator) Refused(ctx context.Context, at Attempt, e audit.Event, n int) (noted bool, err error) {
+	return a.reportPaced(ctx, whose{source: at.Source.Addr(), familiar: at.Familiar}, e, n)
 }

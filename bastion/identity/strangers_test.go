@@ -131,3 +131,27 @@ func TestAThiefOfAKeyHasAPace(t *testing.T) {
 		t.Errorf("a minute later: %+v", all)
 	}
 }
+
+// TestLocksOfStrangersHaveAPace: what follows from failures is as many events as they
+// are at most, so the locks that a flood from many addresses leads to are counted with it.
+func TestLocksOfStrangersHaveAPace(t *testing.T) {
+	w := newWorld(t)
+	w.clock.Advance(time.Minute)
+	w.enters(1000, func(i int) identity.Attempt { return stranger(fmt.Sprint("nobody", i), i) })
+	from := w.log.Mark()
+	w.fail("nobody", stranger("nobody", 5000).Source, "000000", 9)
+	if all := w.log.All()[from:]; len(all) != 0 {
+		t.Errorf("beyond the rate: %+v", all)
+	}
+	w.clock.Advance(time.Minute)
+	w.enters(1, func(int) identity.Attempt { return stranger("nobody", 2000) })
+	locks := 0
+	for _, e := range w.log.All()[from:] {
+		if e.Type == audit.LoginLocked {
+			locks += e.Count
+		}
+	}
+	if locks == 0 {
+		t.Errorf("nothing says that a lock began: %+v", w.log.All()[from:])
+	}
+}
