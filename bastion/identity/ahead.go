@@ -122,18 +122,21 @@ func (h *ahead) bind(ctx context.Context, a *core, acct Account, passphrase stri
 	if place.known {
 		most = bindsAtHome
 	}
-	free, _, err := a.lockout.try(ctx, name, most, a.now()) // until it proves right, also if the client leaves
+	t := a.lockout.namedTry(name, most)
+	free, _, err := t.begin(ctx, a.now)
 	if err != nil || !free {
 		return err
 	}
-	answered := false
+	answered, o := false, tryWrong // also if the client leaves
 	defer func() {
 		switch {
 		case !answered && ctx.Err() == nil: // it is down, or asking it panicked
-			err = errors.Join(err, a.lockout.untry(ctx, name, a.now()))
+			o = tryNone
 		case answered && (h.first.reason == "" || h.first.innocent):
-			err = a.lockout.retry(ctx, name, a.now())
+			o = tryForgive
 		}
+		_, settling := t.settle(ctx, o, a.now())
+		err = errors.Join(err, settling)
 	}()
 	h.first, h.member, err = a.askDirectory(ctx, acct, passphrase)
 	answered = err == nil

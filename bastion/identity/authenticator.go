@@ -141,7 +141,7 @@ func New(o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	a.guesses = newGuesses(o.Store, a.keys)
-	a.lockout = &lockout{limits: usualLimits, store: o.Store, keys: a.keys}
+	a.lockout = &lockout{limits: usualLimits, store: o.Store, ledger: o.Store, keys: a.keys}
 	return &Authenticator{core: a, SelfService: SelfService{a}, Operators: Operators{a}}, nil
 }
 

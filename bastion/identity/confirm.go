@@ -79,8 +79,8 @@ func (d *dialogue) confirmed(ctx context.Context, acct Account, id Identity, typ
 	case acct.Realm != "":
 		most = confirmsOfKey // a directory has few tries
 	}
-	// As wrong until it proves right, so that many at once can't all be judged.
-	switch free, until, err := a.lockout.try(ctx, name, most, now); {
+	t := a.lockout.namedTry(name, most)
+	switch free, until, err := t.begin(ctx, a.now); {
 	case err != nil:
 		return verdict{}, time.Time{}, err
 	case !free:
@@ -88,10 +88,17 @@ func (d *dialogue) confirmed(ctx context.Context, acct Account, id Identity, typ
 			until, a.notifyHourly(ctx, acct.ID, Notice{User: acct.Name, Kind: noticePassphraseGuess, Source: d.address(), Detail: id.key})
 	}
 	v, err = d.firstFactor(ctx, acct, typed)
-	if err == nil && v.reason == "" {
-		err = a.lockout.untry(ctx, name, now)
+	_, settling := t.settle(ctx, outcomeOf(ctx, v, err), a.now())
+	return v, time.Time{}, errors.Join(err, settling)
+}
+
+// outcomeOf is what a try comes to by which firstFactor returned that: a directory may
+// have been asked for who left meanwhile.
+func outcomeOf(ctx context.Context, v verdict, err error) outcome {
+	if err != nil && ctx.Err() == nil || err == nil && (v.reason == "" || v.innocent) {
+		return tryNone
 	}
-	return v, time.Time{}, err
+	return tryWrong
 }
 
 // confirmsOf names the wrong passphrases that were typed inside connections of a key.

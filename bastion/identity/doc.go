@@ -65,7 +65,10 @@
 //
 // A wrong passphrase behind a right code counts for the account, and ten lock it for a
 // day; passwd asks inside a connection and counts alike, judges none under the lock, and
-// a passphrase that was changed ends it. A code that isn't spent by being typed, because
+// a passphrase that was changed ends it. The lock is read when the answers are judged, in
+// the transaction that begins the guess, and no more are judged side by side, at all
+// servers, than may be wrong: one more waits for their verdicts (tries.go), here and
+// wherever else wrong passphrases have a number, so that right ones at once are right. A code that isn't spent by being typed, because
 // it was used up or is one of recovery, counts for itself and locks nothing: whoever saw
 // it has a few guesses a day with it, and then it is a wrong code until the day is over. At
 // a directory all recovery codes of an account count together. The first wrong passphrase

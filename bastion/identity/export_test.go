@@ -158,3 +158,22 @@ func Spelling(typed string) string { return string(spelling(typed)) }
 
 // SourceName is sourceName.
 var SourceName = sourceName
+
+// What becomes of a TryAccount.
+const (
+	TryWrong = iota
+	TryRight
+	TryLost // with its process
+)
+
+// TryAccount begins a guess at the passphrase of an account behind a right code, and ends
+// it like that.
+func (a *Authenticator) TryAccount(ctx context.Context, account string, verdict int) (free bool, err error) {
+	t := a.lockout.accountTry(Account{ID: account})
+	free, _, err = t.begin(ctx, a.now)
+	if err != nil || !free || verdict == TryLost {
+		return free, err
+	}
+	_, err = t.settle(ctx, map[int]outcome{TryWrong: tryWrong, TryRight: tryNone}[verdict], a.now())
+	return free, err
+}

@@ -56,9 +56,9 @@ func (c *counting) SpendStep(ctx context.Context, id string, step int64, at time
 	return c.Store.SpendStep(ctx, id, step, at)
 }
 
-func (c *counting) CountFailure(ctx context.Context, id string, at time.Time, n int, d time.Duration) (time.Time, error) {
-	c.note("CountFailure")
-	return c.Store.CountFailure(ctx, id, at, n, d)
+func (c *counting) CountFailures(ctx context.Context, id string, at time.Time, edit func([]identity.Tally) bool, keys ...identity.TallyKey) error {
+	c.note("CountFailures")
+	return c.Store.CountFailures(ctx, id, at, edit, keys...)
 }
 
 func (c *counting) SpendRecovery(ctx context.Context, id string, h [32]byte, at time.Time) (bool, error) {

@@ -40,6 +40,9 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 	if err != nil {
 		return verdict{}, err
 	}
+	if acct.LockedUntil, err = d.lockNow(ctx, acct); err != nil {
+		return verdict{}, err
+	}
 	switch err := d.ahead.wait(); {
 	case errors.Is(err, errCrowded):
 		if !d.ahead.judged { // else by a directory, which isn't asked again
@@ -83,17 +86,26 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 	return v, nil
 }
 
+// lockNow is until when acct is locked by now: answers may have been typed for as long as
+// the grace is, and what was locked meanwhile isn't judged.
+func (d *dialogue) lockNow(ctx context.Context, acct Account) (time.Time, error) {
+	now, err := d.load(ctx)
+	if err == nil && now.ID == acct.ID && now.LockedUntil.After(acct.LockedUntil) {
+		return now.LockedUntil, nil
+	}
+	return acct.LockedUntil, err
+}
+
 func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code codeKind, found secret.Match, now time.Time) (verdict, error) {
 	isTemporary := acct.temporaryFor(in.passphrase)
 	bare, guess := d.a.bare(acct), code != codeUsed && code != codeRecovery && d.formed(in.code)
 	// A code that isn't used up by being typed is shown to whoever looks over a shoulder or
 	// finds the list, and then tells a passphrase.
-	var seen seenCode
-	if !isTemporary && !d.keyStands(acct) && !now.Before(acct.LockedUntil) {
-		if code == codeUsed || code == codeRecovery {
-			seen = d.seenCode(acct, code, in.code)
-		}
-		switch free, err := d.a.lockout.chargeSeen(ctx, seen, now); {
+	var t try
+	if !isTemporary && !d.keyStands(acct) && !now.Before(acct.LockedUntil) && (code == codeUsed || code == codeRecovery) {
+		seen := d.seenCode(acct, code, in.code)
+		t = d.a.lockout.namedTry(seen.name, seen.most)
+		switch free, _, err := t.begin(ctx, d.a.now); {
 		case err != nil:
 			return verdict{}, err
 		case !free && code == codeRecovery:
@@ -136,18 +148,29 @@ func (d *dialogue) judgeBoth(ctx context.Context, acct Account, in answers, code
 		return v, nil
 	}
 	if !isTemporary && !d.keyStands(acct) {
-		first, err := d.firstFactor(ctx, acct, in.passphrase)
-		if err != nil || first.reason == "" || first.innocent {
-			err = errors.Join(err, d.a.lockout.refundSeen(ctx, seen, now))
+		if code == codeRight {
+			t = d.a.lockout.accountTry(acct)
+			switch free, until, err := t.begin(ctx, d.a.now); {
+			case err != nil:
+				return verdict{}, err
+			case !free: // since the account was read
+				return verdict{reason: reasonAccountLocked, text: d.a.lockedText(until)}, nil
+			}
 		}
-		if err != nil {
+		first, err := d.firstFactor(ctx, acct, in.passphrase)
+		o := outcomeOf(ctx, first, err)
+		if code == codeRight && err == nil && first.reason != reasonWrongPassphrase {
+			o = tryNone // a directory's word, whatever was typed
+		}
+		until, settling := t.settle(ctx, o, d.a.now())
+		if err = errors.Join(err, settling); err != nil {
 			return verdict{}, err
 		}
 		if first.reason == reasonWrongPassphrase {
 			if d.a.bySMS(acct) {
 				d.conn.forget() // a code that was sent counts once as well
 			}
-			return d.wrongPassphrase(ctx, acct, code, now)
+			return d.wrongPassphrase(ctx, acct, code, until)
 		}
 		if first.reason != "" {
 			if code == codeUsed && !first.innocent {

@@ -54,9 +54,11 @@ func sourceOf(a netip.Addr) netip.Prefix {
 // the limits hold over all processes on one database. Time going backwards
 // lengthens a lock, never shortens the count. It is safe for concurrent use.
 type lockout struct {
-	limits limits
-	store  Counter
-	keys   secret.Keys // of the tallies' names
+	limits  limits
+	store   Counter
+	ledger  Ledger
+	keys    secret.Keys // of the tallies' names
+	settled news        // of a try here
 }
 
 // pairOf hashes under a key: what was typed as a name may be a passphrase.
@@ -247,7 +249,7 @@ func (d *dialogue) proves(ctx context.Context, acct Account, in answers, now tim
 // a guess at the passphrase in front of it: one that was used up, or one of recovery.
 // The zero seenCode is none.
 type seenCode struct {
-	name string // of its tally
+	name string // of its tallies
 	most int    // wrong passphrases with it in accountWindow
 }
 
@@ -272,45 +274,6 @@ func (d *dialogue) seenCode(acct Account, code codeKind, typed string) seenCode 
 		s = seenCode{fmt.Sprintf("recovery|%s|%x", acct.ID, h), recoveryTries}
 	}
 	return s
-}
-
-// chargeSeen counts a code as a guess at the passphrase in front of it until that proves
-// right. False means that there were too many: then it is a wrong code like any other.
-// It is no lock: whoever has seen a code can't keep its owner out.
-func (l *lockout) chargeSeen(ctx context.Context, s seenCode, now time.Time) (free bool, err error) {
-	if s.name == "" {
-		return true, nil
-	}
-	free, _, err = l.try(ctx, s.name, s.most, now)
-	return free, err
-}
-
-func (l *lockout) refundSeen(ctx context.Context, s seenCode, now time.Time) error {
-	if s.name == "" {
-		return nil
-	}
-	return l.untry(ctx, s.name, now)
-}
-
-// try counts one of most tries in accountWindow, before it is judged, so that many at
-// once can't all be. False means that there were as many, until then.
-func (l *lockout) try(ctx context.Context, name string, most int, now time.Time) (free bool, until time.Time, err error) {
-	err = l.within(ctx, name, l.limits.accountWindow, now, func(t *Tally) {
-		if free, until = t.Failures < most, t.Since.Add(l.limits.accountWindow); free {
-			t.Failures++
-		}
-	})
-	return free, until, err
-}
-
-// untry takes one back that was no guess.
-func (l *lockout) untry(ctx context.Context, name string, now time.Time) error {
-	return l.within(ctx, name, l.limits.accountWindow, now, func(t *Tally) { t.Failures = max(0, t.Failures-1) })
-}
-
-// retry begins anew, after a right one.
-func (l *lockout) retry(ctx context.Context, name string, now time.Time) error {
-	return l.within(ctx, name, l.limits.accountWindow, now, func(t *Tally) { t.Failures = 0 })
 }
 
 // within changes the one tally of that name, which begins anew when its window is
@@ -365,24 +328,19 @@ func (d *dialogue) refund(ctx context.Context) error {
 	return d.a.lockout.refund(ctx, d.pair, d.a.now())
 }
 
-// wrongPassphrase counts against the account only if the code was its own, once for
-// each code: strangers can't lock an owner out.
-func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, now time.Time) (verdict, error) {
+// wrongPassphrase is the verdict on one behind a code; until is the end of the account's
+// lock that it began. Only a right code of the account's own counts against the account,
+// so that strangers can't lock an owner out.
+func (d *dialogue) wrongPassphrase(ctx context.Context, acct Account, code codeKind, until time.Time) (verdict, error) {
 	v := verdict{reason: reasonWrongPassphrase}
 	switch code {
-	case codeWrong, codeUsed, codeEarly, codeNeedless:
-		return v, nil // see seenCode
+	case codeRight:
+		v.accountLock = until
 	case codeRecovery:
 		return v, d.a.countRecovery(ctx, acct, Notice{User: acct.Name, Kind: noticeRecoveryGuess, Source: d.address()})
 	case codeTouch:
 		return v, d.keyJudged(ctx, acct, codeWrong) // a guess by who has the key
 	}
-	l := d.a.lockout.limits
-	until, err := d.a.store.CountFailure(context.WithoutCancel(ctx), acct.ID, now, l.account, l.accountWindow)
-	if err != nil {
-		return verdict{}, fmt.Errorf("%w: count failure: %w", ErrUnavailable, err)
-	}
-	v.accountLock = until
 	return v, nil
 }
 

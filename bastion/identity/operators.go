@@ -260,7 +260,7 @@ func (a *core) clearWrong(ctx context.Context, acct Account) error {
 	if err := a.store.ClearFailures(context.WithoutCancel(ctx), acct.ID); err != nil {
 		return fmt.Errorf("%w: clear failures: %w", ErrUnavailable, err)
 	}
-	return errors.Join(a.lockout.retry(ctx, changesOf(acct), a.now()), a.lockout.retry(ctx, confirmsOf(acct), a.now()))
+	return a.lockout.namedTry(confirmsOf(acct), 0).forget(ctx, a.now())
 }
 
 func (a Operators) adminEvent(ctx context.Context, t audit.Type, name string, until *time.Time) audit.Event {

@@ -140,27 +140,23 @@ func (d *dialogue) oldPassphrase(ctx context.Context, id Identity) (string, erro
 		if err != nil {
 			return "", err
 		}
-		switch free, until, err := d.a.lockout.try(ctx, changesOf(acct), d.a.lockout.limits.account, d.a.now()); {
+		t := d.a.lockout.accountTry(acct)
+		switch free, until, err := t.begin(ctx, d.a.now); {
 		case err != nil:
 			return "", err
-		case !free: // others are being judged, or were since the last
+		case !free: // since the account was read
 			return "", d.accountLocked(ctx, until)
 		}
 		first, err := d.firstFactor(ctx, acct, typed)
-		if err != nil || first.reason == "" {
-			err = errors.Join(err, d.a.lockout.untry(ctx, changesOf(acct), d.a.now()))
-		}
-		if err != nil {
+		until, settling := t.settle(ctx, outcomeOf(ctx, first, err), d.a.now())
+		if err = errors.Join(err, settling); err != nil {
 			_ = d.refund(ctx) // the store may be what failed; then this try stays counted
 			return "", unavailable(err)
 		}
 		if first.reason == "" {
 			return typed, d.succeeded(ctx)
 		}
-		v, err := d.wrongPassphrase(ctx, acct, codeRight, d.a.now())
-		if err != nil {
-			return "", err
-		}
+		v := verdict{reason: reasonWrongPassphrase, accountLock: until}
 		var said *again
 		if err := d.failed(ctx, v); !errors.As(err, &said) {
 			return "", err
@@ -188,9 +184,6 @@ func (d *dialogue) accountLocked(ctx context.Context, until time.Time) error {
 	}
 	return err
 }
-
-// changesOf names the wrong passphrases that were typed to change it.
-func changesOf(acct Account) string { return "change|" + acct.ID }
 
 // NewRecovery replaces the recovery codes and shows the new ones through ask.
 func (a SelfService) NewRecovery(ctx context.Context, p Proof, ask Asker) error {

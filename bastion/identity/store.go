@@ -189,10 +189,10 @@ type Ledger interface {
 	// Forget ends what is remembered of the key, or of all keys if fingerprint is
 	// empty.
 	Forget(ctx context.Context, account, fingerprint string) error
-	// CountFailure adds a failure to the window that began at most window ago
-	// (or begins one), and locks the account until at+window when there are
-	// limit of them. It returns the lock's end, zero without a lock.
-	CountFailure(ctx context.Context, account string, at time.Time, limit int, window time.Duration) (until time.Time, err error)
+	// CountFailures is Counter.Count whose edit sees, before the tallies of keys, the
+	// account's own: Failures, Since and Locked, which are stored with the account if
+	// there is one.
+	CountFailures(ctx context.Context, account string, at time.Time, edit func([]Tally) bool, keys ...TallyKey) error
 	// ClearFailures forgets failures and lock.
 	ClearFailures(ctx context.Context, account string) error
 	// ProveKey notes that the account's key was shown at, if it wasn't yet (first), or

@@ -160,7 +160,7 @@ func (a *core) clearBinds(ctx context.Context, acct Account, sources []netip.Add
 		if acct.Realm == "" {
 			continue
 		}
-		if err := errors.Join(a.lockout.retry(ctx, bindsOf(acct.ID, place), a.now()), a.lockout.retry(ctx, bindsOf(acct.ID, place+byKey), a.now())); err != nil {
+		if err := errors.Join(a.lockout.namedTry(bindsOf(acct.ID, place), 0).forget(ctx, a.now()), a.lockout.namedTry(bindsOf(acct.ID, place+byKey), 0).forget(ctx, a.now())); err != nil {
 			return err
 		}
 	}

@@ -213,32 +213,43 @@ func conformLimits(t *testing.T, handles func(t *testing.T, n int) []identity.St
 		}
 	})
 
-	t.Run("failures lock, age and are cleared", func(t *testing.T) {
+	t.Run("failures and a lock are counted with tallies, and cleared", func(t *testing.T) {
 		s := one(t, handles)
 		create(t, s, full("alice"))
-		count := func(at time.Time, want time.Time) {
-			t.Helper()
-			if until, err := s.CountFailure(t.Context(), "id-alice", at, 3, time.Hour); err != nil || !until.Equal(want) {
-				t.Errorf("until %v, want %v; %v", until, want, err)
+		key, end := identity.TallyKey{4}, day.Add(time.Hour)
+		for _, id := range []string{"id-alice", "nobody"} { // whose tallies count, and nothing else
+			if err := s.CountFailures(t.Context(), id, day, func(all []identity.Tally) bool {
+				if len(all) != 2 || all[0] != (identity.Tally{}) {
+					t.Errorf("%s begins with %+v", id, all)
+				}
+				all[0] = identity.Tally{Failures: 3, Since: day, Locked: end}
+				all[1].Failures++
+				all[1].Keep = end
+				return true
+			}, key); err != nil {
+				t.Fatal(err)
 			}
 		}
-		count(day, time.Time{})
-		count(day.Add(time.Minute), time.Time{})
-		count(day.Add(time.Hour), time.Time{}) // a new window
-		count(day.Add(time.Hour), time.Time{})
-		end := day.Add(time.Hour + 2*time.Minute + time.Hour)
-		count(day.Add(time.Hour+2*time.Minute), end)
-		if got := read(t, s, "alice"); !got.LockedUntil.Equal(end) || got.Generation != 1 {
+		if got := read(t, s, "alice"); got.Failures != 3 || !got.FailuresSince.Equal(day) || !got.LockedUntil.Equal(end) || got.Generation != 1 {
 			t.Errorf("%+v", got)
+		}
+		if err := s.CountFailures(t.Context(), "id-alice", day, func(all []identity.Tally) bool {
+			if all[0].Failures != 3 || !all[0].Since.Equal(day) || !all[0].Locked.Equal(end) || all[1].Failures != 2 {
+				t.Errorf("%+v", all)
+			}
+			all[0], all[1] = identity.Tally{}, identity.Tally{}
+			return false
+		}, key); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, s, "alice"); got.Failures != 3 {
+			t.Errorf("what edit didn't want stored was: %+v", got)
 		}
 		if err := s.ClearFailures(t.Context(), "id-alice"); err != nil {
 			t.Fatal(err)
 		}
 		if got := read(t, s, "alice"); !got.LockedUntil.IsZero() || got.Failures != 0 {
 			t.Errorf("%+v", got)
-		}
-		if until, err := s.CountFailure(t.Context(), "nobody", day, 1, time.Hour); err != nil || !until.IsZero() {
-			t.Errorf("unknown account: %v %v", until, err)
 		}
 	})
 
@@ -248,7 +259,7 @@ func conformLimits(t *testing.T, handles func(t *testing.T, n int) []identity.St
 		var wg sync.WaitGroup
 		for i := range 60 {
 			wg.Go(func() {
-				if _, err := h[i%2].CountFailure(t.Context(), "id-alice", day, 1000, time.Hour); err != nil {
+				if err := h[i%2].CountFailures(t.Context(), "id-alice", day, func(all []identity.Tally) bool { all[0].Failures++; return true }); err != nil {
 					t.Error(err)
 				}
 			})

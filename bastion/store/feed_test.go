@@ -78,7 +78,9 @@ func feedConformance(t *testing.T, handles func(t *testing.T, n int) []identity.
 			{"step", false, func(ctx context.Context) error { _, err := s.SpendStep(ctx, "id-alice-d1", 99, day); return err }},
 			{"steps lowered", false, func(ctx context.Context) error { return s.LowerSteps(ctx, a.ID, 9) }},
 			{"recovery code", false, func(ctx context.Context) error { _, err := s.SpendRecovery(ctx, a.ID, [32]byte{7}, day); return err }},
-			{"failure", false, func(ctx context.Context) error { _, err := s.CountFailure(ctx, a.ID, day, 1, time.Hour); return err }},
+			{"failure", false, func(ctx context.Context) error {
+				return s.CountFailures(ctx, a.ID, day, func([]identity.Tally) bool { return true })
+			}},
 			{"failures cleared", false, func(ctx context.Context) error { return s.ClearFailures(ctx, a.ID) }},
 			{"tally", false, func(ctx context.Context) error {
 				return s.Count(ctx, day, func([]identity.Tally) bool { return true }, identity.TallyKey{1})

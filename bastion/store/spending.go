@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"entry/bastion/identity"
 )
 
 // SpendStep implements identity.Spender: one row, one statement.
@@ -21,36 +23,30 @@ func (s *Store) SpendRecovery(ctx context.Context, account string, hash [32]byte
 	return n == 1, named("spend recovery code", err)
 }
 
-// CountFailure implements identity.Ledger. An account that doesn't exist counts
-// nothing.
-func (s *Store) CountFailure(ctx context.Context, account string, at time.Time, limit int, window time.Duration) (time.Time, error) {
-	var until time.Time
-	err := s.change(ctx, func(tx *sql.Tx) error {
+// CountFailures implements identity.Ledger.
+func (s *Store) CountFailures(ctx context.Context, account string, at time.Time, edit func([]identity.Tally) bool, keys ...identity.TallyKey) error {
+	return named("count failures", s.change(ctx, func(tx *sql.Tx) error {
+		var own identity.Tally
 		var since, locked int64
-		var failures int
-		err := tx.QueryRowContext(ctx, `SELECT failures, failures_since, locked_until FROM accounts WHERE id = ?`, account).Scan(&failures, &since, &locked)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
+		err := tx.QueryRowContext(ctx, `SELECT failures, failures_since, locked_until FROM accounts WHERE id = ?`, account).Scan(&own.Failures, &since, &locked)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
 		}
+		own.Since, own.Locked = fromMicros(since), fromMicros(locked)
+		all, err := readTallies(ctx, tx, keys)
 		if err != nil {
 			return err
 		}
-		if failures == 0 || at.Sub(fromMicros(since)) >= window {
-			failures, since = 0, micros(at)
+		all = append([]identity.Tally{own}, all...)
+		if !edit(all) {
+			return nil
 		}
-		failures++
-		if failures >= limit {
-			until = at.Add(window)
-			failures, since, locked = 0, 0, micros(until)
+		if _, err := tx.ExecContext(ctx, `UPDATE accounts SET failures = ?, failures_since = ?, locked_until = ? WHERE id = ?`,
+			all[0].Failures, micros(all[0].Since), micros(all[0].Locked), account); err != nil {
+			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE accounts SET failures = ?, failures_since = ?, locked_until = ? WHERE id = ?`,
-			failures, since, locked, account)
-		return err
-	})
-	if err != nil {
-		return time.Time{}, named("count failure", err)
-	}
-	return until, nil
+		return s.writeTallies(ctx, tx, at, keys, all[1:])
+	}))
 }
 
 // ClearFailures implements identity.Ledger.

@@ -291,7 +291,7 @@ func TestClosedAndLocked(t *testing.T) {
 		_, errSave := s.Save(ctx, full("alice"))
 		_, errStep := s.SpendStep(ctx, "id-alice-d1", 99, day)
 		_, errCode := s.SpendRecovery(ctx, "id-alice", [32]byte{7}, day)
-		_, errCount := s.CountFailure(ctx, "id-alice", day, 1, time.Hour)
+		errCount := s.CountFailures(ctx, "id-alice", day, func([]identity.Tally) bool { return true })
 		_, errLogins := s.LastLogins(ctx, "id-alice")
 		_, errTallies := s.Tallies(ctx, identity.TallyKey{1})
 		_, errStanding := s.Standing(ctx, "alice", "SHA256:x")
@@ -302,7 +302,7 @@ func TestClosedAndLocked(t *testing.T) {
 			"RecordRemembered": s.RecordRemembered(ctx, "id-alice", 1, identity.LoginInfo{At: day}, identity.Remembrance{}),
 			"read Account":     errAccount, "read Accounts": errAccounts,
 			"Create": s.Create(ctx, full("bob")), "Save": errSave, "Delete": s.Delete(ctx, "id-alice", 1),
-			"SpendStep": errStep, "SpendRecovery": errCode, "CountFailure": errCount,
+			"SpendStep": errStep, "SpendRecovery": errCode, "CountFailures": errCount,
 			"RecordLogin": s.RecordLogin(ctx, "id-alice", 1, identity.LoginInfo{At: day}, nil), "ClearFailures": s.ClearFailures(ctx, "id-alice"),
 		}
 	}

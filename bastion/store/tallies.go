@@ -53,18 +53,23 @@ func (s *Store) Count(ctx context.Context, at time.Time, edit func([]identity.Ta
 		if !edit(all) {
 			return nil
 		}
-		for i, k := range keys {
-			t := all[i]
-			if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO tallies (key, failures, since, locked, trusted, keep) VALUES (?, ?, ?, ?, ?, ?)`,
-				k[:], t.Failures, micros(t.Since), micros(t.Locked), micros(t.Trusted), micros(t.Keep)); err != nil {
-				return err
-			}
-		}
-		if s.counted.Add(1)%pruneEvery != 0 {
-			return nil
-		}
-		return prune(ctx, tx, at, maxTallies)
+		return s.writeTallies(ctx, tx, at, keys, all)
 	}))
+}
+
+// writeTallies stores what readTallies has read.
+func (s *Store) writeTallies(ctx context.Context, tx *sql.Tx, at time.Time, keys []identity.TallyKey, all []identity.Tally) error {
+	for i, k := range keys {
+		t := all[i]
+		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO tallies (key, failures, since, locked, trusted, keep) VALUES (?, ?, ?, ?, ?, ?)`,
+			k[:], t.Failures, micros(t.Since), micros(t.Locked), micros(t.Trusted), micros(t.Keep)); err != nil {
+			return err
+		}
+	}
+	if s.counted.Add(1)%pruneEvery != 0 {
+		return nil
+	}
+	return prune(ctx, tx, at, maxTallies)
 }
 
 // prune deletes what says nothing any more, and then whatever is over limit,
