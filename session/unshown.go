@@ -87,7 +87,7 @@ func (m *mask) wait(p []byte) (rest []byte, err error) {
 	}
 	n := min(len(p), maxAnswer-len(w.held))
 	w.held = append(w.held, p[:n]...)
-	w.ended = w.ended || bytes.IndexAny(p[:n], lineEnds) >= 0
+	w.ended = w.ended || bytes.ContainsAny(p[:n], lineEnds)
 	if n < len(p) {
 		return p[n:], m.release()
 	}
