@@ -17,7 +17,7 @@ import (
 func narrow(e Event) Event {
 	var more Event
 	switch e.Type {
-	case SessionReviewed, SessionKilled:
+	case SessionReviewed, SessionKilled, AlarmStartFile:
 		more.Actor, more.Detail = e.Actor, e.Detail
 	case RecordingAborted:
 		more.Recording = e.Recording
@@ -42,7 +42,7 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	until := time.Date(2026, 3, 1, 9, 0, 0, 5, time.UTC)
 	var text strings.Builder
 	for i, e := range []Event{full, odd, oddActor, other, {Type: SessionEnded}, {Type: PolicyLoaded, User: "not asked for"}, {Type: SessionEnded, Until: &until, Uses: 3},
-		{Type: SessionReviewed, Session: "01J", Actor: &actor, Detail: "fine"}} {
+		{Type: SessionReviewed, Session: "01J", Actor: &actor, Detail: "fine"}, {Type: AlarmStartFile, Session: "01J", Detail: "put .bashrc"}} {
 		e.Seq, e.Time = uint64(i+1), time.Date(2026, 3, 1, 9, 0, i, i, time.UTC)
 		text.Write(append(e.AppendJSON(nil), '\n'))
 	}
@@ -51,7 +51,7 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	if err := os.Remove(p.path(checkpointName)); err != nil { // nobody says how many there are
 		t.Fatal(err)
 	}
-	types := []Type{SessionEnded, AccessRefused, SessionReviewed}
+	types := []Type{SessionEnded, AccessRefused, SessionReviewed, AlarmStartFile}
 	collect := func(list func(func(Event, error) bool)) (events []Event, bad []uint64) {
 		list(func(e Event, err error) bool {
 			var b *BadRecord
@@ -69,7 +69,7 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	}
 	want, wantBad := collect(Read(p.dir))
 	got, gotBad := collect(Scan(p.dir, types...))
-	if !reflect.DeepEqual(got, want) || len(got) != 13 {
+	if !reflect.DeepEqual(got, want) || len(got) != 15 {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if !slices.Equal(gotBad, wantBad) || len(gotBad) != 3 {

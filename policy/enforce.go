@@ -60,6 +60,17 @@ func (p *Policy) Unenforceable() strict.Problems {
 	return out
 }
 
+// UploadAlone are the rules that let files in and give no way to run anything, by name:
+// as long as their users' start files on the target aren't theirs.
+func (p *Policy) UploadAlone() (names []string) {
+	for _, r := range p.rules {
+		if !r.deny && r.may.Has(Upload) && r.free() == 0 {
+			names = append(names, r.ref.Name)
+		}
+	}
+	return names
+}
+
 // checkDenials warns of deny rules that can't keep what they promise.
 func (b *builder) checkDenials(p *Policy) {
 	memo := map[[2]*subject]string{}

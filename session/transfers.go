@@ -148,6 +148,10 @@ func (x manifest) Enter(e transfer.Entry) {
 	}
 	m := x.m
 	ref := x.tell(e)
+	home := ""
+	if h, ok := m.dec.(transfer.Homer); ok {
+		home = h.Home()
+	}
 	enter := func() {
 		m.f.frame(m.grant, recording.Transfer, *m.about.Channel, b)
 		if event, ok := m.f.files.event(m.f, e, b); ok {
@@ -157,6 +161,10 @@ func (x manifest) Enter(e transfer.Entry) {
 			}
 			event.Ref = ref
 			m.f.event(event)
+		}
+		if what := e.StartFile(home); what != "" && m.f.files.starts(what) {
+			m.f.event(audit.Event{Type: audit.AlarmStartFile, Channel: m.about.Channel, ChannelType: m.about.ChannelType, Program: e.Protocol, Reason: e.Outcome.String(),
+				Detail: e.Operation + " " + what, Digest: m.f.o.Keyed("path", []byte(e.Path))})
 		}
 	}
 	if x.r == nil {
@@ -188,8 +196,21 @@ func (x manifest) tell(e transfer.Entry) (ref string) {
 type files struct {
 	mu     sync.Mutex // guards what follows
 	noted  int
-	more   int       // beyond maxFileEvents
-	digest hash.Hash // of their lines
+	more   int             // beyond maxFileEvents
+	digest hash.Hash       // of their lines
+	begun  map[string]bool // what was written of what programs start from
+}
+
+// starts reports whether the session writes that for the first time.
+func (s *files) starts(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun == nil {
+		s.begun = map[string]bool{}
+	}
+	before := s.begun[what]
+	s.begun[what] = true
+	return !before
 }
 
 // event is what the log has of e, whose line in the manifest is line; ok is false

@@ -74,6 +74,9 @@ func (s Sheet) Tell(out io.Writer) error {
 			w.Row(row[0], plain.Line(row[1]))
 		}
 	}
+	if len(said.Starts) > 0 {
+		w.Row("start files", plain.Line(strings.Join(said.Starts, ", "))+": what starts there since may be another program than its name says")
+	}
 	for n, line := range s.Refused {
 		w.Row(map[bool]string{true: "refused", false: ""}[n == 0], plain.Line(line))
 	}

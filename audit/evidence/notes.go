@@ -32,6 +32,9 @@ type Note struct {
 	// Aborted is where a restart found its recording to be cut; nil if none did.
 	Aborted *audit.Recording
 	Failed  bool // its recording, of which the end was never written
+	// Starts are what its transfers wrote of what shells, sshd and git start from, in
+	// words; nothing that was typed or run is among them.
+	Starts []string
 }
 
 // Removal is that a recording was removed.
@@ -68,7 +71,7 @@ type Notes struct {
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.AlarmStartFile, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased) {
 			if !out.absent.event(e, err) {
 				return Notes{}, err
 			}
@@ -127,6 +130,8 @@ func (n Note) with(e audit.Event) Note {
 		n.Review, n.Reviews = &Review{By: by, At: e.Time, Note: e.Detail}, n.Reviews+1
 	case audit.ChannelRefused, audit.ForwardRefused:
 		n.Refused = true
+	case audit.AlarmStartFile:
+		n.Starts = append(slices.Clip(n.Starts), e.Detail)
 	case audit.RecordingRemoved:
 		n.Removed = &Removal{At: e.Time, Erased: e.Reason == audit.ReasonErasure}
 	case audit.RecordingAborted:

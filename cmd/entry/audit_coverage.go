@@ -23,7 +23,9 @@ func auditCoverageCmd() *cobra.Command {
 
   recorded   all that was shown, and what was read as a script; answers to
              password prompts at terminals are masked, and counted below
-  manifest   each file's path, size and digest
+  manifest   each file's path, size and digest, as the program at the target has
+             them: where its user can write what that starts from, it may be
+             any (entry audit search --type alarm.start-file)
   metadata   when, where to and how many bytes, with digests where there is a
              recording
   partial    less than its grant asked for; each is named, with what is missing

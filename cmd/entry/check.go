@@ -48,6 +48,7 @@ The last line is for users' known_hosts: with it they see no host-key warning.`,
 			for _, w := range p.Warnings() {
 				fmt.Fprintln(os.Stderr, w.Error())
 			}
+			noteUploads(cmd, p)
 			warn(found.Warnings)
 			unwitnessed, err := site.CheckWitnesses(cmd.Context(), cfg)
 			if warn(unwitnessed); err != nil {

@@ -40,6 +40,7 @@ a shell.`,
 			if err := reportProblems(cmd, p, err); err != nil {
 				return err
 			}
+			noteUploads(cmd, p)
 			return sayPolicy(cmd, fmt.Sprintf("ok: %s, %s, %s, policy %s", plain.Count(len(p.Rules()), "rule"), plain.Count(len(p.Targets()), "target"), plain.Count(p.Tests(), "test"), p.Hash()))
 		},
 	}
@@ -116,6 +117,14 @@ func reportProblems(cmd *cobra.Command, p *policy.Policy, err error) error {
 		return &exitError{code: exitCode(err), err: fmt.Errorf("the policy has problems")}
 	}
 	return err
+}
+
+// noteUploads says what the right to upload alone rests on, in one line, where there is
+// such a rule.
+func noteUploads(cmd *cobra.Command, p *policy.Policy) {
+	if names := p.UploadAlone(); len(names) > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: upload without a shell, as by %s, holds only where the account's start files (.bashrc, .ssh/rc, bin …) aren't its user's: who can write them runs programs there, and what a manifest says is their word; internal-sftp with ForceCommand starts by no shell\n", plain.List(names, 3))
+	}
 }
 
 // sayPolicy prints a line for people; --json has said all.
