@@ -151,7 +151,7 @@ func TestSearch(t *testing.T) {
 		"short":       {Query{Target: "home"}, "[3]"},
 		"session":     {Query{Session: "01jsess"}, "[3 4]"},
 		"searched":    {Query{Session: "01jother"}, "[5 6]"},
-		"pattern":     {Query{Digest: "hmac-sha256:00"}, "[6]"},
+		"pattern":     {Query{Digests: []string{"hmac-sha256:ff", "hmac-sha256:00"}}, "[6]"},
 		"connection":  {Query{Session: "01JCONN"}, "[1 3]"},
 		"ref":         {Query{Ref: "k7q2"}, "[2]"},
 		"type":        {Query{Type: "session.started"}, "[3 5]"},

@@ -11,27 +11,28 @@ import (
 // Query selects events. Every field that is set must match; the zero Query
 // matches everything. Text is compared exactly unless said otherwise.
 type Query struct {
-	User     string       // the account, or its hash for a name that none has
-	UserHash string       // with User: what the log has of that name where no account had it; "" leaves it out
-	Target   string       // full name, or the part before the dot
-	Session  string       // ULID of a session, of its recording, or of a client connection; upper or lower case
-	IDStart  string       // the beginning of the ULID of a session or a client connection
-	Digest   string       // what the log has of what was searched for in recordings
-	Ref      string       // reference ID, upper or lower case
-	Type     string       // a type, or the part before the dot: "login"
-	Source   netip.Prefix // the client's address
-	After    uint64       // behind the record called so
-	Since    time.Time    // at or after
-	Until    time.Time    // before
+	User string // the account, or its hash for a name that none has
+	// UserHashes are, with User, what the log may have of that name where no account had it.
+	UserHashes []string
+	Target     string       // full name, or the part before the dot
+	Session    string       // ULID of a session, of its recording, or of a client connection; upper or lower case
+	IDStart    string       // the beginning of the ULID of a session or a client connection
+	Digests    []string     // of which one is what the log has of what was searched for in recordings; nil for any
+	Ref        string       // reference ID, upper or lower case
+	Type       string       // a type, or the part before the dot: "login"
+	Source     netip.Prefix // the client's address
+	After      uint64       // behind the record called so
+	Since      time.Time    // at or after
+	Until      time.Time    // before
 }
 
 // Matches says whether e is selected.
 func (q Query) Matches(e Event) bool {
-	return (q.User == "" || q.User == e.User || q.User == e.UserHash || q.UserHash != "" && q.UserHash == e.UserHash) &&
+	return (q.User == "" || q.User == e.User || q.User == e.UserHash || e.UserHash != "" && slices.Contains(q.UserHashes, e.UserHash)) &&
 		(q.Target == "" || OnTarget(e.Target, q.Target)) &&
 		(q.Session == "" || q.matchesSession(e)) &&
 		(q.IDStart == "" || strings.HasPrefix(e.Session, q.IDStart) || strings.HasPrefix(e.Conn, q.IDStart)) &&
-		(q.Digest == "" || q.Digest == e.Digest) &&
+		(q.Digests == nil || slices.Contains(q.Digests, e.Digest)) &&
 		(q.Ref == "" || strings.EqualFold(q.Ref, e.Ref)) &&
 		(q.Type == "" || hasWord(string(e.Type), q.Type)) &&
 		e.Seq > q.After &&

@@ -320,6 +320,107 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// TestRotateSecret changes the secret while users log in: codes and recovery codes are good
+// throughout, searches find what either secret has hashed, and the one before opens nothing
+// in the database any more.
+func TestRotateSecret(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	alice := s.enrolled("alice")
+	unknown := func() {
+		t.Helper()
+		if c, err := s.dial(&person{t: t, name: "mallory", temporary: "no such passphrase"}); err == nil {
+			c.Close()
+			t.Error("mallory got in")
+		}
+	}
+	comes := func(what string, p *person) {
+		t.Helper()
+		c, err := s.dial(p)
+		if err != nil {
+			t.Errorf("%s: %v, asked %q", what, err, p.asked())
+			return
+		}
+		c.Close()
+		p.asked()
+	}
+	unknown()
+	old := testkit.ReadFile(t, s.path("keys", "secret"))
+	s.mustEntry("keys", "rotate", "secret", "--reason", "yearly")
+	comes("once it is begun", alice)
+	s.stop()
+	s.serve()
+	comes("begun, after a restart", alice)
+	s.mustEntry("keys", "rotate", "secret", "--abort")
+	comes("once it is given up", alice)
+	s.mustEntry("keys", "rotate", "secret")
+	s.mustEntry("keys", "rotate", "secret", "--finish", "--reason", "yearly")
+	comes("once it is finished", alice)
+	unknown()
+	found := regexp.MustCompile(`user_hash=(\S+)`).FindAllStringSubmatch(s.mustEntry("audit", "search", "--user", "mallory"), -1)
+	hashes := map[string]bool{}
+	for _, f := range found {
+		hashes[f[1]] = true
+	}
+	if len(hashes) != 2 {
+		t.Errorf("records of an unknown name, of before and after: %q", found)
+	}
+	s.stop()
+	s.serve()
+	comes("finished, after a restart", alice)
+	now := testkit.ReadFile(t, s.path("keys", "secret"))
+	if now == old || testkit.ReadFile(t, s.path("keys", "secret.old")) != old {
+		t.Error("the files aren't the next one and the one before")
+	}
+
+	// What is in the database is the new one's alone.
+	s.stop()
+	before := testkit.ReadFile(t, s.path("keys", "secret.old"))
+	testkit.Check(t, os.Remove(s.path("keys", "secret.old")))
+	s.serve()
+	comes("with the new one alone", alice)
+	testkit.WriteFile(t, s.path("keys", "secret"), old)
+	s.proc.Signal(syscall.SIGHUP)
+	testkit.Eventually(t, "the one of before opens nothing", func() bool {
+		c, err := s.dial(alice)
+		if err == nil {
+			c.Close()
+		}
+		alice.asked()
+		return err != nil
+	})
+	testkit.WriteFile(t, s.path("keys", "secret"), now)
+	testkit.WriteFile(t, s.path("keys", "secret.old"), before)
+	testkit.Check(t, os.Chmod(s.path("keys", "secret.old"), 0o600))
+	s.stop()
+	s.serve()
+
+	// A recovery code from before.
+	code, first := alice.recovery[0], true
+	alice.answering(func(prompt string) (string, bool) {
+		if first && askCode.MatchString(prompt) {
+			first, alice.phone = false, nil // the lost one
+			return code, true
+		}
+		return alice.rightAnswer(prompt)
+	})
+	comes("by a recovery code", alice)
+	if len(s.events("recovery.used")) != 1 {
+		t.Error("no recovery code was used")
+	}
+	var told []string
+	for _, e := range s.events("rotation.begun", "rotation.finished", "rotation.aborted") {
+		if !strings.Contains(e.line, `"reason":"secret"`) || !strings.Contains(e.line, `"key":"secret:`) || !strings.Contains(e.line, `"actor":`) {
+			t.Errorf("on record: %s", e.line)
+		}
+		told = append(told, e.Type)
+	}
+	if got := strings.Join(told, " "); got != "rotation.begun rotation.aborted rotation.begun rotation.finished" {
+		t.Errorf("on record: %s", got)
+	}
+	s.stop()
+}
+
 // TestRotateKilled kills the verb at random moments of each step, while no server runs. What
 // it leaves starts and verifies, and the same again goes on with it.
 func TestRotateKilled(t *testing.T) {
@@ -329,9 +430,9 @@ func TestRotateKilled(t *testing.T) {
 	first := s.path("first.pub")
 	testkit.WriteFile(t, first, testkit.ReadFile(t, s.path("keys", "audit.pub")))
 	files := func(what string) string {
-		return testkit.ReadFile(t, s.path("keys", map[string]string{"audit": "audit.pub", "user-ca": "user_ca.pub", "host-ca": "host_ca.pub"}[what]))
+		return testkit.ReadFile(t, s.path("keys", map[string]string{"audit": "audit.pub", "user-ca": "user_ca.pub", "host-ca": "host_ca.pub", "secret": "secret"}[what]))
 	}
-	for _, what := range []string{"audit", "user-ca", "host-ca"} {
+	for _, what := range []string{"audit", "user-ca", "host-ca", "secret"} {
 		before := files(what)
 		began := time.Now()
 		s.mustEntry("user", "unlock", "alice")

@@ -119,7 +119,7 @@ func (p *place) query() (q audit.Query) {
 		case 0:
 			q.User = pick(r, append(users, "nobody", "hmac:aa"))
 		case 1:
-			q.User, q.UserHash = pick(r, users), pick(r, hashes)
+			q.User, q.UserHashes = pick(r, users), []string{pick(r, hashes), pick(r, hashes)}
 		case 2:
 			q.Target = pick(r, append(targets, "home", "a.b", "a.", "tinker", "hom"))
 		case 3:

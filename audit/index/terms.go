@@ -66,8 +66,8 @@ func terms(e *audit.Event, add func(term string)) {
 func wanted(q audit.Query) (all [][]string, ok bool) {
 	if q.User != "" {
 		any := []string{termOf(user, q.User)}
-		if q.UserHash != "" {
-			any = append(any, termOf(user, q.UserHash))
+		for _, h := range q.UserHashes {
+			any = append(any, termOf(user, h))
 		}
 		all = append(all, any)
 	}

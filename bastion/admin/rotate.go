@@ -11,7 +11,7 @@ import (
 )
 
 // Rotatable are the keys that an operator can change, as operators call them.
-var Rotatable = []string{"audit", "host-ca", "user-ca"}
+var Rotatable = []string{"audit", "host-ca", "secret", "user-ca"}
 
 // Rotations change the server's keys, with an overlap in which both are good.
 type Rotations interface {
@@ -47,6 +47,8 @@ type Rotation struct {
 	Targets []TargetTakes `json:"targets,omitempty"`
 	// Unready are witnesses that don't take the next key, and why, of audit.
 	Unready map[string]string `json:"unready,omitempty"`
+	// Servers are others on the database, which need the next one too, of secret.
+	Servers []string `json:"servers,omitempty"`
 	// Ready is when the next key may be put in its place, KnownHosts the lines that users are
 	// to have until then, and Certificates the files of host certificates that the next CA
 	// has to sign first, where it is offline, of host-ca.

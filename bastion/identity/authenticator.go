@@ -26,6 +26,9 @@ type Options struct {
 	// seeds, recovery codes and unknown names are derived from it (HKDF-SHA256).
 	// Losing it means enrolling everybody anew.
 	Secret []byte
+	// Secrets are Secret with those before it and the next one, and stand in its place; only
+	// where there are any.
+	Secrets secret.Secrets
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 	// Realms are the directories that may judge passphrases, by name. A name is
@@ -134,7 +137,7 @@ func New(o Options) (*Authenticator, error) {
 			return nil, errors.New("identity: a name in Options.Realms is empty, too long or not printable ASCII")
 		}
 	}
-	if a.keys, err = secret.DeriveKeys(o.Secret); err != nil {
+	if a.keys, err = o.secrets().Keys(); err != nil {
 		return nil, fmt.Errorf("identity: Options.Secret: %w", err)
 	}
 	if a.dummy, err = a.dummyAccount(); err != nil {
@@ -156,6 +159,33 @@ func validIssuer(s string) error {
 		}
 	}
 	return nil
+}
+
+func (o Options) secrets() secret.Secrets {
+	if o.Secrets.Now != nil {
+		return o.Secrets
+	}
+	return secret.Secrets{Now: o.Secret}
+}
+
+// UseSecrets takes other secrets from now on. What was made by those that aren't among them
+// doesn't open any more.
+func (a *core) UseSecrets(s secret.Secrets) error {
+	keys, err := s.Keys()
+	if err == nil {
+		a.keys.Become(keys)
+	}
+	return err
+}
+
+// SealAnew seals every authenticator's seed by the present secret that another one sealed, all
+// of them or none, and says how many.
+func (a *core) SealAnew(ctx context.Context) (int, error) {
+	n, err := a.store.SealAnew(ctx, a.keys.SealAnew)
+	if err != nil {
+		return 0, fmt.Errorf("%w: seal authenticators anew: %w", ErrUnavailable, err)
+	}
+	return n, nil
 }
 
 // FileDigest stands in the log for something of a file, or a search; see secret.Keys'

@@ -121,11 +121,13 @@ func (a Account) recoveryLeft() (n int) {
 
 // findRecovery looks for an unused recovery code, in constant work.
 func (d *dialogue) findRecovery(acct Account, answer string) bool {
-	h, ok := d.a.keys.HashRecovery(acct.ID, answer)
+	hashes, ok := d.a.keys.RecoveryHashes(acct.ID, answer)
 	hit := 0
 	for _, r := range acct.Recovery {
 		if r.Used.IsZero() {
-			hit |= subtle.ConstantTimeCompare(r.Hash[:], h[:])
+			for _, h := range hashes {
+				hit |= subtle.ConstantTimeCompare(r.Hash[:], h[:])
+			}
 		}
 	}
 	return ok && hit == 1
@@ -134,10 +136,17 @@ func (d *dialogue) findRecovery(acct Account, answer string) bool {
 // spendRecovery uses a recovery code up, after the right first factor, so that
 // a mistyped passphrase doesn't cost one of ten.
 func (d *dialogue) spendRecovery(ctx context.Context, acct Account, answer string, now time.Time) (bool, error) {
-	h, _ := d.a.keys.HashRecovery(acct.ID, answer)
-	won, err := d.a.store.SpendRecovery(context.WithoutCancel(ctx), acct.ID, h, now)
-	if err != nil {
-		return false, fmt.Errorf("%w: spend recovery code: %w", ErrUnavailable, err)
+	hashes, _ := d.a.keys.RecoveryHashes(acct.ID, answer)
+	var h [32]byte
+	won := false
+	for _, h = range hashes {
+		var err error
+		if won, err = d.a.store.SpendRecovery(context.WithoutCancel(ctx), acct.ID, h, now); err != nil {
+			return false, fmt.Errorf("%w: spend recovery code: %w", ErrUnavailable, err)
+		}
+		if won {
+			break
+		}
 	}
 	if !won {
 		return false, nil

@@ -173,6 +173,9 @@ type Spender interface {
 	// SpendStep raises the authenticator's last step to step if it is lower, and
 	// notes that this was at.
 	SpendStep(ctx context.Context, authenticator string, step int64, at time.Time) (bool, error)
+	// SealAnew puts what seal makes of each authenticator's sealed seed in its place, unless
+	// that is nil, for all of them in one transaction, and says how many.
+	SealAnew(ctx context.Context, seal func(account, authenticator string, sealed []byte) []byte) (int, error)
 	// SpendRecovery marks an unused recovery code of the account as used.
 	SpendRecovery(ctx context.Context, account string, hash [32]byte, at time.Time) (bool, error)
 }

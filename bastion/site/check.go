@@ -58,7 +58,7 @@ func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
 
 // checkSecrets opens the keys that only a writer of the log needs.
 func checkSecrets(cfg *configs.Config) error {
-	if _, err := readSecret(cfg.Keys.Secret); err != nil {
+	if _, err := readSecrets(cfg); err != nil {
 		return fmt.Errorf("keys.secret: %w", err)
 	}
 	if cfg.Audit.Agent != "" {

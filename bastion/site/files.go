@@ -4,27 +4,9 @@ package site
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-
-	"entry/configs"
 )
-
-// maxKeyFile bounds the small files that hold a key.
-const maxKeyFile = 64 << 10 // bytes
-
-// secretSize is the length of the secret from which identity derives its keys.
-const secretSize = 32 // bytes
-
-// readSecret reads the secret file, which nobody but its owner may read.
-func readSecret(path string) ([]byte, error) {
-	b, err := configs.ReadSecret(path, maxKeyFile)
-	if err == nil && len(b) != secretSize {
-		err = fmt.Errorf("secret %s: has %d bytes, not %d; restore it from your backup", path, len(b), secretSize)
-	}
-	return b, err
-}
 
 // WriteSecret makes path a file of this text that nobody but its owner reads, whole
 // or not at all, in place of an older one.

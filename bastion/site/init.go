@@ -4,7 +4,6 @@ package site
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/ca"
+	"entry/bastion/identity/secret"
 	"entry/configs"
 	"entry/session/recording"
 	"entry/session/recording/auditors"
@@ -47,10 +47,6 @@ func Init(dir, listen, origin string) error {
 	if err != nil {
 		return err
 	}
-	secret := make([]byte, secretSize)
-	if _, err := rand.Read(secret); err != nil {
-		return err
-	}
 	for _, f := range []struct {
 		name string
 		perm fs.FileMode
@@ -59,7 +55,7 @@ func Init(dir, listen, origin string) error {
 		{"keys/audit.key", 0o600, signer + "\n"},
 		{"keys/audit.pub", 0o644, verifier + "\n"},
 		{"keys/auditors.pub", 0o644, recipient + "\n"},
-		{"keys/secret", 0o600, string(secret)},
+		{"keys/secret", 0o600, string(secret.New())},
 		{recording.IdentityFile, 0o600, identity + "\n"},
 		{"policy.d/lab.yaml.example", 0o644, configs.ExamplePolicy},
 		{configs.FileName, 0o644, string(config)},

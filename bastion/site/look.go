@@ -48,16 +48,16 @@ func Look(ctx context.Context, cfg *configs.Config) (c *admin.Client, warnings [
 	if err != nil {
 		return nil, nil, errors.Join(err, s.close())
 	}
-	secret, err := readSecret(cfg.Keys.Secret)
+	secrets, err := readSecrets(cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, s.close())
 	}
-	auth, err := identity.New(identity.Options{Config: cfg, Store: s.accounts, Events: s.log.Append, Secret: secret, Terms: terms})
+	auth, err := identity.New(identity.Options{Config: cfg, Store: s.accounts, Events: s.log.Append, Secrets: secrets, Terms: terms})
 	if err != nil {
 		return nil, nil, errors.Join(err, s.close())
 	}
 	p, _ := policy.Load(cfg.Policy) // whoever needs one has loaded it first
-	keys := &rotations{cfg: cfg, policy: func() *policy.Policy { return p }}
+	keys := &rotations{cfg: cfg, auth: auth, policy: func() *policy.Policy { return p }}
 	return admin.InProcess(&admin.Server{Auth: auth, Events: s.log, Holds: s.accounts, Erasures: s.accounts, Rotations: keys,
 		Retention: retention(cfg, s.log, s.accounts), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, s.close), warnings, nil
 }

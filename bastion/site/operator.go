@@ -42,7 +42,7 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 		return nil, err
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
-	keys := &rotations{cfg: cfg, log: st.log, store: st.store, policy: func() *policy.Policy { return p }}
+	keys := &rotations{cfg: cfg, log: st.log, store: st.store, auth: st.auth, policy: func() *policy.Policy { return p }}
 	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Erasures: st.store, Rotations: keys, Retention: retention(cfg, st.log, st.store), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo,
 		Recordings: cfg.Recording.Directory, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
 }

@@ -22,6 +22,8 @@ import (
 	"entry/audit/witness"
 	"entry/bastion/admin"
 	"entry/bastion/ca"
+	"entry/bastion/identity"
+	"entry/bastion/identity/secret"
 	"entry/bastion/store"
 	"entry/configs"
 	"entry/policy"
@@ -37,6 +39,7 @@ type rotations struct {
 	policy func() *policy.Policy // in force; nil where there is none
 	live   *ca.UserCA            // the server's; nil where none runs
 	host   *ca.HostCA            // likewise
+	auth   *identity.Authenticator
 
 	mu   sync.Mutex // one step at a time; guards what follows
 	seen *takenCAs  // nil before it was asked for
@@ -60,6 +63,8 @@ func (r *rotations) of(what string) rotating {
 		return &logRotation{r}
 	case "host-ca":
 		return &hostCARotation{r}
+	case "secret":
+		return &secretRotation{r}
 	}
 	return &userCARotation{r}
 }
@@ -438,6 +443,9 @@ func rotationWarnings(cfg *configs.Config) (out []string) {
 		} else if ok {
 			tell(c.called, c.flag, since)
 		}
+	}
+	if info, err := os.Stat(cfg.Keys.Secret + secret.NextExt); err == nil {
+		tell("the secret", "secret", info.ModTime())
 	}
 	return out
 }

@@ -131,7 +131,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		Rescue: func(user string) bool { return slices.Contains(cfg.Operators.Rescue, user) }}); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	keys := &rotations{cfg: cfg, log: s.state.log, store: s.state.store, live: k.UserCA, host: k.HostCA,
+	keys := &rotations{cfg: cfg, log: s.state.log, store: s.state.store, live: k.UserCA, host: k.HostCA, auth: s.state.auth,
 		policy: func() *policy.Policy { return s.bastion.Access().Policy() }}
 	s.bastion, err = bastion.New(bastion.Options{
 		Config: cfg, Policy: p, Auth: s.state.auth, Events: s.state.log, Spool: s.spool, Usage: s.state.store, Book: s.state.store, Orders: s.state.store, Auditors: k.auditorsOf,
@@ -268,6 +268,9 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 func (s *Server) reload(ctx context.Context) {
 	s.policies.Reload(ctx)
 	s.reloadReaders(ctx)
+	if err := s.reloadSecrets(); err != nil {
+		s.log.Error("THE SECRET CAN'T BE READ: the one of before is used", zap.Error(err))
+	}
 }
 
 // lookEvery is how often the database's files are looked for; the log and the

@@ -99,7 +99,7 @@ func TestCheckRefuses(t *testing.T) {
 		}, "not the two halves of one key"},
 		"no auditors": {func(dir string) error { return os.Remove(filepath.Join(dir, "keys/auditors.pub")) }, "recording.auditors"},
 		"an outsize key": {func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, "keys/audit.key"), make([]byte, maxKeyFile+1), 0o600)
+			return os.WriteFile(filepath.Join(dir, "keys/audit.key"), make([]byte, 64<<10+1), 0o600)
 		}, "too large for a key"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,7 +39,7 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if err != nil {
 		return nil, err
 	}
-	secret, err := readSecret(cfg.Keys.Secret)
+	secrets, err := readSecrets(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +85,12 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		return nil, err
 	}
 	s.auth, err = identity.New(identity.Options{
-		Config: cfg, Store: s.store, Events: s.log.Append, Secret: secret, Realms: realms, Texter: texter, Terms: terms, Notify: notifier(s.notices),
+		Config: cfg, Store: s.store, Events: s.log.Append, Secrets: secrets, Realms: realms, Texter: texter, Terms: terms, Notify: notifier(s.notices),
 		Panicked: func(err error) { tell("a login was given up", err) },
 	})
+	if err == nil && (secrets.Next != nil || len(secrets.Older) > 0) { // a change of the secret may have been cut off
+		_, err = s.auth.SealAnew(context.Background())
+	}
 	return s, err
 }
 

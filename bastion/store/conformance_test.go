@@ -263,6 +263,39 @@ func conformAccounts(t *testing.T, handles func(t *testing.T, n int) []identity.
 		}
 	})
 
+	t.Run("seeds are sealed anew, all of them", func(t *testing.T) {
+		s := one(t, handles)
+		create(t, s, full("alice"))
+		create(t, s, full("bob"))
+		was := read(t, s, "alice")
+		seen := map[string]string{}
+		n, err := s.SealAnew(t.Context(), func(account, authenticator string, sealed []byte) []byte {
+			seen[authenticator] = account
+			if authenticator == "id-bob-d1" {
+				return nil
+			}
+			return append([]byte("anew "), sealed...)
+		})
+		if err != nil || n != len(seen)-1 || seen["id-alice-d1"] != "id-alice" || seen["id-bob-d2"] != "id-bob" {
+			t.Errorf("%d of %v, %v", n, seen, err)
+		}
+		now := read(t, s, "alice")
+		for i, d := range now.Authenticators {
+			if want := "anew " + string(was.Authenticators[i].Sealed); string(d.Sealed) != want {
+				t.Errorf("%s: %q, want %q", d.ID, d.Sealed, want)
+			}
+		}
+		if now.Generation != was.Generation {
+			t.Error("the account has changed")
+		}
+		if bob := read(t, s, "bob"); string(bob.Authenticators[0].Sealed) != string(full("bob").Authenticators[0].Sealed) {
+			t.Errorf("bob's is %q", bob.Authenticators[0].Sealed)
+		}
+		if n, err := s.SealAnew(t.Context(), func(string, string, []byte) []byte { return nil }); n != 0 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+
 	t.Run("a recovery code is spent once", func(t *testing.T) {
 		s := one(t, handles)
 		create(t, s, full("alice"))

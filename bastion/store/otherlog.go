@@ -34,6 +34,21 @@ func otherLogs(ctx context.Context, tx *sql.Tx, own []*replayed) (all []otherLog
 	return all, err
 }
 
+// OtherServers are the names of logs whose servers have been on the database since then,
+// besides this process's own.
+func (s *Store) OtherServers(ctx context.Context, since time.Time) (names []string, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		all, err := otherLogs(ctx, tx, []*replayed{{node: s.nodeName()}})
+		for _, o := range all {
+			if !o.at.Before(since) {
+				names = append(names, o.node)
+			}
+		}
+		return err
+	})
+	return names, named("read the positions of logs", err)
+}
+
 // mostListed bounds how many logs a line names.
 const mostListed = 5
 

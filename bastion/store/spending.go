@@ -23,6 +23,32 @@ func (s *Store) SpendRecovery(ctx context.Context, account string, hash [32]byte
 	return n == 1, named("spend recovery code", err)
 }
 
+// SealAnew implements identity.Spender.
+func (s *Store) SealAnew(ctx context.Context, seal func(account, authenticator string, sealed []byte) []byte) (n int, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		anew := map[string][]byte{}
+		err := each(ctx, tx, `SELECT account, id, sealed FROM authenticators WHERE id <> ?`, "", func(rows *sql.Rows) error {
+			var account, id string
+			var sealed []byte
+			err := rows.Scan(&account, &id, &sealed)
+			if err == nil {
+				if b := seal(account, id, sealed); b != nil {
+					anew[id] = b
+				}
+			}
+			return err
+		})
+		for id, sealed := range anew {
+			if err == nil {
+				_, err = tx.ExecContext(ctx, `UPDATE authenticators SET sealed = ? WHERE id = ?`, sealed, id)
+			}
+		}
+		n = len(anew)
+		return err
+	})
+	return n, named("seal authenticators anew", err)
+}
+
 // CountFailures implements identity.Ledger.
 func (s *Store) CountFailures(ctx context.Context, account string, at time.Time, edit func([]identity.Tally) bool, keys ...identity.TallyKey) error {
 	return named("count failures", s.change(ctx, func(tx *sql.Tx) error {

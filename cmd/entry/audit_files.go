@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -92,9 +93,9 @@ func listFiles(cmd *cobra.Command, q evidence.FileQuery, file string, changes bo
 	if ids != nil {
 		return printManifests(cmd, ids, q, sum, changes)
 	}
-	content := ""
+	var content []string
 	if sum != nil {
-		if content, err = contentDigest(cmd, sum); err != nil {
+		if content, err = contentDigests(cmd, sum); err != nil {
 			return err
 		}
 	}
@@ -114,7 +115,10 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	}
 	asked := 0
 	read := func(all []string) error { asked = len(all); return noteReadings(cmd, all, "files", "") }
-	want := hex.EncodeToString(sum)
+	var want []string
+	if sum != nil {
+		want = []string{hex.EncodeToString(sum)}
+	}
 	logDir, err := auditLogDir(cmd)
 	if err != nil {
 		logDir = "" // a bundle's, or a folder of recordings alone
@@ -124,12 +128,12 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	})
 }
 
-// printFiles prints what is wanted of a list, and has the content want if that isn't
-// ""; look gives the content, and whether it is one to look at;
+// printFiles prints what is wanted of a list, and has one of the contents want if there are
+// any; look gives the content, and whether it is one to look at;
 // asked is how many recordings were opened for the list, or not. Errors of parts of the
 // list come on standard error, and end in a failure. What the log in dir knows to be
 // unfinished of q follows.
-func printFiles(cmd *cobra.Command, dir string, q evidence.FileQuery, list func(func(evidence.File, error) bool), hash, want string, asked *int, look func(evidence.File) (content string, ok bool)) error {
+func printFiles(cmd *cobra.Command, dir string, q evidence.FileQuery, list func(func(evidence.File, error) bool), hash string, want []string, asked *int, look func(evidence.File) (content string, ok bool)) error {
 	lines, err := jsonLines(cmd)
 	if err != nil {
 		return err
@@ -153,10 +157,10 @@ func printFiles(cmd *cobra.Command, dir string, q evidence.FileQuery, list func(
 			continue
 		}
 		content, ok := look(f)
-		if ok && want != "" && content == "" {
+		if ok && want != nil && content == "" {
 			unknown += max(1, f.More)
 		}
-		if !ok || want != "" && content != want {
+		if !ok || want != nil && !slices.Contains(want, content) {
 			continue
 		}
 		found++
@@ -216,14 +220,14 @@ func sha256Of(path string) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// contentDigest is what the log has of a content with that SHA-256, by the server's
-// secret.
-func contentDigest(cmd *cobra.Command, sum []byte) (string, error) {
+// contentDigests are what the log may have of a content with that SHA-256, by the server's
+// secret and those before.
+func contentDigests(cmd *cobra.Command, sum []byte) ([]string, error) {
 	keys, err := serverKeys(cmd)
 	if err != nil {
-		return "", hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there, or give --identity")
+		return nil, hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there, or give --identity")
 	}
-	return keys.HashFile("content", sum), nil
+	return keys.FileHashes("content", sum), nil
 }
 
 // serverKeys are made of the server's secret, which its own account and root may read.
@@ -232,11 +236,11 @@ func serverKeys(cmd *cobra.Command) (keys secret.Keys, err error) {
 	if err != nil {
 		return keys, err
 	}
-	master, err := os.ReadFile(cfg.Keys.Secret)
+	all, err := secret.ReadSecrets(cfg.Keys.Secret, os.ReadFile)
 	if err != nil {
 		return keys, err
 	}
-	if keys, err = secret.DeriveKeys(master); err != nil {
+	if keys, err = all.Keys(); err != nil {
 		return keys, fmt.Errorf("%s: %w", cfg.Keys.Secret, err)
 	}
 	return keys, nil

@@ -81,12 +81,12 @@ with --no-index do.`,
 				if err != nil {
 					return hinted(&exitError{code: exitUsage, err: err}, "the log's digests need the server's secret: run this as root there")
 				}
-				q.Digest = keys.HashFile("pattern", []byte(searched))
+				q.Digests = keys.FileHashes("pattern", []byte(searched))
 				noteForeign(cmd, all, "searches for a pattern")
 			}
 			if q.User != "" {
 				if keys, err := serverKeys(cmd); err == nil {
-					q.UserHash = keys.HashName(q.User)
+					q.UserHashes = keys.NameHashes(q.User)
 					noteForeign(cmd, all, "names that no account has")
 				} else {
 					_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: without the server's secret nobody can tell which names that no account has were %s, so those aren't searched: %v\n", plain.Word(q.User), err)

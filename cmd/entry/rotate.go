@@ -46,13 +46,17 @@ audit    The key that signs the audit log. From --finish on the log is signed by
 host-ca  The CA by which clients know this server and its targets. From the
          first step on users are given both lines for known_hosts; --finish is
          refused for a month. The host keys stay: who pins those sees nothing.
+secret   By which the database's seeds of authenticators are sealed. --finish
+         seals all of them by the next one, in one transaction. The one before
+         stays beside it (.old), for recovery codes that aren't used yet, and for
+         what it has hashed in the log: audit search finds by all of them.
 user-ca  The CA whose certificates targets take. From the first step on, each
          session offers the target a certificate by the next one, and where that
          isn't taken one by the present one, which costs one of its sshd's
          MaxAuthTries. Which one each target took is noted, so that --finish
          names those that would be closed.
 
-Where the key is in an ssh-agent, make the next one there, and name its public
+Where a key is in an ssh-agent, make the next one there, and name its public
 half with --next FILE.pub.`,
 		Example: `  entry keys rotate user-ca --reason "yearly"
   entry keys rotate user-ca --status
@@ -126,6 +130,8 @@ func calledKey(what string) string {
 		return "the audit log's key"
 	case "host-ca":
 		return "the host CA"
+	case "secret":
+		return "the secret"
 	}
 	return "the user CA"
 }
@@ -155,6 +161,12 @@ func tellBegun(w io.Writer, r admin.Rotation) error {
 		if len(r.Certificates) > 0 {
 			fmt.Fprintf(w, "     Before that, have it sign these anew: %s\n", plain.List(r.Certificates, 20))
 		}
+	case "secret":
+		fmt.Fprintf(w, "The next secret is made, and opens what it will seal. Nothing is sealed by it yet.\n")
+		if len(r.Servers) > 0 {
+			fmt.Fprintf(w, "Copy %s to the same place on each other server of the database, and\nreload it (SIGHUP): %s\n", r.NextPrivate, plain.List(r.Servers, 5))
+		}
+		fmt.Fprintf(w, "Then: entry keys rotate secret --finish seals all by it.\n")
 	default:
 		fmt.Fprintf(w, `The next user CA is made. Sessions offer a certificate by it, and where a target doesn't
 take that, one by the present CA.
@@ -179,6 +191,9 @@ func tellRotation(w io.Writer, r admin.Rotation) error {
 	if r.Begun == nil {
 		if r.Finished {
 			_, err := fmt.Fprintf(w, "%s is changed; back the new one up. It is now:\n%s\n", capital(called), r.Now)
+			if r.What == "secret" && err == nil {
+				_, err = fmt.Fprintln(w, "Beside it, in .old, is the one before: recovery codes that aren't used yet are good by it,\nand audit search finds by it what it has hashed. Back that up, too.")
+			}
 			return err
 		}
 		_, err := fmt.Fprintf(w, "No change of %s is under way. It is:\n%s\n", called, r.Now)
@@ -187,6 +202,9 @@ func tellRotation(w io.Writer, r admin.Rotation) error {
 	fmt.Fprintf(w, "The change of %s was begun at %s.\nnow:  %s\nnext: %s\n", called, plain.Time(*r.Begun), r.Now, r.Next)
 	for _, name := range slices.Sorted(maps.Keys(r.Unready)) {
 		fmt.Fprintf(w, "the witness %s doesn't take the next one: %s\n", plain.Word(name), plain.Text(r.Unready[name]))
+	}
+	if len(r.Servers) > 0 {
+		fmt.Fprintf(w, "other servers on the database, which need the next one too: %s\n", plain.List(r.Servers, 5))
 	}
 	if r.Ready != nil {
 		fmt.Fprintf(w, "users have both lines for known_hosts by %s:\n%s", plain.Time(*r.Ready), strings.Join(r.KnownHosts, ""))

@@ -22,6 +22,9 @@
 //   - A sealed seed opens only for the account and the authenticator it was sealed
 //     for. Recovery codes, unknown names and tallies are keyed hashes, so that the
 //     database alone is not enough to search for them.
+//   - Secrets are several: what was made by one of them opens, and is found, as long as it is
+//     there, and what is made is made by the present one. Counts are by the oldest, so that
+//     nobody's begin anew with another secret.
 //   - No error and no String method quotes a secret.
 //
 // # When not to use it
