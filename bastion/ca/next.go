@@ -40,8 +40,8 @@ func nextFiles(c configs.CA) (private, public, place string) {
 	return "", strings.TrimSuffix(c.PublicKey, ".pub") + ".next.pub", c.PublicKey
 }
 
-// Next is the public key of the CA that is to follow on c's, and since when it is there; ok
-// is false where there is none.
+// Next is the public key of the CA that is to follow on c's, and since when it is there, which
+// is set too where the key can't be read; ok is false where there is none.
 func Next(c configs.CA) (key ssh.PublicKey, since time.Time, ok bool, err error) {
 	_, public, _ := nextFiles(c)
 	info, err := os.Stat(public)
@@ -166,9 +166,9 @@ func DropNext(c configs.CA) error {
 
 // SettleNext finishes what PlaceNext was cut off at. It changes nothing else.
 func SettleNext(c configs.CA) error {
-	key, _, ok, err := Next(c)
+	key, _, ok, _ := Next(c) // of one that can't be read OpenNext says more
 	if !ok || c.File == "" {
-		return err
+		return nil
 	}
 	private, _, _ := nextFiles(c)
 	if _, err := os.Lstat(private); !errors.Is(err, fs.ErrNotExist) {

@@ -41,8 +41,10 @@ type rotations struct {
 	host   *ca.HostCA            // likewise
 	auth   *identity.Authenticator
 
-	mu   sync.Mutex // one step at a time; guards what follows
-	seen *takenCAs  // nil before it was asked for
+	mu sync.Mutex // one step at a time; witnesses may be asked with it
+
+	seenMu sync.Mutex // guards what follows; a user's connection waits for it, so it is held shortly, and after mu
+	seen   *takenCAs  // nil before it was asked for
 }
 
 func conflict(format string, args ...any) error {
@@ -117,11 +119,11 @@ func (r *rotations) Abort(ctx context.Context, what string, how admin.RotateHow)
 	defer r.mu.Unlock()
 	k := r.of(what)
 	s, err := k.state(ctx)
-	if err == nil && s.Begun == nil {
-		err = conflict("there is no next key of %s", what)
-	}
-	if err == nil {
+	switch {
+	case s.Begun != nil: // also one that can't be used
 		err = k.abort(ctx, how)
+	case err == nil:
+		err = conflict("there is no next key of %s", what)
 	}
 	if err != nil {
 		return s, err

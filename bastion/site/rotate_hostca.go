@@ -37,10 +37,13 @@ func (h *hostCARotation) state(context.Context) (s admin.Rotation, err error) {
 	}
 	s.Now = authorized(now)
 	next, since, ok, err := ca.Next(c)
+	if !since.IsZero() {
+		s.Begun, s.NextFile = &since, ca.NextFile(c)
+	}
 	if !ok {
 		return s, err
 	}
-	s.Begun, s.Next, s.NextFile = &since, authorized(next), ca.NextFile(c)
+	s.Next = authorized(next)
 	ready := since.Add(hostCAOverlap)
 	s.Ready = &ready
 	for _, key := range []ssh.PublicKey{now, next} {

@@ -39,11 +39,15 @@ func (u *userCARotation) state(context.Context) (s admin.Rotation, err error) {
 	}
 	s.Now = authorized(now)
 	next, since, ok, err := ca.Next(c)
+	if !since.IsZero() {
+		s.Begun, s.NextFile = &since, ca.NextFile(c)
+	}
 	if !ok {
 		return s, err
 	}
-	s.Begun, s.Next = &since, authorized(next)
-	s.NextPrivate, s.NextFile = "", ca.NextFile(c)
+	s.Next = authorized(next)
+	u.seenMu.Lock()
+	defer u.seenMu.Unlock()
 	seen, err := u.takes()
 	if err != nil {
 		return s, err
@@ -68,10 +72,9 @@ func (u *userCARotation) begin(ctx context.Context, how admin.RotateHow) error {
 	if u.log == nil {
 		return errors.New("the audit log is only looked at")
 	}
-	if err := dropFiles(seenFile(c)); err != nil {
+	if err := u.forget(); err != nil {
 		return err
 	}
-	u.seen = nil
 	announce := func(key ssh.PublicKey) error {
 		return u.announce(ctx, audit.RotationBegun, "user-ca", ca.Fingerprint(key), how.Reason)
 	}
@@ -133,8 +136,7 @@ func (u *userCARotation) finish(ctx context.Context, how admin.RotateHow) error 
 	if u.live != nil {
 		u.live.Turn()
 	}
-	u.seen = nil
-	return dropFiles(seenFile(u.cfg.Keys.UserCA))
+	return u.forget()
 }
 
 func (u *userCARotation) abort(ctx context.Context, how admin.RotateHow) error {
@@ -151,8 +153,15 @@ func (u *userCARotation) abort(ctx context.Context, how admin.RotateHow) error {
 			return err
 		}
 	}
-	u.seen = nil
-	return errors.Join(ca.DropNext(u.cfg.Keys.UserCA), dropFiles(seenFile(u.cfg.Keys.UserCA)))
+	return errors.Join(ca.DropNext(u.cfg.Keys.UserCA), u.forget())
+}
+
+// forget takes away what was seen.
+func (r *rotations) forget() error {
+	r.seenMu.Lock()
+	defer r.seenMu.Unlock()
+	r.seen = nil
+	return dropFiles(seenFile(r.cfg.Keys.UserCA))
 }
 
 // seenFile has which CA's certificate each target took, while another one is to follow. It
@@ -188,7 +197,7 @@ func (t *takenCAs) of(target, next string) admin.TargetTakes {
 	return out
 }
 
-// takes reads what was seen. It is called with the lock.
+// takes reads what was seen. It is called with seenMu.
 func (r *rotations) takes() (*takenCAs, error) {
 	if r.seen != nil {
 		return r.seen, nil
@@ -213,8 +222,8 @@ func (r *rotations) taken(target, address string, by ssh.PublicKey) error {
 	if r.live.Next() == nil {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.seenMu.Lock()
+	defer r.seenMu.Unlock()
 	seen, err := r.takes()
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ host-ca  The CA by which clients know this server and its targets. From the
          refused for a month. The host keys stay: who pins those sees nothing.
 secret   By which the database's seeds of authenticators are sealed. --finish
          seals all of them by the next one, in one transaction. The one before
-         stays beside it (.old), for recovery codes that aren't used yet, and for
+         stays beside it (.old), for recovery codes that aren't used yet and for
          what it has hashed in the log: audit search finds by all of them.
 user-ca  The CA whose certificates targets take. From the first step on, each
          session offers the target a certificate by the next one, and where that
@@ -171,7 +171,7 @@ func tellBegun(w io.Writer, r admin.Rotation) error {
 		fmt.Fprintf(w, `The next user CA is made. Sessions offer a certificate by it, and where a target doesn't
 take that, one by the present CA.
   1. On each target, put both lines into the file of its TrustedUserCAKeys (such as
-     /etc/ssh/entry_user_ca.pub), and reload its sshd:
+     /etc/ssh/entry_user_ca.pub), which its sshd reads at each login:
 
 %s
 %s
