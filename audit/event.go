@@ -106,10 +106,11 @@ const UnsetLoginUID = ^uint32(0)
 // (no PAM session) nobody can tell who a uid is.
 func (a Actor) KnownLogin() bool { return a.LoginUID != UnsetLoginUID }
 
-// Another reports whether a and b are known to be two people: both logins are, and
-// they differ in that and in the account.
+// Another reports whether a and b are known to be two people: both logins are, they differ
+// in that, and they don't share an account, unless that is root, which each became by a
+// login of their own.
 func (a Actor) Another(b Actor) bool {
-	return a.KnownLogin() && b.KnownLogin() && a.UID != b.UID && a.LoginUID != b.LoginUID
+	return a.KnownLogin() && b.KnownLogin() && a.LoginUID != b.LoginUID && (a.UID != b.UID || a.UID == 0)
 }
 
 // String is a in a listing: "carol as root".

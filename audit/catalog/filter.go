@@ -33,13 +33,21 @@ func (f Filter) Wants(i recording.Info, notes evidence.Notes) bool {
 		(f.Coverage == "" || n.Coverage == f.Coverage) &&
 		(f.Reviewed == nil || *f.Reviewed == (n.Review != nil)) &&
 		!i.Start.Before(f.Since) && (f.Until.IsZero() || i.Start.Before(f.Until)) &&
-		(f.At.IsZero() || f.ran(i)) &&
+		(f.At.IsZero() || f.ran(i, n)) &&
 		(!f.Source.IsValid() || audit.From(i.Source, f.Source))
 }
 
-// ran reports whether a session ran at a moment of what At names.
-func (f Filter) ran(i recording.Info) bool {
-	return (i.Start.Before(f.AtEnd) || i.Start.Equal(f.At)) && (i.End.IsZero() || !i.End.Before(f.At))
+// ran reports whether a session ran at a moment of what At names, or may have: of one that
+// a crash cut the recording has when it last showed something, and it ran on until the
+// crash, which came before the start that found it.
+func (f Filter) ran(i recording.Info, n evidence.Note) bool {
+	end := i.End
+	if i.State == recording.StateAborted || i.State == recording.Damaged {
+		if end = n.Cut; !n.Ended.IsZero() {
+			end = n.Ended
+		}
+	}
+	return (i.Start.Before(f.AtEnd) || i.Start.Equal(f.At)) && (end.IsZero() || !end.Before(f.At))
 }
 
 // About is of whom and where sessions are wanted; "" is any.

@@ -31,7 +31,8 @@ type Note struct {
 	Removed  *Removal // of its recording; nil if that wasn't
 	// Aborted is where a restart found its recording to be cut; nil if none did.
 	Aborted *audit.Recording
-	Failed  bool // its recording, of which the end was never written
+	Cut     time.Time // when it did: the session ran until some moment before
+	Failed  bool      // its recording, of which the end was never written
 	// Starts are what its transfers wrote of what shells, sshd and git start from, in
 	// words; nothing that was typed or run is among them.
 	Starts []string
@@ -135,7 +136,7 @@ func (n Note) with(e audit.Event) Note {
 	case audit.RecordingRemoved:
 		n.Removed = &Removal{At: e.Time, Erased: e.Reason == audit.ReasonErasure}
 	case audit.RecordingAborted:
-		n.Aborted = e.Recording
+		n.Aborted, n.Cut = e.Recording, e.Time
 	case audit.RecordingFailed:
 		n.Failed = true
 	}
@@ -213,10 +214,6 @@ func (n Notes) Lacks(list []recording.Info) (out []*segment.Absent) {
 	}
 	return out
 }
-
-// Removed reports whether a session's recording was removed, after its lab's retention or
-// by an erasure.
-func (n Notes) Removed(id string) bool { return n.of[id].Removed != nil }
 
 // Gone are the sessions, by ID, whose recordings were removed.
 func (n Notes) Gone() map[string]Removal {

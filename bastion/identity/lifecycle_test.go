@@ -193,14 +193,14 @@ func TestResetNeedsTwo(t *testing.T) {
 		after      time.Duration
 		want       error
 	}{
-		"another operator":            {990, 1002, time.Hour, nil},
-		"at the last moment":          {990, 1002, oneDay - time.Microsecond, nil},
-		"too late":                    {990, 1002, oneDay, identity.ErrNothingPending},
-		"before it was asked":         {990, 1002, -time.Hour, identity.ErrNothingPending},
-		"the same":                    {0, 1001, time.Hour, identity.ErrSameOperator},
-		"the same under another uid":  {990, 1001, time.Hour, identity.ErrSameOperator},
-		"another login, the same uid": {0, 1002, time.Hour, identity.ErrSameOperator},
-		"nobody's login":              {990, unset, time.Hour, identity.ErrSameOperator},
+		"another operator":           {990, 1002, time.Hour, nil},
+		"at the last moment":         {990, 1002, oneDay - time.Microsecond, nil},
+		"too late":                   {990, 1002, oneDay, identity.ErrNothingPending},
+		"before it was asked":        {990, 1002, -time.Hour, identity.ErrNothingPending},
+		"the same":                   {0, 1001, time.Hour, identity.ErrSameOperator},
+		"the same under another uid": {990, 1001, time.Hour, identity.ErrSameOperator},
+		"another login, root too":    {0, 1002, time.Hour, nil}, // by sudo, as the first
+		"nobody's login":             {990, unset, time.Hour, identity.ErrSameOperator},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorldWith(t, func(o *identity.Options) { o.Config.Operators.ResetNeedsTwo = true })

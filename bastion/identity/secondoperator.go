@@ -51,9 +51,8 @@ func (a Operators) askForReset(ctx context.Context, name string, keep bool) erro
 }
 
 // ConfirmReset carries out the reset that another operator asked for within 24 h
-// and returns the temporary passphrase. The two must differ in uid and in
-// loginuid, and both must have a loginuid: without one (no PAM session) nobody
-// can tell who is behind the uid. Errors: ErrNothingPending, ErrSameOperator,
+// and returns the temporary passphrase. The two must be two people, as
+// audit.Actor.Another tells. Errors: ErrNothingPending, ErrSameOperator,
 // ErrNoAccount, ErrUnavailable.
 func (a Operators) ConfirmReset(ctx context.Context, name string) (temporary string, err error) {
 	who := audit.ActorOf(ctx)

@@ -197,7 +197,7 @@ func (g *grepFlags) unrecorded(cmd *cobra.Command, p *grepPrinter, have []record
 	if nerr != nil {
 		notes = evidence.Notes{} // what is wrong with the log is told below
 	}
-	for u, err := range find.Unrecorded(dir, g.query.Since, have, notes.Removed, want) {
+	for u, err := range find.Unrecorded(dir, g.query.Since, have, notes.Gone(), want) {
 		if tellAbsent(cmd, err) {
 			continue
 		}

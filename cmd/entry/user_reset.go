@@ -47,8 +47,8 @@ func confirmCmd() *cobra.Command {
 		Use:   "confirm USER",
 		Short: "Carry out a reset that another operator asked for",
 		Long: `Carry out the reset that another operator asked for within the last 24 hours, and
-print the temporary passphrase. The two operators need different accounts and
-different logins: their own sudo from their own SSH session. entry user show USER
+print the temporary passphrase. The two operators need a login each, and no account
+in common but root: their own sudo from their own SSH session. entry user show USER
 says who asked, and when.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -13,9 +13,9 @@ import (
 
 // Unrecorded yields the sessions of which the log has something that ran, wanted by
 // want, and of which there is no recording with an ID of have: none was made, or it
-// isn't here; removed says of which the log has that their retention was over. Only what was open since a time counts. An error is one of reading the
+// isn't here; gone are those of which the log has that they were removed. Only what was open since a time counts. An error is one of reading the
 // log, whose remaining events are still looked at.
-func Unrecorded(logDir string, since time.Time, have []recording.Info, removed func(id string) bool, want func(evidence.Channel) bool) iter.Seq2[Unread, error] {
+func Unrecorded(logDir string, since time.Time, have []recording.Info, gone map[string]evidence.Removal, want func(evidence.Channel) bool) iter.Seq2[Unread, error] {
 	return func(yield func(Unread, error) bool) {
 		here := map[string]bool{}
 		for _, info := range have {
@@ -37,16 +37,17 @@ func Unrecorded(logDir string, since time.Time, have []recording.Info, removed f
 				found[c.Session] = &Unread{Session: recording.Info{Header: h}}
 			}
 			u := found[c.Session]
-			switch c.Coverage {
-			case "":
+			was, removed := gone[c.Session]
+			switch {
+			case removed && was.Erased:
+				u.Why = "its recording was removed by an order to erase it"
+			case removed:
+				u.Why = "its recording was removed after its lab's retention"
+			case c.Coverage == "":
 				u.Why = cmp.Or(u.Why, "it began meanwhile, or isn't recorded")
-			case recording.MetadataOf:
+			case c.Coverage == recording.MetadataOf:
 				u.Why = cmp.Or(u.Why, "metadata: it wasn't recorded")
 			default:
-				if removed(c.Session) {
-					u.Why = "its recording was removed after its lab's retention"
-					continue
-				}
 				u.Why, u.Missing = "its recording isn't here: it was taken away, or is elsewhere", true
 			}
 		}

@@ -21,6 +21,7 @@ func TestUnrecorded(t *testing.T) {
 	log := testkit.Must(audit.Open(dir, audit.Options{Key: signer}))(t)
 	for _, c := range []struct{ session, user, coverage string }{
 		{"here", "alice", "recorded"}, {"gone", "alice", "recorded"}, {"gone", "alice", "metadata"}, {"counted", "alice", "metadata"}, {"refused", "alice", "refused"}, {"hers", "carol", "partial"}, {"old", "alice", "recorded"},
+		{"erased", "alice", "metadata"},
 	} {
 		kinds := []audit.Type{audit.ChannelOpened, audit.ChannelClosed}
 		if c.coverage == "refused" {
@@ -37,11 +38,12 @@ func TestUnrecorded(t *testing.T) {
 	}
 	testkit.Check(t, log.Close())
 	var got []string
-	for u, err := range Unrecorded(dir, time.Time{}, []recording.Info{{Header: recording.Header{ID: "here"}}}, func(id string) bool { return id == "old" }, func(c evidence.Channel) bool { return c.User == "alice" }) {
+	for u, err := range Unrecorded(dir, time.Time{}, []recording.Info{{Header: recording.Header{ID: "here"}}}, map[string]evidence.Removal{"old": {}, "erased": {Erased: true}}, func(c evidence.Channel) bool { return c.User == "alice" }) {
 		testkit.Check(t, err)
 		got = append(got, fmt.Sprintf("%s of %s, missing=%v: %s", u.Session.ID, u.Session.User, u.Missing, u.Why))
 	}
 	same(t, "unrecorded", got, "counted of alice, missing=false: metadata: it wasn't recorded",
+		"erased of alice, missing=false: its recording was removed by an order to erase it",
 		"gone of alice, missing=true: its recording isn't here: it was taken away, or is elsewhere",
 		"old of alice, missing=false: its recording was removed after its lab's retention")
 }
