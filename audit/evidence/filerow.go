@@ -27,6 +27,9 @@ func (f File) Cells() []string {
 	if f.Unfinished != "" {
 		name, sum = plain.Word(f.Protocol)+", "+f.Unfinished+": what it is at, or was, isn't known", "-"
 	}
+	if f.Elsewhere {
+		sum = "its recording isn't here"
+	}
 	size := plain.Size(f.Size)
 	if f.Size == Unsized {
 		size = "-"

@@ -17,6 +17,7 @@ func TestFileCells(t *testing.T) {
 		"-|s|alice|home.tinker|upload|1 B|-|ab|sftp get \"a\\x1bb\"":                      {Size: 1, Direction: "upload", Line: &recording.File{Path: "a\x1bb", SHA256: "ab"}},
 		"-|s|alice|home.tinker|upload|1 B|-|unknown: it was too long|sftp get \"x\"":      {Size: 1, Direction: "upload", Line: &recording.File{Path: "x", Unknown: "it was too long"}},
 		"-|s|alice|home.tinker|-|-|-|-|sftp, cut off: what it is at, or was, isn't known": {Size: Unsized, Unfinished: CutOff},
+		"-|s|alice|home.tinker|upload|3 B|ok|its recording isn't here|sftp get":           {Size: 3, Direction: "upload", Outcome: "ok", Content: "00ff", Elsewhere: true},
 	} {
 		f.Session, f.User, f.Target, f.Protocol, f.Operation = "s", "alice", "home.tinker", "sftp", "get"
 		if got := strings.Join(f.Cells(), "|"); got != want || len(f.Cells()) != len(FileColumns("SHA-256")) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -41,6 +42,8 @@ type File struct {
 	// More is how many files and changes this stands for, of which only the
 	// recording tells; 0 for one.
 	More int `json:"more,omitempty"`
+	// Elsewhere says that its recording isn't here, which would have its name and hash.
+	Elsewhere bool `json:"recording_elsewhere,omitempty"`
 	// Line is the manifest's, nil without it.
 	Line *recording.File `json:"file,omitempty"`
 	// Unfinished says of a program that moves files that it still runs (UnderWay), or that it
@@ -136,6 +139,31 @@ func Unfinished(logDir string, q FileQuery) iter.Seq2[File, error] {
 			since := q
 			since.Since = time.Time{}
 			if since.wants(f) && (c.Closed.IsZero() || !c.Closed.Before(q.Since)) && !yield(f, nil) {
+				return
+			}
+		}
+	}
+}
+
+// FilesElsewhere yields what the log says of files that match q of sessions whose recordings
+// aren't in dir: removed, erased, or taken away. Their names and hashes aren't known here.
+func FilesElsewhere(logDir, dir string, q FileQuery) iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		ids, err := recording.IDs(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			yield(File{}, err)
+			return
+		}
+		here := map[string]bool{}
+		for _, id := range ids {
+			here[id] = true
+		}
+		for f, err := range Files(logDir, q) {
+			if err == nil && here[f.Session] {
+				continue
+			}
+			f.Elsewhere = true
+			if !yield(f, err) {
 				return
 			}
 		}

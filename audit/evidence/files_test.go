@@ -100,3 +100,21 @@ func TestUnfinishedFiles(t *testing.T) {
 		t.Errorf("after a crash: %q", all)
 	}
 }
+
+// What left in a session whose recording is gone is told as the log has it.
+func TestFilesOfGoneRecordings(t *testing.T) {
+	s := newSite(t)
+	s.log(func(log *audit.Log) {
+		for _, id := range []string{sealed, "01JQ8Z3M6Y0000000000000003"} {
+			s.append(log, audit.Event{Type: audit.TransferFile, Session: id, User: "alice", Capability: "download", BytesDown: 12, Hash: "digest"})
+		}
+	})
+	var got []string
+	for f, err := range FilesElsewhere(s.logDir(), s.spool(), FileQuery{}) {
+		testkit.Check(t, err)
+		got = append(got, fmt.Sprintf("%s %v %d", f.Session, f.Elsewhere, f.Size))
+	}
+	if !slices.Equal(got, []string{"01JQ8Z3M6Y0000000000000003 true 12"}) {
+		t.Errorf("%q", got)
+	}
+}

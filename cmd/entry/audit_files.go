@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"time"
@@ -35,7 +36,8 @@ asked for and isn't listed.
 
 Names and hashes lie in the sealed recordings and need an auditor's identity. The
 log alone has sizes, and digests that only the server's secret can make: of the
-content, so that --file FILE finds a file that somebody holds, and of the path.
+content, so that --file FILE finds a file that somebody holds, and of the path. With an
+identity too, what the log has of sessions whose recordings aren't here follows.
 Where the identity is given, --file compares hashes and needs no secret.
 
 Of the first thousand files and changes of a session the log has each, of the
@@ -123,9 +125,29 @@ func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery
 	if err != nil {
 		logDir = "" // a bundle's, or a folder of recordings alone
 	}
-	return printFiles(cmd, logDir, q, evidence.ManifestFiles(dir, ids, q, read), "SHA-256", want, &asked, func(f evidence.File) (string, bool) {
+	all := evidence.ManifestFiles(dir, ids, q, read)
+	if logDir != "" {
+		all = after(all, evidence.FilesElsewhere(logDir, dir, q))
+	}
+	return printFiles(cmd, logDir, q, all, "SHA-256", want, &asked, func(f evidence.File) (string, bool) {
+		if f.Line == nil { // its hash isn't known here
+			return "", changes || f.Direction != "" || f.More > 0
+		}
 		return f.Line.SHA256, changes || f.Direction != ""
 	})
+}
+
+// after is one list after another.
+func after(lists ...iter.Seq2[evidence.File, error]) iter.Seq2[evidence.File, error] {
+	return func(yield func(evidence.File, error) bool) {
+		for _, list := range lists {
+			for f, err := range list {
+				if !yield(f, err) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // printFiles prints what is wanted of a list, and has one of the contents want if there are
