@@ -90,6 +90,7 @@ type core struct {
 	guesses       *guesses
 	looking       chan struct{} // holds one token for each passphrase that is looked at behind a wrong code
 	strangers     *strangers
+	beside        *underway // first factors that are judged ahead of a code
 	panicked      func(*group.Panic)
 }
 
@@ -104,7 +105,7 @@ func New(o Options) (*Authenticator, error) {
 		hasher:      secret.NewHasher(secret.HasherOptions{}),
 		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
 		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms, looked: turns{last: map[string]string{}},
-		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce), strangers: &strangers{},
+		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce), strangers: &strangers{}, beside: &underway{},
 	}
 	var err error
 	if a.terms, err = newTerms(o.Terms); err != nil {

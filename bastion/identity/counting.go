@@ -52,14 +52,16 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 		return nil
 	}
 	var (
-		known  = d.user != "" && counts
-		judges = acct.directoryJudges() && (d.ahead == nil || !d.ahead.judged)
-		f      = g.passphraseOf(acct, d.at.Source.Addr(), d.trusted)
-		many   = d.manyCodes("")
-		ahead  = d.ahead
-		told   = d.mayTell(drift)
-		conn   = d.conn
+		known = d.user != "" && counts
+		f     = g.passphraseOf(acct, d.at.Source.Addr(), d.trusted)
+		many  = d.manyCodes("")
+		ahead = d.ahead
+		told  = d.mayTell(drift)
+		conn  = d.conn
 	)
+	if ahead != nil {
+		ahead.leave() // who leaves now has read the answer
+	}
 	// The dialogue may be over before its turn has come, so the group is the check's
 	// own. It ends within the wait for that turn; Close waits for it.
 	looking := group.New(context.WithoutCancel(ctx), a.panicked)
@@ -68,7 +70,8 @@ func (d *dialogue) suspect(ctx context.Context, acct Account, typed string, drif
 		defer done()
 		defer looking.Cancel(nil)
 		ctx := looking.Context()
-		switch right, err := a.provenBehind(ctx, acct, typed, ahead); {
+		right, err := a.provenBehind(ctx, acct, typed, ahead)
+		switch judges := acct.directoryJudges() && (ahead == nil || !ahead.judged); {
 		case err != nil: // it had no turn
 			unseen()
 		case judges && known: // a directory isn't asked
@@ -101,8 +104,15 @@ func (a Account) directoryJudges() bool { return a.Realm != "" && a.Temporary ==
 // here: a directory isn't asked.
 func (a *core) provenBehind(ctx context.Context, acct Account, typed string, h *ahead) (bool, error) {
 	temporary := acct.temporaryFor(typed)
-	if h != nil { // it was looked at already
-		return temporary || h.judged && h.first.reason == "", nil
+	if h != nil { // it is being looked at
+		err := h.wait()
+		var down *directoryDown
+		switch {
+		case err == nil, h.judged, errors.As(err, &down):
+			return temporary || h.judged && h.first.reason == "", nil
+		case !errors.Is(err, errCrowded):
+			return false, err
+		}
 	}
 	stored := acct.Passphrase
 	if stored == "" {

@@ -124,7 +124,8 @@
 // again behind a key, and for commands inside connections, see smsPerHour). Prompts never
 // tell. Where a gateway is configured, every dialogue therefore counts as a try
 // and costs one hash as soon as its passphrase is answered, whoever the name
-// belongs to; sending goes on beside it. From a network that nobody has logged in from,
+// belongs to; sending goes on beside it. Behind a wrong code, or none, nothing waits for
+// that, because how long it takes depends on whose hash it is, and on a directory. From a network that nobody has logged in from,
 // that hash goes behind all others; where it has no turn in time nothing is sent, and the
 // dialogue goes on as without a gateway. Why no code came is said only to who
 // gave a right passphrase where a login was before, or a temporary one, or a key that
@@ -132,9 +133,8 @@
 // right. A realm's directory has to be asked before a code by
 // SMS, so a stranger can have wrong binds counted there: two a day for an account, from all
 // networks without a login before, and three from each other one or behind a key. Then
-// no code is sent there until the next day, or an operator's Unlock; and while it is down,
-// its accounts with codes by SMS are told so
-// before any code.
+// no code is sent there until the next day, or an operator's Unlock. That it is down is told
+// behind a right code alone.
 //
 // For as long as sms.until says, counted from when codes began to go by SMS, each
 // login warns; after that one enrols an app, behind the same answers, and no

@@ -24,11 +24,18 @@ type directory struct {
 	at     time.Time
 	entry  string
 	err    error
+	held   <-chan struct{} // what it answers only after; nil for nothing
 }
 
 const kept = "a phrase that duo keeps"
 
 func (d *directory) Check(_ context.Context, user, passphrase string) (bool, []string, time.Time, string, error) {
+	d.mu.Lock()
+	held := d.held
+	d.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, user)
@@ -47,6 +54,13 @@ func (d *directory) times() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.asked)
+}
+
+// hang has it answer only once free is closed.
+func (d *directory) hang(free <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = free
 }
 
 func (d *directory) fail(err error) {

@@ -43,14 +43,6 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 	if acct.LockedUntil, err = d.lockNow(ctx, acct); err != nil {
 		return verdict{}, err
 	}
-	switch err := d.ahead.wait(); {
-	case errors.Is(err, errCrowded):
-		if !d.ahead.judged { // else by a directory, which isn't asked again
-			d.ahead = nil
-		}
-	case err != nil:
-		return verdict{}, err
-	}
 	now := d.a.now()
 	if !open {
 		if ok, err := d.proves(ctx, acct, in, now); err != nil || !ok {
@@ -68,6 +60,11 @@ func (d *dialogue) judge(ctx context.Context, acct Account, in answers) (verdict
 			return verdict{}, err
 		}
 		if err := d.keyJudged(ctx, acct, code); err != nil {
+			return verdict{}, err
+		}
+	}
+	if code != codeWrong && code != codeEarly { // else nothing may show how long it takes
+		if err := d.awaitAhead(ctx); err != nil {
 			return verdict{}, err
 		}
 	}

@@ -157,7 +157,6 @@ func (d *dialogue) run(ctx context.Context) (Identity, error) {
 	if d.ahead, err = d.judgeAhead(ctx, acct, in.passphrase); err != nil {
 		return Identity{}, err
 	}
-	defer d.ahead.end()
 	in.code, err = d.typeCode(ctx, acct, in.passphrase)
 	if err != nil {
 		return Identity{}, err

@@ -66,10 +66,13 @@ func (a *core) unreached(number string) error {
 // shortened is a number as far as a log needs it.
 func shortened(number string) string { return "ending in " + number[max(0, len(number)-2):] }
 
-// Close waits until no code is being handed to the gateway and no wrong one being
+// Close waits until no passphrase is being looked at, no code is being handed to the gateway and no wrong one being
 // counted. After it none is; if ctx is done first, it returns an error and nothing
 // has changed.
 func (a *Authenticator) Close(ctx context.Context) error {
+	if err := a.beside.wait(ctx); err != nil { // it may send a code
+		return fmt.Errorf("identity: passphrases are still being looked at: %w", err)
+	}
 	if err := fill(ctx, a.looking); err != nil {
 		return fmt.Errorf("identity: wrong codes are still being counted: %w", err)
 	}

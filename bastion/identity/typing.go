@@ -80,7 +80,7 @@ func (d *dialogue) typeCode(ctx context.Context, acct Account, typed string) (st
 	ask := d.a.issuer + " one-time code: "
 	if d.keyStands(acct) {
 		code, err := d.answer(ctx, d.verdict+ask)
-		if err != nil && !errors.Is(err, errNoAnswer) && d.ahead.wait() == nil {
+		if err != nil && !errors.Is(err, errNoAnswer) {
 			if say := d.textProblem(acct, ""); say != "" {
 				d.notice(ctx, say) // an empty answer is how people give up waiting
 			}
@@ -103,13 +103,10 @@ func (d *dialogue) goBack(ctx context.Context, acct Account, typed string) error
 		bySMS = "If yours come by SMS and none did, the passphrase was mistyped, or none can be sent now: try again later. "
 	}
 	say := "No code was typed. " + bySMS + "Without an authenticator only a temporary passphrase works here; if yours does not, ask " + d.a.contact + "."
-	switch err := d.ahead.wait(); {
-	case errors.Is(err, errCrowded):
+	if d.ahead.crowded() {
 		say = "No code was typed, and " + d.a.issuer + " is too busy with other logins to send one by SMS: try again in a minute."
-	case err == nil:
-		if problem := d.textProblem(acct, typed); problem != "" {
-			say = problem // an empty answer is how people give up waiting
-		}
+	} else if problem := d.textProblem(acct, typed); problem != "" {
+		say = problem // an empty answer is how people give up waiting
 	}
 	if err := d.reportFailure(ctx, false, d.event(audit.LoginAbandoned, reasonEmptyAnswer)); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-crypt/x/crypt"
 	"github.com/go-crypt/x/yescrypt"
+	"golang.org/x/crypto/argon2"
 )
 
 const (
@@ -132,7 +133,13 @@ func (h *Hasher) verifyCrypt(ctx context.Context, kind turn, stored, passphrase 
 	}
 	var got string
 	var computing error
-	if err := h.inTurn(ctx, kind, func() { got, computing = c.compute(passphrase) }); err != nil {
+	compute := func() {
+		if kind != first { // else the queue would tell, by how fast it goes, whose hash was imported
+			argon2.IDKey(nil, make([]byte, saltSize), h.costs.Passes, h.costs.Memory, h.costs.Threads, hashSize)
+		}
+		got, computing = c.compute(passphrase)
+	}
+	if err := h.inTurn(ctx, kind, compute); err != nil {
 		return false, fmt.Errorf("check passphrase: %w", err)
 	}
 	if computing != nil {
