@@ -16,6 +16,8 @@ import (
 
 // disk is what durability depends on; tests put faults and waits in its place.
 type disk interface {
+	// create makes a file that must not be there yet.
+	create(dir *os.Root, name string) (*os.File, error)
 	// write writes all of p or returns an error.
 	write(f *os.File, p []byte) error
 	// sync makes what was written to f durable; for a directory, its entries.
@@ -27,6 +29,10 @@ type disk interface {
 }
 
 type realDisk struct{}
+
+func (realDisk) create(dir *os.Root, name string) (*os.File, error) {
+	return dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
 
 func (realDisk) write(f *os.File, p []byte) error {
 	_, err := f.Write(p) // never short without an error
@@ -57,9 +63,9 @@ func (l *Log) replace(temp, name string, fill func(*os.File) error) (_ *os.File,
 	if err := l.dir.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) { // a link might lead anywhere
 		return nil, fmt.Errorf("%s is in the way, remove it: %w", temp, err)
 	}
-	f, err := l.dir.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := l.hands.open(func() (*os.File, error) { return l.disk.create(l.dir, temp) })
 	rename := func(from, to string) error { return l.disk.rename(l.dir, from, to) }
-	if noSpace(err) && name == checkpointName {
+	if noSpace(err) && !noFiles(err) && name == checkpointName {
 		// Written over, not emptied first: it has room, and whoever reads it as the
 		// checkpoint that it was finds one or the other.
 		if spare, serr := l.dir.OpenFile(checkpointSpare, os.O_RDWR, 0); serr == nil {

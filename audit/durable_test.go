@@ -22,7 +22,17 @@ type step string
 // watchedDisk does the real thing, after asking.
 type watchedDisk struct {
 	realDisk
-	ask func(step) error
+	ask   func(step) error
+	files func() error // asked before a file is made; nil makes it
+}
+
+func (d watchedDisk) create(dir *os.Root, name string) (*os.File, error) {
+	if d.files != nil {
+		if err := d.files(); err != nil {
+			return nil, err
+		}
+	}
+	return d.realDisk.create(dir, name)
 }
 
 func (d watchedDisk) write(f *os.File, p []byte) error {

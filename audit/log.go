@@ -52,6 +52,7 @@ type Log struct {
 	dir     *os.Root
 	parent  *os.File // dir, for its fsync
 	reserve int64    // bytes; 0 is none
+	hands   hands    // open files that are given up for those that are needed
 	spared  bool     // there is a file for the next checkpoint, where no other one can be made
 	witness *witness // nil without
 	still   bool     // nothing is made or written: see Still
@@ -373,6 +374,7 @@ func (l *Log) publish(c checkpoint) error {
 	if l.checkpoint, err = keep(f, filepath.Join(l.path, checkpointName)); err != nil {
 		return err
 	}
+	l.hands.fill(l.parent)
 	if err := l.disk.sync(l.parent, false); err != nil {
 		return fmt.Errorf("sync directory: %w", err)
 	}
@@ -385,6 +387,7 @@ func (l *Log) publish(c checkpoint) error {
 // release closes the files. What was acknowledged is durable already.
 func (l *Log) release() {
 	l.witness.close()
+	l.hands.empty()
 	for _, f := range []*os.File{l.events.File, l.hashes.File, l.checkpoint.File, l.parent, l.locked.File} { // the lock last
 		if f != nil {
 			_ = f.Close() // every acknowledged write was synced

@@ -45,7 +45,9 @@ func (l *Log) roll() error {
 	if err := l.disk.sync(l.hashes.File, true); err != nil {
 		return fmt.Errorf("seal a segment: sync hashes: %w", err)
 	}
-	next, err := l.dir.OpenFile(eventsTemp, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+	next, err := l.hands.open(func() (*os.File, error) {
+		return l.dir.OpenFile(eventsTemp, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+	})
 	if err == nil {
 		err = l.disk.sync(next, false)
 	}

@@ -195,7 +195,8 @@ func (l *Log) undo(full error) error {
 // errUnsynced marks the failure of a sync, which is final whatever its cause.
 var errUnsynced = errors.New("not known to be on the disk")
 
-// noSpace reports whether err is about space alone: the disk is well.
+// noSpace reports whether err is about room alone: the disk is well. A process or a
+// machine that has as many files open as it may is out of room, too.
 func noSpace(err error) bool {
-	return !errors.Is(err, errUnsynced) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT))
+	return !errors.Is(err, errUnsynced) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || noFiles(err))
 }
