@@ -24,7 +24,7 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 		return ErrRevoked
 	}
 	at.Name, at.Key = id.user, nil
-	d := &dialogue{a: a.core, at: at, conn: NewConnState(), ask: ask, user: id.user}
+	d := &dialogue{a: a.core, at: at, conn: NewConnState(), ask: ask, user: id.user, inside: true}
 	typed, err := d.answer(ctx, a.issuer+" passphrase: ")
 	if err != nil {
 		return d.end(ctx, err)

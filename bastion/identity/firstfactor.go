@@ -71,7 +71,13 @@ func (d *dialogue) firstFactor(ctx context.Context, acct Account, passphrase str
 	if acct.Passphrase == "" {
 		return wrong, nil
 	}
-	right, err := d.a.hasher.Verify(ctx, acct.Passphrase, passphrase)
+	verify := d.a.hasher.Verify
+	if d.inside {
+		verify = func(ctx context.Context, stored, passphrase string) (bool, error) {
+			return d.a.hasher.VerifyInside(ctx, acct.ID, stored, passphrase)
+		}
+	}
+	right, err := verify(ctx, acct.Passphrase, passphrase)
 	if err != nil || !right {
 		return wrong, err
 	}

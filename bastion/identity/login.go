@@ -100,6 +100,7 @@ type dialogue struct {
 	charged       bool // this dialogue is counted as failed until it succeeds
 	locks         bool // the charge began a lock
 	serving       bool // a command inside a connection, not a login
+	inside        bool // the passphrase is asked inside a connection, without a code
 	member        membership
 	texted        bool      // a command has sent its code
 	ahead         *ahead    // nil where no code can go by SMS

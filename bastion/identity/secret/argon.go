@@ -77,10 +77,10 @@ func NewHasher(o HasherOptions) *Hasher {
 
 // inTurn runs f when it has its turn at hashing, or returns why it got none. A
 // panic in f gives the turn back.
-func (h *Hasher) inTurn(ctx context.Context, kind turn, f func()) error {
+func (h *Hasher) inTurn(ctx context.Context, kind turn, of string, f func()) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.wait, ErrBusy)
 	defer cancel()
-	if err := h.queue.take(ctx, kind); err != nil {
+	if err := h.queue.take(ctx, kind, of); err != nil {
 		return err
 	}
 	defer h.queue.give(kind)
@@ -91,9 +91,9 @@ func (h *Hasher) inTurn(ctx context.Context, kind turn, f func()) error {
 	return nil
 }
 
-func (h *Hasher) key(ctx context.Context, kind turn, passphrase string, salt []byte, p Costs) ([]byte, error) {
+func (h *Hasher) key(ctx context.Context, kind turn, of, passphrase string, salt []byte, p Costs) ([]byte, error) {
 	var sum []byte
-	err := h.inTurn(ctx, kind, func() {
+	err := h.inTurn(ctx, kind, of, func() {
 		sum = argon2.IDKey([]byte(passphrase), salt, p.Passes, p.Memory, p.Threads, hashSize)
 	})
 	return sum, err
@@ -104,7 +104,7 @@ func (h *Hasher) key(ctx context.Context, kind turn, passphrase string, salt []b
 func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt) // never fails: crypto/rand ends the process instead
-	sum, err := h.key(ctx, first, prepared(passphrase), salt, h.costs)
+	sum, err := h.key(ctx, first, "", prepared(passphrase), salt, h.costs)
 	if err != nil {
 		return "", fmt.Errorf("hash passphrase: %w", err)
 	}
@@ -117,26 +117,33 @@ func (h *Hasher) Hash(ctx context.Context, passphrase string) (string, error) {
 // cost. Its errors are ErrBusy, the cause of ctx, and one for a stored hash that
 // is damaged.
 func (h *Hasher) Verify(ctx context.Context, stored, passphrase string) (bool, error) {
-	return h.verify(ctx, first, stored, passphrase)
+	return h.verify(ctx, first, "", stored, passphrase)
+}
+
+// VerifyInside is Verify for what is asked inside the connections of account, which are
+// open already: it goes behind every Verify and Hash, one at a time, those of accounts by
+// turns. It returns ErrBusy at once where 16 of the account wait already, or 64 of all.
+func (h *Hasher) VerifyInside(ctx context.Context, account, stored, passphrase string) (bool, error) {
+	return h.verify(ctx, inside, account, stored, passphrase)
 }
 
 // VerifyAhead is Verify for who has shown nothing yet: it goes behind every Verify and
-// Hash, and returns ErrBusy at once where 64 wait already. It and VerifyLater have one
-// turn at a time, together.
+// Hash, and returns ErrBusy at once where 64 wait already. It, VerifyInside, with which it
+// takes turns, and VerifyLater have one turn at a time, together.
 func (h *Hasher) VerifyAhead(ctx context.Context, stored, passphrase string) (bool, error) {
-	return h.verify(ctx, ahead, stored, passphrase)
+	return h.verify(ctx, ahead, "", stored, passphrase)
 }
 
 // VerifyLater is VerifyAhead where nobody waits for the answer, behind that, too.
 func (h *Hasher) VerifyLater(ctx context.Context, stored, passphrase string) (bool, error) {
-	return h.verify(ctx, later, stored, passphrase)
+	return h.verify(ctx, later, "", stored, passphrase)
 }
 
-func (h *Hasher) verify(ctx context.Context, kind turn, stored, passphrase string) (bool, error) {
+func (h *Hasher) verify(ctx context.Context, kind turn, of, stored, passphrase string) (bool, error) {
 	if Imported(stored) {
-		right, err := h.verifyCrypt(ctx, kind, stored, prepared(passphrase))
+		right, err := h.verifyCrypt(ctx, kind, of, stored, prepared(passphrase))
 		if raw := passphrase; err == nil && !right && prepared(raw) != raw {
-			return h.verifyCrypt(ctx, kind, stored, raw)
+			return h.verifyCrypt(ctx, kind, of, stored, raw)
 		}
 		return right, err
 	}
@@ -148,7 +155,7 @@ func (h *Hasher) verify(ctx context.Context, kind turn, stored, passphrase strin
 	if long {
 		passphrase = ""
 	}
-	got, err := h.key(ctx, kind, prepared(passphrase), salt, p)
+	got, err := h.key(ctx, kind, of, prepared(passphrase), salt, p)
 	if err != nil {
 		return false, fmt.Errorf("check passphrase: %w", err)
 	}

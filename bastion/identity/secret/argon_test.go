@@ -83,7 +83,7 @@ func TestQueueForHashes(t *testing.T) {
 	h := NewHasher(cheap)
 	h.wait = time.Millisecond
 	for range AtOnce {
-		if err := h.queue.take(t.Context(), first); err != nil {
+		if err := h.queue.take(t.Context(), first, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -122,7 +122,7 @@ func parseYescrypt(s, rest string) (cryptHash, error) {
 var errCrypt = errors.New("not a crypt(3) hash that entry imports")
 
 // verifyCrypt is verify for a hash that was imported, under the same queue.
-func (h *Hasher) verifyCrypt(ctx context.Context, kind turn, stored, passphrase string) (bool, error) {
+func (h *Hasher) verifyCrypt(ctx context.Context, kind turn, of, stored, passphrase string) (bool, error) {
 	c, err := parseCrypt(stored)
 	if err != nil {
 		return false, errCrypt
@@ -134,12 +134,12 @@ func (h *Hasher) verifyCrypt(ctx context.Context, kind turn, stored, passphrase 
 	var got string
 	var computing error
 	compute := func() {
-		if kind != first { // else the queue would tell, by how fast it goes, whose hash was imported
+		if kind != first && kind != inside { // else the queue would tell, by how fast it goes, whose hash was imported
 			argon2.IDKey(nil, make([]byte, saltSize), h.costs.Passes, h.costs.Memory, h.costs.Threads, hashSize)
 		}
 		got, computing = c.compute(passphrase)
 	}
-	if err := h.inTurn(ctx, kind, compute); err != nil {
+	if err := h.inTurn(ctx, kind, of, compute); err != nil {
 		return false, fmt.Errorf("check passphrase: %w", err)
 	}
 	if computing != nil {

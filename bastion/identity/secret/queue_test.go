@@ -17,7 +17,7 @@ func TestTurns(t *testing.T) {
 		start := func(name string, kind turn) (end func()) {
 			over := make(chan struct{})
 			go func() {
-				if err := q.take(t.Context(), kind); err != nil {
+				if err := q.take(t.Context(), kind, ""); err != nil {
 					t.Error(err)
 				}
 				order = append(order, name)
@@ -63,20 +63,63 @@ func TestTurns(t *testing.T) {
 }
 
 func TestWhoGoesBehindIsBounded(t *testing.T) {
-	for _, kind := range []turn{ahead, later} {
+	for _, kind := range []turn{inside, ahead, later} {
 		synctest.Test(t, func(t *testing.T) {
 			q := &queue{}
 			for range maxBehind {
 				go func() {
-					if err := q.take(t.Context(), kind); err == nil {
+					if err := q.take(t.Context(), kind, ""); err == nil {
 						t.Error("a turn from nowhere")
 					}
 				}()
 			}
 			synctest.Wait()
-			if err := q.take(t.Context(), kind); !errors.Is(err, ErrBusy) {
+			if err := q.take(t.Context(), kind, ""); !errors.Is(err, ErrBusy) {
 				t.Errorf("%v", err)
 			}
 		})
 	}
+}
+
+// TestTurnsInside: what one user asks inside connections, as often as one can, goes behind
+// every login, keeps no stranger out, and has others' between. Logins once waited behind
+// it, for longer than they may.
+func TestTurnsInside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{free: AtOnce}
+		var order []string
+		next := make(chan struct{})
+		start := func(name string, kind turn, of string) {
+			go func() {
+				if err := q.take(t.Context(), kind, of); err != nil {
+					t.Error(err)
+					return
+				}
+				order = append(order, name)
+				<-next
+				q.give(kind)
+			}()
+			synctest.Wait()
+		}
+		for range maxBehindOf + 1 { // one has its turn
+			start("alice inside", inside, "alice")
+		}
+		if err := q.take(t.Context(), inside, "alice"); !errors.Is(err, ErrBusy) {
+			t.Errorf("one more of alice's: %v", err)
+		}
+		start("bob inside", inside, "bob")
+		start("carol from a new network", ahead, "")
+		start("dan", first, "")
+		start("erin", first, "")
+		if want := []string{"alice inside", "dan"}; !slices.Equal(order, want) {
+			t.Errorf("%q, want %q", order, want)
+		}
+		for range maxBehindOf + 5 {
+			next <- struct{}{}
+			synctest.Wait()
+		}
+		if want := []string{"alice inside", "dan", "erin", "carol from a new network", "bob inside", "alice inside"}; !slices.Equal(slices.Compact(order), want) {
+			t.Errorf("%q, want %q", order, want)
+		}
+	})
 }
