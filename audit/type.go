@@ -24,6 +24,7 @@ const (
 	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event; or, Reason "in-the-way", another one is where the log's next is to be
 	AlarmWitness   Type = "alarm.witness"         // a witness elsewhere doesn't cosign the log, or, Reason "well", does again
 	AlarmDatabase  Type = "alarm.database"        // changes of accounts can't be kept (Reason "unwritable"), or can again ("writable")
+	AlarmFiles     Type = "alarm.files"           // the server has almost as many files open as it may; User has the most of them
 	AlarmEventRate Type = "alarm.event-rate"      // User causes more events than one may; what would cause more of them waits
 
 	ConnectionRefused Type = "connection.refused"
@@ -120,7 +121,7 @@ const ReasonErasure = "erasure"
 
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogKey, LogSegment, LogDropped, AlarmBehind,
-	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate,
+	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate, AlarmFiles,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,
 	KeyAdded, KeyRemoved, KeyRemembered, KeyForgotten, KeyProven, KeyRefused, TermsAccepted, SMSSent, SMSFailed,

@@ -76,6 +76,8 @@ type Server struct {
 	admission *admission
 	refusals  *refusals
 	backlogs  backlogs
+	inner     *lines        // connections inside jumps that haven't logged in, by user
+	dials     *lines        // connections to targets that haven't, by address
 	away      chan struct{} // a place for each connection that is told why it is refused
 	portal    *portal.Portal
 
@@ -107,9 +109,13 @@ func New(o Options) (*Server, error) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &Server{o: o, cfg: cfg, log: o.Log, now: o.Now, own: own, refusals: newRefusals(), away: make(chan struct{}, maxAway),
-		admission: newAdmission(cfg.Limits.Startups, cfg.Limits.PerSource, o.Now), ctx: ctx, cancel: cancel}
+		admission: newAdmission(cfg.Limits.Startups, cfg.Limits.PerSource, o.Now), inner: newLines(maxInner, maxInner), dials: newLines(maxDials, maxDialsOfUser), ctx: ctx, cancel: cancel}
+	most, err := bounds(cfg.Limits, o.Log)
+	if err != nil {
+		return nil, err
+	}
 	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, Book: o.Book, Orders: o.Orders, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
-		Pace: access.Pace(cfg.Limits.Events), Space: o.Events.Space, Unwitnessed: o.Unwitnessed, Rescue: cfg.Operators.Rescue,
+		Pace: access.Pace(cfg.Limits.Events), Bounds: most, Space: o.Events.Space, Unwitnessed: o.Unwitnessed, Rescue: cfg.Operators.Rescue,
 		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
 	if err != nil {
 		return nil, err
@@ -222,6 +228,10 @@ func (s *Server) connection(g *group.Group, nc net.Conn, source netip.AddrPort, 
 			s.log.Warn("connections refused: the audit log's reserve is used up", zap.String("source", source.String()), zap.Int("since the last such line", n))
 		}
 		s.turnAway(nc, "log-full")
+		return
+	}
+	if s.noFiles(source) {
+		s.turnAway(nc, "files")
 		return
 	}
 	t, why := s.admission.enter(g.Context(), source.Addr(), func() { nc.Close() })

@@ -34,7 +34,9 @@ const (
 type client struct {
 	s      *Server
 	login  *access.Login
-	opened *opening // the target that the whole connection leads to; nil for a jump host connection
+	leave  func()          // forgets login
+	no     *access.Refused // why nothing opens on it; nil where something may
+	opened *opening        // the target that the whole connection leads to; nil for a jump host connection
 	leg    session.Leg
 
 	slots    chan struct{} // a place for each open jump or tcp channel
@@ -61,15 +63,14 @@ func (c *client) serve(ctx context.Context) {
 	if c.opened != nil {
 		c.opened.c.backlog = c.backlog
 	}
-	leave, no := c.login.Enter(func() { c.leg.Conn.Close() })
-	defer leave()
-	if no != nil {
-		no.Text = "" // nobody is there to read it
-		c.note(no)
-		return
-	}
+	defer c.leave()
 	if c.opened != nil {
 		c.direct(ctx)
+		return
+	}
+	if c.no != nil {
+		c.no.Text = "" // nobody is there to read it
+		c.note(c.no)
 		return
 	}
 	c.slots = make(chan struct{}, maxJumps)
@@ -178,6 +179,7 @@ func (c *client) keepAlive(ctx context.Context) {
 
 // portal answers one session channel on the connection to entry itself.
 func (c *client) portal(ctx context.Context, nch ssh.NewChannel) {
+	defer c.login.Busy()()
 	c.s.portal.Serve(ctx, c.login, c.leg, c.group, nch)
 }
 

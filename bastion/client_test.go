@@ -8,12 +8,14 @@ import (
 	"net"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/bastion"
 	"entry/e2e/testkit"
 )
 
@@ -183,23 +185,95 @@ func begin(t testing.TB, c *ssh.Client) (stderr func() string) {
 	}
 }
 
-// A rule bounds the connections on which a user has something open; the portal
-// isn't anything.
+// refusedLogin is what entry says to name, who gets no connection.
+func (s *site) refusedLogin(t *testing.T, name string) (said string) {
+	t.Helper()
+	cfg := s.config(name)
+	cfg.BannerCallback = func(text string) error { said += text; return nil }
+	if c, err := s.tryDial(cfg); err == nil {
+		c.Close()
+		t.Fatal("a connection too many")
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(said, "entry: "), "\r\n")
+}
+
+// A rule bounds the connections of a user from their login on: the newest is refused, in
+// words, what is open goes on, and events are few however often that happens. They once
+// counted only when something was opened, so that one user held six hundred, and with one
+// too many nothing opened on any.
 func TestConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, options{policy: func(s *site) string { return s.policyText("", "    limits: {connections: 2}\n") }})
-	first, second, third := s.login("alice"), s.login("alice"), s.login("alice")
-	_ = first
-	if _, _, err := run(t, second.jump("home"), "say in"); err == nil {
-		t.Error("a third connection and no refusal")
+	first, second := s.login("alice"), s.login("alice")
+	said := s.refusedLogin(t, "alice")
+	e := s.refusedWith(t, said, audit.AccessRefused, "connections")
+	if !strings.Contains(said, "you have 2 connections to entry open, the most that you may have") || e.User != "alice" || e.Source == "" {
+		t.Errorf("%q, %+v", said, e)
 	}
-	e := s.log.Await(t, audit.AccessRefused, "connections")
-	if e.User != "alice" || e.Target != "home.tinker" {
-		t.Errorf("%+v", e)
+	logins := len(s.log.All(audit.LoginSucceeded))
+	for range 20 {
+		s.refusedLogin(t, "alice")
 	}
-	third.Close()
-	testkit.Eventually(t, "two are permitted", func() bool {
-		out, _, _ := run(t, second.jump("home"), "say in")
+	if n := len(s.log.All(audit.AccessRefused)); n > 8 {
+		t.Errorf("%d events of 21 connections that were refused", n)
+	}
+	if n := len(s.log.All(audit.LoginSucceeded)); n != logins {
+		t.Errorf("%d logins are on record that none got a connection by", n-logins)
+	}
+	for _, c := range []*client{first, second} {
+		if out, _, err := run(t, c.jump("home"), "say in"); out != "in" {
+			t.Errorf("%q, %v", out, err)
+		}
+	}
+	s.login("bob")
+}
+
+// Of a user's connections one on which nothing is open makes room for a newer one: a
+// laptop that was shut, or whoever has a stolen key, keeps nobody out.
+func TestRestingConnectionsMakeRoom(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{policy: func(s *site) string { return s.policyText("", "    limits: {connections: 2}\n") }})
+	busy, rests := s.login("alice"), s.login("alice")
+	begin(t, busy.jump("home"))
+	ch, err := rests.open(jumpTo("home", 22)) // in which nobody logs in
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ch.Close()
+	s.clock.Advance(time.Minute)
+	third := s.login("alice")
+	testkit.Finishes(t, "the end of the one that rests", func() { _ = rests.Wait() })
+	if out, _, err := run(t, third.jump("home"), "say in"); out != "in" {
+		t.Errorf("%q, %v", out, err)
+	}
+	s.refusedLogin(t, "alice") // neither rests for long
+}
+
+// The channels of one user that lead to machines are bounded over all connections, also
+// those that say nothing.
+func TestChannelsAreLimited(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{options: func(o *bastion.Options) { o.Config.Limits.Channels = 3 }})
+	first, second := s.login("alice"), s.login("alice")
+	for _, c := range []*client{first, first, second} {
+		if _, err := c.open(jumpTo("home", 22)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := second.refused(jumpTo("home", 22))
+	if e := s.refusedWith(t, said, audit.JumpRefused, "too-many-channels"); e.User != "alice" || !strings.Contains(said, "3 channels open over all your connections") {
+		t.Errorf("%q, %+v", said, e)
+	}
+	if out, _, err := run(t, s.login("bob").jump("home"), "say in"); out != "in" {
+		t.Errorf("%q, %v", out, err)
+	}
+	first.Close()
+	testkit.Eventually(t, "there is room again", func() bool {
+		c, err := second.inner("home", nil)
+		if err != nil {
+			return false
+		}
+		out, _, _ := run(t, c, "say in")
 		return out == "in"
 	})
 }

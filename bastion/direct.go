@@ -7,7 +7,6 @@ import (
 
 	"entry/audit"
 	"entry/bastion/access"
-	"entry/bastion/identity"
 	"entry/policy"
 )
 
@@ -15,16 +14,13 @@ import (
 // (`ssh alice+home@entry`, or a listener bound to one target), inside the
 // login dialogue that has just succeeded: the target's banner and its own
 // prompts can still be passed on there.
-func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.KeyboardInteractiveChallenge) {
-	c := &client{s: l.s, group: l.group, login: l.s.gate.Login(who, l.id, l.source, l.group)}
-	o := &opening{c: c}
+func (l *login) openDirect(ask ssh.KeyboardInteractiveChallenge) {
+	c := &client{s: l.s, group: l.group, login: l.proved}
+	o := &opening{c: c, destination: l.target}
 	l.direct = o
-	// From here on it is known, so that what takes the access away ends it: it may
-	// wait long for an approval or for the target's own prompts.
-	leave, r := c.login.Enter(func() { l.conn.Close() })
-	l.leave = leave
-	if r != nil {
-		o.failed = c.note(r)
+	c.login.Busy() // for as long as it is there
+	if l.no != nil {
+		o.failed = c.note(l.no)
 		return
 	}
 	grant, r := c.login.Authorise(l.target, access.SSHPort)
@@ -42,9 +38,7 @@ func (l *login) openDirect(m ssh.ConnMetadata, who identity.Identity, ask ssh.Ke
 	}
 	if r == nil {
 		o.grant, o.target = grant, grant.Target()
-		o.tcp, r = l.s.dial(l.ctx, grant)
-	}
-	if r != nil {
+	} else {
 		r.Event.Destination = l.target
 		o.failed = c.note(r)
 		return

@@ -16,6 +16,8 @@
 //	jump.go        `ssh -J entry home`: originators, the inner connection
 //	tcp.go         targets of kind tcp over -L and -D
 //	direct.go      `ssh alice+home@entry` and listeners bound to one target
+//	lines.go       who waits until a target, or a user's jumps, take one more
+//	room.go        what a user may have open, and when files run short
 //	upstream.go    SSH from entry to the target: host key, certificate, passthrough
 //	live.go        one live session: recording, events, relay, end
 //
@@ -26,7 +28,8 @@
 // Guarantees:
 //   - Nothing opens before login.succeeded is durable, and no channel of a
 //     session is confirmed before its session.started is durable.
-//   - Whatever isn't a named target is never dialled.
+//   - Whatever isn't a named target is never dialled, and no SSH target before the client
+//     inside its jump has logged in.
 //   - A session that can't be recorded as its grant demands doesn't start, and
 //     one whose recorder or log fails ends, saying so.
 //   - A user is told what to do and a reference; causes go to the log.
@@ -50,7 +53,7 @@
 // net/http on the admin socket, of which nothing is promised.
 //
 // Locks, none of which is held across I/O or under another one: Server.mu
-// (listeners, closing), the admission's, a login's (its timer), the refusals'.
+// (listeners, closing), the admission's, a login's (its timer), the refusals', the lines'.
 // The gate's are in package access.
 //
 // gliderlabs/ssh is used as the accept loop only: its handshake skips

@@ -118,6 +118,8 @@ func (s *Server) turnAway(nc net.Conn, why string) {
 	switch why {
 	case "startups":
 		text = "too many connections are being opened right now; try again in a minute"
+	case "files":
+		text = filesText
 	case "log-full":
 		text = "the disk is full, so nobody can log in; tell your operator"
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,7 +61,11 @@ type login struct {
 	target string   // after the last +, or the listener's
 	toward bool     // the connection leads to target, even if that is ""
 	direct *opening // of that target
-	leave  func()   // forgets its login; set with direct
+
+	proved *access.Login   // whose it is; set once, by settle
+	leave  func()          // forgets proved; set with it
+	no     *access.Refused // why nothing opens on it all the same
+	in     atomic.Pointer[ssh.ServerConn]
 
 	refused ssh.PublicKey // the last key that opens nothing; nil without any
 	keys    int           // so many
@@ -85,11 +90,14 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 	}
 	authenticated := false
 	defer func() { // also when something panics
-		if !authenticated && l.direct != nil {
+		if authenticated {
+			return
+		}
+		if l.direct != nil {
 			l.direct.close()
-			if l.leave != nil {
-				l.leave()
-			}
+		}
+		if l.leave != nil {
+			l.leave()
 		}
 	}()
 	intake := fastconn.NewIntake(vc)
@@ -100,18 +108,13 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 	}
 	intake.LoggedIn()
 	who, ok := sc.Permissions.ExtraData[proofKey{}].(identity.Identity)
-	if !ok || !who.Valid() || (l.direct != nil) != l.toward {
+	if !ok || !who.Valid() || l.proved == nil || (l.direct != nil) != l.toward {
 		sc.Close()
 		return nil, errors.New("handshake ended without a proven identity")
 	}
 	authenticated = true
-	c := &client{s: s, opened: l.direct, group: g, leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs, Intake: intake}}
-	if l.direct != nil {
-		c.login = l.direct.c.login
-	} else {
-		c.login = s.gate.Login(who, id, source, g)
-	}
-	return c, nil
+	l.in.Store(sc)
+	return &client{s: s, login: l.proved, leave: l.leave, no: l.no, opened: l.direct, group: g, leg: session.Leg{Conn: sc, Channels: chans, Requests: reqs, Intake: intake}}, nil
 }
 
 func (l *login) config(peer []byte, i *fastconn.Intake) *ssh.ServerConfig {
@@ -246,14 +249,16 @@ func (l *login) remembered(m ssh.ConnMetadata, user string, key ssh.PublicKey, a
 	// has but the key of somebody else uses none of it up.
 	var early *access.Refused
 	who, ok, err := l.s.o.Auth.Remembered(l.ctx, identity.Attempt{Name: user, Source: l.source, Conn: l.id, Key: key}, func(ctx context.Context) error {
-		if early = l.s.gate.Early(ctx, user); early != nil {
+		if early = l.s.gate.Early(ctx, user, l.source); early != nil {
 			return errRefused
 		}
 		return nil
 	})
 	if early != nil {
-		l.s.connectionRefused(l.source, early.Code.String())
-		l.banner("entry: " + early.Text)
+		if early.Ref == "" { // it isn't on record
+			l.s.connectionRefused(l.source, early.Code.String())
+		}
+		l.banner("entry: " + early.Line())
 		return nil, true, &ssh.PartialSuccessError{}
 	}
 	if err == nil && !ok {
@@ -297,8 +302,12 @@ func (l *login) dialogue(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChalleng
 func (l *login) settle(m ssh.ConnMetadata, who identity.Identity, err error, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 	switch {
 	case err == nil:
+		if r := l.enter(who); r != nil {
+			_ = saying(l.pre, ask)("entry: " + r.Line())
+			return nil, &ssh.PartialSuccessError{}
+		}
 		if l.toward {
-			l.openDirect(m, who, ask)
+			l.openDirect(ask)
 			if l.direct.denied {
 				return nil, &ssh.PartialSuccessError{}
 			}
@@ -318,6 +327,25 @@ func (l *login) settle(m ssh.ConnMetadata, who identity.Identity, err error, ask
 	default:
 		return nil, errRefused
 	}
+}
+
+// enter makes the connection one of who's, from here on: it counts, and what takes the
+// access away ends it, however long its target then takes. It returns why it can't be one
+// at all; what else is in its way is told where something is opened.
+func (l *login) enter(who identity.Identity) *access.Refused {
+	proved := l.s.gate.Login(who, l.id, l.source, l.group)
+	leave, r := proved.Enter(func() {
+		if c := l.in.Load(); c != nil {
+			_ = c.Close() // its client may be gone
+			return
+		}
+		l.conn.Close()
+	})
+	if leave == nil {
+		return r
+	}
+	l.proved, l.leave, l.no = proved, leave, r
+	return nil
 }
 
 // smsGrace is the time from the passphrase to the end of the dialogue where the

@@ -60,6 +60,12 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 		refuse(ssh.Prohibited, noConfirms())
 		return
 	}
+	done, r := c.login.Channel()
+	if r != nil {
+		refuse(ssh.ResourceShortage, r)
+		return
+	}
+	defer done()
 	grant, r := c.login.Authorise(m.Host, m.Port)
 	var waits *policy.Quorum
 	switch {
@@ -76,31 +82,37 @@ func (c *client) jump(ctx context.Context, nch ssh.NewChannel) {
 		refuse(ssh.Prohibited, r)
 		return
 	}
-	o := &opening{c: c, grant: grant, target: grant.Target(), waits: waits}
+	if waits == nil && grant.Target().Kind == policy.TCP {
+		defer c.login.Busy()()
+		tcp, r := c.s.dial(ctx, grant)
+		if r != nil {
+			refuse(ssh.ConnectionFailed, r)
+			return
+		}
+		c.forward(ctx, nch, grant, tcp, int(m.Port))
+		return
+	}
+	// Nothing is dialled until the client inside has logged in: who only opens channels
+	// has none of the target's few places for those who haven't.
+	o := &opening{c: c, grant: grant, target: grant.Target(), waits: waits, destination: destination(m)}
 	if waits != nil {
 		o.target = r.Target
 	}
-	var signers []ssh.Signer
-	if o.target.Kind == policy.SSH {
-		// Before the channel is accepted: later there is no way to say why not.
-		if signers, r = c.hostKeys(o.target); r != nil {
-			refuse(ssh.ConnectionFailed, r)
-			return
-		}
-	}
-	if waits == nil {
-		if o.tcp, r = c.s.dial(ctx, grant); r != nil {
-			refuse(ssh.ConnectionFailed, r)
-			return
-		}
-	}
-	if o.target.Kind == policy.TCP {
-		c.forward(ctx, nch, grant, o.tcp, int(m.Port))
+	// Before the channel is accepted: later there is no way to say why not.
+	signers, r := c.hostKeys(o.target)
+	if r != nil {
+		refuse(ssh.ConnectionFailed, r)
 		return
 	}
+	user := c.login.Who().User()
+	place, err := c.s.inner.take(ctx, user, user)
+	if err != nil {
+		return // the connection has ended
+	}
+	defer place.give()
+	o.shown = place.give
 	inner, closed, err := c.accept(nch)
 	if err != nil {
-		o.close()
 		return
 	}
 	defer func() { inner.Close(); <-closed }()
@@ -175,6 +187,10 @@ func (c *client) bannerOnly(nc net.Conn, peer []byte, target, line string) {
 	}
 }
 
+// maxInner is how many connections inside one user's jumps may be before their login, of
+// all client connections together; more of them wait. Each takes about 120 kB of memory.
+const maxInner = 32
+
 // refusalGrace is how long a client may take to read why it is refused.
 const refusalGrace = 5 * time.Second
 
@@ -222,7 +238,9 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	if o.waits != nil {
 		grace += o.waits.Wait
 	}
-	timer := time.AfterFunc(grace, func() { nc.Close() })
+	// Until the keys are exchanged it is for programs to answer; then there may be a
+	// person who reads the host key, or types.
+	timer := time.AfterFunc(min(grace, kexGrace), func() { nc.Close() })
 	defer timer.Stop()
 	var sc *ssh.ServerConn
 	var chans <-chan ssh.NewChannel
@@ -231,6 +249,7 @@ func (c *client) inner(ctx context.Context, nc net.Conn, signers []ssh.Signer, o
 	vc, peer, err := fastconn.ExchangeVersion(nc)
 	if err == nil {
 		intake = fastconn.NewIntake(vc)
+		intake.OnExchange(sync.OnceFunc(func() { timer.Reset(grace) }))
 		defer c.watch(intake)()
 		sc, chans, reqs, err = ssh.NewServerConn(intake, c.innerConfig(ctx, peer, intake, signers, o, own))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +34,9 @@ type opening struct {
 	target *policy.Target
 	waits  *policy.Quorum // whose approval comes before the grant
 	grant  policy.Grant   // invalid while it waits
-	tcp    net.Conn       // dialled with the grant
+
+	destination string // what the client asked for, as the log has it
+	shown       func() // hears that the client has logged in; nil tells nobody
 
 	live   *live
 	failed string // for the user, when there is no live session
@@ -46,14 +47,25 @@ type opening struct {
 // the inner connection's authentication succeeds.
 func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) {
 	s := o.c.s
+	if o.shown != nil {
+		o.shown()
+	}
+	defer o.c.login.Busy()()
 	if o.waits != nil && !o.approved(ctx, pre, ask) {
 		return
 	}
 	g := o.grant
+	place, tcp, r := s.dialInTurn(ctx, g, o.c.login.Who().User())
+	if r != nil {
+		r.Event.Destination = o.destination
+		o.failed = o.c.note(r)
+		return
+	}
+	defer place.give()
 	id := s.newID()
 	login := g.Login(asked)
 	who := o.c.login.Who()
-	u := &upstream{s: s, group: o.c.group, tcp: o.tcp, grant: g, login: login, user: who.User(), session: id, pre: pre, ask: ask}
+	u := &upstream{s: s, group: o.c.group, tcp: tcp, place: place, grant: g, login: login, user: who.User(), session: id, pre: pre, ask: ask}
 	if g.Target().Auth != policy.Passthrough {
 		u.ask = nil
 	}
@@ -75,25 +87,20 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 	}
 }
 
-// approved waits for the approval, then dials.
+// approved waits for the approval.
 func (o *opening) approved(ctx context.Context, pre ssh.ServerPreAuthConn, ask ssh.KeyboardInteractiveChallenge) bool {
 	var r *access.Refused
 	o.grant, r = o.c.login.Await(ctx, o.target, *o.waits, saying(pre, ask))
 	if r == nil {
 		o.target = o.grant.Target()
-		o.tcp, r = o.c.s.dial(ctx, o.grant)
+		return true
 	}
-	if r != nil {
-		o.failed = o.c.note(r)
-	}
-	return r == nil
+	o.failed = o.c.note(r)
+	return false
 }
 
 // close ends what was opened and never ran.
 func (o *opening) close() {
-	if o.tcp != nil {
-		o.tcp.Close()
-	}
 	if o.live != nil {
 		o.live.finish(session.Stats{}, errors.New("client left before the session began"))
 	}
@@ -157,6 +164,9 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 	e.Approver = strings.Join(g.Approval().By, ", ")
 	if g.RecordComplete() && s.o.Spool.UsedBy(e.User) >= 100 {
 		return unrecorded("recorder-share", "everything on "+t.FullName()+" has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator", nil)
+	}
+	if !s.hasFiles(true) {
+		return unrecorded("files", filesText, nil)
 	}
 	if g.Record() != policy.Metadata {
 		readers := s.o.Auditors(t.Lab)

@@ -45,6 +45,9 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Re
 		return nil, access.Refuse("no-grant", "not permitted", audit.Event{})
 	}
 	t := g.Target()
+	if !s.hasFiles(false) {
+		return nil, without(access.About(g))
+	}
 	nc, err := s.connect(ctx, t.Addresses)
 	if err == nil {
 		return nc, nil
@@ -52,6 +55,37 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Re
 	e := access.About(g)
 	e.Type = audit.UpstreamFailed
 	return nil, access.Refuse("unreachable", t.FullName()+" does not answer; it may be down or restarting. Try again in some minutes, then tell your lab's administrator", e).With(err)
+}
+
+// Of the connections to one target that haven't logged in yet there are maxDials at a
+// time, so that sshd, which by default turns newcomers away from ten on (MaxStartups),
+// turns none away; of one user's maxDialsOfUser, so that others have theirs.
+const (
+	maxDials       = 8
+	maxDialsOfUser = 4
+)
+
+// dialInTurn is dial, once no more connections to that machine than it takes are about to
+// log in. The place is to be given back when this one has.
+func (s *Server) dialInTurn(ctx context.Context, g policy.Grant, user string) (*place, net.Conn, *access.Refused) {
+	if !g.Valid() {
+		return nil, nil, access.Refuse("no-grant", "not permitted", audit.Event{})
+	}
+	t := g.Target()
+	wait, cancel := context.WithTimeout(ctx, 3*s.cfg.Limits.Dial)
+	defer cancel()
+	p, err := s.dials.take(wait, strings.Join(t.Addresses, " "), user)
+	if err != nil {
+		e := access.About(g)
+		e.Type = audit.UpstreamFailed
+		return nil, nil, access.Refuse("target-busy", "too many connections to "+t.FullName()+" are being opened right now; try again in a minute", e).With(err)
+	}
+	nc, r := s.dial(ctx, g)
+	if r != nil {
+		p.give()
+		return nil, nil, r
+	}
+	return p, nc, nil
 }
 
 // connect opens TCP to the first of a target's addresses that answers.
@@ -84,6 +118,7 @@ type upstream struct {
 	s       *Server
 	group   *group.Group // of the client connection
 	tcp     net.Conn
+	place   *place // of a connection that hasn't logged in
 	grant   policy.Grant
 	login   string
 	user    string
@@ -262,6 +297,7 @@ func (u *upstream) relay(name, instruction string, questions []string, echos []b
 	if u.rounds++; u.rounds > maxRounds || len(questions) > maxPrompts {
 		return nil, errors.New("target asks too many questions")
 	}
+	u.place.pass() // a person answers now, who may take their time
 	asked := make([]string, len(questions))
 	for i, q := range questions {
 		asked[i] = u.marked(bounded(q))

@@ -263,6 +263,11 @@ type Limits struct {
 	// Events bounds the audit events of one user; what would cause more of them
 	// waits. Default 20000:8.
 	Events Events
+	// Connections is how many client connections one user may have where no rule says
+	// another number, and Channels how many channels of theirs may lead to targets over
+	// all of them. Zero stands for 100 and 500, or for as many as an eighth of the files
+	// that the server may have open.
+	Connections, Channels int
 	// Dial bounds connecting to a target, in all. Default 10s.
 	Dial time.Duration
 	// SourceAddress are the addresses that targets see entry come from; user

@@ -208,7 +208,7 @@ func (r reader) ca(c *CA, v, parent strict.Value, key string, mayBeOffline bool)
 }
 
 func limits(l *Limits, v strict.Value) {
-	f := v.Fields("startups", "per_source", "events", "dial", "source_address")
+	f := v.Fields("startups", "per_source", "connections", "channels", "events", "dial", "source_address")
 	if startups := f.Get("startups"); startups.Present() {
 		if s, ok := parseStartups(startups.Text()); ok {
 			l.Startups = s
@@ -217,6 +217,8 @@ func limits(l *Limits, v strict.Value) {
 		}
 	}
 	number(f, "per_source", &l.PerSource, 1, 100_000)
+	number(f, "connections", &l.Connections, 1, 100_000)
+	number(f, "channels", &l.Channels, 1, 1_000_000)
 	if events := f.Get("events"); events.Present() {
 		if e, ok := parseEvents(events.Text()); ok {
 			l.Events = e

@@ -80,7 +80,16 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 			if err != nil {
 				return err.Error()
 			}
-			_, _, _, err = ssh.NewClientConn(nc, name+":22", s.clientConfig("alice"))
+			inner, chans, reqs, err := ssh.NewClientConn(nc, name+":22", s.clientConfig("alice"))
+			if err == nil { // a machine is tried once somebody has logged in
+				session, serr := ssh.NewClient(inner, chans, reqs).NewSession()
+				testkit.Check(t, serr)
+				out, rerr := session.CombinedOutput("true")
+				if rerr == nil {
+					t.Error("it opened")
+				}
+				return string(out)
+			}
 			return strings.ReplaceAll(fmt.Sprint(err), `\"`, `"`) // x/crypto quotes it
 		},
 	}

@@ -104,7 +104,7 @@ func (s *site) remembered(p *person, path string) ssh.Signer {
 // rememberEverywhere makes the loopback network one place for remembered keys.
 func rememberEverywhere(c map[string]any) {
 	section(c, "login")["remembered_keys"] = map[string]any{"ipv4": 8}
-	section(c, "limits")["per_source"] = 1000
+	section(c, "limits")["per_source"], section(c, "limits")["connections"], section(c, "limits")["channels"] = 1000, 100_000, 1_000_000
 }
 
 // TestSoakIdleSessions: many recorded sessions through one server, from many

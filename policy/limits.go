@@ -8,8 +8,8 @@ type Limits struct {
 	Session    time.Duration // from its start, however busy
 	Idle       time.Duration // without data in either direction
 	Concurrent int           // sessions of one user on one target
-	// Connections is how many client connections a user may have on which anything
-	// is opened under the rule.
+	// Connections is how many client connections a user may have, if no other of their
+	// targets permits more, and on how many anything is open under the rule.
 	Connections int
 
 	SessionDown, SessionUp int64 // bytes of one session

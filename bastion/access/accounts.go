@@ -104,7 +104,7 @@ func (g *Gate) look(all bool) (unsure bool) {
 	due := g.registry.present(func(l *Login) bool {
 		at := l.until.Load()
 		// Whoever changes an account here ends what is its own, and says why.
-		return g.registry.busy[l.who.User()] == 0 && (all || at != 0 && at <= now)
+		return g.registry.changing[l.who.User()] == 0 && (all || at != 0 && at <= now)
 	})
 	if len(due) == 0 {
 		return false

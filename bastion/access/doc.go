@@ -15,6 +15,7 @@
 //	refused.go    a refusal with what the audit log is told of it
 //	hold.go       what runs under a grant: it is decided anew, warned and ended
 //	registry.go   all holds and logins; revocation
+//	crowd.go      how much one user has open, and may
 //	departed.go   users of a directory who left it, or groups there
 //	accounts.go   accounts that change at another server on the same database
 //	watch.go      when a hold is decided anew

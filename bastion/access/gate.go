@@ -45,6 +45,7 @@ type Options struct {
 	Orders      Orders        // to end sessions, of the servers on one database
 	ChannelsFor time.Duration // after its code a login opens nothing new; 0 is for ever
 	Pace        Pace          // of one user's events
+	Bounds      Bounds        // of what one user has open
 	// Space is how much room the log has. Nil means enough.
 	Space func() audit.Space
 	// Unwitnessed tells whether nothing may begin because nobody vouches for the log.

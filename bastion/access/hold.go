@@ -66,10 +66,10 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 		return nil, Refuse("concurrent", fmt.Sprintf("you already have %s on %s, the most that rule %s permits; end one first",
 			plain.Count(int(most), "session"), no.Target, o.Grant.Rule()), no)
 	}
-	if most, n := o.Grant.Limits().Connections, l.gate.registry.connections(l.who.User()); most > 0 && n > most {
+	if most := o.Grant.Limits().Connections; most > 0 && l.gate.registry.under(h) > most {
 		h.Release()
-		return nil, Refuse("connections", fmt.Sprintf("you have %d connections to %s open, and rule %s permits %d; close one first",
-			n, l.gate.o.Name, o.Grant.Rule(), most), no)
+		return nil, Refuse("connections", fmt.Sprintf("you have something open on %s, the most that rule %s permits; end what is open on one first",
+			plain.Count(most, "connection"), o.Grant.Rule()), no)
 	}
 	took, err := l.useUp(o.Grant, h.use)
 	if err == nil {

@@ -41,16 +41,28 @@ func (g *Gate) Login(who identity.Identity, conn string, source netip.AddrPort, 
 	return l
 }
 
-// Enter registers l, then asks whether it still holds: r says why not. hangUp
-// closes the connection when its account is gone; it may block for a second.
-// leave forgets l and must be called in either case.
+// Enter registers l, unless its user has too many connections, then asks whether it
+// still holds: r says why not. hangUp closes the connection when its account is gone, or
+// when it makes room; it may block for a second. leave forgets l and must be called; it is
+// nil where l isn't registered, which is on record. Of the user's connections one on which
+// nothing is open makes room for l.
 func (l *Login) Enter(hangUp func()) (leave func(), r *Refused) {
-	forget := l.gate.registry.enter(l, hangUp)
+	user := l.who.User()
+	l.gate.spent(user, 1) // its login
+	most := l.mostConnections()
+	forget, room, ok := l.gate.registry.enter(l, most, l.gate.now(), hangUp)
+	if !ok {
+		r = l.gate.crowded(most)
+		l.gate.noteCrowd(r, l.Event(""))
+		return nil, r
+	}
+	if room != nil {
+		l.gate.own.Go("end of a connection that rests", room)
+	}
 	leave = func() {
 		forget()
 		l.append(l.repeats.Sums(l.gate.now(), true)...)
 	}
-	l.gate.spent(l.who.User(), 1) // its login
 	r = l.open()
 	if l.until.Load() != 0 {
 		signal(l.gate.dates)

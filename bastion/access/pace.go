@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -39,6 +40,7 @@ type pace struct {
 	told    time.Time     // when an alarm was raised
 	early   int           // logins that wait
 	refused audit.Repeats // refusals that were only counted, on all connections
+	crowd   audit.Repeats // connections that were refused as a whole
 }
 
 func newPaces(p Pace, now func() time.Time) *paces {
@@ -107,11 +109,16 @@ func (p *paces) await(ctx context.Context, user string) error {
 	}
 }
 
-// Early waits until user may log in: with a key that needs no code, a client could
-// otherwise log in as fast as it can. It is asked once the key is proven. The
-// refusal is for too many logins that wait already.
-func (g *Gate) Early(ctx context.Context, user string) *Refused {
+// Early waits until user may log in from source: with a key that needs no code, a client
+// could otherwise log in as fast as it can. It is asked once the key is proven. The
+// refusal is for too many logins that wait already, or too many connections, which it has
+// put on record.
+func (g *Gate) Early(ctx context.Context, user string, source netip.AddrPort) *Refused {
 	p := g.paces
+	if r := g.full(user); r != nil {
+		g.noteCrowd(r, audit.Event{User: user, Source: source.String()})
+		return r
+	}
 	if p.take(user) == 0 {
 		return nil
 	}
@@ -160,6 +167,13 @@ func (p *paces) count(user string, e audit.Event) (ref string, sums []audit.Even
 	return ref, sums, true
 }
 
+// again is audit.Repeats.Again over all connections of e's user.
+func (p *paces) again(e audit.Event) (ref string, sums []audit.Event, again bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.user(e.User).crowd.Again(e, p.now())
+}
+
 // sums are the events for the refusals that were only counted: those that are
 // due, or all of them.
 func (p *paces) sums(all bool) []audit.Event {
@@ -168,6 +182,7 @@ func (p *paces) sums(all bool) []audit.Event {
 	var out []audit.Event
 	for _, u := range p.of {
 		out = append(out, u.refused.Sums(p.now(), all)...)
+		out = append(out, u.crowd.Sums(p.now(), all)...)
 	}
 	return out
 }

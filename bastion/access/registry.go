@@ -14,15 +14,19 @@ import (
 // registry knows everything that is open under a grant, and every login. It is
 // safe for concurrent use; its lock is never held across I/O.
 type registry struct {
-	mu      sync.Mutex
-	open    map[*Hold]struct{}
-	logins  map[*Login]func() // what hangs up on each
-	busy    map[string]int    // users whose account is being changed here
-	changed chan struct{}     // closed and replaced when a hold ends
+	mu     sync.Mutex
+	open   map[*Hold]struct{}
+	logins map[*Login]*entered
+	// channels are those that lead to targets, by user.
+	channels map[string]int
+	turnover map[string]uint64 // sessions that began or ended, by user
+	short    time.Time         // when it was told that files are
+	changing map[string]int    // users whose account is being changed here
+	changed  chan struct{}     // closed and replaced when a hold ends
 }
 
 func newRegistry() *registry {
-	return &registry{open: map[*Hold]struct{}{}, logins: map[*Login]func(){}, busy: map[string]int{}, changed: make(chan struct{})}
+	return &registry{open: map[*Hold]struct{}{}, logins: map[*Login]*entered{}, channels: map[string]int{}, turnover: map[string]uint64{}, changing: map[string]int{}, changed: make(chan struct{})}
 }
 
 // add registers h, a session unless its user already has most of them on its
@@ -40,39 +44,21 @@ func (r *registry) add(h *Hold, most int) bool {
 		return false
 	}
 	r.open[h] = struct{}{}
+	r.busy(h.login, 1)
+	r.turnover[h.login.who.User()]++
 	return true
 }
 
 func (r *registry) remove(h *Hold) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, ok := r.open[h]; ok {
+		r.busy(h.login, -1)
+		r.turnover[h.login.who.User()]++
+	}
 	delete(r.open, h)
 	close(r.changed)
 	r.changed = make(chan struct{})
-}
-
-// enter notes a login; the returned function forgets it.
-func (r *registry) enter(l *Login, hangUp func()) (leave func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.logins[l] = hangUp
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.logins, l)
-	}
-}
-
-// connections is how many connections of user there are.
-func (r *registry) connections(user string) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for l := range r.logins {
-		if l.who.User() == user {
-			n++
-		}
-	}
-	return n
 }
 
 // all is everything that is open.
@@ -93,9 +79,9 @@ func (r *registry) present(kind func(*Login) bool) map[*Login]*presence {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[*Login]*presence{}
-	for l, hangUp := range r.logins {
+	for l, e := range r.logins {
 		if kind(l) {
-			out[l] = &presence{hangUp: hangUp}
+			out[l] = &presence{hangUp: e.hangUp}
 		}
 	}
 	for h := range r.open {
@@ -114,12 +100,12 @@ func (r *registry) present(kind func(*Login) bool) map[*Login]*presence {
 func (r *registry) change(user string) (done func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.busy[user]++
+	r.changing[user]++
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.busy[user]--; r.busy[user] == 0 {
-			delete(r.busy, user)
+		if r.changing[user]--; r.changing[user] == 0 {
+			delete(r.changing, user)
 		}
 	}
 }
@@ -129,6 +115,15 @@ func (r *registry) sessions() []*Hold {
 	all := slices.DeleteFunc(r.all(), func(h *Hold) bool { return h.session == "" })
 	slices.SortFunc(all, func(a, b *Hold) int { return strings.Compare(a.session, b.session) })
 	return all
+}
+
+// Turnover is another number once something of user's was opened, or has ended and is
+// on record.
+func (g *Gate) Turnover(user string) uint64 {
+	r := g.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.turnover[user]
 }
 
 // until blocks until nothing of the kind is open or ctx ends.

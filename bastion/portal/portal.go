@@ -47,8 +47,8 @@ type Options struct {
 
 // Portal is the self-service of one server. It is safe for concurrent use.
 type Portal struct {
-	o       Options
-	reading chan struct{} // a place for the one session that reads the log
+	o     Options
+	pasts *pasts
 }
 
 // New returns the portal of the server that o describes.
@@ -56,7 +56,7 @@ func New(o Options) *Portal {
 	if o.Idle == 0 {
 		o.Idle = 10 * time.Minute
 	}
-	return &Portal{o: o, reading: make(chan struct{}, 1)}
+	return &Portal{o: o, pasts: newPasts()}
 }
 
 // visit is one session channel: a user at the portal.

@@ -69,16 +69,20 @@ func (v *visit) verbSessions(ctx context.Context, d *desk, args []string) uint32
 	if len(args) > 0 {
 		return v.misused(d, "sessions")
 	}
-	live := map[string]bool{}
+	live, turnover := map[string]bool{}, v.p.o.Gate.Turnover(v.login.Who().User())
 	for _, s := range v.p.o.Gate.Sessions() {
 		if s.User == v.login.Who().User() {
 			live[s.ID] = true
 			d.out.printf("live   %s  %-20s from %s, ID %s", plain.Moment(s.Started), s.Target, s.Source, s.ID)
 		}
 	}
-	past, err := v.past(ctx)
-	if err != nil {
-		return v.failed(d, "sessions", err)
+	var past []pastSession
+	if v.p.o.History != nil {
+		var err error
+		past, err = v.p.pasts.sessions(ctx, v.login.Who().User(), turnover, v.p.o.Now, func() ([]pastSession, error) { return v.readPast(ctx) })
+		if err != nil {
+			return v.failed(d, "sessions", err)
+		}
 	}
 	shown := 0
 	for i := len(past) - 1; i >= 0 && shown < historyShown; i-- {
@@ -97,41 +101,4 @@ func (v *visit) verbSessions(ctx context.Context, d *desk, args []string) uint32
 		d.out.printf("No session of yours in the newest part of the log.")
 	}
 	return exitOK
-}
-
-// past reads the user's sessions from the log, oldest first. One portal session
-// reads at a time: it costs what no user should cost others.
-func (v *visit) past(ctx context.Context) ([]pastSession, error) {
-	if v.p.o.History == nil {
-		return nil, nil
-	}
-	select {
-	case v.p.reading <- struct{}{}:
-		defer func() { <-v.p.reading }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	var all []pastSession
-	at := map[string]int{}
-	for e, err := range v.p.o.History(ctx, historyEvents) {
-		if err != nil {
-			return nil, err
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if e.User != v.login.Who().User() {
-			continue
-		}
-		switch e.Type {
-		case audit.SessionStarted:
-			at[e.Session] = len(all)
-			all = append(all, pastSession{id: e.Session, target: e.Target, source: e.Source, started: e.Time})
-		case audit.SessionEnded:
-			if i, ok := at[e.Session]; ok {
-				all[i].ended, all[i].end = e.Time, e.Reason
-			}
-		}
-	}
-	return all, nil
 }

@@ -25,7 +25,12 @@ sessions is refused too: entry policy apply names them and asks. Other changes i
 entry.yaml need a restart.
 
 Where several servers have one database, each counts the sessions and connections
-that are open at it: a rule's limits concurrent and connections hold at each.
+that are open at it: a rule's limits concurrent and connections hold at each, and
+so do limits: connections and channels in entry.yaml.
+
+No user can have all files that the server may have open, and some are kept for its
+log, its database and operators: near that edge it refuses new connections in words
+and raises alarm.files. Give it many (LimitNOFILE): two or three a session.
 
 A line starting "ready" on standard output says that connections are accepted;
 the server's own log is on standard error, one JSON object a line.`,

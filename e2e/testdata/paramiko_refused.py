@@ -19,7 +19,10 @@ jump = outer.open_channel("direct-tcpip", (target, 22), ("", 0))
 inner = paramiko.Transport(jump)
 try:
     inner.start_client(timeout=60)
-    print("opened")
+    inner.auth_publickey(user, paramiko.Ed25519Key.from_private_key_file(keyfile))
+    session = inner.open_session(timeout=60)
+    session.exec_command("true")
+    print("opened:", session.makefile_stderr("r").read().decode())
 except paramiko.SSHException as e:
     print("refused:", e)
 outer.close()

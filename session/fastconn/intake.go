@@ -44,7 +44,8 @@ var ErrBeforeLogin = errors.New("too many bytes before login")
 // concurrent use; a nil Intake opens channels, and counts nothing.
 type Intake struct {
 	net.Conn
-	pace pace
+	pace      pace
+	exchanged func() // may be nil
 
 	taken  atomic.Int64 // bytes of the wire that x/crypto was given
 	read   atomic.Int64 // of those, what was read of channels, with the least that it took on the wire

@@ -84,7 +84,16 @@ func (i *Intake) Discard(requests <-chan *ssh.Request) {
 }
 
 // Exchanged counts that keys were exchanged, the first time or anew.
-func (i *Intake) Exchanged() { i.pace.spend(exchangeCost) }
+func (i *Intake) Exchanged() {
+	i.pace.spend(exchangeCost)
+	if i.exchanged != nil {
+		i.exchanged()
+	}
+}
+
+// OnExchange has f called at each key exchange, once the peer has done its part of it. It
+// is to be called before the first.
+func (i *Intake) OnExchange(f func()) { i.exchanged = f }
 
 // HostKey is k, one of x/crypto's signers, with which each key exchange on the
 // connection counts as what it costs.

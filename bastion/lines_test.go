@@ -1,0 +1,83 @@
+package bastion
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+)
+
+// Whoever asks for a hundred places at once has no more than a user's, and the next who
+// comes is served before the rest of them.
+func TestLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLines(3, 2)
+		var had []string
+		places := map[string]*place{}
+		start := func(ctx context.Context, key, user string) {
+			go func() {
+				p, err := l.take(ctx, key, user)
+				if err != nil {
+					return
+				}
+				had = append(had, user)
+				places[user] = p
+			}()
+			synctest.Wait()
+		}
+		want := func(names ...string) {
+			t.Helper()
+			if !slices.Equal(had, names) {
+				t.Errorf("%q, want %q", had, names)
+			}
+			had = nil
+		}
+		leaving, leave := context.WithCancel(t.Context())
+		for range 5 {
+			start(t.Context(), "home", "alice")
+		}
+		want("alice", "alice")
+		start(t.Context(), "home", "bob")
+		want("bob")
+		start(leaving, "home", "carol")
+		start(t.Context(), "home", "dan")
+		start(t.Context(), "vault", "dan") // another machine
+		want("dan")
+		leave()
+		synctest.Wait()
+		places["bob"].give()
+		places["bob"].give() // once more does nothing
+		synctest.Wait()
+		want("dan")
+		places["alice"].give()
+		synctest.Wait()
+		want("alice")
+		// Who waits for a person gives way to others, not to the same user.
+		places["alice"].pass()
+		synctest.Wait()
+		want()
+		start(t.Context(), "home", "erin")
+		want("erin")
+		places["alice"].give()
+		synctest.Wait()
+		want() // three are taken: alice's other one, dan's, erin's
+	})
+}
+
+func TestLinesEnd(t *testing.T) {
+	l := newLines(1, 1)
+	p, err := l.take(t.Context(), "home", "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.take(ctx, "home", "bob"); err == nil {
+		t.Error("a place that is taken")
+	}
+	p.pass()
+	p.give()
+	if len(l.of) != 0 {
+		t.Errorf("%+v", l.of)
+	}
+}
