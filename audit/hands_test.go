@@ -15,24 +15,23 @@ func TestNoFilesIsNotFinal(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			p := newPlace(t)
-			var l *Log
-			room, none := 0, false // how many in hand are too many; nothing can be opened
+			left := 0 // so many have to be given up before one can be opened
 			l, err := open(p.dir, p.options(), watchedDisk{ask: func(step) error { return nil }, files: func() error {
-				if none || l != nil && len(l.hands) > room {
-					return errno
+				if left == 0 {
+					return nil
 				}
-				return nil
+				left--
+				return errno
 			}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			room = inHand
 			mustAppend(t, l, Event{Type: ServerStarted})
-			for room = inHand - 1; room >= 0; room-- { // each had to be given up for it
+			for n := 1; n <= inHand; n++ {
+				left = n
 				mustAppend(t, l, Event{Type: LoginSucceeded, User: "alice"})
 			}
-			none = true
-			for range 3 {
+			for left = 1 << 20; left > 1<<20-3*(inHand+1); {
 				if err := l.Append(t.Context(), Event{Type: LoginFailed}); !errors.Is(err, ErrFull) || !errors.Is(err, errno) {
 					t.Fatalf("Append: %v", err)
 				}
@@ -40,7 +39,7 @@ func TestNoFilesIsNotFinal(t *testing.T) {
 			if isClosed(l.Failed()) {
 				t.Fatal("the log has failed for good")
 			}
-			none, room = false, inHand
+			left = 0
 			mustAppend(t, l, Event{Type: ServerStopped})
 			if err := l.Close(); err != nil {
 				t.Error(err)

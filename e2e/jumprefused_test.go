@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,7 +69,15 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 		},
 		"plink": func(t *testing.T, name string) string {
 			c := s.client(alice, block)
-			return testkit.Run(t, c.command("plink", "-ssh", "-batch", "-proxycmd", fmt.Sprintf("ssh -q -F %s -W %s:22 entry", c.config, name), name, "true")).Stderr
+			plink := func(more ...string) string {
+				args := append([]string{"-ssh", "-batch", "-proxycmd", fmt.Sprintf("ssh -q -F %s -W %s:22 entry", c.config, name)}, more...)
+				return testkit.Run(t, c.command("plink", append(args, name, "true")...)).Stderr
+			}
+			said := plink()
+			if key := regexp.MustCompile(`SHA256:\S+`).FindString(said); key != "" {
+				said = plink("-l", testkit.Me(t), "-hostkey", key)
+			}
+			return said
 		},
 		"Go": func(t *testing.T, name string) string {
 			conn, err := s.dial(alice, ssh.PublicKeys(signer))
@@ -80,7 +89,7 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 			if err != nil {
 				return err.Error()
 			}
-			inner, chans, reqs, err := ssh.NewClientConn(nc, name+":22", s.clientConfig("alice"))
+			inner, chans, reqs, err := ssh.NewClientConn(nc, name+":22", s.clientConfig("alice", ssh.PublicKeys(signer)))
 			if err == nil { // a machine is tried once somebody has logged in
 				session, serr := ssh.NewClient(inner, chans, reqs).NewSession()
 				testkit.Check(t, serr)
@@ -96,7 +105,7 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 	refusals := map[string]struct{ target, says string }{
 		"an unknown name":      {"hoem", `no target "hoem"; did you mean home?`},
 		"a denial":             {"vault", "no rule allows alice on vault.tinker (default deny)"},
-		"a machine that's off": {"asleep", "asleep.tinker does not answer; it may be down or restarting."},
+		"a machine that's off": {"asleep.tinker", "asleep.tinker does not answer; it may be down or restarting."},
 	}
 	for client, tell := range clients {
 		for why, c := range refusals {
