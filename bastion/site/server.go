@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"reflect"
 	"slices"
 	"syscall"
 	"time"
@@ -270,6 +271,13 @@ func (s *Server) reload(ctx context.Context) {
 	s.reloadReaders(ctx)
 	if err := s.reloadSecrets(); err != nil {
 		s.log.Error("THE SECRET CAN'T BE READ: the one of before is used", zap.Error(err))
+	}
+	switch now, err := configs.Load(s.cfg.Path); {
+	case s.cfg.Path == "":
+	case err != nil:
+		s.log.Error("the configuration can't be read any more, and the next start would fail", zap.Error(err))
+	case !reflect.DeepEqual(now, s.cfg):
+		s.log.Warn("THE CONFIGURATION HAS CHANGED SINCE THE SERVER STARTED, AND ISN'T IN FORCE: restart it for that; SIGHUP reads the policy, the auditors' keys and the secret alone", zap.String("file", s.cfg.Path))
 	}
 }
 

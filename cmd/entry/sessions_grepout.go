@@ -122,6 +122,8 @@ func (p *grepPrinter) replay(h find.Hit) string {
 		return "entry audit files --session " + h.Session.ID + p.where
 	case h.In == find.Input && h.Note != "":
 		verb = "show " + h.Session.ID
+	case h.Note == find.Passing:
+		verb = fmt.Sprintf("export %s --channel %d --format raw -o FILE", h.Session.ID, h.Channel)
 	case h.In == find.Input && !h.Terminal:
 		verb = fmt.Sprintf("export %s --channel %d --format input -o FILE", h.Session.ID, h.Channel)
 	}

@@ -10,10 +10,14 @@ import (
 // maxPassed is how many matches wait for a line of the screen that has them.
 const maxPassed = 1 << 10
 
+// Passing is the note of a hit that is no line of the screen, which a replay doesn't show: it
+// stands in the bytes as they came.
+const Passing = "passing"
+
 // passing has a line as it was written. Where no line of the screen has what matches in it,
 // that stood too shortly to be told, or on another terminal than the recording knows of.
 func (c *channel) passing(s *scan, pane string, at time.Duration, line []byte) {
-	h, ok := s.matches(Hit{Channel: c.number, Pane: pane, Terminal: c.terminal, At: at, In: Output, Note: "passing"}, line)
+	h, ok := s.matches(Hit{Channel: c.number, Pane: pane, Terminal: c.terminal, At: at, In: Output, Note: Passing}, line)
 	if !ok || !s.inSpan(at) {
 		return
 	}
