@@ -41,6 +41,9 @@ func TestRecordsThatAreNotHere(t *testing.T) {
 	if lacks := notes.Lacks([]recording.Info{info}); len(lacks) != 1 || lacks[0].From != 1 {
 		t.Errorf("it lacks %v", lacks)
 	}
+	if notes.LacksOf(sealed) == nil || notes.LacksOf("no ID") != nil {
+		t.Errorf("of one session %v", notes.LacksOf(sealed))
+	}
 	if _, n := notes.Of(info); n.Coverage != "" {
 		t.Errorf("what nobody knows of it is %q", n.Coverage)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"entry/audit"
 	"entry/audit/segment"
 	"entry/session/recording"
@@ -213,6 +215,19 @@ func (n Notes) Lacks(list []recording.Info) (out []*segment.Absent) {
 		}
 	}
 	return out
+}
+
+// LacksOf is the first of the records that aren't here which may say more of a session, by
+// its ID; nil where none may.
+func (n Notes) LacksOf(id string) error {
+	u, err := ulid.ParseStrict(id)
+	if err != nil {
+		return nil
+	}
+	if all := n.Lacks([]recording.Info{{Header: recording.Header{ID: id, Start: ulid.Time(u.Time())}}}); len(all) > 0 {
+		return all[0]
+	}
+	return nil
 }
 
 // Gone are the sessions, by ID, whose recordings were removed.

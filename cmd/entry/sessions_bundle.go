@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit/bundle"
+	"entry/audit/evidence"
 	"entry/audit/plain"
 )
 
@@ -78,6 +79,13 @@ func writeBundle(cmd *cobra.Command, s bundle.Source, id, out string) error {
 		sum, err = s.Write(w, id)
 		return err
 	})
+	if errors.Is(err, bundle.ErrUnknown) || errors.Is(err, bundle.ErrRunning) {
+		if notes, nerr := evidence.ReadNotes(s.Log); nerr == nil {
+			if lacks := notes.LacksOf(id); lacks != nil {
+				return hinted(failf(exitFailure, "what the audit log has of session %s may be in records that aren't here: %v", id, lacks), "put their segments back for this")
+			}
+		}
+	}
 	switch {
 	case errors.Is(err, bundle.ErrUnknown):
 		return hinted(failf(exitNotFound, "the audit log has no record of session %s", id), "is this the log of the server that recorded it? of a log before this one no bundles can be made")
