@@ -153,6 +153,9 @@ func (c *channel) line(s *scan, pane string, l screen.Line) {
 	if !ok {
 		return
 	}
+	if pane != "" {
+		c.had(h.Text[h.From:h.To]) // its line of control mode is no other one
+	}
 	match, line := c.had(pane+h.Text[h.From:h.To]), c.had(pane+"\n"+h.Text)
 	if match && l.Kind == screen.Redrawn || line && l.Kind == screen.Returned {
 		return
@@ -320,7 +323,13 @@ func (s *scan) channel(facts recording.Channel) *channel {
 	commands := s.command != nil || s.q.looksIn(Commands)
 	switch {
 	case s.q.looksIn(Output):
-		lines := play.Transcribe(facts, func(pane string, l screen.Line) { c.line(s, pane, l) })
+		lines := play.Transcribe(facts, func(pane string, l screen.Line) {
+			if pane == "" && l.Kind == screen.Concealed && c.lines.ControlMode() {
+				c.passing(s, "", l.At, l.Text) // tmux's own lines, whose panes have what they say, unless they aren't tmux's
+				return
+			}
+			c.line(s, pane, l)
+		})
 		c.lines = &lines
 		lines.Passing(func(pane string, at time.Duration, line []byte) { c.passing(s, pane, at, line) })
 		if commands {

@@ -37,7 +37,7 @@ func Transcribe(c recording.Channel, emit func(pane string, l screen.Line)) Line
 	if !c.PTY {
 		l.Cooked()
 	}
-	l.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Around: l.Write, Open: func(pane string, cols, rows int) control.Display {
+	l.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Around: func(time.Duration, []byte) {}, Open: func(pane string, cols, rows int) control.Display {
 		p := &paneLines{Transcript: screen.NewTranscript(cols, rows, func(line screen.Line) { emit(pane, line) })}
 		if passing := l.wanted.passing; passing != nil {
 			p.Passing(func(at time.Duration, line []byte) { passing(pane, at, line) })
@@ -86,6 +86,9 @@ func (l Lines) Frame(f recording.Frame) {
 	}
 	switch f.Kind {
 	case recording.Output:
+		// Whatever is taken for tmux's may be a program's that only looks so: the terminal's
+		// own screen is told with every byte.
+		l.Write(f.At, f.Data)
 		l.panes.Write(f.At, f.Data)
 	case recording.Error:
 		l.Write(f.At, f.Data)
@@ -96,6 +99,9 @@ func (l Lines) Frame(f recording.Frame) {
 		}
 	}
 }
+
+// ControlMode reports whether control mode was ever on, as it seems.
+func (l Lines) ControlMode() bool { return l.panes.Seen() }
 
 // Close tells what still is to be told.
 func (l Lines) Close(at time.Duration) {
