@@ -84,7 +84,7 @@ func rsyncCommand(name word, args []word) (*Program, string) {
 	if bad != "" {
 		return nil, bad
 	}
-	if o.secluded && len(o.rest) > 0 {
+	if o.secluded && (o.dot || len(o.rest) > 0) {
 		return nil, "names stand on a line with -s, which has them inside: copy with a stock rsync"
 	}
 	p := &Program{Name: "rsync", Needs: o.needs()}
@@ -107,7 +107,8 @@ type rsyncOptions struct {
 	bad    string
 
 	sender, removes, appends bool
-	secluded                 bool // -s: the rest comes inside the stream
+	dot                      bool // the "." that ends them was there
+	secluded                 bool // -s: the rest, dot and all, comes inside the stream
 	inside                   bool // this is that rest
 	folders                  []string
 }
@@ -169,6 +170,7 @@ func (o *rsyncOptions) next() bool {
 	option, value, has := strings.Cut(option, "=")
 	switch {
 	case w.text == ".":
+		o.dot = true
 		return false
 	case w.globs() || len(w.text) < 2 || w.text[0] != '-':
 		o.refuse(w.text, "")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -192,6 +193,10 @@ func TestAnyNameInShells(t *testing.T) {
 	}
 }
 
+// stacked is what bash alone takes for a folder of its stack: for POSIX's shell, and so
+// for what goes to the target, these are the characters of a name.
+var stacked = regexp.MustCompile(`~[0-9+-]`)
+
 // FuzzCommand holds that a line which passes has, for a real shell, the words
 // that were judged: those of the client's line, but for the ./ in front.
 func FuzzCommand(f *testing.F) {
@@ -217,9 +222,12 @@ func FuzzCommand(f *testing.F) {
 			if got := shellWords(t, shell, to)[0]; !slices.Equal(got, words) {
 				t.Fatalf("%s finds %q in %q, not %q", shell, got, to, words)
 			}
+			if shell == "bash" && stacked.MatchString(line) {
+				continue
+			}
 			// The client's own line had these words too.
 			before := shellWords(t, shell, line)[0]
-			if i := slices.Index(before, "--"); i >= 0 {
+			if i := slices.Index(before, "--"); i >= 0 && len(before) > len(words) {
 				before = slices.Delete(before, i, i+1)
 			}
 			if len(before) != len(words) {

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -197,6 +198,9 @@ func twice(t *testing.T, made func() Decoder, pieces [][]byte) {
 				}
 			}
 		}
+		if b.err == nil {
+			b.err = cmp.Or(b.d.End(true, b.rulings[1]), b.d.End(false, b.rulings[0]))
+		}
 		if f, ok := b.d.(Finisher); ok && b.err == nil {
 			f.Finish(0, b.rulings[0])
 		}
@@ -221,6 +225,7 @@ func twice(t *testing.T, made func() Decoder, pieces [][]byte) {
 func FuzzScp(f *testing.F) {
 	f.Add([]byte("\x00"), []byte("C0644 2 n\n"), []byte("\x00"), []byte("hi\x00"), []byte("\x00"), true)
 	f.Add([]byte("C0644 2 n\n"), []byte("\x00"), []byte("hi\x00"), []byte("\x01full\n"), []byte("E\n"), false)
+	f.Add([]byte("C0000 0 \xfc\n\xe4"), []byte("\x00"), []byte("\x00iihh\x00"), []byte("\x00iihh\x00"), []byte(""), false)
 	f.Fuzz(func(t *testing.T, a, b, c, d, e []byte, source bool) {
 		run := scpRun{paths: []string{"a/*", "b"}, recursive: true, source: source}
 		twice(t, func() Decoder { return newSCP(run, anything) }, [][]byte{a, b, c, d, e})

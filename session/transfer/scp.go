@@ -75,7 +75,7 @@ type scp struct {
 	phase   scpPhase
 	record  scpLine   // the one under way
 	begun   bool      // there was a record
-	partial []byte    // of a line
+	partial []byte    // of a line; once it is over, the target's last words
 	held    [2][]byte // by side: the source's, the sink's
 	places  scpPlaces
 
@@ -152,9 +152,9 @@ func (d *scp) piece(toTarget bool, p []byte, r Ruling) error {
 	}
 	if !d.source && len(own[1]) > 0 {
 		// The target's scp says something that no client takes for what it is: a
-		// folder's times that couldn't be set, the last words of a shell.
-		d.phase = scpOver
-		d.finish(r, Failed, scpSaid(own[1]))
+		// folder's times that couldn't be set, the last words of a shell. The file that
+		// is open stays so until they are complete.
+		d.phase, d.partial = scpOver, nil
 		return d.after(false, own[1], true, r)
 	}
 	for side, rest := range own {
@@ -190,6 +190,9 @@ func (d *scp) after(toTarget bool, p []byte, mine bool, r Ruling) error {
 		if err := d.speaks(len(p)); err != nil {
 			return err
 		}
+		if d.open {
+			d.partial = append(d.partial, p...)
+		}
 		p = p[:r.Words(len(p))]
 		if mine {
 			r.Pass(p, false)
@@ -209,6 +212,9 @@ func (d *scp) End(toTarget bool, r Ruling) error {
 		defer d.listing.enter("scp", r)
 	}
 	if d.phase >= scpOver {
+		if !toTarget {
+			d.finish(r, Failed, scpSaid(d.partial))
+		}
 		return nil
 	}
 	held := d.held[index(sink)]
