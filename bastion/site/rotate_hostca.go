@@ -24,27 +24,13 @@ const hostCAOverlap = 30 * 24 * time.Hour
 // keys stay, so that whoever pins those sees nothing of it.
 type hostCARotation struct{ *rotations }
 
-func (h *hostCARotation) state(context.Context) (s admin.Rotation, err error) {
+func (h *hostCARotation) state(context.Context) (admin.Rotation, error) {
 	c := h.cfg.Keys.HostCA
-	s.What = "host-ca"
-	public := c.PublicKey
-	if c.File != "" {
-		public = c.File + ".pub"
-	}
-	now, err := ca.LoadPublic(public)
-	if err != nil {
+	s, now, next, err := caState("host-ca", c)
+	if err != nil || next == nil {
 		return s, err
 	}
-	s.Now = authorized(now)
-	next, since, ok, err := ca.Next(c)
-	if !since.IsZero() {
-		s.Begun, s.NextFile = &since, ca.NextFile(c)
-	}
-	if !ok {
-		return s, err
-	}
-	s.Next = authorized(next)
-	ready := since.Add(hostCAOverlap)
+	ready := s.Begun.Add(hostCAOverlap)
 	s.Ready = &ready
 	for _, key := range []ssh.PublicKey{now, next} {
 		if p := h.policy(); p != nil {
@@ -121,12 +107,7 @@ func (h *hostCARotation) finish(ctx context.Context, how admin.RotateHow) error 
 }
 
 func (h *hostCARotation) abort(ctx context.Context, how admin.RotateHow) error {
-	key, _, _, err := ca.Next(h.cfg.Keys.HostCA)
-	print := ""
-	if err == nil {
-		print = ca.Fingerprint(key)
-	}
-	if err := h.announce(ctx, audit.RotationAborted, "host-ca", print, how.Reason); err != nil {
+	if err := h.announceAborted(ctx, "host-ca", h.cfg.Keys.HostCA, how); err != nil {
 		return err
 	}
 	if h.host != nil {

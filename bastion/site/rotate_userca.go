@@ -26,26 +26,12 @@ import (
 // userCARotation changes the CA whose certificates targets take.
 type userCARotation struct{ *rotations }
 
-func (u *userCARotation) state(context.Context) (s admin.Rotation, err error) {
+func (u *userCARotation) state(context.Context) (admin.Rotation, error) {
 	c := u.cfg.Keys.UserCA
-	s.What = "user-ca"
-	public := c.PublicKey
-	if c.File != "" {
-		public = c.File + ".pub"
-	}
-	now, err := ca.LoadPublic(public)
-	if err != nil {
+	s, _, next, err := caState("user-ca", c)
+	if err != nil || next == nil {
 		return s, err
 	}
-	s.Now = authorized(now)
-	next, since, ok, err := ca.Next(c)
-	if !since.IsZero() {
-		s.Begun, s.NextFile = &since, ca.NextFile(c)
-	}
-	if !ok {
-		return s, err
-	}
-	s.Next = authorized(next)
 	u.seenMu.Lock()
 	defer u.seenMu.Unlock()
 	seen, err := u.takes()
@@ -140,12 +126,7 @@ func (u *userCARotation) finish(ctx context.Context, how admin.RotateHow) error 
 }
 
 func (u *userCARotation) abort(ctx context.Context, how admin.RotateHow) error {
-	key, _, _, err := ca.Next(u.cfg.Keys.UserCA)
-	print := ""
-	if err == nil {
-		print = ca.Fingerprint(key)
-	}
-	if err := u.announce(ctx, audit.RotationAborted, "user-ca", print, how.Reason); err != nil {
+	if err := u.announceAborted(ctx, "user-ca", u.cfg.Keys.UserCA, how); err != nil {
 		return err
 	}
 	if u.live != nil {

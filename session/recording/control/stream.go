@@ -29,7 +29,7 @@ type Display interface {
 // Options say where what a Stream finds goes.
 type Options struct {
 	Cols, Rows int // of the terminal around the panes
-	// Around gets what isn't a pane's output within a control string.
+	// Around gets what isn't a pane's output within a control string; nil where nobody does.
 	Around func(at time.Duration, b []byte)
 	// Open returns the screen of a pane, by tmux's name for it (%3), when it writes first.
 	Open func(pane string, cols, rows int) Display
@@ -138,7 +138,7 @@ func (s *Stream) Pane(name string) Display {
 }
 
 func (s *Stream) around(b []byte) {
-	if len(b) > 0 {
+	if len(b) > 0 && s.o.Around != nil {
 		s.o.Around(s.at, b)
 	}
 }

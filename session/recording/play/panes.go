@@ -99,7 +99,7 @@ func (w *watch) over(next func() (recording.Frame, error)) func() (recording.Fra
 func (w *watch) of(channel uint32) *control.Stream {
 	s := w.found[channel]
 	if s == nil {
-		s = control.New(control.Options{Around: func(time.Duration, []byte) {}, Open: func(string, int, int) control.Display { return unseen{} }})
+		s = control.New(control.Options{Open: func(string, int, int) control.Display { return unseen{} }})
 		if w.found == nil {
 			w.found = map[uint32]*control.Stream{}
 		}

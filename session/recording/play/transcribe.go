@@ -37,7 +37,7 @@ func Transcribe(c recording.Channel, emit func(pane string, l screen.Line)) Line
 	if !c.PTY {
 		l.Cooked()
 	}
-	l.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Around: func(time.Duration, []byte) {}, Open: func(pane string, cols, rows int) control.Display {
+	l.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Open: func(pane string, cols, rows int) control.Display {
 		p := &paneLines{Transcript: screen.NewTranscript(cols, rows, func(line screen.Line) { emit(pane, line) })}
 		if passing := l.wanted.passing; passing != nil {
 			p.Passing(func(at time.Duration, line []byte) { passing(pane, at, line) })
