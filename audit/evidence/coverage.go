@@ -48,7 +48,7 @@ const (
 func Coverage(logDir string, since time.Time) iter.Seq2[Channel, error] {
 	return func(yield func(Channel, error) bool) {
 		running := audit.Writing(logDir) // before the log is read: who ends meanwhile is still open in it
-		c := covering{since: since, open: map[string]*Channel{}, yield: func(ch Channel) bool { return yield(ch, nil) }}
+		c := newCovering(since, func(ch Channel) bool { return yield(ch, nil) })
 		for e, err := range everything(logDir) {
 			if err != nil {
 				if !yield(Channel{}, err) {
@@ -60,15 +60,7 @@ func Coverage(logDir string, since time.Time) iter.Seq2[Channel, error] {
 				return
 			}
 		}
-		if !running {
-			c.cutOff(c.last, func(*Channel) bool { return true }, whyCrash)
-			return
-		}
-		for _, ch := range c.sorted() {
-			if !c.yield(*ch) {
-				return
-			}
-		}
+		c.finish(running)
 	}
 }
 
@@ -77,6 +69,23 @@ type covering struct {
 	open  map[string]*Channel
 	last  time.Time // when a server showed life
 	yield func(Channel) bool
+}
+
+func newCovering(since time.Time, yield func(Channel) bool) *covering {
+	return &covering{since: since, open: map[string]*Channel{}, yield: yield}
+}
+
+// finish yields what is open at the log's end, which a crash cut off unless a server is running.
+func (c *covering) finish(running bool) {
+	if !running {
+		c.cutOff(c.last, func(*Channel) bool { return true }, whyCrash)
+		return
+	}
+	for _, ch := range c.sorted() {
+		if !c.yield(*ch) {
+			return
+		}
+	}
 }
 
 // key names a channel for as long as it is open.

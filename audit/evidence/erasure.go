@@ -18,28 +18,18 @@ const (
 )
 
 // Erasure is an order to remove recordings before their labs' retention is over: of one
-// session, or of all of a user's or a lab's that began before it. One of Session, User
-// and Lab is set.
+// session, or of all of a user's or a lab's that began before it.
 type Erasure struct {
-	ID      string      `json:"id"` // reference, as in its events
-	Session string      `json:"session,omitempty"`
-	User    string      `json:"user,omitempty"`
-	Lab     string      `json:"lab,omitempty"`
-	Reason  string      `json:"reason"` // theirs
-	By      audit.Actor `json:"by"`
-	At      time.Time   `json:"at"`
+	Order
 	// Second is who confirmed it; nil where that isn't needed, or yet to come.
 	Second *audit.Actor `json:"confirmed_by,omitempty"`
 	Stands time.Time    `json:"stands_since,omitzero"` // zero while a second operator has to confirm it
 }
 
-// Of tells whether it is about that recording.
+// Of tells whether that recording is one to remove.
 func (e Erasure) Of(i recording.Info) bool {
-	return e.Session != "" && e.Session == i.ID || (e.User != "" && e.User == i.User || e.Lab != "" && e.Lab == i.Lab) && i.Start.Before(e.At)
+	return e.About(i) && (e.Session != "" || i.Start.Before(e.At))
 }
-
-// What says what it removes, for people.
-func (e Erasure) What() string { return Hold{Session: e.Session, User: e.User, Lab: e.Lab}.What() }
 
 // Waits tells whether a second operator can confirm it still.
 func (e Erasure) Waits(now time.Time) bool {
@@ -49,11 +39,6 @@ func (e Erasure) Waits(now time.Time) bool {
 // Lasts tells whether it is carried out now.
 func (e Erasure) Lasts(now time.Time) bool {
 	return !e.Stands.IsZero() && now.Before(e.Stands.Add(ErasureLasts))
-}
-
-// Event is one of type t about it, without who acts.
-func (e Erasure) Event(t audit.Type) audit.Event {
-	return audit.Event{Type: t, Ref: e.ID, Session: e.Session, User: e.User, Lab: e.Lab, Detail: e.Reason}
 }
 
 // Erasable is what an erasure finds, by whether it may be removed now.

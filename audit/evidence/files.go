@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -82,10 +81,27 @@ func (q FileQuery) wants(f File) bool {
 		!f.At.Before(q.Since) && (q.Until.IsZero() || f.At.Before(q.Until))
 }
 
-// Files yields what the log says of files that match q, in order. An error is one of
-// reading the log, whose remaining events are still looked at.
-func Files(logDir string, q FileQuery) iter.Seq2[File, error] {
+// wantsRun is wants of what began at f's time and ended at end, zero while it runs.
+func (q FileQuery) wantsRun(f File, end time.Time) bool {
+	since := q.Since
+	q.Since = time.Time{}
+	return q.wants(f) && (end.IsZero() || !end.Before(since))
+}
+
+// logFiles yields what the log says of files that match q, in order, and then the programs
+// that move files whose channel is open, or was cut off by a crash or by its session's end:
+// what those were at is no file of the log's, nor of a recording's. An error is one of reading
+// the log, whose remaining events are still looked at.
+func logFiles(logDir string, q FileQuery) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
+		running := audit.Writing(logDir) // before the log is read: who ends meanwhile is still open in it
+		var unfinished []File
+		c := newCovering(time.Time{}, func(ch Channel) bool {
+			if f := unfinishedOf(ch); transfer.Moves(ch.Program) && (ch.Closed.IsZero() || ch.Uncounted) && q.wantsRun(f, ch.Closed) {
+				unfinished = append(unfinished, f)
+			}
+			return true
+		})
 		for e, err := range everything(logDir) {
 			if err != nil {
 				if !yield(File{}, err) {
@@ -93,88 +109,56 @@ func Files(logDir string, q FileQuery) iter.Seq2[File, error] {
 				}
 				continue
 			}
-			f := File{Session: e.Session, Channel: e.Channel, User: e.User, Lab: e.Lab, Target: e.Target, At: e.Time,
-				Protocol: e.Program, Operation: e.Detail, Direction: e.Capability, Outcome: e.Reason, Path: e.Digest, Content: e.Hash}
-			switch e.Type {
-			case audit.TransferFile:
-				size, back := e.BytesUp, e.BytesDown
-				if e.Capability == "download" {
-					size, back = back, size
-				}
-				f.Size = size
-				f.streams(back)
-			case audit.TransferChange:
-				f.Size = Unsized
-			case audit.TransferMore:
-				f.More, f.Operation, f.Content, f.Size = e.Count, "", "", Unsized
-			default:
-				continue
+			c.event(e)
+			if f, ok := fileOf(e); ok && q.wants(f) && !yield(f, nil) {
+				return
 			}
-			if q.wants(f) && !yield(f, nil) {
+		}
+		c.finish(running)
+		for _, f := range unfinished {
+			if !yield(f, nil) {
 				return
 			}
 		}
 	}
 }
 
-// Unfinished yields the programs that move files, as the log has them, that match q and
-// whose channel is open, or was cut off by a crash or by its session's end: what they were
-// at then is no file of Files', nor of ManifestFiles'. An error is one of reading the log.
-func Unfinished(logDir string, q FileQuery) iter.Seq2[File, error] {
-	return func(yield func(File, error) bool) {
-		for c, err := range Coverage(logDir, time.Time{}) {
-			if err != nil {
-				if !yield(File{}, err) {
-					return
-				}
-				continue
-			}
-			if !transfer.Moves(c.Program) || !c.Closed.IsZero() && !c.Uncounted {
-				continue
-			}
-			f := File{Session: c.Session, Channel: c.Number, User: c.User, Lab: c.Lab, Target: c.Target, At: c.Opened, Protocol: c.Program, Size: Unsized, Unfinished: UnderWay}
-			if c.Uncounted {
-				f.Unfinished = CutOff
-			}
-			since := q
-			since.Since = time.Time{}
-			if since.wants(f) && (c.Closed.IsZero() || !c.Closed.Before(q.Since)) && !yield(f, nil) {
-				return
-			}
+// fileOf is the file that an event is of.
+func fileOf(e audit.Event) (f File, ok bool) {
+	f = File{Session: e.Session, Channel: e.Channel, User: e.User, Lab: e.Lab, Target: e.Target, At: e.Time,
+		Protocol: e.Program, Operation: e.Detail, Direction: e.Capability, Outcome: e.Reason, Path: e.Digest, Content: e.Hash}
+	switch e.Type {
+	case audit.TransferFile:
+		size, back := e.BytesUp, e.BytesDown
+		if e.Capability == "download" {
+			size, back = back, size
 		}
+		f.Size = size
+		f.streams(back)
+	case audit.TransferChange:
+		f.Size = Unsized
+	case audit.TransferMore:
+		f.More, f.Operation, f.Content, f.Size = e.Count, "", "", Unsized
+	default:
+		return File{}, false
 	}
+	return f, true
 }
 
-// FilesElsewhere yields what the log says of files that match q of sessions whose recordings
-// aren't in dir: removed, erased, or taken away. Their names and hashes aren't known here.
-func FilesElsewhere(logDir, dir string, q FileQuery) iter.Seq2[File, error] {
-	return func(yield func(File, error) bool) {
-		ids, err := recording.IDs(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			yield(File{}, err)
-			return
-		}
-		here := map[string]bool{}
-		for _, id := range ids {
-			here[id] = true
-		}
-		for f, err := range Files(logDir, q) {
-			if err == nil && here[f.Session] {
-				continue
-			}
-			f.Elsewhere = true
-			if !yield(f, err) {
-				return
-			}
-		}
+// unfinishedOf is what is told of a program that was cut off, or still runs.
+func unfinishedOf(c Channel) File {
+	f := File{Session: c.Session, Channel: c.Number, User: c.User, Lab: c.Lab, Target: c.Target, At: c.Opened, Protocol: c.Program, Size: Unsized, Unfinished: UnderWay}
+	if c.Uncounted {
+		f.Unfinished = CutOff
 	}
+	return f
 }
 
-// ManifestFiles yields what the recordings in dir say of files that match q, opened by
+// manifests yields what the recordings in dir say of files that match q, opened by
 // one of ids: their names and hashes. Recordings are read in the order of their IDs,
 // all of each, after read was called with all the IDs. An error is that of one
 // recording, after which the others follow.
-func ManifestFiles(dir string, ids []age.Identity, q FileQuery, read func(ids []string) error) iter.Seq2[File, error] {
+func manifests(dir string, ids []age.Identity, q FileQuery, read func(ids []string) error) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		list, err := recording.List(dir)
 		if err != nil {
@@ -184,9 +168,7 @@ func ManifestFiles(dir string, ids []age.Identity, q FileQuery, read func(ids []
 		var names []string
 		list = slices.DeleteFunc(list, func(info recording.Info) bool {
 			f := File{Session: info.ID, User: info.User, Lab: info.Lab, Target: info.Target, At: info.Start, Direction: q.Direction}
-			since := q
-			since.Since = time.Time{} // one that began before may still run
-			if !since.wants(f) || !info.End.IsZero() && info.End.Before(q.Since) {
+			if !q.wantsRun(f, info.End) {
 				return true
 			}
 			names = append(names, info.ID)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"filippo.io/age"
+
 	"entry/audit"
 	"entry/e2e/testkit"
 )
@@ -28,7 +30,7 @@ func TestSizesOfStreams(t *testing.T) {
 	}
 	testkit.Check(t, log.Close())
 	var got []string
-	for f, err := range Files(dir, FileQuery{}) {
+	for f, err := range logFiles(dir, FileQuery{}) {
 		testkit.Check(t, err)
 		got = append(got, fmt.Sprintf("%s %d %d %d", f.Protocol, f.Size, f.Run, f.RunBack))
 	}
@@ -48,7 +50,7 @@ func TestFilesOfASession(t *testing.T) {
 	}
 	testkit.Check(t, log.Close())
 	n := 0
-	for f, err := range Files(dir, FileQuery{Session: "01jq8z3m6w0000000000000001"}) {
+	for f, err := range logFiles(dir, FileQuery{Session: "01jq8z3m6w0000000000000001"}) {
 		testkit.Check(t, err)
 		if n++; f.Session != "01JQ8Z3M6W0000000000000001" {
 			t.Errorf("%+v", f)
@@ -80,7 +82,8 @@ func TestUnfinishedFiles(t *testing.T) {
 	did("shell", "")
 	did("other", "make")
 	got := func(q FileQuery) (all []string) {
-		for f, err := range Unfinished(dir, q) {
+		var sums FileSums
+		for f, err := range (FileList{Log: dir, Query: q}).All(&sums) {
 			testkit.Check(t, err)
 			all = append(all, f.Session+" "+f.Protocol+" "+f.Unfinished)
 		}
@@ -110,11 +113,21 @@ func TestFilesOfGoneRecordings(t *testing.T) {
 		}
 	})
 	var got []string
-	for f, err := range FilesElsewhere(s.logDir(), s.spool(), FileQuery{}) {
+	var sums FileSums
+	list := FileList{Log: s.logDir(), Recordings: s.spool(), Identities: []age.Identity{s.auditor}, Read: func([]string) error { return nil }}
+	for f, err := range list.All(&sums) {
 		testkit.Check(t, err)
 		got = append(got, fmt.Sprintf("%s %v %d", f.Session, f.Elsewhere, f.Size))
 	}
-	if !slices.Equal(got, []string{"01JQ8Z3M6Y0000000000000003 true 12"}) {
-		t.Errorf("%q", got)
+	if !slices.Equal(got, []string{"01JQ8Z3M6Y0000000000000003 true 12"}) || sums.Found != 1 {
+		t.Errorf("%q, %+v", got, sums)
+	}
+	list.Contents = []string{"digest"}
+	sums = FileSums{}
+	for f, err := range list.All(&sums) {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if sums.Found != 0 || sums.Unknown != 1 {
+		t.Errorf("by its content: %+v", sums)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"entry/session/recording"
 )
 
-// Hold keeps recordings from being removed, whatever their labs' retention says, until
-// an operator releases it: a legal hold. One of Session, User and Lab is set.
-type Hold struct {
+// Order is what operators say of recordings: of one session, of a user's or of a lab's. One of
+// Session, User and Lab is set.
+type Order struct {
 	ID      string      `json:"id"` // reference, as in its events
 	Session string      `json:"session,omitempty"`
 	User    string      `json:"user,omitempty"`
@@ -19,32 +19,36 @@ type Hold struct {
 	At      time.Time   `json:"at"`
 }
 
-// Holds tells whether it keeps that recording, one that comes later included.
-func (h Hold) Holds(i recording.Info) bool {
-	return h.Session != "" && h.Session == i.ID || h.User != "" && h.User == i.User || h.Lab != "" && h.Lab == i.Lab
+// About tells whether it is about that recording.
+func (o Order) About(i recording.Info) bool {
+	return o.Session != "" && o.Session == i.ID || o.User != "" && o.User == i.User || o.Lab != "" && o.Lab == i.Lab
 }
 
-// What says what it holds, for people.
-func (h Hold) What() string {
+// What says what it is about, for people.
+func (o Order) What() string {
 	switch {
-	case h.Session != "":
-		return "session " + h.Session
-	case h.User != "":
-		return "all of user " + h.User
+	case o.Session != "":
+		return "session " + o.Session
+	case o.User != "":
+		return "all of user " + o.User
 	}
-	return "all of lab " + h.Lab
+	return "all of lab " + o.Lab
 }
+
+// Event is one of type t about it, without who acts.
+func (o Order) Event(t audit.Type) audit.Event {
+	return audit.Event{Type: t, Ref: o.ID, Session: o.Session, User: o.User, Lab: o.Lab, Detail: o.Reason}
+}
+
+// Hold keeps recordings from being removed, whatever their labs' retention says, one that
+// comes later included, until an operator releases it: a legal hold.
+type Hold struct{ Order }
 
 // HoldOf is the hold that an event places.
 func HoldOf(e audit.Event) Hold {
-	h := Hold{ID: e.Ref, Session: e.Session, User: e.User, Lab: e.Lab, Reason: e.Detail, At: e.Time}
+	h := Hold{Order{ID: e.Ref, Session: e.Session, User: e.User, Lab: e.Lab, Reason: e.Detail, At: e.Time}}
 	if e.Actor != nil {
 		h.By = *e.Actor
 	}
 	return h
-}
-
-// Event is one of type t about it, without who acts.
-func (h Hold) Event(t audit.Type) audit.Event {
-	return audit.Event{Type: t, Ref: h.ID, Session: h.Session, User: h.User, Lab: h.Lab, Detail: h.Reason}
 }

@@ -27,14 +27,22 @@ func (l LogEnd) Start(ctx context.Context) (stop func()) {
 	if l.Keep <= 0 {
 		return func() {}
 	}
+	return repeat(ctx, "the end of the audit log", retentionEvery, func(ctx context.Context) {
+		if n, err := l.Look(ctx, time.Now()); n > 0 || err != nil && ctx.Err() == nil {
+			l.Told(n, err)
+		}
+	})
+}
+
+// repeat has look called now and every so often. The returned function ends that, cancels the
+// look that is under way, and waits for it.
+func repeat(ctx context.Context, name string, every time.Duration, look func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := group.Vital("the end of the audit log", func() {
-		t := time.NewTicker(retentionEvery)
+	done := group.Vital(name, func() {
+		t := time.NewTicker(every)
 		defer t.Stop()
 		for {
-			if n, err := l.Look(ctx, time.Now()); n > 0 || err != nil && ctx.Err() == nil {
-				l.Told(n, err)
-			}
+			look(ctx)
 			select {
 			case <-ctx.Done():
 				return

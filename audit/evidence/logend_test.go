@@ -36,7 +36,7 @@ func TestLogEnd(t *testing.T) {
 	if _, err := look(100 * day); err != nil || !before[0].Equal(oldest.Add(-slack)) {
 		t.Errorf("with old recordings: %v, %v", err, before)
 	}
-	s.held = []Hold{{User: "carol"}}
+	s.held = []Hold{{Order: Order{User: "carol"}}}
 	if n, err := look(500 * day); n != 0 || err != nil || len(before) != 0 {
 		t.Errorf("held: %d, %v", n, err)
 	}

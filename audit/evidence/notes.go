@@ -109,7 +109,7 @@ func (n *Notes) take(e audit.Event) {
 // Holds are those that keep a recording, as far as the log says so.
 func (n Notes) Holds(info recording.Info) (out []Hold) {
 	for _, h := range n.holds {
-		if h.Holds(info) {
+		if h.About(info) {
 			out = append(out, h)
 		}
 	}

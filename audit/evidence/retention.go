@@ -13,7 +13,6 @@ import (
 
 	"entry/audit"
 	"entry/policy"
-	"entry/session/group"
 	"entry/session/recording"
 	"entry/session/recording/spool"
 )
@@ -46,27 +45,16 @@ type Retention struct {
 // Start looks now and every day, and for erasures every hour. The returned function ends
 // that and waits for it.
 func (r Retention) Start(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := group.Vital("the removal of recordings", func() {
-		t := time.NewTicker(erasureEvery)
-		defer t.Stop()
-		var looked time.Time
-		for {
-			n, err := r.Erase(ctx, time.Now())
-			r.tell(ctx, "by erasure", n, err)
-			if time.Since(looked) >= retentionEvery {
-				n, err := r.Remove(ctx, time.Now())
-				r.tell(ctx, "after their lab's retention", n, err)
-				looked = time.Now()
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-			}
+	var looked time.Time
+	return repeat(ctx, "the removal of recordings", erasureEvery, func(ctx context.Context) {
+		n, err := r.Erase(ctx, time.Now())
+		r.tell(ctx, "by erasure", n, err)
+		if time.Since(looked) >= retentionEvery {
+			n, err := r.Remove(ctx, time.Now())
+			r.tell(ctx, "after their lab's retention", n, err)
+			looked = time.Now()
 		}
 	})
-	return func() { cancel(); <-done }
 }
 
 func (r Retention) tell(ctx context.Context, why string, n int, err error) {
@@ -150,7 +138,7 @@ const (
 
 func (r Retention) fate(i recording.Info, holds []Hold, now time.Time) fate {
 	switch {
-	case slices.ContainsFunc(holds, func(h Hold) bool { return h.Holds(i) }):
+	case slices.ContainsFunc(holds, func(h Hold) bool { return h.About(i) }):
 		return held
 	case i.State == recording.Damaged:
 		return damaged

@@ -100,11 +100,11 @@ func TestHolds(t *testing.T) {
 		left  []string
 	}{
 		"none":                     {nil, nil, 0, nil},
-		"of a session":             {[]Hold{{Session: sealed}}, nil, 0, []string{sealed}},
-		"of a user":                {[]Hold{{User: "bob"}}, nil, 0, []string{cut}},
-		"of a lab":                 {[]Hold{{Lab: "tinker"}}, nil, 0, []string{sealed, cut}},
-		"of others":                {[]Hold{{Lab: "otter"}, {User: "carol"}, {Session: "01JQ8Z3M6Y0000000000000003"}, {}}, nil, 0, nil},
-		"two":                      {[]Hold{{User: "alice"}, {Session: cut}}, nil, 0, []string{sealed, cut}},
+		"of a session":             {[]Hold{{Order: Order{Session: sealed}}}, nil, 0, []string{sealed}},
+		"of a user":                {[]Hold{{Order: Order{User: "bob"}}}, nil, 0, []string{cut}},
+		"of a lab":                 {[]Hold{{Order: Order{Lab: "tinker"}}}, nil, 0, []string{sealed, cut}},
+		"of others":                {[]Hold{{Order: Order{Lab: "otter"}}, {Order: Order{User: "carol"}}, {Order: Order{Session: "01JQ8Z3M6Y0000000000000003"}}, {}}, nil, 0, nil},
+		"two":                      {[]Hold{{Order: Order{User: "alice"}}, {Order: Order{Session: cut}}}, nil, 0, []string{sealed, cut}},
 		"not known":                {nil, unknown, 0, []string{sealed, cut}},
 		"kept at least for longer": {nil, nil, 100 * day, []string{sealed, cut}},
 		"kept at least for less":   {nil, nil, 10 * day, nil},
@@ -236,9 +236,9 @@ func TestErase(t *testing.T) {
 		e.ID, e.Reason, e.At, e.Stands = "k7q2mxab", "request 44", now, now
 		return e
 	}
-	older := stands(Erasure{User: "alice"})
+	older := stands(Erasure{Order: Order{User: "alice"}})
 	older.At = s.ended.Add(-10 * day)
-	waits := stands(Erasure{Lab: "tinker"})
+	waits := stands(Erasure{Order: Order{Lab: "tinker"}})
 	waits.Stands = time.Time{}
 	for name, tt := range map[string]struct {
 		order Erasure
@@ -248,17 +248,17 @@ func TestErase(t *testing.T) {
 		left  []string
 		found Erasable
 	}{
-		"a session":              {order: stands(Erasure{Session: sealed}), left: []string{cut}, found: Erasable{Recordings: 1}},
-		"a user":                 {order: stands(Erasure{User: "bob"}), left: []string{sealed}, found: Erasable{Recordings: 1}},
-		"a lab":                  {order: stands(Erasure{Lab: "tinker"}), found: Erasable{Recordings: 2}},
+		"a session":              {order: stands(Erasure{Order: Order{Session: sealed}}), left: []string{cut}, found: Erasable{Recordings: 1}},
+		"a user":                 {order: stands(Erasure{Order: Order{User: "bob"}}), left: []string{sealed}, found: Erasable{Recordings: 1}},
+		"a lab":                  {order: stands(Erasure{Order: Order{Lab: "tinker"}}), found: Erasable{Recordings: 2}},
 		"nobody":                 {order: stands(Erasure{}), left: []string{sealed, cut}},
-		"another":                {order: stands(Erasure{User: "carol"}), left: []string{sealed, cut}},
+		"another":                {order: stands(Erasure{Order: Order{User: "carol"}}), left: []string{sealed, cut}},
 		"what began later":       {order: older, left: []string{sealed, cut}},
 		"waits":                  {order: waits, left: []string{sealed, cut}, found: Erasable{Recordings: 2}},
-		"over":                   {order: stands(Erasure{Lab: "tinker"}), after: ErasureLasts, left: []string{sealed, cut}, found: Erasable{Recordings: 2}},
-		"on its last day":        {order: stands(Erasure{Lab: "tinker"}), after: ErasureLasts - time.Hour, found: Erasable{Recordings: 2}},
-		"held":                   {order: stands(Erasure{Lab: "tinker"}), holds: []Hold{{User: "alice"}}, left: []string{sealed}, found: Erasable{Recordings: 1, Held: 1}},
-		"younger than the least": {order: stands(Erasure{Lab: "tinker"}), least: 3 * day, left: []string{sealed, cut}, found: Erasable{Young: 2}},
+		"over":                   {order: stands(Erasure{Order: Order{Lab: "tinker"}}), after: ErasureLasts, left: []string{sealed, cut}, found: Erasable{Recordings: 2}},
+		"on its last day":        {order: stands(Erasure{Order: Order{Lab: "tinker"}}), after: ErasureLasts - time.Hour, found: Erasable{Recordings: 2}},
+		"held":                   {order: stands(Erasure{Order: Order{Lab: "tinker"}}), holds: []Hold{{Order: Order{User: "alice"}}}, left: []string{sealed}, found: Erasable{Recordings: 1, Held: 1}},
+		"younger than the least": {order: stands(Erasure{Order: Order{Lab: "tinker"}}), least: 3 * day, left: []string{sealed, cut}, found: Erasable{Young: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,7 +297,7 @@ func TestEraseHalfWay(t *testing.T) {
 	})
 	testkit.Check(t, os.Remove(s.file(sealed, recording.KeyExt)))
 	now := time.Now().Add(time.Hour)
-	if n, err := s.erase(now, Erasure{User: "alice", At: now, Stands: now}); n != 1 || err != nil {
+	if n, err := s.erase(now, Erasure{Order: Order{User: "alice", At: now}, Stands: now}); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 1 || rep.Erased != 1 {
@@ -320,7 +320,7 @@ func TestEraseLeavesWhatRuns(t *testing.T) {
 		w := s.begin(log, open, id, "alice")
 		testkit.Check(t, w.Frame(recording.Output, 0, []byte("still here\n")))
 		now := time.Now().Add(time.Hour)
-		order := Erasure{User: "alice", At: now, Stands: now}
+		order := Erasure{Order: Order{User: "alice", At: now}, Stands: now}
 		r := s.removes(log.Append, order)
 		if found, err := r.Erasable(t.Context(), now, order); err != nil || found.Live != 1 || found.Recordings != 1 {
 			t.Errorf("%+v, %v", found, err)

@@ -43,6 +43,11 @@ func Of(dirs ...string) ([]Log, error) {
 	return logs, nil
 }
 
+// Besides are the logs of all that aren't the one in dir, as whose server has other keys.
+func Besides(all []Log, dir string) []Log {
+	return slices.DeleteFunc(slices.Clone(all), func(l Log) bool { return same(l.Dir, dir) })
+}
+
 // same tells whether two names are of one directory, by a link too: what it has would be
 // told twice.
 func same(a, b string) bool {

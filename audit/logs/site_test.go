@@ -52,6 +52,9 @@ func TestNames(t *testing.T) {
 	if _, err := Of(dirs[0], dirs[2], link); err == nil || !strings.HasPrefix(err.Error(), link) {
 		t.Errorf("twice, by a link: %v", err)
 	}
+	if others := Besides(all, link); len(others) != 2 || others[0].Dir != dirs[1] || others[1].Dir != dirs[2] || len(all) != 3 {
+		t.Errorf("beside the first: %+v", others)
+	}
 	var out strings.Builder
 	if _, err := fmt.Fprint(all[2].Beside(&out), "a\nb\n"); err != nil || out.String() != "two.test: a\ntwo.test: b\n" {
 		t.Errorf("%q, %v", out.String(), err)

@@ -54,7 +54,7 @@ func (a *Server) erasure(r *http.Request) (e evidence.Erasure, err error) {
 	if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
 		return e, &Error{http.StatusBadRequest, "the request doesn't say what is to be erased"}
 	}
-	e = evidence.Erasure{ID: refusal.NewRef(), Session: e.Session, User: e.User, Lab: e.Lab, Reason: e.Reason, At: time.Now().UTC().Truncate(time.Microsecond)}
+	e = evidence.Erasure{Order: evidence.Order{ID: refusal.NewRef(), Session: e.Session, User: e.User, Lab: e.Lab, Reason: e.Reason, At: time.Now().UTC().Truncate(time.Microsecond)}}
 	if e.Session, err = about("an erasure", e.Session, e.User, e.Lab); err != nil {
 		return e, err
 	}

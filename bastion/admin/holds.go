@@ -42,7 +42,7 @@ func (a *Server) placeHold(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		return nil, &Error{http.StatusBadRequest, "the request doesn't say what is held"}
 	}
-	h := evidence.Hold{ID: refusal.NewRef(), Session: in.Session, User: in.User, Lab: in.Lab, At: time.Now().UTC().Truncate(time.Microsecond)}
+	h := evidence.Hold{Order: evidence.Order{ID: refusal.NewRef(), Session: in.Session, User: in.User, Lab: in.Lab, At: time.Now().UTC().Truncate(time.Microsecond)}}
 	session, err := about("a hold", h.Session, h.User, h.Lab)
 	if err != nil {
 		return nil, err

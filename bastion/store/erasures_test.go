@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	anErasure = evidence.Erasure{ID: "k7q2mxab", User: "alice", Reason: "request 44", By: audit.Actor{UID: 4294967295, LoginUID: 1001, Name: "root", LoginName: "carol"}, At: day}
+	anErasure = evidence.Erasure{Order: evidence.Order{ID: "k7q2mxab", User: "alice", Reason: "request 44", By: audit.Actor{UID: 4294967295, LoginUID: 1001, Name: "root", LoginName: "carol"}, At: day}}
 	second    = audit.Actor{UID: 1002, LoginUID: 1002, Name: "dave"}
 )
 
@@ -35,7 +35,7 @@ func TestErasures(t *testing.T) {
 		}
 	}
 	want()
-	alone := evidence.Erasure{ID: "alone", Session: "01A", Reason: "x", At: day.Add(time.Second), Stands: day.Add(time.Second)}
+	alone := evidence.Erasure{Order: evidence.Order{ID: "alone", Session: "01A", Reason: "x", At: day.Add(time.Second)}, Stands: day.Add(time.Second)}
 	testkit.Check(t, a.OrderErasure(t.Context(), anErasure))
 	testkit.Check(t, a.OrderErasure(t.Context(), alone))
 	want(anErasure, alone)
@@ -49,9 +49,9 @@ func TestErasures(t *testing.T) {
 	want(confirmed, alone)
 
 	// A later order forgets those that are over.
-	waits := evidence.Erasure{ID: "waits", Lab: "tinker", Reason: "x", At: day.Add(2 * time.Hour)}
+	waits := evidence.Erasure{Order: evidence.Order{ID: "waits", Lab: "tinker", Reason: "x", At: day.Add(2 * time.Hour)}}
 	testkit.Check(t, a.OrderErasure(t.Context(), waits))
-	next := evidence.Erasure{ID: "next", Lab: "otter", Reason: "x", At: confirmed.Stands.Add(evidence.ErasureLasts - time.Second), Stands: day}
+	next := evidence.Erasure{Order: evidence.Order{ID: "next", Lab: "otter", Reason: "x", At: confirmed.Stands.Add(evidence.ErasureLasts - time.Second)}, Stands: day}
 	testkit.Check(t, a.OrderErasure(t.Context(), next))
 	want(confirmed, next)
 	testkit.Check(t, a.WithdrawErasure(t.Context(), confirmed.ID))

@@ -12,7 +12,7 @@ import (
 	"entry/e2e/testkit"
 )
 
-var aHold = evidence.Hold{ID: "k7q2mxab", User: "alice", Reason: "case 17", By: audit.Actor{UID: 4294967295, LoginUID: 1001, Name: "root", LoginName: "carol"}, At: day}
+var aHold = evidence.Hold{Order: evidence.Order{ID: "k7q2mxab", User: "alice", Reason: "case 17", By: audit.Actor{UID: 4294967295, LoginUID: 1001, Name: "root", LoginName: "carol"}, At: day}}
 
 func TestHolds(t *testing.T) {
 	t.Parallel()
@@ -31,8 +31,8 @@ func TestHolds(t *testing.T) {
 	again := aHold
 	again.Reason = "another"
 	testkit.Check(t, a.PlaceHold(t.Context(), again))
-	later := evidence.Hold{ID: "b", Session: "01A", Lab: "", Reason: "x", At: day.Add(time.Second)}
-	earlier := evidence.Hold{ID: "c", Lab: "tinker", Reason: "x", At: day.Add(-time.Second)}
+	later := evidence.Hold{Order: evidence.Order{ID: "b", Session: "01A", Lab: "", Reason: "x", At: day.Add(time.Second)}}
+	earlier := evidence.Hold{Order: evidence.Order{ID: "c", Lab: "tinker", Reason: "x", At: day.Add(-time.Second)}}
 	testkit.Check(t, a.PlaceHold(t.Context(), later))
 	testkit.Check(t, a.PlaceHold(t.Context(), earlier))
 	want(earlier, aHold, later)

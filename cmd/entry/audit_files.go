@@ -6,26 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
-	"slices"
 	"time"
 
-	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"entry/audit/evidence"
 	"entry/audit/plain"
 	"entry/audit/when"
 	"entry/bastion/identity/secret"
-	"entry/session/recording"
 )
 
 func auditFilesCmd() *cobra.Command {
-	var q evidence.FileQuery
+	var list evidence.FileList
 	var about aboutFlags
 	var since, until, file string
-	var changes bool
 	cmd := &cobra.Command{
 		Use:   "files",
 		Short: "List the files that were moved, with sizes and hashes",
@@ -51,6 +46,7 @@ isn't here: entry audit coverage says how much of that is kept.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
+			q := &list.Query
 			if q.Since, q.Until, err = parseSpan(since, until, time.Now()); err != nil {
 				return err
 			}
@@ -64,166 +60,89 @@ isn't here: entry audit coverage says how much of that is kept.`,
 				return err
 			}
 			q.User, q.Lab, q.Target = about.User, about.Lab, about.Target
-			return listFiles(cmd, q, file, changes)
+			return listFiles(cmd, list, file)
 		},
 	}
 	about.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&q.Session, "session", "", "only in this session (`SESSION`: an ID or the start of one)")
-	f.StringVar(&q.Direction, "direction", "", "`upload` or download only")
+	f.StringVar(&list.Query.Session, "session", "", "only in this session (`SESSION`: an ID or the start of one)")
+	f.StringVar(&list.Query.Direction, "direction", "", "`upload` or download only")
 	f.StringVar(&since, "since", "", "from this `TIME` on: "+when.Forms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
 	f.StringVar(&file, "file", "", "only what has the content of this `FILE`")
-	f.BoolVar(&changes, "changes", false, "also what changed files without moving content")
+	f.BoolVar(&list.Changes, "changes", false, "also what changed files without moving content")
 	identityFlag(cmd)
 	return cmd
 }
 
-func listFiles(cmd *cobra.Command, q evidence.FileQuery, file string, changes bool) error {
+func listFiles(cmd *cobra.Command, l evidence.FileList, file string) error {
 	ids, err := identities(cmd)
-	if errors.Is(err, errNoIdentity) {
-		ids = nil
-	} else if err != nil {
+	if err != nil && !errors.Is(err, errNoIdentity) {
 		return err
 	}
-	var sum []byte
-	if file != "" {
-		if sum, err = sha256Of(file); err != nil {
+	if l.Identities = ids; file != "" {
+		sum, err := sha256Of(file)
+		if err != nil {
 			return &exitError{code: exitUsage, err: err}
 		}
-	}
-	if ids != nil {
-		return printManifests(cmd, ids, q, sum, changes)
-	}
-	var content []string
-	if sum != nil {
-		if content, err = contentDigests(cmd, sum); err != nil {
+		if ids != nil {
+			l.Contents = []string{hex.EncodeToString(sum)}
+		} else if l.Contents, err = contentDigests(cmd, sum); err != nil {
 			return err
 		}
 	}
-	dir, err := auditLogDir(cmd)
-	if err != nil {
-		return err
+	if l.Log, err = auditLogDir(cmd); err != nil && ids == nil {
+		return err // with an identity it may be a bundle's, or a folder of recordings alone
 	}
-	return printFiles(cmd, dir, q, evidence.Files(dir, q), "CONTENT DIGEST", content, new(int), func(f evidence.File) (string, bool) {
-		return f.Content, changes || f.Direction != "" || f.More > 0
-	})
-}
-
-func printManifests(cmd *cobra.Command, ids []age.Identity, q evidence.FileQuery, sum []byte, changes bool) error {
-	dir, err := spoolDir(cmd)
-	if err != nil {
-		return err
-	}
-	asked := 0
-	read := func(all []string) error { asked = len(all); return noteReadings(cmd, all, "files", "") }
-	var want []string
-	if sum != nil {
-		want = []string{hex.EncodeToString(sum)}
-	}
-	logDir, err := auditLogDir(cmd)
-	if err != nil {
-		logDir = "" // a bundle's, or a folder of recordings alone
-	}
-	all := evidence.ManifestFiles(dir, ids, q, read)
-	if logDir != "" {
-		all = after(all, evidence.FilesElsewhere(logDir, dir, q))
-	}
-	return printFiles(cmd, logDir, q, all, "SHA-256", want, &asked, func(f evidence.File) (string, bool) {
-		if f.Line == nil { // its hash isn't known here
-			return "", changes || f.Direction != "" || f.More > 0
+	if ids != nil {
+		if l.Recordings, err = spoolDir(cmd); err != nil {
+			return err
 		}
-		return f.Line.SHA256, changes || f.Direction != ""
-	})
-}
-
-// after is one list after another.
-func after(lists ...iter.Seq2[evidence.File, error]) iter.Seq2[evidence.File, error] {
-	return func(yield func(evidence.File, error) bool) {
-		for _, list := range lists {
-			for f, err := range list {
-				if !yield(f, err) {
-					return
-				}
-			}
-		}
+		l.Read = func(all []string) error { return noteReadings(cmd, all, "files", "") }
 	}
+	return printFiles(cmd, l)
 }
 
-// printFiles prints what is wanted of a list, and has one of the contents want if there are
-// any; look gives the content, and whether it is one to look at;
-// asked is how many recordings were opened for the list, or not. Errors of parts of the
-// list come on standard error, and end in a failure. What the log in dir knows to be
-// unfinished of q follows.
-func printFiles(cmd *cobra.Command, dir string, q evidence.FileQuery, list func(func(evidence.File, error) bool), hash string, want []string, asked *int, look func(evidence.File) (content string, ok bool)) error {
+// printFiles prints a list. Errors of parts of it come on standard error, and end in a failure.
+func printFiles(cmd *cobra.Command, l evidence.FileList) error {
 	lines, err := jsonLines(cmd)
 	if err != nil {
 		return err
 	}
 	w := plain.NewTable(cmd.OutOrStdout())
 	if lines == nil {
-		w.Row(evidence.FileColumns(hash)...)
+		w.Row(evidence.FileColumns(l.Column())...)
 	}
-	found, bad, sealed, unknown := 0, 0, 0, 0
-	for f, err := range list {
-		if errors.Is(err, recording.ErrKey) {
-			sealed++
-			continue
-		}
-		if tellAbsent(cmd, err) {
-			continue
-		}
-		if err != nil {
-			bad++
+	var sums evidence.FileSums
+	for f, err := range l.All(&sums) {
+		switch {
+		case tellAbsent(cmd, err):
+		case err != nil:
 			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: "+plain.Line(err.Error())) // the failure comes at the end
-			continue
-		}
-		content, ok := look(f)
-		if ok && want != nil && content == "" {
-			unknown += max(1, f.More)
-		}
-		if !ok || want != nil && !slices.Contains(want, content) {
-			continue
-		}
-		found++
-		if lines != nil {
+		case lines != nil:
 			if err := lines.Encode(f); err != nil {
 				return err
 			}
-			continue
+		default:
+			w.Row(f.Cells()...)
 		}
-		w.Row(f.Cells()...)
-	}
-	unfinished := 0
-	for f, err := range evidence.Unfinished(dir, q) {
-		if dir == "" || err != nil {
-			break // the list has said so, or sessions verbs do
-		}
-		unfinished++
-		if lines != nil {
-			if err := lines.Encode(f); err != nil {
-				return err
-			}
-			continue
-		}
-		w.Row(f.Cells()...)
 	}
 	if lines == nil {
 		if err := w.Flush(); err != nil {
 			return err
 		}
 	}
-	if unknown > 0 {
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: of %s here the content isn't known, so that it couldn't be compared: list them without --file\n", plain.Count(unknown, "file"))
+	if sums.Unknown > 0 {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: of %s here the content isn't known, so that it couldn't be compared: list them without --file\n", plain.Count(sums.Unknown, "file"))
 	}
 	switch {
-	case sealed > 0 && sealed == *asked:
-		return wrongIdentity(sealed)
-	case sealed > 0:
-		return hinted(failf(exitFailure, "this identity doesn't open %s, so this isn't all", plain.Count(sealed, "recording")), "give the other one with --identity KEYFILE")
-	case bad > 0:
-		return failf(exitFailure, "%s can't be read, so this isn't all", plain.Count(bad, "part"))
-	case found+unfinished == 0:
+	case sums.Sealed > 0 && sums.Sealed == sums.Opened:
+		return wrongIdentity(sums.Sealed)
+	case sums.Sealed > 0:
+		return hinted(failf(exitFailure, "this identity doesn't open %s, so this isn't all", plain.Count(sums.Sealed, "recording")), "give the other one with --identity KEYFILE")
+	case sums.Bad > 0:
+		return failf(exitFailure, "%s can't be read, so this isn't all", plain.Count(sums.Bad, "part"))
+	case sums.Found == 0:
 		return failf(exitNotFound, "no file matches")
 	}
 	return nil

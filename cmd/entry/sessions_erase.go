@@ -78,7 +78,7 @@ func (f *eraseFlags) order(cmd *cobra.Command, args []string) error {
 	if strings.TrimSpace(f.reason) == "" {
 		return failf(exitUsage, "say why with --reason TEXT")
 	}
-	e := evidence.Erasure{User: f.about.User, Lab: f.about.Lab, Reason: f.reason}
+	e := evidence.Erasure{Order: evidence.Order{User: f.about.User, Lab: f.about.Lab, Reason: f.reason}}
 	switch {
 	case len(args) == 0 && (e.User == "") == (e.Lab == ""), len(args) == 1 && e.User+e.Lab != "":
 		return failf(exitUsage, "name one of a SESSION, --user NAME and --lab NAME")

@@ -37,7 +37,7 @@ A hold keeps entry from removing a recording. It keeps nobody from deleting file
 			if strings.TrimSpace(reason) == "" {
 				return failf(exitUsage, "say why with --reason TEXT")
 			}
-			h := evidence.Hold{User: about.User, Lab: about.Lab, Reason: reason}
+			h := evidence.Hold{Order: evidence.Order{User: about.User, Lab: about.Lab, Reason: reason}}
 			switch {
 			case len(args) == 0 && (h.User == "") == (h.Lab == ""), len(args) == 1 && h.User+h.Lab != "":
 				return failf(exitUsage, "name one of a SESSION, --user NAME and --lab NAME")
