@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 
@@ -132,11 +131,7 @@ func noteForeign(cmd *cobra.Command, all []logs.Log, what string) {
 	if err != nil {
 		return // then there is no secret either
 	}
-	own, err := os.Stat(cfg.Audit.Directory)
-	for _, l := range all {
-		if fi, ferr := os.Stat(l.Dir); err == nil && ferr == nil && os.SameFile(own, fi) {
-			continue
-		}
+	for _, l := range logs.Besides(all, cfg.Audit.Directory) {
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s: %s are found in it only where its server has the same keys.secret\n", l.Dir, what)
 	}
 }

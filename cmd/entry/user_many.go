@@ -92,16 +92,11 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	if err := o.call(ctx, http.MethodPost, "/v1/users", req, &made); err != nil {
 		return err
 	}
-	count, differ, left := map[identity.Outcome]int{}, 0, 0
 	for _, r := range made {
-		count[r.Outcome]++
-		if len(r.Differs) > 0 {
-			differ++
-		}
-		if r.Outcome == admin.Left {
-			left++
-		} else if err := m.Serve(ctx, r, phones[r.User]); err != nil {
-			return hinted(fmt.Errorf("%s: the account is made, but %w", r.User, err), "run the same again: it goes on from there")
+		if r.Outcome != admin.Left {
+			if err := m.Serve(ctx, r, phones[r.User]); err != nil {
+				return hinted(fmt.Errorf("%s: the account is made, but %w", r.User, err), "run the same again: it goes on from there")
+			}
 		}
 		if asJSON(cmd) {
 			r.First, r.Second, r.Passphrase = "", "", ""
@@ -110,32 +105,17 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 			}
 			continue
 		}
-		if r.Outcome == admin.Left {
-			fmt.Printf("%s: left out: %s\n", r.User, r.Reason)
-		}
-		if r.Outcome == identity.Barred {
-			fmt.Printf("%s: the account is disabled, and stays so\n", r.User)
-		}
-		for _, d := range r.Differs {
-			fmt.Printf("%s: the account was there already, and keeps its %s, which is not the file's; entry user %s %s changes it\n", r.User, d, d, r.User)
+		for _, line := range r.Lines() {
+			fmt.Println(line)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%d added, %d renewed, %d served before, %d in use, %d disabled. Secrets are in %s%s.\n", count[identity.Added], count[identity.Renewed],
-		count[identity.Waits], count[identity.InUse], count[identity.Barred], m.Dir, map[bool]string{true: " no more: they were handed out"}[m.HandOut])
+	sums := admin.SumMany(made)
+	fmt.Fprintf(os.Stderr, "%s. Secrets are in %s%s.\n", sums, m.Dir, map[bool]string{true: " no more: they were handed out"}[m.HandOut])
 	if n := numbers(phones); n > 0 && cfg.SMS == nil && m.from != "" {
 		fmt.Fprintf(os.Stderr, "note: %s kept, and no code is sent there: entry.yaml has no gateway (sms)\n", plain.Count(n, "phone number"))
 	}
 	warnWithoutLabs(cfg, made)
-	if count[identity.Barred] > 0 {
-		return fmt.Errorf("%s could not be added", plain.Count(count[identity.Barred], "user"))
-	}
-	if left > 0 {
-		return fmt.Errorf("%s could not be invited anew", plain.Count(left, "user"))
-	}
-	if differ > 0 {
-		return fmt.Errorf("the accounts of %s are not as the file has them", plain.Count(differ, "user"))
-	}
-	return nil
+	return sums.Err()
 }
 
 // warnWithoutLabs says once whom of those who were added policy leads nowhere.
