@@ -263,7 +263,7 @@ const (
 func (d *dialogue) seenCode(acct Account, code codeKind, typed string) seenCode {
 	s := seenCode{"used|" + acct.ID, d.a.lockout.limits.account}
 	recovery := code == codeRecovery
-	switch h, _ := d.a.keys.HashRecovery(acct.ID, typed); {
+	switch {
 	case acct.Realm != "" && recovery:
 		// A directory has few tries, and locks its users everywhere, so that all of the
 		// list has them together.
@@ -271,7 +271,8 @@ func (d *dialogue) seenCode(acct Account, code codeKind, typed string) seenCode 
 	case acct.Realm != "":
 		s.most = recoveryTriesThere
 	case recovery: // each for itself, so that the rest of the list goes on
-		s = seenCode{fmt.Sprintf("recovery|%s|%x", acct.ID, h), recoveryTries}
+		name, _ := d.a.keys.TallyRecovery(acct.ID, typed)
+		s = seenCode{"recovery|" + acct.ID + "|" + name, recoveryTries}
 	}
 	return s
 }
@@ -296,8 +297,8 @@ func (l *lockout) within(ctx context.Context, name string, window time.Duration,
 // minuteOf names what has minutes of its own: logins, commands inside connections, and
 // each recovery code.
 func (d *dialogue) minuteOf(acct Account, recovery string) string {
-	h, ok := d.a.keys.HashRecovery(acct.ID, recovery)
-	return fmt.Sprintf("%t|%t|%x", d.serving, ok, h)
+	name, ok := d.a.keys.TallyRecovery(acct.ID, recovery)
+	return fmt.Sprintf("%t|%t|%s", d.serving, ok, name)
 }
 
 // prove uses up this minute's look past the lock of p, if nobody has.

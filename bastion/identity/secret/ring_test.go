@@ -55,6 +55,17 @@ func TestKeysOfSeveralSecrets(t *testing.T) {
 	if before.HashTally("x") != begun.HashTally("x") || before.HashTally("x") != turned.HashTally("x") || before.HashTally("x") == alone.HashTally("x") {
 		t.Error("what is counted begins anew with the next secret")
 	}
+	recovery := func(k Keys, account, typed string) string {
+		name, ok := k.TallyRecovery(account, typed)
+		if !ok {
+			t.Errorf("%q isn't taken for a recovery code", typed)
+		}
+		return name
+	}
+	if name := recovery(before, "a", "abcd-efgh-jkmn"); name != recovery(begun, "a", "ABCD EFGH JKMN") || name != recovery(turned, "a", "abcdefghjkmn") ||
+		name == recovery(alone, "a", "abcd-efgh-jkmn") || name == recovery(before, "b", "abcd-efgh-jkmn") {
+		t.Error("what is counted of a recovery code begins anew with the next secret, or is another's")
+	}
 	same := before
 	before.Become(alone)
 	if same.HashName("mallory") != alone.HashName("mallory") {

@@ -209,6 +209,13 @@ func (k Keys) HashTally(text string) (h [16]byte) {
 	return [16]byte(m.Sum(nil)[:len(h)])
 }
 
+// TallyRecovery names an account's recovery code in what is counted of it, however it was
+// typed, and as long as HashTally; ok is as HashRecovery's.
+func (k Keys) TallyRecovery(account, typed string) (name string, ok bool) {
+	code, ok := canonicalSymbols(typed, recoverySymbols)
+	return fmt.Sprintf("%x", k.HashTally("recovery code|"+account+"|"+code)), ok
+}
+
 // NewID returns 128 random bits in hex.
 func NewID() string {
 	var b [16]byte
