@@ -185,6 +185,7 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = append(w.b, ']')
 	}
 	w.num("bytes_down", e.BytesDown)
+	w.num("bytes_beside", e.BytesBeside)
 	w.num("bytes_up", e.BytesUp)
 	if e.Exit != nil {
 		w.key("exit")

@@ -75,14 +75,15 @@ type Event struct {
 	Coverage string    `json:"coverage,omitempty"` // how much of a channel that is over is kept: "recorded", "manifest", "metadata", "partial", "refused"
 	Missing  []Missing `json:"missing,omitempty"`  // at most maxMissing
 
-	BytesDown int64      `json:"bytes_down,omitempty"` // towards the client
-	BytesUp   int64      `json:"bytes_up,omitempty"`   // towards the target
-	Exit      *int       `json:"exit,omitempty"`       // exit status of a command
-	Until     *time.Time `json:"until,omitempty"`
-	Uses      int64      `json:"uses,omitempty"`  // how many sessions an approval is for; absent for any number
-	Step      int64      `json:"step,omitempty"`  // of the one-time code that was spent, seconds since 1970 by 30
-	Hash      string     `json:"hash,omitempty"`  // hash of the thing the event is about: configuration, file, key list
-	Count     int        `json:"count,omitempty"` // how many more of the kind came after the event with the same Ref, or how many a sum without one stands for; of recording.read how many Sessions there are; 0 where the event is about one; of log.recovered the whole lines that were set aside, of log.segment the records of the segment before
+	BytesDown   int64      `json:"bytes_down,omitempty"`   // towards the client
+	BytesBeside int64      `json:"bytes_beside,omitempty"` // of those down, what a target said beside the files that moved and no manifest lists
+	BytesUp     int64      `json:"bytes_up,omitempty"`     // towards the target
+	Exit        *int       `json:"exit,omitempty"`         // exit status of a command
+	Until       *time.Time `json:"until,omitempty"`
+	Uses        int64      `json:"uses,omitempty"`  // how many sessions an approval is for; absent for any number
+	Step        int64      `json:"step,omitempty"`  // of the one-time code that was spent, seconds since 1970 by 30
+	Hash        string     `json:"hash,omitempty"`  // hash of the thing the event is about: configuration, file, key list
+	Count       int        `json:"count,omitempty"` // how many more of the kind came after the event with the same Ref, or how many a sum without one stands for; of recording.read how many Sessions there are; 0 where the event is about one; of log.recovered the whole lines that were set aside, of log.segment the records of the segment before
 }
 
 // Actor is the peer of the admin socket, from its kernel credentials.

@@ -68,6 +68,7 @@ const (
 	AlarmNestedSSH  Type = "alarm.nested-ssh"
 	AlarmDigested   Type = "alarm.terminal-digested" // the recording doesn't have all that a terminal showed, for its user's share; once a session
 	AlarmStartFile  Type = "alarm.start-file"        // a transfer wrote what shells, sshd or git start from, or a way to it: Detail says which; once a session each
+	AlarmBeside     Type = "alarm.beside-files"      // User's transfers brought more back beside files today than they do: Reason is "words", of which no more pass, or "names", which stand in manifests; once a day each
 	TransferFile    Type = "transfer.file"           // Detail is what was done, Capability which way the content went, Digest and Hash are keyed, of path and content
 	TransferChange  Type = "transfer.change"         // of the target's files, in which no content moved
 	TransferMore    Type = "transfer.more"           // how many of both a session had beyond those with an event; Hash is of their lines in the recording
@@ -128,7 +129,7 @@ var types = []Type{
 	AccessRefused, JumpRefused, UpstreamFailed, HostKeyChanged,
 	SessionStarted, SessionEnded, SessionKilled, SessionReviewed,
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
-	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested, AlarmStartFile,
+	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested, AlarmStartFile, AlarmBeside,
 	TransferFile, TransferChange, TransferMore, TransferDesync,
 	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, RecordingRewrapped, RewrapDone,
 	RotationBegun, RotationSeen, RotationFinished, RotationAborted, HoldPlaced, HoldReleased,

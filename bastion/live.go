@@ -221,7 +221,7 @@ func (l *live) run(ctx context.Context, client session.Leg) {
 	defer stop()
 	o := session.Options{
 		Decide: l.hold.Decide, Stands: l.hold.Stands, Recheck: l.hold.Recheck(), Messages: l.hold.Messages(),
-		BudgetDown: l.hold.Down(), BudgetUp: l.hold.Up(), Turn: l.c.login.Turn, Count: l.c.login.Count, Backlog: l.c.backlog, Keyed: l.s.o.Auth.FileDigest,
+		BudgetDown: l.hold.Down(), BudgetUp: l.hold.Up(), Turn: l.c.login.Turn, Count: l.c.login.Count, Backlog: l.c.backlog, Beside: l.hold.Beside(), Keyed: l.s.o.Auth.FileDigest,
 		Event: func(e audit.Event) error {
 			b := l.event(e.Type)
 			e.Conn, e.Session, e.User, e.Source, e.Lab, e.Target, e.Login, e.AskedLogin = b.Conn, b.Session, b.User, b.Source, b.Lab, b.Target, b.Login, b.AskedLogin

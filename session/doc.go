@@ -80,7 +80,8 @@
 // and a digest; forward.opened, forward.refused and forward.closed with byte
 // counts for every other channel, for a listen, and for agent or X11 as such,
 // that a recheck took away; listen.opened; alarm.nested-ssh; alarm.terminal-digested,
-// once; alarm.start-file, once for each; recording.failed.
+// once; alarm.start-file, once for each; recording.failed. What a transfer says beside its
+// files is bounded by Options.Beside for all of a user's; who counts that raises its alarm.
 // Where entry ended a channel by itself its closing has a reason and a
 // reference. A refusal carries the reference that the user reads. The
 // answer to a refused listen has no room for one: there only the log says why.

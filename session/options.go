@@ -70,6 +70,10 @@ type Options struct {
 	// Share says what of a user's output is still kept today. Nil: all of it.
 	Share Share
 
+	// Beside bounds what targets say beside the files that move, over all sessions of
+	// the user. Nil: nothing but each transfer's own bound.
+	Beside Beside
+
 	// Backlog bounds what is held because a peer doesn't take it. Nil: no bound.
 	Backlog *Backlog
 

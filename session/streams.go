@@ -82,11 +82,15 @@ func (s *sessionChannel) note() {
 	r, down, up := s.r, s.bytesDown.Load(), s.bytesUp.Load()
 	s.moved()
 	coverage, missing := s.coverage()
-	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, Exit: s.exit.status}
+	beside := int64(0)
+	if s.content.now != nil {
+		beside = s.content.now.said.bytes.Load()
+	}
+	e := audit.Event{Type: audit.ChannelClosed, Channel: s.id, ChannelType: "session", BytesDown: down, BytesUp: up, BytesBeside: beside, Exit: s.exit.status}
 	e.Coverage, e.Missing = r.covered(coverage, missing)
 	s.lease.fill(&e)
 	r.event(e)
-	r.frame(s.grant, recording.Request, *s.id, recording.ChannelRequest{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up, Coverage: coverage, Missing: missing})
+	r.frame(s.grant, recording.Request, *s.id, recording.ChannelRequest{Type: "channel-close", Name: "session", BytesDown: down, BytesUp: up, BytesBeside: beside, Coverage: coverage, Missing: missing})
 	if s.exit.status != nil {
 		r.mu.Lock()
 		r.exit = s.exit.status

@@ -132,7 +132,26 @@ func (x manifest) Answer(p []byte) {
 }
 
 // Words implements transfer.Ruling.
-func (x manifest) Words(n int) int { return x.m.now.words.Take(n) }
+func (x manifest) Words(n int) int {
+	n, _ = x.m.now.said.take(n)
+	return n
+}
+
+// Unlisted implements transfer.Ruling.
+func (x manifest) Unlisted(n int64) bool {
+	if !x.m.now.said.unlisted(n) {
+		return false
+	}
+	x.back(n)
+	return true
+}
+
+// back counts n bytes that came back to who may not download.
+func (x manifest) back(n int64) {
+	if user := x.m.now.said.user; user != nil && n > 0 && x.m.now.may(transfer.Download) != "" {
+		user.Back(n)
+	}
+}
 
 // Enter implements transfer.Ruling: the line, with its paths and its hash, goes into
 // the recording, which is sealed, and what can be told of it into the log.
@@ -147,6 +166,7 @@ func (x manifest) Enter(e transfer.Entry) {
 		b = fmt.Appendf(nil, `{"protocol":%q,"operation":%q,"outcome":"failed","detail":"it can't be told"}`, e.Protocol, e.Operation)
 	}
 	m := x.m
+	x.back(e.Returned())
 	ref := x.tell(e)
 	home := ""
 	if h, ok := m.dec.(transfer.Homer); ok {
@@ -281,7 +301,7 @@ func mayMove(g policy.Grant, command string, d transfer.Direction) *policy.Denie
 type rights struct {
 	command string
 	grant   atomic.Pointer[policy.Grant]
-	words   transfer.Words // of the target's, standard error with the rest
+	said    spoken // standard error with the rest
 }
 
 // refused says in e, of something that was refused, for want of which right and by

@@ -39,6 +39,7 @@ func three() (list []recording.Info, notes evidence.Notes) {
 		audit.Event{Type: audit.SessionReviewed, Session: list[0].ID, Time: list[1].End, Actor: by, Detail: "as announced"},
 		audit.Event{Type: audit.SessionReviewed, Session: list[0].ID, Time: list[1].End, Actor: by},
 		audit.Event{Type: audit.AlarmStartFile, Session: list[0].ID, Detail: "put .bashrc"}, audit.Event{Type: audit.AlarmStartFile, Session: list[0].ID, Detail: "rename bin"},
+		audit.Event{Type: audit.AlarmBeside, Session: list[0].ID, Reason: "words"},
 		audit.Event{Type: audit.HoldPlaced, Ref: "k7q2mxab", User: "alice", Time: list[1].End, Actor: by, Detail: "case 17"})
 	return list, evidence.NotesBy(events)
 }
@@ -165,13 +166,14 @@ func TestSheet(t *testing.T) {
 	status := uint32(3)
 	v := evidence.Verdict{Info: list[0], Against: evidence.KnowingLog, Sealed: evidence.Sealing{Rewraps: 1, Last: start, Auditors: []string{ada[0].Fingerprint(), "00112233445566778899aabbccddeeff"}}}
 	s := Sheet{Verdict: v, Notes: notes, Refused: []string{"a \x1b line", "another"}, Readers: Readers(v, ada), Channels: []recording.Channel{
-		{Number: 0, Program: "exec", Command: "id \x1b", Coverage: recording.Recorded, Exit: &recording.ExitStatus{Status: &status}},
+		{Number: 0, Program: "exec", Command: "id \x1b", Down: 3, Beside: 2, Coverage: recording.Recorded, Exit: &recording.ExitStatus{Status: &status}},
 		{Number: 1, Program: "shell"}, // without its end
 	}}
 	var out strings.Builder
 	testkit.Check(t, s.Tell(&out))
 	for _, want := range []string{"open to      " + ada[0].Text + ", the key with the fingerprint 00112233445566778899aabbccddeeff; sealed anew 1 time, last at 2026-03-02T14:00:00Z\n",
 		"verified     yes, against the audit log\n", "coverage     1 channel recorded, 1 channel partial\n", `refused      "a \x1b line"` + "\n             another\n",
+		"said beside  the user's targets said more in words that day", ", 3 B down and 0 B up passed, 2 B of it said beside the files",
 		"start files  put .bashrc, rename bin: what starts there since may be another program than its name says\n", ` (the newest of 2 reviews)`, "held         by hold k7q2mxab on ", `"case 17"`, "exit status 3", "channels     0 exec"} {
 		if !strings.Contains(out.String(), want) || strings.Contains(out.String(), "\x1b") {
 			t.Errorf("%q isn't in\n%s", want, out.String())

@@ -29,6 +29,7 @@ type channelLine struct {
 	Input   int64          `json:"input_bytes"`
 	Down    int64          `json:"bytes_down,omitempty"` // that passed, once it is closed
 	Up      int64          `json:"bytes_up,omitempty"`
+	Beside  int64          `json:"bytes_beside,omitempty"` // of those down what was said beside the files that moved, in no line of the manifest
 	Gaps    int            `json:"gaps,omitempty"`
 	Exit    *uint32        `json:"exit,omitempty"`
 	Signal  recording.Text `json:"signal,omitzero"`
@@ -54,7 +55,7 @@ func channelLines(list []recording.Channel) []channelLine {
 		out[i] = channelLine{
 			Number: c.Number, Type: c.Type, Program: c.Program, Command: recording.Text(c.Command), To: recording.Text(c.Destination),
 			PTY: c.PTY, Term: recording.Text(c.Term), Modes: c.Modes, Cols: c.Cols, Rows: c.Rows, Width: c.Width, Height: c.Height,
-			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Down: c.Down, Up: c.Up, Gaps: c.Gaps,
+			Start: c.Start.Seconds(), End: c.End.Seconds(), Output: c.Output, Error: c.Error, Input: c.Input, Down: c.Down, Up: c.Up, Beside: c.Beside, Gaps: c.Gaps,
 			Coverage: c.Coverage, Tmux: c.Tmux, Open: c.Open, Missing: c.Missing,
 		}
 		if c.Exit != nil {

@@ -32,13 +32,14 @@ type Line struct {
 	Killed   *evidence.Kill     `json:"killed,omitempty"`
 	Reviews  int                `json:"reviews,omitempty"` // how often it was marked as reviewed
 	Review   *evidence.Review   `json:"reviewed,omitempty"`
-	Starts   []string           `json:"start_files,omitempty"` // what its transfers wrote of what shells, sshd and git start from
+	Starts   []string           `json:"start_files,omitempty"`  // what its transfers wrote of what shells, sshd and git start from
+	Beside   []string           `json:"beside_files,omitempty"` // what targets said too much of beside files: "words", "names"
 }
 
 // LineOf is what a recording and the log say of a session.
 func LineOf(i recording.Info, notes evidence.Notes) Line {
 	state, n := notes.Of(i)
-	return Line{Coverage: n.Coverage, Killed: n.Killed, Reviews: n.Reviews, Review: n.Review, Starts: n.Starts,
+	return Line{Coverage: n.Coverage, Killed: n.Killed, Reviews: n.Reviews, Review: n.Review, Starts: n.Starts, Beside: n.Beside,
 		ID: i.ID, User: i.User, Lab: i.Lab, Target: i.Target, Login: i.Login, Source: i.Source, Rule: i.Rule, Policy: i.Policy,
 		Start: i.Start, End: i.End, State: state, Segments: i.Segments, Bytes: i.Size, Input: i.Input,
 	}

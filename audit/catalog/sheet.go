@@ -77,6 +77,11 @@ func (s Sheet) Tell(out io.Writer) error {
 	if len(said.Starts) > 0 {
 		w.Row("start files", plain.Line(strings.Join(said.Starts, ", "))+": what starts there since may be another program than its name says")
 	}
+	for _, what := range said.Beside {
+		if text := besideWords[what]; text != "" {
+			w.Row("said beside", text)
+		}
+	}
 	for n, line := range s.Refused {
 		w.Row(map[bool]string{true: "refused", false: ""}[n == 0], plain.Line(line))
 	}
@@ -92,6 +97,12 @@ func (s Sheet) Tell(out io.Writer) error {
 		}
 	}
 	return w.Flush()
+}
+
+// besideWords say what was too much of what targets said.
+var besideWords = map[string]string{
+	"words": "the user's targets said more in words that day than they may: look at what was said in all transfers of that day",
+	"names": "more names and answers came back to the user that day than transfers bring, where nothing may be downloaded",
 }
 
 func (s Sheet) verified() string {

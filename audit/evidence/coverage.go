@@ -26,6 +26,7 @@ type Channel struct {
 	Missing  []recording.Missing `json:"missing,omitempty"`
 	Down     int64               `json:"bytes_down"`
 	Up       int64               `json:"bytes_up"`
+	Beside   int64               `json:"bytes_beside,omitempty"` // of Down what a target said beside the files that moved, in no line of the manifest
 	// Uncounted says that nobody was left to count what passed, since a crash or its
 	// session's end cut it off: Closed is when the server last showed life, or the session's end.
 	Uncounted bool `json:"uncounted,omitempty"`
@@ -120,7 +121,7 @@ func (c *covering) event(e audit.Event) bool {
 			ch = channelOf(e) // its opening is in no log that is here
 		}
 		delete(c.open, key(e))
-		ch.Down, ch.Up, ch.Coverage = e.BytesDown, e.BytesUp, recording.Coverage(e.Coverage)
+		ch.Down, ch.Up, ch.Beside, ch.Coverage = e.BytesDown, e.BytesUp, e.BytesBeside, recording.Coverage(e.Coverage)
 		for _, m := range e.Missing {
 			ch.Missing = append(ch.Missing, recording.Missing(m))
 		}

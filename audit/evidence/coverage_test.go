@@ -32,7 +32,7 @@ func TestCoverage(t *testing.T) {
 	none := audit.Event{}
 	add(audit.ServerStarted, "", -1, none)
 	add(audit.ChannelOpened, "a", 0, none)
-	add(audit.ChannelClosed, "a", 0, audit.Event{Coverage: "recorded", BytesDown: 7, Missing: []audit.Missing{{Stream: "input", Bytes: 9, Lines: 2, Why: "masked"}}})
+	add(audit.ChannelClosed, "a", 0, audit.Event{Coverage: "recorded", BytesDown: 7, BytesBeside: 3, Missing: []audit.Missing{{Stream: "input", Bytes: 9, Lines: 2, Why: "masked"}}})
 	later := now
 	add(audit.ChannelOpened, "a", 1, none)
 	add(audit.ForwardOpened, "a", 2, none)
@@ -61,6 +61,9 @@ func TestCoverage(t *testing.T) {
 			}
 			if c.Session == "b" && (!c.Closed.Equal(crash) || !c.Uncounted) {
 				t.Errorf("the channel that a crash cut ended at %v, uncounted %v; want %v", c.Closed, c.Uncounted, crash)
+			}
+			if c.Session == "a" && number == "0" && c.Beside != 3 {
+				t.Errorf("%d bytes beside files", c.Beside)
 			}
 			out = append(out, fmt.Sprintf("%s %s %s", c.Session, number, recording.Describe(c.Coverage, c.Missing)))
 		}

@@ -17,6 +17,8 @@ type Covered struct {
 	partial []string
 	masked  recording.Missing // in all the channels of masking
 	masking int
+	beside  int64 // what targets said in all the channels of saying
+	saying  int
 }
 
 // coveredSum is of one coverage.
@@ -43,6 +45,10 @@ func (s *Covered) Add(log string, c Channel) {
 	}
 	sum.sessions[c.Session] = true
 	sum.down, sum.up = sum.down+c.Down, sum.up+c.Up
+	if c.Beside > 0 {
+		s.saying++
+		s.beside += c.Beside
+	}
 	if c.Coverage == recording.Partial {
 		line := partialLine(c, s.Kept[c.Session])
 		if log != "" {
@@ -87,6 +93,9 @@ func (s *Covered) Tell(w io.Writer) error {
 	}
 	if s.masking > 0 {
 		lines = append(lines, fmt.Sprintf("in %s %s", plain.Count(s.masking, "recorded channel"), s.masked))
+	}
+	if s.saying > 0 {
+		lines = append(lines, fmt.Sprintf("in %s targets said %s beside the files: words and names, which no manifest has", plain.Count(s.saying, "transfer"), plain.Size(s.beside)))
 	}
 	if len(s.partial) > 0 {
 		lines = append(append(lines, "partial:"), s.partial...)

@@ -38,6 +38,9 @@ type Note struct {
 	// Starts are what its transfers wrote of what shells, sshd and git start from, in
 	// words; nothing that was typed or run is among them.
 	Starts []string
+	// Beside is of what its user's targets said more, that day and beside files, than they
+	// do: "words", "names". It was in this session that it became so.
+	Beside []string
 }
 
 // Removal is that a recording was removed.
@@ -74,7 +77,7 @@ type Notes struct {
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.AlarmStartFile, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.AlarmStartFile, audit.AlarmBeside, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased) {
 			if !out.absent.event(e, err) {
 				return Notes{}, err
 			}
@@ -135,6 +138,8 @@ func (n Note) with(e audit.Event) Note {
 		n.Refused = true
 	case audit.AlarmStartFile:
 		n.Starts = append(slices.Clip(n.Starts), e.Detail)
+	case audit.AlarmBeside:
+		n.Beside = append(slices.Clip(n.Beside), e.Reason)
 	case audit.RecordingRemoved:
 		n.Removed = &Removal{At: e.Time, Erased: e.Reason == audit.ReasonErasure}
 	case audit.RecordingAborted:

@@ -20,6 +20,7 @@
 //	accounts.go   accounts that change at another server on the same database
 //	watch.go      when a hold is decided anew
 //	budget.go     brakes on bytes, by session and day
+//	beside.go     what targets say beside files, by user and day
 //	approvals.go  who waits for whose approval; await.go is the waiting, book.go
 //	              what the database keeps of it
 //

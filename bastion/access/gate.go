@@ -69,6 +69,7 @@ type Gate struct {
 	waits    *waits
 	told     told
 	paces    *paces
+	besides  *besides
 	own      *group.Group  // goroutines that belong to no login
 	wake     chan struct{} // accounts are to be looked at again
 	dates    chan struct{} // a login has come that ends on a date
@@ -87,7 +88,7 @@ func New(o Options) (*Gate, error) {
 	if o.Unwitnessed == nil {
 		o.Unwitnessed = func() bool { return false }
 	}
-	g := &Gate{o: o, now: o.Now, registry: newRegistry(), waits: newWaits(), paces: newPaces(o.Pace, o.Now), wake: make(chan struct{}, 1), dates: make(chan struct{}, 1)}
+	g := &Gate{o: o, now: o.Now, registry: newRegistry(), waits: newWaits(), paces: newPaces(o.Pace, o.Now), besides: newBesides(o.Now), wake: make(chan struct{}, 1), dates: make(chan struct{}, 1)}
 	g.policy.Store(o.Policy)
 	g.own = group.New(context.Background(), func(p *group.Panic) { o.Trouble("panic", p) })
 	g.follow()

@@ -151,6 +151,11 @@ func (h *Hold) Down() *Budget { return h.budgets.down }
 // Up is the budget of the bytes towards the target.
 func (h *Hold) Up() *Budget { return h.budgets.up }
 
+// Beside bounds what targets say beside files to its user.
+func (h *Hold) Beside() *Beside {
+	return &Beside{gate: h.login.gate, user: h.login.who.User(), event: h.event}
+}
+
 // Messages are lines for the user, of what is about to end.
 func (h *Hold) Messages() <-chan string { return h.watch.messages }
 

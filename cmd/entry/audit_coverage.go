@@ -32,6 +32,10 @@ func auditCoverageCmd() *cobra.Command {
   refused    nothing was run or opened
   open       it isn't over yet
 
+What a target said beside the files of transfers, in words and in names that no
+manifest has, is summed up below (entry audit search --type alarm.beside-files: when
+that was more than a user's transfers may say in a day).
+
 A channel that a crash cut off is partial; nobody counted its bytes, and its time is
 when the server last showed life. With --json each channel is an object
 of its own.`,

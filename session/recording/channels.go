@@ -31,6 +31,7 @@ type Channel struct {
 	Start, End            time.Duration
 	Output, Error, Input  int64 // bytes that the recording holds
 	Down, Up              int64 // bytes that passed, towards the client and the target; 0 before the channel closed
+	Beside                int64 // of those down what a target said beside the files that moved, in no line of the manifest
 	Resizes, Gaps, Others int
 	Exit                  *ExitStatus
 	// Coverage is how much is kept; "" where the recording doesn't have the
@@ -129,7 +130,7 @@ func (c *Channel) add(f Frame) {
 		case "channel-open":
 			c.Type, c.Destination = string(r.Name), string(r.Destination)
 		case "channel-close":
-			c.Down, c.Up, c.Coverage, c.Missing = r.BytesDown, r.BytesUp, r.Coverage, r.Missing
+			c.Down, c.Up, c.Beside, c.Coverage, c.Missing = r.BytesDown, r.BytesUp, r.BytesBeside, r.Coverage, r.Missing
 		case "env":
 		case "pty-req":
 			c.PTY, c.Term, c.Modes = true, string(r.Term), r.Modes

@@ -32,7 +32,8 @@ type ChannelRequest struct {
 	Opening     *Opening  `json:"opening,omitempty"`    // of what isn't a session, on channel-open
 	BytesDown   int64     `json:"bytes_down,omitempty"`
 	BytesUp     int64     `json:"bytes_up,omitempty"`
-	Coverage    Coverage  `json:"coverage,omitempty"` // of one that is closed
+	BytesBeside int64     `json:"bytes_beside,omitempty"` // of those down: see Channel.Beside
+	Coverage    Coverage  `json:"coverage,omitempty"`     // of one that is closed
 	Missing     []Missing `json:"missing,omitempty"`
 }
 

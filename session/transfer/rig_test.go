@@ -18,6 +18,8 @@ type takings struct {
 	answers [][]byte
 	entries *[]Entry
 	words   *Words
+
+	unlisted *bool // names may be; nil is true
 }
 
 func (r *takings) Pass(p []byte, more bool) {
@@ -35,6 +37,8 @@ func (r *takings) Words(n int) int {
 	return r.words.Take(n)
 }
 
+func (r *takings) Unlisted(int64) bool { return r.unlisted == nil || *r.unlisted }
+
 // take empties r.
 func (r *takings) take() (passed, answers [][]byte) {
 	passed, answers = r.passed, r.answers
@@ -45,21 +49,22 @@ func (r *takings) take() (passed, answers [][]byte) {
 // bench holds a decoder in a vice: it is given pieces, and everything that comes
 // of them is kept.
 type bench struct {
-	t       testing.TB
-	d       Decoder
-	rulings [2]*takings // from the target, from the client
-	passed  [2][]byte
-	answers [2][]byte // to whom sent them
-	entries []Entry
-	words   Words
-	last    [2][]byte
-	err     error
+	t        testing.TB
+	d        Decoder
+	rulings  [2]*takings // from the target, from the client
+	passed   [2][]byte
+	answers  [2][]byte // to whom sent them
+	entries  []Entry
+	words    Words
+	unlisted bool // names may be
+	last     [2][]byte
+	err      error
 }
 
 func newBench(t testing.TB, d Decoder) *bench {
-	b := &bench{t: t, d: d}
+	b := &bench{t: t, d: d, unlisted: true}
 	for i := range b.rulings {
-		b.rulings[i] = &takings{entries: &b.entries, words: &b.words}
+		b.rulings[i] = &takings{entries: &b.entries, words: &b.words, unlisted: &b.unlisted}
 	}
 	return b
 }

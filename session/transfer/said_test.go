@@ -174,3 +174,24 @@ func TestHooksSayLittle(t *testing.T) {
 		}
 	}
 }
+
+// Names that are little in a transfer have an entry as well once those of all its user's
+// transfers are much: what rules says when.
+func TestFewNamesAreListedOnceTheyAreManyInAll(t *testing.T) {
+	for _, unlisted := range []bool{true, false} {
+		b := newBench(t, NewSFTP(putsOnly))
+		b.unlisted = unlisted
+		err := errors.Join(b.data(true, hello), b.data(false, pkt(fxpVersion, version)),
+			b.data(true, pkt(fxpRealpath, 0, ".")), b.data(false, pkt(fxpName, 0, 1, "secret", "", noAttrs)))
+		b.end(false)
+		b.end(true)
+		if err != nil || unlisted != (len(b.entries) == 0) {
+			t.Errorf("may be unlisted %v: %v, %v", unlisted, b.entries, err)
+		}
+		for _, e := range b.entries {
+			if e.Operation != "list" || e.Size != e.Returned() || e.Size == 0 || len(b.entries) > 1 {
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+}

@@ -47,6 +47,18 @@ type Entry struct {
 	Detail    string // what the target said of a failure, or entry of a refusal
 }
 
+// Returned is how many bytes e says came back beside the content of files: names, and of
+// a stream that goes up what is more than went up.
+func (e Entry) Returned() int64 {
+	switch {
+	case e.Operation == "list" && e.Direction == Download:
+		return e.Size
+	case e.Direction == Upload:
+		return max(0, e.Back-e.Size)
+	}
+	return 0
+}
+
 // Outcome is how an operation ended.
 type Outcome uint8
 
@@ -104,6 +116,9 @@ type Ruling interface {
 	Enter(e Entry)
 	// Words gives how many of n bytes the target may still say in words of its own.
 	Words(n int) int
+	// Unlisted reports whether n bytes of names and attributes, all of a transfer, may do
+	// without an entry.
+	Unlisted(n int64) bool
 }
 
 // May says whether content may be moved in a direction now: "" if so, else the

@@ -46,6 +46,9 @@ func Describe(c recording.Channel) string {
 	if c.Down+c.Up > 0 || c.Destination != "" && c.Coverage != "" {
 		fmt.Fprintf(&b, ", %s down and %s up passed", plain.Size(c.Down), plain.Size(c.Up))
 	}
+	if c.Beside > 0 {
+		fmt.Fprintf(&b, ", %s of it said beside the files", plain.Size(c.Beside))
+	}
 	if c.Gaps > 0 {
 		fmt.Fprintf(&b, ", %s", plain.Count(c.Gaps, "gap"))
 	}
