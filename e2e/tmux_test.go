@@ -92,3 +92,30 @@ func TestControlModeIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestAPasswordInAPaneIsntKept: what answers a password's prompt in a pane of a tmux in
+// control mode isn't in the recording of input, a command for each key or not.
+func TestAPasswordInAPaneIsntKept(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, testkit.Rule("all", "may: [shell, exec]", "record: full", "record_input: true"))
+	c := s.client(s.enrolled("alice"))
+	program := `stty -echo; printf "Pass""word: "; read x; stty echo; echo "had ${#x} letters"; read y; echo "$y again"; read z`
+	w := onTerminal(t, c.home([]string{"-t"}, "tmux -S "+filepath.Join(testkit.ShortDir(t), "t")+" -f /dev/null -CC new-session -x 70 -y 12 '"+program+"'"))
+	w.expect(`%output %0 [^\n]*Password: `)
+	for _, key := range "hunterccx" {
+		w.sendLine("send -lt %0 " + string(key))
+	}
+	w.sendLine("send -t %0 Enter")
+	w.expect(`%output %0 [^\n]*had 9 letters`)
+	w.sendLine("send -lt %0 seen; send -t %0 0xd")
+	w.expect(`%output %0 [^\n]*seen again`)
+	w.sendLine("kill-server")
+	w.wait()
+	rec := s.awaitSessions(1)[0]
+	if input := strings.ReplaceAll(s.export(rec.ID, "input"), "\r", "\n"); input != "send -lt %0 seen; send -t %0 0xd\nkill-server\n" {
+		t.Errorf("of what was typed is kept\n%s", input)
+	}
+	if got := s.mustEntry("sessions", "show", rec.ID, "--identity", s.path("auditor.key"), "--dir", s.dir); !strings.Contains(got, "recorded: 1 line of input, 10 B, missing (masked as answers to password prompts)") {
+		t.Errorf("show says\n%s", got)
+	}
+}

@@ -41,6 +41,13 @@ const stars = "*•●∙·"
 // question is a line without blanks and stars.
 func question(line []byte) []byte { return bytes.Trim(line, stars+" \u00a0") }
 
+// keeper keeps input, or what stands for a line of n bytes that isn't kept, in words for
+// it; none does if n is 0. Of [mask]'s a pane is one, too.
+type keeper interface {
+	take(p []byte) error
+	blank(n int, words string) error
+}
+
 // mask keeps answers to password prompts out of the recording of input. There are two
 // kinds: the line that comes after output which ends in a known prompt; and, at a
 // terminal, any that something waits for at the end of a line that is no shell's prompt,
@@ -48,8 +55,9 @@ func question(line []byte) []byte { return bytes.Trim(line, stars+" \u00a0") }
 // be one of the latter is held until that is known. It is safe for concurrent use; a nil
 // mask finds none.
 type mask struct {
-	script bool // there is no terminal: input may be what shows the prompts
-	in     *tap // of the input, which keeps what was held; nil holds nothing
+	script bool   // there is no terminal: input may be what shows the prompts
+	in     keeper // of the input, which keeps what was held; nil holds nothing
+	panes  *panes // of a tmux in control mode; nil where none is looked for
 
 	mu    sync.Mutex // guards what follows, and in
 	shows showing    // what output shows
@@ -67,6 +75,11 @@ func (m *mask) shown(p []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.panes != nil {
+		if err := m.panes.shown(p); err != nil {
+			return err
+		}
+	}
 	m.shows.take(p)
 	if m.shows.moved || m.shows.redrawn {
 		m.armed = m.armed && m.early // whoever asked has gone on
@@ -86,12 +99,23 @@ func (m *mask) shown(p []byte) error {
 func (m *mask) arm() { m.armed, m.early = true, true }
 
 // kept has the tap keep input, but for what is masked, and what may be.
-func (m *mask) kept(t *tap, p []byte) error {
+func (m *mask) kept(t keeper, p []byte) error {
 	if m == nil {
 		return t.take(p)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.panes != nil {
+		if m.panes.on() {
+			if err := m.rest(t); err != nil { // what was typed to whoever began it
+				return err
+			}
+			return m.panes.kept(p)
+		}
+		if err := m.panes.left(); err != nil {
+			return err
+		}
+	}
 	for len(p) > 0 {
 		keep, answer, rest, err := m.next(p)
 		if err != nil {
@@ -158,12 +182,22 @@ func (m *mask) over() int {
 
 // end takes what is held when no more input comes: an answer that no line's end came
 // for counts as one.
-func (m *mask) end(t *tap) error {
+func (m *mask) end(t keeper) error {
 	if m == nil {
 		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.panes != nil {
+		if err := m.panes.end(); err != nil {
+			return err
+		}
+	}
+	return m.rest(t)
+}
+
+// rest is end with m.mu held, of what isn't typed into panes.
+func (m *mask) rest(t keeper) error {
 	if m.waits.open {
 		return m.settle(true)
 	}

@@ -26,8 +26,11 @@ func (s *sessionChannel) begin() {
 	s.stdout.tap, s.stdout.screen = newTap(recording.Output), s.payload == terminalPayload
 	s.stderr.tap = newTap(recording.Error)
 	sent := newTap(recording.Input)
-	if answers != nil {
+	if answers != nil && sent != nil {
 		answers.in = sent
+		if s.grant.RecordInput() {
+			answers.panes = newPanes(sent)
+		}
 	}
 	input := r.newOutlet(s.up, sent)
 	s.content.terminal, s.content.grant, s.content.flow = s.pty, s.grant, r.flow

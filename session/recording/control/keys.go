@@ -15,48 +15,90 @@ type Keys struct {
 	long bool // it has more than is kept
 }
 
-// Sent takes what was sent; typed gets what was typed into a pane, as tmux calls it, or ""
-// where the command doesn't say a pane's own name.
+// Command is one of a line, and what it types into a pane, if anything.
+type Command struct {
+	Raw  []byte // as it was sent, without what ends it
+	Pane string // as tmux calls it, or "" where the command doesn't say a pane's own name
+	Keys []byte
+}
+
+// Sent takes what was sent; typed gets what was typed into a pane.
 func (k *Keys) Sent(b []byte, typed func(pane string, keys []byte)) {
+	k.Lines(b, func(_ []byte, commands []Command) {
+		for _, c := range commands {
+			if len(c.Keys) > 0 {
+				typed(c.Pane, c.Keys)
+			}
+		}
+	})
+}
+
+// Lines takes what was sent; line gets each line with its end, and its commands where one
+// of them may type something. What is longer than is looked at it gets in pieces.
+func (k *Keys) Lines(b []byte, line func(raw []byte, commands []Command)) {
 	for len(b) > 0 {
-		n := bytes.IndexAny(b, "\r\n")
-		end := n >= 0
+		n := bytes.IndexAny(b, "\r\n") + 1
+		end := n > 0
 		if !end {
 			n = len(b)
 		}
-		if len(k.line)+n > maxLine {
-			k.line, k.long = k.line[:0], true
+		if !k.long && len(k.line)+n > maxLine {
+			if held := k.Spill(); len(held) > 0 {
+				line(held, nil)
+			}
+			k.long = true
 		}
-		if !k.long {
+		switch {
+		case k.long:
+			line(b[:n], nil)
+		case end:
+			k.line = append(k.line, b[:n]...)
+			line(k.line, commandsOf(k.line[:len(k.line)-1]))
+		default:
 			k.line = append(k.line, b[:n]...)
 		}
-		if !end {
-			return
+		if end {
+			k.line, k.long = k.line[:0], false
 		}
-		if b = b[n+1:]; !k.long {
-			typedBy(k.line, typed)
-		}
-		k.line, k.long = k.line[:0], false
+		b = b[n:]
 	}
 }
 
-// typedBy has the commands of a line.
-func typedBy(line []byte, typed func(pane string, keys []byte)) {
+// Held is how many bytes there are of a line whose end is still to come.
+func (k *Keys) Held() int { return len(k.line) }
+
+// Spill returns them, and what follows up to the line's end comes as it is.
+func (k *Keys) Spill() []byte {
+	held := bytes.Clone(k.line)
+	k.line, k.long = k.line[:0], k.long || len(held) > 0
+	return held
+}
+
+// commandsOf are those of a line; nil where none of them types anything.
+func commandsOf(line []byte) (all []Command) {
 	if !bytes.Contains(line, []byte("send")) {
-		return
+		return nil
 	}
 	var words []string
-	for len(line) > 0 {
-		var w string
-		var end bool
-		if w, line, end = word(line); w != "" {
+	for begun := line; len(line) > 0; {
+		w, rest, end := word(line)
+		line = rest
+		if w != "" {
 			words = append(words, w)
 		}
-		if end || len(line) == 0 {
-			sendKeys(words, typed)
-			words = words[:0]
+		if !end && len(line) > 0 {
+			continue
 		}
+		raw := begun[:len(begun)-len(line)]
+		if end && rest != nil { // else the line ends it
+			raw = raw[:len(raw)-1]
+		}
+		c := Command{Raw: bytes.Clone(raw)}
+		sendKeys(words, func(pane string, keys []byte) { c.Pane, c.Keys = pane, keys })
+		all = append(all, c)
+		words, begun = words[:0], line
 	}
+	return all
 }
 
 // word cuts a word off a line, as tmux's parser does it; end says that its command ends
