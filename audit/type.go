@@ -67,7 +67,7 @@ const (
 	ListenOpened    Type = "listen.opened"
 	AlarmNestedSSH  Type = "alarm.nested-ssh"
 	AlarmDigested   Type = "alarm.terminal-digested" // the recording doesn't have all that a terminal showed, for its user's share; once a session
-	AlarmStartFile  Type = "alarm.start-file"        // a transfer wrote what shells, sshd or git start from, or a way to it: Detail says which; once a session each
+	AlarmStartFile  Type = "alarm.start-file"        // a transfer wrote what shells, sshd, git and others start from, or a way to it: Detail says which; once a session each
 	AlarmBeside     Type = "alarm.beside-files"      // User's transfers brought more back beside files today than they do: Reason is "words", of which no more pass, or "names", which stand in manifests; once a day each
 	TransferFile    Type = "transfer.file"           // Detail is what was done, Capability which way the content went, Digest and Hash are keyed, of path and content
 	TransferChange  Type = "transfer.change"         // of the target's files, in which no content moved

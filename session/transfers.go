@@ -182,7 +182,7 @@ func (x manifest) Enter(e transfer.Entry) {
 			event.Ref = ref
 			m.f.event(event)
 		}
-		if what := e.StartFile(home); what != "" && m.f.files.starts(what) {
+		if what := m.f.files.starts(e, home); what != "" {
 			m.f.event(audit.Event{Type: audit.AlarmStartFile, Channel: m.about.Channel, ChannelType: m.about.ChannelType, Program: e.Protocol, Reason: e.Outcome.String(),
 				Detail: e.Operation + " " + what, Digest: m.f.o.Keyed("path", []byte(e.Path))})
 		}
@@ -216,21 +216,25 @@ func (x manifest) tell(e transfer.Entry) (ref string) {
 type files struct {
 	mu     sync.Mutex // guards what follows
 	noted  int
-	more   int             // beyond maxFileEvents
-	digest hash.Hash       // of their lines
+	more   int       // beyond maxFileEvents
+	digest hash.Hash // of their lines
+	start  transfer.Starts
 	begun  map[string]bool // what was written of what programs start from
 }
 
-// starts reports whether the session writes that for the first time.
-func (s *files) starts(what string) bool {
+// starts is what of that e writes which the session hadn't written before; "" is nothing.
+func (s *files) starts(e transfer.Entry, home string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	what := s.start.Of(e, home)
+	if what == "" || s.begun[what] {
+		return ""
+	}
 	if s.begun == nil {
 		s.begun = map[string]bool{}
 	}
-	before := s.begun[what]
 	s.begun[what] = true
-	return !before
+	return what
 }
 
 // event is what the log has of e, whose line in the manifest is line; ok is false
