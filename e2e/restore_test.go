@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"entry/e2e/testkit"
 )
 
@@ -141,6 +143,34 @@ func TestRestoredDatabase(t *testing.T) {
 		t.Errorf("the next start does it again: %d alarms", len(now))
 	}
 	s.stop()
+}
+
+// TestDatabasePutBackWhileItRuns: an older state that is put into the database of a running
+// server, through SQLite itself, ends that, and gives nobody anything back.
+func TestDatabasePutBackWhileItRuns(t *testing.T) {
+	beside(t)
+	s, _ := quickSite(t, recordAll())
+	bob := s.enrolled("bob")
+	key := s.remembered(bob, s.path("id"))
+	testkit.BackUpSQLite(t, s.path("state", "entry.db"), s.path("old.db"))
+	s.mustEntry("user", "disable", "bob")
+	testkit.RestoreSQLite(t, s.path("state", "entry.db"), s.path("old.db"))
+	proc := s.proc
+	if code := proc.Wait(); code == 0 {
+		t.Error("the server ended as if nothing had been")
+	}
+	if said := proc.Stderr.String(); !strings.Contains(said, "an older state was put back into it: start the server again") {
+		t.Errorf("it said %q", said)
+	}
+	s.awaitEvent("alarm.file-gone", func(e event) bool { return e.Reason == "database" })
+	s.serve()
+	if c, err := s.dialAs("bob", ssh.PublicKeys(key)); err == nil {
+		c.Close()
+		t.Error("bob is back")
+	}
+	s.awaitEvent("alarm.database-behind", func(e event) bool { return e.User == "bob" })
+	s.stop()
+	s.mustEntry("audit", "verify")
 }
 
 // TestLogOlderThanItsDatabase: a log that was put back refuses the start and says

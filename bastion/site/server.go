@@ -235,7 +235,11 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	for {
 		select {
 		case <-look.C:
-			if err := s.state.store.Intact(); errors.Is(err, store.ErrGone) {
+			err := s.state.store.Intact()
+			if err == nil {
+				err = s.state.store.Unrestored(ctx)
+			}
+			if errors.Is(err, store.ErrGone) {
 				s.fileGone(err, "database")
 				s.drain("failure", signals)
 				return err

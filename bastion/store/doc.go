@@ -17,6 +17,8 @@
 //     change of an account notes in its own transaction that it is here.
 //   - A main file beside the write-ahead log of another time is refused (ErrMixed), and
 //     left as it is: rows have stamps, whose sum is in the transaction of each change.
+//   - Files that are moved, replaced or cut while they are open, and an older state that is
+//     put into them, are noticed: every write fails from then on (ErrGone).
 //   - A full or read-only disk, or one of another account, is said in words (Unwritable).
 //   - The schema is made by numbered migrations whose SHA-256 is stored beside
 //     them. A file written by a newer entry, or one whose applied migrations

@@ -86,17 +86,15 @@ func Renamed(ctx context.Context, path, node string) (renamed bool, err error) {
 
 // NoteKey notes what the key is called that signs this process's log from now on.
 func (s *Store) NoteKey(ctx context.Context, key string) error {
-	return named("note the log's key", placed(s.path, noteKey(ctx, s.write, s.nodeName(), key)))
+	return named("note the log's key", s.change(ctx, func(tx *sql.Tx) error { return noteKey(ctx, tx, s.nodeName(), key) }))
 }
 
 // noteKey is NoteKey. A key that the log is called by is none that it changed to.
-func noteKey(ctx context.Context, w interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}, node, key string) error {
+func noteKey(ctx context.Context, tx *sql.Tx, node, key string) error {
 	if key == node {
 		return nil
 	}
-	_, err := w.ExecContext(ctx, `UPDATE log_positions SET key = ?1 WHERE node = ?2 AND key <> ?1`, key, node)
+	_, err := tx.ExecContext(ctx, `UPDATE log_positions SET key = ?1 WHERE node = ?2 AND key <> ?1`, key, node)
 	return err
 }
 
@@ -104,8 +102,8 @@ func noteKey(ctx context.Context, w interface {
 // that it says of accounts has come to the database: of no record that a change
 // in flight may have appended. It never goes back.
 func (s *Store) NotePosition(ctx context.Context, p audit.Position, done uint64, now time.Time) error {
-	_, err := s.write.ExecContext(ctx, notePosition, s.nodeName(), p.Size, p.Root[:], done, micros(now))
-	return named("note the log's position", placed(s.path, err))
+	_, err := s.exec(ctx, notePosition, s.nodeName(), p.Size, p.Root[:], done, micros(now))
+	return named("note the log's position", err)
 }
 
 const notePosition = `INSERT INTO log_positions (node, size, root, done, at) VALUES (?, ?, ?, ?, ?)

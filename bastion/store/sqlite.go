@@ -40,6 +40,7 @@ type Store struct {
 	node    atomic.Pointer[string]
 	bell    bell
 	kept    kept
+	marked  marked
 }
 
 var _ identity.Store = (*Store)(nil)
@@ -168,13 +169,23 @@ func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
 		return placed(s.path, err)
 	}
 	defer rollback(tx)
-	if err := f(tx); err != nil {
-		return placed(s.path, err)
+	committed := func() {}
+	if node := s.nodeName(); node != "" {
+		committed, err = s.marked.marking(ctx, tx, node, f)
+	} else {
+		err = f(tx)
+	}
+	if err != nil {
+		return s.kept.putBack(placed(s.path, err))
 	}
 	if err := s.Intact(); err != nil {
 		return err
 	}
-	return placed(s.path, tx.Commit())
+	if err := tx.Commit(); err != nil {
+		return placed(s.path, err)
+	}
+	committed()
+	return nil
 }
 
 // micros is how times are stored: microseconds since 1970, 0 for the zero time.

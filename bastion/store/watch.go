@@ -12,7 +12,7 @@ import (
 
 // ErrGone is returned for every write, and by Intact, once the database, its
 // write-ahead log or that log's index isn't where it was: renamed, removed, replaced,
-// cut or mounted over. What would be written then is durable where nobody looks for
+// cut or mounted over; or an older state was put back into it. What would be written then is durable where nobody looks for
 // it. The error wraps a *names.Gone.
 //
 // The index (-shm) holds nothing that must last, but the locks by which processes on
@@ -71,10 +71,10 @@ func (s *Store) Intact() error {
 }
 
 // exec runs one statement that writes.
-func (s *Store) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if err := s.Intact(); err != nil {
-		return nil, err
-	}
-	r, err := s.write.ExecContext(ctx, query, args...)
-	return r, placed(s.path, err)
+func (s *Store) exec(ctx context.Context, query string, args ...any) (r sql.Result, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		r, err = tx.ExecContext(ctx, query, args...)
+		return err
+	})
+	return r, err
 }

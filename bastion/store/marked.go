@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+)
+
+// errPutBack is why a database is gone whose files are where they were: SQLite's own means
+// (.restore of its shell, the backup API) put an older state into them, and what was
+// taken away since is given again. The next start takes it away anew, by the log.
+var errPutBack = errors.New("an older state was put back into it: start the server again, which takes away what the log says was taken away")
+
+// marked knows the state of the database that this process left behind. It is safe for
+// concurrent use.
+type marked struct {
+	mu sync.Mutex
+	// last is the mark that it wrote last, and those after it of which nobody knows yet
+	// whether they came there; none before the first change.
+	last []int64
+	// counter is the highest number of changes of accounts seen: other processes' too.
+	counter int64
+}
+
+// stands returns errPutBack where tx doesn't see what this process wrote last. A tx that writes
+// sees what is there, so that it settles which mark is the last.
+func (m *marked) stands(ctx context.Context, tx *sql.Tx, node string, writes bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.last) == 0 && !writes {
+		return nil
+	}
+	var mark, counter int64
+	err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT mark FROM marks WHERE node = ?), 0), (SELECT counter FROM changes)`, node).Scan(&mark, &counter)
+	switch {
+	case err != nil:
+		return err
+	case len(m.last) > 0 && (!slices.Contains(m.last, mark) || counter < m.counter):
+		return errPutBack
+	case writes:
+		m.last = []int64{mark}
+	}
+	m.counter = counter
+	return nil
+}
+
+// marking does f, between a look whether the state of before stands and a new mark. committed is
+// to be called once that is known to have come there.
+func (m *marked) marking(ctx context.Context, tx *sql.Tx, node string, f func(*sql.Tx) error) (committed func(), err error) {
+	if err := m.stands(ctx, tx, node, true); err != nil {
+		return nil, err
+	}
+	if err := f(tx); err != nil {
+		return nil, err
+	}
+	mark := rand.Int64()
+	if _, err := tx.ExecContext(ctx, `INSERT INTO marks (node, mark) VALUES (?, ?) ON CONFLICT DO UPDATE SET mark = excluded.mark`, node, mark); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = append(m.last, mark) // the next one may begin before this one hears that it is committed
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if i := slices.Index(m.last, mark); i > 0 {
+			m.last = m.last[i:]
+		}
+	}, nil
+}
+
+// Unrestored returns nil while the database has what this process wrote last, and what it saw
+// of others. Once it hasn't, this and every write return ErrGone for good.
+func (s *Store) Unrestored(ctx context.Context) error {
+	node := s.nodeName()
+	if node == "" {
+		return nil
+	}
+	stands := func(tx *sql.Tx) error { return s.marked.stands(ctx, tx, node, false) }
+	err := s.snapshot(ctx, stands)
+	if !errors.Is(err, errPutBack) {
+		return named("look for the database's state", err)
+	}
+	// A change may have been committed that isn't noted yet: a look in its turn tells.
+	return named("look for the database's state", s.change(ctx, func(*sql.Tx) error { return nil }))
+}
+
+// putBack is err, for good where it is errPutBack.
+func (k *kept) putBack(err error) error {
+	if !errors.Is(err, errPutBack) {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.gone == nil {
+		k.gone = fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return k.gone
+}
