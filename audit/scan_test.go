@@ -21,6 +21,8 @@ func narrow(e Event) Event {
 		more.Actor, more.Detail = e.Actor, e.Detail
 	case RecordingAborted:
 		more.Recording = e.Recording
+	case RecordingRemoved, ErasureOrdered:
+		return e
 	}
 	return Event{Actor: more.Actor, Detail: more.Detail, Recording: more.Recording, Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Lab: e.Lab, Target: e.Target,
 		Method: e.Method, Rule: e.Rule, Capability: e.Capability, Reason: e.Reason, Approver: e.Approver, Coverage: e.Coverage, Until: e.Until, Uses: e.Uses}
@@ -42,7 +44,8 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	until := time.Date(2026, 3, 1, 9, 0, 0, 5, time.UTC)
 	var text strings.Builder
 	for i, e := range []Event{full, odd, oddActor, other, {Type: SessionEnded}, {Type: PolicyLoaded, User: "not asked for"}, {Type: SessionEnded, Until: &until, Uses: 3},
-		{Type: SessionReviewed, Session: "01J", Actor: &actor, Detail: "fine"}, {Type: AlarmStartFile, Session: "01J", Detail: "put .bashrc"}} {
+		{Type: SessionReviewed, Session: "01J", Actor: &actor, Detail: "fine"}, {Type: AlarmStartFile, Session: "01J", Detail: "put .bashrc"},
+		{Type: RecordingRemoved, Session: "01J", Ref: "k7q2mxab", User: "alice", Actor: &actor, Reason: ReasonErasure, Detail: "request 44"}, {Type: ErasureOrdered, Ref: "k7q2mxab", Actor: &actor, Detail: "request 44"}} {
 		e.Seq, e.Time = uint64(i+1), time.Date(2026, 3, 1, 9, 0, i, i, time.UTC)
 		text.Write(append(e.AppendJSON(nil), '\n'))
 	}
@@ -51,7 +54,7 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	if err := os.Remove(p.path(checkpointName)); err != nil { // nobody says how many there are
 		t.Fatal(err)
 	}
-	types := []Type{SessionEnded, AccessRefused, SessionReviewed, AlarmStartFile}
+	types := []Type{SessionEnded, AccessRefused, SessionReviewed, AlarmStartFile, RecordingRemoved, ErasureOrdered}
 	collect := func(list func(func(Event, error) bool)) (events []Event, bad []uint64) {
 		list(func(e Event, err error) bool {
 			var b *BadRecord
@@ -69,7 +72,7 @@ func TestScanGivesWhatReadGives(t *testing.T) {
 	}
 	want, wantBad := collect(Read(p.dir))
 	got, gotBad := collect(Scan(p.dir, types...))
-	if !reflect.DeepEqual(got, want) || len(got) != 15 {
+	if !reflect.DeepEqual(got, want) || len(got) != 19 {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if !slices.Equal(gotBad, wantBad) || len(gotBad) != 3 {

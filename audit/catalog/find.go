@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -41,23 +40,37 @@ func (e *NameError) Misused() bool { return !e.NotFound() }
 // NotFound is that there is no such session.
 func (e *NameError) NotFound() bool { return len(e.Fits) == 0 }
 
-// GoneError says that a session's recording was removed.
+// GoneError says that a session's recording was removed, or, with a zero Removal, that it
+// isn't here.
 type GoneError struct {
 	ID string
 	evidence.Removal
 }
 
 func (e *GoneError) Error() string {
-	why := "after its lab's retention"
-	if e.Erased {
-		why = "by an order to erase it"
+	if e.At.IsZero() {
+		return fmt.Sprintf("the recording of session %s isn't here: it was taken away, or is elsewhere", e.ID)
 	}
-	return fmt.Sprintf("the recording of session %s was removed at %s, %s", e.ID, plain.Moment(e.At), why)
+	return fmt.Sprintf("the recording of session %s was removed at %s, %s", e.ID, plain.Moment(e.At), removedBy(e.Removal))
+}
+
+// removedBy says why a recording was removed.
+func removedBy(r evidence.Removal) string {
+	switch o := r.Order; {
+	case !r.Erased:
+		return "after its lab's retention"
+	case o == nil || o.ID == "":
+		return "by an order to erase it"
+	case o.At.IsZero(): // its records aren't here
+		return "by order " + plain.Word(o.ID) + " to erase it: " + plain.Said(o.Reason)
+	default:
+		return fmt.Sprintf("by order %s to erase it, of %s: %s", plain.Word(o.ID), plain.Line(o.By.String()), plain.Said(o.Reason))
+	}
 }
 
 // Hint is what to do about it.
 func (e *GoneError) Hint() string {
-	return "entry audit search --session " + e.ID + " shows what the audit log keeps of it"
+	return "entry audit search --session " + e.ID + " shows what the audit log keeps of it; entry audit proof " + e.ID + " makes a bundle of that"
 }
 
 // Misused is false: it was a session's name.
@@ -67,14 +80,18 @@ func (e *GoneError) Misused() bool { return false }
 func (e *GoneError) NotFound() bool { return true }
 
 // Gone is what became of the session that a person means by the start of an ID, where Find
-// has none: a *GoneError if its recording, and no other's, was removed; else err.
+// has none: a *GoneError if its recording, and no other's, was removed or is missing; else
+// err.
 func Gone(notes evidence.Notes, name string, err error) error {
-	gone := notes.Gone()
-	id, none := ID(slices.Collect(maps.Keys(gone)), name)
+	var ids []string
+	for _, i := range notes.NotHere(nil) {
+		ids = append(ids, i.ID)
+	}
+	id, none := ID(ids, name)
 	if none != nil {
 		return err
 	}
-	return &GoneError{id, gone[id]}
+	return &GoneError{id, notes.Gone()[id]}
 }
 
 // Find is the one of list, the newest last, that a person means: by an ID, the start of

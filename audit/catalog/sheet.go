@@ -35,6 +35,9 @@ func (s Sheet) line() Line {
 // MarshalJSON returns it as one object: what a Line has, and more.
 func (s Sheet) MarshalJSON() ([]byte, error) {
 	v := s.Verdict
+	if isGone(v.Info) {
+		return json.Marshal(s.line())
+	}
 	j := struct {
 		Line
 		HeaderHash string          `json:"header_hash"`
@@ -63,16 +66,25 @@ func (s Sheet) MarshalJSON() ([]byte, error) {
 func (s Sheet) Tell(out io.Writer) error {
 	v, i, said := s.Verdict, s.Verdict.Info, s.line()
 	w := plain.NewTable(out)
-	for _, row := range [][2]string{
+	gone := isGone(i)
+	rows := [][2]string{
 		{"session", i.ID}, {"user", i.User}, {"lab", i.Lab}, {"target", i.Target}, {"login", i.Login}, {"source", i.Source},
 		{"rule", i.Rule}, {"policy", i.Policy}, {"start", plain.Time(i.Start)}, {"end", plain.Time(i.End)}, {"state", string(said.State)},
-		{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
-		{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
-		{"open to", s.Readers}, {"failed", v.Failed}, {"verified", s.verified()}, {"coverage", cmp.Or(coverageOfAll(s.Channels), string(said.Coverage))},
-	} {
+	}
+	if gone {
+		rows = append(rows, [2]string{"coverage", string(said.Coverage)})
+	} else {
+		rows = append(rows, [][2]string{{"input", map[bool]string{true: "recorded", false: "not recorded"}[i.Input]}, {"notice", i.Notice},
+			{"header hash", hexOf(i.HeaderHash)}, {"head", hexOf(i.Head)}, {"size", plain.Size(i.Size) + " in " + plain.Count(int(i.Segments), "segment")},
+			{"open to", s.Readers}, {"failed", v.Failed}, {"verified", s.verified()}, {"coverage", cmp.Or(coverageOfAll(s.Channels), string(said.Coverage))}}...)
+	}
+	for _, row := range rows {
 		if row[1] != "" {
 			w.Row(row[0], plain.Line(row[1]))
 		}
+	}
+	if r := said.Removed; r != nil && gone {
+		w.Row("removed", plain.Time(r.At)+", "+removedBy(*r))
 	}
 	if len(said.Starts) > 0 {
 		w.Row("start files", plain.Line(strings.Join(said.Starts, ", "))+": what starts there since may be another program than its name says")

@@ -45,10 +45,13 @@ func (o Order) Event(t audit.Type) audit.Event {
 type Hold struct{ Order }
 
 // HoldOf is the hold that an event places.
-func HoldOf(e audit.Event) Hold {
-	h := Hold{Order{ID: e.Ref, Session: e.Session, User: e.User, Lab: e.Lab, Reason: e.Detail, At: e.Time}}
+func HoldOf(e audit.Event) Hold { return Hold{orderOf(e)} }
+
+// orderOf is the order that an event gives.
+func orderOf(e audit.Event) Order {
+	o := Order{ID: e.Ref, Session: e.Session, User: e.User, Lab: e.Lab, Reason: e.Detail, At: e.Time}
 	if e.Actor != nil {
-		h.By = *e.Actor
+		o.By = *e.Actor
 	}
-	return h
+	return o
 }

@@ -19,7 +19,7 @@ const Killed recording.State = "killed"
 
 // States are all that a session may have, in the order in which they are listed.
 func States() []recording.State {
-	return []recording.State{recording.Complete, recording.Live, Killed, recording.StateAborted, recording.Damaged}
+	return []recording.State{recording.Complete, recording.Live, Killed, recording.StateAborted, recording.Damaged, StateErased, StateExpired, StateMissing}
 }
 
 // Note is what the log says of a session besides its recording.
@@ -41,12 +41,8 @@ type Note struct {
 	// Beside is of what its user's targets said more, that day and beside files, than they
 	// do: "words", "names". It was in this session that it became so.
 	Beside []string
-}
 
-// Removal is that a recording was removed.
-type Removal struct {
-	At     time.Time
-	Erased bool // by an operators' order; else its lab's retention was over
+	whose
 }
 
 // Kill is that an operator ended a session.
@@ -66,6 +62,7 @@ type Review struct {
 // Notes are what a log says of sessions. The zero Notes say nothing.
 type Notes struct {
 	of      map[string]Note
+	orders  map[string]Order // of erasures
 	holds   []Hold
 	running bool // somebody writes the log
 	absent  absences
@@ -77,7 +74,7 @@ type Notes struct {
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.AlarmStartFile, audit.AlarmBeside, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.AlarmStartFile, audit.AlarmBeside, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased, audit.ErasureOrdered) {
 			if !out.absent.event(e, err) {
 				return Notes{}, err
 			}
@@ -98,6 +95,18 @@ func NotesBy(events []audit.Event) Notes {
 
 // take takes in an event.
 func (n *Notes) take(e audit.Event) {
+	switch e.Type {
+	case audit.ErasureOrdered:
+		if n.orders == nil {
+			n.orders = map[string]Order{}
+		}
+		n.orders[e.Ref] = orderOf(e)
+		return // what becomes of the session is another event
+	case audit.RecordingRemoved:
+		note := n.of[e.Session]
+		note.Removed = removalOf(e, n.orders)
+		n.of[e.Session] = note
+	}
 	if e.Session != "" {
 		n.of[e.Session] = n.of[e.Session].with(e)
 	}
@@ -127,6 +136,7 @@ func (n Note) with(e audit.Event) Note {
 	}
 	switch e.Type {
 	case audit.SessionEnded:
+		n.whose.of(e)
 		n.Ended, n.Coverage = e.Time, recording.Coverage(e.Coverage)
 	case audit.SessionKilled:
 		if n.Killed == nil { // that is whose reason the user read
@@ -141,7 +151,7 @@ func (n Note) with(e audit.Event) Note {
 	case audit.AlarmBeside:
 		n.Beside = append(slices.Clip(n.Beside), e.Reason)
 	case audit.RecordingRemoved:
-		n.Removed = &Removal{At: e.Time, Erased: e.Reason == audit.ReasonErasure}
+		n.whose.of(e)
 	case audit.RecordingAborted:
 		n.Aborted, n.Cut = e.Recording, e.Time
 	case audit.RecordingFailed:

@@ -60,6 +60,11 @@ operator ended it; entry sessions show says who, and why), aborted (a crash or a
 full disk ended it), or damaged. What ls shows is as the files and the log say;
 entry sessions show and entry audit verify check it.
 
+Sessions whose recordings aren't here are listed with --state alone: erased (by an
+operators' order, which stands beside it), removed (after its lab's retention), or
+missing, where the log says nothing of that. How many of those that are asked for
+there were is said beside every list.
+
 Coverage is how much is kept, as the audit log says: the least of a session's
 channels (entry audit coverage explains the words). Reviewed is who has marked a
 session so last (entry sessions mark). Coverage is a dash while a session runs, and
@@ -67,7 +72,8 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
 		Example: `  entry sessions ls
   entry sessions ls --user alice --target home.tinker --since 24h --json
   entry sessions ls --at "2026-03-02 14:00" --lab tinker
-  entry sessions ls --coverage partial --reviewed=false`,
+  entry sessions ls --coverage partial --reviewed=false
+  entry sessions ls --state erased --user bob`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.parse(cmd, time.Now()); err != nil {
@@ -85,7 +91,17 @@ where its user asked for nothing in it; both are one where the log isn't here.`,
 			if err != nil && cmd.Flags().Changed("reviewed") {
 				return hinted(fmt.Errorf("marks stand in the audit log, which can't be read: %w", err), "entry audit verify says more")
 			}
-			list = slices.DeleteFunc(list, func(i recording.Info) bool { return !s.Wants(i, notes) })
+			unwanted := func(i recording.Info) bool { return !s.Wants(i, notes) }
+			gone := slices.DeleteFunc(notes.NotHere(list), unwanted)
+			list = slices.DeleteFunc(list, unwanted)
+			if s.state == "" {
+				if text := catalog.NotListed(gone, notes); text != "" {
+					_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: "+text+"; list them with --state erased, removed or missing") // what is listed is the result
+				}
+			} else {
+				slices.Reverse(gone)
+				list = append(list, gone...) // of those states there is nothing else
+			}
 			tellLacks(cmd, notes, list...)
 			if !asJSON(cmd) {
 				return catalog.Table(cmd.OutOrStdout(), list, notes)

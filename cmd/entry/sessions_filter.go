@@ -25,7 +25,7 @@ func (s *sessionFilter) flags(cmd *cobra.Command) {
 	s.aboutFlags.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&s.source, "source", "", "only from this client `ADDRESS` or network")
-	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, killed, aborted, damaged")
+	f.StringVar(&s.state, "state", "", "only in this `STATE`: complete, live, killed, aborted, damaged; erased, removed, missing")
 	f.StringVar(&s.coverage, "coverage", "", "only those of which so much is kept (`WORD`): recorded, manifest, metadata, partial, refused")
 	f.BoolVar(&s.reviewed, "reviewed", false, "only those marked as reviewed; --reviewed=false: only the others")
 	f.StringVar(&s.since, "since", "", "only those that started since this `TIME`: "+when.Forms)
@@ -50,7 +50,7 @@ func (s *sessionFilter) parse(cmd *cobra.Command, now time.Time) (err error) {
 		f.Reviewed = &s.reviewed
 	}
 	if s.state != "" && !slices.Contains(evidence.States(), f.State) {
-		return failf(exitUsage, "--state %q: want complete, live, killed, aborted or damaged", s.state)
+		return failf(exitUsage, "--state %q: want complete, live, killed, aborted, damaged, erased, removed or missing", s.state)
 	}
 	if s.coverage != "" && !slices.Contains(recording.Coverages(), f.Coverage) {
 		return failf(exitUsage, "--coverage %q: want recorded, manifest, metadata, partial or refused", s.coverage)

@@ -23,13 +23,19 @@ func sessionsShowCmd() *cobra.Command {
 		Long: `Show all that is known of a session, and verify its recording: the chain over
 every sealed byte, held against what the audit log says of it. With an auditor's
 identity, its channels and commands, too, and the seals. A recording that isn't
-what was written is named by its first bad segment, and the exit code is 1.`,
+what was written is named by its first bad segment, and the exit code is 1.
+
+Of a session whose recording was removed, or is missing, what the log has of it is
+shown, and the exit code is 4.`,
 		Example: `  entry sessions show last
   entry sessions show 01JQ8Z3M6W --identity auditor.key --json`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, info, err := findRecording(cmd, args[0])
-			if err != nil {
+			var gone *catalog.GoneError
+			if errors.As(err, &gone) {
+				return errors.Join(showGone(cmd, gone.ID), err)
+			} else if err != nil {
 				return err
 			}
 			v, verr := evidence.Verdict{Info: info}, error(nil)
@@ -84,6 +90,24 @@ what was written is named by its first bad segment, and the exit code is 1.`,
 	cmd.Flags().Bool("json", false, "one JSON object")
 	cmd.Flags().BoolVar(&verify, "verify", true, "verify the recording, which reads all of it")
 	return cmd
+}
+
+// showGone prints what the log has of a session whose recording isn't here.
+func showGone(cmd *cobra.Command, id string) error {
+	notes, err := notesOf(cmd)
+	if err != nil {
+		return err
+	}
+	info, _ := notes.GoneInfo(id)
+	tellLacks(cmd, notes, info)
+	sheet := catalog.Sheet{Verdict: evidence.Verdict{Info: info}, Notes: notes}
+	if sheet.Refused, err = refusedLines(cmd, info, notes); err != nil {
+		return err
+	}
+	if asJSON(cmd) {
+		return printJSON(cmd, sheet)
+	}
+	return sheet.Tell(cmd.OutOrStdout())
 }
 
 // verdictOn verifies a recording against what is here of a log.

@@ -41,6 +41,9 @@ func Unrecorded(logDir string, since time.Time, have []recording.Info, gone map[
 			switch {
 			case removed && was.Erased:
 				u.Why = "its recording was removed by an order to erase it"
+				if was.Order != nil {
+					u.Why = "its recording was erased by order " + was.Order.ID
+				}
 			case removed:
 				u.Why = "its recording was removed after its lab's retention"
 			case c.Coverage == "":

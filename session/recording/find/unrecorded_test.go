@@ -38,12 +38,12 @@ func TestUnrecorded(t *testing.T) {
 	}
 	testkit.Check(t, log.Close())
 	var got []string
-	for u, err := range Unrecorded(dir, time.Time{}, []recording.Info{{Header: recording.Header{ID: "here"}}}, map[string]evidence.Removal{"old": {}, "erased": {Erased: true}}, func(c evidence.Channel) bool { return c.User == "alice" }) {
+	for u, err := range Unrecorded(dir, time.Time{}, []recording.Info{{Header: recording.Header{ID: "here"}}}, map[string]evidence.Removal{"old": {}, "erased": {Erased: true, Order: &evidence.Order{ID: "un22b7lw"}}}, func(c evidence.Channel) bool { return c.User == "alice" }) {
 		testkit.Check(t, err)
 		got = append(got, fmt.Sprintf("%s of %s, missing=%v: %s", u.Session.ID, u.Session.User, u.Missing, u.Why))
 	}
 	same(t, "unrecorded", got, "counted of alice, missing=false: metadata: it wasn't recorded",
-		"erased of alice, missing=false: its recording was removed by an order to erase it",
+		"erased of alice, missing=false: its recording was erased by order un22b7lw",
 		"gone of alice, missing=true: its recording isn't here: it was taken away, or is elsewhere",
 		"old of alice, missing=false: its recording was removed after its lab's retention")
 }
