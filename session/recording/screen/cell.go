@@ -131,6 +131,8 @@ func (c *clusters) of(glyph uint32) string {
 	switch {
 	case glyph == 0:
 		return " "
+	case glyph == softHyphen:
+		return "-"
 	case glyph < cluster:
 		return string(rune(glyph))
 	}

@@ -3,6 +3,7 @@ package screen
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,10 +16,10 @@ var frames = []byte("jklmnqtuvwxa`~0+,-.h")
 // putAs writes the character that a byte of ASCII stands for in the set that is on. Not all
 // terminals have such sets beside UTF-8: some show the letter.
 func (t *Terminal) putAs(r rune, b byte) {
-	if t.log != nil && r != rune(b) && !slices.Contains(frames, b) {
-		t.log.written.doubt = true
-	}
 	t.putWritten(r, []byte{b})
+	if r != rune(b) {
+		t.page.rows[t.y].drawn = true
+	}
 }
 
 // otherwise writes what is no character in UTF-8, and is one on a terminal that is set to
@@ -28,7 +29,7 @@ func (t *Terminal) otherwise(b []byte) {
 		t.put(utf8.RuneError)
 		return
 	}
-	t.log.written.doubt = true
+	t.log.written.other = true
 	var as []byte
 	for _, c := range b {
 		r := charmap.Windows1252.DecodeByte(c)
@@ -40,6 +41,21 @@ func (t *Terminal) otherwise(b []byte) {
 	t.putWritten(utf8.RuneError, as)
 }
 
+// softHyphen is a place to break a word, which some terminals show as a hyphen, as this one
+// does, and others don't show at all.
+const softHyphen = 0xad
+
+// asLetter returns the letter of a character of DEC Special Graphics, 0 if it is none.
+func asLetter(r rune) byte {
+	if r < 0xa3 {
+		return 0
+	}
+	if i := slices.Index(lines, r); i >= 0 {
+		return byte(0x60 + i)
+	}
+	return 0
+}
+
 // inLetters is a text with letters in place of frames and bars, so that those that were
 // written compare with what they became.
 func inLetters(text []byte) []byte {
@@ -47,11 +63,55 @@ func inLetters(text []byte) []byte {
 		return text
 	}
 	return bytes.Map(func(r rune) rune {
-		if i := slices.Index(lines, r); i >= 0 && slices.Contains(frames, byte(0x60+i)) {
-			return rune(0x60 + i)
+		if l := asLetter(r); slices.Contains(frames, l) {
+			return rune(l)
 		}
 		return r
 	}, text)
+}
+
+// inLetters is a row as it is on a terminal without DEC's set, and without soft hyphens; nil
+// if that says nothing else than the row does: of frames and bars few are letters of a word.
+func (t *Transcript) inLetters(r *row) (text []byte) {
+	const oddest = 2 // frames have as many corners side by side at most
+	odd, differs, before, drawn := 0, false, rune(0), false
+	for x := range r.cells {
+		g := glyphAt(r, x)
+		if g == softHyphen {
+			differs = true
+			continue
+		}
+		l := rune(asLetter(rune(g)))
+		own, next := l, rune(glyphAt(r, x+1))
+		if l == 0 {
+			own = rune(g)
+		}
+		bar := strings.ContainsRune("qx", l)
+		switch words := unicode.IsLetter(before) && unicode.IsLetter(own) && own != before; {
+		case !words:
+		case l != 0 && !slices.Contains(frames, byte(l)), drawn && !slices.Contains(frames, byte(before)):
+			odd += oddest
+		case l != 0 && !bar && (drawn && !strings.ContainsRune("qx", before) || !drawn && unicode.IsLetter(next)):
+			odd++
+		}
+		if before, drawn = rune(g), l != 0; drawn {
+			before = l
+			text = append(text, byte(l))
+		} else if g != tailGlyph {
+			text = t.appendGlyph(text, g, 0)
+		}
+	}
+	if differs || odd >= oddest {
+		return text
+	}
+	return nil
+}
+
+// drawn has a row told as it is on other terminals, if it is something else there.
+func (t *Transcript) drawn(r *row) {
+	if r.drawn {
+		t.doubtsLine(line{as: t.inLetters(r), at: r.at}, false, false)
+	}
 }
 
 // legible reports whether a line may be something in another character set than UTF-8, or

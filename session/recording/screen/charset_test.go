@@ -48,6 +48,60 @@ func TestTranscriptOfGraphics(t *testing.T) {
 	}
 }
 
+// So are words of the letters that frames are made of, in whatever order they come, and
+// whatever stands beside them.
+func TestTranscriptOfWordsInGraphics(t *testing.T) {
+	for name, in := range map[string]string{
+		"frame letters": "\x1b(0hanna hallan kvam nut\x1b(B",
+		"backwards":     "\x1b(0" + backwards(9, "hanna hallan kvam nut") + "\x1b(B",
+		"by turns":      strings.NewReplacer("n", "\x1b(0n\x1b(B", "a", "\x1b(0a\x1b(B").Replace("hanna hallan kvam nut"),
+		"among blocks":  "\x1b(0hanna hallan kvam nut\x1b(B ·████████████████████████████",
+		"cleared":       "\x1b(0hanna hallan kvam nut\x1b(B\x1b[2J",
+		"erased":        "\x1b(0" + backwards(9, "hanna hallan kvam nut") + "\x1b(B\x1b[2K",
+		"scrolled off":  "\x1b(0hanna hallan kvam nut\x1b(B" + strings.Repeat("\r\n", 30),
+	} {
+		if got := told(80, 24, in); !slices.ContainsFunc(got, func(l string) bool { return strings.HasPrefix(l, "as written: hanna hallan kvam nut") }) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	for name, in := range map[string]string{
+		"a table":     "\x1b(0lqwqwqk\x1b(B\r\n\x1b(0x\x1b(Ba\x1b(0x\x1b(Bb\x1b(0x\x1b(Bc\x1b(0x\x1b(B\r\n\x1b(0tqnqnqu\x1b(B\r\n\x1b(0mqvqvqj\x1b(B",
+		"a bar":       "\x1b(0aaaaaaaa0000\x1b(B 50%",
+		"a scrollbar": "name\x1b(0xa\x1b(B\r\nsize\x1b(0xa\x1b(B",
+		"small":       "\x1b(0lk\x1b(B\r\n\x1b(0mj\x1b(B",
+	} {
+		if got := told(80, 24, in); strings.Contains(strings.Join(got, "\n"), "written") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// A soft hyphen is shown by some terminals, and by others isn't.
+func TestTranscriptOfSoftHyphens(t *testing.T) {
+	for name, in := range map[string]string{"stands": "pat\u00adsoft", "cleared": "pat\u00adsoft\x1b[2J", "placed": "\x1b[5Gsoft\x1b[1Gpat\u00ad"} {
+		got := told(80, 24, in)
+		if !slices.Contains(got, "as written: patsoft") || !slices.ContainsFunc(got, func(l string) bool { return strings.HasSuffix(l, ": pat-soft") }) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := told(80, 24, "pat-soft"); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
+// What is in doubt for another reason is told whatever letters it has.
+func TestWhatIsNoTextIsToldInDoubt(t *testing.T) {
+	for name, in := range map[string]string{
+		"beyond the screen": "\x1b[?7l\x1b[121Gpatient 0 ·" + strings.Repeat("█", 12) + "\r\n",
+		"cleared":           "patient 0 ·" + strings.Repeat("█", 12) + "\x1b[2J",
+		"a control":         "patient 0 ·" + strings.Repeat("█", 12) + "\u009b2J",
+	} {
+		if got := told(80, 24, in); !slices.ContainsFunc(got, func(l string) bool { return strings.HasPrefix(l, "as written: patient 0 ·") }) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 // A position that the screen has is in no doubt, nor is what stands there.
 func TestPositionsWithinTheScreen(t *testing.T) {
 	in := "\x1b[24;80H\x1b[1;1Hone\x1b[2;1Htwo\x1b[24;1Hlast\x1b[?7l\x1b[1;80H]\x1b[2;80H]\x1b[H"

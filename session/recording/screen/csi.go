@@ -1,6 +1,6 @@
 package screen
 
-import "slices"
+import "math"
 
 // esc carries out ESC, its intermediates and c.
 func (t *Terminal) esc(c byte) {
@@ -64,9 +64,9 @@ func (t *Terminal) designate(inter, c byte, n int) {
 // align is DECALN: a screen of E.
 func (t *Terminal) align() {
 	t.cleared(true)
-	t.page.top, t.page.bottom = 0, t.rows-1
+	t.page.region = region{bottom: t.rows - 1}
 	t.origin = false
-	t.moveTo(0, 0)
+	t.address(0, 0)
 	for _, r := range t.page.rows {
 		if t.log != nil {
 			t.log.lost(r)
@@ -126,24 +126,22 @@ func (t *Terminal) ansi(final byte) {
 	case 'B', 'e':
 		t.down(n)
 	case 'C', 'a':
-		t.toColumn(t.x+n, true)
+		t.byColumns(n)
 	case 'D', 'j':
-		t.moveTo(t.x-n, t.y)
+		t.byColumns(-n)
 	case 'E':
 		t.down(n)
-		t.x, t.offX = 0, false
+		t.toColumn(0)
 	case 'F':
 		t.up(n)
-		t.x, t.offX = 0, false
+		t.toColumn(0)
 	case 'G', '`':
-		t.toColumn(n-1, false)
+		t.toColumn(n - 1)
 	case 'd':
-		t.beyond(t.offX, n > t.rows)
-		t.address(t.x, n-1)
+		t.unpend()
+		t.toRow(n - 1)
 	case 'H', 'f':
-		x := p.count(1, 1)
-		t.beyond(x > t.cols, n > t.rows)
-		t.address(x-1, n-1)
+		t.address(p.count(1, 1)-1, n-1)
 	case 'I':
 		t.tab(min(n, t.cols))
 	case 'Z':
@@ -153,14 +151,20 @@ func (t *Terminal) ansi(final byte) {
 	case 'K':
 		t.eraseLine(p.value(0))
 	case 'X':
-		t.pending = false
+		t.unpend()
+		t.goes(t.y, t.x, t.x+n, t.here(r))
+		t.farGoes(t.x+t.dx, t.x+t.dx+n)
 		r.fill(t.now, t.x, min(t.x+n, t.cols), t.pen.bg)
 	case '@':
-		t.pending = false
+		t.unpend()
+		t.pushes(n)
 		r.insert(t.now, t.x, n, t.cols, t.pen.bg)
 	case 'P':
-		t.pending = false
+		t.unpend()
+		t.goes(t.y, t.x, t.cols, t.here(r))
+		t.farMoves(-n)
 		r.remove(t.now, t.x, n, t.cols, t.pen.bg)
+		r.pulled(t.x)
 	case 'L', 'M':
 		t.editLines(n, final == 'L')
 	case 'S':
@@ -190,7 +194,7 @@ func (t *Terminal) ansi(final byte) {
 			}
 		}
 	case 'r':
-		t.region()
+		t.margins()
 	case 's':
 		if p.n > 1 || p.set[0] { // DECSLRM, in its mode
 			t.unsureOf(margins, p.count(0, 1) > 1 || p.count(1, t.cols) < t.cols)
@@ -209,23 +213,46 @@ func (t *Terminal) editLines(n int, in bool) {
 	if in {
 		n = -n
 	}
+	gone, at := min(max(n, -n), t.page.bottom-t.y+1), t.onFar()
+	inside := at.both >= t.page.farTop
+	if in {
+		first := t.page.bottom - gone + 1
+		t.goAway(first, gone, far{both: first, higher: first, wider: t.rolled + first}, inside && !t.page.open(t.rows))
+	} else {
+		t.goAway(t.y, gone, at, inside)
+	}
+	if inside {
+		t.farShifts(at, -n)
+		at.dx = -t.x
+	}
 	t.shift(t.y, t.page.bottom, n, false)
-	t.moveTo(0, t.y)
+	x := t.x
+	t.toColumn(0)
+	t.dx = at.dx + x
 }
 
-// region is DECSTBM.
-func (t *Terminal) region() {
-	top, bottom := t.parser.count(0, 1)-1, t.parser.count(1, t.rows)-1
-	if bottom = min(bottom, t.rows-1); top < bottom {
-		t.page.top, t.page.bottom = top, bottom
-		t.beyond(false, false)
-		t.address(0, 0)
+// margins is DECSTBM.
+func (t *Terminal) margins() {
+	top, bottom := t.parser.count(0, 1)-1, t.parser.count(1, MaxRows)-1
+	if top >= bottom {
+		return
 	}
+	t.page.farTop = top
+	if top < t.rows-1 {
+		t.page.top, t.page.bottom, t.page.bounded = top, min(bottom, t.rows-1), bottom < t.rows
+		t.address(0, 0)
+		return
+	}
+	// A higher screen has that region, and its cursor goes home.
+	if t.unpend(); !t.origin {
+		top = 0
+	}
+	t.dx, t.dy, t.dz = -t.x, top-t.y, top-t.y
 }
 
 // eraseScreen is ED.
 func (t *Terminal) eraseScreen(how int) {
-	t.pending = false
+	t.unpend()
 	bg := t.pen.bg
 	switch how {
 	case 0:
@@ -234,11 +261,15 @@ func (t *Terminal) eraseScreen(how int) {
 			return
 		}
 		t.eraseLine(0)
-		for _, r := range t.page.rows[t.y+1:] {
-			r.blank(t.now, t.cols, bg)
+		for y, r := range t.page.rows {
+			if y > t.y {
+				t.goes(y, 0, t.cols, t.onFar().above(r.far))
+				r.blank(t.now, t.cols, bg)
+			}
 		}
 	case 1:
-		for _, r := range t.page.rows[:t.y] {
+		for y, r := range t.page.rows[:t.y] {
+			t.goes(y, 0, t.cols, r.far.above(t.onFar()))
 			r.blank(t.now, t.cols, bg)
 		}
 		t.eraseLine(1)
@@ -259,135 +290,24 @@ func (t *Terminal) eraseScreen(how int) {
 
 // eraseLine is EL.
 func (t *Terminal) eraseLine(how int) {
-	t.pending = false
+	t.unpend()
 	r, bg := t.page.rows[t.y], t.pen.bg
 	if how == 0 && t.x == 0 || how == 1 && t.x == t.cols-1 {
 		how = 2
 	}
 	switch how {
 	case 0:
+		t.goes(t.y, t.x, t.cols, t.here(r))
+		t.farGoes(t.x+t.dx, math.MaxInt)
 		r.fill(t.now, t.x, t.cols, bg)
 		r.wrapped = false
 	case 1:
+		t.goes(t.y, 0, t.x+1, t.here(r))
+		t.farGoes(math.MinInt, t.x+t.dx+1)
 		r.fill(t.now, 0, t.x+1, bg)
 	case 2:
+		t.goes(t.y, 0, t.cols, r.far.row(t.onFar()))
+		t.farGoes(math.MinInt, math.MaxInt)
 		r.blank(t.now, t.cols, bg)
-	}
-}
-
-// private carries out DECSET and DECRST.
-func (t *Terminal) private(final byte) {
-	p := &t.parser
-	switch final {
-	case 'J', 'K': // DECSED, DECSEL: what is protected stays, and in tmux all
-		t.doubtful()
-	case 'h', 'l':
-		for i := range p.given() {
-			t.mode(p.value(i), final == 'h')
-		}
-	case 's', 'r': // XTSAVE, XTRESTORE, which few have
-		t.doubtful()
-		for i := range p.given() {
-			t.keepMode(p.value(i), final == 's')
-		}
-	}
-}
-
-// keptModes are the modes that XTSAVE keeps here: what else it does changes no cell.
-var keptModes = [...]int{6, 7, 25, 47, 1047, 1049}
-
-// keepMode saves a mode, or sets it as it was when it was saved.
-func (t *Terminal) keepMode(mode int, save bool) {
-	i := slices.Index(keptModes[:], mode)
-	if i < 0 {
-		return
-	}
-	if !save {
-		if t.modes[i] != 0 {
-			t.mode(mode, t.modes[i] > 0)
-		}
-		return
-	}
-	on := t.page == t.alt
-	switch mode {
-	case 6:
-		on = t.origin
-	case 7:
-		on = t.autowrap
-	case 25:
-		on = !t.hidden
-	}
-	if t.modes[i] = -1; on {
-		t.modes[i] = 1
-	}
-}
-
-// mode sets or resets one of DEC's modes.
-func (t *Terminal) mode(mode int, on bool) {
-	switch mode {
-	case 2:
-		t.unsureOf(vt52, !on)
-	case 3: // DECCOLM, which clears the screen where it is allowed to
-		t.doubtful()
-	case 45:
-		t.unsureOf(backwrap, on)
-	case 69:
-		t.unsureOf(margins, false)
-	case 6:
-		t.origin = on
-		t.beyond(false, false)
-		t.address(0, 0)
-	case 7:
-		t.autowrap = on
-		t.pending = t.pending && on
-	case 25:
-		t.hidden = !on
-	case 2026: // synchronized output: who has it shows what stood before until it ends
-		if t.log != nil && on {
-			t.log.written.doubt = true
-		}
-	case 47:
-		t.alternate(on, false)
-	case 1047:
-		t.alternate(on, !on)
-	case 1048:
-		t.cursor1048(on)
-	case 2004: // bracketed paste, which a line editor has on
-		if t.typed != nil {
-			t.typed.editing(on)
-		}
-	case 1049:
-		if on {
-			t.cursor1048(true)
-		}
-		t.alternate(on, true)
-		if !on {
-			t.cursor1048(false)
-		}
-	}
-}
-
-func (t *Terminal) cursor1048(save bool) {
-	if save {
-		t.main.saved = t.cursor
-	} else {
-		t.restoreCursor(t.main.saved)
-	}
-}
-
-// alternate shows or leaves the alternate screen, and clears it if wipe says so.
-func (t *Terminal) alternate(on, wipe bool) {
-	switch {
-	case on:
-		t.switchTo(t.alt)
-		if wipe {
-			t.page.clear(t.now, t.cols, t.pen.bg)
-		}
-	case t.page == t.alt:
-		t.cleared(true)
-		t.switchTo(t.main)
-		if wipe {
-			t.alt.clear(t.now, t.cols, 0)
-		}
 	}
 }

@@ -78,11 +78,20 @@
 // that they carry out otherwise, what was written since a tenth of a second before it is
 // told as it was written, once each, unless it stands for as long (Written), with when that
 // was and until when it stood here: on one of them it may stand for ever. So is all that is written while a mode is on that makes them
-// differ: VT52, margins, protected areas, reverse wraparound, LNM. So is what is written at a
-// position that the screen hasn't, since its size is the client's word; over another letter in
-// the last column while lines aren't wrapped; shortly before synchronized output begins, for
-// who has that keeps it on the screen; when the screen is cleared or reset, or the other one
-// shows, for many terminals push what stood there above it, or have no other one, unless that
-// is cleared, too; and, whatever becomes of it, what is written in words
-// of DEC's graphic set, and in no UTF-8, as Windows-1252 has that, for some terminals show it so.
+// differ: VT52, margins, protected areas, reverse wraparound, LNM. Letters needn't come in the
+// order in which they are read: so what goes, or may, before it stood for a tenth of a second is
+// told as it stood, too, whole, though it came backwards. That is what stands when the screen is
+// cleared or reset, or the other one shows, for many terminals push it above the screen, or have
+// no other one, unless that is cleared, too: each line of it, however many are cleared at once;
+// and when synchronized output begins, for who has that keeps it on the screen.
+//
+// How large a terminal is is its client's word. The cursor knows where it would be on one that is
+// wider, higher or both, by positions that this one hasn't, line feeds at the bottom, wraps and
+// scroll regions; and what is erased or written over here, and stands there, is told as it stands
+// there (beyond.go). Of a word that a wider screen has in one row and this one in two the parts
+// may be told apart. What stands so on a smaller one than the client said isn't known.
+//
+// Whatever becomes of it, what is words in DEC's graphic set is told as it is on terminals
+// without that, as are words with soft hyphens without those, which some don't show; and what is
+// no UTF-8 as Windows-1252 has that, for some show it so.
 package screen

@@ -32,6 +32,7 @@ const (
 // What was written shortly before it may stand elsewhere although it is erased here.
 func (t *Terminal) doubtful() {
 	if t.log != nil {
+		t.log.stood(false)
 		t.log.written.doubt, t.log.written.joins = true, true
 	}
 }
@@ -43,8 +44,16 @@ func (t *Terminal) cleared(kept bool) {
 	if t.log == nil {
 		return
 	}
-	if t.log.written.cleared = 0; kept {
-		t.log.written.cleared, t.log.written.apart = max(t.now, 1), true
+	w := &t.log.written
+	if w.kept = kept; !kept {
+		return
+	}
+	w.apart = true
+	t.log.stood(true)
+	if t.log.passing != nil {
+		for y := range t.page.rows {
+			t.goes(y, 0, t.cols, true)
+		}
 	}
 }
 
@@ -68,12 +77,15 @@ type written struct {
 	at      time.Duration // of the last of it
 	x, y    int           // where the cursor was left
 	pending bool
-	joins   bool          // what comes goes on, wherever it stands
-	cleared time.Duration // when the screen was, with it perhaps: some terminals keep that above it, or show it still; 0 if it wasn't
-	apart   bool          // what comes stands in another place than what came, even if it doesn't here
-	doubt   bool          // it is to be told
+	joins   bool // what comes goes on, wherever it stands
+	apart   bool // what comes stands in another place than what came, even if it doesn't here
+	doubt   bool // it is to be told
+	other   bool // it is to be told as it is in another character set
 
-	standing []doubted // of it, since it isn't told
+	fresh    bool      // something was written since the lines of the screen were taken notice of
+	kept     bool      // terminals keep what was cleared last above the screen
+	standing []doubted // what is to be told, unless it stands
+	size     int       // of the lines that came since that was looked at: bytes
 	line     []byte    // that isn't parted from what comes yet, if somebody wants each
 }
 
@@ -94,14 +106,14 @@ func (t *Transcript) wrote(b []byte) {
 		t.passes(nil, true)
 	}
 	t.passes(b, false)
-	w.text, w.joins, w.apart = append(w.text, b...), false, false
+	w.text, w.joins, w.apart, w.fresh = append(w.text, b...), false, false, true
 	if n := len(w.came[1]); n > 0 && w.at == t.at {
 		w.came[1][n-1].end = len(w.text)
 	} else {
 		w.came[1] = append(w.came[1], came{len(w.text), t.at})
 	}
 	w.at = t.at
-	w.doubt = w.doubt || t.term.unsure != 0 || t.term.offX || t.term.offY
+	w.doubt = w.doubt || t.term.unsure != 0
 }
 
 // Passing has f called with each line as it was written, whatever became of it, and when the
@@ -130,7 +142,7 @@ func (t *Transcript) marked(mark rune) {
 	if w := &t.written; len(w.text) > 0 {
 		t.passes(utf8.AppendRune(nil, mark), false)
 		w.text = utf8.AppendRune(w.text, mark)
-		w.came[1][len(w.came[1])-1].end = len(w.text)
+		w.came[1][len(w.came[1])-1].end, w.fresh = len(w.text), true
 	}
 }
 
@@ -154,7 +166,7 @@ func (w *written) lines() (lines []doubted) {
 			came = came[1:]
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 && len(came) > 0 {
-			lines = append(lines, doubted{line, came[0].at, came[0].at})
+			lines = append(lines, doubted{text: line, at: came[0].at, upto: came[0].at, other: !w.doubt})
 		}
 	}
 	return lines
@@ -185,45 +197,58 @@ func (t *Terminal) shownElsewhere(b []byte) {
 type doubted struct {
 	text     []byte
 	at, upto time.Duration
+	cleared  bool // it was cleared away
+	other    bool // it may be in another character set, or no text
+	as       bool // it stands so on other terminals, and not on this one
 }
 
 // tellWritten tells what was written, if it is in doubt what of it stood, and if it isn't
 // on the screen until it has stood for long enough to be told by that. now is the time.
 func (t *Transcript) tellWritten(now time.Duration) {
 	w := &t.written
-	lines := w.standing
-	w.standing = nil
-	if w.doubt || w.cleared > 0 {
-		all := w.lines()
-		if !w.doubt { // what stood for longer before that is told by how it stood
-			all = slices.DeleteFunc(all, func(l doubted) bool { return w.cleared-l.at >= settled })
-		}
-		lines = append(lines, all...)
-		w.doubt, w.cleared, w.old, w.text = false, 0, w.old[:0], w.text[:0]
+	t.tellBeyond(now - settled + 1)
+	var lines []doubted
+	if w.doubt || w.other {
+		lines = w.lines()
+		w.doubt, w.other, w.old, w.text = false, false, w.old[:0], w.text[:0]
 		w.came[0], w.came[1] = w.came[0][:0], w.came[1][:0]
 	}
-	if len(lines) > 0 {
-		shown := inLetters(t.shown())
-		few := len(lines)*len(shown) <= maxCompared
-		for _, l := range lines {
-			switch {
-			case !few || !bytes.Contains(shown, inLetters(l.text)):
-				t.tellLine(l)
-			case now-l.at < settled:
-				l.upto = now
-				w.standing = append(w.standing, l)
-			}
-		}
-	}
+	t.tellDoubted(now, lines)
 	if t.at-w.since >= settled+longest {
 		w.turn(t.at)
+	}
+}
+
+// tellDoubted tells those lines, and those that wait, if they don't stand.
+func (t *Transcript) tellDoubted(now time.Duration, lines []doubted) {
+	w := &t.written
+	lines = append(lines, w.standing...)
+	if w.standing, w.size = nil, 0; len(lines) == 0 {
+		return
+	}
+	shown := inLetters(t.shown())
+	few := now < never.at && len(lines)*len(shown) <= maxCompared
+	for _, l := range lines {
+		switch {
+		case l.cleared && !w.kept && few:
+		case l.as || !few || !bytes.Contains(shown, inLetters(l.text)):
+			t.tellLine(l)
+		case now-l.at < settled:
+			l.upto = now
+			w.standing = append(w.standing, l)
+		}
+	}
+	if t.hold.size > t.check+maxLine {
+		t.release()
 	}
 }
 
 // shown is what the screen shows, its lines however many rows they take.
 func (t *Transcript) shown() (b []byte) {
 	for _, r := range t.term.page.rows {
-		if b = t.appendCells(b, r.cells); !r.wrapped {
+		if b = t.appendCells(b, r.cells); r.wrapped {
+			b = t.appendBlanks(b, r)
+		} else {
 			b = append(b, '\n')
 		}
 	}
@@ -243,7 +268,7 @@ func (t *Transcript) tellLine(l doubted) {
 		}
 		part := line[:end]
 		line = line[end:]
-		if !bytes.ContainsFunc(part, func(r rune) bool { return readable(uint32(r)) }) || !legible(part) || t.toldString(append([]byte{0}, part...)) {
+		if !bytes.ContainsFunc(part, func(r rune) bool { return readable(uint32(r)) }) || l.other && !legible(part) || t.toldString(append([]byte{0}, part...)) {
 			continue
 		}
 		m := moment{at: at, place: t.places + t.term.y}

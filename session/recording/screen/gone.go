@@ -122,8 +122,13 @@ func (t *Transcript) loss(page, from, to int, all, moves, first bool) {
 		s.endFlash()
 	}
 	if head && group[0].cut(t, all) {
-		t.endHead(t.at, told)
+		t.endHead(t.at, told && !slices.ContainsFunc(t.head, (*seen).untold))
 	}
+}
+
+// untold reports whether no line told something of it.
+func (s *seen) untold() bool {
+	return slices.ContainsFunc(s.cells, func(c seenCell) bool { return c.glyph != 0 && !c.told })
 }
 
 // wasRead reports whether something goes of a row that was to be read: that stood for

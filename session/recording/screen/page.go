@@ -25,6 +25,13 @@ type row struct {
 	mute  bool          // it shows a test picture, which nobody reads
 	seen  *seen         // how it looked then
 	y     int           // and where it was
+
+	// What is in doubt of it.
+	from, to int  // cells that were written since it last was as it is for a tenth of a second
+	far      far  // where it is on a larger screen
+	lo, hi   int  // what of it is there: cells that were written since it is
+	shaky    bool // it has characters that terminals draw as wide as they like
+	drawn    bool // it has some that are others on terminals with another character set
 }
 
 // touch notes that the row changes.
@@ -37,13 +44,23 @@ func (r *row) touch(now time.Duration) {
 
 // page is a screen: the main or the alternate one.
 type page struct {
-	rows        []*row
-	top, bottom int // the scroll region, both inside it
-	saved       cursor
+	rows []*row
+	region
+	saved cursor
 }
 
+// region is a scroll region.
+type region struct {
+	top, bottom int  // both inside it
+	bounded     bool // a larger screen's ends there, too
+	farTop      int  // where a larger screen's begins
+}
+
+// open reports whether a region goes further down on a larger screen.
+func (r *region) open(rows int) bool { return r.bottom == rows-1 && !r.bounded }
+
 func newPage(rows int) *page {
-	p := &page{rows: make([]*row, rows), bottom: rows - 1}
+	p := &page{rows: make([]*row, rows), region: region{bottom: rows - 1}}
 	for i := range p.rows {
 		p.rows[i] = &row{}
 	}
@@ -137,6 +154,7 @@ func (r *row) remove(now time.Duration, x, n, cols int, bg Color) {
 // blank empties a row.
 func (r *row) blank(now time.Duration, cols int, bg Color) {
 	r.used, r.wrapped, r.left = 0, false, false
+	r.from, r.to, r.lo, r.hi, r.shaky, r.drawn = 0, 0, 0, 0, false, false
 	r.blanked++
 	if r.cleared && r.bg == bg {
 		return
@@ -149,7 +167,15 @@ func (r *row) blank(now time.Duration, cols int, bg Color) {
 // and blanks those that come in. Rows that leave the main screen at its top go
 // to the scrollback.
 func (t *Terminal) scroll(top, bottom, n int) {
-	t.shift(top, bottom, n, top == 0 && n > 0 && t.page == t.main)
+	keep := top == 0 && n > 0 && t.page == t.main
+	switch gone := min(max(n, -n), bottom-top+1); {
+	case n < 0:
+		t.goAway(bottom-gone+1, gone, far{both: bottom - gone + 1, higher: bottom - gone + 1, wider: t.rolled + bottom - gone + 1}, !t.page.open(t.rows))
+	case !keep:
+		t.goAway(top, gone, t.farTop(), true)
+	}
+	t.farShifts(t.farTop(), -n)
+	t.shift(top, bottom, n, keep)
 }
 
 // shift is scroll, where keep says whether rows go to the scrollback.

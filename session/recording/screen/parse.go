@@ -158,11 +158,11 @@ func (t *Terminal) c1(c byte) {
 	p.state = ground
 	switch c {
 	case 0x84: // IND
-		t.pending = false
-		t.index()
+		t.unpend()
+		t.index(false)
 	case 0x85: // NEL
 		t.lineFeed()
-		t.x = 0
+		t.toColumn(0)
 	case 0x88: // HTS
 		t.tabs[t.x] = true
 	case 0x8d: // RI
@@ -184,14 +184,13 @@ func (t *Terminal) c0(c byte) {
 		if t.x == 0 && t.y > 0 {
 			t.doubtful() // in tmux it goes up where the row above was wrapped
 		}
-		t.moveTo(t.x-1, t.y)
+		t.byColumns(-1)
 	case '\t':
 		t.tab(1)
 	case '\n', '\v', '\f':
 		t.lineFeed()
 	case '\r':
-		t.offX = false
-		t.moveTo(0, t.y)
+		t.toColumn(0)
 	case 0x0e:
 		t.gl = 1
 	case 0x0f:

@@ -36,7 +36,7 @@ func (t *Terminal) Resize(cols, rows int) {
 		r.cut(cols)
 	}
 	for _, p := range []*page{t.main, t.alt} {
-		p.top, p.bottom = 0, rows-1
+		p.region = region{bottom: rows - 1}
 	}
 	for _, c := range []*cursor{&t.cursor, &t.main.saved, &t.alt.saved} {
 		c.x, c.y = min(c.x, cols-1), min(c.y, rows-1)
@@ -151,10 +151,10 @@ func rewrapped(group []*row, cols int) []*row {
 		return group
 	}
 	var cells []Cell
-	told, left, at := true, true, group[0].at
+	told, left, drawn, at := true, true, false, group[0].at
 	for _, r := range group {
 		cells, at = append(cells, r.written()...), max(at, r.at)
-		told, left = told && r.told, left && r.left
+		told, left, drawn = told && r.told, left && r.left, drawn || r.drawn
 	}
 	if cols == 1 {
 		for i, c := range cells {
@@ -169,10 +169,10 @@ func rewrapped(group []*row, cols int) []*row {
 		if cells[n].attr&tail != 0 {
 			n--
 		}
-		out = append(out, &row{cells: slices.Clone(cells[:n]), used: n, wrapped: true, told: told, left: left, at: at})
+		out = append(out, &row{cells: slices.Clone(cells[:n]), used: n, wrapped: true, told: told, left: left, at: at, to: n, drawn: drawn})
 		cells = cells[n:]
 	}
-	return append(out, &row{cells: cells, used: len(cells), wrapped: group[len(group)-1].wrapped, told: told, left: left, at: at})
+	return append(out, &row{cells: cells, used: len(cells), wrapped: group[len(group)-1].wrapped, told: told, left: left, at: at, to: len(cells), drawn: drawn})
 }
 
 // written returns the row's cells as far as something was ever written, so that

@@ -1,6 +1,9 @@
 package screen
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// MaxCols and MaxRows cap a screen's size, whatever size a client claims: a
@@ -34,6 +37,7 @@ type Terminal struct {
 	oldest    int    // where it starts, once it is full
 	maxBack   int
 	hscrolled int // how many of those come back when the screen grows
+	rolled    int // how many rows a screen that is only wider has above itself
 
 	clusters clusters
 	widths   widths
@@ -47,8 +51,9 @@ type Terminal struct {
 // cursor is what DECSC saves.
 type cursor struct {
 	x, y     int
-	offX     bool // on a wider screen it is further to the right, as beyond has it
-	offY     bool // on a higher one it is further down
+	dx, dy   int  // how much further to the right and down it is on a larger screen, as far has it
+	dz, dw   int  // how much further down on one that is only higher, or only wider
+	was      int  // how many rows a wider screen had above itself when it was saved
 	pending  bool // the last column was written: the next character wraps
 	origin   bool
 	pen      Cell
@@ -88,7 +93,7 @@ func (t *Terminal) reset() {
 func (t *Terminal) soft() {
 	t.hidden, t.insert, t.autowrap = false, false, true
 	t.origin, t.pen, t.sets, t.gl, t.singleGL = false, Cell{}, [4]Charset{}, 0, 0
-	t.page.top, t.page.bottom = 0, t.rows-1
+	t.page.region = region{bottom: t.rows - 1}
 	t.main.saved, t.alt.saved, t.saved1048 = cursor{}, cursor{}, cursor{}
 }
 
@@ -132,57 +137,83 @@ func (t *Terminal) Text(c Cell) string {
 	return t.clusters.of(c.glyph)
 }
 
-// moveTo puts the cursor somewhere on the screen.
-func (t *Terminal) moveTo(x, y int) {
-	t.x, t.y = min(max(x, 0), t.cols-1), min(max(y, 0), t.rows-1)
-	t.pending = false
-}
-
-// address is moveTo in the coordinates of origin mode.
+// address puts the cursor somewhere, in the coordinates of origin mode.
 func (t *Terminal) address(x, y int) {
-	if t.origin {
-		y = min(max(y, 0)+t.page.top, t.page.bottom)
-	}
-	t.moveTo(x, y)
+	t.toColumn(x)
+	t.toRow(y)
 }
 
-// up and down move the cursor, but not out of the scroll region.
-func (t *Terminal) up(n int) {
-	stop := 0
-	if t.y >= t.page.top {
-		stop = t.page.top
+// index moves the cursor down, and the scroll region up where it ends; wraps says that a wider
+// screen doesn't.
+func (t *Terminal) index(wraps bool) {
+	p, at, top := t.page, t.onFar(), t.farTop()
+	from := nowhere
+	down := func(y, from *int, top int) {
+		if p.bounded && *y == p.bottom {
+			*from = top
+		} else {
+			*y++
+		}
 	}
-	t.moveTo(t.x, max(t.y-n, stop))
+	down(&at.higher, &from.higher, top.higher)
+	switch last := t.rolled + p.bottom; {
+	case wraps:
+	case at.wider == last && p.top == 0 && p.open(t.rows):
+		t.rolled++
+		fallthrough
+	case at.wider < last, at.wider > last && at.wider < t.rolled+t.rows-1:
+		at.wider++
+	case at.wider == last:
+		from.wider = top.wider
+	}
+	if !wraps {
+		down(&at.both, &from.both, top.both)
+	}
+	switch {
+	case t.y == p.bottom:
+		keep := p.top == 0 && p == t.main
+		if !keep {
+			t.goAway(p.top, 1, top, from == top)
+		}
+		t.farShifts(from, -1)
+		t.shift(p.top, p.bottom, 1, keep)
+	default:
+		t.farShifts(from, -1)
+		t.y = min(t.y+1, t.rows-1)
+	}
+	t.dy, t.dz, t.dw = at.both-t.y, at.higher-t.y, at.wider-t.y
 }
 
-func (t *Terminal) down(n int) {
-	stop := t.rows - 1
-	if t.y <= t.page.bottom {
-		stop = t.page.bottom
-	}
-	if t.y+n > stop && stop == t.rows-1 {
-		t.beyond(t.offX, true)
-	}
-	t.moveTo(t.x, min(t.y+n, stop))
-}
+// nowhere is where no row is.
+var nowhere = far{both: math.MaxInt, higher: math.MaxInt, wider: math.MaxInt}
 
-// index moves the cursor down, and the scroll region up where it ends.
-func (t *Terminal) index() {
-	if t.y == t.page.bottom {
-		t.scroll(t.page.top, t.page.bottom, 1)
-	} else if t.y < t.rows-1 {
-		t.y++
-	}
+// farTop is where the scroll region begins on a larger screen.
+func (t *Terminal) farTop() far {
+	return far{both: t.page.farTop, higher: t.page.farTop, wider: t.rolled + t.page.top}
 }
 
 // reverseIndex moves the cursor up, and the scroll region down where it starts.
 func (t *Terminal) reverseIndex() {
-	t.pending = false
-	if t.y == t.page.top {
-		t.scroll(t.page.top, t.page.bottom, -1)
-	} else if t.y > 0 {
-		t.y--
+	t.unpend()
+	at, top, y := t.onFar(), t.farTop(), t.y
+	from := nowhere
+	for _, f := range [][3]*int{{&at.both, &top.both, &from.both}, {&at.higher, &top.higher, &from.higher}, {&at.wider, &top.wider, &from.wider}} {
+		if *f[0] == *f[1] {
+			*f[2] = *f[1]
+		} else {
+			*f[0]--
+		}
 	}
+	if t.y == t.page.top {
+		t.goAway(t.page.bottom, 1, far{}, false)
+		t.farShifts(from, 1)
+		t.shift(t.page.top, t.page.bottom, -1, false)
+	} else {
+		t.farShifts(from, 1)
+		y = max(y-1, 0)
+	}
+	t.y = y
+	t.dy, t.dz, t.dw = at.both-y, at.higher-y, at.wider-y
 }
 
 // lineFeed is LF.
@@ -191,28 +222,34 @@ func (t *Terminal) lineFeed() {
 		t.typed.lineFeed()
 	}
 	t.page.rows[t.y].wrapped = false
-	t.pending = false
-	t.index()
+	t.unpend()
+	t.index(false)
 	if t.newline || t.cooked {
-		t.x, t.offX = 0, false
+		t.x, t.dx = 0, 0
 	}
 }
 
-// tab moves the cursor n tab stops on, or back if n is below zero.
+// tab moves the cursor n tab stops on, or back if n is below zero. A wider screen has one
+// every eight columns.
 func (t *Terminal) tab(n int) {
-	x := t.x
-	for ; n > 0 && x < t.cols-1; n-- {
-		for x++; x < t.cols-1 && !t.tabs[x]; x++ {
+	t.unpend()
+	for ; n != 0; n -= max(-1, min(n, 1)) {
+		was, x := t.x, t.x
+		far := (x + t.dx) / 8 * 8
+		if n > 0 {
+			for x = min(x+1, t.cols-1); x < t.cols-1 && !t.tabs[x]; x++ {
+			}
+			far += 8
+		} else {
+			for x = max(x-1, 0); x > 0 && !t.tabs[x]; x-- {
+			}
+			far = max(0, (was+t.dx-1)/8*8)
 		}
-	}
-	if n > 0 {
-		t.beyond(true, t.offY)
-	}
-	for ; n < 0 && x > 0; n++ {
-		for x--; x > 0 && !t.tabs[x]; x-- {
+		if t.dx == 0 && x != was && (t.tabs[x] || x == 0) {
+			far = x
 		}
+		t.x, t.dx = x, far-x
 	}
-	t.moveTo(x, t.y)
 }
 
 // switchTo shows the main or the alternate screen.
@@ -223,7 +260,7 @@ func (t *Terminal) switchTo(p *page) {
 	if t.log != nil {
 		t.log.switched()
 	}
-	p.top, p.bottom = t.page.top, t.page.bottom
+	p.region = t.page.region
 	t.page = p
 }
 
@@ -234,9 +271,13 @@ func (p *page) clear(now time.Duration, cols int, bg Color) {
 	}
 }
 
-func (t *Terminal) saveCursor() { t.page.saved = t.cursor }
+func (t *Terminal) saveCursor() {
+	t.was = t.rolled
+	t.page.saved = t.cursor
+}
 
 func (t *Terminal) restoreCursor(c cursor) {
+	c.dw += t.rolled - c.was
 	t.cursor = c
 	t.x, t.y = min(t.x, t.cols-1), min(t.y, t.rows-1)
 }

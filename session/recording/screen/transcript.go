@@ -59,6 +59,8 @@ type Transcript struct {
 	text      []byte
 	line      []placed // that is looked at for what was filled
 	written   written
+	far       beyond
+	gone      map[uint64]struct{}                 // rows that went and that somebody heard of, by their hashes
 	passing   func(at time.Duration, line []byte) // hears of lines as they are written; nil if nobody does
 
 	insideAt    time.Duration // when the last of it came
@@ -140,6 +142,7 @@ func (t *Transcript) Note(at time.Duration, text []byte) {
 func (t *Transcript) Close(at time.Duration) {
 	t.pass(at)
 	t.passes(nil, true)
+	t.tellBeyond(never.at)
 	t.tellWritten(t.at)
 	t.lookAt(0)
 	t.keepPage(0, t.at)
@@ -203,6 +206,7 @@ func (t *Transcript) lookAt(page int) {
 			}
 		}
 		if r.seen.row == nil || r.dirty {
+			t.drawn(r)
 			r.seen.update(t, r, t.base[page]+y)
 		}
 		r.seen.wrapped = r.wrapped
@@ -226,6 +230,9 @@ func (t *Transcript) scrolled(r *row) {
 		t.lossOf(s, true)
 	} else if s != nil && (r.dirty && !s.same(r) || s.wrapped && !r.wrapped) {
 		t.lossOf(s, false)
+	}
+	if r.dirty {
+		t.drawn(r)
 	}
 	t.keep(r, moment{place: t.places}, t.at)
 	t.places++

@@ -55,7 +55,6 @@ func (t *Terminal) ascii(p []byte) {
 	}
 	t.last = rune(p[len(p)-1])
 	if t.log != nil {
-		t.covers()
 		t.log.wrote(p)
 		defer t.log.writtenTo()
 	}
@@ -65,12 +64,11 @@ func (t *Terminal) ascii(p []byte) {
 		r := t.page.rows[t.y]
 		n := min(len(p), t.cols-t.x)
 		if t.insert {
+			t.pushes(n)
 			r.insert(t.now, t.x, n, t.cols, t.pen.bg)
 		}
 		end := t.x + n
-		if t.x < len(r.cells) {
-			r.wiped = t.now
-		}
+		t.over(r, end)
 		r.split(t.x)
 		r.split(end)
 		r.reach(end)
@@ -84,10 +82,8 @@ func (t *Terminal) ascii(p []byte) {
 		p = p[n:]
 		if t.x == t.cols {
 			t.x--
-			t.pending = t.autowrap
-			if !t.autowrap && len(p) > 0 {
-				t.covers()
-				p = p[len(p)-1:] // each one lands in the last column
+			if t.pending = t.autowrap; !t.autowrap {
+				p = t.overflows(r, p)
 			}
 		}
 		if len(p) == 0 {
@@ -101,13 +97,15 @@ func (t *Terminal) wrap() {
 	if !t.pending {
 		return
 	}
-	t.pending = false
 	if !t.autowrap {
+		t.unpend()
 		return
 	}
+	t.pending = false
 	t.page.rows[t.y].wrapped = true
-	t.index()
-	t.x = 0
+	at := t.onFar()
+	t.index(true)
+	t.x, t.dx, t.dy, t.dw = 0, at.dx+t.x+1, at.both-t.y, at.wider-t.y // a wider screen has it in the same row
 }
 
 // put writes one character of any kind.
@@ -115,6 +113,7 @@ func (t *Terminal) put(r rune) { t.putWritten(r, nil) }
 
 // putWritten writes one character, which was written as so many bytes, or as itself.
 func (t *Terminal) putWritten(r rune, as []byte) {
+	soft := r == softHyphen
 	r, n := t.widths.shown(r)
 	if n <= 0 {
 		if n == 0 {
@@ -127,35 +126,38 @@ func (t *Terminal) putWritten(r rune, as []byte) {
 	}
 	t.last = r
 	if t.log != nil {
-		if as == nil {
+		if as == nil && !soft {
 			as = utf8.AppendRune(nil, r)
 		}
-		t.covers()
 		t.log.wrote(as)
 		defer t.log.writtenTo()
 	}
 	t.wrap()
 	if t.x+n > t.cols { // a wide one doesn't fit
 		if !t.autowrap {
+			t.misses(r)
 			return
 		}
 		t.pending = true
+		t.dx--
 		t.wrap()
 	}
 	line := t.page.rows[t.y]
 	if t.insert {
+		t.pushes(n)
 		line.insert(t.now, t.x, n, t.cols, t.pen.bg)
 	}
 	end := t.x + n
-	if t.x < len(line.cells) {
-		line.wiped = t.now
-	}
+	t.over(line, end)
 	line.split(t.x)
 	line.split(end)
 	line.reach(end)
 	line.touch(t.now)
 	c := t.pen
-	c.glyph = uint32(r)
+	line.shaky = line.shaky || r >= 0x1f1e6 && r <= 0x1f1ff // two are a flag, or aren't
+	if c.glyph = uint32(r); soft {
+		c.glyph, line.drawn = softHyphen, true
+	}
 	if n == 2 {
 		c.attr |= wide
 		line.cells[t.x+1] = Cell{fg: c.fg, bg: c.bg, attr: c.attr&looks | tail}
@@ -163,7 +165,9 @@ func (t *Terminal) putWritten(r rune, as []byte) {
 	line.cells[t.x] = c
 	if t.x = end; t.x >= t.cols {
 		t.x = t.cols - 1
-		t.pending = t.autowrap
+		if t.pending = t.autowrap; !t.autowrap {
+			t.dx++
+		}
 	}
 }
 
@@ -187,6 +191,7 @@ func (t *Terminal) combine(mark rune) {
 		t.log.marked(mark)
 	}
 	r.cleared = false
+	r.shaky = r.shaky || mark == 0xfe0f || mark == 0x200d
 	r.cells[x].glyph = t.clusters.add(r.cells[x].glyph, mark)
 	r.touch(t.now)
 }
