@@ -153,6 +153,16 @@ func (x manifest) back(n int64) {
 	}
 }
 
+// Begin implements transfer.Ruling: who reads the recording of a session that was cut off
+// finds what was under way.
+func (x manifest) Begin(e transfer.Entry) {
+	b, err := json.Marshal(recording.Begun{Protocol: e.Protocol, Operation: e.Operation, Direction: e.Direction.String(), Path: recording.Text(e.Path)})
+	if err != nil || x.r == nil { // what ends now has its line next
+		return
+	}
+	x.r.fact(func() { x.m.f.frame(x.m.grant, recording.Transfer, *x.m.about.Channel, b) })
+}
+
 // Enter implements transfer.Ruling: the line, with its paths and its hash, goes into
 // the recording, which is sealed, and what can be told of it into the log.
 func (x manifest) Enter(e transfer.Entry) {

@@ -2,12 +2,14 @@ package evidence
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"slices"
 
 	"filippo.io/age"
 
+	"entry/audit/plain"
 	"entry/audit/segment"
 	"entry/session/recording"
 )
@@ -36,6 +38,40 @@ type FileSums struct {
 	Opened  int // recordings that were to be opened
 	Sealed  int // of them those that none of the identities opens
 	Bad     int // parts that can't be read
+
+	besides  int   // channels that move no files, by which something came to clients
+	out      int64 // how much
+	uncount  int   // of them, those of which nobody counted it
+	sessions map[string]bool
+}
+
+// beside counts a channel that moves no files.
+func (s *FileSums) beside(c Channel) {
+	open := c.Closed.IsZero() || c.Uncounted
+	if c.Coverage == recording.Refused || c.Down == 0 && !open {
+		return
+	}
+	if s.sessions == nil {
+		s.sessions = map[string]bool{}
+	}
+	s.sessions[c.Session] = true
+	s.besides++
+	if s.out += c.Down; open {
+		s.uncount++
+	}
+}
+
+// Beside says how much came to clients by what moves no files: a command's output may be one,
+// and there is no list of what may be. "" is nothing.
+func (s *FileSums) Beside() string {
+	if s.besides == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("beside files, %s of %s let %s out by shells, commands and forwards", plain.Count(s.besides, "channel"), plain.Count(len(s.sessions), "session"), plain.Size(s.out))
+	if s.uncount > 0 {
+		text += fmt.Sprintf(", not counting %d that still run or were cut off", s.uncount)
+	}
+	return text
 }
 
 // Column is the head of the column that contents have in a table.
@@ -94,7 +130,7 @@ func (f File) content() string {
 // sources yields what the recordings say, and then what the log does.
 func (l FileList) sources(sums *FileSums) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
-		here := map[string]bool{}
+		here, under := map[string]bool{}, runs{}
 		if l.Identities != nil {
 			ids, err := recording.IDs(l.Recordings)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +141,7 @@ func (l FileList) sources(sums *FileSums) iter.Seq2[File, error] {
 				here[id] = true
 			}
 			read := func(ids []string) error { sums.Opened = len(ids); return l.Read(ids) }
-			for f, err := range manifests(l.Recordings, l.Identities, l.Query, read) {
+			for f, err := range manifests(l.Recordings, l.Identities, l.Query, read, under) {
 				if !yield(f, err) {
 					return
 				}
@@ -114,15 +150,27 @@ func (l FileList) sources(sums *FileSums) iter.Seq2[File, error] {
 		if l.Log == "" {
 			return
 		}
-		for f, err := range logFiles(l.Log, l.Query) {
+		beside := sums.beside
+		if l.Query.Direction == "upload" {
+			beside = func(Channel) {}
+		}
+		for f, err := range logFiles(l.Log, l.Query, beside) {
 			if err == nil && f.Unfinished == "" {
 				if here[f.Session] {
 					continue
 				}
 				f.Elsewhere = l.Identities != nil
 			}
-			if !yield(f, err) {
-				return
+			if err != nil || f.Unfinished == "" {
+				if !yield(f, err) {
+					return
+				}
+				continue
+			}
+			for _, f := range under.known(f) {
+				if (l.Query.Direction == "" || f.Direction == "" || f.Direction == l.Query.Direction) && !yield(f, nil) {
+					return
+				}
 			}
 		}
 	}

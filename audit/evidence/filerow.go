@@ -25,7 +25,15 @@ func (f File) Cells() []string {
 		}
 	}
 	if f.Unfinished != "" {
-		name, sum = plain.Word(f.Protocol)+", "+f.Unfinished+": what it is at, or was, isn't known", "-"
+		sum = "-"
+		switch name = plain.Word(f.Protocol) + ", " + f.Unfinished; {
+		case f.Operation != "" && f.Asked != "":
+			name += ": " + plain.Word(f.Operation) + " " + plain.Quote(f.Asked) + ", how much of it isn't known"
+		case f.Asked != "":
+			name += ", of " + plain.Quote(f.Asked) + ": what of it is moved, or was, isn't known"
+		default:
+			name += ": what it is at, or was, isn't known"
+		}
 	}
 	if f.Elsewhere {
 		sum = "its recording isn't here"

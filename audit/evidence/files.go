@@ -48,6 +48,9 @@ type File struct {
 	// Unfinished says of a program that moves files that it still runs (UnderWay), or that it
 	// was cut off (CutOff): of what it moved, the file that it was at isn't known.
 	Unfinished string `json:"unfinished,omitempty"`
+	// Asked is, of an unfinished one whose recording was read, the file that was open, with
+	// Operation and Direction; or else what its command names. "" isn't known.
+	Asked string `json:"asked,omitempty"`
 }
 
 // What Unfinished says.
@@ -90,14 +93,20 @@ func (q FileQuery) wantsRun(f File, end time.Time) bool {
 
 // logFiles yields what the log says of files that match q, in order, and then the programs
 // that move files whose channel is open, or was cut off by a crash or by its session's end:
-// what those were at is no file of the log's, nor of a recording's. An error is one of reading
-// the log, whose remaining events are still looked at.
-func logFiles(logDir string, q FileQuery) iter.Seq2[File, error] {
+// what those were at is no file of the log's, nor of a recording's. beside gets the channels
+// of all other programs, and forwards, that match. An error is one of reading the log, whose
+// remaining events are still looked at.
+func logFiles(logDir string, q FileQuery, beside func(Channel)) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		running := audit.Writing(logDir) // before the log is read: who ends meanwhile is still open in it
 		var unfinished []File
 		c := newCovering(time.Time{}, func(ch Channel) bool {
-			if f := unfinishedOf(ch); transfer.Moves(ch.Program) && (ch.Closed.IsZero() || ch.Uncounted) && q.wantsRun(f, ch.Closed) {
+			f := unfinishedOf(ch)
+			switch moves := transfer.Moves(ch.Program); {
+			case !q.wantsRun(f, ch.Closed):
+			case !moves:
+				beside(ch)
+			case ch.Closed.IsZero() || ch.Uncounted:
 				unfinished = append(unfinished, f)
 			}
 			return true
@@ -156,9 +165,10 @@ func unfinishedOf(c Channel) File {
 
 // manifests yields what the recordings in dir say of files that match q, opened by
 // one of ids: their names and hashes. Recordings are read in the order of their IDs,
-// all of each, after read was called with all the IDs. An error is that of one
+// all of each, after read was called with all the IDs. under gets the programs that they
+// have no end of. An error is that of one
 // recording, after which the others follow.
-func manifests(dir string, ids []age.Identity, q FileQuery, read func(ids []string) error) iter.Seq2[File, error] {
+func manifests(dir string, ids []age.Identity, q FileQuery, read func(ids []string) error, under runs) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		list, err := recording.List(dir)
 		if err != nil {
@@ -179,7 +189,7 @@ func manifests(dir string, ids []age.Identity, q FileQuery, read func(ids []stri
 			return
 		}
 		for _, info := range list {
-			if !manifest(dir, info, ids, q, yield) {
+			if !manifest(dir, info, ids, q, under, yield) {
 				return
 			}
 		}
@@ -187,7 +197,7 @@ func manifests(dir string, ids []age.Identity, q FileQuery, read func(ids []stri
 }
 
 // manifest yields the files of one recording; it reports whether more is wanted.
-func manifest(dir string, info recording.Info, ids []age.Identity, q FileQuery, yield func(File, error) bool) bool {
+func manifest(dir string, info recording.Info, ids []age.Identity, q FileQuery, under runs, yield func(File, error) bool) bool {
 	r, err := recording.OpenRecording(dir, info.ID, ids...)
 	if err != nil {
 		return yield(File{}, fmt.Errorf("%s: %w", info.ID, err))
@@ -201,6 +211,7 @@ func manifest(dir string, info recording.Info, ids []age.Identity, q FileQuery, 
 		case err != nil:
 			return yield(File{}, fmt.Errorf("%s: %w", info.ID, err))
 		}
+		under.frame(info.ID, frame)
 		line, ok := frame.File()
 		if !ok {
 			continue

@@ -30,7 +30,7 @@ func TestSizesOfStreams(t *testing.T) {
 	}
 	testkit.Check(t, log.Close())
 	var got []string
-	for f, err := range logFiles(dir, FileQuery{}) {
+	for f, err := range logFiles(dir, FileQuery{}, func(Channel) {}) {
 		testkit.Check(t, err)
 		got = append(got, fmt.Sprintf("%s %d %d %d", f.Protocol, f.Size, f.Run, f.RunBack))
 	}
@@ -50,7 +50,7 @@ func TestFilesOfASession(t *testing.T) {
 	}
 	testkit.Check(t, log.Close())
 	n := 0
-	for f, err := range logFiles(dir, FileQuery{Session: "01jq8z3m6w0000000000000001"}) {
+	for f, err := range logFiles(dir, FileQuery{Session: "01jq8z3m6w0000000000000001"}, func(Channel) {}) {
 		testkit.Check(t, err)
 		if n++; f.Session != "01JQ8Z3M6W0000000000000001" {
 			t.Errorf("%+v", f)
@@ -81,6 +81,25 @@ func TestUnfinishedFiles(t *testing.T) {
 	did("runs", "sftp")
 	did("shell", "")
 	did("other", "make")
+	did("out", "cat", audit.Event{Type: audit.ChannelClosed, BytesDown: 603_000, Coverage: "recorded"})
+	did("silent", "true", audit.Event{Type: audit.ChannelClosed, Coverage: "recorded"})
+	for want, q := range map[string]FileQuery{
+		"": {User: "bob"}, "beside files, 3 channels of 3 sessions let 603 kB out by shells, commands and forwards, not counting 2 that still run or were cut off": {Direction: "download"},
+		"beside files, 1 channel of 1 session let 603 kB out by shells, commands and forwards": {Session: "OUT"},
+	} {
+		var sums FileSums
+		for range (FileList{Log: dir, Query: q}).All(&sums) {
+		}
+		if got := sums.Beside(); got != want {
+			t.Errorf("%+v: %q", q, got)
+		}
+		q.Direction, sums = "upload", FileSums{}
+		for range (FileList{Log: dir, Query: q}).All(&sums) {
+		}
+		if got := sums.Beside(); got != "" {
+			t.Errorf("what went up: %q", got)
+		}
+	}
 	got := func(q FileQuery) (all []string) {
 		var sums FileSums
 		for f, err := range (FileList{Log: dir, Query: q}).All(&sums) {

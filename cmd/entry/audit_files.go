@@ -38,9 +38,12 @@ Where the identity is given, --file compares hashes and needs no secret.
 Of the first thousand files and changes of a session the log has each, of the
 others how many there were; the recording has all. Of rsync and git a file's size
 isn't known (a dash, with --json -1); what the whole run moved stands beside its
-first file. Changes have no size. A program that still runs, or was cut off by a crash, is
-listed itself: the file that it is at isn't known before it is closed. What a shell or a command of its own carried
-isn't here: entry audit coverage says how much of that is kept.`,
+first file. Changes have no size. A program that still runs, or was cut off by a
+crash, is listed itself: with an identity, each file that it has open, or what its
+command names; how much of that was moved isn't known.
+
+What a shell or a command of its own carried isn't here; how much output there was of
+those is said beside the list (entry audit coverage: how much of it is kept).`,
 		Example: `  entry audit files --direction download --since 7d --identity auditor.key
   entry audit files --file results.csv --since 90d`,
 		Args: usageArgs(cobra.NoArgs),
@@ -53,7 +56,7 @@ isn't here: entry audit coverage says how much of that is kept.`,
 			if q.Direction != "" && q.Direction != "upload" && q.Direction != "download" {
 				return failf(exitUsage, "--direction %q: want upload or download", q.Direction)
 			}
-			if q.Session, err = sessionFlag(cmd, q.Session); err != nil {
+			if q.Session, err = sessionFlag(cmd, "--session", q.Session); err != nil {
 				return err
 			}
 			if err := about.check(cmd, nil); err != nil {
@@ -65,7 +68,7 @@ isn't here: entry audit coverage says how much of that is kept.`,
 	}
 	about.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&list.Query.Session, "session", "", "only in this session (`SESSION`: an ID or the start of one)")
+	f.StringVar(&list.Query.Session, "session", "", "only in this session (`SESSION`: an ID, the start of one, or last)")
 	f.StringVar(&list.Query.Direction, "direction", "", "`upload` or download only")
 	f.StringVar(&since, "since", "", "from this `TIME` on: "+when.Forms)
 	f.StringVar(&until, "until", "", "before this `TIME`")
@@ -134,6 +137,9 @@ func printFiles(cmd *cobra.Command, l evidence.FileList) error {
 	}
 	if sums.Unknown > 0 {
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: of %s here the content isn't known, so that it couldn't be compared: list them without --file\n", plain.Count(sums.Unknown, "file"))
+	}
+	if text := sums.Beside(); text != "" {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: "+text+", of which no files are known: entry sessions ls lists the sessions, entry audit coverage how much is kept") // the list is the result
 	}
 	switch {
 	case sums.Sealed > 0 && sums.Sealed == sums.Opened:

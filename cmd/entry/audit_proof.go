@@ -20,7 +20,7 @@ func auditProofCmd() *cobra.Command {
 program. EVENT is its sequence number, the second column of entry audit search; the
 proof is a C2SP tlog-proof (https://c2sp.org/tlog-proof) with the record's exact line
 as its extra data, on standard output or in FILE. SESSION is the ID of one, or the start
-of it: all that the log says of it and of the login that it came by, in a bundle that
+of it, or "last": all that the log says of it and of the login that it came by, in a bundle that
 lacks the recording (entry sessions bundle has that, too).
 
 The proof leads to the newest tree head that witnesses have cosigned, or, where none
@@ -38,7 +38,7 @@ has, to the log's own. entry verify-bundle checks both.`,
 			}
 			seq, err := strconv.ParseUint(args[0], 10, 62)
 			if err != nil {
-				id, err := sessionFlag(cmd, args[0])
+				id, err := sessionFlag(cmd, "session", args[0])
 				if err != nil {
 					return err
 				}

@@ -72,7 +72,7 @@ with --no-index do.`,
 			if q.After > 0 && len(all) > 1 {
 				return failf(exitUsage, "--after goes with one --log: each log counts its own records")
 			}
-			if q.Session, err = sessionFlag(cmd, q.Session); err != nil {
+			if q.Session, err = sessionFlag(cmd, "--session", q.Session); err != nil {
 				return err
 			}
 			if searched != "" {
@@ -110,7 +110,7 @@ with --no-index do.`,
 	f := cmd.Flags()
 	f.StringVar(&q.User, "user", "", "account `NAME`, or the hash of an unknown name")
 	f.StringVar(&q.Target, "target", "", "target `NAME`, home or home.tinker")
-	f.StringVar(&q.Session, "session", "", "`ID` of a session, a recording or a client connection, or the start of one")
+	f.StringVar(&q.Session, "session", "", "`ID` of a session, a recording or a client connection, the start of one, or last (the newest recording's)")
 	f.StringVar(&q.Ref, "ref", "", "reference `ID` that a user was shown")
 	f.StringVar(&q.Type, "type", "", "`TYPE` of event, such as login.failed, or its first word, such as login")
 	f.StringVar(&source, "source", "", "client `ADDRESS` or network")

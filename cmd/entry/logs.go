@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/catalog"
 	"entry/audit/logs"
 )
 
@@ -74,12 +75,23 @@ func searching(cmd *cobra.Command) logs.Searching {
 	return s
 }
 
-// sessionFlag is the ID that --session means: it may be the unambiguous start of one
-// that the logs have, of a session or of a client connection.
-func sessionFlag(cmd *cobra.Command, name string) (string, error) {
+// sessionFlag is the ID that somebody means, by what they call it in messages
+// (`--session`): it may be the unambiguous start of one that the logs have, of a session
+// or of a client connection, or "last", of the newest recording.
+func sessionFlag(cmd *cobra.Command, what, name string) (string, error) {
 	const whole = 26 // characters of a ULID
-	if name == "" || len(name) >= whole {
+	switch {
+	case name == "" || len(name) >= whole:
 		return name, nil
+	case name == catalog.Last && cmd.Flags().Changed("log"):
+		return "", hinted(failf(exitUsage, "%s %q is the newest recorded session, and with --log there are no recordings", what, name), "give the ID, or the start of it")
+	case name == catalog.Last:
+		_, list, err := recordings(cmd)
+		if err != nil {
+			return "", err
+		}
+		i, err := catalog.Find(list, name)
+		return i.ID, err
 	}
 	all, err := auditLogs(cmd)
 	if err != nil {
@@ -92,11 +104,11 @@ func sessionFlag(cmd *cobra.Command, name string) (string, error) {
 	case err != nil:
 		return "", noIndex(err)
 	case len(ids) == 0:
-		return "", hinted(failf(exitNotFound, "--session %q: the log has no session or connection with an ID that starts so", name), "entry sessions ls lists sessions")
+		return "", hinted(failf(exitNotFound, "%s %q: the log has no session or connection with an ID that starts so", what, name), "entry sessions ls lists sessions")
 	case len(ids) == 1:
 		return ids[0], nil
 	}
-	return "", hinted(failf(exitUsage, "--session %q is the start of %d IDs", name, len(ids)), fmt.Sprintf("the first two are %s and %s", ids[0], ids[1]))
+	return "", hinted(failf(exitUsage, "%s %q is the start of %d IDs", what, name, len(ids)), fmt.Sprintf("the first two are %s and %s", ids[0], ids[1]))
 }
 
 // noIndex gives an error about the folder that --index names its exit code.

@@ -39,6 +39,23 @@ func (f Frame) File() (file File, ok bool) {
 	return file, file.Protocol != ""
 }
 
+// Begun is the payload of a Transfer frame that says that a file was opened: its [File]
+// comes once it is closed, or its channel ends, and never where the server ended first.
+type Begun struct {
+	Protocol  string `json:"begun"`               // "sftp", "scp"
+	Operation string `json:"operation"`           // "put", "get"
+	Direction string `json:"direction,omitempty"` // "upload", "download"
+	Path      Text   `json:"path"`
+}
+
+// Begun is what a Transfer frame says that was opened; ok is false for any other frame.
+func (f Frame) Begun() (b Begun, ok bool) {
+	if f.Kind != Transfer || json.Unmarshal(f.Data, &b) != nil {
+		return Begun{}, false
+	}
+	return b, b.Protocol != ""
+}
+
 // Streamed reports whether the file's own size isn't known: rsync's and git's protocols
 // carry what the files of a run, or its objects, have in common. Size and Back of the
 // run's first line are those of all of it, and 0 in its other lines.

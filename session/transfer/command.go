@@ -104,6 +104,9 @@ func Moves(program string) bool {
 	return ok || Subsystem(program) != nil
 }
 
+// Paths are the places at the target that it was given, as far as its command says.
+func (p *Program) Paths() []string { return p.paths }
+
 // Line is what goes to the target in the place of the client's line. What it is
 // depends on whether the client may download: rsync's receiver tells of the files
 // that it replaces, by checksums of their blocks, which for short blocks are as

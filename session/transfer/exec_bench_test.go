@@ -67,5 +67,6 @@ type copying struct {
 func (c *copying) Pass(p []byte, _ bool) { copy(c.to, p) }
 func (c *copying) Answer([]byte)         {}
 func (c *copying) Enter(e Entry)         { c.entries = append(c.entries, e) }
+func (c *copying) Begin(Entry)           {}
 func (c *copying) Words(n int) int       { return n }
 func (c *copying) Unlisted(int64) bool   { return true }

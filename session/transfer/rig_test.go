@@ -20,6 +20,7 @@ type takings struct {
 	words   *Words
 
 	unlisted *bool // names may be; nil is true
+	begun    *[]Entry
 }
 
 func (r *takings) Pass(p []byte, more bool) {
@@ -30,6 +31,12 @@ func (r *takings) Pass(p []byte, more bool) {
 }
 func (r *takings) Answer(p []byte) { r.answers = append(r.answers, bytes.Clone(p)) }
 func (r *takings) Enter(e Entry)   { *r.entries = append(*r.entries, e) }
+func (r *takings) Begin(e Entry) {
+	if r.begun != nil {
+		*r.begun = append(*r.begun, e)
+	}
+}
+
 func (r *takings) Words(n int) int {
 	if r.words == nil {
 		return n
@@ -57,6 +64,7 @@ type bench struct {
 	entries  []Entry
 	words    Words
 	unlisted bool // names may be
+	begun    []Entry
 	last     [2][]byte
 	err      error
 }
@@ -64,7 +72,7 @@ type bench struct {
 func newBench(t testing.TB, d Decoder) *bench {
 	b := &bench{t: t, d: d, unlisted: true}
 	for i := range b.rulings {
-		b.rulings[i] = &takings{entries: &b.entries, words: &b.words, unlisted: &b.unlisted}
+		b.rulings[i] = &takings{entries: &b.entries, words: &b.words, unlisted: &b.unlisted, begun: &b.begun}
 	}
 	return b
 }

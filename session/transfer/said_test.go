@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -193,5 +194,25 @@ func TestFewNamesAreListedOnceTheyAreManyInAll(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		}
+	}
+}
+
+// What is opened is told before its entry is, so that who finds a session cut off knows
+// what was under way.
+func TestAnOpenFileIsTold(t *testing.T) {
+	b := newBench(t, NewSFTP(everything))
+	err := errors.Join(b.data(true, hello), b.data(false, pkt(fxpVersion, version)),
+		b.data(true, pkt(fxpOpendir, 0, "d")), b.data(false, pkt(fxpHandle, 0, "d")),
+		b.data(true, pkt(fxpOpen, 1, "gone", fxfRead, noAttrs)), b.data(false, pkt(fxpStatus, 1, fxFailure, "", "")),
+		b.data(true, pkt(fxpOpen, 2, "taken", fxfRead, noAttrs)), b.data(false, pkt(fxpHandle, 2, "h2")),
+		b.data(true, pkt(fxpOpen, 3, "given", fxfWrite|fxfCreat, noAttrs)), b.data(false, pkt(fxpHandle, 3, "h3")))
+	scp := newBench(t, newSCP(scpRun{paths: []string{"x"}}, everything))
+	err = errors.Join(err, scp.data(false, []byte{0}), scp.data(true, []byte("C0644 5 y\n")))
+	var got []string
+	for _, e := range append(b.begun, scp.begun...) {
+		got = append(got, fmt.Sprintf("%s %s %s %s", e.Protocol, e.Operation, e.Direction, e.Path))
+	}
+	if want := []string{"sftp get download taken", "sftp put upload given", "scp put upload x"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
 	}
 }

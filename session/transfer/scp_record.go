@@ -128,6 +128,7 @@ func (d *scp) judge(toTarget bool, r Ruling) (refused bool) {
 	if why == "" {
 		if d.record.kind == 'C' {
 			d.file, d.open = d.entry(operation), true
+			r.Begin(d.file)
 		}
 		return false
 	}

@@ -77,7 +77,7 @@ func (d *SFTP) answered(q *request, s *stream, p []byte, f *fields, whole int, r
 		if old := d.handles[string(handle)]; old != nil && !old.closing {
 			return "a handle that is another file's"
 		}
-		d.opened(q, string(handle))
+		d.opened(q, string(handle), r)
 	case fxpData:
 		n := f.uint32()
 		if f.bad || int(n) != whole-len(p) || n > q.length {

@@ -88,9 +88,16 @@ func (d *SFTP) opens(q *request) {
 }
 
 // opened notes the handle that answers q.
-func (d *SFTP) opened(q *request, handle string) {
-	q.file.handle, q.file.opening = handle, false
-	d.handles[handle] = q.file
+func (d *SFTP) opened(q *request, handle string, r Ruling) {
+	f := q.file
+	f.handle, f.opening = handle, false
+	d.handles[handle] = f
+	switch {
+	case f.puts:
+		r.Begin(Entry{Protocol: sftpName, Operation: "put", Direction: Upload, Path: f.path})
+	case f.gets:
+		r.Begin(Entry{Protocol: sftpName, Operation: "get", Direction: Download, Path: f.path})
+	}
 }
 
 // named are the open files that can be changed and may be f by another handle. One

@@ -114,6 +114,9 @@ type Ruling interface {
 	Answer(p []byte)
 	// Enter adds e to the manifest.
 	Enter(e Entry)
+	// Begin notes of e, whose entry is to come, what is known when its file is opened:
+	// Protocol, Operation, Direction and Path.
+	Begin(e Entry)
 	// Words gives how many of n bytes the target may still say in words of its own.
 	Words(n int) int
 	// Unlisted reports whether n bytes of names and attributes, all of a transfer, may do
