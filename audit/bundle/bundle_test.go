@@ -107,6 +107,20 @@ func TestWithoutWitness(t *testing.T) {
 	if rep, err := r.Verify(Trust{Key: s.Key, Witnesses: s.Witnesses}); err != nil || len(rep.Cosigned) != 1 || rep.Size >= size {
 		t.Errorf("%+v, %v", rep, err)
 	}
+	text := r.Marshal()
+	if code, out := python(t, text, "--log-key", s.Key, "--witness", s.Witnesses[0]); code != 0 || !strings.HasPrefix(out, "1 record proven to stand in the log entry.test, of ") || !strings.Contains(out, "cosigned by w.example (") || !strings.Contains(out, `"seq":1,`) {
+		t.Errorf("by the script: %d, %s", code, out)
+	}
+	if code, out := python(t, text); code != 2 || !strings.Contains(out, "give the log's key") {
+		t.Errorf("by the script, without a key: %d, %s", code, out)
+	}
+	for n := 0; n < len(text); n += max(1, len(text)/testkit.Long(20, 200)) {
+		bad := bytes.Clone(text)
+		bad[n] ^= 1
+		if code, out := python(t, bad, "--log-key", s.Key, "--witness", s.Witnesses[0]); code != 1 && code != 2 {
+			t.Errorf("byte %d changed: the script says %d, %s", n, code, out)
+		}
+	}
 	if _, err := r.Verify(Trust{}); err == nil {
 		t.Error("a record alone says whose log it is of")
 	}
@@ -338,6 +352,29 @@ func TestLacks(t *testing.T) {
 
 func sparseHeader(key string) bool {
 	return sparse(&tar.Header{PAXRecords: map[string]string{key: "8"}})
+}
+
+// A bundle of which a record's tree head was changed was a bundle: that is no wrong file, but
+// not proven, for both.
+func TestABrokenTreeHeadIsDisproof(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	all := unpack(t, s.made(whole))
+	last := len(all) - 1
+	for ; !strings.HasPrefix(all[last].name, "records/"); last-- {
+	}
+	signature := bytes.LastIndex(all[last].data, []byte("entry.test ")) + len("entry.test ") + 20
+	all[last].data = bytes.Clone(all[last].data)
+	if all[last].data[signature]++; all[last].data[signature] != 'B' {
+		all[last].data[signature] = 'A' // base64 still
+	}
+	b := pack(t, all)
+	if _, err := verify(t, b, Trust{Key: s.Key}); !isDisproof(err) || errors.Is(err, ErrNotBundle) {
+		t.Errorf("%v", err)
+	}
+	if code, out := python(t, b, "--log-key", s.Key); code != 1 || !strings.HasPrefix(out, "NOT PROVEN: ") {
+		t.Errorf("by the script: %d, %s", code, out)
+	}
 }
 
 // FuzzOpen: whatever a file says, reading it ends, writes nowhere else and says why.

@@ -173,7 +173,7 @@ func (b *Bundle) record(name string, h *tar.Header, r io.Reader, size int) error
 	case last >= 0 && b.Records[last].Seq >= rec.Seq:
 		return notBundle("record %d stands behind record %d", rec.Seq, b.Records[last].Seq)
 	case last >= 0 && !bytes.Equal(b.Records[last].Head, rec.Head):
-		return notBundle("record %d is proven against another tree head than the others", rec.Seq)
+		return disproof("record %d is proven against another tree head than the others", rec.Seq) // of which it has been changed, or isn't of that bundle
 	case last >= 0:
 		rec.Head = b.Records[last].Head
 	}

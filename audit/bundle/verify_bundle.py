@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Check a bundle of entry's (entry sessions bundle, entry audit proof), by the standard
-library alone. A second implementation of package bundle's format, to show that it is open.
+"""Check a bundle of entry's (entry sessions bundle, entry audit proof SESSION), or the proof
+of one record (entry audit proof EVENT), which needs --log-key, by the standard library alone. A second implementation of package bundle's format, to show that it is open.
 
     python3 verify_bundle.py FILE [--log-key KEY] [--witness KEY]...
 
@@ -194,9 +194,9 @@ def parse_record(name, text):
     top, sep, note = text.decode().partition("\n\n")
     lines = top.split("\n")
     if not sep or len(lines) < 3 or lines[0] != "c2sp.org/tlog-proof@v1" or not lines[1].startswith("extra ") or not re.fullmatch("index (0|[1-9][0-9]*)", lines[2]):
-        raise NotBundle(f"{name} is no tlog-proof with a record")
+        raise NotBundle(f"{name or 'the file'} is no tlog-proof with a record")
     index = int(lines[2][6:])
-    if name != f"records/{index + 1:012d}.tlog-proof":
+    if name is not None and name != f"records/{index + 1:012d}.tlog-proof":
         raise NotBundle(f"{name} has the proof of record {index + 1}")
     return index, unbase64(lines[1][6:]), [unbase64(x) for x in lines[3:]], note
 
@@ -325,18 +325,11 @@ def verify(path, log_key, witness_keys):
             log = known[sum(1 for after, _ in changes if stated.isdecimal() and int(stated) > after)]
             size, root, by = open_head(note, log, witnesses)
         if len(notes) > 1:
-            raise NotBundle("the records don't share one tree head")
-        if leads_to(line, index, size, proof) != root:
-            raise Disproved(f"record {index + 1} isn't in the log: its proof doesn't lead to the signed root")
-        event = json.loads(line)
-        if event["seq"] != index + 1:
-            raise Disproved(f"record {index + 1} says that it is another one")
-        events.append((event, line))
+            raise Disproved("the records don't share one tree head")
+        events.append((event_of(index, line, size, proof, root), line))
     if not events:
         raise NotBundle("it has no record")
-    for w in witnesses if witness_keys is not None else []:
-        if w[0] not in [name for name, _ in by]:
-            raise Disproved(f"the witness {w[0]} hasn't cosigned the tree head")
+    all_cosigned(witnesses if witness_keys is not None else [], by)
 
     of = [e for e, _ in events if session in (e.get("session"), e.get("recording", {}).get("id"))]
     conns = {e["conn"] for e in of if "conn" in e}
@@ -351,8 +344,7 @@ def verify(path, log_key, witness_keys):
     print(f"{len(events)} records proven to stand in the log {log[0]}, of {size} records")
     for after in [after for after, _ in changes if after < size]:
         print(f"from record {after + 1} on the log is signed by another key, as the one before it signed")
-    for name, at in by:
-        print(f"cosigned by {name} ({time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at))})")
+    tell_cosigned(by)
     print(f"session {session}: {found}; README.txt is no part of what is proven")
     types = [e["type"] for e, _ in events]
     for what, there in ("login", "login.succeeded" in types), ("start", "session.started" in types), ("end", "session.ended" in types or "recording.aborted" in types):
@@ -360,6 +352,44 @@ def verify(path, log_key, witness_keys):
             print(f"it lacks the record of the {what}", file=sys.stderr)
     for _, line in events:
         print(line.decode("ascii"))
+
+
+def event_of(index, line, size, proof, root):
+    """The event of a record that is proven to be the one of its index."""
+    if leads_to(line, index, size, proof) != root:
+        raise Disproved(f"record {index + 1} isn't in the log: its proof doesn't lead to the signed root")
+    event = json.loads(line)
+    if event["seq"] != index + 1:
+        raise Disproved(f"record {index + 1} says that it is another one")
+    return event
+
+
+def all_cosigned(witnesses, by):
+    for w in witnesses:
+        if w[0] not in [name for name, _ in by]:
+            raise Disproved(f"the witness {w[0]} hasn't cosigned the tree head")
+
+
+def tell_cosigned(by):
+    for name, at in by:
+        print(f"cosigned by {name} ({time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at))})")
+
+
+def verify_proof(text, log_key, witness_keys):
+    """Check the proof of one record, which says nothing of whose log it is."""
+    if len(text) > MOST_TEXT:
+        raise NotBundle("it is too large")
+    if not log_key:
+        raise NotBundle("a record alone doesn't say whose log it is: give the log's key, --log-key KEY")
+    log = parse_key(log_key.strip(), LOG)
+    witnesses = [parse_key(k, WITNESS) for k in witness_keys or []]
+    index, line, proof, note = parse_record(None, text)
+    size, root, by = open_head(note, log, witnesses)
+    event_of(index, line, size, proof, root)
+    all_cosigned(witnesses, by)
+    print(f"1 record proven to stand in the log {log[0]}, of {size} records")
+    tell_cosigned(by)
+    print(line.decode("ascii"))
 
 
 def check_session(tar, texts, recording, session, known, types):
@@ -398,6 +428,10 @@ def main():
         with open(a.log_key, encoding="ascii") as f:
             a.log_key = f.read()
     try:
+        with open(a.file, "rb") as f:
+            text = f.read(MOST_TEXT + 1)
+        if text.startswith(b"c2sp.org/tlog-proof@"):
+            return verify_proof(text, a.log_key, a.witness)
         verify(a.file, a.log_key, a.witness)
     except Disproved as e:
         sys.exit(f"NOT PROVEN: {e}")

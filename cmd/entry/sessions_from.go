@@ -67,7 +67,9 @@ func openSource(from string) (p *source, leave func() error, err error) {
 		return &source{dir: from}, func() error { return nil }, nil
 	}
 	b, dir, leave, err := bundle.OpenFile(from)
-	if errors.Is(err, bundle.ErrNotBundle) {
+	if d := (*bundle.Disproof)(nil); errors.As(err, &d) {
+		err = disproven(from, err)
+	} else if errors.Is(err, bundle.ErrNotBundle) {
 		err = failf(exitUsage, "%s %w", from, err)
 	} else if errors.Is(err, fs.ErrPermission) {
 		err = permitted(&exitError{code: exitUsage, err: err})
@@ -86,7 +88,7 @@ func openSource(from string) (p *source, leave func() error, err error) {
 func disproven(path string, err error) error {
 	var d *bundle.Disproof
 	if errors.As(err, &d) {
-		err = hinted(failf(exitFailure, "%s doesn't prove what it says: %w", path, err), "keep the file as it is; ask for another one, and for the log's public key")
+		err = hinted(failf(exitFailure, "NOT PROVEN: %s doesn't prove what it says: %w", path, err), "keep the file as it is; ask for another one, and for the log's public key")
 	}
 	return err
 }
