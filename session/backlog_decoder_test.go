@@ -72,7 +72,7 @@ func TestWhatDecodersHoldIsBounded(t *testing.T) {
 	}
 	r.client.Conn.Close()
 	r.wait()
-	if s := r.rec.text(recording.Transfer); strings.Count(s, "had too much under way at once") == 0 || strings.Count(s, `"operation":"put"`) != 8 {
+	if s := r.rec.text(recording.Transfer); strings.Count(s, "had too much under way at once") == 0 || strings.Count(s, `"protocol":"sftp","operation":"put"`) != 8 {
 		t.Errorf("the manifest: %s", s)
 	}
 }

@@ -46,13 +46,17 @@ says otherwise.
 Of a tmux in control mode (tmux -CC, as iTerm2 starts it) the pane in front is
 shown, as far as tmux told which that is; the line below names it.
 
-When the output isn't a terminal it is what scrolled off and what stood on the
-screen at the end, without pauses; entry sessions export --format text has what
-was erased, too.`,
+What the user's terminal hid (SGR 8, or text in the colour of its background) is
+shown faint and struck through.
+
+When the output isn't a terminal it is text without colours: what scrolled off and
+what stood on the screen at the end, without pauses, or, with --at, the screen as it
+stood at that moment. entry sessions export --format text has what was erased, too.`,
 		Example: `  entry sessions play last
   entry sessions play 01JQ8Z3M6W --at 14:00 -x 4 --idle 500ms
   entry sessions play last --channel 2 --idle 0 --at +90s
-  entry sessions play last --follow`,
+  entry sessions play last --follow
+  entry sessions play last --at 14:05 > screen.txt`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.Speed <= 0 || o.Idle < 0 {
@@ -99,7 +103,10 @@ func showSession(cmd *cobra.Command, r *play.Opened, c recording.Channel, follow
 			return cols, rows
 		}}
 	} else {
-		o.AtOnce = true
+		o.AtOnce, o.Still = true, o.From > 0 && !follow
+		if o.Still {
+			_, _ = fmt.Fprintf(note, "entry: the screen as it stood at %s UTC, +%s\n", h.Start.Add(o.From).UTC().Format(time.DateTime), o.From.Round(time.Millisecond))
+		}
 	}
 	err := play.Replay(ctx, r.Next, out, o)
 	if ctx.Err() != nil && cmd.Context().Err() == nil {

@@ -56,6 +56,11 @@ func (f Frame) Begun() (b Begun, ok bool) {
 	return b, b.Protocol != ""
 }
 
+// String is "sftp get "x" begins", fit for a terminal.
+func (b Begun) String() string {
+	return plain.Word(b.Protocol) + " " + plain.Word(b.Operation) + " " + plain.Quote(string(b.Path)) + " begins"
+}
+
 // Streamed reports whether the file's own size isn't known: rsync's and git's protocols
 // carry what the files of a run, or its objects, have in common. Size and Back of the
 // run's first line are those of all of it, and 0 in its other lines.

@@ -19,7 +19,7 @@ func (p *player) follow() {
 		Around: func(_ time.Duration, b []byte) { term.Write(b) },
 		Open: func(pane string, cols, rows int) control.Display {
 			s := &paneScreen{term: screen.New(cols, rows)}
-			if p.view == nil {
+			if p.view == nil && !p.o.Still {
 				s.plain = &plainWriter{w: p.plain.w, end: p.plain.end, pane: pane}
 				s.term.OnScroll(s.plain.row)
 				s.ended = func() { p.plain.took(s.plain.err) }

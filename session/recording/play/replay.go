@@ -36,6 +36,9 @@ type Options struct {
 	Notes io.Writer
 	// AtOnce leaves out all pauses but those for more of a live recording.
 	AtOnce bool
+	// Still writes nothing but the screen as it stood at From. It is for where there is no
+	// View.
+	Still bool
 	// Sleep waits, or returns early with the context's cause. Nil means it does.
 	Sleep func(context.Context, time.Duration) error
 }
@@ -84,7 +87,7 @@ func Replay(ctx context.Context, next func() (recording.Frame, error), w io.Writ
 	}
 	p := &player{o: o, plain: &plainWriter{w: w, end: "\n"}}
 	if o.View != nil {
-		p.view, p.plain.end = newPicture(w, o.View), "\r\n" // it may be in raw mode
+		p.view, p.plain.end, p.plain.styled = newPicture(w, o.View), "\r\n", true // it may be in raw mode
 	}
 	p.begin()
 	err := p.run(ctx, next)
@@ -94,8 +97,12 @@ func Replay(ctx context.Context, next func() (recording.Frame, error), w io.Writ
 	if p.view != nil {
 		p.view.close()
 	}
-	p.panes.Close(p.now)
-	p.plain.screen(p.term)
+	if term := p.term; !o.Still {
+		p.panes.Close(p.now)
+		p.plain.screen(term)
+	} else if err == nil || errors.Is(err, recording.ErrTruncated) {
+		p.plain.screen(p.shown())
+	}
 	return errors.Join(err, p.plain.err)
 }
 
@@ -106,7 +113,7 @@ func (p *player) begin() {
 	if !c.PTY {
 		p.term.Cooked()
 	}
-	if p.view == nil {
+	if p.view == nil && !p.o.Still {
 		p.term.OnScroll(p.plain.row)
 	}
 	p.follow()
@@ -138,6 +145,9 @@ func (p *player) run(ctx context.Context, next func() (recording.Frame, error)) 
 		}
 		if f.Channel != p.o.Channel.Number {
 			continue
+		}
+		if p.o.Still && f.At > p.o.From {
+			return nil
 		}
 		if err := p.until(ctx, f.At); err != nil {
 			return err
@@ -253,6 +263,9 @@ func (p *player) frame(f recording.Frame) error {
 		}
 		return nil
 	}
+	if p.o.Still {
+		return p.plain.err
+	}
 	_, err := fmt.Fprintf(p.o.Notes, "[entry: %s]\n", note)
 	return err
 }
@@ -320,6 +333,9 @@ func noteOf(f recording.Frame) string {
 	case recording.Transfer:
 		if file, ok := f.File(); ok {
 			return file.String()
+		}
+		if begun, ok := f.Begun(); ok {
+			return begun.String()
 		}
 		if left, ok := f.Omitted(); ok {
 			return left.String()

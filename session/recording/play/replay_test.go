@@ -48,14 +48,15 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// Where no terminal shows the screen, its lines come as they scroll off, whole
-// and in their colours.
+// Where no terminal shows the screen, its lines come as they scroll off, whole, as text
+// alone: what was hidden reads as the rest does.
 func TestReplayPlain(t *testing.T) {
 	for _, tc := range []struct{ name, in, want string }{
 		{"scrolled", "1\r\n2\r\n3\r\n4\r\n5", "1\n2\n3\n4\n5\n"},
 		{"wrapped", "0123456789abc\r\n1\r\n2\r\n3\r\n0123456789abc", "0123456789abc\n1\n2\n3\n0123456789abc\n"},
-		{"colours", "\x1b[31mred\x1b[0m x\r\n", "\x1b[0;31mred\x1b[0m x\n"},
-		{"a colour that stays", "\x1b[41m\x1b[Kx\r\n\x1b[m", "\x1b[0;41mx" + "\x1b[0m\n"},
+		{"colours", "\x1b[31mred\x1b[0m x\r\n", "red x\n"},
+		{"hidden", "a\x1b[8mbc\x1b[0m \x1b[31;41md\x1b[0m\r\n", "abc d\n"},
+		{"a colour that stays", "\x1b[41m\x1b[Kx\r\n\x1b[m", "x\n"},
 		{"what could act outside", "\x1b]52;c;cm0gLXJm\a\x1b[6nx\x1b[?1049h", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -68,6 +69,28 @@ func TestReplayPlain(t *testing.T) {
 				t.Errorf("got %q, want %q", out.String(), tc.want)
 			}
 		})
+	}
+}
+
+// With a moment to stand still at, what stood on the screen then is all that is written:
+// nothing that scrolled off before, and nothing that came later.
+func TestReplayStill(t *testing.T) {
+	frames := []recording.Frame{output(1, "$ ls\r\n1\r\n2\r\n3\r\n$ vi\r\n"), output(2, "\x1b[?1049h\x1b[Hin the editor\x1b[2;2Hx"), output(3, "\x1b[?1049lafter")}
+	for at, want := range map[time.Duration]string{0: "", 1500: "3\n$ vi\n", 2000: "in the editor\n x\n", 2900: "in the editor\n x\n", 9000: "3\n$ vi\nafter\n"} {
+		var out, notes bytes.Buffer
+		o := Options{Channel: recording.Channel{PTY: true, Cols: 20, Rows: 3}, AtOnce: true, Still: true, From: at * time.Millisecond, Notes: &notes}
+		if err := Replay(t.Context(), from(frames), &out, o); err != nil || out.String() != want || notes.Len() > 0 {
+			t.Errorf("at %v: %q, %v, notes %q, want %q", o.From, out.String(), err, notes.String(), want)
+		}
+	}
+}
+
+// What the terminal hid is shown to who reviews, and told apart.
+func TestReplayShowsWhatWasHidden(t *testing.T) {
+	r := &reader{term: screen.New(30, 4), keys: map[time.Duration]string{}, seen: map[time.Duration]string{}}
+	r.play(t, []recording.Frame{output(1, "a\x1b[8mbc\x1b[0m\x1b[31;41md\x1b[44;34m  \x1b[0me"), output(9, "\r\n")}, Options{Channel: recording.Channel{PTY: true, Cols: 20, Rows: 3}})
+	if s := r.written.String(); strings.Contains(s, ";8m") || strings.Contains(s, ";8;") || !strings.Contains(s, "\x1b[0;2;9mbc") || strings.Contains(s, ";31;41m") || !strings.Contains(s, ";34;44m") {
+		t.Errorf("%q", s)
 	}
 }
 

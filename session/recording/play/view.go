@@ -128,6 +128,22 @@ func (p *picture) paint(t *screen.Terminal, status string) error {
 	return err
 }
 
+// seen is the style in which something is shown to who reviews: what the session's terminal
+// hid, by SGR 8 or in the colour of its background, is faint and struck through instead.
+func seen(s screen.Style, text string) screen.Style {
+	if text == " " || text == "" {
+		return s
+	}
+	hidden := s.Attr&screen.Hidden != 0
+	if s.FG == s.BG && s.FG != 0 {
+		hidden, s.FG, s.BG = true, 0, 0
+	}
+	if hidden {
+		s.Attr = s.Attr&^screen.Hidden | screen.Faint | screen.Strike
+	}
+	return s
+}
+
 // narrow cuts s to n columns, and makes sure that it has no more.
 func narrow(s string, n int) string {
 	b := []byte(s)[:min(len(s), n)]
@@ -164,7 +180,7 @@ func (p *picture) paintRow(t *screen.Terminal, y int) {
 		s := spot{text: " "}
 		if p.x+x < len(cells) {
 			c := cells[p.x+x]
-			s = spot{t.Text(c), c.Style()}
+			s = spot{t.Text(c), seen(c.Style(), t.Text(c))}
 			if c.Width() == 2 && x == p.cols-1 || c.Width() == 0 && x == 0 {
 				s.text = " " // half of it is outside
 			}
@@ -190,12 +206,13 @@ const shortWay = 6
 
 // plainWriter writes rows where no terminal shows a screen.
 type plainWriter struct {
-	w     io.Writer
-	end   string // of a line
-	pane  string // whose they are
-	err   error  // the first one
-	line  []byte
-	style screen.Style
+	w      io.Writer
+	end    string // of a line
+	styled bool   // with colours, as on a terminal
+	pane   string // whose they are
+	err    error  // the first one
+	line   []byte
+	style  screen.Style
 }
 
 // row writes a row that scrolled off; wrapped says that the next one goes on with
@@ -205,7 +222,7 @@ func (p *plainWriter) row(t *screen.Terminal, cells []screen.Cell, wrapped bool)
 		p.line = append(append(p.line, p.pane...), "  "...)
 	}
 	for _, c := range cells {
-		if s := c.Style(); s != p.style {
+		if s := seen(c.Style(), t.Text(c)); p.styled && s != p.style {
 			p.style = s
 			p.line = s.AppendSGR(p.line)
 		}
