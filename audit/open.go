@@ -57,7 +57,8 @@ type Signer interface {
 // error that wraps *BadRecord, a log that contradicts its checkpoint, the last one that
 // was witnessed or one of the last segment, one whose checkpoint is gone,
 // and one that is older than its witness. One that is older than the database, or isn't
-// the one that it knows, is a *Behind. It returns ErrLocked while another
+// the one that it knows, is a *Behind; a directory in which nothing of a log is, though
+// one was, a *Nowhere, and nothing is made. It returns ErrLocked while another
 // writer has the directory, and ErrClock as Append does.
 //
 // What follows the lines that the checkpoint covers was never acknowledged, whether a
@@ -80,6 +81,14 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	named, err := l.identify(o, dir)
 	if err != nil {
 		return nil, err
+	}
+	if none, _ := bare(dir); none { // so that a log which is elsewhere doesn't begin here
+		var nowhere *Nowhere
+		if s, err := Inspect(dir, o); err == nil {
+			_ = s.Close() // only read
+		} else if errors.As(err, &nowhere) {
+			return nil, nowhere
+		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err

@@ -15,7 +15,8 @@ type Still struct{ l *Log }
 
 // Inspect refuses what Open would refuse, with the same error, and changes nothing:
 // what a start would repair is left as it is. Where there is no log yet it returns
-// an empty one. It returns ErrLocked while a writer has the directory.
+// an empty one; a *Nowhere where one was. It returns ErrLocked while a writer has the
+// directory.
 func Inspect(dir string, o Options) (_ *Still, err error) {
 	l := &Log{disk: realDisk{}, still: true}
 	defer func() {
@@ -39,7 +40,7 @@ func Inspect(dir string, o Options) (_ *Still, err error) {
 	}
 	found, err := l.inspect(o, named)
 	if err != nil {
-		return nil, err
+		return nil, nowhereIn(dir, err)
 	}
 	if err := l.onTime(found.last); err != nil {
 		return nil, err

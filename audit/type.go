@@ -21,7 +21,7 @@ const (
 	LogSegment     Type = "log.segment"           // the first record of a segment but the first, appended by the log itself: the one before has Count records
 	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back
 	AlarmLogSpace  Type = "alarm.log-space"       // appended by the log itself: Reason is the Space it has now
-	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event; or, Reason "in-the-way", another one is where the log's next is to be
+	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event; or, Reason "in-the-way", another one is where the log's next is to be; or, at a start, Reason "recordings", the folder of recordings lacks some
 	AlarmWitness   Type = "alarm.witness"         // a witness elsewhere doesn't cosign the log, or, Reason "well", does again
 	AlarmDatabase  Type = "alarm.database"        // changes of accounts can't be kept (Reason "unwritable"), or can again ("writable")
 	AlarmFiles     Type = "alarm.files"           // the server has almost as many files open as it may; User has the most of them

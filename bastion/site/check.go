@@ -42,7 +42,13 @@ func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
 	if err := checkPlaces(cfg); err != nil {
 		return c, err
 	}
-	c.Warnings = checkWarnings(cfg, p)
+	if err := checkLog(cfg); err != nil {
+		return c, err
+	}
+	if err := checkDatabase(cfg); err != nil {
+		return c, err
+	}
+	c.Warnings = append(checkThere(cfg), checkWarnings(cfg, p)...)
 	for _, key := range []ssh.PublicKey{k.HostCA.PublicKey(), k.HostCA.Next()} {
 		if key == nil {
 			continue

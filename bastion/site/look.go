@@ -86,7 +86,7 @@ func still(ctx context.Context, cfg *configs.Config) (*stillness, error) {
 		return nil, fmt.Errorf("%w: %w", audit.ErrLocked, ErrUnasked)
 	}
 	if err != nil {
-		return nil, unopened(err)
+		return nil, unopened(cfg, err)
 	}
 	accounts, err := store.Look(ctx, cfg.Database.SQLite)
 	switch {

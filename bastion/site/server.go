@@ -125,7 +125,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.startWitnesses(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.recoverSpool(ctx); err != nil {
+	if err := errors.Join(s.alarmRecordings(ctx), s.recoverSpool(ctx)); err != nil {
 		return nil, err
 	}
 	if s.spool, err = spool.Open(spool.Options{Dir: cfg.Recording.Directory, Commit: s.commitTick, Reserve: cfg.Recording.Reserve, Quota: cfg.Recording.Quota, Share: cfg.Recording.Share,

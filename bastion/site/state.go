@@ -61,6 +61,9 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 	if err := unwitnessed(cfg); err != nil {
 		return nil, err
 	}
+	if err := checkDatabase(cfg); err != nil {
+		return nil, err
+	}
 	s := &state{}
 	defer func() {
 		if err != nil {
@@ -68,7 +71,10 @@ func openState(cfg *configs.Config, tell func(string, error)) (_ *state, err err
 		}
 	}()
 	if s.log, err = audit.Open(cfg.Audit.Directory, options); err != nil {
-		return nil, unopened(err)
+		return nil, unopened(cfg, err)
+	}
+	if none := noDatabase(cfg); none != "" {
+		tell("ALARM: "+none, errBehind)
 	}
 	if s.store, err = store.OpenSQLite(cfg.Database.SQLite, time.Now); err != nil {
 		return nil, unreadable(err)
@@ -121,15 +127,26 @@ func unwitnessed(cfg *configs.Config) error {
 }
 
 // unopened says what to do where the log can't be opened.
-func unopened(err error) error {
+func unopened(cfg *configs.Config, err error) error {
 	var bad *audit.BadRecord
+	var nowhere *audit.Nowhere
 	var behind *audit.Behind
 	var place *store.Unwritable
 	if errors.As(err, &place) {
 		return place // what the database knows of the log was asked for
 	}
+	if errors.As(err, &nowhere) {
+		todo := "is audit.directory right, and its disk mounted? Else " + newestLog
+		if errors.As(err, &behind) {
+			todo += "; " + furtherServer
+		}
+		return hinted(err, todo)
+	}
 	if errors.As(err, &behind) {
 		return unreconciled(behind)
+	}
+	if cfg.Audit.Witness != "" && !exists(cfg.Audit.Witness) {
+		return hinted(err, "is audit.witness right, and its disk mounted?")
 	}
 	if errors.Is(err, audit.ErrOtherLog) {
 		return hinted(err, "if the log began anew and its old witness came back: entry audit set-witness-aside; else mount the right one")

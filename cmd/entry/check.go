@@ -21,8 +21,10 @@ nothing. Every problem of a file is named with its line. Where no server runs, t
 audit log and the database are looked at as well: what a start would refuse of them
 (a log that was rotated, changed, or put back older than the database or its
 witness) is said here in the same words, with exit code 1, as is a full or read-only
-disk of the database, the log, its witness or the recordings. Warnings are on standard
-error and don't change the exit code: among them, what a start will take away again
+disk of the database, the log, its witness or the recordings, and a folder of the log,
+its witness or the database that isn't there though it was. Warnings are on standard
+error and don't change the exit code: among them, recordings that the log knows and
+that aren't in their folder, what a start will take away again
 because the database is older than the log, members of a lab without an account, accounts in no lab, with the names that are likely misspelt, public keys that
 several accounts have, a disk of recordings with less than a day's share for each
 account, other servers' logs that a database which was put back hasn't been held
