@@ -49,7 +49,8 @@ names:
             overwritten, what full-screen programs showed, and each pane of a
             tmux in control mode (tmux -CC), which it names. What stood too
             shortly to be a line of the text export is found as it was written
-            ("passing"), at the end of its channel, unless a line has it
+            or stood ("passing"), at the end of its channel, unless a line that
+            stood then has it; of a counter the first few and the last
   input     what was piped to a shell as its script, or typed where policy
             records that, also into tmux's panes, and what the client said
             beside: environment variables, a terminal's type, signals, X11, who

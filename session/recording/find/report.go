@@ -140,6 +140,7 @@ type HitLine struct {
 	Stood   float64   `json:"stood,omitempty"` // seconds, of output that was erased
 	In      Field     `json:"in"`
 	Note    string    `json:"note,omitempty"`
+	Alike   int       `json:"alike,omitempty"` // how many lines that passed differ from this one in numbers alone, and are no hits
 
 	Line   recording.Text `json:"line"`
 	Match  recording.Text `json:"match"`
@@ -151,7 +152,7 @@ type HitLine struct {
 // Line is the hit in JSON; replay is the command that shows it.
 func (h Hit) Line(replay string) HitLine {
 	return HitLine{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel, Pane: h.Pane,
-		Time: h.Session.Start.Add(h.At), Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Line: recording.Text(h.Text), Match: recording.Text(h.Text[h.From:h.To]), Replay: replay, File: h.File}
+		Time: h.Session.Start.Add(h.At), Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Alike: h.Alike, Line: recording.Text(h.Text), Match: recording.Text(h.Text[h.From:h.To]), Replay: replay, File: h.File}
 }
 
 // maxNames is how long a file's names may be to be shown whole: bytes.
@@ -171,6 +172,9 @@ func (h Hit) String() string {
 				stood = fmt.Sprintf("%dms", max(1, h.Stood.Milliseconds()))
 			}
 			note += " after " + stood
+		}
+		if h.Alike > 0 {
+			note += fmt.Sprintf(", %d more that differ in numbers alone", h.Alike)
 		}
 		note += ")"
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ type channel struct {
 	// matched is what matched in lines, and the lines, by their hashes: what is drawn
 	// again and again is a hit once, as is a line that came back as it was.
 	matched map[uint64]struct{}
-	passed  map[string]Hit          // by pane and by what matches, of lines as they were written; those that nothing else has are hits at the end
+	passed  passed
 	titles  map[string]*screen.Line // the window's, or a pane's, from before what is searched
 
 	typed typed
@@ -153,9 +154,7 @@ func (c *channel) line(s *scan, pane string, l screen.Line) {
 	if !ok {
 		return
 	}
-	if pane != "" {
-		c.had(h.Text[h.From:h.To]) // its line of control mode is no other one
-	}
+	c.stands(pane, &l)
 	match, line := c.had(pane+h.Text[h.From:h.To]), c.had(pane+"\n"+h.Text)
 	if match && l.Kind == screen.Redrawn || line && l.Kind == screen.Returned {
 		return
@@ -325,13 +324,13 @@ func (s *scan) channel(facts recording.Channel) *channel {
 	case s.q.looksIn(Output):
 		lines := play.Transcribe(facts, func(pane string, l screen.Line) {
 			if pane == "" && l.Kind == screen.Concealed && c.lines.ControlMode() {
-				c.passing(s, "", l.At, l.Text) // tmux's own lines, whose panes have what they say, unless they aren't tmux's
+				c.passing(s, "", l.At, l.Text, true) // tmux's own lines, whose panes have what they say, unless they aren't tmux's
 				return
 			}
 			c.line(s, pane, l)
 		})
 		c.lines = &lines
-		lines.Passing(func(pane string, at time.Duration, line []byte) { c.passing(s, pane, at, line) })
+		lines.Passing(func(pane string, at time.Duration, line []byte) { c.passing(s, pane, at, line, false) })
 		if commands {
 			c.commands = lines.Commands(facts, entered)
 		}
@@ -361,7 +360,7 @@ func (c *channel) close(s *scan, at time.Duration) {
 		for _, pane := range slices.Sorted(maps.Keys(c.titles)) {
 			c.titled(s, pane, nil, at)
 		}
-		c.endPassing(s)
+		c.endPassing(s, math.MaxInt)
 	}
 	if c.commands != nil {
 		c.commands.Close()

@@ -68,6 +68,18 @@ type came struct {
 // to be told, though they weren't there all the while.
 func (l Line) Flashed(at time.Duration) bool { return l.flashes && l.first < at }
 
+// Since is when the first of it came, or came and went.
+func (l Line) Since() time.Duration {
+	since := l.At
+	for _, c := range l.came {
+		since = min(since, c.at)
+	}
+	if l.flashes {
+		since = min(since, l.first)
+	}
+	return since
+}
+
 // Before returns the line as it stood until a time, while more was still to come:
 // blanks where that is. ok says that something did.
 func (l Line) Before(at time.Duration) (was Line, ok bool) {
