@@ -19,6 +19,15 @@ import (
 // yielded as a *BadRecord if it would be of those types as far as it can be told, and
 // otherwise errors are as Read's. It proves nothing: that is Verify's.
 func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
+	return scan(dir, scanner{types: types})
+}
+
+// ScanWhole is Scan with all fields of the events.
+func ScanWhole(dir string, types ...Type) iter.Seq2[Event, error] {
+	return scan(dir, scanner{types: types, whole: true})
+}
+
+func scan(dir string, s scanner) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		r, err := openEvents(dir, 1)
 		if err != nil {
@@ -26,7 +35,8 @@ func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
 			return
 		}
 		defer r.Close()
-		s := scanner{types: types, seen: map[string]string{}}
+		s := s // each walk has its own
+		s.seen = map[string]string{}
 		for {
 			line, err := r.next()
 			if errors.Is(err, io.EOF) {
@@ -52,6 +62,7 @@ func Scan(dir string, types ...Type) iter.Seq2[Event, error] {
 // doesn't fit is left to decode.
 type scanner struct {
 	types []Type
+	whole bool              // all fields are wanted
 	seen  map[string]string // texts that recur are kept once
 	buf   []byte
 }
@@ -82,7 +93,7 @@ func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
 	if err != nil {
 		return Event{}, true, err
 	}
-	if wanting(e.Type) {
+	if s.whole || wanting(e.Type) {
 		return e, slices.Contains(s.types, e.Type), nil
 	}
 	return Event{Seq: e.Seq, Time: e.Time, Type: e.Type, Conn: e.Conn, Session: e.Session, User: e.User, Source: e.Source, Lab: e.Lab, Target: e.Target,
@@ -121,7 +132,7 @@ func (s *scanner) fast(line []byte) (e Event, wanted, ok bool) {
 	if e.Type = Type(s.text(kind)); !slices.Contains(s.types, e.Type) {
 		return e, false, known[e.Type]
 	}
-	if wanting(e.Type) {
+	if s.whole || wanting(e.Type) {
 		return e, false, false // rare: decode reads it
 	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, string(moment)); err != nil {

@@ -78,7 +78,8 @@ const (
 
 	RecordingAborted Type = "recording.aborted"
 	RecordingRead    Type = "recording.read"    // Session, or several Sessions for which one search asked; Detail is the verb
-	RecordingRemoved Type = "recording.removed" // is about to be: Reason is "retention", its lab's, or ReasonErasure, by the order of Ref
+	RecordingRemoved Type = "recording.removed" // is about to be: Reason is "retention", its lab's, or ReasonErasure, by the order of Ref; until Until it had to be kept
+	AlarmRecording   Type = "alarm.recording"   // a recording isn't the one that the log knows, so that it isn't removed: Detail says why
 
 	RecordingRewrapped Type = "recording.rewrapped"   // its key is sealed to other auditors, as Rewrap says, and is about to be put in place: Recording.Key
 	RewrapDone         Type = "recording.rewrap-done" // that key, Recording.Key, is in its place
@@ -88,10 +89,10 @@ const (
 	RotationFinished Type = "rotation.finished" // Key is about to be in the place of the one before; Actor did, Detail says why, and what wasn't ready where that was forced
 	RotationAborted  Type = "rotation.aborted"  // Key is about to be taken away again; Actor did, Detail says why
 
-	HoldPlaced   Type = "hold.placed"   // Ref is the hold's; of Session, of all of User or of Lab; Actor did, Detail says why
+	HoldPlaced   Type = "hold.placed"   // Ref is the hold's; of Session, of all of User or of Lab; Actor did, Detail says why; Reason "again": a database had lost it
 	HoldReleased Type = "hold.released" // likewise
 
-	ErasureOrdered   Type = "erasure.ordered"   // Ref is the order's; of Session, of all of User or of Lab until then; Actor did, Detail says why
+	ErasureOrdered   Type = "erasure.ordered"   // Ref is the order's; of Session, of all of User or of Lab until then, or until Until where that was ordered at another server before; Actor did, Detail says why; Reason ReasonWaits: a second operator has to confirm it
 	ErasureConfirmed Type = "erasure.confirmed" // by the second of two operators, likewise
 	ErasureWithdrawn Type = "erasure.withdrawn" // likewise
 
@@ -120,6 +121,9 @@ const (
 // ReasonErasure is why recordings are removed by an operators' order.
 const ReasonErasure = "erasure"
 
+// ReasonWaits says of an order that it stands once a second operator has confirmed it.
+const ReasonWaits = "waits"
+
 var types = []Type{
 	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogKey, LogSegment, LogDropped, AlarmBehind,
 	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate, AlarmFiles,
@@ -131,7 +135,7 @@ var types = []Type{
 	ChannelOpened, ChannelRefused, ChannelClosed, ExecRequested,
 	ForwardOpened, ForwardClosed, ForwardRefused, ListenOpened, AlarmNestedSSH, AlarmDigested, AlarmStartFile, AlarmBeside,
 	TransferFile, TransferChange, TransferMore, TransferDesync,
-	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, RecordingRewrapped, RewrapDone,
+	RecordingTick, RecordingFailed, RecordingAborted, RecordingRead, RecordingRemoved, AlarmRecording, RecordingRewrapped, RewrapDone,
 	RotationBegun, RotationSeen, RotationFinished, RotationAborted, HoldPlaced, HoldReleased,
 	ErasureOrdered, ErasureConfirmed, ErasureWithdrawn,
 	ApprovalRequested, ApprovalGiven, ApprovalWithdrawn, ApprovalMissing, BudgetWarning, BudgetSpent,

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/crypto/ssh"
 
+	"entry/audit/evidence"
 	"entry/bastion"
 	"entry/bastion/admin"
 	"entry/bastion/ca"
@@ -140,7 +141,10 @@ func newSite(t *testing.T, o options) *site {
 		o.options(&bo)
 	}
 	s.server = testkit.Must(bastion.New(bo))(t)
-	s.admin = &admin.Server{Auth: s.auth, Events: s.log, Log: zap.NewNop(), Holds: s.store, Gate: s.server.Access()}
+	testkit.Check(t, os.Mkdir(filepath.Join(dir, "audit"), 0o700))
+	testkit.WriteFile(t, filepath.Join(dir, "audit", "events.jsonl"), "")
+	s.admin = &admin.Server{Auth: s.auth, Events: s.log, Log: zap.NewNop(), Holds: s.store, Gate: s.server.Access(),
+		Retention: evidence.Retention{Log: filepath.Join(dir, "audit"), Orders: new(evidence.Orders), Holds: s.store.Holds, Erasures: s.store.Erasures}}
 	l := testkit.Must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	s.addr = l.Addr().String()
 	go func() { s.served <- s.server.Serve(l, o.bound) }()

@@ -64,6 +64,12 @@ func (a *absences) at(t time.Time) bool {
 	return false
 }
 
+// between tells whether what the log says of some moment between two may be in records that
+// aren't here.
+func (a *absences) between(from, to time.Time) bool {
+	return slices.ContainsFunc(a.after(from), func(b absence) bool { return b.since.Before(to) })
+}
+
 // after are the absences in which the log may say anything later than that event.
 func (a *absences) after(t time.Time) (later []absence) {
 	for _, b := range a.all {
@@ -101,6 +107,10 @@ func (a *absences) excuse(m *Mismatch, k *known, started time.Time) bool {
 			}
 			m.err = fmt.Errorf("%w; %s, and may say why", m.err, b.what)
 		}
+	case RemovedUnordered:
+		return a.between(k.last.Add(-ErasureWaits-ErasureLasts), k.last)
+	case RemovedHeld: // the hold may have been released
+		return a.between(time.Time{}, k.last)
 	case RemovedUnknown:
 		return len(a.all) > 0 && a.all[0].since.Before(k.last)
 	}

@@ -10,7 +10,9 @@
 // changes nothing. It may run beside a writer: what is being written is held
 // against what was committed.
 //
-// Retention removes recordings only after the log says so, durably.
+// Retention removes recordings only after the log says so, durably. By what it removes them
+// is the log's word: whose they are, when they ended, which holds stand, what was ordered.
+// Neither a recording's clear header nor the database alone has one removed.
 //
 // When not to use it: for a recording alone (recording.Verify), or for the log
 // alone (audit.Verify).

@@ -23,7 +23,10 @@ type Erasure struct {
 	Order
 	// Second is who confirmed it; nil where that isn't needed, or yet to come.
 	Second *audit.Actor `json:"confirmed_by,omitempty"`
-	Stands time.Time    `json:"stands_since,omitzero"` // zero while a second operator has to confirm it
+	Stands time.Time    `json:"stands_since,omitzero"` // zero while an operator has to confirm it
+	// Elsewhere is that it was ordered at another server on the database, whose log has it.
+	// That a row of a database says so erases nothing: somebody confirms it here.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // Of tells whether that recording is one to remove.
@@ -47,10 +50,11 @@ type Erasable struct {
 	First      time.Time `json:"first,omitzero"`
 	Last       time.Time `json:"last,omitzero"` // when the first and the last of those began
 	Held       int       `json:"held,omitempty"`
-	Live       int       `json:"live,omitempty"`  // or without an end so far
-	Young      int       `json:"young,omitempty"` // than every recording is kept at least
-	Damaged    int       `json:"damaged,omitempty"`
+	Live       int       `json:"live,omitempty"`    // or without an end so far
+	Young      int       `json:"young,omitempty"`   // than every recording is kept at least
+	Damaged    int       `json:"damaged,omitempty"` // or not what the log knows
+	Unsaid     int       `json:"unsaid,omitempty"`  // of which the log's records aren't here
 }
 
 // Left is how many may not be removed now.
-func (e Erasable) Left() int { return e.Held + e.Live + e.Young + e.Damaged }
+func (e Erasable) Left() int { return e.Held + e.Live + e.Young + e.Damaged + e.Unsaid }

@@ -32,6 +32,8 @@ type known struct {
 	// over, or operators ordered that (erased), and it may be gone.
 	removed *recording.Expect
 	erased  bool
+	fact    fact      // what it goes by
+	wrongly *Mismatch // the first removal contradicts the log
 	last    time.Time // of the last event about it
 	// keyed is how many absences came before the last event by which its key is known, and
 	// unheld says those behind it: the recording may have been sealed anew in them.
@@ -112,6 +114,7 @@ type gathering struct {
 	bad       []error
 	at        time.Time // of the event that is taken in
 	before    time.Time // of the event before about the same recording
+	orders    ordered   // that stand so far
 	absent    *absences // of the log, so far; nil where nobody asks for them
 }
 
@@ -121,6 +124,7 @@ func (g *gathering) event(e audit.Event) {
 	if e.Type == audit.ServerStarted || e.Type == audit.LogGap {
 		g.starts++
 	}
+	g.orders.take(e)
 	if r := e.Recording; r != nil && (g.only == "" || r.ID == g.only) {
 		g.recording(e.Type, r)
 		if e.Type == audit.RecordingRewrapped || e.Type == audit.RewrapDone {
@@ -128,6 +132,12 @@ func (g *gathering) event(e audit.Event) {
 		}
 	}
 	k := g.found[e.Session]
+	if k != nil {
+		k.fact.take(e)
+		if e.Type == audit.RecordingRemoved {
+			g.removal(k, e)
+		}
+	}
 	switch {
 	case k == nil:
 	case e.Type == audit.RecordingFailed:

@@ -4,7 +4,6 @@ package evidence
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"entry/session/group"
@@ -14,10 +13,9 @@ import (
 // LogEnd ends the audit log at its beginning, where it isn't to be kept for ever.
 type LogEnd struct {
 	Keep time.Duration // how long records are kept; 0 is for ever
-	Dir  string        // of the recordings
+	Of   Retention     // of the log's recordings: by what is held, and what is left, it goes
 	// Drop removes the log's records that are older than a time; *audit.Log's.
-	Drop  func(ctx context.Context, before time.Time) (through uint64, err error)
-	Holds func(context.Context) ([]Hold, error)
+	Drop func(ctx context.Context, before time.Time) (through uint64, err error)
 	// Told hears of each look that removed something or failed. It must not block.
 	Told func(through uint64, err error)
 }
@@ -56,25 +54,27 @@ func repeat(ctx context.Context, name string, every time.Duration, look func(con
 // Look drops what is older than the log is kept, and returns the number of the last record
 // that went; 0 if none did. Nothing is dropped while a hold stands, for what was held may be
 // asked for with all that the log says of it, and nothing since the oldest recording that is
-// here began, so that each can be held against the log.
+// here began, as the log says it, so that each can be held against the log. Where there is one
+// of which the log doesn't say that, nothing is.
 func (l LogEnd) Look(ctx context.Context, now time.Time) (through uint64, err error) {
-	holds, err := l.Holds(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("read the holds: %w", err)
-	}
-	if len(holds) > 0 {
-		return 0, nil
-	}
-	list, err := recording.List(l.Dir)
+	ids, err := recording.IDs(l.Of.Dir)
 	if err != nil {
 		return 0, err
 	}
+	s, err := listen(l.Of.Log, ids)
+	if err != nil {
+		return 0, err
+	}
+	if holds, err := l.Of.holds(ctx, &s); err != nil || len(holds) > 0 {
+		return 0, err
+	}
 	before := now.Add(-l.Keep)
-	for _, i := range list {
-		if i.Start.IsZero() { // its header can't be read: nobody knows
+	for _, id := range ids {
+		f := s.of[id]
+		if !f.known() {
 			return 0, nil
 		}
-		if began := i.Start.Add(-slack); began.Before(before) {
+		if began := f.start.Add(-slack); began.Before(before) {
 			before = began
 		}
 	}

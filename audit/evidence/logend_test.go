@@ -21,11 +21,11 @@ func TestLogEnd(t *testing.T) {
 	day := 24 * time.Hour
 	now := s.ended.Add(400 * day)
 	list := testkit.Must(recording.List(s.spool()))(t)
-	oldest := list[0].Start
+	oldest := s.ended // as the log says it
 	var before []time.Time
 	look := func(keep time.Duration) (uint64, error) {
 		before = nil
-		return LogEnd{Keep: keep, Dir: s.spool(), Holds: s.holds, Drop: func(_ context.Context, at time.Time) (uint64, error) {
+		return LogEnd{Keep: keep, Of: s.removes(nil), Drop: func(_ context.Context, at time.Time) (uint64, error) {
 			before = append(before, at)
 			return 7, nil
 		}}.Look(t.Context(), now)
@@ -52,7 +52,11 @@ func TestLogEnd(t *testing.T) {
 		t.Errorf("without recordings: %v, %v", err, before)
 	}
 	testkit.WriteFile(t, s.file(sealed, recording.Ext), "not a recording")
+	if n, err := look(100 * day); n != 7 || err != nil || !before[0].Equal(oldest.Add(-slack)) {
+		t.Errorf("beside what can't be read, and the log knows: %d, %v: %v", n, err, before)
+	}
+	testkit.WriteFile(t, s.file("01JQ8Z3M6Y0000000000000003", recording.Ext), "not a recording")
 	if n, err := look(100 * day); n != 0 || err != nil || len(before) != 0 {
-		t.Errorf("beside what can't be read: %d, %v", n, err)
+		t.Errorf("beside what the log doesn't know: %d, %v", n, err)
 	}
 }

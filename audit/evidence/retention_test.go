@@ -20,9 +20,9 @@ import (
 	"entry/session/recording/spool"
 )
 
-// keeps is a policy under which lab keeps recordings for so many days; "" says
+// keepsFor is a policy under which lab keeps recordings for so many days; "" says
 // nothing about it.
-func keeps(t *testing.T, lab, retention string) func() *policy.Policy {
+func keepsFor(t *testing.T, lab, retention string) func() *policy.Policy {
 	t.Helper()
 	text := "labs:\n  " + lab + ":\n    members: [alice]\n"
 	if retention != "" {
@@ -35,11 +35,23 @@ func keeps(t *testing.T, lab, retention string) func() *policy.Policy {
 	return func() *policy.Policy { return p }
 }
 
+// at has f append to the log at that time, unless that is before what it has.
+func (s *site) at(now time.Time, f func(*audit.Log)) {
+	s.t.Helper()
+	if now.After(s.ended) {
+		s.now = now
+		defer func() { s.now = time.Time{} }()
+	}
+	s.log(f)
+}
+
 // expire runs the daily job as it would run at now.
 func (s *site) expire(p func() *policy.Policy, now time.Time) (n int, err error) {
 	s.t.Helper()
-	s.log(func(log *audit.Log) {
-		n, err = Retention{Dir: s.spool(), Policy: p, Append: log.Append, Holds: s.holds, Least: s.least}.Remove(s.t.Context(), now)
+	s.at(now, func(log *audit.Log) {
+		r := s.removes(log.Append)
+		r.Policy = p
+		n, err = r.Remove(s.t.Context(), now)
 	})
 	return n, err
 }
@@ -61,7 +73,7 @@ func TestRetention(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			p, now := keeps(t, tt.lab, tt.retention), s.ended.Add(tt.after)
+			p, now := keepsFor(t, tt.lab, tt.retention), s.ended.Add(tt.after)
 			if n, err := s.expire(p, now); n != tt.removed || err != nil {
 				t.Fatalf("%d removed, %v", n, err)
 			}
@@ -113,7 +125,7 @@ func TestHolds(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			s.held, s.heldErr, s.least = tt.holds, tt.err, tt.least
-			if n, err := s.expire(keeps(t, "tinker", "30d"), s.ended.Add(50*day)); n != 2-len(tt.left) || !errors.Is(err, tt.err) {
+			if n, err := s.expire(keepsFor(t, "tinker", "30d"), s.ended.Add(50*day)); n != 2-len(tt.left) || !errors.Is(err, tt.err) {
 				t.Errorf("%d removed, %v", n, err)
 			}
 			if left := testkit.Must(recording.IDs(s.spool()))(t); !slices.Equal(left, tt.left) {
@@ -133,7 +145,7 @@ func TestRetentionExcusesOnlyWhatItRemoved(t *testing.T) {
 	if err := os.Remove(s.file(sealed, recording.Ext)); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.expire(keeps(t, "tinker", "1d"), time.Now().Add(50*time.Hour)); n != 1 || err != nil {
+	if n, err := s.expire(keepsFor(t, "tinker", "1d"), time.Now().Add(50*time.Hour)); n != 1 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
 	rep, err := Verify(s.logDir(), s.spool())
@@ -147,7 +159,7 @@ func TestRetentionHalfWay(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.log(func(log *audit.Log) {
-		s.append(log, audit.Event{Type: audit.RecordingRemoved, Session: sealed, Recording: about(sealed, s.sealedEnd)})
+		s.append(log, audit.Event{Type: audit.RecordingRemoved, Session: sealed, User: "alice", Lab: "tinker", Recording: about(sealed, s.sealedEnd)})
 	})
 	if err := os.Remove(s.file(sealed, recording.KeyExt)); err != nil {
 		t.Fatal(err)
@@ -155,7 +167,7 @@ func TestRetentionHalfWay(t *testing.T) {
 	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 2 || rep.Removed != 0 {
 		t.Errorf("half-way: %+v, %v", rep, err)
 	}
-	if n, err := s.expire(keeps(t, "tinker", "1d"), time.Now().Add(50*time.Hour)); n != 2 || err != nil {
+	if n, err := s.expire(keepsFor(t, "tinker", "1d"), time.Now().Add(50*time.Hour)); n != 2 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
 	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Removed != 2 {
@@ -168,7 +180,7 @@ func TestRetentionWithoutALog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	full := errors.New("no space left on device")
-	n, err := Retention{Dir: s.spool(), Policy: keeps(t, "tinker", "1d"), Append: func(context.Context, ...audit.Event) error { return full }, Holds: s.holds}.
+	n, err := Retention{Dir: s.spool(), Log: s.logDir(), Orders: &s.orders, Policy: keepsFor(t, "tinker", "1d"), Append: func(context.Context, ...audit.Event) error { return full }, Holds: s.holds}.
 		Remove(t.Context(), time.Now().Add(50*time.Hour))
 	if n != 0 || !errors.Is(err, full) {
 		t.Errorf("%d, %v", n, err)
@@ -181,7 +193,7 @@ func TestRetentionWithoutALog(t *testing.T) {
 // It looks when it starts, and then every day, under the policy of the day.
 func TestRetentionLooksEveryDay(t *testing.T) {
 	s := newSite(t)
-	never, always := keeps(t, "tinker", ""), keeps(t, "tinker", "1d")
+	never, always := keepsFor(t, "tinker", ""), keepsFor(t, "tinker", "1d")
 	synctest.Test(t, func(t *testing.T) {
 		// The bubble's clock starts in 2000, before the recordings ended.
 		time.Sleep(time.Until(s.ended.Add(30 * 24 * time.Hour)))
@@ -189,8 +201,8 @@ func TestRetentionLooksEveryDay(t *testing.T) {
 		p.Store(never())
 		told := make(chan int, 10)
 		stop := Retention{
-			Holds: s.holds,
-			Dir:   s.spool(), Policy: p.Load,
+			Holds: s.holds, Log: s.logDir(), Orders: &s.orders,
+			Dir: s.spool(), Policy: p.Load,
 			Erasures: func(context.Context) ([]Erasure, error) { return nil, nil },
 			Append:   func(context.Context, ...audit.Event) error { return nil },
 			Told:     func(_ string, n int, err error) { told <- n },
@@ -216,12 +228,35 @@ func exists(path string) bool {
 // erase carries out orders as they would be at now.
 func (s *site) erase(now time.Time, orders ...Erasure) (n int, err error) {
 	s.t.Helper()
-	s.log(func(log *audit.Log) { n, err = s.removes(log.Append, orders...).Erase(s.t.Context(), now) })
+	s.at(now, func(log *audit.Log) { n, err = s.erases(log, now, orders...) })
 	return n, err
 }
 
+func (s *site) erases(log *audit.Log, now time.Time, orders ...Erasure) (n int, err error) {
+	all, err := s.removes(log.Append, orders...).Erase(s.t.Context(), now)
+	for _, of := range all {
+		n += of
+	}
+	return n, err
+}
+
+// ordered has the log say what an order says, at its time.
+func (s *site) ordered(e Erasure) {
+	s.t.Helper()
+	s.at(e.At, func(log *audit.Log) {
+		x := e.Event(audit.ErasureOrdered)
+		if e.Stands.IsZero() {
+			x.Reason = audit.ReasonWaits
+		}
+		if e.At.Before(s.ended) {
+			x.Until = &e.At
+		}
+		s.append(log, x)
+	})
+}
+
 func (s *site) removes(to func(context.Context, ...audit.Event) error, orders ...Erasure) Retention {
-	return Retention{Dir: s.spool(), Append: to, Holds: s.holds, Least: s.least,
+	return Retention{Dir: s.spool(), Log: s.logDir(), Orders: &s.orders, Append: to, Holds: s.holds, Least: s.least,
 		Erasures: func(context.Context) ([]Erasure, error) { return orders, nil }}
 }
 
@@ -264,6 +299,7 @@ func TestErase(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			s.held, s.least = tt.holds, tt.least
+			s.ordered(tt.order)
 			found, err := s.removes(nil).Erasable(t.Context(), now.Add(tt.after), tt.order)
 			found.First, found.Last = time.Time{}, time.Time{}
 			if err != nil || found != tt.found {
@@ -292,12 +328,14 @@ func TestEraseHalfWay(t *testing.T) {
 	s := newSite(t)
 	key := testkit.Must(os.ReadFile(s.file(sealed, recording.KeyExt)))(t)
 	data := testkit.Must(os.ReadFile(s.file(sealed, recording.Ext)))(t)
-	s.log(func(log *audit.Log) {
-		s.append(log, audit.Event{Type: audit.RecordingRemoved, Session: sealed, Reason: audit.ReasonErasure, Recording: about(sealed, s.sealedEnd)})
+	now := time.Now().Add(time.Hour)
+	order := Erasure{Order: Order{ID: "k7q2mxab", User: "alice", At: now}, Stands: now}
+	s.ordered(order)
+	s.at(now, func(log *audit.Log) {
+		s.append(log, audit.Event{Type: audit.RecordingRemoved, Session: sealed, User: "alice", Lab: "tinker", Ref: order.ID, Reason: audit.ReasonErasure, Recording: about(sealed, s.sealedEnd)})
 	})
 	testkit.Check(t, os.Remove(s.file(sealed, recording.KeyExt)))
-	now := time.Now().Add(time.Hour)
-	if n, err := s.erase(now, Erasure{Order: Order{User: "alice", At: now}, Stands: now}); n != 1 || err != nil {
+	if n, err := s.erase(now, order); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 1 || rep.Erased != 1 {
@@ -320,17 +358,18 @@ func TestEraseLeavesWhatRuns(t *testing.T) {
 		w := s.begin(log, open, id, "alice")
 		testkit.Check(t, w.Frame(recording.Output, 0, []byte("still here\n")))
 		now := time.Now().Add(time.Hour)
-		order := Erasure{Order: Order{User: "alice", At: now}, Stands: now}
+		order := Erasure{Order: Order{ID: "k7q2mxab", User: "alice", At: now}, Stands: now}
+		s.append(log, order.Event(audit.ErasureOrdered))
 		r := s.removes(log.Append, order)
 		if found, err := r.Erasable(t.Context(), now, order); err != nil || found.Live != 1 || found.Recordings != 1 {
 			t.Errorf("%+v, %v", found, err)
 		}
-		if n, err := r.Erase(t.Context(), now); n != 1 || err != nil {
+		if n, err := s.erases(log, now, order); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 		sum := testkit.Must(w.Close())(t)
 		s.append(log, audit.Event{Type: audit.SessionEnded, Session: id, Recording: about(id, sum)})
-		if n, err := r.Erase(t.Context(), now); n != 1 || err != nil {
+		if n, err := s.erases(log, now, order); n != 1 || err != nil {
 			t.Errorf("after its end: %d, %v", n, err)
 		}
 	})

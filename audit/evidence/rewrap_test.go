@@ -81,7 +81,7 @@ func TestRewrapReport(t *testing.T) {
 	says(Report{Recordings: 2, Rewrapped: 2}, "2 recordings consistent with the log; 2 sealed anew since")
 
 	// Retention goes by what it went by before.
-	if n, err := s.expire(keeps(t, "tinker", "1d"), s.ended.Add(40*24*time.Hour)); n != 2 || err != nil {
+	if n, err := s.expire(keepsFor(t, "tinker", "1d"), s.ended.Add(40*24*time.Hour)); n != 2 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	says(Report{Removed: 2}, "0 recordings consistent with the log; 2 removed after their lab's retention")

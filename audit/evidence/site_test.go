@@ -34,6 +34,8 @@ type site struct {
 	sealedEnd spool.Summary
 	ended     time.Time
 
+	now     time.Time // the log's clock; zero for the machine's
+	orders  Orders
 	held    []Hold
 	heldErr error
 	least   time.Duration
@@ -51,6 +53,8 @@ func newSite(t *testing.T) *site {
 	testkit.Check(t, err)
 	key := testkit.Must(age.GenerateX25519Identity())(t)
 	s.auditor, s.to = key, []age.Recipient{key.Recipient()}
+	s.now = s.ended
+	defer func() { s.now = time.Time{} }()
 	s.session(func(log *audit.Log, open *spool.Spool) {
 		w := s.begin(log, open, sealed, "alice")
 		testkit.Check(t, w.Frame(recording.Output, 0, []byte("uid=1000(alice)\n")))
@@ -79,10 +83,17 @@ func (s *site) append(log *audit.Log, e audit.Event) {
 	testkit.Check(s.t, log.Append(context.Background(), e))
 }
 
+func (s *site) clock() time.Time {
+	if s.now.IsZero() {
+		return time.Now()
+	}
+	return s.now
+}
+
 // log has f append to the log.
 func (s *site) log(f func(*audit.Log)) {
 	s.t.Helper()
-	log := testkit.Must(audit.Open(s.logDir(), audit.Options{Key: s.signer}))(s.t)
+	log := testkit.Must(audit.Open(s.logDir(), audit.Options{Key: s.signer, Now: s.clock}))(s.t)
 	defer func() { testkit.Check(s.t, log.Close()) }()
 	f(log)
 }
@@ -104,7 +115,7 @@ func (s *site) begin(log *audit.Log, open *spool.Spool, id, user string) *spool.
 	s.t.Helper()
 	w := s.create(open, id, user)
 	h, k := w.HeaderHash(), w.KeyHash()
-	s.append(log, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Recording: &audit.Recording{ID: id, Header: hex.EncodeToString(h[:]), Key: hex.EncodeToString(k[:])}})
+	s.append(log, audit.Event{Type: audit.SessionStarted, Session: id, User: user, Lab: "tinker", Target: "home.tinker", Recording: &audit.Recording{ID: id, Header: hex.EncodeToString(h[:]), Key: hex.EncodeToString(k[:])}})
 	return w
 }
 

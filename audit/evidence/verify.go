@@ -49,6 +49,12 @@ const (
 	// RemovedOther is a removal in the log of something that didn't end as the
 	// recording did.
 	RemovedOther Kind = "removed-other"
+	// RemovedEarly is a removal in the log of what had to be kept still.
+	RemovedEarly Kind = "removed-early"
+	// RemovedHeld is a removal in the log of what a hold kept then.
+	RemovedHeld Kind = "removed-held"
+	// RemovedUnordered is an erasure in the log that no order there asked for.
+	RemovedUnordered Kind = "removed-unordered"
 )
 
 // Mismatch is one contradiction between the log and the recordings. Where the
@@ -179,6 +185,9 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 		if k.removed != nil && errors.Is(err, fs.ErrNotExist) {
 			continue // removed since it was listed
 		}
+		if err == nil && k.wrongly != nil {
+			err = k.wrongly
+		}
 		delete(about, i.ID)
 		if !judge(k, i.Start, err) {
 			continue
@@ -283,19 +292,6 @@ func (k *known) durable() (most uint32) {
 		most = max(most, x.Segments)
 	}
 	return most
-}
-
-// verifyRemoval holds what the log says of a removal against what it knows of
-// the recording before: whoever can plant a file could have another one removed
-// in its place.
-func (k *known) verifyRemoval(id string) error {
-	switch {
-	case !k.started && k.ended == nil && !k.headless && len(k.expect) == 0:
-		return mismatch(RemovedUnknown, id, "the audit log says that it was removed, but not that it ever started")
-	case k.ended != nil && k.failed == "" && (k.removed.Head != k.ended.Head || k.removed.Segments != k.ended.Segments):
-		return mismatch(RemovedOther, id, "what was removed in its place isn't what the audit log knows")
-	}
-	return nil
 }
 
 // Against says what a recording was held against.

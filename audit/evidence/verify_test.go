@@ -59,7 +59,7 @@ func TestMismatches(t *testing.T) {
 	}
 	removed := func(s *site, id string, sum spool.Summary) {
 		s.log(func(log *audit.Log) {
-			s.append(log, audit.Event{Type: audit.RecordingRemoved, Session: id, Reason: "retention", Recording: about(id, sum)})
+			s.append(log, audit.Event{Type: audit.RecordingRemoved, Session: id, User: "alice", Lab: "tinker", Reason: "retention", Recording: about(id, sum)})
 		})
 	}
 	for name, tt := range map[string]struct {

@@ -4,15 +4,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
 // clientTimeout bounds one operation, argon2 and ended sessions included.
 const clientTimeout = 30 * time.Second
+
+// ErrUnanswered says that a server was asked, and that nobody knows what it did.
+var ErrUnanswered = errors.New("ask the server")
+
+// lasting tells whether an operation takes as long as it does: it reads the whole log, or
+// removes as many recordings as there are.
+func lasting(path string) bool {
+	return strings.HasPrefix(path, "/v1/erasures") || strings.HasPrefix(path, "/v1/holds")
+}
 
 // Client does operations: at a running server over its admin socket, or in this
 // process, in a server's place. It is safe for concurrent use.
@@ -30,7 +41,7 @@ func Dial(socket string) (*Client, error) {
 	}
 	first := make(chan net.Conn, 1)
 	first <- nc
-	client := &http.Client{Timeout: clientTimeout, Transport: &http.Transport{
+	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			select {
 			case nc := <-first:
@@ -76,13 +87,21 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 			return err
 		}
 	}
+	if !lasting(path) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, clientTimeout, fmt.Errorf("no answer within %s", clientTimeout))
+		defer cancel()
+	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://entry"+path, &body)
 	if err != nil {
 		return err
 	}
 	resp, err := c.do(r)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
 	if err != nil {
-		return fmt.Errorf("ask the server: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnanswered, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

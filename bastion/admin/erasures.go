@@ -22,8 +22,6 @@ type Erasures interface {
 	ConfirmErasure(ctx context.Context, id string, second audit.Actor, now time.Time) (bool, error)
 	// WithdrawErasure forgets an order; one that isn't there is no error.
 	WithdrawErasure(ctx context.Context, id string) error
-	// Erasures are those that were ordered and not withdrawn, oldest first.
-	Erasures(ctx context.Context) ([]evidence.Erasure, error)
 }
 
 // Erasure is an order as operators see it.
@@ -70,7 +68,7 @@ func (a *Server) erasure(r *http.Request) (e evidence.Erasure, err error) {
 
 // found is an order with what it finds here.
 func (a *Server) found(ctx context.Context, e evidence.Erasure) (out Erasure, err error) {
-	out = Erasure{Erasure: e, Until: e.At.Add(evidence.ErasureWaits), NeedsTwo: a.EraseNeedsTwo}
+	out = Erasure{Erasure: e, Until: e.At.Add(evidence.ErasureWaits), NeedsTwo: a.Retention.NeedsTwo}
 	if !e.Stands.IsZero() {
 		out.Until = e.Stands.Add(evidence.ErasureLasts)
 	}
@@ -96,7 +94,7 @@ func (a *Server) erasures(ctx context.Context) ([]Erasure, error) {
 
 // standing are the orders that wait or are carried out.
 func (a *Server) standing(ctx context.Context) ([]evidence.Erasure, error) {
-	all, err := a.Erasures.Erasures(ctx)
+	_, all, err := a.Retention.Ordered(ctx)
 	now := time.Now()
 	return slices.DeleteFunc(all, func(e evidence.Erasure) bool { return !e.Waits(now) && !e.Lasts(now) }), err
 }
@@ -107,7 +105,7 @@ func (a *Server) orderErasure(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.EraseNeedsTwo && !e.By.KnownLogin() {
+	if a.Retention.NeedsTwo && !e.By.KnownLogin() {
 		return nil, errEraseNeedsTwo
 	}
 	all, err := a.standing(r.Context())
@@ -118,15 +116,48 @@ func (a *Server) orderErasure(r *http.Request) (any, error) {
 		return o.Session == e.Session && o.User == e.User && o.Lab == e.Lab && (e.Session != "" || o.Stands.IsZero())
 	}
 	if i := slices.IndexFunc(all, same); i >= 0 {
-		return nil, &Error{http.StatusConflict, fmt.Sprintf("that is ordered already, by erasure %s of %s", all[i].ID, all[i].By.Person())}
+		text := fmt.Sprintf("that is ordered already, by erasure %s of %s", all[i].ID, all[i].By.Person())
+		if all[i].Elsewhere {
+			text += ", at another server; entry sessions erase --confirm " + all[i].ID + " has it carried out here as well"
+		}
+		return nil, &Error{http.StatusConflict, text}
 	}
-	if !a.EraseNeedsTwo {
+	if !a.Retention.NeedsTwo {
 		e.Stands = e.At
 	}
-	if err := a.Events.Append(r.Context(), audit.ByActor(r.Context(), e.Event(audit.ErasureOrdered))); err != nil {
+	if err := a.note(r.Context(), a.ordering(e), func(ctx context.Context) error { return a.Erasures.OrderErasure(ctx, e) }); err != nil {
 		return nil, err
 	}
-	if err := a.Erasures.OrderErasure(r.Context(), e); err != nil {
+	return a.erase(r.Context(), e)
+}
+
+// ordering is the event by which this server's log has an order.
+func (a *Server) ordering(e evidence.Erasure) audit.Event {
+	x := e.Event(audit.ErasureOrdered)
+	if a.Retention.NeedsTwo {
+		x.Reason = audit.ReasonWaits
+	}
+	if e.Elsewhere {
+		x.Until = &e.At
+	}
+	return x
+}
+
+// adopt has an order carried out here that was given at another server on the database: it
+// is as if it was given here, with what it is about. Nothing vouches for what the database
+// says of who gave it there.
+func (a *Server) adopt(r *http.Request, e evidence.Erasure) (any, error) {
+	who := audit.ActorOf(r.Context())
+	if who != nil {
+		e.By = *who
+	}
+	if a.Retention.NeedsTwo && !e.By.KnownLogin() {
+		return nil, errEraseNeedsTwo
+	}
+	if !a.Retention.NeedsTwo {
+		e.Stands = time.Now()
+	}
+	if err := a.note(r.Context(), a.ordering(e), func(context.Context) error { return nil }); err != nil {
 		return nil, err
 	}
 	return a.erase(r.Context(), e)
@@ -142,20 +173,22 @@ func (a *Server) confirmErasure(r *http.Request) (any, error) {
 	}
 	now, who := time.Now().UTC().Truncate(time.Microsecond), audit.ActorOf(r.Context())
 	switch {
+	case e.Elsewhere:
+		return a.adopt(r, e)
 	case !e.Waits(now):
 		return nil, &Error{http.StatusConflict, "the erasure stands already; what is left of it is removed once it may be"}
 	case who == nil || !who.Another(e.By):
 		return nil, errEraseNeedsTwo
 	}
-	if err := a.Events.Append(r.Context(), audit.ByActor(r.Context(), e.Event(audit.ErasureConfirmed))); err != nil {
+	// One that was given at another server stands in the database by what was said there.
+	if err := a.note(r.Context(), e.Event(audit.ErasureConfirmed), func(ctx context.Context) error {
+		_, err := a.Erasures.ConfirmErasure(ctx, e.ID, *who, now)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	ok, err := a.Erasures.ConfirmErasure(r.Context(), e.ID, *who, now)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, &Error{http.StatusConflict, "the erasure was confirmed or withdrawn meanwhile; entry sessions erasures lists them"}
+	if _, err := a.erasureOf(r); err != nil {
+		return nil, err // it was withdrawn meanwhile
 	}
 	e.Second, e.Stands = who, now
 	return a.erase(r.Context(), e)
@@ -167,7 +200,8 @@ func (a *Server) erase(ctx context.Context, e evidence.Erasure) (any, error) {
 	if err != nil || e.Stands.IsZero() {
 		return out, err
 	}
-	if out.Removed, err = a.Retention.Erase(ctx, time.Now()); err != nil {
+	removed, err := a.Retention.Erase(ctx, time.Now())
+	if out.Removed = removed[e.ID]; err != nil {
 		return nil, err
 	}
 	return a.again(ctx, out)
@@ -186,10 +220,7 @@ func (a *Server) withdrawErasure(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Events.Append(r.Context(), audit.ByActor(r.Context(), e.Event(audit.ErasureWithdrawn))); err != nil {
-		return nil, err
-	}
-	return e, a.Erasures.WithdrawErasure(context.WithoutCancel(r.Context()), e.ID)
+	return e, a.note(r.Context(), e.Event(audit.ErasureWithdrawn), func(ctx context.Context) error { return a.Erasures.WithdrawErasure(ctx, e.ID) })
 }
 
 // erasureOf is the order whose ID a request has.

@@ -2,11 +2,17 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"entry/audit"
+	"entry/audit/evidence"
+	"entry/e2e/testkit"
 )
 
 func (o *operators) types() string {
@@ -93,5 +99,82 @@ func TestEraseAlone(t *testing.T) {
 	}
 	if code, text := o.ask(2, 2, "POST", "/v1/erasures/"+e.ID, ""); code != http.StatusConflict {
 		t.Errorf("%d %s", code, text)
+	}
+}
+
+// What another server on the database ordered is carried out here once somebody confirms it
+// here: that a row says that two did so elsewhere is nobody's word.
+func TestEraseElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, two := range []bool{false, true} {
+		o := newOperators(t, two)
+		now := time.Now()
+		row := evidence.Erasure{Order: evidence.Order{ID: "zzzz9999", User: "alice", Reason: "request 44", By: audit.Actor{UID: 1001, LoginUID: 1001}, At: now}, Stands: now}
+		testkit.Check(t, o.store.OrderErasure(t.Context(), row))
+		if _, text := o.ask(1, 1, "GET", "/v1/erasures", ""); !strings.Contains(text, `"elsewhere":true`) || strings.Contains(text, "stands_since") {
+			t.Errorf("%s", text)
+		}
+		if code, text := o.ask(1, 1, "POST", "/v1/erasures", `{"user":"alice","reason":"x"}`); code != http.StatusConflict || !strings.Contains(text, "--confirm zzzz9999 has it carried out here") {
+			t.Errorf("%d %s", code, text)
+		}
+		if code, text := o.ask(1, 1, "POST", "/v1/erasures/zzzz9999", ""); code != http.StatusOK || strings.Contains(text, "stands_since") != !two {
+			t.Errorf("adopted: %d %s", code, text)
+		}
+		if e := o.log.All()[0]; o.types() != "erasure.ordered" || e.Ref != "zzzz9999" || e.Until == nil || !e.Until.Equal(now.Truncate(time.Microsecond)) || (e.Reason == audit.ReasonWaits) != two || e.Actor.UID != 1 {
+			t.Errorf("%s: %+v", o.types(), e)
+		}
+		if !two {
+			continue
+		}
+		if code, text := o.ask(1, 1, "POST", "/v1/erasures/zzzz9999", ""); code != http.StatusForbidden {
+			t.Errorf("confirmed alone: %d %s", code, text)
+		}
+		if code, text := o.ask(2, 2, "POST", "/v1/erasures/zzzz9999", ""); code != http.StatusOK || !strings.Contains(text, "stands_since") {
+			t.Errorf("confirmed: %d %s", code, text)
+		}
+	}
+}
+
+// A hold that the database has lost is listed, and can be released.
+func TestHoldsAreTheLogs(t *testing.T) {
+	t.Parallel()
+	o := newOperators(t, false)
+	code, text := o.ask(1, 1, "POST", "/v1/holds", `{"user":"alice","reason":"case 17"}`)
+	var h evidence.Hold
+	if err := json.Unmarshal([]byte(text), &h); code != http.StatusOK || err != nil {
+		t.Fatalf("%d %s", code, text)
+	}
+	testkit.Check(t, o.store.ReleaseHold(t.Context(), h.ID))
+	if _, text := o.ask(1, 1, "GET", "/v1/holds", ""); !strings.Contains(text, h.ID) {
+		t.Errorf("%s", text)
+	}
+	if code, text := o.ask(1, 1, "POST", "/v1/holds", `{"user":"alice","reason":"case 17"}`); code != http.StatusConflict {
+		t.Errorf("%d %s", code, text)
+	}
+	if code, text := o.ask(1, 1, "DELETE", "/v1/holds/"+h.ID, `{"reason":"closed"}`); code != http.StatusOK {
+		t.Errorf("%d %s", code, text)
+	}
+	if _, text := o.ask(1, 1, "GET", "/v1/holds", ""); strings.TrimSpace(text) != "[]" {
+		t.Errorf("%s", text)
+	}
+}
+
+// An answer that takes as long as there are recordings to remove is waited for, for longer than
+// any other one; where none comes, that is said as what it is.
+func TestLastingAnswers(t *testing.T) {
+	t.Parallel()
+	var deadlines []bool
+	c := &Client{do: func(r *http.Request) (*http.Response, error) {
+		_, ok := r.Context().Deadline()
+		deadlines = append(deadlines, ok)
+		return nil, io.ErrUnexpectedEOF
+	}}
+	for _, path := range []string{"/v1/erasures", "/v1/erasures/zzzz9999", "/v1/holds", "/v1/users"} {
+		if err := c.Call(t.Context(), "POST", path, nil, nil); !errors.Is(err, ErrUnanswered) || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if !slices.Equal(deadlines, []bool{false, false, false, true}) {
+		t.Errorf("%v", deadlines)
 	}
 }

@@ -22,21 +22,19 @@ type Holds interface {
 	PlaceHold(ctx context.Context, h evidence.Hold) error
 	// ReleaseHold forgets a hold; one that isn't there is no error.
 	ReleaseHold(ctx context.Context, id string) error
-	// Holds are those that are placed, oldest first.
-	Holds(ctx context.Context) ([]evidence.Hold, error)
 }
 
 func (a *Server) holdHandlers(handle func(string, func(*http.Request) (any, error))) {
 	handle("GET /v1/holds", func(r *http.Request) (any, error) {
-		all, err := a.Holds.Holds(r.Context())
+		all, _, err := a.Retention.Ordered(r.Context())
 		return append([]evidence.Hold{}, all...), err
 	})
 	handle("POST /v1/holds", a.placeHold)
 	handle("DELETE /v1/holds/{id}", a.releaseHold)
 }
 
-// placeHold places a hold, which is in the log first: where the database lacks it then,
-// the next start has it from there.
+// placeHold places a hold, which is in the log first: that says that it stands, whatever the
+// database lacks.
 func (a *Server) placeHold(r *http.Request) (any, error) {
 	var in evidence.Hold
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
@@ -56,7 +54,7 @@ func (a *Server) placeHold(r *http.Request) (any, error) {
 	if who := audit.ActorOf(r.Context()); who != nil {
 		h.By = *who
 	}
-	all, err := a.Holds.Holds(r.Context())
+	all, _, err := a.Retention.Ordered(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +64,7 @@ func (a *Server) placeHold(r *http.Request) (any, error) {
 	if i := slices.IndexFunc(all, same); i >= 0 {
 		return nil, &Error{http.StatusConflict, fmt.Sprintf("%s is held already for that reason, by hold %s", h.What(), all[i].ID)}
 	}
-	if err := a.Events.Append(r.Context(), audit.ByActor(r.Context(), h.Event(audit.HoldPlaced))); err != nil {
-		return nil, err
-	}
-	return h, a.Holds.PlaceHold(context.WithoutCancel(r.Context()), h)
+	return h, a.note(r.Context(), h.Event(audit.HoldPlaced), func(ctx context.Context) error { return a.Holds.PlaceHold(ctx, h) })
 }
 
 // about checks that what, an order, is on one of a session, a user and a lab, and returns
@@ -118,7 +113,7 @@ func (a *Server) releaseHold(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.Holds.Holds(r.Context())
+	all, _, err := a.Retention.Ordered(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +124,11 @@ func (a *Server) releaseHold(r *http.Request) (any, error) {
 	h := all[i]
 	e := h.Event(audit.HoldReleased)
 	e.Detail = reason
-	if err := a.Events.Append(r.Context(), audit.ByActor(r.Context(), e)); err != nil {
-		return nil, err
-	}
-	return h, a.Holds.ReleaseHold(context.WithoutCancel(r.Context()), h.ID)
+	return h, a.note(r.Context(), e, func(ctx context.Context) error { return a.Holds.ReleaseHold(ctx, h.ID) })
+}
+
+// note puts an order into the log, and has it kept, while nothing is removed.
+func (a *Server) note(ctx context.Context, e audit.Event, keep func(context.Context) error) error {
+	ctx = context.WithoutCancel(ctx)
+	return a.Retention.Orders.Note(ctx, a.Events.Append, e, func() error { return keep(ctx) })
 }

@@ -53,12 +53,11 @@ type Server struct {
 	Gate   *access.Gate   // nil when no server runs
 	Policy *policy.Policy // what invitations are checked against when no server runs
 
-	Control       PolicyControl // nil when no server runs
-	Probe         Prober        // nil when no server runs
-	Holds         Holds
-	Erasures      Erasures
-	Retention     evidence.Retention // by which they are carried out
-	EraseNeedsTwo bool               // operators
+	Control   PolicyControl // nil when no server runs
+	Probe     Prober        // nil when no server runs
+	Holds     Holds
+	Erasures  Erasures
+	Retention evidence.Retention // by which holds and erasures are carried out
 	// Rotations change keys; nil where only questions are answered.
 	Rotations Rotations
 	// Recordings is the spool's directory.
@@ -76,6 +75,9 @@ func (a *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(r *http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if lasting(r.URL.Path) {
+				_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // an answer in process has none
+			}
 			if name := r.PathValue("name"); name != "" && a.Gate != nil {
 				// What ends by this operation ends with its reason.
 				defer a.Gate.Changing(name)()

@@ -18,6 +18,7 @@ import (
 	"entry/bastion/identity"
 	"entry/bastion/store"
 	"entry/configs"
+	"entry/e2e/testkit"
 	"entry/e2e/testkit/logbook"
 )
 
@@ -27,6 +28,8 @@ type operators struct {
 	t       *testing.T
 	handler http.Handler
 	log     logbook.Log
+	file    *audit.Log // the same events
+	store   *store.Store
 }
 
 func newOperators(t *testing.T, needTwo bool) *operators {
@@ -48,10 +51,23 @@ func newOperators(t *testing.T, needTwo bool) *operators {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds := func(context.Context) ([]evidence.Hold, error) { return nil, nil }
-	ops.handler = (&Server{Auth: auth, Events: &ops.log, Erasures: st, EraseNeedsTwo: needTwo, Log: zap.NewNop(),
-		Retention: evidence.Retention{Dir: t.TempDir(), Append: ops.log.Append, Holds: holds, Erasures: st.Erasures}}).Handler()
+	signer, _, err := audit.GenerateKey("entry.test")
+	testkit.Check(t, err)
+	dir := filepath.Join(t.TempDir(), "audit")
+	ops.file = testkit.Must(audit.Open(dir, audit.Options{Key: signer}))(t)
+	t.Cleanup(func() { testkit.Check(t, ops.file.Close()) })
+	ops.store = st
+	ops.handler = (&Server{Auth: auth, Events: ops, Holds: st, Erasures: st, Log: zap.NewNop(),
+		Retention: evidence.Retention{Dir: t.TempDir(), Log: dir, Orders: new(evidence.Orders), Append: ops.Append, Holds: st.Holds, Erasures: st.Erasures, NeedsTwo: needTwo}}).Handler()
 	return ops
+}
+
+// Append has events in the log, and remembers them.
+func (o *operators) Append(ctx context.Context, e ...audit.Event) error {
+	if err := o.file.Append(ctx, e...); err != nil {
+		return err
+	}
+	return o.log.Append(ctx, e...)
 }
 
 // ask does one operation as an account under a login, and gives its status and

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/bastion/admin"
 	"entry/bastion/identity"
 	"entry/bastion/store"
@@ -59,7 +60,7 @@ func Look(ctx context.Context, cfg *configs.Config) (c *admin.Client, warnings [
 	p, _ := policy.Load(cfg.Policy) // whoever needs one has loaded it first
 	keys := &rotations{cfg: cfg, auth: auth, policy: func() *policy.Policy { return p }}
 	return admin.InProcess(&admin.Server{Auth: auth, Events: s.log, Holds: s.accounts, Erasures: s.accounts, Rotations: keys,
-		Retention: retention(cfg, s.log, s.accounts), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, s.close), warnings, nil
+		Retention: retention(cfg, s.log, s.accounts, new(evidence.Orders)), Log: zap.NewNop(), Policy: p, History: newest(cfg)}, s.close), warnings, nil
 }
 
 // stillness is the log, only looked at, and the database as a start would leave it, with

@@ -43,13 +43,14 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 	}
 	p, _ := policy.Load(cfg.Policy) // verbs that need one load it first and say what is wrong with it
 	keys := &rotations{cfg: cfg, log: st.log, store: st.store, auth: st.auth, policy: func() *policy.Policy { return p }}
-	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Erasures: st.store, Rotations: keys, Retention: retention(cfg, st.log, st.store), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo,
+	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Erasures: st.store, Rotations: keys, Retention: retention(cfg, st.log, st.store, &st.orders),
 		Recordings: cfg.Recording.Directory, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
 }
 
 // retention is what removes recordings, but for the policy and whom it tells.
-func retention(cfg *configs.Config, log admin.Events, st *store.Store) evidence.Retention {
-	return evidence.Retention{Dir: cfg.Recording.Directory, Append: log.Append, Holds: st.Holds, Erasures: st.Erasures, Least: cfg.Recording.KeepAtLeast}
+func retention(cfg *configs.Config, log admin.Events, st *store.Store, orders *evidence.Orders) evidence.Retention {
+	return evidence.Retention{Dir: cfg.Recording.Directory, Log: cfg.Audit.Directory, Orders: orders, Append: log.Append, Holds: st.Holds, Lost: st.PlaceHold, Erasures: st.Erasures,
+		NeedsTwo: cfg.Operators.EraseNeedsTwo, Least: cfg.Recording.KeepAtLeast}
 }
 
 // Ask is Operate for questions: where no server runs it changes nothing, and answers

@@ -143,7 +143,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
-	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Erasures: s.state.store, Rotations: keys, Retention: s.retention(), EraseNeedsTwo: cfg.Operators.EraseNeedsTwo,
+	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Erasures: s.state.store, Rotations: keys, Retention: s.retention(),
 		Recordings: cfg.Recording.Directory, Log: log, Gate: s.bastion.Access(), Control: s.policies, Probe: s.bastion.Probe, History: newest(cfg)}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
@@ -215,7 +215,7 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 		s.serve("the listener on "+s.cfg.Listeners[i].Address, func() { failed <- s.bastion.Serve(l, s.cfg.Listeners[i].Target) })
 	}
 	defer s.retention().Start(Self(ctx))()
-	end := evidence.LogEnd{Keep: s.cfg.Audit.Keep, Dir: s.cfg.Recording.Directory, Drop: s.state.log.Drop, Holds: s.state.store.Holds, Told: s.dropped}
+	end := evidence.LogEnd{Keep: s.cfg.Audit.Keep, Of: s.retention(), Drop: s.state.log.Drop, Told: s.dropped}
 	defer end.Start(Self(ctx))()
 	following, unfollow := context.WithCancel(context.WithoutCancel(ctx))
 	defer unfollow() // before the server closes
@@ -318,7 +318,7 @@ func (s *Server) makeRoom() {
 func (s *Server) serve(name string, f func()) { s.serving = append(s.serving, group.Vital(name, f)) }
 
 func (s *Server) retention() evidence.Retention {
-	r := retention(s.cfg, s.state.log, s.state.store)
+	r := retention(s.cfg, s.state.log, s.state.store, &s.state.orders)
 	r.Policy, r.Told = s.bastion.Access().Policy, s.removed
 	return r
 }

@@ -38,7 +38,7 @@ func TestServerKeepsRetention(t *testing.T) {
 	t.Parallel()
 	dir, cfg := newDir(t, "labs:\n  tinker:\n    members: [alice]\n    retention: 2d\n")
 	at, id := time.Now().Add(-50*time.Hour), "01JQ8Z3M6W0000000000000001"
-	log := testkit.Must(audit.Open(cfg.Audit.Directory, audit.Options{Key: testkit.ReadFile(t, cfg.Audit.Key), Witness: cfg.Audit.Witness}))(t)
+	log := testkit.Must(audit.Open(cfg.Audit.Directory, audit.Options{Key: testkit.ReadFile(t, cfg.Audit.Key), Witness: cfg.Audit.Witness, Now: func() time.Time { return at }}))(t)
 	open := testkit.Must(spool.Open(spool.Options{Dir: cfg.Recording.Directory, Now: func() time.Time { return at }, Commit: func(ctx context.Context, tick recording.Tick) error {
 		return log.Append(ctx, audit.Event{Type: audit.RecordingTick, Tick: &audit.Tick{Root: hex.EncodeToString(tick.Root[:]), Changed: tick.Changed, List: tick.List}})
 	}}))(t)
@@ -46,7 +46,8 @@ func TestServerKeepsRetention(t *testing.T) {
 	w := testkit.Must(open.Create(recording.Header{ID: id, User: "alice", Lab: "tinker", Target: "home.tinker", Start: at}, to))(t)
 	h := w.HeaderHash()
 	testkit.Check(t, log.Append(t.Context(), audit.Event{Type: audit.SessionStarted, Session: id, Recording: &audit.Recording{ID: id, Header: hex.EncodeToString(h[:])}}))
-	testkit.Must(w.Close())(t)
+	sum := testkit.Must(w.Close())(t)
+	testkit.Check(t, log.Append(t.Context(), audit.Event{Type: audit.SessionEnded, Session: id, Recording: &audit.Recording{ID: id, Head: hex.EncodeToString(sum.Head[:]), Segments: sum.Segments}}))
 	testkit.Check(t, open.Close())
 	testkit.Check(t, log.Close())
 

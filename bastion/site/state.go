@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/evidence"
 	"entry/bastion/admin"
 	"entry/bastion/gateway"
 	"entry/bastion/identity"
@@ -25,6 +26,7 @@ type state struct {
 	store   *store.Store
 	auth    *identity.Authenticator
 	notices *gateway.Notices // nil where nobody is told
+	orders  evidence.Orders
 	settled bool
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -18,8 +19,10 @@ import (
 var ErrMixed = errors.New("the database isn't whole: entry.db and the files beside it are not of one time, or damaged")
 
 // stamped are the tables whose rows have stamps: what users may, and up to which
-// record of which log that is so.
+// record of which log that is so. Since 0021 what operators ordered has them, too.
 var stamped = []string{"accounts", "authenticators", "recovery_codes", "public_keys", "remembered_keys", "approvals", "approval_uses", "applied", "log_positions"}
+
+var stampedSince21 = []string{"holds", "erasures"}
 
 // unmixed returns ErrMixed where the rows are not all of the time that their sum is
 // of, or can't be found by their indexes. A file from before there were stamps passes.
@@ -27,6 +30,14 @@ func unmixed(ctx context.Context, tx *sql.Tx) error {
 	var there bool
 	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'whole')`).Scan(&there); err != nil || !there {
 		return mixed(err)
+	}
+	var later bool
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM migrations WHERE version = 21)`).Scan(&later); err != nil {
+		return mixed(err)
+	}
+	stamped := slices.Clone(stamped)
+	if later {
+		stamped = append(stamped, stampedSince21...)
 	}
 	var noted, found int64
 	sum := strings.Join(stamped, `) + (SELECT coalesce(sum(stamp), 0) FROM `)

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -29,8 +31,9 @@ good: its sealed key first, without which no copy of the recording can be opened
 the rest. What is to go is counted, and you are asked; --yes doesn't.
 
 What a hold keeps, what still runs, and what is younger than recording.keep_at_least
-stays. The order stands for 30 days: what of it may be removed by then is, within an hour,
-on each server on the database. Copies elsewhere, in backups, are for you to remove, the
+stays, and so does what isn't what the audit log knows. The order stands for 30 days: what
+of it may be removed by then is, within an hour. Each server keeps to its own log: on
+others on the database somebody confirms the order there (--confirm ORDER). Copies elsewhere, in backups, are for you to remove, the
 key files first; audit verify names a recording that is put back with its key.
 
 Where operators.erase_needs_two is set, nothing happens until a second operator, with an
@@ -101,12 +104,30 @@ func (f *eraseFlags) order(cmd *cobra.Command, args []string) error {
 		if err := f.sure(cmd, would); err != nil {
 			return err
 		}
-		var done admin.Erasure
-		if err := o.call(cmd.Context(), http.MethodPost, "/v1/erasures", e, &done); err != nil {
-			return err
-		}
-		return sayErased(cmd.OutOrStdout(), done)
+		return erasing(cmd, o, "/v1/erasures", e)
 	})
+}
+
+// patience is how long an operator sees nothing of an erasure that goes on.
+const patience = 5 * time.Second
+
+// erasing has the server carry out an order, and says what became of it. That may take long:
+// what is ordered goes on without whoever ordered it.
+func erasing(cmd *cobra.Command, o *operator, path string, in any) error {
+	const goesOn = "entry sessions erasures shows what is left of it, and --withdraw ORDER ends it"
+	t := time.AfterFunc(patience, func() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: recordings are being removed; a running server goes on without this, "+goesOn)
+	})
+	defer t.Stop()
+	var done admin.Erasure
+	err := o.call(cmd.Context(), http.MethodPost, path, in, &done)
+	if errors.Is(err, admin.ErrUnanswered) {
+		return hinted(fmt.Errorf("the server's answer didn't come, and the order may stand: %w", err), "what was ordered is carried out all the same; "+goesOn)
+	}
+	if err != nil {
+		return err
+	}
+	return sayErased(cmd.OutOrStdout(), done)
 }
 
 // second confirms an order.
@@ -119,16 +140,16 @@ func (f *eraseFlags) second(cmd *cobra.Command, o *operator) error {
 		if e.ID != strings.ToLower(f.confirm) {
 			continue
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Ordered by %s at %s: %s\n", plain.Word(e.By.String()), plain.Time(e.At), plain.Said(e.Reason))
+		where := ""
+		if e.Elsewhere {
+			where = " at another server, as the database says; nothing here vouches for that"
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Ordered by %s at %s%s: %s\n", plain.Word(e.By.String()), plain.Time(e.At), where, plain.Said(e.Reason))
 		if err := f.sure(cmd, e); err != nil {
 			return err
 		}
 	}
-	var done admin.Erasure // of one that isn't there the server says so
-	if err := o.call(cmd.Context(), http.MethodPost, erasurePath(f.confirm), nil, &done); err != nil {
-		return err
-	}
-	return sayErased(cmd.OutOrStdout(), done)
+	return erasing(cmd, o, erasurePath(f.confirm), nil) // of one that isn't there the server says so
 }
 
 func (f *eraseFlags) takeBack(cmd *cobra.Command, o *operator) error {
@@ -174,7 +195,8 @@ func leftOf(e evidence.Erasable) (out []string) {
 		{e.Held, "held (entry sessions holds), until that is released"},
 		{e.Live, "still being recorded, or without an end that a start has noted, until it ends"},
 		{e.Young, "younger than recording.keep_at_least, until it isn't"},
-		{e.Damaged, "damaged, as entry audit verify says: what is to be removed isn't known"},
+		{e.Damaged, "damaged, or not what the log knows, as entry audit verify says: what is to be removed isn't known"},
+		{e.Unsaid, "of which the log's records aren't here, until their segments are put back"},
 	} {
 		if l.n > 0 {
 			out = append(out, plain.Count(l.n, "recording")+" "+l.why)
@@ -221,7 +243,10 @@ func sessionsErasuresCmd() *cobra.Command {
 			w.Row("ORDER", "SINCE", "BY", "ON", "STATE", "UNTIL", "LEFT HERE", "REASON")
 			for _, e := range all {
 				state := "waits for a second operator"
-				if !e.Stands.IsZero() {
+				switch {
+				case e.Elsewhere:
+					state = "ordered at another server: --confirm has it carried out here"
+				case !e.Stands.IsZero():
 					state = "stands"
 				}
 				w.Row(e.ID, plain.Time(e.At), plain.Word(e.By.Person()), e.What(), state, plain.Time(e.Until), fmt.Sprint(e.Erasable.Recordings+e.Erasable.Left()), plain.Said(e.Reason))

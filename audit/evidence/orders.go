@@ -1,0 +1,103 @@
+package evidence
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"entry/audit"
+	"entry/session/recording"
+)
+
+// Orders put into the log what operators order of recordings, so that whoever removes some
+// keeps to it from the next one on. Those who do either on one log share one. The zero Orders
+// are ready.
+type Orders struct {
+	// run is held by one who removes recordings, from before the log is read.
+	run sync.Mutex
+	// step is held while one recording is judged and removed, and while an order is noted. It
+	// is taken after run, and guards since.
+	step  sync.Mutex
+	since []audit.Event // noted since whoever holds run began
+}
+
+// Note has an order put into the log by put, and then kept, while no recording is removed:
+// what it keeps is there still, unless that went before it returns.
+func (o *Orders) Note(ctx context.Context, put func(context.Context, ...audit.Event) error, e audit.Event, keep func() error) error {
+	o.step.Lock()
+	defer o.step.Unlock()
+	if err := put(ctx, audit.ByActor(ctx, e)); err != nil {
+		return err
+	}
+	o.since = append(o.since, e)
+	return keep()
+}
+
+// begin returns once nobody else removes recordings; until end is called nobody does.
+func (o *Orders) begin() (end func()) {
+	o.run.Lock()
+	o.step.Lock()
+	defer o.step.Unlock()
+	o.since = nil
+	return o.run.Unlock
+}
+
+// ordered is what the events of a log say that operators ordered, in their order. The zero
+// value is of none.
+type ordered struct {
+	holds    []Hold    // that stand
+	erasures []Erasure // that weren't withdrawn
+}
+
+// orderTypes are the types of events that take knows.
+var orderTypes = []audit.Type{audit.HoldPlaced, audit.HoldReleased, audit.ErasureOrdered, audit.ErasureConfirmed, audit.ErasureWithdrawn}
+
+// take takes in the next event. One of these may come twice.
+func (o *ordered) take(e audit.Event) {
+	switch e.Type {
+	case audit.HoldPlaced:
+		if !slices.ContainsFunc(o.holds, func(h Hold) bool { return h.ID == e.Ref }) {
+			o.holds = append(o.holds, HoldOf(e))
+		}
+	case audit.HoldReleased:
+		o.holds = slices.DeleteFunc(o.holds, func(h Hold) bool { return h.ID == e.Ref })
+	case audit.ErasureOrdered:
+		if o.erasure(e.Ref) == nil {
+			o.erasures = append(o.erasures, erasureOf(e))
+		}
+	case audit.ErasureConfirmed:
+		if x := o.erasure(e.Ref); x != nil && e.Actor != nil && x.Second == nil {
+			x.Second, x.Stands = e.Actor, e.Time
+		}
+	case audit.ErasureWithdrawn:
+		o.erasures = slices.DeleteFunc(o.erasures, func(x Erasure) bool { return x.ID == e.Ref })
+	}
+}
+
+// erasure is the order of an ID; nil where there is none. It is good until the next take.
+func (o *ordered) erasure(id string) *Erasure {
+	if i := slices.IndexFunc(o.erasures, func(x Erasure) bool { return x.ID == id }); i >= 0 {
+		return &o.erasures[i]
+	}
+	return nil
+}
+
+// keeps is a hold that keeps a recording; false where none does.
+func keeps(holds []Hold, i recording.Info) (Hold, bool) {
+	if n := slices.IndexFunc(holds, func(h Hold) bool { return h.About(i) }); n >= 0 {
+		return holds[n], true
+	}
+	return Hold{}, false
+}
+
+// erasureOf is the order that an event gives.
+func erasureOf(e audit.Event) Erasure {
+	x := Erasure{Order: HoldOf(e).Order}
+	if e.Reason != audit.ReasonWaits {
+		x.Stands = e.Time
+	}
+	if e.Until != nil { // of what began before it was given elsewhere
+		x.At = *e.Until
+	}
+	return x
+}
