@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // lines give out places at what users share, a target's login say, most at a time and no
@@ -12,8 +13,9 @@ import (
 type lines struct {
 	most, ofUser int
 
-	mu sync.Mutex // guards what follows, and all lines' fields
-	of map[string]*line
+	mu     sync.Mutex // guards what follows, and all lines' fields
+	of     map[string]*line
+	proven map[string]bool // see trust
 }
 
 // line is one thing that is shared. It is there while somebody has a place or waits.
@@ -27,19 +29,25 @@ type line struct {
 type place struct {
 	in        *lines
 	key, user string
+	ofUser    int           // how many of its user's there may be with it
 	granted   chan struct{} // closed once it is had
 	had       bool
 	passed    bool // it counts for its user alone
 }
 
 func newLines(most, ofUser int) *lines {
-	return &lines{most: most, ofUser: ofUser, of: map[string]*line{}}
+	return &lines{most: most, ofUser: ofUser, of: map[string]*line{}, proven: map[string]bool{}}
 }
 
 // take waits for a place of user's at key, which is to be given back. It returns the
 // cause of ctx where that ends first.
 func (l *lines) take(ctx context.Context, key, user string) (*place, error) {
-	p := &place{in: l, key: key, user: user, granted: make(chan struct{})}
+	return l.takeOf(ctx, key, user, l.ofUser)
+}
+
+// takeOf is take of one of at most ofUser places.
+func (l *lines) takeOf(ctx context.Context, key, user string, ofUser int) (*place, error) {
+	p := &place{in: l, key: key, user: user, ofUser: ofUser, granted: make(chan struct{})}
 	l.mu.Lock()
 	of := l.of[key]
 	if of == nil {
@@ -63,7 +71,7 @@ func (l *lines) grant(of *line) {
 	for of.taken < l.most {
 		next := -1
 		for i, p := range of.waiting {
-			if of.by[p.user] < l.ofUser && (next < 0 || of.by[p.user] < of.by[of.waiting[next].user]) {
+			if of.by[p.user] < p.ofUser && (next < 0 || of.by[p.user] < of.by[of.waiting[next].user]) {
 				next = i
 			}
 		}
@@ -89,6 +97,36 @@ func (p *place) pass() {
 		of.taken--
 		p.in.grant(of)
 	}
+}
+
+// failed gives the place to others, and to its user once wait is over.
+func (p *place) failed(wait time.Duration) {
+	p.pass()
+	time.AfterFunc(wait, p.give)
+}
+
+// maxProven bounds what is remembered; with more, all begin anew.
+const maxProven = 10_000
+
+// trust notes whether what is called so went well the last time.
+func (l *lines) trust(what string, well bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !well {
+		delete(l.proven, what)
+		return
+	}
+	if len(l.proven) >= maxProven {
+		clear(l.proven)
+	}
+	l.proven[what] = true
+}
+
+// trusts tells what trust noted.
+func (l *lines) trusts(what string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.proven[what]
 }
 
 // give gives the place back, or up while it is waited for. It may be called again.

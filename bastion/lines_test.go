@@ -3,8 +3,10 @@ package bastion
 import (
 	"context"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Whoever asks for a hundred places at once has no more than a user's, and the next who
@@ -80,4 +82,53 @@ func TestLinesEnd(t *testing.T) {
 	if len(l.of) != 0 {
 		t.Errorf("%+v", l.of)
 	}
+}
+
+// What failed is others' at once, and its user's again after a while; what has gone well lets
+// its user have more of them at a time.
+func TestFailedPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLines(3, 3)
+		take := func(user string, ofUser int) (*place, bool) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			p, err := l.takeOf(ctx, "home", user, ofUser)
+			return p, err == nil
+		}
+		first, _ := take("alice", 2)
+		second, _ := take("alice", 2)
+		if _, ok := take("alice", 2); ok {
+			t.Error("a third one of two")
+		}
+		third, ok := take("alice", 3)
+		if !ok {
+			t.Error("no third one of three")
+		}
+		third.give()
+		first.failed(10 * time.Second)
+		second.failed(10 * time.Second)
+		if _, ok := take("alice", 2); ok {
+			t.Error("another one right after two failed")
+		}
+		for range 3 {
+			if _, ok := take("bob", 3); !ok {
+				t.Error("what alice failed in is taken from bob")
+			}
+		}
+		time.Sleep(10 * time.Second)
+		if l.of["home"].by["alice"] != 0 {
+			t.Error("what failed counts for ever")
+		}
+		l.trust("alice at home", true)
+		if !l.trusts("alice at home") || l.trusts("bob at home") {
+			t.Error("trust is another's")
+		}
+		l.trust("alice at home", false)
+		for i := range maxProven + 1 {
+			l.trust(strconv.Itoa(i), true)
+		}
+		if l.trusts("alice at home") || len(l.proven) > maxProven {
+			t.Errorf("%d are remembered", len(l.proven))
+		}
+	})
 }

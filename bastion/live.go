@@ -55,21 +55,28 @@ func (o *opening) open(ctx context.Context, asked string, pre ssh.ServerPreAuthC
 		return
 	}
 	g := o.grant
-	place, tcp, r := s.dialInTurn(ctx, g, o.c.login.Who().User())
+	login := g.Login(asked)
+	who := o.c.login.Who()
+	place, tcp, r := s.dialInTurn(ctx, g, who.User(), login)
 	if r != nil {
 		r.Event.Destination = o.destination
 		o.failed = o.c.note(r)
 		return
 	}
-	defer place.give()
+	loggedIn := false
+	defer func() { place.ended(loggedIn) }()
 	id := s.newID()
-	login := g.Login(asked)
-	who := o.c.login.Who()
-	u := &upstream{s: s, group: o.c.group, tcp: tcp, place: place, grant: g, login: login, user: who.User(), session: id, pre: pre, ask: ask}
+	u := &upstream{s: s, group: o.c.group, tcp: tcp, place: place.place, grant: g, login: login, user: who.User(), session: id, pre: pre, ask: ask}
 	if g.Target().Auth != policy.Passthrough {
 		u.ask = nil
 	}
 	leg, denied, r := u.open(ctx)
+	loggedIn = r == nil
+	if loggedIn && ctx.Err() != nil {
+		_ = leg.Conn.Close() // the target logged it in, which is all that was wanted of it
+		r = access.Refuse("client-left", "you left before the session began", access.About(g))
+		r.Event.Type = audit.UpstreamFailed
+	}
 	base := o.c.login.Event("")
 	base.Session, base.Login, base.AskedLogin = id, login, plain.Clip(asked, maxPeer)
 	if r == nil {

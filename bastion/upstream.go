@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
@@ -60,32 +61,73 @@ func (s *Server) dial(ctx context.Context, g policy.Grant) (net.Conn, *access.Re
 // Of the connections to one target that haven't logged in yet there are maxDials at a
 // time, so that sshd, which by default turns newcomers away from ten on (MaxStartups),
 // turns none away; of one user's maxDialsOfUser, so that others have theirs.
+//
+// To sshd all users come from one address, and from OpenSSH 9.8 on it shuts an address out
+// whose logins fail: 5 s for each, from 15 s on (sshd_config, PerSourcePenalties). So of one
+// user's logins that aren't known to go well there are maxUnproven at a time, and one that
+// failed counts for failedLogin more.
 const (
 	maxDials       = 8
 	maxDialsOfUser = 4
+	maxUnproven    = 2
+	failedLogin    = 10 * time.Second
 )
 
+// arrival is a place among those who are about to log in at a target.
+type arrival struct {
+	*place
+	what string // by whom, where, and as whom
+}
+
+// ended gives the place back.
+func (a arrival) ended(loggedIn bool) {
+	a.in.trust(a.what, loggedIn)
+	if loggedIn {
+		a.give()
+	} else {
+		a.failed(failedLogin)
+	}
+}
+
 // dialInTurn is dial, once no more connections to that machine than it takes are about to
-// log in. The place is to be given back when this one has.
-func (s *Server) dialInTurn(ctx context.Context, g policy.Grant, user string) (*place, net.Conn, *access.Refused) {
+// log in, as login there. The place is to be given back by
+// ended.
+func (s *Server) dialInTurn(ctx context.Context, g policy.Grant, user, login string) (arrival, net.Conn, *access.Refused) {
 	if !g.Valid() {
-		return nil, nil, access.Refuse("no-grant", "not permitted", audit.Event{})
+		return arrival{}, nil, access.Refuse("no-grant", "not permitted", audit.Event{})
 	}
 	t := g.Target()
 	wait, cancel := context.WithTimeout(ctx, 3*s.cfg.Limits.Dial)
 	defer cancel()
-	p, err := s.dials.take(wait, strings.Join(t.Addresses, " "), user)
+	machine := strings.Join(t.Addresses, " ")
+	what := strings.Join([]string{machine, user, login}, "|")
+	most := maxUnproven
+	if t.Auth != policy.Passthrough && s.dials.trusts(what) {
+		most = maxDialsOfUser
+	}
+	p, err := s.dials.takeOf(wait, machine, user, most)
 	if err != nil {
 		e := access.About(g)
 		e.Type = audit.UpstreamFailed
-		return nil, nil, access.Refuse("target-busy", "too many connections to "+t.FullName()+" are being opened right now; try again in a minute", e).With(err)
+		return arrival{}, nil, access.Refuse("target-busy", "too many connections of yours to "+t.FullName()+" are being opened, or failed just now; try again in a minute", e).With(err)
 	}
-	nc, r := s.dial(ctx, g)
+	// What has begun goes on to its end, which is near, though the client may have left: sshd
+	// counts a connection without a login, too.
+	on, stop := s.beyond(ctx)
+	defer stop()
+	nc, r := s.dial(on, g)
 	if r != nil {
 		p.give()
-		return nil, nil, r
+		return arrival{}, nil, r
 	}
-	return p, nc, nil
+	return arrival{p, what}, nc, nil
+}
+
+// beyond is ctx for what goes on when the client has left, as long as the server runs.
+func (s *Server) beyond(ctx context.Context) (context.Context, context.CancelFunc) {
+	on, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(s.ctx, cancel)
+	return on, func() { stop(); cancel() }
 }
 
 // connect opens TCP to the first of a target's addresses that answers.
@@ -174,8 +216,12 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		HostKeyAlgorithms: verifier.Algorithms(),
 		BannerCallback:    u.banner,
 	}
-	stop := context.AfterFunc(ctx, func() { u.tcp.Close() })
-	defer stop()
+	if u.ask == nil {
+		var stop context.CancelFunc
+		ctx, stop = u.s.beyond(ctx)
+		defer stop()
+	} // else a person answers, who isn't there any more
+	defer context.AfterFunc(ctx, func() { u.tcp.Close() })()
 	// Real time: it bounds I/O, not validity.
 	if err := u.tcp.SetDeadline(time.Now().Add(limit)); err != nil {
 		u.tcp.Close()
@@ -199,6 +245,9 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 		about.Type = audit.HostKeyChanged
 		return leg, false, fail("host-key",
 			fmt.Sprintf("the host key of %s is not the one on record, so entry does not connect. Tell your operator; nothing you can do at your side makes it safe", t.FullName()), err)
+	case !u.checked && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		// sshd does so to whom MaxStartups or PerSourcePenalties shut out.
+		return leg, false, fail("hung-up", t.FullName()+" hangs up before a login, as one that has too many of them does; try again in some minutes", err)
 	case !u.checked:
 		return leg, false, fail("handshake", t.FullName()+" answers, but not as an SSH server that entry can talk to; tell your operator", err)
 	case u.offered && t.Auth == policy.Passthrough:
@@ -281,7 +330,8 @@ func (u *upstream) banner(text string) error {
 		return nil
 	}
 	u.bannered += len(text)
-	return u.pre.SendAuthBanner(strings.ReplaceAll(u.marked(text), "\n", "\r\n") + "\r\n")
+	_ = u.pre.SendAuthBanner(strings.ReplaceAll(u.marked(text), "\n", "\r\n") + "\r\n") // the client may have left
+	return nil
 }
 
 // marked is text of the target's as clients may see it: every line begins with

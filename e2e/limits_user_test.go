@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -96,6 +98,68 @@ func TestManySessionsAtOnce(t *testing.T) {
 	})
 	if n := len(s.events("session.started")); n != 30 {
 		t.Errorf("%d sessions of 30", n)
+	}
+}
+
+// TestAbandonedLogins: whoever opens jumps and leaves in the midst of their logins gives the
+// target no login that failed, for which its sshd would shut entry out, and with it everybody.
+func TestAbandonedLogins(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	home := s.stockHome()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
+	s.serve()
+	alice := s.remembered(s.enrolled("alice"), s.path("id"))
+	count := func(what string) int { return strings.Count(home.Stderr.String(), what) }
+	for range 15 {
+		c, err := s.dialAs("alice", ssh.PublicKeys(alice))
+		testkit.Check(t, err)
+		before := count("Connection from ")
+		for range 4 {
+			go func() { _, _ = through(c, "home", 22, s.clientConfig("w")) }() // it ends with c
+		}
+		testkit.Eventually(t, "the target has a connection", func() bool { return count("Connection from ") > before })
+		testkit.Check(t, c.Close())
+	}
+	testkit.Eventually(t, "each has logged in", func() bool { return count("Accepted publickey") == count("Connection from ") })
+	if n := len(regexp.MustCompile(`(closed|reset|Disconnected).*\[preauth\]`).FindAllString(home.Stderr.String(), -1)); n != 0 {
+		t.Errorf("%d of %d connections ended before they had logged in", n, count("Connection from "))
+	}
+}
+
+// failedLogin is how long a login that failed counts.
+const failedLogin = 10 * time.Second
+
+// TestFailedLogins: of one user's logins that fail at a target, which its sshd counts against
+// entry's address, there are two in ten seconds, and nobody else waits for them.
+func TestFailedLogins(t *testing.T) {
+	beside(t)
+	s := initSite(t)
+	other := initSite(t)
+	home := testkit.StartSSHD(t, testkit.SSHDOptions{UserCA: other.path("keys", "user_ca.pub")})
+	s.setPolicy([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
+	s.serve()
+	alice, bob := s.remembered(s.enrolled("alice"), s.path("ida")), s.remembered(s.enrolled("bob"), s.path("idb"))
+	c, err := s.dialAs("alice", ssh.PublicKeys(alice))
+	testkit.Check(t, err)
+	defer c.Close()
+	began := time.Now()
+	for range 6 {
+		go func() { _, _ = s.jump(c, "home", "true") }() // it is told why not, or ends with c
+	}
+	count := func(what string) int { return strings.Count(home.Stderr.String(), what) }
+	failed := func(n int) {
+		t.Helper()
+		testkit.Eventually(t, "a login has failed", func() bool { return count("closed by authenticating user") >= n })
+	}
+	failed(2)
+	b, err := s.dialAs("bob", ssh.PublicKeys(bob))
+	testkit.Check(t, err)
+	defer b.Close()
+	_, _ = s.jump(b, "home", "true") // it is told why not
+	failed(3)
+	if n := count("Connection from "); n != 3 && time.Since(began) < failedLogin {
+		t.Errorf("home had %d connections: of them two may be alice's, and one bob's", n)
 	}
 }
 

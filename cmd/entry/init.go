@@ -58,7 +58,8 @@ the jump host doesn't need it and should not be able to read what it recorded.`,
      put back to an older state; on the log's own disk they show nothing.
   3. On each target, copy %[1]s/keys/user_ca.pub to /etc/ssh/entry_user_ca.pub, put
      the line "TrustedUserCAKeys /etc/ssh/entry_user_ca.pub" into its sshd_config
-     and reload its sshd.
+     (from OpenSSH 9.8 on also "PerSourcePenaltyExemptList ADDRESS", with this
+     machine's address, or one user's failures shut out all) and reload its sshd.
   4. Describe labs, targets and rules: copy %[1]s/policy.d/lab.yaml.example to
      lab.yaml beside it and edit that.
   5. Check it:    entry check --dir %[2]s
