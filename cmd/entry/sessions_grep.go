@@ -50,7 +50,11 @@ names:
             tmux in control mode (tmux -CC), which it names. What stood too
             shortly to be a line of the text export is found as it was written
             or stood ("passing"), at the end of its channel, unless a line that
-            stood then has it; of a counter the first few and the last
+            stood then has it; of a counter the first few and the last. What is
+            in a control string, as a title, is "concealed"; what was written as
+            hidden, or in the colour of its background, is "hidden" (the same
+            words may have been shown, too); "as written" is what a terminal
+            might have shown with other letters
   input     what was piped to a shell as its script, or typed where policy
             records that, also into tmux's panes, and what the client said
             beside: environment variables, a terminal's type, signals, X11, who

@@ -58,6 +58,9 @@ type Hit struct {
 	// Alike is how many lines that passed and differ from this one in numbers alone are no
 	// hits of their own.
 	Alike int
+	// Hidden says that what matches was written so that terminals don't show it, or the same
+	// words were in that channel.
+	Hidden bool
 }
 
 // Unread is what wasn't looked at.

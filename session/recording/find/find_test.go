@@ -97,6 +97,9 @@ func found(t testing.TB, dir string, pattern string, q Query) []string {
 			continue
 		}
 		h := r.Hit
+		if h.Hidden {
+			h.Note = strings.TrimSpace(h.Note + " hidden")
+		}
 		all = append(all, strings.TrimSpace(fmt.Sprintf("%s/%d%s +%v %s: %s %s", h.Session.ID[24:], h.Channel, h.Pane, h.At, h.In, h.Text, h.Note)))
 	}
 	return all

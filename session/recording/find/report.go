@@ -140,7 +140,8 @@ type HitLine struct {
 	Stood   float64   `json:"stood,omitempty"` // seconds, of output that was erased
 	In      Field     `json:"in"`
 	Note    string    `json:"note,omitempty"`
-	Alike   int       `json:"alike,omitempty"` // how many lines that passed differ from this one in numbers alone, and are no hits
+	Alike   int       `json:"alike,omitempty"`  // how many lines that passed differ from this one in numbers alone, and are no hits
+	Hidden  bool      `json:"hidden,omitempty"` // it was written so that terminals don't show it
 
 	Line   recording.Text `json:"line"`
 	Match  recording.Text `json:"match"`
@@ -152,7 +153,7 @@ type HitLine struct {
 // Line is the hit in JSON; replay is the command that shows it.
 func (h Hit) Line(replay string) HitLine {
 	return HitLine{Session: h.Session.ID, User: h.Session.User, Lab: h.Session.Lab, Target: h.Session.Target, Channel: h.Channel, Pane: h.Pane,
-		Time: h.Session.Start.Add(h.At), Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Alike: h.Alike, Line: recording.Text(h.Text), Match: recording.Text(h.Text[h.From:h.To]), Replay: replay, File: h.File}
+		Time: h.Session.Start.Add(h.At), Offset: h.At.Seconds(), Stood: h.Stood.Seconds(), In: h.In, Note: h.Note, Alike: h.Alike, Hidden: h.Hidden, Line: recording.Text(h.Text), Match: recording.Text(h.Text[h.From:h.To]), Replay: replay, File: h.File}
 }
 
 // maxNames is how long a file's names may be to be shown whole: bytes.
@@ -177,6 +178,9 @@ func (h Hit) String() string {
 			note += fmt.Sprintf(", %d more that differ in numbers alone", h.Alike)
 		}
 		note += ")"
+	}
+	if h.Hidden {
+		note += " (hidden)"
 	}
 	text := around(h.Text, h.From, h.To)
 	if h.File != nil && len(h.File.Path)+len(h.File.To) <= maxNames {

@@ -49,7 +49,8 @@ type channel struct {
 	passed  passed
 	titles  map[string]*screen.Line // the window's, or a pane's, from before what is searched
 
-	typed typed
+	typed  typed
+	hidden hidden
 }
 
 // maxMatched is how many of those are remembered.
@@ -198,7 +199,14 @@ func (c *channel) command(s *scan, h Hit, text []byte) {
 }
 
 func newScan(q *Query, info recording.Info, emit func(Hit)) *scan {
-	return &scan{q: q, info: info, emit: emit, open: map[uint32]*channel{}}
+	s := &scan{q: q, info: info, open: map[uint32]*channel{}}
+	s.emit = func(h Hit) {
+		if c := s.open[h.Channel]; c != nil && h.In == Output && h.Pane == "" {
+			h.Hidden = c.hidden.has(h.Text[h.From:h.To])
+		}
+		emit(h)
+	}
+	return s
 }
 
 func (s *scan) frame(f recording.Frame) {
@@ -343,6 +351,9 @@ func (s *scan) channel(facts recording.Channel) *channel {
 func (c *channel) frame(s *scan, f recording.Frame) {
 	c.at = f.At
 	if c.lines != nil {
+		if f.Kind == recording.Output || f.Kind == recording.Error {
+			c.hidden.write(f.Data)
+		}
 		c.lines.Frame(f)
 	}
 	if c.commands != nil {
