@@ -377,6 +377,24 @@ func TestABrokenTreeHeadIsDisproof(t *testing.T) {
 	}
 }
 
+// Of a recording that a crash cut nobody reads that it is whole: not in the bundle's own
+// words, nor in what is said of it.
+func TestACrashIsToldToLayReaders(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for id, crashed := range map[string]bool{whole: false, cut: true} {
+		b := s.made(id)
+		about := string(unpack(t, b)[0].data)
+		if strings.Contains(about, "the server's crash cut it") != crashed || strings.Contains(about, "whole from its first byte") == crashed {
+			t.Errorf("%s: %s", id, about)
+		}
+		rep, err := verify(t, b, Trust{Key: s.Key})
+		if said := strings.Join(rep.Notes(), "\n"); err != nil || strings.Contains(said, "a crash of the server cut the recording") != crashed {
+			t.Errorf("%s: %s, %v", id, said, err)
+		}
+	}
+}
+
 // FuzzOpen: whatever a file says, reading it ends, writes nowhere else and says why.
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte("bundle"))

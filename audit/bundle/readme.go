@@ -8,7 +8,7 @@ import (
 )
 
 // readme is what somebody reads who gets a bundle and doesn't know entry.
-func readme(s Source, id string, by []witness.Cosigned) string {
+func readme(s Source, id string, by []witness.Cosigned, crashed bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `EVIDENCE OF ONE RECORDED SESSION
 Session %s
@@ -31,7 +31,14 @@ WHAT CAN BE PROVEN WITH IT
 - That each line in "records" was in the log, at the place that its name says, when the
   tree head below it was signed, and hasn't been changed since.
 `)
-	if s.Recordings != "" {
+	switch {
+	case s.Recordings == "":
+	case crashed:
+		b.WriteString(`- That the recording is the one that those lines speak of, from its first byte to where
+  the server's crash cut it: what the person did after that, and at most a second or two
+  before, was never written, and isn't in it.
+`)
+	default:
 		b.WriteString(`- That the recording is the one that those lines speak of, whole from its first byte to
   its last.
 `)

@@ -67,6 +67,9 @@ func (rep Report) Notes() (notes []string) {
 	for _, what := range rep.Lacks {
 		notes = append(notes, what+" isn't in it; the log may have it")
 	}
+	if rep.Recording != nil && rep.Recording.State == recording.StateAborted {
+		notes = append(notes, "a crash of the server cut the recording: it is proven up to there, and has nothing of what came after")
+	}
 	if rep.Sealed.Unproven > 0 {
 		notes = append(notes, "its key was sealed anew, and nothing shows that who did that could open it: its header is of an older version")
 	}

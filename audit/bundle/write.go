@@ -125,7 +125,7 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 	}
 	// The same session and the same tree head make the same bytes.
 	t := &writer{Writer: tar.NewWriter(w), at: about.ended}
-	t.text(readmeName, readme(s, id, by))
+	t.text(readmeName, readme(s, id, by, about.crashed))
 	t.text(aboutName, strings.Join(append([]string{Schema, id, s.Key}, s.Witnesses...), "\n")+"\n")
 	if len(changes) > 0 {
 		t.text(keysName, string(changes))
@@ -158,7 +158,8 @@ type about struct {
 	end   uint64   // of the last one without which nothing is proven
 	ended time.Time
 
-	failed bool // while it was recorded
+	failed  bool // while it was recorded
+	crashed bool // a restart found its recording to be cut
 }
 
 // records finds what the log says of a session and of the login that it came by.
@@ -187,6 +188,7 @@ func (s Source) records(id string) (a about, err error) {
 			a.end, a.ended = e.Seq, e.Time
 		}
 		a.failed = a.failed || e.Type == audit.RecordingFailed
+		a.crashed = a.crashed || e.Type == audit.RecordingAborted
 		if len(a.seqs) > maxRecords {
 			return a, fmt.Errorf("the log has more than %d records of the session", maxRecords)
 		}

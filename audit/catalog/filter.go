@@ -103,7 +103,12 @@ func (u *Unknown) Error() string {
 }
 
 // Hint is what to do about it.
-func (u *Unknown) Hint() string { return "names are in small letters, as entry sessions ls shows them" }
+func (u *Unknown) Hint() string {
+	if u.Kind == "lab" {
+		return "names are in small letters, as in the policy; entry sessions show has a session's lab"
+	}
+	return "names are in small letters, as entry sessions ls shows them"
+}
 
 // Misused is false: it may be right elsewhere.
 func (u *Unknown) Misused() bool { return false }

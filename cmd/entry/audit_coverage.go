@@ -38,7 +38,7 @@ that was more than a user's transfers may say in a day).
 
 A channel that a crash cut off is partial; nobody counted its bytes, and its time is
 when the server last showed life. With --json each channel is an object
-of its own.`,
+of its own, with bytes that aren't rounded.`,
 		Example: `  entry audit coverage --since 7d
   entry audit coverage --lab tinker --since 2026-03-01 --json`,
 		Args: usageArgs(cobra.NoArgs),

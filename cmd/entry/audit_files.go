@@ -40,7 +40,8 @@ others how many there were; the recording has all. Of rsync and git a file's siz
 isn't known (a dash, with --json -1); what the whole run moved stands beside its
 first file. Changes have no size. A program that still runs, or was cut off by a
 crash, is listed itself: with an identity, each file that it has open, or what its
-command names; how much of that was moved isn't known.
+command names; how much of that was moved isn't known. Sizes are rounded; --json
+has bytes.
 
 What a shell or a command of its own carried isn't here; how much output there was of
 those is said beside the list (entry audit coverage: how much of it is kept).`,

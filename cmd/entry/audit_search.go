@@ -18,6 +18,7 @@ import (
 func auditSearchCmd() *cobra.Command {
 	var q audit.Query
 	var source, since, until, searched string
+	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "search",
 		Short: "Show the events that match every condition",
@@ -52,6 +53,7 @@ with --no-index do.`,
   entry audit search --type login --source 192.0.2.0/24
   entry audit search --ref K7Q2MX            the reference a user was shown
   entry audit search --json --after 4711     what came behind record 4711
+  entry audit search --session 01JQ8Z3M6W --no-readings
   entry audit search --session 01JQ8Z3M6W --type recording.read`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -97,6 +99,9 @@ with --no-index do.`,
 			}
 			search := searching(cmd)
 			for x := range logs.Events(all, func(l logs.Log) iter.Seq2[audit.Event, error] { return search.Events(l, q) }) {
+				if quiet && x.Err == nil && x.What.Type == audit.RecordingRead {
+					continue
+				}
 				if err := out.show(x); err != nil {
 					return err
 				}
@@ -116,6 +121,7 @@ with --no-index do.`,
 	f.StringVar(&source, "source", "", "client `ADDRESS` or network")
 	f.StringVar(&searched, "searched", "", "searches of recordings for exactly this `PATTERN`; needs the server's secret")
 	f.Uint64Var(&q.After, "after", 0, "behind the record with this `SEQ`")
+	f.BoolVar(&quiet, "no-readings", false, "without those that say who read or searched recordings")
 	f.String("index", "", "`FOLDER` with the index, also of a small log")
 	f.Bool("no-index", false, "read all of the log")
 	cmd.MarkFlagsMutuallyExclusive("index", "no-index")

@@ -14,7 +14,7 @@ import (
 )
 
 func logFlag(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringArray("log", nil, "`DIR` that holds the log or a copy of it, instead of the configuration's; once\nfor each where tail, search, coverage or verify are to take several")
+	cmd.PersistentFlags().StringArray("log", nil, "`DIR` that holds the log or a copy of it, instead of the configuration's; once for each where tail, search, coverage or verify are to take several")
 }
 
 // auditLogs are the logs that --log names, or the configuration's.

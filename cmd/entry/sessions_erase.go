@@ -51,7 +51,7 @@ erased.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch given := len(args) > 0 || e.about.User+e.about.Lab != ""; {
 			case e.confirm != "" && (given || e.withdraw != "" || e.reason != ""), e.withdraw != "" && (given || e.reason != ""):
-				return failf(exitUsage, "--confirm and --withdraw take the ID of an order, and nothing besides")
+				return failf(exitUsage, "--confirm and --withdraw take the ID of an order, with --yes at most: what it is of, and why, is in the order")
 			case e.confirm != "":
 				return withOperator(cmd, func(_ *configs.Config, o *operator) error { return e.second(cmd, o) })
 			case e.withdraw != "":
@@ -166,11 +166,13 @@ func erasurePath(id string) string { return "/v1/erasures/" + url.PathEscape(str
 // sure says what would be removed, and asks.
 func (f *eraseFlags) sure(cmd *cobra.Command, e admin.Erasure) error {
 	w := cmd.ErrOrStderr()
-	fmt.Fprintf(w, "To be removed for good, of %s: %s", strings.TrimPrefix(e.What(), "all of "), plain.Count(e.Erasable.Recordings, "recording"))
+	what := strings.TrimPrefix(e.What(), "all of ")
 	if e.Erasable.Recordings > 0 {
-		fmt.Fprintf(w, ", from %s to %s", plain.Time(e.Erasable.First), plain.Time(e.Erasable.Last))
+		fmt.Fprintf(w, "To be removed for good, of %s: %s, from %s to %s; without a copy of its key file nobody opens one again.\n",
+			what, plain.Count(e.Erasable.Recordings, "recording"), plain.Time(e.Erasable.First), plain.Time(e.Erasable.Last))
+	} else {
+		fmt.Fprintf(w, "Nothing to remove now of %s.\n", what)
 	}
-	fmt.Fprintln(w, "; without a copy of its key file nobody opens one again.")
 	for _, left := range leftOf(e.Erasable) {
 		fmt.Fprintln(w, "Stays for now:", left)
 	}

@@ -106,7 +106,7 @@ func (p *grepPrinter) tellUnread() error {
 	if len(kept) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprint(p.errs, "entry: note: there is no more to be searched of\n  ", strings.Join(kept, "\n  "), "\n")
+	_, err := fmt.Fprint(p.errs, "entry: note: not searched, since that isn't kept:\n  ", strings.Join(kept, "\n  "), "\n")
 	return err
 }
 

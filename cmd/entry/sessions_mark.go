@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entry/audit/plain"
 	"entry/configs"
 	"entry/session/recording"
 )
@@ -24,7 +25,7 @@ func sessionsMarkCmd() *cobra.Command {
 		Long: `Put on record that you have reviewed a session that is over: an event in the audit
 log, with who you are as the kernel tells it, and your note. entry sessions ls and
 show read it there. A session may be reviewed again, by you or by others; nothing
-takes a mark back.`,
+takes a mark back: with "last", read in the answer which one that was.`,
 		Example: `  entry sessions mark 01JQ8Z3M6W reviewed
   entry sessions mark last reviewed --note "copied results.csv, as announced"
   entry sessions ls --reviewed=false --since 7d`,
@@ -45,7 +46,7 @@ takes a mark back.`,
 			}); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Marked: session %s as reviewed.\n", info.ID)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Marked: session %s as reviewed, of %s on %s from %s.\n", info.ID, plain.Word(info.User), plain.Word(info.Target), plain.Time(info.Start))
 			return err
 		},
 	}

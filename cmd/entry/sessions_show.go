@@ -25,6 +25,10 @@ every sealed byte, held against what the audit log says of it. With an auditor's
 identity, its channels and commands, too, and the seals. A recording that isn't
 what was written is named by its first bad segment, and the exit code is 1.
 
+Of a channel, "out" and "in" are bytes that the recording has, of output and input;
+"down" and "up" are what passed, towards the client and towards the target, entry's
+own lines left out.
+
 Of a session whose recording was removed, or is missing, what the log has of it is
 shown, and the exit code is 4.`,
 		Example: `  entry sessions show last

@@ -144,7 +144,7 @@ func TestSessionsNames(t *testing.T) {
 func TestSessionsPlay(t *testing.T) {
 	r := newRecorded(t)
 	out, errs, code := r.run("play", r.sealed, "-x", "2", "--idle", "1s")
-	if want := "$ ls -l\n\x1b[0;31mred\x1b[0m\n"; code != exitOK || out != want {
+	if want := "$ ls -l\nred\n"; code != exitOK || out != want {
 		t.Errorf("exit %d, played %q, want %q", code, out, want)
 	}
 	if after, _, code := r.run("play", r.sealed, "--at", "+0s"); code != exitOK || after != out {

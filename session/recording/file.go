@@ -84,7 +84,11 @@ func (f File) Sizes() string {
 // "a.csv" to "März.csv".
 func (f File) Names() string {
 	names := plain.Said(string(f.Path))
-	if f.To != "" {
+	switch {
+	case f.To == "":
+	case f.Protocol == "scp" && f.Operation == "put": // it doesn't say which
+		names += " (or " + plain.Said(string(f.To)) + ", if that is a folder)"
+	default:
 		names += " to " + plain.Said(string(f.To))
 	}
 	if f.Ref != "" {

@@ -95,3 +95,16 @@ func TestRatchetForgets(t *testing.T) {
 		seen[string(key)] = true
 	}
 }
+
+// What scp wrote isn't known where it may have been told a folder or a name for the file.
+func TestNamesOfFiles(t *testing.T) {
+	for want, f := range map[string]File{
+		`"a"`:                                 {Path: "a"},
+		`"a" to "b"`:                          {Path: "a", To: "b", Protocol: "sftp", Operation: "rename"},
+		`"a" (or "a/b", if that is a folder)`: {Path: "a", To: "a/b", Protocol: "scp", Operation: "put"},
+	} {
+		if got := f.Names(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

@@ -54,6 +54,9 @@ func (r *Report) Take(res Result) {
 	}
 	sum := r.why[key]
 	sum.channels += len(u.Channels)
+	if sum.sessions == 0 && !u.Missing && !u.Cut {
+		sum.alone = u.Session.ID
+	}
 	if sum.sessions++; sum.sessions <= maxNamed && (u.Missing || u.Cut) {
 		sum.named = append(sum.named, nameOf(u))
 	}
@@ -90,6 +93,7 @@ type unread struct {
 type unreadSum struct {
 	sessions, channels int
 	named              []string // fit for a terminal
+	alone              string   // the ID of the first, where none is named
 }
 
 func (s *unreadSum) String() string {
@@ -99,6 +103,8 @@ func (s *unreadSum) String() string {
 	}
 	if names := s.names(); names != "" {
 		text += ", " + names
+	} else if s.sessions == 1 && s.alone != "" {
+		text += ", " + plain.Word(s.alone)
 	}
 	return text
 }
