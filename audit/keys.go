@@ -197,6 +197,14 @@ func (k *Keys) Text(size uint64) string {
 	return text
 }
 
+// Changed is after how many records the key was changed last; false where it never was.
+func (k *Keys) Changed() (after uint64, ok bool) {
+	if n := len(k.changes); n > 0 {
+		return k.changes[n-1].at.size, true
+	}
+	return 0, false
+}
+
 // Has tells whether a public key is one of them.
 func (k *Keys) Has(public string) bool {
 	public = strings.TrimSpace(public)

@@ -15,7 +15,9 @@
 // It doesn't prove that the log has no other record about the session: only the log
 // does (package audit). Nor whose log it is: the keys in a bundle come from who made it.
 // Whoever verifies holds it against keys that they have from elsewhere; one that the log
-// has changed since, or before, is as good.
+// has changed before is as good. The tree head is by the last key that the bundle tells of: one
+// by a key that the log has changed since is refused, as whoever still has that key makes any.
+// Who knows of no change can't tell: after a theft auditors need the new key at once.
 //
 // # Files
 //

@@ -3,7 +3,10 @@
 package bundle
 
 import (
+	"archive/tar"
 	"bytes"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -83,5 +86,60 @@ func TestBundlesFollowTheKey(t *testing.T) {
 				t.Errorf("%s: python3: %d %s", name, code, out)
 			}
 		}
+	}
+}
+
+// Whoever has a key that the log has changed makes a bundle by it, and puts the change, which is
+// in every bundle since, into it: nobody who knows of the change takes it, whichever key they
+// were given.
+func TestBundlesByAKeyOfBefore(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Witnesses = nil
+	first, before := s.Key, s.made(whole)
+	signer, public, err := audit.GenerateKey("entry.test")
+	testkit.Check(t, err)
+	testkit.Check(t, s.log.ChangeKey(t.Context(), audit.Options{Key: signer}, audit.Event{}))
+	s.Key = public
+	log := testkit.Must(audit.ReadKeys(s.Log, public))(t)
+	after, ok := log.Changed()
+	if !ok {
+		t.Fatal("the key wasn't changed")
+	}
+	changes := log.Changes(after + 1)
+	var out bytes.Buffer
+	w := &writer{Writer: tar.NewWriter(&out)}
+	r := tar.NewReader(bytes.NewReader(before))
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		testkit.Check(t, err)
+		w.text(h.Name, string(testkit.Must(io.ReadAll(r))(t)))
+		if h.Name == aboutName {
+			w.text(keysName, string(changes))
+		}
+	}
+	testkit.Check(t, errors.Join(w.err, w.Close()))
+	if _, err := verify(t, before, Trust{Key: first}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{first, public, ""} {
+		var bad *Disproof
+		if _, err := verify(t, out.Bytes(), Trust{Key: key}); !errors.As(err, &bad) || !strings.Contains(bad.Why, "whoever has that key still could have made it") {
+			t.Errorf("%v", err)
+		}
+		args := []string{"--log-key", key}
+		if key == "" {
+			args = nil
+		}
+		if code, said := python(t, out.Bytes(), args...); code != 1 || !strings.Contains(said, "whoever has that key still could have made it") {
+			t.Errorf("python3: %d %s", code, said)
+		}
+	}
+	// One that is made now is by the present key, though it has the same records.
+	if rep, err := verify(t, s.made(whole), Trust{Key: public}); err != nil || rep.Size <= after {
+		t.Errorf("%+v, %v", rep, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/plain"
 	"entry/audit/witness"
 	"entry/session/recording"
 )
@@ -195,6 +196,9 @@ func prove(list []Record, t Trust, ownKey string, changes []byte, ownWitnesses [
 	head, by, err := witness.OpenHead(list[0].Head, log, keys)
 	if err != nil {
 		return rep, disproof("the tree head %v", err)
+	}
+	if after, ok := log.Changed(); ok && head.Size <= after {
+		return rep, disproof("the tree head is of %s, and by a key that the log changed after record %d: whoever has that key still could have made it", plain.Count(int(head.Size), "record"), after)
 	}
 	rep.Size, rep.Cosigned, rep.Changes = head.Size, by, log.Reports(head.Size)
 	need := t.Need

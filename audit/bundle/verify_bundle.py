@@ -324,6 +324,8 @@ def verify(path, log_key, witness_keys):
             stated = (note.split("\n") + ["", ""])[1]
             log = known[sum(1 for after, _ in changes if stated.isdecimal() and int(stated) > after)]
             size, root, by = open_head(note, log, witnesses)
+            if changes and size <= changes[-1][0]:
+                raise Disproved(f"the tree head is by a key that the log changed after record {changes[-1][0]}: whoever has that key still could have made it")
         if len(notes) > 1:
             raise Disproved("the records don't share one tree head")
         events.append((event_of(index, line, size, proof, root), line))

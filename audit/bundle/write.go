@@ -67,12 +67,19 @@ func (s Source) Prove(seq uint64) (Record, error) {
 	return Record{list[0], head.Signed}, nil
 }
 
-// head is a signed tree head with at least the first size records, and the changes of the
-// log's key up to there.
+// head is a signed tree head with at least the first size records, and by the key that the
+// log has now, with the changes of the key up to there: who has one of before could sign any.
 func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, []byte, error) {
 	keys, err := witness.ParseKeys(s.Witnesses)
 	if err != nil {
 		return audit.SignedHead{}, nil, nil, err
+	}
+	log, err := audit.ReadKeys(s.Log, s.Key)
+	if err != nil {
+		return audit.SignedHead{}, nil, nil, err
+	}
+	if after, ok := log.Changed(); ok {
+		size = max(size, after+1)
 	}
 	head, err := witness.Head(s.Log, s.Key, keys, size)
 	if errors.Is(err, witness.ErrNoHead) {
@@ -81,10 +88,6 @@ func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, []byte,
 	if err == nil && head.Size < size {
 		err = fmt.Errorf("the log's newest tree head has %s, and none called %d", plain.Count(int(head.Size), "record"), size)
 	}
-	if err != nil {
-		return audit.SignedHead{}, nil, nil, err
-	}
-	log, err := audit.ReadKeys(s.Log, s.Key)
 	if err != nil {
 		return audit.SignedHead{}, nil, nil, err
 	}
