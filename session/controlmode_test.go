@@ -10,19 +10,6 @@ import (
 	"entry/session/recording"
 )
 
-func TestControlMode(t *testing.T) {
-	t.Parallel()
-	for command, want := range map[string]bool{
-		"tmux -C": true, "tmux -CC new -A -s main": true, "/usr/bin/tmux -2uCC attach": true, "exec env A=b tmux -L main -CC": true, "tmux -Lmain -f x -CC attach": true,
-		"sh -lc 'tmux -CC attach'": true, "cd x && tmux -C": true,
-		"tmux": false, "tmux attach -C": false, "tmux -L -C": false, "tmux -LC": false, "echo tmuxes -C": false, "tmux -- -C": false, "": false, "tmux - -C": false,
-	} {
-		if got := controlMode(command); got != want {
-			t.Errorf("%q: %v", command, got)
-		}
-	}
-}
-
 // TestControlModeReadsNoLinesOfEntry: what a program reads as tmux's protocol has
 // none of entry's lines in it; they are on standard error, and recorded.
 func TestControlModeReadsNoLinesOfEntry(t *testing.T) {

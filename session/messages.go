@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"entry/audit/plain"
+	"entry/session/recording/control"
 )
 
 // maxUnread is how many messages wait for a user who takes none.
@@ -70,7 +71,7 @@ func (s *sessionChannel) deafen() {
 
 // lines is where entry's own lines go beside a program.
 func (s *sessionChannel) lines() *outlet {
-	if controlMode(s.content.command) {
+	if control.Asked(s.content.command) {
 		return s.stderr
 	}
 	return s.stdout

@@ -44,7 +44,9 @@ those that entry sessions show lists. Pauses are cut to 2 seconds unless --idle
 says otherwise.
 
 Of a tmux in control mode (tmux -CC, as iTerm2 starts it) the pane in front is
-shown, as far as tmux told which that is; the line below names it.
+shown, as far as tmux told which that is; the line below names it, with a question
+mark (%3?) where neither the channel's command nor recorded input ran tmux so: what
+is shown then may be another thing than the terminal showed.
 
 What the user's terminal hid (SGR 8, or text in the colour of its background) is
 shown faint and struck through.

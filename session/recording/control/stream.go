@@ -31,7 +31,10 @@ type Options struct {
 	Cols, Rows int // of the terminal around the panes
 	// Around gets what isn't a pane's output within a control string; nil where nobody does.
 	Around func(at time.Duration, b []byte)
-	// Open returns the screen of a pane, by tmux's name for it (%3), when it writes first.
+	// Asked reports whether somebody asked for control mode; nil where nobody wants to know.
+	Asked func() bool
+	// Open returns the screen of a pane, by tmux's name for it (%3), when it writes first. Where
+	// nobody asked for control mode the name has a question mark (%3?): it may only look so.
 	Open func(pane string, cols, rows int) Display
 }
 
@@ -174,6 +177,9 @@ func (s *Stream) open(id uint32) *pane {
 		return nil
 	}
 	p := &pane{id: id, name: fmt.Sprintf("%%%d", id), size: z}
+	if s.o.Asked != nil && !s.o.Asked() {
+		p.name += "?"
+	}
 	s.panes[id] = p
 	s.cells += z.cols * z.rows
 	s.room(p)

@@ -56,7 +56,7 @@ func (m *Commands) Close() {
 
 const commandsLegend = "# Times are UTC, of when it was entered. =1: it ended with that exit status, by the shell's own word.\n" +
 	"# Found by what was on the screen, where a program can show what it likes: the text export has all of it.\n" +
-	"# |: the same command goes on. #: a note of entry's. %0: in that pane of a tmux in control mode (-CC).\n"
+	"# |: the same command goes on. #: a note of entry's. %0: in that pane of a tmux in control mode (-CC). %0?: nobody asked for one as far as is recorded, so it may only look so.\n"
 
 // commands writes a channel's commands, each with its time and prompt.
 func commands(next func() (recording.Frame, error), w io.Writer, h recording.Header, c recording.Channel, _ []recording.Channel) error {

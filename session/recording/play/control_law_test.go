@@ -154,7 +154,7 @@ func paneWalk(t *testing.T, seed uint64, str bool) {
 	rnd := rand.New(rand.NewPCG(seed, 7))
 	tmux := startControlled(t)
 	told := map[string]*bytes.Buffer{}
-	lines := Transcribe(recording.Channel{Number: 1, PTY: true, Cols: 40, Rows: 10}, func(pane string, l screen.Line) {
+	lines := Transcribe(recording.Channel{Number: 1, PTY: true, Cols: 40, Rows: 10, Command: "tmux -C"}, func(pane string, l screen.Line) {
 		if told[pane] == nil {
 			told[pane] = &bytes.Buffer{}
 		}

@@ -19,6 +19,7 @@ type Commands struct {
 	typed   *screen.Commands // nil without a terminal
 	panes   *control.Stream  // whose panes have a Typed
 	own     bool             // nobody else has it
+	request *control.Request // nil if somebody else's is
 	keys    control.Keys
 	script  []byte // a line whose end is still to come
 	at      time.Duration
@@ -28,7 +29,7 @@ type Commands struct {
 // screen.NewCommands has it, with tmux's name of its pane, or ""; those that no screen
 // showed may hold controls.
 func CommandsOf(c recording.Channel, early bool, emit func(pane string, c screen.Command)) *Commands {
-	m := &Commands{channel: c, emit: emit, own: true}
+	m := &Commands{channel: c, emit: emit, own: true, request: control.RequestOf(c.Command)}
 	if c.PTY {
 		m.term = screen.New(int(c.Cols), int(c.Rows))
 		m.typed = screen.NewCommands(m.term, early, func(c screen.Command) { emit("", c) })
@@ -38,7 +39,7 @@ func CommandsOf(c recording.Channel, early bool, emit func(pane string, c screen
 			m.typed.Write(at, b)
 		}
 	}
-	m.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Around: around, Open: func(pane string, cols, rows int) control.Display {
+	m.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Around: around, Asked: m.request.Asked, Open: func(pane string, cols, rows int) control.Display {
 		p := &paneCommands{term: screen.New(cols, rows)}
 		p.Commands = screen.NewCommands(p.term, early, func(c screen.Command) { emit(pane, c) })
 		return p
@@ -94,6 +95,9 @@ func (m *Commands) Frame(f recording.Frame) {
 			}
 		}
 	case recording.Input:
+		if m.own {
+			m.request.Sent(f.Data)
+		}
 		if m.panes.On() {
 			m.keys.Sent(f.Data, func(pane string, _ []byte) {
 				if p, ok := m.panes.Pane(pane).(interface{ Typed(at time.Duration) }); ok {

@@ -14,8 +14,10 @@ const inControlMode = "a tmux in control mode"
 // follow has the panes of a tmux in control mode, each with its screen.
 func (p *player) follow() {
 	term := p.term
+	p.request = control.RequestOf(p.o.Channel.Command)
 	p.panes = control.New(control.Options{
-		Cols: int(p.o.Channel.Cols), Rows: int(p.o.Channel.Rows),
+		Asked: p.request.Asked,
+		Cols:  int(p.o.Channel.Cols), Rows: int(p.o.Channel.Rows),
 		Around: func(_ time.Duration, b []byte) { term.Write(b) },
 		Open: func(pane string, cols, rows int) control.Display {
 			s := &paneScreen{term: screen.New(cols, rows)}
@@ -45,6 +47,9 @@ func (p *player) inControl() string {
 		return ""
 	}
 	p.noted = true
+	if !p.request.Asked() {
+		return "what looks like " + inControlMode + ", for which neither the command nor recorded input asked: its panes, with a question mark, may show something else than the terminal did"
+	}
 	if p.view != nil {
 		return inControlMode + ": what is shown is the pane in front, as far as tmux tells it"
 	}

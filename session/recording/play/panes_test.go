@@ -36,7 +36,7 @@ func controlFrames() []recording.Frame {
 	return frames
 }
 
-var controlChannel = recording.Channel{Number: 1, PTY: true, Cols: 80, Rows: 24, Program: "shell", Tmux: true}
+var controlChannel = recording.Channel{Number: 1, PTY: true, Cols: 80, Rows: 24, Program: "exec", Command: "tmux -CC", Tmux: true}
 
 // Each pane of a tmux in control mode is read as a terminal, by its name, and what is around
 // them as before.
@@ -60,6 +60,9 @@ func TestTextHasWhatLooksLikePanes(t *testing.T) {
 	for _, in := range []string{
 		"\x1bP1000p\x1b]0;x\x1b\\\n%extended-output %0 patient one SECRET : x\r\n",
 		"\x1bP1000p\x18%output %0 patient one SECRET\r\n",
+		"\x1bP1000p\r\n%output %0 \\033[patient one SECRETm\r\n",
+		"\x1bP1000p\r\n%output %0 hidden\rpatient one SECRET\r\n",
+		"\x1bP1000p\x1b]0;x\x1b\\\r\n%output %0 hidden\rpatient one SECRET\r\n%output %0 a\r\n",
 		"\x1bP1000p\x1b]0;x\x1b\\\npatient one SECRET\r\n%output %0 \\033[2J\\033[Hnothing\r\n\x1b[A\x1b[2K",
 	} {
 		at := int64(2000)
@@ -67,6 +70,49 @@ func TestTextHasWhatLooksLikePanes(t *testing.T) {
 		if got := textOf(t, frames, controlChannel); !strings.Contains(got, "patient one SECRET") {
 			t.Errorf("%q: %s", in, got)
 		}
+	}
+}
+
+// Numbers that stand where tmux has its own are told, too.
+func TestTextHasNumbersAmongPanes(t *testing.T) {
+	in := "\x1bP1000p\x1b]0;x\x1b\\\r\n%output %0 \\033[1019012345m\r\n%output %1019013 \r\n%begin 1019014 1 1\r\n"
+	frames := []recording.Frame{{At: time.Second, Channel: 1, Kind: recording.Output, Data: []byte(in)}}
+	for _, want := range []string{"1019012345", "1019013", "1019014"} {
+		if got := textOf(t, frames, controlChannel); !strings.Contains(got, want) {
+			t.Errorf("%s isn't in\n%s", want, got)
+		}
+	}
+}
+
+// Where neither the command nor recorded input asked for control mode, panes have a question
+// mark, and a replay says so.
+func TestPanesThatNobodyAskedFor(t *testing.T) {
+	channel := controlChannel
+	channel.Program, channel.Command = "shell", ""
+	replay := func(frames []recording.Frame) (string, string) {
+		var out, notes bytes.Buffer
+		if err := Replay(context.Background(), from(frames), &out, Options{Channel: channel, AtOnce: true, Notes: &notes}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String(), notes.String()
+	}
+	out, notes := replay(controlFrames())
+	if !strings.Contains(out, "%0?  $ cat TMUXCC\n") || strings.Count(notes, "what looks like a tmux in control mode, for which neither the command nor recorded input asked") != 1 {
+		t.Errorf("%s\n%s", out, notes)
+	}
+	if got := textOf(t, controlFrames(), channel); !strings.Contains(got, "  %0?    patTWO\n") || !strings.Contains(got, "  %1? -0.3s secret\n") {
+		t.Errorf("%s", got)
+	}
+	var typed bytes.Buffer
+	if err := commands(from(controlFrames()), &typed, recording.Header{}, channel, nil); err != nil || !strings.Contains(typed.String(), "  %0?    $ cat TMUXCC\n") {
+		t.Errorf("%v, %s", err, typed.String())
+	}
+	frames := append([]recording.Frame{{Channel: 1, Kind: recording.Input, Data: []byte("tmux -C")}, {Channel: 1, Kind: recording.Input, Data: []byte("C\r")}}, controlFrames()...)
+	if out, notes = replay(frames); !strings.Contains(out, "%0  $ cat TMUXCC\n") || strings.Contains(notes, "looks like") {
+		t.Errorf("%s\n%s", out, notes)
+	}
+	if got := textOf(t, frames, channel); !strings.Contains(got, "  %0     patTWO\n") {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -56,6 +56,7 @@ type player struct {
 	o       Options
 	term    *screen.Terminal
 	panes   *control.Stream
+	request *control.Request
 	plain   *plainWriter
 	view    *picture
 	now     time.Duration // where the replay is
@@ -247,6 +248,8 @@ func (p *player) frame(f recording.Frame) error {
 			p.term.Resize(int(size.Cols), int(size.Rows))
 			p.panes.Resize(int(size.Cols), int(size.Rows))
 		}
+	case recording.Input:
+		p.request.Sent(f.Data)
 	}
 	note := cmp.Or(noteOf(f), p.inControl())
 	if note == "" {

@@ -44,7 +44,7 @@ const textLegend = "# Times are UTC: since when a line stood there as it is here
 	"# …: what was drawn there in place of something else, and went too soon to be read.\n" +
 	"# ?: in a control string, which most terminals hide and some show; titles, links (8;), the clipboard (52;) and others, each once.\n" +
 	"# !: as it was written, or stood, in one go with something by which not all terminals erase or move alike, or as it stands on a larger terminal or in another character set; it may have stood for longer than is told, each once. !40ms: that long for certain.\n" +
-	"# %0: in that pane of a tmux in control mode (-CC), whose lines are in the order of time among themselves.\n"
+	"# %0: in that pane of a tmux in control mode (-CC), whose lines are in the order of time among themselves. %0?: neither the command nor recorded input asked for one: it may only look so.\n"
 
 const (
 	maxRedrawn     = 4 << 10 // bytes of a line that is a list of looks

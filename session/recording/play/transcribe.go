@@ -14,6 +14,7 @@ type Lines struct {
 	*screen.Transcript
 	channel uint32
 	panes   *control.Stream
+	request *control.Request
 	wanted  *wanted
 }
 
@@ -28,7 +29,7 @@ type wanted struct {
 // The lines of one pane, and those of none, are in order of time. Memory is bounded whatever
 // the recording holds.
 func Transcribe(c recording.Channel, emit func(pane string, l screen.Line)) Lines {
-	l := Lines{channel: c.Number, wanted: &wanted{}}
+	l := Lines{channel: c.Number, wanted: &wanted{}, request: control.RequestOf(c.Command)}
 	l.Transcript = screen.NewTranscript(int(c.Cols), int(c.Rows), func(line screen.Line) {
 		if line.Kind != screen.Concealed || !l.panes.Seen() || !control.Bare(line.Text) {
 			emit("", line)
@@ -37,7 +38,7 @@ func Transcribe(c recording.Channel, emit func(pane string, l screen.Line)) Line
 	if !c.PTY {
 		l.Cooked()
 	}
-	l.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Open: func(pane string, cols, rows int) control.Display {
+	l.panes = control.New(control.Options{Cols: int(c.Cols), Rows: int(c.Rows), Asked: l.request.Asked, Open: func(pane string, cols, rows int) control.Display {
 		p := &paneLines{Transcript: screen.NewTranscript(cols, rows, func(line screen.Line) { emit(pane, line) })}
 		if passing := l.wanted.passing; passing != nil {
 			p.Passing(func(at time.Duration, line []byte) { passing(pane, at, line) })
@@ -97,6 +98,8 @@ func (l Lines) Frame(f recording.Frame) {
 			l.Resize(f.At, int(size.Cols), int(size.Rows))
 			l.panes.Resize(int(size.Cols), int(size.Rows))
 		}
+	case recording.Input:
+		l.request.Sent(f.Data)
 	}
 }
 
