@@ -95,7 +95,11 @@ func Unready(ctx context.Context, dir, key string, next note.Signer, peers []*Pe
 	defer cancel()
 	out := map[string]error{}
 	for i, p := range peers {
-		_, err := p.cosign(ctx, onDisk(dir), signed, h.Size, known[i].Size)
+		// By the present key first: one that grows by the next key has done with this one.
+		_, err := p.cosign(ctx, onDisk(dir), h.Signed, h.Size, known[i].Size)
+		if err == nil {
+			_, err = p.cosign(ctx, onDisk(dir), signed, h.Size, h.Size)
+		}
 		// Whoever knows of more records by now has looked at the signature before.
 		if err != nil && !errors.Is(err, ErrBehind) {
 			out[p.Name()] = err

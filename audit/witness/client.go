@@ -169,7 +169,7 @@ func (p *Peer) ask(ctx context.Context, r request) (line string, now uint64, err
 	case http.StatusUnprocessableEntity:
 		return "", 0, &forked{r.old, r.proof}
 	case http.StatusNotFound, http.StatusForbidden:
-		return "", 0, fmt.Errorf("%w, or not its key (answer %d): give its operator keys/audit.pub", ErrRefused, answer.StatusCode)
+		return "", 0, fmt.Errorf("%w, or not its key (answer %d): give its operator the log's public key (keys/audit.pub; the next one, of a change that isn't finished, is keys/audit.pub.next)", ErrRefused, answer.StatusCode)
 	}
 	return "", 0, fmt.Errorf("answers with status %d", answer.StatusCode)
 }

@@ -19,7 +19,9 @@
 // A witness never answers with a cosignature before the checkpoint under it is on its
 // disk (fsync, rename, fsync of the directory), and never cosigns, for one origin, a
 // smaller tree, another tree of the same size, or one that it has no proof for:
-// whatever is asked at the same time, and after a crash. A state that is missing or
+// whatever is asked at the same time, and after a crash. Of a log with several keys it never
+// cosigns by one after the log has grown by another one that followed on it, whichever lines
+// stand in its file of logs. A state that is missing or
 // isn't what the witness's own key has signed keeps it from starting.
 //
 // A Pusher loses nothing and holds nothing up: what couldn't be cosigned now is

@@ -36,6 +36,8 @@ const maxState = 16 << 20
 // stored is the file of state, JSON.
 type stored struct {
 	Checkpoints []string `json:"checkpoints"` // each with the witness's cosignature
+	// Keys are by what each log has grown, by origin.
+	Keys map[string]usedKeys `json:"keys,omitempty"`
 }
 
 var (
@@ -89,7 +91,7 @@ func writeNew(dir *os.Root, name, text string) error {
 // another one has it, and ErrNoState where its state is missing: a witness that
 // forgot what it cosigned would cosign anything.
 func Open(dir string) (_ *Witness, err error) {
-	w := &Witness{known: map[string]cosigned{}}
+	w := &Witness{known: map[string]cosigned{}, keys: map[string]usedKeys{}}
 	text, err := audit.ReadKey(filepath.Join(dir, keyName))
 	if err != nil {
 		return nil, err
@@ -193,15 +195,18 @@ func (w *Witness) load(dir *os.Root, v note.Verifier) error {
 		}
 		w.known[origin] = cosigned{h, signed}
 	}
+	if s.Keys != nil { // of a version before there is none
+		w.keys = s.Keys
+	}
 	return nil
 }
 
 // fileKeeper keeps the state in a directory.
 type fileKeeper struct{ dir *os.Root }
 
-func (k fileKeeper) keep(checkpoints []string) error {
-	slices.Sort(checkpoints)
-	text, err := json.Marshal(stored{checkpoints})
+func (k fileKeeper) keep(s stored) error {
+	slices.Sort(s.Checkpoints)
+	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}

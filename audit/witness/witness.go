@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,6 +16,7 @@ import (
 var (
 	errMalformed = errors.New("malformed")                                          // 400
 	errSigner    = errors.New("no signature is by a key that is known for the log") // 403
+	errSpent     = fmt.Errorf("%w still: the log has changed that key", errSigner)  // 403
 	errOrigin    = errors.New("the log is unknown")                                 // 404
 	errProof     = errors.New("the proof doesn't show that the log grew to this")   // 422
 	errOtherRoot = errors.New("another tree of the same size was cosigned")         // 409
@@ -63,8 +65,8 @@ func ParseLogs(text string) (Logs, error) {
 
 // keeper keeps what was cosigned; tests put faults in its place.
 type keeper interface {
-	// keep makes the checkpoints durable, as signed notes, in place of those before.
-	keep(checkpoints []string) error
+	// keep makes what was cosigned durable in place of what was before.
+	keep(stored) error
 }
 
 // Witness cosigns checkpoints. Make one with Open; it is safe for concurrent use.
@@ -77,6 +79,39 @@ type Witness struct {
 	mu    sync.Mutex // guards what follows, and that one checkpoint at a time is judged and kept
 	logs  Logs
 	known map[string]cosigned // by origin
+	keys  map[string]usedKeys // likewise
+}
+
+// usedKeys are the keys of a log by which it has grown, each as its 8 hex digits.
+type usedKeys struct {
+	Now   string   `json:"now"`
+	Spent []string `json:"spent,omitempty"` // before that, the first first
+}
+
+// maxSpent is how many keys of before are remembered of a log.
+const maxSpent = 100
+
+// next is what the keys are once these have signed a checkpoint. One that grows the log with
+// another key than the last one's is by the key that follows on that: from there on the one
+// before is worth nothing, whoever still has it.
+func (u usedKeys) next(by []note.Signature, grows bool) (usedKeys, error) {
+	var fresh []string
+	for _, s := range by {
+		if k := fmt.Sprintf("%08x", s.Hash); !slices.Contains(u.Spent, k) {
+			fresh = append(fresh, k)
+		}
+	}
+	switch {
+	case len(fresh) == 0:
+		return u, errSpent
+	case !grows || slices.Contains(fresh, u.Now):
+		return u, nil
+	case u.Now != "":
+		u.Spent = append(slices.Clone(u.Spent), u.Now)
+		u.Spent = u.Spent[max(0, len(u.Spent)-maxSpent):]
+	}
+	u.Now = fresh[0]
+	return u, nil
 }
 
 // cosigned is the newest checkpoint that was cosigned for a log.
@@ -112,10 +147,11 @@ func (w *Witness) add(r request) (v verdict, err error) { return w.addWithin(r, 
 
 // addWithin is add, for as many checkpoints of a log as may allows; nil allows all.
 func (w *Witness) addWithin(r request, may *rates[string]) (v verdict, err error) {
-	text, err := w.verified(r.checkpoint, &v)
+	n, err := w.verified(r.checkpoint, &v)
 	if err != nil {
 		return v, err
 	}
+	text := n.Text
 	if may != nil && !may.allow(v.origin) { // what strangers send is no log's
 		return v, errOften
 	}
@@ -130,16 +166,21 @@ func (w *Witness) addWithin(r request, may *rates[string]) (v verdict, err error
 	if err := w.judge(v.origin, r, v.head); err != nil {
 		return v, err
 	}
+	before, had := w.known[v.origin]
+	used := w.keys[v.origin]
+	now, err := used.next(n.Sigs, v.head.size > before.size)
+	if err != nil {
+		return v, err
+	}
 	signed, err := note.Sign(&note.Note{Text: text}, w.signer)
 	if err != nil {
 		return v, fmt.Errorf("cosign: %w", err)
 	}
 	_, v.lines, _ = strings.Cut(string(signed), "\n\n")
-	before, had := w.known[v.origin]
-	w.known[v.origin] = cosigned{v.head, string(signed)}
+	w.known[v.origin], w.keys[v.origin] = cosigned{v.head, string(signed)}, now
 	if err := w.keep(); err != nil {
 		// What is on the disk now is either; nobody has the cosignature.
-		if w.known[v.origin] = before; !had {
+		if w.known[v.origin], w.keys[v.origin] = before, used; !had {
 			delete(w.known, v.origin)
 		}
 		v.lines = ""
@@ -148,8 +189,9 @@ func (w *Witness) addWithin(r request, may *rates[string]) (v verdict, err error
 	return v, nil
 }
 
-// verified returns the text of a checkpoint that the log it says it is of has signed.
-func (w *Witness) verified(checkpoint []byte, v *verdict) (string, error) {
+// verified returns a checkpoint that the log it says it is of has signed, by the keys that are
+// known for it.
+func (w *Witness) verified(checkpoint []byte, v *verdict) (*note.Note, error) {
 	v.origin, _, _ = strings.Cut(string(checkpoint), "\n")
 	w.mu.Lock()
 	keys, known := w.logs[v.origin]
@@ -159,14 +201,14 @@ func (w *Witness) verified(checkpoint []byte, v *verdict) (string, error) {
 	var invalid *note.InvalidSignatureError
 	switch {
 	case err != nil && !errors.As(err, &unknown) && !errors.As(err, &invalid):
-		return "", fmt.Errorf("%w: the checkpoint isn't a signed note", errMalformed)
+		return nil, fmt.Errorf("%w: the checkpoint isn't a signed note", errMalformed)
 	case !known:
-		return "", errOrigin
+		return nil, errOrigin
 	case err != nil:
-		return "", errSigner
+		return nil, errSigner
 	}
 	v.proven = true
-	return n.Text, nil
+	return n, nil
 }
 
 // judge holds a checkpoint against the one before. It is called with the lock.
@@ -197,7 +239,7 @@ func (w *Witness) keep() error {
 	for _, c := range w.known {
 		all = append(all, c.signed)
 	}
-	if err := w.keeper.keep(all); err != nil {
+	if err := w.keeper.keep(stored{all, w.keys}); err != nil {
 		return fmt.Errorf("keep what was cosigned: %w", err)
 	}
 	return nil

@@ -192,6 +192,36 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
+// Once a log has grown by another key, the one before is worth nothing to whoever still has it,
+// though its line stands there still, and after a start too; to ask whether the next key is
+// taken, at the size that is known, changes nothing.
+func TestAKeyThatWasChanged(t *testing.T) {
+	before := newGrowing(t, "a.example/log").grow(9, "a")
+	after := newGrowing(t, "a.example/log").grow(9, "a")
+	w, dir := newWitness(t, before, after)
+	for _, r := range []request{before.request(0, 3), after.request(3, 3), before.request(3, 4), after.request(4, 5)} {
+		if _, err := w.add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refuses := func(w *Witness) {
+		t.Helper()
+		for _, r := range []request{before.request(5, 5), before.request(5, 6)} {
+			if v, err := w.add(r); !errors.Is(err, errSpent) || status(err) != 403 || v.lines != "" {
+				t.Errorf("by the key of before: %v", err)
+			}
+		}
+	}
+	refuses(w)
+	testkit.Check(t, w.Close())
+	again := testkit.Must(Open(dir))(t)
+	w.close = again.close
+	refuses(again)
+	if _, err := again.add(after.request(5, 6)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAtOnce: of two histories that are pushed at the same time one is cosigned.
 func TestAtOnce(t *testing.T) {
 	a := newGrowing(t, "a.example/log").grow(3, "a")
@@ -240,7 +270,7 @@ func TestAtOnce(t *testing.T) {
 // broken is a disk that fails.
 type broken struct{}
 
-func (broken) keep([]string) error { return errors.New("disk failed") }
+func (broken) keep(stored) error { return errors.New("disk failed") }
 
 // What can't be kept isn't cosigned, and isn't known afterwards.
 func TestNothingBeforeItIsKept(t *testing.T) {

@@ -55,6 +55,8 @@ type Rotation struct {
 	Ready        *time.Time `json:"ready,omitempty"`
 	KnownHosts   []string   `json:"known_hosts,omitempty"`
 	Certificates []string   `json:"certificates,omitempty"`
+	// Before is the public key that the present one followed on, "" where there is none, of audit.
+	Before string `json:"before,omitempty"`
 	// Finished is that this operation put the next key in its place.
 	Finished bool `json:"finished,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -57,6 +58,13 @@ func (l *logRotation) state(ctx context.Context) (s admin.Rotation, err error) {
 	s.What = "audit"
 	if s.Now, err = audit.ReadKey(l.cfg.Audit.PublicKey); err != nil {
 		return s, err
+	}
+	if keys, err := audit.ReadKeys(l.cfg.Audit.Directory, s.Now); err == nil { // else the log has none, or opening it says more
+		for _, k := range keys.Reports(math.MaxUint64) {
+			if k.To == s.Now {
+				s.Before = k.From
+			}
+		}
 	}
 	next, since, err := nextLogKeyOf(l.cfg)
 	if err != nil || next == "" {

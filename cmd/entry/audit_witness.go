@@ -39,7 +39,8 @@ it serves other logs than entry's, and entry other witnesses.
 DIR/logs has the logs' public keys, one a line: each server's keys/audit.pub, and while a
 server changes its key (entry keys rotate audit) the next one too. The name
 in a key is the log's origin, which is to be another one for each log; a log that
-changes its key has both for a while. SIGHUP reads the file again.
+changes its key has both for a while. Once the log has grown by the next one, nothing is
+cosigned by the one before any more; take its line out. SIGHUP reads the file again.
 
 It listens on this machine alone until told otherwise. Give it a certificate, or put
 it behind a server that has one. DIR/state is what it has cosigned: where that was

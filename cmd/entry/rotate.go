@@ -42,7 +42,8 @@ or by the next start. entry check says of what isn't finished, and since when.
 audit    The key that signs the audit log. From --finish on the log is signed by
          the next one: a record that both sign says so, and entry audit verify
          and entry verify-bundle follow it from whichever of the keys they are
-         given. Witnesses have to know the next one before: they are asked.
+         given. Witnesses have to know the next one before: they are asked. Have their
+         operators take the one before out afterwards.
 host-ca  The CA by which clients know this server and its targets. From the
          first step on users are given both lines for known_hosts; --finish is
          refused for a month. The host keys stay: who pins those sees nothing.
@@ -191,12 +192,18 @@ func tellRotation(w io.Writer, r admin.Rotation) error {
 	if r.Begun == nil {
 		if r.Finished {
 			_, err := fmt.Fprintf(w, "%s is changed; back the new one up. It is now:\n%s\n", capital(called), r.Now)
+			if err == nil {
+				err = tellBefore(w, r)
+			}
 			if r.What == "secret" && err == nil {
 				_, err = fmt.Fprintln(w, "Beside it, in .old, is the one before: recovery codes that aren't used yet are good by it,\nand audit search finds by it what it has hashed. Back that up, too.")
 			}
 			return err
 		}
 		_, err := fmt.Fprintf(w, "No change of %s is under way. It is:\n%s\n", called, r.Now)
+		if err == nil {
+			err = tellBefore(w, r)
+		}
 		return err
 	}
 	fmt.Fprintf(w, "The change of %s was begun at %s.\nnow:  %s\nnext: %s\n", called, plain.Time(*r.Begun), r.Now, r.Next)
@@ -225,6 +232,20 @@ func tellRotation(w io.Writer, r admin.Rotation) error {
 		t.Row(c.Target, map[string]string{admin.TakesNext: "the next CA", admin.TakesNow: "only the present CA", admin.TakesNever: "nobody went there yet"}[c.Takes], at, address)
 	}
 	return t.Flush()
+}
+
+// tellBefore says what to do about a log's key that was changed, so that nobody who has it goes
+// on with it.
+func tellBefore(w io.Writer, r admin.Rotation) error {
+	if r.Before == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, `Before that it was the one below. Take its line out at each witness elsewhere once that has
+cosigned by the new one (entry's own does no more by this one from then on, others may), and
+where it was stolen, give auditors the new key at once: who knows only this one can't tell.
+%s
+`, r.Before)
+	return err
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
