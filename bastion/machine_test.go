@@ -15,7 +15,8 @@ import (
 )
 
 // machine is a target: an SSH server that trusts the site's user CA. `say X`
-// says X and ends with 3; `wait` goes on until it is closed.
+// says X and ends with 3; `wait` goes on until it is closed; scp to chatty says 60,000
+// bytes on standard error.
 type machine struct {
 	t       testing.TB
 	addr    string
@@ -144,6 +145,11 @@ func (m *machine) session(ch ssh.Channel, reqs <-chan *ssh.Request) {
 			continue
 		}
 		_ = r.Reply(true, nil)
+		if strings.HasPrefix(c.Command, "scp ") && strings.Contains(c.Command, "chatty") {
+			_, _ = io.WriteString(ch.Stderr(), strings.Repeat("secret", 10_000))
+			_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
+			return
+		}
 		if text, ok := strings.CutPrefix(c.Command, "say "); ok {
 			_, _ = io.WriteString(ch, text)
 			_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{3}))

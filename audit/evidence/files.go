@@ -178,7 +178,11 @@ func manifests(dir string, ids []age.Identity, q FileQuery, read func(ids []stri
 		var names []string
 		list = slices.DeleteFunc(list, func(info recording.Info) bool {
 			f := File{Session: info.ID, User: info.User, Lab: info.Lab, Target: info.Target, At: info.Start, Direction: q.Direction}
-			if !q.wantsRun(f, info.End) {
+			end := info.End
+			if info.State == recording.StateAborted { // it ran on until the crash
+				end = time.Time{}
+			}
+			if !q.wantsRun(f, end) {
 				return true
 			}
 			names = append(names, info.ID)

@@ -63,7 +63,8 @@ entry sessions show and entry audit verify check it.
 Sessions whose recordings aren't here are listed with --state alone: erased (by an
 operators' order, which stands beside it), removed (after its lab's retention), or
 missing, where the log says nothing of that. How many of those that are asked for
-there were is said beside every list.
+there were is said beside every list. Where no session is as asked for, the list is
+empty, and the exit code 0.
 
 Coverage is how much is kept, as the audit log says: the least of a session's
 channels (entry audit coverage explains the words). Reviewed is who has marked a
