@@ -111,7 +111,7 @@ member: uid=bob,dc=example,dc=org
 	}
 	ldap.modify(t, "dn: cn=visitors,dc=example,dc=org\nchangetype: modify\nadd: member\nmember: uid=bob,dc=example,dc=org\n")
 
-	// The user goes. (A remembered key brings no groups along.)
+	// The user goes.
 	long(login(), 2)
 	ldap.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n")
 	if e := s.awaitEvent("user.departed", nil); e.User != "bob" || e.Reason != "gone" {
@@ -123,8 +123,8 @@ member: uid=bob,dc=example,dc=org
 	s.isForgotten(bob, key)
 }
 
-// TestDeniedGroupsHoldForRememberedKeys: a login that asks the directory for no groups
-// doesn't get past a rule that denies one.
+// TestDeniedGroupsHoldForRememberedKeys: a remembered key doesn't get past a rule that
+// denies a group.
 func TestDeniedGroupsHoldForRememberedKeys(t *testing.T) {
 	beside(t)
 	const phrase = "correct horse battery of the university"
@@ -151,6 +151,82 @@ func TestDeniedGroupsHoldForRememberedKeys(t *testing.T) {
 	}
 	if n := len(s.events("session.started")); n != 0 {
 		t.Errorf("%d sessions", n)
+	}
+}
+
+// TestRememberedKeysBringGroups: what a directory's group opens is open to a remembered
+// key at once, after a start as well; while the directory doesn't answer it isn't, and
+// that is what the user reads. (The poll is once an hour.)
+func TestRememberedKeysBringGroups(t *testing.T) {
+	beside(t)
+	const phrase = "correct horse battery of the university"
+	ldap := directoryOfBob(t, phrase, "visitors")
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
+		testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"))
+	s.asks(ldap, phrase, "1h")
+	s.serve()
+	bob, key := s.ofDirectory("bob", phrase)
+	c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard())
+	if err != nil {
+		t.Fatalf("%v (asked %q)", err, bob.asked())
+	}
+	c.Close()
+	s.awaitEvent("key.remembered", func(e event) bool { return e.User == "bob" })
+	reach := func(what string) error {
+		t.Helper()
+		c, err := s.dial(bob, ssh.PublicKeys(key))
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		defer c.Close()
+		_, err = s.jump(c, "home", "true")
+		return err
+	}
+	const unknown = `whether "home" is yours isn't known: the directory duo, which tells your groups, doesn't answer; connect again in a minute`
+	if err := reach("at once"); err != nil {
+		t.Errorf("at once: %v", err)
+	}
+	ldap.Kill()
+	s.stop()
+	s.serve()
+	if err := reach("without the directory"); err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), `\"`, `"`), unknown) {
+		t.Errorf("without the directory, after a start: %v", err)
+	}
+	if e := s.awaitEvent("jump.refused", nil); e.User != "bob" || e.Reason != "groups-unknown" {
+		t.Errorf("%+v", e)
+	}
+	if c, err := s.dial(bob, ssh.PublicKeys(key)); err != nil {
+		t.Error(err)
+	} else {
+		session, err := c.NewSession()
+		testkit.Check(t, err)
+		out, _ := session.CombinedOutput("targets")
+		if said := string(out); !strings.Contains(strings.Join(strings.Fields(said), " "), "What is yours by a group isn't known: the directory duo,") {
+			t.Errorf("targets: %s", said)
+		}
+		c.Close()
+	}
+	ldap.up(t)
+	if err := reach("with the directory again"); err != nil {
+		t.Errorf("with the directory again: %v", err)
+	}
+	s.stop()
+	s.serve()
+	if err := reach("after a start"); err != nil {
+		t.Errorf("after a start: %v", err)
+	}
+
+	// Whom the directory has lost since isn't let in by a key, though no poll has come.
+	ldap.Kill()
+	s.stop()
+	s.serve()
+	ldap.up(t)
+	ldap.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n")
+	if c, err := s.dial(bob, ssh.PublicKeys(key)); err == nil {
+		c.Close()
+		t.Error("somebody who is gone from the directory is let in by a remembered key")
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 
 // Groups are a user's groups in a realm, ready to be compared with what rules
 // say as the directory would compare them: strictly by rules that allow, loosely
-// by rules that deny; see package ldapmatch. The zero value is groups that nobody has
-// asked for, as behind a remembered key before a poll has told of them: a rule that allows one of them doesn't hold
+// by rules that deny; see package ldapmatch. The zero value is groups that nobody could
+// tell, as while the directory doesn't answer: a rule that allows one of them doesn't hold
 // then, and one that denies it does.
 type Groups struct {
 	asked         bool
@@ -27,6 +27,16 @@ func GroupsNamed(names ...string) Groups {
 		}
 	}
 	return g
+}
+
+// Known tells whether somebody has asked for g: the zero value is unknown.
+func (g Groups) Known() bool { return g.asked }
+
+// NamesGroups tells whether a rule speaks of groups of that realm, so that what its users
+// may depends on theirs.
+func (p *Policy) NamesGroups(realm string) bool {
+	r := p.realms[realm]
+	return r != nil && len(r.allowed)+len(r.denied) > 0
 }
 
 func keys(names []string, key func(string) string) []string {

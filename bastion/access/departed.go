@@ -3,8 +3,6 @@ package access
 import (
 	"reflect"
 	"slices"
-	"sync"
-	"time"
 
 	"entry/bastion/identity"
 	"entry/policy"
@@ -20,49 +18,11 @@ func (g *Gate) Members(realm string) []string {
 	return slices.Compact(out)
 }
 
-// told are the groups that a poll of a directory has told of a realm's users. It is
-// safe for concurrent use.
-type told struct {
-	mu  sync.Mutex // held for a few instructions
-	all map[member]groupsTold
-}
-
-type member struct{ realm, user string }
-
-type groupsTold struct {
-	groups []string
-	until  time.Time
-}
-
-func (t *told) put(m member, g groupsTold) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.all == nil {
-		t.all = map[member]groupsTold{}
-	}
-	t.all[m] = g
-}
-
-// at are m's groups, unknown where no poll has told of them lately.
-func (t *told) at(m member, now time.Time) policy.Groups {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	g, ok := t.all[m]
-	if !ok || !now.Before(g.until) {
-		delete(t.all, m)
-		return policy.Groups{}
-	}
-	return policy.GroupsNamed(g.groups...)
-}
-
-// Regroup says which groups a realm's user has now, by a poll whose answers hold for
-// lasts. All their logins have those from now on, also those that didn't ask for
-// them (by a remembered key), and those to come until the next poll; what they have
-// open is decided anew. A login that didn't ask, and of which no poll has told, goes
-// on without: a rule that allows a group doesn't hold for it, and one that denies it
-// does.
-func (g *Gate) Regroup(realm, user string, groups []string, lasts time.Duration) {
-	g.told.put(member{realm, user}, groupsTold{groups, g.now().Add(lasts)})
+// Regroup says which groups a realm's user has now. All their logins have those from
+// now on, also those that didn't ask for them, and what they have open is decided anew.
+// A login whose groups nobody could tell goes on without: a rule that allows a group
+// doesn't hold for it, and one that denies it does.
+func (g *Gate) Regroup(realm, user string, groups []string) {
 	theirs := func(l *Login) bool { return l.who.Realm() == realm && l.who.User() == user }
 	for l, here := range g.registry.present(theirs) {
 		before := l.subject().Groups
@@ -75,18 +35,28 @@ func (g *Gate) Regroup(realm, user string, groups []string, lasts time.Duration)
 	}
 }
 
-// groupsOf are the groups of who at a login: those that the directory told of then,
-// or else at the poll before.
-func (g *Gate) groupsOf(who identity.Identity) policy.Groups {
+// groupsOf are the groups of who at a login, as far as they are known.
+func groupsOf(who identity.Identity) policy.Groups {
 	names, fetched := who.Groups()
-	switch {
-	case !fetched.IsZero():
-		return policy.GroupsNamed(names...)
-	case who.Realm() == "":
+	if fetched.IsZero() {
 		return policy.Groups{}
 	}
-	return g.told.at(member{who.Realm(), who.User()}, g.now())
+	return policy.GroupsNamed(names...)
 }
+
+// groupsUnknown says, as a sentence for the user without its stop, why the groups that
+// rules of p name in the user's realm aren't known, and what to do; "" where they are, or
+// no rule names one.
+func (l *Login) groupsUnknown(p *policy.Policy) string {
+	if l.subject().Groups.Known() || !p.NamesGroups(l.who.Realm()) {
+		return ""
+	}
+	return l.who.GroupsUnknown()
+}
+
+// GroupsUnknown is why something may be missing among Places: a sentence for the user,
+// without its stop, or "".
+func (l *Login) GroupsUnknown() string { return l.groupsUnknown(l.gate.Policy()) }
 
 // grouped has policy see l's user with these groups.
 func (l *Login) grouped(groups policy.Groups) {

@@ -67,7 +67,6 @@ type Gate struct {
 	policy   atomic.Pointer[policy.Policy]
 	registry *registry
 	waits    *waits
-	told     told
 	paces    *paces
 	besides  *besides
 	own      *group.Group  // goroutines that belong to no login

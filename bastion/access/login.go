@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/refusal"
 	"entry/bastion/identity"
 	"entry/policy"
@@ -37,7 +38,7 @@ type Login struct {
 // Login is a login of who on a client connection, whose goroutines are group.
 func (g *Gate) Login(who identity.Identity, conn string, source netip.AddrPort, group *group.Group) *Login {
 	l := &Login{gate: g, who: who, conn: conn, source: source, group: group}
-	l.grouped(g.groupsOf(who))
+	l.grouped(groupsOf(who))
 	return l
 }
 
@@ -174,9 +175,14 @@ func (l *Login) resolve(p *policy.Policy, name string) (*policy.Target, *Refused
 	var u *policy.UnknownTarget
 	var a *policy.Ambiguous
 	reason := refusal.Code("unknown-target")
+	why := l.groupsUnknown(p)
 	switch {
 	case errors.As(err, &a):
 		reason, text = "ambiguous-target", err.Error()
+	case why != "":
+		// Whether there is no such target of the user's isn't known.
+		text = "whether " + plain.Quote(plain.Clip(name, 64)) + " is yours isn't known: " + why
+		return nil, Refuse("groups-unknown", text, audit.Event{Policy: p.Hash()})
 	case errors.As(err, &u):
 		text = err.Error() // written for users, as the other
 	}
@@ -206,7 +212,11 @@ func (l *Login) Authorise(name string, port uint32) (policy.Grant, *Refused) {
 func (l *Login) grant(p *policy.Policy, t *policy.Target) (policy.Grant, *Refused) {
 	g, err := l.subject().decide(p, t, l.now(p, t))
 	if err != nil {
-		return policy.Grant{}, denied(p, t, err)
+		r := denied(p, t, err)
+		if why := l.groupsUnknown(p); why != "" && r.Approval == nil {
+			r.Text += "; " + why
+		}
+		return policy.Grant{}, r
 	}
 	return g, nil
 }

@@ -82,6 +82,7 @@ type core struct {
 	notice        func(context.Context, Notice)
 	realms        map[string]FirstFactor
 	looked        turns
+	members       *memberships
 	texter        Texter
 	textsFor      time.Duration // how long codes go by SMS; 0 for good
 	countries     []string      // to which numbers, by their beginnings; nil for all
@@ -104,7 +105,7 @@ func New(o Options) (*Authenticator, error) {
 		store: o.Store, events: o.Events, now: o.Now, temp: login.TemporaryPassphrase, issuer: o.Config.Name, contact: o.Config.Guides.Contact,
 		hasher:      secret.NewHasher(secret.HasherOptions{}),
 		remembering: remembering(login.Remembered), touchIsCode: login.TouchIsCode,
-		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms, looked: turns{last: map[string]string{}},
+		resetNeedsTwo: o.Config.Operators.ResetNeedsTwo, notice: o.Notify, realms: o.Realms, looked: turns{last: map[string]string{}}, members: newMemberships(o.Realms),
 		texter: o.Texter, sending: make(chan struct{}, smsAtOnce), looking: make(chan struct{}, lookingAtOnce), strangers: &strangers{}, beside: &underway{},
 	}
 	var err error

@@ -11,12 +11,16 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/session/group"
 )
 
 // Watcher is a FirstFactor that can tell of users whose passphrase isn't there.
 type Watcher interface {
 	// Watches tells whether it can, as it is configured.
 	Watches() bool
+	// Poll is how often Look is asked about whoever has something open or remembered;
+	// positive.
+	Poll() time.Duration
 	// Look asks whether the directory still has user and lets them in: bar is why
 	// not, "" where it does, and then groups are the user's now and entry is what the
 	// directory calls the user's entry (see entry.go). An error means that it gave no
@@ -25,16 +29,22 @@ type Watcher interface {
 }
 
 const (
-	// mostLooked is how many users a poll asks about; the others come at the next.
+	// mostLooked is about how many users a poll asks before it takes from them what they
+	// have no more.
 	mostLooked = 200
 	// mostErrors is after how many questions without an answer, one after the other, a
 	// poll gives up. It goes on after an answer: a directory that can't tell of some
-	// users, as of one in too many groups, tells of the others.
+	// users, as of one in too many groups, tells of the others. So many questions are put
+	// side by side.
 	mostErrors = 3
 	// fewGone is how many users may be gone, have another entry, or be in groups that
 	// can't be read, all at once: a directory that has none of more has lost them, is
 	// another one, or lets nobody see them.
 	fewGone = 10
+	// lookGap lies between two questions of a poll, or less where all users couldn't be
+	// asked about within half of the time to the next poll: the directory has others to
+	// answer.
+	lookGap = 50 * time.Millisecond
 )
 
 // turns is with whom the next poll of each realm begins.
@@ -50,14 +60,16 @@ type turns struct {
 // account's epoch up; the account stays, because the directory judges its next
 // login. Where the directory has another entry of that name, it is another person's:
 // then authenticators, recovery codes, keys and the number for codes go, too. Nothing is taken from anybody whom the directory gives no answer about,
-// and nothing at all when it has none of ten users or more whom it tells of. It
-// begins where the call before ended, whether that had asked about all or given up.
-// Errors are the directory's and the store's, joined.
+// and nothing at all when it has none of ten users or more whom it tells of, of two
+// hundred that are asked about together. It asks about all, at most 20 a second unless
+// they are too many for that, and ends early where the directory stops answering; the
+// next call begins there. Errors are the directory's and the store's, joined.
 func (a *Authenticator) LookUp(ctx context.Context, realm string, live []string, there func(user string, groups []string)) error {
 	w, ok := a.realms[realm].(Watcher)
 	if !ok || !w.Watches() {
 		return nil
 	}
+	a.members.prune(a.now())
 	names, err := a.store.Remembering(ctx, realm, a.now())
 	if err != nil {
 		return fmt.Errorf("look for users of %s: %w", realm, err)
@@ -65,61 +77,139 @@ func (a *Authenticator) LookUp(ctx context.Context, realm string, live []string,
 	names = append(names, live...)
 	slices.Sort(names)
 	names = a.turn(realm, slices.Compact(names))
-	var errs []error
-	gone, entries := map[string]string{}, map[string]string{}
-	missing, answers, silent := 0, 0, 0
-	for _, name := range names {
-		bar, groups, entry, err := w.Look(ctx, name)
-		if err == nil && bar == "" {
-			bar, err = a.seen(ctx, realm, name, entry)
-		}
-		if err != nil {
-			if silent++; len(errs) < mostErrors {
-				errs = append(errs, err)
-			}
-			if silent == mostErrors {
-				a.endTurn(realm, name)
-				break
-			}
-			continue
-		}
-		answers, silent = answers+1, 0
-		if bar == "" {
-			there(name, groups)
-			continue
-		}
-		gone[name], entries[name] = bar, entry
-		if bar == "gone" || bar == replaced || bar == "groups unreadable" {
-			missing++
-		}
+	p := &poll{a: a.core, w: w, realm: realm, gap: gapFor(len(names), w.Poll()), there: there}
+	// Rows of about one length: few users at the end could all be gone and be believed.
+	for rows := (len(names) + mostLooked - 1) / mostLooked; rows > 0 && !p.over; rows-- {
+		n := (len(names) + rows - 1) / rows
+		p.row(ctx, names[:n])
+		names = names[n:]
 	}
-	if missing >= fewGone && missing == answers {
-		return errors.Join(append(errs, fmt.Errorf("the directory %s says that it has none of %d users, none whose groups can be read, or none but under other entries: that isn't believed, and nothing is taken away", realm, missing))...)
+	if p.answered {
+		a.members.believe(realm, !p.lost)
 	}
-	for _, name := range slices.Sorted(maps.Keys(gone)) {
-		errs = append(errs, Operators{a.core}.depart(ctx, realm, name, gone[name], entries[name]))
-	}
-	return errors.Join(errs...)
+	return errors.Join(p.errs...)
 }
 
-// turn is whom the next poll of a realm asks about.
+// gapFor is how long a poll that comes every so often waits after each of n questions.
+func gapFor(n int, every time.Duration) time.Duration {
+	return min(lookGap, every/2/time.Duration(max(1, n)))
+}
+
+// poll is one LookUp at work.
+type poll struct {
+	a      *core
+	w      Watcher
+	realm  string
+	gap    time.Duration
+	there  func(user string, groups []string)
+	errs   []error
+	failed int  // questions without an answer that are in errs
+	silent int  // the newest of them, one after the other
+	over   bool // the directory stopped answering, or ctx has ended
+
+	answered bool // at all
+	lost     bool // by what it says it has lost its users, which isn't believed
+}
+
+// looked is what a directory said of a user.
+type looked struct {
+	at         time.Time // when it was asked
+	bar, entry string
+	groups     []string
+	err        error
+}
+
+// row asks about these users, and takes from those who aren't there any more what they
+// have.
+func (p *poll) row(ctx context.Context, names []string) {
+	gone := map[string]looked{}
+	missing, answers := 0, 0
+	for few := range slices.Chunk(names, mostErrors) {
+		for i, l := range p.ask(ctx, few) {
+			name := few[i]
+			if l.err != nil {
+				if p.silent++; p.failed < mostErrors {
+					p.failed++
+					p.errs = append(p.errs, l.err)
+				}
+				if p.silent == mostErrors {
+					p.a.endTurn(p.realm, name)
+					p.over = true
+				}
+				continue
+			}
+			answers, p.silent = answers+1, 0
+			if l.bar == "" {
+				p.a.members.put(member{p.realm, name}, linesOf(l.groups), l.at, p.w.Poll())
+				p.there(name, l.groups)
+				continue
+			}
+			gone[name] = l
+			if lacking(l.bar) {
+				missing++
+			}
+		}
+		if p.over || !p.rests(ctx, len(few)) {
+			break
+		}
+	}
+	p.answered = p.answered || answers > 0
+	if missing >= fewGone && missing == answers {
+		p.lost = true
+		p.errs = append(p.errs, fmt.Errorf("the directory %s says that it has none of %d users, none whose groups can be read, or none but under other entries: that isn't believed, and nothing is taken away", p.realm, missing))
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		p.a.members.drop(member{p.realm, name})
+		p.errs = append(p.errs, Operators{p.a}.depart(ctx, p.realm, name, gone[name].bar, gone[name].entry))
+	}
+}
+
+// ask puts questions about few users side by side.
+func (p *poll) ask(ctx context.Context, few []string) []looked {
+	all := make([]looked, len(few))
+	questions := group.New(ctx, p.a.panicked)
+	for i, name := range few {
+		all[i] = looked{at: p.a.now(), err: errPanicked}
+		questions.Go("question about a user of "+p.realm, func() {
+			l := &all[i]
+			bar, groups, entry, err := p.w.Look(ctx, name)
+			if err == nil && bar == "" {
+				bar, err = p.a.seen(ctx, p.realm, name, entry)
+			}
+			l.bar, l.groups, l.entry, l.err = bar, groups, entry, err
+		})
+	}
+	questions.Wait()
+	return all
+}
+
+// rests waits for n gaps; false once ctx has ended.
+func (p *poll) rests(ctx context.Context, n int) bool {
+	t := time.NewTimer(time.Duration(n) * p.gap)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+		p.over = true
+	}
+	return !p.over
+}
+
+// turn is in which order the next poll of a realm asks.
 func (a *core) turn(realm string, names []string) []string {
 	a.looked.Lock()
 	defer a.looked.Unlock()
 	last, ok := a.looked.last[realm]
 	delete(a.looked.last, realm)
-	if ok {
-		from, found := slices.BinarySearch(names, last)
-		if found {
-			from++
-		}
-		names = slices.Concat(names[from:], names[:from])
+	if !ok {
+		return names
 	}
-	if len(names) > mostLooked {
-		names = names[:mostLooked]
-		a.looked.last[realm] = names[mostLooked-1]
+	from, found := slices.BinarySearch(names, last)
+	if found {
+		from++
 	}
-	return names
+	return slices.Concat(names[from:], names[:from])
 }
 
 // endTurn has the next poll of a realm begin behind that user.

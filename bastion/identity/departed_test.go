@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type seen struct {
 	*directory
 	mu      sync.Mutex
 	blind   bool
+	every   time.Duration     // 0 is 5 min
 	bars    map[string]string // by user
 	entries map[string]string
 	errs    map[string]error
@@ -24,6 +26,8 @@ type seen struct {
 }
 
 func (s *seen) Watches() bool { return !s.blind }
+
+func (s *seen) Poll() time.Duration { return cmp.Or(s.every, 5*time.Minute) }
 
 func (s *seen) Look(_ context.Context, user string) (string, []string, string, error) {
 	s.mu.Lock()
@@ -38,10 +42,10 @@ func watched(t *testing.T) (*world, *seen, *user, identity.Attempt, identity.Ide
 	t.Helper()
 	var s *seen
 	w, dir, u := inRealm(t, func(o *identity.Options) {
-		s = &seen{directory: o.Realms["duo"].(*directory), bars: map[string]string{}, entries: map[string]string{}, errs: map[string]error{}}
+		s = &seen{directory: o.Realms["duo"].(*directory), blind: true, bars: map[string]string{}, entries: map[string]string{}, errs: map[string]error{}}
 		o.Realms = map[string]identity.FirstFactor{"duo": s}
 	})
-	s.directory = dir
+	s.directory, s.blind = dir, false
 	at, _ := u.withKey()
 	w.clock.Advance(30 * time.Second)
 	id, err := w.login(at, round{askPass, kept}, round{askCode, u.code()})
@@ -51,6 +55,7 @@ func watched(t *testing.T) (*world, *seen, *user, identity.Attempt, identity.Ide
 	if !w.remembers(at) {
 		t.Fatal("the key isn't remembered")
 	}
+	s.looked = nil
 	return w, s, u, at, id
 }
 
@@ -134,25 +139,43 @@ func TestDirectoryThatCantTell(t *testing.T) {
 	}
 	stands("all are gone")
 
-	// The questions of one poll are bounded; all have their turn.
 	clear(s.bars)
-	s.looked = nil
-	for range 2 {
-		n := len(s.looked)
-		if _, err := w.lookUp(many...); err != nil || len(s.looked) != n+200 {
-			t.Errorf("%d questions, %v", len(s.looked)-n, err)
-		}
-	}
-	all := slices.Clone(s.looked)
-	slices.Sort(all)
-	if all = slices.Compact(all); len(all) != 301 {
-		t.Errorf("%d of 301 had their turn in two polls", len(all))
-	}
 	s.blind, s.bars["alice"] = true, "gone"
 	if _, err := w.lookUp("alice"); err != nil {
 		t.Error(err)
 	}
 	stands("it can't be looked at")
+}
+
+// One poll asks about all users, once each, and takes from whoever is gone, wherever they
+// stand among them; a directory that has lost all of some hundred takes from none of those.
+func TestOnePollAsksAboutAll(t *testing.T) {
+	w, s, _, _, id := watched(t)
+	s.every = time.Second
+	var many []string
+	for i := range 250 {
+		many = append(many, fmt.Sprintf("a%03d", i), fmt.Sprintf("z%03d", i))
+	}
+	for _, name := range many[:400] {
+		s.bars[name] = "gone"
+	}
+	if there, err := w.lookUp(many...); err == nil || len(there) != 101 {
+		t.Errorf("%d are there, %v", len(there), err)
+	}
+	slices.Sort(s.looked)
+	if all := slices.Compact(slices.Clone(s.looked)); len(all) != 501 || len(s.looked) != 501 {
+		t.Errorf("%d of 501 were asked about, %d times", len(all), len(s.looked))
+	}
+	if _, err := w.a.Standing(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	clear(s.bars)
+	s.bars["alice"] = "gone" // the 251st
+	if _, err := w.lookUp(many...); err != nil {
+		t.Error(err)
+	}
+	_, err := w.a.Standing(t.Context(), id)
+	wantErr(t, err, identity.ErrRevoked)
 }
 
 // What a directory can't tell of some users keeps nobody else's access: not of few

@@ -113,7 +113,9 @@
 // temporary passphrase of entry. A key doesn't stand for such a passphrase, so
 // that whoever the directory has let go is out when the last remembered key has
 // run out, after 12 h at most; where the directory can be searched (LookUp), at the
-// next poll.
+// next poll. There, a login that asked for no passphrase of the directory's asks for the
+// user's groups, unless it told of them lately (membership.go): whom it doesn't let in isn't
+// let in, and where it doesn't answer the login goes on without groups.
 //
 // # Codes by SMS
 //

@@ -26,6 +26,13 @@ func (d *dialogue) finish(ctx context.Context, acct Account, method string) (Ide
 			return Identity{}, err
 		}
 	}
+	switch bar, err := d.join(ctx, acct); { // where a temporary passphrase stood for the directory's
+	case err != nil:
+		return Identity{}, err
+	case bar != "":
+		return Identity{}, d.failed(ctx, verdict{reason: reasonBarred, innocent: true,
+			text: "Right, but the directory " + acct.Realm + " doesn't let your account in (" + bar + "): ask " + d.a.contact + "."})
+	}
 	r := d.remembrance(method, now)
 	record := func(ctx context.Context) error {
 		return d.a.store.RecordLogin(ctx, acct.ID, acct.Generation, d.loginInfo(now, method), r)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -42,12 +41,6 @@ func (e *directoryDown) Error() string {
 }
 
 func (e *directoryDown) Unwrap() []error { return []error{ErrUnavailable, e.cause} }
-
-// membership is what a directory said of a user, beside yes.
-type membership struct {
-	groups  string // lines; a slice would make Identity incomparable
-	fetched time.Time
-}
 
 // firstFactor judges the passphrase, or returns a verdict without a reason for a
 // key that stands in its place. What a directory is asked, it is asked once a
@@ -114,9 +107,11 @@ func (a *core) askDirectory(ctx context.Context, acct Account, passphrase string
 		}
 		return verdict{reason: reasonBarred, innocent: true, text: "The directory " + acct.Realm + " has a new account under your name, so everything begins anew here: ask " + a.contact + "."}, membership{}, nil
 	}
-	// A name with a line break would become two.
-	groups = slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g == "" || strings.ContainsAny(g, "\r\n") })
-	return verdict{}, membership{groups: strings.Join(groups, "\n"), fetched: fetched}, nil
+	m := membership{groups: linesOf(groups), fetched: fetched}
+	if w, ok := realm.(Watcher); ok && w.Watches() {
+		a.members.put(member{acct.Realm, acct.Name}, m.groups, fetched, w.Poll())
+	}
+	return verdict{}, m, nil
 }
 
 // validRealm keeps the names of realms fit for prompts.

@@ -92,9 +92,9 @@ func (i Identity) Warnings() []string {
 // Realm names the directory that has the account's passphrase, or "".
 func (i Identity) Realm() string { return i.realm }
 
-// Groups are the user's groups in the realm and when the directory gave them.
-// Both are zero where it wasn't asked at this login: for a remembered key, for
-// a temporary passphrase, and without a realm.
+// Groups are the user's groups in the realm and when the directory gave them: at this
+// login, or lately at a poll or another login. Both are zero without a realm, and where
+// GroupsUnknown says why.
 func (i Identity) Groups() (names []string, fetched time.Time) {
 	if i.member.groups != "" {
 		names = strings.Split(i.member.groups, "\n")

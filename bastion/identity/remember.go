@@ -89,6 +89,12 @@ func (a *Authenticator) Remembered(ctx context.Context, at Attempt, turn func(co
 			return Identity{}, false, err
 		}
 	}
+	switch bar, err := d.join(ctx, acct); {
+	case err != nil:
+		return Identity{}, false, err
+	case bar != "":
+		return Identity{}, false, a.report(ctx, d.notThere(acct, bar)) // the directory judges what they type
+	}
 	until := a.remembering.until(r)
 	id, err := d.admit(ctx, acct, Identity{method: byRemembrance, at: r.Since}, &until, func(ctx context.Context) error {
 		return a.store.RecordRemembered(ctx, acct.ID, acct.Generation, d.loginInfo(now, byRemembrance), r)

@@ -35,7 +35,9 @@ func (v *visit) verbTargets(_ context.Context, d *desk, args []string) uint32 {
 // or why one isn't.
 func (v *visit) targets(out lines) {
 	all := Targets(v.login.Places())
-	if len(all) == 0 {
+	if why := v.login.GroupsUnknown(); why != "" {
+		out.printf("  What is yours by a group isn't known: %s.", why)
+	} else if len(all) == 0 {
 		out.printf("  You are in no lab yet. Ask your lab's administrator to add you.")
 		return
 	}
