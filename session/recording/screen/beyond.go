@@ -129,6 +129,12 @@ func (t *Terminal) farShifts(from far, n int) {
 	if len(f.rows) == 0 {
 		return
 	}
+	if t.log.spare -= 10 * len(f.rows); t.log.spare < 0 { // moving them costs more than the bytes that do it
+		t.log.spare = 0
+		t.log.tellBeyond(never.at)
+		*f = beyond{}
+		return
+	}
 	rows, fresh := make(map[int]*farRow, len(f.rows)), f.fresh[:0]
 	for at, there := range f.rows {
 		if at >= y && at <= end {
@@ -149,6 +155,14 @@ func (t *Terminal) farShifts(from far, n int) {
 
 // changes moves letters of such a row, or takes them away; it is told before.
 func (t *Transcript) changes(f *farRow, to func(x int) (int, bool)) {
+	if t.spare -= len(f.letters); t.spare < 0 { // as in farShifts
+		if t.spare = 0; !f.told {
+			t.tellFar(f)
+		}
+		t.far.size -= len(f.letters)
+		f.letters = map[int]string{}
+		return
+	}
 	letters := make(map[int]string, len(f.letters))
 	differs := false
 	for x, letter := range f.letters {

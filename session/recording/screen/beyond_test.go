@@ -120,6 +120,19 @@ func TestBeyondIsBounded(t *testing.T) {
 			t.Fatalf("%d letters", size)
 		}
 	}
+	var far strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&far, "\x1b[%d;1Hx", 600+i)
+	}
+	tr.Write(time.Second, []byte(far.String()+"\x1b[2;4r\x1b[4;1H"))
+	most := 0
+	for range 100 { // each line feed moves them
+		tr.Write(time.Second, []byte("\n"))
+		most += len(tr.far.rows)
+	}
+	if most > maxSpare {
+		t.Errorf("%d rows are moved by 100 bytes", most)
+	}
 	tr.Close(time.Minute)
 	if n < 400 {
 		t.Errorf("%d lines", n)

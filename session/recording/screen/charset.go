@@ -50,11 +50,16 @@ func asLetter(r rune) byte {
 	if r < 0xa3 {
 		return 0
 	}
-	if i := slices.Index(lines, r); i >= 0 {
-		return byte(0x60 + i)
-	}
-	return 0
+	return letterOf[r]
 }
+
+var letterOf = func() map[rune]byte {
+	m := map[rune]byte{}
+	for i, r := range lines {
+		m[r] = byte(0x60 + i)
+	}
+	return m
+}()
 
 // inLetters is a text with letters in place of frames and bars, so that those that were
 // written compare with what they became.
@@ -70,12 +75,12 @@ func inLetters(text []byte) []byte {
 	}, text)
 }
 
-// inLetters is a row as it is on a terminal without DEC's set, and without soft hyphens; nil
+// inLetters is a row, from one cell to another, as it is on a terminal without DEC's set, and without soft hyphens; nil
 // if that says nothing else than the row does: of frames and bars few are letters of a word.
-func (t *Transcript) inLetters(r *row) (text []byte) {
+func (t *Transcript) inLetters(r *row, from, to int) (text []byte) {
 	const oddest = 2 // frames have as many corners side by side at most
 	odd, differs, before, drawn := 0, false, rune(0), false
-	for x := range r.cells {
+	for x := max(from, 0); x < min(to, len(r.cells)); x++ {
 		g := glyphAt(r, x)
 		if g == softHyphen {
 			differs = true
@@ -110,23 +115,34 @@ func (t *Transcript) inLetters(r *row) (text []byte) {
 // drawn has a row told as it is on other terminals, if it is something else there.
 func (t *Transcript) drawn(r *row) {
 	if r.drawn {
-		t.doubtsLine(line{as: t.inLetters(r), at: r.at}, false, false)
+		t.doubtsLine(line{as: t.inLetters(r, 0, len(r.cells)), at: r.at}, false, false)
 	}
 }
 
 // legible reports whether a line may be something in another character set than UTF-8, or
-// has nothing of one: data that was never text has few letters in a row.
+// has nothing of one: data that was never text has few letters in a row. What stands beside
+// words doesn't make them illegible.
 func legible(line []byte) bool {
+	const stretch, enough = 12, 6 // characters in a row, letters of ASCII among them
 	other, ordinary, all := false, 0, 0
+	row, plain, mixed := 0, 0, false
 	for _, r := range string(line) {
 		all++
-		switch {
-		case r >= 0x80 && r < 0x100 || r == utf8.RuneError:
-			other = true
+		high := r >= 0x80 && r < 0x100 || r == utf8.RuneError
+		other = other || high
+		if r >= 0x7f && !unicode.IsLetter(r) {
+			row, plain, mixed = 0, 0, false
+			continue
 		}
-		if r < 0x7f || unicode.IsLetter(r) {
-			ordinary++
+		ordinary++
+		row++
+		mixed = mixed || high
+		if lower := r | 0x20; lower >= 'a' && lower <= 'z' {
+			plain++
+		}
+		if mixed && row >= stretch && plain >= enough {
+			return true
 		}
 	}
-	return !other || ordinary*10 >= all*9
+	return !other || ordinary*5 >= all*4
 }

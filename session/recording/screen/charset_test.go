@@ -22,8 +22,9 @@ func told(cols, rows int, in ...string) (lines []string) {
 // isn't.
 func TestTranscriptOfOtherCharacterSets(t *testing.T) {
 	for in, want := range map[string]string{
-		"J\xf8rgen M\xfcller, 3 \xe5r": "as written: Jørgen Müller, 3 år",
-		"cut \xe2\x82 short":           "as written: cut â‚ short",
+		"J\xf8rgen M\xfcller, 3 \xe5r":                    "as written: Jørgen Müller, 3 år",
+		"cut \xe2\x82 short":                              "as written: cut â‚ short",
+		"M\xfcller, anna\xb7\xb7\xb7\xb7\xa6\xa6\xa6\xa6": "as written: Müller, anna····¦¦¦¦",
 	} {
 		if got := told(80, 24, in); !slices.Contains(got, want) || len(got) != 2 {
 			t.Errorf("%q: %q", in, got)

@@ -226,8 +226,12 @@ func (t *Transcript) tellDoubted(now time.Duration, lines []doubted) {
 	if w.standing, w.size = nil, 0; len(lines) == 0 {
 		return
 	}
-	shown := inLetters(t.shown())
-	few := now < never.at && len(lines)*len(shown) <= maxCompared
+	var shown []byte
+	few := now < never.at
+	if few {
+		shown = inLetters(t.shown())
+		few = len(lines)*len(shown) <= maxCompared
+	}
 	for _, l := range lines {
 		switch {
 		case l.cleared && !w.kept && few:

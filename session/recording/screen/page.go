@@ -32,6 +32,7 @@ type row struct {
 	lo, hi   int  // what of it is there: cells that were written since it is
 	shaky    bool // it has characters that terminals draw as wide as they like
 	drawn    bool // it has some that are others on terminals with another character set
+	noted    bool // it was taken notice of as it stands, as stood does
 }
 
 // touch notes that the row changes.
@@ -39,7 +40,7 @@ func (r *row) touch(now time.Duration) {
 	if !r.dirty {
 		r.dirty, r.since = true, now
 	}
-	r.at, r.mute = now, false
+	r.at, r.mute, r.noted = now, false, false
 }
 
 // page is a screen: the main or the alternate one.

@@ -15,6 +15,9 @@ const (
 	// around is how much of a row is looked at beside what goes of it: cells.
 	around = 200
 
+	// aroundDrawn is that of a row in another character set, which costs more.
+	aroundDrawn = 40
+
 	// maxPassing is how many lines that passed are remembered, so that each is looked at once.
 	maxPassing = 1 << 12
 
@@ -82,8 +85,16 @@ func (t *Transcript) goes(y, x, end int) {
 	if t.passing != nil {
 		t.passesRow(y, x, end)
 	}
-	if t.term.unsure != 0 || r.drawn {
-		t.doubtsLine(t.lineAt(y, y+1), t.term.unsure != 0, false)
+	if t.term.unsure != 0 {
+		t.doubts(doubted{text: t.appendCells(nil, r.cells[max(0, min(x, len(r.cells))-around):min(end+around, len(r.cells))]), at: r.at})
+	}
+	if r.drawn {
+		if as := t.inLetters(r, x-aroundDrawn, end+aroundDrawn); as != nil {
+			t.doubts(doubted{text: as, at: r.at, as: true})
+			if t.passing != nil {
+				t.passesText(r.at, as)
+			}
+		}
 	}
 }
 
@@ -102,9 +113,6 @@ func (t *Transcript) passesRow(y, x, end int) {
 	}
 	t.text = b
 	t.passesText(r.at, b)
-	if r.drawn {
-		t.passesText(r.at, t.inLetters(r))
-	}
 }
 
 // appendBlanks adds those at the end of a row, with which the next one goes on.
@@ -149,7 +157,7 @@ func (t *Transcript) lineAt(y, end int) (l line) {
 	}
 	if drawn {
 		for _, r := range t.term.page.rows[y:end] {
-			l.as = append(l.as, t.inLetters(r)...)
+			l.as = append(l.as, t.inLetters(r, 0, len(r.cells))...)
 		}
 	}
 	return l
@@ -166,13 +174,25 @@ func (t *Transcript) stood(cleared bool) {
 	w.fresh = false
 	rows := t.term.page.rows
 	for y := 0; y < len(rows); {
-		end, young := y, false
+		first, end, young := -1, y, false
 		for more := true; more && end < len(rows); end++ {
-			young = young || t.term.anyYoung(rows[end], 0, t.term.cols)
+			r := rows[end]
+			if !r.noted && t.term.anyYoung(r, 0, t.term.cols) {
+				if young = true; first < 0 {
+					first = end
+				}
+			}
+			r.noted = true
 			more = rows[end].wrapped
 		}
-		if young {
+		if l := t.term.cols * (end - y); young && l <= t.spare {
+			t.spare -= len(rows[first].cells) // of a row that is drawn once that is less than it earns
+			if end-y > 1 {
+				t.spare -= l
+			}
 			t.doubtsLine(t.lineAt(y, end), true, cleared)
+		} else if young { // more would be told than is written: it is told as that was
+			w.doubt = true
 		}
 		y = end
 	}
