@@ -25,6 +25,7 @@ type backlogs struct {
 
 type userBacklog struct {
 	*session.Backlog
+	ahead       fastconn.Ahead
 	connections int
 }
 
@@ -41,8 +42,8 @@ func (c *client) watch(i *fastconn.Intake) (leave func()) {
 }
 
 // connection is the backlog of a connection of user, whose goroutines are g.
-// leave gives it up.
-func (b *backlogs) connection(user string, g *group.Group) (own *session.Backlog, leave func()) {
+// ahead is what is accepted and not delivered in all of the user's jumps; leave gives both up.
+func (b *backlogs) connection(user string, g *group.Group) (own *session.Backlog, ahead *fastconn.Ahead, leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.of[user]
@@ -54,7 +55,7 @@ func (b *backlogs) connection(user string, g *group.Group) (own *session.Backlog
 		b.of[user] = u
 	}
 	u.connections++
-	return session.NewBacklog(backlogOfConnection, u.Backlog, g), func() {
+	return session.NewBacklog(backlogOfConnection, u.Backlog, g), &u.ahead, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if u.connections--; u.connections == 0 {

@@ -14,6 +14,7 @@ import (
 	"entry/audit/refusal"
 	"entry/bastion/access"
 	"entry/session"
+	"entry/session/fastconn"
 	"entry/session/group"
 )
 
@@ -43,6 +44,7 @@ type client struct {
 	confirms confirmations // of jumps of other programs
 	group    *group.Group
 	backlog  *session.Backlog // of all that it carries
+	ahead    *fastconn.Ahead  // in all of the user's jumps
 }
 
 // errClientLeft ends what a client connection leaves behind.
@@ -57,11 +59,11 @@ func (c *client) serve(ctx context.Context) {
 		defer c.opened.close() // whatever refuses the connection from here on
 	}
 	var forget func()
-	c.backlog, forget = c.s.backlogs.connection(c.login.Who().User(), c.group)
+	c.backlog, c.ahead, forget = c.s.backlogs.connection(c.login.Who().User(), c.group)
 	defer forget()
 	defer c.watch(c.leg.Intake)()
 	if c.opened != nil {
-		c.opened.c.backlog = c.backlog
+		c.opened.c.backlog, c.opened.c.ahead = c.backlog, c.ahead
 	}
 	defer c.leave()
 	if c.opened != nil {

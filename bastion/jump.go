@@ -208,7 +208,9 @@ func (c *client) accept(nch ssh.NewChannel) (conn net.Conn, closed <-chan struct
 		c.leg.Intake.Discard(reqs)
 	})
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: access.SSHPort}
-	return fastconn.Channel(c.group, ch, local, net.TCPAddrFromAddrPort(c.login.Source())), gone, nil
+	conn = fastconn.Channel(c.group, ch, local, net.TCPAddrFromAddrPort(c.login.Source()))
+	fastconn.Share(conn, c.ahead)
+	return conn, gone, nil
 }
 
 // hostKeys are what a target shows to clients.

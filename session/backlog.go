@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"entry/audit/refusal"
@@ -26,6 +27,9 @@ const (
 	// sampleEvery is how often that is looked at from then on.
 	sampleEvery = 100 * time.Millisecond
 
+	// sumEvery is how often what intakes hold is counted anew where there is no room.
+	sumEvery = 10 * time.Millisecond
+
 	// stalledAfter is how long a stream must have been too slow to be ended for the
 	// sake of others.
 	stalledAfter = 3 * time.Second
@@ -43,7 +47,8 @@ const (
 
 // Backlog bounds what is in memory because somebody doesn't take it: bytes that
 // came from sockets and aren't delivered, of all connections that share it, as
-// their intakes count them, and what decoders hold of what has passed. Beyond the
+// their intakes count them, and what decoders hold of what has passed. Near the bound
+// connections that hold some aren't read from until there is room. Beyond the
 // bound decoders give up what they can do without, and new channels wait. If it stays so for
 // 3 s, streams that have delivered less than 1 KiB/s for as long end, the slow one
 // for longest first; beyond twice the bound they end at once. Where no stream is
@@ -65,6 +70,9 @@ type Backlog struct {
 	since    time.Time     // over, for how long
 	changed  chan struct{} // closed and replaced when it is over no more
 	watching bool
+	summed   time.Time // when estimate was counted
+
+	estimate atomic.Int64 // of what intakes hold: counted, and what came in since
 }
 
 // sample is what was last seen of a stream.
@@ -93,8 +101,10 @@ func (b *Backlog) Watch(i *fastconn.Intake, end func()) (leave func()) {
 		l.mu.Unlock()
 	}
 	i.Watch(worthLooking, b.watch)
+	i.Gate(b.full)
 	return func() {
 		i.Watch(worthLooking, nil)
+		i.Gate(nil)
 		for l := b; l != nil; l = l.part {
 			l.mu.Lock()
 			delete(l.intakes, i)
@@ -102,6 +112,31 @@ func (b *Backlog) Watch(i *fastconn.Intake, end func()) (leave func()) {
 			l.look(time.Now(), true) // who waits for it, maybe on another connection, goes on
 		}
 	}
+}
+
+// full tells whether there is no room for more, grown bytes of an intake having come in.
+func (b *Backlog) full(grown int64) bool {
+	for l := b; l != nil; l = l.part {
+		if l.estimate.Add(grown) > l.most && l.sum(time.Now()) > l.most {
+			return true
+		}
+	}
+	return false
+}
+
+// sum counts what intakes hold, unless it has just been counted.
+func (b *Backlog) sum(now time.Time) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.summed) >= sumEvery {
+		held := int64(0)
+		for i := range b.intakes {
+			held += i.Held()
+		}
+		b.summed = now
+		b.estimate.Store(held)
+	}
+	return b.estimate.Load()
 }
 
 // enter counts a stream until leave.

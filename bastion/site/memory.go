@@ -7,22 +7,53 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// tuneMemory lets the heap grow to five times what is live before it is
-// collected, which saves a tenth of the CPU of bulk transfers, and bounds that
-// by half of the machine's memory, or by four fifths of what the service may have
+const (
+	// mostPercent is GOGC of a small heap: it grows to five times what is live before it is
+	// collected, which saves a tenth of the CPU of bulk transfers. leastPercent is Go's own.
+	mostPercent, leastPercent = 400, 100
+	// mostGarbage is what a larger one grows by, as long as GOGC isn't below leastPercent.
+	mostGarbage = 256 << 20 // bytes
+)
+
+// percent is GOGC where so many bytes are live.
+func percent(live uint64) int {
+	return int(min(mostPercent, max(leastPercent, mostGarbage*100/max(live, 1))))
+}
+
+// followHeap sets GOGC to what fits the heap after each collection: percent of it.
+func followHeap() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	now := mostPercent
+	var after func(*[16]byte)
+	after = func(collected *[16]byte) {
+		metrics.Read(live)
+		if p := percent(live[0].Value.Uint64()); p != now {
+			now = p
+			debug.SetGCPercent(p)
+		}
+		runtime.SetFinalizer(collected, after) // it is garbage again, and found by the next collection
+	}
+	runtime.SetFinalizer(new([16]byte), after)
+}
+
+// tuneMemory lets the heap grow by percent of what is live before it is
+// collected, and bounds that by half of the machine's memory, or by four fifths of what the service may have
 // (systemd's MemoryMax=): the rest is the margin for what Go doesn't count and for
 // what comes before it is collected. GOGC and GOMEMLIMIT, where they are set, have
 // the last word.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(mostPercent)
+		followHeap()
 	}
 	var info unix.Sysinfo_t
 	if os.Getenv("GOMEMLIMIT") == "" && unix.Sysinfo(&info) == nil {

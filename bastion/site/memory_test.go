@@ -7,7 +7,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 func TestAllowedMemory(t *testing.T) {
@@ -33,4 +37,30 @@ func TestAllowedMemory(t *testing.T) {
 			t.Errorf("%q: %d, want %d", own, got, want)
 		}
 	}
+}
+
+// A large heap grows by less garbage than a small one in proportion, and never by less than
+// what Go itself takes.
+func TestPercent(t *testing.T) {
+	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 64 << 20: 400, 128 << 20: 200, 256 << 20: 100, 8 << 30: 100} {
+		if got := percent(live); got != want {
+			t.Errorf("%d bytes live: %d, want %d", live, got, want)
+		}
+	}
+}
+
+// GOGC follows the heap: each collection sets it for the next.
+func TestGarbageFollowsTheHeap(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(mostPercent))
+	followHeap()
+	ballast := make([]byte, 200<<20)
+	now := func() int {
+		p := debug.SetGCPercent(mostPercent)
+		debug.SetGCPercent(p)
+		return p
+	}
+	testkit.Eventually(t, "a large heap has less", func() bool { runtime.GC(); return now() < 200 })
+	runtime.KeepAlive(ballast)
+	ballast = nil
+	testkit.Eventually(t, "a small one has all again", func() bool { runtime.GC(); return now() == mostPercent })
 }

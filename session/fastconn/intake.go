@@ -51,6 +51,9 @@ type Intake struct {
 	read   atomic.Int64 // of those, what was read of channels, with the least that it took on the wire
 	inside atomic.Bool  // the peer has logged in
 
+	full  atomic.Pointer[func(int64) bool] // see Gate
+	asked atomic.Int64                     // unread when full was asked last, or less
+
 	mu      sync.Mutex // guards what follows
 	readers map[*intakeReader]struct{}
 	step    int64  // bytes
@@ -67,6 +70,9 @@ func NewIntake(c net.Conn) *Intake {
 // Read gives x/crypto what came, once the peer may ask for more.
 func (i *Intake) Read(p []byte) (int, error) {
 	if err := i.pace.await(); err != nil {
+		return 0, err
+	}
+	if err := i.room(); err != nil {
 		return 0, err
 	}
 	n, err := i.Conn.Read(p)
@@ -127,7 +133,7 @@ func (i *Intake) unread() int64 { return i.taken.Load() - i.read.Load() }
 // some packets that are on their way to their channel. Where some channel always has
 // something, as in a transfer of days, what isn't data would add up: then it is what
 // came since the channels that aren't empty were last found so, or since a window
-// ago, and drift.
+// ago, and drift. What the connection itself has in memory comes on top.
 func (i *Intake) Held() int64 {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -150,7 +156,7 @@ func (i *Intake) Held() int64 {
 	if empty {
 		i.floor = now
 	}
-	return max(0, min(now-i.floor, lately+drift))
+	return max(0, min(now-i.floor, lately+drift)) + i.waiting()
 }
 
 // Accept accepts nc, a channel that the peer has opened on the connection.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"entry/session/group"
@@ -50,6 +51,35 @@ type writeBehind struct {
 	fullDone bool
 	err      error // first failure, for ever
 	deadline deadline
+
+	ahead atomic.Int64 // bytes accepted and not written yet
+	among *Ahead       // those of all who share a bound; nil for nobody
+}
+
+// Ahead counts the bytes that several connections have accepted and not written yet, all
+// together. It is safe for concurrent use; its zero value is ready.
+type Ahead struct{ bytes atomic.Int64 }
+
+const (
+	// aheadOfAll is from how many such bytes on each may have no more than aheadLeast.
+	aheadOfAll = 16 << 20 // bytes
+	aheadLeast = 32 << 10 // bytes
+)
+
+// count notes n more bytes, or fewer.
+func (w *writeBehind) count(n int) {
+	w.ahead.Add(int64(n))
+	if w.among != nil {
+		w.among.bytes.Add(int64(n))
+	}
+}
+
+// limit is how many bytes may be collected.
+func (w *writeBehind) limit() int {
+	if w.among != nil && w.among.bytes.Load() > aheadOfAll {
+		return aheadLeast
+	}
+	return batchLimit
 }
 
 func (w *writeBehind) init(g *group.Group, name string, write func([]byte) error, half, full func()) {
@@ -111,7 +141,7 @@ func (w *writeBehind) queue(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(p) > 0 {
-		for w.failure() == nil && w.pending != nil && len(*w.pending) >= batchLimit {
+		for w.failure() == nil && w.pending != nil && len(*w.pending) >= w.limit() {
 			w.changed.Wait()
 		}
 		if err := w.failure(); err != nil {
@@ -121,13 +151,14 @@ func (w *writeBehind) queue(p []byte) (n int, err error) {
 			w.pending = batches.Get().(*[]byte)
 		}
 		b := *w.pending
-		k := min(len(p), batchLimit-len(b))
+		k := min(len(p), max(w.limit()-len(b), 1))
 		if cap(b) < len(b)+k {
 			grown := make([]byte, len(b), batchLimit)
 			copy(grown, b)
 			b = grown
 		}
 		*w.pending = append(b, p[:k]...)
+		w.count(k)
 		p, n = p[k:], n+k
 		w.start()
 	}
@@ -164,6 +195,7 @@ func (w *writeBehind) run() {
 			w.changed.Broadcast()
 			var err error
 			w.apart(func() {
+				defer w.count(-len(*b))
 				err = w.write(*b)
 				*b = (*b)[:0]
 				batches.Put(b)
@@ -190,6 +222,9 @@ func (w *writeBehind) fail(err error) {
 		return
 	}
 	w.err = err
+	if w.pending != nil {
+		w.count(-len(*w.pending))
+	}
 	w.pending = nil
 	w.changed.Broadcast()
 }
