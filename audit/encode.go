@@ -17,7 +17,8 @@ import (
 
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
 // largest event that the bounds on strings allow is below 127 KiB (38 strings
-// of MaxDetail bytes, and 74 and MaxSessions of maxCode; a byte of the former takes six at worst), so a
+// of MaxDetail bytes, and 74 and MaxSessions of maxCode; a byte of the former takes six at worst; the Rekeys of a LogDropped, which has few others,
+// are 20 KiB), so a
 // longer line was not written by this package; the bound stops whoever feeds one to a
 // reader.
 const maxLine = segment.MaxLine
@@ -120,17 +121,19 @@ func (e *Event) appendBody(b []byte) []byte {
 	}
 	if r := e.Rekey; r != nil {
 		w.key("rekey")
-		w.b = append(w.b, `{"from":`...)
-		w.b = appendString(w.b, word(r.From, maxKeyText))
-		w.b = append(w.b, `,"to":`...)
-		w.b = appendString(w.b, word(r.To, maxKeyText))
-		w.b = append(w.b, `,"root":`...)
-		w.b = appendString(w.b, word(r.Root, maxProof))
-		w.b = append(w.b, `,"old":`...)
-		w.b = appendString(w.b, word(r.Old, maxNoteSig))
-		w.b = append(w.b, `,"new":`...)
-		w.b = appendString(w.b, word(r.New, maxNoteSig))
-		w.b = append(w.b, '}')
+		w.rekey(r)
+	}
+	for i := range e.Rekeys[:min(len(e.Rekeys), maxRekeys)] {
+		if i == 0 {
+			w.key("rekeys")
+			w.b = append(w.b, '[')
+		} else {
+			w.b = append(w.b, ',')
+		}
+		w.rekey(&e.Rekeys[i])
+	}
+	if len(e.Rekeys) > 0 {
+		w.b = append(w.b, ']')
 	}
 	if r := e.Recording; r != nil {
 		w.key("recording")
@@ -215,6 +218,21 @@ func (w *body) str(name, s string) {
 		w.key(name)
 		w.b = appendString(w.b, s)
 	}
+}
+
+func (w *body) rekey(r *Rekey) {
+	w.b = append(w.b, `{"from":`...)
+	w.b = appendString(w.b, word(r.From, maxKeyText))
+	w.b = append(w.b, `,"to":`...)
+	w.b = appendString(w.b, word(r.To, maxKeyText))
+	w.b = append(w.b, `,"root":`...)
+	w.b = appendString(w.b, word(r.Root, maxProof))
+	w.b = append(w.b, `,"old":`...)
+	w.b = appendString(w.b, word(r.Old, maxNoteSig))
+	w.b = append(w.b, `,"new":`...)
+	w.b = appendString(w.b, word(r.New, maxNoteSig))
+	w.num("size", int64(r.Size))
+	w.b = append(w.b, '}')
 }
 
 // codes appends a list of at most most of entry's own words, if there are any.

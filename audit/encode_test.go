@@ -266,12 +266,27 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
+// So are the changes of key that one event carries on.
+func TestRekeysAreBounded(t *testing.T) {
+	e := Event{Type: LogDropped, Rekeys: make([]Rekey, 2*maxRekeys), Detail: strings.Repeat("\u00e5", MaxDetail)}
+	for i := range e.Rekeys {
+		long := strings.Repeat("w", 1000)
+		e.Rekeys[i] = Rekey{From: long, To: long, Root: long, Old: long, New: long, Size: 1 << 62}
+	}
+	line := e.AppendJSON(nil)
+	got, _, err := decode(line, nil)
+	if err != nil || len(got.Rekeys) != maxRekeys || len(got.Rekeys[0].To) != maxKeyText || len(line) > maxLine/4 {
+		t.Errorf("%v: %d bytes: %.300s", err, len(line), line)
+	}
+}
+
 // TestNoFieldForSecrets holds the design property that no event can carry a
 // secret by name: a new field whose name suggests one must be argued here.
 func TestNoFieldForSecrets(t *testing.T) {
 	allowed := map[string]bool{
 		"Event.Key":     true, // a public key's fingerprint
 		"Event.Rekey":   true, // public keys, and signatures
+		"Event.Rekeys":  true, // likewise
 		"Recording.Key": true, // the hash of a file that holds a key sealed to auditors
 	}
 	var check func(typ reflect.Type)
@@ -287,7 +302,7 @@ func TestNoFieldForSecrets(t *testing.T) {
 			switch ft := f.Type; {
 			case ft.Kind() == reflect.Pointer && ft.Elem().Kind() == reflect.Struct && ft.Elem() != reflect.TypeFor[time.Time]():
 				check(ft.Elem())
-			case ft == reflect.TypeFor[[]Missing](): // bounded in number and length, of entry's own words
+			case ft == reflect.TypeFor[[]Missing](), ft == reflect.TypeFor[[]Rekey](): // bounded in number and length, of entry's own words
 				check(ft.Elem())
 			case typ.Name()+"."+f.Name == "Event.Sessions": // IDs, bounded likewise
 			case typ == reflect.TypeFor[Rewrap]() && (f.Name == "In" || f.Name == "Out"): // fingerprints, bounded likewise

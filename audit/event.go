@@ -67,6 +67,7 @@ type Event struct {
 	Change    *Change    `json:"change,omitempty"`
 	Gap       *Gap       `json:"gap,omitempty"`
 	Rekey     *Rekey     `json:"rekey,omitempty"`
+	Rekeys    []Rekey    `json:"rekeys,omitempty"` // of a LogDropped the log's changes of key in what is dropped, the last maxRekeys
 	Recording *Recording `json:"recording,omitempty"`
 	Rewrap    *Rewrap    `json:"rewrap,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`

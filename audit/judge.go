@@ -66,7 +66,14 @@ func (w *verification) line(b *block, i int) error {
 		return nil
 	}
 	if e.Type == LogDropped && e.Count > 0 && uint64(e.Count) < e.Seq {
-		w.dropped = append(w.dropped, Dropped{Through: uint64(e.Count), Seq: e.Seq, At: e.Time, Head: e.Hash})
+		d := Dropped{Through: uint64(e.Count), Seq: e.Seq, At: e.Time, Head: e.Hash}
+		if e.Until != nil {
+			d.Before = *e.Until
+		}
+		w.dropped = append(w.dropped, d)
+		if err := w.carried(e); err != nil {
+			return err
+		}
 	}
 	if a, ok := asideOf(e); ok {
 		w.aside = append(w.aside, a)
@@ -116,6 +123,20 @@ func (w *verification) rekeyed(n uint64, e Event) error {
 		return badLine(n, n, "changed the log's key to %s, and the checkpoint is signed by the one before: whoever had that went on with it", nameOf(c.new))
 	}
 	w.keys.unkept = true
+	return nil
+}
+
+// carried judges what an event that drops records says of the log's changes of key in them.
+func (w *verification) carried(e Event) error {
+	all, err := changesIn(e)
+	if err != nil {
+		return badLine(e.Seq, e.Seq, "%s", err)
+	}
+	for _, c := range all {
+		if known, ok := w.keys.change(c.at.size + 1); !ok || string(known.signed) != string(c.signed) {
+			w.keys.unkept = true
+		}
+	}
 	return nil
 }
 

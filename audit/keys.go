@@ -89,20 +89,30 @@ type Rekey struct {
 	Root string `json:"root"` // base64, over the records before this one
 	Old  string `json:"old"`  // base64, as signed notes have it: From's signature
 	New  string `json:"new"`  // To's
+	// Size is how many records there are before the change; 0 in its own record, which says
+	// that by its number.
+	Size uint64 `json:"size,omitempty"`
 }
+
+// maxRekeys is how many changes of its key a LogDropped carries on.
+const maxRekeys = 24
 
 // changeOf is the change that an event of the log records; it is proven.
 func changeOf(e Event) (keyChange, error) {
-	r := e.Rekey
-	if r == nil || e.Seq == 0 {
+	if e.Rekey == nil || e.Seq == 0 {
 		return keyChange{}, errors.New("changes the log's key, and doesn't say how")
 	}
+	return e.Rekey.change(e.Seq - 1)
+}
+
+// change is the change after size records; it is proven.
+func (r *Rekey) change(size uint64) (keyChange, error) {
 	root, err := base64.StdEncoding.DecodeString(r.Root)
 	if err != nil || len(root) != tlog.HashSize {
 		return keyChange{}, errors.New("changes the log's key, and has no valid root hash")
 	}
 	name, _, _ := strings.Cut(r.From, "+")
-	return parseChange([]byte(checkpoint{e.Seq - 1, tlog.Hash(root)}.change(name, r.From, r.To) + "\n— " + name + " " + r.Old + "\n— " + name + " " + r.New + "\n"))
+	return parseChange([]byte(checkpoint{size, tlog.Hash(root)}.change(name, r.From, r.To) + "\n— " + name + " " + r.Old + "\n— " + name + " " + r.New + "\n"))
 }
 
 // rekey is the record's part of a change.
@@ -203,6 +213,18 @@ func (k *Keys) Changed() (after uint64, ok bool) {
 		return k.changes[n-1].at.size, true
 	}
 	return 0, false
+}
+
+// rekeys are the changes in the first size records, the last of them, as a LogDropped has them.
+func (k *Keys) rekeys(size uint64) (all []Rekey) {
+	for _, c := range k.changes {
+		if c.at.size < size {
+			r := *c.rekey()
+			r.Size = c.at.size
+			all = append(all, r)
+		}
+	}
+	return all[max(0, len(all)-maxRekeys):]
 }
 
 // Has tells whether a public key is one of them.
@@ -344,22 +366,44 @@ func (k *Keys) Reports(size uint64) (all []KeyReport) {
 // scanKeys are the keys of the log in dir as its records say, of those that are here.
 func scanKeys(dir *os.Root, named string) (*Keys, error) {
 	var text []byte
-	for e, err := range Scan(dir.Name(), LogKey) {
+	last := uint64(0)
+	for e, err := range ScanWhole(dir.Name(), LogKey, LogDropped) {
 		if err != nil {
 			if Told(err) {
 				continue
 			}
 			return nil, err
 		}
-		c, err := changeOf(e)
+		all, err := changesIn(e)
 		if err != nil {
 			return nil, badLine(e.Seq, e.Seq, "%s", err)
 		}
-		text = append(text, c.signed...)
+		for _, c := range all {
+			if c.at.size > last || len(text) == 0 { // each event that drops records has them anew
+				text, last = append(text, c.signed...), c.at.size
+			}
+		}
 	}
 	k, err := KeysOf(named, text)
 	if err == nil {
 		k.unkept = true
 	}
 	return k, err
+}
+
+// changesIn are the changes that an event records, or carries on from records that are
+// dropped; they are proven.
+func changesIn(e Event) (all []keyChange, err error) {
+	if e.Type == LogKey {
+		c, err := changeOf(e)
+		return []keyChange{c}, err
+	}
+	for i := range e.Rekeys {
+		c, err := e.Rekeys[i].change(e.Rekeys[i].Size)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }

@@ -48,25 +48,35 @@ func (l *Log) tend(c checkpoint) {
 		case <-ctx.Done():
 			return
 		}
-		wrong, err := l.wrongHashes(ctx, c)
-		if ctx.Err() != nil || err == nil && len(wrong) == 0 {
+		_, err := l.mendWrong(ctx, c)
+		if ctx.Err() != nil || err == nil {
 			return
 		}
-		if err == nil {
-			m := mending{wrong, make(chan error, 1)}
-			select {
-			case l.mend <- m:
-				err = <-m.done
-			case <-ctx.Done():
-				return
-			}
-		}
-		note := Event{Type: LogRecovered, Reason: "hashes-mended", Detail: fmt.Sprintf("of the hashes in the file %s %d weren't those of the log's records, and were written anew", hashesName, len(wrong))}
-		if err != nil {
-			note.Reason, note.Detail = "hashes-wrong", fmt.Sprintf("the file %s can't be mended: %v", hashesName, err)
-		}
+		note := Event{Type: LogRecovered, Reason: "hashes-wrong", Detail: fmt.Sprintf("the file %s can't be mended: %v", hashesName, err)}
 		_ = l.Append(ctx, note) // the log says itself if it fails
 	})
+}
+
+// mendWrong makes anew what the file hasn't got right of the records that c signs, puts that on
+// record, and returns how many hashes that were.
+func (l *Log) mendWrong(ctx context.Context, c checkpoint) (n int, err error) {
+	wrong, err := l.wrongHashes(ctx, c)
+	if err != nil || len(wrong) == 0 {
+		return 0, errors.Join(err, context.Cause(ctx))
+	}
+	m := mending{wrong, make(chan error, 1)}
+	select {
+	case l.mend <- m:
+		err = <-m.done
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	_ = l.Append(ctx, Event{Type: LogRecovered, Reason: "hashes-mended", // the log says itself if it fails
+		Detail: fmt.Sprintf("of the hashes in the file %s %d weren't those of the log's records, and were written anew", hashesName, len(wrong))})
+	return len(wrong), nil
 }
 
 // wrongHashes are those that the file hasn't got right, or the first of them.

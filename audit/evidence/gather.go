@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/audit/segment"
 	"entry/session/recording"
 )
@@ -81,7 +82,7 @@ func gather(logDir, dir, only string, accepted []segment.Absent) (all map[string
 	if n := len(g.bad); n > maxBadLists {
 		g.bad = append(g.bad[:maxBadLists], fmt.Errorf("and %d more", n-maxBadLists))
 	}
-	return g.found, absent, errors.Join(g.bad...)
+	return g.found, absent, errors.Join(append(g.bad, g.held...)...)
 }
 
 // everything yields the events of a log and of those before it, and what isn't here of
@@ -112,6 +113,7 @@ type gathering struct {
 	last      map[string]recording.Expect // of ticks, where all recordings are asked for
 	starts    int                         // of servers
 	bad       []error
+	held      []error   // what went of the log while something was held
 	at        time.Time // of the event that is taken in
 	before    time.Time // of the event before about the same recording
 	orders    ordered   // that stand so far
@@ -125,6 +127,10 @@ func (g *gathering) event(e audit.Event) {
 		g.starts++
 	}
 	g.orders.take(e)
+	if e.Type == audit.LogDropped && g.only == "" && len(g.orders.holds) > 0 {
+		h := g.orders.holds[0]
+		g.held = append(g.held, &Mismatch{Kind: DroppedHeld, Seq: e.Seq, err: fmt.Errorf("the log's first records were dropped while hold %s on %s stood, which keeps all of the log", plain.Word(h.ID), h.What())})
+	}
 	if r := e.Recording; r != nil && (g.only == "" || r.ID == g.only) {
 		g.recording(e.Type, r)
 		if e.Type == audit.RecordingRewrapped || e.Type == audit.RewrapDone {

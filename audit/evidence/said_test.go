@@ -296,3 +296,21 @@ func TestRemovalsContradicted(t *testing.T) {
 		})
 	}
 }
+
+// What the log drops while a hold stands, and says so, is named.
+func TestDroppedWhileHeld(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	h := Hold{Order{ID: "f2lmpazu", User: "carol"}}
+	s.log(func(log *audit.Log) {
+		s.append(log, audit.Event{Type: audit.LogDropped, Count: 1})
+		s.append(log, h.Event(audit.HoldPlaced))
+		s.append(log, audit.Event{Type: audit.LogDropped, Count: 2})
+		s.append(log, h.Event(audit.HoldReleased))
+		s.append(log, audit.Event{Type: audit.LogDropped, Count: 3})
+	})
+	rep, err := Verify(s.logDir(), s.spool())
+	if all, others := mismatches(err); len(all) != 1 || len(others) != 0 || all[0].Kind != DroppedHeld || !strings.Contains(err.Error(), "hold f2lmpazu on all of user carol stood") || rep.Recordings != 2 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}

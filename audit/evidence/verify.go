@@ -53,6 +53,8 @@ const (
 	RemovedEarly Kind = "removed-early"
 	// RemovedHeld is a removal in the log of what a hold kept then.
 	RemovedHeld Kind = "removed-held"
+	// DroppedHeld is that the log dropped its first records while a hold stood.
+	DroppedHeld Kind = "dropped-held"
 	// RemovedUnordered is an erasure in the log that no order there asked for.
 	RemovedUnordered Kind = "removed-unordered"
 )
@@ -61,8 +63,8 @@ const (
 // recording's chain is what is wrong, it wraps a *recording.BadSegment.
 type Mismatch struct {
 	Kind Kind
-	ID   string // of the recording; "" for a tick
-	Seq  uint64 // of the tick's event; 0 for a recording
+	ID   string // of the recording; "" for a tick, and where the log dropped records
+	Seq  uint64 // of the event of those; 0 for a recording
 	err  error
 	// since is from when on records that aren't here could say why it is so; zero for the
 	// last event about the recording.

@@ -29,6 +29,13 @@ func (v Verdict) Tell(w io.Writer) {
 	}
 	if rep.Dropped.Through > 0 {
 		fmt.Fprintln(w, rep.Dropped)
+		gone := uint64(0)
+		for _, a := range rep.Absent {
+			gone += max(min(a.To, rep.Dropped.Through), a.From-1) - (a.From - 1)
+		}
+		if here := rep.Dropped.Through - gone; here > 0 && rep.Since == 0 {
+			fmt.Fprintf(w, "of the records that were dropped %d are here again, and are those that were signed\n", here)
+		}
 	}
 	for _, a := range rep.Absent {
 		if rep.Dropped.Has(a.From, a.To) {

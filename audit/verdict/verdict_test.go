@@ -137,3 +137,19 @@ func TestParseAbsent(t *testing.T) {
 		}
 	}
 }
+
+// Records that were dropped, and lie here again, are told of.
+func TestTellDroppedThatIsHere(t *testing.T) {
+	t.Parallel()
+	for absent, says := range map[uint64]string{1: "", 4: "of the records that were dropped 3 are here again", 11: "of the records that were dropped 10 are here again"} {
+		v := Verdict{sound: true, Report: audit.Report{Dropped: audit.Dropped{Through: 10}}}
+		if absent <= 10 {
+			v.Report.Absent = []segment.Absent{{From: absent, To: 10}}
+		}
+		var out strings.Builder
+		v.Tell(&out)
+		if says == "" && strings.Contains(out.String(), "here again") || !strings.Contains(out.String(), says) {
+			t.Errorf("from %d on: %s", absent, out.String())
+		}
+	}
+}
