@@ -173,6 +173,42 @@ func TestDatabasePutBackWhileItRuns(t *testing.T) {
 	s.mustEntry("audit", "verify")
 }
 
+// TestDatabasePutBackBesideAnotherServer: until the other server on a database that was put
+// back starts, `entry check` names its log, while this one runs as well; its own start
+// then says nothing of the first one's.
+func TestDatabasePutBackBesideAnotherServer(t *testing.T) {
+	beside(t)
+	first, home := quickSite(t, recordAll())
+	second := first.secondServer([]string{"alice", "bob"}, []string{home.Target(t, "home")}, recordAll())
+	first.add("bob")
+	first.stop()
+	second.stop()
+	first.keepDatabase("backup")
+	first.serve()
+	second.serve()
+	second.mustEntry("user", "disable", "bob")
+	first.stop()
+	second.stop()
+	first.putBack("backup")
+	first.serve()
+	const unheld = "and no server has held it since against the log"
+	if r := first.entry("check"); r.Code != 0 || !strings.Contains(r.Stderr, unheld) {
+		t.Errorf("check while the server runs: %s", r)
+	}
+	second.serve()
+	if said := second.proc.Stderr.String(); strings.Contains(said, unheld) || !strings.Contains(said, "ALARM: the database was of") {
+		t.Errorf("the second server says of the first, which has held its log against the database: %s", said)
+	}
+	if out := first.mustEntry("user", "show", "bob"); !strings.Contains(out, "disabled") {
+		t.Errorf("bob is back: %s", out)
+	}
+	for _, s := range []*site{first, second} {
+		if r := s.entry("check"); r.Code != 0 || strings.Contains(r.Stderr, "no server has held") {
+			t.Errorf("once both have held theirs against it: %s", r)
+		}
+	}
+}
+
 // TestLogOlderThanItsDatabase: a log that was put back refuses the start and says
 // what to do, also where no witness could tell.
 func TestLogOlderThanItsDatabase(t *testing.T) {

@@ -64,6 +64,9 @@ type Server struct {
 	Recordings string
 	rewrapping sync.Mutex // one at a time: what each is made of is judged before it is announced
 	History    History    // of the audit log; nil shows none of it
+	// Unread says which logs a database that was put back hasn't been held against; nil
+	// where no server runs.
+	Unread func(context.Context) ([]string, error)
 }
 
 // History yields the newest n events of the audit log, oldest first.
@@ -85,6 +88,12 @@ func (a *Server) Handler() http.Handler {
 			a.answer(w, r, f)
 		})
 	}
+	handle("GET /v1/unread", func(r *http.Request) (any, error) {
+		if a.Unread == nil {
+			return []string(nil), nil
+		}
+		return a.Unread(r.Context())
+	})
 	handle("GET /v1/users", func(r *http.Request) (any, error) { return a.Auth.Users(r.Context()) })
 	handle("GET /v1/users/{name}", func(r *http.Request) (any, error) { return a.Auth.User(r.Context(), r.PathValue("name")) })
 	handle("GET /v1/users/{name}/doctor", a.doctor)

@@ -30,6 +30,11 @@ func CheckAccounts(ctx context.Context, cfg *configs.Config, p *policy.Policy) (
 		return nil, nil
 	}
 	var users []identity.UserInfo
+	var unread []string // of a running server; what a start would say is in warnings
+	if err := c.Call(Self(ctx), http.MethodGet, "/v1/unread", nil, &unread); err != nil {
+		unread = []string{"whether the database was held against all logs can't be asked: " + said(err)}
+	}
+	warnings = append(warnings, unread...)
 	if err := errors.Join(c.Call(Self(ctx), http.MethodGet, "/v1/users", nil, &users), c.Close()); err != nil {
 		return append(warnings, "the accounts were not held against the policy: "+said(err)), nil
 	}

@@ -144,7 +144,8 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	s.policies = &admin.Policies{Load: s.readPolicy, Gate: s.bastion.Access(), Events: s.state.log, Log: log}
 	s.admin = &admin.Server{Auth: s.state.auth, Events: s.state.log, Holds: s.state.store, Erasures: s.state.store, Rotations: keys, Retention: s.retention(),
-		Recordings: cfg.Recording.Directory, Log: log, Gate: s.bastion.Access(), Control: s.policies, Probe: s.bastion.Probe, History: newest(cfg)}
+		Recordings: cfg.Recording.Directory, Log: log, Gate: s.bastion.Access(), Control: s.policies, Probe: s.bastion.Probe, History: newest(cfg),
+		Unread: func(ctx context.Context) ([]string, error) { return s.state.store.Unread(ctx, s.state.log, time.Now()) }}
 	err = s.state.log.Append(ctx, audit.ByActor(ctx, audit.Event{Type: audit.ServerStarted, Policy: p.Hash()}),
 		audit.ByActor(ctx, audit.Event{Type: audit.PolicyLoaded, Policy: p.Hash()}))
 	if err != nil {

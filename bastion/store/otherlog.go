@@ -96,7 +96,9 @@ func (s *Store) Unread(ctx context.Context, log Log, now time.Time) (said []stri
 // notePositions notes that the logs have been held against the database.
 func (r *reconciling) notePositions(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	if r.putBack() {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO put_back (id, at) VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at`, micros(now)); err != nil {
+		// Another server has found the same before where what the database lacks of these
+		// logs is all older than that: its log has been held against it since.
+		if _, err := tx.ExecContext(ctx, `INSERT INTO put_back (id, at) VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at WHERE at <= ?`, micros(now), micros(r.last())); err != nil {
 			return err
 		}
 	}

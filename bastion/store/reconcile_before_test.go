@@ -182,7 +182,9 @@ func TestOtherLogsAreSaid(t *testing.T) {
 	if len(a.did)+len(b.did) != 0 {
 		t.Errorf("%q %q", a.did, b.did)
 	}
-	testkit.Check(t, a.log.Append(context.Background(), audit.Event{Type: audit.ServerStarted}, audit.Event{Type: audit.ServerStopped}))
+	for _, n := range []*node{a, b} {
+		testkit.Check(t, n.log.Append(context.Background(), audit.Event{Type: audit.ServerStarted}, audit.Event{Type: audit.ServerStopped}))
+	}
 	testkit.Check(t, b.auth.Disable(t.Context(), "alice"))
 	a.kill()
 	b.kill()
@@ -207,8 +209,32 @@ func TestOtherLogsAreSaid(t *testing.T) {
 	if !b.account("alice").Disabled {
 		t.Error("alice is back")
 	}
+	// The first server has held its log against it since it was put back.
+	if said := testkit.Must(b.store.Unread(t.Context(), b.log, time.Now()))(t); len(said) > 0 {
+		t.Errorf("of a log that was held against it: %q", said)
+	}
 	b.kill()
 	if reminded() {
 		t.Error("it isn't over")
+	}
+	testkit.Check(t, a.open())
+	testkit.Check(t, b.open())
+	a.kill()
+	b.kill()
+
+	// Put back once more, to a time after that: nobody has held the second log against this.
+	copyDB(t, db, db+".old")
+	testkit.Check(t, a.open())
+	testkit.Check(t, b.open())
+	for _, n := range []*node{a, b} {
+		testkit.Check(t, n.log.Append(context.Background(), audit.Event{Type: audit.ServerStarted}, audit.Event{Type: audit.ServerStopped}))
+	}
+	testkit.Check(t, b.auth.Enable(t.Context(), "alice"))
+	testkit.Check(t, b.auth.Disable(t.Context(), "alice"))
+	a.kill()
+	b.kill()
+	copyDB(t, db+".old", db)
+	if !reminded() {
+		t.Error("nothing reminds of the other server the second time")
 	}
 }
