@@ -33,13 +33,6 @@ const (
 // maxState bounds the file of state, in bytes: maxLogs checkpoints fit.
 const maxState = 16 << 20
 
-// stored is the file of state, JSON.
-type stored struct {
-	Checkpoints []string `json:"checkpoints"` // each with the witness's cosignature
-	// Keys are by what each log has grown, by origin.
-	Keys map[string]usedKeys `json:"keys,omitempty"`
-}
-
 var (
 	// ErrLocked says that another witness runs in the directory.
 	ErrLocked = errors.New("another witness runs on this directory")

@@ -63,6 +63,13 @@ func ParseLogs(text string) (Logs, error) {
 	return logs, nil
 }
 
+// stored is what a witness keeps, as JSON.
+type stored struct {
+	Checkpoints []string `json:"checkpoints"` // each with the witness's cosignature
+	// Keys are by what each log has grown, by origin.
+	Keys map[string]usedKeys `json:"keys,omitempty"`
+}
+
 // keeper keeps what was cosigned; tests put faults in its place.
 type keeper interface {
 	// keep makes what was cosigned durable in place of what was before.
