@@ -144,7 +144,7 @@ func TestKill(t *testing.T) {
 	if status, answer := s.operate("DELETE", "/v1/sessions/"+list[0].ID, `{"reason":"the machine is needed"}`); status != 200 || !strings.Contains(answer, `"elsewhere":false`) {
 		t.Fatalf("%d %s", status, answer)
 	}
-	if text := said(); !strings.Contains(text, "an operator ended this session: the machine is needed") {
+	if text := said(); !strings.Contains(text, "an administrator ended this session: the machine is needed") {
 		t.Errorf("%q", text)
 	}
 	killed, ended := s.log.Await(t, audit.SessionKilled, ""), s.log.Await(t, audit.SessionEnded, "killed")
@@ -173,7 +173,7 @@ func TestKillOnce(t *testing.T) {
 	if status, answer := s.operate("DELETE", "/v1/sessions/"+id, `{"reason":"die Maschine wird gebraucht – bis später"}`); status != 200 {
 		t.Fatalf("%d %s", status, answer)
 	}
-	if text := said(); !strings.Contains(text, "entry: an operator ended this session: die Maschine wird gebraucht – bis später") {
+	if text := said(); !strings.Contains(text, "entry: an administrator ended this session: die Maschine wird gebraucht – bis später") {
 		t.Errorf("%q", text)
 	}
 	s.log.Await(t, audit.SessionEnded, "killed")

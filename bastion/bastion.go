@@ -114,7 +114,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.gate, err = access.New(access.Options{Name: cfg.Name, Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, Book: o.Book, Orders: o.Orders, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
+	s.gate, err = access.New(access.Options{Name: cfg.Name, Contact: s.contact(), Policy: o.Policy, Accounts: o.Auth, Events: o.Events, Usage: o.Usage, Book: o.Book, Orders: o.Orders, ChannelsFor: cfg.Login.ChannelsAfter, Now: o.Now,
 		Pace: access.Pace(cfg.Limits.Events), Bounds: most, Space: o.Events.Space, Unwitnessed: o.Unwitnessed, Rescue: cfg.Operators.Rescue,
 		Trouble: func(what string, cause error) { s.log.Error(what, zap.Error(cause)) }})
 	if err != nil {
@@ -133,6 +133,9 @@ func New(o Options) (*Server, error) {
 		}})
 	return s, nil
 }
+
+// contact is whom texts tell users to ask.
+func (s *Server) contact() refusal.Contact { return refusal.Contact(s.cfg.Guides.Contact) }
 
 // facts are what ready files for users say of this server.
 func (s *Server) facts() (guide.Facts, error) {

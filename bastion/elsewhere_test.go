@@ -114,7 +114,7 @@ func TestKilledElsewhere(t *testing.T) {
 	by := audit.Actor{UID: 0, LoginUID: 1001, Name: "root", LoginName: "carol"}
 	testkit.Must(db.Order(t.Context(), access.Order{Session: id, Reason: "over there", By: by}, s.clock.Now()))(t)
 	ended := s.log.Await(t, audit.SessionEnded, "killed")
-	if text := said(); !strings.Contains(text, "an operator ended this session: over there") {
+	if text := said(); !strings.Contains(text, "an administrator ended this session: over there") {
 		t.Errorf("alice reads %q", text)
 	}
 	killed := s.log.Await(t, audit.SessionKilled, "")

@@ -121,13 +121,13 @@ func (s *Server) turnAway(nc net.Conn, why string) {
 	case "files":
 		text = filesText
 	case "log-full":
-		text = "the disk is full, so nobody can log in; tell your operator"
+		text = "the disk is full, so nobody can log in; tell your lab's administrator"
 	}
 	if nc.SetDeadline(time.Now().Add(awayGrace)) != nil {
 		return
 	}
 	if _, err := io.WriteString(nc, fastconn.Version+"\r\n"); err == nil {
-		_ = fastconn.Disconnect(nc, fastconn.TooMany, s.cfg.Name+": "+text) // the client may be gone
+		_ = fastconn.Disconnect(nc, fastconn.TooMany, s.cfg.Name+": "+s.contact().In(text)) // the client may be gone
 	}
 }
 

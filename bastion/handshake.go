@@ -258,7 +258,7 @@ func (l *login) remembered(m ssh.ConnMetadata, user string, key ssh.PublicKey, a
 		if early.Ref == "" { // it isn't on record
 			l.s.connectionRefused(l.source, early.Code.String())
 		}
-		l.banner("entry: " + early.Line())
+		l.banner("entry: " + l.s.contact().In(early.Line()))
 		return nil, true, &ssh.PartialSuccessError{}
 	}
 	if err == nil && !ok {
@@ -303,7 +303,7 @@ func (l *login) settle(m ssh.ConnMetadata, who identity.Identity, err error, ask
 	switch {
 	case err == nil:
 		if r := l.enter(who); r != nil {
-			_ = saying(l.pre, ask)("entry: " + r.Line())
+			_ = saying(l.pre, ask)("entry: " + l.s.contact().In(r.Line()))
 			return nil, &ssh.PartialSuccessError{}
 		}
 		if l.toward {

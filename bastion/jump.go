@@ -218,7 +218,7 @@ func (c *client) hostKeys(t *policy.Target) ([]ssh.Signer, *access.Refused) {
 	signers, err := c.s.o.HostKeys.Signers(t.FullName(), t.Name)
 	if err != nil {
 		c.s.log.Error("host key for "+t.FullName(), c.fields(err)...)
-		return nil, access.Refuse("no-host-key", "entry has no valid host key for "+t.FullName()+"; tell your operator", audit.Event{Lab: t.Lab, Target: t.FullName()})
+		return nil, access.Refuse("no-host-key", "entry has no valid host key for "+t.FullName()+"; tell your lab's administrator", audit.Event{Lab: t.Lab, Target: t.FullName()})
 	}
 	return signers, nil
 }

@@ -170,7 +170,7 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 	e.Detail = "record: " + g.Record().String()
 	e.Approver = strings.Join(g.Approval().By, ", ")
 	if g.RecordComplete() && s.o.Spool.UsedBy(e.User) >= 100 {
-		return unrecorded("recorder-share", "everything on "+t.FullName()+" has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator", nil)
+		return unrecorded("recorder-share", "everything on "+t.FullName()+" has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your lab's administrator", nil)
 	}
 	if !s.hasFiles(true) {
 		return unrecorded("files", filesText, nil)
@@ -183,14 +183,14 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 		}, auditors.Recipients(readers))
 		switch {
 		case errors.Is(err, spool.ErrFull):
-			return unrecorded("recorder-full", "the disk for recordings is full, so nothing can be started; tell your operator", err)
+			return unrecorded("recorder-full", "the disk for recordings is full, so nothing can be started; tell your lab's administrator", err)
 		case errors.Is(err, spool.ErrQuota):
-			return unrecorded("recorder-quota", "your recordings have reached their quota; ask your operator to archive them", err)
+			return unrecorded("recorder-quota", "your recordings have reached their quota; ask your lab's administrator to archive them", err)
 		case errors.Is(err, spool.ErrShare):
 			why := refusal.Of(err)
 			return unrecorded(why.Code, why.Text, err)
 		case err != nil:
-			return unrecorded("recorder", "this session could not be recorded, so it was not started; tell your operator", err)
+			return unrecorded("recorder", "this session could not be recorded, so it was not started; tell your lab's administrator", err)
 		}
 		l.recorder = w
 		h, k := w.HeaderHash(), w.KeyHash()
@@ -200,7 +200,7 @@ func (o *opening) start(id, login, asked string, leg session.Leg) *access.Refuse
 	// reached the log would be a start without an end.
 	if err := o.c.login.Append(context.WithoutCancel(l.ctx), e); err != nil {
 		l.discard()
-		return unrecorded("audit", "the audit log can't be written, so nothing was started; tell your operator", err)
+		return unrecorded("audit", "the audit log can't be written, so nothing was started; tell your lab's administrator", err)
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (l *live) event(t audit.Type) audit.Event {
 func (l *live) run(ctx context.Context, client session.Leg) {
 	stop := context.AfterFunc(ctx, func() { l.cancel(context.Cause(ctx)) })
 	defer stop()
-	o := session.Options{
+	o := session.Options{Contact: l.s.contact(),
 		Decide: l.hold.Decide, Stands: l.hold.Stands, Recheck: l.hold.Recheck(), Messages: l.hold.Messages(),
 		BudgetDown: l.hold.Down(), BudgetUp: l.hold.Up(), Turn: l.c.login.Turn, Count: l.c.login.Count, Backlog: l.c.backlog, Beside: l.hold.Beside(), Keyed: l.s.o.Auth.FileDigest,
 		Event: func(e audit.Event) error {
@@ -276,7 +276,7 @@ func (l *live) finish(st session.Stats, err error) {
 		var end *refusal.Error
 		switch {
 		case errors.As(err, &end):
-			e.Reason, e.Detail = end.Code.String(), end.Text
+			e.Reason, e.Detail = end.Code.String(), policy.Logged(end)
 		case err != nil:
 			e.Reason, e.Detail = "failed", plain.Clip(err.Error(), maxPeer)
 		}

@@ -13,7 +13,10 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/plain"
+	"entry/bastion"
 	"entry/e2e/testkit"
+	"entry/e2e/testkit/policies"
 )
 
 // codeOf is a code that was not used yet.
@@ -275,9 +278,44 @@ func TestDoctor(t *testing.T) {
 		t.Fatalf("status %d: %q %q", status, out, errs)
 	}
 	for _, want := range []string{"alice at 2026-03-01", "connected from 127.0.0.1", "ok: authenticator ", "recovery codes are left", "ok: logins are not locked", "ok: passphrase set on 2026-03-01",
-		"from 127.0.0.1 with publickey+otp", "ssh -J entry home", "denied: no rule allows alice on desktop.tinker"} {
+		"from 127.0.0.1 with publickey+otp", "ssh -J entry home", "isn't open to you; ask your lab's administrator"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in %q", want, out)
 		}
+	}
+}
+
+// The doctor knows how the last way to a target failed, in the words that its user read,
+// until a session comes about there.
+func TestDoctorKnowsWhatFailed(t *testing.T) {
+	t.Parallel()
+	text := func(s *site, address string) string {
+		return s.policyText(`      dead: {address: "`+address+`", host_keys: ["`+s.home.key()+`"], default_login: worker}
+`, "") + `  - {name: dead, who: {labs: [tinker]}, where: {targets: [dead.tinker]}, may: [exec]}
+`
+	}
+	s := newSite(t, options{policy: func(s *site) string { return text(s, "127.0.0.1:1") }, options: func(o *bastion.Options) {
+		cfg := *o.Config
+		cfg.Guides.Contact = "it@tinker.example"
+		o.Config = &cfg
+	}})
+	c := s.login("alice")
+	if out, _, status := c.verb("", "doctor"); status != 0 || strings.Contains(out, "failed for you") {
+		t.Errorf("before: status %d, %q", status, out)
+	}
+	_, said, err := run(t, c.jump("dead"), "true")
+	if err == nil || !strings.Contains(said, "Try again in some minutes, then tell it@tinker.example (ref ") {
+		t.Fatalf("%v, %q", err, said)
+	}
+	want := "problem: dead.tinker failed for you on " + plain.Moment(s.clock.Now()) + ": " + strings.TrimSpace(strings.TrimPrefix(said, "entry: "))
+	if out, _, status := c.verb("", "doctor"); status != 1 || !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+		t.Errorf("after: status %d, %q, want %q", status, out, want)
+	}
+	s.server.Access().SetPolicy(policies.Parse(t, text(s, s.home.addr)))
+	if out, said, _ := run(t, c.jump("dead"), "say in"); out != "in" {
+		t.Fatalf("%q, %q", out, said)
+	}
+	if out, _, status := c.verb("", "doctor"); status != 0 || strings.Contains(out, "failed for you") {
+		t.Errorf("after a session: status %d, %q", status, out)
 	}
 }

@@ -132,10 +132,10 @@ func TestReload(t *testing.T) {
 		said          string // "" goes on
 	}{
 		"the same":      {after: func(p string) string { return p }},
-		"fewer members": {after: func(p string) string { return strings.Replace(p, "[alice, bob]", "[bob]", 1) }, said: "entry: no rule allows alice on home.tinker (default deny)"},
+		"fewer members": {after: func(p string) string { return strings.Replace(p, "[alice, bob]", "[bob]", 1) }, said: "entry: home.tinker isn't open to you; ask your lab's administrator"},
 		"no target": {after: func(p string) string {
 			return strings.NewReplacer("home:", "house:", "home.tinker", "house.tinker").Replace(p)
-		}, said: "no rule allows"},
+		}, said: "isn't open to you"},
 		"recorded from now on": {
 			before: func(p string) string { return strings.Replace(p, "record: full", "record: metadata", 1) },
 			after:  func(p string) string { return p }, said: "are recorded from now on"},
@@ -247,7 +247,7 @@ func TestConcurrent(t *testing.T) {
 		t.Fatalf("%d sessions, %d refusals", n, len(refused))
 	}
 	for range 6 {
-		if said := <-refused; !strings.Contains(said, "you already have 2 sessions on home.tinker, the most that rule all") {
+		if said := <-refused; !strings.Contains(said, "you already have 2 sessions on home.tinker, the most that you may have") {
 			t.Errorf("%q", said)
 		}
 	}

@@ -67,7 +67,7 @@ func (s *Server) hasFiles(begun bool) bool {
 	return false
 }
 
-const filesText = "too many files are open at this server, so nothing new can be started; try again in some minutes, or tell your operator"
+const filesText = "too many files are open at this server, so nothing new can be started; try again in some minutes, or tell your lab's administrator"
 
 // noFiles refuses a connection for which no file is left, or nil where there is one.
 func (s *Server) noFiles(source netip.AddrPort) (refused bool) {

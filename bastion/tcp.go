@@ -30,7 +30,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 		c.refuse(nch, ssh.Prohibited, r)
 	}
 	if g.Record() != policy.Metadata { // policy has no such grant; nothing here could record it
-		refuse(access.Refuse("not-recorded", g.Target().FullName()+" can't be recorded as its rule demands; tell your operator", e))
+		refuse(access.Refuse("not-recorded", g.Target().FullName()+" can't be recorded as it has to be; tell your lab's administrator", e))
 		return
 	}
 	event := func(t audit.Type) audit.Event {
@@ -46,7 +46,7 @@ func (c *client) forward(ctx context.Context, nch ssh.NewChannel, g policy.Grant
 	}
 	follow := hold.Follow(ctx)
 	// How it ended is in its events.
-	_ = session.Forward(ctx, nch, tc, session.Options{
+	_ = session.Forward(ctx, nch, tc, session.Options{Contact: c.s.contact(),
 		Decide: func() (policy.Grant, error) { return g, nil }, // the hold has just asked
 		Stands: hold.Stands, Recheck: hold.Recheck(), BudgetDown: hold.Down(), BudgetUp: hold.Up(), Turn: c.login.Turn, Count: c.login.Count, Backlog: c.backlog, Intake: c.leg.Intake,
 		Event: func(e audit.Event) error {

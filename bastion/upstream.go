@@ -187,7 +187,7 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 	verifier, err := ca.NewHostVerifier(ca.HostPins{Target: t.FullName(), Keys: t.HostKeys, CAs: t.HostCAs, Now: u.s.now})
 	if err != nil {
 		u.tcp.Close()
-		return leg, false, fail("host-key-unknown", "entry has no host key to check "+t.FullName()+" against; tell your operator", err)
+		return leg, false, fail("host-key-unknown", "entry has no host key to check "+t.FullName()+" against; tell your lab's administrator", err)
 	}
 	method, limit, err := u.method()
 	if errors.Is(err, errNobody) {
@@ -196,7 +196,7 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 	}
 	if err != nil {
 		u.tcp.Close()
-		return leg, false, fail("certificate", "entry could not make a certificate for "+t.FullName()+"; tell your operator", err)
+		return leg, false, fail("certificate", "entry could not make a certificate for "+t.FullName()+"; tell your lab's administrator", err)
 	}
 	intake := fastconn.NewIntake(fastconn.Coalesce(u.group, u.tcp))
 	cfg := &ssh.ClientConfig{
@@ -244,19 +244,19 @@ func (u *upstream) open(ctx context.Context) (leg session.Leg, denied bool, r *a
 	case errors.As(err, &changed):
 		about.Type = audit.HostKeyChanged
 		return leg, false, fail("host-key",
-			fmt.Sprintf("the host key of %s is not the one on record, so entry does not connect. Tell your operator; nothing you can do at your side makes it safe", t.FullName()), err)
+			fmt.Sprintf("the host key of %s is not the one on record, so entry does not connect. Tell your lab's administrator; nothing you can do at your side makes it safe", t.FullName()), err)
 	case !u.checked && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		// sshd does so to whom MaxStartups or PerSourcePenalties shut out.
 		return leg, false, fail("hung-up", t.FullName()+" hangs up before a login, as one that has too many of them does; try again in some minutes", err)
 	case !u.checked:
-		return leg, false, fail("handshake", t.FullName()+" answers, but not as an SSH server that entry can talk to; tell your operator", err)
+		return leg, false, fail("handshake", t.FullName()+" answers, but not as an SSH server that entry can talk to; tell your lab's administrator", err)
 	case u.offered && t.Auth == policy.Passthrough:
 		// Not the target's own words: it has the user's answers and could
 		// repeat them into the log.
 		return leg, true, fail("target-refused-login", t.FullName()+" did not accept the answers", nil)
 	case u.offered:
 		return leg, false, fail("certificate-refused",
-			fmt.Sprintf("%s does not accept entry's certificate for account %q; ask your operator whether the account exists there and whether it trusts entry's user CA", t.FullName(), u.login), err)
+			fmt.Sprintf("%s does not accept entry's certificate for account %q; ask your lab's administrator whether the account exists there and whether it trusts entry's user CA", t.FullName(), u.login), err)
 	default:
 		return leg, false, fail("handshake", t.FullName()+" hung up during login; try again in some minutes", err)
 	}

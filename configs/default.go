@@ -1,6 +1,10 @@
 package configs
 
-import "time"
+import (
+	"time"
+
+	"entry/audit/refusal"
+)
 
 // Default is what a file means that says nothing but where it listens. Its paths
 // are relative to that file's folder; [Load] makes them absolute. What stands in
@@ -36,7 +40,7 @@ func Default() *Config {
 			Events:    Events{Burst: 20_000, PerSecond: 8}, // 12 MB, then 400 MB a day
 			Dial:      10 * time.Second,
 		},
-		Guides: Guides{Contact: "your lab's administrator"},
+		Guides: Guides{Contact: refusal.Someone},
 		Drain:  30 * time.Second,
 		Log:    Log{Level: "info"},
 	}

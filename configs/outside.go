@@ -116,7 +116,7 @@ type Guides struct {
 	// Directory is where invitations put personal guides, for a web server to
 	// serve; "" for none. Default "".
 	Directory string
-	// Contact says whom users ask, as a phrase of printable characters, in guides and
-	// in the dialogue of a login. Default "your lab's administrator", also for "".
+	// Contact says whom users ask, as a phrase of printable characters, in guides, in
+	// the dialogue of a login and where something is refused. Default "your lab's administrator", also for "".
 	Contact string
 }

@@ -104,7 +104,7 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 	}
 	refusals := map[string]struct{ target, says string }{
 		"an unknown name":      {"hoem", `no target "hoem"; did you mean home?`},
-		"a denial":             {"vault", "no rule allows alice on vault.tinker (default deny)"},
+		"a denial":             {"vault", "vault.tinker isn't open to you; ask your lab's administrator"},
 		"a machine that's off": {"asleep.tinker", "asleep.tinker does not answer; it may be down or restarting."},
 	}
 	for client, tell := range clients {

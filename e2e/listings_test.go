@@ -28,7 +28,7 @@ func TestRealmTargetsAreListed(t *testing.T) {
 	w.expect(`entry passphrase: $`)
 	w.sendLine(alice.temporary)
 	alice.enrolDevice(w)
-	w.expect(`would after a fresh login`) // the first one was by no code
+	w.expect(`home\.tinker needs a new login \(`) // the first one was by no code
 
 	alice.passphrase = phrase
 	conn, err := s.dial(alice)

@@ -79,7 +79,7 @@ func TestLogDiskFull(t *testing.T) {
 
 	s.leave("audit", "filler", 6<<20)
 	space("reserved")
-	if r := testkit.Run(t, alice.exec("echo in")); r.Code != 255 || !strings.Contains(r.Stderr, "entry: the audit log is almost full, so nothing new can be started; tell your operator") {
+	if r := testkit.Run(t, alice.exec("echo in")); r.Code != 255 || !strings.Contains(r.Stderr, "entry: the audit log is almost full, so nothing new can be started; tell your lab's administrator") {
 		t.Errorf("a new session at the reserve: %s", r)
 	}
 	ticks := len(tick.FindAllString(running.Stdout.String(), -1))
@@ -107,7 +107,7 @@ func TestLogDiskFull(t *testing.T) {
 
 	s.leave("audit", "filler", 512<<10)
 	space("spent")
-	if r := testkit.Run(t, s.client(rescuer).ssh("entry", "targets")); r.Code != 255 || !strings.Contains(r.Stderr, "the disk is full, so nobody can log in; tell your operator") {
+	if r := testkit.Run(t, s.client(rescuer).ssh("entry", "targets")); r.Code != 255 || !strings.Contains(r.Stderr, "the disk is full, so nobody can log in; tell your lab's administrator") {
 		t.Errorf("a login with nothing left: %s", r)
 	}
 	s.mustEntry("user", "ls")

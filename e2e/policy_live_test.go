@@ -137,7 +137,7 @@ func TestReloadTakesOneCapability(t *testing.T) {
 	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, testkit.Rule("all", "may: [shell, exec]"))
 	began = time.Now()
 	s.mustEntry("policy", "apply", "--yes")
-	w.expect(`entry: no rule allows alice on home\.tinker \(default deny\)\r\n`)
+	w.expect(`entry: home\.tinker isn't open to you; ask your lab's administrator\r\n`)
 	w.wait()
 	if took := time.Since(began); took > testkit.Bound(2*time.Second) {
 		t.Errorf("the session lived on for %s", took)
@@ -223,7 +223,7 @@ func TestPolicyApply(t *testing.T) {
 	if code := a.wait(); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	w.expect(`entry: no rule allows alice on home\.tinker`)
+	w.expect(`entry: home\.tinker isn't open to you`)
 	e := s.awaitEvent("policy.loaded", func(e event) bool { return e.Policy == hash })
 	if !strings.Contains(e.line, fmt.Sprintf(`"name":%q`, testkit.Me(t))) {
 		t.Errorf("who applied it: %s", e.line)

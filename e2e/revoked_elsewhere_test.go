@@ -40,7 +40,7 @@ func TestDisabledElsewhere(t *testing.T) {
 	if want := "Ended: session " + one + ", at another server on the database.\n"; said != want {
 		t.Errorf("%q, want %q", said, want)
 	}
-	alice.expect(`entry: an operator ended this session: home is needed – Grüße\r?\n`)
+	alice.expect(`entry: an administrator ended this session: home is needed – Grüße\r?\n`)
 	alice.wait()
 	watch.expect(`entry: session ` + one + ` ended at \S+Z \(killed\): (\S+ as )?root ended it, "home is needed – Grüße"\r?\n`)
 	watch.wait()

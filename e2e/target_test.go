@@ -162,7 +162,7 @@ rules:
 		"home":             `"home" is ambiguous; ask for home\.forge, home\.tinker`,
 		"127.0.0.1":        `"127\.0\.0\.1" is an address; ask for a target by its name; yours: `,
 		"vault":            `no target "vault"`,
-		"vault.closed":     `no target|no rule allows|default deny`,
+		"vault.closed":     `no target|vault.closed isn't open to you`,
 		"home.tinker.evil": `no target`,
 	} {
 		port, told := "22", `Received disconnect from UNKNOWN port 65535:11`

@@ -119,7 +119,7 @@ func TestADeniedUploadBesideAShell(t *testing.T) {
 		to, back := filepath.Join(dir, fmt.Sprint("to", i)), filepath.Join(dir, fmt.Sprint("back", i))
 		if r := m.copy(with, true, from, to); fileExists(to) {
 			t.Errorf("%s uploads: %s", m.name, r)
-		} else if says := "upload denied by rule none-in"; m.says == "" && !strings.Contains(r.Stderr, says) {
+		} else if says := "you may not upload files to home.tinker"; m.says == "" && !strings.Contains(r.Stderr, says) {
 			t.Errorf("%s is refused without %q: %s", m.name, says, r)
 		}
 		if r := m.copy(with, false, from, back); !fileExists(back) {

@@ -278,7 +278,7 @@ func TestWhoMayMoveFiles(t *testing.T) {
 						t.Errorf("%s: %s isn't refused: %s", m.name, word, r)
 					case !allowed:
 						if says == "" {
-							says = `entry: .*rule ` + g.name + ` \(tinker.yaml:\d+\) does not allow ` + either(g.up || g.down, word, `(upload|download)`)
+							says = `entry: .*you may not ` + either(g.up || g.down, word, `(upload|download)`) + ` files `
 						}
 						if !regexp.MustCompile(says).MatchString(r.Stdout + r.Stderr) {
 							t.Errorf("%s: %s is refused without %q: %s", m.name, word, says, r)

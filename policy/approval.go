@@ -85,6 +85,26 @@ type approval struct {
 
 func (a *approval) admits(by, user string) bool { return by != user && a.people[by] }
 
+// others is how many beside user may approve.
+func (a *approval) others(user string) int {
+	if a.people[user] {
+		return len(a.people) - 1
+	}
+	return len(a.people)
+}
+
+// lacks says why nobody needs to wait for a on user's behalf, "" where enough may approve.
+func (a *approval) lacks(user, name string) string {
+	switch n := a.others(user); {
+	case n >= a.need:
+		return ""
+	case n == 0 && a.people[user]:
+		return "nobody but " + name + " may give"
+	default:
+		return fmt.Sprintf("takes %d others, of whom only %d may be asked", a.need, n)
+	}
+}
+
 // covers tells whether an approval for so many sessions is one for no more than
 // the rule wants.
 func (a *approval) covers(uses int) bool { return a.uses == 0 || uses > 0 && uses <= a.uses }

@@ -90,7 +90,7 @@ func (d *decision) consider(r *rule) {
 	case r.deny:
 	case failed == 0:
 		d.allow = append(d.allow, r)
-	case failed == ClauseApproval:
+	case failed == ClauseApproval && r.approval.lacks(d.request.User, "") == "":
 		d.waiting = append(d.waiting, r)
 	case d.near == nil, d.nearBy == ClauseFrom && failed != ClauseFrom:
 		d.near, d.nearBy = r, failed // what can be done where the user is comes first
@@ -161,7 +161,12 @@ func (d *decision) explain(no *Denied) *Denied {
 		wanted &^= r.may
 	}
 	if d.near != nil && d.near.may&open != 0 {
-		no.near, no.nearBy = d.near.ref, d.nearBy
+		no.near, no.nearBy = d.near, d.nearBy
+		if now := d.request.Time; !now.IsZero() {
+			if t, ok := d.near.start(now); ok {
+				no.opens = t
+			}
+		}
 	}
 	return no
 }

@@ -66,7 +66,7 @@ func (p *Policy) Explain(r Request) Explanation {
 			deny = append(deny, rule)
 		case len(c.Failed) == 0:
 			allow = append(allow, rule)
-		case len(c.Failed) == 1 && c.Failed[0].Clause == ClauseApproval:
+		case len(c.Failed) == 1 && c.Failed[0].Clause == ClauseApproval && rule.approval.lacks(r.User, "") == "":
 			waiting = append(waiting, rule)
 		}
 	}
@@ -134,7 +134,11 @@ func (r *rule) failures(q *Request, t *Target) []Failure {
 			if len(quorum.By) > 0 {
 				by = strings.Join(quorum.By, ", ")
 			}
-			fail(ClauseApproval, "needs the approval of %s; given by %s", quorum, by)
+			given := "given by " + by
+			if lacks := r.approval.lacks(q.User, q.User); lacks != "" {
+				given = "which " + lacks
+			}
+			fail(ClauseApproval, "needs the approval of %s; %s", quorum, given)
 		}
 	}
 	return out

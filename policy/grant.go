@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"entry/audit/refusal"
 )
@@ -25,8 +26,8 @@ func (r RuleRef) String() string {
 // MarshalText is String.
 func (r RuleRef) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// Denied says which rule refused what. Its text is meant for the user: one line
-// without control characters, in UTF-8 as far as the policy's own words are.
+// Denied says which rule refused what: Error to operators, Told to the user. Both are one
+// line without control characters, in UTF-8 as far as the policy's own words are.
 type Denied struct {
 	User, Target string     // Target is the full name; both may be "" where there is none
 	Capability   Capability // zero where access as a whole is refused
@@ -39,9 +40,18 @@ type Denied struct {
 	// refused.
 	Approval *Quorum
 
-	unlisted bool    // the capability is there, the destination isn't
-	near     RuleRef // a rule that would have matched but for nearBy
+	unlisted bool   // the capability is there, the destination isn't
+	what     string // the destination, as its user reads it; "" where it isn't known
+	near     *rule  // one that would have matched but for nearBy
 	nearBy   Clause
+	opens    time.Time // when near holds again where nearBy is about time; zero where it never does
+}
+
+// To returns d as the refusal of a destination beyond the target: "localhost:9999".
+func (d *Denied) To(destination string) *Denied {
+	to := *d
+	to.what = destination
+	return &to
 }
 
 // by makes no the work of a deny rule.
@@ -89,11 +99,13 @@ func (d *Denied) Error() string {
 func (d *Denied) missed() string {
 	switch d.nearBy {
 	case ClauseWhen, ClauseValid:
-		return fmt.Sprintf("; rule %s would at another time", d.near)
+		return fmt.Sprintf("; rule %s would at another time", d.near.ref)
 	case ClauseFrom: // which one isn't told: whoever asks may be a thief
-		return fmt.Sprintf("; rule %s would, from certain networks only", d.near)
+		return fmt.Sprintf("; rule %s would, from certain networks only", d.near.ref)
 	case ClauseMFA:
-		return fmt.Sprintf("; rule %s would after a fresh login with what it asks for", d.near)
+		return fmt.Sprintf("; rule %s would after a fresh login with what it asks for", d.near.ref)
+	case ClauseApproval:
+		return fmt.Sprintf("; rule %s would after an approval, which %s", d.near.ref, d.near.approval.lacks(d.User, d.User))
 	}
 	return ""
 }
@@ -332,11 +344,11 @@ func (g Grant) Approval() Quorum {
 	return Quorum{}
 }
 
-// As makes a *refusal.Error of d for errors.As: its text is for users.
+// As makes a *refusal.Error of d for errors.As, with the text that users read.
 func (d *Denied) As(target any) bool {
 	e, ok := target.(**refusal.Error)
 	if ok {
-		*e = &refusal.Error{Code: refusal.Denied, Text: d.Error(), Cause: d}
+		*e = &refusal.Error{Code: refusal.Denied, Text: d.Told(), Cause: d}
 	}
 	return ok
 }

@@ -104,7 +104,7 @@ func (s *sessionChannel) errors() io.Reader {
 	}
 	a := &aside{Reader: s.up.Stderr(), now: s.content.now, over: func() {
 		s.lease.end(s.r.o.Ref(), &refusal.Error{Code: "transfer-stderr",
-			Text: "the program on " + s.r.target + " printed more than " + plain.Size(transfer.MaxWords) + " beside the files, and you may not download there; ask your operator"}, "")
+			Text: "the program on " + s.r.target + " printed more than " + plain.Size(transfer.MaxWords) + " beside the files, and you may not download there; ask your lab's administrator"}, "")
 	}}
 	a.leftOut = s.line("entry: your share of what programs may print beside files is used up for today; the rest is left out")
 	if s.stderr.tap == nil || s.stderr.tap.shut { // which is when nothing is left of it but a count

@@ -83,7 +83,7 @@ func unbudgeted(err error) *refusal.Error {
 	var why *refusal.Error
 	switch {
 	case errors.As(err, &denied):
-		return &refusal.Error{Text: denied.Error(), Code: refusal.Budget, Cause: denied}
+		return &refusal.Error{Text: denied.Told(), Code: refusal.Budget, Cause: denied}
 	case errors.As(err, &why):
 		return why
 	}

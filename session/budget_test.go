@@ -112,7 +112,7 @@ func TestASpentBudgetEndsTheTransfer(t *testing.T) {
 		{"a shell", true, "shell", nil, "\r\nentry: today's 1 MB towards this client are used up (ref ref00000)\r\n", refusal.Budget.String(), nil},
 		{"a command", false, "exec", "cat file", "entry: today's 1 MB towards this client are used up (ref ref00000)\n", refusal.Budget.String(), nil},
 		{"sftp", false, "subsystem", "sftp", "entry: today's 1 MB towards this client are used up (ref ref00000)\n", refusal.Budget.String(), nil},
-		{"a denial", false, "exec", "cat file", "entry: no rule allows alice on home.tinker (default deny) (ref ref00000)\n", refusal.Budget.String(),
+		{"a denial", false, "exec", "cat file", "entry: home.tinker isn't open to you; ask your lab's administrator (ref ref00000)\n", refusal.Budget.String(),
 			&policy.Denied{User: "alice", Target: "home.tinker"}},
 		{"a budget that fails", false, "exec", "cat file", "entry: how much may still be moved can't be checked right now (ref ref00000)\n", "unavailable",
 			errors.New("secret internals")},

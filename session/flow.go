@@ -157,9 +157,9 @@ func (f *flow) unrecordable() <-chan struct{} {
 func (f *flow) untaken(err error) {
 	switch {
 	case errors.Is(err, errShare):
-		f.end(&refusal.Error{Code: "recording-share", Text: "everything on " + f.target + " has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your operator"})
+		f.end(&refusal.Error{Code: "recording-share", Text: "everything on " + f.target + " has to be recorded, and your share of recordings for today is used up; go on tomorrow, or ask your lab's administrator"})
 	case errors.Is(err, errBulk):
-		f.end(&refusal.Error{Code: "recording-bulk", Text: "a program on " + f.target + " printed more than is recorded without a terminal; transfer files by sftp, or ask your operator"})
+		f.end(&refusal.Error{Code: "recording-bulk", Text: "a program on " + f.target + " printed more than is recorded without a terminal; transfer files by sftp, or ask your lab's administrator"})
 	default:
 		f.unrecorded(err)
 	}

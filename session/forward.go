@@ -153,6 +153,9 @@ func (r *relay) forward(nc ssh.NewChannel, to Leg, dir direction, wellFormed boo
 	if err != nil || !way.allowed(g) {
 		e.Policy = g.PolicyHash()
 		why := undecidedOr(err, g, way.needs)
+		if err == nil && dir == towardsTarget {
+			why = refusal.Of(g.Refusal(way.needs).To(plain.Escaped(way.to, maxHost)))
+		}
 		if err == nil && dir == towardsClient && g.Allows(way.needs) {
 			why = &refusal.Error{Text: "this connection didn't ask for it", Code: "not-asked"}
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"entry/audit"
+	"entry/audit/refusal"
 	"entry/policy"
 	"entry/session/fastconn"
 	"entry/session/recording"
@@ -50,6 +51,9 @@ type Options struct {
 	// once it is durable. An error ends the session. Required; safe for
 	// concurrent use.
 	Event func(e audit.Event) error
+
+	// Contact is whom texts tell the user to ask.
+	Contact refusal.Contact
 
 	// Turn is waited for before each channel and listen: so long nothing more
 	// begins that Event would have to be called for. An error says that ctx, the

@@ -170,7 +170,7 @@ func (p *pipe) closed() {
 			p.lease.fill(&e)
 		case p.alone() && p.f.over():
 			why := p.f.cause()
-			e.Reason, e.Detail = why.Code.String(), plain.OneLine(why.Text, audit.MaxDetail)
+			e.Reason, e.Detail = why.Code.String(), plain.OneLine(policy.Logged(why), audit.MaxDetail)
 		case p.failed != nil:
 			e.Reason, e.Detail = "failed", asciiLine(p.failed.Error(), audit.MaxDetail)
 		}

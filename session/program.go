@@ -280,7 +280,7 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 	}
 	payload := fact.Payload()
 	if st.moves != nil {
-		now := &rights{command: st.command, said: spoken{user: p.r.o.Beside}}
+		now := &rights{command: st.command, contact: p.r.o.Contact, said: spoken{user: p.r.o.Beside}}
 		now.grant.Store(&g)
 		p.lease.lacks = func(g policy.Grant) policy.Capability {
 			now.grant.Store(&g)

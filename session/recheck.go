@@ -119,7 +119,7 @@ func (r *relay) withdrawn(g policy.Grant) (gone []broken) {
 
 func capabilityLost(g policy.Grant, c policy.Capability) *refusal.Error {
 	d := g.Refusal(c)
-	return &refusal.Error{Text: "the policy changed: " + d.Error(), Code: refusal.CapabilityLost, Cause: d}
+	return &refusal.Error{Text: "the policy changed: " + d.Told(), Code: refusal.CapabilityLost, Cause: d}
 }
 
 // revoked is the end of a session whose grant is gone.

@@ -60,7 +60,7 @@ func TestARecheckSeesWhatIsBeingOpened(t *testing.T) {
 	<-reached
 	x.becomes(mayLittle)
 	close(goOn)
-	if u.ends(t); u.exit != exitEnded || !strings.Contains(u.stderr(), "does not allow exec") {
+	if u.ends(t); u.exit != exitEnded || !strings.Contains(u.stderr(), mayNot("exec")) {
 		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 	}
 	if e := r.log.All(audit.ChannelClosed); len(e) != 1 || e[0].Reason != refusal.CapabilityLost.String() {
@@ -95,7 +95,7 @@ func TestARecheckSeesWhatIsBeingDecided(t *testing.T) {
 	x.change <- struct{}{} // taken once the first one began
 	x.change <- struct{}{}
 	close(goOn)
-	if u.ends(t); u.exit != exitEnded || !strings.Contains(u.stderr(), "does not allow exec") {
+	if u.ends(t); u.exit != exitEnded || !strings.Contains(u.stderr(), mayNot("exec")) {
 		t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 	}
 }

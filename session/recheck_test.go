@@ -57,7 +57,7 @@ func TestARecheckThatRefusesEndsTheSession(t *testing.T) {
 		began := time.Now()
 		x.becomes(mayNothing)
 		u.ends(t)
-		if want := "\r\nentry: the policy changed: no rule allows alice on home.tinker"; !strings.HasPrefix(u.stderr(), want) || u.exit != exitEnded {
+		if want := "\r\nentry: the policy changed: home.tinker isn't open to you now; it opens on 2001-01-01 00:00 UTC"; !strings.HasPrefix(u.stderr(), want) || u.exit != exitEnded {
 			t.Errorf("stderr %q, status %d", u.stderr(), u.exit)
 		}
 		r.wait()
@@ -98,7 +98,7 @@ func TestARecheckAsksWhetherTheSessionStands(t *testing.T) {
 // needs no more.
 func TestALostCapabilityEndsWhatRestsOnIt(t *testing.T) {
 	lost := func(what string) string {
-		return "entry: the policy changed: rule tinker-home (tinker.yaml:7) does not allow " + what + " (ref ref00000)"
+		return "entry: the policy changed: " + mayNot(what) + " (ref ref00000)"
 	}
 	for _, c := range []struct {
 		name     string
@@ -304,7 +304,7 @@ func TestExactCommands(t *testing.T) {
 		if got := u.exit != exitEnded; got != want {
 			t.Errorf("%q: %v", command, got)
 		}
-		if line := "entry: rule tinker-home (tinker.yaml:7) does not list that command (ref ref00000)\n"; !want && u.stderr() != line {
+		if line := "entry: you may not run that command on home.tinker; ask your lab's administrator (ref ref00000)\n"; !want && u.stderr() != line {
 			t.Errorf("%q: %q", command, u.stderr())
 		}
 		for request, payload := range map[string]any{"shell": nil, "subsystem": "netconf"} {

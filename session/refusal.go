@@ -35,7 +35,7 @@ func (f *flow) note(e audit.Event, why *refusal.Error) string {
 			f.event(e)
 		}
 	}
-	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(why.Text, maxText), ref)
+	return fmt.Sprintf("entry: %s (ref %s)", asciiLine(f.o.Contact.In(why.Text), maxText), ref)
 }
 
 // sums appends what repeats have come to.
@@ -55,7 +55,7 @@ func (f *flow) sumUp() {
 // fill says in e why.
 func fill(e *audit.Event, why *refusal.Error) {
 	e.Reason = why.Code.String()
-	e.Detail = plain.OneLine(why.Text, audit.MaxDetail)
+	e.Detail = plain.OneLine(policy.Logged(why), audit.MaxDetail)
 	var d *policy.Denied
 	if errors.As(why.Cause, &d) {
 		e.Rule = d.Rule.String()

@@ -266,3 +266,9 @@ func wantEnd(t testing.TB, err error, reason refusal.Code) {
 		t.Fatalf("Relay = %v, want an End for %s", err, reason)
 	}
 }
+
+// mayNot is what a user reads who lacks a capability on home.tinker.
+func mayNot(name string) string {
+	c, _ := policy.ParseCapability(name)
+	return (&policy.Denied{User: "alice", Target: "home.tinker", Capability: c}).Told()
+}

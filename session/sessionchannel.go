@@ -312,7 +312,7 @@ func (s *sessionChannel) say(text string) {
 	s.r.group.Go("farewell", func() { // errors say that the client is gone, which ends the channel too
 		defer func() { s.said <- struct{}{} }()
 		if text != "" && !eof {
-			line := s.line("entry: " + plain.OneLine(text, maxText))
+			line := s.line("entry: " + plain.OneLine(s.r.o.Contact.In(text), maxText))
 			if s.begun && s.pty {
 				line = "\r\n" + line
 			}

@@ -149,7 +149,7 @@ func TestACompleteRecordingEnds(t *testing.T) {
 	share.terminals.Store(true)
 	_, _ = person.Write([]byte("b"))
 	person.ends(t)
-	if said := person.stderr(); !strings.Contains(said, "your share of recordings for today is used up; go on tomorrow, or ask your operator") {
+	if said := person.stderr(); !strings.Contains(said, "your share of recordings for today is used up; go on tomorrow, or ask your lab's administrator") {
 		t.Errorf("said %q", said)
 	}
 	if strings.Contains(person.stdout(), "bbb") {

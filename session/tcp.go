@@ -50,7 +50,7 @@ func Forward(ctx context.Context, nc ssh.NewChannel, far net.Conn, o Options, ov
 	}
 	e.Type, e.Policy, e.Rule = audit.ForwardOpened, g.PolicyHash(), g.RuleFor(policy.ForwardLocal).String()
 	if !f.event(e) {
-		_ = nc.Reject(ssh.ConnectionFailed, "entry: the audit log can't be written, so nothing was opened; tell your operator") // the client may be gone
+		_ = nc.Reject(ssh.ConnectionFailed, "entry: "+asciiLine(f.o.Contact.In("the audit log can't be written, so nothing was opened; tell your lab's administrator"), maxText)) // the client may be gone
 		return f.result()
 	}
 	l := newLease(func(g policy.Grant) policy.Capability {

@@ -250,11 +250,11 @@ func TestForwardThatIsRefused(t *testing.T) {
 		want   string
 	}{
 		{"by policy", func(o *Options) { o.Decide = decider(policyOf(t, mayLittle)) },
-			"entry: rule tinker-home (tinker.yaml:7) does not allow forward-local (ref ref00000)"},
+			"entry: " + mayNot("forward-local") + " (ref ref00000)"},
 		{"for want of a recorder", func(o *Options) { o.Decide = decider(policyOf(t, mayAllRecorded)) },
 			"entry: recording is required but isn't running; reconnect to start one (ref ref00000)"},
 		{"by the log", func(o *Options) { o.Event = func(audit.Event) error { return errors.New("no space left") } },
-			"entry: the audit log can't be written, so nothing was opened; tell your operator"},
+			"entry: the audit log can't be written, so nothing was opened; tell your lab's administrator"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			far, target := wire.Pipe()

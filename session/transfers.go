@@ -85,7 +85,7 @@ func (m *moving) result(err error, r *ruling) error {
 	case errors.As(err, &desync):
 		m.desyncs.Store(true)
 		r.Note(audit.Event{Type: audit.TransferDesync, Program: desync.Protocol, Detail: asciiLine(desync.Error(), audit.MaxDetail)})
-		return &refusal.Error{Code: "desync", Text: "what came isn't " + desync.Protocol + " as its protocol has it, so entry can't tell what it moves; use another client, or ask your operator", Cause: err}
+		return &refusal.Error{Code: "desync", Text: "what came isn't " + desync.Protocol + " as its protocol has it, so entry can't tell what it moves; use another client, or ask your lab's administrator", Cause: err}
 	}
 	return err
 }
@@ -314,6 +314,7 @@ func mayMove(g policy.Grant, command string, d transfer.Direction) *policy.Denie
 // rights are what a transfer that runs may move by now: a session can lose them.
 type rights struct {
 	command string
+	contact refusal.Contact
 	grant   atomic.Pointer[policy.Grant]
 	said    spoken // standard error with the rest
 }
@@ -329,7 +330,7 @@ func (r *rights) refused(e *audit.Event, d transfer.Direction) {
 
 func (r *rights) may(d transfer.Direction) string {
 	if no := mayMove(*r.grant.Load(), r.command, d); no != nil {
-		return "entry: " + no.Error()
+		return "entry: " + r.contact.In(no.Told())
 	}
 	return ""
 }

@@ -71,6 +71,20 @@ func (e *Error) Line() string {
 	return e.Text + " (ref " + e.Ref + ")"
 }
 
+// Someone is whom texts for users tell them to ask: they know of no operators.
+const Someone = "your lab's administrator"
+
+// Contact is whom to ask here, as a site names it: an address, say. "" is Someone.
+type Contact string
+
+// In is text, which says to ask Someone, with c in that place.
+func (c Contact) In(text string) string {
+	if c == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, Someone, string(c))
+}
+
 // Of is what err means to a user and to the log. It never returns nil.
 func Of(err error) *Error {
 	var e *Error

@@ -50,3 +50,14 @@ func TestOf(t *testing.T) {
 		t.Error("the cause is lost to the log")
 	}
 }
+
+// A site's contact stands wherever texts say whom to ask.
+func TestContact(t *testing.T) {
+	const text = "home.tinker isn't open to you; ask " + Someone
+	if s := Contact("").In(text); s != text {
+		t.Errorf("%q", s)
+	}
+	if s := Contact("it@tinker.example").In(text); s != "home.tinker isn't open to you; ask it@tinker.example" {
+		t.Errorf("%q", s)
+	}
+}

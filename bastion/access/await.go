@@ -134,7 +134,7 @@ func (l *Login) ask(ctx context.Context, t *policy.Target, q policy.Quorum, tell
 		g.spent(e.User, 1)
 		if err := g.o.Events.Append(context.WithoutCancel(ctx), e); err != nil {
 			l.leave(w)
-			return nil, l.unapproved(t, q, "audit", "the audit log can't be written, so nothing was started; tell your operator")
+			return nil, l.unapproved(t, q, "audit", "the audit log can't be written, so nothing was started; tell your lab's administrator")
 		}
 	}
 	if tell(x.Request, until) != nil {

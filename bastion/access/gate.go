@@ -36,7 +36,8 @@ type Events interface {
 
 // Options holds what a Gate needs. Fields without a default are required.
 type Options struct {
-	Name        string // of the jump host, in what users are told to type
+	Name        string          // of the jump host, in what users are told to type
+	Contact     refusal.Contact // whom texts tell users to ask
 	Policy      *policy.Policy
 	Accounts    Accounts
 	Events      Events
@@ -69,6 +70,7 @@ type Gate struct {
 	waits    *waits
 	paces    *paces
 	besides  *besides
+	failures failures
 	own      *group.Group  // goroutines that belong to no login
 	wake     chan struct{} // accounts are to be looked at again
 	dates    chan struct{} // a login has come that ends on a date

@@ -63,13 +63,13 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 		return nil, Refuse(code, text, no)
 	}
 	if !l.gate.registry.add(h, most) {
-		return nil, Refuse("concurrent", fmt.Sprintf("you already have %s on %s, the most that rule %s permits; end one first",
-			plain.Count(int(most), "session"), no.Target, o.Grant.Rule()), no)
+		return nil, Refuse("concurrent", fmt.Sprintf("you already have %s on %s, the most that you may have; end one first",
+			plain.Count(int(most), "session"), no.Target), no)
 	}
 	if most := o.Grant.Limits().Connections; most > 0 && l.gate.registry.under(h) > most {
 		h.Release()
-		return nil, Refuse("connections", fmt.Sprintf("you have something open on %s, the most that rule %s permits; end what is open on one first",
-			plain.Count(most, "connection"), o.Grant.Rule()), no)
+		return nil, Refuse("connections", fmt.Sprintf("you have something open on %s, the most that you may have; end what is open on one first",
+			plain.Count(most, "connection")), no)
 	}
 	took, err := l.useUp(o.Grant, h.use)
 	if err == nil {
@@ -87,6 +87,9 @@ func (l *Login) Hold(o Opening) (*Hold, *Refused) {
 			return nil, Refuse(refusal.Revoked, "the approval for "+no.Target+" was used by another session; connect again to ask for another", no)
 		}
 		return nil, Refuse(refusal.Revoked, refusal.Of(err).Text, no)
+	}
+	if h.session != "" { // the machine has taken the login
+		l.gate.failures.over(l.who.User(), no.Target)
 	}
 	return h, nil
 }

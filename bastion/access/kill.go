@@ -137,6 +137,6 @@ func (g *Gate) kill(h *Hold, o Order) error {
 	e := h.event(audit.SessionKilled)
 	e.Actor, e.Detail = &o.By, o.Reason
 	err := g.o.Events.Append(context.Background(), e)
-	h.End(&refusal.Error{Text: "an operator ended this session: " + o.Reason, Code: Killed})
+	h.End(&refusal.Error{Text: "an administrator ended this session: " + o.Reason, Code: Killed})
 	return err
 }

@@ -49,7 +49,7 @@ func About(g policy.Grant) audit.Event {
 // that of an earlier one where l was refused the same less than a minute ago, or
 // of the sum that follows where its user is past what one may cause.
 func (l *Login) noteAs(r *Refused, base audit.Event) string {
-	r.Ref = refusal.NewRef()
+	r.Ref, r.Text = refusal.NewRef(), l.gate.o.Contact.In(r.Text)
 	e := r.Event
 	if e.Type == "" {
 		e.Type = audit.JumpRefused
@@ -62,6 +62,7 @@ func (l *Login) noteAs(r *Refused, base audit.Event) string {
 	for _, s := range []*string{&e.Detail, &e.Destination, &e.ChannelType} {
 		*s = plain.Clip(*s, maxPeer)
 	}
+	defer func() { l.gate.failures.note(e, r.Line(), l.gate.now()) }()
 	if ref, counted := l.Count(e); counted {
 		r.Ref = ref
 		return r.Line()
@@ -91,6 +92,9 @@ func denied(p *policy.Policy, t *policy.Target, err error) *Refused {
 	var d *policy.Denied
 	if errors.As(err, &d) {
 		r.Code, r.Cause = refusal.Denied, nil // the rule says it
+		if d.Rule == (policy.RuleRef{}) {
+			r.Event.Detail = d.Error() // which rule it nearly was, say
+		}
 		r.Event.Rule, r.Approval, r.Target = d.Rule.String(), d.Approval, t
 		if d.Capability != 0 {
 			r.Event.Capability = d.Capability.String()

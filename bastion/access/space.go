@@ -20,9 +20,9 @@ func (g *Gate) hasRoom(user string) bool {
 func (g *Gate) unfit(user string) (code refusal.Code, text string) {
 	switch {
 	case !g.hasRoom(user):
-		return "log-full", "the audit log is almost full, so nothing new can be started; tell your operator"
+		return "log-full", "the audit log is almost full, so nothing new can be started; tell your lab's administrator"
 	case g.o.Unwitnessed() && !g.Rescues(user):
-		return "log-unwitnessed", "the witnesses of the audit log can't be reached, so nothing new can be started; tell your operator"
+		return "log-unwitnessed", "the witnesses of the audit log can't be reached, so nothing new can be started; tell your lab's administrator"
 	}
 	return "", ""
 }
@@ -35,7 +35,7 @@ func (g *Gate) MakeRoom() (ended int) {
 	if s < audit.Scarce {
 		return 0
 	}
-	why := &refusal.Error{Code: "log-full", Text: "the audit log is almost full, so all sessions end; tell your operator"}
+	why := &refusal.Error{Code: "log-full", Text: "the audit log is almost full, so all sessions end; tell your lab's administrator"}
 	for _, h := range g.registry.all() {
 		if s == audit.Spent || !g.Rescues(h.login.who.User()) {
 			h.End(why)

@@ -78,7 +78,7 @@ func suspension(k identity.Key) string {
 
 // somebodyHasIt says what wrong codes behind the right passphrase mean.
 func somebodyHasIt(u identity.UserInfo) string {
-	return fmt.Sprintf("the first on %s, beyond five a day from where %s logs in, or from elsewhere: unless it was mistyping, somebody has the passphrase; ssh entry passwd there, or entry user reset --keep-authenticators, makes another", plain.Minute(u.WrongSince), u.Name)
+	return fmt.Sprintf("since %s, more than five in a day or from a network without a login before. If %s mistyped them, or the phone's clock is wrong, that is all. If not, somebody has the passphrase: entry user reset --keep-authenticators %s gives another", plain.Minute(u.WrongSince), u.Name, u.Name)
 }
 
 // beforeRecovery says what wrong passphrases with right recovery codes mean.

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"context"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -96,7 +98,15 @@ func TestDiagnosisInWords(t *testing.T) {
 		"a lock":              {func(d *Diagnosis) { d.Locks = []identity.SourceLock{{Source: "192.0.2.7", Until: noon}} }, true, "problem: locked from 192.0.2.7 until "},
 		"failures, no lock":   {func(d *Diagnosis) { d.Locks = []identity.SourceLock{{Source: "192.0.2.7"}} }, false, ""},
 		"a target that's off": {func(d *Diagnosis) { d.Places[0].Wrong = "no answer" }, true, "  home.tinker: problem: no answer\n"},
-		"no lab":              {func(d *Diagnosis) { d.Places = nil }, true, "problem: in no lab, so a login leads nowhere"},
+		"kinds left out":      {func(d *Diagnosis) { d.More = 4 }, false, "  and 4 more: entry audit search --user alice\n"},
+		"a wrong clock": {func(d *Diagnosis) { d.Drifted = noon }, true,
+			"problem: the clock of alice's authenticator is wrong: a code on 2026-03-02 12:00 UTC was right at another time; set the phone to automatic time\n"},
+		"wrong codes": {func(d *Diagnosis) { d.User.WrongCodes, d.User.WrongSince = 1, noon }, true,
+			"problem: 1 wrong code behind the right passphrase; since 2026-03-02 12:00, more than five in a day or from a network without a login before. If alice mistyped them, or the phone's clock is wrong, that is all. If not, somebody has the passphrase: "},
+		"a way that failed": {func(d *Diagnosis) {
+			d.Places[0].Failed = &Trouble{Time: noon, Reason: "certificate-refused", Detail: "ssh: handshake failed: attempted methods [none publickey]"}
+		}, false, "it answers with its host key, but the last way there failed, on 2026-03-02 12:00 UTC: the machine doesn't take entry's certificate: is the account there"},
+		"no lab": {func(d *Diagnosis) { d.Places = nil }, true, "problem: in no lab, so a login leads nowhere"},
 	} {
 		d := fine
 		d.Places = slices.Clone(fine.Places)
@@ -131,5 +141,39 @@ func TestWarnings(t *testing.T) {
 	}
 	if got := Warnings(nil, p, true); !slices.Equal(got, []string{"named by the policy and without an account: alice, bob, zoe"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+// What is of no consequence isn't told, and how the last way to a target failed stands
+// until a session came about there.
+func TestPastOfAUser(t *testing.T) {
+	t.Parallel()
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	events := []audit.Event{
+		{Type: audit.LoginFailed, User: "alice", Reason: "clock-drift", Time: at(0)},
+		{Type: audit.UpstreamFailed, User: "alice", Target: "home.tinker", Reason: "unreachable", Time: at(1)},
+		{Type: audit.SessionStarted, User: "alice", Target: "home.tinker", Time: at(2)},
+		{Type: audit.ChannelRefused, User: "alice", Target: "home.tinker", Reason: "unknown-request", Detail: "request simple@putty.projects.tartarus.org isn't known and was refused", Time: at(3)},
+		{Type: audit.UpstreamFailed, User: "alice", Target: "desk.tinker", Reason: "certificate-refused", Time: at(4)},
+		{Type: audit.UpstreamFailed, User: "bob", Target: "home.tinker", Reason: "unreachable", Time: at(5)},
+	}
+	read := func(events []audit.Event) past {
+		a := &Server{History: func(context.Context, int) iter.Seq2[audit.Event, error] {
+			return func(yield func(audit.Event, error) bool) {
+				for _, e := range events {
+					if !yield(e, nil) {
+						return
+					}
+				}
+			}
+		}}
+		return testkit.Must(a.past(t.Context(), "alice"))(t)
+	}
+	p := read(events)
+	if len(p.trouble) != 3 || p.trouble[0].Reason != "certificate-refused" || len(p.failed) != 1 || !p.failed["desk.tinker"].Time.Equal(at(4)) || !p.drifted.Equal(at(0)) {
+		t.Errorf("%+v", p)
+	}
+	if p := read(append(events, audit.Event{Type: audit.LoginSucceeded, User: "alice", Time: at(6)})); !p.drifted.IsZero() {
+		t.Errorf("the clock is right since: %+v", p)
 	}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -32,7 +33,10 @@ func (d Diagnosis) Tell(w io.Writer, now time.Time) (sick bool) {
 		problem("the terms are new since the last login, and a client that can't ask is refused: %s has to log in once on a terminal", u.Name)
 	}
 	if u.WrongCodes > 0 {
-		problem("%d wrong codes behind the right passphrase%s; %s", u.WrongCodes, codesLock(u), somebodyHasIt(u))
+		problem("%s behind the right passphrase%s; %s", plain.Count(u.WrongCodes, "wrong code"), codesLock(u), somebodyHasIt(u))
+	}
+	if !d.Drifted.IsZero() {
+		problem("the clock of %s's authenticator is wrong: a code on %s was right at another time; set the phone to automatic time", u.Name, plain.Moment(d.Drifted))
 	}
 	if u.WrongRecovery > 0 {
 		problem("%s", beforeRecovery(u))
@@ -62,7 +66,7 @@ func (d Diagnosis) Tell(w io.Writer, now time.Time) (sick bool) {
 	}
 	for _, t := range d.Trouble {
 		line := fmt.Sprintf("  %s %s: %s", plain.Moment(t.Time), t.Type, t.Reason)
-		for _, x := range [][2]string{{" on ", t.Target}, {" from ", t.Source}, {", ref ", t.Ref}, {": ", t.Detail}} {
+		for _, x := range [][2]string{{" on ", t.Target}, {" from ", t.Source}, {", ref ", t.Ref}, {": ", t.words()}} {
 			if x[1] != "" {
 				line += x[0] + plain.Line(x[1])
 			}
@@ -74,6 +78,9 @@ func (d Diagnosis) Tell(w io.Writer, now time.Time) (sick bool) {
 			line += fmt.Sprintf(", from %d addresses", t.Addresses)
 		}
 		say("%s", line)
+	}
+	if d.More > 0 {
+		say("  and %d more: entry audit search --user %s", d.More, u.Name)
 	}
 	if d.LeftOut != "" {
 		say("at the last program: %s; env in a rule lets clients set them", plain.Line(d.LeftOut))
@@ -91,10 +98,28 @@ func (d Diagnosis) Tell(w io.Writer, now time.Time) (sick bool) {
 			sick = true
 			say("  %s: problem: %s", p.Target, plain.Line(p.Wrong))
 		case p.Probed:
-			say("  %s: opens by rule %s, as %s; it answers with its host key", p.Target, p.Rule, orNone([]string{p.Login}))
+			say("  %s: opens by rule %s, as %s; it answers with its host key%s", p.Target, p.Rule, orNone([]string{p.Login}), p.failed())
 		default:
-			say("  %s: opens by rule %s", p.Target, p.Rule)
+			say("  %s: opens by rule %s%s", p.Target, p.Rule, p.failed())
 		}
 	}
 	return sick
 }
+
+// failed says how the last way to the target failed.
+func (p Place) failed() string {
+	if p.Failed == nil {
+		return ""
+	}
+	return fmt.Sprintf(", but the last way there failed, on %s: %s", plain.Moment(p.Failed.Time), plain.Line(cmp.Or(p.Failed.words(), p.Failed.Reason)))
+}
+
+// meanings are what some reasons come to, where the cause is in the words of a library.
+var meanings = map[string]string{
+	"certificate-refused": "the machine doesn't take entry's certificate: is the account there, and entry's user CA among its TrustedUserCAKeys?",
+	"handshake":           "the machine speaks no SSH that entry can use, or hung up during login",
+	"inner-handshake":     "the client broke off at the target's host key or login: has it the line for known_hosts (entry check)?",
+}
+
+// words are why, for people.
+func (t Trouble) words() string { return cmp.Or(meanings[t.Reason], t.Detail) }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,10 @@ type Diagnosis struct {
 	// From is the address that the user is taken to come from, "" if none was
 	// named: then rules about networks may show as refusals.
 	From    string    `json:"from,omitempty"`
-	Trouble []Trouble `json:"trouble"` // of the user's, newest first
+	Trouble []Trouble `json:"trouble"`                    // of the user's, newest first
+	More    int       `json:"trouble_left_out,omitempty"` // kinds of it beyond those
+	// Drifted is when a code of the user's came last that was right at another time.
+	Drifted time.Time `json:"clock_drift,omitzero"`
 	// Good is the newest login, nil if none is known.
 	Good *identity.LoginInfo `json:"last_good_login,omitempty"`
 	// Locks are those of From, or, where none was named, of addresses where logins of the
@@ -76,6 +80,8 @@ type Place struct {
 	// key on record; it is asked only where policy opens it.
 	Wrong  string `json:"wrong,omitempty"`
 	Probed bool   `json:"probed"`
+	// Failed is how the user's last way there failed, nil where a session came about since.
+	Failed *Trouble `json:"failed,omitempty"`
 }
 
 // bad are the types of events that a user may need help with.
@@ -106,8 +112,13 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 		}
 		d.From = who.Source.String()
 	}
-	if d.Trouble, d.LeftOut, err = a.trouble(ctx, u.Name); err != nil {
+	past, err := a.past(ctx, u.Name)
+	if err != nil {
 		return nil, err
+	}
+	d.Trouble, d.LeftOut, d.Drifted = past.trouble, past.leftOut, past.drifted
+	if n := len(d.Trouble) - mostTrouble; n > 0 {
+		d.Trouble, d.More = d.Trouble[:mostTrouble], n
 	}
 	sources, err := a.failed(ctx, u.Name, mostShown, func(Trouble) {})
 	if err != nil {
@@ -128,15 +139,28 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 	}
 	if p != nil {
 		d.Places = a.places(ctx, access.Places(p, who, now))
+		for i, x := range d.Places {
+			if t, ok := past.failed[x.Target]; ok && x.Denied == "" {
+				d.Places[i].Failed = &t
+			}
+		}
 	}
 	return d, nil
 }
 
-// trouble reads the newest part of the log for what didn't work.
-func (a *Server) trouble(ctx context.Context, user string) (all []Trouble, leftOut string, err error) {
-	all = []Trouble{}
+// past is what the newest part of the log has of a user.
+type past struct {
+	trouble []Trouble          // what didn't work, grouped, newest first
+	failed  map[string]Trouble // by target: how the last way there failed, if it did
+	drifted time.Time          // of the last code that was right at another time
+	leftOut string             // see Diagnosis
+}
+
+// past reads what didn't work.
+func (a *Server) past(ctx context.Context, user string) (past, error) {
+	p := past{trouble: []Trouble{}, failed: map[string]Trouble{}}
 	if a.History == nil {
-		return all, "", nil
+		return p, nil
 	}
 	for e, err := range a.History(ctx, historyEvents) {
 		var damaged *audit.BadRecord
@@ -144,18 +168,43 @@ func (a *Server) trouble(ctx context.Context, user string) (all []Trouble, leftO
 		case errors.As(err, &damaged):
 			continue // audit verify is for that
 		case err != nil:
-			return nil, "", err
+			return p, err
 		}
-		if e.User == user && e.Type == audit.ExecRequested {
-			leftOut = e.Detail
-		}
-		if e.User == user && slices.Contains(bad, e.Type) {
-			all = append(all, Trouble{Time: e.Time, Type: e.Type.String(), Source: e.Source, Target: e.Target, Reason: e.Reason, Detail: e.Detail, Ref: e.Ref})
+		if e.User == user {
+			p.take(e)
 		}
 	}
-	slices.Reverse(all)
-	all = grouped(all)
-	return all[:min(len(all), mostTrouble)], leftOut, nil
+	slices.Reverse(p.trouble)
+	p.trouble = grouped(p.trouble)
+	return p, nil
+}
+
+// take takes in an event of the user's.
+func (p *past) take(e audit.Event) {
+	if e.Type == audit.ExecRequested {
+		p.leftOut = e.Detail
+	}
+	t := Trouble{Time: e.Time, Type: e.Type.String(), Source: e.Source, Target: e.Target, Reason: e.Reason, Detail: e.Detail, Ref: e.Ref}
+	switch e.Type {
+	case audit.LoginSucceeded:
+		p.drifted = time.Time{}
+	case audit.SessionStarted:
+		delete(p.failed, e.Target)
+	case audit.UpstreamFailed, audit.HostKeyChanged, audit.JumpRefused:
+		p.failed[e.Target] = t
+	}
+	if e.Reason == identity.ClockDrift {
+		p.drifted = e.Time
+	}
+	if slices.Contains(bad, e.Type) && !harmless(e) {
+		p.trouble = append(p.trouble, t)
+	}
+}
+
+// harmless tells whether e is one of what a client asks for at each connection and does
+// without: PuTTY's own requests.
+func harmless(e audit.Event) bool {
+	return e.Reason == "unknown-request" && strings.Contains(e.Detail, "@putty.projects.tartarus.org ")
 }
 
 // grouped is what went wrong, newest first, with what is the same but for when and from
@@ -194,7 +243,7 @@ func (a *Server) places(ctx context.Context, all []access.Place) []Place {
 	for i, x := range all {
 		out[i] = Place{Target: x.Target.FullName()}
 		if x.Denied != nil {
-			out[i].Denied = refusal.Of(x.Denied).Text
+			out[i].Denied = policy.Logged(refusal.Of(x.Denied))
 			continue
 		}
 		out[i].Rule, out[i].Login = x.Grant.Rule().String(), x.Login

@@ -211,7 +211,7 @@ func (a *Server) change(ends refusal.Code, f func(context.Context, string) error
 // account may have been changed before something else went wrong.
 func (a *Server) endUser(name string, reason refusal.Code) {
 	if a.Gate != nil {
-		a.Gate.EndUser(name, &refusal.Error{Code: reason, Text: "your access was changed by an operator"})
+		a.Gate.EndUser(name, &refusal.Error{Code: reason, Text: "your access was changed by an administrator"})
 	}
 }
 

@@ -1,6 +1,7 @@
 package guide
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -13,6 +14,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"entry/audit/refusal"
 )
 
 // Facts are what files and guides are made of. Nothing in them is a secret.
@@ -287,10 +290,7 @@ func (f Facts) command() string {
 
 // contact is whom to ask.
 func (f Facts) contact() string {
-	if f.Contact == "" {
-		return "your lab's administrator"
-	}
-	return f.Contact
+	return cmp.Or(f.Contact, refusal.Someone)
 }
 
 // localPort is where a forward to port p listens on the user's own machine:

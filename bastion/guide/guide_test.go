@@ -27,7 +27,7 @@ func sample() Facts {
 			{Name: "home", Full: "home.tinker", Login: "alice", Recorded: "What you see and each file's name and size are recorded; the auditors of tinker may read it."},
 			{Name: "home.tailor", Full: "home.tailor", Login: "guest", Ports: []int{2200}, Recorded: "Commands and file names are recorded; the auditors of tailor may read them."},
 			{Name: "workbench", Full: "workbench.tinker", Kind: TCP, Ports: []int{8888, 443}, Recorded: "When and how much; not the content."},
-			{Name: "desktop", Full: "desktop.tinker", Denied: "no rule allows alice on desktop.tinker (default deny)"},
+			{Name: "desktop", Full: "desktop.tinker", Denied: "desktop.tinker isn't open to you; ask your lab's administrator"},
 		},
 		Remembered: 12 * time.Hour, Invited: 240 * time.Hour, Contact: "the service desk, desk@example.org", Multiplex: true,
 	}

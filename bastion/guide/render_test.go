@@ -63,7 +63,7 @@ func TestPageInABrowser(t *testing.T) {
 	for _, want := range []string{
 		`<pre class="command" id="one-command">ssh -J entry home</pre>`, "@cert-authority entry,home,*.tinker,home.tailor,*.tailor,desktop ssh-ed25519 " + caBlob,
 		"entry.example.org, port 2222", "two halves", "QR code", "Recovery codes", "only the auditors of your lab", "Your phone is lost", "the service desk, desk@example.org",
-		"ProxyJump entry", "home.tailor", "no rule allows alice on desktop.tinker",
+		"ProxyJump entry", "home.tailor", "desktop.tinker isn't open to you",
 	} {
 		if !strings.Contains(html.UnescapeString(dom), want) {
 			t.Errorf("no %q in the page", want)

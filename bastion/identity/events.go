@@ -7,6 +7,10 @@ import (
 	"entry/audit"
 )
 
+// ClockDrift is the reason of a login.failed by a code that was right at another time: the
+// authenticator's clock is wrong.
+const ClockDrift = "clock-drift"
+
 // reason is why a login failed, precise for staff; the user sees one verdict.
 type reason string
 
@@ -16,7 +20,7 @@ const (
 	reasonWrongCode       reason = "wrong-code"
 	reasonWrongPassphrase reason = "wrong-passphrase"
 	reasonCodeUsed        reason = "code-used"
-	reasonClockDrift      reason = "clock-drift"
+	reasonClockDrift      reason = ClockDrift
 	reasonRecoveryUsed    reason = "recovery-code-used"
 	reasonExpired         reason = "temporary-passphrase-expired"
 	reasonDisabled        reason = "account-disabled"

@@ -87,8 +87,7 @@ func (a *core) warnings(ctx context.Context, acct Account) string {
 	say := a.lifetimes.warnings(acct, a.now())
 	// A store that can't tell, though it has just noted the login, is told of elsewhere.
 	if s, err := a.guessed(ctx, acct); err == nil && s.month >= warnedFrom {
-		say = strings.TrimPrefix(say+"\n"+plain.Count(s.month, "wrong code")+" came behind your right passphrase, beyond five a day from networks where you log in, or from others, the first on "+plain.Moment(s.since)+
-			": if they weren't yours, somebody has it. Change it with ssh "+a.issuer+" passwd, and tell "+a.contact+".", "\n")
+		say = strings.TrimPrefix(say+"\n"+plain.Count(s.month, "wrong code")+" came behind your right passphrase since "+plain.Moment(s.since)+", more than five in a day or from a network where you hadn't logged in. If you mistyped them, or your phone's clock is wrong (set it to automatic), that is all. If not, somebody has your passphrase: change it with ssh "+a.issuer+" passwd, and tell "+a.contact+".", "\n")
 	}
 	if n, since, err := a.guessedRecovery(ctx, acct); err == nil && n >= warnedFrom {
 		say = strings.TrimPrefix(say+"\n"+plain.Count(n, "wrong passphrase")+" came with right recovery codes of yours, the first on "+plain.Moment(since)+

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"entry/audit/refusal"
 )
 
 // FirstFactor judges passphrases of accounts that live in somebody else's
@@ -88,6 +90,7 @@ func (a *core) askDirectory(ctx context.Context, acct Account, passphrase string
 	switch {
 	case errors.As(err, &no):
 		text, innocent := no.Barred()
+		text = refusal.Contact(a.contact).In(text)
 		return verdict{reason: reasonBarred, innocent: innocent, text: text}, membership{}, nil
 	case err != nil && ctx.Err() != nil:
 		return verdict{}, membership{}, err // the client left: d.end knows

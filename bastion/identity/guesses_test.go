@@ -224,8 +224,8 @@ func TestStolenPassphrase(t *testing.T) {
 			if h, err := w.a.Health(t.Context(), owner); err != nil || h.WrongCodes != 10 || h.WrongSince.IsZero() || h.CodesLockUntil.IsZero() {
 				t.Errorf("the owner's health: %+v %v", h, err)
 			}
-			if said := strings.Join(owner.Warnings(), "\n"); !strings.HasPrefix(said, "10 wrong codes came behind your right passphrase, beyond five a day from networks where you log in, or from others, the first on ") ||
-				!strings.Contains(said, "somebody has it. Change it with ssh entry passwd, and tell ") {
+			if said := strings.Join(owner.Warnings(), "\n"); !strings.HasPrefix(said, "10 wrong codes came behind your right passphrase since ") ||
+				!strings.Contains(said, "If you mistyped them, or your phone's clock is wrong (set it to automatic), that is all. If not, somebody has your passphrase: change it with ssh entry passwd, and tell ") {
 				t.Errorf("the owner is told %q", said)
 			}
 			w.clock.Advance(time.Minute)

@@ -19,7 +19,7 @@ func (v *visit) verbAsk(ctx context.Context, d *desk, args []string) uint32 {
 	}
 	t, r := v.login.Resolve(args[0])
 	if r != nil {
-		d.errs.printf("entry: %s", plain.Text(r.Text))
+		d.errs.printf("entry: %s", plain.Text(v.contact().In(r.Text)))
 		return exitNotFound
 	}
 	decide := func() (policy.Grant, *access.Refused) {

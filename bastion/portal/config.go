@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 // Targets are places as package guide's files and guides have them.
-func Targets(places []access.Place) []guide.Target {
+func Targets(places []access.Place, contact refusal.Contact) []guide.Target {
 	var out []guide.Target
 	for _, p := range places {
 		t := p.Target
@@ -26,7 +27,7 @@ func Targets(places []access.Place) []guide.Target {
 			g.Approval = no.Approval.String()
 			g.Recorded = "Connecting asks for the approval of " + g.Approval + "."
 		case p.Denied != nil:
-			g.Denied = refusal.Of(p.Denied).Text
+			g.Denied = contact.In(refusal.Of(p.Denied).Text)
 		case t.Kind == policy.TCP:
 			g.Recorded = "When you connect and how much is sent is logged; the content is not recorded."
 		default:
@@ -37,13 +38,18 @@ func Targets(places []access.Place) []guide.Target {
 	return out
 }
 
+// contact is whom texts tell the user to ask.
+func (v *visit) contact() refusal.Contact {
+	return refusal.Contact(cmp.Or(v.p.o.Facts.Contact, refusal.Someone))
+}
+
 // facts are what is known of this server and this user, for ready files.
 func (v *visit) facts() guide.Facts {
 	f := v.p.o.Facts
 	if v.p.o.HostCAs != nil {
 		f.HostCA, f.NextHostCA = v.p.o.HostCAs()
 	}
-	f.User, f.Targets = v.login.Who().User(), Targets(v.login.Places())
+	f.User, f.Targets = v.login.Who().User(), Targets(v.login.Places(), v.contact())
 	// OpenSSH for Windows has no connection sharing.
 	f.Multiplex = !strings.Contains(string(v.conn.ClientVersion()), "Windows")
 	return f
@@ -73,7 +79,7 @@ func (v *visit) verbConfig(_ context.Context, d *desk, args []string) uint32 {
 	text, err := kind.Make(f)
 	if err != nil {
 		v.p.o.Trouble("portal: config", v.login, err)
-		d.errs.printf("entry: this file can't be made; tell your operator.")
+		d.errs.printf("entry: this file can't be made; tell %s.", v.contact())
 		return exitFailed
 	}
 	d.file(text)

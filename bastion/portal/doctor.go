@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"entry/audit/plain"
+	"entry/bastion/access"
 	"entry/bastion/identity"
 )
 
@@ -87,12 +88,12 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 		if now.Before(h.CodesLockUntil) {
 			closed = " From networks without a login before it opens nothing until " + plain.Moment(h.CodesLockUntil) + "."
 		}
-		f.problem("%s came behind your right passphrase in 30 days, the first on %s, beyond five a day from networks where you log in, or from others: if they weren't yours, somebody has it. A new one: %s; then tell your operator, whose log has from where.%s",
-			plain.Count(h.WrongCodes, "wrong code"), plain.Moment(h.WrongSince), v.says(d, "passwd"), closed)
+		f.problem("%s came behind your right passphrase since %s, more than five in a day or from a network where you hadn't logged in. If you mistyped them, or your phone's clock is wrong (set it to automatic), that is all. If not, somebody has your passphrase. A new one: %s; then tell %s, whose log has from where.%s",
+			plain.Count(h.WrongCodes, "wrong code"), plain.Moment(h.WrongSince), v.says(d, "passwd"), v.contact(), closed)
 	}
 	if h.WrongRecovery > 0 {
-		f.problem("%s came with right recovery codes of yours in 30 days: if that wasn't you, somebody has your list. A new one: %s; then tell your operator, whose log has from where",
-			plain.Count(h.WrongRecovery, "wrong passphrase"), v.says(d, "recovery"))
+		f.problem("%s came with right recovery codes of yours in 30 days: if that wasn't you, somebody has your list. A new one: %s; then tell %s, whose log has from where",
+			plain.Count(h.WrongRecovery, "wrong passphrase"), v.says(d, "recovery"), v.contact())
 	}
 	if h.WrongUnseen > 0 {
 		f.look("%s came in 30 days while the server was too busy to tell what passphrase they were behind", plain.Count(h.WrongUnseen, "wrong code"))
@@ -101,7 +102,7 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 		f.ok("passphrase set on %s", plain.Moment(h.PassphraseSet))
 	}
 	f.until("your passphrase", h.PassphraseExpires, now, "A new one: "+v.says(d, "passwd"))
-	f.until("your account", h.AccountEnds, now, "Ask your lab's administrator.")
+	f.until("your account", h.AccountEnds, now, fmt.Sprintf("Ask %s.", v.contact()))
 	if !h.InactiveAfter.IsZero() {
 		f.ok("the account would end of disuse on %s; each login moves that", plain.Moment(h.InactiveAfter))
 	}
@@ -109,9 +110,11 @@ func (v *visit) verbDoctor(ctx context.Context, d *desk, args []string) uint32 {
 	for _, l := range grouped(h.LastLogins, now) {
 		d.out.printf("  %s", l)
 	}
-	d.out.printf("If one of these wasn't you: %s, and tell your operator.", v.says(d, "passwd"))
+	d.out.printf("If one of these wasn't you: %s, and tell %s.", v.says(d, "passwd"), v.contact())
 	d.out.printf("Targets:")
-	v.targets(d.out)
+	v.targets(d.out, func(target string, x access.Failure) {
+		f.problem("%s failed for you on %s: %s", target, plain.Moment(x.At), x.Text)
+	})
 	if f.sick {
 		return exitFailed
 	}

@@ -178,7 +178,7 @@ func (v *visit) serveDesk(ctx context.Context, d *desk, args []string) uint32 {
 		return v.shell(ctx, d)
 	}
 	d.out.printf("You are logged in to %s as %s. There is no shell here; it leads to your lab. Nothing here is recorded but what you change.", v.p.o.Name, v.login.Who().User())
-	v.targets(d.out)
+	v.targets(d.out, nil)
 	d.out.printf("More: ssh %s help", v.p.o.Name)
 	return exitOK
 }

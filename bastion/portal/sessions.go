@@ -3,10 +3,12 @@ package portal
 import (
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"entry/audit"
 	"entry/audit/plain"
+	"entry/bastion/access"
 	"entry/bastion/guide"
 )
 
@@ -27,25 +29,25 @@ func (v *visit) verbTargets(_ context.Context, d *desk, args []string) uint32 {
 	if len(args) > 0 {
 		return v.misused(d, "targets")
 	}
-	v.targets(d.out)
+	v.targets(d.out, nil)
 	return exitOK
 }
 
 // targets lists the user's targets, how each is reached and what is recorded there,
-// or why one isn't.
-func (v *visit) targets(out lines) {
-	all := Targets(v.login.Places())
+// or why one isn't. failed hears of those to which the last way failed.
+func (v *visit) targets(out lines, failed func(target string, x access.Failure)) {
+	all := Targets(v.login.Places(), v.contact())
 	if why := v.login.GroupsUnknown(); why != "" {
-		out.printf("  What is yours by a group isn't known: %s.", why)
+		out.printf("  What is yours by a group isn't known: %s.", v.contact().In(why))
 	} else if len(all) == 0 {
-		out.printf("  You are in no lab yet. Ask your lab's administrator to add you.")
+		out.printf("  You are in no lab yet. Ask %s to add you.", v.contact())
 		return
 	}
 	for _, t := range all {
 		how := "ssh -J " + v.p.o.Name + " " + t.Name
 		switch {
 		case t.Denied != "":
-			how = "denied: " + t.Denied
+			how = strings.TrimPrefix(t.Denied, t.Full+" ")
 		case t.Kind == guide.TCP:
 			how = t.Forward(v.p.o.Name)
 		}
@@ -53,6 +55,9 @@ func (v *visit) targets(out lines) {
 			how += " (asks for the approval of " + t.Approval + ")"
 		}
 		out.printf("  %-24s %s", t.Full, how)
+		if x, ok := v.login.Failed(t.Full); failed != nil && ok && t.Denied == "" {
+			failed(t.Full, x)
+		}
 		if t.Denied == "" && t.Approval == "" { // who transfers files sees no notice there
 			out.printf("      %s", t.Recorded)
 		}

@@ -65,7 +65,7 @@ func (v *visit) do(ctx context.Context, d *desk, args []string) uint32 {
 		return exitFailed
 	}
 	if err := v.login.Open(); err != nil {
-		d.errs.printf("entry: %s", refusal.Of(err).Text)
+		d.errs.printf("entry: %s", v.contact().In(refusal.Of(err).Text))
 		return exitDenied
 	}
 	name, rest := args[0], args[1:]
@@ -99,7 +99,7 @@ var otherwise = map[string]string{
 // unknown says that there is no command of that name, and what may have been meant: a
 // machine, or another command.
 func (v *visit) unknown(d *desk, name string) {
-	for _, t := range Targets(v.login.Places()) {
+	for _, t := range Targets(v.login.Places(), v.contact()) {
 		if t.Kind == guide.SSH && t.Denied == "" && (strings.EqualFold(name, t.Name) || strings.EqualFold(name, t.Full)) {
 			d.errs.printf("entry: %s is a machine, not a command here. From your own computer: ssh -J %s %s", t.Full, v.p.o.Name, t.Name)
 			return
@@ -172,7 +172,7 @@ func (v *visit) misused(d *desk, name string) uint32 {
 func (v *visit) shell(ctx context.Context, d *desk) uint32 {
 	d.shell = true
 	d.out.printf("You are logged in to %s as %s. Nothing here is recorded but what you change.", v.p.o.Name, v.login.Who().User())
-	v.targets(d.out)
+	v.targets(d.out, nil)
 	d.out.printf("")
 	all := verbs()
 	for i, known := range all {
@@ -215,7 +215,7 @@ func (v *visit) failed(d *desk, what string, err error) uint32 {
 	if no.Code == refusal.Unavailable {
 		v.p.o.Trouble("portal: "+what, v.login, err)
 	}
-	d.errs.printf("entry: %s", strings.TrimSpace(no.Text))
+	d.errs.printf("entry: %s", strings.TrimSpace(v.contact().In(no.Text)))
 	return uint32(no.Exit)
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"entry/audit/refusal"
 	"entry/bastion/access"
 	"entry/bastion/ca"
 	"entry/bastion/guide"
@@ -44,7 +45,7 @@ func Guides(cfg *configs.Config) (func(user identity.UserInfo) (*Pages, error), 
 // yet from where the user will come, nor a directory's groups.
 func personal(f guide.Facts, p *policy.Policy, user identity.UserInfo) guide.Facts {
 	now := time.Now()
-	f.User, f.Targets = user.Name, portal.Targets(access.Places(p, access.Expected(user, now), now))
+	f.User, f.Targets = user.Name, portal.Targets(access.Places(p, access.Expected(user, now), now), refusal.Contact(f.Contact))
 	return f
 }
 

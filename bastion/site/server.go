@@ -300,7 +300,7 @@ func (s *Server) fileGone(err error, what string) {
 	if err := s.state.log.Append(ctx, e); err != nil {
 		s.log.Error("append alarm", zap.Error(err))
 	}
-	s.bastion.Access().EndAll(&refusal.Error{Code: "file-gone", Text: "the jump host's files were changed, so all sessions end; tell your operator"})
+	s.bastion.Access().EndAll(&refusal.Error{Code: "file-gone", Text: "the jump host's files were changed, so all sessions end; tell your lab's administrator"})
 }
 
 // makeRoom says loudly how much room the log has now, and ends what has to end.

@@ -135,7 +135,7 @@ func (d *git) Data(toTarget bool, p []byte, r Ruling) error {
 	}
 	if !toTarget && d.saysTooMuch() {
 		if d.why = d.may(Download); d.why != "" {
-			d.why = "entry: git: the repository, or its hooks, say more than answers a push, and you may not download; ask your operator"
+			d.why = "entry: git: the repository, or its hooks, say more than answers a push, and you may not download; ask your lab's administrator"
 			d.Finish(-1, r)
 			return &Stopped{Download, d.why}
 		}

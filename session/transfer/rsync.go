@@ -60,7 +60,7 @@ func (d *rsync) Data(toTarget bool, p []byte, r Ruling) error {
 	}
 	if !toTarget && d.sent[0] > backAlone+d.sent[1] {
 		if d.why = d.may(Download); d.why != "" {
-			d.why = "entry: rsync: more came back than answers an upload, and you may not download; remove fewer files at a time, or ask your operator"
+			d.why = "entry: rsync: more came back than answers an upload, and you may not download; remove fewer files at a time, or ask your lab's administrator"
 			d.Finish(-1, r)
 			return &Stopped{Download, d.why}
 		}

@@ -14,7 +14,7 @@ const maxCode = 31
 var statusTexts = []string{"Success", "End of file", "No such file", "Permission denied", "Failure", "Bad message", "No connection", "Connection lost", "Operation unsupported"}
 
 // listsTooMuch is why a channel ends that is to carry no content.
-const listsTooMuch = "sftp: more names and attributes came back than an upload needs, and you may not download; list fewer files, or ask your operator"
+const listsTooMuch = "sftp: more names and attributes came back than an upload needs, and you may not download; list fewer files, or ask your lab's administrator"
 
 // answer rules on what the target answers. The request that it is to is done
 // with it.

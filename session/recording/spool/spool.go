@@ -33,7 +33,7 @@ var (
 	ErrQuota = errors.New("the user's spool quota is used up")
 	// ErrShare refuses a user's new recordings, and ends running ones, once three
 	// times the user's share of the day is written.
-	ErrShare error = &refusal.Error{Code: "recorder-day", Text: "too much was recorded of you today; go on tomorrow, or ask your operator"}
+	ErrShare error = &refusal.Error{Code: "recorder-day", Text: "too much was recorded of you today; go on tomorrow, or ask your lab's administrator"}
 	// ErrClosed is returned for anything that comes after Close.
 	ErrClosed = errors.New("the recording is closed")
 	// ErrInUse is returned by Open while another process has the spool.
