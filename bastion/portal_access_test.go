@@ -142,7 +142,8 @@ func TestKeysRememberedAndForgotten(t *testing.T) {
 			t.Errorf("%s: status %d: %q %q", rubbish, status, out, errs)
 		}
 	}
-	out, errs, status := first.verb(line+" laptop\n"+s.code("alice")+"\n", "keys add")
+	saved := "---- BEGIN SSH2 PUBLIC KEY ----\r\nComment: \"laptop\"\r\n" + strings.Fields(line)[1] + "\r\n---- END SSH2 PUBLIC KEY ----\r\n" // by PuTTYgen
+	out, errs, status := first.verb(saved+s.code("alice")+"\n", "keys add")
 	if status != 0 || !strings.Contains(out, ssh.FingerprintSHA256(key.PublicKey())) {
 		t.Fatalf("status %d: %q %q", status, out, errs)
 	}

@@ -169,7 +169,13 @@ func parseKey(line string) (Key, error) {
 func refusedKey(no *pubkey.Error) error {
 	switch no.Reason {
 	case pubkey.Malformed:
-		return refuseKey("it is no public key: give one line as in id_ed25519.pub")
+		why := ""
+		if no.Type == "" { // else it quotes what may be anything
+			why = " (" + no.Error() + ")"
+		}
+		return refuseKey("it is no public key%s: give the one line of a file like id_ed25519.pub, or what PuTTYgen shows at the top of its window", why)
+	case pubkey.Private:
+		return refuseKey("it is a PRIVATE key, which nobody else may have: give the file that ends in .pub, or what PuTTYgen shows at the top of its window")
 	case pubkey.Prefixed:
 		return refuseKey("options before the key are not supported: give the bare key")
 	case pubkey.MoreThanOne:

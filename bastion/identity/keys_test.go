@@ -138,7 +138,7 @@ func TestAddKeyRefuses(t *testing.T) {
 	}{"ssh-dss", number(1024), number(160), number(1000), number(1000)}))
 	for name, tc := range map[string]struct{ line, want string }{
 		"empty":       {"", "it is no public key"},
-		"private":     {"-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "it is no public key"},
+		"private":     {"-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "it is a PRIVATE key, which nobody else may have"},
 		"dsa":         {dsa, "keys of type ssh-dss are not accepted"},
 		"small rsa":   {rsaLine(1024), "an RSA key of 1024 bits: 2048 to 4096"},
 		"huge rsa":    {rsaLine(8192), "an RSA key of 8192 bits"},

@@ -8,6 +8,7 @@ import (
 
 	"entry/audit/plain"
 	"entry/bastion/identity"
+	"entry/policy/pubkey"
 )
 
 // verbEnroll adds another authenticator, lists them, or takes one away.
@@ -226,6 +227,9 @@ func (v *visit) listKeys(ctx context.Context, d *desk) uint32 {
 	return exitOK
 }
 
+// maxKeyLines bounds the lines of one key in the form of RFC 4716.
+const maxKeyLines = 64
+
 func (v *visit) addKey(ctx context.Context, d *desk, line string) uint32 {
 	if line == "" {
 		var err error
@@ -233,11 +237,18 @@ func (v *visit) addKey(ctx context.Context, d *desk, line string) uint32 {
 			return v.failed(d, "add key", fmt.Errorf("%w: %w", identity.ErrAbandoned, err))
 		}
 	}
+	for n := 0; pubkey.Unfinished(line) && n < maxKeyLines; n++ { // what follows mustn't go to the next prompts
+		more, err := d.Ask(ctx, "", true)
+		if err != nil {
+			break
+		}
+		line += "\n" + strings.TrimRight(more, "\r")
+	}
 	if line = strings.TrimSpace(line); line == "" {
 		return v.failed(d, "add key", identity.ErrAbandoned)
 	}
-	if strings.Contains(line, "PRIVATE KEY") {
-		d.errs.printf("entry: that is a private key. Never send it anywhere; the file with .pub at its end holds the public one.")
+	if strings.Contains(line, "PRIVATE KEY") || strings.HasPrefix(line, "PuTTY-User-Key-File") {
+		d.errs.printf("entry: that is a private key. Never send it anywhere; the file with .pub at its end holds the public one, and PuTTYgen shows it at the top of its window.")
 		return exitFailed
 	}
 	if err := v.p.o.Auth.CheckKey(line); err != nil {

@@ -16,6 +16,7 @@ import (
 	"entry/bastion/identity"
 	"entry/configs"
 	"entry/policy"
+	"entry/policy/pubkey"
 )
 
 func userCmd() *cobra.Command {
@@ -195,7 +196,7 @@ one; entry check lists such keys.`,
 			}
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
 				var out admin.AddedKey
-				in := map[string]string{"key": strings.TrimSpace(string(line)), "shared": reason}
+				in := map[string]string{"key": strings.TrimSpace(pubkey.UTF8(line)), "shared": reason}
 				if err := o.call(cmd.Context(), http.MethodPost, path+"/keys", in, &out); err != nil {
 					return err
 				}

@@ -41,6 +41,7 @@ const (
 	Weak                          // a key that doesn't hold
 	TooLarge                      // an RSA key that costs too much
 	Unaccepted                    // another type of key
+	Private                       // a private key
 )
 
 // Error says why a key is refused. Its text is a clause for whoever gave the key,
@@ -77,10 +78,15 @@ func Line(key ssh.PublicKey) string {
 
 // Parse reads the one line of text that isn't empty or a comment: a key in
 // authorized_keys form without options, and what is behind it, which may be
-// anything. The error is an *Error.
+// anything; or one key in the form of RFC 4716. A byte order mark is left out, and UTF-16
+// that has one is taken. The error is an *Error.
 func Parse(text string) (key ssh.PublicKey, comment string, err error) {
 	if len(text) > maxLine {
 		return nil, "", refuse(TooLong, "", "the line is longer than %d bytes", maxLine)
+	}
+	text, no := oneLine(text)
+	if no != nil {
+		return nil, "", no
 	}
 	line, rest := "", text
 	for line == "" && rest != "" {
