@@ -42,7 +42,7 @@ func SumMany(all []ManyResult) ManySums {
 }
 
 func (s ManySums) String() string {
-	return fmt.Sprintf("%d added, %d renewed, %d served before, %d in use, %d disabled", s.of[identity.Added], s.of[identity.Renewed],
+	return fmt.Sprintf("%d added, %d renewed, %d invited before, %d in use, %d disabled", s.of[identity.Added], s.of[identity.Renewed],
 		s.of[identity.Waits], s.of[identity.InUse], s.of[identity.Barred])
 }
 

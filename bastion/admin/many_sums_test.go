@@ -30,7 +30,7 @@ func TestSumsOfMany(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", c.all, said, c.want)
 		}
 	}
-	if got, want := SumMany([]ManyResult{differs, barred, {Outcome: identity.Added}}).String(), "1 added, 0 renewed, 0 served before, 1 in use, 1 disabled"; got != want {
+	if got, want := SumMany([]ManyResult{differs, barred, {Outcome: identity.Added}}).String(), "1 added, 0 renewed, 0 invited before, 1 in use, 1 disabled"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := differs.Lines(); len(got) != 2 || got[1] != "bob: the account was there already, and keeps its phone, which is not the file's; entry user phone bob changes it" {

@@ -31,7 +31,7 @@ type Outcome string
 const (
 	Added   Outcome = "added"   // a new account
 	Renewed Outcome = "renewed" // a new temporary passphrase in place of an unused one
-	Waits   Outcome = "waits"   // has a temporary passphrase, which nobody asked to renew
+	Waits   Outcome = "waits"   // has a good temporary passphrase, which nobody asked to renew
 	InUse   Outcome = "in use"  // has logged in, or has more than a temporary passphrase
 	Barred  Outcome = "disabled"
 )
@@ -70,7 +70,7 @@ func (a Operators) PersonProblems(p Person) (wrong []string) {
 }
 
 // AddAll makes an account for each of people, or renews its temporary passphrase if
-// it is asked to, all in one transaction: on an error nobody was added. Accounts in
+// it is asked to or that one is no longer good, all in one transaction: on an error nobody was added. Accounts in
 // use, and disabled ones, are left alone. invited says what the log calls it. The
 // results are in the order of people.
 func (a Operators) AddAll(ctx context.Context, people []Person, invited bool) ([]Made, error) {
@@ -120,7 +120,7 @@ func (a Operators) addAll(ctx context.Context, people []Person, invited bool) ([
 		m := Made{Name: p.Name, Outcome: Added}
 		switch {
 		case exists:
-			m.Outcome, m.Differs = acct.asInvited(p.Renew), p.differs(acct)
+			m.Outcome, m.Differs = acct.asInvited(p.Renew, a.now()), p.differs(acct)
 		default:
 			acct = Account{ID: secret.NewID(), Name: p.Name, Generation: 1, Created: a.now(), Phone: p.Phone, CodeBySMS: p.Phone != "" && a.texter != nil, Realm: p.Realm, Ends: p.Ends}
 			if acct.CodeBySMS {
@@ -154,13 +154,13 @@ func (a Operators) addAll(ctx context.Context, people []Person, invited bool) ([
 }
 
 // asInvited is what inviting the account's owner comes to.
-func (acct Account) asInvited(renew bool) Outcome {
+func (acct Account) asInvited(renew bool, now time.Time) Outcome {
 	switch {
 	case acct.Passphrase != "" || len(acct.Authenticators) > 0 || !acct.LastLogin.IsZero():
 		return InUse
 	case acct.Disabled:
 		return Barred
-	case !renew && acct.Temporary != nil:
+	case !renew && acct.Temporary != nil && now.Before(acct.Temporary.Expires):
 		return Waits
 	}
 	return Renewed
@@ -212,7 +212,7 @@ func (a Operators) Remind(ctx context.Context) error {
 	now := a.now()
 	for _, acct := range all {
 		t := acct.Temporary
-		if t == nil || acct.Disabled || acct.asInvited(true) == InUse || !now.Before(t.Expires) || now.Before(t.Expires.Add(-a.temp*3/10)) {
+		if t == nil || acct.Disabled || acct.asInvited(true, now) == InUse || !now.Before(t.Expires) || now.Before(t.Expires.Add(-a.temp*3/10)) {
 			continue
 		}
 		first := false

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"entry/audit/plain"
@@ -51,6 +54,52 @@ func (s Secrets) parts() []string {
 		return []string{"first-half", "second-half"}
 	}
 	return []string{"temporary-passphrase"}
+}
+
+// begunFile has the names of those who were added into Dir, before they were: whoever of
+// them wasn't served is by the same again, and nobody else's invitation is touched by it.
+const begunFile = ".begun"
+
+// Begun are they.
+func (s Secrets) Begun() (map[string]bool, error) {
+	b, err := os.ReadFile(filepath.Join(s.Dir, begunFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]bool{}, nil
+	}
+	names := map[string]bool{}
+	for name := range strings.Lines(string(b)) {
+		names[strings.TrimSuffix(name, "\n")] = true
+	}
+	return names, err
+}
+
+// Begin makes Dir and notes whom it will have; undo is for where nobody was added.
+func (s Secrets) Begin(names map[string]bool) (undo func(), err error) {
+	made := !exists(s.Dir)
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.Dir, begunFile)
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		text.WriteString(name + "\n")
+	}
+	undo = func() { // what stays is in nobody's way
+		if err := os.Remove(path); err == nil && before != nil {
+			_ = WriteSecret(path, string(before))
+		}
+		if made {
+			_ = os.Remove(s.Dir)
+		}
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return undo, err
+	}
+	return undo, WriteSecret(path, text.String())
 }
 
 // Served tells whether the user's secrets are there, or were handed out.

@@ -40,8 +40,8 @@ Run it again to make a new invitation in place of the old one, as long as the
 user hasn't logged in. --revoke takes it back.
 ` + manyHelp + `
 
---renew makes new invitations for all who haven't logged in yet, with --expired
-for those whose invitation is no longer good.`,
+--renew makes new invitations for all who haven't logged in yet, or for those of
+them in --from FILE; with --expired for those whose invitation is no longer good.`,
 		Example: "  entry user invite alice --lab tinker\n  entry user invite --from course.csv --out course\n  entry user invite --renew --expired --out again\n  entry user invite alice --lab tinker --guide .\n  entry user invite alice --revoke",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,8 @@ and what doesn't fit policy or configuration by the user. --out DIR gets a file 
 each secret, readable by you alone; with --hand-out the program under
 notices.command gets each instead, as a line of JSON, and DIR keeps who was
 served. After a failure run the same again: who was served stays as they are, and
-the others get theirs. Whoever has logged in already is left alone. An account that
+the others get theirs. Whoever has logged in already is left alone, and so is whose
+invitation, from elsewhere, is still good. An account that
 is there keeps its end, phone and realm: where the file has others, that is said, and
 the exit status is 1.`
 
@@ -60,8 +62,6 @@ func (m *many) wanted(cmd *cobra.Command, args []string) (bool, error) {
 		return false, failf(exitUsage, "a USER and many of them exclude each other")
 	case m.lapsed && !m.renew:
 		return false, failf(exitUsage, "--expired says which invitations --renew renews")
-	case m.renew && m.from != "":
-		return false, failf(exitUsage, "--renew is for those who are invited already: leave --from out")
 	case m.Dir == "":
 		return false, failf(exitUsage, "say where the secrets go: --out DIR")
 	}
@@ -78,18 +78,26 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(m.Dir, 0o700); err != nil {
+	begun, err := m.begun(ctx, o, people)
+	if err != nil {
 		return err
 	}
-	req := admin.ManyRequest{Invite: m.Invite, Leave: m.renew}
+	req := admin.ManyRequest{Invite: m.Invite, Leave: m.renew && m.from == ""}
 	phones := map[string]string{}
 	for _, p := range people {
 		phones[p.Name] = p.Phone
-		p.Renew = m.renew || !m.Served(p.Name)
+		p.Renew = m.renew && !(m.lapsed && m.from != "") || begun[p.Name] && !m.Served(p.Name)
 		req.People = append(req.People, p)
+	}
+	undo, err := m.Begin(begun)
+	if err != nil {
+		return err
 	}
 	var made []admin.ManyResult
 	if err := o.call(ctx, http.MethodPost, "/v1/users", req, &made); err != nil {
+		if refused := (*exitError)(nil); errors.As(err, &refused) {
+			undo()
+		}
 		return err
 	}
 	for _, r := range made {
@@ -110,12 +118,38 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 		}
 	}
 	sums := admin.SumMany(made)
+	if n := len(slices.DeleteFunc(slices.Clone(made), func(r admin.ManyResult) bool { return r.Outcome != identity.Waits || m.Served(r.User) })); n > 0 {
+		fmt.Fprintf(os.Stderr, "note: %s already and not into %s: those invitations stay good; entry user invite --renew --from FILE makes new ones in their place\n", plain.Count(n, "user")+" invited", m.Dir)
+	}
 	fmt.Fprintf(os.Stderr, "%s. Secrets are in %s%s.\n", sums, m.Dir, map[bool]string{true: " no more: they were handed out"}[m.HandOut])
 	if n := numbers(phones); n > 0 && cfg.SMS == nil && m.from != "" {
 		fmt.Fprintf(os.Stderr, "note: %s kept, and no code is sent there: entry.yaml has no gateway (sms)\n", plain.Count(n, "phone number"))
 	}
 	warnWithoutLabs(cfg, made)
 	return sums.Err()
+}
+
+// begun are those whom this and earlier runs into the same folder add: not who has an
+// account from elsewhere.
+func (m *many) begun(ctx context.Context, o *operator, people []admin.NewPerson) (map[string]bool, error) {
+	begun, err := m.Begun()
+	if err != nil {
+		return nil, err
+	}
+	var users []identity.UserInfo
+	if err := o.call(ctx, http.MethodGet, "/v1/users", nil, &users); err != nil {
+		return nil, err
+	}
+	there := map[string]bool{}
+	for _, u := range users {
+		there[u.Name] = true
+	}
+	for _, p := range people {
+		if !there[p.Name] || m.renew {
+			begun[p.Name] = true
+		}
+	}
+	return begun, nil
 }
 
 // warnWithoutLabs says once whom of those who were added policy leads nowhere.
