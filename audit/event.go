@@ -105,14 +105,22 @@ func (a Actor) Person() string { return cmp.Or(a.LoginName, a.Name, fmt.Sprintf(
 const UnsetLoginUID = ^uint32(0)
 
 // KnownLogin reports whether it is known which account's login a is behind: without one
-// (no PAM session) nobody can tell who a uid is.
-func (a Actor) KnownLogin() bool { return a.LoginUID != UnsetLoginUID }
+// (no PAM session) nobody can tell who a uid is, and a number that no account has is one
+// that somebody wrote there.
+func (a Actor) KnownLogin() bool {
+	name := a.LoginName
+	if a.LoginUID == a.UID {
+		name = a.Name
+	}
+	return a.LoginUID != UnsetLoginUID && name != ""
+}
 
 // Another reports whether a and b are known to be two people: both logins are, they differ
 // in that, and they don't share an account, unless that is root, which each became by a
-// login of their own.
+// login of their own. b, who came first, was a KnownLogin then: not every place that keeps b
+// keeps the name.
 func (a Actor) Another(b Actor) bool {
-	return a.KnownLogin() && b.KnownLogin() && a.LoginUID != b.LoginUID && (a.UID != b.UID || a.UID == 0)
+	return a.KnownLogin() && b.LoginUID != UnsetLoginUID && a.LoginUID != b.LoginUID && (a.UID != b.UID || a.UID == 0)
 }
 
 // String is a in a listing: "carol as root".

@@ -110,6 +110,10 @@ func TestWitnesses(t *testing.T) {
 			t.Errorf("%s, after all was put back: %s", verb, r)
 		}
 	}
+	size := len(testkit.ReadFile(t, s.path("audit", "events.jsonl")))
+	if r := s.entry("user", "disable", "alice"); r.Code != 1 || !strings.Contains(r.Stderr, old) || len(testkit.ReadFile(t, s.path("audit", "events.jsonl"))) != size {
+		t.Errorf("an operator's verb, after all was put back: %s", r)
+	}
 	s.mustEntry("audit", "auditor-key", s.path("ada.key"))
 	s.mustEntry("audit", "accept-gap", "--key", s.path("ada.key"), "--reason", "the disk was lost")
 	known := strings.Count(testkit.ReadFile(t, filepath.Join(newest, "audit", "events.jsonl")), "\n")

@@ -48,7 +48,7 @@ func TestTwoOperatorsErase(t *testing.T) {
 			t.Errorf("uid %d, login %d confirms: %d %s", who[0], who[1], code, text)
 		}
 	}
-	if code, text := o.ask(0, 2, "POST", path+"/"+e.ID, ""); code != http.StatusOK || !strings.Contains(text, `"confirmed_by":{"uid":0,"login_uid":2}`) {
+	if code, text := o.ask(0, 2, "POST", path+"/"+e.ID, ""); code != http.StatusOK || !strings.Contains(text, `"confirmed_by":{"uid":0,"login_uid":2,"name":"op0","login_name":"op2"}`) {
 		t.Errorf("the second: %d %s", code, text)
 	}
 	if code, text := o.ask(0, 3, "POST", path+"/"+e.ID, ""); code != http.StatusConflict || !strings.Contains(text, "stands already") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -70,12 +71,21 @@ func (o *operators) Append(ctx context.Context, e ...audit.Event) error {
 	return o.log.Append(ctx, e...)
 }
 
+// actor is one of accounts that there are.
+func actor(uid, login uint32) audit.Actor {
+	a := audit.Actor{UID: uid, LoginUID: login, Name: fmt.Sprint("op", uid)}
+	if login != uid && login != audit.UnsetLoginUID {
+		a.LoginName = fmt.Sprint("op", login)
+	}
+	return a
+}
+
 // ask does one operation as an account under a login, and gives its status and
 // what it says.
 func (o *operators) ask(uid, login uint32, method, path, body string) (int, string) {
 	o.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
-	r = r.WithContext(audit.WithActor(o.t.Context(), audit.Actor{UID: uid, LoginUID: login}))
+	r = r.WithContext(audit.WithActor(o.t.Context(), actor(uid, login)))
 	w := httptest.NewRecorder()
 	o.handler.ServeHTTP(w, r)
 	return w.Code, w.Body.String()

@@ -187,7 +187,7 @@ func TestInvite(t *testing.T) {
 
 func TestResetNeedsTwo(t *testing.T) {
 	const unset = ^uint32(0)
-	first := audit.Actor{UID: 0, LoginUID: 1001, Name: "root"}
+	first := audit.Actor{UID: 0, LoginUID: 1001, Name: "root", LoginName: "carol"}
 	for name, c := range map[string]struct {
 		uid, login uint32
 		after      time.Duration
@@ -217,7 +217,7 @@ func TestResetNeedsTwo(t *testing.T) {
 			if e := w.log.All()[mark]; e.Actor == nil || *e.Actor != first || !e.Until.Equal(asked.Add(oneDay)) {
 				t.Errorf("event %+v", e)
 			}
-			if info, err := w.a.User(t.Context(), "alice"); err != nil || info.PendingReset == nil || info.PendingReset.By != first {
+			if info, err := w.a.User(t.Context(), "alice"); err != nil || info.PendingReset == nil || info.PendingReset.By != (audit.Actor{UID: 0, LoginUID: 1001, Name: "root"}) {
 				t.Errorf("%+v %v", info, err)
 			}
 			if err := w.a.Check(t.Context(), id); err != nil {
@@ -225,7 +225,7 @@ func TestResetNeedsTwo(t *testing.T) {
 			}
 			w.clock.Advance(c.after)
 			confirm := func() (string, error) {
-				return w.a.ConfirmReset(audit.WithActor(t.Context(), audit.Actor{UID: c.uid, LoginUID: c.login}), "alice")
+				return w.a.ConfirmReset(audit.WithActor(t.Context(), audit.Actor{UID: c.uid, LoginUID: c.login, Name: "entry", LoginName: "dave"}), "alice")
 			}
 			mark = w.log.Mark()
 			temp, err = confirm()
@@ -259,7 +259,7 @@ func TestResetNeedsTwoKnownOperators(t *testing.T) {
 	}
 	w.wantLog(mark)
 	// What is confirmed is what was asked for: the passphrase alone.
-	one, two := audit.Actor{UID: 0, LoginUID: 1001}, audit.Actor{UID: 990, LoginUID: 1002}
+	one, two := audit.Actor{UID: 0, LoginUID: 1001, LoginName: "carol"}, audit.Actor{UID: 990, LoginUID: 1002, LoginName: "dave"}
 	_, err := w.a.ResetPassphrase(audit.WithActor(t.Context(), one), "alice")
 	wantErr(t, err, identity.ErrNeedsSecond)
 	// Somebody asks for more while it is being confirmed.

@@ -17,6 +17,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/evidence"
+	"entry/audit/witness"
 	"entry/bastion/admin"
 	"entry/bastion/store"
 	"entry/configs"
@@ -34,6 +35,9 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 	if err := ownAccount(cfg.Audit.Directory, os.Geteuid()); err != nil {
 		return nil, err
 	}
+	if err := known(cfg); err != nil {
+		return nil, err
+	}
 	st, err := openState(cfg, tell)
 	if errors.Is(err, audit.ErrLocked) {
 		return nil, unanswered()
@@ -45,6 +49,16 @@ func Operate(cfg *configs.Config, tell func(string, error)) (*admin.Client, erro
 	keys := &rotations{cfg: cfg, log: st.log, store: st.store, auth: st.auth, policy: func() *policy.Policy { return p }}
 	return admin.InProcess(&admin.Server{Auth: st.auth, Events: st.log, Holds: st.store, Erasures: st.store, Rotations: keys, Retention: retention(cfg, st.log, st.store, &st.orders),
 		Recordings: cfg.Recording.Directory, Log: zap.NewNop(), Policy: p, History: newest(cfg)}, st.Close), nil
+}
+
+// known refuses a log that a witness knows as another one, as a start does: what is done on it
+// would be lost with it, or be kept where all else is.
+func known(cfg *configs.Config) error {
+	_, err := CheckWitnesses(context.Background(), cfg)
+	if errors.Is(err, witness.ErrBehind) || errors.Is(err, witness.ErrForked) {
+		return err
+	}
+	return nil // opening the log says more
 }
 
 // retention is what removes recordings, but for the policy and whom it tells.
