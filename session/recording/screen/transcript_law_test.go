@@ -217,6 +217,11 @@ func FuzzTranscript(f *testing.F) {
 				t.Errorf("a line of %d bytes", len(l.Text))
 			}
 		})
+		tr.Passing(func(_ time.Duration, line []byte) {
+			if len(line) > maxLine+4*MaxCols || len(line) == 0 {
+				t.Errorf("a line of %d bytes passes", len(line))
+			}
+		})
 		at := time.Duration(0)
 		for i, c := range in {
 			tr.Write(at, []byte{c})
