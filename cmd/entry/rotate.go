@@ -42,8 +42,8 @@ or by the next start. entry check says of what isn't finished, and since when.
 audit    The key that signs the audit log. From --finish on the log is signed by
          the next one: a record that both sign says so, and entry audit verify
          and entry verify-bundle follow it from whichever of the keys they are
-         given. Witnesses have to know the next one before: they are asked. Have their
-         operators take the one before out afterwards.
+         given. Witnesses have to know the next one before: they are asked. Have
+         their operators take the one before out afterwards.
 host-ca  The CA by which clients know this server and its targets. From the
          first step on users are given both lines for known_hosts; --finish is
          refused for a month. The host keys stay: who pins those sees nothing.
