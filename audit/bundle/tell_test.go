@@ -44,7 +44,7 @@ func TestVerifyFile(t *testing.T) {
 	}
 
 	rep = testkit.Must(VerifyFile(put(s.made(cut)), Trust{Witnesses: []string{}}))(t)
-	if notes := rep.Notes(); len(notes) != 2 || !strings.HasPrefix(notes[0], "no witness has cosigned it") || !strings.Contains(notes[1], s.Key) {
+	if notes := rep.Notes(); len(notes) != 3 || !strings.HasPrefix(notes[0], "a crash of the server cut the recording") || !strings.HasPrefix(notes[1], "no witness has cosigned it") || !strings.Contains(notes[2], s.Key) {
 		t.Errorf("%q", notes)
 	}
 
