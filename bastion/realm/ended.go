@@ -12,7 +12,7 @@ import (
 // lockAttributes say in a user's entry that somebody has locked the account for
 // good, or that it has ended: OpenLDAP's ppolicy (draft-behera-10), Active Directory
 // and its Lightweight sister, 389 Directory Server and FreeIPA, eDirectory, OpenDJ,
-// and RFC 2307's shadow. A server that keeps one of them for others to read, as
+// RFC 2307's shadow, and Samba's accounts in a directory of any kind. A server that keeps one of them for others to read, as
 // OpenLDAP does with shadow's, lets a bind pass by it. Locks that end by themselves,
 // after wrong passphrases, aren't looked at: otherwise strangers who guess there
 // could end sessions here, and at a login the directory judges those itself.
@@ -23,6 +23,7 @@ var lockAttributes = []string{
 	"loginDisabled", "loginExpirationTime",
 	"ds-pwp-account-disabled", "ds-pwp-account-expiration-time",
 	"shadowExpire", "shadowLastChange", "shadowMax", "shadowInactive",
+	"sambaAcctFlags",
 }
 
 // ended is why an entry lets nobody in at now. What stands there and can't be read
@@ -37,6 +38,7 @@ func ended(e *ldap.Entry, now time.Time) (why bar, over bool) {
 		{barLocked, lockedForGood, []string{"pwdAccountLockedTime"}},
 		{barLocked, isTrue, []string{"nsAccountLock"}},
 		{barDisabled, isTrue, []string{"loginDisabled", "msDS-UserAccountDisabled", "ds-pwp-account-disabled"}},
+		{barDisabled, sambaDisabled, []string{"sambaAcctFlags"}},
 		{barDisabled, numbered(func(n int64) bool { return n&adDisabled != 0 }), []string{"userAccountControl"}},
 		{barAccountExpired, numbered(func(n int64) bool { return pastFiletime(n, now) }), []string{"accountExpires"}},
 		{barAccountExpired, pastTime(now), []string{"pwdEndTime", "krbPrincipalExpiration", "loginExpirationTime", "ds-pwp-account-expiration-time"}},
@@ -87,6 +89,15 @@ func lockedForGood(value string) (over, ok bool) { return value == noLockTime, t
 func isTrue(value string) (over, ok bool) {
 	is := strings.EqualFold(value, "TRUE")
 	return is, is || strings.EqualFold(value, "FALSE")
+}
+
+// sambaDisabled reads the letters of sambaAcctFlags (pdbedit(8)): D is an account that
+// is disabled. L, which Samba sets after wrong passphrases and takes away by itself once
+// somebody logs in there, is none of the locks that are looked at.
+func sambaDisabled(value string) (over, ok bool) {
+	flags, begins := strings.CutPrefix(value, "[")
+	flags, ends := strings.CutSuffix(flags, "]")
+	return strings.Contains(flags, "D"), begins && ends && strings.Trim(flags, "ABCDEFGHIJKLMNOPQRSTUVWXYZ ") == ""
 }
 
 // numbered reads an integer for f.

@@ -64,6 +64,14 @@ var ends = func() [][]string {
 		{"", "shadowLastChange", of(day - 900), "shadowMax", "90"},
 		{"", "shadowLastChange", of(day - 900), "shadowMax", "90", "shadowInactive", "-1"},
 		{"", "shadowLastChange", of(day - 900), "shadowMax", "99999", "shadowInactive", "7"},
+		{"disabled", "sambaAcctFlags", "[UD         ]"},
+		{"disabled", "sambaacctflags", "[DU]"},
+		{"", "sambaAcctFlags", "[U          ]"},
+		{"", "sambaAcctFlags", "[UL         ]"},
+		{"", "sambaAcctFlags", "[UX         ]"},
+		{"", "sambaAcctFlags", "[           ]"},
+		{"unreadable end", "sambaAcctFlags", "UD"},
+		{"unreadable end", "sambaAcctFlags", "[u d]"},
 		{"", "cn", "TRUE"},
 	}
 }()

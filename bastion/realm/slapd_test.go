@@ -245,6 +245,7 @@ func foreign() string {
 	for i, name := range []string{
 		"userAccountControl", "accountExpires", "msDS-UserAccountDisabled", "nsAccountLock", "krbPrincipalExpiration",
 		"loginDisabled", "loginExpirationTime", "ds-pwp-account-disabled", "ds-pwp-account-expiration-time",
+		"sambaAcctFlags",
 	} {
 		fmt.Fprintf(&lines, "attributetype ( 1.3.6.1.4.1.4203.666.1.%d NAME '%s' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )\n", 9000+i, name)
 	}

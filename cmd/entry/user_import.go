@@ -38,9 +38,10 @@ A folder may be a link, as long as that leads to a place in DIR.
 --shadow names a file with lines such as /etc/shadow, for all of them. For one
 user, --user with the other flags name the files themselves.
 
-Nobody gets in who couldn't before. With --shadow, an account that is locked (!
-or *), has ended, whose passphrase is older than it may be, or that has no line
-is left. An account's end is taken over, and that its passphrase has to be
+Nobody gets in who couldn't before. With --shadow, an account is left that is
+locked (! or *), whose hash fits no passphrase (something was put into it, or cut
+off), that has ended, whose passphrase is older than it may be, or that has no
+line. An account's end is taken over, and that its passphrase has to be
 changed. Keys with options (from, command, cert-authority, …) are left out, and
 files in DIR that others than their owner may write to, or read if they hold a
 seed. What else was restricted there is named. With --passwd, accounts whose shell

@@ -36,7 +36,7 @@ func TestPasswdBars(t *testing.T) {
 	t.Parallel()
 	dir := files(t, map[string]string{
 		"home/alice/.google_authenticator": seedFile, "home/bob/.google_authenticator": seedFile, "home/gone/.google_authenticator": seedFile,
-		"shadow": "alice:$6$a:1\nbob:$6$b:1\ngone:$6$g:1\nnone:$6$n:1\n",
+		"shadow": "alice:aaaaaaaaaaaaE:1\nbob:bbbbbbbbbbbbE:1\ngone:ggggggggggggE:1\nnone:nnnnnnnnnnnnE:1\n",
 		"passwd": "alice:x:1:1::/home/alice:/bin/bash\nbob:x:2:2::/home/bob:/usr/sbin/nologin\nnone:x:3:3::/:/bin/false\n",
 	})
 	all, _, err := Read(Sources{Homes: dir + "/home", Shadow: dir + "/shadow", Passwd: dir + "/passwd", Now: today})
@@ -44,10 +44,10 @@ func TestPasswdBars(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCandidates(t, all,
-		candidate{name: "alice", crypt: "$6$a", seeds: 1},
-		candidate{name: "bob", crypt: "$6$b", seeds: 1, left: "its shell is nologin"},
-		candidate{name: "gone", crypt: "$6$g", seeds: 1, left: "it has no line in the passwd file"},
-		candidate{name: "none", crypt: "$6$n", left: "its shell is false", notes: []string{"has no folder"}},
+		candidate{name: "alice", crypt: "aaaaaaaaaaaaE", seeds: 1},
+		candidate{name: "bob", crypt: "bbbbbbbbbbbbE", seeds: 1, left: "its shell is nologin"},
+		candidate{name: "gone", crypt: "ggggggggggggE", seeds: 1, left: "it has no line in the passwd file"},
+		candidate{name: "none", crypt: "nnnnnnnnnnnnE", left: "its shell is false", notes: []string{"has no folder"}},
 	)
 	if all, _, err := Read(Sources{User: "bob", GoogleAuthenticator: dir + "/home/bob/.google_authenticator", Passwd: dir + "/passwd", Now: today}); err != nil || all[0].Left == "" {
 		t.Errorf("%+v %v", all, err)

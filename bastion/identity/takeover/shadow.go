@@ -82,7 +82,7 @@ func (s *standing) lock() {
 		s.real = bare != ""
 		s.hash, s.barred = "", "it is locked in the shadow file ("+s.hash[:1]+")"
 	case s.hash == "":
-	case !strings.HasPrefix(s.hash, "$") && len(s.hash) != desHash && !strings.HasPrefix(s.hash, "_"):
+	case !fittable(s.hash):
 		s.real = true
 		s.hash, s.barred = "", "no passphrase fits what stands in the shadow file"
 	default:
@@ -90,8 +90,31 @@ func (s *standing) lock() {
 	}
 }
 
-// desHash is the length of what crypt(3) made before it had $id$.
-const desHash = 13
+// sums are how long what crypt(5) computes is, by the kind of hash.
+var sums = map[string]int{"1": 22, "5": 43, "6": 86, "y": 43, "gy": 43, "2a": 53, "2b": 53, "2x": 53, "2y": 53, "7": 43, "sha1": 28}
+
+// fittable tells whether crypt(3) could compute that from some passphrase. What an
+// administrator has put somewhere into a hash (a !, -disabled) has it fit none, as a cut
+// does; which of the two it was, nobody can tell.
+func fittable(hash string) bool {
+	const digits = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	all := func(s, of string) bool { return strings.Trim(s, of) == "" }
+	switch {
+	case strings.ContainsAny(hash, "!*;\\ \t") || strings.ContainsFunc(hash, func(r rune) bool { return r < ' ' || r > '~' }):
+		return false // as libxcrypt has it
+	case strings.HasPrefix(hash, "_"): // of BSDi
+		return len(hash) == 20 && all(hash[1:], digits)
+	case !strings.HasPrefix(hash, "$"): // of DES, whose 64 bits leave two of the last digit
+		return len(hash) == 13 && all(hash, digits) && strings.IndexByte(digits, hash[12])%4 == 0
+	}
+	kind, rest, ok := strings.Cut(hash[1:], "$")
+	sum := rest[strings.LastIndexByte(rest, '$')+1:]
+	size, known := sums[kind]
+	if !known {
+		return ok && sum != "" && all(sum, digits+"+=")
+	}
+	return ok && all(sum, digits) && len(sum) == size
+}
 
 // age reads when the passphrase was set and how old it may become, in days.
 func (s *standing) age(set, most, grace int64, now time.Time) {

@@ -11,7 +11,7 @@ var today = time.Date(2024, 10, 4, 12, 0, 0, 0, time.UTC)
 
 func TestParseShadow(t *testing.T) {
 	t.Parallel()
-	const hash = "$6$abcdefgh$A30nuHQHAaSxDEaG3fe3yHSsP"
+	const hash = "$6$entryimport$6TiRO6eKt5C9nypTxk.kHpNENjOvZiVSLUMWSdCvbo8fKQ6R1bBudrsuxJMkR3BgYpeiUdwH1vKPyE0lDOyuy0"
 	one := func(s standing) map[string]standing { return map[string]standing{"alice": s} }
 	set := day(19990)
 	for name, c := range map[string]struct {
@@ -89,4 +89,47 @@ func FuzzParseShadow(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSpoiltHashes: what no passphrase can have made is told from what crypt(3) makes,
+// however it was spoilt.
+func TestSpoiltHashes(t *testing.T) {
+	t.Parallel()
+	const (
+		sha512 = "$6$entryimport$6TiRO6eKt5C9nypTxk.kHpNENjOvZiVSLUMWSdCvbo8fKQ6R1bBudrsuxJMkR3BgYpeiUdwH1vKPyE0lDOyuy0"
+		sum43  = "oYZ0aZKdFZ8tBVeVWXzsGg9tSwoyECSzBrOgXPdIYJ5"
+	)
+	whole := map[string]string{
+		"SHA-512": sha512, "without salt": "$6$$" + sha512[len("$6$entryimport$"):], "with rounds": "$6$rounds=5000$" + sha512[len("$6$"):],
+		"SHA-256": "$5$salt$" + sum43, "yescrypt": "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$" + sum43, "gost": "$gy$j9T$F5Jx5fExrKuPp53xLKQ..1$" + sum43,
+		"MD5": "$1$salt$qJH7.N4xYta3aEG/dfqo/0", "bcrypt": "$2b$05$abcdefghijklmnopqrstuuQUE5NZPSyXcrFBbMzLMpKQBhGB7lzka",
+		"DES": "abJnggxhB/yWI", "BSDi": "_J9..CCCCXBrJUJV154M", "SHA-1": "$sha1$40000$jtNX3nZ2$hBNaIXkt4wBI2o5rsi8KejSjNqIq",
+		"scrypt": "$7$CU..../....2Q9obwLhin8qvQl6sisAO/$" + sum43, "NT": "$3$$8846f7eaee8fb117ad06bdd830b7586c", "argon2": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$+AbC/0",
+	}
+	for name, hash := range whole {
+		all, err := parseShadow("alice:"+hash+":19990", today)
+		if s := all["alice"]; err != nil || s.barred != "" || s.hash != hash {
+			t.Errorf("%s: %+v %v", name, s, err)
+		}
+		for _, spoil := range []string{"!", "*", "-disabled", "!!", ".!", "$", "$!"} {
+			spoilt(t, name, hash+spoil)
+		}
+		spoilt(t, name, hash[:4]+"!"+hash[4:])
+		spoilt(t, name, hash[:len(hash)-1]+"*")
+		if known := name != "NT" && name != "argon2"; known {
+			spoilt(t, name, hash+"disabled")
+			spoilt(t, name, hash[:len(hash)-1])
+		}
+	}
+	for _, text := range []string{"$6$", "$6$salt", "$6$salt$", "$6$salt$hash!", "$6$abcdefgh$*", "$6$salt$-", "$", "$$", "$y$", "x", "NP", "LOCKED", "accountlocked", "_", "_disabled", "-" + sha512, "#" + sha512} {
+		spoilt(t, "word", text)
+	}
+}
+
+func spoilt(t *testing.T, what, text string) {
+	t.Helper()
+	all, err := parseShadow("alice:"+text+":19990", today)
+	if s := all["alice"]; err != nil || s.barred != "no passphrase fits what stands in the shadow file" || s.hash != "" || !s.real {
+		t.Errorf("%s, %q: %+v %v", what, text, s, err)
+	}
 }

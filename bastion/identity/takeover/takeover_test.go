@@ -74,8 +74,8 @@ func TestHomes(t *testing.T) {
 		"home/lost+found/":                 "",
 		"home/README":                      "not a folder",
 		"elsewhere/authorized_keys":        "ssh-ed25519 stolen",
-		"shadow": "\ufeffalice:$6$a:19990:0:99999:7:::\r\nbob::1\r\ncarol:$6$x:1\ndave:$6$d\neve:$6$e\nfrank:!$6$f\nnobody:$6$y:1\n" +
-			"closed:!$6$z:1\ndaemon:*:1\nsys:!*:1\nlost+found:!\n",
+		"shadow": "\ufeffalice:aaaaaaaaaaaaE:19990:0:99999:7:::\r\nbob::1\r\ncarol:xxxxxxxxxxxxE:1\ndave:ddddddddddddE\neve:eeeeeeeeeeeeE\nfrank:!ffffffffffffE\nnobody:yyyyyyyyyyyyE:1\n" +
+			"closed:!zzzzzzzzzzzzE:1\ndaemon:*:1\nsys:!*:1\nlost+found:!\n",
 	})
 	home := filepath.Join(dir, "home")
 	// What users make of their files: a pipe, a link to somebody else's, to nothing.
@@ -94,15 +94,15 @@ func TestHomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCandidates(t, all,
-		candidate{name: "alice", crypt: "$6$a", seeds: 1, keys: 1},
+		candidate{name: "alice", crypt: "aaaaaaaaaaaaE", seeds: 1, keys: 1},
 		candidate{name: "bob", notes: []string{"has no passphrase in the shadow file", "google_authenticator was left out: its first line", "authorized_keys was left out: it is larger than 256 KiB"}},
-		candidate{name: "carol", crypt: "$6$x"},
+		candidate{name: "carol", crypt: "xxxxxxxxxxxxE"},
 		candidate{name: "closed", left: "it is locked in the shadow file (!)", notes: []string{"has no folder"}},
-		candidate{name: "dave", crypt: "$6$d", notes: []string{".google_authenticator was left out: it is no regular file", ".ssh/authorized_keys was left out: it is a link that leads nowhere here", "authorized_keys was left out: "}},
-		candidate{name: "eve", crypt: "$6$e", notes: []string{".google_authenticator was left out: it is no regular file"}},
+		candidate{name: "dave", crypt: "ddddddddddddE", notes: []string{".google_authenticator was left out: it is no regular file", ".ssh/authorized_keys was left out: it is a link that leads nowhere here", "authorized_keys was left out: "}},
+		candidate{name: "eve", crypt: "eeeeeeeeeeeeE", notes: []string{".google_authenticator was left out: it is no regular file"}},
 		candidate{name: "frank", seeds: 1, left: "it is locked in the shadow file (!)"},
 		candidate{name: "gone", seeds: 1, left: "it has no line in the shadow file"},
-		candidate{name: "nobody", crypt: "$6$y", notes: []string{"has no folder in " + home}},
+		candidate{name: "nobody", crypt: "yyyyyyyyyyyyE", notes: []string{"has no folder in " + home}},
 	)
 	for _, c := range all {
 		if strings.Contains(strings.Join(slices.Concat(c.KeyLines, c.Notes), " "), "stolen") {
@@ -220,7 +220,7 @@ func TestFilesOfOthers(t *testing.T) {
 func TestOneUser(t *testing.T) {
 	t.Parallel()
 	dir := files(t, map[string]string{
-		"ga": seedFile, "keys": keyLine + "\n", "shadow": "alice:$6$x:1\nlocked:!\n", "bad": "nonsense", "big": strings.Repeat("\n", 16<<10+1),
+		"ga": seedFile, "keys": keyLine + "\n", "shadow": "alice:xxxxxxxxxxxxE:1\nlocked:!\n", "bad": "nonsense", "big": strings.Repeat("\n", 16<<10+1),
 	})
 	in := func(name string) string {
 		if name == "" {
@@ -260,7 +260,7 @@ func TestOneUser(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		case err != nil || len(all) != 1 || all[0].Name != c.user || (c.google != "") != (len(all[0].Seeds) == 1) ||
-			(c.keys != "") != (len(all[0].KeyLines) > 0) || (c.shadow != "" && c.left == "") != (all[0].Crypt == "$6$x") ||
+			(c.keys != "") != (len(all[0].KeyLines) > 0) || (c.shadow != "" && c.left == "") != (all[0].Crypt == "xxxxxxxxxxxxE") ||
 			!strings.HasPrefix(all[0].Left, c.left) || (c.left == "") != (all[0].Left == ""):
 			t.Errorf("%s: %+v %v", name, all, err)
 		}
