@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -164,7 +165,7 @@ func TestRetentionHalfWay(t *testing.T) {
 	if err := os.Remove(s.file(sealed, recording.KeyExt)); err != nil {
 		t.Fatal(err)
 	}
-	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 2 || rep.Removed != 0 {
+	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 1 || rep.Removed != 1 || rep.Leftover != 1 || !strings.Contains(rep.String(), "1 removed after their lab's retention; of 1 of those files are left without a key") {
 		t.Errorf("half-way: %+v, %v", rep, err)
 	}
 	if n, err := s.expire(keepsFor(t, "tinker", "1d"), time.Now().Add(50*time.Hour)); n != 2 || err != nil {
@@ -341,9 +342,13 @@ func TestEraseHalfWay(t *testing.T) {
 	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 1 || rep.Erased != 1 {
 		t.Errorf("%+v, %v", rep, err)
 	}
-	testkit.Check(t, os.WriteFile(s.file(sealed, recording.Ext), data, 0o600))
 	testkit.Check(t, os.WriteFile(s.file(sealed, recording.KeyExt), key, 0o600))
 	_, err := Verify(s.logDir(), s.spool())
+	if all, _ := mismatches(err); len(all) != 1 || all[0].Kind != StillThere || !strings.Contains(err.Error(), "but its key is there") {
+		t.Errorf("its key alone put back: %v", err)
+	}
+	testkit.Check(t, os.WriteFile(s.file(sealed, recording.Ext), data, 0o600))
+	_, err = Verify(s.logDir(), s.spool())
 	if all, _ := mismatches(err); len(all) != 1 || all[0].Kind != StillThere || all[0].ID != sealed {
 		t.Errorf("put back: %v", err)
 	}

@@ -97,6 +97,9 @@ func mismatch(kind Kind, id, text string) *Mismatch {
 type Report struct {
 	// Removed are those that are gone after their lab's retention, Erased by an order.
 	Recordings, Live, Removed, Erased int
+	// Leftover is of how many of those Removed and Erased files are there still without the
+	// key: the removal was cut off, or they were put back. Nobody can open them.
+	Leftover int
 	// Rewrapped is how many were sealed to other auditors since they were made, and Pending
 	// of how many of those the log doesn't say yet that the new key is in its place.
 	// Unproven are sealed anew by an operator's word alone: their headers, of an older
@@ -122,6 +125,9 @@ func (r Report) String() string {
 	}
 	if r.Erased > 0 {
 		s += fmt.Sprintf("; %d erased by operators' order", r.Erased)
+	}
+	if r.Leftover > 0 {
+		s += fmt.Sprintf("; of %d of those files are left without a key, which nobody can open: the removal was cut off, or they were put back", r.Leftover)
 	}
 	if r.Rewrapped > 0 {
 		s += fmt.Sprintf("; %d sealed anew since", r.Rewrapped)
@@ -194,6 +200,11 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 		if !judge(k, i.Start, err) {
 			continue
 		}
+		if k.removed != nil { // without its key, as was looked at
+			rep.Leftover++
+			rep.gone(k)
+			continue
+		}
 		if k.ended == nil && !k.cut && info.State != recording.Live && len(absent.after(k.last)) > 0 {
 			rep.Unjudged++ // where it ended is in what isn't here
 			continue
@@ -206,12 +217,12 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 	}
 	for id, k := range about {
 		if k.removed != nil {
-			if k.erased {
-				rep.Erased++
-			} else {
-				rep.Removed++
+			rep.gone(k)
+			err := k.verifyRemoval(id)
+			if _, kerr := recording.KeyHash(dir, id); err == nil && !errors.Is(kerr, fs.ErrNotExist) {
+				err = mismatch(StillThere, id, "the audit log says that it was removed, but its key is there: with a copy of the recording it opens that") // the key goes first
 			}
-			judge(k, k.last, k.verifyRemoval(id))
+			judge(k, k.last, err)
 			continue
 		}
 		// One that started after the listing is there by now.
@@ -220,6 +231,15 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 		}
 	}
 	return rep, errors.Join(bad...)
+}
+
+// gone counts a recording that the log says was removed.
+func (r *Report) gone(k *known) {
+	if k.erased {
+		r.Erased++
+	} else {
+		r.Removed++
+	}
 }
 
 // sealing counts how a recording is sealed.

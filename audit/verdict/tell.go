@@ -50,6 +50,9 @@ func (v Verdict) Tell(w io.Writer) {
 	if v.c.Recordings != "" && (v.err == nil || v.Recordings.Recordings > 0) {
 		fmt.Fprintln(w, v.Recordings)
 	}
+	if v.c.Recordings == "" && v.c.Options.Since == nil {
+		fmt.Fprintln(w, "no recordings were held against it")
+	}
 }
 
 // maxAsides is of how many starts it is told what they set aside.

@@ -51,7 +51,7 @@ func TestSound(t *testing.T) {
 	c := newCase(t)
 	v := testkit.Must(c.Judge())(t)
 	var out bytes.Buffer
-	if v.Tell(&out); v.Err() != nil || out.String() != "3 events consistent; witnessed up to seq 3 (2026-03-01T09:00:00Z)\n" {
+	if v.Tell(&out); v.Err() != nil || out.String() != "3 events consistent; witnessed up to seq 3 (2026-03-01T09:00:00Z)\nno recordings were held against it\n" {
 		t.Errorf("%q, %v", out.String(), v.Err())
 	}
 	var j map[string]any
