@@ -118,5 +118,5 @@ func (c *client) confirmed(ctx context.Context, ask ssh.KeyboardInteractiveChall
 }
 
 func noConfirms() *access.Refused {
-	return access.Refuse("confirmations", "too many wrong passphrases on this connection, so no other program gets in on it; connect again", audit.Event{Type: audit.AccessRefused})
+	return access.Refuse("confirmations", "too many wrong passphrases on this connection, so no other program gets in on it; end the ssh that holds it (the one with -L, -D or -W) and connect again", audit.Event{Type: audit.AccessRefused})
 }

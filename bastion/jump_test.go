@@ -241,7 +241,7 @@ func TestConfirmationsSideBySide(t *testing.T) {
 		switch {
 		case strings.HasPrefix(s, "Not accepted. "):
 			wrong++
-		case strings.HasPrefix(s, "entry: too many wrong passphrases on this connection, so no other program gets in on it; connect again"):
+		case strings.HasPrefix(s, "entry: too many wrong passphrases on this connection, so no other program gets in on it; end the ssh that holds it (the one with -L, -D or -W) and connect again"):
 			told++
 		}
 	}

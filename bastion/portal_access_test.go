@@ -320,3 +320,14 @@ func TestDoctorKnowsWhatFailed(t *testing.T) {
 		t.Errorf("after a session: status %d, %q", status, out)
 	}
 }
+
+// Who jumps to a service reads how it is reached: no other port makes a machine of it.
+func TestAServiceIsNoMachine(t *testing.T) {
+	t.Parallel()
+	alice := portalSite(t).login("alice")
+	for _, port := range []uint32{22, 80} {
+		if said := alice.refused(jumpTo("workbench", port)); !strings.Contains(said, "workbench.tinker is a service on port 8888, not a machine to log in to: ssh -N -L 8888:workbench.tinker:8888 entry (ref ") {
+			t.Errorf("port %d: %q", port, said)
+		}
+	}
+}

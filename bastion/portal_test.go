@@ -175,6 +175,7 @@ func TestPortalVerbs(t *testing.T) {
 		{"sessions", 0, []string{"No session of yours"}, nil},
 		{"phone +46701234567", 1, nil, []string{"No SMS are sent here"}},
 		{"config", 0, []string{"ssh entry config openssh", "ssh entry config browser", "entry.reg"}, nil},
+		{"config opensh", 2, nil, []string{"no such file; did you mean ssh entry config openssh?"}},
 		{"config telnet", 2, nil, []string{"use: ssh entry config"}},
 		{"config openssh putty", 2, nil, []string{"use: ssh entry config"}},
 		{"config openssh", 0, []string{"HostName entry.example.org\n    Port 2222\n    User alice", "Host home home.tinker", "    User worker", "ControlMaster auto"}, nil},

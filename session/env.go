@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -82,6 +83,7 @@ func (e *environment) leaveOut(name string) {
 func (e *environment) leftOut() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	slices.Sort(e.names) // clients send them in any order
 	switch rest := e.n - len(e.names); {
 	case e.n == 0:
 		return ""

@@ -13,6 +13,7 @@ import (
 	"entry/audit"
 	"entry/audit/plain"
 	"entry/audit/refusal"
+	"entry/bastion/guide"
 	"entry/bastion/identity"
 	"entry/policy"
 	"entry/session/group"
@@ -202,7 +203,12 @@ func (l *Login) Authorise(name string, port uint32) (policy.Grant, *Refused) {
 	}
 	// On the wire a port has 32 bits; no number that wraps round may fit.
 	if port > math.MaxUint16 || !t.Serves(int(port)) {
-		return policy.Grant{}, Refuse("port", fmt.Sprintf("%s is reached on port %s, not %d", t.FullName(), portList(t), port),
+		text := fmt.Sprintf("%s is reached on port %s, not %d", t.FullName(), portList(t), port)
+		if t.Kind == policy.TCP { // no other port makes ssh -J lead there
+			text = fmt.Sprintf("%s is a service on port %s, not a machine to log in to: %s", t.FullName(), portList(t),
+				guide.Target{Name: t.FullName(), Kind: guide.TCP, Ports: t.Ports}.Forward(l.gate.o.Name))
+		}
+		return policy.Grant{}, Refuse("port", text,
 			audit.Event{Lab: t.Lab, Target: t.FullName(), Policy: p.Hash()})
 	}
 	return l.grant(p, t)

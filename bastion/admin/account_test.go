@@ -139,6 +139,17 @@ func TestWarnings(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
+	// A name that is like an account of some lab comes before a list that is cut; one that
+	// has but another number isn't like it.
+	testkit.WriteFile(t, file, "labs:\n  tinker:\n    members: [alice, stud001, stud]\n  course:\n    members: [alcie, stud-001, stud002]\n")
+	p2 := testkit.Must(policy.LoadFiles([]string{file}))(t)
+	if got, want := Warnings([]identity.UserInfo{{Name: "alice"}, {Name: "stud001"}, {Name: "stud"}}, p2, true), []string{
+		`the policy names alcie, who has no account; did you mean "alice"?`,
+		`the policy names stud-001, who has no account; did you mean "stud001"?`,
+		"named by the policy and without an account: stud002",
+	}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
 	if got := Warnings(nil, p, true); !slices.Equal(got, []string{"named by the policy and without an account: alice, bob, zoe"}) {
 		t.Errorf("%q", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"entry/audit/plain"
@@ -55,9 +56,15 @@ func parsePeople(text string, now time.Time) (all []NewPerson, wrong []string) {
 	case len(text) > maxPeopleFile:
 		say(1, "the file is larger than %d MiB", maxPeopleFile>>20)
 	case !utf8.ValidString(text):
-		say(1, "the file is not UTF-8; save it as \"CSV UTF-8\"")
+		valid := strings.ToValidUTF8(text, "\ufffd")
+		same := 0 // bytes up to the first that is none of UTF-8's
+		for same < len(text) && same < len(valid) && text[same] == valid[same] {
+			same++
+		}
+		say(1+strings.Count(text[:same], "\n"), "this is not UTF-8; save the file as \"CSV UTF-8\"")
+		text = valid // what else is wrong with it
 	}
-	if len(wrong) > 0 {
+	if len(text) > maxPeopleFile {
 		return nil, wrong
 	}
 	r := csv.NewReader(strings.NewReader(text))
@@ -158,7 +165,13 @@ func onePerson(columns, record []string, now time.Time) (p NewPerson, wrong []st
 		switch c {
 		case "name":
 			p.Name = v
-			if err := policy.ValidUser(v); err != nil {
+			err := policy.ValidUser(v)
+			switch {
+			case v == "":
+				wrong = append(wrong, "there is no name")
+			case strings.ContainsFunc(v, func(r rune) bool { return r != ' ' && unicode.IsSpace(r) }):
+				wrong = append(wrong, plain.Said(v)+": there is a no-break or other strange space in the name; type it anew")
+			case err != nil:
 				wrong = append(wrong, fmt.Sprintf("%s: %v", plain.Said(v), err))
 			}
 		case "lab":

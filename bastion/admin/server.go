@@ -174,7 +174,11 @@ func (a *Server) noSuchUser(ctx context.Context, name string) string {
 			names = append(names, u.Name)
 		}
 	}
-	return "no such user " + plain.Quote(plain.Clip(name, maxPeer)) + strict.DidYouMean(name, names) + "; entry user ls shows them"
+	said := "no such user " + plain.Quote(plain.Clip(name, maxPeer))
+	if meant := strict.DidYouMean(name, names); meant != "" {
+		return said + meant + " entry user ls shows all"
+	}
+	return said + "; entry user ls shows them"
 }
 
 func (a *Server) addUser(r *http.Request) (any, error) {

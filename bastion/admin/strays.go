@@ -20,13 +20,21 @@ const MostStrays = 20
 // and shared keys.
 func Warnings(users []identity.UserInfo, p *policy.Policy, sms bool) (warnings []string) {
 	s := Compare(users, p)
-	var missing []string
+	var missing, accounts []string
+	for _, u := range users {
+		accounts = append(accounts, u.Name)
+	}
 	for _, name := range s.Missing {
-		if near := strict.DidYouMean(name, s.Nowhere); near != "" {
-			warnings = append(warnings, fmt.Sprintf("the policy names %s, who has no account%s That account is in no lab", name, near))
+		near := misspelt(name, s.Nowhere)
+		where := " That account is in no lab"
+		if near == "" {
+			near, where = misspelt(name, accounts), ""
+		}
+		if near == "" || len(warnings) == MostStrays {
+			missing = append(missing, name)
 			continue
 		}
-		missing = append(missing, name)
+		warnings = append(warnings, fmt.Sprintf("the policy names %s, who has no account; did you mean %q?%s", name, near, where))
 	}
 	if len(missing) > 0 {
 		warnings = append(warnings, "named by the policy and without an account: "+plain.List(missing, MostStrays))
@@ -44,6 +52,24 @@ func Warnings(users []identity.UserInfo, p *policy.Policy, sms bool) (warnings [
 		warnings = append(warnings, "codes go by SMS, for which entry.yaml has no gateway (sms), so these can't log in: "+plain.List(stranded, MostStrays))
 	}
 	return append(warnings, sharedKeys(users)...)
+}
+
+// misspelt is which of accounts a name may have meant, "" for none: not one that has but
+// another number, as the people of a course have.
+func misspelt(name string, accounts []string) string {
+	near := strict.Nearest(name, accounts)
+	letters := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r >= '0' && r <= '9' {
+				return -1
+			}
+			return r
+		}, s)
+	}
+	if letters(near) == letters(name) {
+		return ""
+	}
+	return near
 }
 
 // Strays is how accounts and policy disagree.

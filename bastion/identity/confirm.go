@@ -52,7 +52,7 @@ func (a *Authenticator) Confirm(ctx context.Context, id Identity, at Attempt, as
 	}
 	text := v.text
 	if text == "" {
-		text = notAccepted
+		text = notAccepted + " Connect once more to try again."
 	}
 	d.notice(ctx, text)
 	return ErrRefused

@@ -234,7 +234,7 @@ func TestRealmPassphraseIsChangedElsewhere(t *testing.T) {
 	if err := w.a.Confirm(t.Context(), id, attempt(""), &script{t: t, rounds: []round{{askPass, kept}}}); err != nil {
 		t.Error(err)
 	}
-	if err := w.a.Confirm(t.Context(), id, attempt(""), &script{t: t, rounds: []round{{askPass, "wrong"}, {"Not accepted. Press Enter to leave entry: ", ""}}}); !errors.Is(err, identity.ErrRefused) {
+	if err := w.a.Confirm(t.Context(), id, attempt(""), &script{t: t, rounds: []round{{askPass, "wrong"}, {"Not accepted. Connect once more to try again. Press Enter to leave entry: ", ""}}}); !errors.Is(err, identity.ErrRefused) {
 		t.Error(err)
 	}
 	if n := dir.times() - before; n != 2 {

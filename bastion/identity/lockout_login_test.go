@@ -238,7 +238,7 @@ func TestConfirm(t *testing.T) {
 	mark := w.log.Mark()
 	confirm(nil, round{askPass, good})
 	confirm(identity.ErrAbandoned, round{askPass, ""})
-	confirm(identity.ErrRefused, round{askPass, good + u.code()}, round{"Not accepted. Press Enter to leave entry: ", ""})
+	confirm(identity.ErrRefused, round{askPass, good + u.code()}, round{"Not accepted. Connect once more to try again. Press Enter to leave entry: ", ""})
 	w.wantLog(mark, "login.abandoned empty-answer", "login.failed wrong-passphrase")
 	// Wrong answers count against nothing: their number is the server's matter.
 	for range 12 {

@@ -8,6 +8,7 @@ import (
 
 	"entry/audit"
 	"entry/bastion/identity/secret"
+	"entry/policy"
 )
 
 // Login runs the dialogue with the client behind ask until it has proven who it
@@ -29,7 +30,11 @@ func (a *Authenticator) Login(ctx context.Context, at Attempt, c *ConnState, ask
 			if d.verdict == "" {
 				d.verdict = "Nothing was typed. "
 			}
-			d.notice(ctx, d.verdict+"That was the last try on this connection: connect again, which may be at once, or ask "+d.a.contact+". "+clockAdvice)
+			say := d.verdict + "That was the last try on this connection: connect again, which may be at once, or ask " + d.a.contact + "."
+			if d.misnamed() == "" { // else the verdict says more
+				say += " " + clockAdvice
+			}
+			d.notice(ctx, say)
 			return Identity{}, ErrExhausted
 		}
 		// What is locked still gets the prompts, so that neither names nor those who
@@ -81,6 +86,15 @@ type again struct{ text string }
 func (e *again) Error() string { return "identity: " + e.text }
 
 const notAccepted = "Not accepted."
+
+// misnamed is what somebody reads who logs in under a name that no user can have, as
+// clients send it that were told none: the name alone says so, whatever was typed.
+func (d *dialogue) misnamed() string {
+	if d.serving || d.inside || policy.ValidUser(d.at.Name) == nil { // a command is somebody's who is in
+		return ""
+	}
+	return "No user here can be called as you connected: names are in lower case and without a domain, as in your guide. Put yours before the @, or under User in your client."
+}
 
 // dialogue is one Login at work. It belongs to one goroutine.
 type dialogue struct {
@@ -265,6 +279,9 @@ func (d *dialogue) failed(ctx context.Context, v verdict) error {
 	text := v.text
 	if text == "" {
 		text = notAccepted
+		if no := d.misnamed(); no != "" {
+			text += " " + no
+		}
 	}
 	return &again{text: text}
 }

@@ -146,7 +146,7 @@ func TestDialogue(t *testing.T) {
 			name: "a name that no account can have",
 			at:   "Alice; correct horse",
 			rounds: func(i in) []round {
-				return []round{{askPass, good}, {askCode, i.u.code()}, {noPass, ""}}
+				return []round{{askPass, good}, {askCode, i.u.code()}, {"Not accepted. " + noSuchName + " " + askPass, ""}}
 			},
 			err: identity.ErrAbandoned, log: []string{"login.failed unknown-user", "login.abandoned empty-answer"},
 		},
@@ -388,4 +388,22 @@ func TestThreeDialoguesOverSeveralCalls(t *testing.T) {
 	}
 	_, err := w.loginOn(c, attempt("alice"), round{"Nothing was typed. " + lastTry, ""})
 	wantErr(t, err, identity.ErrExhausted)
+}
+
+const noSuchName = "No user here can be called as you connected: names are in lower case and without a domain, as in your guide. Put yours before the @, or under User in your client."
+
+// A name that nobody can have is told from its form alone; one that somebody could have
+// reads the same whether somebody has it.
+func TestNamesThatCantBe(t *testing.T) {
+	t.Parallel()
+	const no = noSuchName
+	for _, name := range []string{"Alice", `UNI\alice`, "alice@uni.example", "1alice", ""} {
+		w := newWorld(t)
+		try := func(first string) []round { return []round{{first, "some passphrase"}, {askCode, "123456"}} }
+		rounds := append(try(askPass), append(try("Not accepted. "+no+" "+askPass), try("Not accepted. "+no+" "+askPass)...)...)
+		rounds = append(rounds, round{"Not accepted. " + no + " That was the last try on this connection: connect again, which may be at once, or ask your lab's administrator. Press Enter to leave entry: ", ""})
+		if _, err := w.login(attempt(name), rounds...); !errors.Is(err, identity.ErrExhausted) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
 }

@@ -16,7 +16,7 @@ import (
 func TestUnknownNamesAreHashed(t *testing.T) {
 	w := newWorld(t)
 	typed := "my dearest passphrase 42"
-	_, err := w.login(attempt(typed), round{askPass, "x"}, round{askCode, "123456"}, round{noPass, ""})
+	_, err := w.login(attempt(typed), round{askPass, "x"}, round{askCode, "123456"}, round{"Not accepted. " + noSuchName + " " + askPass, ""})
 	wantErr(t, err, identity.ErrAbandoned)
 	for _, e := range w.log.All() {
 		if s := fmt.Sprintf("%+v", e); strings.Contains(s, typed) || e.UserHash == "" || e.User != "" {

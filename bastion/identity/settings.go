@@ -39,7 +39,11 @@ func (a Operators) SetPhone(ctx context.Context, name, number string, codes bool
 	e := a.adminEvent(ctx, audit.UserChanged, name, nil)
 	e.Detail = "no number for codes by SMS"
 	if number != "" {
-		e.Detail = fmt.Sprintf("number for codes %s, used: %t", shortened(number), codes)
+		use := "codes by SMS go there"
+		if !codes {
+			use = "no codes go there"
+		}
+		e.Detail = fmt.Sprintf("number %s: %s", shortened(number), use)
 	}
 	err := a.change(ctx, name, e, func(acct *Account) error {
 		if acct.Phone != number || acct.CodeBySMS != codes {

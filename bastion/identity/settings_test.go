@@ -87,6 +87,9 @@ func TestSetPhone(t *testing.T) {
 	if got := w.log.Lines(from); !slices.Contains(got, "user.changed") {
 		t.Errorf("%q", got)
 	}
+	if all := w.log.All(audit.UserChanged); all[len(all)-1].Detail != "number ending in 00: codes by SMS go there" {
+		t.Errorf("told %q", all[len(all)-1].Detail)
+	}
 	wantErr(t, w.a.Check(t.Context(), id), identity.ErrRevoked)
 	if _, err := w.login(attempt("alice"), round{askPass, good}, round{askCode, g.code(t)}); err != nil || g.to[len(g.to)-1] != "+4790000000" {
 		t.Errorf("%v, to %q", err, g.to)

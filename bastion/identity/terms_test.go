@@ -187,6 +187,10 @@ func TestChangePhone(t *testing.T) {
 	}
 	ask := "Code that was sent to " + next + ": "
 	wantRefusal(t, change("0701"), "must have the form")
+	wantRefusal(t, w.a.CheckPhone("0701"), "must have the form")
+	if err := w.a.CheckPhone("+46 70-123 45 67"); err != nil {
+		t.Error(err)
+	}
 	wantRefusal(t, change(phone), "your number already")
 	wantRefusal(t, change(next, round{ask, "000000"}, round{"Not accepted. " + ask, "1"}, round{"Not accepted. " + ask, good}), "was not changed")
 	if info, err := w.a.User(t.Context(), "alice"); err != nil || info.Phone != phone {

@@ -103,7 +103,7 @@ func texting(t *testing.T, with func(*identity.Options)) (*world, *texts) {
 	if err := w.a.SetPhone(t.Context(), "alice", phone, true); err != nil {
 		t.Fatal(err)
 	}
-	id, err := w.login(attempt("alice"), round{askPass, temp}, round{"That temporary passphrase has no typing error.\nIf a code comes by SMS now, or you have an authenticator, enter the code.\nWithout one the passphrase is no longer valid: ask your lab's administrator\nfor a new one.\nEnter goes back to the passphrase. " + askCode, g.code(t)},
+	id, err := w.login(attempt("alice"), round{askPass, temp}, round{"That temporary passphrase has no typing error.\nIf a code comes by SMS now, enter it.\nIf none comes, an authenticator's code is right. Without either the\npassphrase is no longer valid: ask your lab's administrator for a new one.\nEnter goes back to the passphrase. " + askCode, g.code(t)},
 		round{askOwn, good}, round{"Repeat new entry passphrase: ", good})
 	if err != nil || id.Method() != "temporary+sms" {
 		t.Fatalf("first login: %v %q", err, id.Method())

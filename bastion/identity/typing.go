@@ -66,11 +66,11 @@ func (d *dialogue) worthless(typed string) string {
 	if secret.FormOf(typed) != secret.Temporary {
 		return ""
 	}
-	without := "Without an authenticator it"
+	bySMS, without := "", "Without an authenticator it"
 	if d.a.texter != nil {
-		without = "If a code comes by SMS now, or you have an authenticator, enter the code. Without one the passphrase"
+		bySMS, without = "If a code comes by SMS now, enter it.\n", "If none comes, an authenticator's code is right. Without either the passphrase"
 	}
-	return "That temporary passphrase has no typing error.\n" +
+	return "That temporary passphrase has no typing error.\n" + bySMS +
 		ansi.Wordwrap(without+" is no longer valid: ask "+d.a.contact+" for a new one.", textWidth, "") + "\n" +
 		"Enter goes back to the passphrase. "
 }

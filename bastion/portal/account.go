@@ -136,6 +136,9 @@ func (v *visit) verbPhone(ctx context.Context, d *desk, args []string) uint32 {
 			return v.failed(d, "phone", identity.ErrAbandoned)
 		}
 	}
+	if err := v.p.o.Auth.CheckPhone(number); err != nil {
+		return v.failed(d, "phone", err) // before a code is spent
+	}
 	p, err := v.fresh(ctx, d, "change your number")
 	if err == nil {
 		err = v.p.o.Auth.ChangePhone(ctx, p, number, d)

@@ -10,6 +10,7 @@ import (
 	"entry/bastion/access"
 	"entry/bastion/guide"
 	"entry/policy"
+	"entry/policy/strict"
 )
 
 // Targets are places as package guide's files and guides have them.
@@ -74,6 +75,14 @@ func (v *visit) verbConfig(_ context.Context, d *desk, args []string) uint32 {
 		f.Proxy, args = proxy, args[:1]
 	}
 	if len(args) != 1 || !ok {
+		var names []string
+		for _, k := range guide.Clients() {
+			names = append(names, k.Name)
+		}
+		if near := strict.Nearest(args[0], names); near != "" && !ok {
+			d.errs.printf("entry: no such file; did you mean %s?", v.says(d, "config "+near))
+			return exitUsage
+		}
 		return v.misused(d, "config")
 	}
 	text, err := kind.Make(f)

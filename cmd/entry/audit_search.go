@@ -55,7 +55,13 @@ with --no-index do.`,
   entry audit search --json --after 4711     what came behind record 4711
   entry audit search --session 01JQ8Z3M6W --no-readings
   entry audit search --session 01JQ8Z3M6W --type recording.read`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: func(cmd *cobra.Command, args []string) error {
+			err := usageArgs(cobra.NoArgs)(cmd, args)
+			if err == nil {
+				return nil
+			}
+			return hinted(err, "what is searched for goes behind a flag: --ref "+plain.Word(args[0])+" for a reference that a user was shown, or --user, --session, --type; see "+cmd.CommandPath()+" --help")
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if q.Type != "" && !audit.KnownType(q.Type) {

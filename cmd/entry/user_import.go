@@ -135,6 +135,9 @@ func (o *importOptions) run(cmd *cobra.Command, cfg *configs.Config, op *operato
 		verb = "would be imported"
 	}
 	fmt.Fprintf(os.Stderr, "%s %s, %d not.\n", plain.Count(added, "user"), verb, left)
+	if added > 0 && !o.dry {
+		fmt.Fprintln(os.Stderr, "note: codes from before don't count again, so whose authenticator was taken over gets in from a minute on.")
+	}
 	if left > 0 {
 		return fmt.Errorf("%s could not be taken over", plain.Count(left, "user"))
 	}

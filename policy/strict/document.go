@@ -113,6 +113,10 @@ func (d *Document) checkText() bool {
 			d.report(i+1, col, CodeEncoding, fmt.Sprintf("%s (U+%04X) looks like a space and is none; type it anew", spaceName(r), r))
 			sound = false
 		}
+		if col, r := strangeQuote(line); col > 0 {
+			d.report(i+1, col, CodeEncoding, fmt.Sprintf("a typographic quotation mark (U+%04X), which quotes nothing here; type \" instead, also at the end", r))
+			sound = false
+		}
 		col := 0
 		for at, r := range line {
 			col++
@@ -152,6 +156,34 @@ func strangeSpace(line string) (col int, r rune) {
 			return col, r
 		}
 		before = r
+	}
+	return 0, 0
+}
+
+// strangeQuote finds the first value of a line that begins with a quotation mark which is
+// none to YAML, as word processors make them. Within a text they are text. col is its
+// column, 0 if there is none.
+func strangeQuote(line string) (col int, r rune) {
+	var quote, before, last rune // last is before but for spaces
+	only := true                 // nothing but dashes and spaces came yet
+	for _, r := range line {
+		col++
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case (r == '"' || r == '\'') && (last == 0 || strings.ContainsRune("[{,:-", last)):
+			quote = r
+		case r == '#' && (before == 0 || before == ' ' || before == '\t'):
+			return 0, 0
+		case strings.ContainsRune("“”„‟‘’‚«»", r) && (only || last == '[' || last == '{' || last == ':' && before == ' '):
+			return col, r
+		}
+		only = only && (r == ' ' || r == '-')
+		if before = r; r != ' ' && r != '\t' {
+			last = r
+		}
 	}
 	return 0, 0
 }

@@ -264,3 +264,22 @@ func TestSortedChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A word processor's quotation mark where a value begins is named as such, not as what the
+// rest of the line comes to; within a text, in quotes and in comments it is text.
+func TestTypographicQuotes(t *testing.T) {
+	for text, want := range map[string]string{
+		"v: “[alice, bob]":              `1:4: a typographic quotation mark (U+201C), which quotes nothing here; type " instead, also at the end [Y003]`,
+		"v: [a, ‘b’]":                   "",
+		"v: [‘a’]":                      `1:5: a typographic quotation mark (U+2018), which quotes nothing here; type " instead, also at the end [Y003]`,
+		"v:\n  - »a«":                   `2:5: a typographic quotation mark (U+00BB), which quotes nothing here; type " instead, also at the end [Y003]`,
+		"v: see the “rules” of the lab": "",
+		`v: "“so”"`:                     "",
+		"v: a # “so”":                   "",
+	} {
+		_, problems := read(text)
+		if got := problems(); got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+}

@@ -86,7 +86,18 @@ func judgeOption(name, value string) (note string, err error) {
 	case name == "STEP_SIZE", name == "RATE_LIMIT", name == "DISALLOW_REUSE", name == "RESETTING_TIME_SKEW", lastLogin(name):
 		return "", nil // entry's own limits are stricter
 	}
-	return "", errors.New("it has an option that is unknown here, which may change its codes")
+	what := "an option"
+	if optionName(name) { // else it may be anything, a secret that was put there, too
+		what = "the option " + name
+	}
+	return "", fmt.Errorf("it has %s that is unknown here, which may change its codes", what)
+}
+
+// optionName tells whether name looks like the library's own: capitals with an underscore,
+// or a short word of them, and so like none of the keys in base32.
+func optionName(name string) bool {
+	plain := !strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })
+	return plain && (len(name) <= 8 || strings.Contains(name, "_") && len(name) <= 32)
 }
 
 // lastLogin tells whether the option is a login that grace_period goes by: LAST0
