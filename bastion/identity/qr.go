@@ -128,7 +128,7 @@ func (v *seedView) prompt() (string, error) {
 		return "\nThe key as a link, for an app on this\ncomputer (t: back to the text):\n" + uri + "\n" + key, nil
 	case !v.picture:
 		return "\nAdd " + v.issuer + " to an authenticator app.\n" +
-			"For a QR code type d on a dark screen,\nl on a light one, and press Enter\n(b: bigger, 45 lines; u: a link). Signs\nlike \\342: no UTF-8 here, use the key.\n" +
+			"For a QR code type d on a dark screen,\nl on a light one, and press Enter\n(b: bigger, 45 lines; u: a link). Rows\nof numbers: no UTF-8 here, use the key.\n" +
 			"Or type this key into the app. Then\nenter the six digits that it shows.\n" + key, nil
 	}
 	code, err := encodeQR(uri)
