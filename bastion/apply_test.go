@@ -249,9 +249,9 @@ rules:
 				case no != nil && no.Approval != nil:
 					want = "waits"
 				case no != nil:
-					want = no.Error()
+					want = no.Told()
 				case name == "home" && !g.AllowsExec("say in"):
-					want = g.Refusal(policy.Exec).Error()
+					want = g.Refusal(policy.Exec).Told()
 				}
 				got := c.does(name)
 				if !strings.HasPrefix(got, want) && !(want == "waits" && strings.Contains(got, "approv")) {

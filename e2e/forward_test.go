@@ -64,8 +64,10 @@ func TestForwards(t *testing.T) {
 		if tryForward(p, port) == nil {
 			t.Error("an unlisted destination was reached")
 		}
-		p.WaitFor(regexp.MustCompile(`administratively prohibited: .*all \(tinker\.yaml:\d+\)`))
-		s.awaitEvent("forward.refused", func(e event) bool { return strings.HasSuffix(e.Dest, fmt.Sprintf(":%d", unlisted)) })
+		p.WaitFor(regexp.MustCompile(fmt.Sprintf(`administratively prohibited: entry: you may not reach 127\.0\.0\.1:%d through home\.tinker; ask `, unlisted)))
+		s.awaitEvent("forward.refused", func(e event) bool {
+			return strings.HasSuffix(e.Dest, fmt.Sprintf(":%d", unlisted)) && regexp.MustCompile(`^all \(tinker\.yaml:\d+\)$`).MatchString(e.Rule)
+		})
 	})
 	t.Run("-L nobody there", func(t *testing.T) {
 		port := testkit.FreePort(t)

@@ -12,6 +12,7 @@ import (
 // TestUsersKnowNoOperators: what lab users read says whom to ask in one way, which a site's
 // guides.contact takes the place of.
 func TestUsersKnowNoOperators(t *testing.T) {
+	beside(t)
 	for _, dir := range []string{"../session", "../bastion", "../policy", "../audit/refusal"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
