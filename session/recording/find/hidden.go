@@ -121,7 +121,8 @@ func (l look) with(params []byte) look {
 	if len(params) > 0 && params[0] >= '<' { // a private one
 		return l
 	}
-	all := numbers(params)
+	var some [maxParams + 1]int
+	all := numbers(some[:0], params)
 	for i := 0; i < len(all); i++ {
 		switch n := all[i]; {
 		case n == 0:
@@ -165,22 +166,30 @@ func extended(rest []int) (color, used int) {
 	return 0, len(rest)
 }
 
-// numbers are a sequence's parameters; what is empty is 0. A colour in colons (38:2::r:g:b)
-// has an empty number in front of its three.
-func numbers(params []byte) (all []int) {
-	for _, group := range strings.Split(string(params), ";") {
-		parts := strings.Split(group, ":")
-		if len(parts) == 6 && parts[1] == "2" {
-			parts = slices.Delete(parts, 2, 3)
+// numbers appends a sequence's parameters to all; what is empty is 0. A colour in colons
+// (38:2::r:g:b) has an empty number in front of its three.
+func numbers(all []int, params []byte) []int {
+	group, n := len(all), 0 // where the group's numbers begin; the number under way
+	begun, two := 0, false  // where that stands; the group's second one is a plain 2
+	for i := 0; i <= len(params); i++ {
+		c := byte(';')
+		if i < len(params) {
+			c = params[i]
 		}
-		for _, p := range parts {
-			n := 0
-			for _, c := range []byte(p) {
-				if c >= '0' && c <= '9' && n < 1<<16 {
-					n = 10*n + int(c-'0')
-				}
+		switch {
+		case c >= '0' && c <= '9' && n < 1<<16:
+			n = 10*n + int(c-'0')
+		case c == ':' || c == ';':
+			if len(all)-group == 1 {
+				two = string(params[begun:i]) == "2"
 			}
-			all = append(all, n)
+			all, n, begun = append(all, n), 0, i+1
+			if c == ';' {
+				if len(all)-group == 6 && two {
+					all = slices.Delete(all, group+2, group+3)
+				}
+				group, two = len(all), false
+			}
 		}
 	}
 	return all

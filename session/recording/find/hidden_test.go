@@ -1,6 +1,7 @@
 package find
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -51,4 +52,25 @@ func TestSearchTellsWhatWasHidden(t *testing.T) {
 	record(t, dir, 1, "alice", true, shell(1, "a \x1b[8mneedle-1\x1b[0m needle-2\r\n", "\x1b[31;41mneedle-3\x1b[0m\r\x1b[2K")...)
 	same(t, "output", found(t, dir, "needle-[0-9]", Query{In: []Field{Output}}), "01/1 +2s output: $ a needle-1 needle-2 hidden", "01/1 +3s output: needle-3 passing hidden")
 	same(t, "what was shown", found(t, dir, "needle-2", Query{In: []Field{Output}}), "01/1 +2s output: $ a needle-1 needle-2")
+}
+
+// What stands in a sequence is read as it would be split at ; and then at :.
+func TestNumbers(t *testing.T) {
+	for params, want := range map[string][]int{
+		"":                  {0},
+		";":                 {0, 0},
+		"1;31":              {1, 31},
+		"38;2;1;2;3":        {38, 2, 1, 2, 3},
+		"38:2::1:2:3":       {38, 2, 1, 2, 3},
+		"38:2::1:2:3;8":     {38, 2, 1, 2, 3, 8},
+		"38:2:1:2:3":        {38, 2, 1, 2, 3},
+		"38:5:9;48:2::1:1:": {38, 5, 9, 48, 2, 1, 1, 0},
+		"38:02::1:2:3":      {38, 2, 0, 1, 2, 3},
+		"4:3;x8":            {4, 3, 8},
+		"99999999":          {99999},
+	} {
+		if got := numbers(nil, []byte(params)); !slices.Equal(got, want) {
+			t.Errorf("%q: %d, want %d", params, got, want)
+		}
+	}
 }
