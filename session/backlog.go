@@ -129,14 +129,18 @@ func (b *Backlog) sum(now time.Time) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Sub(b.summed) >= sumEvery {
-		held := int64(0)
-		for i := range b.intakes {
-			held += i.Held()
-		}
 		b.summed = now
-		b.estimate.Store(held)
+		b.estimate.Store(b.taken())
 	}
 	return b.estimate.Load()
+}
+
+// taken is what intakes hold; mu is held.
+func (b *Backlog) taken() (held int64) {
+	for i := range b.intakes {
+		held += i.Held()
+	}
+	return held
 }
 
 // enter counts a stream until leave.
@@ -199,10 +203,7 @@ func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
 	if !anew && now.Sub(b.looked) < sampleEvery/2 {
 		return b.held, b.over
 	}
-	b.looked, b.held = now, 0
-	for i := range b.intakes {
-		b.held += i.Held()
-	}
+	b.looked, b.held = now, b.taken()
 	var slow []*course
 	for c, since := range b.easing {
 		if b.streams[c] == nil && now.Sub(since) > letGo {
