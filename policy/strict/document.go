@@ -109,12 +109,13 @@ func (d *Document) checkText() bool {
 	sound := true
 	for i, line := range d.lines {
 		line = strings.TrimSuffix(line, "\r")
-		if col, r := strangeSpace(line); col > 0 {
-			d.report(i+1, col, CodeEncoding, fmt.Sprintf("%s (U+%04X) looks like a space and is none; type it anew", spaceName(r), r))
+		space, mark := strangers(line)
+		if space.col > 0 {
+			d.report(i+1, space.col, CodeEncoding, fmt.Sprintf("%s (U+%04X) looks like a space and is none; type it anew", spaceName(space.r), space.r))
 			sound = false
 		}
-		if col, r := strangeQuote(line); col > 0 {
-			d.report(i+1, col, CodeEncoding, fmt.Sprintf("a typographic quotation mark (U+%04X), which quotes nothing here; type \" instead, also at the end", r))
+		if mark.col > 0 {
+			d.report(i+1, mark.col, CodeEncoding, fmt.Sprintf("a typographic quotation mark (U+%04X), which quotes nothing here; type \" instead, also at the end", mark.r))
 			sound = false
 		}
 		col := 0
@@ -136,36 +137,20 @@ func (d *Document) checkText() bool {
 	return sound
 }
 
-// strangeSpace finds the first space of a line that is none to YAML, which came
-// along with pasted text. In quotes and comments it changes nothing. col is its
-// column, 0 if there is none.
-func strangeSpace(line string) (col int, r rune) {
-	var quote, before rune
-	for _, r := range line {
-		col++
-		switch {
-		case quote != 0:
-			if r == quote {
-				quote = 0
-			}
-		case (r == '"' || r == '\'') && (before == 0 || strings.ContainsRune(" \t[{,:-", before)):
-			quote = r
-		case r == '#' && (before == 0 || before == ' ' || before == '\t'):
-			return 0, 0
-		case r != ' ' && unicode.Is(unicode.Zs, r):
-			return col, r
-		}
-		before = r
-	}
-	return 0, 0
+// strange is a character of a line that only looks like one of YAML's; col 0: none.
+type strange struct {
+	col int
+	r   rune
 }
 
-// strangeQuote finds the first value of a line that begins with a quotation mark which is
-// none to YAML, as word processors make them. Within a text they are text. col is its
-// column, 0 if there is none.
-func strangeQuote(line string) (col int, r rune) {
+// strangers finds the first space of a line that is none to YAML, which came along with
+// pasted text, and the first value that begins with a quotation mark which is none to
+// YAML, as word processors make them; within a text such a mark is text. In quotes and
+// comments both change nothing.
+func strangers(line string) (space, mark strange) {
 	var quote, before, last rune // last is before but for spaces
 	only := true                 // nothing but dashes and spaces came yet
+	col := 0
 	for _, r := range line {
 		col++
 		switch {
@@ -176,16 +161,18 @@ func strangeQuote(line string) (col int, r rune) {
 		case (r == '"' || r == '\'') && (last == 0 || strings.ContainsRune("[{,:-", last)):
 			quote = r
 		case r == '#' && (before == 0 || before == ' ' || before == '\t'):
-			return 0, 0
-		case strings.ContainsRune("“”„‟‘’‚«»", r) && (only || last == '[' || last == '{' || last == ':' && before == ' '):
-			return col, r
+			return space, mark
+		case space.col == 0 && r != ' ' && unicode.Is(unicode.Zs, r):
+			space = strange{col, r}
+		case mark.col == 0 && strings.ContainsRune("“”„‟‘’‚«»", r) && (only || last == '[' || last == '{' || last == ':' && before == ' '):
+			mark = strange{col, r}
 		}
 		only = only && (r == ' ' || r == '-')
 		if before = r; r != ' ' && r != '\t' {
 			last = r
 		}
 	}
-	return 0, 0
+	return space, mark
 }
 
 func spaceName(r rune) string {

@@ -283,3 +283,28 @@ func TestTypographicQuotes(t *testing.T) {
 		}
 	}
 }
+
+// A space that is none to YAML is named wherever it is part of a value or of what stands
+// around it: in quotes and comments it changes nothing. Quotes begin where a value does.
+func TestStrangeSpaces(t *testing.T) {
+	strangeAt := func(place string) string {
+		return place + ": a no-break space (U+00A0) looks like a space and is none; type it anew [Y003]"
+	}
+	for text, want := range map[string]string{
+		"v: a\u00a0b":            strangeAt("1:5"),
+		"v:\u00a0\"a\"":          strangeAt("1:3"),
+		"v: say \"a\u00a0b\"":    strangeAt("1:10"),
+		"v: don't\u00a0ask":      strangeAt("1:9"),
+		"v: \"a\u00a0b\"":        "",
+		"v: ['a\u00a0b', \" \"]": "",
+		"v:\n  - \"a\u00a0b\"":   "",
+		"v: a # b\u00a0c":        "",
+		"v: a \"b # c\u00a0d":    "",
+		"v: [“a”, b\u00a0c]":     `1:5: a typographic quotation mark (U+201C), which quotes nothing here; type " instead, also at the end [Y003]; ` + strangeAt("1:11"),
+	} {
+		_, problems := read(text)
+		if got := problems(); got != want {
+			t.Errorf("%q:\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+}
