@@ -236,11 +236,7 @@ func (s *Server) Run(ctx context.Context, ready func()) (err error) {
 	for {
 		select {
 		case <-look.C:
-			err := s.state.store.Intact()
-			if err == nil {
-				err = s.state.store.Unrestored(ctx)
-			}
-			if errors.Is(err, store.ErrGone) {
+			if err := s.state.store.Intact(); errors.Is(err, store.ErrGone) {
 				s.fileGone(err, "database")
 				s.drain("failure", signals)
 				return err
@@ -286,8 +282,8 @@ func (s *Server) reload(ctx context.Context) {
 	}
 }
 
-// lookEvery is how often the database's files are looked for; the log and the
-// spool look for theirs themselves.
+// lookEvery is how often the database's files are looked for, and what the watch of the
+// accounts found in them: an older state. The log and the spool look for theirs themselves.
 const lookEvery = time.Second
 
 // fileGone says, in both logs, that files which promise durability aren't where

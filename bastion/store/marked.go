@@ -26,32 +26,30 @@ type marked struct {
 	counter int64
 }
 
-// stands returns errPutBack where tx doesn't see what this process wrote last. A tx that writes
-// sees what is there, so that it settles which mark is the last.
-func (m *marked) stands(ctx context.Context, tx *sql.Tx, node string, writes bool) error {
+// stands returns how many changes of accounts tx sees, or errPutBack where it doesn't see what
+// this process wrote last. A tx that writes sees what is there, so that it settles which mark is
+// the last.
+func (m *marked) stands(ctx context.Context, tx *sql.Tx, node string, writes bool) (changes int64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.last) == 0 && !writes {
-		return nil
-	}
-	var mark, counter int64
-	err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT mark FROM marks WHERE node = ?), 0), (SELECT counter FROM changes)`, node).Scan(&mark, &counter)
+	var mark int64
+	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT mark FROM marks WHERE node = ?), 0), (SELECT counter FROM changes)`, node).Scan(&mark, &changes)
 	switch {
 	case err != nil:
-		return err
-	case len(m.last) > 0 && (!slices.Contains(m.last, mark) || counter < m.counter):
-		return errPutBack
+		return 0, err
+	case len(m.last) > 0 && (!slices.Contains(m.last, mark) || changes < m.counter):
+		return 0, errPutBack
 	case writes:
 		m.last = []int64{mark}
 	}
-	m.counter = counter
-	return nil
+	m.counter = changes
+	return changes, nil
 }
 
 // marking does f, between a look whether the state of before stands and a new mark. committed is
 // to be called once that is known to have come there.
 func (m *marked) marking(ctx context.Context, tx *sql.Tx, node string, f func(*sql.Tx) error) (committed func(), err error) {
-	if err := m.stands(ctx, tx, node, true); err != nil {
+	if _, err := m.stands(ctx, tx, node, true); err != nil {
 		return nil, err
 	}
 	if err := f(tx); err != nil {
@@ -71,22 +69,6 @@ func (m *marked) marking(ctx context.Context, tx *sql.Tx, node string, f func(*s
 			m.last = m.last[i:]
 		}
 	}, nil
-}
-
-// Unrestored returns nil while the database has what this process wrote last, and what it saw
-// of others. Once it hasn't, this and every write return ErrGone for good.
-func (s *Store) Unrestored(ctx context.Context) error {
-	node := s.nodeName()
-	if node == "" {
-		return nil
-	}
-	stands := func(tx *sql.Tx) error { return s.marked.stands(ctx, tx, node, false) }
-	err := s.snapshot(ctx, stands)
-	if !errors.Is(err, errPutBack) {
-		return named("look for the database's state", err)
-	}
-	// A change may have been committed that isn't noted yet: a look in its turn tells.
-	return named("look for the database's state", s.change(ctx, func(*sql.Tx) error { return nil }))
 }
 
 // putBack is err, for good where it is errPutBack.

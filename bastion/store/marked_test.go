@@ -38,38 +38,45 @@ func TestOlderStatePutBack(t *testing.T) {
 		},
 		"nothing, so that nothing came back": nil,
 	} {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			path, old := filepath.Join(dir, "entry.db"), filepath.Join(dir, "old.db")
-			mine, other := server(t, path, "mine"), server(t, path, "other")
-			testkit.Check(t, mine.Create(t.Context(), alice))
-			testkit.Check(t, other.NotePosition(t.Context(), audit.Position{Size: 3}, 3, time.Now()))
-			testkit.Check(t, mine.Unrestored(t.Context()))
-			testkit.BackUpSQLite(t, path, old)
-			if since != nil {
-				testkit.Check(t, since(mine, other))
-			}
-			testkit.Check(t, mine.Unrestored(t.Context()))
-			testkit.RestoreSQLite(t, path, old)
-			testkit.Check(t, mine.Intact()) // its files are all where they were
-			if since == nil {
-				testkit.Check(t, mine.Unrestored(t.Context()))
-				testkit.Check(t, mine.NotePosition(t.Context(), audit.Position{Size: 10}, 10, time.Now()))
-				return
-			}
-			if err := mine.NotePosition(t.Context(), audit.Position{Size: 10}, 10, time.Now()); !errors.Is(err, ErrGone) {
-				t.Errorf("the log's position is noted in an older database: %v", err)
-			}
-			for range 2 {
-				if err := mine.Unrestored(t.Context()); !errors.Is(err, ErrGone) {
-					t.Errorf("Unrestored: %v", err)
+		for _, first := range []string{"a look", "a write"} {
+			t.Run(what+", found by "+first, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				path, old := filepath.Join(dir, "entry.db"), filepath.Join(dir, "old.db")
+				mine, other := server(t, path, "mine"), server(t, path, "other")
+				look := func() error { _, err := mine.Changed(t.Context(), 0); return err }
+				write := func() error {
+					return mine.NotePosition(t.Context(), audit.Position{Size: 10}, 10, time.Now())
 				}
-			}
-			if known := testkit.Must(Known(t.Context(), path, "mine"))(t); known.Size != 0 {
-				t.Errorf("the database knows %d records", known.Size)
-			}
-		})
+				testkit.Check(t, mine.Create(t.Context(), alice))
+				testkit.Check(t, other.NotePosition(t.Context(), audit.Position{Size: 3}, 3, time.Now()))
+				testkit.Check(t, look())
+				testkit.BackUpSQLite(t, path, old)
+				if since != nil {
+					testkit.Check(t, since(mine, other))
+				}
+				testkit.Check(t, look())
+				testkit.RestoreSQLite(t, path, old)
+				testkit.Check(t, mine.Intact()) // its files are all where they were
+				if since == nil {
+					testkit.Check(t, look())
+					testkit.Check(t, write())
+					return
+				}
+				finds := []func() error{look, write, mine.Intact, look}
+				if first == "a write" {
+					finds = []func() error{write, look, mine.Intact, write}
+				}
+				for i, f := range finds {
+					if err := f(); !errors.Is(err, ErrGone) {
+						t.Errorf("%d: %v", i, err)
+					}
+				}
+				if known := testkit.Must(Known(t.Context(), path, "mine"))(t); known.Size != 0 {
+					t.Errorf("the database knows %d records", known.Size)
+				}
+			})
+		}
 	}
 }
 
@@ -91,7 +98,7 @@ func TestNothingPutBack(t *testing.T) {
 					if err := s.NotePosition(gone, audit.Position{Size: 1}, 1, time.Now()); err == nil {
 						t.Error("a change that was given up has no error")
 					}
-					if err := s.Unrestored(t.Context()); err != nil {
+					if _, err := s.Changed(t.Context(), 0); err != nil {
 						t.Error(err)
 					}
 				}
