@@ -17,32 +17,85 @@ func (d *directory) modify(t testing.TB, ldif string) {
 	testkit.MustRun(t, c)
 }
 
-// bob is bob's entry in the directory.
-func (d *directory) bob(t testing.TB, phrase string) {
-	t.Helper()
-	d.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: B\nuserPassword: "+phrase+"\n")
+// ofDuo is a running site that asks the directory duo, for bob, who has logged in once and
+// has a key.
+type ofDuo struct {
+	*site
+	ldap *directory
+	bob  *person
+	key  ssh.Signer
 }
 
-// directoryOfBob is a directory with bob in it, and in that group.
-func directoryOfBob(t testing.TB, phrase, group string) *directory {
-	t.Helper()
-	d := startDirectory(t, phrase)
-	d.bob(t, phrase)
-	d.modify(t, "dn: cn="+group+",dc=example,dc=org\nchangetype: add\nobjectClass: groupOfNames\ncn: "+group+"\nmember: uid=bob,dc=example,dc=org\n")
-	return d
-}
+// university is the passphrase of everybody in the directory.
+const university = "correct horse battery of the university"
 
-// asks has the site ask the directory, as alice of that passphrase, for users and
-// their groups.
-func (s *site) asks(ldap *directory, phrase, poll string) {
-	s.t.Helper()
+const bobsEntry = "dn: uid=bob,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: B\nuserPassword: " + university + "\n"
+
+// forVisitors opens home to a group, closedToBarred closes it to another.
+var (
+	forVisitors    = testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]")
+	closedToBarred = testkit.Rule("barred", "who: {realms: [duo/barred]}", "where: {targets: [home.tinker]}", "deny: true", "because: barred people stay out")
+)
+
+// siteOfDuo starts one with one home machine, for that member under those rules. Bob is in
+// the group, if any, as alice is; the directory is asked every poll.
+func siteOfDuo(t testing.TB, poll, group, member string, rules ...string) *ofDuo {
+	t.Helper()
+	ldap := startDirectory(t, university)
+	ldap.modify(t, bobsEntry)
+	if group != "" {
+		ldap.modify(t, "dn: cn="+group+",dc=example,dc=org\nchangetype: add\nobjectClass: groupOfNames\ncn: "+group+
+			"\nmember: uid=alice,dc=example,dc=org\nmember: uid=bob,dc=example,dc=org\n")
+	}
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{member}, []string{home.Target(t, "home")}, rules...)
 	password := s.path("keys", "ldap_password")
-	testkit.WriteFile(s.t, password, phrase+"\n")
+	testkit.WriteFile(t, password, university+"\n")
 	s.configure(func(c map[string]any) {
 		c["realms"] = []any{map[string]any{"name": "duo", "ldap": map[string]any{"url": "ldap://" + ldap.addr, "timeout": "20s", "poll": poll,
 			"search": map[string]any{"base": "dc=example,dc=org", "filter": "(uid={user})", "bind_dn": "uid=alice,dc=example,dc=org", "password_file": password},
 			"groups": map[string]any{"base": "dc=example,dc=org", "filter": "(&(objectClass=groupOfNames)(member={dn}))", "attribute": "cn"}}}}
 	})
+	s.serve()
+	bob := s.add("bob")
+	s.mustEntry("user", "realm", "bob", "duo")
+	d := &ofDuo{site: s, ldap: ldap, bob: bob}
+	d.login().Close()
+	bob.passphrase = university
+	d.key = testkit.NewKeyFile(t, s.path("bob"))
+	s.mustEntry("user", "key", "add", "bob", s.path("bob.pub"))
+	return d
+}
+
+// login is a connection of bob's, who answers what those methods leave to ask.
+func (d *ofDuo) login(methods ...ssh.AuthMethod) *ssh.Client {
+	d.t.Helper()
+	c, err := d.dial(d.bob, append(methods, d.bob.keyboard())...)
+	if err != nil {
+		d.t.Fatalf("%v (asked %q)", err, d.bob.asked())
+	}
+	d.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// remember has bob's key remembered, by the login that it returns.
+func (d *ofDuo) remember() *ssh.Client {
+	d.t.Helper()
+	c := d.login(ssh.PublicKeys(d.key))
+	d.awaitEvent("key.remembered", func(e event) bool { return e.User == "bob" })
+	return c
+}
+
+// isForgotten checks that bob's remembered key opens nothing any more.
+func (d *ofDuo) isForgotten() {
+	d.t.Helper()
+	d.bob.asked()
+	d.bob.mistakes("")
+	if c, err := d.dial(d.bob, ssh.PublicKeys(d.key), d.bob.keyboard()); err == nil {
+		c.Close()
+		d.t.Error("the remembered key still opens a connection")
+	}
 }
 
 // TestWhoLeavesTheDirectoryLosesAccess: what a realm's user has open ends, and
@@ -50,34 +103,9 @@ func (s *site) asks(ldap *directory, phrase, poll string) {
 // what a group gave ends with the group. A directory that is down takes nothing.
 func TestWhoLeavesTheDirectoryLosesAccess(t *testing.T) {
 	beside(t)
-	const phrase = "correct horse battery of the university"
-	ldap := startDirectory(t, phrase)
-	ldap.bob(t, phrase)
-	ldap.modify(t, `dn: cn=visitors,dc=example,dc=org
-changetype: add
-objectClass: groupOfNames
-cn: visitors
-member: uid=alice,dc=example,dc=org
-member: uid=bob,dc=example,dc=org
-`)
-	s := initSite(t)
-	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
-		strings.Replace(recordAll(), "who: {labs: [tinker]}", "who: {users: [alice]}", 1), testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"))
-	s.asks(ldap, phrase, "1s")
-	s.serve()
-	bob, key := s.ofDirectory("bob", phrase)
-	login := func(methods ...ssh.AuthMethod) *ssh.Client {
-		t.Helper()
-		c, err := s.dial(bob, append(methods, bob.keyboard())...)
-		if err != nil {
-			t.Fatalf("%v (asked %q)", err, bob.asked())
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	c := login(ssh.PublicKeys(key))
-	s.awaitEvent("key.remembered", func(e event) bool { return e.User == "bob" })
+	s := siteOfDuo(t, "1s", "visitors", "alice", strings.Replace(recordAll(), "who: {labs: [tinker]}", "who: {users: [alice]}", 1), forVisitors)
+	ldap, login := s.ldap, s.login
+	c := s.remember()
 	long := func(c *ssh.Client, n int) {
 		t.Helper()
 		if _, err := s.jump(c, "home", "sleep 600"); err != nil {
@@ -120,27 +148,16 @@ member: uid=bob,dc=example,dc=org
 	if e := ended(2); e.User != "bob" || e.Reason != "revoked" {
 		t.Errorf("%+v", e)
 	}
-	s.isForgotten(bob, key)
+	s.isForgotten()
 }
 
 // TestDeniedGroupsHoldForRememberedKeys: a remembered key doesn't get past a rule that
 // denies a group.
 func TestDeniedGroupsHoldForRememberedKeys(t *testing.T) {
 	beside(t)
-	const phrase = "correct horse battery of the university"
-	ldap := directoryOfBob(t, phrase, "barred")
-	s := initSite(t)
-	home := s.startHome()
-	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, recordAll(),
-		testkit.Rule("barred", "who: {realms: [duo/barred]}", "where: {targets: [home.tinker]}", "deny: true", "because: barred people stay out"))
-	s.asks(ldap, phrase, "5m")
-	s.serve()
-	bob, key := s.ofDirectory("bob", phrase)
+	s := siteOfDuo(t, "5m", "barred", "bob", recordAll(), closedToBarred)
 	for _, method := range []string{"passphrase+otp", "publickey+remembered"} {
-		c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard())
-		if err != nil {
-			t.Fatalf("%s: %v (asked %q)", method, err, bob.asked())
-		}
+		c := s.login(ssh.PublicKeys(s.key))
 		if e := s.awaitEvent("login.succeeded", func(e event) bool { return e.Method == method }); e.User != "bob" {
 			t.Errorf("%+v", e)
 		}
@@ -159,21 +176,9 @@ func TestDeniedGroupsHoldForRememberedKeys(t *testing.T) {
 // that is what the user reads. (The poll is once an hour.)
 func TestRememberedKeysBringGroups(t *testing.T) {
 	beside(t)
-	const phrase = "correct horse battery of the university"
-	ldap := directoryOfBob(t, phrase, "visitors")
-	s := initSite(t)
-	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
-		testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"))
-	s.asks(ldap, phrase, "1h")
-	s.serve()
-	bob, key := s.ofDirectory("bob", phrase)
-	c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard())
-	if err != nil {
-		t.Fatalf("%v (asked %q)", err, bob.asked())
-	}
-	c.Close()
-	s.awaitEvent("key.remembered", func(e event) bool { return e.User == "bob" })
+	s := siteOfDuo(t, "1h", "visitors", "alice", forVisitors)
+	ldap, bob, key := s.ldap, s.bob, s.key
+	s.remember().Close()
 	reach := func(what string) error {
 		t.Helper()
 		c, err := s.dial(bob, ssh.PublicKeys(key))
@@ -236,35 +241,21 @@ func TestRememberedKeysBringGroups(t *testing.T) {
 // groups that the last poll has told of, allowed and denied.
 func TestAnotherPersonOfThatName(t *testing.T) {
 	beside(t)
-	const phrase = "correct horse battery of the university"
-	ldap := directoryOfBob(t, phrase, "visitors")
-	s := initSite(t)
-	home := s.startHome()
-	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")},
-		testkit.Rule("visitors", "who: {realms: [duo/visitors]}", "where: {targets: [home.tinker]}", "may: [shell, exec]"),
-		testkit.Rule("barred", "who: {realms: [duo/barred]}", "where: {targets: [home.tinker]}", "deny: true", "because: barred people stay out"))
-	s.asks(ldap, phrase, "1s")
-	s.serve()
-	bob, key := s.ofDirectory("bob", phrase)
-	c, err := s.dial(bob, ssh.PublicKeys(key), bob.keyboard())
-	if err != nil {
-		t.Fatalf("%v (asked %q)", err, bob.asked())
-	}
-	c.Close()
-	s.awaitEvent("key.remembered", func(e event) bool { return e.User == "bob" })
+	s := siteOfDuo(t, "1s", "visitors", "alice", forVisitors, closedToBarred)
+	s.remember().Close()
 	testkit.Eventually(t, "a session by the remembered key, through a group of the last poll's", func() bool {
-		if c, err = s.dial(bob, ssh.PublicKeys(key)); err != nil {
+		c, err := s.dial(s.bob, ssh.PublicKeys(s.key))
+		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		_, err := s.jump(c, "home", "sleep 600")
+		_, err = s.jump(c, "home", "sleep 600")
 		return err == nil
 	})
 	if e := s.awaitEvent("session.started", nil); e.User != "bob" {
 		t.Errorf("%+v", e)
 	}
-	ldap.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n\n"+
-		"dn: uid=bob,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: Another\nuserPassword: another's phrase\n")
+	s.ldap.modify(t, "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n\n"+strings.Replace(bobsEntry, university, "another's phrase", 1))
 	if e := s.awaitEvent("user.departed", nil); e.User != "bob" || e.Reason != "another-entry" {
 		t.Errorf("%+v", e)
 	}
@@ -274,35 +265,7 @@ func TestAnotherPersonOfThatName(t *testing.T) {
 	if out := s.mustEntry("user", "show", "bob"); strings.Contains(out, "authenticator   ") {
 		t.Errorf("%s", out)
 	}
-	s.isForgotten(bob, key)
-}
-
-// ofDirectory adds a user whose passphrase the directory duo has, and who has logged
-// in once; the key is theirs too.
-func (s *site) ofDirectory(name, phrase string) (*person, ssh.Signer) {
-	s.t.Helper()
-	p := s.add(name)
-	s.mustEntry("user", "realm", name, "duo")
-	c, err := s.dial(p)
-	if err != nil {
-		s.t.Fatalf("first login: %v (asked %q)", err, p.asked())
-	}
-	c.Close()
-	p.passphrase = phrase
-	key := testkit.NewKeyFile(s.t, s.path(name))
-	s.mustEntry("user", "key", "add", name, s.path(name+".pub"))
-	return p, key
-}
-
-// isForgotten checks that a remembered key opens nothing any more.
-func (s *site) isForgotten(p *person, key ssh.Signer) {
-	s.t.Helper()
-	p.asked()
-	p.mistakes("")
-	if c, err := s.dial(p, ssh.PublicKeys(key), p.keyboard()); err == nil {
-		c.Close()
-		s.t.Error("the remembered key still opens a connection")
-	}
+	s.isForgotten()
 }
 
 // TestWhoTheDirectoryHasEndedStaysOut: OpenLDAP takes the passphrase of an entry whose
@@ -310,20 +273,13 @@ func (s *site) isForgotten(p *person, key ssh.Signer) {
 // ended so is let in at no login, whether a poll comes between or not.
 func TestWhoTheDirectoryHasEndedStaysOut(t *testing.T) {
 	beside(t)
-	const phrase = "correct horse battery of the university"
-	ldap := startDirectory(t, phrase)
-	ldap.bob(t, phrase)
-	s := initSite(t)
-	home := s.startHome()
-	s.setPolicy([]string{"bob"}, []string{home.Target(t, "home")}, recordAll())
-	s.asks(ldap, phrase, "1h")
-	s.serve()
-	bob, _ := s.ofDirectory("bob", phrase)
+	s := siteOfDuo(t, "1h", "", "bob", recordAll())
+	ldap, bob := s.ldap, s.bob
 	const dn = "dn: uid=bob,dc=example,dc=org\nchangetype: modify\n"
 	ldap.modify(t, dn+"add: objectClass\nobjectClass: shadowAccount\n")
 	ldap.modify(t, dn+"replace: shadowExpire\nshadowExpire: 0\n")
 	bob.asked()
-	bob.mistakes(phrase, bob.phone.code(t))
+	bob.mistakes(university, bob.phone.code(t))
 	if c, err := s.dial(bob); err == nil {
 		c.Close()
 		t.Fatal("let in")
@@ -333,9 +289,5 @@ func TestWhoTheDirectoryHasEndedStaysOut(t *testing.T) {
 	}
 	bob.answering(nil)
 	ldap.modify(t, dn+"replace: shadowExpire\nshadowExpire: -1\n")
-	c, err := s.dial(bob)
-	if err != nil {
-		t.Fatalf("without an end: %v %q", err, bob.asked())
-	}
-	c.Close()
+	s.login().Close() // without an end
 }
