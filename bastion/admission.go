@@ -34,26 +34,6 @@ const (
 	longHolding = 10 * time.Second
 	relook      = 500 * time.Millisecond
 
-	// A source whose connections end without a login (scanners, unattended
-	// clients that answer with empty strings) may open this many at once, unless
-	// somebody has logged in from there lately…
-	burstConnections = 60
-	// …and one more each refillConnection after that.
-	refillConnection = 2 * time.Second
-
-	// The same for connections that ask about keys without signing by any: so
-	// many at once, and one more each refillQueries. Beyond that an answer waits
-	// for queryPause; the first one on a connection longer with each burstQueries
-	// more, up to longestQuery, because they can be had side by side.
-	burstQueries  = 30
-	refillQueries = 20 * time.Second
-	queryPause    = 2 * time.Second
-	longestQuery  = 20 * time.Second
-
-	// maxSources bounds the table; when it is full the oldest idle source is
-	// forgotten, which can only forgive.
-	maxSources = 1 << 16
-
 	// enrolmentPool bounds the connections that have the long enrolment grace,
 	// so that they can't use up the startups of everybody else; enrolmentsOfOne those
 	// of one name, so that one temporary passphrase can't use up the pool.
@@ -83,41 +63,9 @@ type admission struct {
 	sources map[netip.Prefix]*source
 }
 
-type source struct {
-	waiting int // connections, not logged in or held
-	budget  bucket
-	queries bucket
-	turns   bucket // seconds of the places that dialogues without a login have had
-}
-
-// bucket is how often something may still be done at once.
-type bucket struct {
-	left float64
-	last time.Time
-}
-
-func (b *bucket) refill(now time.Time, most float64, each time.Duration) {
-	if d := now.Sub(b.last); d > 0 {
-		b.left = min(most, b.left+float64(d)/float64(each))
-		b.last = now
-	}
-}
-
 func newAdmission(st configs.Startups, perSource int, now func() time.Time) *admission {
 	return &admission{startups: st, perSource: perSource, now: now, familiar: newNetworks(), open: map[*ticket]struct{}{},
 		queue: map[*queuing]struct{}{}, changed: make(chan struct{}), sources: map[netip.Prefix]*source{}}
-}
-
-// sourceOf is what counts as one source: an IPv4 address, or an IPv6 /64,
-// which one host can own whole.
-func sourceOf(a netip.Addr) netip.Prefix {
-	a = a.Unmap()
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.WithZone("").Prefix(bits) // bits fit the address by construction
-	return p
 }
 
 // enter admits a connection or returns why not, as a short closed code. It may
@@ -178,27 +126,6 @@ func (a *admission) await(ctx context.Context, t *ticket, why string) string {
 	}
 	delete(a.queue, q)
 	return why
-}
-
-// source is the entry of from in the table. The caller holds a.mu.
-func (a *admission) source(from netip.Addr) (*source, time.Time) {
-	now := a.now()
-	return a.sourceAt(sourceOf(from), now), now
-}
-
-// sourceAt is the entry of key in the table. The caller holds a.mu.
-func (a *admission) sourceAt(key netip.Prefix, now time.Time) *source {
-	s := a.sources[key]
-	if s == nil {
-		if len(a.sources) >= maxSources {
-			a.forget()
-		}
-		s = &source{budget: bucket{burstConnections, now}, queries: bucket{burstQueries, now}, turns: bucket{mostTurns, now}}
-		a.sources[key] = s
-	}
-	s.budget.refill(now, burstConnections, refillConnection)
-	s.queries.refill(now, burstQueries, refillQueries)
-	return s
 }
 
 // place gives t one of the places if it can, or says why it can't. The caller
@@ -365,41 +292,10 @@ func before(x, y *ticket, now time.Time, mute map[netip.Prefix]int) bool {
 	return x.sign.Before(y.sign)
 }
 
-// gone takes a connection of key out of the table's count. The caller holds
-// a.mu.
-func (a *admission) gone(key netip.Prefix) {
-	if s := a.sources[key]; s != nil {
-		s.waiting--
-		if s.waiting == 0 && s.budget.left >= burstConnections && s.queries.left >= burstQueries && s.turns.left >= mostTurns {
-			delete(a.sources, key)
-		}
-	}
-	a.tell()
-}
-
 // tell has those look again who wait for a place. The caller holds a.mu.
 func (a *admission) tell() {
 	if len(a.queue) > 0 {
 		close(a.changed)
 		a.changed = make(chan struct{})
-	}
-}
-
-// forget drops one source that waits for nothing, preferring the longest
-// unseen of a few. The caller holds a.mu.
-func (a *admission) forget() {
-	var oldest netip.Prefix
-	var at time.Time
-	seen := 0
-	for k, s := range a.sources { // map order is random enough for eviction
-		if s.waiting == 0 && (!oldest.IsValid() || s.budget.last.Before(at)) {
-			oldest, at = k, s.budget.last
-		}
-		if seen++; seen == 32 {
-			break
-		}
-	}
-	if oldest.IsValid() {
-		delete(a.sources, oldest)
 	}
 }

@@ -10,6 +10,8 @@
 //
 //	bastion.go     the server: listeners, each connection's beginning and end, drain
 //	admission.go   who may open a connection at all (MaxStartups, per source)
+//	sources.go     what counts as one source, and how often it may come
+//	grace.go       how long a login may take
 //	floods.go      refused connections are a few events with a count
 //	handshake.go   the client connection's SSH handshake and login dialogue
 //	client.go      what an authenticated client connection may ask for
