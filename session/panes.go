@@ -134,7 +134,9 @@ func (p *panes) kept(b []byte) error {
 	p.keys.Lines(b, func(raw []byte, commands []control.Command) {
 		line := &typedLine{raw: raw, commands: commands, kept: make([][]byte, len(commands))}
 		for _, c := range commands {
-			line.left += len(c.Keys)
+			if c.Bare { // what else a command says is no answer, and is kept with its keys
+				line.left += len(c.Keys)
+			}
 		}
 		if line.left == 0 {
 			p.note(p.out.take(raw))
@@ -142,7 +144,7 @@ func (p *panes) kept(b []byte) error {
 		}
 		line.raw = bytes.Clone(raw)
 		for i, c := range commands {
-			if len(c.Keys) > 0 {
+			if c.Bare {
 				p.into(c.Pane, &keystrokes{n: len(c.Keys), at: i, line: line})
 			}
 		}
@@ -248,7 +250,7 @@ func (p *panes) done(l *typedLine) error {
 	for i, c := range l.commands {
 		kept := l.kept[i]
 		switch {
-		case len(kept) == len(c.Keys):
+		case !c.Bare || len(kept) == len(c.Keys):
 			parts = append(parts, c.Raw)
 		case len(kept) > 0:
 			to := ""

@@ -62,7 +62,7 @@ func TestAnswersInPanesAreMasked(t *testing.T) {
 		"letters":        {append(append([]string{pane0("Password: ")}, keys("%0", "hunter2\r")...), pane0("\r\n$ ")), "", 1},
 		"unknown words":  {append(append([]string{pane0("Zaubertrank: ")}, keys("%0", "hunter2\r")...), pane0("\r\n$ ")), "", 1},
 		"shown":          {[]string{pane0("Your name: "), ">send -lt %0 bob\r", pane0("bob"), ">send -t %0 Enter\r", pane0("\r\n")}, "send -lt %0 bob\rsend -t %0 Enter\r", 0},
-		"hex, in pieces": {[]string{pane0("Password: "), ">send -t %0 -H 68", ">75 6e\rsend -t %0 0x", ">0d\r"}, "", 1},
+		"hex, in pieces": {[]string{pane0("Password: "), ">send -t %0 -H 6", ">8 75 6e\rsend -t %0 0x", ">0d\r"}, "", 1},
 		"beside others":  {[]string{pane0("Password: "), ">list-windows\r", ">send -lt %0 hun\r", ">refresh-client -C 80,24\r", ">send -lt %1 ls\r", ">send -t %0 0xd\r"}, "list-windows\rrefresh-client -C 80,24\rsend -lt %1 ls\r", 1},
 		"one line":       {[]string{pane0("Password: "), ">run-shell date;send -lt %0 hunter2; send -t %0 Enter ;send -lt %1 x\r"}, "run-shell date;send -lt %1 x\r", 1},
 		"and more":       {[]string{pane0("Password: "), ">send -t %0 -l hunter2; send -t %0 -H 0d 6c 73 0d\r", pane0("\r\n$ ls\r\n")}, "send-keys -t %0 -H 6c 73 0d\r", 1},
@@ -104,6 +104,36 @@ func TestPanesHideLittleTogether(t *testing.T) {
 	}
 	if kept, gaps := talkCC(t, steps...); strings.Count(kept, "x")+strings.Count(kept, "y") != 5200 || gaps != 0 {
 		t.Errorf("%d keys are kept, %d marks", strings.Count(kept, "x")+strings.Count(kept, "y"), gaps)
+	}
+}
+
+// What stands in a command beside keys isn't hidden with them: the program that shows the
+// prompt may read it, whatever tmux would make of it.
+func TestPanesHideKeysAlone(t *testing.T) {
+	data := strings.Repeat("patients ", 300)
+	for name, command := range map[string]string{
+		"a client":     "send -lt %0 -c '" + data + "' x",
+		"a pane":       "send -lt '" + data + "' x",
+		"no hex":       "send -t %0 -H 41 '" + data + "'",
+		"how often":    "send -lt %0 -N '" + data + "' x",
+		"blanks":       "send -lt %0 x" + strings.Repeat(" ", 100),
+		"empty words":  "send -lt %0 x" + strings.Repeat(" ''", 30),
+		"another flag": "send -lFt %0 '#(date)'",
+	} {
+		steps := []string{tmuxBegins, pane0("Password: ")}
+		for range 20 {
+			steps = append(steps, ">"+command+"\r")
+		}
+		kept, gaps := talkCC(t, append(steps, ">send -t %0 Enter\r", pane0("\r\n"))...)
+		if n := strings.Count(kept, command); n != 20 || gaps != 1 {
+			t.Errorf("%s: %d of 20 are kept, %d marks", name, n, gaps)
+		}
+	}
+	// The longest forms of keys are answers still.
+	for _, command := range []string{"send-keys -t %123456 0x1f512", "send-keys -t %123456 -H 41 42 43 44 45 46", `send-keys -l -t %123456 "\""`, "send -t %123456 C-a M-a Escape KPEnter"} {
+		if kept, gaps := talkCC(t, tmuxBegins, "%output %123456 Password: \r\n", ">"+command+"\r"); kept != "" || gaps != 1 {
+			t.Errorf("%s: %q is kept, %d marks", command, kept, gaps)
+		}
 	}
 }
 

@@ -20,7 +20,17 @@ type Command struct {
 	Raw  []byte // as it was sent, without what ends it
 	Pane string // as tmux calls it, or "" where the command doesn't say a pane's own name
 	Keys []byte
+	// Bare says that the command types its keys and has room for nothing else: it is in one
+	// of the forms that clients send.
+	Bare bool
 }
+
+// A command that is bare has as many bytes at most: with the longest form of a key, which is
+// 0x1f512 for four, and beside its keys.
+const (
+	perKey  = 8
+	allKeys = 32
+)
 
 // Sent takes what was sent; typed gets what was typed into a pane.
 func (k *Keys) Sent(b []byte, typed func(pane string, keys []byte)) {
@@ -94,7 +104,9 @@ func commandsOf(line []byte) (all []Command) {
 			raw = raw[:len(raw)-1]
 		}
 		c := Command{Raw: bytes.Clone(raw)}
-		sendKeys(words, func(pane string, keys []byte) { c.Pane, c.Keys = pane, keys })
+		sendKeys(words, func(pane string, keys []byte, bare bool) {
+			c.Pane, c.Keys, c.Bare = pane, keys, bare && len(raw) <= allKeys+perKey*len(keys)
+		})
 		all = append(all, c)
 		words, begun = words[:0], line
 	}
@@ -126,12 +138,13 @@ func word(line []byte) (w string, rest []byte, end bool) {
 	return b.String(), nil, true
 }
 
-// sendKeys has one command.
-func sendKeys(words []string, typed func(pane string, keys []byte)) {
+// sendKeys has one command. bare says that each of its words is a flag of clients', the
+// name of a pane or a key.
+func sendKeys(words []string, typed func(pane string, keys []byte, bare bool)) {
 	if len(words) == 0 || words[0] != "send-keys" && words[0] != "send" {
 		return
 	}
-	pane, literal, hex := "", false, false
+	pane, literal, hex, bare := "", false, false, true
 	words = words[1:]
 	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' {
 		flags := words[0][1:]
@@ -141,6 +154,7 @@ func sendKeys(words []string, typed func(pane string, keys []byte)) {
 		}
 		for at, f := range flags {
 			literal, hex = literal || f == 'l', hex || f == 'H'
+			bare = bare && strings.ContainsRune("lHt", f)
 			if f == 'X' {
 				return // a command of copy mode
 			}
@@ -163,7 +177,8 @@ func sendKeys(words []string, typed func(pane string, keys []byte)) {
 		case literal:
 			keys = append(keys, w...)
 		case hex:
-			if n, err := strconv.ParseUint(w, 16, 8); err == nil {
+			n, err := strconv.ParseUint(w, 16, 8)
+			if bare = bare && err == nil; err == nil {
 				keys = append(keys, byte(n))
 			}
 		default:
@@ -171,7 +186,7 @@ func sendKeys(words []string, typed func(pane string, keys []byte)) {
 		}
 	}
 	if len(keys) > 0 {
-		typed(pane, keys)
+		typed(pane, keys, bare)
 	}
 }
 
