@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"entry/audit"
+	"entry/audit/plain"
 	"entry/session/recording"
 )
 
@@ -58,3 +59,22 @@ type Erasable struct {
 
 // Left is how many may not be removed now.
 func (e Erasable) Left() int { return e.Held + e.Live + e.Young + e.Damaged + e.Unsaid }
+
+// Stays says in words how many those are, and until when.
+func (e Erasable) Stays() (out []string) {
+	for _, l := range []struct {
+		n   int
+		why string
+	}{
+		{e.Held, "held (entry sessions holds), until that is released"},
+		{e.Live, "still being recorded, or without an end that a start has noted, until it ends"},
+		{e.Young, "younger than recording.keep_at_least, until it isn't"},
+		{e.Damaged, "damaged, or not what the log knows, as entry audit verify says: what is to be removed isn't known"},
+		{e.Unsaid, "of which the log's records aren't here, until their segments are put back"},
+	} {
+		if l.n > 0 {
+			out = append(out, plain.Count(l.n, "recording")+" "+l.why)
+		}
+	}
+	return out
+}

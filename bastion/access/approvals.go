@@ -81,36 +81,6 @@ type ApprovalRequest struct {
 	quorum policy.Quorum
 }
 
-// Approved is who has approved, in words.
-func (r ApprovalRequest) Approved() string {
-	var names []string
-	for _, by := range r.By {
-		names = append(names, Approver(by, r.Acting[by]))
-	}
-	return strings.Join(names, ", ")
-}
-
-// Holds is how long an approval of r holds, in words.
-func (r ApprovalRequest) Holds() string { return holds(r.For, r.Uses) }
-
-func holds(lasts string, uses int) string {
-	switch uses {
-	case 0:
-		return lasts
-	case 1:
-		return "one session that begins within " + lasts
-	}
-	return fmt.Sprintf("%d sessions that begin within %s", uses, lasts)
-}
-
-// Approver names somebody who approved, with how they acted.
-func Approver(by, acting string) string {
-	if acting == "" {
-		return by
-	}
-	return by + " (" + acting + ")"
-}
-
 // requests are who waits at any server, longest first, by the policy in force.
 func (g *Gate) requests(ctx context.Context, show func(policy.Quorum) bool) ([]ApprovalRequest, error) {
 	now, p := g.now(), g.Policy()

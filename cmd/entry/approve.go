@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
-	"entry/audit/plain"
 	"entry/bastion/access"
 
 	"github.com/spf13/cobra"
@@ -54,7 +52,7 @@ approvers themselves can do that with: ssh entry approve withdraw ID.`,
 				if err := o.call(cmd.Context(), http.MethodPost, "/v1/approvals/"+url.PathEscape(args[0]), nil, &r); err != nil {
 					return err
 				}
-				fmt.Printf("Approved: %s on %s, %d of %d, for %s.\n", r.User, r.Target, len(r.By), r.Need, r.Holds())
+				fmt.Println(r.Done())
 				return nil
 			})
 		},
@@ -75,21 +73,12 @@ func listWaiting(cmd *cobra.Command, o *operator) error {
 		return printJSON(cmd, all...)
 	}
 	for _, r := range all {
-		fmt.Printf("%s  %s on %s from %s; approved by %d of %d%s; approvers: %s; waits until %s\n",
-			r.ID, r.User, r.Target, r.Source, len(r.By), r.Need, named(r), strings.Join(r.Approvers, ", "), r.Until.UTC().Format("15:04 UTC"))
+		fmt.Println(r.Line())
 	}
 	if len(all) == 0 {
 		fmt.Println("Nobody waits for approval.")
 	}
 	return nil
-}
-
-// named is who has approved r, in brackets; "" for nobody.
-func named(r access.ApprovalRequest) string {
-	if len(r.By) == 0 {
-		return ""
-	}
-	return " (" + r.Approved() + ")"
 }
 
 // listGiven prints the approvals in force.
@@ -102,12 +91,7 @@ func listGiven(cmd *cobra.Command, o *operator) error {
 		return printJSON(cmd, all...)
 	}
 	for _, a := range all {
-		uses := "any number of sessions"
-		if a.Uses > 0 {
-			uses = fmt.Sprintf("%d of %s used", a.Used, plain.Count(a.Uses, "session"))
-		}
-		fmt.Printf("%s  %s on %s from %s, by rule %s; approved by %s at %s, until %s; %s\n",
-			a.ID, a.User, a.Target, a.Source, a.Rule, access.Approver(a.By, a.Acting), plain.Moment(a.At), plain.Moment(a.Until), uses)
+		fmt.Println(a.Line())
 	}
 	if len(all) == 0 {
 		fmt.Println("No approval is in force.")
@@ -128,7 +112,7 @@ func withdrawApproval(cmd *cobra.Command, o *operator, id string) error {
 		return printJSON(cmd, all...)
 	}
 	for _, a := range all {
-		fmt.Printf("Withdrawn: %s's approval of %s on %s. What was opened by it ends, or loses what it gave.\n", access.Approver(a.By, a.Acting), a.User, a.Target)
+		fmt.Println(a.Withdrawn())
 	}
 	return nil
 }

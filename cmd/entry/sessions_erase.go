@@ -165,16 +165,8 @@ func erasurePath(id string) string { return "/v1/erasures/" + url.PathEscape(str
 
 // sure says what would be removed, and asks.
 func (f *eraseFlags) sure(cmd *cobra.Command, e admin.Erasure) error {
-	w := cmd.ErrOrStderr()
-	what := strings.TrimPrefix(e.What(), "all of ")
-	if e.Erasable.Recordings > 0 {
-		fmt.Fprintf(w, "To be removed for good, of %s: %s, from %s to %s; without a copy of its key file nobody opens one again.\n",
-			what, plain.Count(e.Erasable.Recordings, "recording"), plain.Time(e.Erasable.First), plain.Time(e.Erasable.Last))
-	} else {
-		fmt.Fprintf(w, "Nothing to remove now of %s.\n", what)
-	}
-	for _, left := range leftOf(e.Erasable) {
-		fmt.Fprintln(w, "Stays for now:", left)
+	for _, line := range e.Would() {
+		fmt.Fprintln(cmd.ErrOrStderr(), line)
 	}
 	if f.yes {
 		return nil
@@ -188,35 +180,12 @@ func (f *eraseFlags) sure(cmd *cobra.Command, e admin.Erasure) error {
 	return nil
 }
 
-// leftOf says what an erasure leaves, and until when.
-func leftOf(e evidence.Erasable) (out []string) {
-	for _, l := range []struct {
-		n   int
-		why string
-	}{
-		{e.Held, "held (entry sessions holds), until that is released"},
-		{e.Live, "still being recorded, or without an end that a start has noted, until it ends"},
-		{e.Young, "younger than recording.keep_at_least, until it isn't"},
-		{e.Damaged, "damaged, or not what the log knows, as entry audit verify says: what is to be removed isn't known"},
-		{e.Unsaid, "of which the log's records aren't here, until their segments are put back"},
-	} {
-		if l.n > 0 {
-			out = append(out, plain.Count(l.n, "recording")+" "+l.why)
-		}
-	}
-	return out
-}
-
 // sayErased says what became of an order.
 func sayErased(w io.Writer, e admin.Erasure) error {
-	if e.Stands.IsZero() {
-		return hinted(failf(exitDenied, "nothing is erased yet: erasure %s of %s waits for a second operator until %s", e.ID, e.What(), plain.Moment(e.Until)),
-			"somebody else, with an account and a login of their own, runs: entry sessions erase --confirm "+e.ID)
+	if !e.Stood() {
+		return hinted(failf(exitDenied, "%s", e.Text()), "somebody else, with an account and a login of their own, runs: entry sessions erase --confirm "+e.ID)
 	}
-	_, err := fmt.Fprintf(w, "Erased: %s of %s, by order %s.\n", plain.Count(e.Removed, "recording"), strings.TrimPrefix(e.What(), "all of "), e.ID)
-	if err == nil && e.Erasable.Left() > 0 {
-		_, err = fmt.Fprintf(w, "Left: %s. The order stands until %s.\n", strings.Join(leftOf(e.Erasable), "; "), plain.Moment(e.Until))
-	}
+	_, err := fmt.Fprintln(w, e.Text())
 	return err
 }
 
@@ -244,14 +213,7 @@ func sessionsErasuresCmd() *cobra.Command {
 			w := plain.NewTable(cmd.OutOrStdout())
 			w.Row("ORDER", "SINCE", "BY", "ON", "STATE", "UNTIL", "LEFT HERE", "REASON")
 			for _, e := range all {
-				state := "waits for a second operator"
-				switch {
-				case e.Elsewhere:
-					state = "ordered at another server: --confirm has it carried out here"
-				case !e.Stands.IsZero():
-					state = "stands"
-				}
-				w.Row(e.ID, plain.Time(e.At), plain.Word(e.By.Person()), e.What(), state, plain.Time(e.Until), fmt.Sprint(e.Erasable.Recordings+e.Erasable.Left()), plain.Said(e.Reason))
+				w.Row(e.ID, plain.Time(e.At), plain.Word(e.By.Person()), e.What(), e.State(), plain.Time(e.Until), fmt.Sprint(e.Erasable.Recordings+e.Erasable.Left()), plain.Said(e.Reason))
 			}
 			return w.Flush()
 		},
