@@ -64,6 +64,17 @@ func Pending(u identity.UserInfo) bool {
 	return !u.TemporaryExpires.IsZero() && u.PassphraseSet.IsZero() && u.LastLogin.IsZero() && len(u.Authenticators) == 0
 }
 
+// Renewable are those whose invitations wait, for new ones in their place; with lapsed those
+// alone that are no longer good.
+func Renewable(users []identity.UserInfo, lapsed bool, now time.Time) (people []NewPerson) {
+	for _, u := range users {
+		if Pending(u) && !u.Disabled && (!lapsed || u.TemporaryExpires.Before(now)) {
+			people = append(people, NewPerson{Person: identity.Person{Name: u.Name, Phone: u.Phone}})
+		}
+	}
+	return people
+}
+
 // BySMS tells whether the user's codes go by SMS: whoever has an authenticator has
 // moved to it.
 func BySMS(u identity.UserInfo) bool { return u.CodeBySMS && len(u.Authenticators) == 0 }

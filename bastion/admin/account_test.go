@@ -51,6 +51,26 @@ func TestState(t *testing.T) {
 	}
 }
 
+// Only who hasn't come yet is invited anew, and nobody who is disabled.
+func TestRenewable(t *testing.T) {
+	t.Parallel()
+	before, after := noon.Add(-time.Hour), noon.Add(time.Hour)
+	users := []identity.UserInfo{{Name: "good", TemporaryExpires: after, Phone: "+46701234567"}, {Name: "lapsed", TemporaryExpires: before},
+		{Name: "disabled", TemporaryExpires: before, Disabled: true}, {Name: "came", TemporaryExpires: before, LastLogin: before}, {Name: "old"}}
+	names := func(lapsed bool) (all []string) {
+		for _, p := range Renewable(users, lapsed, noon) {
+			all = append(all, p.Name+p.Phone)
+		}
+		return all
+	}
+	if got := names(false); !slices.Equal(got, []string{"good+46701234567", "lapsed"}) {
+		t.Errorf("%q", got)
+	}
+	if got := names(true); !slices.Equal(got, []string{"lapsed"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestAccountInWords(t *testing.T) {
 	t.Parallel()
 	a := Account{UserInfo: identity.UserInfo{Name: "alice", Created: noon, PassphraseSet: noon, WrongCodes: 3, WrongSince: noon, CodesLockUntil: noon, WrongUnseen: 2, WrongInside: 1, WrongRecovery: 1, Failures: 2, Phone: "+46701234567", CodeBySMS: true, Realm: "duo", TermsWait: true,

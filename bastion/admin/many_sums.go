@@ -6,6 +6,7 @@ import (
 
 	"entry/audit/plain"
 	"entry/bastion/identity"
+	"entry/policy"
 )
 
 // Lines are what an operator is to read of one of many, a sentence each; none where all went
@@ -58,4 +59,14 @@ func (s ManySums) Err() error {
 		return fmt.Errorf("the accounts of %s are not as the file has them", users(s.differs))
 	}
 	return nil
+}
+
+// AddedNowhere are those who were added and whom the policy leads nowhere.
+func AddedNowhere(all []ManyResult, p *policy.Policy) (names []string) {
+	for _, r := range all {
+		if r.Outcome == identity.Added && len(p.LabsOf(r.User)) == 0 {
+			names = append(names, r.User)
+		}
+	}
+	return names
 }

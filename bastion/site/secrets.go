@@ -60,17 +60,42 @@ func (s Secrets) parts() []string {
 // them wasn't served is by the same again, and nobody else's invitation is touched by it.
 const begunFile = ".begun"
 
-// Begun are they.
-func (s Secrets) Begun() (map[string]bool, error) {
+// Begun are those whom this and earlier runs into Dir add, of whom people are this one's: with
+// renew all of those, else only who isn't among users, who have an account, from elsewhere.
+func (s Secrets) Begun(people []admin.NewPerson, users []identity.UserInfo, renew bool) (map[string]bool, error) {
 	b, err := os.ReadFile(filepath.Join(s.Dir, begunFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]bool{}, nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	names := map[string]bool{}
+	names, there := map[string]bool{}, map[string]bool{}
 	for name := range strings.Lines(string(b)) {
 		names[strings.TrimSuffix(name, "\n")] = true
 	}
-	return names, err
+	for _, u := range users {
+		there[u.Name] = true
+	}
+	for _, p := range people {
+		if !there[p.Name] || renew {
+			names[p.Name] = true
+		}
+	}
+	return names, nil
+}
+
+// Renews tells whether a user gets new secrets, if there are some that aren't used yet: who
+// was begun and isn't served, and with renew everybody.
+func (s Secrets) Renews(user string, begun map[string]bool, renew bool) bool {
+	return renew || begun[user] && !s.Served(user)
+}
+
+// Elsewhere is how many were invited already, and not into Dir.
+func (s Secrets) Elsewhere(made []admin.ManyResult) (n int) {
+	for _, r := range made {
+		if r.Outcome == identity.Waits && !s.Served(r.User) {
+			n++
+		}
+	}
+	return n
 }
 
 // Begin makes Dir and notes whom it will have; undo is for where nobody was added.

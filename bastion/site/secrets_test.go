@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"entry/bastion/admin"
+	"entry/bastion/identity"
 	"entry/configs"
 	"entry/e2e/testkit"
 )
@@ -59,5 +60,39 @@ func TestSecrets(t *testing.T) {
 	left := testkit.Must(filepath.Glob(filepath.Join(dir, "alice.*")))(t)
 	if len(left) != 1 || !strings.HasSuffix(left[0], ".handed-out") || !h.Served("alice") {
 		t.Errorf("%q", left)
+	}
+}
+
+// Whoever has an account from elsewhere is left alone, unless all are renewed; who was begun
+// and isn't served is by the same again.
+func TestBegunAgain(t *testing.T) {
+	t.Parallel()
+	s := Secrets{Dir: filepath.Join(t.TempDir(), "out")}
+	testkit.Check(t, s.Prepare(configs.Default()))
+	people := []admin.NewPerson{{Person: identity.Person{Name: "alice"}}, {Person: identity.Person{Name: "bob"}}, {Person: identity.Person{Name: "carol"}}}
+	users := []identity.UserInfo{{Name: "carol"}}
+	wants := func(what string, users []identity.UserInfo, renew bool, want string) map[string]bool {
+		t.Helper()
+		begun := testkit.Must(s.Begun(people, users, renew))(t)
+		var renewed []string
+		for _, p := range people {
+			if s.Renews(p.Name, begun, renew) {
+				renewed = append(renewed, p.Name)
+			}
+		}
+		if got := strings.Join(renewed, " "); got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+		return begun
+	}
+	begun := wants("at first", users, false, "alice bob")
+	_, err := s.Begin(begun)
+	testkit.Check(t, err)
+	testkit.Check(t, s.Serve(t.Context(), admin.ManyResult{User: "alice", Passphrase: "one"}, ""))
+	all := append(users, identity.UserInfo{Name: "alice"}, identity.UserInfo{Name: "bob"})
+	wants("cut off", all, false, "bob")
+	wants("renewed", all, true, "alice bob carol")
+	if n := s.Elsewhere([]admin.ManyResult{{User: "alice", Outcome: identity.Waits}, {User: "carol", Outcome: identity.Waits}, {User: "bob", Outcome: identity.Added}}); n != 1 {
+		t.Errorf("%d invited elsewhere", n)
 	}
 }

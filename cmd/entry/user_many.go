@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -74,11 +73,20 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	if err := m.Prepare(cfg); err != nil {
 		return err
 	}
-	people, err := m.people(ctx, o)
+	people, err := m.fromFile(ctx, o)
 	if err != nil {
 		return err
 	}
-	begun, err := m.begun(ctx, o, people)
+	var users []identity.UserInfo
+	if err := o.call(ctx, http.MethodGet, "/v1/users", nil, &users); err != nil {
+		return err
+	}
+	if m.from == "" {
+		if people = admin.Renewable(users, m.lapsed, time.Now()); len(people) == 0 {
+			return failf(exitNotFound, "no invitation is to be renewed; entry user ls --pending shows them")
+		}
+	}
+	begun, err := m.Begun(people, users, m.renew)
 	if err != nil {
 		return err
 	}
@@ -86,7 +94,7 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	phones := map[string]string{}
 	for _, p := range people {
 		phones[p.Name] = p.Phone
-		p.Renew = m.renew && !(m.lapsed && m.from != "") || begun[p.Name] && !m.Served(p.Name)
+		p.Renew = m.Renews(p.Name, begun, m.renew && !(m.lapsed && m.from != ""))
 		req.People = append(req.People, p)
 	}
 	undo, err := m.Begin(begun)
@@ -118,7 +126,7 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 		}
 	}
 	sums := admin.SumMany(made)
-	if n := len(slices.DeleteFunc(slices.Clone(made), func(r admin.ManyResult) bool { return r.Outcome != identity.Waits || m.Served(r.User) })); n > 0 {
+	if n := m.Elsewhere(made); n > 0 {
 		fmt.Fprintf(os.Stderr, "note: %s already and not into %s: those invitations stay good; entry user invite --renew --from FILE makes new ones in their place\n", plain.Count(n, "user")+" invited", m.Dir)
 	}
 	fmt.Fprintf(os.Stderr, "%s. Secrets are in %s%s.\n", sums, m.Dir, map[bool]string{true: " no more: they were handed out"}[m.HandOut])
@@ -129,42 +137,13 @@ func (m *many) run(cmd *cobra.Command, cfg *configs.Config, o *operator) error {
 	return sums.Err()
 }
 
-// begun are those whom this and earlier runs into the same folder add: not who has an
-// account from elsewhere.
-func (m *many) begun(ctx context.Context, o *operator, people []admin.NewPerson) (map[string]bool, error) {
-	begun, err := m.Begun()
-	if err != nil {
-		return nil, err
-	}
-	var users []identity.UserInfo
-	if err := o.call(ctx, http.MethodGet, "/v1/users", nil, &users); err != nil {
-		return nil, err
-	}
-	there := map[string]bool{}
-	for _, u := range users {
-		there[u.Name] = true
-	}
-	for _, p := range people {
-		if !there[p.Name] || m.renew {
-			begun[p.Name] = true
-		}
-	}
-	return begun, nil
-}
-
 // warnWithoutLabs says once whom of those who were added policy leads nowhere.
 func warnWithoutLabs(cfg *configs.Config, made []admin.ManyResult) {
 	p, err := policy.Load(cfg.Policy)
 	if err != nil {
 		return
 	}
-	var nowhere []string
-	for _, r := range made {
-		if r.Outcome == identity.Added && len(p.LabsOf(r.User)) == 0 {
-			nowhere = append(nowhere, r.User)
-		}
-	}
-	if len(nowhere) > 0 {
+	if nowhere := admin.AddedNowhere(made, p); len(nowhere) > 0 {
 		fmt.Fprintf(os.Stderr, "warning: in no lab, so a login leads nowhere: %s; add them to a lab's members in %s\n", plain.List(nowhere, admin.MostStrays), cfg.Policy)
 	}
 }
@@ -182,9 +161,12 @@ func numbers(phones map[string]string) (n int) {
 // mostWrong is how many problems are shown.
 const mostWrong = 50
 
-// fromFile are those of the file. What is wrong with it comes at once: what the file
+// fromFile are those of the file; nobody without one. What is wrong with it comes at once: what the file
 // tells, and what only the server knows of those whom it names.
 func (m *many) fromFile(ctx context.Context, o *operator) ([]admin.NewPerson, error) {
+	if m.from == "" {
+		return nil, nil
+	}
 	all, wrong, err := admin.ReadPeople(m.from, time.Now())
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
@@ -204,25 +186,4 @@ func (m *many) fromFile(ctx context.Context, o *operator) ([]admin.NewPerson, er
 		said += "\nwhat policy and configuration say to the others could not be asked: " + err.Error()
 	}
 	return nil, failf(exitUsage, "%s", said)
-}
-
-// people are those of the file, or whose invitations wait.
-func (m *many) people(ctx context.Context, o *operator) ([]admin.NewPerson, error) {
-	if m.from != "" {
-		return m.fromFile(ctx, o)
-	}
-	var users []identity.UserInfo
-	if err := o.call(ctx, http.MethodGet, "/v1/users", nil, &users); err != nil {
-		return nil, err
-	}
-	var people []admin.NewPerson
-	for _, u := range users {
-		if admin.Pending(u) && !u.Disabled && (!m.lapsed || u.TemporaryExpires.Before(time.Now())) {
-			people = append(people, admin.NewPerson{Person: identity.Person{Name: u.Name, Phone: u.Phone}})
-		}
-	}
-	if len(people) == 0 {
-		return nil, failf(exitNotFound, "no invitation is to be renewed; entry user ls --pending shows them")
-	}
-	return people, nil
 }
