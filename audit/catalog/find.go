@@ -125,33 +125,3 @@ func ID(ids []string, name string) (string, error) {
 	slices.Sort(fits)
 	return "", &NameError{name, fits}
 }
-
-// NoneLive says that no recorded session runs, or none of a user's.
-type NoneLive struct{ User string }
-
-func (e *NoneLive) Error() string {
-	if e.User != "" {
-		return "no recorded session of " + plain.Word(e.User) + " is running"
-	}
-	return "no recorded session is running"
-}
-
-// Hint is what to do about it.
-func (e *NoneLive) Hint() string { return "entry sessions ls lists those that are over, too" }
-
-// Misused is false: one may run later.
-func (e *NoneLive) Misused() bool { return false }
-
-// NotFound is true.
-func (e *NoneLive) NotFound() bool { return true }
-
-// NewestLive is the running session that began last, of user if that isn't "". The error
-// is a *NoneLive.
-func NewestLive(list []recording.Info, user string) (recording.Info, error) {
-	for _, i := range slices.Backward(list) {
-		if i.State == recording.Live && (user == "" || i.User == user) {
-			return i, nil
-		}
-	}
-	return recording.Info{}, &NoneLive{user}
-}

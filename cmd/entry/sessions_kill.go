@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -10,13 +11,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
 	"entry/audit/catalog"
 	"entry/audit/plain"
 	"entry/bastion/access"
 	"entry/bastion/admin"
+	"entry/session/recording"
 )
 
 // actingVerbs are those that have a server do something about a session.
@@ -76,16 +77,9 @@ func whose(s access.SessionInfo, ended admin.Ended) string {
 	return " of " + plain.Word(s.User) + " on " + plain.Word(s.Target)
 }
 
-// liveSession is the running session that a person means by name: one here by the
-// start of its ID, or one that the server may know by the whole ID.
-//
-// The start must fit no recorded session either: one that was copied from a listing of
-// old sessions would end somebody else's.
+// liveSession is the running session that a person means by name: one here, or one that
+// the server may know by the whole ID.
 func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionInfo, error) {
-	if name == catalog.Last {
-		return access.SessionInfo{}, hinted(failf(exitUsage, "%q isn't taken here: another session may have begun since you looked", name),
-			"give its ID; entry sessions ls --state live lists them")
-	}
 	var live []access.SessionInfo
 	if err := o.call(cmd.Context(), http.MethodGet, "/v1/sessions", nil, &live); err != nil {
 		return access.SessionInfo{}, err
@@ -94,32 +88,21 @@ func liveSession(cmd *cobra.Command, o *operator, name string) (access.SessionIn
 	for _, s := range live {
 		running[s.ID] = s
 	}
-	if id, err := ulid.ParseStrict(strings.ToUpper(name)); err == nil {
-		if s, here := running[id.String()]; here {
-			return s, nil
-		}
-		return access.SessionInfo{ID: id.String()}, goneSession(cmd, id.String(), nil)
-	}
-	_, list, err := recordings(cmd)
-	if err != nil {
-		return access.SessionInfo{}, hinted(fmt.Errorf("which sessions have an ID that starts with %q can't be told: %w", name, err), "give the whole ID, which needs no recordings")
-	}
-	ids := slices.Collect(maps.Keys(running))
-	for _, i := range list {
-		if _, here := running[i.ID]; !here {
-			ids = append(ids, i.ID)
-		}
-	}
-	id, err := catalog.ID(ids, name)
-	if err != nil && exitCode(err) == exitNotFound {
-		err = hinted(failf(exitNotFound, "no running session here has an ID that starts with %q", name),
-			"entry sessions ls --state live lists them; one at another server needs its whole ID")
+	id, err := catalog.Running(name, slices.Collect(maps.Keys(running)), func() ([]recording.Info, error) {
+		_, list, err := recordings(cmd)
+		return list, err
+	})
+	if a := adviser(nil); errors.As(err, &a) {
+		err = hinted(err, a.Hint()) // not that of why recordings can't be read
 	}
 	if err != nil {
 		return access.SessionInfo{}, err
 	}
 	if s, here := running[id]; here {
 		return s, nil
+	}
+	if strings.EqualFold(id, name) { // it may run elsewhere
+		return access.SessionInfo{ID: id}, goneSession(cmd, id, nil)
 	}
 	return access.SessionInfo{}, goneSession(cmd, id, failf(exitNotFound, "session %s isn't running", id))
 }
