@@ -109,6 +109,42 @@
 // Whoever has the key before, and takes the log back to before the change, makes another
 // history, as with any signing key: witnesses and the database tell.
 //
+// # The files
+//
+// What an event is, and which ones are meant:
+//
+//	event.go type.go actor.go encode.go   its fields, its one line
+//	search.go listing.go repeats.go       selected, told to people, summed
+//
+// What proves a log:
+//
+//	tree.go checkpoint.go          the Merkle tree, its signed head
+//	keychange.go keys.go           changes of the key, and who signs what
+//	gap.go behind.go               a log that begins anew; one that is older than is known
+//
+// Reading, on any system, beside a writer:
+//
+//	files.go bad.go                names; what can't be what was written
+//	read.go scan.go tail.go        events in order, of some types, the last
+//	searching.go                   by an index
+//	hashes.go prove.go inclusion.go  the file of hashes, and proofs out of it
+//
+// Verifying, and what a start has in common with that:
+//
+//	verify.go report.go growing.go aside.go  all of it, beside a writer
+//	replay.go frontier.go witness.go         tree and witnessed checkpoints together, from any record on
+//	judge.go sweep.go dropped.go             each record, on all cores
+//	where.go                                 on which disk a witness lies
+//
+// Writing, on Linux alone: Log and its one goroutine.
+//
+//	open.go resume.go setaside.go nowhere.go  a start, and what it refuses
+//	log.go position.go head.go                Append, and how far it is
+//	roll.go drop.go rekey.go anew.go past.go  segments, the beginning's end, another key, another log
+//	watch.go space.go tend.go                 files where they were, room, hashes that are right
+//	disk.go hands.go lock.go witnessing.go    what it writes with
+//	still.go                                  a log that is only looked at
+//
 // # Where it runs
 //
 // Reading and verifying work on any system, on the server or on a copy. Opening
