@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"entry/audit/witness"
 	"entry/e2e/testkit"
 )
 
@@ -67,5 +69,50 @@ func TestVerifyFile(t *testing.T) {
 	}
 	if left := testkit.Must(os.ReadDir(os.Getenv("TMPDIR")))(t); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Why there is no bundle of a session is said with what to do; only where nothing of the log
+// is away is it known not to be there.
+func TestRefusedInWords(t *testing.T) {
+	t.Parallel()
+	lacks := errors.New("records 7 to 9 aren't here")
+	for _, tc := range []struct {
+		r          Refused
+		none       bool
+		text, hint string
+	}{
+		{Refused{ID: "01", err: ErrUnknown}, true, "the audit log has no record of session 01", "is this the log of the server"},
+		{Refused{ID: "01", err: ErrUnknown, lacks: lacks}, false, "may be in records that aren't here: records 7 to 9", "put their segments back"},
+		{Refused{ID: "01", err: ErrRunning}, false, "session 01 has no end in the log yet", "entry sessions kill"},
+		{Refused{ID: "01", err: ErrRunning, lacks: lacks}, false, "may be in records that aren't here", "put their segments back"},
+		{Refused{ID: "01", err: ErrFailed}, false, "session 01: the log says that recording the session failed", "entry audit proof 01 -o"},
+	} {
+		if got := tc.r.Error(); !strings.Contains(got, tc.text) || !strings.Contains(tc.r.Hint(), tc.hint) || tc.r.NotFound() != tc.none || !errors.Is(&tc.r, tc.r.err) {
+			t.Errorf("%s; %s; %v", got, tc.r.Hint(), tc.r.NotFound())
+		}
+	}
+	other := errors.New("other")
+	if err := (Source{}).refused("01", other); err != other {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSummaryInWords(t *testing.T) {
+	t.Parallel()
+	bare := Summary{Records: 1}
+	if got := bare.Lines("a.tar", "01"); len(got) != 1 || got[0] != "a.tar has 1 record of session 01" {
+		t.Errorf("%q", got)
+	}
+	if got := bare.Notes(); len(got) != 1 || !strings.HasPrefix(got[0], "no witness has cosigned the log") {
+		t.Errorf("%q", got)
+	}
+	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	whole := Summary{Records: 3, Recording: 2048, Later: 2, Cosigned: []witness.Cosigned{{Name: "w.example", At: at}}, Unheld: []string{"record 7 isn't here"}}
+	if got := strings.Join(whole.Lines("a.tar", "01"), "|"); got != "a.tar has 3 records and the recording (2048 B) of session 01|cosigned by w.example (2026-03-02T12:00:00Z)" {
+		t.Error(got)
+	}
+	if got := whole.Notes(); len(got) != 2 || !strings.HasPrefix(got[0], "record 7 isn't here, and may say") || !strings.HasPrefix(got[1], "2 records about it that came later") {
+		t.Errorf("%q", got)
 	}
 }

@@ -30,29 +30,6 @@ type Source struct {
 	Recordings string
 }
 
-// ErrRunning says that a session has no end yet that could be proven.
-var ErrRunning = errors.New("the session has no end in the log yet")
-
-// ErrFailed says that the log doesn't know how much of a session was recorded: writing it
-// failed.
-var ErrFailed = errors.New("the log says that recording the session failed, and not how much of it there was")
-
-// ErrUnknown says that a log has no record of a session.
-var ErrUnknown = errors.New("the log has no record of the session")
-
-// Summary is what a bundle has.
-type Summary struct {
-	Records int
-	// Later is how many records about the session aren't in it, since the tree head that
-	// witnesses have cosigned doesn't have them yet.
-	Later     int
-	Cosigned  []witness.Cosigned
-	Recording int64 // bytes; 0 without
-	// Unheld says which records aren't here that may say that the recording was sealed
-	// anew: then its sealed key may be an earlier one.
-	Unheld []string
-}
-
 // Prove is one record of the log with its proof, against the newest tree head that
 // witnesses have cosigned or, where none has, the log's own.
 func (s Source) Prove(seq uint64) (Record, error) {
@@ -95,11 +72,12 @@ func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, []byte,
 	return head, by, log.Changes(head.Size), err
 }
 
-// Write writes the bundle of a session, by its ID, which has to be over: ErrRunning.
+// Write writes the bundle of a session, by its ID, which has to be over. The error is a
+// *Refused where the log has no whole session of that ID to prove.
 func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 	about, err := s.records(id)
 	if err != nil {
-		return sum, err
+		return sum, s.refused(id, err)
 	}
 	head, by, changes, err := s.head(about.end)
 	if err != nil {
@@ -120,7 +98,7 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 	size := int64(0)
 	if s.Recordings != "" {
 		if about.failed {
-			return sum, ErrFailed
+			return sum, s.refused(id, ErrFailed)
 		}
 		if size, sum.Unheld, err = s.sound(id); err != nil {
 			return sum, err

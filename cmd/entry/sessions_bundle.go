@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"entry/audit/bundle"
-	"entry/audit/evidence"
 	"entry/audit/plain"
 )
 
@@ -79,40 +78,15 @@ func writeBundle(cmd *cobra.Command, s bundle.Source, id, out string) error {
 		sum, err = s.Write(w, id)
 		return err
 	})
-	if errors.Is(err, bundle.ErrUnknown) || errors.Is(err, bundle.ErrRunning) {
-		if notes, nerr := evidence.ReadNotes(s.Log); nerr == nil {
-			if lacks := notes.LacksOf(id); lacks != nil {
-				return hinted(failf(exitFailure, "what the audit log has of session %s may be in records that aren't here: %v", id, lacks), "put their segments back for this")
-			}
-		}
-	}
-	switch {
-	case errors.Is(err, bundle.ErrUnknown):
-		return hinted(failf(exitNotFound, "the audit log has no record of session %s", id), "is this the log of the server that recorded it? of a log before this one no bundles can be made")
-	case errors.Is(err, bundle.ErrRunning):
-		return hinted(failf(exitFailure, "session %s has no end in the log yet, so nothing would prove that it is whole", id), "wait until it ends, or end it: entry sessions kill; after a crash, start the server")
-	case errors.Is(err, bundle.ErrFailed):
-		return hinted(failf(exitFailure, "session %s: %w", id, err), "what the log says of it: entry audit proof "+id+" -o FILE.tar")
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	w := cmd.OutOrStdout()
-	what := plain.Count(sum.Records, "record")
-	if sum.Recording > 0 {
-		what += " and the recording (" + plain.Size(sum.Recording) + ")"
+	for _, line := range sum.Lines(out, id) {
+		fmt.Fprintln(w, line)
 	}
-	fmt.Fprintf(w, "%s has %s of session %s\n", out, what, id)
-	for _, c := range sum.Cosigned {
-		fmt.Fprintf(w, "cosigned by %s (%s)\n", plain.Word(c.Name), plain.Time(c.At))
-	}
-	if len(sum.Cosigned) == 0 {
-		fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: no witness has cosigned the log up to the session's end, so this proves nothing against whoever has the log's key")
-	}
-	for _, what := range sum.Unheld {
-		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s, and may say that the recording was sealed anew: its sealed key may be an earlier one\n", what)
-	}
-	if sum.Later > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s about it that came later isn't in it: no witness has cosigned so far\n", plain.Count(sum.Later, "record"))
+	for _, note := range sum.Notes() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "entry: note: "+note)
 	}
 	fmt.Fprintf(w, "to check it: entry verify-bundle %s --log-key %s\n", plain.Shell(out), plain.Shell(s.Key))
 	return nil
