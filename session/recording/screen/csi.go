@@ -18,7 +18,9 @@ func (t *Terminal) esc(c byte) {
 		t.risen()
 	case 'V', 'W': // SPA, EPA
 		t.unsureOf(area, c == 'V')
-	case '6', '9', 'F', 'l', 'm', '<': // DECBI, DECFI, HP's corner and locks, the end of VT52: not everywhere
+	case '6', '9', 'F': // DECBI, DECFI, HP's corner: not everywhere
+		t.strays(column | level)
+	case 'l', 'm', '<': // HP's locks, the end of VT52
 		if t.doubtful(); c == '<' {
 			t.unsure &^= vt52
 		}
@@ -85,7 +87,9 @@ func (t *Terminal) csi(final byte) {
 	p := &t.parser
 	switch {
 	case p.inters == 1 && p.inter[0] == '!' && final == 'p' && p.prefix == 0:
+		t.resets()
 		t.soft()
+		t.forgets()
 	case p.inters > 0:
 		t.rectangles(final)
 	case p.prefix == '?':
@@ -102,6 +106,9 @@ func (t *Terminal) csi(final byte) {
 // some, as do few others: nothing of it is carried out here.
 func (t *Terminal) rectangles(final byte) {
 	switch p := &t.parser; string(p.inter[:p.inters]) + string(final) {
+	case `"p`: // DECSCL, which resets on some
+		t.resets()
+		t.forgets()
 	case `"q`: // DECSCA
 		t.unsureOf(guarded, p.value(0) == 1)
 	case "$x": // DECFRA
@@ -117,8 +124,16 @@ func (t *Terminal) ansi(final byte) {
 	n := p.count(0, 1)
 	r := t.page.rows[t.y]
 	switch final {
-	case 'a', 'e', 'j', 'k', 'I', '^': // xterm has them; tmux and others don't
+	case 'a', 'j', 'I': // xterm has them; tmux and others don't
+		t.strays(column)
+	case 'e', 'k':
+		t.strays(level)
+	case '^':
 		t.doubtful()
+	case 'U', 'V', 'Y': // NP, PP, CVT: few have them
+		t.strays(column | level)
+	case 'W': // CTC
+		t.unsureOf(stops, true)
 	}
 	switch final {
 	case 'A', 'k':
@@ -208,6 +223,7 @@ func (t *Terminal) ansi(final byte) {
 // editLines is IL or DL.
 func (t *Terminal) editLines(n int, in bool) {
 	if t.y < t.page.top || t.y > t.page.bottom {
+		t.doubtful() // tmux moves lines there, too
 		return
 	}
 	if in {
@@ -229,6 +245,9 @@ func (t *Terminal) editLines(n int, in bool) {
 	x := t.x
 	t.toColumn(0)
 	t.dx = at.dx + x
+	if x > 0 {
+		t.astray |= column // in tmux it stays in its own
+	}
 }
 
 // margins is DECSTBM.
@@ -241,13 +260,17 @@ func (t *Terminal) margins() {
 	if top < t.rows-1 {
 		t.page.top, t.page.bottom, t.page.bounded = top, min(bottom, t.rows-1), bottom < t.rows
 		t.address(0, 0)
-		return
+	} else { // a higher screen has that region, and its cursor goes home
+		t.unpend()
+		home := 0
+		if t.origin {
+			home = top
+		}
+		t.dx, t.dy, t.dz = -t.x, home-t.y, home-t.y
 	}
-	// A higher screen has that region, and its cursor goes home.
-	if t.unpend(); !t.origin {
-		top = 0
+	if t.origin || bottom >= t.rows && t.parser.n > 1 {
+		t.strays(column | level) // tmux goes to the corner of the screen, the Linux console nowhere
 	}
-	t.dx, t.dy, t.dz = -t.x, top-t.y, top-t.y
 }
 
 // eraseScreen is ED.

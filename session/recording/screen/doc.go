@@ -77,12 +77,14 @@
 // (DECSED, DECSEL, sequences with more parameters than others take). Where a control comes
 // that they carry out otherwise, what was written since a tenth of a second before it is
 // told as it was written, once each, unless it stands for as long (Written), with when that
-// was and until when it stood here: on one of them it may stand for ever. So is all that is written while a mode is on that makes them
+// was and until when it stood here: on one of them it may stand for ever. If that moves the
+// cursor, what follows may stand elsewhere, too, until the cursor is put somewhere (astray.go). So is all that is written while a mode is on that makes them
 // differ: VT52, margins, protected areas, reverse wraparound, LNM. Letters needn't come in the
 // order in which they are read: so what goes, or may, before it stood for a tenth of a second is
 // told as it stood, too, whole, though it came backwards. That is what stands when the screen is
 // cleared or reset, or the other one shows, for many terminals push it above the screen, or have
 // no other one, unless that is cleared, too: each line of it, however many are cleared at once;
+// what scrolls off a region of the main screen, which tmux keeps above that;
 // and when synchronized output begins, for who has that keeps it on the screen.
 //
 // How large a terminal is is its client's word. The cursor knows where it would be on one that is

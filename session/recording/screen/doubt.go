@@ -26,6 +26,8 @@ const (
 	backwrap                    // reverse wraparound: a backspace goes up
 	margins                     // DECLRMM with margins: lines are narrower
 	newlines                    // LNM, which tmux hasn't
+	reset                       // a soft reset, where something was set
+	stops                       // tab stops by CTC or DECST8C
 )
 
 // doubtful says that a control comes that not all terminals carry out as this one does.
@@ -97,7 +99,7 @@ func (t *Transcript) wrote(b []byte) {
 		b = b[max(0, len(b)-maxWritten):]
 	}
 	switch {
-	case !w.apart && (w.joins || c.y == w.y && c.x == w.x && c.pending == w.pending):
+	case !w.apart && (w.joins || c.astray != 0 || c.y == w.y && c.x == w.x && c.pending == w.pending):
 	case !w.apart && c.y == w.y && c.x > w.x:
 		w.text = append(w.text, ' ')
 		t.passes([]byte{' '}, false)
@@ -113,7 +115,7 @@ func (t *Transcript) wrote(b []byte) {
 		w.came[1] = append(w.came[1], came{len(w.text), t.at})
 	}
 	w.at = t.at
-	w.doubt = w.doubt || t.term.unsure != 0
+	w.doubt = w.doubt || t.term.doubted()
 }
 
 // Passing has f called with each line as it was written, whatever became of it, and when the

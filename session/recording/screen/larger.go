@@ -36,6 +36,7 @@ func (t *Terminal) unpend() {
 // toColumn puts the cursor in a column.
 func (t *Terminal) toColumn(x int) {
 	x = max(x, 0)
+	t.astray &^= column
 	t.x, t.pending = min(x, t.cols-1), false
 	t.dx = x - t.x
 }
@@ -51,6 +52,7 @@ func (t *Terminal) byColumns(n int) {
 // toRow puts the cursor in a row, in the coordinates of origin mode.
 func (t *Terminal) toRow(y int) {
 	y = max(y, 0)
+	t.astray &^= level
 	if !t.origin {
 		t.y = min(y, t.rows-1)
 		t.dy, t.dz, t.dw = y-t.y, y-t.y, t.rolled

@@ -12,6 +12,8 @@ func (t *Terminal) private(final byte) {
 		for i := range p.given() {
 			t.mode(p.value(i), final == 'h')
 		}
+	case 'W': // DECST8C
+		t.unsureOf(stops, true)
 	case 's', 'r': // XTSAVE, XTRESTORE, which few have
 		t.doubtful()
 		for i := range p.given() {
@@ -54,8 +56,9 @@ func (t *Terminal) mode(mode int, on bool) {
 	switch mode {
 	case 2:
 		t.unsureOf(vt52, !on)
-	case 3: // DECCOLM, which clears the screen where it is allowed to
-		t.doubtful()
+	case 3: // DECCOLM, which clears the screen where it is allowed to, and resets its region
+		t.resets()
+		t.strays(column | level)
 	case 45:
 		t.unsureOf(backwrap, on)
 	case 69:

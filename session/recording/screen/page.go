@@ -173,6 +173,7 @@ func (t *Terminal) scroll(top, bottom, n int) {
 	case n < 0:
 		t.goAway(bottom-gone+1, gone, far{both: bottom - gone + 1, higher: bottom - gone + 1, wider: t.rolled + bottom - gone + 1}, !t.page.open(t.rows))
 	case !keep:
+		t.scrollsOut(top, gone)
 		t.goAway(top, gone, t.farTop(), true)
 	}
 	t.farShifts(t.farTop(), -n)

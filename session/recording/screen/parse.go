@@ -132,6 +132,7 @@ func (t *Terminal) rune(r rune, b []byte) {
 	if r >= 0x80 && r < 0xa0 {
 		t.doubtful()
 		t.c1(byte(r))
+		t.astray = column | level
 		t.parser.utf8 = r == 0x9b
 		return
 	}
@@ -182,7 +183,7 @@ func (t *Terminal) c0(c byte) {
 	switch c {
 	case '\b':
 		if t.x == 0 && t.y > 0 {
-			t.doubtful() // in tmux it goes up where the row above was wrapped
+			t.strays(column | level) // in tmux it goes up where the row above was wrapped
 		}
 		t.byColumns(-1)
 	case '\t':
@@ -275,6 +276,7 @@ func (t *Terminal) sequence(b []byte) []byte {
 	rest := t.sequenced(b)
 	if seen {
 		t.shownElsewhere(b[:len(b)-len(rest)])
+		t.astray = column | level
 	}
 	return rest
 }

@@ -85,7 +85,7 @@ func (t *Transcript) goes(y, x, end int) {
 	if t.passing != nil {
 		t.passesRow(y, x, end)
 	}
-	if t.term.unsure != 0 {
+	if t.term.doubted() {
 		t.doubts(doubted{text: t.appendCells(nil, r.cells[max(0, min(x, len(r.cells))-around):min(end+around, len(r.cells))]), at: r.at})
 	}
 	if r.drawn {
@@ -167,13 +167,16 @@ func (t *Transcript) lineAt(y, end int) (l line) {
 // to be told by that: somebody's terminal may show them for longer. cleared says that it
 // shows them above the screen, unless that is cleared, too.
 func (t *Transcript) stood(cleared bool) {
-	w := &t.written
-	if !w.fresh {
-		return
+	if w := &t.written; w.fresh {
+		w.fresh = false
+		t.stoodIn(0, len(t.term.page.rows), cleared)
 	}
-	w.fresh = false
+}
+
+// stoodIn is stood of the lines that begin in some rows.
+func (t *Transcript) stoodIn(y, to int, cleared bool) {
 	rows := t.term.page.rows
-	for y := 0; y < len(rows); {
+	for y < to {
 		first, end, young := -1, y, false
 		for more := true; more && end < len(rows); end++ {
 			r := rows[end]
@@ -192,7 +195,7 @@ func (t *Transcript) stood(cleared bool) {
 			}
 			t.doubtsLine(t.lineAt(y, end), true, cleared)
 		} else if young { // more would be told than is written: it is told as that was
-			w.doubt = true
+			t.written.doubt = true
 		}
 		y = end
 	}

@@ -58,6 +58,7 @@ type cursor struct {
 	origin   bool
 	pen      Cell
 	sets     [4]Charset // G0 to G3
+	astray   astray     // it isn't there on all terminals
 	gl       uint8      // which of them characters come from
 	singleGL uint8      // the one for the next character alone; 0 is none
 }
@@ -173,6 +174,7 @@ func (t *Terminal) index(wraps bool) {
 	case t.y == p.bottom:
 		keep := p.top == 0 && p == t.main
 		if !keep {
+			t.scrollsOut(p.top, 1)
 			t.goAway(p.top, 1, top, from == top)
 		}
 		t.farShifts(from, -1)
