@@ -27,6 +27,11 @@ type absences struct {
 	open     bool      // the last one has no event behind it yet
 }
 
+func (a absences) clone() absences {
+	a.all = slices.Clone(a.all)
+	return a
+}
+
 // event takes in the next event, or what was said of records instead; false for another
 // error.
 func (a *absences) event(e audit.Event, err error) bool {

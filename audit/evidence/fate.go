@@ -51,7 +51,7 @@ func (r Retention) examine(i recording.Info, s *said, holds []Hold, now time.Tim
 		x.fate = held
 	case f == nil && i.State == recording.Live:
 		x.fate = live // the log has it next
-	case f == nil && len(s.absent.all) > 0:
+	case (f == nil || !f.started) && len(s.absent.all) > 0: // what shows that its header is true
 		x.fate = unsaid
 	case f == nil:
 		x.fate, x.why = damaged, "the log doesn't know it"

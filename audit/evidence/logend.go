@@ -61,7 +61,7 @@ func (l LogEnd) Look(ctx context.Context, now time.Time) (through uint64, err er
 	if err != nil {
 		return 0, err
 	}
-	s, err := listen(l.Of.Log, ids)
+	s, err := l.Of.listen(ids)
 	if err != nil {
 		return 0, err
 	}

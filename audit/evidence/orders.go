@@ -19,6 +19,7 @@ type Orders struct {
 	// is taken after run, and guards since.
 	step  sync.Mutex
 	since []audit.Event // noted since whoever holds run began
+	heard hearing
 }
 
 // Note has an order put into the log by put, and then kept, while no recording is removed:
@@ -48,6 +49,8 @@ type ordered struct {
 	holds    []Hold    // that stand
 	erasures []Erasure // that weren't withdrawn
 }
+
+func (o ordered) clone() ordered { return ordered{slices.Clone(o.holds), slices.Clone(o.erasures)} }
 
 // orderTypes are the types of events that take knows.
 var orderTypes = []audit.Type{audit.HoldPlaced, audit.HoldReleased, audit.ErasureOrdered, audit.ErasureConfirmed, audit.ErasureWithdrawn}

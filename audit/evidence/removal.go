@@ -24,7 +24,7 @@ func (g *gathering) removal(k *known, e audit.Event) {
 		was.Start = f.start
 	}
 	switch r := e.Recording; {
-	case f.started && (f.user != "" && f.user != e.User || f.lab != "" && f.lab != e.Lab):
+	case f.known() && (f.user != "" && f.user != e.User || f.lab != "" && f.lab != e.Lab):
 		wrong(RemovedOther, "as one of user %s in lab %s, but it was of user %s in lab %s", plain.Word(e.User), plain.Word(e.Lab), plain.Word(f.user), plain.Word(f.lab))
 	case f.started && r != nil && r.Header != "" && f.header != "" && r.Header != f.header:
 		wrong(RemovedOther, "with another header than the one that the log has")

@@ -29,6 +29,7 @@ const erasureEvery = time.Hour
 type Retention struct {
 	Dir      string                                      // of the recordings
 	Log      string                                      // the audit log's directory
+	Signed   func() audit.Position                       // of that log, as whoever writes it knows it; nil has its checkpoint believed
 	Orders   *Orders                                     // of everybody who writes that log
 	Policy   func() *policy.Policy                       // the one in force
 	Append   func(context.Context, ...audit.Event) error // to the audit log; durable on return
@@ -146,7 +147,11 @@ func (r Retention) standing(s *said, noted []Erasure) (all []Erasure) {
 // Ordered are the holds that stand, by the log or by the database, and the erasures that were
 // ordered and not withdrawn.
 func (r Retention) Ordered(ctx context.Context) (holds []Hold, erasures []Erasure, err error) {
-	s, err := listen(r.Log, nil)
+	ids, err := recording.IDs(r.Dir) // what is asked next is about these
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	s, err := r.listen(ids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,6 +163,16 @@ func (r Retention) Ordered(ctx context.Context) (holds []Hold, erasures []Erasur
 		return nil, nil, fmt.Errorf("read the erasures: %w", err)
 	}
 	return holds, r.standing(&s, noted), nil
+}
+
+// listen is what the log says of the recordings with these IDs, and of orders, all proven.
+func (r Retention) listen(ids []string) (said, error) {
+	return r.Orders.heard.listen(r.Log, func() (audit.Position, error) {
+		if r.Signed != nil {
+			return r.Signed(), nil
+		}
+		return audit.Stated(r.Log)
+	}, ids)
 }
 
 // holds are those of the database and of the log, oldest first.
@@ -214,7 +229,7 @@ func (r Retention) each(ctx context.Context, now time.Time, removes bool, f func
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	s, err := listen(r.Log, ids)
+	s, err := r.listen(ids)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"encoding/hex"
-	"fmt"
 	"time"
 
 	"entry/audit"
@@ -29,51 +28,6 @@ type fact struct {
 	alarmed           bool // that it isn't what is here
 }
 
-// listen reads what the log in dir, and those before it, say of the recordings with these
-// IDs, and of all orders.
-func listen(dir string, ids []string) (s said, err error) {
-	s.of = map[string]*fact{}
-	wanted := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	types := append([]audit.Type{audit.ServerStarted, audit.LogGap, audit.SessionStarted, audit.SessionEnded, audit.RecordingAborted, audit.RecordingFailed, audit.AlarmRecording}, orderTypes...)
-	open := map[*fact]bool{} // those without an end so far
-	for _, dir := range append(audit.Before(dir), dir) {
-		for e, err := range audit.ScanWhole(dir, types...) {
-			switch {
-			case s.absent.event(e, err):
-			case audit.Told(err):
-				return s, fmt.Errorf("the audit log is damaged: %w", err)
-			default:
-				return s, err
-			}
-			if err != nil {
-				continue
-			}
-			s.take(e)
-			switch {
-			case e.Type == audit.ServerStarted, e.Type == audit.LogGap:
-				for f := range open { // whoever recorded it doesn't run any more
-					f.end = e.Time
-				}
-				clear(open)
-			case wanted[e.Session]:
-				f := s.of[e.Session]
-				if f == nil {
-					f = &fact{}
-					s.of[e.Session] = f
-				}
-				f.take(e)
-				if open[f] = f.end.IsZero(); !open[f] {
-					delete(open, f)
-				}
-			}
-		}
-	}
-	return s, nil
-}
-
 // known tells whether the log knows of a recording, and not only of a session.
 func (f *fact) known() bool { return f != nil && (f.started || f.head != nil) }
 
@@ -89,6 +43,9 @@ func (f *fact) take(e audit.Event) {
 			f.header = e.Recording.Header
 		}
 	case audit.SessionEnded:
+		if !f.started { // that record isn't here
+			f.user, f.lab, f.target = e.User, e.Lab, e.Target
+		}
 		f.end, f.head = e.Time, e.Recording
 	case audit.RecordingAborted:
 		if !f.started {

@@ -63,7 +63,11 @@ func known(cfg *configs.Config) error {
 
 // retention is what removes recordings, but for the policy and whom it tells.
 func retention(cfg *configs.Config, log admin.Events, st *store.Store, orders *evidence.Orders) evidence.Retention {
-	return evidence.Retention{Dir: cfg.Recording.Directory, Log: cfg.Audit.Directory, Orders: orders, Append: log.Append, Holds: st.Holds, Lost: st.PlaceHold, Erasures: st.Erasures,
+	var signed func() audit.Position
+	if l, ok := log.(interface{ Position() audit.Position }); ok {
+		signed = l.Position
+	}
+	return evidence.Retention{Dir: cfg.Recording.Directory, Log: cfg.Audit.Directory, Signed: signed, Orders: orders, Append: log.Append, Holds: st.Holds, Lost: st.PlaceHold, Erasures: st.Erasures,
 		NeedsTwo: cfg.Operators.EraseNeedsTwo, Least: cfg.Recording.KeepAtLeast}
 }
 
