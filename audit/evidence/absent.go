@@ -17,6 +17,7 @@ type absence struct {
 	what         string    // says it
 	own          bool      // they are the log's, not of one before it
 	accepted     bool      // what is wrong with recordings may be said there
+	dropped      bool      // by the log, which says so, as older than it is kept
 }
 
 // absences are those of a log and of the logs before it.
@@ -55,6 +56,14 @@ func (a *absences) event(e audit.Event, err error) bool {
 	return true
 }
 
+// drop takes in that the log says that it dropped its first so many records.
+func (a *absences) drop(through uint64) {
+	for i := range a.all {
+		b := &a.all[i]
+		b.dropped = b.dropped || b.own && b.To <= through
+	}
+}
+
 // slack is how far the clocks of a recording's header and of the log's event about it may
 // be apart: they are one machine's, within what the log takes for a step back.
 const slack = 2 * time.Minute
@@ -69,10 +78,21 @@ func (a *absences) at(t time.Time) bool {
 	return false
 }
 
-// between tells whether what the log says of some moment between two may be in records that
-// aren't here.
-func (a *absences) between(from, to time.Time) bool {
-	return slices.ContainsFunc(a.after(from), func(b absence) bool { return b.since.Before(to) })
+// between are the absences in which the log may say something of some moment between two.
+func (a *absences) between(from, to time.Time) []absence {
+	return slices.DeleteFunc(a.after(from), func(b absence) bool { return !b.since.Before(to) })
+}
+
+// droppedAt tells whether what the log says of that moment is in records that it dropped, and
+// in no others that aren't here.
+func (a *absences) droppedAt(t time.Time) bool {
+	var left absences
+	for _, b := range a.all {
+		if !b.dropped {
+			left.all = append(left.all, b)
+		}
+	}
+	return a.at(t) && !left.at(t)
 }
 
 // after are the absences in which the log may say anything later than that event.
@@ -87,14 +107,16 @@ func (a *absences) after(t time.Time) (later []absence) {
 
 // excuse tells whether a mismatch may be one only because records aren't here: of a
 // recording that started then, or, by k, that was removed and had started then. Where the
-// log says what the recording has to be, and it isn't, records that came later excuse that
-// only where they are accepted: else removing any later segment would hide that a recording
-// was deleted. m is told which they are.
+// log says what the recording has to be, and it isn't, or that it was removed against what
+// it said before, the records that could say why excuse that only where they are accepted,
+// or were dropped: else removing any segment would hide that a recording was deleted. m is
+// told which they are. What began in records that were dropped is excused by nothing: the
+// log keeps all that is as old as its oldest recording.
 func (a *absences) excuse(m *Mismatch, k *known, started time.Time) bool {
 	switch m.Kind {
 	case Unknown:
-		return a.at(started)
-	case Missing, OtherKey, MissingKey, Unended, BadRewrap:
+		return a.at(started) && !a.droppedAt(started)
+	case Missing, OtherKey, MissingKey, Unended, BadRewrap, RemovedHeld, RemovedUnordered:
 		since := k.last
 		if m.Kind == BadRewrap {
 			if m.since.IsZero() {
@@ -103,7 +125,10 @@ func (a *absences) excuse(m *Mismatch, k *known, started time.Time) bool {
 			since = m.since
 		}
 		later := a.after(since)
-		if slices.ContainsFunc(later, func(b absence) bool { return b.accepted }) {
+		if m.Kind == RemovedHeld || m.Kind == RemovedUnordered {
+			later = a.between(m.since, k.last)
+		}
+		if slices.ContainsFunc(later, func(b absence) bool { return b.accepted || b.dropped }) {
 			return true
 		}
 		for _, b := range later {
@@ -112,10 +137,6 @@ func (a *absences) excuse(m *Mismatch, k *known, started time.Time) bool {
 			}
 			m.err = fmt.Errorf("%w; %s, and may say why", m.err, b.what)
 		}
-	case RemovedUnordered:
-		return a.between(k.last.Add(-ErasureWaits-ErasureLasts), k.last)
-	case RemovedHeld: // the hold may have been released
-		return a.between(time.Time{}, k.last)
 	case RemovedUnknown:
 		return len(a.all) > 0 && a.all[0].since.Before(k.last)
 	}

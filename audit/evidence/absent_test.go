@@ -155,3 +155,84 @@ func TestEndThatIsNotHere(t *testing.T) {
 		t.Errorf("its end away: %+v, %v", rep, err)
 	}
 }
+
+// That a recording was removed while a hold stood, or by no order, is no less so because some
+// segment isn't here: only one in which the hold may have been released, or the order given,
+// could say why, and that has to be accepted.
+func TestSegmentsElsewhereExcuseNoRemoval(t *testing.T) {
+	hold := Hold{Order{ID: "f2lmpazu", User: "alice"}}.Event(audit.HoldPlaced)
+	for name, tt := range map[string]struct {
+		before []audit.Event // each in a segment of its own, behind the site's own first
+		away   int           // which segment
+		reason string
+		kind   Kind // unless accepted
+		why    bool
+	}{
+		"before the hold":             {[]audit.Event{hold}, 0, "retention", RemovedHeld, false},
+		"behind the hold":             {[]audit.Event{hold, {Type: audit.ServerStarted}}, 2, "retention", RemovedHeld, true},
+		"without the order":           {[]audit.Event{{Type: audit.ServerStarted}}, 2, audit.ReasonErasure, RemovedUnordered, true},
+		"long before any order of it": {[]audit.Event{{Type: audit.ServerStarted}}, 0, audit.ReasonErasure, RemovedUnordered, false},
+	} {
+		s := newSite(t)
+		s.now = s.ended.Add(40 * day)
+		log := testkit.Must(audit.Open(s.logDir(), audit.Options{Key: s.signer, Now: s.clock, Segment: 1}))(t)
+		for _, e := range append(tt.before, audit.Event{Type: audit.SessionReviewed, Session: sealed},
+			audit.Event{Type: audit.RecordingRemoved, Session: sealed, User: "alice", Lab: "tinker", Reason: tt.reason, Ref: "zzzz9999", Recording: about(sealed, s.sealedEnd)}, audit.Event{Type: audit.ServerStarted}) {
+			s.append(log, e)
+			s.now = s.now.Add(40 * day)
+		}
+		testkit.Check(t, log.Close())
+		testkit.Check(t, spool.Remove(s.spool(), sealed))
+		files := testkit.Must(filepath.Glob(filepath.Join(s.logDir(), "events-*")))(t)
+		from, _ := segment.First(files[tt.away])
+		end, _ := segment.First(files[tt.away+1])
+		testkit.Check(t, os.Remove(files[tt.away]))
+		_, err := Verify(s.logDir(), s.spool())
+		bad, others := mismatches(err)
+		var kinds []Kind
+		for _, m := range bad {
+			kinds = append(kinds, m.Kind)
+			if m.Kind == tt.kind && (len(m.Perhaps) > 0) != tt.why {
+				t.Errorf("%s: perhaps %v", name, m.Perhaps)
+			}
+		}
+		if !slices.Contains(kinds, tt.kind) || len(others) > 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err = Verify(s.logDir(), s.spool(), segment.Absent{From: from, To: end - 1})
+		bad, _ = mismatches(err)
+		if tt.why && len(bad) > 0 {
+			t.Errorf("%s, accepted: %v", name, err)
+		}
+	}
+}
+
+// A recording from a time whose records were dropped is named: the log would have kept them
+// for it.
+func TestRecordingsFromDroppedTimes(t *testing.T) {
+	s := newSite(t)
+	s.now = s.ended.Add(100 * day)
+	log := testkit.Must(audit.Open(s.logDir(), audit.Options{Key: s.signer, Now: s.clock, Segment: 1}))(t)
+	s.append(log, audit.Event{Type: audit.ServerStarted})
+	next := log.Position().Size
+	s.append(log, audit.Event{Type: audit.ServerStarted})
+	first := filepath.Join(s.logDir(), segment.Name(1))
+	second, _ := segment.First(testkit.Must(filepath.Glob(filepath.Join(s.logDir(), "events-*")))(t)[1])
+	testkit.Check(t, os.Remove(first))
+	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Unjudged != 2 || next < second {
+		t.Fatalf("moved away: %+v, %v", rep, err)
+	}
+	s.append(log, audit.Event{Type: audit.LogDropped, Count: int(second - 1)})
+	testkit.Check(t, log.Close())
+	_, err := Verify(s.logDir(), s.spool())
+	bad, others := mismatches(err)
+	if len(bad) != 2 || len(others) != 0 || bad[0].Kind != Unknown || !strings.Contains(err.Error(), "dropped too early, or it was put back since") {
+		t.Errorf("%v", err)
+	}
+	for _, id := range []string{sealed, cut} {
+		testkit.Check(t, spool.Remove(s.spool(), id))
+	}
+	if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Recordings != 0 {
+		t.Errorf("without them: %+v, %v", rep, err)
+	}
+}

@@ -127,6 +127,9 @@ func (g *gathering) event(e audit.Event) {
 		g.starts++
 	}
 	g.orders.take(e)
+	if e.Type == audit.LogDropped && g.absent != nil {
+		g.absent.drop(uint64(max(e.Count, 0)))
+	}
 	if e.Type == audit.LogDropped && g.only == "" && len(g.orders.holds) > 0 {
 		h := g.orders.holds[0]
 		g.held = append(g.held, &Mismatch{Kind: DroppedHeld, Seq: e.Seq, err: fmt.Errorf("the log's first records were dropped while hold %s on %s stood, which keeps all of the log", plain.Word(h.ID), h.What())})

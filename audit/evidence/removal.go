@@ -38,6 +38,7 @@ func (g *gathering) removal(k *known, e audit.Event) {
 	}
 	if h, ok := keeps(g.orders.holds, was); ok {
 		wrong(RemovedHeld, "but hold %s on %s kept it then", plain.Word(h.ID), h.What())
+		k.wrongly.since = h.At // it may have been released
 		return
 	}
 	if e.Reason != audit.ReasonErasure {
@@ -51,6 +52,9 @@ func (g *gathering) removal(k *known, e audit.Event) {
 		wrong(RemovedUnordered, "by erasure %s, but no second operator had confirmed that", plain.Word(e.Ref))
 	case !g.orders.erasures[i].About(was) || g.orders.erasures[i].Session == "" && was.Start.After(g.orders.erasures[i].At.Add(slack)):
 		wrong(RemovedUnordered, "by erasure %s, but that isn't about it", plain.Word(e.Ref))
+	}
+	if k.wrongly != nil {
+		k.wrongly.since = e.Time.Add(-ErasureWaits - ErasureLasts)
 	}
 }
 

@@ -180,6 +180,9 @@ func Verify(logDir, dir string, accepted ...segment.Absent) (rep Report, err err
 		if k == nil {
 			if i.State != recording.Live { // one that is just starting isn't in the log yet
 				err := error(mismatch(Unknown, i.ID, "the audit log doesn't know it"))
+				if absent.droppedAt(i.Start) {
+					err = mismatch(Unknown, i.ID, "the audit log says that its records of then were dropped, and it keeps those that are as old as its oldest recording: they were dropped too early, or it was put back since")
+				}
 				if absent.at(i.Start) {
 					if _, own := new(known).verify(dir, i.ID); own != nil {
 						err = own
