@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"entry/audit/plain"
 	"entry/policy/strict"
 )
 
@@ -60,15 +61,20 @@ func (p *Policy) Unenforceable() strict.Problems {
 	return out
 }
 
-// UploadAlone are the rules that let files in and give no way to run anything, by name:
-// as long as their users' start files on the target aren't theirs.
-func (p *Policy) UploadAlone() (names []string) {
+// UploadNote says what the right to upload alone rests on, in one line, where rules let files
+// in and give no way to run anything; "" where none does.
+func (p *Policy) UploadNote() string {
+	var names []string
 	for _, r := range p.rules {
 		if !r.deny && r.may.Has(Upload) && r.free() == 0 {
 			names = append(names, r.ref.Name)
 		}
 	}
-	return names
+	if len(names) == 0 {
+		return ""
+	}
+	return "upload without a shell, as by " + plain.List(names, 3) + ", holds only where the account's start files (.bashrc, .ssh/rc, bin …) aren't its user's: " +
+		"who can write them runs programs there, and what a manifest says is their word; internal-sftp with ForceCommand starts by no shell"
 }
 
 // checkDenials warns of deny rules that can't keep what they promise.

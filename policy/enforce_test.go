@@ -100,3 +100,23 @@ rules:
 		}
 	}
 }
+
+// The right to upload alone rests on who writes the start files, and that is said of rules
+// that give it alone.
+func TestUploadNote(t *testing.T) {
+	for rules, want := range map[string]string{
+		"may: [upload]":                       "upload without a shell, as by r0, holds only where",
+		"may: [upload, download]":             "as by r0, holds only",
+		"may: [upload, exec], exec: [date]":   "as by r0, holds only",
+		"may: [shell, upload]":                "",
+		"may: [upload, exec]":                 "",
+		"may: [download]":                     "",
+		"deny: true, may: [upload, download]": "",
+	} {
+		p := parse(t, `labs: {tinker: {members: [alice], targets: {home: {address: 10.0.0.5, host_keys: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdIk3Lk2bzLyYy/xKJ9HCdYm22B0ukIEuBHH6tjd5dN}}}}
+rules: [{name: r0, who: {labs: [tinker]}, where: {targets: [home.tinker]}, `+rules+"}]\n")
+		if got := p.UploadNote(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", rules, got, want)
+		}
+	}
+}

@@ -122,8 +122,8 @@ func reportProblems(cmd *cobra.Command, p *policy.Policy, err error) error {
 // noteUploads says what the right to upload alone rests on, in one line, where there is
 // such a rule.
 func noteUploads(cmd *cobra.Command, p *policy.Policy) {
-	if names := p.UploadAlone(); len(names) > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "note: upload without a shell, as by %s, holds only where the account's start files (.bashrc, .ssh/rc, bin …) aren't its user's: who can write them runs programs there, and what a manifest says is their word; internal-sftp with ForceCommand starts by no shell\n", plain.List(names, 3))
+	if note := p.UploadNote(); note != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note: "+note)
 	}
 }
 
