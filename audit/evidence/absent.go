@@ -64,6 +64,16 @@ func (a *absences) drop(through uint64) {
 	}
 }
 
+// missing is how many records of the log aren't here, and weren't dropped.
+func (a *absences) missing() (n int) {
+	for _, b := range a.all {
+		if b.own && !b.dropped {
+			n += int(b.To - b.From + 1)
+		}
+	}
+	return n
+}
+
 // slack is how far the clocks of a recording's header and of the log's event about it may
 // be apart: they are one machine's, within what the log takes for a step back.
 const slack = 2 * time.Minute

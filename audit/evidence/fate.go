@@ -92,10 +92,11 @@ type stays struct{ err error }
 func (s *stays) Error() string { return s.err.Error() }
 func (s *stays) Unwrap() error { return s.err }
 
-// remove removes it, as an event says first; it had to be kept for so long.
+// remove removes it, as an event says first; it had to be kept for so long. The event has how
+// many of the log's records weren't here: a hold that they alone say didn't count.
 func (x *examined) remove(ctx context.Context, why audit.Event, keep time.Duration) error {
 	e, until := x.about(audit.RecordingRemoved), x.End.Add(keep).UTC()
-	e.Policy, e.Reason, e.Ref, e.Detail, e.Until = why.Policy, why.Reason, why.Ref, why.Detail, &until
+	e.Policy, e.Reason, e.Ref, e.Detail, e.Until, e.Count = why.Policy, why.Reason, why.Ref, why.Detail, &until, x.said.absent.missing()
 	if err := x.r.append(ctx, e); err != nil {
 		return err
 	}

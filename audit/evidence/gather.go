@@ -33,6 +33,7 @@ type known struct {
 	// over, or operators ordered that (erased), and it may be gone.
 	removed *recording.Expect
 	erased  bool
+	unheard bool      // while some of the log's records weren't here
 	fact    fact      // what it goes by
 	wrongly *Mismatch // the first removal contradicts the log
 	last    time.Time // of the last event about it
@@ -152,7 +153,7 @@ func (g *gathering) event(e audit.Event) {
 	case e.Type == audit.RecordingFailed:
 		k.failed = cmp.Or(e.Detail, "failed")
 	case e.Type == audit.RecordingRemoved:
-		k.erased = e.Reason == audit.ReasonErasure
+		k.erased, k.unheard = e.Reason == audit.ReasonErasure, e.Count > 0
 	}
 }
 

@@ -29,7 +29,7 @@ type hearing struct {
 const maxHeard = 100_000
 
 // heardTypes are the types of events that a hearing takes in.
-var heardTypes = append([]audit.Type{audit.ServerStarted, audit.LogGap, audit.SessionStarted, audit.SessionEnded, audit.RecordingAborted, audit.RecordingFailed, audit.AlarmRecording}, orderTypes...)
+var heardTypes = append([]audit.Type{audit.ServerStarted, audit.LogGap, audit.SessionStarted, audit.SessionEnded, audit.RecordingAborted, audit.RecordingFailed, audit.AlarmRecording, audit.LogDropped}, orderTypes...)
 
 // listen is what the log in dir, of which signed is known to be signed, and those before it
 // say of the recordings with these IDs, and of all orders. It is the caller's own.
@@ -52,6 +52,10 @@ func (h *hearing) listen(dir string, signed func() (audit.Position, error), ids 
 			return
 		}
 		h.said.absent.event(e, nil)
+		if e.Type == audit.LogDropped {
+			h.said.absent.drop(uint64(max(e.Count, 0)))
+			return
+		}
 		h.take(e)
 	}, heardTypes...); err != nil {
 		h.since = time.Time{}

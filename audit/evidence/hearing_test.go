@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,6 +168,43 @@ func withoutItsStart(t *testing.T, user string) {
 	testkit.Check(t, os.Rename(filepath.Join(s.dir, "away"), first))
 	if n, err := s.removing(log, s.now); n != 3 || err != nil {
 		t.Errorf("put back: %d removed, %v", n, err)
+	}
+}
+
+// A hold that only records say which aren't here doesn't count where the database lost it: a
+// removal has how many weren't, and verifying says so. What the log dropped isn't meant.
+func TestARemovalSaysWhatItDidntHear(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.now = s.ended.Add(3 * day)
+	log := s.rolled(func(log *audit.Log) {
+		s.append(log, Hold{Order{ID: "f2lmpazu", User: "alice"}}.Event(audit.HoldPlaced))
+	})
+	path := s.segmentOf(`"hold.placed"`)
+	first, _ := segment.First(filepath.Base(path))
+	missing := int(log.Position().Size - first - 1) // and two in the segment that is written
+	testkit.Check(t, os.Rename(path, filepath.Join(s.dir, "away")))
+	if n, err := s.removing(log, s.now); n != 2 || err != nil {
+		t.Fatalf("%d removed, %v", n, err)
+	}
+	rep, err := Verify(s.logDir(), s.spool())
+	if err != nil || rep.Unheard != 2 || !strings.Contains(rep.String(), "; 2 of those while records of the log weren't here") {
+		t.Errorf("%v, %v", rep, err)
+	}
+	testkit.Check(t, os.Rename(filepath.Join(s.dir, "away"), path))
+	_, err = Verify(s.logDir(), s.spool())
+	if bad, _ := mismatches(err); len(bad) != 1 || bad[0].Kind != RemovedHeld {
+		t.Errorf("put back: %v", err)
+	}
+	if all := s.events(audit.RecordingRemoved); len(all) != 2 || all[0].Count != missing || all[1].Count != missing {
+		t.Errorf("%d missing: %+v", missing, all)
+	}
+
+	var a absences
+	a.event(audit.Event{}, &segment.Absent{From: 1, To: 7})
+	a.event(audit.Event{}, &segment.Absent{From: 9, To: 12})
+	if a.drop(7); a.missing() != 4 {
+		t.Errorf("%d", a.missing())
 	}
 }
 

@@ -97,6 +97,9 @@ func mismatch(kind Kind, id, text string) *Mismatch {
 type Report struct {
 	// Removed are those that are gone after their lab's retention, Erased by an order.
 	Recordings, Live, Removed, Erased int
+	// Unheard is how many of those Removed and Erased were while records of the log weren't
+	// here, so that no hold which these alone say counted.
+	Unheard int
 	// Leftover is of how many of those Removed and Erased files are there still without the
 	// key: the removal was cut off, or they were put back. Nobody can open them.
 	Leftover int
@@ -125,6 +128,9 @@ func (r Report) String() string {
 	}
 	if r.Erased > 0 {
 		s += fmt.Sprintf("; %d erased by operators' order", r.Erased)
+	}
+	if r.Unheard > 0 {
+		s += fmt.Sprintf("; %d of those while records of the log weren't here, so that a hold which only these say didn't count", r.Unheard)
 	}
 	if r.Leftover > 0 {
 		s += fmt.Sprintf("; of %d of those files are left without a key, which nobody can open: the removal was cut off, or they were put back", r.Leftover)
@@ -242,6 +248,9 @@ func (r *Report) gone(k *known) {
 		r.Erased++
 	} else {
 		r.Removed++
+	}
+	if k.unheard {
+		r.Unheard++
 	}
 }
 

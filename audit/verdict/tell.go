@@ -81,13 +81,14 @@ type asJSON struct {
 	Last        *time.Time `json:"last,omitempty"`
 	Witnessed   uint64     `json:"witnessed,omitempty"`
 	WitnessedAt *time.Time `json:"witnessed_at,omitempty"`
-	Where       string     `json:"witness_lies,omitempty"` // on which file system
-	NoWitness   string     `json:"no_witness,omitempty"`   // why it is none
-	WitnessCut  bool       `json:"witness_cut,omitempty"`  // its last checkpoint isn't whole
-	Recordings  int        `json:"recordings,omitempty"`   // consistent with the log
-	Removed     int        `json:"removed,omitempty"`      // after their lab's retention
-	Erased      int        `json:"erased,omitempty"`       // by operators' order
-	Rewrapped   int        `json:"rewrapped,omitempty"`    // of them, sealed to other auditors since
+	Where       string     `json:"witness_lies,omitempty"`    // on which file system
+	NoWitness   string     `json:"no_witness,omitempty"`      // why it is none
+	WitnessCut  bool       `json:"witness_cut,omitempty"`     // its last checkpoint isn't whole
+	Recordings  int        `json:"recordings,omitempty"`      // consistent with the log
+	Removed     int        `json:"removed,omitempty"`         // after their lab's retention
+	Erased      int        `json:"erased,omitempty"`          // by operators' order
+	Unheard     int        `json:"removed_unheard,omitempty"` // of both, while records of the log weren't here
+	Rewrapped   int        `json:"rewrapped,omitempty"`       // of them, sealed to other auditors since
 	Pending     int        `json:"rewrap_pending,omitempty"`
 	Unproven    int        `json:"rewrap_unproven,omitempty"` // by whom, as their headers are an older version's
 	Unheld      int        `json:"keys_unheld,omitempty"`     // may have been sealed anew in records that aren't here
@@ -113,7 +114,7 @@ type asJSON struct {
 // MarshalJSON returns it as one object, whether the log is sound or not.
 func (v Verdict) MarshalJSON() ([]byte, error) {
 	rep, kept := v.Report, v.Recordings
-	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Removed: kept.Removed, Erased: kept.Erased, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Unheld: kept.Unheld, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Keys: rep.Keys, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
+	j := asJSON{Witnesses: v.Reach, Recordings: kept.Recordings, Removed: kept.Removed, Erased: kept.Erased, Unheard: kept.Unheard, Rewrapped: kept.Rewrapped, Pending: kept.Pending, Unproven: kept.Unproven, Unheld: kept.Unheld, Consistent: v.err == nil, Events: rep.Events, Witnessed: rep.Witnessed, Where: rep.Where, NoWitness: rep.NoWitness, WitnessCut: rep.WitnessCut, Aside: rep.Aside, Gaps: rep.Gaps, Keys: rep.Keys, Absent: rep.Absent, Unjudged: kept.Unjudged, Since: rep.Since}
 	if rep.Uncovered.Bytes > 0 {
 		j.Uncovered = &rep.Uncovered
 	}
