@@ -14,7 +14,7 @@ import (
 type Heard struct{ tree tree }
 
 // ErrUnproven says that what the files of a log have isn't what was signed.
-var ErrUnproven = errors.New("its records aren't those that were signed")
+var ErrUnproven = errors.New("its records aren't those that were signed: entry audit verify names them")
 
 // Size is how many records were read.
 func (h *Heard) Size() uint64 { return h.tree.size }
