@@ -57,6 +57,32 @@ func TestBundles(t *testing.T) {
 		if code != 0 || !strings.Contains(out, fmt.Sprintf("%d records proven to stand in the log entry.test, of ", tt.records)) || !strings.Contains(out, "cosigned by w.example (") || !strings.Contains(out, tt.words) {
 			t.Errorf("%d, %s", code, out)
 		}
+		// Who makes a bundle could make up witnesses.
+		const own = "), by a key that the bundle itself names\n"
+		if strings.Contains(out, own) {
+			t.Errorf("%s", out)
+		}
+		if code, out := python(t, b, "--log-key", s.Key); code != 0 || !strings.Contains(out, own) || !strings.Contains(out, "no witness whose key was given") {
+			t.Errorf("%d, %s", code, out)
+		}
+		for _, tt := range []struct {
+			args []string
+			code int
+			want string
+		}{
+			{[]string{"--witness", s.Witnesses[0], "--witness", other.Witnesses[0], "--need", "1"}, 0, "cosigned by w.example ("},
+			{[]string{"--witness", s.Witnesses[0], "--witness", other.Witnesses[0], "--need", "2"}, 1, "NOT PROVEN: the tree head lacks cosignatures: of w.example\n"},
+			{[]string{"--witness", s.Witnesses[0], "--witness", s.Witnesses[0], "--need", "2"}, 2, "at most as many as witnesses are given"},
+			{[]string{"--need", "1"}, 2, "at most as many as witnesses are given"},
+			{[]string{"--witness", s.Witnesses[0] + "A"}, 2, "no key: '" + s.Witnesses[0] + "A' isn't a witness's public key, or has a mistyped character\n"},
+			{[]string{"--witness", s.Key}, 2, "no key: '" + s.Key + "' isn't a witness's"},
+			{[]string{"--log-key", "none.pub"}, 2, "no key: 'none.pub' isn't a log's"},
+			{[]string{"--log-key", "verify_bundle.py"}, 2, "no key: "},
+		} {
+			if code, out := python(t, b, tt.args...); code != tt.code || !strings.Contains(out, tt.want) || strings.Contains(out, "not a bundle") {
+				t.Errorf("%q: %d, %s", tt.args, code, out)
+			}
+		}
 		if code, out := python(t, b); code != 0 || !strings.Contains(out, "whose log it is isn't shown") {
 			t.Errorf("%d, %s", code, out)
 		}
@@ -173,8 +199,13 @@ func TestTampered(t *testing.T) {
 		fails := func(what string, files []file, both bool) {
 			t.Helper()
 			b := pack(t, files)
-			if _, err := verify(t, b, Trust{Key: s.Key, Witnesses: s.Witnesses}); err == nil {
+			_, err := verify(t, b, Trust{Key: s.Key, Witnesses: s.Witnesses})
+			if err == nil {
 				t.Errorf("%s: %s passes", id, what)
+			}
+			// What is wrong in a recording or its key is told as all else that isn't proven.
+			if strings.HasPrefix(what, "recording/") && !isDisproof(err) && !errors.Is(err, ErrNotBundle) {
+				t.Errorf("%s: %s: %v", id, what, err)
 			}
 			if !both || id != whole && testkit.Long(0, 1) == 0 {
 				return

@@ -72,7 +72,7 @@ With the program entry, on any computer, offline:
     entry verify-bundle THIS-FILE --log-key KEY
 
 KEY being the public key as you have it. Without the program: its script
-verify_bundle.py, of some 400 lines, needs Python 3 alone; or anybody who can program
+verify_bundle.py needs Python 3 alone; or anybody who can program
 may do it from the published formats:
 - records/*.tlog-proof      https://c2sp.org/tlog-proof: the line of the log in base64
                             behind "extra"; its SHA-256 (RFC 6962, section 2.1) leads over

@@ -213,6 +213,34 @@ func TestRewrapped(t *testing.T) {
 	}
 }
 
+// A bundle that is made before witnesses have cosigned that the recording was sealed anew
+// goes up to a tree head that has it: against an older one the key that is there would pass
+// for one that somebody has swapped.
+func TestBundleOfWhatWasJustRewrapped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	info := testkit.Must(recording.Stat(s.Recordings, whole))(t)
+	other := testkit.Must(age.GenerateX25519Identity())(t)
+	r, sealed, err := recording.Reseal(s.Recordings, whole, []age.Identity{s.auditor}, []age.Recipient{other.Recipient()},
+		recording.Rewrap{Set: recording.SetOf([]string{"a"}), Count: 1, In: []string{strings.Repeat("ab", 16)}})
+	testkit.Check(t, err)
+	s.append(evidence.RewrapEvent(info.Header, r))
+	testkit.WriteFile(t, filepath.Join(s.Recordings, whole+recording.KeyExt), string(sealed))
+	s.append(audit.Event{Type: audit.RewrapDone, Session: whole, Recording: &audit.Recording{ID: whole, Key: r.To}})
+	for _, cosigned := range []int{0, 1} {
+		var b strings.Builder
+		sum := testkit.Must(s.Write(&b, whole))(t)
+		rep, err := verify(t, []byte(b.String()), Trust{Key: s.Key})
+		if err != nil || rep.Sealed.Key != r.To || len(rep.Cosigned) != cosigned || len(sum.Cosigned) != cosigned || sum.Awaits != (cosigned == 0) {
+			t.Errorf("%+v, %+v, %v", sum, rep, err)
+		}
+		if code, out := python(t, []byte(b.String()), "--log-key", s.Key); code != 0 {
+			t.Errorf("by the script: %d, %s", code, out)
+		}
+		testkit.Check(t, s.pusher.Round(t.Context()))
+	}
+}
+
 // Of a key whose digest no record has, nothing is said.
 func TestKeyThatNoRecordKnows(t *testing.T) {
 	t.Parallel()

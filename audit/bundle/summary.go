@@ -12,6 +12,7 @@ type Summary struct {
 	// witnesses have cosigned doesn't have them yet.
 	Later     int
 	Cosigned  []witness.Cosigned
+	Awaits    bool  // no witness has cosigned that much yet, though the log has some
 	Recording int64 // bytes; 0 without
 	// Unheld says which records aren't here that may say that the recording was sealed
 	// anew: then its sealed key may be an earlier one.
@@ -33,14 +34,18 @@ func (sum Summary) Lines(file, session string) []string {
 
 // Notes say what it doesn't show.
 func (sum Summary) Notes() (notes []string) {
-	if len(sum.Cosigned) == 0 {
+	switch {
+	case len(sum.Cosigned) > 0:
+	case sum.Awaits:
+		notes = append(notes, "no witness has cosigned the log yet up to where this needs it (the session's end, or its recording's last sealing anew), so this proves nothing against whoever has the log's key: make it again once one has, which takes ten seconds where it can be reached")
+	default:
 		notes = append(notes, "no witness has cosigned the log up to the session's end, so this proves nothing against whoever has the log's key")
 	}
 	for _, what := range sum.Unheld {
 		notes = append(notes, what+", and may say that the recording was sealed anew: its sealed key may be an earlier one")
 	}
 	if sum.Later > 0 {
-		notes = append(notes, plain.Count(sum.Later, "record")+" about it that came later isn't in it: no witness has cosigned so far")
+		notes = append(notes, "without "+plain.Count(sum.Later, "later record")+" about it, which witnesses haven't cosigned yet")
 	}
 	return notes
 }

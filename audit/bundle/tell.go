@@ -73,7 +73,11 @@ func (rep Report) Notes() (notes []string) {
 	if rep.Sealed.Unproven > 0 {
 		notes = append(notes, "its key was sealed anew, and nothing shows that who did that could open it: its header is of an older version")
 	}
-	if len(rep.Cosigned) == 0 {
+	switch {
+	case len(rep.Cosigned) > 0:
+	case rep.Unheld > 0:
+		notes = append(notes, fmt.Sprintf("it has %s beside the log's, which weren't looked at: name the keys of witnesses that you know (--witness KEY). Without one whoever has the log's key could have made it", plain.Count(rep.Unheld, "signature")))
+	default:
 		notes = append(notes, "no witness has cosigned it: whoever has the log's key could have made it")
 	}
 	if rep.OwnKey {

@@ -46,12 +46,21 @@ func TestVerifyFile(t *testing.T) {
 	}
 
 	rep = testkit.Must(VerifyFile(put(s.made(cut)), Trust{Witnesses: []string{}}))(t)
-	if notes := rep.Notes(); len(notes) != 3 || !strings.HasPrefix(notes[0], "a crash of the server cut the recording") || !strings.HasPrefix(notes[1], "no witness has cosigned it") || !strings.Contains(notes[2], s.Key) {
+	if notes := rep.Notes(); len(notes) != 3 || !strings.HasPrefix(notes[0], "a crash of the server cut the recording") || !strings.HasPrefix(notes[1], "it has 1 signature beside the log's") || !strings.Contains(notes[2], s.Key) {
 		t.Errorf("%q", notes)
 	}
 
 	record := testkit.Must(s.Prove(2))(t).Marshal()
 	rep = testkit.Must(VerifyFile(put(record), Trust{Key: s.Key}))(t)
+	if notes := rep.Notes(); len(notes) != 1 || !strings.HasPrefix(notes[0], "it has 1 signature beside the log's, which weren't looked at") {
+		t.Errorf("%q", notes)
+	}
+	if notes := testkit.Must(VerifyFile(put(record), Trust{Key: s.Key, Witnesses: s.Witnesses}))(t).Notes(); len(notes) > 0 {
+		t.Errorf("%q", notes)
+	}
+	if notes := testkit.Must(VerifyFile(put(testkit.Must(s.Prove(s.log.Position().Size))(t).Marshal()), Trust{Key: s.Key}))(t).Notes(); len(notes) != 1 || !strings.HasPrefix(notes[0], "no witness has cosigned it") {
+		t.Errorf("%q", notes)
+	}
 	if out.Reset(); rep.Tell(&out) != nil || !strings.HasPrefix(out.String(), "1 record proven") || strings.Contains(out.String(), "session "+whole) {
 		t.Errorf("%s", out.String())
 	}
@@ -107,12 +116,16 @@ func TestSummaryInWords(t *testing.T) {
 	if got := bare.Notes(); len(got) != 1 || !strings.HasPrefix(got[0], "no witness has cosigned the log") {
 		t.Errorf("%q", got)
 	}
+	bare.Awaits = true
+	if got := bare.Notes(); len(got) != 1 || !strings.HasSuffix(got[0], "make it again once one has, which takes ten seconds where it can be reached") {
+		t.Errorf("%q", got)
+	}
 	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	whole := Summary{Records: 3, Recording: 2048, Later: 2, Cosigned: []witness.Cosigned{{Name: "w.example", At: at}}, Unheld: []string{"record 7 isn't here"}}
 	if got := strings.Join(whole.Lines("a.tar", "01"), "|"); got != "a.tar has 3 records and the recording (2048 B) of session 01|cosigned by w.example (2026-03-02T12:00:00Z)" {
 		t.Error(got)
 	}
-	if got := whole.Notes(); len(got) != 2 || !strings.HasPrefix(got[0], "record 7 isn't here, and may say") || !strings.HasPrefix(got[1], "2 records about it that came later") {
+	if got := whole.Notes(); len(got) != 2 || !strings.HasPrefix(got[0], "record 7 isn't here, and may say") || !strings.HasPrefix(got[1], "without 2 later records about it") {
 		t.Errorf("%q", got)
 	}
 }

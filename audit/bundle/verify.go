@@ -1,10 +1,14 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"entry/audit"
 	"entry/audit/evidence"
@@ -31,7 +35,10 @@ type Report struct {
 	Size     uint64             `json:"tree_size"`
 	Cosigned []witness.Cosigned `json:"cosigned,omitempty"` // of the witnesses that it was held against
 	OwnNames bool               `json:"own_witnesses,omitempty"`
-	Events   []audit.Event      `json:"-"`
+	// Unheld is how many signatures under the tree head no key was there for: a record names
+	// no witnesses' keys itself.
+	Unheld int           `json:"unheld_signatures,omitempty"`
+	Events []audit.Event `json:"-"`
 	// Recording is there where the recording is in the bundle, and holds.
 	Recording *recording.Info `json:"-"`
 	// Sealed is what the records say of its sealed key, which may be nothing (Sealing.Key
@@ -43,16 +50,20 @@ type Report struct {
 }
 
 // Disproof says that something in a bundle isn't what was written.
-type Disproof struct{ Why string }
-
-func (d *Disproof) Error() string { return d.Why }
-
-func disproof(format string, args ...any) error {
-	return &Disproof{fmt.Sprintf(format, args...)}
+type Disproof struct {
+	Why string
+	err error // of package evidence's, where it found that
 }
 
-// Verify proves all that is in the bundle, as package doc says. The error is a *Disproof or
-// of package evidence's where something isn't what was written, and names it.
+func (d *Disproof) Error() string { return d.Why }
+func (d *Disproof) Unwrap() error { return d.err }
+
+func disproof(format string, args ...any) error {
+	return &Disproof{Why: fmt.Sprintf(format, args...)}
+}
+
+// Verify proves all that is in the bundle, as package doc says. The error is a *Disproof
+// where something isn't what was written, and names it; one of package evidence's is in it.
 func (b *Bundle) Verify(t Trust) (rep Report, err error) {
 	if rep, err = b.Prove(t); err != nil || b.Dir == "" {
 		return rep, err
@@ -63,8 +74,10 @@ func (b *Bundle) Verify(t Trust) (rep Report, err error) {
 	}
 	verdict, err := evidence.VerifyBy(rep.Events, b.Dir, info)
 	switch {
-	case err != nil:
+	case errors.As(err, new(*fs.PathError)):
 		return rep, err
+	case err != nil:
+		return rep, &Disproof{err.Error(), err}
 	case verdict.Against != evidence.KnowingLog:
 		return rep, disproof("no record in the bundle says what recording %s is", b.Session)
 	}
@@ -172,6 +185,16 @@ func (r Record) Verify(t Trust) (Report, error) {
 	return prove([]Record{r}, t, "", nil, nil)
 }
 
+// signatures is how many there are under a signed note.
+func signatures(signed []byte) int {
+	_, err := note.Open(signed, note.VerifierList())
+	var u *note.UnverifiedNoteError
+	if !errors.As(err, &u) {
+		return 0
+	}
+	return len(u.Note.UnverifiedSigs)
+}
+
 // prove proves records, which share one tree head, against t and what a bundle says itself.
 func prove(list []Record, t Trust, ownKey string, changes []byte, ownWitnesses []string) (rep Report, err error) {
 	rep.Key = t.Key
@@ -201,6 +224,7 @@ func prove(list []Record, t Trust, ownKey string, changes []byte, ownWitnesses [
 		return rep, disproof("the tree head is of %s, and by a key that the log changed after record %d: whoever has that key still could have made it", plain.Count(int(head.Size), "record"), after)
 	}
 	rep.Size, rep.Cosigned, rep.Changes = head.Size, by, log.Reports(head.Size)
+	rep.Unheld = signatures(list[0].Head) - 1 - len(by)
 	need := t.Need
 	if need == 0 && !rep.OwnNames {
 		need = len(keys)

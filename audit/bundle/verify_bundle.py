@@ -2,11 +2,13 @@
 """Check a bundle of entry's (entry sessions bundle, entry audit proof SESSION), or the proof
 of one record (entry audit proof EVENT), which needs --log-key, by the standard library alone. A second implementation of package bundle's format, to show that it is open.
 
-    python3 verify_bundle.py FILE [--log-key KEY] [--witness KEY]...
+    python3 verify_bundle.py FILE [--log-key KEY] [--witness KEY]... [--need NUMBER]
 
-KEY is a C2SP verifier key, NAME+HASH+BASE64. Without --log-key the bundle is held against
-the key that it names itself, which doesn't show whose log it is. Exit status: 0 all holds,
-1 something isn't what was written, 2 the file isn't a bundle.
+KEY is a C2SP verifier key, NAME+HASH+BASE64, or of the log a file with one. Without
+--log-key the bundle is held against the key that it names itself, which doesn't show whose
+log it is; without --witness so are its cosignatures, which then show nothing more. All
+witnesses that are given have to have cosigned, or NUMBER of them. Exit status: 0 all holds,
+1 something isn't what was written, 2 the file isn't a bundle, or KEY no key.
 
 Sources: https://c2sp.org/tlog-proof, https://c2sp.org/tlog-checkpoint,
 https://c2sp.org/signed-note, https://c2sp.org/tlog-cosignature, RFC 6962 section 2.1,
@@ -29,6 +31,10 @@ MOST_RECORDS, MOST_TEXT, MOST_SEALED = 100_000, 1 << 20, 4 << 20
 
 class NotBundle(Exception):
     """The file can't be read as a bundle."""
+
+
+class NotKey(Exception):
+    """What was given isn't a key."""
 
 
 class Disproved(Exception):
@@ -114,9 +120,12 @@ LOG, WITNESS = 1, 4  # kinds of keys: C2SP signed-note, and tlog-cosignature
 def parse_key(text, kind):
     """A verifier key's name, the hash that signatures name it by, and its 32 bytes."""
     name, hashed, key = (text.strip().split("+", 2) + ["", ""])[:3]
-    key = unbase64(key)
+    try:
+        key = base64.b64decode(key, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
     if len(key) != 33 or key[0] != kind or hashed != sha256(name.encode(), b"\n", key)[:4].hex():
-        raise NotBundle(f"not a public key of that kind: {text[:120]}")
+        raise NotKey(f"{text[:120]!r} isn't {'a log' if kind == LOG else 'a witness'}'s public key, or has a mistyped character")
     return name, bytes.fromhex(hashed), key[1:]
 
 
@@ -143,7 +152,7 @@ def open_head(note, log, witnesses):
             at = int.from_bytes(blob[4:12], "big")
             if not ed25519(w[2], f"cosignature/v1\ntime {at}\n{text}".encode(), blob[12:]):
                 raise Disproved(f"the signature of the witness {name} isn't valid")
-            by.append((name, at))
+            by.append((w, at))
     if not own:
         raise Disproved("the tree head isn't signed by the log's key")
     return int(size), unbase64(root), by
@@ -298,16 +307,13 @@ def read(path):
     return tar, texts, recording
 
 
-def verify(path, log_key, witness_keys):
+def verify(path, log_key, witness_keys, need):
     tar, texts, recording = read(path)
     about = texts.pop("bundle", b"").decode().split("\n")
     texts.pop("README.txt", None)
     if about[0] != "entry.bundle/v1" or len(about) < 4 or about[-1] != "":
         raise NotBundle("it has no file \"bundle\" of the schema entry.bundle/v1")
     session, own, named = about[1], about[2], about[3:-1]
-    if log_key:
-        log_key = log_key.strip()
-        parse_key(log_key, LOG)
     trusted, changes = log_key or own, []
     known = [parse_key(trusted, LOG)]
     if "keys" in texts:
@@ -331,7 +337,7 @@ def verify(path, log_key, witness_keys):
         events.append((event_of(index, line, size, proof, root), line))
     if not events:
         raise NotBundle("it has no record")
-    all_cosigned(witnesses if witness_keys is not None else [], by)
+    all_cosigned(witnesses if witness_keys is not None else [], by, need)
 
     of = [e for e, _ in events if session in (e.get("session"), e.get("recording", {}).get("id"))]
     conns = {e["conn"] for e in of if "conn" in e}
@@ -346,7 +352,7 @@ def verify(path, log_key, witness_keys):
     print(f"{len(events)} records proven to stand in the log {log[0]}, of {size} records")
     for after in [after for after, _ in changes if after < size]:
         print(f"from record {after + 1} on the log is signed by another key, as the one before it signed")
-    tell_cosigned(by)
+    tell_cosigned(by, "" if witness_keys is not None else ", by a key that the bundle itself names")
     print(f"session {session}: {found}; README.txt is no part of what is proven")
     types = [e["type"] for e, _ in events]
     for what, there in ("login", "login.succeeded" in types), ("start", "session.started" in types), ("end", "session.ended" in types or "recording.aborted" in types):
@@ -366,18 +372,21 @@ def event_of(index, line, size, proof, root):
     return event
 
 
-def all_cosigned(witnesses, by):
-    for w in witnesses:
-        if w[0] not in [name for name, _ in by]:
-            raise Disproved(f"the witness {w[0]} hasn't cosigned the tree head")
+def all_cosigned(witnesses, by, need):
+    witnesses = list(dict.fromkeys(witnesses))
+    lacking = [w[0] for w in witnesses if w not in [b for b, _ in by]]
+    if len(witnesses) - len(lacking) < (need or len(witnesses)):
+        raise Disproved(f"the tree head lacks cosignatures: of {', '.join(lacking)}")
 
 
-def tell_cosigned(by):
-    for name, at in by:
-        print(f"cosigned by {name} ({time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at))})")
+def tell_cosigned(by, whose):
+    for (name, *_), at in by:
+        print(f"cosigned by {name} ({time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(at))}){whose}")
+    if not by or whose:
+        print("no witness whose key was given (--witness) has cosigned it: whoever has the log's key could have made it", file=sys.stderr)
 
 
-def verify_proof(text, log_key, witness_keys):
+def verify_proof(text, log_key, witness_keys, need):
     """Check the proof of one record, which says nothing of whose log it is."""
     if len(text) > MOST_TEXT:
         raise NotBundle("it is too large")
@@ -388,9 +397,9 @@ def verify_proof(text, log_key, witness_keys):
     index, line, proof, note = parse_record(None, text)
     size, root, by = open_head(note, log, witnesses)
     event_of(index, line, size, proof, root)
-    all_cosigned(witnesses, by)
+    all_cosigned(witnesses, by, need)
     print(f"1 record proven to stand in the log {log[0]}, of {size} records")
-    tell_cosigned(by)
+    tell_cosigned(by, "")
     print(line.decode("ascii"))
 
 
@@ -425,19 +434,30 @@ def main():
     p.add_argument("file")
     p.add_argument("--log-key")
     p.add_argument("--witness", action="append")
+    p.add_argument("--need", type=int, default=0)
     a = p.parse_args()
-    if a.log_key and os.path.exists(a.log_key):
-        with open(a.log_key, encoding="ascii") as f:
-            a.log_key = f.read()
+    if not 0 <= a.need <= len({k.strip() for k in a.witness or []}):
+        p.error("--need: at most as many as witnesses are given")
+    try:
+        if a.log_key and os.path.exists(a.log_key):
+            with open(a.log_key, encoding="utf-8", errors="replace") as f:
+                a.log_key = f.read(MOST_TEXT)
+        a.log_key = a.log_key and a.log_key.strip()
+        for kind, keys in (LOG, [a.log_key] if a.log_key else []), (WITNESS, a.witness or []):
+            for key in keys:
+                parse_key(key, kind)
+    except (NotKey, OSError) as e:
+        print(f"no key: {e}", file=sys.stderr)
+        sys.exit(2)
     try:
         with open(a.file, "rb") as f:
             text = f.read(MOST_TEXT + 1)
         if text.startswith(b"c2sp.org/tlog-proof@"):
-            return verify_proof(text, a.log_key, a.witness)
-        verify(a.file, a.log_key, a.witness)
+            return verify_proof(text, a.log_key, a.witness, a.need)
+        verify(a.file, a.log_key, a.witness, a.need)
     except Disproved as e:
         sys.exit(f"NOT PROVEN: {e}")
-    except (NotBundle, tarfile.TarError, OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as e:
+    except (NotBundle, NotKey, tarfile.TarError, OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as e:
         print(f"not a bundle of entry's, or not a whole one: {e}", file=sys.stderr)
         sys.exit(2)
     if not a.log_key:

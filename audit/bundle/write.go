@@ -79,11 +79,17 @@ func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
 	if err != nil {
 		return sum, s.refused(id, err)
 	}
-	head, by, changes, err := s.head(about.end)
+	need := about.end
+	if s.Recordings != "" {
+		// The key that is there was made by what these say: against a tree head from before
+		// them it would pass for one that somebody has swapped.
+		need = max(need, about.key)
+	}
+	head, by, changes, err := s.head(need)
 	if err != nil {
 		return sum, err
 	}
-	sum.Cosigned = by
+	sum.Cosigned, sum.Awaits = by, len(by) == 0 && len(s.Witnesses) > 0
 	seqs := about.seqs
 	for len(seqs) > 0 && seqs[len(seqs)-1] > head.Size {
 		seqs = seqs[:len(seqs)-1]
@@ -136,7 +142,8 @@ func (s Source) sound(id string) (size int64, unheld []string, err error) {
 // about is what a log says of a session.
 type about struct {
 	seqs  []uint64 // of records, rising
-	end   uint64   // of the last one without which nothing is proven
+	end   uint64   // of the last one without which the session's end isn't proven
+	key   uint64   // of the last one without which its sealed key isn't; 0 for none
 	ended time.Time
 
 	failed  bool // while it was recorded
@@ -167,6 +174,9 @@ func (s Source) records(id string) (a about, err error) {
 		a.seqs = append(a.seqs, e.Seq)
 		if e.Type == audit.SessionEnded || e.Type == audit.RecordingAborted {
 			a.end, a.ended = e.Seq, e.Time
+		}
+		if e.Type == audit.RecordingRewrapped || e.Type == audit.RewrapDone {
+			a.key = e.Seq
 		}
 		a.failed = a.failed || e.Type == audit.RecordingFailed
 		a.crashed = a.crashed || e.Type == audit.RecordingAborted

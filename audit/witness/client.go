@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	format "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -35,9 +34,9 @@ type Peer struct {
 
 // NewPeer takes what entry.yaml says of a witness. It asks nothing yet.
 func NewPeer(c configs.Witness) (*Peer, error) {
-	v, err := format.NewVerifierForCosignatureV1(c.Key)
+	v, err := parseKey(c.Key)
 	if err != nil {
-		return nil, errors.New("the key isn't a witness's public key, as its operator gave it to you")
+		return nil, fmt.Errorf("the key %w", err)
 	}
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,

@@ -155,21 +155,3 @@ func newest(dir, origin string, keys []note.Verifier) ([]Reach, error) {
 	}
 	return out, nil
 }
-
-// ParseKeys reads witnesses' public keys.
-func ParseKeys(texts []string) ([]note.Verifier, error) {
-	var keys []note.Verifier
-	for _, text := range texts {
-		k, err := format.NewVerifierForCosignatureV1(strings.TrimSpace(text))
-		if err != nil {
-			return nil, fmt.Errorf("%.80q isn't a witness's public key", text)
-		}
-		for _, other := range keys {
-			if other.Name() == k.Name() && other.KeyHash() == k.KeyHash() {
-				return nil, fmt.Errorf("the witness %s is there twice", plain.Word(k.Name()))
-			}
-		}
-		keys = append(keys, k)
-	}
-	return keys, nil
-}

@@ -25,8 +25,8 @@ the session and of the login that it came by, and proofs that this stands in the
 up to a tree head that the log's key signed and witnesses cosigned. README.txt in it
 says to a lawyer what that proves, what it doesn't, and how it is checked.
 
-entry verify-bundle checks it, with nothing else at hand; so does a script of some
-350 lines of Python (audit/bundle/verify_bundle.py). entry sessions play and the others
+entry verify-bundle checks it, with nothing else at hand; so does a script that needs
+Python 3 alone (audit/bundle/verify_bundle.py). entry sessions play and the others
 read it with --from FILE. No auditor's identity is needed to make it, nor is anything
 unsealed. A session that runs has no end to prove yet.
 
