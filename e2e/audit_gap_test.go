@@ -48,7 +48,7 @@ func TestLostLogBeginsAnew(t *testing.T) {
 	if r := s.entry("serve"); r.Code == 0 || !strings.Contains(r.Stderr, "the log was put back to an older state") || !strings.Contains(r.Stderr, "entry audit accept-gap") {
 		t.Errorf("an older log: %s", r)
 	}
-	if r := accept(); r.Code != 0 {
+	if r := accept(); r.Code != 0 || !strings.Contains(r.Stdout, "compare entry user ls with what you know") {
 		t.Fatalf("%s", r)
 	}
 	s.serve()

@@ -112,6 +112,10 @@ func wrongf(todo, format string, args ...any) error {
 func (v Verdict) Err() error {
 	switch {
 	case v.err != nil:
+		var m *evidence.Mismatch
+		if errors.As(v.err, &m) && m.Kind == evidence.Unknown && len(v.Report.Gaps) > 0 {
+			return &Wrong{v.err, "a recording from the time of a gap stays unknown, since its records are lost: move its files to a directory of their own, where entry sessions reads them by --from"}
+		}
 		return advised(v.err)
 	case v.short != nil:
 		return &Wrong{v.short, "entry audit search --type alarm.witness says since when a witness couldn't be reached; once it can, the server has it cosign all"}

@@ -177,6 +177,8 @@ func (a *Server) confirmErasure(r *http.Request) (any, error) {
 		return a.adopt(r, e)
 	case !e.Waits(now):
 		return nil, &Error{http.StatusConflict, "the erasure stands already; what is left of it is removed once it may be"}
+	case who != nil && who.LoginUID == e.By.LoginUID && who.KnownLogin():
+		return nil, &Error{http.StatusForbidden, "you ordered it yourself: a second operator, with an account and a login of their own, confirms it"}
 	case who == nil || !who.Another(e.By):
 		return nil, errEraseNeedsTwo
 	}

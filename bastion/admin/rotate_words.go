@@ -88,6 +88,12 @@ where it was stolen, give auditors the new key at once: who knows only this one 
 %s
 `, r.Before)
 		}
+		switch {
+		case r.Finished && r.What == "user-ca":
+			w.WriteString("Take the line of the one before out of the targets' TrustedUserCAKeys: they believe it until then.\n")
+		case r.Finished && r.What == "host-ca":
+			w.WriteString("Have users take the line of the one before out of known_hosts: they believe it until then.\n")
+		}
 		if r.Finished && r.What == "secret" {
 			w.WriteString("Beside it, in .old, is the one before: recovery codes that aren't used yet are good by it,\nand audit search finds by it what it has hashed. Back that up, too.\n")
 		}
@@ -96,6 +102,9 @@ where it was stolen, give auditors the new key at once: who knows only this one 
 	fmt.Fprintf(w, "The change of %s was begun at %s.\nnow:  %s\nnext: %s\n", called, plain.Time(*r.Begun), r.Now, r.Next)
 	for _, name := range slices.Sorted(maps.Keys(r.Unready)) {
 		fmt.Fprintf(w, "the witness %s doesn't take the next one: %s\n", plain.Word(name), plain.Text(r.Unready[name]))
+	}
+	if r.What == "audit" && len(r.Unready) == 0 {
+		w.WriteString("every witness elsewhere that there is takes the next one: entry keys rotate audit --finish\n")
 	}
 	if len(r.Servers) > 0 {
 		fmt.Fprintf(w, "other servers on the database, which need the next one too: %s\n", plain.List(r.Servers, 5))

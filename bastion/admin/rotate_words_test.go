@@ -23,6 +23,9 @@ func TestRotationInWords(t *testing.T) {
 
 		{"none under way", Rotation{What: "user-ca", Now: "NOW"}.Text(), []string{"No change of the user CA is under way. It is:\nNOW\n"}},
 		{"the log's key changed", Rotation{What: "audit", Now: "NOW", Before: "OLD", Finished: true}.Text(), []string{"The audit log's key is changed; back the new one up. It is now:\nNOW\n", "Before that it was", "\nOLD\n"}},
+		{"the user CA changed", Rotation{What: "user-ca", Now: "NOW", Finished: true}.Text(), []string{"Take the line of the one before out of the targets' TrustedUserCAKeys"}},
+		{"the host CA changed", Rotation{What: "host-ca", Now: "NOW", Finished: true}.Text(), []string{"Have users take the line of the one before out of known_hosts"}},
+		{"every witness is ready", Rotation{What: "audit", Begun: &at, Now: "NOW", Next: "NEXT"}.Text(), []string{"takes the next one: entry keys rotate audit --finish\n"}},
 		{"the secret changed", Rotation{What: "secret", Now: "NOW", Finished: true}.Text(), []string{"The secret is changed", "in .old, is the one before"}},
 		{"who is missing", Rotation{What: "user-ca", Begun: &at, Now: "NOW", Next: "NEXT", Unready: map[string]string{"w2": "no\x1b", "w1": "down"}, Targets: []TargetTakes{
 			{Target: "home.tinker", Takes: TakesNext, At: &at, Address: "192.0.2.7"}, {Target: "home.kestrel", Takes: TakesNever}}}.Text(),

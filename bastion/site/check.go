@@ -5,6 +5,7 @@ package site
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -65,7 +66,7 @@ func Check(cfg *configs.Config, p *policy.Policy) (c Checked, err error) {
 // checkSecrets opens the keys that only a writer of the log needs.
 func checkSecrets(cfg *configs.Config) error {
 	if _, err := readSecrets(cfg); err != nil {
-		return fmt.Errorf("keys.secret: %w", err)
+		return lostKey("keys.secret", err, `README, "Change keys", says how to do without`)
 	}
 	if cfg.Audit.Agent != "" {
 		_, err := logOptions(cfg) // asks it
@@ -77,7 +78,7 @@ func checkSecrets(cfg *configs.Config) error {
 	}
 	private, err := audit.ReadKey(privateFile)
 	if err != nil {
-		return fmt.Errorf("audit.key: %w", err)
+		return lostKey("audit.key", err, "entry audit accept-gap --key-lost begins the log anew")
 	}
 	public, err := audit.ReadKey(publicFile)
 	if err != nil {
@@ -93,6 +94,17 @@ func checkSecrets(cfg *configs.Config) error {
 	}
 	return nil
 }
+
+// lostKey is an error about a key's file, with what to do where that isn't there.
+func lostKey(setting string, err error, without string) error {
+	err = fmt.Errorf("%s: %w", setting, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return hinted(err, withoutKey(without))
+	}
+	return err
+}
+
+func withoutKey(todo string) string { return "put it back from your backup; without one, " + todo }
 
 // checkWarnings are what works but is hardly meant.
 func checkWarnings(cfg *configs.Config, p *policy.Policy) []string {

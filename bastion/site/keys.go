@@ -3,7 +3,9 @@
 package site
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 
 	"entry/audit"
@@ -63,5 +65,9 @@ func loadOwn(cfg *configs.Config, p *policy.Policy) (*ca.Keys, error) {
 			roles = append(roles, ca.Role{Name: "host CA of targets", Key: key})
 		}
 	}
-	return ca.Open(cfg.Keys, roles...)
+	keys, err := ca.Open(cfg.Keys, roles...)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = hinted(err, withoutKey(`README, "Change keys", says how to do without`))
+	}
+	return keys, err
 }

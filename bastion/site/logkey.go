@@ -18,7 +18,9 @@ func logOptions(cfg *configs.Config) (audit.Options, error) {
 		return o, err
 	}
 	if cfg.Audit.Agent == "" {
-		o.Key, err = audit.ReadKey(private)
+		if o.Key, err = audit.ReadKey(private); err != nil {
+			err = lostKey("audit.key", err, "entry audit accept-gap --key-lost begins the log anew")
+		}
 		return o, err
 	}
 	public, err := audit.ReadKey(file)

@@ -62,6 +62,12 @@ Stop the server first. If this is cut off, run it again.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "The log begins anew. The one before is in %s/before.\nGive auditors the new public key: %s\n", cfg.Audit.Directory, cfg.Audit.PublicKey)
+			if len(cfg.Audit.Witnesses) > 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "Give it to the operators of the witnesses elsewhere, too: until they have it nobody vouches for the log.")
+			}
+			if !a.KeyLost {
+				fmt.Fprintln(cmd.OutOrStdout(), "Nothing knows any more what the lost records took from users, such as access or a key,\nunless the database has it: compare entry user ls with what you know.")
+			}
 			return nil
 		},
 	}

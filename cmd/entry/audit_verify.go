@@ -91,7 +91,7 @@ order, with "" where a log has none. Witnesses' keys and --gap are for all of th
 	}
 	cmd.Flags().StringArrayVar(&v.accepted, "gap", nil, "`ID` of a gap that you accept; once for each")
 	cmd.Flags().StringArrayVar(&v.absent, "absent", nil, "`FROM-TO`, records that aren't here and that you know to say why a recording or its key isn't as it was; once for each range")
-	cmd.Flags().StringArrayVar(&v.keys, "public-key", nil, "`FILE` with the log's public key, or one that it had, with --log")
+	cmd.Flags().StringArrayVar(&v.keys, "public-key", nil, "the log's public `KEY`, or one that it had, or the file that has it, with --log")
 	cmd.Flags().StringArrayVar(&v.since, "since-checkpoint", nil, "`FILE` with a checkpoint verified before: read only what came after")
 	v.flags(cmd)
 	cmd.Flags().StringArrayVar(&v.spools, "recordings", nil, "`DIR` of recordings to hold against the log, with --log")

@@ -108,20 +108,20 @@ func (v *verifying) copies(cmd *cobra.Command, witnesses []string) (all []logCas
 		return nil, err
 	}
 	if len(v.keys) == 0 {
-		return nil, failf(exitUsage, "--log needs --public-key FILE, and --witness DIR if there is one")
+		return nil, failf(exitUsage, "--log needs --public-key KEY, and --witness DIR if there is one")
 	}
 	for _, f := range []struct {
 		flag  string
 		given []string
-	}{{"--public-key FILE", v.keys}, {"--witness DIR", witnesses}, {"--recordings DIR", v.spools}} {
+	}{{"--public-key KEY", v.keys}, {"--witness DIR", witnesses}, {"--recordings DIR", v.spools}} {
 		if len(f.given) > 0 && len(f.given) != len(list) {
 			return nil, asOften(f.flag, len(f.given), len(list))
 		}
 	}
 	for i, log := range list {
 		c := logCase{Log: log, Case: verdict.Case{Options: audit.VerifyOptions{Copies: true}}}
-		if c.Options.PublicKey, err = audit.ReadKey(v.keys[i]); err != nil {
-			return nil, &exitError{code: exitUsage, err: err}
+		if c.Options.PublicKey, err = publicKey(v.keys[i]); err != nil {
+			return nil, err
 		}
 		if len(witnesses) > 0 {
 			c.Options.Witness = witnesses[i]
@@ -134,6 +134,21 @@ func (v *verifying) copies(cmd *cobra.Command, witnesses []string) (all []logCas
 	return all, nil
 }
 
+// publicKey reads a log's public key: text, or the file that has it.
+func publicKey(text string) (string, error) {
+	if _, err := audit.LogName(text); err == nil && !exists(text) {
+		return strings.TrimSpace(text), nil
+	}
+	key, err := audit.ReadKey(text)
+	if err != nil {
+		return "", &exitError{code: exitUsage, err: err}
+	}
+	if _, err := audit.LogName(key); err != nil {
+		return "", failf(exitUsage, "--public-key: %s has no public key of a log; want a copy of the server's keys/audit.pub", text)
+	}
+	return key, nil
+}
+
 // asOften refuses what isn't given once for each log.
 func asOften(flag string, given, logs int) error {
 	return failf(exitUsage, "%s is given %s for %s: give it once for each --log, in the same order", flag, plain.Count(given, "time"), plain.Count(logs, "log"))
@@ -143,7 +158,11 @@ func asOften(flag string, given, logs int) error {
 func (c logCase) verify(cmd *cobra.Command) error {
 	v, err := c.Judge()
 	if errors.Is(err, verdict.ErrNoLog) {
-		return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", c.Log.Dir), noLogYet)
+		todo := noLogYet
+		if cmd.Flags().Changed("log") {
+			todo = "--log names the directory that has events.jsonl"
+		}
+		return hinted(failf(exitNotFound, "there is no audit log in %s, and no witness of one", c.Log.Dir), todo)
 	}
 	if v.WholeRead() {
 		say(cmd, c.Log, "note: the whole log was read: the file of hashes doesn't lead on from the checkpoint that was given")
@@ -195,6 +214,8 @@ func (v *vouchers) split() (keys []note.Verifier, dirs []string, err error) {
 		switch {
 		case strings.Count(g, "+") >= 2 && !exists(g):
 			texts = append(texts, g)
+		case g != "" && !isDir(g):
+			return nil, nil, failf(exitUsage, "--witness %.80q is neither a witness's public key, NAME+HASH+BASE64, nor a directory", g)
 		default:
 			dirs = append(dirs, g)
 		}

@@ -13,6 +13,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -21,6 +22,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"entry/audit/plain"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -86,13 +89,13 @@ file that holds none 2. sessions grep has the codes of grep.`,
 	fitHelp(root)
 	root.SetVersionTemplate("entry {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hinted(failf(exitUsage, "%w", err), "see "+cmd.CommandPath()+" --help")
+		return hinted(failf(exitUsage, "%w", plainFlag(err)), "see "+cmd.CommandPath()+" --help")
 	})
 	root.AddCommand(verbs()...)
 	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Short: "Help about any verb",
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, rest, err := root.Find(args)
-			if err == nil && found.HasSubCommands() {
+			if err == nil && found.HasSubCommands() && len(rest) > 0 {
 				err = found.ValidateArgs(rest)
 			}
 			if err != nil {
@@ -102,6 +105,32 @@ file that holds none 2. sessions grep has the codes of grep.`,
 		}})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
+}
+
+// plainFlag has an error about a flag's value say what was wanted, without the words of
+// package strconv.
+func plainFlag(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	f := bad.GetFlag()
+	want := ""
+	switch t := f.Value.Type(); {
+	case strings.HasPrefix(t, "uint"):
+		want = "a whole number, 0 or more"
+	case strings.HasPrefix(t, "int"):
+		want = "a whole number"
+	case strings.HasPrefix(t, "float"):
+		want = "a number, such as 2 or 0.5"
+	case t == "duration":
+		want = "a time such as 500ms, 30s or 10m"
+	case t == "bool":
+		want = "true or false"
+	default:
+		return err
+	}
+	return fmt.Errorf("--%s %s: want %s", f.Name, plain.Quote(bad.GetValue()), want)
 }
 
 // version is what the Go tool recorded of the build.

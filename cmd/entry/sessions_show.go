@@ -87,6 +87,10 @@ shown, and the exit code is 4.`,
 			if verr != nil {
 				return verr
 			}
+			if denied != nil && !cmd.Flags().Changed("identity") { // which nobody asked for
+				fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s beside the configuration doesn't open it, so its channels aren't shown: --identity KEYFILE names another one\n", recording.IdentityFile)
+				return nil
+			}
 			return denied
 		},
 	}
