@@ -53,8 +53,8 @@ names:
             stood then has it; of a counter the first few and the last. What is
             in a control string, as a title, is "concealed"; what was written as
             hidden, or in the colour of its background, is "hidden" (the same
-            words may have been shown, too); "as written" is what a terminal
-            might have shown with other letters
+            words may have been shown at that time, too); "as written" is what a
+            terminal might have shown with other letters
   input     what was piped to a shell as its script, or typed where policy
             records that, also into tmux's panes, and what the client said
             beside: environment variables, a terminal's type, signals, X11, who

@@ -59,7 +59,7 @@ type Hit struct {
 	// hits of their own.
 	Alike int
 	// Hidden says that what matches was written so that terminals don't show it, or the same
-	// words were in that channel.
+	// words were at that time.
 	Hidden bool
 }
 

@@ -77,6 +77,7 @@ func (c *channel) passing(s *scan, pane string, at time.Duration, line []byte, r
 	if !ok || !s.inSpan(at) {
 		return
 	}
+	h.Hidden = pane == "" && c.hidden.has(h.Text[h.From:h.To], at-time.Second, at)
 	c.passed.seq++
 	p := passing{h, says(h.Text), c.passed.seq, raw}
 	key := pane + "\n" + p.says

@@ -155,6 +155,13 @@ func (c *channel) line(s *scan, pane string, l screen.Line) {
 	if !ok {
 		return
 	}
+	if pane == "" && l.Kind != screen.Concealed {
+		since := l.Since()
+		if l.Kind == screen.Returned {
+			since = 0
+		}
+		h.Hidden = c.hidden.has(h.Text[h.From:h.To], since, max(l.At, l.Since()))
+	}
 	c.stands(pane, &l)
 	match, line := c.had(pane+h.Text[h.From:h.To]), c.had(pane+"\n"+h.Text)
 	if match && l.Kind == screen.Redrawn || line && l.Kind == screen.Returned {
@@ -199,13 +206,7 @@ func (c *channel) command(s *scan, h Hit, text []byte) {
 }
 
 func newScan(q *Query, info recording.Info, emit func(Hit)) *scan {
-	s := &scan{q: q, info: info, open: map[uint32]*channel{}}
-	s.emit = func(h Hit) {
-		if c := s.open[h.Channel]; c != nil && h.In == Output && h.Pane == "" {
-			h.Hidden = c.hidden.has(h.Text[h.From:h.To])
-		}
-		emit(h)
-	}
+	s := &scan{q: q, info: info, emit: emit, open: map[uint32]*channel{}}
 	return s
 }
 
@@ -338,6 +339,7 @@ func (s *scan) channel(facts recording.Channel) *channel {
 			c.line(s, pane, l)
 		})
 		c.lines = &lines
+		lines.Hiding(c.hidden.takes)
 		lines.Passing(func(pane string, at time.Duration, line []byte) { c.passing(s, pane, at, line, false) })
 		if commands {
 			c.commands = lines.Commands(facts, entered)
@@ -351,9 +353,6 @@ func (s *scan) channel(facts recording.Channel) *channel {
 func (c *channel) frame(s *scan, f recording.Frame) {
 	c.at = f.At
 	if c.lines != nil {
-		if f.Kind == recording.Output || f.Kind == recording.Error {
-			c.hidden.write(f.Data)
-		}
 		c.lines.Frame(f)
 	}
 	if c.commands != nil {

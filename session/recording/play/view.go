@@ -134,11 +134,10 @@ func seen(s screen.Style, text string) screen.Style {
 	if text == " " || text == "" {
 		return s
 	}
-	hidden := s.Attr&screen.Hidden != 0
-	if s.FG == s.BG && s.FG != 0 {
-		hidden, s.FG, s.BG = true, 0, 0
-	}
-	if hidden {
+	if s.Hides() {
+		if s.FG == s.BG {
+			s.FG, s.BG = 0, 0
+		}
 		s.Attr = s.Attr&^screen.Hidden | screen.Faint | screen.Strike
 	}
 	return s

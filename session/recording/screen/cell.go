@@ -45,6 +45,10 @@ type Style struct {
 	Attr   Attr
 }
 
+// Hides reports whether a character that looks so isn't shown: it is concealed, or has the
+// colour of its background, if that isn't the terminal's own.
+func (s Style) Hides() bool { return s.Attr&Hidden != 0 || s.FG == s.BG && s.FG != 0 }
+
 // Cell is one place of the screen. The zero Cell is blank.
 type Cell struct {
 	glyph  uint32 // a character, or cluster and a number; 0 where nothing was written

@@ -106,8 +106,12 @@ func (t *Transcript) wrote(b []byte) {
 	default:
 		w.text = append(w.text, '\n')
 		t.passes(nil, true)
+		t.endHides()
 	}
 	t.passes(b, false)
+	if t.hiding != nil {
+		t.hides(b)
+	}
 	w.text, w.joins, w.apart, w.fresh = append(w.text, b...), false, false, true
 	if n := len(w.came[1]); n > 0 && w.at == t.at {
 		w.came[1][n-1].end = len(w.text)
@@ -123,6 +127,28 @@ func (t *Transcript) wrote(b []byte) {
 // returns. Lines are parted where the cursor was moved; there may be blanks where it was
 // moved to the right.
 func (t *Transcript) Passing(f func(at time.Duration, line []byte)) { t.passing = f }
+
+// Hiding has f called with what is written so that this terminal doesn't show it, concealed or
+// in the colour of its background, and when, in pieces; with nothing where one ends: something
+// else comes, or the cursor was moved. The text is valid until f returns.
+func (t *Transcript) Hiding(f func(at time.Duration, text []byte)) { t.hiding = f }
+
+// hides hears of what is written.
+func (t *Transcript) hides(b []byte) {
+	if !t.term.pen.Style().Hides() {
+		t.endHides()
+		return
+	}
+	t.hid = true
+	t.hiding(t.at, b)
+}
+
+func (t *Transcript) endHides() {
+	if t.hid {
+		t.hid = false
+		t.hiding(t.at, nil)
+	}
+}
 
 // passes takes more of such a line, of which that is the end or isn't.
 func (t *Transcript) passes(b []byte, end bool) {

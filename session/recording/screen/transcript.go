@@ -62,6 +62,8 @@ type Transcript struct {
 	far       beyond
 	gone      map[uint64]struct{}                 // rows that went and that somebody heard of, by their hashes
 	passing   func(at time.Duration, line []byte) // hears of lines as they are written; nil if nobody does
+	hiding    func(at time.Duration, text []byte) // hears of what is written hidden; nil if nobody does
+	hid       bool                                // something was, last
 
 	insideAt    time.Duration // when the last of it came
 	title       uint64        // the last one's hash
