@@ -70,6 +70,11 @@ func TestLargerScreensHideNothing(t *testing.T) {
 		"behind tabs, backwards":        "\x1b[?7l" + strings.Repeat("\t", 15) + strings.Join(strings.Split(secret, ""), "\x1b[m") + "\x1b[1;80H\x1b[K",
 		"wide letters":                  "\x1b[?7l\x1b[121Gsecret 日本\x1b[1;80H\x1b[K",
 		"behind what is as wide as not": "\x1b[H" + strings.Repeat("❤\ufe0f", 40) + secret + "\x1b[1;41H\x1b[K",
+		"behind what some don't show":   "\x1b[H" + strings.Repeat("\u0600", 40) + secret + "\x1b[1;1H\x1b[40X",
+		"behind new wide ones":          "\x1b[H" + strings.Repeat("\u4dc0", 20) + secret + "\x1b[1;21H\x1b[K",
+		"behind emoji":                  "\x1b[H" + strings.Repeat("\U0001f600", 20) + secret + "\x1b[1;41H\x1b[K",
+		"behind vowels of Hangul":       "\x1b[H" + strings.Repeat("\u1100\u1161", 10) + secret + "\x1b[1;21H\x1b[K",
+		"behind vowels of Hindi":        "\x1b[H" + strings.Repeat("\u0915\u093e", 10) + secret + "\x1b[1;21H\x1b[K",
 	} {
 		for _, pause := range []time.Duration{0, 60 * time.Millisecond, 5 * time.Second} {
 			var all strings.Builder

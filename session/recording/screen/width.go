@@ -52,17 +52,38 @@ func Shown(r rune) (rune, int) {
 	return r, Width(r)
 }
 
-// widths remembers what Shown said.
+// Ranges of characters that have another width on terminals with older or newer tables, or
+// that draw them otherwise: emoji, and flags, which are one character or two; hexagrams and
+// Tai Xuan Jing symbols, which Unicode 16 made wide; joiners and variants.
+var unsteady = [...][2]rune{{0x200c, 0x200d}, {0x2630, 0x2637}, {0x268a, 0x268f}, {0x4dc0, 0x4dff}, {0xfe00, 0xfe0f}, {0x1d300, 0x1d376}, {0x1f000, 0x1faff}}
+
+// steady reports whether all terminals give a character the width n. They don't where it
+// leaves no trace here, as Arabic's number signs, which Debian's tmux shows; nor where it is
+// part of another one: vowels of Hangul, and those of Indic scripts that have a place.
+func steady(r rune, n int) bool {
+	if r < 0x300 || n < 0 {
+		return n >= 0
+	}
+	for _, u := range unsteady {
+		if r >= u[0] && r <= u[1] {
+			return false
+		}
+	}
+	return !(r >= 0x1160 && r <= 0x11ff || r >= 0xd7b0 && r <= 0xd7ff || unicode.Is(unicode.Mc, r))
+}
+
+// widths remembers what Shown and steady said.
 type widths [256]struct {
 	from, to rune
 	width    int8
+	steady   bool
 }
 
-func (w *widths) shown(r rune) (rune, int) {
+func (w *widths) shown(r rune) (to rune, n int, sure bool) {
 	e := &w[r&0xff]
 	if e.from != r {
 		to, n := Shown(r)
-		e.from, e.to, e.width = r, to, int8(n)
+		e.from, e.to, e.width, e.steady = r, to, int8(n), steady(r, n)
 	}
-	return e.to, int(e.width)
+	return e.to, int(e.width), e.steady
 }

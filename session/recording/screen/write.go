@@ -114,8 +114,9 @@ func (t *Terminal) put(r rune) { t.putWritten(r, nil) }
 // putWritten writes one character, which was written as so many bytes, or as itself.
 func (t *Terminal) putWritten(r rune, as []byte) {
 	soft := r == softHyphen
-	r, n := t.widths.shown(r)
+	r, n, sure := t.widths.shown(r)
 	if n <= 0 {
+		t.page.rows[t.y].shaky = t.page.rows[t.y].shaky || !sure
 		if n == 0 {
 			t.combine(r)
 		}
@@ -154,7 +155,7 @@ func (t *Terminal) putWritten(r rune, as []byte) {
 	line.reach(end)
 	line.touch(t.now)
 	c := t.pen
-	line.shaky = line.shaky || r >= 0x1f1e6 && r <= 0x1f1ff // two are a flag, or aren't
+	line.shaky = line.shaky || !sure
 	if c.glyph = uint32(r); soft {
 		c.glyph, line.drawn = softHyphen, true
 	}
@@ -191,7 +192,6 @@ func (t *Terminal) combine(mark rune) {
 		t.log.marked(mark)
 	}
 	r.cleared = false
-	r.shaky = r.shaky || mark == 0xfe0f || mark == 0x200d
 	r.cells[x].glyph = t.clusters.add(r.cells[x].glyph, mark)
 	r.touch(t.now)
 }
