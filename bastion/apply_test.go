@@ -48,6 +48,32 @@ func TestTimeIsOver(t *testing.T) {
 	s.idle(t, 0)
 }
 
+// Where a rule that denies begins, the user reads why, and no rule or file; the log has those.
+func TestDenyingBegins(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ more, told string }{
+		"because": {"    because: beamtime 42\n", "home.tinker isn't open to you: beamtime 42"},
+		"bare":    {"", "home.tinker isn't open to you; ask your lab's administrator"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, options{policy: func(s *site) string {
+				s.clock.Go()
+				begins := s.clock.Now().Add(30*time.Second + testkit.Bound(3*time.Second)) // a code moves the clock by 30
+				return s.policyText("", "\n"+testkit.Rule("closed-shop", testkit.On("home"), "deny: true",
+					fmt.Sprintf("valid: {from: %q}", begins.UTC().Format(time.RFC3339)))+"\n"+c.more)
+			}})
+			said := begin(t, s.login("alice").jump("home"))
+			if text := said(); text != "entry: the time for home.tinker is over: "+c.told+"\n" {
+				t.Errorf("the user is told %q", text)
+			}
+			if e := s.log.Await(t, audit.SessionEnded, "time-over"); !strings.Contains(e.Detail, "closed-shop") {
+				t.Errorf("the log doesn't say which rule: %+v", e)
+			}
+		})
+	}
+}
+
 func TestReloadEndsForwards(t *testing.T) {
 	t.Parallel()
 	w := startWorkbench(t, &workbench{hello: []string{"hello"}})

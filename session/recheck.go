@@ -126,7 +126,7 @@ func capabilityLost(g policy.Grant, c policy.Capability) *refusal.Error {
 func revoked(err error) *refusal.Error {
 	var denied *policy.Denied
 	var why *refusal.Error
-	if !errors.As(err, &denied) && errors.As(err, &why) {
+	if errors.As(err, &why) && (why.Code != refusal.Denied || !errors.As(err, &denied)) {
 		return why
 	}
 	return &refusal.Error{Text: "the policy changed: " + refusal.Of(err).Text, Code: refusal.PolicyChanged, Cause: err}

@@ -141,13 +141,14 @@ func ending(was policy.Grant, hash string, err error) error {
 		return err
 	}
 	text := "the time for " + was.Target().FullName() + " is over"
+	var cause error
 	switch {
 	case no.Approval != nil:
 		text = "the approval for " + was.Target().FullName() + " is over; connect again to ask for another"
 	case no.ByDeny:
-		text += ": " + no.Error()
+		text, cause = text+": "+no.Told(), no
 	case was.Because() != "":
 		text += " (" + was.Because() + ")"
 	}
-	return &refusal.Error{Text: text, Code: refusal.TimeOver}
+	return &refusal.Error{Text: text, Code: refusal.TimeOver, Cause: cause}
 }
