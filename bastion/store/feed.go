@@ -46,8 +46,8 @@ func (b *bell) ring() {
 }
 
 // Changed implements identity.Feed. It works only while it is called: nothing
-// runs behind it. Its looks are those for an older state that was put back, too: from
-// the first one that finds it on, this, Intact and every write return ErrGone for good.
+// runs behind it. Its looks are those for an older state that was put back, or a file
+// that was copied over the database, too: from the first one that finds it on, this, Intact and every write return ErrGone for good.
 func (s *Store) Changed(ctx context.Context, since int64) (int64, error) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
@@ -78,6 +78,9 @@ func (s *Store) Changed(ctx context.Context, since int64) (int64, error) {
 // changes is how many changes of accounts there were, in a database that has what this
 // process wrote last, and what it saw of others.
 func (s *Store) changes(ctx context.Context) (n int64, err error) {
+	if err := s.reread(ctx); err != nil {
+		return 0, s.kept.putBack(err)
+	}
 	err = s.snapshot(ctx, func(tx *sql.Tx) error {
 		n, err = s.marked.stands(ctx, tx, s.nodeName(), false)
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -69,17 +68,4 @@ func (m *marked) marking(ctx context.Context, tx *sql.Tx, node string, f func(*s
 			m.last = m.last[i:]
 		}
 	}, nil
-}
-
-// putBack is err, for good where it is errPutBack.
-func (k *kept) putBack(err error) error {
-	if !errors.Is(err, errPutBack) {
-		return err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.gone == nil {
-		k.gone = fmt.Errorf("%w: %w", ErrGone, err)
-	}
-	return k.gone
 }

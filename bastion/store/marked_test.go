@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -106,4 +107,67 @@ func TestNothingPutBack(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// TestOlderFileCopiedOver copies an older main file over the open one, in place: neither a name
+// nor a size changes, and what the write-ahead log has no more is old.
+func TestOlderFileCopiedOver(t *testing.T) {
+	for what, c := range map[string]struct {
+		after func(s *Store) error // what is written between the checkpoint and the copy
+		want  error
+	}{
+		"and nothing was written since the checkpoint": {func(*Store) error { return nil }, errPutBack},
+		"and something was": {func(s *Store) error {
+			return s.NotePosition(t.Context(), audit.Position{Size: 9}, 9, time.Now())
+		}, ErrMixed},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path, old := filepath.Join(dir, "entry.db"), filepath.Join(dir, "old.db")
+			s := server(t, path, "mine")
+			accounts := make([]identity.Account, 200) // many pages
+			for i := range accounts {
+				accounts[i] = identity.Account{ID: fmt.Sprintf("%03d", i), Name: fmt.Sprintf("u%03d", i)}
+			}
+			testkit.Check(t, s.Put(t.Context(), accounts, nil))
+			testkit.BackUpSQLite(t, path, old)
+			accounts[100].Disabled = true
+			testkit.Must(s.Save(t.Context(), accounts[100]))(t)
+			checkpoint(t, s)
+			look := func() error { _, err := s.Changed(t.Context(), 0); return err }
+			testkit.Check(t, look()) // a checkpoint alone is nothing
+			testkit.Check(t, c.after(s))
+			testkit.Check(t, look())
+			copyOver(t, old, path)
+			testkit.Check(t, s.Intact())
+			for _, f := range []func() error{look, s.Intact, look} {
+				if err := f(); !errors.Is(err, ErrGone) || !errors.Is(err, c.want) {
+					t.Errorf("%v", err)
+				}
+			}
+			if err := s.NotePosition(t.Context(), audit.Position{Size: 10}, 10, time.Now()); !errors.Is(err, ErrGone) {
+				t.Errorf("it is written to: %v", err)
+			}
+		})
+	}
+}
+
+// checkpoint brings all of the write-ahead log into the main file, so that the log begins anew
+// with the next write.
+func checkpoint(t *testing.T, s *Store) {
+	t.Helper()
+	var busy, all, done int
+	if err := s.write.QueryRowContext(t.Context(), `PRAGMA wal_checkpoint(RESTART)`).Scan(&busy, &all, &done); err != nil || busy != 0 || all != done {
+		t.Fatal(busy, all, done, err)
+	}
+}
+
+// copyOver is cp: the file stays, and gets what another has.
+func copyOver(t *testing.T, from, to string) {
+	t.Helper()
+	data := testkit.Must(os.ReadFile(from))(t)
+	f := testkit.Must(os.OpenFile(to, os.O_WRONLY|os.O_TRUNC, 0))(t)
+	testkit.Must(f.Write(data))(t)
+	testkit.Check(t, f.Close())
 }

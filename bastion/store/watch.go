@@ -5,15 +5,18 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"time"
 
 	"entry/audit/names"
 )
 
 // ErrGone is returned for every write, and by Intact, once the database, its
 // write-ahead log or that log's index isn't where it was: renamed, removed, replaced,
-// cut or mounted over; or an older state was put back into it. What would be written then is durable where nobody looks for
-// it. The error wraps a *names.Gone.
+// cut or mounted over; or an older state was put back into it, or an older file copied over it.
+// What would be written then is durable where nobody looks for it. The error wraps a *names.Gone
+// where the name leads elsewhere.
 //
 // The index (-shm) holds nothing that must last, but the locks by which processes on
 // one database find the end of the log: with two of them, each overwrites what the
@@ -27,6 +30,7 @@ var ErrGone = errors.New("the database was changed from outside; it must not be 
 type kept struct {
 	mu    sync.Mutex
 	files []keptFile
+	wrote time.Time // when the main file was written to, as it was looked at last; see reread
 	gone  error
 }
 
@@ -44,6 +48,11 @@ func (k *kept) keep(path string) error {
 		}
 		k.files = append(k.files, keptFile{File: f})
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	k.wrote = info.ModTime()
 	return nil
 }
 
