@@ -102,7 +102,7 @@ func TestRefusedInWords(t *testing.T) {
 		}
 	}
 	other := errors.New("other")
-	if err := (Source{}).refused("01", other); err != other {
+	if err := (Source{}).refused("01", other); !errors.Is(err, other) || errors.As(err, new(*Refused)) {
 		t.Errorf("%v", err)
 	}
 }
