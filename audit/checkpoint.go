@@ -123,7 +123,7 @@ func statedSize(msg []byte) uint64 {
 // and no plus sign.
 func GenerateKey(name string) (signer, verifier string, err error) {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '+' || r >= 0x7f }) {
-		return "", "", fmt.Errorf("generate audit key: name %q: want printable ASCII without space and plus", name)
+		return "", "", fmt.Errorf("the name %q: want printable ASCII without space and plus", name)
 	}
 	signer, verifier, err = note.GenerateKey(rand.Reader, name)
 	if err != nil {

@@ -243,7 +243,7 @@ func TestRotateAuditKey(t *testing.T) {
 	if r := s.entry("check"); !regexp.MustCompile(`(?m)^warning: the change of the audit log's key was begun at \S+Z and isn't finished`).MatchString(r.Stderr) {
 		t.Errorf("check: %s", r)
 	}
-	if r := s.entry("keys", "rotate", "audit", "--finish"); r.Code != 1 || !strings.Contains(r.Stderr, "these witnesses don't take the next key yet: w1.example (doesn't know the log, or not its key") {
+	if r := s.entry("keys", "rotate", "audit", "--finish"); r.Code != 1 || !strings.Contains(r.Stderr, "these witnesses don't take the next key yet: w1.example (doesn't know the next key yet)") {
 		t.Errorf("finished, though the witness doesn't know the key: %s", r)
 	}
 	logs := filepath.Join(w.dir, "logs")

@@ -79,7 +79,9 @@ func (l *logRotation) state(ctx context.Context) (s admin.Rotation, err error) {
 		if s.Unready == nil {
 			s.Unready = map[string]string{}
 		}
-		s.Unready[name] = why.Error()
+		if s.Unready[name] = why.Error(); errors.Is(why, witness.ErrRefused) {
+			s.Unready[name] = "doesn't know the next key yet"
+		}
 	}
 	return s, err
 }

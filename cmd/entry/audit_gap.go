@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 
 	"entry/audit"
 	"entry/bastion/site"
@@ -57,6 +58,9 @@ Stop the server first. If this is cut off, run it again.`,
 			}
 			if a.Key, err = audit.ReadKey(key); err != nil {
 				return failf(exitUsage, "--key: %w", err)
+			}
+			if _, err := note.NewSigner(a.Key); err != nil { // x/mod's error may quote it
+				return hinted(failf(exitUsage, "--key: %s has no auditor's signing key", key), "entry audit auditor-key FILE makes one")
 			}
 			if err := site.AcceptGap(cfg, a); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"entry/audit/logs"
 	"entry/audit/plain"
 	"entry/audit/when"
+	"entry/policy/strict"
 )
 
 func auditSearchCmd() *cobra.Command {
@@ -65,7 +67,11 @@ with --no-index do.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if q.Type != "" && !audit.KnownType(q.Type) {
-				return hinted(failf(exitUsage, "--type %q: no such type of event", q.Type), "the types are: "+typeNames())
+				names := typeNames()
+				if near := strict.DidYouMean(q.Type, append(firstWords(names), names...)); near != "" {
+					return failf(exitUsage, "--type %q: no such type of event%s", q.Type, near)
+				}
+				return hinted(failf(exitUsage, "--type %q: no such type of event", q.Type), "the types are: "+strings.Join(names, " "))
 			}
 			if q.Source, err = parseSource(source); err != nil {
 				return err
@@ -148,6 +154,16 @@ func noteForeign(cmd *cobra.Command, all []logs.Log, what string) {
 	}
 }
 
+// firstWords are the words by which all types that begin so are found.
+func firstWords(types []string) (words []string) {
+	for _, t := range types {
+		if word, _, _ := strings.Cut(t, "."); !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
 // parseSource parses what --source says; "" is no network.
 func parseSource(source string) (netip.Prefix, error) {
 	if source == "" {
@@ -160,10 +176,9 @@ func parseSource(source string) (netip.Prefix, error) {
 	return network, nil
 }
 
-func typeNames() string {
-	var names []string
+func typeNames() (names []string) {
 	for _, t := range audit.Types() {
 		names = append(names, t.String())
 	}
-	return strings.Join(names, " ")
+	return names
 }

@@ -58,5 +58,8 @@ func parseSpan(since, until string, now time.Time) (from, to time.Time, err erro
 	if to, err = when.Parse(until, now); err != nil {
 		return from, to, failf(exitUsage, "--until %w", err)
 	}
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return from, to, failf(exitUsage, "--until %s isn't later than --since %s, so nothing lies between them", plain.Quote(until), plain.Quote(since))
+	}
 	return from, to, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"entry/audit"
 	"entry/audit/bundle"
+	"entry/audit/plain"
 )
 
 // source is where the recordings are of a verb that was given --from.
@@ -80,6 +81,9 @@ func openSource(from string) (p *source, leave func() error, err error) {
 	rep, err := b.Prove(bundle.Trust{})
 	if err != nil {
 		return nil, nil, errors.Join(disproven(from, err), leave())
+	}
+	if b.Dir == "" {
+		return nil, nil, errors.Join(hinted(failf(exitNotFound, "%s has what the log says of session %s, and no recording", from, b.Session), "entry verify-bundle "+plain.Shell(from)+" shows it"), leave())
 	}
 	return &source{dir: dir, bundle: b, events: rep.Events}, leave, nil
 }

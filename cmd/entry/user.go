@@ -192,7 +192,7 @@ one; entry check lists such keys.`,
 			}
 			line, err := os.ReadFile(args[1])
 			if err != nil {
-				return failf(exitUsage, "read public key: %w", err)
+				return hinted(failf(exitUsage, "read public key: %w", err), "name the file that has it, such as alice.pub")
 			}
 			return withOperator(cmd, func(_ *configs.Config, o *operator) error {
 				var out admin.AddedKey
