@@ -109,6 +109,9 @@ func (t *Terminal) cursor1048(save bool) {
 func (t *Terminal) alternate(on, wipe bool) {
 	switch {
 	case on:
+		if wipe && t.page == t.alt {
+			t.cleared(true) // tmux clears nothing that shows
+		}
 		t.switchTo(t.alt)
 		if wipe {
 			t.page.clear(t.now, t.cols, t.pen.bg)

@@ -19,6 +19,7 @@ func TestWhatStoodIsTold(t *testing.T) {
 		"a test picture":     "\x1b#8",
 		"scrolled down":      "\x1b[24T",
 		"another screen":     "\x1b[?1049l",
+		"the screen that is": "\x1b[?1049h",
 		"synchronized":       "\x1b[?2026h\x1b[2K",
 		"DECSED":             "\x1b[?2J\x1b[2K",
 		"CSI as U+009B":      "\u009b2J",
@@ -32,7 +33,7 @@ func TestWhatStoodIsTold(t *testing.T) {
 				tr := NewTranscript(80, 24, func(l Line) { fmt.Fprintf(&all, "%v: %s\n", l.Kind, l.Text) })
 				begin := ""
 				switch name {
-				case "another screen":
+				case "another screen", "the screen that is":
 					begin = "\x1b[?1049h"
 				case "in VT52":
 					begin = "\x1b[?2l"
