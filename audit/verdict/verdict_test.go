@@ -159,12 +159,12 @@ func TestUnknownRecordingBesideAGap(t *testing.T) {
 	t.Parallel()
 	v := Verdict{err: errors.Join(&evidence.Mismatch{Kind: evidence.Unknown, ID: "01JQ8Z3M6W0000000000000001"})}
 	if _, ok := v.Err().(*Wrong); ok {
-		t.Errorf("advice without a gap: %v", v.Err())
+		t.Error("advice without a gap")
 	}
 	v.Report.Gaps = []audit.GapReport{{ID: "0123456789abcdef"}}
 	var w *Wrong
 	if !errors.As(v.Err(), &w) || !strings.Contains(w.Hint(), "move its files to a directory of their own") {
-		t.Errorf("%v", v.Err())
+		t.Error("no advice beside a gap")
 	}
 	v.err = errors.Join(&evidence.Mismatch{Kind: evidence.Missing})
 	if errors.As(v.Err(), &w) && strings.Contains(w.Hint(), "move its files") {
