@@ -51,7 +51,8 @@ const (
 // connections that hold some aren't read from until there is room. Beyond the
 // bound decoders give up what they can do without, and new channels wait. If it stays so for
 // 3 s, streams that have delivered less than 1 KiB/s for as long end, the slow one
-// for longest first; beyond twice the bound they end at once. Where no stream is
+// for longest first, unless they wait for their turn among others of their connection;
+// beyond twice the bound they end at once. Where no stream is
 // left to end, the channel ends whose decoder holds most, or the connection if that
 // holds more. It is safe for concurrent use; a
 // nil Backlog bounds nothing.
@@ -73,6 +74,7 @@ type Backlog struct {
 	summed   time.Time // when estimate was counted
 
 	estimate atomic.Int64 // of what intakes hold: counted, and what came in since
+	line     line         // of the connection, where it is one's
 }
 
 // sample is what was last seen of a stream.
@@ -80,6 +82,7 @@ type sample struct {
 	busy  bool // in the middle of a delivery
 	sent  int64
 	since time.Time // it has been too slow since
+	line  int64     // what its line had taken by then
 	ended time.Time // zero unless it was ended
 }
 
@@ -205,6 +208,7 @@ func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
 	}
 	b.looked, b.held = now, b.taken()
 	var slow []*course
+	var busy int64
 	for c, since := range b.easing {
 		if b.streams[c] == nil && now.Sub(since) > letGo {
 			delete(b.easing, c)
@@ -216,7 +220,10 @@ func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
 		before := s.busy
 		s.busy = hand > 0
 		if sent := c.dst.sent.Load(); !s.busy || float64(sent-s.sent) >= leastPace*now.Sub(s.since).Seconds() {
-			s.sent, s.since = sent, now
+			s.sent, s.since, s.line = sent, now, c.line().sent.Load()
+		}
+		if s.busy {
+			busy++
 		}
 		switch {
 		case !s.ended.IsZero():
@@ -227,6 +234,7 @@ func (b *Backlog) look(now time.Time, anew bool) (held int64, over bool) {
 			slow = append(slow, c)
 		}
 	}
+	b.line.look(now, busy)
 	switch over := b.held > b.most; {
 	case over && !b.over:
 		b.over, b.since = true, now
@@ -252,6 +260,10 @@ func (b *Backlog) relieve(now time.Time, slow []*course) {
 	if !much && stays < stalledAfter {
 		return
 	}
+	none := len(slow) == 0
+	if !much {
+		slow = b.withoutTurns(now, slow)
+	}
 	slices.SortFunc(slow, func(x, y *course) int { return b.streams[x].since.Compare(b.streams[y].since) })
 	excess := max(1, int((b.held-b.most+mayHold/2)/mayHold)) - len(b.easing)
 	for _, c := range slow[:min(max(0, excess), len(slow))] {
@@ -260,7 +272,7 @@ func (b *Backlog) relieve(now time.Time, slow []*course) {
 			b.end(c, now, backlogEnd(stalled))
 		}
 	}
-	if len(slow) == 0 && len(b.easing) == 0 && stays > 3*sampleEvery { // by then every stream has been looked at twice
+	if none && len(b.easing) == 0 && stays > 3*sampleEvery { // by then every stream has been looked at twice
 		b.endMost(now)
 	}
 }

@@ -112,7 +112,7 @@ func TestAMessageWaitsForTheEndOfASequence(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var screen bytes.Buffer
-			o := (&relay{}).newOutlet(&screen, nil)
+			o := (&flow{}).newOutlet(&screen, nil)
 			o.screen = true
 			for i := range len(c.shown) { // in pieces, as it can come
 				o.put([]byte(c.shown[i : i+1]))
@@ -144,7 +144,7 @@ func FuzzOutlet(f *testing.F) {
 			return
 		}
 		var screen bytes.Buffer
-		o := (&relay{}).newOutlet(&screen, nil)
+		o := (&flow{}).newOutlet(&screen, nil)
 		o.screen = true
 		lines := 0
 		for rest := shown; len(rest) > 0; lines++ {

@@ -15,6 +15,7 @@ type outlet struct {
 	f    *flow
 	w    io.Writer
 	sent atomic.Int64 // bytes that w took
+	line *line        // of the connection, which counts them too; nil without a backlog
 
 	// turn holds a token while somebody is in Frame or Write, and guards what
 	// follows. x/crypto keeps one packet for each stream of a channel, so that
@@ -30,7 +31,11 @@ type outlet struct {
 }
 
 func (f *flow) newOutlet(w io.Writer, t *tap) *outlet {
-	return &outlet{f: f, w: w, tap: t, turn: make(chan struct{}, 1)}
+	o := &outlet{f: f, w: w, tap: t, turn: make(chan struct{}, 1)}
+	if f.o.Backlog != nil {
+		o.line = &f.o.Backlog.line
+	}
+	return o
 }
 
 // maxTail is where an escape sequence is looked for: terminals' own limits
@@ -68,10 +73,18 @@ func (o *outlet) write(p []byte) error {
 		if _, err := o.w.Write(p[:n]); err != nil {
 			return err
 		}
-		o.sent.Add(int64(n))
+		o.took(n)
 		p = p[n:]
 	}
 	return nil
+}
+
+// took notes that w has taken n bytes.
+func (o *outlet) took(n int) {
+	o.sent.Add(int64(n))
+	if o.line != nil {
+		o.line.sent.Add(int64(n))
+	}
 }
 
 // flush shows the lines that waited; the turn is held.
