@@ -158,7 +158,7 @@ func TestTellDroppedThatIsHere(t *testing.T) {
 func TestUnknownRecordingBesideAGap(t *testing.T) {
 	t.Parallel()
 	v := Verdict{err: errors.Join(&evidence.Mismatch{Kind: evidence.Unknown, ID: "01JQ8Z3M6W0000000000000001"})}
-	if _, ok := v.Err().(*Wrong); ok {
+	if errors.As(v.Err(), new(*Wrong)) {
 		t.Error("advice without a gap")
 	}
 	v.Report.Gaps = []audit.GapReport{{ID: "0123456789abcdef"}}
