@@ -20,6 +20,7 @@ import (
 type directory struct {
 	*testkit.Program
 	addr string
+	conf string
 	args []string
 }
 
@@ -63,7 +64,7 @@ directory %[1]s/db
 	add := command(testkit.System(t, "slapadd"), "-f", conf)
 	add.Stdin = strings.NewReader(fmt.Sprintf(directoryPeople, passphrase))
 	testkit.MustRun(t, add)
-	d := &directory{addr: fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))}
+	d := &directory{conf: conf, addr: fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))}
 	d.args = []string{testkit.System(t, "slapd"), "-f", conf, "-d", "256", "-h", "ldap://" + d.addr + "/"}
 	d.up(t)
 	return d
