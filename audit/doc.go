@@ -127,6 +127,7 @@
 //	files.go bad.go                names; what can't be what was written
 //	read.go scan.go tail.go        events in order, of some types, the last
 //	hear.go                        on from where one was, proven as it is read
+//	holds.go                       which legal holds stand
 //	searching.go                   by an index
 //	hashes.go prove.go inclusion.go  the file of hashes, and proofs out of it
 //
@@ -142,6 +143,7 @@
 //	open.go resume.go setaside.go nowhere.go  a start, and what it refuses
 //	log.go position.go head.go                Append, and how far it is
 //	roll.go drop.go rekey.go anew.go past.go  segments, the beginning's end, another key, another log
+//	carry.go                                  holds, from segment to segment
 //	watch.go space.go tend.go                 files where they were, room, hashes that are right
 //	disk.go hands.go lock.go witnessing.go    what it writes with
 //	still.go                                  a log that is only looked at

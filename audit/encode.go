@@ -18,7 +18,7 @@ import (
 // maxLine bounds a line of events.jsonl, newline excluded, in bytes. The
 // largest event that the bounds on strings allow is below 127 KiB (38 strings
 // of MaxDetail bytes, and 74 and MaxSessions of maxCode; a byte of the former takes six at worst; the Rekeys of a LogDropped, which has few others,
-// are 20 KiB), so a
+// are 20 KiB, and the Holds of a LogSegment or LogHolds 100 KiB), so a
 // longer line was not written by this package; the bound stops whoever feeds one to a
 // reader.
 const maxLine = segment.MaxLine
@@ -87,13 +87,7 @@ func (e *Event) appendBody(b []byte) []byte {
 	w.str("detail", e.Detail)
 	if a := e.Actor; a != nil {
 		w.key("actor")
-		w.b = append(w.b, `{"uid":`...)
-		w.b = strconv.AppendUint(w.b, uint64(a.UID), 10)
-		w.b = append(w.b, `,"login_uid":`...)
-		w.b = strconv.AppendUint(w.b, uint64(a.LoginUID), 10)
-		w.str("name", a.Name)
-		w.str("login_name", a.LoginName)
-		w.b = append(w.b, '}')
+		w.actor(a)
 	}
 	if c := e.Change; c != nil {
 		w.key("change")
@@ -133,6 +127,22 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.rekey(&e.Rekeys[i])
 	}
 	if len(e.Rekeys) > 0 {
+		w.b = append(w.b, ']')
+	}
+	if e.Standing != nil {
+		w.key("standing")
+		w.b = strconv.AppendInt(w.b, int64(*e.Standing), 10)
+	}
+	for i := range e.Holds[:min(len(e.Holds), maxHolds)] {
+		if i == 0 {
+			w.key("holds")
+			w.b = append(w.b, '[')
+		} else {
+			w.b = append(w.b, ',')
+		}
+		w.standing(&e.Holds[i])
+	}
+	if len(e.Holds) > 0 {
 		w.b = append(w.b, ']')
 	}
 	if r := e.Recording; r != nil {
@@ -218,6 +228,16 @@ func (w *body) str(name, s string) {
 		w.key(name)
 		w.b = appendString(w.b, s)
 	}
+}
+
+func (w *body) actor(a *Actor) {
+	w.b = append(w.b, `{"uid":`...)
+	w.b = strconv.AppendUint(w.b, uint64(a.UID), 10)
+	w.b = append(w.b, `,"login_uid":`...)
+	w.b = strconv.AppendUint(w.b, uint64(a.LoginUID), 10)
+	w.str("name", a.Name)
+	w.str("login_name", a.LoginName)
+	w.b = append(w.b, '}')
 }
 
 func (w *body) rekey(r *Rekey) {

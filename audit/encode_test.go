@@ -190,6 +190,7 @@ func TestLongestEventFits(t *testing.T) {
 			e.Missing[i] = Missing{Why: words[0], Stream: words[0], Bytes: 1 << 60, Lines: 1 << 60}
 		}
 		e.Schema, e.Type = Schema, LoginFailed
+		e.Holds = nil // of records that have little else
 		line := e.AppendJSON(nil)
 		if len(line) > 127<<10 {
 			t.Errorf("%d bytes", len(line))
@@ -280,6 +281,22 @@ func TestRekeysAreBounded(t *testing.T) {
 	}
 }
 
+// So are the legal holds that one record carries on.
+func TestHoldsAreBounded(t *testing.T) {
+	for _, s := range []string{strings.Repeat("\x00", 1000), strings.Repeat("w", 1000)} {
+		n := 1 << 60
+		e := Event{Type: LogSegment, Count: n, Standing: &n, Holds: make([]Standing, 2*maxHolds), Detail: s}
+		for i := range e.Holds {
+			e.Holds[i] = Standing{ID: s, Session: s, User: s, Lab: s, Reason: s, By: &Actor{Name: s, LoginName: s}}
+		}
+		line := e.AppendJSON(nil)
+		got, _, err := decode(line, nil)
+		if err != nil || len(got.Holds) != maxHolds || len(line) > 127<<10 {
+			t.Errorf("%v: %d bytes: %.300s", err, len(line), line)
+		}
+	}
+}
+
 // TestNoFieldForSecrets holds the design property that no event can carry a
 // secret by name: a new field whose name suggests one must be argued here.
 func TestNoFieldForSecrets(t *testing.T) {
@@ -302,7 +319,7 @@ func TestNoFieldForSecrets(t *testing.T) {
 			switch ft := f.Type; {
 			case ft.Kind() == reflect.Pointer && ft.Elem().Kind() == reflect.Struct && ft.Elem() != reflect.TypeFor[time.Time]():
 				check(ft.Elem())
-			case ft == reflect.TypeFor[[]Missing](), ft == reflect.TypeFor[[]Rekey](): // bounded in number and length, of entry's own words
+			case ft == reflect.TypeFor[[]Missing](), ft == reflect.TypeFor[[]Rekey](), ft == reflect.TypeFor[[]Standing](): // bounded in number and length, of entry's own words
 				check(ft.Elem())
 			case typ.Name()+"."+f.Name == "Event.Sessions": // IDs, bounded likewise
 			case typ == reflect.TypeFor[Rewrap]() && (f.Name == "In" || f.Name == "Out"): // fingerprints, bounded likewise

@@ -67,7 +67,9 @@ type Event struct {
 	Change    *Change    `json:"change,omitempty"`
 	Gap       *Gap       `json:"gap,omitempty"`
 	Rekey     *Rekey     `json:"rekey,omitempty"`
-	Rekeys    []Rekey    `json:"rekeys,omitempty"` // of a LogDropped the log's changes of key in what is dropped, the last maxRekeys
+	Rekeys    []Rekey    `json:"rekeys,omitempty"`   // of a LogDropped the log's changes of key in what is dropped, the last maxRekeys
+	Standing  *int       `json:"standing,omitempty"` // of a LogSegment how many legal holds stand; absent where that isn't known
+	Holds     []Standing `json:"holds,omitempty"`    // those, the first maxHolds; the others follow in LogHolds
 	Recording *Recording `json:"recording,omitempty"`
 	Rewrap    *Rewrap    `json:"rewrap,omitempty"`
 	Tick      *Tick      `json:"tick,omitempty"`
@@ -84,7 +86,7 @@ type Event struct {
 	Uses        int64      `json:"uses,omitempty"`  // how many sessions an approval is for; absent for any number
 	Step        int64      `json:"step,omitempty"`  // of the one-time code that was spent, seconds since 1970 by 30
 	Hash        string     `json:"hash,omitempty"`  // hash of the thing the event is about: configuration, file, key list
-	Count       int        `json:"count,omitempty"` // how many more of the kind came after the event with the same Ref, or how many a sum without one stands for; of recording.read how many Sessions there are; 0 where the event is about one; of log.recovered the whole lines that were set aside, of log.segment the records of the segment before, of recording.removed those of the log that weren't here then
+	Count       int        `json:"count,omitempty"` // how many more of the kind came after the event with the same Ref, or how many a sum without one stands for; of recording.read how many Sessions there are; 0 where the event is about one; of log.recovered the whole lines that were set aside, of log.segment the records of the segment before, of recording.removed those of the log that weren't here then, in logs of before segments carried holds
 }
 
 // Actor is the peer of the admin socket, from its kernel credentials.

@@ -75,6 +75,7 @@ type Log struct {
 	tending *group.Group  // looks through the file of hashes
 	mend    chan mending  // what it found wrong
 	used    chan struct{} // closed once a batch was served
+	heard   chan Holds    // what stood at the start, where the last segment doesn't say
 
 	// The writer goroutine's alone.
 	tree          tree
@@ -82,6 +83,8 @@ type Log struct {
 	began, last   time.Time // of the last segment's first event, and its last
 	lines, stored []byte
 	turn          *turning // of the batch at work: it changes the log's key
+	carried       carried  // the legal holds that stand
+	opened        int64    // bytes of the holds with which the last segment begins, where this writer began that
 	blocked       string   // what is in the way of the next segment, and was told
 }
 
@@ -90,6 +93,7 @@ type Log struct {
 type request struct {
 	bodies [][]byte
 	rekey  *rekeying  // makes one more body, where the log's key is to change
+	holds  []Event    // those of its events that place or release one
 	done   chan error // buffered: the writer never waits for a caller
 }
 
@@ -115,6 +119,9 @@ func (l *Log) Append(ctx context.Context, e ...Event) error {
 			return fmt.Errorf("append audit event: until %v: %w", *u, ErrEvent)
 		}
 		r.bodies[i] = e[i].appendBody(make([]byte, 0, 512))
+		if e[i].Type == HoldPlaced || e[i].Type == HoldReleased {
+			r.holds = append(r.holds, e[i])
+		}
 	}
 	return l.hand(ctx, r)
 }
@@ -184,7 +191,7 @@ func (l *Log) Close() error {
 // process: nothing may be promised without the log.
 func (l *Log) start() {
 	l.queue = make(chan *request, queueLen)
-	l.mend, l.used = make(chan mending), make(chan struct{})
+	l.mend, l.used, l.heard = make(chan mending), make(chan struct{}), make(chan Holds)
 	l.closing = make(chan struct{})
 	l.changed = make(chan struct{}, 1)
 	l.failed = make(chan struct{})
@@ -205,6 +212,8 @@ func (l *Log) run() {
 			l.watch()
 		case m := <-l.mend:
 			m.done <- l.writeOver(m.wrong)
+		case h := <-l.heard:
+			l.carried.hear(h)
 		case <-l.closing:
 			for {
 				select {
@@ -275,10 +284,9 @@ func (l *Log) commit(now time.Time, batch []*request) error {
 	l.turn = nil
 	l.lines, l.stored = l.lines[:0], l.stored[:0]
 	store := func(h tlog.Hash) { l.stored = append(l.stored, h[:]...) }
-	if e, ok := l.opening(); ok {
-		batch = append([]*request{{bodies: [][]byte{e.appendBody(nil)}}}, batch...)
-	}
-	for _, r := range batch {
+	batch, holds := l.begin(batch)
+	begun := int64(0)
+	for i, r := range batch {
 		if r.rekey != nil {
 			body, err := l.rekeyed(r.rekey, checkpoint{t.size, t.root()})
 			if err != nil {
@@ -293,6 +301,9 @@ func (l *Log) commit(now time.Time, batch []*request) error {
 			t.add(tlog.RecordHash(l.lines[start:]), store)
 			l.lines = append(l.lines, '\n')
 		}
+		if i == 0 && holds {
+			begun = int64(len(l.lines))
+		}
 	}
 	err := l.persist(checkpoint{size: t.size, root: t.root()})
 	if err == nil || errors.Is(err, errUnwitnessed) {
@@ -301,8 +312,9 @@ func (l *Log) commit(now time.Time, batch []*request) error {
 			l.keys.Store(l.turn.keys)
 		}
 		if l.events.content.Size() == int64(len(l.lines)) {
-			l.began = now
+			l.began, l.opened = now, begun
 		}
+		l.carried.take(batch, now)
 		l.tree, l.last = t, now
 		l.position.Store(&Position{Size: t.size, Root: t.root()})
 	}

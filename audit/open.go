@@ -128,8 +128,11 @@ func open(dir string, o Options, d disk) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
+	l.carried = carried{holds: found.holds, known: len(found.holds.Unheard()) == 0}
+	at := l.Position()
 	l.start()
 	l.tend(found.sealed)
+	l.hearHolds(at)
 	if notes := append(found.notes, aside...); len(notes) > 0 {
 		err = l.Append(context.Background(), notes...)
 		if err == nil {
@@ -187,6 +190,7 @@ type found struct {
 	wrongHashes uint64     // the first record from which on the file of hashes isn't right; 0 for none
 	wrongKeys   bool       // the file of keys isn't what it has to be
 	witnessEnd  int64      // end of the last whole entry of the witness
+	holds       Holds      // that stand, as far as the last segment says
 	notes       []Event
 }
 

@@ -81,11 +81,13 @@ func (l *Log) takeUpFrom(from uint64, f *found, k *Keys) (ok bool, err error) {
 // replayFrom reads the records from from on, with which a segment begins, up to the one
 // that the checkpoint covers. They are vouched for by the root; few are parsed.
 func (l *Log) replayFrom(from uint64, f *found, p *replay) error {
+	f.holds = l.holdsSoFar(from)
 	if f.signed.size == 0 {
 		f.first = 1
 		return nil
 	}
 	f.wrongHashes = from
+	s, away := scanner{types: HoldTypes, whole: true, seen: map[string]string{}}, len(p.absent)
 	r, err := openSegments(l.dir, from)
 	if err != nil {
 		return err
@@ -94,6 +96,12 @@ func (l *Log) replayFrom(from uint64, f *found, p *replay) error {
 	same := hashesFrom(l.hashes, from-1)
 	err = p.walk(l.dir, r, f.signed, nil, func(b *block, i int) error {
 		n := b.first + uint64(i)
+		for ; away < len(p.absent); away++ {
+			f.holds.Gone(p.absent[away], true)
+		}
+		if e, wanted, err := s.event(b.line(i)); err == nil && wanted { // the root says whether it is true
+			f.holds.Take(e)
+		}
 		if b.begins[i] {
 			f.first, f.sealed = n, checkpoint{n - 1, p.tree.root()}
 		}

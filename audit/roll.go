@@ -17,11 +17,11 @@ import (
 const segmentSize = 64 << 20
 
 // full tells that the segment that is written is to be sealed before what comes now gets
-// into it: it is large, or of a day (UTC) before.
+// into it: it is large, beside what it carries, or of a day (UTC) before.
 func (l *Log) full(now time.Time) bool {
 	const day = 24 * time.Hour
 	size := l.events.content.Size()
-	return size > 0 && (size >= l.most || now.Truncate(day).After(l.began.Truncate(day)))
+	return size > 0 && (size >= l.most+l.opened || now.Truncate(day).After(l.began.Truncate(day)))
 }
 
 // roll seals the segment that is written and begins the next one. It renames files alone:
@@ -91,13 +91,4 @@ func (l *Log) inTheWay(name string) {
 	l.blocked = name
 	e := Event{Type: AlarmFileGone, Reason: "in-the-way", Detail: name + " is in the way: events.jsonl can't be sealed, and grows on; move that away"}
 	_ = l.commit(l.now().UTC(), []*request{{bodies: [][]byte{e.appendBody(nil)}}}) // what fails for good says so itself
-}
-
-// opening is the first event of a segment but the first; ok is false where none is due.
-func (l *Log) opening() (e Event, ok bool) {
-	if l.events.content.Size() > 0 || l.tree.size == 0 {
-		return e, false
-	}
-	n := l.tree.size + 1 - l.before
-	return Event{Type: LogSegment, Count: int(n), Detail: fmt.Sprintf("follows %s, which has %d records", segment.Name(l.before), n)}, true
 }

@@ -14,7 +14,7 @@ import (
 // ten times as fast as Read: for whoever goes through a whole log and needs
 // little of it. Only Seq, Time, Type, Conn, Session, User, Source, Lab, Target,
 // Method, Rule, Capability, Reason, Approver, Coverage, Until and Uses of an event are
-// set; of a SessionReviewed, SessionKilled, AlarmStartFile, RecordingAborted, RecordingRemoved, HoldPlaced, HoldReleased, ErasureOrdered or
+// set; of a SessionReviewed, SessionKilled, AlarmStartFile, RecordingAborted, RecordingRemoved, HoldPlaced, HoldReleased, ErasureOrdered, LogSegment, LogHolds, LogDropped or
 // LogKey all fields. Lines of other types are passed over unread. A line in a form that the log doesn't write is
 // yielded as a *BadRecord if it would be of those types as far as it can be told, and
 // otherwise errors are as Read's. It proves nothing: that is Verify's.
@@ -103,7 +103,7 @@ func (s *scanner) event(line []byte) (e Event, wanted bool, err error) {
 // wanting reports whether Scan reads all of an event.
 func wanting(t Type) bool {
 	switch t {
-	case SessionReviewed, SessionKilled, AlarmStartFile, RecordingAborted, RecordingRemoved, HoldPlaced, HoldReleased, ErasureOrdered, LogKey:
+	case SessionReviewed, SessionKilled, AlarmStartFile, RecordingAborted, RecordingRemoved, HoldPlaced, HoldReleased, ErasureOrdered, LogSegment, LogHolds, LogDropped, LogKey:
 		return true
 	}
 	return false

@@ -18,7 +18,8 @@ const (
 	LogGap         Type = "log.gap"               // the first record of a log that begins anew
 	LogKey         Type = "log.key"               // from this record on another key signs the log's tree heads, as Rekey says, which both have signed; appended by the log itself for Actor
 	LogDropped     Type = "log.dropped"           // the first Count records are about to be removed, since they are older than Until, and the log isn't kept for longer; Hash is the tree head over them, Rekeys the changes of the log's key in them
-	LogSegment     Type = "log.segment"           // the first record of a segment but the first, appended by the log itself: the one before has Count records
+	LogSegment     Type = "log.segment"           // the first record of a segment but the first, appended by the log itself: the one before has Count records; Standing legal holds stand, which are Holds
+	LogHolds       Type = "log.holds"             // more of the legal holds that stand, right behind a LogSegment
 	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back
 	AlarmLogSpace  Type = "alarm.log-space"       // appended by the log itself: Reason is the Space it has now
 	AlarmFileGone  Type = "alarm.file-gone"       // a file that promises durability isn't where it was; for one of the log's own, the last event; or, Reason "in-the-way", another one is where the log's next is to be; or, at a start, Reason "recordings", the folder of recordings lacks some
@@ -125,7 +126,7 @@ const ReasonErasure = "erasure"
 const ReasonWaits = "waits"
 
 var types = []Type{
-	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogKey, LogSegment, LogDropped, AlarmBehind,
+	ServerStarted, ServerStopped, ConfigReloaded, ConfigRefused, PolicyLoaded, PolicyRefused, LogRecovered, LogGap, LogKey, LogSegment, LogHolds, LogDropped, AlarmBehind,
 	AlarmLogSpace, AlarmFileGone, AlarmWitness, AlarmDatabase, AlarmEventRate, AlarmFiles,
 	ConnectionRefused, LoginSucceeded, LoginFailed, LoginLocked, LoginAbandoned,
 	PassphraseChanged, AuthenticatorEnrolled, AuthenticatorRemoved, RecoveryCreated, RecoveryUsed,

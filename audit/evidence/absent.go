@@ -56,22 +56,18 @@ func (a *absences) event(e audit.Event, err error) bool {
 	return true
 }
 
+// tell has holds take the last one.
+func (a *absences) tell(h *audit.Holds) {
+	last := a.all[len(a.all)-1]
+	h.Gone(last.Absent, last.own)
+}
+
 // drop takes in that the log says that it dropped its first so many records.
 func (a *absences) drop(through uint64) {
 	for i := range a.all {
 		b := &a.all[i]
 		b.dropped = b.dropped || b.own && b.To <= through
 	}
-}
-
-// missing is how many records of the log aren't here, and weren't dropped.
-func (a *absences) missing() (n int) {
-	for _, b := range a.all {
-		if b.own && !b.dropped {
-			n += int(b.To - b.From + 1)
-		}
-	}
-	return n
 }
 
 // slack is how far the clocks of a recording's header and of the log's event about it may

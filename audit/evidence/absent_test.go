@@ -158,7 +158,7 @@ func TestEndThatIsNotHere(t *testing.T) {
 
 // That a recording was removed while a hold stood, or by no order, is no less so because some
 // segment isn't here: only one in which the hold may have been released, or the order given,
-// could say why, and that has to be accepted.
+// could say why, and that has to be accepted. The segment behind it says whether a hold stands.
 func TestSegmentsElsewhereExcuseNoRemoval(t *testing.T) {
 	hold := Hold{Order{ID: "f2lmpazu", User: "alice"}}.Event(audit.HoldPlaced)
 	for name, tt := range map[string]struct {
@@ -169,7 +169,7 @@ func TestSegmentsElsewhereExcuseNoRemoval(t *testing.T) {
 		why    bool
 	}{
 		"before the hold":             {[]audit.Event{hold}, 0, "retention", RemovedHeld, false},
-		"behind the hold":             {[]audit.Event{hold, {Type: audit.ServerStarted}}, 2, "retention", RemovedHeld, true},
+		"behind the hold":             {[]audit.Event{hold, {Type: audit.ServerStarted}}, 2, "retention", RemovedHeld, false},
 		"without the order":           {[]audit.Event{{Type: audit.ServerStarted}}, 2, audit.ReasonErasure, RemovedUnordered, true},
 		"long before any order of it": {[]audit.Event{{Type: audit.ServerStarted}}, 0, audit.ReasonErasure, RemovedUnordered, false},
 	} {

@@ -21,7 +21,7 @@ const (
 	live         // or without an end so far
 	young        // than every recording is kept at least
 	damaged      // or not what the log knows, so that nobody knows what would be removed
-	unsaid       // by the log, of which records aren't here
+	unsaid       // by the log, of which records aren't here: whose it is, or which holds stand
 )
 
 // examined is a recording, by the log's word, with whether it may be removed.
@@ -52,6 +52,8 @@ func (r Retention) examine(i recording.Info, s *said, holds []Hold, now time.Tim
 	case f == nil && i.State == recording.Live:
 		x.fate = live // the log has it next
 	case (f == nil || !f.started) && len(s.absent.all) > 0: // what shows that its header is true
+		x.fate = unsaid
+	case len(s.standing.Unheard()) > 0: // one of them may keep it
 		x.fate = unsaid
 	case f == nil:
 		x.fate, x.why = damaged, "the log doesn't know it"
@@ -92,16 +94,24 @@ type stays struct{ err error }
 func (s *stays) Error() string { return s.err.Error() }
 func (s *stays) Unwrap() error { return s.err }
 
-// remove removes it, as an event says first; it had to be kept for so long. The event has how
-// many of the log's records weren't here: a hold that they alone say didn't count.
+// remove removes it, as an event says first; it had to be kept for so long.
 func (x *examined) remove(ctx context.Context, why audit.Event, keep time.Duration) error {
 	e, until := x.about(audit.RecordingRemoved), x.End.Add(keep).UTC()
-	e.Policy, e.Reason, e.Ref, e.Detail, e.Until, e.Count = why.Policy, why.Reason, why.Ref, why.Detail, &until, x.said.absent.missing()
+	e.Policy, e.Reason, e.Ref, e.Detail, e.Until = why.Policy, why.Reason, why.Ref, why.Detail, &until
 	if err := x.r.append(ctx, e); err != nil {
 		return err
 	}
 	if err := spool.Remove(x.r.Dir, x.ID); err != nil {
 		return &stays{err}
+	}
+	return nil
+}
+
+// unheard says that it could go but for a hold that may have been placed in records which
+// aren't here; nil where that isn't so.
+func (x *examined) unheard(now time.Time) error {
+	if away := x.said.standing.Unheard(); x.fate == unsaid && len(away) > 0 && now.Sub(x.End) > x.r.Least {
+		return &Unheard{Records: away}
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ func gather(logDir, dir, only string, accepted []segment.Absent) (all map[string
 			return nil, absent, err // audit verify is who says more
 		}
 		if err != nil {
+			absent.tell(&g.orders.standing)
 			continue
 		}
 		g.event(e)
@@ -69,6 +70,9 @@ func gather(logDir, dir, only string, accepted []segment.Absent) (all map[string
 		}
 	}
 	g.hold()
+	if n := g.orders.standing.Wrong(); n > 0 && only == "" {
+		g.held = append(g.held, &Mismatch{Kind: CarriedOther, Seq: n, err: fmt.Errorf("record %d begins a segment with other legal holds than the log's records before it leave", n)})
+	}
 	for _, k := range g.found {
 		k.unended = !running && k.started && k.start == g.starts
 	}
@@ -131,8 +135,8 @@ func (g *gathering) event(e audit.Event) {
 	if e.Type == audit.LogDropped && g.absent != nil {
 		g.absent.drop(uint64(max(e.Count, 0)))
 	}
-	if e.Type == audit.LogDropped && g.only == "" && len(g.orders.holds) > 0 {
-		h := g.orders.holds[0]
+	if holds := g.orders.holds(); e.Type == audit.LogDropped && g.only == "" && len(holds) > 0 {
+		h := holds[0]
 		g.held = append(g.held, &Mismatch{Kind: DroppedHeld, Seq: e.Seq, err: fmt.Errorf("the log's first records were dropped while hold %s on %s stood, which keeps all of the log", plain.Word(h.ID), h.What())})
 	}
 	if r := e.Recording; r != nil && (g.only == "" || r.ID == g.only) {

@@ -29,7 +29,7 @@ type hearing struct {
 const maxHeard = 100_000
 
 // heardTypes are the types of events that a hearing takes in.
-var heardTypes = append([]audit.Type{audit.ServerStarted, audit.LogGap, audit.SessionStarted, audit.SessionEnded, audit.RecordingAborted, audit.RecordingFailed, audit.AlarmRecording, audit.LogDropped}, orderTypes...)
+var heardTypes = append([]audit.Type{audit.ServerStarted, audit.SessionStarted, audit.SessionEnded, audit.RecordingAborted, audit.RecordingFailed, audit.AlarmRecording}, orderTypes...)
 
 // listen is what the log in dir, of which signed is known to be signed, and those before it
 // say of the recordings with these IDs, and of all orders. It is the caller's own.
@@ -49,12 +49,12 @@ func (h *hearing) listen(dir string, signed func() (audit.Position, error), ids 
 	if err := h.heard.On(dir, at, func(e audit.Event, gone *segment.Absent) {
 		if gone != nil {
 			h.said.absent.event(e, gone)
+			h.said.standing.Gone(*gone, true)
 			return
 		}
 		h.said.absent.event(e, nil)
 		if e.Type == audit.LogDropped {
 			h.said.absent.drop(uint64(max(e.Count, 0)))
-			return
 		}
 		h.take(e)
 	}, heardTypes...); err != nil {
@@ -103,21 +103,19 @@ func (h *hearing) begin(dir string, ids []string) error {
 	for _, id := range ids {
 		h.asked[id] = true
 	}
-	for _, before := range audit.Before(dir) {
-		for e, err := range audit.ScanWhole(before, heardTypes...) {
-			if err != nil {
-				err = fmt.Errorf("of the log before, in %s, %w", before, err)
-			}
-			if !h.said.absent.event(e, err) {
-				h.since = time.Time{}
-				return err
-			}
-			if err == nil {
-				h.take(e)
-			}
+	err := audit.HearBefore(dir, func(e audit.Event, gone *segment.Absent) {
+		if gone != nil {
+			h.said.absent.event(e, fmt.Errorf("of the log before, %w", gone))
+			h.said.standing.Gone(*gone, false)
+			return
 		}
+		h.said.absent.event(e, nil)
+		h.take(e)
+	}, heardTypes...)
+	if err != nil {
+		h.since = time.Time{}
 	}
-	return nil
+	return err
 }
 
 // take takes in the next event.

@@ -5,12 +5,17 @@ package evidence
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"entry/audit"
 	"entry/audit/segment"
@@ -171,40 +176,163 @@ func withoutItsStart(t *testing.T, user string) {
 	}
 }
 
-// A hold that only records say which aren't here doesn't count where the database lost it: a
-// removal has how many weren't, and verifying says so. What the log dropped isn't meant.
-func TestARemovalSaysWhatItDidntHear(t *testing.T) {
+// A hold stands also where the segment isn't here that placed it, and the database lost it:
+// the segments since carry it. One whose release isn't here doesn't.
+func TestSegmentsCarryHolds(t *testing.T) {
+	t.Parallel()
+	for name, placed := range map[string]int{"one": 1, "more than a record has": 27} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.now = s.ended.Add(3 * day)
+			more := func(log *audit.Log) {
+				s.append(log, Hold{Order{ID: "f2lmpazu", User: "alice", Reason: "case 7"}}.Event(audit.HoldPlaced))
+				s.append(log, Hold{Order{ID: "g2lmpazu", User: "bob"}}.Event(audit.HoldPlaced))
+				for i := range placed - 1 {
+					s.append(log, Hold{Order{ID: fmt.Sprintf("h%07d", i), Lab: "other"}}.Event(audit.HoldPlaced))
+				}
+			}
+			log := s.rolled(more, func(log *audit.Log) {
+				s.append(log, Hold{Order{ID: "g2lmpazu", User: "bob"}}.Event(audit.HoldReleased))
+			},
+				func(log *audit.Log) { s.append(log, audit.Event{Type: audit.ServerStarted}) })
+			testkit.Check(t, log.Close())
+			var away []string
+			for _, of := range []string{`"ref":"f2lmpazu"`, `"hold.released"`} {
+				path := s.segmentOf(of)
+				away = append(away, path)
+				testkit.Check(t, os.Rename(path, filepath.Join(s.dir, filepath.Base(path))))
+			}
+			again := s.rolled()
+			s.held = nil
+			r := s.removes(again.Append)
+			r.Signed, r.Policy = again.Position, keepsFor(t, "tinker", "2d")
+			if holds, _, err := r.Ordered(t.Context()); err != nil || len(holds) != placed || holds[0].ID != "f2lmpazu" || holds[0].Reason != "case 7" || holds[0].At.IsZero() {
+				t.Errorf("holds %+v, %v", holds, err)
+			}
+			if n, err := s.removing(again, s.now); n != 1 || err != nil {
+				t.Errorf("%d removed, %v", n, err)
+			}
+			if !exists(s.file(sealed, recording.KeyExt)) {
+				t.Error("what is held was removed")
+			}
+			if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Removed != 1 {
+				t.Errorf("%+v, %v", rep, err)
+			}
+			for _, path := range away {
+				testkit.Check(t, os.Rename(filepath.Join(s.dir, filepath.Base(path)), path))
+			}
+			if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Removed != 1 {
+				t.Errorf("put back: %+v, %v", rep, err)
+			}
+		})
+	}
+}
+
+// older makes of the log what an older version would have written: no segment carries holds.
+func (s *site) older() { s.resigned(func(e *audit.Event) { e.Standing, e.Holds = nil, nil }) }
+
+// resigned changes the log's events, as only who has its key can.
+func (s *site) resigned(change func(*audit.Event)) {
+	s.t.Helper()
+	var files []string
+	for _, first := range testkit.Must(segment.Sealed(s.logDir()))(s.t) {
+		files = append(files, segment.Name(first))
+	}
+	var leaves []tlog.Hash
+	for _, name := range append(files, segment.Current) {
+		path := filepath.Join(s.logDir(), name)
+		var out []byte
+		for line := range bytes.Lines(testkit.Must(os.ReadFile(path))(s.t)) {
+			e := testkit.Must(audit.ParseEvent(bytes.TrimSpace(line)))(s.t)
+			change(&e)
+			text := e.AppendJSON(nil)
+			leaves = append(leaves, tlog.RecordHash(text))
+			out = append(append(out, text...), '\n')
+		}
+		testkit.Check(s.t, os.WriteFile(path, out, 0o600))
+	}
+	var stored []tlog.Hash
+	read := tlog.HashReaderFunc(func(at []int64) (all []tlog.Hash, err error) {
+		for _, i := range at {
+			all = append(all, stored[i])
+		}
+		return all, nil
+	})
+	for i, leaf := range leaves {
+		stored = append(stored, testkit.Must(tlog.StoredHashesForRecordHash(int64(i), leaf, read))(s.t)...)
+	}
+	root := testkit.Must(tlog.TreeHash(int64(len(leaves)), read))(s.t)
+	text := fmt.Sprintf("entry.test\n%d\n%s\n", len(leaves), base64.StdEncoding.EncodeToString(root[:]))
+	signed := testkit.Must(note.Sign(&note.Note{Text: text}, testkit.Must(note.NewSigner(s.signer))(s.t)))(s.t)
+	testkit.Check(s.t, os.WriteFile(filepath.Join(s.logDir(), "checkpoint"), signed, 0o600))
+	testkit.Check(s.t, os.Remove(filepath.Join(s.logDir(), "hashes")))
+	s.log(func(*audit.Log) {}) // which makes the hashes anew
+}
+
+// A segment that begins with other holds than the log left is named.
+func TestSegmentsCarryOtherHolds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	testkit.Check(t, s.rolled(func(log *audit.Log) {
+		s.append(log, Hold{Order{ID: "f2lmpazu", User: "alice"}}.Event(audit.HoldPlaced))
+	}, func(log *audit.Log) { s.append(log, audit.Event{Type: audit.ServerStarted}) }).Close())
+	if _, err := Verify(s.logDir(), s.spool()); err != nil {
+		t.Fatal(err)
+	}
+	s.resigned(func(e *audit.Event) {
+		if len(e.Holds) > 0 {
+			e.Standing, e.Holds = new(int), nil
+		}
+	})
+	_, err := Verify(s.logDir(), s.spool())
+	if bad, others := mismatches(err); len(bad) != 1 || len(others) != 0 || bad[0].Kind != CarriedOther {
+		t.Errorf("%v", err)
+	}
+}
+
+// In the log of an older version no segment carries holds: where a segment isn't here, nothing
+// is removed, and one line says so. With all there it goes as before, and from then on
+// segments carry them, also where they may go.
+func TestOlderSegmentsCarryNoHolds(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.now = s.ended.Add(3 * day)
-	log := s.rolled(func(log *audit.Log) {
+	hold := func(log *audit.Log) {
 		s.append(log, Hold{Order{ID: "f2lmpazu", User: "alice"}}.Event(audit.HoldPlaced))
-	})
+	}
+	testkit.Check(t, s.rolled(hold, func(log *audit.Log) { s.append(log, audit.Event{Type: audit.ServerStarted}) }).Close())
+	s.older()
 	path := s.segmentOf(`"hold.placed"`)
-	first, _ := segment.First(filepath.Base(path))
-	missing := int(log.Position().Size - first - 1) // and two in the segment that is written
-	testkit.Check(t, os.Rename(path, filepath.Join(s.dir, "away")))
-	if n, err := s.removing(log, s.now); n != 2 || err != nil {
+	away := filepath.Join(s.dir, "away")
+	testkit.Check(t, os.Rename(path, away))
+	log := s.rolled()
+	n, err := s.removing(log, s.now)
+	var unheard *Unheard
+	if n != 0 || !errors.As(err, &unheard) || unheard.Recordings != 2 || strings.Contains(err.Error(), "\n") {
 		t.Fatalf("%d removed, %v", n, err)
 	}
-	rep, err := Verify(s.logDir(), s.spool())
-	if err != nil || rep.Unheard != 2 || !strings.Contains(rep.String(), "; 2 of those while records of the log weren't here") {
-		t.Errorf("%v, %v", rep, err)
+	r := s.removes(log.Append)
+	r.Signed = log.Position
+	if _, err := (LogEnd{Keep: day, Of: r, Drop: func(context.Context, time.Time) (uint64, error) { t.Error("dropped"); return 0, nil }}).Look(t.Context(), s.now); !errors.As(err, &unheard) {
+		t.Errorf("the log's end: %v", err)
 	}
-	testkit.Check(t, os.Rename(filepath.Join(s.dir, "away"), path))
-	_, err = Verify(s.logDir(), s.spool())
-	if bad, _ := mismatches(err); len(bad) != 1 || bad[0].Kind != RemovedHeld {
-		t.Errorf("put back: %v", err)
+	testkit.Check(t, log.Close())
+	testkit.Check(t, os.Rename(away, path))
+	log = s.rolled()
+	if n, err := s.removing(log, s.now); n != 1 || err != nil {
+		t.Fatalf("put back: %d removed, %v", n, err)
 	}
-	if all := s.events(audit.RecordingRemoved); len(all) != 2 || all[0].Count != missing || all[1].Count != missing {
-		t.Errorf("%d missing: %+v", missing, all)
-	}
-
-	var a absences
-	a.event(audit.Event{}, &segment.Absent{From: 1, To: 7})
-	a.event(audit.Event{}, &segment.Absent{From: 9, To: 12})
-	if a.drop(7); a.missing() != 4 {
-		t.Errorf("%d", a.missing())
+	testkit.Eventually(t, "a segment that carries holds", func() bool { // they are read beside the writer
+		s.append(log, audit.Event{Type: audit.ServerStarted})
+		return bytes.Contains(testkit.Must(os.ReadFile(filepath.Join(s.logDir(), segment.Current)))(t), []byte(`"standing":1,"holds":[{"id":"f2lmpazu","user":"alice"`))
+	})
+	testkit.Check(t, log.Close())
+	testkit.Check(t, os.Rename(path, away))
+	log = s.rolled()
+	s.now = s.now.Add(day)
+	if n, err := s.removing(log, s.now); n != 0 || err != nil || !exists(s.file(sealed, recording.KeyExt)) {
+		t.Errorf("carried: %d removed, %v", n, err)
 	}
 }
 

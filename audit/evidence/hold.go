@@ -47,6 +47,15 @@ type Hold struct{ Order }
 // HoldOf is the hold that an event places.
 func HoldOf(e audit.Event) Hold { return Hold{orderOf(e)} }
 
+// holdThat is a hold that a segment of the log carries.
+func holdThat(s audit.Standing) Hold {
+	o := Order{ID: s.ID, Session: s.Session, User: s.User, Lab: s.Lab, Reason: s.Reason, At: s.At}
+	if s.By != nil {
+		o.By = *s.By
+	}
+	return Hold{o}
+}
+
 // orderOf is the order that an event gives.
 func orderOf(e audit.Event) Order {
 	o := Order{ID: e.Ref, Session: e.Session, User: e.User, Lab: e.Lab, Reason: e.Detail, At: e.Time}

@@ -65,6 +65,9 @@ func (l LogEnd) Look(ctx context.Context, now time.Time) (through uint64, err er
 	if err != nil {
 		return 0, err
 	}
+	if away := s.standing.Unheard(); len(away) > 0 {
+		return 0, &Unheard{Records: away}
+	}
 	if holds, err := l.Of.holds(ctx, &s); err != nil || len(holds) > 0 {
 		return 0, err
 	}

@@ -50,6 +50,8 @@ const (
 	RemovedHeld Kind = "removed-held"
 	// DroppedHeld is that the log dropped its first records while a hold stood.
 	DroppedHeld Kind = "dropped-held"
+	// CarriedOther is a segment that begins with other holds than the events before it leave.
+	CarriedOther Kind = "carried-other"
 	// RemovedUnordered is an erasure in the log that no order there asked for.
 	RemovedUnordered Kind = "removed-unordered"
 )

@@ -63,7 +63,7 @@ type Review struct {
 type Notes struct {
 	of      map[string]Note
 	orders  map[string]Order // of erasures
-	holds   []Hold
+	holds   audit.Holds
 	running bool // somebody writes the log
 	absent  absences
 }
@@ -74,9 +74,13 @@ type Notes struct {
 func ReadNotes(logDir string) (Notes, error) {
 	out := Notes{of: map[string]Note{}, running: audit.Writing(logDir)}
 	for _, dir := range append(audit.Before(logDir), logDir) {
-		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.AlarmStartFile, audit.AlarmBeside, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.HoldPlaced, audit.HoldReleased, audit.ErasureOrdered) {
+		for e, err := range audit.Scan(dir, audit.SessionEnded, audit.SessionKilled, audit.SessionReviewed, audit.ChannelRefused, audit.ForwardRefused, audit.AlarmStartFile, audit.AlarmBeside, audit.RecordingRemoved, audit.RecordingAborted, audit.RecordingFailed, audit.ErasureOrdered, audit.LogGap, audit.LogSegment, audit.LogHolds, audit.LogDropped, audit.HoldPlaced, audit.HoldReleased) {
 			if !out.absent.event(e, err) {
 				return Notes{}, err
+			}
+			if err != nil {
+				out.absent.tell(&out.holds)
+				continue
 			}
 			out.take(e)
 		}
@@ -110,18 +114,13 @@ func (n *Notes) take(e audit.Event) {
 	if e.Session != "" {
 		n.of[e.Session] = n.of[e.Session].with(e)
 	}
-	switch e.Type {
-	case audit.HoldPlaced:
-		n.holds = append(n.holds, HoldOf(e))
-	case audit.HoldReleased:
-		n.holds = slices.DeleteFunc(n.holds, func(h Hold) bool { return h.ID == e.Ref })
-	}
+	n.holds.Take(e)
 }
 
 // Holds are those that keep a recording, as far as the log says so.
 func (n Notes) Holds(info recording.Info) (out []Hold) {
-	for _, h := range n.holds {
-		if h.About(info) {
+	for _, s := range n.holds.All() {
+		if h := holdThat(s); h.About(info) {
 			out = append(out, h)
 		}
 	}

@@ -46,24 +46,27 @@ func (o *Orders) begin() (end func()) {
 // ordered is what the events of a log say that operators ordered, in their order. The zero
 // value is of none.
 type ordered struct {
-	holds    []Hold    // that stand
+	standing audit.Holds
 	erasures []Erasure // that weren't withdrawn
 }
 
-func (o ordered) clone() ordered { return ordered{slices.Clone(o.holds), slices.Clone(o.erasures)} }
+func (o ordered) clone() ordered { return ordered{o.standing.Clone(), slices.Clone(o.erasures)} }
+
+// holds are those that stand.
+func (o ordered) holds() (all []Hold) {
+	for _, s := range o.standing.All() {
+		all = append(all, holdThat(s))
+	}
+	return all
+}
 
 // orderTypes are the types of events that take knows.
-var orderTypes = []audit.Type{audit.HoldPlaced, audit.HoldReleased, audit.ErasureOrdered, audit.ErasureConfirmed, audit.ErasureWithdrawn}
+var orderTypes = append([]audit.Type{audit.ErasureOrdered, audit.ErasureConfirmed, audit.ErasureWithdrawn}, audit.HoldTypes...)
 
 // take takes in the next event. One of these may come twice.
 func (o *ordered) take(e audit.Event) {
+	o.standing.Take(e)
 	switch e.Type {
-	case audit.HoldPlaced:
-		if !slices.ContainsFunc(o.holds, func(h Hold) bool { return h.ID == e.Ref }) {
-			o.holds = append(o.holds, HoldOf(e))
-		}
-	case audit.HoldReleased:
-		o.holds = slices.DeleteFunc(o.holds, func(h Hold) bool { return h.ID == e.Ref })
 	case audit.ErasureOrdered:
 		if o.erasure(e.Ref) == nil {
 			o.erasures = append(o.erasures, erasureOf(e))

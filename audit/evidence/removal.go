@@ -36,9 +36,12 @@ func (g *gathering) removal(k *known, e audit.Event) {
 	if k.wrongly != nil {
 		return
 	}
-	if h, ok := keeps(g.orders.holds, was); ok {
+	if h, ok := keeps(g.orders.holds(), was); ok {
 		wrong(RemovedHeld, "but hold %s on %s kept it then", plain.Word(h.ID), h.What())
-		k.wrongly.since = h.At // it may have been released
+		k.wrongly.since = h.At // it may have been released, unless a segment says later that it stands
+		if c := g.orders.standing.Carried(); c.After(h.At) {
+			k.wrongly.since = c
+		}
 		return
 	}
 	if e.Reason != audit.ReasonErasure {

@@ -78,8 +78,11 @@ func (r Retention) Remove(ctx context.Context, now time.Time) (n int, err error)
 	p := r.Policy()
 	err = r.each(ctx, now, true, func(x *examined) error {
 		keep := p.Retention(x.Lab)
-		if x.fate != free || keep <= 0 || now.Sub(x.End) <= keep {
+		if keep <= 0 || now.Sub(x.End) <= keep {
 			return nil
+		}
+		if x.fate != free {
+			return x.unheard(now)
 		}
 		keep = max(keep, r.Least)
 		err := x.remove(ctx, audit.Event{Policy: p.Hash(), Reason: "retention",
@@ -104,7 +107,7 @@ func (r Retention) Erase(ctx context.Context, now time.Time) (n map[string]int, 
 	}
 	n = map[string]int{}
 	err = r.each(ctx, now, true, func(x *examined) error {
-		if x.fate != free {
+		if x.fate != free && x.fate != unsaid {
 			return nil
 		}
 		noted, err := r.Erasures(ctx) // one may have been withdrawn
@@ -115,6 +118,9 @@ func (r Retention) Erase(ctx context.Context, now time.Time) (n map[string]int, 
 		at := slices.IndexFunc(all, func(e Erasure) bool { return e.Lasts(now) && e.Of(x.Info) })
 		if at < 0 {
 			return nil
+		}
+		if x.fate != free {
+			return x.unheard(now)
 		}
 		if err := x.remove(ctx, audit.Event{Reason: audit.ReasonErasure, Ref: all[at].ID, Detail: all[at].Reason}, r.Least); err != nil {
 			return err
@@ -181,7 +187,7 @@ func (r Retention) holds(ctx context.Context, s *said) ([]Hold, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the holds: %w", err)
 	}
-	for _, h := range s.ordered.holds {
+	for _, h := range s.ordered.holds() {
 		if !slices.ContainsFunc(all, func(o Hold) bool { return o.ID == h.ID }) {
 			all = append(all, h)
 		}
@@ -243,6 +249,8 @@ func (r Retention) each(ctx context.Context, now time.Time, removes bool, f func
 		return err
 	}
 	var errs []error
+	var waits *Unheard
+	n := 0
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
@@ -259,12 +267,20 @@ func (r Retention) each(ctx context.Context, now time.Time, removes bool, f func
 			err = f(r.examine(i, &s, holds, now))
 		}
 		var kept *stays
+		var unheard *Unheard
 		switch {
+		case errors.As(err, &unheard):
+			waits = unheard
+			n++
 		case errors.As(err, &kept):
 			errs = append(errs, err)
 		case err != nil:
 			return errors.Join(append(errs, err)...)
 		}
+	}
+	if waits != nil {
+		waits.Recordings = n
+		errs = append(errs, waits)
 	}
 	return errors.Join(errs...)
 }
@@ -301,7 +317,7 @@ func (r Retention) found(ctx context.Context, s *said) error {
 	if err != nil {
 		return fmt.Errorf("read the holds: %w", err)
 	}
-	for _, h := range s.ordered.holds {
+	for _, h := range s.ordered.holds() {
 		if slices.ContainsFunc(all, func(o Hold) bool { return o.ID == h.ID }) {
 			continue
 		}
