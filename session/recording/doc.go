@@ -93,7 +93,7 @@
 //
 //	nonce       11-byte counter i || final flag, 1 byte
 //	additional  header hash || previous chain hash || bytes 0 to 21
-//	plaintext   zstd (RFC 8878) of the frames, or nothing if there are none;
+//	plaintext   the frames in zstd frames (RFC 8878), or nothing if there are none;
 //	            at most 2 MiB + 64 KiB of frames
 //
 // # Frames

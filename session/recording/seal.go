@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"runtime"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -57,13 +58,25 @@ func (s *Sealer) Head() [32]byte { return s.chain.head }
 // scratch, or in more if need be. Its number and its key are spent whatever
 // happens: the same one is never sealed twice.
 func (s *Sealer) Seal(c *Compressor, scratch, frames []byte, at uint64, final bool) ([]byte, error) {
-	scratch = grown(scratch[:0], segmentHead)
-	return s.chain.seal(c.enc.EncodeAll(frames, scratch), at, final)
+	scratch = slices.Grow(scratch[:0], segmentHead+len(frames)+len(frames)/128+1<<10) // also for noise
+	return s.chain.seal(c.compress(grown(scratch, segmentHead), frames), at, final)
 }
 
 // Compressor is what many sealers share: it keeps nothing of a recording
 // between calls. It is safe for concurrent use.
 type Compressor struct{ enc *zstd.Encoder }
+
+// compressWindow is how much is compressed at once, which the encoder does without a
+// history that it would copy: zstd's largest block.
+const compressWindow = 128 << 10 // bytes
+
+// compress appends frames to b as zstd frames of compressWindow bytes.
+func (c *Compressor) compress(b, frames []byte) []byte {
+	for part := range slices.Chunk(frames, compressWindow) {
+		b = c.enc.EncodeAll(part, b)
+	}
+	return b
+}
 
 // NewCompressor returns a compressor that as many calls can use at once as Go
 // runs on cores.
@@ -71,7 +84,7 @@ func NewCompressor() (*Compressor, error) {
 	enc, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)),
-		zstd.WithWindowSize(128<<10), // a segment is 64 KiB; larger ones are rare
+		zstd.WithWindowSize(compressWindow),
 		zstd.WithLowerEncoderMem(true),
 		zstd.WithEncoderCRC(false)) // the seal covers every byte
 	if err != nil {

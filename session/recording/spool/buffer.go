@@ -3,17 +3,24 @@
 package spool
 
 import (
-	"slices"
 	"sync"
 
 	"entry/session/recording"
 )
 
-const smallBuffer = 4 << 10
+const (
+	smallBuffer = 4 << 10   // bytes
+	bulkBuffer  = 512 << 10 // bytes: a segment of bulk
+
+	// maxBulk is how many buffers of bulk a spool uses at once, 32 MiB. A recording has four
+	// at most: an open segment, maxWaiting behind it, and one that is being written.
+	maxBulk = 64
+)
 
 var (
 	smallBuffers = sync.Pool{New: func() any { b := make([]byte, 0, smallBuffer); return &b }}
 	largeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, recording.SegmentSize); return &b }}
+	bulkBuffers  = sync.Pool{New: func() any { b := make([]byte, 0, bulkBuffer); return &b }}
 )
 
 // buffer returns an empty slice with room for n bytes.
@@ -24,15 +31,28 @@ func buffer(n int) []byte {
 	case n <= recording.SegmentSize:
 		return (*largeBuffers.Get().(*[]byte))[:0]
 	}
-	return slices.Grow([]byte(nil), n)
+	return make([]byte, 0, max(n, bulkBuffer+1)) // no frame is that large but a few requests
 }
 
-// recycle gives b back to where buffer got it.
-func recycle(b []byte) {
+// bulk returns an empty slice with room for a segment of bulk, or nil where as many are in
+// use as may be.
+func (s *Spool) bulk() []byte {
+	if s.bulky.Add(1) > maxBulk {
+		s.bulky.Add(-1)
+		return nil
+	}
+	return (*bulkBuffers.Get().(*[]byte))[:0]
+}
+
+// recycle gives b back to where buffer or bulk got it.
+func (s *Spool) recycle(b []byte) {
 	switch cap(b) {
 	case smallBuffer:
 		smallBuffers.Put(&b)
 	case recording.SegmentSize:
 		largeBuffers.Put(&b)
+	case bulkBuffer:
+		s.bulky.Add(-1)
+		bulkBuffers.Put(&b)
 	}
 }

@@ -88,6 +88,7 @@ type Spool struct {
 	wg     sync.WaitGroup // workers, the ticker, bounded disk calls
 
 	budget  atomic.Int64 // bytes that may be written until the free space is looked at again
+	bulky   atomic.Int64 // buffers of bulk in use
 	ticking sync.Mutex   // one tick at a time; taken before any other lock
 	day     tickFile     // guarded by ticking
 	shares  *shares

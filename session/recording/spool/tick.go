@@ -98,6 +98,7 @@ func (w *Writer) cutForTick() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dirty = false
+	w.bulk = len(w.buf) >= recording.SegmentSize
 	if len(w.buf) > 0 && !w.broken {
 		w.cut(false)
 	}

@@ -5,7 +5,7 @@ package spool
 import "fmt"
 
 // maxScratch is what a worker keeps between segments.
-const maxScratch = 256 << 10
+const maxScratch = bulkBuffer + 64<<10 // bytes
 
 // writeSegments is a worker: it compresses, seals and writes segments, one
 // recording at a time, until Close. There are GOMAXPROCS of them. A
@@ -46,7 +46,7 @@ func (w *Writer) writeOne(scratch []byte) []byte {
 	w.mu.Unlock()
 
 	sealed, err := w.sealer.Seal(w.spool.codec, scratch, c.frames, c.at, c.final)
-	recycle(c.frames)
+	w.spool.recycle(c.frames)
 	if err == nil {
 		err = w.ready()
 	}

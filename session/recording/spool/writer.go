@@ -16,7 +16,9 @@ import (
 const streamFrame = 32 << 10
 
 // maxWaiting is how many cut segments of a recording may wait to be written
-// before Frame waits: enough to keep a worker busy, 128 KiB.
+// before Frame waits: enough to keep a worker busy, 128 KiB, or 1 MiB of bulk. With the
+// open one and the one that is written, a recording of bulk holds 2 MiB, all of a spool's
+// together maxBulk buffers and what those have that found none.
 const maxWaiting = 2
 
 // Summary is what a closed recording came to.
@@ -47,6 +49,7 @@ type Writer struct {
 	broken   bool          // the file can't go on either
 	last     uint64        // time of the last frame, µs since start
 	buf      []byte        // the open segment's frames; nil when it has none
+	bulk     bool          // the segment before was full within a second
 	waiting  []cut         // cut segments, oldest first
 	busy     bool          // a worker has the recording, or it is in Spool.runnable
 	dirty    bool          // in Spool.dirty
@@ -117,14 +120,15 @@ func (w *Writer) frame(k recording.Kind, channel uint32, p []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	need := recording.FrameOverhead + len(p)
-	if len(w.buf) > 0 && len(w.buf)+need > recording.SegmentSize && len(w.waiting) >= maxWaiting {
+	if !w.fits(need) && len(w.waiting) >= maxWaiting {
 		w.awaitRoom(need)
 	}
 	if w.ended != nil {
 		return w.ended
 	}
 	at := max(w.last, w.micros(now))
-	if len(w.buf) > 0 && len(w.buf)+need > recording.SegmentSize {
+	if !w.fits(need) {
+		w.bulk = true
 		w.cut(false)
 	}
 	w.grow(need)
@@ -148,7 +152,7 @@ func (w *Writer) micros(t time.Time) uint64 { return uint64(max(0, t.Sub(w.start
 func (w *Writer) awaitRoom(need int) {
 	t := time.NewTimer(w.spool.o.Stall)
 	defer t.Stop()
-	for w.ended == nil && len(w.waiting) >= maxWaiting && len(w.buf)+need > recording.SegmentSize {
+	for w.ended == nil && len(w.waiting) >= maxWaiting && !w.fits(need) {
 		moved := w.progress()
 		w.mu.Unlock()
 		select {
@@ -194,15 +198,27 @@ func (w *Writer) wake() {
 	}
 }
 
+// fits reports whether need bytes more go into the open segment: any number into an
+// empty one.
+func (w *Writer) fits(need int) bool {
+	return len(w.buf) == 0 || len(w.buf)+need <= max(recording.SegmentSize, min(cap(w.buf), bulkBuffer))
+}
+
 // grow makes room for need bytes in the open segment. Few keystrokes get a
-// small buffer, so that 10,000 people typing don't hold 64 KiB each.
+// small buffer, so that 10,000 people typing don't hold 64 KiB each. What follows a
+// segment that was full within a second is bulk: a larger segment costs less a byte.
 func (w *Writer) grow(need int) {
 	if cap(w.buf)-len(w.buf) >= need {
 		return
 	}
+	if w.buf == nil && w.bulk && need <= bulkBuffer {
+		if w.buf = w.spool.bulk(); w.buf != nil {
+			return
+		}
+	}
 	b := buffer(len(w.buf) + need)
 	b = append(b, w.buf...)
-	recycle(w.buf)
+	w.spool.recycle(w.buf)
 	w.buf = b
 }
 
@@ -255,10 +271,10 @@ func (w *Writer) abandonLocked(err error) {
 		err = errors.Join(ErrClosed, err)
 	}
 	w.endLocked(err)
-	recycle(w.buf)
+	w.spool.recycle(w.buf)
 	w.buf = nil
 	for _, c := range w.waiting {
-		recycle(c.frames)
+		w.spool.recycle(c.frames)
 	}
 	w.waiting = nil
 	w.wake()
