@@ -74,7 +74,10 @@ func startAgent(t testing.TB, key string) (socket string) {
 	socket = filepath.Join(testkit.ShortDir(t), "agent")
 	testkit.Start(t, "ssh-agent", command("ssh-agent", "-D", "-a", socket))
 	testkit.Eventually(t, "ssh-agent listens", func() bool {
-		_, err := os.Stat(socket)
+		c, err := net.Dial("unix", socket) // the file is there before anybody listens
+		if err == nil {
+			c.Close()
+		}
 		return err == nil
 	})
 	add := command("ssh-add", "-q", key)
