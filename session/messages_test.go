@@ -27,7 +27,7 @@ func TestMessagesAreShownOnTerminalsOnly(t *testing.T) {
 	r := newRig(t, mayAllRecorded, func(o *Options) { o.Messages, o.decoder = messages, asItComes })
 	r.serve(accepting(func(ch ssh.Channel, _ *ssh.Request, _ <-chan *ssh.Request) { _, _ = io.Copy(ch, ch) }), nil)
 	one, two, plain, transfer := r.terminal(), r.terminal(), r.open(), r.open()
-	if !plain.request(t, "exec", "tar c .") || !transfer.request(t, "pty-req", testPty) || !transfer.request(t, "subsystem", "sftp") {
+	if !plain.request(t, "exec", "tar c .") || !transfer.request(t, "subsystem", "sftp") {
 		t.Fatal("refused")
 	}
 	// An echo shows that the streams of a channel have begun.

@@ -270,6 +270,9 @@ func (p *program) startProgram(req *ssh.Request, st start) bool {
 		e.Capability = c.String()
 		return p.refuseStart(e, st.reason(err, g, c))
 	}
+	if p.pty && st.moves != nil {
+		return p.refuseStart(e, inTerminal)
+	}
 	rests := st.restsOn(g)
 	e.Capability, e.Rule = rests.String(), g.RuleFor(rests).String()
 	p.grant = g

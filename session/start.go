@@ -20,6 +20,11 @@ type start struct {
 	bad       error             // why a command that begins as such isn't one
 }
 
+// inTerminal is why what moves files isn't started in a terminal: that changes bytes as
+// its client asks (ISTRIP, ICRNL, a line that is taken back), so that the program would
+// get others than the decoder saw.
+var inTerminal = &refusal.Error{Code: "transfer-terminal", Text: "files don't move through a terminal, which changes what they hold: leave ssh's -t out, or say -o RequestTTY=no"}
+
 // lacks is the first capability that st needs and g doesn't give, 0 if none.
 func (st start) lacks(g policy.Grant) policy.Capability {
 	if st.moves != nil {

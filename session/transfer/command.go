@@ -110,7 +110,8 @@ func (p *Program) Paths() []string { return p.paths }
 // Line is what goes to the target in the place of the client's line. What it is
 // depends on whether the client may download: rsync's receiver tells of the files
 // that it replaces, by checksums of their blocks, which for short blocks are as
-// good as the content. So under upload alone it is told to take whole files (-W).
+// good as the content, and, with -vv, of the rules that it reads from any file. So under
+// upload alone it is told to take whole files (-W), and to say little.
 func (p *Program) Line(may May) string {
 	if p.wholeLine != "" && may(Download) != "" {
 		return p.wholeLine

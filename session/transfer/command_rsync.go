@@ -90,10 +90,14 @@ func rsyncCommand(name word, args []word) (*Program, string) {
 	p := &Program{Name: "rsync", Needs: o.needs()}
 	head := []word{name, dead("--server")}
 	p.line = asLine(append(append(head[:2:2], o.words...), operands...))
-	if !o.sender && !o.appends && !o.secluded {
-		p.wholeLine = asLine(append(append(append(head[:2:2], o.deltas...), dead("-W")), operands...))
+	switch {
+	case o.sender || o.appends:
+	case o.secluded: // -W comes inside
+		p.wholeLine = asLine(append(head[:2:2], o.alone...))
+	default:
+		p.wholeLine = asLine(append(append(append(head[:2:2], o.alone...), dead("-W")), operands...))
 	}
-	run := rsyncRun{paths: texts(o.rest), needs: p.Needs, sender: o.sender, secluded: o.secluded}
+	run := rsyncRun{paths: texts(o.rest), needs: p.Needs, sender: o.sender, secluded: o.secluded, loud: o.loud}
 	p.paths = append(texts(o.rest), o.folders...)
 	p.decoder = func(may May) Decoder { return newRsync(run, may) }
 	return p, ""
@@ -101,10 +105,11 @@ func rsyncCommand(name word, args []word) (*Program, string) {
 
 // rsyncOptions is what was read of a server's options.
 type rsyncOptions struct {
-	rest   []word // behind "." once next is false
-	words  []word
-	deltas []word // words without -W and what is against it
-	bad    string
+	rest  []word // behind "." once next is false
+	words []word
+	alone []word // words for who may upload alone, but for -W
+	loud  bool   // a -v is among those
+	bad   string
 
 	sender, removes, appends bool
 	dot                      bool // the "." that ends them was there
@@ -222,16 +227,44 @@ func (o *rsyncOptions) folder(option, value string, has bool) {
 		return
 	}
 	o.add(dead("--" + option))
-	o.add(o.rest[0])
+	o.words, o.alone = append(o.words, o.rest[0]), append(o.alone, o.rest[0])
 	o.folders = append(o.folders, o.rest[0].text)
 	o.rest = o.rest[1:]
 }
 
 func (o *rsyncOptions) add(w word) {
 	o.words = append(o.words, w)
-	if w.text != "--no-W" && w.text != "-W" {
-		o.deltas = append(o.deltas, w)
+	if w.text == "--no-W" || w.text == "-W" || strings.HasPrefix(w.text, "--debug=") {
+		return
 	}
+	if w.text = o.quieter(w.text); w.text != "" {
+		o.alone = append(o.alone, dead(w.text))
+	}
+}
+
+// quieter is an option without -v, but for the first of all: with more, or by --debug,
+// rsync says each rule that it reads, and a client can name any file to read rules from.
+func (o *rsyncOptions) quieter(text string) string {
+	if text[0] != '-' || text[1] == '-' || text[1] == '@' || text[1] == 'B' {
+		return text
+	}
+	letters, rest := text, ""
+	if i := strings.IndexByte(text, 'e'); i >= 0 { // what stands behind it is no option
+		letters, rest = text[:i], text[i:]
+	}
+	before, after, verbose := strings.Cut(letters, "v")
+	if !verbose {
+		return text
+	}
+	after = strings.ReplaceAll(after, "v", "")
+	if !o.loud {
+		o.loud = true
+		after = "v" + after
+	}
+	if text = before + after + rest; text == "-" {
+		return ""
+	}
+	return text
 }
 
 func (o *rsyncOptions) refuse(text, option string) {

@@ -21,6 +21,7 @@ type rsyncRun struct {
 	paths            []string
 	needs            []Direction
 	sender, secluded bool
+	loud             bool // -s, and a -v beside it
 }
 
 // rsync counts what an rsync moves: one entry for each path, which says nothing
@@ -83,7 +84,7 @@ func (d *rsync) secluded(p []byte) ([]byte, error) {
 	words := bytes.Split(d.line[:end], []byte{0})
 	rest := d.line[end+2:]
 	d.line, d.run.secluded = nil, false
-	o := rsyncOptions{sender: d.run.sender, inside: true}
+	o := rsyncOptions{sender: d.run.sender, inside: true, loud: d.run.loud}
 	names := false // which rsync looks for patterns in, as a shell would
 	for _, text := range words[1:] {
 		w := dead(string(text))
@@ -103,7 +104,7 @@ func (d *rsync) secluded(p []byte) ([]byte, error) {
 	d.run.paths, d.run.needs = texts(o.rest), o.needs()
 	options := o.words
 	if !o.sender && !o.appends && d.may(Download) != "" { // see Program.Line
-		options = append(o.deltas, dead("-W"))
+		options = append(o.alone, dead("-W"))
 	}
 	line := []byte("rsync\x00")
 	for _, w := range append(options, operands...) {

@@ -129,6 +129,8 @@ func TestRsyncSecluded(t *testing.T) {
 		"an upload":             {false, "rsync|--delete|--no-W|.|x y|", "rsync|--delete|-W|.|x y||then"},
 		"a download":            {true, "rsync|-B1000|.|a|b*|-x|", "rsync|-B1000|.|a|b*|./-x||then"},
 		"a map of groups":       {false, "rsync|--groupmap=*:x|.|x|", "rsync|--groupmap=*:x|-W|.|x||then"},
+		"its rules":             {false, "rsync|-vtvv|-v|--debug=FILTER2|.|x|", "rsync|-vt|-W|.|x||then"},
+		"rules of a download":   {true, "rsync|-vvv|--debug=FILTER2|.|x|", "rsync|-vvv|--debug=FILTER2|.|x||then"},
 		"a log":                 {false, "rsync|--log-file=x|.|x|", ""},
 		"a sender all at once":  {false, "rsync|--sender|.|x|", ""},
 		"a program":             {false, "rsync|-e|sh|.|x|", ""},
@@ -155,6 +157,20 @@ func TestRsyncSecluded(t *testing.T) {
 			if b.err != nil && len(b.entries) == 0 {
 				t.Errorf("%s: no entry", name)
 			}
+		}
+	}
+}
+
+// TestRsyncSaysNoRules has rsync read its rules from a file of the target's, under upload
+// alone, which it says with -vvv line by line (3.2.7; 3.5.0 says its place alone).
+func TestRsyncSaysNoRules(t *testing.T) {
+	for _, secluded := range []string{"--no-s", "-s"} {
+		here, g := t.TempDir(), newTarget(t, "upload")
+		plant(t, here, 1<<10)
+		testkit.WriteFile(t, filepath.Join(g.dir, "private"), "patient anna\n")
+		result, _ := g.run(t, here, "rsync", "-rvvv", secluded, "--delete", "-M--debug=FILTER2", "-f", ":- private", "-e", g.ssh(t), "sub/", "home:.")
+		if result.Code != 0 || strings.Contains(result.Stdout, "enerator] add_rule") || strings.Contains(result.Stdout, "eceiver] add_rule") {
+			t.Errorf("%s: %s", secluded, result)
 		}
 	}
 }
