@@ -105,6 +105,22 @@ func gapOf(e Event, key string) (*GapReport, error) {
 		Auditor: nameOf(v), Reason: e.Detail, Time: e.Time}, nil
 }
 
+// Follows checks the first record of a log that began anew, which has these keys, and returns
+// the newest checkpoint of the log before, a signed note. The error is the predicate of a
+// sentence.
+func Follows(e Event, k *Keys) (checkpoint []byte, err error) {
+	if e.Seq != 1 || e.Type != LogGap {
+		return nil, errors.New("isn't the first one of a log that began anew")
+	}
+	if _, err := gapOf(e, k.First()); err != nil {
+		return nil, err
+	}
+	return []byte(e.Gap.Checkpoint), nil
+}
+
+// KeyBefore is the public key of a log before, in its directory (Before).
+func KeyBefore(dir string) (string, error) { return ReadKey(filepath.Join(dir, publicName)) }
+
 // firstGap is the gap with which the log in dir begins, as far as that can be read.
 func firstGap(dir, key string) (*GapReport, *Gap) {
 	for e, err := range Read(dir) {

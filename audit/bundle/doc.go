@@ -12,6 +12,10 @@
 // the one that somebody made who could open the recording. So nothing in either was changed, cut or added since
 // the log took it.
 //
+// With a key of a later log the logs before it are proven down from it: by the tree head in each
+// one's first record, which the key of the log before signed. Where that has records which are
+// lost, what is left is proven to an earlier tree head by that key, which Report says.
+//
 // It doesn't prove that the log has no other record about the session: only the log
 // does (package audit). Nor whose log it is: the keys in a bundle come from who made it.
 // Whoever verifies holds it against keys that they have from elsewhere; one that the log
@@ -29,6 +33,10 @@
 //	keys                      the changes of the log's key up to the tree head, each a signed note
 //	                          of nine lines (package audit); not there where there is none
 //	records/SEQ.tlog-proof    one record each, SEQ its number in the log, 12 digits, rising
+//	next/NN/keys              where the session is of a log before, which was lost in part: those
+//	                          after it, 01 the one right behind; the key, and below it the changes
+//	next/NN/records/SEQ.tlog-proof  the first record of that log, an auditor's word with which tree
+//	                          head the one before it ended, and what else it has of the session
 //	recording/ID.rec          as package recording has it, without what a crash left behind its
 //	                          last segment; neither of these two where only the records are there
 //	recording/ID.key          its sealed key

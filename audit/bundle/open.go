@@ -42,6 +42,7 @@ type Bundle struct {
 	Witnesses []string // keys, likewise
 	Changes   []byte   // of the log's key, as audit.KeysOf takes them
 	Records   []Record // rising
+	Next      []Next   // where the session's log is one before: those after it
 	Dir       string   // has the recording's files; "" where there are none
 }
 
@@ -78,9 +79,15 @@ func Open(r io.Reader, into string) (*Bundle, error) {
 			err = b.first(n, h, t)
 		} else if n == 2 && h.Name == keysName {
 			b.Changes, err = small(h, t, maxChanges)
-		} else if record, ok := strings.CutPrefix(h.Name, "records/"); ok {
+		} else if strings.HasPrefix(h.Name, "records/") {
 			size += int(min(h.Size, maxRecord))
-			err = b.record(record, h, t, size)
+			if len(b.Next) > 0 {
+				return nil, notBundle("%s doesn't belong there", plain.Word(h.Name))
+			}
+			err = b.record(&b.Records, "", h, t, size)
+		} else if strings.HasPrefix(h.Name, "next/") {
+			size += int(min(h.Size, maxRecord))
+			err = b.next(h.Name, h, t, size)
 		} else {
 			err = b.file(h, t, into)
 		}
@@ -155,8 +162,9 @@ func (b *Bundle) first(n int, h *tar.Header, r io.Reader) error {
 // maxSize bounds all records together, in bytes.
 const maxSize = 512 << 20
 
-func (b *Bundle) record(name string, h *tar.Header, r io.Reader, size int) error {
-	if len(b.Records) == maxRecords || size > maxSize {
+// record reads a record into a list, whose files are in a folder.
+func (b *Bundle) record(list *[]Record, folder string, h *tar.Header, r io.Reader, size int) error {
+	if len(*list) == maxRecords || size > maxSize {
 		return notBundle("it has too many records")
 	}
 	text, err := small(h, r, maxRecord)
@@ -167,17 +175,17 @@ func (b *Bundle) record(name string, h *tar.Header, r io.Reader, size int) error
 	if err != nil {
 		return notBundle("%s %v", plain.Word(h.Name), err)
 	}
-	switch last := len(b.Records) - 1; {
-	case h.Name != recordName(rec.Seq):
+	switch last := len(*list) - 1; {
+	case h.Name != folder+recordName(rec.Seq):
 		return notBundle("%s has the proof of record %d", plain.Word(h.Name), rec.Seq)
-	case last >= 0 && b.Records[last].Seq >= rec.Seq:
-		return notBundle("record %d stands behind record %d", rec.Seq, b.Records[last].Seq)
-	case last >= 0 && !bytes.Equal(b.Records[last].Head, rec.Head):
+	case last >= 0 && (*list)[last].Seq >= rec.Seq:
+		return notBundle("record %d stands behind record %d", rec.Seq, (*list)[last].Seq)
+	case last >= 0 && !bytes.Equal((*list)[last].Head, rec.Head):
 		return disproof("record %d is proven against another tree head than the others", rec.Seq) // of which it has been changed, or isn't of that bundle
 	case last >= 0:
-		rec.Head = b.Records[last].Head
+		rec.Head = (*list)[last].Head
 	}
-	b.Records = append(b.Records, rec)
+	*list = append(*list, rec)
 	return nil
 }
 

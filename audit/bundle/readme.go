@@ -8,7 +8,7 @@ import (
 )
 
 // readme is what somebody reads who gets a bundle and doesn't know entry.
-func readme(s Source, id string, by []witness.Cosigned, crashed bool) string {
+func readme(s Source, id string, by []witness.Cosigned, crashed, before bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `EVIDENCE OF ONE RECORDED SESSION
 Session %s
@@ -41,6 +41,12 @@ WHAT CAN BE PROVEN WITH IT
 	default:
 		b.WriteString(`- That the recording is the one that those lines speak of, whole from its first byte to
   its last.
+`)
+	}
+	if before {
+		b.WriteString(`- That the log which those lines are of was continued by another one: records of it were
+  lost, and an auditor signed that. The first record of each later log, in "next", has the
+  tree head with which the one before it ended.
 `)
 	}
 	if len(by) > 0 {
@@ -80,6 +86,9 @@ may do it from the published formats:
 - keys                      where it is there, the log changed its key: each nine lines are
                             signed by the key before and by the new one, and say after how
                             many records; the tree head is signed by the last one
+- next/*                    where it is there, the logs after that one: "keys" has the log's
+                            key and below it what the file keys has, records are as above;
+                            the first one has "checkpoint", the log before's last tree head
 - the tree head             https://c2sp.org/tlog-checkpoint, https://c2sp.org/signed-note
 - witnesses' signatures     https://c2sp.org/tlog-cosignature
 - recording/*.rec           a line of JSON, 32 bytes with its SHA-256, and segments, each of

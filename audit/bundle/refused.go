@@ -58,7 +58,7 @@ func (r *Refused) Hint() string {
 	case r.lacks != nil:
 		return "put their segments back for this"
 	case errors.Is(r.err, ErrUnknown):
-		return "is this the log of the server that recorded it? of a log before this one no bundles can be made"
+		return "is this the log of the server that recorded it? the logs before it have to lie in its folder before/"
 	case errors.Is(r.err, ErrRunning):
 		return "wait until it ends, or end it: entry sessions kill; after a crash, start the server"
 	}

@@ -37,6 +37,7 @@ type site struct {
 	Source
 	log    *audit.Log
 	pusher *witness.Pusher
+	signer string
 
 	auditor *age.X25519Identity
 }
@@ -48,6 +49,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, dir: t.TempDir()}
 	signer, public, err := audit.GenerateKey("entry.test")
 	testkit.Check(t, err)
+	s.signer = signer
 	s.Source = Source{Log: filepath.Join(s.dir, "audit"), Key: public, Recordings: filepath.Join(s.dir, "spool")}
 	wdir := filepath.Join(s.dir, "witness")
 	key := testkit.Must(witness.Init(wdir, "w.example"))(t)

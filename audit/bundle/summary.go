@@ -17,6 +17,8 @@ type Summary struct {
 	// Unheld says which records aren't here that may say that the recording was sealed
 	// anew: then its sealed key may be an earlier one.
 	Unheld []string
+	// Before is the log that the session is of, where that is one before the present one.
+	Before string
 }
 
 // Lines say what it has, the file as it is called first.
@@ -26,6 +28,9 @@ func (sum Summary) Lines(file, session string) []string {
 		what += " and the recording (" + plain.Size(sum.Recording) + ")"
 	}
 	lines := []string{file + " has " + what + " of session " + session}
+	if sum.Before != "" {
+		lines = append(lines, "it is of a log before, "+plain.Word(sum.Before)+": what the logs after it began with leads there")
+	}
 	for _, c := range sum.Cosigned {
 		lines = append(lines, "cosigned by "+plain.Word(c.Name)+" ("+plain.Time(c.At)+")")
 	}

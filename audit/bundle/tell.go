@@ -36,9 +36,20 @@ func (rep Report) Tell(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s proven to stand in the log %s, of %s\n", plain.Count(len(rep.Events), "record"), plain.Word(name), plain.Count(int(rep.Size), "record"))
+	before := ""
+	if len(rep.Followed) > 0 {
+		before = " and those before it"
+	}
+	fmt.Fprintf(out, "%s proven to stand in the log %s, of %s%s\n", plain.Count(len(rep.Events), "record"), plain.Word(name), plain.Count(int(rep.Size), "record"), before)
 	for _, c := range rep.Changes {
 		fmt.Fprintln(out, c)
+	}
+	for _, f := range rep.Followed {
+		what := "ended with"
+		if f.Earlier > 0 {
+			what = fmt.Sprintf("is proven up to record %d, by its own key, and ended with", f.Earlier)
+		}
+		fmt.Fprintf(out, "the log before %s %s %s, as that one's first record says, which an auditor signed\n", plain.Word(f.Log), what, plain.Count(int(f.At), "record"))
 	}
 	whose := ""
 	if rep.OwnNames {
@@ -66,6 +77,14 @@ func (rep Report) Tell(out io.Writer) error {
 func (rep Report) Notes() (notes []string) {
 	for _, what := range rep.Lacks {
 		notes = append(notes, what+" isn't in it; the log may have it")
+	}
+	if rep.Rest > 0 {
+		notes = append(notes, plain.Count(rep.Rest, "later log")+" in it, which began anew after yours, can't be held against your key: give the newest one's")
+	}
+	for _, f := range rep.Followed {
+		if f.Earlier > 0 {
+			notes = append(notes, fmt.Sprintf("the records of the log before %s behind %d are lost: that those up to there are the same log's is by its own key alone", plain.Word(f.Log), f.Earlier))
+		}
 	}
 	if rep.Recording != nil && rep.Recording.State == recording.StateAborted {
 		notes = append(notes, "a crash of the server cut the recording: it is proven up to there, and has nothing of what came after")

@@ -39,6 +39,12 @@ type Report struct {
 	// no witnesses' keys itself.
 	Unheld int           `json:"unheld_signatures,omitempty"`
 	Events []audit.Event `json:"-"`
+	// Followed says of the session's log, where that is one before, which log came after it,
+	// and so on up to the one of the key that it was held against.
+	Followed []Followed `json:"followed,omitempty"`
+	// Rest is how many logs later than that one the bundle has records of, which aren't held
+	// against anything.
+	Rest int `json:"later_logs,omitempty"`
 	// Recording is there where the recording is in the bundle, and holds.
 	Recording *recording.Info `json:"-"`
 	// Sealed is what the records say of its sealed key, which may be nothing (Sealing.Key
@@ -100,12 +106,17 @@ func (b *Bundle) Verify(t Trust) (rep Report, err error) {
 // Prove proves the records alone, and not yet that the recording is the one that they
 // speak of.
 func (b *Bundle) Prove(t Trust) (rep Report, err error) {
-	if rep, err = prove(b.Records, t, b.Key, b.Changes, b.Witnesses); err != nil {
+	if len(b.Next) > 0 {
+		rep, err = b.chain(t)
+	} else {
+		rep, err = prove(b.Records, t, b.Key, b.Changes, b.Witnesses)
+	}
+	if err != nil {
 		return rep, err
 	}
 	rep.Session = b.Session
 	for _, e := range rep.Events {
-		if !b.about(e, rep.Events) {
+		if begins := len(b.Next) > 0 && e.Seq == 1 && e.Type == audit.LogGap; !begins && !b.about(e, rep.Events) {
 			return rep, disproof("record %d is of another session", e.Seq)
 		}
 		if e.Type == audit.RecordingFailed && b.Dir != "" {

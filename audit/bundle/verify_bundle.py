@@ -307,28 +307,53 @@ def read(path):
     return tar, texts, recording
 
 
-def verify(path, log_key, witness_keys, need):
-    tar, texts, recording = read(path)
-    about = texts.pop("bundle", b"").decode().split("\n")
-    texts.pop("README.txt", None)
-    if about[0] != "entry.bundle/v1" or len(about) < 4 or about[-1] != "":
-        raise NotBundle("it has no file \"bundle\" of the schema entry.bundle/v1")
-    session, own, named = about[1], about[2], about[3:-1]
-    trusted, changes = log_key or own, []
-    known = [parse_key(trusted, LOG)]
-    if "keys" in texts:
-        known, changes = follow_keys(texts.pop("keys").decode(), trusted)
+def log_keys(first, changes):
+    """The first key of a log, and its changes."""
+    known, list_ = follow_keys(changes, first) if changes else ([parse_key(first, LOG)], [])
+    if len(known) == 1 and changes:
+        raise Disproved("the changes of the log's key aren't those of its key")
+    return known, list_
+
+
+def known_keys(key, changes):
+    """The texts of a log's keys."""
+    log_keys(key, changes)
+    lines = changes.split("\n")
+    return {key} | {lines[n + i] for n in range(0, len(lines) - 8, 9) for i in (4, 5)}
+
+
+def key_at(keys, note):
+    """Only one key may have signed so many records as the tree head states."""
+    stated = (note.split("\n") + ["", ""])[1]
+    return keys[0][sum(1 for after, _ in keys[1] if stated.isdecimal() and int(stated) > after)]
+
+
+def check_gap(event, known):
+    """Check the first record of a log that began anew: an auditor signed, for its first key,
+    with which tree head the one before ended. known are the log's keys."""
+    gap, public = event["gap"], event["gap"]["auditor"]
+    digests = [base64.b64encode(sha256(t.encode())).decode() for t in (gap["checkpoint"], gap.get("earlier", ""), event["detail"])]
+    first = f"{known[0][0]}+{known[0][1].hex()}+{base64.b64encode(bytes([LOG]) + known[0][2]).decode()}"
+    want = f"entry audit log begins anew\n{first}\n{digests[0]}\n{gap.get('known', 0)}\n{digests[1]}\n{digests[2]}\n"
+    text, _, line = gap["accepted"].partition("\n\n")
+    mark, name, blob = (line.strip().split(" ") + ["", "", ""])[:3]
+    key, blob = parse_key(public, LOG), unbase64(blob)
+    if text + "\n" != want or mark != "\u2014" or (name, blob[:4]) != key[:2] or not ed25519(key[2], want.encode(), blob[4:]):
+        raise Disproved("the first record of a later log isn't signed by the auditor whom it names")
+
+
+def check_log(texts, folder, trusted, own, changes_text, witnesses):
+    """Check the records of one log, in a folder, and take them out of texts: they, its key, the
+    size and root of their tree head, who cosigned that, and the changes of the key."""
+    known, changes = log_keys(trusted, changes_text) if trusted == own else follow_keys(changes_text, trusted)
     if parse_key(own, LOG) not in known:
         raise Disproved("the bundle is of another log than the key's")
-    witnesses = [parse_key(k, WITNESS) for k in (witness_keys if witness_keys is not None else named)]
     events, notes = [], set()
-    for name in sorted(n for n in texts if n.startswith("records/")):
-        index, line, proof, note = parse_record(name, texts.pop(name))
+    for name in sorted(n for n in texts if n.startswith(folder + "records/")):
+        index, line, proof, note = parse_record(name[len(folder):], texts.pop(name))
         if note not in notes:
             notes.add(note)
-            # Not proven yet; but only one key may have signed so many records.
-            stated = (note.split("\n") + ["", ""])[1]
-            log = known[sum(1 for after, _ in changes if stated.isdecimal() and int(stated) > after)]
+            log = key_at((known, changes), note)  # not proven yet
             size, root, by = open_head(note, log, witnesses)
             if changes and size <= changes[-1][0]:
                 raise Disproved(f"the tree head is by a key that the log changed after record {changes[-1][0]}: whoever has that key still could have made it")
@@ -337,21 +362,63 @@ def verify(path, log_key, witness_keys, need):
         events.append((event_of(index, line, size, proof, root), line))
     if not events:
         raise NotBundle("it has no record")
-    all_cosigned(witnesses if witness_keys is not None else [], by, need)
+    return events, log, size, root, by, changes
+
+
+def verify(path, log_key, witness_keys, need):
+    tar, texts, recording = read(path)
+    about = texts.pop("bundle", b"").decode().split("\n")
+    texts.pop("README.txt", None)
+    if about[0] != "entry.bundle/v1" or len(about) < 4 or about[-1] != "":
+        raise NotBundle("it has no file \"bundle\" of the schema entry.bundle/v1")
+    session, own, named = about[1], about[2], about[3:-1]
+    witnesses = [parse_key(k, WITNESS) for k in (witness_keys if witness_keys is not None else named)]
+    logs = [("", own, texts.pop("keys", b"").decode())]
+    while (name := f"next/{len(logs):02d}/keys") in texts:  # the session's log is one before: those after it
+        logs.append((name[:-4], *texts.pop(name).decode().split("\n", 1)))
+    # The one of the key that is trusted, without any the last; down from it each by the one after.
+    of = [n for n, (_, key, changes) in enumerate(logs) if not log_key or log_key in known_keys(key, changes)]
+    if not of:
+        raise Disproved("the bundle is of another log than the key's")
+    events, told, ended = [], [], None
+    for n in range(of[-1], -1, -1):
+        folder, key, changes = logs[n]
+        trusted = n == of[-1]
+        some, log, size, root, signed_by, changes = check_log(texts, folder, log_key if trusted and log_key else key, key, changes, witnesses if trusted else [])
+        if trusted:
+            by, top, told = signed_by, (log, size), [f"from record {after + 1} on the log is signed by another key, as the one before it signed" for after, _ in changes if after < size]
+            all_cosigned(witnesses if witness_keys is not None else [], by, need)
+        else:
+            end, end_root = open_head(ended, key_at(log_keys(key, logs[n][2]), ended), [])[:2]
+            if size > end or size == end and root != end_root:
+                raise Disproved("the tree head of a log before isn't the one with which that ended, nor an earlier one")
+            told.append(f"the log before ended with {end} records, as the next one's first record says, which an auditor signed" + (f"; it is proven up to record {size}, by its own key" if size < end else ""))
+        events = some + events
+        if n:
+            first = some[0][0]
+            if first["type"] != "log.gap" or first["seq"] != 1:
+                raise Disproved("a later log doesn't begin with a record of the one before it")
+            check_gap(first, log_keys(key, logs[n][2])[0])
+            ended = first["gap"]["checkpoint"]
+    for name in [t for t in texts if any(t.startswith(f"next/{n:02d}/records/") for n in range(of[-1] + 1, len(logs)))]:
+        texts.pop(name)
+        told.append("a record of a later log can't be held against this key")
+    log, size = top
 
     of = [e for e, _ in events if session in (e.get("session"), e.get("recording", {}).get("id"))]
     conns = {e["conn"] for e in of if "conn" in e}
     for e, _ in events:
-        if e not in of and e.get("conn") not in conns and session not in e.get("sessions", []):
+        begins = len(logs) > 1 and e["seq"] == 1 and e["type"] == "log.gap"
+        if not begins and e not in of and e.get("conn") not in conns and session not in e.get("sessions", []):
             raise Disproved(f"record {e['seq']} is of another session")
     for name in texts:
         if name != f"recording/{session}.key" or not recording:
             raise NotBundle(f"{name!r} doesn't belong there")
     known = [(e["type"], e["recording"], e) for e, _ in events if e.get("recording", {}).get("id") == session]
     found = check_session(tar, texts, recording, session, known, [e["type"] for e in of]) if recording else "without the recording"
-    print(f"{len(events)} records proven to stand in the log {log[0]}, of {size} records")
-    for after in [after for after, _ in changes if after < size]:
-        print(f"from record {after + 1} on the log is signed by another key, as the one before it signed")
+    print(f"{len(events)} records proven to stand in the log {log[0]}, of {size} records" + (" and those before it" if ended else ""))
+    for line in told:
+        print(line)
     tell_cosigned(by, "" if witness_keys is not None else ", by a key that the bundle itself names")
     print(f"session {session}: {found}; README.txt is no part of what is proven")
     types = [e["type"] for e, _ in events]

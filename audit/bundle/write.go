@@ -72,53 +72,62 @@ func (s Source) head(size uint64) (audit.SignedHead, []witness.Cosigned, []byte,
 	return head, by, log.Changes(head.Size), err
 }
 
-// Write writes the bundle of a session, by its ID, which has to be over. The error is a
-// *Refused where the log has no whole session of that ID to prove.
+// Write writes the bundle of a session, by its ID, which has to be over. Where a log before
+// has it, so has the bundle, and those after it with what they say of the session. The error is
+// a *Refused where no log has a whole session of that ID to prove.
 func (s Source) Write(w io.Writer, id string) (sum Summary, err error) {
-	about, err := s.records(id)
+	logs, err := s.logs(id)
 	if err != nil {
 		return sum, s.refused(id, err)
 	}
-	need := about.end
-	if s.Recordings != "" {
-		// The key that is there was made by what these say: against a tree head from before
-		// them it would pass for one that somebody has swapped.
-		need = max(need, about.key)
+	var all about
+	parts := make([]part, len(logs))
+	for i := range logs {
+		if parts[i].about, err = logs[i].records(id, all.conn); err != nil {
+			return sum, err
+		}
+		all.add(parts[i].about)
 	}
-	head, by, changes, err := s.head(need)
-	if err != nil {
-		return sum, err
+	if all.end == 0 {
+		return sum, s.refused(id, ErrRunning)
 	}
-	sum.Cosigned, sum.Awaits = by, len(by) == 0 && len(s.Witnesses) > 0
-	seqs := about.seqs
-	for len(seqs) > 0 && seqs[len(seqs)-1] > head.Size {
-		seqs = seqs[:len(seqs)-1]
-		sum.Later++
-	}
-	list, err := audit.Include(s.Log, head.Position, seqs)
-	if err != nil {
-		return sum, err
-	}
-	sum.Records = len(list)
-
 	size := int64(0)
 	if s.Recordings != "" {
-		if about.failed {
+		if all.failed {
 			return sum, s.refused(id, ErrFailed)
 		}
 		if size, sum.Unheld, err = s.sound(id); err != nil {
 			return sum, err
 		}
 	}
-	// The same session and the same tree head make the same bytes.
-	t := &writer{Writer: tar.NewWriter(w), at: about.ended}
-	t.text(readmeName, readme(s, id, by, about.crashed))
-	t.text(aboutName, strings.Join(append([]string{Schema, id, s.Key}, s.Witnesses...), "\n")+"\n")
-	if len(changes) > 0 {
-		t.text(keysName, string(changes))
+	for i := range parts {
+		if err := parts[i].prove(logs[i], i > 0, s.Recordings != ""); err != nil {
+			return sum, err
+		}
+		sum.Records += len(parts[i].list)
+		sum.Later += parts[i].later
 	}
-	for _, i := range list {
-		t.text(recordName(i.Seq), string(Record{i, head.Signed}.Marshal()))
+	by := parts[len(parts)-1].by
+	sum.Cosigned, sum.Awaits = by, len(by) == 0 && len(s.Witnesses) > 0
+	if len(parts) > 1 {
+		sum.Before, _ = audit.LogName(logs[0].Key)
+	}
+	// The same session and the same tree heads make the same bytes.
+	t := &writer{Writer: tar.NewWriter(w), at: all.ended}
+	t.text(readmeName, readme(s, id, by, all.crashed, len(parts) > 1))
+	t.text(aboutName, strings.Join(append([]string{Schema, id, logs[0].Key}, s.Witnesses...), "\n")+"\n")
+	if len(parts[0].changes) > 0 {
+		t.text(keysName, string(parts[0].changes))
+	}
+	for i, p := range parts {
+		folder := ""
+		if i > 0 {
+			folder = nextName(i)
+			t.text(folder+keysName, logs[i].Key+"\n"+string(p.changes))
+		}
+		for _, r := range p.list {
+			t.text(folder+recordName(r.Seq), string(r.Marshal()))
+		}
 	}
 	if s.Recordings != "" {
 		sum.Recording = size
@@ -141,8 +150,9 @@ func (s Source) sound(id string) (size int64, unheld []string, err error) {
 
 // about is what a log says of a session.
 type about struct {
+	conn  string   // the client connection that it came by
 	seqs  []uint64 // of records, rising
-	end   uint64   // of the last one without which the session's end isn't proven
+	end   uint64   // of the last one without which the session's end isn't proven; 0 for none
 	key   uint64   // of the last one without which its sealed key isn't; 0 for none
 	ended time.Time
 
@@ -150,11 +160,23 @@ type about struct {
 	crashed bool // a restart found its recording to be cut
 }
 
-// records finds what the log says of a session and of the login that it came by.
-func (s Source) records(id string) (a about, err error) {
-	conn, err := s.connection(id)
-	if err != nil {
-		return a, err
+// add adds what a later log says.
+func (a *about) add(b about) {
+	a.conn = b.conn
+	a.end = max(a.end, b.end)
+	if !b.ended.IsZero() {
+		a.ended = b.ended
+	}
+	a.failed, a.crashed = a.failed || b.failed, a.crashed || b.crashed
+}
+
+// records finds what the log says of a session and of the login that it came by: by that
+// connection or, where that is "", the one that the log names.
+func (s Source) records(id, conn string) (a about, err error) {
+	if a.conn = conn; conn == "" {
+		if a.conn, err = s.connection(id); err != nil {
+			return a, err
+		}
 	}
 	of := audit.Query{Session: id}
 	for e, err := range audit.Read(s.Log) {
@@ -167,7 +189,7 @@ func (s Source) records(id string) (a about, err error) {
 		if len(e.Sessions) > 0 {
 			continue // a search over many: who looked at others' sessions is no outsider's business
 		}
-		login := conn != "" && e.Conn == conn && strings.HasPrefix(string(e.Type), "login.")
+		login := a.conn != "" && e.Conn == a.conn && strings.HasPrefix(string(e.Type), "login.")
 		if !login && !of.Matches(e) {
 			continue
 		}
@@ -183,9 +205,6 @@ func (s Source) records(id string) (a about, err error) {
 		if len(a.seqs) > maxRecords {
 			return a, fmt.Errorf("the log has more than %d records of the session", maxRecords)
 		}
-	}
-	if a.end == 0 {
-		return a, ErrRunning
 	}
 	return a, nil
 }

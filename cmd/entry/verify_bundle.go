@@ -26,6 +26,9 @@ The keys in a bundle come from who made it. --log-key and --witness are the ones
 you have from elsewhere: from the institution, or whoever runs a witness. Without
 --log-key it isn't shown whose log it is, which is said.
 
+A session from before an accepted gap is proven by the key of any log since: by the first
+record of each, which has the last tree head of the one before.
+
 That the log has no other record of the session isn't shown by a bundle: only the whole
 log does (entry audit verify). README.txt in a bundle is no part of what is proven. Exit code 1: something isn't what was written; 2: the
 file isn't a bundle, or isn't whole.`,
