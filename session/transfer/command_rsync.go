@@ -50,6 +50,9 @@ var rsyncValues = map[string]*regexp.Regexp{
 // that an upload makes use of beside its own. They are among the paths.
 var rsyncFolders = set("backup-dir compare-dest copy-dest link-dest partial-dir temp-dir")
 
+// rsyncDeletes are those of the switches that have a target delete what its rules say.
+var rsyncDeletes = set("delete delete-after delete-before delete-delay delete-during delete-excluded")
+
 // rsyncAdvice says what to do without an option that isn't let through.
 var rsyncAdvice = map[string]string{
 	"files-from":    "keep the list of files on your side",
@@ -97,7 +100,7 @@ func rsyncCommand(name word, args []word) (*Program, string) {
 	default:
 		p.wholeLine = asLine(append(append(append(head[:2:2], o.alone...), dead("-W")), operands...))
 	}
-	run := rsyncRun{paths: texts(o.rest), needs: p.Needs, sender: o.sender, secluded: o.secluded, loud: o.loud}
+	run := rsyncRun{paths: texts(o.rest), needs: p.Needs, sender: o.sender, secluded: o.secluded, loud: o.loud, rules: o.rules}
 	p.paths = append(texts(o.rest), o.folders...)
 	p.decoder = func(may May) Decoder { return newRsync(run, may) }
 	return p, ""
@@ -112,6 +115,7 @@ type rsyncOptions struct {
 	bad   string
 
 	sender, removes, appends bool
+	rules                    bool // a receiver is sent rules: --delete…, -m (send_filter_list in exclude.c)
 	dot                      bool // the "." that ends them was there
 	secluded                 bool // -s: the rest, dot and all, comes inside the stream
 	inside                   bool // this is that rest
@@ -189,6 +193,7 @@ func (o *rsyncOptions) next() bool {
 		o.sender = o.sender || option == "sender"
 		o.removes = o.removes || option == "remove-source-files" || option == "remove-sent-files"
 		o.appends = o.appends || option == "append"
+		o.rules = o.rules || rsyncDeletes[option]
 		o.add(dead(w.text))
 	default:
 		o.refuse("--"+option, option)
@@ -199,15 +204,17 @@ func (o *rsyncOptions) next() bool {
 // short reads options of one letter.
 func (o *rsyncOptions) short(text string) {
 	number := text[2:]
+	letters, _, _ := strings.Cut(text, "e") // what stands behind it is no option
 	switch {
 	case text[1] == '@' && rsyncNumber.MatchString(number),
 		text[1] == 'B' && rsyncValues["block-size"].MatchString(number),
 		rsyncLetters.MatchString(text):
+		o.rules = o.rules || strings.Contains(letters, "m")
 		o.add(dead(text))
 	case text[1] == 'B':
 		o.refuse(text, "block-size")
 	case !o.inside && (text == "-s" || rsyncLetters.MatchString(strings.Replace(text, "s", "", 1))):
-		o.secluded = true
+		o.secluded, o.rules = true, o.rules || strings.Contains(letters, "m")
 		o.add(dead(text))
 	default:
 		o.refuse(text, "")

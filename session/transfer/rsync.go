@@ -22,6 +22,7 @@ type rsyncRun struct {
 	needs            []Direction
 	sender, secluded bool
 	loud             bool // -s, and a -v beside it
+	rules            bool // the client sends such, for what the target deletes
 }
 
 // rsync counts what an rsync moves: one entry for each path, which says nothing
@@ -36,6 +37,7 @@ type rsync struct {
 	why   string   // it was stopped
 	done  bool
 	line  []byte // of -s, as far as it has come
+	rules rsyncRules
 }
 
 func newRsync(run rsyncRun, may May) *rsync {
@@ -45,13 +47,15 @@ func newRsync(run rsyncRun, may May) *rsync {
 // Data implements Decoder.
 func (d *rsync) Data(toTarget bool, p []byte, r Ruling) error {
 	d.sent[index(toTarget)] += int64(len(p))
+	var line []byte // of -s
 	if toTarget && d.run.secluded {
 		var err error
-		if p, err = d.secluded(p); err != nil {
-			d.why = err.Error()
-			d.Finish(-1, r)
-			return err
+		if line, p, err = d.secluded(p); err != nil {
+			return d.stops(err, r)
 		}
+	}
+	if err := d.ruled(toTarget, p); err != nil {
+		return d.stops(err, r)
 	}
 	for _, way := range d.run.needs {
 		if d.why = d.may(way); d.why != "" {
@@ -66,23 +70,48 @@ func (d *rsync) Data(toTarget bool, p []byte, r Ruling) error {
 			return &Stopped{Download, d.why}
 		}
 	}
+	if len(line) > 0 {
+		p = append(line, p...)
+	}
 	r.Pass(p, false)
 	return nil
 }
 
+// stops ends the run for err.
+func (d *rsync) stops(err error, r Ruling) error {
+	d.why = err.Error()
+	d.Finish(-1, r)
+	return err
+}
+
+// ruled looks at the rules that go to the target, where the user may upload alone.
+func (d *rsync) ruled(toTarget bool, p []byte) error {
+	switch {
+	case d.run.sender || d.rules.done:
+	case !toTarget:
+		d.rules.answers(p)
+	case d.run.secluded || len(p) == 0: // -s isn't over
+	case !d.run.rules || d.may(Download) == "":
+		d.rules.done = true
+	default:
+		return d.rules.read(p)
+	}
+	return nil
+}
+
 // secluded reads the line that comes first with -s: words that end in NUL, behind
-// the program's name, up to an empty one. It gives what is to reach the target by
-// now: the words that were read, and what came behind them.
-func (d *rsync) secluded(p []byte) ([]byte, error) {
+// the program's name, up to an empty one. It gives that line as it is to reach the
+// target, and what came behind it.
+func (d *rsync) secluded(p []byte) (line, rest []byte, err error) {
 	d.line = append(d.line, p...)
 	end := bytes.Index(d.line, []byte("\x00\x00"))
 	if end < 0 && len(d.line) > maxRsyncLine || end > maxRsyncLine {
-		return nil, &BadCommand{"rsync", "entry: rsync: its options and names are too long: copy fewer at a time"}
+		return nil, nil, &BadCommand{"rsync", "entry: rsync: its options and names are too long: copy fewer at a time"}
 	} else if end < 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	words := bytes.Split(d.line[:end], []byte{0})
-	rest := d.line[end+2:]
+	rest = d.line[end+2:]
 	d.line, d.run.secluded = nil, false
 	o := rsyncOptions{sender: d.run.sender, inside: true, loud: d.run.loud}
 	names := false // which rsync looks for patterns in, as a shell would
@@ -99,18 +128,18 @@ func (d *rsync) secluded(p []byte) ([]byte, error) {
 		bad = "its line inside doesn't begin with its name: copy with a stock rsync"
 	}
 	if bad != "" {
-		return nil, &BadCommand{"rsync", "entry: rsync: " + bad}
+		return nil, nil, &BadCommand{"rsync", "entry: rsync: " + bad}
 	}
-	d.run.paths, d.run.needs = texts(o.rest), o.needs()
+	d.run.paths, d.run.needs, d.run.rules = texts(o.rest), o.needs(), d.run.rules || o.rules
 	options := o.words
 	if !o.sender && !o.appends && d.may(Download) != "" { // see Program.Line
 		options = append(o.alone, dead("-W"))
 	}
-	line := []byte("rsync\x00")
+	line = []byte("rsync\x00")
 	for _, w := range append(options, operands...) {
 		line = append(append(line, w.text...), 0)
 	}
-	return append(append(line, 0), rest...), nil
+	return append(line, 0), rest, nil
 }
 
 // End implements Decoder.
