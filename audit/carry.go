@@ -119,7 +119,8 @@ func (l *Log) hearHolds(c Position) {
 				h.Take(e)
 			}
 		}
-		if err := HearBefore(l.path, take(false), HoldTypes...); err != nil {
+		before := take(false) // one that isn't proven adds to what is kept, or leaves that: what it is read for now is no removal
+		if err := HearBefore(l.path, c, func() { h = Holds{} }, func(e Event, gone *segment.Absent, _ bool) { before(e, gone) }, HoldTypes...); err != nil {
 			return
 		}
 		if err := new(Heard).On(l.path, c, take(true), HoldTypes...); err != nil {

@@ -126,7 +126,7 @@
 //
 //	files.go bad.go                names; what can't be what was written
 //	read.go scan.go tail.go        events in order, of some types, the last
-//	hear.go                        on from where one was, proven as it is read
+//	hear.go before.go              on from where one was, proven as it is read; the logs before
 //	holds.go                       which legal holds stand
 //	searching.go                   by an index
 //	hashes.go prove.go inclusion.go  the file of hashes, and proofs out of it

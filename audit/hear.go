@@ -76,20 +76,6 @@ func (h *Heard) On(dir string, signed Position, take func(Event, *segment.Absent
 	return nil
 }
 
-// HearBefore gives take what On does, of the logs before the one in dir, the first first.
-func HearBefore(dir string, take func(Event, *segment.Absent), types ...Type) error {
-	for _, before := range Before(dir) {
-		for e, err := range ScanWhole(before, types...) {
-			var gone *segment.Absent
-			if err != nil && !errors.As(err, &gone) {
-				return fmt.Errorf("of the log before, in %s, %w", before, err)
-			}
-			take(e, gone)
-		}
-	}
-	return nil
-}
-
 // Stated is what the checkpoint in dir says of its log. Its signature isn't looked at: it is
 // for whoever has no better word of that. A log without one is of no records.
 func Stated(dir string) (p Position, err error) {

@@ -36,15 +36,17 @@ var heardTypes = append([]audit.Type{audit.ServerStarted, audit.SessionStarted, 
 func (h *hearing) listen(dir string, signed func() (audit.Position, error), ids []string) (s said, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.goesOn(dir, ids) {
-		if err := h.begin(dir, ids); err != nil {
-			return s, err
-		}
-	}
+	goesOn := h.goesOn(dir, ids) // before it is known what is signed: who comes meanwhile is in it
 	at, err := signed()
 	if err != nil {
 		h.since = time.Time{}
 		return s, err
+	}
+	if !goesOn {
+		if err := h.begin(dir, at, ids); err != nil {
+			h.since = time.Time{}
+			return s, err
+		}
 	}
 	if err := h.heard.On(dir, at, func(e audit.Event, gone *segment.Absent) {
 		if gone != nil {
@@ -95,27 +97,31 @@ func (h *hearing) goesOn(dir string, ids []string) bool {
 	})
 }
 
-// begin begins anew, with the logs before, of which nothing proves what they say.
-func (h *hearing) begin(dir string, ids []string) error {
-	h.heard, h.said = audit.Heard{}, said{of: map[string]*fact{}}
-	h.open, h.asked = map[*fact]bool{}, map[string]bool{}
-	h.since = time.Now().Add(-slack)
-	for _, id := range ids {
-		h.asked[id] = true
-	}
-	err := audit.HearBefore(dir, func(e audit.Event, gone *segment.Absent) {
-		if gone != nil {
+// begin begins anew, with the logs before. What one says that isn't proven counts as far as it
+// keeps recordings: as for the rest, its records aren't here.
+func (h *hearing) begin(dir string, at audit.Position, ids []string) error {
+	return audit.HearBefore(dir, at, func() {
+		h.heard, h.said = audit.Heard{}, said{of: map[string]*fact{}}
+		h.open, h.asked = map[*fact]bool{}, map[string]bool{}
+		h.since = time.Now().Add(-slack)
+		for _, id := range ids {
+			h.asked[id] = true
+		}
+	}, func(e audit.Event, gone *segment.Absent, proven bool) {
+		switch {
+		case gone != nil:
 			h.said.absent.event(e, fmt.Errorf("of the log before, %w", gone))
 			h.said.standing.Gone(*gone, false)
-			return
+		case proven:
+			h.said.absent.event(e, nil)
+			h.take(e)
+		default:
+			h.said.absent.event(e, fmt.Errorf("of the log before, which isn't proven, %w", &segment.Absent{From: e.Seq, To: e.Seq}))
+			if e.Type != audit.HoldReleased {
+				h.said.standing.Take(e)
+			}
 		}
-		h.said.absent.event(e, nil)
-		h.take(e)
 	}, heardTypes...)
-	if err != nil {
-		h.since = time.Time{}
-	}
-	return err
 }
 
 // take takes in the next event.

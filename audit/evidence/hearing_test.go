@@ -384,3 +384,57 @@ func BenchmarkLooks(b *testing.B) {
 		}
 	})
 }
+
+// What a log before says is proven, too, by the first record of the one after it: where it was
+// changed it removes nothing, and what was recorded then stays; what it held stays held.
+func TestALogBeforeIsProven(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		after    time.Duration
+		of       string
+		from, to string
+		removed  int
+	}{
+		"as it was":         {3 * day, `"session.ended"`, "", "", 1}, // bob's
+		"when it ended":     {time.Hour, `"recording.aborted"`, `"time":"20`, `"time":"19`, 0},
+		"whom a hold is on": {3 * day, `"hold.placed"`, `"user":"alice"`, `"user":"alicf"`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.log(func(log *audit.Log) {
+				s.append(log, Hold{Order{ID: "f2lmpazu", User: "alice"}}.Event(audit.HoldPlaced))
+			})
+			auditor, _, err := audit.GenerateKey("auditor")
+			testkit.Check(t, err)
+			key, public := filepath.Join(s.dir, "audit.key"), filepath.Join(s.dir, "audit.pub")
+			testkit.WriteFile(t, public, testkit.Must(audit.PublicOf(s.signer))(t))
+			testkit.Check(t, audit.BeginAnew(audit.Anew{Dir: s.logDir(), Key: key, PublicKey: public, Auditor: auditor, Reason: "a disk was lost"}))
+			s.signer = strings.TrimSpace(testkit.ReadFile(t, key))
+			s.now = s.ended.Add(max(tt.after, 2*time.Hour))
+			log := s.rolled()
+			path := filepath.Join(s.logDir(), "before", segment.Current)
+			var out []byte
+			for line := range bytes.Lines([]byte(testkit.ReadFile(t, path))) {
+				if tt.from != "" && bytes.Contains(line, []byte(tt.of)) {
+					line = bytes.Replace(line, []byte(tt.from), []byte(tt.to), 1)
+				}
+				out = append(out, line...)
+			}
+			testkit.Check(t, os.WriteFile(path, out, 0o600))
+			if n, err := s.removing(log, s.now); n != tt.removed || err != nil {
+				t.Errorf("%d removed, %v", n, err)
+			}
+			if !exists(s.file(sealed, recording.KeyExt)) {
+				t.Error("what is held was removed")
+			}
+			if tt.removed == 0 {
+				return
+			}
+			testkit.Eventually(t, "a segment that carries the hold of the log before", func() bool {
+				s.append(log, audit.Event{Type: audit.ServerStarted})
+				return strings.Contains(testkit.ReadFile(t, filepath.Join(s.logDir(), segment.Current)), `"standing":1,"holds":[{"id":"f2lmpazu","user":"alice"`)
+			})
+		})
+	}
+}
