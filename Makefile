@@ -7,13 +7,16 @@ FUZZTIME ?= 5s
 SOAKFUZZ ?= 1m
 # Which part of their full size the long tests of `make soak` have.
 SOAK ?= 1
+# How often each side takes its turn in `make bench`, and the file that gets the figures.
+ROUNDS ?= 5
+FIGURES ?= bench.json
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK := github.com/kisielk/errcheck@v1.30.0
 ERRORLINT := github.com/polyfloyd/go-errorlint@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
-.PHONY: demo build tools test check format vet systems lint linters structure race fuzz soak bench vulnerabilities
+.PHONY: demo build tools test check format vet systems lint linters structure race fuzz soak bench benchmarks vulnerabilities
 
 demo: build
 	./entry demo
@@ -75,7 +78,15 @@ soak: tools build
 	ENTRY_SOAK=$(SOAK) $(GO) test -run Soak -v -count 1 -timeout 12h ./...
 	./.ci/fuzz $(SOAKFUZZ)
 
-bench:
+# entry beside sshd: docs/performance.md says how to read it, and which flags there
+# are for BENCH. It wants the machine for itself.
+bench: tools
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	$(GO) test -c -o "$$dir/bench" ./e2e/bench && cd e2e/bench && \
+	"$$dir/bench" -test.run '^TestFigures$$' -test.timeout 0 -rounds $(ROUNDS) -json '$(abspath $(FIGURES))' $(BENCH)
+
+# What single packages measure of themselves.
+benchmarks:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 vulnerabilities:

@@ -4,75 +4,12 @@ package audit
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 )
-
-// BenchmarkAppend compares group commit with what a plain log would do, one
-// write and one fdatasync an event under a mutex, in the same run on the same
-// disk: ratio is events a second against the plain log's, and above 1 is
-// better. A single caller pays for the checkpoint; many share it.
-func BenchmarkAppend(b *testing.B) {
-	e := Event{Type: ExecRequested, Conn: "01JCONN", Session: "01JSESS", User: "alice", Source: "192.0.2.7:50122", Lab: "tinker", Target: "home.tinker", Program: "rsync"}
-	for _, callers := range []int{1, 16, 256} {
-		for _, witnessed := range []bool{true, false} {
-			b.Run(fmt.Sprintf("callers=%d/witness=%v", callers, witnessed), func(b *testing.B) {
-				p := newPlace(b)
-				o := p.options()
-				if !witnessed {
-					o.Witness = ""
-				}
-				l, err := Open(p.dir, o)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer l.Close()
-				plain, err := os.OpenFile(filepath.Join(b.TempDir(), "plain"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer plain.Close()
-				var mu sync.Mutex
-				plainAppend := func() error {
-					mu.Lock()
-					defer mu.Unlock()
-					if err := (realDisk{}).write(plain, append(e.AppendJSON(nil), '\n')); err != nil {
-						return err
-					}
-					return realDisk{}.sync(plain, true)
-				}
-				run := func(f func() error) time.Duration {
-					start := time.Now()
-					var wg sync.WaitGroup
-					for c := range callers {
-						wg.Go(func() {
-							for i := c; i < b.N; i += callers {
-								if err := f(); err != nil {
-									b.Error(err)
-									return
-								}
-							}
-						})
-					}
-					wg.Wait()
-					return time.Since(start)
-				}
-				baseline := run(plainAppend)
-				b.ResetTimer()
-				ours := run(func() error { return l.Append(context.Background(), e) })
-				b.StopTimer()
-				b.ReportMetric(float64(b.N)/ours.Seconds(), "events/s")
-				b.ReportMetric(float64(baseline)/float64(ours), "ratio")
-			})
-		}
-	}
-}
 
 // many appends n events of a busy server, in large batches.
 func (p *place) many(b *testing.B, n int) {

@@ -8,15 +8,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
+
+	"entry/e2e/testkit"
 )
 
 // roleVar makes this test binary act as a small helper program (see
@@ -55,30 +53,14 @@ func buildAndRun(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	built = filepath.Join(dir, "entry")
-	if out, err := exec.Command("go", "build", "-o", built, "../cmd/entry").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("go build ./cmd/entry: %w\n%s", err, out)
+	if built, err = testkit.BuildEntry(dir); err != nil {
+		return 1, err
 	}
 	return m.Run(), nil
 }
 
-// lookAtProgram looks at every file that the program may be made of: what a test has
-// looked at is what go test remembers its result by, and it knows nothing of a program
-// that was built in between. It has to be called within a test.
-var lookAtProgram = sync.OnceValue(func() error {
-	return filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != "..":
-			return filepath.SkipDir
-		case d.Type().IsRegular() && path != filepath.Join("..", "entry"):
-			_, err := os.Stat(path)
-			return err
-		}
-		return nil
-	})
-})
+// lookAtProgram looks at what the program is made of, once: see testkit.LookAtTree.
+var lookAtProgram = sync.OnceValue(func() error { return testkit.LookAtTree("..") })
 
 // given tells whether the command line sets a flag.
 func given(name string) (yes bool) {

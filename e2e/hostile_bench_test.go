@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +16,28 @@ import (
 
 	"entry/e2e/testkit"
 )
+
+// rig is one jump host with home behind it, and an inner connection that is
+// logged in already.
+type rig struct {
+	name   string
+	client *client
+	socket string // of the inner connection's master
+}
+
+func newRig(b *testing.B, name string, c *client) *rig {
+	b.Helper()
+	r := &rig{name: name, client: c, socket: filepath.Join(testkit.ShortDir(b), "inner")}
+	p := testkit.Start(b, "ssh master "+name, c.home([]string{"-M", "-N", "-S", r.socket}))
+	awaitMaster(c, p, r.socket, c.target)
+	return r
+}
+
+// exec runs a command on home over the inner connection. The client's sockets
+// are handed to the master, so that nothing stands between but the jump host.
+func (r *rig) exec(options []string, remote string) *exec.Cmd {
+	return r.client.ssh(append(append([]string{"-S", r.socket}, options...), r.client.target, remote)...)
+}
 
 // hostile takes all that one user can through r until stop: four transfers at full
 // speed, and programs started one after the other.
@@ -77,6 +102,45 @@ func (s *site) crowd(n int) (names []string, keys []ssh.Signer) {
 	return names, keys
 }
 
+// typist is a remote terminal that echoes bytes.
+type typist struct {
+	in  io.Writer
+	out io.Reader
+	n   byte
+}
+
+// terminalEchoes is what a typist's terminal runs.
+const terminalEchoes = "stty raw -echo; echo ready; exec cat"
+
+// begins waits until the terminal echoes.
+func (y *typist) begins() error {
+	var seen []byte
+	for one := make([]byte, 1); !strings.HasSuffix(string(seen), "ready\n"); seen = append(seen, one...) {
+		if _, err := io.ReadFull(y.out, one); err != nil {
+			return fmt.Errorf("%w after %q", err, seen)
+		}
+	}
+	return nil
+}
+
+func (y *typist) echo(b *testing.B) time.Duration {
+	key := []byte{'a' + y.n%26}
+	y.n++
+	began := time.Now()
+	if _, err := y.in.Write(key); err != nil {
+		b.Fatal(err)
+	}
+	got := make([]byte, 1)
+	if _, err := io.ReadFull(y.out, got); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(began)
+	if got[0] != key[0] {
+		b.Fatalf("typed %q, saw %q", key, got)
+	}
+	return took
+}
+
 // newTerminal is a terminal on the machine that inner is logged in on.
 func newTerminal(inner ssh.Conn) (*typist, error) {
 	ch, requests, err := inner.OpenChannel("session", nil)
@@ -132,7 +196,7 @@ func BenchmarkBesideAHostileUser(b *testing.B) {
 		taking *rig
 		log    func(i int) (ssh.Conn, error) // the i-th user in at home
 	}{
-		{newRig(b, "plain", c, jump.Cmd.Process.Pid), func(int) (ssh.Conn, error) {
+		{newRig(b, "plain", c), func(int) (ssh.Conn, error) {
 			at := func(of *testkit.SSHD) *ssh.ClientConfig {
 				return &ssh.ClientConfig{User: testkit.Me(b), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(testkit.ParseKey(b, of.HostKey()))}
 			}
@@ -143,7 +207,7 @@ func BenchmarkBesideAHostileUser(b *testing.B) {
 			b.Cleanup(func() { outer.Close() })
 			return through(outer, "127.0.0.1", home.Port, at(home))
 		}},
-		{newRig(b, "entry", s.client(s.enrolled("alice")), s.proc.Cmd.Process.Pid), func(i int) (ssh.Conn, error) {
+		{newRig(b, "entry", s.client(s.enrolled("alice"))), func(i int) (ssh.Conn, error) {
 			outer, err := s.dialAs(names[i], ssh.PublicKeys(own[i]))
 			if err != nil {
 				return nil, err

@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"bastion/site", "cmd/entry/demohome"},
 	{"cmd/entry/demo"},
 	{"cmd/entry", "e2e", "e2e/testkit", "e2e/testkit/wire"},
-	{"e2e/testkit/logbook", "e2e/testkit/policies", "e2e/testkit/world"}, // nothing but tests is above testkit
+	{"e2e/bench", "e2e/testkit/logbook", "e2e/testkit/policies", "e2e/testkit/world"}, // nothing but tests is above testkit
 }
 
 // lowest are the layers of pure data: nothing in them speaks SSH, SQL or to a
@@ -76,7 +76,7 @@ var only = []struct {
 }
 
 // folders are the top-level ones; hidden ones but .ci are the tools' own.
-var folders = []string{".ci", "audit", "bastion", "cmd", "configs", "e2e", "policy", "session"}
+var folders = []string{".ci", "audit", "bastion", "cmd", "configs", "docs", "e2e", "policy", "session"}
 
 // listed is what `go list -json` says of one package.
 type listed struct {
