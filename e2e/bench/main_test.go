@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,6 +114,9 @@ func TestFigures(t *testing.T) {
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
 		t.Fatalf("-only: %v", err)
+	}
+	if !slices.ContainsFunc(groups, func(g group) bool { return wanted.MatchString(g.name) }) {
+		t.Fatalf("-only: no group is called %q; docs/performance.md lists them", *only)
 	}
 	p := planned(t)
 	r := &run{report: &report{Date: time.Now().UTC(), Machine: thisMachine(), Rounds: p.rounds, Size: p.size}, plan: p}
