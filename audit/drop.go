@@ -19,7 +19,7 @@ import (
 // of the last record that went is returned; 0 if none did. An event says so first, with the tree
 // head over all that went (LogDropped): with that and the hashes, which stay, proofs of what is
 // left hold, and a copy that turns up can be told from a forgery. It has the changes of the
-// log's key that went, too, which else only the file keys would have. The segment that is
+// log's key that went, too, which else only the file keys would have, and the gap with which the log began. The segment that is
 // written and the last sealed one stay.
 //
 // What isn't what was signed, in the hashes or in the records that are about to go, is
@@ -61,6 +61,7 @@ func (l *Log) Drop(ctx context.Context, before time.Time) (through uint64, err e
 	before = before.UTC()
 	e := Event{Type: LogDropped, Count: int(through), Hash: hex.EncodeToString(head[:]), Until: &before, Rekeys: l.keys.Load().rekeys(through),
 		Detail: fmt.Sprintf("records 1 to %d are older than %s, and are dropped", through, before.Format(time.DateOnly))}
+	e.Gap = carryGap(l.path, l.keys.Load().First())
 	if err := l.Append(ctx, ByActor(ctx, e)); err != nil {
 		return 0, fmt.Errorf("drop segments: append %s: %w", LogDropped, err)
 	}

@@ -277,3 +277,32 @@ func TestDroppedKeys(t *testing.T) {
 		t.Errorf("after a start: %+v, %v", rep.Keys, err)
 	}
 }
+
+// The gap with which a log began is the same one once its record was dropped, and once the
+// event was that dropped it: what an auditor accepted stays accepted.
+func TestDroppedGap(t *testing.T) {
+	t.Parallel()
+	o, _ := lostLog(t)
+	testkit.Check(t, BeginAnew(o))
+	key, public := testkit.Must(ReadKey(o.Key))(t), testkit.Must(ReadKey(o.PublicKey))(t)
+	gap := begun(t, o)
+	now := time.Now()
+	l := testkit.Must(Open(o.Dir, Options{Key: key, Witness: o.Witness, Segment: 1, Now: func() time.Time { return now }}))(t)
+	defer func() { testkit.Check(t, l.Close()) }()
+	for range 2 {
+		for range 3 {
+			testkit.Check(t, l.Append(t.Context(), Event{Type: ServerStarted}))
+		}
+		now = now.Add(LeastKeep + 24*time.Hour)
+		if n, err := l.Drop(t.Context(), now); n == 0 || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+		rep, err := Verify(o.Dir, VerifyOptions{PublicKey: public, Witness: o.Witness})
+		if err != nil || len(rep.Gaps) != 1 || rep.Gaps[0] != gap {
+			t.Errorf("%+v, was %+v, %v", rep.Gaps, gap, err)
+		}
+		if own, _ := firstGap(o.Dir, public); own == nil || *own != gap {
+			t.Errorf("%+v", own)
+		}
+	}
+}

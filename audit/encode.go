@@ -111,6 +111,11 @@ func (e *Event) appendBody(b []byte) []byte {
 		w.b = appendString(w.b, g.Auditor)
 		w.b = append(w.b, `,"accepted":`...)
 		w.b = appendString(w.b, g.Accepted)
+		w.str("reason", g.Reason)
+		if g.At != nil {
+			w.key("at")
+			w.b = appendTime(w.b, *g.At)
+		}
 		w.b = append(w.b, '}')
 	}
 	if r := e.Rekey; r != nil {

@@ -190,7 +190,7 @@ func TestLongestEventFits(t *testing.T) {
 			e.Missing[i] = Missing{Why: words[0], Stream: words[0], Bytes: 1 << 60, Lines: 1 << 60}
 		}
 		e.Schema, e.Type = Schema, LoginFailed
-		e.Holds = nil // of records that have little else
+		e.Holds, e.Gap.Reason = nil, "" // of records that have little else
 		line := e.AppendJSON(nil)
 		if len(line) > 127<<10 {
 			t.Errorf("%d bytes", len(line))

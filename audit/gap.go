@@ -27,6 +27,9 @@ type Gap struct {
 	Earlier    string `json:"earlier,omitempty"` // IDs of the gaps of the logs before, joined by spaces
 	Auditor    string `json:"auditor"`           // public key of who accepted the gap
 	Accepted   string `json:"accepted"`          // their signed note about it
+	// Reason and At are the record's, where a LogDropped has it, which dropped that record.
+	Reason string     `json:"reason,omitempty"`
+	At     *time.Time `json:"at,omitempty"`
 }
 
 // beforeName is the folder, in the directory of a log that began anew, with the
@@ -121,17 +124,53 @@ func Follows(e Event, k *Keys) (checkpoint []byte, err error) {
 // KeyBefore is the public key of a log before, in its directory (Before).
 func KeyBefore(dir string) (string, error) { return ReadKey(filepath.Join(dir, publicName)) }
 
-// firstGap is the gap with which the log in dir begins, as far as that can be read.
+// carriedGap is the record of a log's gap, as an event has it that drops records.
+func carriedGap(e Event) (first Event, ok bool) {
+	if e.Gap == nil || e.Gap.At == nil {
+		return first, false
+	}
+	g := *e.Gap
+	first = Event{Seq: 1, Time: *g.At, Type: LogGap, Detail: g.Reason}
+	g.Reason, g.At = "", nil
+	first.Gap = &g
+	return first, true
+}
+
+// carryGap is the gap of the log in dir, as an event has it that drops its first record; nil for
+// none.
+func carryGap(dir, key string) *Gap {
+	own, g := firstGap(dir, key)
+	if own == nil {
+		return nil
+	}
+	c := *g
+	c.Reason, c.At = own.Reason, &own.Time
+	return &c
+}
+
+// firstGap is the gap with which the log in dir begins, as far as that can be read: its first
+// record, or what the last event has that dropped that.
 func firstGap(dir, key string) (*GapReport, *Gap) {
+	var first Event
 	for e, err := range Read(dir) {
-		if err != nil {
-			break
+		if err == nil && e.Seq == 1 {
+			first = e
 		}
-		g, err := gapOf(e, key)
-		if err != nil {
-			break
+		break
+	}
+	if first.Seq == 0 {
+		for e, err := range ScanWhole(dir, LogDropped) {
+			if err == nil {
+				if c, ok := carriedGap(e); ok {
+					first = c
+				}
+			} else if !Told(err) {
+				break
+			}
 		}
-		return g, e.Gap
+	}
+	if g, err := gapOf(first, key); err == nil {
+		return g, first.Gap
 	}
 	return nil, nil
 }

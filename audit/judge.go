@@ -71,6 +71,9 @@ func (w *verification) line(b *block, i int) error {
 			d.Before = *e.Until
 		}
 		w.dropped = append(w.dropped, d)
+		if first, ok := carriedGap(e); ok {
+			w.gap = first
+		}
 		if err := w.carried(e); err != nil {
 			return err
 		}
@@ -163,7 +166,11 @@ func (w *verification) allGaps() ([]GapReport, error) {
 	}
 	key := w.keys.First()
 	anew := numbered.MatchString(w.keys.Name()) // else there is none
-	switch e, ok, err := w.proven(1); {
+	e, ok, err := w.proven(1)
+	if err == nil && !ok && w.gap.Seq == 1 { // it was dropped
+		e, ok = w.gap, true
+	}
+	switch {
 	case err != nil && anew:
 		return nil, err
 	case ok:

@@ -17,7 +17,7 @@ const (
 	LogRecovered   Type = "log.recovered"         // appended by Open itself
 	LogGap         Type = "log.gap"               // the first record of a log that begins anew
 	LogKey         Type = "log.key"               // from this record on another key signs the log's tree heads, as Rekey says, which both have signed; appended by the log itself for Actor
-	LogDropped     Type = "log.dropped"           // the first Count records are about to be removed, since they are older than Until, and the log isn't kept for longer; Hash is the tree head over them, Rekeys the changes of the log's key in them
+	LogDropped     Type = "log.dropped"           // the first Count records are about to be removed, since they are older than Until, and the log isn't kept for longer; Hash is the tree head over them, Rekeys the changes of the log's key in them, Gap that with which the log began
 	LogSegment     Type = "log.segment"           // the first record of a segment but the first, appended by the log itself: the one before has Count records; Standing legal holds stand, which are Holds
 	LogHolds       Type = "log.holds"             // more of the legal holds that stand, right behind a LogSegment
 	AlarmBehind    Type = "alarm.database-behind" // a start took away again what an older database had back

@@ -145,6 +145,7 @@ type verification struct {
 	aside  []Aside
 
 	dropped []Dropped
+	gap     Event // the log's first record, as one has it that dropped that; Seq 0 for none
 }
 
 // run judges the log. What its checkpoint doesn't cover may be on its way: so the
