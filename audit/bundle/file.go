@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 )
 
 // OpenFile opens the bundle in a file. The recording's files, sealed as they are, go into
@@ -15,6 +14,9 @@ func OpenFile(path string) (b *Bundle, dir string, leave func() error, err error
 		return nil, "", nil, err
 	}
 	defer f.Close()
+	if one, err := isProof(f); err != nil || one {
+		return nil, "", nil, errors.Join(err, notBundle("it is the proof of one record, which entry verify-bundle checks and shows"))
+	}
 	if dir, err = os.MkdirTemp("", "entry-bundle-"); err != nil {
 		return nil, "", nil, err
 	}
@@ -36,10 +38,10 @@ func VerifyFile(path string, t Trust) (rep Report, err error) {
 		return rep, err
 	}
 	defer f.Close()
-	const proof = "c2sp.org/tlog-proof@"
-	head := make([]byte, len(proof))
-	if n, err := io.ReadFull(f, head); err == nil && string(head[:n]) == proof {
-		return verifyRecord(io.MultiReader(strings.NewReader(proof), f), t)
+	if one, err := isProof(f); err != nil {
+		return rep, err
+	} else if one {
+		return verifyRecord(f, t)
 	}
 	b, _, leave, err := OpenFile(path)
 	if err != nil {
@@ -47,6 +49,17 @@ func VerifyFile(path string, t Trust) (rep Report, err error) {
 	}
 	defer func() { err = errors.Join(err, leave()) }()
 	return b.Verify(t)
+}
+
+// isProof tells whether a file is the proof of one record, by its beginning.
+func isProof(f *os.File) (bool, error) {
+	const proof = "c2sp.org/tlog-proof@"
+	head := make([]byte, len(proof))
+	n, err := f.ReadAt(head, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return string(head[:n]) == proof, err
 }
 
 func verifyRecord(r io.Reader, t Trust) (rep Report, err error) {

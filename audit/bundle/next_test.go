@@ -4,6 +4,7 @@ package bundle
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -182,4 +183,18 @@ func unless(b bool, data []byte) []byte {
 // at is where the first file lies that is called so.
 func at(all []file, prefix string) int {
 	return slices.IndexFunc(all, func(f file) bool { return strings.HasPrefix(f.name, prefix) })
+}
+
+// The proof of one record isn't taken for a bundle, and is called what it is.
+func TestAProofIsNoBundle(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	path := filepath.Join(s.dir, "1.tlog-proof")
+	testkit.WriteFile(t, path, string(testkit.Must(s.Prove(1))(t).Marshal()))
+	if _, _, _, err := OpenFile(path); !errors.Is(err, ErrNotBundle) || !strings.Contains(err.Error(), "the proof of one record") {
+		t.Errorf("%v", err)
+	}
+	if rep, err := VerifyFile(path, Trust{Key: s.Key}); err != nil || len(rep.Events) != 1 {
+		t.Errorf("%+v, %v", rep, err)
+	}
 }
