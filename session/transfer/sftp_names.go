@@ -3,7 +3,6 @@ package transfer
 import (
 	"math"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -74,8 +73,21 @@ func under(key, dir string) (rest string, in bool) {
 
 // mayBeUnder says that it isn't known whether key is in dir.
 func mayBeUnder(key, dir string) bool {
+	if !mixed(key, dir) {
+		return false
+	}
 	last := path.Base(dir)
-	return mixed(key, dir) && (last == "." || slices.Contains(strings.Split(key, "/"), last))
+	return last == "." || hasPart(key, last)
+}
+
+// hasPart says that part is one of those between the slashes of key. It is asked of each
+// open file at each request that changes a name, so key isn't taken apart for it.
+func hasPart(key, part string) bool {
+	if len(key) <= len(part) {
+		return key == part
+	}
+	n := len(part)
+	return key[:n] == part && key[n] == '/' || key[len(key)-n:] == part && key[len(key)-n-1] == '/' || strings.Contains(key, "/"+part+"/")
 }
 
 // reaches says that key may be f's name, or one above it.
