@@ -23,6 +23,9 @@ type marked struct {
 	last []int64
 	// counter is the highest number of changes of accounts seen: other processes' too.
 	counter int64
+	// known is how many records of all logs the database was seen to know of, which never
+	// go back: of what another process has spent at a login nothing else tells.
+	known int64
 }
 
 // stands returns how many changes of accounts tx sees, or errPutBack where it doesn't see what
@@ -31,17 +34,17 @@ type marked struct {
 func (m *marked) stands(ctx context.Context, tx *sql.Tx, node string, writes bool) (changes int64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var mark int64
-	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT mark FROM marks WHERE node = ?), 0), (SELECT counter FROM changes)`, node).Scan(&mark, &changes)
+	var mark, known int64
+	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT mark FROM marks WHERE node = ?), 0), (SELECT counter FROM changes), (SELECT coalesce(sum(size), 0) FROM log_positions)`, node).Scan(&mark, &changes, &known)
 	switch {
 	case err != nil:
 		return 0, err
-	case len(m.last) > 0 && (!slices.Contains(m.last, mark) || changes < m.counter):
+	case len(m.last) > 0 && (!slices.Contains(m.last, mark) || changes < m.counter || known < m.known):
 		return 0, errPutBack
 	case writes:
 		m.last = []int64{mark}
 	}
-	m.counter = changes
+	m.counter, m.known = changes, known
 	return changes, nil
 }
 

@@ -37,6 +37,10 @@ func TestOlderStatePutBack(t *testing.T) {
 		"the log's position noted": func(mine, _ *Store) error {
 			return mine.NotePosition(t.Context(), audit.Position{Size: 9}, 9, time.Now())
 		},
+		"something spent at another, whose log tells of it": func(_, other *Store) error {
+			spend := other.Count(t.Context(), time.Now(), func([]identity.Tally) bool { return true }, identity.TallyKey{})
+			return errors.Join(spend, other.NotePosition(t.Context(), audit.Position{Size: 4}, 4, time.Now()))
+		},
 		"nothing, so that nothing came back": nil,
 	} {
 		for _, first := range []string{"a look", "a write"} {
