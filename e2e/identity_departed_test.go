@@ -200,13 +200,23 @@ func TestRememberedKeysBringGroups(t *testing.T) {
 		_, err = s.jump(c, "home", "true")
 		return err
 	}
+	doctor := func(code int, want string) {
+		t.Helper()
+		if r := s.entry("doctor", "bob"); r.Code != code || !strings.Contains(r.Stdout, want) || strings.Contains(r.Stdout, "in no lab") {
+			t.Errorf("the doctor: %s", r)
+		}
+	}
+	const opens, blind = "home.tinker: opens by rule visitors (tinker.yaml:", "note: what a group opens isn't known here: "
 	const unknown = `whether "home" is yours isn't known: the directory duo, which tells your groups, doesn't answer; connect again in a minute`
 	if err := reach("at once"); err != nil {
 		t.Errorf("at once: %v", err)
 	}
+	doctor(0, opens)
 	ldap.Kill()
 	s.stop()
+	doctor(3, blind+"only a login tells which groups the directory duo has them in\n")
 	s.serve()
+	doctor(1, blind+"the directory duo, which tells their groups, doesn't answer\n")
 	if err := reach("without the directory"); err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), `\"`, `"`), unknown) {
 		t.Errorf("without the directory, after a start: %v", err)
 	}
@@ -225,6 +235,7 @@ func TestRememberedKeysBringGroups(t *testing.T) {
 		c.Close()
 	}
 	ldap.up(t)
+	doctor(0, opens)
 	if err := reach("with the directory again"); err != nil {
 		t.Errorf("with the directory again: %v", err)
 	}
@@ -244,6 +255,7 @@ func TestRememberedKeysBringGroups(t *testing.T) {
 		c.Close()
 		t.Error("somebody who is gone from the directory is let in by a remembered key")
 	}
+	doctor(1, "problem: the directory duo, asked for them now, lets them nowhere: gone\n")
 }
 
 // TestAnotherPersonOfThatName: an account that the directory has made anew between two

@@ -127,6 +127,13 @@ func TestDiagnosisInWords(t *testing.T) {
 			d.Places[0].Failed = &Trouble{Time: noon, Reason: "certificate-refused", Detail: "ssh: handshake failed: attempted methods [none publickey]"}
 		}, false, "it answers with its host key, but the last way there failed, on 2026-03-02 12:00 UTC: the machine doesn't take entry's certificate: is the account there"},
 		"no lab": {func(d *Diagnosis) { d.Places = nil }, true, "problem: in no lab, so a login leads nowhere"},
+		"no lab, and groups that open nothing": {func(d *Diagnosis) { d.Places, d.User.Realm, d.Groups = nil, "duo", []string{"a", "b"} }, true,
+			`problem: in no lab, and in no group that a rule opens a target to, so a login leads nowhere: the directory duo has them in "a", "b"` + "\n"},
+		"groups that nobody can tell": {func(d *Diagnosis) { d.Places, d.User.Realm, d.Ungrouped = nil, "duo", "only a login tells" }, false,
+			"note: what a group opens isn't known here: only a login tells\n"},
+		"a silent directory": {func(d *Diagnosis) { d.User.Realm, d.Silent, d.Ungrouped = "duo", true, "it doesn't answer" }, true,
+			"problem: the directory duo doesn't answer, so nobody of it can log in by passphrase\nnote: what a group opens isn't known here: it doesn't answer\ntargets"},
+		"gone": {func(d *Diagnosis) { d.Places, d.User.Realm, d.Gone = nil, "duo", "gone" }, true, "problem: the directory duo, asked for them now, lets them nowhere: gone\n"},
 	} {
 		d := fine
 		d.Places = slices.Clone(fine.Places)

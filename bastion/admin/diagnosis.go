@@ -85,7 +85,23 @@ func (d Diagnosis) Tell(w io.Writer, now time.Time) (sick bool) {
 	if d.LeftOut != "" {
 		say("at the last program: %s; env in a rule lets clients set them", plain.Line(d.LeftOut))
 	}
-	if len(d.Places) == 0 {
+	if d.Gone != "" {
+		problem("the directory %s, asked for them now, lets them nowhere: %s", u.Realm, d.Gone)
+	}
+	if d.Silent {
+		problem("the directory %s doesn't answer, so nobody of it can log in by passphrase", u.Realm)
+	}
+	if d.Ungrouped != "" {
+		say("note: what a group opens isn't known here: %s", d.Ungrouped)
+	}
+	switch {
+	case len(d.Places) > 0:
+	case d.Ungrouped != "" || d.Gone != "":
+		return sick
+	case u.Realm != "":
+		problem("in no lab, and in no group that a rule opens a target to, so a login leads nowhere%s", d.groups())
+		return sick
+	default:
 		problem("in no lab, so a login leads nowhere: add them to a lab's members in the policy")
 		return sick
 	}
@@ -104,6 +120,21 @@ func (d Diagnosis) Tell(w io.Writer, now time.Time) (sick bool) {
 		}
 	}
 	return sick
+}
+
+// mostGroups bounds how many of a user's groups a line names.
+const mostGroups = 8
+
+// groups says in which groups the directory has the user.
+func (d Diagnosis) groups() string {
+	if len(d.Groups) == 0 {
+		return ": the directory " + d.User.Realm + " has them in none"
+	}
+	names := make([]string, 0, len(d.Groups))
+	for _, g := range d.Groups {
+		names = append(names, plain.Quote(g))
+	}
+	return ": the directory " + d.User.Realm + " has them in " + plain.List(names, mostGroups)
 }
 
 // failed says how the last way to the target failed.

@@ -24,7 +24,8 @@ const (
 	historyEvents = 50_000
 	// mostTrouble bounds the list of what went wrong.
 	mostTrouble = 10
-	// probeTime bounds how long targets are tried, all side by side.
+	// probeTime bounds how long targets are tried, all side by side, and before them how
+	// long a directory is asked.
 	probeTime = 5 * time.Second
 	// mostProbed bounds how many targets are tried at once.
 	mostProbed = 16
@@ -52,6 +53,15 @@ type Diagnosis struct {
 	LeftOut string               `json:"left_out,omitempty"`
 	Live    []access.SessionInfo `json:"live"`
 	Places  []Place              `json:"targets"`
+	// Groups are the user's in their directory, by which Places are judged, unless Ungrouped
+	// says why nobody can tell: then they are judged as for a login that knows of none, where
+	// what denies a group holds and what allows one doesn't. Silent says that the directory
+	// was asked and didn't answer.
+	Groups    []string `json:"groups,omitempty"`
+	Ungrouped string   `json:"groups_unknown,omitempty"`
+	Silent    bool     `json:"directory_silent,omitempty"`
+	// Gone is why the directory lets the user nowhere, "" for nothing.
+	Gone string `json:"directory_bars,omitempty"`
 }
 
 // Trouble is something that didn't work, as the log has it.
@@ -106,6 +116,9 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 	}
 	d.Fit = d.Fit && !u.Disabled && !now.Before(u.LockedUntil) && u.PendingReset == nil
 	who := access.Expected(u, now)
+	if u.Realm != "" && p != nil {
+		who.Groups = d.join(a.membership(ctx, u), p)
+	}
 	if from := r.URL.Query().Get("from"); from != "" {
 		if who.Source, err = netip.ParseAddr(from); err != nil {
 			return nil, &Error{http.StatusBadRequest, "--from wants the address that the user comes from, such as 192.0.2.7"}
@@ -146,6 +159,32 @@ func (a *Server) doctor(r *http.Request) (any, error) {
 		}
 	}
 	return d, nil
+}
+
+// membership asks for the user's groups where a server runs, which has been told of them
+// lately, or can ask.
+func (a *Server) membership(ctx context.Context, u identity.UserInfo) identity.Membership {
+	if a.Gate == nil {
+		return identity.Membership{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	return a.Auth.Membership(ctx, u)
+}
+
+// join notes what the directory says of the user, and returns the groups to judge by.
+func (d *Diagnosis) join(m identity.Membership, p *policy.Policy) policy.Groups {
+	d.Groups, d.Gone, d.Silent = m.Groups, m.Bar, m.Silent
+	switch {
+	case m.Known:
+		return policy.GroupsNamed(m.Groups...)
+	case m.Bar != "" || !p.NamesGroups(d.User.Realm):
+	case m.Silent:
+		d.Ungrouped = "the directory " + d.User.Realm + ", which tells their groups, doesn't answer"
+	default:
+		d.Ungrouped = "only a login tells which groups the directory " + d.User.Realm + " has them in"
+	}
+	return policy.Groups{}
 }
 
 // past is what the newest part of the log has of a user.

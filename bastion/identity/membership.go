@@ -57,8 +57,9 @@ const (
 // memberships are what directories have told of their users lately, and who asks them.
 // It is safe for concurrent use.
 type memberships struct {
-	mu    sync.Mutex // guards all and lost; held for a few instructions
+	mu    sync.Mutex // guards all, asked and lost; held for a few instructions
 	all   map[member]told
+	asked map[member]*question     // those that are asked now
 	lost  map[string]bool          // the realms whose last poll believed its answers not
 	turns map[string]chan struct{} // by realm, one token for each login that asks; never changes
 }
@@ -71,7 +72,7 @@ type told struct {
 }
 
 func newMemberships(realms map[string]FirstFactor) *memberships {
-	m := &memberships{all: map[member]told{}, lost: map[string]bool{}, turns: map[string]chan struct{}{}}
+	m := &memberships{all: map[member]told{}, asked: map[member]*question{}, lost: map[string]bool{}, turns: map[string]chan struct{}{}}
 	for name := range realms {
 		m.turns[name] = make(chan struct{}, mostAsking)
 	}
@@ -120,20 +121,70 @@ func (m *memberships) prune(now time.Time) {
 
 var errNoTurn = errors.New("identity: too many logins ask the directory at once")
 
-// look asks a directory for somebody, once there is a turn.
-func (m *memberships) look(ctx context.Context, w Watcher, who member) (bar string, groups []string, entry string, err error) {
+// question is one about somebody that a directory is being asked.
+type question struct {
+	over   chan struct{} // closed once the rest is set
+	answer looked
+	left   bool // who asked has left, so that this is no answer
+}
+
+// look asks a directory for somebody, once there is a turn. Of one user's logins one asks
+// at a time, and the others wait for its answer: who logs in many times at once takes no
+// turns from others.
+func (m *memberships) look(ctx context.Context, w Watcher, who member, now func() time.Time) looked {
+	for {
+		q, mine := m.question(who)
+		if mine {
+			return m.ask(ctx, w, who, q, now)
+		}
+		select {
+		case <-q.over:
+			if !q.left {
+				return q.answer
+			}
+		case <-ctx.Done():
+			return looked{err: context.Cause(ctx)}
+		}
+	}
+}
+
+// question is the one about somebody that is asked now, or a new one, which is the
+// caller's to ask.
+func (m *memberships) question(who member) (q *question, mine bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if q, asked := m.asked[who]; asked {
+		return q, false
+	}
+	q = &question{over: make(chan struct{}), answer: looked{err: errPanicked}}
+	m.asked[who] = q
+	return q, true
+}
+
+// ask asks q, once there is a turn.
+func (m *memberships) ask(ctx context.Context, w Watcher, who member, q *question, now func() time.Time) looked {
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		q.left = q.answer.err != nil && ctx.Err() != nil
+		delete(m.asked, who)
+		close(q.over)
+	}()
 	late := time.NewTimer(askingFor)
 	defer late.Stop()
 	turns := m.turns[who.realm]
 	select {
 	case turns <- struct{}{}:
 		defer func() { <-turns }()
-		return w.Look(ctx, who.user)
+		l := looked{at: now()}
+		l.bar, l.groups, l.entry, l.err = w.Look(ctx, who.user)
+		q.answer = l
 	case <-late.C:
-		return "", nil, "", errNoTurn
+		q.answer = looked{err: errNoTurn}
 	case <-ctx.Done():
-		return "", nil, "", context.Cause(ctx)
+		q.answer = looked{err: context.Cause(ctx)}
 	}
+	return q.answer
 }
 
 // lacking tells whether a bar is one that all of a directory's users have when it has lost
@@ -163,21 +214,21 @@ func (d *dialogue) join(ctx context.Context, acct Account) (bar string, err erro
 	if acct.Realm == "" || !d.member.fetched.IsZero() || !ok || !w.Watches() {
 		return "", nil
 	}
-	who, at := member{acct.Realm, acct.Name}, d.a.now()
-	if d.member, ok = d.a.members.at(who, at); ok {
+	who := member{acct.Realm, acct.Name}
+	if d.member, ok = d.a.members.at(who, d.a.now()); ok {
 		return "", nil
 	}
 	d.member.unknown = groupsNoAnswer
-	bar, groups, entry, err := d.a.members.look(ctx, w, who)
+	l := d.a.members.look(ctx, w, who, d.a.now)
 	switch {
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
-	case err != nil || d.a.members.disbelieved(who.realm, bar):
+	case l.err != nil || d.a.members.disbelieved(who.realm, l.bar):
 		return "", nil
-	case bar != "":
-		return bar, nil
+	case l.bar != "":
+		return l.bar, nil
 	}
-	switch another, err := d.a.isAnother(ctx, acct, entry); {
+	switch another, err := d.a.isAnother(ctx, acct, l.entry); {
 	case err != nil:
 		return "", err
 	case another && d.a.members.disbelieved(who.realm, replaced):
@@ -185,9 +236,42 @@ func (d *dialogue) join(ctx context.Context, acct Account) (bar string, err erro
 	case another:
 		return replaced, nil
 	}
-	d.member = membership{groups: linesOf(groups), fetched: at}
-	d.a.members.put(who, d.member.groups, at, w.Poll())
+	d.member = membership{groups: linesOf(l.groups), fetched: l.at}
+	d.a.members.put(who, d.member.groups, l.at, w.Poll())
 	return "", nil
+}
+
+// Membership is what is known of a user's groups without a login of theirs.
+type Membership struct {
+	Groups []string
+	Known  bool   // else Groups says nothing
+	Silent bool   // the directory was asked, and gave no answer
+	Bar    string // why the directory lets the user nowhere, "" for nothing or where that isn't known
+}
+
+// Membership tells which groups the user has in their realm, as a login by key finds out: by
+// what the directory told lately, or tells now. Without a realm there are none.
+func (a *Authenticator) Membership(ctx context.Context, u UserInfo) Membership {
+	w, ok := a.realms[u.Realm].(Watcher)
+	who := member{u.Realm, u.Name}
+	known, told := a.members.at(who, a.now())
+	switch {
+	case u.Realm == "":
+		return Membership{Known: true}
+	case told:
+		names, _ := Identity{member: known}.Groups()
+		return Membership{Groups: names, Known: true}
+	case !ok || !w.Watches():
+		return Membership{}
+	}
+	l := a.members.look(ctx, w, who, a.now)
+	switch {
+	case l.err != nil || a.members.disbelieved(u.Realm, l.bar):
+		return Membership{Silent: true}
+	case l.bar != "":
+		return Membership{Bar: l.bar}
+	}
+	return Membership{Groups: l.groups, Known: true}
 }
 
 // notThere is the event of a login that was right, of somebody whom the directory lets

@@ -26,11 +26,12 @@ host key on record. The same failure is one line, with how often it came and fro
 how many addresses.
 
 Rules about networks are judged for the address that --from names; without it
-they may show as refusals. What only a login tells (a directory's groups) isn't
-known here. Targets are tried only while a server runs, from where it runs; no
-login is made. Exit status 1 says that something stands in the way: of logins, of
-which locks elsewhere are no part once --from says where, or at a target that policy
-opens. 3 says that only the policy does: no target opens.`,
+they may show as refusals. A directory's groups are those that it told a running
+server lately, or tells now; where nobody can tell, that is said. Targets are tried
+only while a server runs, from where it runs; no login is made. Exit status 1 says
+that something stands in the way: of logins, of which locks elsewhere are no part
+once --from says where, or at a target that policy opens. 3 says that only the
+policy does: no target opens, as far as groups are known.`,
 		Example: "  entry doctor alice\n  entry doctor alice --from 192.0.2.7",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,7 +54,8 @@ opens. 3 says that only the policy does: no target opens.`,
 					return failf(exitFailure, "something stands in %s's way", d.User.Name)
 				}
 				if !slices.ContainsFunc(d.Places, func(p admin.Place) bool { return p.Denied == "" }) {
-					return failf(exitDenied, "no target opens for %s%s", d.User.Name, map[bool]string{true: " from " + d.From}[d.From != ""])
+					return failf(exitDenied, "no target opens for %s%s%s", d.User.Name, map[bool]string{true: " from " + d.From}[d.From != ""],
+						map[bool]string{true: ", as far as their groups are known"}[d.Ungrouped != ""])
 				}
 				return nil
 			})
