@@ -149,11 +149,11 @@ func (a *admission) place(t *ticket, now time.Time) (why string) {
 		}
 	case h.all >= a.places(t, now):
 		// Whose key exchange has just begun goes last: it may be a newcomer.
-		if !a.makeRoom(t, now, patience) && !a.share(t, now) && !a.takeTurns(t, now) && !a.makeRoom(t, now, a.respite(t, now)) {
+		if !a.makeRoom(t, now, patience, true) && !a.share(t, now) && !a.takeTurns(t, now) && !a.makeRoom(t, now, a.respite(t, now), true) {
 			return "startups"
 		}
 	case h.mute >= a.startups.Begin && rand.IntN(100) < a.pressure(h.mute):
-		a.makeRoom(t, now, patience)
+		a.makeRoom(t, now, patience, false)
 	}
 	t.sign, t.began = now, now
 	a.open[t] = struct{}{}
@@ -200,8 +200,9 @@ func (a *admission) pressure(silent int) int {
 // has just begun. One that has shown nobody for less than least is left alone,
 // and a known network's by an unknown newcomer, unless it has more than one source
 // may, or while it has just begun by a known one whose network has had as much of the
-// places: they would only end each other. The caller holds a.mu.
-func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duration) bool {
+// places: they would only end each other. Where it is full, one that has come no further
+// than the host key counts as silent at once. The caller holds a.mu.
+func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duration, full bool) bool {
 	silent := map[netip.Prefix]int{}
 	for o := range a.open {
 		if o.silent(now) {
@@ -210,7 +211,7 @@ func (a *admission) makeRoom(newcomer *ticket, now time.Time, least time.Duratio
 	}
 	return a.end(now, func(o *ticket) bool {
 		switch age := now.Sub(o.sign); {
-		case !o.silent(now) || age < least:
+		case !o.silent(now) && (!full || o.stage != reading) || age < least:
 			return false
 		case !o.known || silent[o.key] > a.perSource:
 			return true
@@ -251,7 +252,7 @@ func (a *admission) share(newcomer *ticket, now time.Time) bool {
 func (a *admission) end(now time.Time, fits func(*ticket) bool) bool {
 	mute := map[netip.Prefix]int{}
 	for o := range a.open {
-		if o.stage == exchanging {
+		if o.stage < asked {
 			mute[o.key]++
 		}
 	}
@@ -284,7 +285,7 @@ func before(x, y *ticket, now time.Time, mute map[netip.Prefix]int) bool {
 		return y.known
 	case x.hope(now) != y.hope(now):
 		return x.hope(now) < y.hope(now)
-	case x.stage == exchanging && mute[x.key] != mute[y.key]:
+	case x.stage < asked && y.stage < asked && mute[x.key] != mute[y.key]:
 		return mute[x.key] > mute[y.key]
 	case (x.answers == 0) != (y.answers == 0):
 		return x.answers == 0

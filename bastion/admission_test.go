@@ -137,6 +137,70 @@ func TestACourseBehindOneAddress(t *testing.T) {
 	})
 }
 
+// Thirty people behind one address who look the host key's fingerprint up, each for as long
+// as it takes, all get in.
+func TestACourseReadsTheFingerprint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Default().Limits.Startups, 8)
+		var course []*ticket
+		for range 30 {
+			tk := d.mustTry(t, addr(1))
+			tk.reads()
+			course = append(course, tk)
+			time.Sleep(200 * time.Millisecond)
+		}
+		time.Sleep(typing / 2)
+		for _, tk := range course {
+			if d.ended[tk] {
+				t.Error("one of the course made room for another")
+			}
+			tk.answered()
+		}
+		if h := d.look(sourceOf(addr(1)), time.Now()); h.silent != 0 || h.talking != 30 || course[0].answers != 0 {
+			t.Errorf("%+v, %d answers", h, course[0].answers)
+		}
+	})
+}
+
+// Who stops at the host key, from however many addresses, keeps nobody out: where it is full
+// that shows nobody there, and after a minute it never does.
+func TestSquattersAtTheHostKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(configs.Startups{Begin: 10, Rate: 30, Full: 100}, 8)
+		types := d.mustTry(t, addr(9002))
+		types.answered()
+		for round := range 4 {
+			for i := range 99 {
+				if tk, _ := d.try(addr(i)); tk != nil {
+					tk.reads()
+				}
+			}
+			time.Sleep(patience)
+			for i := range 20 {
+				tk := d.mustTry(t, addr(1000+20*round+i))
+				tk.reads()
+				tk.answered()
+				if d.ended[tk] {
+					t.Error("a newcomer made room for who stopped at the host key")
+				}
+				tk.leave(true)
+			}
+		}
+		if d.ended[types] {
+			t.Error("somebody who types made room")
+		}
+		for range 8 {
+			d.mustTry(t, addr(5000)).reads()
+		}
+		old := d.mustTry(t, addr(5000))
+		old.reads()
+		time.Sleep(typing)
+		if !old.silent(time.Now()) {
+			t.Error("a minute at the host key shows that somebody is there")
+		}
+	})
+}
+
 // A newcomer that finds no place waits for one.
 func TestAdmissionHoldsUntilAPlaceIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

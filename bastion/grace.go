@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// kexGrace bounds everything before the first authentication request, so that
+// kexGrace bounds everything before the client has entry's host key, so that
 // sockets which send a byte a second can't hold the startup slots for the
-// whole login grace.
+// whole login grace. That begins then: there may be a person who looks its fingerprint up.
 const kexGrace = 20 * time.Second
 
 // smsGrace is the time from the passphrase to the end of the dialogue where the

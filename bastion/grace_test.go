@@ -2,16 +2,22 @@ package bastion
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
+	"entry/bastion/ca"
 	"entry/bastion/identity"
 	"entry/configs"
-
+	"entry/e2e/testkit"
+	"entry/e2e/testkit/wire"
 	"entry/session/group"
 )
 
@@ -55,6 +61,48 @@ func TestKeyExchangeGrace(t *testing.T) {
 				if took := time.Since(began); took != kexGrace {
 					t.Errorf("it took %s", took)
 				}
+			})
+		})
+	}
+}
+
+// Who is asked about the host key may look its fingerprint up: the login's time begins when
+// the client has the key.
+func TestReadingTheFingerprint(t *testing.T) {
+	authority := testkit.Must(ca.GenerateFile(filepath.Join(t.TempDir(), "ca"), ""))(t)
+	for name, c := range map[string]struct{ reads, took time.Duration }{
+		"for as long as the login may take": {100 * time.Second, 100 * time.Second},
+		"for ever":                          {time.Hour, 120 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				keys := testkit.Must(ca.OpenHostKeys(ca.HostKeysOptions{Dir: dir, CA: testkit.Must(ca.NewHostCA(authority))(t), Now: time.Now}))(t)
+				defer keys.Close()
+				s := &Server{cfg: &configs.Config{Name: "entry", Login: configs.Login{Grace: 120 * time.Second}}, now: time.Now, o: Options{HostKeys: keys}}
+				near, far := wire.Pipe()
+				var peer sync.WaitGroup
+				defer peer.Wait()
+				no := errors.New("that isn't it")
+				peer.Go(func() {
+					_, _, _, err := ssh.NewClientConn(far, "entry:22", &ssh.ClientConfig{HostKeyCallback: func(string, net.Addr, ssh.PublicKey) error {
+						time.Sleep(c.reads) // in the bubble's time
+						return no
+					}})
+					if err == nil {
+						t.Error("in")
+					}
+				})
+				began := time.Now()
+				g := group.New(context.Background(), nil)
+				l, err := s.authenticate(g, near, "id", netip.MustParseAddrPort("127.0.0.1:1"), "", &ticket{a: newAdmission(configs.Default().Limits.Startups, 8, time.Now)})
+				if l != nil || err == nil {
+					t.Fatal("authenticated")
+				}
+				if took := time.Since(began); took != c.took {
+					t.Errorf("it took %s", took)
+				}
+				g.Wait()
 			})
 		})
 	}

@@ -96,6 +96,10 @@ func (s *Server) authenticate(g *group.Group, nc net.Conn, id string, source net
 		}
 	}()
 	intake := fastconn.NewIntake(vc)
+	intake.OnExchange(sync.OnceFunc(func() {
+		t.reads()
+		l.grace(s.cfg.Login.Grace)
+	}))
 	sc, chans, reqs, err := ssh.NewServerConn(intake, l.config(peer, intake))
 	if err != nil { // NewServerConn has closed nc
 		l.keysRefused()

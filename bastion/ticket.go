@@ -10,6 +10,7 @@ type stage uint8
 
 const (
 	exchanging stage = iota // keys; nothing is known of it
+	reading                 // it has entry's host key, whose fingerprint somebody may read
 	asked                   // it is in its dialogue
 	enrolling               // a right temporary passphrase opened an enrolment
 )
@@ -36,24 +37,37 @@ type ticket struct {
 // silent tells whether nothing shows that anybody is there. The caller holds
 // a.mu.
 func (t *ticket) silent(now time.Time) bool {
-	return t.stage == exchanging || t.stage == asked && now.Sub(t.sign) >= typing
+	return t.stage == exchanging || t.stage <= asked && now.Sub(t.sign) >= typing
 }
 
 // hesitates tells whether a dialogue makes room where its source has more than its
 // share. The caller holds a.mu.
 func (t *ticket) hesitates(now time.Time) bool {
-	return t.stage == asked && now.Sub(t.sign) >= hesitation
+	return (t.stage == asked || t.stage == reading) && now.Sub(t.sign) >= hesitation
 }
 
 // hope is how likely somebody is at the other end of a silent connection.
 func (t *ticket) hope(now time.Time) int {
 	switch {
-	case t.stage == asked:
+	case t.stage == asked, t.stage == reading:
 		return 1
 	case now.Sub(t.sign) < patience:
 		return 2
 	}
 	return 0
+}
+
+// reads says that the client has entry's host key: a program goes on at once, and a person
+// who is asked about its fingerprint looks it up first. That anybody is there it doesn't
+// show, so that it makes room where all places are taken.
+func (t *ticket) reads() {
+	a := t.a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t.stage == exchanging {
+		t.stage, t.sign = reading, a.now()
+		a.tell()
+	}
 }
 
 // answered says that somebody is there: the key exchange is over, or a prompt
@@ -62,7 +76,7 @@ func (t *ticket) answered() {
 	a := t.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t.stage == exchanging {
+	if t.stage < asked {
 		t.stage = asked
 	} else {
 		t.answers++

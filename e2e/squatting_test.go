@@ -159,6 +159,52 @@ func TestCourse(t *testing.T) {
 	all.Wait()
 }
 
+// TestCourseAtTheHostKey: thirty people behind one address whose clients ask about the
+// host key, as PuTTY does and OpenSSH without the line for known_hosts, all look its
+// fingerprint up, and go on.
+func TestCourseAtTheHostKey(t *testing.T) {
+	alone(t)
+	const people = 30
+	s := initSite(t)
+	home := s.startHome()
+	s.setPolicy([]string{"alice"}, []string{home.Target(t, "home")}, recordAll())
+	s.configure(func(c map[string]any) {
+		delete(section(c, "limits"), "startups")
+		delete(section(c, "limits"), "per_source")
+	})
+	s.serve()
+	var all, ready sync.WaitGroup
+	ready.Add(people)
+	for i := range people {
+		all.Go(func() {
+			there := sync.OnceFunc(ready.Done)
+			defer there()
+			tcp, err := net.Dial("tcp", s.addr())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer tcp.Close()
+			asked := false
+			c := s.clientConfig(fmt.Sprintf("student%d", i), ssh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) {
+				asked = true
+				return make([]string, len(q)), nil
+			}))
+			check := c.HostKeyCallback
+			c.HostKeyCallback = func(host string, from net.Addr, key ssh.PublicKey) error {
+				there()
+				ready.Wait() // until all sit there together
+				return check(host, from, key)
+			}
+			testkit.Check(t, tcp.SetDeadline(testkit.Deadline(testkit.Soon)))
+			if _, _, _, err := ssh.NewClientConn(tcp, "entry:22", c); !asked {
+				t.Errorf("student%d was never asked: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestStrangersAtTheSameAddress: ten silent sockets, or connections that are opened
 // and closed five times a second, from the address that an owner shares with them,
 // don't keep a remembered key out.
