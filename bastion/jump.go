@@ -156,7 +156,7 @@ func (c *client) tell(nch ssh.NewChannel, target, why string) {
 	case isDropbear(peer):
 		c.bannerOnly(vc, peer, target, line)
 	default:
-		_ = fastconn.Disconnect(inner, fastconn.ByApplication, line) // the client may be gone
+		_ = fastconn.Disconnect(inner, fastconn.NotAvailable, line) // the client may be gone
 	}
 }
 

@@ -67,6 +67,9 @@ func TestRefusedJumpsAreTold(t *testing.T) {
 		"paramiko": func(t *testing.T, name string) string {
 			return testkit.Run(t, s.client(alice).command(python, "testdata/paramiko_refused.py", strconv.Itoa(s.port), "alice", s.path("id"), name)).Stdout
 		},
+		"npm's ssh2": func(t *testing.T, name string) string {
+			return testkit.Run(t, s.client(alice).command("node", "testdata/node/refused.js", strconv.Itoa(s.port), "alice", s.path("id"), name)).Stdout
+		},
 		"plink": func(t *testing.T, name string) string {
 			c := s.client(alice, block)
 			plink := func(more ...string) string {

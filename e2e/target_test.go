@@ -165,7 +165,7 @@ rules:
 		"vault.closed":     `no target|vault.closed isn't open to you`,
 		"home.tinker.evil": `no target`,
 	} {
-		port, told := "22", `Received disconnect from UNKNOWN port 65535:11`
+		port, told := "22", `Received disconnect from UNKNOWN port 65535:7`
 		if name == "127.0.0.1" { // a forward like any other, it has no SSH of entry's behind it
 			port, told = strconv.Itoa(home.Port), `administratively prohibited`
 		}

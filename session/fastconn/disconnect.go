@@ -9,14 +9,16 @@ import (
 
 // Reasons of an SSH_MSG_DISCONNECT (RFC 4253 §11.1).
 const (
-	ByApplication = 11
-	TooMany       = 12 // connections
+	// NotAvailable is a service that isn't. To be ended "by application" (11) is no error for
+	// npm's ssh2, which ends without a word then.
+	NotAvailable = 7
+	TooMany      = 12 // connections
 )
 
 // Disconnect answers a client that is refused before any key exchange, and says
 // why: it sends one SSH_MSG_DISCONNECT in the clear, as RFC 4253 §11.1 permits at
-// any time. The caller has sent Version. OpenSSH, PuTTY, paramiko and Go's client
-// show its text, dropbear doesn't; none shows a line that comes before the
+// any time. The caller has sent Version. OpenSSH, PuTTY, paramiko, npm's ssh2 and
+// Go's client show its text, dropbear doesn't; none shows a line that comes before the
 // version. text is one line.
 //
 // Then it waits until the peer has closed c, has sent more than a key exchange

@@ -27,7 +27,7 @@ func TestDisconnect(t *testing.T) {
 				sent <- err
 				return
 			}
-			sent <- Disconnect(far, ByApplication, text)
+			sent <- Disconnect(far, NotAvailable, text)
 			far.Close()
 		}()
 		_, _, _, err := ssh.NewClientConn(near, "home:22", &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
