@@ -34,9 +34,21 @@ func buffer(n int) []byte {
 	return make([]byte, 0, max(n, bulkBuffer+1)) // no frame is that large but a few requests
 }
 
+// bulkHeld is what all of them hold: not yet counted against what a user may write, nor
+// against the reserve.
+const bulkHeld = maxBulk * bulkBuffer // bytes
+
 // bulk returns an empty slice with room for a segment of bulk, or nil where as many are in
-// use as may be.
-func (s *Spool) bulk() []byte {
+// use as may be, or where that much goes too far beyond a bound before it is counted.
+func (s *Spool) bulk(w *Writer) []byte {
+	for _, bound := range []int64{s.o.Reserve, s.o.Quota} {
+		if bound > 0 && bound < 4*bulkHeld {
+			return nil
+		}
+	}
+	if !w.share.wide(s.o.Now()) {
+		return nil
+	}
 	if s.bulky.Add(1) > maxBulk {
 		s.bulky.Add(-1)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"testing"
 
 	"entry/e2e/testkit"
@@ -78,4 +79,34 @@ func TestBulkIsBounded(t *testing.T) {
 	}
 	testkit.Eventually(t, "buffers of bulk given back", func() bool { return b.bulky.Load() == 0 })
 	b.must(b.Close())
+}
+
+// TestNarrowBoundsHaveNoBulk: what waits to be sealed isn't counted, so that whoever has
+// little left of a share, a quota or the reserve has the smaller segments.
+func TestNarrowBoundsHaveNoBulk(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit func(*Options)
+		want bool
+	}{
+		"share":   {func(o *Options) { o.Share = bulkHeld + 1<<20 }, true},
+		"reserve": {func(o *Options) { o.Reserve = 4 * bulkHeld }, true},
+		"quota":   {func(o *Options) { o.Quota = 4 * bulkHeld }, true},
+
+		"narrow share":   {func(o *Options) { o.Share = bulkHeld }, false},
+		"narrow reserve": {func(o *Options) { o.Reserve = 4*bulkHeld - 1 }, false},
+		"narrow quota":   {func(o *Options) { o.Quota = 4*bulkHeld - 1 }, false},
+	} {
+		b := newBench(t, c.edit)
+		b.shares.size = 0 // whatever the disk has
+		b.shares.part.Store(math.MaxInt64)
+		w := b.create(1)
+		most := 0
+		for range 64 {
+			b.must(w.Frame(recording.Output, 0, noise(streamFrame)))
+			most = max(most, cap(w.buf))
+		}
+		if got := most == bulkBuffer; got != c.want {
+			t.Errorf("%s: segments of up to %d bytes", name, most)
+		}
+	}
 }

@@ -191,6 +191,18 @@ func (u *share) admit(now time.Time) error {
 	return nil
 }
 
+// wide reports whether there is room in today's share for all that a spool's buffers of
+// bulk hold: what isn't sealed yet isn't counted, and mustn't go far beyond the share.
+func (u *share) wide(now time.Time) bool {
+	if u.all.share == 0 {
+		return true
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.roll(now)
+	return u.most()-u.bytes >= bulkHeld
+}
+
 func (u *share) roll(now time.Time) {
 	if d := dayOf(now); d != u.day {
 		u.day, u.bytes = d, 0

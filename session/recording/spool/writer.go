@@ -212,7 +212,7 @@ func (w *Writer) grow(need int) {
 		return
 	}
 	if w.buf == nil && w.bulk && need <= bulkBuffer {
-		if w.buf = w.spool.bulk(); w.buf != nil {
+		if w.buf = w.spool.bulk(w); w.buf != nil {
 			return
 		}
 	}
