@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -11,20 +10,76 @@ import (
 // beyond is what stands on a larger screen and doesn't here: its rows, by their numbers.
 type beyond struct {
 	rows  map[int]*farRow
-	fresh []int // those that aren't told as they stand
-	size  int   // letters
+	other map[int]*farRow // an empty one, for the next time that they move
+	fresh []int           // those that aren't told as they stand
+	size  int             // columns of the rows
+
+	// What telling a row uses anew.
+	here []lettered
+	with []string
 }
 
 // farRow is such a row.
 type farRow struct {
-	y       int
-	letters map[int]string // by column
-	at      time.Duration  // when the last of it came
-	told    bool           // it is told as it stands
+	y    int
+	span               // what stands in it
+	at   time.Duration // when the last of it came
+	told bool          // it is told as it stands
 }
 
-// maxBeyond is how many letters of that are remembered: a few screens. Beyond it all is told.
-const maxBeyond = 1 << 15
+// span is what stands in a row from its first letter to its last one.
+type span struct {
+	from    int      // the first one's column
+	letters []string // by column from there on; "" where none is
+	n       int      // that there are
+}
+
+// lettered is one column of a row.
+type lettered struct {
+	x      int
+	letter string
+}
+
+// get is the letter in a column, "" if there is none.
+func (s *span) get(x int) string {
+	if x < s.from || x >= s.from+len(s.letters) {
+		return ""
+	}
+	return s.letters[x-s.from]
+}
+
+// set puts a letter into a column.
+func (s *span) set(x int, letter string) {
+	switch {
+	case len(s.letters) == 0:
+		if s.from = x; s.letters == nil {
+			s.letters = make([]string, 0, 80)
+		}
+	case x < s.from:
+		s.letters = slices.Insert(s.letters, 0, make([]string, s.from-x)...)
+		s.from = x
+	}
+	for n := x - s.from + 1 - len(s.letters); n > 0; n-- {
+		s.letters = append(s.letters, "")
+	}
+	if s.letters[x-s.from] == "" {
+		s.n++
+	}
+	s.letters[x-s.from] = letter
+}
+
+// distance is how many columns x is away from what stands.
+func (s *span) distance(x int) int {
+	if len(s.letters) == 0 {
+		return 0
+	}
+	return max(s.from-x, x-(s.from+len(s.letters)-1), 0)
+}
+
+const (
+	maxBeyond = 1 << 15 // columns of that which are remembered: a few screens. Beyond it all is told
+	maxApart  = 1 << 10 // columns between letters that are told together
+)
 
 // wordLength is how much of a word is looked for in the row above: letters.
 const wordLength = 32
@@ -47,7 +102,7 @@ func (t *Transcript) apart(r *row, lo, hi, n int) {
 // putAll puts letters of a row there, n columns further to the right.
 func (t *Transcript) putAll(r *row, lo, hi, n int) {
 	hi = min(hi, len(r.cells))
-	if there := t.far.rows[r.far.both]; there != nil && !there.told && len(there.letters) <= t.spare && there.differs(t, r, lo, hi, n) {
+	if there := t.far.rows[r.far.both]; there != nil && !there.told && there.n <= t.spare && there.differs(t, r, lo, hi, n) {
 		t.tellFar(there)
 	}
 	for x := lo; x < hi; x++ {
@@ -60,7 +115,7 @@ func (t *Transcript) putAll(r *row, lo, hi, n int) {
 // differs reports whether something else comes to stand somewhere.
 func (f *farRow) differs(t *Transcript, r *row, lo, hi, n int) bool {
 	for x := lo; x < hi; x++ {
-		if was, ok := f.letters[x+r.far.dx+n]; ok && glyphAt(r, x)&^tailGlyph != 0 && was != t.term.clusters.of(glyphAt(r, x)) {
+		if was := f.get(x + r.far.dx + n); was != "" && glyphAt(r, x)&^tailGlyph != 0 && was != t.term.clusters.of(glyphAt(r, x)) {
 			return true
 		}
 	}
@@ -69,8 +124,8 @@ func (f *farRow) differs(t *Transcript, r *row, lo, hi, n int) bool {
 
 // stands hears that a letter stands on a larger screen.
 func (t *Transcript) stands(y, x int, letter string) {
-	if there := t.far.rows[y]; there != nil && !there.told && len(there.letters) <= t.spare {
-		if was, ok := there.letters[x]; ok && was != letter {
+	if there := t.far.rows[y]; there != nil && !there.told && there.n <= t.spare {
+		if was := there.get(x); was != "" && was != letter {
 			t.tellFar(there)
 		}
 	}
@@ -135,7 +190,10 @@ func (t *Terminal) farShifts(from far, n int) {
 		*f = beyond{}
 		return
 	}
-	rows, fresh := make(map[int]*farRow, len(f.rows)), f.fresh[:0]
+	rows, fresh := f.other, f.fresh[:0]
+	if rows == nil {
+		rows = make(map[int]*farRow, len(f.rows))
+	}
 	for at, there := range f.rows {
 		if at >= y && at <= end {
 			if at += n; at < y || at > end { // it goes
@@ -150,35 +208,41 @@ func (t *Terminal) farShifts(from far, n int) {
 			fresh = append(fresh, at)
 		}
 	}
-	f.rows, f.fresh = rows, fresh
+	clear(f.rows)
+	f.rows, f.other, f.fresh = rows, f.rows, fresh
 }
 
 // changes moves letters of such a row, or takes them away; it is told before.
 func (t *Transcript) changes(f *farRow, to func(x int) (int, bool)) {
-	if t.spare -= len(f.letters); t.spare < 0 { // as in farShifts
+	if t.spare -= f.n; t.spare < 0 { // as in farShifts
 		if t.spare = 0; !f.told {
 			t.tellFar(f)
 		}
 		t.far.size -= len(f.letters)
-		f.letters = map[int]string{}
+		f.span = span{}
 		return
 	}
-	letters := make(map[int]string, len(f.letters))
 	differs := false
-	for x, letter := range f.letters {
-		at, stays := to(x)
-		if differs = differs || at != x || !stays; stays {
-			letters[at] = letter
+	for i, letter := range f.letters {
+		if at, stays := to(f.from + i); letter != "" && (at != f.from+i || !stays) {
+			differs = true
+			break
 		}
 	}
 	if !differs {
 		return
 	}
-	if !f.told && len(f.letters) <= t.spare {
+	var left span
+	for i, letter := range f.letters {
+		if at, stays := to(f.from + i); letter != "" && stays {
+			left.set(at, letter)
+		}
+	}
+	if !f.told && f.n <= t.spare {
 		t.tellFar(f)
 	}
-	t.far.size += len(letters) - len(f.letters)
-	f.letters, f.told = letters, true
+	t.far.size += len(left.letters) - len(f.letters)
+	f.span, f.told = left, true
 }
 
 func (t *Transcript) put(y, x int, letter string) {
@@ -188,20 +252,27 @@ func (t *Transcript) put(y, x int, letter string) {
 		if f.rows == nil {
 			f.rows = map[int]*farRow{}
 		}
-		there = &farRow{y: y, letters: map[int]string{}, told: true}
+		there = &farRow{y: y, told: true}
 		f.rows[y] = there
 	}
-	was, ok := there.letters[x]
-	if !ok {
-		f.size++
-	}
-	if was == letter || letter == " " && !ok {
+	was := there.get(x)
+	if was == letter || letter == " " && was == "" {
 		return
+	}
+	if there.distance(x) > maxApart {
+		if !there.told {
+			t.tellFar(there)
+		}
+		f.size -= len(there.letters)
+		there.span = span{}
 	}
 	if there.told {
 		f.fresh = append(f.fresh, y)
 	}
-	there.letters[x], there.at, there.told = letter, t.at, false
+	f.size -= len(there.letters)
+	there.set(x, letter)
+	f.size += len(there.letters)
+	there.at, there.told = t.at, false
 	if f.size > maxBeyond {
 		t.tellBeyond(never.at)
 		*f = beyond{}
@@ -229,44 +300,49 @@ func (t *Transcript) tellBeyond(before time.Duration) {
 // places, once with each.
 func (t *Transcript) tellFar(f *farRow) {
 	f.told = true
-	var other map[int]string // with what is here
+	here := t.far.here[:0] // what stands in their places here
 	for _, r := range t.term.page.rows {
 		for x := r.lo; x < min(r.hi, len(r.cells)) && r.far.both == f.y; x++ {
 			g := glyphAt(r, x)
 			if g == 0 || g == tailGlyph {
 				continue
 			}
-			letter := t.term.clusters.of(g)
-			switch was, ok := f.letters[x+r.far.dx]; {
-			case !ok:
-				f.letters[x+r.far.dx] = letter
-				t.far.size++
-			case was != letter && other == nil:
-				other = map[int]string{}
-				fallthrough
+			at, letter := x+r.far.dx, t.term.clusters.of(g)
+			switch was := f.get(at); {
+			case was == "":
+				t.far.size -= len(f.letters)
+				f.set(at, letter)
+				t.far.size += len(f.letters)
 			case was != letter:
-				other[x+r.far.dx] = letter
+				here = append(here, lettered{at, letter})
 			}
 		}
 	}
-	t.tellLetters(f.letters, f.at)
-	if other != nil {
-		with := maps.Clone(f.letters)
-		maps.Copy(with, other)
-		t.tellLetters(with, f.at)
+	t.tellLetters(&f.span, f.at)
+	if len(here) > 0 {
+		with := span{f.from, append(t.far.with[:0], f.letters...), f.n}
+		for _, p := range here {
+			with.set(p.x, p.letter)
+		}
+		t.tellLetters(&with, f.at)
+		t.far.with = with.letters
 	}
+	t.far.here = here
 }
 
-func (t *Transcript) tellLetters(letters map[int]string, at time.Duration) {
-	t.spare = max(0, t.spare-len(letters))
+func (t *Transcript) tellLetters(s *span, at time.Duration) {
+	t.spare = max(0, t.spare-s.n)
 	var text []byte
 	last := 0
-	for i, x := range slices.Sorted(maps.Keys(letters)) {
-		if gap := x - last - 1; i > 0 && gap > 0 {
+	for i, letter := range s.letters {
+		if letter == "" {
+			continue
+		}
+		if gap := i - last - 1; gap > 0 && len(text) > 0 {
 			text = append(text, "  "[:min(gap, 2)]...)
 		}
-		if text, last = append(text, letters[x]...), x; len(letters[x]) > 1 {
-			first, _ := utf8.DecodeRuneInString(letters[x])
+		if text, last = append(text, letter...), i; len(letter) > 1 {
+			first, _ := utf8.DecodeRuneInString(letter)
 			last += Width(first) - 1
 		}
 	}
