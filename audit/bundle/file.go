@@ -14,8 +14,10 @@ func OpenFile(path string) (b *Bundle, dir string, leave func() error, err error
 		return nil, "", nil, err
 	}
 	defer f.Close()
-	if one, err := isProof(f); err != nil || one {
-		return nil, "", nil, errors.Join(err, notBundle("it is the proof of one record, which entry verify-bundle checks and shows"))
+	if one, err := isProof(f); err != nil {
+		return nil, "", nil, err
+	} else if one {
+		return nil, "", nil, notBundle("it is the proof of one record, which entry verify-bundle checks and shows")
 	}
 	if dir, err = os.MkdirTemp("", "entry-bundle-"); err != nil {
 		return nil, "", nil, err

@@ -198,3 +198,12 @@ func TestAProofIsNoBundle(t *testing.T) {
 		t.Errorf("%+v, %v", rep, err)
 	}
 }
+
+// A file that can't be read is neither a bundle nor a record's proof.
+func TestAReadErrorIsNoProof(t *testing.T) {
+	t.Parallel()
+	var path *os.PathError
+	if _, _, _, err := OpenFile(t.TempDir()); !errors.As(err, &path) || errors.Is(err, ErrNotBundle) || strings.Contains(err.Error(), "proof") {
+		t.Errorf("%v", err)
+	}
+}

@@ -28,6 +28,9 @@ type Erasure struct {
 	// Elsewhere is that it was ordered at another server on the database, whose log has it.
 	// That a row of a database says so erases nothing: somebody confirms it here.
 	Elsewhere bool `json:"elsewhere,omitempty"`
+	// Unheard is that it was ordered here, but may have been withdrawn in records of the log
+	// that aren't here. It is Elsewhere, too: somebody confirms it anew.
+	Unheard bool `json:"unheard,omitempty"`
 }
 
 // Of tells whether that recording is one to remove.

@@ -52,6 +52,7 @@ func (h *hearing) listen(dir string, signed func() (audit.Position, error), ids 
 		if gone != nil {
 			h.said.absent.event(e, gone)
 			h.said.standing.Gone(*gone, true)
+			h.said.miss()
 			return
 		}
 		h.said.absent.event(e, nil)
@@ -112,11 +113,13 @@ func (h *hearing) begin(dir string, at audit.Position, ids []string) error {
 		case gone != nil:
 			h.said.absent.event(e, fmt.Errorf("of the log before, %w", gone))
 			h.said.standing.Gone(*gone, false)
+			h.said.miss()
 		case proven:
 			h.said.absent.event(e, nil)
 			h.take(e)
 		default:
 			h.said.absent.event(e, fmt.Errorf("of the log before, which isn't proven, %w", &segment.Absent{From: e.Seq, To: e.Seq}))
+			h.said.miss()
 			if e.Type != audit.HoldReleased {
 				h.said.standing.Take(e)
 			}
@@ -127,6 +130,9 @@ func (h *hearing) begin(dir string, at audit.Position, ids []string) error {
 // take takes in the next event.
 func (h *hearing) take(e audit.Event) {
 	h.said.take(e)
+	if e.Type == audit.LogGap { // of the log before records are lost
+		h.said.miss()
+	}
 	if e.Type == audit.ServerStarted || e.Type == audit.LogGap {
 		for f := range h.open { // whoever recorded it doesn't run any more
 			f.end = e.Time

@@ -438,3 +438,58 @@ func TestALogBeforeIsProven(t *testing.T) {
 		})
 	}
 }
+
+// An order whose withdrawal may be in records that aren't here is carried out by nobody, though
+// the database has it: its row may have been put back. Whoever orders it anew has it stand, and
+// the records that come back say whether it did.
+func TestErasureMayHaveBeenWithdrawn(t *testing.T) {
+	t.Parallel()
+	for name, withdrawn := range map[string]bool{"it was": true, "it wasn't": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.now = s.ended.Add(3 * day)
+			order := Erasure{Order: Order{ID: "k7q2mxab", Session: sealed, At: s.now}, Stands: s.now}
+			started := func(log *audit.Log) { s.append(log, audit.Event{Type: audit.ServerStarted}) }
+			testkit.Check(t, s.rolled(func(log *audit.Log) { s.append(log, order.Event(audit.ErasureOrdered)) }, func(log *audit.Log) {
+				all := []audit.Event{{Type: audit.ServerStarted, Detail: "between"}}
+				if withdrawn {
+					all = append(all, order.Event(audit.ErasureWithdrawn))
+				}
+				testkit.Check(t, log.Append(t.Context(), all...))
+			}, started).Close())
+			path, away := s.segmentOf(`"between"`), filepath.Join(s.dir, "away")
+			testkit.Check(t, os.Rename(path, away))
+			log := s.rolled()
+			if n, err := s.removing(log, s.now, order); n != 0 || err != nil {
+				t.Fatalf("%d removed, %v", n, err)
+			}
+			r := s.removes(log.Append, order)
+			r.Signed = log.Position
+			if _, all, err := r.Ordered(t.Context()); err != nil || len(all) != 1 || !all[0].Unheard || !all[0].Elsewhere || all[0].Lasts(s.now) || all[0].Session != sealed {
+				t.Errorf("%+v, %v", all, err)
+			}
+			testkit.Check(t, os.Rename(away, path))
+			want := 1
+			if withdrawn {
+				want = 0
+			}
+			if n, err := s.removing(log, s.now, order); n != want || err != nil {
+				t.Errorf("put back: %d removed, %v", n, err)
+			}
+			if !withdrawn {
+				return
+			}
+			testkit.Check(t, os.Rename(path, away))
+			testkit.Check(t, log.Close())
+			log = s.rolled()
+			s.append(log, order.Event(audit.ErasureOrdered))
+			if n, err := s.removing(log, s.now, order); n != 1 || err != nil {
+				t.Errorf("ordered anew: %d removed, %v", n, err)
+			}
+			if rep, err := Verify(s.logDir(), s.spool()); err != nil || rep.Erased != 1 {
+				t.Errorf("%+v, %v", rep, err)
+			}
+		})
+	}
+}

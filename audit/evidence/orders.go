@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"entry/audit"
 	"entry/session/recording"
@@ -48,9 +49,12 @@ func (o *Orders) begin() (end func()) {
 type ordered struct {
 	standing audit.Holds
 	erasures []Erasure // that weren't withdrawn
+	unheard  []Erasure // likewise, but that may be in records that aren't here
 }
 
-func (o ordered) clone() ordered { return ordered{o.standing.Clone(), slices.Clone(o.erasures)} }
+func (o ordered) clone() ordered {
+	return ordered{o.standing.Clone(), slices.Clone(o.erasures), slices.Clone(o.unheard)}
+}
 
 // holds are those that stand.
 func (o ordered) holds() (all []Hold) {
@@ -71,13 +75,30 @@ func (o *ordered) take(e audit.Event) {
 		if o.erasure(e.Ref) == nil {
 			o.erasures = append(o.erasures, erasureOf(e))
 		}
+		o.forget(e.Ref) // somebody orders it again
 	case audit.ErasureConfirmed:
 		if x := o.erasure(e.Ref); x != nil && e.Actor != nil && x.Second == nil {
 			x.Second, x.Stands = e.Actor, e.Time
 		}
 	case audit.ErasureWithdrawn:
 		o.erasures = slices.DeleteFunc(o.erasures, func(x Erasure) bool { return x.ID == e.Ref })
+		o.forget(e.Ref)
 	}
+}
+
+func (o *ordered) forget(id string) {
+	o.unheard = slices.DeleteFunc(o.unheard, func(x Erasure) bool { return x.ID == id })
+}
+
+// miss takes in that records which come next aren't here: each order may have been withdrawn
+// in them, and a row of the database that says otherwise may have been put back. So none of
+// them stands any more by what came before.
+func (o *ordered) miss() {
+	for _, e := range o.erasures {
+		e.Elsewhere, e.Unheard, e.Second, e.Stands = true, true, nil, time.Time{}
+		o.unheard = append(o.unheard, e)
+	}
+	o.erasures = nil
 }
 
 // erasure is the order of an ID; nil where there is none. It is good until the next take.

@@ -132,10 +132,14 @@ func (r Retention) Erase(ctx context.Context, now time.Time) (n map[string]int, 
 }
 
 // standing are the erasures that the database has, as the log has them: one that this log
-// hasn't is Elsewhere, and carried out by nobody here.
+// hasn't, or may have withdrawn, is Elsewhere, and carried out by nobody here.
 func (r Retention) standing(s *said, noted []Erasure) (all []Erasure) {
 	for _, e := range noted {
 		x := s.erasure(e.ID)
+		if i := slices.IndexFunc(s.unheard, func(u Erasure) bool { return u.ID == e.ID }); x == nil && i >= 0 {
+			all = append(all, s.unheard[i])
+			continue
+		}
 		if x == nil {
 			e.Elsewhere, e.Second, e.Stands = true, nil, time.Time{}
 			all = append(all, e)

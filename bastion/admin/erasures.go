@@ -117,7 +117,9 @@ func (a *Server) orderErasure(r *http.Request) (any, error) {
 	}
 	if i := slices.IndexFunc(all, same); i >= 0 {
 		text := fmt.Sprintf("that is ordered already, by erasure %s of %s", all[i].ID, all[i].By.Person())
-		if all[i].Elsewhere {
+		if all[i].Unheard {
+			text += ", which may have been withdrawn in records of the audit log that aren't here; entry sessions erase --confirm " + all[i].ID + " has it carried out"
+		} else if all[i].Elsewhere {
 			text += ", at another server; entry sessions erase --confirm " + all[i].ID + " has it carried out here as well"
 		}
 		return nil, &Error{http.StatusConflict, text}
@@ -143,7 +145,8 @@ func (a *Server) ordering(e evidence.Erasure) audit.Event {
 	return x
 }
 
-// adopt has an order carried out here that was given at another server on the database: it
+// adopt has an order carried out here that was given at another server on the database, or may
+// have been withdrawn: it
 // is as if it was given here, with what it is about. Nothing vouches for what the database
 // says of who gave it there.
 func (a *Server) adopt(r *http.Request, e evidence.Erasure) (any, error) {

@@ -13,6 +13,8 @@ func (e Erasure) Stood() bool { return !e.Stands.IsZero() }
 // State is it in words.
 func (e Erasure) State() string {
 	switch {
+	case e.Unheard:
+		return "may have been withdrawn, in records of the audit log that aren't here: put their segments back, or --confirm has it carried out"
 	case e.Elsewhere:
 		return "ordered at another server: --confirm has it carried out here"
 	case e.Stood():

@@ -43,4 +43,8 @@ func TestErasureInWords(t *testing.T) {
 	if !strings.HasPrefix(found.State(), "ordered at another server") {
 		t.Error(found.State())
 	}
+	found.Unheard = true
+	if !strings.HasPrefix(found.State(), "may have been withdrawn") {
+		t.Error(found.State())
+	}
 }

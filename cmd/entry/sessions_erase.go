@@ -141,7 +141,9 @@ func (f *eraseFlags) second(cmd *cobra.Command, o *operator) error {
 			continue
 		}
 		where := ""
-		if e.Elsewhere {
+		if e.Unheard {
+			where = ", and maybe withdrawn since, in records of the audit log that aren't here"
+		} else if e.Elsewhere {
 			where = " at another server, as the database says; nothing here vouches for that"
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "Ordered by %s at %s%s: %s\n", plain.Word(e.By.String()), plain.Time(e.At), where, plain.Said(e.Reason))
