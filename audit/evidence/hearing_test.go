@@ -421,7 +421,9 @@ func TestALogBeforeIsProven(t *testing.T) {
 				}
 				out = append(out, line...)
 			}
-			testkit.Check(t, os.WriteFile(path, out, 0o600))
+			if tt.from != "" { // else the log is reading it, to carry its holds
+				testkit.Check(t, os.WriteFile(path, out, 0o600))
+			}
 			if n, err := s.removing(log, s.now); n != tt.removed || err != nil {
 				t.Errorf("%d removed, %v", n, err)
 			}
