@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -98,7 +99,29 @@ func (v *verifying) configured(cmd *cobra.Command, witness bool) (c logCase, err
 		fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: the log isn't held against the database: %v\n", err)
 	}
 	c.Recordings = cfg.Recording.Directory
+	if dir, err := cmd.Flags().GetString("dir"); err == nil && dir != "" {
+		if out := outside(cfg); len(out) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "entry: note: %s names what lies outside of %s, and that is looked at: %s; if this is a copy of a site, name the copy's own: --log DIR --public-key KEY --witness DIR --recordings DIR\n",
+				configs.FileName, plain.Word(dir), strings.Join(out, ", "))
+		}
+	}
 	return c, nil
+}
+
+// outside are the directories that verify looks at and that lie outside of the
+// configuration's own, as a copy of that has them, too: the original's.
+func outside(cfg *configs.Config) (all []string) {
+	for _, d := range []struct{ name, path string }{
+		{"audit.directory", cfg.Audit.Directory}, {"audit.witness", cfg.Audit.Witness}, {"recording.directory", cfg.Recording.Directory},
+	} {
+		if d.path == "" {
+			continue
+		}
+		if rel, err := filepath.Rel(filepath.Dir(cfg.Path), d.path); err != nil || !filepath.IsLocal(rel) {
+			all = append(all, d.name+" "+plain.Word(d.path))
+		}
+	}
+	return all
 }
 
 // copies are logs that flags name.
