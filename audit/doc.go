@@ -141,7 +141,7 @@
 // Writing, on Linux alone: Log and its one goroutine.
 //
 //	open.go resume.go setaside.go nowhere.go  a start, and what it refuses
-//	log.go position.go head.go                Append, and how far it is
+//	log.go commit.go position.go head.go      Append, and how far it is
 //	roll.go drop.go rekey.go anew.go past.go  segments, the beginning's end, another key, another log
 //	carry.go                                  holds, from segment to segment
 //	watch.go space.go tend.go                 files where they were, room, hashes that are right
