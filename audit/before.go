@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"entry/audit/segment"
@@ -13,7 +14,8 @@ import (
 // one, by the tree head that the log's first record has of it; that one proves the one before
 // it, and so on. Where the newest records of one are lost, what is left is proven by its own
 // key, which has to be the one that signed that tree head. Of a log that isn't what was
-// signed, or can't be proven, take gets what its files say, and proven is false.
+// signed, or can't be proven, take gets that any of it may be absent, up to record
+// math.MaxInt64, then what its files say, and proven is false.
 //
 // begin is called first, and again where that is found out late: what take got until then
 // counts no more.
@@ -38,6 +40,7 @@ func HearBefore(dir string, signed Position, begin func(), take func(e Event, go
 				}
 				continue
 			}
+			take(Event{}, &segment.Absent{From: 1, To: math.MaxInt64}, false)
 			for e, err := range ScanWhole(before, types...) {
 				var gone *segment.Absent
 				if err != nil && !errors.As(err, &gone) {
