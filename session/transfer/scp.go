@@ -17,6 +17,9 @@ const (
 	// older scp takes a line of 2,048 bytes for two. Names have at most 255 bytes
 	// on Linux.
 	maxScpRecord = 1 << 10 // bytes
+	// maxScpName is the longest name of a file, 255 bytes of which scp may spell each in
+	// four: one that is longer is no file's.
+	maxScpName = 4 * 255 // bytes
 	// maxScpText bounds what the target says of a failure; OpenSSH's limit.
 	maxScpText = 16 << 10 // bytes
 	// maxScpWords is how much the target may say that isn't the protocol's, a login

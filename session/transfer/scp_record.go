@@ -59,6 +59,8 @@ func (d *scp) parseRecord(text []byte) (rec scpLine, wrong string) {
 	}
 	rec.size, rec.name = size, string(m[2])
 	switch {
+	case len(rec.name) > maxScpName:
+		return rec, "a name that is longer than any file's"
 	case rec.name == "..", rec.name == "." && !(rec.kind == 'D' && d.source):
 		return rec, "the name is " + rec.name
 	case rec.kind == 'D' && !d.recursive:
@@ -217,8 +219,9 @@ func (s *scpPlaces) sent(name string) string {
 		s.unsure = "one of " + plain.List(fits, 5) + "; scp doesn't tell which"
 		return name
 	}
-	if one := s.asked(); one != "" {
-		return one // . or ~, whose names are others
+	if one := s.asked(); one != "" { // . or ~, whose names are others; or a target's that sends what it likes
+		s.unsure = "the target calls it " + plain.Said(name)
+		return one
 	}
 	return name
 }

@@ -105,7 +105,10 @@ func TestScpTalks(t *testing.T) {
 		"times that are none":            {up, scpTalk{{"t", "\x00"}, {"c", "T1 2\n"}}, nil, "times", "T1 2\n"},
 		"much ahead of replies":          {up, scpTalk{{"t", "\x00"}, {"c", "C0644 9999999 n\n" + strings.Repeat("n", maxScpHeld+1)}}, []string{"put upload dir/x cut to=dir/x/n size=0 unknown=it was cut after 0 of 9999999 bytes"}, "doesn't wait", strings.Repeat("n", maxScpHeld+1)},
 		"end ahead of replies":           {up, scpTalk{{"t", "\x00"}, {"c", "C0644 2 n\nhe\x00"}}, []string{"put upload dir/x cut to=dir/x/n size=0 unknown=it was cut after 0 of 2 bytes"}, "doesn't wait", "he\x00"},
-		"the target's path for a name":   {down, scpTalk{{"c", "\x00"}, {"t", "C0644 5 ../../.bashrc\n"}}, nil, "a path for a name", "C0644 5 ../../.bashrc\n"},
+		"a name that nobody asked for": {down, scpTalk{{"c", "\x00"}, {"t", "C0644 5 other\n"}, {"c", "\x00"}, {"t", "hello\x00"}, {"c", "\x00"}},
+			[]string{"get download dir/x ok size=5 sha256=" + sum("hello") + ` detail=the target calls it "other"`}, "", ""},
+		"a name that is no file's":     {down, scpTalk{{"c", "\x00"}, {"t", "C0644 0 " + strings.Repeat("n", maxScpName+1) + "\n"}}, nil, "longer than any file's", "C0644 0 " + strings.Repeat("n", maxScpName+1) + "\n"},
+		"the target's path for a name": {down, scpTalk{{"c", "\x00"}, {"t", "C0644 5 ../../.bashrc\n"}}, nil, "a path for a name", "C0644 5 ../../.bashrc\n"},
 	} {
 		for _, size := range []int{1 << 20, 1} {
 			t.Run(fmt.Sprint(name, " by ", size), func(t *testing.T) {
