@@ -238,3 +238,24 @@ func TestOtherLogsAreSaid(t *testing.T) {
 		t.Error("nothing reminds of the other server the second time")
 	}
 }
+
+// A server that wrote nothing but that it ends knows by this that the database was put back:
+// so what another one took from accounts meanwhile isn't given back without a word.
+func TestAnEndTellsThatTheDatabaseWasPutBack(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "entry.db")
+	a := newNode(t, db)
+	a.enrolledAccount()
+	b := newNode(t, db)
+	second := b.log.Name()
+	testkit.Check(t, a.store.NotePosition(t.Context(), a.log.Position(), a.log.Position().Size, time.Now()))
+	copyDB(t, db, db+".old")
+	testkit.Check(t, b.auth.Disable(t.Context(), "alice"))
+	testkit.Check(t, a.log.Append(t.Context(), audit.Event{Type: audit.ServerStopped}))
+	a.kill()
+	b.kill()
+	copyDB(t, db+".old", db)
+	testkit.Check(t, a.open())
+	if all := strings.Join(a.did, "\n"); !strings.Contains(all, "no server has held it since against the log "+second+" (") {
+		t.Errorf("the start says %q", a.did)
+	}
+}

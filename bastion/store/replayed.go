@@ -60,6 +60,8 @@ func (l *replayed) unsaid(e audit.Event) {
 	case audit.LogGap, audit.LogRecovered, audit.AlarmBehind:
 		return
 	case audit.ServerStarted, audit.PolicyLoaded: // together
+	case audit.ServerStopped: // behind which the log's position is noted once more
+		l.missed = true
 	default:
 		l.missed = l.missed || l.started
 	}
@@ -71,7 +73,7 @@ func (l *replayed) unsaid(e audit.Event) {
 }
 
 // putBack tells whether the database is so much older than the log that it was put
-// back, not left by a crash: a server's start was noted in it at once.
+// back, not left by a crash: a server's start was noted in it at once, and so was its end.
 func (l *replayed) putBack() bool {
 	if l.last.IsZero() {
 		return false
