@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -102,28 +103,20 @@ func (l *Log) hearHolds(c Position) {
 	if l.carried.known {
 		return
 	}
-	l.tending.Go("reading which legal holds stand", func() {
-		ctx := l.tending.Context()
-		select {
-		case <-l.used: // what a start finds is as it found it
-		case <-ctx.Done():
-			return
-		}
+	l.onceUsed("reading which legal holds stand", func(ctx context.Context) {
 		var h Holds
-		take := func(own bool) func(Event, *segment.Absent) {
-			return func(e Event, gone *segment.Absent) {
-				if gone != nil {
-					h.Gone(*gone, own)
-					return
-				}
-				h.Take(e)
+		take := func(e Event, gone *segment.Absent, own bool) {
+			if gone != nil {
+				h.Gone(*gone, own)
+				return
 			}
+			h.Take(e)
 		}
-		before := take(false) // one that isn't proven adds to what is kept, or leaves that: what it is read for now is no removal
-		if err := HearBefore(l.path, c, func() { h = Holds{} }, func(e Event, gone *segment.Absent, _ bool) { before(e, gone) }, HoldTypes...); err != nil {
+		before := func(e Event, gone *segment.Absent, _ bool) { take(e, gone, false) } // any of what isn't proven is gone
+		if err := HearBefore(l.path, c, func() { h = Holds{} }, before, HoldTypes...); err != nil {
 			return
 		}
-		if err := new(Heard).On(l.path, c, take(true), HoldTypes...); err != nil {
+		if err := new(Heard).On(l.path, c, func(e Event, gone *segment.Absent) { take(e, gone, true) }, HoldTypes...); err != nil {
 			return
 		}
 		select {

@@ -34,6 +34,19 @@ type mending struct {
 // maxPatches bounds how many are mended at a start.
 const maxPatches = 64 << 10
 
+// onceUsed does something on a goroutine that ends with Close, once the log has taken an
+// event: what a start finds is as it found it.
+func (l *Log) onceUsed(name string, do func(ctx context.Context)) {
+	l.tending.Go(name, func() {
+		ctx := l.tending.Context()
+		select {
+		case <-l.used:
+			do(ctx)
+		case <-ctx.Done():
+		}
+	})
+}
+
 // tend looks after what the file has of the records of the sealed segments, whose root is
 // c's, once the log has taken an event, on a goroutine that ends with Close. It puts on record what it mends and can't.
 func (l *Log) tend(c checkpoint) {
@@ -41,13 +54,7 @@ func (l *Log) tend(c checkpoint) {
 	if c.size == 0 {
 		return
 	}
-	l.tending.Go("looking through the audit log's hashes", func() {
-		ctx := l.tending.Context()
-		select {
-		case <-l.used: // what a start finds is as it found it
-		case <-ctx.Done():
-			return
-		}
+	l.onceUsed("looking through the audit log's hashes", func(ctx context.Context) {
 		_, err := l.mendWrong(ctx, c)
 		if ctx.Err() != nil || err == nil {
 			return
